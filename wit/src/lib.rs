@@ -1,1 +1,20 @@
-//! x
+//! What a component and a host agree on, beside the WIT packages in this folder: the manifest, the custom sections that
+//! carry it, and where the shared engine stands in a component's bytes.
+//!
+//! Everything here reads and writes bytes; nothing runs WebAssembly.
+
+pub mod layout;
+pub mod manifest;
+pub mod stack;
+
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits: the name of every artifact.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
+        hex
+    })
+}

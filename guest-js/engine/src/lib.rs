@@ -1,1 +1,29 @@
+//! The engine of every component: QuickJS, an event loop, and the native half of each web API.
+//!
+//! It lives through two phases. In the *build phase*, inside `elias-build`, the exports of [`build`] evaluate the web APIs
+//! and the application's top level; no import is called. The memory is then kept as the application's image. In the *run
+//! phase* the engine finds itself in a copy of that memory and only calls handlers, through the exports of [`run`].
 
+mod build;
+mod error;
+mod event_loop;
+mod libc;
+mod native;
+mod phase;
+mod run;
+mod runtime;
+
+use run::Component;
+
+#[allow(missing_docs, unreachable_pub)] // generated from wit/
+mod bindings {
+    wit_bindgen::generate!({
+        world: "elias:component/engine",
+        path: ["../../wit/log", "../../wit"],
+        generate_all,
+        export_macro_name: "export",
+        pub_export_macro: true,
+    });
+}
+
+bindings::export!(Component with_types_in bindings);

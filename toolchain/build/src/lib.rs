@@ -1,1 +1,4 @@
 //! x
+pub mod bundle;
+pub mod diagnostic;
+pub mod uses;

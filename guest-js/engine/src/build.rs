@@ -1,0 +1,230 @@
+//! The build phase: what `elias-build` calls, at the level of core WebAssembly, and what it is told.
+//!
+//! Input is a sequence of strings, each a little-endian `u32` of its length and its bytes. A result is the address of two
+//! `u32`s, address and length of a JSON text.
+
+use crate::error::{Thrown, current_stack, write_json_string};
+use crate::event_loop;
+use crate::phase::{self, Import};
+use crate::runtime;
+use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+/// Bytes of memory that an instance finds free at its start, so that most requests do not have to ask the host for more.
+const HEADROOM_BYTES: usize = 1024 * 1024;
+
+/// Handlers that a component may have; each is a method of its default export.
+const HANDLERS: [&str; 2] = ["call", "fetch"];
+
+#[derive(Default)]
+struct Report {
+    warnings: RefCell<Vec<(&'static str, String)>>,
+    logs: RefCell<Vec<(u32, String)>>,
+    /// Whether the application's top level runs; what the web APIs read while they are loaded is nobody's business.
+    watching: Cell<bool>,
+    application: RefCell<Option<Persistent<Object<'static>>>>,
+}
+
+struct Slot(Report);
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Slot {}
+
+static REPORT: Slot = Slot(Report {
+    warnings: RefCell::new(Vec::new()),
+    logs: RefCell::new(Vec::new()),
+    watching: Cell::new(false),
+    application: RefCell::new(None),
+});
+
+/// The application's default export.
+pub(crate) fn application<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    match REPORT.0.application.borrow().clone() {
+        Some(application) => application.restore(ctx),
+        None => Err(Exception::throw_internal(ctx, "no application was loaded")),
+    }
+}
+
+/// Notes that the top level asked for the time.
+pub(crate) fn clock_was_read() {
+    warn("clock-at-build", None);
+}
+
+/// Notes that the top level called `Math.random`.
+pub(crate) fn random_was_read(ctx: &Ctx<'_>) {
+    warn("random-at-build", Some(ctx));
+}
+
+fn warn(kind: &'static str, ctx: Option<&Ctx<'_>>) {
+    if !REPORT.0.watching.replace(false) {
+        return; // also while the stack is being taken, which itself may ask for the time
+    }
+    let stack = ctx.map_or_else(|| runtime::with(|ctx| current_stack(&ctx)), current_stack);
+    let mut warnings = REPORT.0.warnings.borrow_mut();
+    if !warnings.iter().any(|(seen, at)| *seen == kind && *at == stack) {
+        warnings.push((kind, stack));
+    }
+    REPORT.0.watching.set(true);
+}
+
+/// Keeps what the top level logs, for the terminal of whoever builds.
+pub(crate) fn record_log(level: u32, message: &str) {
+    REPORT.0.logs.borrow_mut().push((level, message.to_owned()));
+}
+
+/// Space for input.
+#[unsafe(no_mangle)]
+extern "C" fn elias_allocate(bytes: usize) -> *mut u8 {
+    Box::leak(vec![0_u8; bytes].into_boxed_slice()).as_mut_ptr()
+}
+
+/// Creates the runtime and evaluates web modules. Input: name and source of each, in order.
+#[unsafe(no_mangle)]
+extern "C" fn elias_boot(input: *mut u8, length: usize) -> *const [usize; 2] {
+    let booted = runtime::create().map_err(|why| Thrown { name: "Error".into(), message: why, stack: String::new() });
+    answer(booted.and_then(|()| load(take_input(input, length))).map(|()| "{}".to_owned()))
+}
+
+/// Evaluates further web modules. Input as of [`elias_boot`].
+#[unsafe(no_mangle)]
+extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
+    answer(load(take_input(input, length)).map(|()| "{}".to_owned()))
+}
+
+/// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, and the names
+/// of the imports that the component will have, separated by spaces.
+///
+/// The result names the handlers, the warnings (kind and stack) and the log lines (level and message) of the top level.
+#[unsafe(no_mangle)]
+extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2] {
+    let mut input = take_input(input, length).into_iter();
+    let mut next = || input.next().unwrap_or_default();
+    let (name, source, date, imports) = (next(), next(), next(), next());
+    phase::set_source_date(date.parse().unwrap_or(0));
+    phase::wire(imports.split(' ').filter_map(Import::from_name));
+    let handlers = runtime::with(|ctx| {
+        REPORT.0.watching.set(true);
+        let handlers = evaluate(&ctx, name, source);
+        REPORT.0.watching.set(false);
+        ctx.run_gc();
+        handlers
+    });
+    let result = answer(handlers.map(|handlers| report(&handlers)));
+    make_headroom();
+    phase::seal();
+    result
+}
+
+fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
+    let names: Vec<String> = modules.iter().step_by(2).cloned().collect();
+    let mut modules = modules.into_iter();
+    let mut sources = BTreeMap::new();
+    while let (Some(name), Some(source)) = (modules.next(), modules.next()) {
+        sources.insert(name, source);
+    }
+    runtime::offer(sources);
+    let loaded = runtime::with(|ctx| {
+        for name in names {
+            let imported = Module::import(&ctx, name).map_err(|error| Thrown::catch(&ctx, &error))?;
+            event_loop::run_jobs(&ctx);
+            settled(&ctx, &imported)?;
+        }
+        Ok(())
+    });
+    runtime::offer(BTreeMap::new());
+    loaded
+}
+
+/// Evaluates the application's module and gives the names of its handlers.
+fn evaluate(ctx: &Ctx<'_>, name: String, source: String) -> std::result::Result<Vec<&'static str>, Thrown> {
+    let catch = |error| Thrown::catch(ctx, &error);
+    let module = Module::declare(ctx.clone(), name, source).map_err(catch)?;
+    let (module, evaluated) = module.eval().map_err(catch)?;
+    event_loop::run_jobs(ctx);
+    settled(ctx, &evaluated)?;
+    let fail = |name: &str, message: &str| Thrown { name: name.into(), message: message.into(), stack: String::new() };
+    let default: Value<'_> = module.get("default").map_err(|_| {
+        ctx.catch();
+        fail("elias:no-default-export", "the module has no default export")
+    })?;
+    let Some(application) = default.as_object() else {
+        return Err(fail("elias:no-handler", "the default export is no object with handlers"));
+    };
+    let is_function = |name: &&str| application.get::<_, Value<'_>>(*name).is_ok_and(|value| value.is_function());
+    let handlers: Vec<&'static str> = HANDLERS.into_iter().filter(is_function).collect();
+    if handlers.is_empty() {
+        return Err(fail("elias:no-handler", "the default export has no handler"));
+    }
+    REPORT.0.application.replace(Some(Persistent::save(ctx, application.clone())));
+    Ok(handlers)
+}
+
+fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> std::result::Result<(), Thrown> {
+    match promise.state() {
+        PromiseState::Pending => Err(Thrown {
+            name: "elias:top-level-pending".into(),
+            message: "a promise that is awaited at the top level never settles".into(),
+            stack: String::new(),
+        }),
+        _ => match promise.result::<Value<'_>>() {
+            Some(Err(error)) => Err(Thrown::catch(ctx, &error)),
+            _ => Ok(()),
+        },
+    }
+}
+
+fn report(handlers: &[&str]) -> String {
+    let mut json = String::from("{\"handlers\":[");
+    separated(&mut json, handlers, |json, handler| write_json_string(json, handler));
+    json.push_str("],\"warnings\":[");
+    separated(&mut json, &REPORT.0.warnings.take(), |json, (kind, stack)| {
+        json.push_str("{\"kind\":");
+        write_json_string(json, kind);
+        json.push_str(",\"stack\":");
+        write_json_string(json, stack);
+        json.push('}');
+    });
+    json.push_str("],\"logs\":[");
+    separated(&mut json, &REPORT.0.logs.take(), |json, (level, message)| {
+        json.push_str(&format!("{{\"level\":{level},\"message\":"));
+        write_json_string(json, message);
+        json.push('}');
+    });
+    json.push_str("]}");
+    json
+}
+
+fn separated<T>(json: &mut String, items: &[T], write: impl Fn(&mut String, &T)) {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        write(json, item);
+    }
+}
+
+/// The strings of the input, which is freed.
+fn take_input(input: *mut u8, length: usize) -> Vec<String> {
+    // SAFETY: `elias_allocate` gave this memory with this length, and the caller filled it.
+    let bytes = unsafe { Vec::from_raw_parts(input, length, length) };
+    let mut rest = bytes.as_slice();
+    let mut strings = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = (u32::from_le_bytes(*length) as usize).min(after.len());
+        strings.push(String::from_utf8_lossy(&after[..length]).into_owned());
+        rest = &after[length..];
+    }
+    strings
+}
+
+fn answer(outcome: std::result::Result<String, Thrown>) -> *const [usize; 2] {
+    let json = outcome.unwrap_or_else(|thrown| thrown.to_json("exception")).into_bytes().into_boxed_slice();
+    let json = Box::leak(json);
+    Box::leak(Box::new([json.as_ptr() as usize, json.len()]))
+}
+
+/// Grows the heap once, here, instead of in every instance.
+fn make_headroom() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(HEADROOM_BYTES)));
+}

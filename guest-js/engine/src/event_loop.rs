@@ -1,0 +1,171 @@
+//! The one event loop: promise jobs, timers and what the host has under way.
+
+use crate::bindings::wasi::clocks::monotonic_clock;
+use crate::bindings::wasi::io::poll::{self, Pollable};
+use javy::quickjs::{Ctx, Error, Function, Persistent, Result};
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// A JavaScript function that outlives the call it was passed to.
+pub(crate) type Callback = Persistent<Function<'static>>;
+
+/// What waits for a host operation. `ready` is called when the pollable is; it says whether the wait is over.
+struct Wait {
+    pollable: Pollable,
+    ready: Box<dyn FnMut(&Ctx<'_>) -> Result<Progress>>,
+}
+
+/// Whether a wait is over.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Progress {
+    Done,
+    Again,
+}
+
+struct Timer {
+    callback: Callback,
+    /// Nanoseconds; for timers that repeat.
+    interval: Option<u64>,
+}
+
+struct EventLoop {
+    waits: RefCell<Vec<Wait>>,
+    timers: RefCell<BTreeMap<u32, Timer>>,
+    /// When each timer is due (nanoseconds of the monotonic clock) and in what order it was set.
+    due: RefCell<BinaryHeap<Reverse<(u64, u64, u32)>>>,
+    next_timer: Cell<u32>,
+    sequence: Cell<u64>,
+}
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for EventLoop {}
+
+static LOOP: EventLoop = EventLoop {
+    waits: RefCell::new(Vec::new()),
+    timers: RefCell::new(BTreeMap::new()),
+    due: RefCell::new(BinaryHeap::new()),
+    next_timer: Cell::new(1),
+    sequence: Cell::new(0),
+};
+
+/// The loop has nothing left that could make the awaited thing happen.
+pub(crate) struct Stalled;
+
+/// Calls `ready` when `pollable` is, until it says that it is done.
+pub(crate) fn wait(pollable: Pollable, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) {
+    LOOP.waits.borrow_mut().push(Wait { pollable, ready: Box::new(ready) });
+}
+
+/// Sets a timer and gives its id.
+pub(crate) fn set_timer(callback: Callback, delay_ms: f64, repeat: bool) -> u32 {
+    // As the HTML standard's timer initialisation steps: NaN and negative delays are zero. A timer that repeats waits at
+    // least a millisecond, or it would never let the loop turn.
+    let delay = (delay_ms.clamp(0.0, f64::from(i32::MAX)) * 1e6) as u64;
+    let id = LOOP.next_timer.get();
+    LOOP.next_timer.set(id.wrapping_add(1).max(1));
+    LOOP.timers.borrow_mut().insert(id, Timer { callback, interval: repeat.then_some(delay.max(1_000_000)) });
+    schedule(id, monotonic_clock::now().saturating_add(delay));
+    id
+}
+
+/// Forgets a timer; unknown ids are ignored.
+pub(crate) fn clear_timer(id: u32) {
+    LOOP.timers.borrow_mut().remove(&id);
+}
+
+fn schedule(id: u32, due: u64) {
+    let sequence = LOOP.sequence.get();
+    LOOP.sequence.set(sequence + 1);
+    LOOP.due.borrow_mut().push(Reverse((due, sequence, id)));
+}
+
+/// Runs promise jobs until none is left.
+pub(crate) fn run_jobs(ctx: &Ctx<'_>) {
+    while ctx.execute_pending_job() {}
+}
+
+/// Turns the loop until `done`.
+///
+/// # Errors
+/// [`Stalled`] if nothing is under way that could ever make it so.
+pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::Result<(), Stalled> {
+    loop {
+        run_jobs(ctx);
+        if done() {
+            return Ok(());
+        }
+        let timer = next_due();
+        if timer.is_none() && LOOP.waits.borrow().is_empty() {
+            return Err(Stalled);
+        }
+        wait_for_host(ctx, timer);
+        if timer.is_some_and(|due| due <= monotonic_clock::now()) {
+            fire(ctx);
+        }
+    }
+}
+
+/// When the earliest timer is due; timers that were cleared are dropped on the way.
+fn next_due() -> Option<u64> {
+    let mut due = LOOP.due.borrow_mut();
+    let timers = LOOP.timers.borrow();
+    while let Some(Reverse((at, _, id))) = due.peek() {
+        if timers.contains_key(id) {
+            return Some(*at);
+        }
+        due.pop();
+    }
+    None
+}
+
+/// Blocks until a wait is ready or the timer is due, and moves on what is ready.
+fn wait_for_host(ctx: &Ctx<'_>, timer: Option<u64>) {
+    let ready = {
+        let waits = LOOP.waits.borrow();
+        if waits.is_empty() && timer.is_some_and(|due| due <= monotonic_clock::now()) {
+            return;
+        }
+        let timer = timer.map(monotonic_clock::subscribe_instant);
+        let pollables: Vec<&Pollable> = waits.iter().map(|wait| &wait.pollable).chain(timer.as_ref()).collect();
+        poll::poll(&pollables)
+    };
+    // From the back, so that removing one leaves the others' places.
+    for index in ready.into_iter().rev() {
+        let index = index as usize;
+        if index >= LOOP.waits.borrow().len() {
+            continue; // the timer
+        }
+        let mut wait = LOOP.waits.borrow_mut().swap_remove(index);
+        match (wait.ready)(ctx) {
+            Ok(Progress::Again) => LOOP.waits.borrow_mut().push(wait),
+            Ok(Progress::Done) => {}
+            Err(error) => report(ctx, &error),
+        }
+    }
+}
+
+/// Calls the one timer that is due first; promise jobs run between two timers, as browsers do it.
+fn fire(ctx: &Ctx<'_>) {
+    let Some(Reverse((due, _, id))) = LOOP.due.borrow_mut().pop() else { return };
+    let Some(Timer { callback, interval }) = LOOP.timers.borrow_mut().remove(&id) else { return };
+    if let Some(interval) = interval {
+        LOOP.timers.borrow_mut().insert(id, Timer { callback: callback.clone(), interval: Some(interval) });
+        schedule(id, due.saturating_add(interval).max(monotonic_clock::now()));
+    }
+    let called = callback.restore(ctx).and_then(|callback| callback.call::<_, ()>(()));
+    if let Err(error) = called {
+        report(ctx, &error);
+    }
+}
+
+/// An exception that no caller waits for.
+fn report(ctx: &Ctx<'_>, error: &Error) {
+    let thrown = crate::error::Thrown::catch(ctx, error);
+    crate::native::log::uncaught(&thrown);
+}
+
+/// How many timers are set.
+pub(crate) fn timers() -> usize {
+    LOOP.timers.borrow().len()
+}

@@ -1,0 +1,39 @@
+//! `console.*`: lines for the log capability.
+
+use crate::bindings::elias::log::log::{self, Level};
+use crate::build;
+use crate::error::{Thrown, write_json_string};
+use crate::phase::{self, Import};
+use javy::quickjs::{Function, Object, Result};
+
+pub(crate) fn add(native: &Object<'_>) -> Result<()> {
+    native.set(
+        "log",
+        Function::new(native.ctx().clone(), |level: u32, message: String, arguments: String| {
+            write(level, &message, &[("arguments".to_owned(), arguments)]);
+        })?,
+    )
+}
+
+/// An exception or rejection that nothing in the component handles.
+pub(crate) fn uncaught(thrown: &Thrown) {
+    let mut stack = String::new();
+    write_json_string(&mut stack, &thrown.stack);
+    let message = format!("Uncaught {}: {}", thrown.name, thrown.message);
+    write(4, &message, &[("stack".to_owned(), stack)]);
+}
+
+fn write(level: u32, message: &str, fields: &[(String, String)]) {
+    if phase::building() {
+        build::record_log(level, message);
+    } else if phase::wired(Import::Log) {
+        let level = match level {
+            0 => Level::Trace,
+            1 => Level::Debug,
+            2 => Level::Info,
+            3 => Level::Warn,
+            _ => Level::Error,
+        };
+        log::write(level, message, fields);
+    }
+}

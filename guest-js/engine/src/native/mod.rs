@@ -1,0 +1,124 @@
+//! The native half of the web APIs: one file an API, all in the object that `import native from "elias:native"` gives.
+//!
+//! To add one: write its file with an `add(&Object)`, name it here, and write its JavaScript half in `guest-js/web`.
+
+mod call;
+mod execution;
+mod http_request;
+mod http_response;
+pub(crate) mod log;
+mod random;
+mod text;
+mod timers;
+mod url;
+
+pub(crate) use call::{set_input, take_output};
+pub(crate) use http_request::set_request;
+pub(crate) use http_response::{finished as response_finished, set_response_out, State as ResponseState, state as response_state};
+
+use crate::phase::{self, Import};
+use javy::quickjs::module::{Declarations, Exports, ModuleDef};
+use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result};
+use std::cell::RefCell;
+
+/// The module that web modules import their natives from.
+pub(crate) const MODULE: &str = "elias:native";
+
+/// [`MODULE`]'s definition.
+pub(crate) struct Native;
+
+impl ModuleDef for Native {
+    fn declare(declarations: &Declarations<'_>) -> Result<()> {
+        declarations.declare("default")?;
+        Ok(())
+    }
+
+    fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
+        let native = Object::new(ctx.clone())?;
+        for add in [
+            log::add, timers::add, text::add, random::add, url::add, http_request::add, http_response::add, call::add,
+            execution::add, add_lifecycle,
+        ] {
+            add(&native)?;
+        }
+        exports.export("default", native)?;
+        Ok(())
+    }
+}
+
+/// Puts our own in place of what QuickJS and javy bring: a random source that no snapshot holds, no `console` that would
+/// write to a standard output that is not there.
+pub(crate) fn replace_builtins(ctx: &Ctx<'_>) -> Result<()> {
+    random::replace_math_random(ctx)
+}
+
+struct Lifecycle {
+    fetch: RefCell<Option<Persistent<Function<'static>>>>,
+    call: RefCell<Option<Persistent<Function<'static>>>>,
+    background: RefCell<Vec<Persistent<Promise<'static>>>>,
+}
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Lifecycle {}
+
+static LIFECYCLE: Lifecycle =
+    Lifecycle { fetch: RefCell::new(None), call: RefCell::new(None), background: RefCell::new(Vec::new()) };
+
+/// A trigger that web modules handle.
+#[derive(Clone, Copy)]
+pub(crate) enum Trigger {
+    Fetch,
+    Call,
+}
+
+/// The function that a web module registered for `trigger`.
+pub(crate) fn handler<'js>(ctx: &Ctx<'js>, trigger: Trigger) -> Result<Function<'js>> {
+    let registered = match trigger {
+        Trigger::Fetch => &LIFECYCLE.fetch,
+        Trigger::Call => &LIFECYCLE.call,
+    };
+    match registered.borrow().clone() {
+        Some(function) => function.restore(ctx),
+        None => Err(Exception::throw_internal(ctx, "no web module handles this trigger")),
+    }
+}
+
+/// The promises given to `waitUntil` since the last call of this.
+pub(crate) fn take_background() -> Vec<Persistent<Promise<'static>>> {
+    LIFECYCLE.background.take()
+}
+
+fn add_lifecycle(native: &Object<'_>) -> Result<()> {
+    let ctx = native.ctx().clone();
+    native.set("register", Function::new(ctx.clone(), register)?)?;
+    native.set("waitUntil", Function::new(ctx, wait_until)?)
+}
+
+fn register<'js>(ctx: Ctx<'js>, trigger: String, handler: Function<'js>) -> Result<()> {
+    let slot = match trigger.as_str() {
+        "fetch" => &LIFECYCLE.fetch,
+        "call" => &LIFECYCLE.call,
+        _ => return Err(Exception::throw_type(&ctx, "there is no such trigger")),
+    };
+    slot.replace(Some(Persistent::save(&ctx, handler)));
+    Ok(())
+}
+
+fn wait_until<'js>(ctx: Ctx<'js>, promise: Promise<'js>) {
+    LIFECYCLE.background.borrow_mut().push(Persistent::save(&ctx, promise));
+}
+
+/// Refuses, as a JavaScript exception, what needs an import that is not there.
+pub(crate) fn require(ctx: &Ctx<'_>, import: Import, what: &str) -> Result<()> {
+    if phase::building() {
+        let message = format!("{what} is not available at the top level, which runs during the build; use it in a handler");
+        return Err(Exception::throw_message(ctx, &message));
+    }
+    if !phase::wired(import) {
+        let message = format!(
+            "{what} was left out of this component because its source does not mention it; mention it by name to have it"
+        );
+        return Err(Exception::throw_message(ctx, &message));
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Which phase the engine is in, and what of the host it may call.
+
+use std::cell::Cell;
+
+/// Imports that `elias-build` wires only into components whose source mentions what needs them.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Import {
+    Log = 1,
+    MonotonicClock = 2,
+    WallClock = 4,
+    Random = 8,
+    Context = 16,
+}
+
+impl Import {
+    /// The import's name in `guest-js/web/src/index.json`.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "log" => Self::Log,
+            "monotonic-clock" => Self::MonotonicClock,
+            "wall-clock" => Self::WallClock,
+            "random" => Self::Random,
+            "context" => Self::Context,
+            _ => return None,
+        })
+    }
+}
+
+struct State {
+    building: Cell<bool>,
+    wired: Cell<u32>,
+    /// Seconds since 1970 that Date shows while the application's top level runs.
+    source_date: Cell<u64>,
+}
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for State {}
+
+static STATE: State = State { building: Cell::new(true), wired: Cell::new(0), source_date: Cell::new(0) };
+
+/// Whether the snapshot is still being made.
+pub(crate) fn building() -> bool {
+    STATE.building.get()
+}
+
+/// Ends the build phase: what runs after this runs in an instance.
+pub(crate) fn seal() {
+    STATE.building.set(false);
+}
+
+/// Says which imports the component will have.
+pub(crate) fn wire(imports: impl Iterator<Item = Import>) {
+    STATE.wired.set(imports.fold(0, |all, import| all | import as u32));
+}
+
+/// Whether the component has this import.
+pub(crate) fn wired(import: Import) -> bool {
+    STATE.wired.get() & import as u32 != 0
+}
+
+pub(crate) fn set_source_date(seconds: u64) {
+    STATE.source_date.set(seconds);
+}
+
+pub(crate) fn source_date() -> u64 {
+    STATE.source_date.get()
+}

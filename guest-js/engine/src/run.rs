@@ -1,0 +1,124 @@
+//! The run phase: what a host calls.
+
+use crate::bindings::exports::elias::component::call::{Exception, Guest as CallGuest};
+use crate::bindings::exports::wasi::http::incoming_handler::Guest as HttpGuest;
+use crate::bindings::wasi::http::types::{ErrorCode, IncomingRequest, ResponseOutparam};
+use crate::error::Thrown;
+use crate::event_loop::{self, Stalled};
+use crate::native::{self, Trigger};
+use crate::{build, runtime};
+use javy::quickjs::{Ctx, Promise, Value, promise::PromiseState};
+
+/// The component's exports.
+pub(crate) struct Component;
+
+/// How a handler failed.
+enum Failure {
+    /// An exception left it.
+    Exception(Thrown),
+    /// It awaits what can never happen.
+    NeverSettles,
+}
+
+impl Failure {
+    fn into_parts(self) -> (&'static str, Thrown) {
+        match self {
+            Self::Exception(thrown) => ("exception", thrown),
+            Self::NeverSettles => (
+                "never-settles",
+                Thrown {
+                    name: "Error".into(),
+                    message: "the handler awaits a promise that nothing can settle: no timer is set and nothing is under way"
+                        .into(),
+                    stack: String::new(),
+                },
+            ),
+        }
+    }
+}
+
+impl HttpGuest for Component {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        native::set_request(request);
+        native::set_response_out(out);
+        let outcome = runtime::with(|ctx| {
+            run_handler(&ctx, Trigger::Fetch)?;
+            // A body that was handed over whole may still be on its way.
+            if event_loop::run_until(&ctx, native::response_finished).is_err() {
+                return Err(Failure::NeverSettles);
+            }
+            finish_background(&ctx);
+            Ok(())
+        });
+        if let Err(failure) = outcome {
+            fail(failure);
+        }
+    }
+}
+
+/// Answers with the failure, if the answer has not begun; breaks it off if it has.
+fn fail(failure: Failure) {
+    let (kind, thrown) = failure.into_parts();
+    match native::response_state() {
+        native::ResponseState::Waiting(Some(out)) | native::ResponseState::Started { out, .. } => {
+            ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(thrown.to_json(kind)))));
+        }
+        // Dropping the body without finishing it tells the host that it is incomplete.
+        _ => native::log::uncaught(&thrown),
+    }
+}
+
+impl CallGuest for Component {
+    fn call(input: String) -> Result<String, Exception> {
+        native::set_input(input);
+        let outcome = runtime::with(|ctx| -> Result<(), Failure> {
+            run_handler(&ctx, Trigger::Call)?;
+            finish_background(&ctx);
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => Ok(native::take_output().unwrap_or_else(|| "null".into())),
+            Err(failure) => {
+                let (kind, Thrown { name, message, stack }) = failure.into_parts();
+                let name = if kind == "exception" { name } else { kind.to_owned() };
+                Err(Exception { name, message, stack })
+            }
+        }
+    }
+}
+
+/// Calls the handler and, if it gave a promise, turns the loop until that settles.
+fn run_handler(ctx: &Ctx<'_>, trigger: Trigger) -> Result<(), Failure> {
+    let returned = native::handler(ctx, trigger)
+        .and_then(|handler| handler.call::<_, Value<'_>>((build::application(ctx)?,)))
+        .map_err(|error| Failure::Exception(Thrown::catch(ctx, &error)))?;
+    match returned.into_promise() {
+        Some(promise) => settle(ctx, &promise),
+        None => Ok(()),
+    }
+}
+
+fn settle(ctx: &Ctx<'_>, promise: &Promise<'_>) -> Result<(), Failure> {
+    event_loop::run_until(ctx, || promise.state() != PromiseState::Pending)
+        .map_err(|Stalled| Failure::NeverSettles)?;
+    match promise.result::<Value<'_>>() {
+        Some(Err(error)) => Err(Failure::Exception(Thrown::catch(ctx, &error))),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for what was given to `waitUntil`, and for what that gives to it in turn.
+fn finish_background(ctx: &Ctx<'_>) {
+    loop {
+        let background = native::take_background();
+        if background.is_empty() {
+            return;
+        }
+        for promise in background {
+            let Ok(promise) = promise.restore(ctx) else { continue };
+            if let Err(failure) = settle(ctx, &promise) {
+                native::log::uncaught(&failure.into_parts().1);
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The one QuickJS runtime of this memory.
+
+use crate::native;
+use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
+use javy::quickjs::{Ctx, Error, Module, Result, module::Declared};
+use javy::{Config, Runtime};
+use std::cell::UnsafeCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// QuickJS's own limit on its C stack, in bytes of the shadow stack (1 MiB, see `engine.sh`). Hosts must give at least
+/// as much native stack as this much recursion needs; `elias-host` does, with `max_wasm_stack`.
+const STACK_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of JavaScript heap at which cycles are first looked for. Most requests end before.
+const GC_THRESHOLD_BYTES: usize = 16 * 1024 * 1024;
+
+struct Slot(UnsafeCell<Option<Runtime>>);
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Slot {}
+
+static RUNTIME: Slot = Slot(UnsafeCell::new(None));
+
+/// Creates the runtime, once, in the build phase.
+pub(crate) fn create() -> std::result::Result<(), String> {
+    let mut config = Config::default();
+    config.gc_threshold(GC_THRESHOLD_BYTES).max_stack_size(STACK_BYTES_MAX).weak_ref(true);
+    let runtime = Runtime::new(config).map_err(|error| format!("{error:#}"))?;
+    // SAFETY: one thread, and no reference to the slot's content exists before this line.
+    unsafe { *RUNTIME.0.get() = Some(runtime) };
+    with(|ctx| native::replace_builtins(&ctx)).map_err(|error| format!("{error}"))
+}
+
+/// Runs `f` in the JavaScript context.
+pub(crate) fn with<R>(f: impl FnOnce(Ctx<'_>) -> R) -> R {
+    // SAFETY: one thread; the runtime is only written by `create`, before any call of this.
+    let runtime = unsafe { &*RUNTIME.0.get() };
+    match runtime {
+        Some(runtime) => runtime.context().with(f),
+        None => core::arch::wasm32::unreachable(), // not booted: no image was made by elias-build
+    }
+}
+
+/// Makes web modules loadable by name; an empty map takes back what was offered.
+pub(crate) fn offer(modules: BTreeMap<String, String>) {
+    // SAFETY: one thread; called in the build phase, outside of `with`.
+    let runtime = unsafe { &*RUNTIME.0.get() };
+    if let Some(runtime) = runtime {
+        let modules = Rc::new(modules);
+        runtime.context().runtime().set_loader(WebModules(Rc::clone(&modules)), WebModules(modules));
+    }
+}
+
+/// Web modules by name, for `import` between them. The application itself is one module: its imports were bundled.
+struct WebModules(Rc<BTreeMap<String, String>>);
+
+type Attributes<'js> = Option<ImportAttributes<'js>>;
+
+impl Resolver for WebModules {
+    fn resolve<'js>(&mut self, _: &Ctx<'js>, base: &str, name: &str, _: Attributes<'js>) -> Result<String> {
+        Ok(if name == native::MODULE { name.to_owned() } else { resolve_relative(base, name) })
+    }
+}
+
+impl Loader for WebModules {
+    fn load<'js>(&mut self, ctx: &Ctx<'js>, name: &str, _: Attributes<'js>) -> Result<Module<'js, Declared>> {
+        if name == native::MODULE {
+            return Module::declare_def::<native::Native, _>(ctx.clone(), name);
+        }
+        match self.0.get(name) {
+            Some(source) => Module::declare(ctx.clone(), name, source.as_str()),
+            None => Err(Error::new_loading(name)),
+        }
+    }
+}
+
+/// `./b.js` seen from `elias:web/a.js` is `elias:web/b.js`.
+fn resolve_relative(base: &str, name: &str) -> String {
+    if !name.starts_with('.') {
+        return name.to_owned();
+    }
+    let mut parts: Vec<&str> = base.split('/').collect();
+    parts.pop();
+    for part in name.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}

@@ -1,0 +1,48 @@
+// DOMException. https://webidl.spec.whatwg.org/#idl-DOMException (4.3)
+import { defineInterface } from "./webidl.js";
+
+// The legacy codes, in order from 1; an empty string is a code whose name nothing uses any more.
+const LEGACY_NAMES = [
+  "IndexSizeError", "", "HierarchyRequestError", "WrongDocumentError", "InvalidCharacterError", "",
+  "NoModificationAllowedError", "NotFoundError", "NotSupportedError", "InUseAttributeError", "InvalidStateError",
+  "SyntaxError", "InvalidModificationError", "NamespaceError", "InvalidAccessError", "", "TypeMismatchError",
+  "SecurityError", "NetworkError", "AbortError", "URLMismatchError", "QuotaExceededError", "TimeoutError",
+  "InvalidNodeTypeError", "DataCloneError",
+];
+
+// The constants that do not follow from the names.
+const CONSTANT_NAMES = {
+  2: "DOMSTRING_SIZE_ERR",
+  6: "NO_DATA_ALLOWED_ERR",
+  10: "INUSE_ATTRIBUTE_ERR",
+  16: "VALIDATION_ERR",
+  21: "URL_MISMATCH_ERR",
+};
+
+export class DOMException extends Error {
+  #name;
+
+  constructor(message = "", name = "Error") {
+    super(`${message}`);
+    this.#name = `${name}`;
+  }
+
+  get name() {
+    return this.#name;
+  }
+
+  get code() {
+    return this.#name === "" ? 0 : LEGACY_NAMES.indexOf(this.#name) + 1;
+  }
+}
+
+LEGACY_NAMES.forEach((name, index) => {
+  const code = index + 1;
+  const constant =
+    CONSTANT_NAMES[code] ?? `${name.replace(/Error$/, "").replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase()}_ERR`;
+  for (const target of [DOMException, DOMException.prototype]) {
+    Object.defineProperty(target, constant, { value: code, enumerable: true });
+  }
+});
+
+defineInterface(DOMException);

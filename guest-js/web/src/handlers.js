@@ -1,0 +1,76 @@
+// The triggers: what the engine calls when the host wants a handler of the component's default export run.
+import native from "elias:native";
+import { incomingRequest } from "./request.js";
+import { isResponse, sendResponse } from "./response.js";
+
+/** The second argument of every handler. */
+const env = Object.freeze({});
+
+/** The third argument of every handler. */
+class ExecutionContext {
+  tenantId = undefined;
+  userId = undefined;
+  organizationId = undefined;
+
+  get executionId() {
+    return native.execution().id;
+  }
+
+  /** When the host will end this execution, in milliseconds since the Unix epoch. */
+  get deadline() {
+    return Date.now() + native.execution().remainingMs;
+  }
+
+  /** Keeps the instance alive after the response until `promise` settles. */
+  waitUntil(promise) {
+    native.waitUntil(Promise.resolve(promise));
+  }
+}
+
+// One context is enough, as an instance runs one execution; made here, it costs a request nothing.
+const context = new ExecutionContext();
+
+const isThenable = (value) => value !== null && typeof value === "object" && typeof value.then === "function";
+
+function respond(result) {
+  if (!isResponse(result)) {
+    throw new TypeError(`the fetch handler returned ${describe(result)}; it must return a Response`);
+  }
+  return sendResponse(result);
+}
+
+function describe(value) {
+  if (value === null || value === undefined) return `${value}`;
+  if (typeof value !== "object") return `a ${typeof value}`;
+  const name = value.constructor?.name;
+  return name ? `an object of class ${name}` : "an object";
+}
+
+native.register("fetch", (app) => {
+  if (typeof app?.fetch !== "function") throw new TypeError("the default export of the component has no fetch handler");
+  const result = app.fetch(incomingRequest, env, context);
+  if (isResponse(result)) return sendResponse(result);
+  return isThenable(result) ? Promise.resolve(result).then(respond) : respond(result);
+});
+
+function output(result) {
+  let json;
+  try {
+    json = result === undefined ? "null" : JSON.stringify(result);
+  } catch (error) {
+    throw new TypeError(`the result of the call handler has no JSON form: ${error.message}`, { cause: error });
+  }
+  if (json === undefined) {
+    throw new TypeError(`the result of the call handler has no JSON form: it is ${describe(result)}`);
+  }
+  native.callOutput(json);
+}
+
+native.register("call", (app) => {
+  // A default export that is a function has a method `call` too, but not one that its author wrote.
+  if (typeof app?.call !== "function" || app.call === Function.prototype.call) {
+    throw new TypeError("the default export of the component has no call handler");
+  }
+  const result = app.call(JSON.parse(native.callInput()), env, context);
+  return isThenable(result) ? Promise.resolve(result).then(output) : output(result);
+});

@@ -1,0 +1,177 @@
+// Response. https://fetch.spec.whatwg.org/#response-class (5.5)
+//
+// A handler makes one of these for every request, so construction stores what it was given and does the rest on demand.
+import native from "elias:native";
+import { Body, TEXT_TYPE, extractBody, mixinBody, sendBody, typeOfInit } from "./body.js";
+import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
+import { defineInterface, inspect } from "./webidl.js";
+
+// Shared by all responses that nobody asks for their headers; never written to.
+const NO_HEADERS = [];
+const TEXT_HEADERS = ["content-type", TEXT_TYPE];
+const JSON_TYPE = "application/json";
+const JSON_HEADERS = ["content-type", JSON_TYPE];
+
+const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const isNullBodyStatus = (status) => status === 204 || status === 205 || status === 304 || status === 101;
+const isRedirectStatus = (s) => s === 301 || s === 302 || s === 303 || s === 307 || s === 308;
+
+/** What a string body becomes when it has been sent: used up. */
+const SENT = new Body("", undefined);
+SENT.taken = true;
+
+export let isResponse;
+/** Sends the response to the host. A promise is returned only when the body has to be waited for. */
+export let sendResponse;
+
+export class Response {
+  #status = 200;
+  #statusText = "";
+  // A header list until a script asks for the headers, then a Headers.
+  #headers = NO_HEADERS;
+  // A string that nobody has read yet, or a Body, or null.
+  #body = null;
+
+  static {
+    isResponse = (value) => typeof value === "object" && value !== null && #status in value;
+
+    sendResponse = (response) => {
+      const body = response.#body;
+      if (typeof body !== "string" && body?.unusable) {
+        throw new TypeError("the fetch handler returned a response whose body was already used or is locked");
+      }
+      if (response.#status === 0) throw new TypeError("the fetch handler returned Response.error()");
+      const headers = response.#headers;
+      native.responseStart(response.#status, Array.isArray(headers) ? headers : headerListOf(headers));
+      if (typeof body === "string") {
+        response.#body = SENT;
+        native.responseBody(body);
+      } else if (body === null) {
+        native.responseBody(null);
+      } else {
+        return sendBody(body);
+      }
+    };
+
+    mixinBody(this, (response) => {
+      const body = response.#body;
+      return typeof body === "string" ? (response.#body = new Body(body, undefined)) : body;
+    });
+  }
+
+  constructor(body = null, init = undefined) {
+    if (init !== undefined && init !== null) this.#initialize(init);
+    if (body === null) return;
+    if (isNullBodyStatus(this.#status)) throw new TypeError(`a response with status ${this.#status} cannot have a body`);
+    if (typeof body === "string") {
+      this.#body = body;
+      this.#defaultType(TEXT_TYPE, TEXT_HEADERS);
+    } else {
+      this.#body = extractBody(body);
+      const type = typeOfInit(body);
+      if (type !== null) this.#defaultType(type, undefined);
+    }
+  }
+
+  static error() {
+    const response = new Response();
+    response.#status = 0;
+    response.#headers = headersFromList([], true);
+    return response;
+  }
+
+  static json(data, init = undefined) {
+    const text = JSON.stringify(data);
+    if (text === undefined) throw new TypeError(`Response.json: a value of type ${typeof data} has no JSON form`);
+    const response = new Response(null, init);
+    if (isNullBodyStatus(response.#status)) {
+      throw new TypeError(`a response with status ${response.#status} cannot have a body`);
+    }
+    response.#body = text;
+    response.#defaultType(JSON_TYPE, JSON_HEADERS);
+    return response;
+  }
+
+  static redirect(url, status = 302) {
+    const parsed = native.parseUrl(`${url}`, undefined);
+    if (parsed === null) throw new TypeError(`Response.redirect: ${JSON.stringify(`${url}`)} is not an absolute URL`);
+    status = toStatus(status);
+    if (!isRedirectStatus(status)) throw new RangeError(`Response.redirect: ${status} is not a redirect status`);
+    const response = new Response();
+    response.#status = status;
+    response.#headers = headersFromList(["location", parsed[0]], true);
+    return response;
+  }
+
+  get type() {
+    return this.#status === 0 ? "error" : "default";
+  }
+
+  get url() {
+    return "";
+  }
+
+  get redirected() {
+    return false;
+  }
+
+  get status() {
+    return this.#status;
+  }
+
+  get ok() {
+    return this.#status >= 200 && this.#status <= 299;
+  }
+
+  get statusText() {
+    return this.#statusText;
+  }
+
+  get headers() {
+    const headers = this.#headers;
+    return Array.isArray(headers) ? (this.#headers = headersFromList(headers.slice(), false)) : headers;
+  }
+
+  clone() {
+    const copy = new Response();
+    copy.#status = this.#status;
+    copy.#statusText = this.#statusText;
+    const headers = this.#headers;
+    copy.#headers = (Array.isArray(headers) ? headers : headerListOf(headers)).slice();
+    copy.#body = this.#body instanceof Body ? this.#body.clone() : this.#body;
+    return copy;
+  }
+
+  #initialize(init) {
+    if (typeof init !== "object" && typeof init !== "function") throw new TypeError("the second argument must be an object");
+    const { headers, status, statusText } = init;
+    if (status !== undefined) {
+      this.#status = toStatus(status);
+      if (this.#status < 200 || this.#status > 599) {
+        throw new RangeError(`the status ${this.#status} is not in the range from 200 to 599`);
+      }
+    }
+    if (statusText !== undefined) {
+      this.#statusText = `${statusText}`;
+      if (!REASON_PHRASE.test(this.#statusText)) throw new TypeError("statusText has a character that HTTP does not allow");
+    }
+    if (headers !== undefined) this.#headers = fillHeaderList([], headers);
+  }
+
+  /** Adds a content-type, unless there is one; `shared` is a list to use if there are no other headers. */
+  #defaultType(type, shared) {
+    const list = this.#headers;
+    if (list.length === 0) this.#headers = shared ?? ["content-type", type];
+    else if (getFromList(list, "content-type") === null) list.push("content-type", type);
+  }
+
+  [inspect]() {
+    const { status, statusText, headers, ok, bodyUsed, type, url } = this;
+    return { status, statusText, headers, ok, bodyUsed, type, url };
+  }
+}
+
+// Web IDL's conversion to unsigned short.
+const toStatus = (value) => (Number(value) >>> 0) & 0xffff;
+
+defineInterface(Response);

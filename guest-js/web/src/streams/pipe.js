@@ -1,0 +1,93 @@
+// Piping. https://streams.spec.whatwg.org/#readable-stream-pipe-to (4.9.1, "ReadableStreamPipeTo")
+import { handled, noop } from "./queue.js";
+import { ReaderState } from "./readable-state.js";
+import { WriterState } from "./writable-state.js";
+
+/** Pipes a ReadableState into a WritableState; the promise settles when all is written or either side has failed. */
+export function pipeTo(source, target, { preventAbort, preventCancel, preventClose, signal }) {
+  const reader = new ReaderState(source);
+  const writer = new WriterState(target);
+  source.disturbed = true;
+
+  return new Promise((resolve, reject) => {
+    let shuttingDown = false;
+    let lastWrite = Promise.resolve();
+
+    /** All that was read has to be written before the pipe lets go, also what is written while we wait. */
+    async function writesFinished() {
+      for (let seen; seen !== lastWrite; ) await (seen = lastWrite);
+    }
+
+    /** Ends the pipe after `action`, with `failure` ({ error }) unless the action fails with an error of its own. */
+    async function shutDown(action, failure) {
+      if (shuttingDown) return;
+      shuttingDown = true;
+      if (target.phase === "writable" && !target.closeQueuedOrInFlight) await writesFinished();
+      try {
+        await action?.();
+      } catch (error) {
+        failure = { error };
+      }
+      writer.release();
+      reader.release();
+      signal?.removeEventListener("abort", onAbort);
+      if (failure === undefined) resolve();
+      else reject(failure.error);
+    }
+
+    function onAbort() {
+      const error = signal.reason;
+      const actions = [];
+      if (!preventAbort && target.phase === "writable") actions.push(() => target.abort(error));
+      if (!preventCancel && source.phase === "readable") actions.push(() => source.cancel(error));
+      shutDown(() => Promise.all(actions.map((action) => action())), { error });
+    }
+
+    function onSourceError(error) {
+      shutDown(preventAbort ? undefined : () => target.abort(error), { error });
+    }
+
+    function onTargetError(error) {
+      shutDown(preventCancel ? undefined : () => source.cancel(error), { error });
+    }
+
+    function step() {
+      if (shuttingDown) return;
+      writer.ready.promise.then(() => {
+        if (shuttingDown) return;
+        source.read({
+          chunk(chunk) {
+            lastWrite = writer.write(chunk).then(undefined, noop);
+            step();
+          },
+          // The closed promises of both sides tell about the end and about errors.
+          close: noop,
+          error: noop,
+        });
+      }, noop);
+    }
+
+    if (signal !== undefined) {
+      if (signal.aborted) {
+        onAbort();
+        return;
+      }
+      signal.addEventListener("abort", onAbort);
+    }
+    // What has happened already must act in this order, before anything is read.
+    if (source.phase === "errored") onSourceError(source.storedError);
+    else if (target.phase === "erroring" || target.phase === "errored") onTargetError(target.storedError);
+    else if (source.phase === "closed") onSourceClosed();
+    else if (target.closeQueuedOrInFlight || target.phase === "closed") {
+      onTargetError(new TypeError("the destination of the pipe is closed or closing"));
+    }
+
+    function onSourceClosed() {
+      shutDown(preventClose ? undefined : () => writer.closeWithErrorPropagation());
+    }
+
+    reader.closed.promise.then(onSourceClosed, onSourceError);
+    handled(writer.closed.promise.then(noop, onTargetError));
+    step();
+  });
+}

@@ -1,0 +1,124 @@
+// What Web IDL asks of every interface, in one place: how members and globals are defined, and pair iterators.
+// https://webidl.spec.whatwg.org/#js-interfaces (3.7), #js-iterable (3.7.11)
+
+/** Key of a prototype method that gives console.log the fields to show, as a plain object. */
+export const inspect = Symbol("inspect");
+
+/** Gives the class its Web IDL descriptors (enumerable members, Symbol.toStringTag) and, unless told not to, its global. */
+export function defineInterface(cls, { exposed = true } = {}) {
+  makeEnumerable(cls.prototype);
+  makeEnumerable(cls);
+  defineHidden(cls.prototype, Symbol.toStringTag, cls.name, false);
+  if (exposed) defineHidden(globalThis, cls.name, cls);
+  return cls;
+}
+
+/** Defines operations or attributes of the global object, which unlike interfaces are enumerable. */
+export function defineGlobals(members) {
+  for (const name of Object.keys(members)) {
+    Object.defineProperty(globalThis, name, {
+      value: members[name],
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  }
+}
+
+export function defineHidden(target, key, value, writable = true) {
+  Object.defineProperty(target, key, { value, writable, enumerable: false, configurable: true });
+}
+
+function makeEnumerable(target) {
+  for (const key of Object.getOwnPropertyNames(target)) {
+    const descriptor = Object.getOwnPropertyDescriptor(target, key);
+    if (key !== "constructor" && descriptor.configurable && (descriptor.get || typeof descriptor.value === "function")) {
+      if (key !== "prototype") Object.defineProperty(target, key, { enumerable: true });
+    }
+  }
+}
+
+const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()));
+
+/**
+ * Makes `cls` iterable over pairs. `pairsOf(instance)` returns a flat array [key, value, ...] and is asked again at each
+ * step, because the standard wants a change made during the iteration to be seen.
+ */
+export function definePairIterable(cls, pairsOf) {
+  const states = new WeakMap();
+  const iteratorPrototype = Object.create(IteratorPrototype, {
+    [Symbol.toStringTag]: { value: `${cls.name} Iterator`, configurable: true },
+  });
+  const next = function next() {
+    const state = states.get(this);
+    if (state === undefined) throw new TypeError(`not a ${cls.name} Iterator`);
+    const pairs = pairsOf(state.target);
+    const at = state.index;
+    if (at >= pairs.length) return { value: undefined, done: true };
+    state.index = at + 2;
+    return { value: state.select(pairs[at], pairs[at + 1]), done: false };
+  };
+  Object.defineProperty(iteratorPrototype, "next", { value: next, writable: true, enumerable: true, configurable: true });
+
+  const iterate = (target, select) => {
+    pairsOf(target); // the brand check happens here and not at the first step
+    const iterator = Object.create(iteratorPrototype);
+    states.set(iterator, { target, select, index: 0 });
+    return iterator;
+  };
+  const methods = {
+    entries() {
+      return iterate(this, (key, value) => [key, value]);
+    },
+    keys() {
+      return iterate(this, (key) => key);
+    },
+    values() {
+      return iterate(this, (_, value) => value);
+    },
+    forEach(callback, thisArg = undefined) {
+      let pairs = pairsOf(this);
+      if (typeof callback !== "function") throw new TypeError(`${cls.name}.forEach: the callback is not a function`);
+      for (let at = 0; at < pairs.length; at += 2, pairs = pairsOf(this)) {
+        callback.call(thisArg, pairs[at + 1], pairs[at], this);
+      }
+    },
+  };
+  for (const name of Object.keys(methods)) defineHidden(cls.prototype, name, methods[name]);
+  defineHidden(cls.prototype, Symbol.iterator, methods.entries);
+}
+
+/** The bytes behind an ArrayBuffer or a view, not copied; undefined for anything else. */
+export function bytesOf(value) {
+  if (value instanceof Uint8Array) return value;
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (isArrayBuffer(value)) return new Uint8Array(value);
+  return undefined;
+}
+
+const byteLengthGetter = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength").get;
+
+/** Whether `value` is an ArrayBuffer, whatever its prototype says. */
+export function isArrayBuffer(value) {
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    byteLengthGetter.call(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The chunks as one Uint8Array; a single chunk is handed back as it is. */
+export function concat(chunks) {
+  if (chunks.length === 1) return chunks[0];
+  let length = 0;
+  for (const chunk of chunks) length += chunk.byteLength;
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return all;
+}

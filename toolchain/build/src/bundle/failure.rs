@@ -1,0 +1,161 @@
+//! rolldown's diagnostics as ours.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use oxc::allocator::Allocator;
+use oxc::parser::Parser;
+use oxc::span::SourceType;
+use rolldown_error::{
+    BuildDiagnostic, DiagnosableArcstr, DiagnosableResolveError, DiagnosticOptions, EventKind,
+};
+
+use super::{relative, resolve_help};
+use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
+
+/// All errors of a bundling run as one, ordered by place.
+pub(super) fn from_rolldown(diagnostics: Vec<BuildDiagnostic>, cwd: &Path) -> BuildError {
+    let mut errors: Vec<BuildError> = diagnostics.into_iter().map(|diagnostic| convert(diagnostic, cwd)).collect();
+    // Modules are read in parallel: without an order, which error leads would change from run to run.
+    let key = |error: &BuildError| {
+        let place = error.details().place.as_ref();
+        (place.map(|place| (place.file.clone(), place.line, place.column)), error.details().message.clone())
+    };
+    errors.sort_by_cached_key(key);
+    errors.dedup_by_key(|error| key(error));
+    BuildError::all(errors)
+        .unwrap_or_else(|| BuildError::Bundle(Box::new(Details::new("the bundler failed without a reason"))))
+}
+
+/// A warning, if it concerns the project's own files.
+pub(super) fn warning_from_rolldown(diagnostic: &BuildDiagnostic, cwd: &Path) -> Option<BuildWarning> {
+    let id = diagnostic.id()?;
+    if id.contains("/node_modules/") || !Path::new(&id).starts_with(cwd) {
+        return None;
+    }
+    Some(BuildWarning::Bundle(Box::new(located(diagnostic, cwd))))
+}
+
+fn convert(mut diagnostic: BuildDiagnostic, cwd: &Path) -> BuildError {
+    if let Some(error) = diagnostic.downcast_mut::<DiagnosableResolveError>() {
+        return unresolved(error, cwd);
+    }
+    let details = Box::new(located(&diagnostic, cwd));
+    match diagnostic.kind() {
+        EventKind::ParseError => {
+            let path = diagnostic.id().unwrap_or_default();
+            BuildError::SyntaxError(Box::new(explain_syntax(Path::new(&path), *details)))
+        }
+        EventKind::JsonParseError | EventKind::TransformError | EventKind::IllegalReassignmentError => {
+            BuildError::SyntaxError(details)
+        }
+        EventKind::MissingExportError => BuildError::MissingExport(details),
+        EventKind::UnresolvedEntry => BuildError::EntryNotFound(details),
+        EventKind::UnloadableDependencyError => unloadable(*details, cwd),
+        _ => BuildError::Bundle(details),
+    }
+}
+
+/// Message and place as rolldown has them. It does not tell how long the marked span is: take the word there.
+fn located(diagnostic: &BuildDiagnostic, cwd: &Path) -> Details {
+    let report = diagnostic.to_diagnostic_with(&DiagnosticOptions { cwd: cwd.to_owned() });
+    let title = diagnostic.to_message_with(&DiagnosticOptions { cwd: cwd.to_owned() });
+    let mut details = Details::new(title);
+    if let Some((file, line, column, _)) = report.get_primary_location() {
+        let path = cwd.join(&file);
+        let file = relative(&path, cwd);
+        if let Ok(source) = std::fs::read_to_string(&path) {
+            details = details.at(Place::of_line(file, source, line, column + 1));
+        }
+    }
+    details
+}
+
+/// Parses the file again: the parser itself knows what to mark and what to advise.
+fn explain_syntax(path: &Path, details: Details) -> Details {
+    let Some(place) = details.place.as_ref() else { return details };
+    let Some(source) = place.source.clone() else { return details };
+    let kind = SourceType::from_path(path).unwrap_or_else(|_| SourceType::mjs()).with_module(true);
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, &source, kind).parse();
+    let found = parsed.diagnostics.iter().find_map(|error| {
+        let label = error.labels.first()?;
+        let marked = Place::new(&place.file, Arc::clone(&source), label.offset() as usize, label.len() as usize);
+        let text = label.label().unwrap_or_default();
+        ((marked.line, marked.column) == (place.line, place.column)).then(|| (marked.labelled(text), error))
+    });
+    match found {
+        Some((marked, error)) => {
+            let help = error.help.as_deref().or_else(|| advise_syntax(&source, &marked, path));
+            Details::new(error.message.to_string()).help(help.unwrap_or_default()).at(marked)
+        }
+        None => details,
+    }
+}
+
+fn advise_syntax(source: &str, place: &Place, path: &Path) -> Option<&'static str> {
+    let line = source.lines().nth(place.line.saturating_sub(1))?;
+    let extension = path.extension()?.to_str()?;
+    // Only a guess, and only where the extension turns off what the line seems to want.
+    match extension {
+        "js" | "mjs" | "cjs" if line.contains("/>") || line.contains("</") => {
+            Some("JSX is read in files that end in .jsx or .tsx.")
+        }
+        "js" | "mjs" | "cjs" | "jsx" if line.contains(": ") || line.contains("interface ") || line.contains("type ") => {
+            Some("If this is TypeScript, let the file end in .ts or .tsx.")
+        }
+        _ => None,
+    }
+}
+
+fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
+    let importer = Path::new(error.importer_id.as_str());
+    let file = relative(importer, cwd);
+    let (specifier, place) = match &error.importee {
+        DiagnosableArcstr::String(name) => (name.to_string(), None),
+        DiagnosableArcstr::Span(span) => {
+            let (start, end) = (span.start as usize, span.end as usize);
+            let quoted = error.source.get(start..end).unwrap_or_default();
+            let place = Place::new(&file, error.source.as_str(), start, end - start);
+            (quoted.trim_matches(['"', '\'', '`']).to_owned(), Some(place))
+        }
+    };
+    let mut details = Details::new(format!("cannot find {specifier:?}, imported by {file}"))
+        .help(resolve_help::advise(&specifier, importer, cwd));
+    let reason = match error.diagnostic_kind {
+        // rolldown's reason speaks of externals, which there are none of here.
+        EventKind::UnresolvedImport => "not found".to_owned(),
+        _ => error.reason.clone(),
+    };
+    details.place = place.map(|place| place.labelled(reason));
+    BuildError::UnresolvedImport(Box::new(details))
+}
+
+/// A file that was found and could not be read as text.
+fn unloadable(details: Details, cwd: &Path) -> BuildError {
+    let path = details.message.strip_prefix("Could not load ").and_then(|rest| {
+        let end = rest.find(" (imported by ").or_else(|| rest.find(" - "))?;
+        rest.get(..end)
+    });
+    let Some(path) = path.map(Path::new) else { return BuildError::Bundle(Box::new(details)) };
+    let file = relative(path, cwd);
+    match std::fs::read(path) {
+        Err(error) => {
+            let mut failed = Details::new(format!("cannot read {file}: {error}"));
+            failed.place = details.place;
+            BuildError::Io(Box::new(failed))
+        }
+        Ok(bytes) => match std::str::from_utf8(&bytes) {
+            Ok(_) => BuildError::Bundle(Box::new(details)),
+            Err(error) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let place = Place::new(&file, text, error.valid_up_to(), '\u{fffd}'.len_utf8());
+                BuildError::SyntaxError(Box::new(
+                    Details::new(format!("{file} is not UTF-8 text"))
+                        .help("Save the file in the encoding UTF-8, or import it as a module that exports its data.")
+                        .at(place.labelled("not a UTF-8 sequence")),
+                ))
+            }
+        },
+    }
+}

@@ -1,0 +1,144 @@
+//! What to do about a file or package that is not there.
+
+use std::path::Path;
+
+/// Node.js's built-in modules and what stands in for each here.
+const NODE_BUILTINS: [(&[&str], &str); 13] = [
+    (&["http", "https", "http2", "net", "tls", "dgram", "dns"], "Use the global `fetch`."),
+    (&["crypto"], "Use the global `crypto`: `crypto.subtle`, `crypto.getRandomValues`, `crypto.randomUUID`."),
+    (&["fs", "path"], "There is no file system. Import the file as JSON or as a module, or keep data in `db` or `cache`."),
+    (&["buffer"], "Use `Uint8Array`, with `TextEncoder` and `TextDecoder` for text and `atob` and `btoa` for base64."),
+    (&["url", "querystring", "punycode"], "Use the globals `URL` and `URLSearchParams`."),
+    (&["util", "string_decoder"], "Use `TextEncoder`, `TextDecoder` and `structuredClone`."),
+    (&["stream", "zlib"], "Use `ReadableStream`, `WritableStream` and `TransformStream`."),
+    (&["timers"], "Use the globals `setTimeout` and `setInterval`."),
+    (&["events"], "Use the globals `EventTarget` and `Event`."),
+    (&["process", "os"], "Configuration is in `env`, the second argument of a handler."),
+    (&["console"], "Use the global `console`."),
+    (&["perf_hooks"], "Use the global `performance`."),
+    (&["assert", "test"], "Throw an `Error`, or test with a runner outside of the component."),
+];
+
+/// Built-ins that nothing stands in for.
+const NODE_ONLY: [&str; 20] = [
+    "async_hooks", "child_process", "cluster", "constants", "diagnostics_channel", "domain", "inspector", "module",
+    "readline", "repl", "sea", "sqlite", "sys", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads", "http2",
+];
+
+/// What to do about `specifier`, which `importer` names and which is nowhere.
+pub(super) fn advise(specifier: &str, importer: &Path, cwd: &Path) -> String {
+    if let Some(help) = advise_builtin(specifier) {
+        return help;
+    }
+    let from = importer.parent().unwrap_or(cwd);
+    if specifier.starts_with('.') || specifier.starts_with('/') {
+        return similar_file(&from.join(specifier), Path::new(specifier)).unwrap_or_default();
+    }
+    if specifier.contains(':') {
+        return format!("ELIAS does not know the scheme of `{specifier}`.");
+    }
+    let package = package_name(specifier);
+    if package != specifier && installed(from).any(|name| name == package) {
+        return format!("The package `{package}` is installed, and has no `{}` for components.", &specifier[package.len() + 1..]);
+    }
+    if listed(package, from) {
+        return format!("`{package}` is in package.json and not installed: run `npm install`.");
+    }
+    match nearest(package, installed(from)) {
+        Some(name) => format!("Did you mean `{name}`? Otherwise run `npm install {package}`."),
+        None => format!("Run `npm install {package}`."),
+    }
+}
+
+fn advise_builtin(specifier: &str) -> Option<String> {
+    let name = specifier.strip_prefix("node:").unwrap_or(specifier);
+    let root = name.split('/').next().unwrap_or(name);
+    let instead = NODE_BUILTINS.iter().find(|(names, _)| names.contains(&root)).map(|(_, instead)| *instead);
+    if instead.is_none() && !NODE_ONLY.contains(&root) && name == specifier {
+        return None;
+    }
+    let missing = format!("`{specifier}` is a module of Node.js, which components do not have.");
+    Some(match instead {
+        Some(instead) => format!("{missing} {instead}"),
+        None => missing,
+    })
+}
+
+/// "@scope/name" or "name" of a specifier such as "name/sub/path".
+fn package_name(specifier: &str) -> &str {
+    let parts = if specifier.starts_with('@') { 2 } else { 1 };
+    specifier.match_indices('/').nth(parts - 1).map_or(specifier, |(end, _)| &specifier[..end])
+}
+
+/// The names of the packages that code in `from` can import.
+fn installed(from: &Path) -> impl Iterator<Item = String> {
+    from.ancestors().map(|directory| directory.join("node_modules")).flat_map(|modules| {
+        file_names(&modules).flat_map(move |name| {
+            if name.starts_with('@') {
+                file_names(&modules.join(&name)).map(|inner| format!("{name}/{inner}")).collect()
+            } else {
+                vec![name]
+            }
+        })
+    })
+}
+
+/// Whether a package.json at or above `from` asks for the package.
+fn listed(package: &str, from: &Path) -> bool {
+    from.ancestors()
+        .filter_map(|directory| std::fs::read(directory.join("package.json")).ok())
+        .filter_map(|text| serde_json::from_slice::<serde_json::Value>(&text).ok())
+        .any(|manifest| {
+            ["dependencies", "devDependencies", "peerDependencies", "optionalDependencies"]
+                .iter()
+                .any(|kind| manifest.get(kind).is_some_and(|packages| packages.get(package).is_some()))
+        })
+}
+
+/// "Did you mean" for a path that is not there; `shown` is how the author wrote it.
+pub(super) fn similar_file(path: &Path, shown: &Path) -> Option<String> {
+    let wanted = path.file_name()?.to_str()?;
+    let directory = path.parent()?;
+    if !directory.is_dir() {
+        return Some(format!("There is no directory `{}`.", shown.parent()?.display()));
+    }
+    // "./util" may mean util.ts: compare without extensions too.
+    let stem = |name: &str| name.split_once('.').map_or(name, |(stem, _)| stem).to_owned();
+    let names: Vec<String> = file_names(directory).collect();
+    let name = nearest(wanted, names.iter().filter(|name| *name != wanted).cloned()).or_else(|| {
+        let near = nearest(&stem(wanted), names.iter().map(|name| stem(name)))?;
+        names.iter().find(|name| stem(name) == near).cloned()
+    })?;
+    Some(format!("Did you mean `{}`?", sibling(shown, &name)))
+}
+
+/// The usual entry in a directory that was given as the entry.
+pub(super) fn entry_inside(directory: &Path, shown: &Path) -> Option<String> {
+    let usual = ["index.ts", "index.tsx", "index.js", "index.mjs", "src/index.ts", "src/index.js"];
+    let name = usual.iter().find(|name| directory.join(name).is_file())?;
+    Some(format!("Name a file. Did you mean `{}`?", shown.join(name).display()))
+}
+
+/// `shown` with another file name, keeping a leading "./", which `Path` would drop.
+fn sibling(shown: &Path, name: &str) -> String {
+    let shown = shown.to_string_lossy();
+    match shown.rsplit_once('/') {
+        Some((directory, _)) => format!("{directory}/{name}"),
+        None => name.to_owned(),
+    }
+}
+
+fn file_names(directory: &Path) -> impl Iterator<Item = String> + use<> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.'))
+}
+
+/// The candidate that a typing error could have turned into `wanted`.
+fn nearest(wanted: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+    let limit = (wanted.chars().count() / 3).clamp(1, 3);
+    candidates
+        .map(|name| (strsim::damerau_levenshtein(wanted, &name), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,459 @@
+//! What a developer reads when a build fails: message, place in the original source, and what to do about it.
+//!
+//! Every problem has a stable name, used by scripts and by `--json`, and one body of [`Details`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use elias_contract::stack::Position;
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity,
+    SourceCode, SourceSpan, SpanContents,
+};
+use serde_json::{Value, json};
+
+/// The most bytes of source that a report shows: a minified file has its whole text on one line.
+const EXCERPT_BYTES: usize = 2000;
+/// What is kept around the place in question when a line is too long to show.
+const EXCERPT_MARGIN: usize = 60;
+
+/// A span in an original source file.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The file, relative to the project where it is inside.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1, in characters.
+    pub column: usize,
+    /// The file's text, where there is any to show.
+    pub source: Option<Arc<str>>,
+    /// What is written beside the marked span.
+    pub label: Option<String>,
+    /// The marked bytes of `source`.
+    span: SourceSpan,
+}
+
+impl Place {
+    /// `length` bytes from byte `offset` of a file. An offset outside of the text is moved to its nearest end.
+    #[must_use]
+    pub fn new(file: impl Into<String>, source: impl Into<Arc<str>>, offset: usize, length: usize) -> Self {
+        let source = source.into();
+        let start = source.floor_char_boundary(offset);
+        let end = source.floor_char_boundary(offset.saturating_add(length)).max(start);
+        let before = &source[..start];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            file: file.into(),
+            line: before.matches('\n').count() + 1,
+            // A byte order mark is no column that an editor shows.
+            column: before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1,
+            source: Some(source),
+            label: None,
+            span: (start, end - start).into(),
+        }
+    }
+
+    /// The word, or else the character, at byte `offset` of a file.
+    #[must_use]
+    pub fn of_word(file: impl Into<String>, source: impl Into<Arc<str>>, offset: usize) -> Self {
+        let source = source.into();
+        let start = source.floor_char_boundary(offset);
+        let rest = &source[start..];
+        let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+        let length = if word > 0 { word } else { rest.chars().next().map_or(0, char::len_utf8) };
+        Self::new(file, source, start, length)
+    }
+
+    /// A line and a column, from 1 and in UTF-16 code units, of a file.
+    #[must_use]
+    pub fn of_line(file: impl Into<String>, source: impl Into<Arc<str>>, line: usize, column: usize) -> Self {
+        let source = source.into();
+        let text = source.split_inclusive('\n').nth(line.saturating_sub(1));
+        let line_start = text.map_or(source.len(), |text| text.as_ptr() as usize - source.as_ptr() as usize);
+        let mut units = 0;
+        let within = text.unwrap_or_default().char_indices().find(|(_, c)| {
+            units += c.len_utf16();
+            units >= column.max(1) || *c == '\n'
+        });
+        let offset = line_start + within.map_or(text.unwrap_or_default().len(), |(index, _)| index);
+        Self::of_word(file, source, offset)
+    }
+
+    /// Writes `label` beside the marked span.
+    #[must_use]
+    pub fn labelled(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into()).filter(|label| !label.is_empty());
+        self
+    }
+}
+
+impl From<Position<'_>> for Place {
+    fn from(position: Position<'_>) -> Self {
+        let (line, column) = (position.line as usize, position.column as usize);
+        match position.source {
+            Some(source) => Self::of_line(position.file, source, line, column),
+            None => {
+                Self { file: position.file.to_owned(), line, column, source: None, label: None, span: (0, 0).into() }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl SourceCode for Place {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let source = self.source.as_deref().unwrap_or_default();
+        // Without context the caller wants the span's own position, which it prints.
+        if before == 0 && after == 0 {
+            let data = &source.as_bytes()[span.offset()..span.offset() + span.len()];
+            let (line, column) = (self.line - 1, self.column - 1);
+            return Ok(contents(&self.file, data, *span, line, column, 1));
+        }
+        let whole = source.read_span(span, before, after)?;
+        if whole.data().len() <= EXCERPT_BYTES {
+            let (line, column, count) = (whole.line(), whole.column(), whole.line_count());
+            return Ok(contents(&self.file, whole.data(), *whole.span(), line, column, count));
+        }
+        let line_start = source[..span.offset()].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = source[span.offset()..].find('\n').map_or(source.len(), |length| span.offset() + length);
+        let start = source.floor_char_boundary(span.offset().saturating_sub(EXCERPT_MARGIN)).max(line_start);
+        let end = span.offset() + span.len().min(EXCERPT_BYTES) + EXCERPT_MARGIN;
+        let end = source.ceil_char_boundary(end).min(line_end).max(start);
+        let data = &source.as_bytes()[start..end];
+        Ok(contents(&self.file, data, (start, end - start).into(), self.line - 1, start - line_start, 1))
+    }
+}
+
+fn contents<'a>(
+    file: &str,
+    data: &'a [u8],
+    span: SourceSpan,
+    line: usize,
+    column: usize,
+    count: usize,
+) -> Box<dyn SpanContents<'a> + 'a> {
+    Box::new(MietteSpanContents::new_named(file.to_owned(), data, span, line, column, count))
+}
+
+/// What all problems have in common.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// What went wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Where.
+    pub place: Option<Place>,
+    /// The JavaScript stack trace, in original positions.
+    pub stack: Option<String>,
+    /// Further problems found in the same build.
+    pub related: Vec<BuildError>,
+}
+
+impl Details {
+    /// A problem with nothing but a message.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into()).filter(|help| !help.is_empty());
+        self
+    }
+
+    /// Says where it is.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<Place>) -> Self {
+        self.place = Some(place.into());
+        self
+    }
+
+    /// Adds a stack trace, already in original positions.
+    #[must_use]
+    pub fn stack(mut self, stack: impl Into<String>) -> Self {
+        self.stack = Some(stack.into()).filter(|stack| !stack.is_empty());
+        self
+    }
+
+    fn to_json(&self, severity: &str, name: &str) -> Value {
+        let place = self.place.as_ref();
+        json!({
+            "severity": severity,
+            "code": name,
+            "message": self.message,
+            "file": place.map(|place| &place.file),
+            "line": place.map(|place| place.line),
+            "column": place.map(|place| place.column),
+            "label": place.and_then(|place| place.label.as_ref()),
+            "help": self.help,
+            "stack": self.stack,
+            "related": self.related.iter().map(BuildError::to_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Details {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.place {
+            // With a source the report's header shows the place.
+            Some(place) if place.source.is_none() => write!(f, " ({place})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Defines an enum of problems: each variant has a stable name and [`Details`].
+macro_rules! problems {
+    ($(#[$doc:meta])* $name:ident, $severity:ident, $word:literal {
+        $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, thiserror::Error)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[error("{0}")] $variant(Box<Details>),)*
+        }
+
+        impl $name {
+            /// The stable name, in kebab case.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $code,)* }
+            }
+
+            /// Message, place and help.
+            #[must_use]
+            pub fn details(&self) -> &Details {
+                match self { $(Self::$variant(details) => details,)* }
+            }
+
+            /// As an object for `--json`: `severity`, `code`, `message`, `file`, `line`, `column`, `label`, `help`,
+            /// `stack` and `related`; what there is not is null.
+            #[must_use]
+            pub fn to_json(&self) -> Value {
+                self.details().to_json($word, self.name())
+            }
+
+            /// As text: with colour and Unicode lines on a terminal, plain ASCII elsewhere.
+            #[must_use]
+            pub fn render(&self, terminal: bool) -> String {
+                render(self, self.details(), terminal)
+            }
+        }
+
+        impl Diagnostic for $name {
+            fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+                Some(Box::new(self.name()))
+            }
+
+            fn severity(&self) -> Option<Severity> {
+                Some(Severity::$severity)
+            }
+
+            fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+                self.details().help.as_ref().map(|help| Box::new(help) as _)
+            }
+
+            fn source_code(&self) -> Option<&dyn SourceCode> {
+                self.details().place.as_ref().filter(|place| place.source.is_some()).map(|place| place as _)
+            }
+
+            fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+                let place = self.details().place.as_ref().filter(|place| place.source.is_some())?;
+                Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(place.label.clone(), place.span))))
+            }
+
+            fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+                let related = &self.details().related;
+                (!related.is_empty()).then(|| Box::new(related.iter().map(|error| error as &dyn Diagnostic)) as _)
+            }
+        }
+    };
+}
+
+problems! {
+    /// Why a build failed.
+    BuildError, Error, "error" {
+        /// The entry file is missing or is no file.
+        EntryNotFound = "entry-not-found",
+        /// A file is not JavaScript, TypeScript, JSON or not text at all.
+        SyntaxError = "syntax-error",
+        /// An import names a file or package that is not there.
+        UnresolvedImport = "unresolved-import",
+        /// An import names something that the module does not export.
+        MissingExport = "missing-export",
+        /// The bundler refused for another reason.
+        Bundle = "bundle-error",
+        /// The module threw while its top level ran.
+        TopLevelException = "top-level-exception",
+        /// The module's top level awaits a promise that never settles.
+        TopLevelPending = "top-level-pending",
+        /// The entry module has no default export.
+        NoDefaultExport = "no-default-export",
+        /// The default export has no method that could handle anything.
+        NoHandler = "no-handler",
+        /// Cryptographic randomness was asked for while building.
+        RandomAtBuild = "random-at-build",
+        /// A source, the bundle or the component is over its limit.
+        TooLarge = "too-large",
+        /// A file could not be read or written.
+        Io = "io",
+        /// The engine itself failed; not the author's fault.
+        Engine = "engine",
+    }
+}
+
+problems! {
+    /// What a build wants to be known although it went through.
+    BuildWarning, Warning, "warning" {
+        /// The top level read the clock and got the source date.
+        ClockAtBuild = "clock-at-build",
+        /// The top level called `Math.random` and got the fixed sequence of the build.
+        RandomAtBuildSeeded = "random-at-build-seeded",
+        /// The source uses something that will go away.
+        Deprecated = "deprecated",
+        /// The bundler found something doubtful.
+        Bundle = "bundle-warning",
+    }
+}
+
+impl BuildError {
+    /// One error out of several: the first, with the others related to it. `None` if there are none.
+    #[must_use]
+    pub fn all(errors: Vec<Self>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        let mut first = errors.next()?;
+        first.details_mut().related.extend(errors);
+        Some(first)
+    }
+
+    /// A file operation that failed; `doing` reads as in "cannot read app.js".
+    #[must_use]
+    pub fn io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
+        Self::Io(Box::new(Details::new(format!("cannot {doing}: {error}"))))
+    }
+
+    fn details_mut(&mut self) -> &mut Details {
+        match self {
+            Self::EntryNotFound(details)
+            | Self::SyntaxError(details)
+            | Self::UnresolvedImport(details)
+            | Self::MissingExport(details)
+            | Self::Bundle(details)
+            | Self::TopLevelException(details)
+            | Self::TopLevelPending(details)
+            | Self::NoDefaultExport(details)
+            | Self::NoHandler(details)
+            | Self::RandomAtBuild(details)
+            | Self::TooLarge(details)
+            | Self::Io(details)
+            | Self::Engine(details) => details,
+        }
+    }
+}
+
+fn render(problem: &dyn Diagnostic, details: &Details, terminal: bool) -> String {
+    let handler = if terminal {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120)
+    } else {
+        GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_links(false).with_wrap_lines(false)
+    };
+    let mut text = String::new();
+    if handler.render_report(&mut text, problem).is_err() {
+        // The message alone is worth more than nothing.
+        text = format!("{details}\n");
+    }
+    if let Some(stack) = &details.stack {
+        text.push('\n');
+        text.push_str(stack);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(place: Place) -> BuildError {
+        BuildError::SyntaxError(Box::new(Details::new("it broke").help("mend it").at(place.labelled("here"))))
+    }
+
+    #[test]
+    fn finds_line_and_column() {
+        #[track_caller]
+        fn check(place: &Place, expect: &str, marked: &str) {
+            assert_eq!(place.to_string(), expect);
+            let source = place.source.as_deref().unwrap_or_default();
+            assert_eq!(&source[place.span.offset()..place.span.offset() + place.span.len()], marked);
+        }
+        check(&Place::new("a.js", "one\ntwo", 4, 3), "a.js:2:1", "two");
+        check(&Place::new("a.js", "one\ntwo", 99, 3), "a.js:2:4", "");
+        check(&Place::new("a.js", "\u{feff}é=1", 5, 1), "a.js:1:2", "=");
+        check(&Place::new("a.js", "é", 1, usize::MAX), "a.js:1:1", "é");
+        check(&Place::of_word("a.js", "let $x1 = 2", 4), "a.js:1:5", "$x1");
+        check(&Place::of_word("a.js", "", 4), "a.js:1:1", "");
+        check(&Place::of_line("a.js", "one\n  two()\n", 2, 3), "a.js:2:3", "two");
+        check(&Place::of_line("a.js", "'😀' + y", 1, 8), "a.js:1:7", "y");
+        check(&Place::of_line("a.js", "one\ntwo\n", 1, 99), "a.js:1:4", "\n");
+        check(&Place::of_line("a.js", "one", 7, 1), "a.js:1:4", "");
+        check(&Place::of_line("a.js", "one", 0, 0), "a.js:1:1", "one");
+    }
+
+    #[test]
+    fn renders_plainly() {
+        #[track_caller]
+        fn check(place: Place, expect: &[&str]) {
+            let text = error(place).render(false);
+            for part in expect {
+                assert!(text.contains(part), "{part:?} in\n{text}");
+            }
+            assert!(text.is_ascii() && text.len() < 1000, "{text}");
+        }
+        check(
+            Place::new("src/a.js", "let a = 1;\nlet b = ;\n", 19, 1),
+            &["syntax-error", "it broke", "[src/a.js:2:9]", "2 | let b = ;", "here", "help: mend it"],
+        );
+        let minified = format!("let a;{}boom{}", "x;".repeat(5000), "y;".repeat(5000));
+        check(Place::new("a.js", minified, 10_006, 4), &["[a.js:1:10007]", "x;boomy;", "here"]);
+        check(Place::new("a.js", "", 0, 0), &["[a.js:1:1]", "it broke"]);
+        check(
+            Position { file: "a.js", line: 3, column: 4, source: None }.into(),
+            &["it broke (a.js:3:4)", "help: mend it"],
+        );
+    }
+
+    #[test]
+    fn renders_for_a_terminal_and_as_json() {
+        let other = BuildError::UnresolvedImport(Box::new(Details::new("no such file")));
+        let first = error(Place::new("a.js", "boom", 0, 4));
+        let all = BuildError::all(vec![first, other]).expect("there are two");
+        assert!(all.render(true).contains("no such file"));
+        let json = all.to_json();
+        assert_eq!(json["code"], "syntax-error");
+        assert_eq!(json["severity"], "error");
+        assert_eq!((&json["file"], &json["line"], &json["column"]), (&json!("a.js"), &json!(1), &json!(1)));
+        assert_eq!(json["help"], "mend it");
+        assert_eq!(json["related"][0]["code"], "unresolved-import");
+        assert_eq!(json["related"][0]["file"], Value::Null);
+        let warning = BuildWarning::ClockAtBuild(Box::new(Details::new("read the clock").stack("    at a.js:1:1")));
+        assert!(warning.render(false).ends_with("\n    at a.js:1:1\n"));
+        assert_eq!(warning.to_json()["severity"], "warning");
+    }
+}

@@ -1,0 +1,124 @@
+//! Which words a bundle can say: the ground for deciding which web APIs and host imports a component needs.
+//!
+//! The answer errs on one side. A word that does occur is always reported; a reported word may turn out to be a local
+//! variable of the same name, and then the component carries an API that it never calls.
+
+use std::collections::HashSet;
+
+use oxc::allocator::Allocator;
+use oxc::ast::ast::{
+    BindingIdentifier, IdentifierName, IdentifierReference, StringLiteral, TemplateElement,
+};
+use oxc::ast_visit::Visit;
+use oxc::parser::Parser;
+use oxc::span::SourceType;
+
+/// The words of a bundle. Made by [`scan`].
+#[derive(Debug, Default)]
+pub struct Uses {
+    words: HashSet<String>,
+    /// Words inside longer strings. They count only in code that can turn strings into code.
+    quoted: HashSet<String>,
+}
+
+impl Uses {
+    /// Whether `word` occurs as an identifier, as a property name, as a whole string or as a word of a template literal.
+    /// In a bundle that says `eval` or `Function`, words inside longer strings count too.
+    #[must_use]
+    pub fn mentions(&self, word: &str) -> bool {
+        self.words.contains(word)
+            || (self.quoted.contains(word) && (self.words.contains("eval") || self.words.contains("Function")))
+    }
+
+    fn add(&mut self, word: &str) {
+        // Most words repeat: look before paying for a copy.
+        if !self.words.contains(word) {
+            self.words.insert(word.to_owned());
+        }
+    }
+
+    fn add_words(&mut self, text: &str) {
+        words(text).for_each(|word| self.add(word));
+    }
+}
+
+/// Splits `text` into what could be identifiers.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).filter(|word| !word.is_empty())
+}
+
+impl<'a> Visit<'a> for Uses {
+    fn visit_identifier_name(&mut self, name: &IdentifierName<'a>) {
+        self.add(name.name.as_str());
+    }
+
+    fn visit_identifier_reference(&mut self, name: &IdentifierReference<'a>) {
+        self.add(name.name.as_str());
+    }
+
+    fn visit_binding_identifier(&mut self, name: &BindingIdentifier<'a>) {
+        self.add(name.name.as_str());
+    }
+
+    fn visit_string_literal(&mut self, text: &StringLiteral<'a>) {
+        let text = text.value.as_str();
+        self.add(text);
+        for word in words(text).filter(|word| word.len() < text.len()) {
+            if !self.quoted.contains(word) {
+                self.quoted.insert(word.to_owned());
+            }
+        }
+    }
+
+    fn visit_template_element(&mut self, text: &TemplateElement<'a>) {
+        self.add_words(text.value.cooked.unwrap_or(text.value.raw).as_str());
+    }
+}
+
+/// Collects the words of an ES module in one pass. Comments do not count. Of text that does not parse, every word counts.
+#[must_use]
+pub fn scan(code: &str) -> Uses {
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, code, SourceType::mjs()).parse();
+    let mut uses = Uses::default();
+    if parsed.panicked {
+        uses.add_words(code);
+    } else {
+        uses.visit_program(&parsed.program);
+    }
+    uses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_words() {
+        #[track_caller]
+        fn check(code: &str, mentioned: &[&str], not: &[&str]) {
+            let uses = scan(code);
+            for word in mentioned {
+                assert!(uses.mentions(word), "{code:?} mentions {word}");
+            }
+            for word in not {
+                assert!(!uses.mentions(word), "{code:?} does not mention {word}");
+            }
+        }
+        check("console.log(Math.random())", &["console", "log", "Math", "random"], &["Date"]);
+        check("// Date\n/* setTimeout */ /** @see URL */ fetch", &["fetch"], &["Date", "setTimeout", "URL"]);
+        check("globalThis['setTimeout'](f)", &["globalThis", "setTimeout"], &[]);
+        check("globalThis[`set\\u0054imeout`]", &["setTimeout"], &[]);
+        check("const { Date: D, [`a ReadableStream`]: x } = globalThis", &["Date", "D", "ReadableStream"], &[]);
+        check("`now ${Date.now()} URL-like`", &["Date", "now", "URL", "like"], &["URL-like"]);
+        check("d\\u0061te; 'D\\x61te'", &["date", "Date"], &[]);
+        check("'the Date header'", &["the Date header"], &["Date"]);
+        check("'the Date header'; new Function(s)", &["Date", "header"], &[]);
+        check("eval('Date.now()')", &["Date", "now"], &[]);
+        check("class A extends B { #c() {} static URL = 1; get Date() {} }", &["A", "B", "URL", "Date"], &[]);
+        check("export { a as performance }; const a = 1", &["performance"], &[]);
+        check("x?.crypto?.subtle; typeof Buffer; f`t`; /URL/.test(y)", &["crypto", "subtle", "Buffer"], &["URL"]);
+        check("", &[], &["", "x"]);
+        check("this is (not JavaScript, Date", &["Date", "JavaScript"], &["URL"]);
+    }
+}

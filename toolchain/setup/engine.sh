@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Builds the engine: target/engine/engine.wasm, from guest-js/engine and the C source of QuickJS.
+# Rebuilds only when something it is made from has changed.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$root"
+out=$root/target/engine
+mkdir -p "$out"
+
+# The WASI packages, from the crate whose host implementation we use, so that both sides speak one version.
+http=$(cargo metadata --format-version 1 --locked | tr ',' '\n' |
+  sed -n 's/.*"manifest_path":"\([^"]*wasmtime-wasi-http-[0-9.]*\)\/Cargo.toml".*/\1/p' | head -1)
+mkdir -p wit/deps
+for file in "$http"/wit/deps/*.wit; do
+  cmp -s "$file" "wit/deps/$(basename "$file")" || cp "$file" wit/deps/
+done
+
+"$root/toolchain/setup/wasm-target.sh"
+made_from=$(cat guest-js/engine/Cargo.toml $(find guest-js/engine/src -type f | sort) guest-js/engine/*.h wit/*.wit wit/*/*.wit \
+  Cargo.lock "$0" target/wasm-sdk/env | cksum)
+if [ -f "$out/engine.wasm" ] && [ "$(cat "$out/made-from" 2>/dev/null)" = "$made_from" ]; then exit 0; fi
+
+# shellcheck disable=SC1091
+. target/wasm-sdk/env
+# QuickJS at -O3 and without assertions; paths are remapped so that every machine makes the same bytes.
+export CFLAGS_wasm32_wasip1="-O3 -DNDEBUG -include $root/guest-js/engine/stack-limit.h"
+remap="--remap-path-prefix=$root=/elias --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+# The stack lies below the data (an overflow traps instead of overwriting it); QuickJS's own limit is reached before.
+# Memory and table are imported: an application's image defines them.
+link="-C link-arg=--import-memory -C link-arg=--export-memory -C link-arg=--import-table
+  -C link-arg=-zstack-size=1048576 -C link-arg=--stack-first -C link-arg=--export=__stack_pointer -C link-arg=--export=__heap_base
+  -C target-feature=+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint,+mutable-globals"
+export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$ELIAS_WASM_RUSTFLAGS $remap $(echo $link)"
+echo "building the engine (about three minutes the first time)"
+"$ELIAS_WASM_CARGO" build --locked --quiet --package elias-engine --target wasm32-wasip1 --profile engine --target-dir target/guest
+wasm=target/guest/wasm32-wasip1/engine/elias_engine.wasm
+
+features="--enable-bulk-memory --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int --enable-multivalue --enable-reference-types --enable-simd"
+# shellcheck disable=SC2086
+wasm-opt $features -O3 --strip-debug --strip-producers "$wasm" -o "$out/engine.wasm.new"
+mv "$out/engine.wasm.new" "$out/engine.wasm"
+echo "$made_from" >"$out/made-from"
+ls -l "$out/engine.wasm"

@@ -1,0 +1,286 @@
+//! Where things stand in a component's bytes.
+//!
+//! A self-contained component carries the engine E as its first core module. A *thin* one imports it instead, under the
+//! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other by
+//! exchanging sections and nothing else in the component changes.
+
+use crate::digest;
+use crate::manifest::{MANIFEST_SECTION, Manifest, ManifestError, SOURCE_MAP_SECTION};
+use std::ops::Range;
+use wasm_encoder::{
+    ComponentImportSection, ComponentSection, ComponentTypeRef, CoreTypeSection, EntityType, ModuleType, RawSection,
+    reencode::{Reencode, RoundtripReencoder},
+};
+use wasmparser::{Encoding, Parser, Payload};
+
+/// The package under which thin components import the engine.
+const ENGINE_IMPORT_PREFIX: &str = "elias:engine/e";
+
+/// What [`read`] found in a component.
+#[derive(Debug)]
+pub struct Layout<'a> {
+    /// The manifest, if the component was made by `elias-build`.
+    pub manifest: Option<Manifest>,
+    /// The source map's JSON, if there is one.
+    pub source_map: Option<&'a [u8]>,
+    /// How the engine is bound; `None` for components of other toolchains.
+    pub engine: Option<EngineBinding<'a>>,
+}
+
+/// How a component is bound to its engine.
+#[derive(Debug)]
+pub enum EngineBinding<'a> {
+    /// The component carries it.
+    Carried {
+        /// The core module's bytes; their SHA-256 was found equal to the manifest's.
+        module: &'a [u8],
+        /// SHA-256 in hexadecimal.
+        digest: String,
+        /// The whole section in the component's bytes, header included.
+        section: Range<usize>,
+    },
+    /// The component is thin: the host must have it.
+    Imported {
+        /// SHA-256 in hexadecimal.
+        digest: String,
+    },
+}
+
+/// Why a component's outer structure is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// Neither a module nor a component, or cut short.
+    #[error("not a WebAssembly component: {0}")]
+    Malformed(#[from] wasmparser::BinaryReaderError),
+    /// A core module.
+    #[error("this is a core WebAssembly module, not a component; build it with elias-build, or wrap it with wasm-tools component new")]
+    CoreModule,
+    /// The manifest is refused.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The manifest names an engine whose digest is not that of the first core module.
+    #[error("the engine in the component has digest {found}, its manifest says {expected}: the file was damaged or altered")]
+    EngineMismatch {
+        /// What the manifest says.
+        expected: String,
+        /// What the bytes hash to.
+        found: String,
+    },
+    /// A manifest without an engine.
+    #[error("the component has an elias manifest but neither carries nor imports an engine")]
+    NoEngine,
+    /// The engine's core module has a type that no engine of ELIAS has.
+    #[error("the component's first core module is no ELIAS engine: it uses types that engines do not have")]
+    UnsupportedEngine,
+    /// [`thin`] was asked of a component that does not carry an engine.
+    #[error("the component carries no engine that could be left out")]
+    NothingToLeaveOut,
+}
+
+/// The name under which a thin component imports the engine with this digest.
+#[must_use]
+pub fn engine_import(digest: &str) -> String {
+    format!("{ENGINE_IMPORT_PREFIX}{digest}")
+}
+
+/// Reads the outer structure of a component; its modules and types are left to the compiler.
+///
+/// # Errors
+/// See [`LayoutError`].
+pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
+    let mut manifest = None;
+    let mut source_map = None;
+    let mut first_module = None;
+    let mut imported = None;
+    let mut depth = 0_u32;
+    // A section's header stands between the end of what came before it and the start of its content.
+    let mut end_of_previous = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload?;
+        match &payload {
+            Payload::Version { encoding, range, .. } if depth == 0 => {
+                if *encoding == Encoding::Module {
+                    return Err(LayoutError::CoreModule);
+                }
+                end_of_previous = range.end;
+            }
+            Payload::ModuleSection { unchecked_range, .. } => {
+                if depth == 0 {
+                    if first_module.is_none() {
+                        first_module = Some((slice(unchecked_range), slice(&(end_of_previous..unchecked_range.end))));
+                    }
+                    end_of_previous = unchecked_range.end;
+                }
+                depth += 1;
+            }
+            Payload::ComponentSection { unchecked_range, .. } => {
+                if depth == 0 {
+                    end_of_previous = unchecked_range.end;
+                }
+                depth += 1;
+            }
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if depth == 0 => {
+                end_of_previous = section.range().end;
+                match section.name() {
+                    MANIFEST_SECTION => manifest = Some(Manifest::parse(section.data())?),
+                    SOURCE_MAP_SECTION => source_map = Some(section.data()),
+                    _ => {}
+                }
+            }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                end_of_previous = section.range().end;
+                for import in section.clone() {
+                    if let Some(digest) = import?.name.name.strip_prefix(ENGINE_IMPORT_PREFIX) {
+                        imported = Some(digest.to_owned());
+                    }
+                }
+            }
+            _ if depth == 0 => {
+                if let Some((_, range)) = payload.as_section() {
+                    end_of_previous = range.end;
+                }
+            }
+            _ => {}
+        }
+    }
+    let engine = match (&manifest, imported, first_module) {
+        (None, ..) => None,
+        (Some(Manifest { engine: expected, .. }), Some(found), _) => {
+            check_digest(expected, &found)?;
+            Some(EngineBinding::Imported { digest: found })
+        }
+        (Some(Manifest { engine: expected, .. }), None, Some((module, section))) => {
+            let module = &component[module];
+            let found = digest(module);
+            check_digest(expected, &found)?;
+            Some(EngineBinding::Carried { module, digest: found, section })
+        }
+        (Some(_), None, None) => return Err(LayoutError::NoEngine),
+    };
+    Ok(Layout { manifest, source_map, engine })
+}
+
+/// Offsets in a slice fit a `usize`; the parser counts in `u64`.
+fn slice(range: &Range<u64>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+fn check_digest(expected: &str, found: &str) -> Result<(), LayoutError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(LayoutError::EngineMismatch { expected: expected.to_owned(), found: found.to_owned() })
+}
+
+/// The thin form of a component that carries its engine.
+///
+/// # Errors
+/// As [`read`]; [`LayoutError::NothingToLeaveOut`] if it carries no engine.
+pub fn thin(component: &[u8]) -> Result<Vec<u8>, LayoutError> {
+    match read(component)?.engine {
+        Some(EngineBinding::Carried { module, digest, section }) => leave_out(component, module, &digest, section),
+        _ => Err(LayoutError::NothingToLeaveOut),
+    }
+}
+
+/// Exchanges the engine at `section` for its import.
+///
+/// # Errors
+/// [`LayoutError::Malformed`] if the engine's own sections cannot be read.
+pub fn leave_out(
+    component: &[u8],
+    module: &[u8],
+    digest: &str,
+    section: Range<usize>,
+) -> Result<Vec<u8>, LayoutError> {
+    let mut types = CoreTypeSection::new();
+    types.ty().module(&module_type(module)?);
+    let mut imports = ComponentImportSection::new();
+    imports.import(engine_import(digest).as_str(), ComponentTypeRef::Module(0));
+
+    let mut thin = Vec::with_capacity(component.len() - section.len() + 16 * 1024);
+    thin.extend_from_slice(&component[..section.start]);
+    types.append_to_component(&mut thin);
+    imports.append_to_component(&mut thin);
+    thin.extend_from_slice(&component[section.end..]);
+    Ok(thin)
+}
+
+/// The type of a core module: everything it imports and exports.
+fn module_type(module: &[u8]) -> Result<ModuleType, LayoutError> {
+    let mut ty = ModuleType::new();
+    let mut signatures = Vec::new(); // by type index
+    let mut functions = Vec::new(); // type index by function index
+    let mut globals = Vec::new();
+    let mut memories = Vec::new();
+    let mut tables = Vec::new();
+    let unsupported = || LayoutError::UnsupportedEngine;
+    let entity = |reference: wasmparser::TypeRef| -> Result<EntityType, LayoutError> {
+        RoundtripReencoder.entity_type(reference).map_err(|_| unsupported())
+    };
+    for payload in Parser::new(0).parse_all(module) {
+        match payload? {
+            Payload::TypeSection(section) => {
+                for signature in section.into_iter_err_on_gc_types() {
+                    let signature = RoundtripReencoder.func_type(signature?).map_err(|_| unsupported())?;
+                    ty.ty().func_type(&signature);
+                    signatures.push(signature);
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    match import.ty {
+                        wasmparser::TypeRef::Func(index) => functions.push(index),
+                        wasmparser::TypeRef::Global(global) => globals.push(global),
+                        wasmparser::TypeRef::Memory(memory) => memories.push(memory),
+                        wasmparser::TypeRef::Table(table) => tables.push(table),
+                        _ => return Err(unsupported()),
+                    }
+                    ty.import(import.module, import.name, entity(import.ty)?);
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for index in section {
+                    functions.push(index?);
+                }
+            }
+            Payload::GlobalSection(section) => {
+                for global in section {
+                    globals.push(global?.ty);
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    let index = export.index as usize;
+                    let reference = match export.kind {
+                        wasmparser::ExternalKind::Func => functions.get(index).copied().map(wasmparser::TypeRef::Func),
+                        wasmparser::ExternalKind::Global => globals.get(index).copied().map(wasmparser::TypeRef::Global),
+                        wasmparser::ExternalKind::Memory => {
+                            memories.get(index).copied().map(wasmparser::TypeRef::Memory)
+                        }
+                        wasmparser::ExternalKind::Table => tables.get(index).copied().map(wasmparser::TypeRef::Table),
+                        _ => None,
+                    };
+                    ty.export(export.name, entity(reference.ok_or_else(unsupported)?)?);
+                }
+            }
+            Payload::CodeSectionStart { .. } => break,
+            _ => {}
+        }
+    }
+    Ok(ty)
+}
+
+/// Appends a custom section to a component or module.
+pub fn append_custom_section(wasm: &mut Vec<u8>, name: &str, data: &[u8]) {
+    wasm_encoder::CustomSection { name: name.into(), data: data.into() }.append_to_component(wasm);
+}
+
+/// One section of a core module, copied as it is.
+#[must_use]
+pub fn raw_section(id: u8, data: &[u8]) -> RawSection<'_> {
+    RawSection { id, data }
+}

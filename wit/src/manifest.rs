@@ -1,0 +1,128 @@
+//! The manifest: what `elias-build` says of a component, in a custom section beside the code.
+
+use serde::{Deserialize, Serialize};
+
+/// The custom section that holds the [`Manifest`] as JSON.
+pub const MANIFEST_SECTION: &str = "elias:manifest";
+/// The custom section that holds the source map (version 3, JSON) from the bundle to the original sources.
+pub const SOURCE_MAP_SECTION: &str = "elias:sourcemap";
+/// The manifest format that this version writes. A reader refuses a higher one.
+pub const FORMAT: u32 = 1;
+/// The largest manifest that is read, in bytes.
+pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+
+/// What a component says of itself.
+///
+/// A host treats it as the component author's claim: it shows and checks it, and grants nothing because of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Manifest {
+    /// The format's version, [`FORMAT`].
+    pub format: u32,
+    /// The component's name, from package.json or the entry's file name.
+    pub name: String,
+    /// The component's version, from package.json; `0.0.0` where there is none.
+    pub version: String,
+    /// The handlers that the default export implements, such as `fetch` and `call`, sorted.
+    pub handlers: Vec<String>,
+    /// The WIT interfaces that the component imports, sorted.
+    pub imports: Vec<String>,
+    /// SHA-256 of the engine's core module, in hexadecimal.
+    pub engine: String,
+    /// SHA-256 over the names and contents of the bundled sources, in hexadecimal.
+    pub source: String,
+    /// What wrote the component: `elias-build` and its version.
+    pub builder: String,
+}
+
+/// Why a manifest is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Over [`MANIFEST_BYTES_MAX`].
+    #[error("the manifest has {0} bytes; at most {MANIFEST_BYTES_MAX} are read")]
+    TooLarge(usize),
+    /// Not the JSON of a [`Manifest`].
+    #[error("the manifest cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Written by a later version.
+    #[error("the manifest has format {0}, this host reads up to {FORMAT}; update the host")]
+    Newer(u32),
+    /// A digest that is no SHA-256 in lower-case hexadecimal.
+    #[error("the manifest's {0} digest is not 64 lower-case hexadecimal digits")]
+    Digest(&'static str),
+}
+
+impl Manifest {
+    /// Reads a manifest's JSON, as untrusted input.
+    ///
+    /// # Errors
+    /// See [`ManifestError`].
+    pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
+        if json.len() > MANIFEST_BYTES_MAX {
+            return Err(ManifestError::TooLarge(json.len()));
+        }
+        // The format alone first, so that a later format's new fields are not reported as mistakes.
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format } = serde_json::from_slice(json)?;
+        if format > FORMAT {
+            return Err(ManifestError::Newer(format));
+        }
+        let manifest: Self = serde_json::from_slice(json)?;
+        for (name, digest) in [("engine", &manifest.engine), ("source", &manifest.source)] {
+            if !is_digest(digest) {
+                return Err(ManifestError::Digest(name));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The manifest as the JSON that the custom section holds.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default() // strings and numbers always serialise
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Manifest {
+        Manifest {
+            format: FORMAT,
+            name: "hello".into(),
+            version: "1.0.0".into(),
+            handlers: vec!["fetch".into()],
+            imports: vec!["wasi:http/types@0.2.12".into()],
+            engine: "a".repeat(64),
+            source: "0".repeat(64),
+            builder: "elias-build 0.1.0".into(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(Manifest::parse(&sample().to_json()).unwrap(), sample());
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        let refused = |change: fn(&mut serde_json::Value)| {
+            let mut json = serde_json::to_value(sample()).unwrap();
+            change(&mut json);
+            Manifest::parse(json.to_string().as_bytes()).unwrap_err().to_string()
+        };
+        assert!(refused(|m| m["format"] = 2.into()).contains("update the host"));
+        assert!(refused(|m| m["engine"] = "../../etc".into()).contains("engine digest"));
+        assert!(refused(|m| m["extra"] = 1.into()).contains("extra"));
+        assert!(Manifest::parse(&vec![b' '; MANIFEST_BYTES_MAX + 1]).is_err());
+        assert!(Manifest::parse(b"\xff").is_err());
+    }
+}

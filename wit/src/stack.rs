@@ -1,0 +1,183 @@
+//! Positions and stack traces of a running component, told in terms of the author's own files.
+//!
+//! The engine knows only the bundle; the source map that travels in the component says where each piece came from. Both
+//! the toolchain (exceptions while building) and the host (exceptions while serving) need this. A source map in a
+//! component is untrusted input, so nothing here allocates by what it claims.
+
+pub use oxc_sourcemap::SourceMap;
+
+/// The engine's own modules, whose frames say nothing to an author, have names that begin so.
+const ENGINE_PREFIX: &str = "elias:";
+
+/// A place in an original source file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position<'m> {
+    /// Path as the source map has it: relative to the project.
+    pub file: &'m str,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1, in UTF-16 code units.
+    pub column: u32,
+    /// The whole text of the file, where the source map carries it.
+    pub source: Option<&'m str>,
+}
+
+/// One line of a QuickJS stack trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The function, unless it is anonymous.
+    pub function: Option<String>,
+    /// The module's name, or `native`.
+    pub file: String,
+    /// Line, from 1; 0 in native code.
+    pub line: u32,
+    /// Column, from 1; 0 in native code.
+    pub column: u32,
+}
+
+/// Where line and column (both from 1) of the bundle come from.
+#[must_use]
+pub fn locate<'m>(map: &'m SourceMap<'_>, line: u32, column: u32) -> Option<Position<'m>> {
+    let wanted = (line.checked_sub(1)?, column.saturating_sub(1));
+    let count = u32::try_from(map.get_tokens().len()).ok()?;
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let token = map.get_token(middle)?;
+        if (token.get_dst_line(), token.get_dst_col()) <= wanted {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    let on_line = |index: u32| map.get_token(index).filter(|token| token.get_dst_line() == wanted.0);
+    // The piece that begins at or before the position; before the first piece of a line, that piece.
+    let token = low.checked_sub(1).and_then(on_line).or_else(|| on_line(low))?;
+    let source = token.get_source_id()?;
+    Some(Position {
+        file: map.get_source(source)?,
+        line: token.get_src_line().saturating_add(1),
+        column: token.get_src_col().saturating_add(1),
+        source: map.get_source_content(source),
+    })
+}
+
+/// The frames in a stack trace as QuickJS prints it; lines that are no frames are passed over.
+#[must_use]
+pub fn parse_stack(stack: &str) -> Vec<Frame> {
+    stack.lines().filter_map(parse_frame).collect()
+}
+
+/// Reads `at name (file:line:column)`, `at file:line:column`, `at name (native)` or `at native`.
+fn parse_frame(line: &str) -> Option<Frame> {
+    let text = line.trim().strip_prefix("at ")?.trim();
+    let (function, place) = match text.strip_suffix(')').and_then(|inner| inner.rsplit_once(" (")) {
+        Some((function, place)) => (Some(function), place),
+        None => (None, text),
+    };
+    let function = function.filter(|name| !name.is_empty() && *name != "<anonymous>").map(str::to_owned);
+    if place == "native" {
+        return Some(Frame { function, file: place.to_owned(), line: 0, column: 0 });
+    }
+    let (rest, last) = place.rsplit_once(':')?;
+    let last: u32 = last.parse().ok()?;
+    // Older frames have a line and no column.
+    let (file, line, column) = match rest.rsplit_once(':').map(|(file, line)| (file, line.parse())) {
+        Some((file, Ok(line))) => (file, line, last),
+        _ => (rest, last, 1),
+    };
+    (!file.is_empty()).then(|| Frame { function, file: file.to_owned(), line, column })
+}
+
+/// The same stack trace with every frame in its original file, without the frames of the engine's own modules. Lines that
+/// are no frames, such as the message, stay as they are.
+#[must_use]
+pub fn remap_stack(stack: &str, map: &SourceMap<'_>) -> String {
+    let mut lines = Vec::new();
+    for line in stack.lines() {
+        let Some(frame) = parse_frame(line) else {
+            lines.push(line.trim_end().to_owned());
+            continue;
+        };
+        let native = frame.file == "native";
+        if frame.file.starts_with(ENGINE_PREFIX) || (native && frame.function.is_none()) {
+            continue;
+        }
+        let place = match locate(map, frame.line, frame.column) {
+            _ if native => frame.file,
+            Some(at) => format!("{}:{}:{}", at.file, at.line, at.column),
+            None => format!("{}:{}:{}", frame.file, frame.line, frame.column),
+        };
+        lines.push(match frame.function {
+            Some(function) => format!("    at {function} ({place})"),
+            None => format!("    at {place}"),
+        });
+    }
+    lines.join("\n").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bundle line 2 is `src/index.ts` line 4 from column 3 and, from bundle column 11, line 5; bundle line 4 is `src/db.ts`.
+    fn map() -> SourceMap<'static> {
+        let json = r#"{"version":3,"sources":["src/index.ts","src/db.ts"],"names":[],
+            "sourcesContent":["1\n2\n3\n  boom();\n",null],"mappings":";EAGE,QACA;;ACJF"}"#;
+        SourceMap::from_json_string(json).expect("a valid source map")
+    }
+
+    #[test]
+    fn locates_positions() {
+        #[track_caller]
+        fn check(line: u32, column: u32, expect: Option<(&str, u32, u32)>) {
+            let map = map();
+            assert_eq!(locate(&map, line, column).map(|at| (at.file, at.line, at.column)), expect, "{line}:{column}");
+        }
+        check(2, 3, Some(("src/index.ts", 4, 3)));
+        check(2, 10, Some(("src/index.ts", 4, 3)));
+        check(2, 11, Some(("src/index.ts", 5, 3)));
+        check(2, 1, Some(("src/index.ts", 4, 3)));
+        check(4, 99, Some(("src/db.ts", 1, 1)));
+        check(1, 1, None);
+        check(3, 1, None);
+        check(0, 0, None);
+        check(u32::MAX, u32::MAX, None);
+        assert_eq!(locate(&map(), 2, 3).and_then(|at| at.source), Some("1\n2\n3\n  boom();\n"));
+    }
+
+    #[test]
+    fn parses_frames() {
+        #[track_caller]
+        fn check(stack: &str, expect: &[(Option<&str>, &str, u32, u32)]) {
+            let frames = parse_stack(stack);
+            let found: Vec<_> =
+                frames.iter().map(|f| (f.function.as_deref(), f.file.as_str(), f.line, f.column)).collect();
+            assert_eq!(found, expect, "{stack}");
+        }
+        check("    at name (app.js:12:34)\n", &[(Some("name"), "app.js", 12, 34)]);
+        check("    at app.js:3:1", &[(None, "app.js", 3, 1)]);
+        check("    at <anonymous> (app.js:3)", &[(None, "app.js", 3, 1)]);
+        check("    at native", &[(None, "native", 0, 0)]);
+        check("    at map (native)", &[(Some("map"), "native", 0, 0)]);
+        check("    at get x (elias:web/url:7:2)", &[(Some("get x"), "elias:web/url", 7, 2)]);
+        check("Error: no\n    at a (b) (c:1:2)", &[(Some("a (b)"), "c", 1, 2)]);
+        check("", &[]);
+        check("at \n at :1:2\n at x:y\n at f (app.js:99999999999:1)\n nothing", &[]);
+    }
+
+    #[test]
+    fn rewrites_stacks() {
+        #[track_caller]
+        fn check(stack: &str, expect: &str) {
+            assert_eq!(remap_stack(stack, &map()), expect);
+        }
+        check("    at handler (app.js:2:12)\n", "    at handler (src/index.ts:5:3)");
+        check(
+            "Error: no\n    at <anonymous> (app.js:4:1)\n    at forEach (native)\n    at native\n    at run (elias:web/fetch:9:9)\n",
+            "Error: no\n    at src/db.ts:1:1\n    at forEach (native)",
+        );
+        check("    at helper (app.js:1:1)", "    at helper (app.js:1:1)");
+        check("", "");
+    }
+}
