@@ -173,6 +173,34 @@ fn check_digest(expected: &str, found: &str) -> Result<(), LayoutError> {
     Err(LayoutError::EngineMismatch { expected: expected.to_owned(), found: found.to_owned() })
 }
 
+/// The thin form of a component whose first core module is `engine`, for a component that has no manifest yet.
+///
+/// # Errors
+/// [`LayoutError::NothingToLeaveOut`] if `engine` is not its first core module.
+pub fn thin_of_engine(component: &[u8], engine: &[u8], digest: &str) -> Result<Vec<u8>, LayoutError> {
+    let mut end_of_previous = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload? {
+            Payload::ModuleSection { unchecked_range, .. } => {
+                let module = slice(&unchecked_range);
+                if &component[module.clone()] != engine {
+                    break;
+                }
+                return leave_out(component, engine, digest, end_of_previous..module.end);
+            }
+            Payload::Version { range, .. } => end_of_previous = range.end as usize,
+            // Nested components before the engine: their sections are not ours.
+            Payload::ComponentSection { .. } => break,
+            payload => {
+                if let Some((_, range)) = payload.as_section() {
+                    end_of_previous = range.end as usize;
+                }
+            }
+        }
+    }
+    Err(LayoutError::NothingToLeaveOut)
+}
+
 /// The thin form of a component that carries its engine.
 ///
 /// # Errors

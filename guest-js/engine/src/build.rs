@@ -82,6 +82,7 @@ extern "C" fn elias_allocate(bytes: usize) -> *mut u8 {
 /// Creates the runtime and evaluates web modules. Input: name and source of each, in order.
 #[unsafe(no_mangle)]
 extern "C" fn elias_boot(input: *mut u8, length: usize) -> *const [usize; 2] {
+    wit_bindgen::rt::run_ctors_once();
     let booted = runtime::create().map_err(|why| Thrown { name: "Error".into(), message: why, stack: String::new() });
     answer(booted.and_then(|()| load(take_input(input, length))).map(|()| "{}".to_owned()))
 }

@@ -24,6 +24,10 @@ export let isResponse;
 /** Sends the response to the host. A promise is returned only when the body has to be waited for. */
 export let sendResponse;
 
+// Functions and not private methods, for which the engine would mark every instance.
+let initialize;
+let setDefaultType;
+
 export class Response {
   #status = 200;
   #statusText = "";
@@ -53,6 +57,29 @@ export class Response {
       }
     };
 
+    initialize = (response, init) => {
+      if (typeof init !== "object" && typeof init !== "function") throw new TypeError("the second argument must be an object");
+      const { headers, status, statusText } = init;
+      if (status !== undefined) {
+        response.#status = toStatus(status);
+        if (response.#status < 200 || response.#status > 599) {
+          throw new RangeError(`the status ${response.#status} is not in the range from 200 to 599`);
+        }
+      }
+      if (statusText !== undefined) {
+        response.#statusText = `${statusText}`;
+        if (!REASON_PHRASE.test(response.#statusText)) throw new TypeError("statusText has a character that HTTP does not allow");
+      }
+      if (headers !== undefined) response.#headers = fillHeaderList([], headers);
+    };
+
+    // Adds a content-type, unless there is one; `shared` is a list to use if there are no other headers.
+    setDefaultType = (response, type, shared) => {
+      const list = response.#headers;
+      if (list.length === 0) response.#headers = shared ?? ["content-type", type];
+      else if (getFromList(list, "content-type") === null) list.push("content-type", type);
+    };
+
     mixinBody(this, (response) => {
       const body = response.#body;
       return typeof body === "string" ? (response.#body = new Body(body, undefined)) : body;
@@ -60,16 +87,21 @@ export class Response {
   }
 
   constructor(body = null, init = undefined) {
-    if (init !== undefined && init !== null) this.#initialize(init);
+    if (init === undefined && typeof body === "string") {
+      this.#headers = TEXT_HEADERS;
+      this.#body = body;
+      return;
+    }
+    if (init !== undefined && init !== null) initialize(this, init);
     if (body === null) return;
     if (isNullBodyStatus(this.#status)) throw new TypeError(`a response with status ${this.#status} cannot have a body`);
     if (typeof body === "string") {
       this.#body = body;
-      this.#defaultType(TEXT_TYPE, TEXT_HEADERS);
+      setDefaultType(this, TEXT_TYPE, TEXT_HEADERS);
     } else {
       this.#body = extractBody(body);
       const type = typeOfInit(body);
-      if (type !== null) this.#defaultType(type, undefined);
+      if (type !== null) setDefaultType(this, type, undefined);
     }
   }
 
@@ -88,7 +120,7 @@ export class Response {
       throw new TypeError(`a response with status ${response.#status} cannot have a body`);
     }
     response.#body = text;
-    response.#defaultType(JSON_TYPE, JSON_HEADERS);
+    setDefaultType(response, JSON_TYPE, JSON_HEADERS);
     return response;
   }
 
@@ -140,29 +172,6 @@ export class Response {
     copy.#headers = (Array.isArray(headers) ? headers : headerListOf(headers)).slice();
     copy.#body = this.#body instanceof Body ? this.#body.clone() : this.#body;
     return copy;
-  }
-
-  #initialize(init) {
-    if (typeof init !== "object" && typeof init !== "function") throw new TypeError("the second argument must be an object");
-    const { headers, status, statusText } = init;
-    if (status !== undefined) {
-      this.#status = toStatus(status);
-      if (this.#status < 200 || this.#status > 599) {
-        throw new RangeError(`the status ${this.#status} is not in the range from 200 to 599`);
-      }
-    }
-    if (statusText !== undefined) {
-      this.#statusText = `${statusText}`;
-      if (!REASON_PHRASE.test(this.#statusText)) throw new TypeError("statusText has a character that HTTP does not allow");
-    }
-    if (headers !== undefined) this.#headers = fillHeaderList([], headers);
-  }
-
-  /** Adds a content-type, unless there is one; `shared` is a list to use if there are no other headers. */
-  #defaultType(type, shared) {
-    const list = this.#headers;
-    if (list.length === 0) this.#headers = shared ?? ["content-type", type];
-    else if (getFromList(list, "content-type") === null) list.push("content-type", type);
   }
 
   [inspect]() {

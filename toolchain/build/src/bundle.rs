@@ -13,8 +13,8 @@ use rolldown::plugin::{
     HookTransformArgs, HookTransformOutput, HookTransformReturn, HookUsage, Plugin, SharedTransformPluginContext,
 };
 use rolldown::{
-    Bundler, BundlerOptions, CodeSplittingMode, CommentsOptions, Either, ExperimentalOptions, InputItem, OutputFormat,
-    Platform, RawMinifyOptions, ResolveOptions, SourceMapType, TransformOptions,
+    Bundler, BundlerOptions, BundlerTransformOptions, CodeSplittingMode, CommentsOptions, Either, ExperimentalOptions, InputItem, OutputFormat,
+    Platform, RawMinifyOptions, ResolveOptions, SourceMapType,
 };
 use rolldown_common::{ModuleType, Output, OutputChunk};
 use rolldown_error::{BatchedBuildDiagnostic, EventKind};
@@ -133,7 +133,7 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
     let mut warnings = Vec::new();
     for diagnostic in output.warnings {
         // An import that rolldown would leave to the runtime cannot be served by ours. What was shaken away may go.
-        if diagnostic.kind() == EventKind::UnresolvedImport {
+        if matches!(diagnostic.kind(), EventKind::UnresolvedImport) {
             let importer = diagnostic.id().unwrap_or_default();
             if chunk.module_ids.iter().any(|id| id.as_str() == importer) {
                 errors.push(diagnostic);
@@ -145,8 +145,12 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
     if !errors.is_empty() {
         return Err(failure::from_rolldown(errors, &cwd));
     }
-
     let mut read = take(&recorder.read);
+    // URLs, which rolldown leaves in place without a word. A dynamic import from within counts as one of the bundle itself.
+    let mut imports = chunk.imports.iter().chain(&chunk.dynamic_imports);
+    if let Some(specifier) = imports.find(|name| **name != chunk.filename) {
+        return Err(failure::left_over(specifier, read.iter().map(|(path, _)| path.as_path()), &cwd));
+    }
     read.sort_unstable();
     let mut modules: Vec<PathBuf> = read.iter().map(|(path, _)| path.clone()).collect();
     modules.extend(bundler.watch_files().iter().map(|file| PathBuf::from(file.as_str())));
@@ -187,7 +191,7 @@ fn rolldown_options(entry: &str, cwd: &Path, minify: bool) -> BundlerOptions {
             attach_debug_info: Some(rolldown::AttachDebugInfo::None),
             ..ExperimentalOptions::default()
         }),
-        minify: minify.then_some(RawMinifyOptions::Bool(true)),
+        minify: Some(RawMinifyOptions::Bool(minify)),
         resolve: Some(ResolveOptions {
             condition_names: names(&CONDITIONS),
             main_fields: names(&["browser", "module", "main"]),
@@ -199,9 +203,9 @@ fn rolldown_options(entry: &str, cwd: &Path, minify: bool) -> BundlerOptions {
                 .into_iter()
                 .collect(),
         ),
-        transform: Some(TransformOptions {
+        transform: Some(BundlerTransformOptions {
             target: Some(Either::Left("es2023".to_owned())),
-            ..TransformOptions::default()
+            ..BundlerTransformOptions::default()
         }),
         ..BundlerOptions::default()
     }

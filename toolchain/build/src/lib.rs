@@ -1,4 +1,160 @@
-//! x
+//! Compiles JavaScript and TypeScript into WebAssembly components that carry their own engine.
+//!
+//! [`build`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine, take the
+//! snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias serve --watch` calls the
+//! library.
+
 pub mod bundle;
+pub mod command;
+mod componentize;
 pub mod diagnostic;
+pub mod engine;
+mod evaluate;
+mod explain;
+mod image;
+pub mod inspect;
+mod package;
 pub mod uses;
+mod web;
+
+pub use diagnostic::{BuildError, BuildWarning};
+
+use diagnostic::Details;
+use elias_contract::layout::{self, append_custom_section};
+use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SOURCE_MAP_SECTION};
+use elias_host::engine::CompiledCache;
+use std::path::PathBuf;
+
+/// The most bytes that a component may have.
+const COMPONENT_BYTES_MAX: usize = 256 << 20;
+
+/// What to build, and how.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// The entry module, relative to `project` or absolute.
+    pub entry: PathBuf,
+    /// The project's root: paths in errors and in the source map are relative to it.
+    pub project: PathBuf,
+    /// Whether to leave the engine out of the component and import it by its digest.
+    pub thin: bool,
+    /// Whether to shorten names and drop white space in the bundle.
+    pub minify: bool,
+    /// What Date shows while the top level runs, in seconds since 1970.
+    pub source_date: u64,
+}
+
+impl BuildOptions {
+    /// The usual: self-contained, not minified, the date of `SOURCE_DATE_EPOCH` or else 0.
+    ///
+    /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
+    #[must_use]
+    pub fn new(entry: impl Into<PathBuf>, project: impl Into<PathBuf>) -> Self {
+        let date = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|date| date.parse().ok());
+        Self { entry: entry.into(), project: project.into(), thin: false, minify: false, source_date: date.unwrap_or(0) }
+    }
+}
+
+/// A component, and what was noticed on the way to it.
+#[derive(Debug)]
+pub struct Built {
+    /// The component.
+    pub wasm: Vec<u8>,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What the author should know although the build went through.
+    pub warnings: Vec<BuildWarning>,
+    /// What the top level logged: level (0 trace to 4 error) and text.
+    pub logs: Vec<(u8, String)>,
+    /// The files whose change makes the component stale.
+    pub watch: Vec<PathBuf>,
+}
+
+/// Builds components, one after the other. Making one opens the engine, which the first time on a machine compiles it and
+/// takes seconds; after that, milliseconds.
+pub struct Builder {
+    evaluator: evaluate::Evaluator,
+}
+
+impl Builder {
+    /// Opens the engine, whose compiled code is kept in `cache`.
+    ///
+    /// # Errors
+    /// [`BuildError::Engine`] if it cannot be compiled or started.
+    pub fn new(cache: Option<&CompiledCache>) -> Result<Self, BuildError> {
+        let evaluator = evaluate::Evaluator::open(cache, &web::core_modules()).map_err(engine_error)?;
+        Ok(Self { evaluator })
+    }
+
+    /// Builds a component.
+    ///
+    /// The same sources and options give the same bytes on every machine.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the source, in its own lines; see [`BuildError`].
+    pub async fn build(&self, options: &BuildOptions) -> Result<Built, BuildError> {
+        let package = package::read(&options.project, &options.entry)?;
+        let bundle = bundle::bundle(&bundle::BundleOptions {
+            entry: options.entry.clone(),
+            cwd: options.project.clone(),
+            minify: options.minify,
+        })
+        .await?;
+        if !bundle.has_default_export {
+            return Err(explain::no_default_export(options, &bundle));
+        }
+        let needs = web::Needs::of(&uses::scan(&bundle.code));
+        let evaluated = self
+            .evaluator
+            .evaluate(&evaluate::Application {
+                source: &bundle.code,
+                modules: needs.modules(),
+                source_date: options.source_date,
+                imports: &needs.imports,
+            })
+            .map_err(|failure| explain::failure(failure, options, &bundle))?;
+
+        let imports = needs.interfaces(&evaluated.report.handlers);
+        let exports: Vec<String> =
+            evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
+        let (data, pages) = evaluated.snapshot();
+        let parts = componentize::Parts { data, pages, imports: &imports, exports: &exports };
+        let mut wasm = componentize::componentize(&parts).map_err(engine_error)?;
+        if options.thin {
+            wasm = layout::thin_of_engine(&wasm, engine::ENGINE, &engine::DIGEST)
+                .map_err(|error| engine_error(error.into()))?;
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            name: package.name,
+            version: package.version,
+            handlers: evaluated.report.handlers.clone(),
+            imports,
+            engine: engine::DIGEST.clone(),
+            source: source_digest(&bundle.sources),
+            builder: concat!("elias-build ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        append_custom_section(&mut wasm, MANIFEST_SECTION, &manifest.to_json());
+        append_custom_section(&mut wasm, SOURCE_MAP_SECTION, bundle.map.as_bytes());
+        if wasm.len() > COMPONENT_BYTES_MAX {
+            let message = format!("the component has {} bytes; at most {COMPONENT_BYTES_MAX} are allowed", wasm.len());
+            let help = "move large data out of the source, for example into a database or object store";
+            return Err(BuildError::TooLarge(Box::new(Details::new(message).help(help))));
+        }
+        let mut warnings = explain::warnings(&evaluated.report.warnings, &bundle);
+        warnings.extend(bundle.warnings);
+        let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();
+        let watch = bundle.modules.into_iter().chain(package.file).collect();
+        Ok(Built { wasm, manifest, warnings, logs, watch })
+    }
+}
+
+fn engine_error(error: anyhow::Error) -> BuildError {
+    let help = "this is not the fault of your source; if it happens again, report it with the source that caused it";
+    BuildError::Engine(Box::new(Details::new(format!("the engine failed: {error:#}")).help(help)))
+}
+
+/// SHA-256 over the names and digests of the sources.
+fn source_digest(sources: &[(String, String)]) -> String {
+    let all: String = sources.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+    elias_contract::digest(all.as_bytes())
+}

@@ -51,6 +51,10 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
       shutDown(preventCancel ? undefined : () => source.cancel(error), { error });
     }
 
+    function onSourceClosed() {
+      shutDown(preventClose ? undefined : () => writer.closeWithErrorPropagation());
+    }
+
     function step() {
       if (shuttingDown) return;
       writer.ready.promise.then(() => {
@@ -76,14 +80,10 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
     }
     // What has happened already must act in this order, before anything is read.
     if (source.phase === "errored") onSourceError(source.storedError);
-    else if (target.phase === "erroring" || target.phase === "errored") onTargetError(target.storedError);
+    else if (target.phase === "errored") onTargetError(target.storedError);
     else if (source.phase === "closed") onSourceClosed();
     else if (target.closeQueuedOrInFlight || target.phase === "closed") {
       onTargetError(new TypeError("the destination of the pipe is closed or closing"));
-    }
-
-    function onSourceClosed() {
-      shutDown(preventClose ? undefined : () => writer.closeWithErrorPropagation());
     }
 
     reader.closed.promise.then(onSourceClosed, onSourceError);

@@ -75,9 +75,11 @@ fn located(diagnostic: &BuildDiagnostic, cwd: &Path) -> Details {
 fn explain_syntax(path: &Path, details: Details) -> Details {
     let Some(place) = details.place.as_ref() else { return details };
     let Some(source) = place.source.clone() else { return details };
-    let kind = SourceType::from_path(path).unwrap_or_else(|_| SourceType::mjs()).with_module(true);
+    // `from_path` would let JSX pass in .js files, which the bundler does not.
+    let plain = path.extension().is_some_and(|extension| ["js", "mjs", "cjs"].iter().any(|&plain| extension == plain));
+    let kind = if plain { SourceType::mjs() } else { SourceType::from_path(path).unwrap_or_else(|_| SourceType::mjs()) };
     let allocator = Allocator::default();
-    let parsed = Parser::new(&allocator, &source, kind).parse();
+    let parsed = Parser::new(&allocator, &source, kind.with_module(true)).parse();
     let found = parsed.diagnostics.iter().find_map(|error| {
         let label = error.labels.first()?;
         let marked = Place::new(&place.file, Arc::clone(&source), label.offset() as usize, label.len() as usize);
@@ -86,25 +88,28 @@ fn explain_syntax(path: &Path, details: Details) -> Details {
     });
     match found {
         Some((marked, error)) => {
-            let help = error.help.as_deref().or_else(|| advise_syntax(&source, &marked, path));
+            let help = advise_extension(&source, kind).or(error.help.as_deref());
             Details::new(error.message.to_string()).help(help.unwrap_or_default()).at(marked)
         }
         None => details,
     }
 }
 
-fn advise_syntax(source: &str, place: &Place, path: &Path) -> Option<&'static str> {
-    let line = source.lines().nth(place.line.saturating_sub(1))?;
-    let extension = path.extension()?.to_str()?;
-    // Only a guess, and only where the extension turns off what the line seems to want.
-    match extension {
-        "js" | "mjs" | "cjs" if line.contains("/>") || line.contains("</") => {
-            Some("JSX is read in files that end in .jsx or .tsx.")
-        }
-        "js" | "mjs" | "cjs" | "jsx" if line.contains(": ") || line.contains("interface ") || line.contains("type ") => {
-            Some("If this is TypeScript, let the file end in .ts or .tsx.")
-        }
-        _ => None,
+/// If the file would parse under another extension, that is the advice.
+fn advise_extension(source: &str, kind: SourceType) -> Option<&'static str> {
+    let parses = |kind: SourceType| {
+        let allocator = Allocator::default();
+        let parsed = Parser::new(&allocator, source, kind.with_module(true)).parse();
+        !parsed.panicked && parsed.diagnostics.is_empty()
+    };
+    if kind.is_javascript() && !kind.is_jsx() && parses(SourceType::jsx()) {
+        Some("This is JSX. Let the file end in .jsx.")
+    } else if kind.is_javascript() && parses(SourceType::ts()) {
+        Some("This is TypeScript. Let the file end in .ts.")
+    } else if !(kind.is_typescript() && kind.is_jsx()) && parses(SourceType::tsx()) {
+        Some("This is TypeScript with JSX. Let the file end in .tsx.")
+    } else {
+        None
     }
 }
 
@@ -131,15 +136,28 @@ fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
     BuildError::UnresolvedImport(Box::new(details))
 }
 
+/// An import that is still in the bundle. The bundler does not say who wrote it: look through the sources.
+pub(super) fn left_over<'a>(specifier: &str, sources: impl Iterator<Item = &'a Path>, cwd: &Path) -> BuildError {
+    let quoted = ['"', '\'', '`'].map(|quote| format!("{quote}{specifier}{quote}"));
+    let place = sources.filter_map(|path| Some((path, std::fs::read_to_string(path).ok()?))).find_map(|(path, text)| {
+        let offset = quoted.iter().find_map(|quoted| text.find(quoted))?;
+        Some(Place::new(relative(path, cwd), text, offset, specifier.len() + 2))
+    });
+    let mut details = Details::new(format!("cannot import {specifier:?} into a component"))
+        .help(resolve_help::advise(specifier, cwd, cwd));
+    details.place = place;
+    BuildError::UnresolvedImport(Box::new(details))
+}
+
 /// A file that was found and could not be read as text.
 fn unloadable(details: Details, cwd: &Path) -> BuildError {
     let path = details.message.strip_prefix("Could not load ").and_then(|rest| {
         let end = rest.find(" (imported by ").or_else(|| rest.find(" - "))?;
         rest.get(..end)
     });
-    let Some(path) = path.map(Path::new) else { return BuildError::Bundle(Box::new(details)) };
-    let file = relative(path, cwd);
-    match std::fs::read(path) {
+    let Some(path) = path.map(|path| cwd.join(path)) else { return BuildError::Bundle(Box::new(details)) };
+    let file = relative(&path, cwd);
+    match std::fs::read(&path) {
         Err(error) => {
             let mut failed = Details::new(format!("cannot read {file}: {error}"));
             failed.place = details.place;

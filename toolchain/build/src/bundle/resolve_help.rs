@@ -35,7 +35,7 @@ pub(super) fn advise(specifier: &str, importer: &Path, cwd: &Path) -> String {
         return similar_file(&from.join(specifier), Path::new(specifier)).unwrap_or_default();
     }
     if specifier.contains(':') {
-        return format!("ELIAS does not know the scheme of `{specifier}`.");
+        return "Only files and npm packages can be imported. Install it as a package or copy the file.".to_owned();
     }
     let package = package_name(specifier);
     if package != specifier && installed(from).any(|name| name == package) {

@@ -1,0 +1,81 @@
+// The types of a component: what its `export default` may have, and what its handlers are given.
+//
+//     import type { Component } from "elias";
+//
+//     export default {
+//       fetch(request) {
+//         return new Response(`hello from ${new URL(request.url).pathname}`);
+//       },
+//     } satisfies Component;
+//
+// In plain JavaScript the same is checked with a comment on the object: @type {import("elias").Component}.
+//
+// Request, Response, URL and the other web APIs are globals; their types come with TypeScript's "dom" library (in
+// tsconfig.json: "lib": ["es2023", "dom", "dom.iterable"]).
+
+/** A value that JSON can express. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** A handler may answer at once or later; at once is cheaper. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** The default export of a component. It has a handler for each of the triggers it serves, and at least one. */
+export interface Component<Input = any, Output = unknown> {
+  /**
+   * Answers an HTTP request.
+   *
+   * @param request The incoming request; its headers are immutable, and its body is there when it is read.
+   * @returns The response. Anything else fails the request with a TypeError.
+   */
+  fetch?(request: Request, env: Env, ctx: ExecutionContext): MaybePromise<Response>;
+
+  /**
+   * Answers a call: JSON in, JSON out.
+   *
+   * @param input The parsed input. Nothing has checked its shape.
+   * @returns A value that JSON.stringify takes; undefined is sent as null.
+   */
+  call?(input: Input, env: Env, ctx: ExecutionContext): MaybePromise<Output>;
+
+  /**
+   * Runs on a cron schedule.
+   *
+   * @remarks Not served yet: a component with it builds, but no trigger calls it.
+   */
+  scheduled?(tick: ScheduledTick, env: Env, ctx: ExecutionContext): MaybePromise<void>;
+}
+
+/** What a scheduled handler is told about the run. */
+export interface ScheduledTick {
+  /** The cron expression that fired. */
+  readonly cron: string;
+  /** When the run was due, in milliseconds since the Unix epoch. */
+  readonly scheduledTime: number;
+}
+
+/** The bindings of the component. There are none yet: the object is empty and frozen. */
+export interface Env {}
+
+/** What a handler can ask of, and tell, the execution it runs in. */
+export interface ExecutionContext {
+  /** Identifies this execution in logs, metrics and error responses. */
+  readonly executionId: string;
+
+  /** When the host ends this execution, in milliseconds since the Unix epoch: compare with Date.now(). */
+  readonly deadline: number;
+
+  /** Whose component this is, if the host serves several tenants. */
+  readonly tenantId: string | undefined;
+
+  /** On whose behalf it runs, if the host knows. */
+  readonly userId: string | undefined;
+
+  /** The organization of that user, if the host knows. */
+  readonly organizationId: string | undefined;
+
+  /**
+   * Keeps the instance alive after the response until `promise` settles or the deadline passes.
+   * A rejection is logged; the response is not affected.
+   */
+  waitUntil(promise: unknown): void;
+}

@@ -1,0 +1,30 @@
+// Performance: the monotonic clock. https://www.w3.org/TR/hr-time-3/#sec-performance (7)
+import native from "elias:native";
+import { defineGlobals, defineInterface } from "./webidl.js";
+
+// The argument for which the constructor does not throw. It is not exported, so no script has it.
+const INTERNAL = Symbol("internal");
+
+class Performance {
+  // When the instance started by the wall clock. Read late: there is no clock while the snapshot is made.
+  #timeOrigin = undefined;
+
+  constructor(token) {
+    if (token !== INTERNAL) throw new TypeError("Illegal constructor");
+  }
+
+  now() {
+    return native.now();
+  }
+
+  get timeOrigin() {
+    return (this.#timeOrigin ??= Date.now() - native.now());
+  }
+
+  toJSON() {
+    return { timeOrigin: this.timeOrigin };
+  }
+}
+
+defineInterface(Performance);
+defineGlobals({ performance: new Performance(INTERNAL) });

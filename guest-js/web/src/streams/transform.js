@@ -1,0 +1,217 @@
+// TransformStream. https://streams.spec.whatwg.org/#ts (6)
+import { defineInterface } from "../webidl.js";
+import { Deferred, callAsync, highWaterMarkOf, methodOf, noop, sizeOf, toDictionary } from "./queue.js";
+import { ReadableStream } from "./readable.js";
+import { ReadableState } from "./readable-state.js";
+import { WritableStream } from "./writable.js";
+import { WritableState } from "./writable-state.js";
+
+/** The slots of a transform stream and its controller, and what the two sides do to each other (6.4). */
+class TransformState {
+  readable = new ReadableState();
+  writable = new WritableState();
+  #transform;
+  #flush;
+  #cancel;
+  #backpressure = true;
+  #backpressureChange = new Deferred();
+  /** Settles when the first of close, abort and cancel is through; the others wait for it. */
+  #finish = undefined;
+
+  setUp({ start, transform, flush, cancel, writableMark, writableSize, readableMark, readableSize }) {
+    this.#transform = transform;
+    this.#flush = flush;
+    this.#cancel = cancel;
+    const started = new Deferred();
+    this.writable.setUp({
+      start: () => started.promise,
+      write: (chunk) => this.#onWrite(chunk),
+      close: () => this.#onClose(),
+      abort: (reason) => this.#onAbort(reason),
+      highWaterMark: writableMark,
+      size: writableSize,
+    });
+    this.readable.setUp({
+      start: () => started.promise,
+      pull: () => this.#onPull(),
+      cancel: (reason) => this.#onCancel(reason),
+      highWaterMark: readableMark,
+      size: readableSize,
+    });
+    started.resolve(start());
+  }
+
+  enqueue(chunk) {
+    if (!this.readable.canCloseOrEnqueue) throw new TypeError("the readable side is closed, closing or errored");
+    try {
+      this.readable.enqueue(chunk);
+    } catch (error) {
+      this.#failWritable(error);
+      throw this.readable.storedError;
+    }
+    if (!this.readable.shouldPull && !this.#backpressure) this.#setBackpressure(true);
+  }
+
+  fail(error) {
+    this.readable.fail(error);
+    this.#failWritable(error);
+  }
+
+  terminate() {
+    this.readable.close();
+    this.#failWritable(new TypeError("the TransformStream was terminated"));
+  }
+
+  async #onWrite(chunk) {
+    if (this.#backpressure) {
+      await this.#backpressureChange.promise;
+      if (this.writable.phase === "erroring") throw this.writable.storedError;
+    }
+    try {
+      await this.#transform(chunk);
+    } catch (error) {
+      this.fail(error);
+      throw error;
+    }
+  }
+
+  #onClose() {
+    return this.#finishWith(
+      () => this.#flush(),
+      () => {
+        if (this.readable.phase === "errored") throw this.readable.storedError;
+        this.readable.close();
+      },
+      (error) => this.readable.fail(error),
+    );
+  }
+
+  #onAbort(reason) {
+    return this.#finishWith(
+      () => this.#cancel(reason),
+      () => {
+        if (this.readable.phase === "errored") throw this.readable.storedError;
+        this.readable.fail(reason);
+      },
+      (error) => this.readable.fail(error),
+    );
+  }
+
+  #onCancel(reason) {
+    return this.#finishWith(
+      () => this.#cancel(reason),
+      () => {
+        if (this.writable.phase === "errored") throw this.writable.storedError;
+        this.#failWritable(reason);
+      },
+      (error) => this.#failWritable(error),
+    );
+  }
+
+  #onPull() {
+    this.#setBackpressure(false);
+    return this.#backpressureChange.promise;
+  }
+
+  /** Runs the transformer's last method once, then tells the other side how it went. */
+  #finishWith(method, onDone, onError) {
+    if (this.#finish !== undefined) return this.#finish.promise;
+    this.#finish = new Deferred();
+    const result = callAsync(method);
+    this.#clearAlgorithms();
+    result
+      .then(onDone, (error) => {
+        onError(error);
+        throw error;
+      })
+      .then(
+        () => this.#finish.resolve(),
+        (error) => this.#finish.rejectHandled(error),
+      );
+    return this.#finish.promise;
+  }
+
+  #failWritable(error) {
+    this.#clearAlgorithms();
+    this.writable.errorIfNeeded(error);
+    // A write that waits for the readable side must see the error.
+    if (this.#backpressure) this.#setBackpressure(false);
+  }
+
+  #setBackpressure(backpressure) {
+    this.#backpressureChange.resolve();
+    this.#backpressureChange = new Deferred();
+    this.#backpressure = backpressure;
+  }
+
+  #clearAlgorithms() {
+    this.#transform = this.#flush = this.#cancel = noop;
+  }
+}
+
+export class TransformStream {
+  #readable;
+  #writable;
+
+  constructor(transformer = undefined, writableStrategy = undefined, readableStrategy = undefined) {
+    transformer = toDictionary(transformer, "the transformer");
+    writableStrategy = toDictionary(writableStrategy, "the writable strategy");
+    readableStrategy = toDictionary(readableStrategy, "the readable strategy");
+    if (transformer.readableType !== undefined || transformer.writableType !== undefined) {
+      throw new RangeError("a transformer has no readableType or writableType yet; leave them out");
+    }
+    const state = new TransformState();
+    const controller = new TransformStreamDefaultController(state);
+    const start = methodOf(transformer, "start", noop);
+    const transform = methodOf(transformer, "transform", (chunk) => state.enqueue(chunk));
+    const flush = methodOf(transformer, "flush", noop);
+    this.#readable = new ReadableStream(state.readable);
+    this.#writable = new WritableStream(state.writable);
+    state.setUp({
+      start: () => start(controller),
+      transform: (chunk) => transform(chunk, controller),
+      flush: () => flush(controller),
+      cancel: methodOf(transformer, "cancel", noop),
+      writableMark: highWaterMarkOf(writableStrategy, 1),
+      writableSize: sizeOf(writableStrategy),
+      readableMark: highWaterMarkOf(readableStrategy, 0),
+      readableSize: sizeOf(readableStrategy),
+    });
+  }
+
+  get readable() {
+    return this.#readable;
+  }
+
+  get writable() {
+    return this.#writable;
+  }
+}
+
+export class TransformStreamDefaultController {
+  #state;
+
+  constructor(state) {
+    if (!(state instanceof TransformState)) throw new TypeError("Illegal constructor");
+    this.#state = state;
+  }
+
+  get desiredSize() {
+    return this.#state.readable.desiredSize;
+  }
+
+  enqueue(chunk = undefined) {
+    this.#state.enqueue(chunk);
+  }
+
+  error(error = undefined) {
+    this.#state.fail(error);
+  }
+
+  terminate() {
+    this.#state.terminate();
+  }
+}
+
+defineInterface(TransformStream);
+defineInterface(TransformStreamDefaultController);

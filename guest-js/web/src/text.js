@@ -1,0 +1,94 @@
+// TextEncoder and TextDecoder, for UTF-8. https://encoding.spec.whatwg.org/#api (7)
+import native from "elias:native";
+import { bytesOf, concat, defineInterface } from "./webidl.js";
+
+const UTF8_LABELS = ["utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"];
+const NO_BYTES = new Uint8Array(0);
+
+export class TextEncoder {
+  get encoding() {
+    return "utf-8";
+  }
+
+  encode(input = "") {
+    return native.utf8Encode(`${input}`);
+  }
+
+  encodeInto(source, destination) {
+    if (!(destination instanceof Uint8Array)) throw new TypeError("encodeInto needs a Uint8Array to write to");
+    const [read, written] = native.utf8EncodeInto(`${source}`, destination);
+    return { read, written };
+  }
+}
+
+export class TextDecoder {
+  #fatal;
+  #ignoreBOM;
+  // The bytes of a character whose end is in the next chunk.
+  #pending = NO_BYTES;
+  // Whether something was decoded, after which a BOM is a character like any other.
+  #started = false;
+
+  constructor(label = "utf-8", options = undefined) {
+    const { fatal = false, ignoreBOM = false } = options ?? {};
+    if (!UTF8_LABELS.includes(`${label}`.trim().toLowerCase())) {
+      throw new RangeError(`the encoding ${JSON.stringify(`${label}`)} is not supported; only utf-8 is`);
+    }
+    this.#fatal = Boolean(fatal);
+    this.#ignoreBOM = Boolean(ignoreBOM);
+  }
+
+  get encoding() {
+    return "utf-8";
+  }
+
+  get fatal() {
+    return this.#fatal;
+  }
+
+  get ignoreBOM() {
+    return this.#ignoreBOM;
+  }
+
+  decode(input = undefined, options = undefined) {
+    const stream = Boolean(options?.stream);
+    let bytes = input === undefined ? NO_BYTES : bytesOf(input);
+    if (bytes === undefined) throw new TypeError("decode needs an ArrayBuffer or a view on one");
+    if (this.#pending.length > 0) bytes = concat([this.#pending, bytes]);
+    const keepBOM = this.#ignoreBOM || this.#started;
+    // Whatever comes of this call, a stream that is not continued starts anew.
+    this.#pending = NO_BYTES;
+    this.#started = false;
+    if (!stream) return native.utf8Decode(bytes, this.#fatal, keepBOM);
+    const rest = unfinished(bytes);
+    const text = native.utf8Decode(bytes.subarray(0, bytes.length - rest), this.#fatal, keepBOM);
+    this.#pending = bytes.slice(bytes.length - rest);
+    this.#started = keepBOM || bytes.length > rest;
+    return text;
+  }
+}
+
+/** How many bytes at the end are the start of a character that more bytes can complete. */
+function unfinished(bytes) {
+  const end = bytes.length;
+  for (let back = 1; back <= 3 && back <= end; back++) {
+    const byte = bytes[end - back];
+    if (byte >= 0x80 && byte <= 0xbf) continue; // a continuation byte: the first byte is further ahead
+    const length = byte >= 0xf0 && byte <= 0xf4 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 1;
+    if (length <= back) return 0;
+    return back === 1 || isSecond(byte, bytes[end - back + 1]) ? back : 0;
+  }
+  return 0;
+}
+
+/** Whether `second` may follow `first`: overlong forms, surrogates and code points above U+10FFFF are excluded. */
+function isSecond(first, second) {
+  if (first === 0xe0) return second >= 0xa0;
+  if (first === 0xed) return second <= 0x9f;
+  if (first === 0xf0) return second >= 0x90;
+  if (first === 0xf4) return second <= 0x8f;
+  return true;
+}
+
+defineInterface(TextEncoder);
+defineInterface(TextDecoder);

@@ -1,0 +1,223 @@
+// URL and URLSearchParams. https://url.spec.whatwg.org/#url-class (6.1), #interface-urlsearchparams (6.2)
+//
+// Parsing and serialising is native; a URL holds the parts as the host gave them.
+import native from "elias:native";
+import { registry } from "./registry.js";
+import { defineInterface, definePairIterable, inspect } from "./webidl.js";
+
+// The order of the parts in what native.parseUrl and native.setUrl return.
+const HREF = 0;
+const SEARCH = 8;
+const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
+
+function parse(url, base) {
+  return native.parseUrl(`${url}`, base === undefined ? undefined : `${base}`);
+}
+
+export class URL {
+  #parts;
+  // Made when a script asks for it; from then on each follows the other.
+  #params = undefined;
+
+  static {
+    // The attributes differ in their names only.
+    PARTS.forEach((part, index) => {
+      const descriptor = {
+        get() {
+          return this.#parts[index];
+        },
+        configurable: true,
+      };
+      if (part !== "href" && part !== "origin") {
+        descriptor.set = function (value) {
+          const parts = native.setUrl(this.#parts[HREF], part, `${value}`);
+          if (parts !== null) this.#parts = parts;
+          if (part === "search") this.#updateParams();
+        };
+      }
+      Object.defineProperty(URL.prototype, part, descriptor);
+    });
+    Object.defineProperty(URL.prototype, "href", {
+      set(value) {
+        const parts = parse(value, undefined);
+        if (parts === null) throw new TypeError(`Invalid URL: ${value}`);
+        this.#parts = parts;
+        this.#updateParams();
+      },
+    });
+  }
+
+  constructor(url, base = undefined) {
+    if (arguments.length === 0) throw new TypeError("new URL() needs a URL");
+    this.#parts = parse(url, base);
+    if (this.#parts === null) {
+      throw new TypeError(base === undefined ? `Invalid URL: ${url}` : `Invalid URL: ${url} with base ${base}`);
+    }
+  }
+
+  static canParse(url, base = undefined) {
+    return parse(url, base) !== null;
+  }
+
+  static parse(url, base = undefined) {
+    return parse(url, base) === null ? null : new URL(url, base);
+  }
+
+  get searchParams() {
+    return (this.#params ??= followingParams(this.#query(), (query) => {
+      this.#parts = native.setUrl(this.#parts[HREF], "search", query) ?? this.#parts;
+    }));
+  }
+
+  toString() {
+    return this.#parts[HREF];
+  }
+
+  toJSON() {
+    return this.#parts[HREF];
+  }
+
+  #query() {
+    return this.#parts[SEARCH].slice(1);
+  }
+
+  #updateParams() {
+    if (this.#params !== undefined) replaceParams(this.#params, this.#query());
+  }
+
+  [inspect]() {
+    const fields = {};
+    PARTS.forEach((part, index) => (fields[part] = this.#parts[index]));
+    fields.searchParams = this.searchParams;
+    return fields;
+  }
+}
+
+let followingParams;
+let replaceParams;
+
+export class URLSearchParams {
+  // Flat: [name, value, name, value, ...].
+  #list = [];
+  // Called with the new query after each change, for the params of a URL.
+  #onChange = undefined;
+
+  static {
+    followingParams = (query, onChange) => {
+      const params = new URLSearchParams();
+      params.#list = native.formDecode(query);
+      params.#onChange = onChange;
+      return params;
+    };
+    replaceParams = (params, query) => (params.#list = native.formDecode(query));
+    registry.isURLSearchParams = (value) => #list in value;
+    definePairIterable(this, (params) => params.#list);
+  }
+
+  constructor(init = "") {
+    if ((typeof init !== "object" && typeof init !== "function") || init === null) {
+      init = `${init}`;
+      this.#list = native.formDecode(init.startsWith("?") ? init.slice(1) : init);
+    } else if (init[Symbol.iterator] != null) {
+      for (const entry of init) {
+        const pair = typeof entry === "object" && entry !== null ? [...entry] : [];
+        if (pair.length !== 2) throw new TypeError("each entry must be a pair [name, value]");
+        this.#list.push(toUsv(pair[0]), toUsv(pair[1]));
+      }
+    } else {
+      const record = new Map();
+      for (const key of Object.keys(init)) record.set(toUsv(key), toUsv(init[key]));
+      for (const [name, value] of record) this.#list.push(name, value);
+    }
+  }
+
+  get size() {
+    return this.#list.length / 2;
+  }
+
+  append(name, value) {
+    this.#list.push(toUsv(name), toUsv(value));
+    this.#changed();
+  }
+
+  delete(name, value = undefined) {
+    this.#filter(matcher(name, value));
+    this.#changed();
+  }
+
+  get(name) {
+    const at = this.#find(matcher(name));
+    return at < 0 ? null : this.#list[at + 1];
+  }
+
+  getAll(name) {
+    name = toUsv(name);
+    return this.#list.filter((_, at) => at % 2 === 1 && this.#list[at - 1] === name);
+  }
+
+  has(name, value = undefined) {
+    return this.#find(matcher(name, value)) >= 0;
+  }
+
+  set(name, value) {
+    name = toUsv(name);
+    value = toUsv(value);
+    const matches = matcher(name);
+    const at = this.#find(matches);
+    if (at < 0) {
+      this.#list.push(name, value);
+    } else {
+      this.#list[at + 1] = value;
+      this.#filter(matches, at + 2);
+    }
+    this.#changed();
+  }
+
+  sort() {
+    const names = this.#list.filter((_, at) => at % 2 === 0);
+    // By UTF-16 code units and stable, which is what comparing strings and Array's sort are.
+    const order = names.map((_, index) => index).sort((a, b) => (names[a] < names[b] ? -1 : names[a] > names[b] ? 1 : 0));
+    this.#list = order.flatMap((index) => [names[index], this.#list[index * 2 + 1]]);
+    this.#changed();
+  }
+
+  toString() {
+    return native.formEncode(this.#list);
+  }
+
+  #find(matches) {
+    for (let at = 0; at < this.#list.length; at += 2) if (matches(this.#list[at], this.#list[at + 1])) return at;
+    return -1;
+  }
+
+  /** Drops the pairs that match, from `start` on. */
+  #filter(matches, start = 0) {
+    const kept = this.#list.slice(0, start);
+    for (let at = start; at < this.#list.length; at += 2) {
+      if (!matches(this.#list[at], this.#list[at + 1])) kept.push(this.#list[at], this.#list[at + 1]);
+    }
+    this.#list = kept;
+  }
+
+  #changed() {
+    this.#onChange?.(native.formEncode(this.#list));
+  }
+
+  [inspect]() {
+    const fields = {};
+    for (let at = 0; at < this.#list.length; at += 2) fields[this.#list[at]] = this.getAll(this.#list[at]).join(", ");
+    return fields;
+  }
+}
+
+const toUsv = (value) => `${value}`.toWellFormed();
+
+function matcher(name, value = undefined) {
+  name = toUsv(name);
+  if (value === undefined) return (key) => key === name;
+  value = toUsv(value);
+  return (key, other) => key === name && other === value;
+}
+
+defineInterface(URL);
+defineInterface(URLSearchParams);

@@ -1,0 +1,63 @@
+// A fake of the host functions, made with Node's own web APIs before ours replace them.
+import "./originals.mjs";
+
+const { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis.originals;
+const encoder = new TextEncoder();
+const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
+const partsOf = (url) => PARTS.map((part) => url[part]);
+
+const native = {
+  // What a test sets, and what it looks at.
+  incoming: { method: "GET", url: "http://localhost/", headers: [], chunks: [] },
+  input: "null",
+  handlers: {},
+  calls: [],
+  logs: [],
+  /** Set by a test to make the reader of the response slow: called for each chunk. */
+  onWrite: () => {},
+
+  register: (kind, handler) => void (native.handlers[kind] = handler),
+  log: (level, message, json) => void native.logs.push({ level, message, json }),
+  setTimer: (run, delay, repeat) => Number((repeat ? setInterval : setTimeout)(run, delay)),
+  clearTimer: (id) => clearTimeout(id),
+  now: () => Number(process.hrtime.bigint()) / 1e6,
+  utf8Encode: (text) => new Uint8Array(encoder.encode(text)),
+  utf8EncodeInto: (text, target) => Object.values(encoder.encodeInto(text, target)),
+  utf8Decode: (bytes, fatal, ignoreBOM) => new TextDecoder("utf-8", { fatal, ignoreBOM }).decode(bytes),
+  randomFill: (bytes) => void bytes.forEach((_, at) => (bytes[at] = (at * 37 + 11) & 0xff)),
+  parseUrl: (input, base) => (URL.canParse(input, base) ? partsOf(new URL(input, base)) : null),
+  setUrl(href, part, value) {
+    const url = new URL(href);
+    url[part] = value;
+    return url.href === href ? null : partsOf(url);
+  },
+  formDecode: (text) => [...new URLSearchParams(`&${text}`)].flat(),
+  formEncode(flat) {
+    const params = new URLSearchParams();
+    for (let at = 0; at < flat.length; at += 2) params.append(flat[at], flat[at + 1]);
+    return params.toString();
+  },
+  requestMethod: () => native.incoming.method,
+  requestUrl: () => native.incoming.url,
+  requestHeaders: () => native.incoming.headers,
+  async requestBodyRead() {
+    const chunk = native.incoming.chunks.shift() ?? null;
+    if (chunk instanceof Error) throw chunk;
+    return typeof chunk === "string" ? native.utf8Encode(chunk) : chunk;
+  },
+  requestBodyCancel: () => void native.calls.push(["cancel"]),
+  responseStart: (status, headers) => void native.calls.push(["start", status, [...headers]]),
+  responseBody: (body) => void native.calls.push(["body", body]),
+  async responseWrite(chunk) {
+    native.calls.push(["write", native.utf8Decode(chunk, false, false)]);
+    await native.onWrite();
+  },
+  responseEnd: () => void native.calls.push(["end"]),
+  responseAbort: (message) => void native.calls.push(["abort", message]),
+  callInput: () => native.input,
+  callOutput: (json) => void native.calls.push(["output", json]),
+  waitUntil: (promise) => void native.calls.push(["waitUntil", promise]),
+  execution: () => ({ id: "execution-1", remainingMs: 1000 }),
+};
+
+export default native;

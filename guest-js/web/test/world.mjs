@@ -1,0 +1,20 @@
+// A world is a fresh evaluation of the modules, as an instance is a fresh copy of the snapshot.
+import "./originals.mjs";
+import { readFileSync } from "node:fs";
+import { register } from "node:module";
+
+register("./hooks.mjs", import.meta.url);
+
+const source = new URL("../src/", import.meta.url);
+export const index = JSON.parse(readFileSync(new URL("index.json", source), "utf8"));
+let worlds = 0;
+
+/** Evaluates the modules that `wanted` picks, all of them by default, and returns their fake host. */
+export async function newWorld(wanted = () => true) {
+  const world = `?world=${++worlds}`;
+  for (const entry of index) if (entry.file !== null && wanted(entry)) await import(new URL(entry.file, source) + world);
+  return (await import(`./native.mjs${world}`)).default;
+}
+
+/** Lets everything run that is ready to. */
+export const settle = () => new Promise((resolve) => globalThis.originals.setTimeout(resolve, 2));

@@ -1,0 +1,202 @@
+//! The commands `build` and `inspect`, as `elias-build` and `elias` have them.
+
+use crate::diagnostic::{BuildError, Details};
+use crate::{BuildOptions, Builder, Built, inspect};
+use clap::Args;
+use elias_host::engine::CompiledCache;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// What `build` is told.
+#[derive(Debug, Args)]
+pub struct BuildArguments {
+    /// The entry module: JavaScript or TypeScript
+    #[arg(required = true)]
+    pub entry: PathBuf,
+    /// Where to write the component [default: the project's name with .wasm]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The project's root [default: the nearest folder with a package.json, else the entry's]
+    #[arg(long, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Leave the engine out; the host must have it
+    #[arg(long)]
+    pub thin: bool,
+    /// Shorten names and drop white space
+    #[arg(long)]
+    pub minify: bool,
+    /// Where compiled code of the engine is kept [default: elias in the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "ELIAS_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Print errors and the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `inspect` is told.
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// The component
+    pub component: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Builds a component and writes it. Exit code 0, or 1 with the reason on standard error and no file written.
+#[must_use]
+pub fn build(arguments: &BuildArguments) -> ExitCode {
+    let started = Instant::now();
+    let options = options(arguments);
+    let terminal = std::io::stderr().is_terminal() && !arguments.json;
+    let built = build_with_progress(arguments, &options, terminal).and_then(|built| {
+        let output = arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", file_name(&built.manifest.name)).into());
+        write_whole(&output, &built.wasm).map(|()| (built, output))
+    });
+    match built {
+        Ok((built, output)) => {
+            report(arguments, &built, &output, started.elapsed(), terminal);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let text = if arguments.json { format!("{}\n", error.to_json()) } else { error.render(terminal) };
+            print(&mut std::io::stderr(), &text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Shows a component. Exit code 0, or 1 with the reason on standard error.
+#[must_use]
+pub fn inspect(arguments: &InspectArguments) -> ExitCode {
+    let bytes = match std::fs::read(&arguments.component) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            print(&mut std::io::stderr(), &format!("error[io]: cannot read {}: {error}\n", arguments.component.display()));
+            return ExitCode::FAILURE;
+        }
+    };
+    match inspect::inspect(&bytes) {
+        Ok(inspection) if arguments.json => {
+            let json = serde_json::to_string_pretty(&inspection).unwrap_or_default();
+            print(&mut std::io::stdout(), &format!("{json}\n"));
+            ExitCode::SUCCESS
+        }
+        Ok(inspection) => {
+            print(&mut std::io::stdout(), &inspection.to_string());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            print(&mut std::io::stderr(), &format!("error[bad-component]: {}: {error}\n", arguments.component.display()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The options that the arguments mean.
+#[must_use]
+pub fn options(arguments: &BuildArguments) -> BuildOptions {
+    let project = arguments.project.clone().unwrap_or_else(|| project_of(&arguments.entry));
+    let entry = std::path::absolute(&arguments.entry).unwrap_or_else(|_| arguments.entry.clone());
+    BuildOptions { thin: arguments.thin, minify: arguments.minify, ..BuildOptions::new(entry, project) }
+}
+
+/// The nearest folder above `entry` with a package.json; without one, the entry's own, or the one above if that is `src`.
+#[must_use]
+pub fn project_of(entry: &Path) -> PathBuf {
+    let entry = std::path::absolute(entry).unwrap_or_else(|_| entry.to_owned());
+    let folder = entry.parent().unwrap_or(Path::new("."));
+    let named = folder.ancestors().find(|folder| folder.join("package.json").is_file());
+    let own = if folder.file_name().is_some_and(|name| name == "src") { folder.parent() } else { None };
+    named.or(own).unwrap_or(folder).to_owned()
+}
+
+/// The folder for compiled code that the arguments or the system name; none if neither does.
+#[must_use]
+pub fn cache_dir(given: Option<&Path>) -> Option<PathBuf> {
+    let of_user = || {
+        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+        let cache = std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        Some(cache.or_else(home)?.join("elias"))
+    };
+    given.map(Path::to_owned).or_else(of_user)
+}
+
+fn build_with_progress(arguments: &BuildArguments, options: &BuildOptions, terminal: bool) -> Result<Built, BuildError> {
+    let progress = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        progress.set_style(style);
+    }
+    // What takes less than a moment shows nothing.
+    progress.enable_steady_tick(Duration::from_millis(150));
+    let cache = match cache_dir(arguments.cache_dir.as_deref()) {
+        None => None,
+        Some(dir) => Some(CompiledCache::open(&dir).map_err(|error| {
+            let help = "name another folder with --cache-dir";
+            BuildError::Io(Box::new(Details::new(format!("the cache {}: {error}", dir.display())).help(help)))
+        })?),
+    };
+    progress.set_message("opening the engine (compiled once, some seconds)");
+    let builder = Builder::new(cache.as_ref())?;
+    progress.set_message(format!("building {}", arguments.entry.display()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| BuildError::io("start", &error))?;
+    let built = runtime.block_on(builder.build(options));
+    progress.finish_and_clear();
+    built
+}
+
+/// Writes the file whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new().prefix(".elias-build-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // A temporary file is private; what is built is not.
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        }
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| BuildError::io(format_args!("write {}", path.display()), &error))
+}
+
+fn report(arguments: &BuildArguments, built: &Built, output: &Path, took: Duration, terminal: bool) {
+    if arguments.json {
+        let json = serde_json::json!({
+            "output": output, "bytes": built.wasm.len(), "digest": elias_contract::digest(&built.wasm),
+            "manifest": built.manifest, "milliseconds": took.as_millis() as u64,
+            "warnings": built.warnings.iter().map(crate::BuildWarning::to_json).collect::<Vec<_>>(),
+        });
+        print(&mut std::io::stdout(), &format!("{json}\n"));
+        return;
+    }
+    let mut text = String::new();
+    for (_, line) in &built.logs {
+        text.push_str(&format!("{line}\n"));
+    }
+    for warning in &built.warnings {
+        text.push_str(&warning.render(terminal));
+    }
+    let size = built.wasm.len() as f64 / 1e6;
+    let handlers = built.manifest.handlers.join(", ");
+    text.push_str(&format!("{} ({size:.2} MB, handles {handlers}) in {} ms\n", output.display(), took.as_millis()));
+    print(&mut std::io::stderr(), &text);
+}
+
+/// A package's name as a file name: `@scope/name` becomes `name`.
+fn file_name(package: &str) -> &str {
+    package.rsplit('/').next().unwrap_or(package)
+}
+
+/// Prints; whoever closed the other end does not want to read on.
+fn print(to: &mut dyn Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
+}

@@ -1,0 +1,239 @@
+//! Runs an application's top level in the engine and takes the snapshot.
+
+use crate::engine::{self, STACK_TOP};
+use crate::image;
+use anyhow::{Context, Result, bail, ensure};
+use elias_host::engine::{Allocation, CompiledCache, wasmtime_config};
+use serde::Deserialize;
+use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Trap};
+
+/// Fuel that an application's top level may use; some tens of seconds.
+const FUEL: u64 = 50_000_000_000;
+
+/// The name of the application's module in stack traces.
+pub(crate) const MODULE_NAME: &str = "app.js";
+
+/// What is evaluated.
+pub(crate) struct Application<'a> {
+    /// The bundle.
+    pub(crate) source: &'a str,
+    /// Web modules beyond the core ones: name and source, in order.
+    pub(crate) modules: Vec<(String, &'a str)>,
+    /// What Date shows at the top level, in seconds since 1970.
+    pub(crate) source_date: u64,
+    /// Short names of the imports that the component will have.
+    pub(crate) imports: &'a [&'static str],
+}
+
+/// What came of it.
+pub(crate) struct Evaluated {
+    /// Memory after the top level, from the first byte above the stack.
+    pub(crate) memory: Vec<u8>,
+    /// What the engine reported.
+    pub(crate) report: Report,
+}
+
+impl Evaluated {
+    /// The snapshot: what memory holds, by offset, and its size in pages of 64 KiB.
+    pub(crate) fn snapshot(&self) -> (Vec<(u32, &[u8])>, u64) {
+        // What lies below the stack's top is dead once the call has returned; leaving it out keeps images small.
+        (image::occupied(&self.memory, STACK_TOP), (self.memory.len() / (64 * 1024)) as u64)
+    }
+}
+
+/// The engine's report on a top level.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Report {
+    /// Names of the default export's handlers, sorted.
+    pub(crate) handlers: Vec<String>,
+    /// What the top level did that does not mean what it seems to.
+    pub(crate) warnings: Vec<Warning>,
+    /// What the top level logged.
+    pub(crate) logs: Vec<LogLine>,
+}
+
+/// A warning of the engine.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Warning {
+    /// `clock-at-build` or `random-at-build`.
+    pub(crate) kind: String,
+    /// The stack, in positions of the bundle.
+    pub(crate) stack: String,
+}
+
+/// A line that the top level logged.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LogLine {
+    /// 0 (trace) to 4 (error).
+    pub(crate) level: u8,
+    /// The formatted text.
+    pub(crate) message: String,
+}
+
+/// Why there is no snapshot.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// An exception left the top level, or the engine found fault with the module.
+    Thrown(Thrown),
+    /// The top level did not end within its fuel.
+    OutOfFuel,
+    /// The engine itself failed.
+    Engine(anyhow::Error),
+}
+
+/// An exception as the engine reports it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Thrown {
+    pub(crate) name: String,
+    pub(crate) message: String,
+    pub(crate) stack: String,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => Self::OutOfFuel,
+            _ => Self::Engine(error),
+        }
+    }
+}
+
+/// The engine, compiled, with the core web modules evaluated: what every application starts from.
+pub(crate) struct Evaluator {
+    wasmtime: Engine,
+    engine: Module,
+    base: Module,
+}
+
+impl Evaluator {
+    /// Opens the engine; the first time on a machine it is compiled, which takes seconds, and kept in `cache`.
+    ///
+    /// `core` are the web modules that every component has: name and source, in order.
+    pub(crate) fn open(cache: Option<&CompiledCache>, core: &[(String, &str)]) -> Result<Self> {
+        let wasmtime = Engine::new(&wasmtime_config(&Allocation::OnDemand))?;
+        let compile = |bytes: &[u8]| -> Result<Module> {
+            Ok(match cache {
+                Some(cache) => cache.module(&wasmtime, bytes)?,
+                None => Module::new(&wasmtime, bytes)?,
+            })
+        };
+        let module = compile(engine::ENGINE)?;
+        let named = |cache: &CompiledCache| cache.get(&base_key(core)).filter(|bytes| !bytes.is_empty());
+        let base = match cache.and_then(named) {
+            Some(image) => image,
+            None => {
+                let image = boot(&wasmtime, &module, core)?;
+                if let Some(cache) = cache {
+                    cache.put(&base_key(core), &image)?;
+                }
+                image
+            }
+        };
+        Ok(Self { base: compile(&base)?, engine: module, wasmtime })
+    }
+
+    /// Evaluates an application's top level.
+    pub(crate) fn evaluate(&self, application: &Application<'_>) -> Result<Evaluated, Failure> {
+        let mut run = Run::start(&self.wasmtime, &self.engine, &self.base)?;
+        if !application.modules.is_empty() {
+            let modules = application.modules.iter().flat_map(|(name, source)| [name.as_str(), source]);
+            check(run.call("elias_load", modules)?)?;
+        }
+        let date = application.source_date.to_string();
+        let imports = application.imports.join(" ");
+        let answer = run.call("elias_evaluate", [MODULE_NAME, application.source, &date, &imports])?;
+        let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
+        Ok(Evaluated { memory: run.memory(), report })
+    }
+}
+
+/// Names the base image in the cache: it depends on the engine and on the web modules.
+fn base_key(core: &[(String, &str)]) -> String {
+    let mut all = engine::DIGEST.clone();
+    for (name, source) in core {
+        all.push_str(&format!("\n{name} {}\n{source}", source.len()));
+    }
+    elias_contract::digest(all.as_bytes())
+}
+
+/// Runs the engine's own start: an image with the runtime and the core web modules in it.
+fn boot(wasmtime: &Engine, engine: &Module, core: &[(String, &str)]) -> Result<Vec<u8>> {
+    let data = engine::DATA.iter().copied();
+    let blank = Module::new(wasmtime, image::encode(data, engine::MEMORY_PAGES, &[]))?;
+    let mut run = Run::start(wasmtime, engine, &blank)?;
+    let modules = core.iter().flat_map(|(name, source)| [name.as_str(), source]);
+    match check(run.call("elias_boot", modules)?) {
+        Ok(_) => {}
+        Err(Failure::Thrown(Thrown { name, message, stack })) => bail!("a web module failed: {name}: {message}\n{stack}"),
+        Err(other) => bail!("the engine did not start: {other:?}"),
+    }
+    let memory = run.memory();
+    Ok(image::encode(image::occupied(&memory, STACK_TOP), (memory.len() / (64 * 1024)) as u64, &[]))
+}
+
+/// An exception in place of an answer becomes an error.
+fn check(answer: String) -> Result<String, Failure> {
+    if answer.starts_with("{\"elias\":") {
+        return Err(match serde_json::from_str(&answer) {
+            Ok(thrown) => Failure::Thrown(thrown),
+            Err(error) => Failure::Engine(error.into()),
+        });
+    }
+    Ok(answer)
+}
+
+/// The engine at work on one memory. Its imports are traps: nothing of the outside gets into a snapshot.
+struct Run {
+    store: Store<()>,
+    engine: Instance,
+    memory: Memory,
+}
+
+impl Run {
+    fn start(wasmtime: &Engine, engine: &Module, image: &Module) -> Result<Self> {
+        let mut store = Store::new(wasmtime, ());
+        store.set_fuel(FUEL)?;
+        let image = Instance::new(&mut store, image, &[])?;
+        let memory = image.get_memory(&mut store, image::MEMORY_EXPORT).context("the image has no memory")?;
+        let table = image.get_table(&mut store, image::TABLE_EXPORT).context("the image has no table")?;
+        let mut linker = Linker::new(wasmtime);
+        linker.define(&store, "env", "memory", memory)?;
+        linker.define(&store, "env", "__indirect_function_table", table)?;
+        linker.define_unknown_imports_as_traps(engine)?;
+        let engine = linker.instantiate(&mut store, engine)?;
+        Ok(Self { store, engine, memory })
+    }
+
+    /// Calls one of the engine's build exports with strings; gives the JSON it answers.
+    fn call<'s>(&mut self, export: &str, input: impl IntoIterator<Item = &'s str>) -> Result<String> {
+        let mut bytes = Vec::new();
+        for string in input {
+            bytes.extend_from_slice(&u32::try_from(string.len())?.to_le_bytes());
+            bytes.extend_from_slice(string.as_bytes());
+        }
+        let length = u32::try_from(bytes.len())?;
+        let allocate = self.engine.get_typed_func::<u32, u32>(&mut self.store, "elias_allocate")?;
+        let address = allocate.call(&mut self.store, length)?;
+        self.memory.write(&mut self.store, address as usize, &bytes)?;
+        let function = self.engine.get_typed_func::<(u32, u32), u32>(&mut self.store, export)?;
+        let answer = function.call(&mut self.store, (address, length))? as usize;
+
+        // The stack pointer is the engine's only mutable global: back at its start, nothing but memory holds state.
+        let stack = self.engine.get_global(&mut self.store, "__stack_pointer").context("the engine hides its stack")?;
+        let stack = stack.get(&mut self.store).i32();
+        ensure!(stack == Some(STACK_TOP as i32), "the engine left its stack in use: no snapshot can hold that");
+
+        let memory = self.memory.data(&self.store);
+        let word = |at: usize| -> Result<usize> {
+            let bytes = memory.get(at..at + 4).context("the engine's answer lies outside of its memory")?;
+            Ok(u32::from_le_bytes(bytes.try_into()?) as usize)
+        };
+        let (at, length) = (word(answer)?, word(answer + 4)?);
+        let text = memory.get(at..at + length).context("the engine's answer lies outside of its memory")?;
+        Ok(String::from_utf8(text.to_vec())?)
+    }
+
+    fn memory(&self) -> Vec<u8> {
+        self.memory.data(&self.store).to_vec()
+    }
+}

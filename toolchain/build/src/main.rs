@@ -1,0 +1,28 @@
+//! `elias-build`: JavaScript or TypeScript in, a WebAssembly component out.
+
+use clap::{Parser, Subcommand};
+use elias_build::command::{self, BuildArguments, InspectArguments};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "elias-build", version, about, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    build: Option<BuildArguments>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows what a component is: manifest, sizes, digest, imports
+    Inspect(InspectArguments),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse() {
+        Arguments { command: Some(Command::Inspect(arguments)), .. } => command::inspect(&arguments),
+        Arguments { build: Some(arguments), .. } => command::build(&arguments),
+        Arguments { .. } => ExitCode::from(2), // clap has shown the help
+    }
+}
