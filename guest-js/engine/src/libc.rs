@@ -5,6 +5,7 @@
 
 use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::phase::{self, Import};
+use std::ffi::c_void;
 
 const SUCCESS: i32 = 0;
 const BAD_FILE: i32 = 8;
@@ -85,4 +86,41 @@ extern "C" fn __imported_wasi_snapshot_preview1_fd_fdstat_get(_fd: i32, _out: *m
 #[unsafe(no_mangle)]
 extern "C" fn __imported_wasi_snapshot_preview1_proc_exit(_code: i32) -> ! {
     core::arch::wasm32::unreachable()
+}
+
+unsafe extern "C" {
+    fn malloc_usable_size(memory: *mut c_void) -> usize;
+    fn malloc(size: usize) -> *mut c_void;
+    fn __real_free(memory: *mut c_void);
+    fn __real_realloc(memory: *mut c_void, size: usize) -> *mut c_void;
+}
+
+/// `free`, by the linker's `--wrap`. In the build phase it leaves zeros, so that what the parser and the top level threw
+/// away does not end up in the image.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __wrap_free(memory: *mut c_void) {
+    // SAFETY: the caller passes what an allocation gave, or null.
+    unsafe {
+        if phase::building() && !memory.is_null() {
+            memory.cast::<u8>().write_bytes(0, malloc_usable_size(memory));
+        }
+        __real_free(memory);
+    }
+}
+
+/// `realloc`, likewise: moving must not leave a copy behind.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __wrap_realloc(memory: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: the caller passes what an allocation gave, or null; both places are at least as long as what is copied.
+    unsafe {
+        if !phase::building() || memory.is_null() || size <= malloc_usable_size(memory) {
+            return __real_realloc(memory, size);
+        }
+        let moved = malloc(size);
+        if !moved.is_null() {
+            moved.cast::<u8>().copy_from_nonoverlapping(memory.cast(), malloc_usable_size(memory));
+            __wrap_free(memory);
+        }
+        moved
+    }
 }

@@ -2,7 +2,9 @@
 
 use crate::native;
 use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
-use javy::quickjs::{Ctx, Error, Module, Result, module::Declared};
+use javy::quickjs::context::intrinsic;
+use crate::error::Thrown;
+use javy::quickjs::{Context, Ctx, Error, Exception, Module, Result, WriteOptions, module::Declared};
 use javy::{Config, Runtime};
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
@@ -47,8 +49,9 @@ pub(crate) fn offer(modules: BTreeMap<String, String>) {
     // SAFETY: one thread; called in the build phase, outside of `with`.
     let runtime = unsafe { &*RUNTIME.0.get() };
     if let Some(runtime) = runtime {
-        let modules = Rc::new(modules);
-        runtime.context().runtime().set_loader(WebModules(Rc::clone(&modules)), WebModules(modules));
+        let sources = Rc::new(modules);
+        let modules = || WebModules(Rc::clone(&sources));
+        runtime.context().runtime().set_loader(modules(), modules());
     }
 }
 
@@ -68,10 +71,40 @@ impl Loader for WebModules {
         if name == native::MODULE {
             return Module::declare_def::<native::Native, _>(ctx.clone(), name);
         }
-        match self.0.get(name) {
-            Some(source) => Module::declare(ctx.clone(), name, source.as_str()),
-            None => Err(Error::new_loading(name)),
-        }
+        let Some(source) = self.0.get(name) else { return Err(Error::new_loading(name)) };
+        let bytecode = compile_without_source(name, source).map_err(|why| Exception::throw_message(ctx, &why))?;
+        // SAFETY: the bytecode was written just now by the same QuickJS.
+        unsafe { Module::load(ctx.clone(), &bytecode) }
+    }
+}
+
+/// Bytecode of a web module without its text, which `Function.prototype.toString` would show and every image would carry.
+/// It is compiled in a runtime of its own, since a context keeps every module that it ever declared.
+fn compile_without_source(name: &str, source: &str) -> std::result::Result<Vec<u8>, String> {
+    let fail = |error: Error| format!("compiling {name}: {error}");
+    let runtime = javy::quickjs::Runtime::new().map_err(fail)?;
+    runtime.set_max_stack_size(STACK_BYTES_MAX);
+    runtime.set_loader(Unlinked, Unlinked);
+    let context = Context::custom::<(intrinsic::Eval, intrinsic::RegExpCompiler)>(&runtime).map_err(fail)?;
+    context.with(|ctx| {
+        let options = WriteOptions { strip_source: true, ..WriteOptions::default() };
+        let written = Module::declare(ctx.clone(), name, source).and_then(|module| module.write(options));
+        written.map_err(|error| Thrown::catch(&ctx, &error).message)
+    })
+}
+
+/// Stands for whatever a module imports while it is compiled; nothing is linked there.
+struct Unlinked;
+
+impl Resolver for Unlinked {
+    fn resolve<'js>(&mut self, _: &Ctx<'js>, _: &str, name: &str, _: Attributes<'js>) -> Result<String> {
+        Ok(name.to_owned())
+    }
+}
+
+impl Loader for Unlinked {
+    fn load<'js>(&mut self, ctx: &Ctx<'js>, name: &str, _: Attributes<'js>) -> Result<Module<'js, Declared>> {
+        Module::declare(ctx.clone(), name, "")
     }
 }
 

@@ -164,7 +164,7 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
     exports.sort_unstable();
     Ok(Bundle {
         code: chunk.code.clone(),
-        map: chunk.map.as_ref().map(|map| map.to_json_string()).unwrap_or_default(),
+        map: chunk.map.as_ref().map(oxc_sourcemap::SourceMap::to_json_string).unwrap_or_default(),
         sources,
         modules,
         has_default_export: exports.iter().any(|name| name == "default"),
@@ -212,13 +212,17 @@ fn rolldown_options(entry: &str, cwd: &Path, minify: bool) -> BundlerOptions {
 }
 
 fn entry_chunk(assets: &[Output]) -> Result<&OutputChunk, BuildError> {
-    let mut chunks = assets.iter().filter_map(|asset| match asset {
+    let chunks = assets.iter().filter_map(|asset| match asset {
         Output::Chunk(chunk) => Some(chunk.as_ref()),
         Output::Asset(_) => None,
     });
-    match (chunks.next(), chunks.next()) {
-        (Some(chunk), None) => Ok(chunk),
-        _ => Err(BuildError::Engine(Box::new(Details::new("the bundler did not give one module")))),
+    match chunks.collect::<Vec<_>>()[..] {
+        [chunk] => Ok(chunk),
+        // Seen with rolldown 1.2.5 where a module with a direct `eval` imports what nothing uses.
+        _ => Err(BuildError::Bundle(Box::new(
+            Details::new("the bundler could not put everything into one module")
+                .help("A file that calls `eval` has an import that nothing uses. Remove that import or the `eval`."),
+        ))),
     }
 }
 

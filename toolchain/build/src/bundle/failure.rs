@@ -60,7 +60,8 @@ fn convert(mut diagnostic: BuildDiagnostic, cwd: &Path) -> BuildError {
 fn located(diagnostic: &BuildDiagnostic, cwd: &Path) -> Details {
     let report = diagnostic.to_diagnostic_with(&DiagnosticOptions { cwd: cwd.to_owned() });
     let title = diagnostic.to_message_with(&DiagnosticOptions { cwd: cwd.to_owned() });
-    let mut details = Details::new(title);
+    // Some messages name files in full.
+    let mut details = Details::new(title.replace(&format!("{}/", cwd.display()), ""));
     if let Some((file, line, column, _)) = report.get_primary_location() {
         let path = cwd.join(&file);
         let file = relative(&path, cwd);

@@ -263,6 +263,13 @@ fn errors_show_place_and_help() {
     );
     check(&[(entry, b"import './style.css'"), ("src/style.css", b"a {}")], "bundle-error", &["CSS"]);
     check(&[(entry, b"import './p.png'"), ("src/p.png", b"\x89PNG\xff")], "syntax-error", &["src/p.png is not UTF-8"]);
+    check(
+        &[(entry, b"import a from './a.js'; export default () => eval('1')"), ("src/a.js", b"export default () => 1")],
+        "bundle-error",
+        &["has an import that nothing uses"],
+    );
+    let huge = format!("export default '{}'", "x".repeat(MAX_SOURCE_BYTES));
+    check(&[(entry, huge.as_bytes())], "too-large", &["src/index.js has 33554449 bytes, the limit is 33554432"]);
     let deep = "[".repeat(20_000);
     check(&[(entry, deep.as_bytes())], "too-large", &["src/index.js nests brackets more than 10000 deep"]);
 }
@@ -310,6 +317,17 @@ fn survives_machine_made_sources() {
     built(&[("index.js", sum.as_bytes())]);
     let chain = format!("export default x{}", ".y".repeat(20_000));
     built(&[("index.js", chain.as_bytes())]);
+}
+
+#[test]
+fn warns_of_own_files_only() {
+    let bundle = built(&[
+        ("index.js", b"import x from 'p'; export default () => [x, eval('x')]"),
+        ("node_modules/p/index.js", b"export default () => eval('y')"),
+    ]);
+    let texts: Vec<_> = bundle.warnings.iter().map(|warning| warning.render(false)).collect();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].contains("in 'index.js'") && texts[0].contains("bundle-warning") && texts[0].contains("[index.js:1:45]"), "{}", texts[0]);
 }
 
 #[test]
