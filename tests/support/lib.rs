@@ -1,0 +1,4 @@
+//! What the end-to-end tests and the benches share: building components with the shipped `elias-build`, serving them with
+//! the shipped `elias`, and speaking HTTP to it.
+
+pub mod build;
