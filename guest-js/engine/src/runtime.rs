@@ -87,7 +87,7 @@ fn compile_without_source(name: &str, source: &str) -> std::result::Result<Vec<u
     runtime.set_loader(Unlinked, Unlinked);
     let context = Context::custom::<(intrinsic::Eval, intrinsic::RegExpCompiler)>(&runtime).map_err(fail)?;
     context.with(|ctx| {
-        let options = WriteOptions { strip_source: true, ..WriteOptions::default() };
+        let options = WriteOptions { strip_source: true, strip_debug: true, ..WriteOptions::default() };
         let written = Module::declare(ctx.clone(), name, source).and_then(|module| module.write(options));
         written.map_err(|error| Thrown::catch(&ctx, &error).message)
     })

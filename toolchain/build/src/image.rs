@@ -15,7 +15,10 @@ pub(crate) const TABLE_EXPORT: &str = "table";
 pub(crate) const REALLOC_EXPORT: &str = "cabi_realloc";
 
 /// Runs of zeros shorter than this stay within a data segment: a segment costs about as many bytes.
-const GAP_BYTES_MIN: usize = 16;
+const GAP_BYTES_MIN: usize = 9;
+
+/// The most data segments of an image; engines refuse modules with more than 100,000.
+const SEGMENTS_MAX: usize = 60_000;
 
 /// The bytes of a core module I.
 ///
@@ -78,12 +81,23 @@ pub(crate) fn trap_export(index: usize) -> String {
 
 /// The parts of `memory` from `start` on that are not zero.
 pub(crate) fn occupied(memory: &[u8], start: usize) -> Vec<(u32, &[u8])> {
+    let mut gap_bytes_min = GAP_BYTES_MIN;
+    loop {
+        let segments = occupied_but_for_gaps(memory, start, gap_bytes_min);
+        if segments.len() <= SEGMENTS_MAX {
+            return segments;
+        }
+        gap_bytes_min *= 2;
+    }
+}
+
+fn occupied_but_for_gaps(memory: &[u8], start: usize, gap_bytes_min: usize) -> Vec<(u32, &[u8])> {
     let mut segments = Vec::new();
     let mut at = start;
     while let Some(first) = memory[at..].iter().position(|&byte| byte != 0).map(|skip| at + skip) {
         let mut end = first + 1; // one past the last byte that is not zero
         let mut next = end;
-        while next < memory.len() && next - end < GAP_BYTES_MIN {
+        while next < memory.len() && next - end < gap_bytes_min {
             if memory[next] != 0 {
                 end = next + 1;
             }

@@ -1,0 +1,44 @@
+# The commands a newcomer has to know. Each does its own set-up, and is quick when that has been done.
+
+.PHONY: run test lint bench fuzz engine build packages clean
+
+# Compiled engine code of this checkout stays in it.
+export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
+
+# Serves examples/hello.
+run: build
+	target/release/elias-build examples/hello/src/index.js -o target/hello.wasm
+	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
+
+# Every test: the crates' own, the end-to-end tests of the shipped binaries, and the web modules under Node.
+test: build packages
+	cargo test --locked --release
+	cd guest-js/web && node --test test/*.test.mjs
+
+# Formatting, clippy, and the engine's clippy for its own target.
+lint: engine
+	toolchain/setup/lint.sh
+
+# Ratios against rivals in the same run; writes docs/performance.md.
+bench: build packages
+	toolchain/setup/bench.sh
+
+# Feeds damaged components and manifests to the readers, for a bounded time (seconds: FUZZ_SECONDS).
+fuzz: engine
+	toolchain/setup/fuzz.sh
+
+# The binaries `elias` and `elias-build`.
+build: engine
+	cargo build --locked --release
+
+# QuickJS and the native half of the web APIs, for wasm32-wasip1.
+engine:
+	toolchain/setup/system.sh
+	toolchain/setup/engine.sh
+
+# What the examples and tests take from npm, by their lockfiles; install scripts never run.
+packages:
+	toolchain/setup/packages.sh
+
+clean:
+	cargo clean

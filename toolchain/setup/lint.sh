@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Formatting and lints; every warning is an error here.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+cargo fmt --all --check
+cargo clippy --locked --release --all-targets -- -D warnings
+# The engine is for another target and profile.
+# shellcheck disable=SC1091
+. target/wasm-sdk/env
+CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$ELIAS_WASM_RUSTFLAGS" "$ELIAS_WASM_CARGO" check --locked --quiet --package elias-engine \
+  --target wasm32-wasip1 --profile engine --target-dir target/guest

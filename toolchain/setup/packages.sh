@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what the examples take from npm, as their lockfiles say. Install scripts never run.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+for lock in examples/*/package-lock.json; do
+  [ -e "$lock" ] || continue
+  folder=$(dirname "$lock")
+  if [ ! -e "$folder/node_modules/.package-lock.json" ] || [ "$lock" -nt "$folder/node_modules/.package-lock.json" ]; then
+    echo "installing packages of $folder"
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+    touch "$folder/node_modules/.package-lock.json"
+  fi
+done
