@@ -1,34 +1,105 @@
-//! TEMPORARY sketch by the engine's author, so that elias-build compiles; replace it, keeping these names.
-use std::path::Path;
-use wasmtime::{Config, Engine, Module};
+//! The wasmtime configuration, in one place, and the cache of compiled code.
+//!
+//! The toolchain runs the same engine modules as the host does. Compiled code is only accepted under the configuration it
+//! was compiled with, so there is one function that makes it.
+//!
+//! **Fuel.** A unit is one branch or call of the compiled WebAssembly, or 64 bytes of a bulk memory operation: the places
+//! where a program's path is decided. That bounds all work, since straight-line code is as long as the program is, and it
+//! costs a fraction of counting every instruction. The number is the same for the same component, engine and input on every
+//! machine; it changes with the engine's digest.
 
-/// How instances get memory.
-pub enum Allocation { /// One by one.
- OnDemand }
+pub use crate::cache::CompiledCache;
 
-/// The one configuration.
-pub fn wasmtime_config(_: &Allocation) -> Config {
-    let mut c = Config::new();
-    c.consume_fuel(true).max_wasm_stack(1536 << 10).async_stack_size(2 << 20).concurrency_support(false);
-    c
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig};
+
+/// Native stack for WebAssembly, in bytes. It must outlast QuickJS's own limit, which makes a catchable RangeError of deep
+/// recursion; see `STACK_BYTES_MAX` in guest-js/engine/src/runtime.rs.
+const WASM_STACK_BYTES: usize = 4 << 20;
+
+/// Native stack of a fiber: the guest's, and what host functions need on top.
+const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (512 << 10);
+
+/// Bytes of an instance's memory that are reset by copying rather than by giving pages back to the system: most requests
+/// touch fewer, so that a warm request makes no memory system call.
+const MEMORY_KEEP_RESIDENT_BYTES: usize = 1 << 20;
+
+/// The same for a fiber's stack and for tables.
+const SMALL_KEEP_RESIDENT_BYTES: usize = 128 << 10;
+
+/// How instances get their memory.
+#[derive(Debug, Clone, Copy)]
+pub enum Allocation {
+    /// From a pool of slots made in advance: for serving.
+    Pooling {
+        /// Instances that can exist at a time.
+        instances: u32,
+        /// The most linear memory of one, in bytes.
+        memory_bytes: usize,
+        /// The most table elements of one.
+        table_elements: usize,
+    },
+    /// From the system, one by one: for building.
+    OnDemand,
 }
 
-/// Compiled code on disk.
-pub struct CompiledCache(std::path::PathBuf);
-
-impl CompiledCache {
-    /// Opens it.
-    pub fn open(dir: &Path) -> std::io::Result<Self> { std::fs::create_dir_all(dir)?; Ok(Self(dir.to_owned())) }
-    /// The compiled module for these bytes; compiles it if it is not there.
-    pub fn module(&self, engine: &Engine, bytes: &[u8]) -> anyhow::Result<Module> {
-        let f = self.0.join(format!("{}.cwasm", elias_contract::digest(bytes)));
-        if f.exists() && let Ok(m) = unsafe { Module::deserialize_file(engine, &f) } { return Ok(m); }
-        let m = Module::new(engine, bytes)?;
-        std::fs::write(&f, m.serialize()?)?;
-        Ok(m)
+/// The configuration under which everything is compiled and run.
+#[must_use]
+pub fn wasmtime_config(allocation: &Allocation) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .consume_fuel(true)
+        .operator_cost(operator_cost())
+        .concurrency_support(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .memory_init_cow(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(FIBER_STACK_BYTES);
+    if let Allocation::Pooling { instances, memory_bytes, table_elements } = *allocation {
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_component_instances(instances)
+            // An ELIAS component has two core instances, memory, table and engine; others may have a few more.
+            .total_core_instances(instances.saturating_mul(4))
+            .max_core_instances_per_component(16)
+            .total_memories(instances)
+            .max_memories_per_component(4)
+            .total_tables(instances.saturating_mul(2))
+            .max_tables_per_component(8)
+            .total_stacks(instances)
+            .max_memory_size(memory_bytes)
+            .table_elements(table_elements)
+            .max_unused_warm_slots(instances)
+            .max_component_instance_size(4 << 20)
+            .max_core_instance_size(4 << 20)
+            .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
+            .table_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
+            .async_stack_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
+            .pagemap_scan(Enabled::Auto);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
-    /// A verified blob kept under a key (a SHA-256 in hexadecimal).
-    pub fn get(&self, key: &str) -> Option<Vec<u8>> { std::fs::read(self.0.join(key)).ok() }
-    /// Keeps a blob.
-    pub fn put(&self, key: &str, bytes: &[u8]) -> std::io::Result<()> { std::fs::write(self.0.join(key), bytes) }
+    config
+}
+
+/// What each operator costs: see the module's documentation.
+fn operator_cost() -> OperatorCost {
+    OperatorCost::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    use wasmtime::Engine;
+
+    #[test]
+    fn code_compiled_for_building_serves() {
+        let fingerprint = |allocation| {
+            let engine = Engine::new(&wasmtime_config(&allocation)).expect("the configuration is valid");
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let pooling = Allocation::Pooling { instances: 4, memory_bytes: 8 << 20, table_elements: 1000 };
+        assert_eq!(fingerprint(pooling), fingerprint(Allocation::OnDemand));
+    }
 }

@@ -1,2 +1,42 @@
-//! x
+//! Runs ELIAS components, and any other component that speaks `wasi:http`, inside a Rust program.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use elias_host::{Host, Limits};
+//!
+//! let host = Host::builder().limits(Limits { memory_bytes: 32 << 20, ..Limits::default() }).build()?;
+//! let app = host.load_file("hello.wasm").await?;
+//! let answer = app.call(&serde_json::json!({ "name": "Ada" })).await?;
+//! println!("{} cost {} units of fuel", answer.value, answer.execution.fuel);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every request runs in a fresh instance: memory is a copy-on-write view of the component's image, so that state never
+//! passes from one request to another. [`Limits`] bound what an instance may take; every answer and every [`Error`] carries
+//! an [`Execution`] that says what it took.
+
+mod app;
+mod body;
+mod cache;
+mod call;
+pub mod capability;
 pub mod engine;
+mod error;
+mod execution;
+mod fetch;
+mod host;
+mod instance;
+mod limits;
+mod linker;
+mod load;
+mod run;
+
+pub use app::App;
+pub use body::Body;
+pub use call::Answer;
+pub use elias_contract::manifest::Manifest;
+pub use error::{Error, ErrorCode, Exception};
+pub use execution::{Execution, Outcome, Running};
+pub use host::{Host, HostBuilder};
+pub use limits::Limits;

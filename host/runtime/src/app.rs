@@ -1,0 +1,129 @@
+//! A component, ready to run.
+
+use crate::body::Body;
+use crate::call::{self, Answer, CallExport};
+use crate::capability::ErasedCapability;
+use crate::error::{Error, ErrorCode};
+use crate::fetch;
+use crate::instance::InstanceState;
+use crate::limits::Limits;
+use bytes::Bytes;
+use elias_contract::manifest::Manifest;
+use elias_contract::stack::{SourceMap, remap_stack};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::Engine;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+/// A loaded component. Cloning it is cheap; each request runs in a fresh instance.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) inner: Arc<AppInner>,
+}
+
+pub(crate) struct AppInner {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) digest: String,
+    pub(crate) manifest: Option<Manifest>,
+    pub(crate) limits: Limits,
+    pub(crate) engine: Engine,
+    pub(crate) fetch: Option<ProxyPre<InstanceState>>,
+    pub(crate) call: Option<CallExport>,
+    pub(crate) capabilities: Arc<[Arc<dyn ErasedCapability>]>,
+    pub(crate) source_map: SourceMapSlot,
+    pub(crate) executions: Arc<Semaphore>,
+}
+
+/// The component's source map, parsed when the first exception needs it.
+pub(crate) struct SourceMapSlot {
+    json: Option<String>,
+    parsed: OnceLock<Option<SourceMap<'static>>>,
+}
+
+impl SourceMapSlot {
+    pub(crate) fn new(json: Option<String>) -> Self {
+        Self { json, parsed: OnceLock::new() }
+    }
+
+    fn get(&self) -> Option<&SourceMap<'static>> {
+        let parse = |json: &String| SourceMap::from_json_string(json).ok().map(SourceMap::into_owned);
+        self.parsed.get_or_init(|| self.json.as_ref().and_then(parse)).as_ref()
+    }
+}
+
+impl AppInner {
+    /// A stack of the bundle in positions of the original sources.
+    pub(crate) fn original_stack(&self, stack: &str) -> String {
+        self.source_map.get().map_or_else(|| stack.to_owned(), |map| remap_stack(stack, map))
+    }
+
+    /// A place among the component's concurrent executions.
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.executions).try_acquire_owned().map_err(|_| {
+            let message = format!("{} executions of {} are under way", self.limits.concurrent_executions, self.name);
+            Error::new(ErrorCode::Overloaded, message)
+        })
+    }
+}
+
+impl App {
+    /// What the component says of itself; none for components of other toolchains.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.inner.manifest.as_ref()
+    }
+
+    /// SHA-256 of the component's file, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    /// The component's name: the manifest's, else the first digits of its digest.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The component's version: the manifest's, else `0.0.0`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.inner.version
+    }
+
+    /// What its executions may take.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// Answers an HTTP request in a fresh instance.
+    ///
+    /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and then
+    /// the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a [`crate::Running`].
+    ///
+    /// # Errors
+    /// Whatever ended the guest before it answered; see [`ErrorCode`].
+    pub async fn fetch<B>(&self, request: http::Request<B>) -> Result<http::Response<Body>, Error>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        fetch::fetch(&self.inner, request).await
+    }
+
+    /// Calls the component's `call` handler in a fresh instance.
+    ///
+    /// # Errors
+    /// Whatever ended the guest before it answered; see [`ErrorCode`].
+    pub async fn call(&self, input: &serde_json::Value) -> Result<Answer, Error> {
+        call::call(&self.inner, input).await
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "App({} {} {})", self.name(), self.version(), self.digest())
+    }
+}

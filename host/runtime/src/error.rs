@@ -1,0 +1,172 @@
+//! Everything that can go wrong, under stable names.
+
+use crate::execution::Execution;
+use std::fmt;
+
+/// Defines [`ErrorCode`] from the one table of names, HTTP statuses and titles.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $title:literal;)*) => {
+        /// What went wrong, as a name that stays the same from version to version.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name, in kebab case.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The HTTP status that a server answers with.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// A title for people, without anything of the component's inside.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The guest used up its fuel.
+    OutOfFuel = "out-of-fuel", 500, "The component used up its CPU budget";
+    /// The guest asked for more memory or table elements than its cap and failed without them.
+    OutOfMemory = "out-of-memory", 500, "The component reached its memory cap";
+    /// The wall clock ran out.
+    Deadline = "deadline", 504, "The component did not answer in time";
+    /// The guest recursed past its stack.
+    StackOverflow = "stack-overflow", 500, "The component recursed too deeply";
+    /// An exception left the handler.
+    Exception = "exception", 500, "The component failed";
+    /// The handler awaits a promise that nothing can settle.
+    NeverSettles = "never-settles", 500, "The component waits for something that cannot happen";
+    /// The guest executed a trapping instruction.
+    Trap = "trap", 500, "The component crashed";
+    /// The guest ended without having answered.
+    NoResponse = "no-response", 500, "The component gave no answer";
+    /// The caller gave up.
+    Cancelled = "cancelled", 499, "The request was cancelled";
+    /// The request is not one that a component can be given.
+    BadRequest = "bad-request", 400, "The request cannot be handled";
+    /// The request's body is over its limit.
+    RequestTooLarge = "request-too-large", 413, "The request is too large";
+    /// The response's body is over its limit.
+    ResponseTooLarge = "response-too-large", 500, "The response is too large";
+    /// As many executions are under way as there may be.
+    Overloaded = "overloaded", 503, "Too many requests are under way";
+    /// Not a component: no WebAssembly, cut short, a core module, or invalid.
+    BadComponent = "bad-component", 500, "The file is not a valid component";
+    /// The component is over its size limit.
+    ComponentTooLarge = "component-too-large", 500, "The component is too large";
+    /// The component imports what this host does not provide.
+    ForeignImport = "foreign-import", 500, "The component imports what the host does not provide";
+    /// The component has no handler for this kind of call.
+    MissingExport = "missing-export", 501, "The component does not handle this kind of request";
+    /// A thin component's engine is not known to this host.
+    UnknownEngine = "unknown-engine", 500, "The host does not have the component's engine";
+    /// The component's engine is not the one that its manifest names.
+    EngineMismatch = "engine-mismatch", 500, "The component was damaged or altered";
+    /// The folder for compiled code cannot be used.
+    CacheUnwritable = "cache-unwritable", 500, "The folder for compiled code cannot be used";
+    /// A file could not be read.
+    Io = "io", 500, "A file could not be read";
+    /// A defect of the host.
+    Internal = "internal", 500, "Internal error";
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A JavaScript exception that left a handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// The error's class, such as `TypeError`.
+    pub name: String,
+    /// The error's message.
+    pub message: String,
+    /// The stack, in positions of the original source where the component has a source map.
+    pub stack: String,
+}
+
+/// A failure, with its code, what it says to the operator, and what the execution cost, if there was one.
+#[derive(Debug)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    code: ErrorCode,
+    message: String,
+    exception: Option<Exception>,
+    execution: Option<Execution>,
+}
+
+impl Error {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { inner: Box::new(Inner { code, message: message.into(), exception: None, execution: None }) }
+    }
+
+    pub(crate) fn with_exception(mut self, exception: Exception) -> Self {
+        self.inner.exception = Some(exception);
+        self
+    }
+
+    pub(crate) fn with_execution(mut self, execution: Execution) -> Self {
+        self.inner.execution = Some(execution);
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.inner.code
+    }
+
+    /// The execution that failed; none if none was begun.
+    #[must_use]
+    pub fn execution(&self) -> Option<&Execution> {
+        self.inner.execution.as_ref()
+    }
+
+    /// The exception, if one left the handler.
+    #[must_use]
+    pub fn exception(&self) -> Option<&Exception> {
+        self.inner.exception.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.inner.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kebab_case_and_statuses_are_errors() {
+        for code in ErrorCode::ALL {
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
+            assert!((400..600).contains(&code.status()), "{code}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! An HTTP request, from the host's types to the guest's handler and back.
+
+use crate::app::AppInner;
+use crate::body::{Body, GuestFuture, Streaming};
+use crate::error::{Error, ErrorCode};
+use crate::run::{self, Meter, MeteredStore, Record};
+use bytes::Bytes;
+use futures::FutureExt;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::sync::oneshot;
+use wasmtime::component::Resource;
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode as HttpErrorCode, Scheme};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
+
+/// What a guest gives through its response-outparam.
+pub(crate) type Head = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
+
+pub(crate) async fn fetch<B>(app: &Arc<AppInner>, request: http::Request<B>) -> Result<http::Response<Body>, Error>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if app.fetch.is_none() {
+        return Err(Error::new(ErrorCode::MissingExport, format!("{} has no `fetch` handler", app.name)));
+    }
+    let permit = app.admit()?;
+    let record = Record::start();
+    if request.body().size_hint().lower() > app.limits.request_bytes {
+        return Err(record.fail(run::too_large(app)));
+    }
+    let mut metered = run::store(app, &record)?;
+    let (sender, head) = oneshot::channel();
+    let given = give(app, &mut metered, &record.meter, request, sender);
+    let (request, out) = match given {
+        Ok(given) => given,
+        Err(error) => {
+            drop(metered);
+            return Err(record.fail(Error::new(ErrorCode::BadRequest, format!("{error:#}"))));
+        }
+    };
+    let guest: GuestFuture =
+        Box::pin(AssertUnwindSafe(handle(Arc::clone(app), metered, request, out)).catch_unwind());
+    Streaming::new(Arc::clone(app), guest, record, permit).response(head).await
+}
+
+/// Puts the request into the instance's table, and the place for the answer.
+fn give<B>(
+    app: &AppInner,
+    metered: &mut MeteredStore,
+    meter: &Arc<Meter>,
+    request: http::Request<B>,
+    sender: oneshot::Sender<Head>,
+) -> wasmtime::Result<(Resource<HostIncomingRequest>, Resource<HostResponseOutparam>)>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let scheme = match request.uri().scheme_str() {
+        Some("https") => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    let left = app.limits.request_bytes;
+    let request = request.map(|body| Capped { body: body.boxed_unsync(), left, meter: Arc::clone(meter) });
+    let mut http = metered.store.data_mut().http();
+    let request = http.new_incoming_request(scheme, request)?;
+    let out = http.new_response_outparam(sender)?;
+    Ok((request, out))
+}
+
+/// Runs the guest's handler in a fresh instance.
+async fn handle(
+    app: Arc<AppInner>,
+    mut metered: MeteredStore,
+    request: Resource<HostIncomingRequest>,
+    out: Resource<HostResponseOutparam>,
+) -> wasmtime::Result<()> {
+    let Some(pre) = &app.fetch else { return Ok(()) };
+    let proxy = pre.instantiate_async(&mut metered.store).await?;
+    proxy.wasi_http_incoming_handler().call_handle(&mut metered.store, request, out).await
+}
+
+/// A request's body that ends in an error where it goes over its limit.
+struct Capped<B> {
+    body: B,
+    left: u64,
+    meter: Arc<Meter>,
+}
+
+impl<B> http_body::Body for Capped<B>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                let why = error.into().to_string();
+                return Poll::Ready(Some(Err(HttpError::InternalError(Some(why)))));
+            }
+        };
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.left.checked_sub(bytes) {
+            Some(left) => {
+                self.left = left;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                self.meter.refuse_request();
+                Poll::Ready(Some(Err(HttpError::HttpRequestBodySize(None))))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,131 @@
+//! The host: one wasmtime engine, its pool, and what components may import.
+
+use crate::app::App;
+use crate::cache::CompiledCache;
+use crate::capability::{Capability, ErasedCapability};
+use crate::engine::{Allocation, wasmtime_config};
+use crate::error::{Error, ErrorCode};
+use crate::limits::Limits;
+use crate::load::Loader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasmtime::Engine;
+
+/// Instances that a host has room for, unless told otherwise.
+const INSTANCES: u32 = 256;
+
+/// Runs components. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Host {
+    loader: Arc<Loader>,
+}
+
+/// Says how a [`Host`] is to be.
+#[must_use]
+pub struct HostBuilder {
+    limits: Limits,
+    instances: u32,
+    cache_dir: Option<PathBuf>,
+    engines: Vec<Vec<u8>>,
+    capabilities: Vec<Arc<dyn ErasedCapability>>,
+}
+
+impl Host {
+    /// A host with default limits, no cache of compiled code, and no capabilities.
+    pub fn builder() -> HostBuilder {
+        HostBuilder {
+            limits: Limits::default(),
+            instances: INSTANCES,
+            cache_dir: None,
+            engines: Vec::new(),
+            capabilities: Vec::new(),
+        }
+    }
+
+    /// Loads a component: checks it, compiles it off the asynchronous threads, and links it.
+    ///
+    /// # Errors
+    /// `bad-component`, `component-too-large`, `foreign-import`, `unknown-engine`, `engine-mismatch`.
+    pub async fn load(&self, component: &[u8]) -> Result<App, Error> {
+        let loader = Arc::clone(&self.loader);
+        let component = component.to_vec();
+        let loaded = tokio::task::spawn_blocking(move || loader.load(&component)).await;
+        loaded.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))
+    }
+
+    /// Loads a component from a file.
+    ///
+    /// # Errors
+    /// `io` if the file cannot be read; else as [`Self::load`].
+    pub async fn load_file(&self, path: impl AsRef<Path>) -> Result<App, Error> {
+        let path = path.as_ref();
+        let fail = |error| Error::new(ErrorCode::Io, format!("cannot read {}: {error}", path.display()));
+        let size = tokio::fs::metadata(path).await.map_err(fail)?.len();
+        self.loader.check_size(size)?;
+        self.load(&tokio::fs::read(path).await.map_err(fail)?).await
+    }
+}
+
+impl HostBuilder {
+    /// What every execution may take.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many instances can exist at a time; beyond it requests fail as `overloaded`. Each takes 4 GiB of address space.
+    pub fn instances(mut self, instances: u32) -> Self {
+        self.instances = instances.max(1);
+        self
+    }
+
+    /// Keeps compiled code in this folder, which must belong to this user alone.
+    pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(dir.into());
+        self
+    }
+
+    /// Keeps no compiled code.
+    pub fn no_cache(mut self) -> Self {
+        self.cache_dir = None;
+        self
+    }
+
+    /// Knows an engine's core module, for thin components. Engines that components carry need not be named.
+    pub fn engine(mut self, module: &[u8]) -> Self {
+        self.engines.push(module.to_vec());
+        self
+    }
+
+    /// Lets components import a capability.
+    pub fn capability(mut self, capability: impl Capability) -> Self {
+        self.capabilities.push(Arc::new(capability));
+        self
+    }
+
+    /// Makes the host.
+    ///
+    /// # Errors
+    /// `cache-unwritable`; `internal` if the system does not give the pool its address space, or a capability's interfaces
+    /// clash.
+    pub fn build(self) -> Result<Host, Error> {
+        let internal = |error: wasmtime::Error| Error::new(ErrorCode::Internal, format!("{error:#}"));
+        let allocation = Allocation::Pooling {
+            instances: self.instances,
+            memory_bytes: usize::try_from(self.limits.memory_bytes).unwrap_or(usize::MAX).next_multiple_of(64 << 10),
+            table_elements: self.limits.table_elements as usize,
+        };
+        let engine = Engine::new(&wasmtime_config(&allocation)).map_err(internal)?;
+        let cache = match &self.cache_dir {
+            None => None,
+            Some(dir) => Some(CompiledCache::open(dir).map_err(|error| {
+                Error::new(ErrorCode::CacheUnwritable, format!("the cache {}: {error}", dir.display()))
+            })?),
+        };
+        let loader = Loader::new(engine, cache, self.limits, self.capabilities.into()).map_err(internal)?;
+        for module in &self.engines {
+            loader.engine(&elias_contract::digest(module), module)?;
+        }
+        Ok(Host { loader: Arc::new(loader) })
+    }
+}

@@ -1,0 +1,195 @@
+//! The host's side of one instance: what it holds, and what it may still take.
+
+use crate::app::AppInner;
+use crate::capability::{Capability, ErasedCapability};
+use crate::limits::Limits;
+use crate::run::Meter;
+use std::any::{Any, TypeId};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx,
+    WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
+
+/// The data of an instance's store.
+pub struct InstanceState {
+    info: InstanceInfo,
+    pub(crate) limiter: Limiter,
+    pub(crate) table: ResourceTable,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    /// Made when first asked for: most instances never are.
+    wasi: Option<WasiCtx>,
+    contexts: Vec<(TypeId, Box<dyn Any + Send>)>,
+}
+
+/// Which instance this is.
+#[derive(Clone)]
+pub struct InstanceInfo {
+    execution: Arc<str>,
+    ends: Instant,
+    app: Arc<AppInner>,
+}
+
+impl InstanceInfo {
+    /// The execution's id.
+    #[must_use]
+    pub fn execution(&self) -> &str {
+        &self.execution
+    }
+
+    /// The component's name.
+    #[must_use]
+    pub fn component(&self) -> &str {
+        &self.app.name
+    }
+
+    /// The component's version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.app.version
+    }
+
+    /// SHA-256 of the component, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.app.digest
+    }
+
+    /// What the instance may take.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.app.limits
+    }
+
+    /// How long until the execution is ended.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
+    }
+}
+
+impl InstanceState {
+    pub(crate) fn new(app: &Arc<AppInner>, execution: Arc<str>, ends: Instant, meter: Arc<Meter>) -> Self {
+        let limits = &app.limits;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.host_resources as usize);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.header_bytes as usize);
+        Self {
+            limiter: Limiter {
+                memory_bytes: limits.memory_bytes,
+                table_elements: limits.table_elements as usize,
+                memory_used: 0,
+                tables_used: 0,
+                meter,
+            },
+            info: InstanceInfo { execution, ends, app: Arc::clone(app) },
+            table,
+            http,
+            hooks: Hooks,
+            wasi: None,
+            contexts: Vec::new(),
+        }
+    }
+
+    /// Which instance this is.
+    #[must_use]
+    pub fn info(&self) -> &InstanceInfo {
+        &self.info
+    }
+
+    /// This instance's context of capability `C`, prepared on first use.
+    ///
+    /// # Panics
+    /// If the host was built without `C`; its host functions are then not linked and nothing calls this.
+    pub fn context<C: Capability>(&mut self) -> &mut C::Context {
+        let wanted = TypeId::of::<C>();
+        let at = self.contexts.iter().position(|(id, _)| *id == wanted).unwrap_or_else(|| {
+            let capability = self.info.app.capabilities.iter().find(|capability| {
+                let capability: &dyn ErasedCapability = &***capability;
+                capability.type_id() == wanted
+            });
+            let capability = capability.expect("host functions of a capability are linked only with it");
+            self.contexts.push((wanted, capability.prepare(&self.info)));
+            self.contexts.len() - 1
+        });
+        self.contexts[at].1.downcast_mut().expect("a context is stored under its capability's type")
+    }
+}
+
+/// Counts what the instance's memories and tables take.
+pub(crate) struct Limiter {
+    memory_bytes: u64,
+    table_elements: usize,
+    memory_used: u64,
+    tables_used: usize,
+    meter: Arc<Meter>,
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.memory_used + (desired - current) as u64;
+        if used > self.memory_bytes {
+            self.meter.deny_memory();
+            return Ok(false);
+        }
+        self.memory_used = used;
+        self.meter.memory(used);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.tables_used + (desired - current);
+        if used > self.table_elements {
+            self.meter.deny_memory();
+            return Ok(false);
+        }
+        self.tables_used = used;
+        Ok(true)
+    }
+}
+
+/// Decisions of `wasi:http`: no way out to the network.
+struct Hooks;
+
+type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
+
+impl WasiHttpHooks for Hooks {
+    fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    }
+
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        static FILTER: std::sync::LazyLock<ForbiddenHeaderFilter> =
+            std::sync::LazyLock::new(|| Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name)));
+        Arc::clone(&FILTER)
+    }
+
+    fn send_request(
+        &mut self,
+        _: http::Request<WasiBody>,
+        _: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        Box::new(async { Err(HttpError::HttpRequestDenied) })
+    }
+}
+
+impl WasiView for InstanceState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        // No arguments, no environment, no folders, no network: only clocks and randomness do anything.
+        let ctx = self.wasi.get_or_insert_with(|| WasiCtx::builder().build());
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for InstanceState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}

@@ -1,0 +1,144 @@
+//! From a component's bytes to an [`App`].
+
+use crate::app::{App, AppInner, SourceMapSlot};
+use crate::cache::CompiledCache;
+use crate::call::CallExport;
+use crate::capability::ErasedCapability;
+use crate::error::{Error, ErrorCode};
+use crate::instance::InstanceState;
+use crate::limits::Limits;
+use crate::linker::linker;
+use elias_contract::layout::{self, EngineBinding, LayoutError};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Module};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+/// Checks, compiles and links components.
+pub(crate) struct Loader {
+    engine: Engine,
+    cache: Option<CompiledCache>,
+    limits: Limits,
+    capabilities: Arc<[Arc<dyn ErasedCapability>]>,
+    linker: Linker<InstanceState>,
+    /// For each engine, by digest, a linker that has it: compiled once, shared by all components made with it.
+    engines: Mutex<HashMap<String, Arc<Linker<InstanceState>>>>,
+}
+
+impl Loader {
+    pub(crate) fn new(
+        engine: Engine,
+        cache: Option<CompiledCache>,
+        limits: Limits,
+        capabilities: Arc<[Arc<dyn ErasedCapability>]>,
+    ) -> wasmtime::Result<Self> {
+        let linker = linker(&engine, &capabilities)?;
+        Ok(Self { engine, cache, limits, capabilities, linker, engines: Mutex::default() })
+    }
+
+    /// Refuses a component of this many bytes if it is too large.
+    pub(crate) fn check_size(&self, bytes: u64) -> Result<(), Error> {
+        if bytes <= self.limits.component_bytes {
+            return Ok(());
+        }
+        let message = format!("the component has {bytes} bytes; at most {} are allowed", self.limits.component_bytes);
+        Err(Error::new(ErrorCode::ComponentTooLarge, message))
+    }
+
+    /// Makes a component ready. Compiles, so not for asynchronous threads.
+    pub(crate) fn load(&self, bytes: &[u8]) -> Result<App, Error> {
+        self.check_size(bytes.len() as u64)?;
+        let layout = layout::read(bytes).map_err(bad_layout)?;
+        let (component, linker) = match layout.engine {
+            None => (Cow::Borrowed(bytes), None),
+            Some(EngineBinding::Imported { digest }) => {
+                let known = self.engines.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+                let linker = known.ok_or_else(|| {
+                    let message = format!("this host does not have the engine {digest}; load the component's self-contained form");
+                    Error::new(ErrorCode::UnknownEngine, message)
+                })?;
+                (Cow::Borrowed(bytes), Some(linker))
+            }
+            Some(EngineBinding::Carried { module, digest, section }) => {
+                let linker = self.engine(&digest, module)?;
+                let thin = layout::leave_out(bytes, module, &digest, section).map_err(bad_layout)?;
+                (Cow::Owned(thin), Some(linker))
+            }
+        };
+        let compiled = match &self.cache {
+            Some(cache) => cache.component(&self.engine, &component),
+            None => Component::new(&self.engine, &component),
+        };
+        let compiled = compiled.map_err(bad_component)?;
+        let pre = linker.as_deref().unwrap_or(&self.linker).instantiate_pre(&compiled).map_err(foreign_import)?;
+        let call = CallExport::find(&compiled, &pre);
+        let fetch = ProxyPre::new(pre).ok();
+        if fetch.is_none() && call.is_none() {
+            let message = "the component exports neither wasi:http/incoming-handler@0.2 nor elias:component/call@0.1.0";
+            return Err(Error::new(ErrorCode::MissingExport, message));
+        }
+        let digest = elias_contract::digest(bytes);
+        let (name, version) = match &layout.manifest {
+            Some(manifest) => (manifest.name.clone(), manifest.version.clone()),
+            None => (digest[..12].to_owned(), "0.0.0".to_owned()),
+        };
+        let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
+        Ok(App {
+            inner: Arc::new(AppInner {
+                name,
+                version,
+                digest,
+                manifest: layout.manifest,
+                limits: self.limits.clone(),
+                engine: self.engine.clone(),
+                fetch,
+                call,
+                capabilities: Arc::clone(&self.capabilities),
+                source_map: SourceMapSlot::new(source_map),
+                executions: Arc::new(Semaphore::new(self.limits.concurrent_executions as usize)),
+            }),
+        })
+    }
+
+    /// The linker that has the engine with this digest; compiles the engine if it is new.
+    pub(crate) fn engine(&self, digest: &str, module: &[u8]) -> Result<Arc<Linker<InstanceState>>, Error> {
+        // Held while compiling, so that an engine which many components bring at once is compiled once.
+        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(linker) = engines.get(digest) {
+            return Ok(Arc::clone(linker));
+        }
+        let compiled = match &self.cache {
+            Some(cache) => cache.module(&self.engine, module),
+            None => Module::new(&self.engine, module),
+        };
+        let compiled = compiled.map_err(bad_component)?;
+        let mut linker = self.linker.clone();
+        linker.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
+        let linker = Arc::new(linker);
+        engines.insert(digest.to_owned(), Arc::clone(&linker));
+        Ok(linker)
+    }
+}
+
+fn bad_layout(error: LayoutError) -> Error {
+    let code = match error {
+        LayoutError::EngineMismatch { .. } => ErrorCode::EngineMismatch,
+        _ => ErrorCode::BadComponent,
+    };
+    Error::new(code, error.to_string())
+}
+
+fn bad_component(error: wasmtime::Error) -> Error {
+    Error::new(ErrorCode::BadComponent, format!("the component is not valid: {error:#}"))
+}
+
+fn foreign_import(error: wasmtime::Error) -> Error {
+    let message = format!(
+        "the component needs what this host does not provide: {error:#}; give the host a capability for it, or build the \
+         component without it"
+    );
+    Error::new(ErrorCode::ForeignImport, message)
+}

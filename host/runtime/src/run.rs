@@ -1,0 +1,201 @@
+//! One run of a guest: its store, its meter, its record, and the meaning of its end.
+
+use crate::app::AppInner;
+use crate::error::{Error, ErrorCode, Exception};
+use crate::execution::{Execution, Outcome, Running};
+use crate::instance::InstanceState;
+use serde::Deserialize;
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use wasmtime::{Store, Trap};
+
+/// What a run has taken so far, readable after the run is gone.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    fuel: AtomicU64,
+    memory_peak_bytes: AtomicU64,
+    memory_denied: AtomicBool,
+    request_too_large: AtomicBool,
+}
+
+impl Meter {
+    /// Memory now has this many bytes. It never shrinks.
+    pub(crate) fn memory(&self, bytes: u64) {
+        self.memory_peak_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The guest asked for more memory than its cap.
+    pub(crate) fn deny_memory(&self) {
+        self.memory_denied.store(true, Ordering::Relaxed);
+    }
+
+    /// The request's body went over its limit.
+    pub(crate) fn refuse_request(&self) {
+        self.request_too_large.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A store that tells the meter what it used when it goes, however it goes.
+pub(crate) struct MeteredStore {
+    pub(crate) store: Store<InstanceState>,
+    meter: Arc<Meter>,
+    fuel: u64,
+}
+
+impl Drop for MeteredStore {
+    fn drop(&mut self) {
+        let left = self.store.get_fuel().unwrap_or(0);
+        self.meter.fuel.store(self.fuel.saturating_sub(left), Ordering::Relaxed);
+    }
+}
+
+/// The record of a run. Dropped before it was ended, it says that the run was cancelled.
+pub(crate) struct Record {
+    running: Running,
+    started: Instant,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl Record {
+    pub(crate) fn start() -> Self {
+        let id = ulid::Ulid::new().to_string();
+        Self { running: Running::new(id), started: Instant::now(), meter: Arc::new(Meter::default()) }
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// When the run has to have ended.
+    pub(crate) fn ends(&self, app: &AppInner) -> Instant {
+        self.started + Duration::from_millis(app.limits.deadline_ms)
+    }
+
+    /// Ends the record, after the guest is gone.
+    pub(crate) fn end(&self, outcome: Outcome) -> Execution {
+        let execution = Execution {
+            id: self.running.id().to_owned(),
+            duration: self.started.elapsed(),
+            fuel: self.meter.fuel.load(Ordering::Relaxed),
+            memory_peak_bytes: self.meter.memory_peak_bytes.load(Ordering::Relaxed),
+            outcome,
+        };
+        self.running.end(execution.clone());
+        execution
+    }
+
+    /// Ends the record with a failure and gives the error that carries it.
+    pub(crate) fn fail(&self, error: Error) -> Error {
+        let execution = self.end(Outcome::Failed(error.code()));
+        error.with_execution(execution)
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.running.execution().is_none() {
+            self.end(Outcome::Cancelled);
+        }
+    }
+}
+
+/// A store for one run of `app`.
+pub(crate) fn store(app: &Arc<AppInner>, record: &Record) -> Result<MeteredStore, Error> {
+    let id: Arc<str> = record.running.id().into();
+    let state = InstanceState::new(app, id, record.ends(app), Arc::clone(&record.meter));
+    let mut store = Store::new(&app.engine, state);
+    store.limiter(|state| &mut state.limiter);
+    let fuel = app.limits.fuel;
+    let set = store.set_fuel(fuel).and_then(|()| {
+        store.fuel_async_yield_interval(Some(app.limits.fuel_yield_interval.max(1)))
+    });
+    set.map_err(|error| Error::new(ErrorCode::Internal, format!("fuel: {error:#}")))?;
+    Ok(MeteredStore { store, meter: Arc::clone(&record.meter), fuel })
+}
+
+/// How a guest's run ended: the panic of a host function, the guest's trap, or what it gave.
+pub(crate) type Ended<T> = Result<wasmtime::Result<T>, Box<dyn Any + Send>>;
+
+/// What a guest's trap, or the panic of a host function, means.
+pub(crate) fn ended<T>(app: &AppInner, meter: &Meter, ended: Ended<T>) -> Result<T, Error> {
+    match ended {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(trapped(app, meter, &error)),
+        Err(panic) => {
+            let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            tracing::error!(component = %app.name, %message, "a host function panicked");
+            Err(Error::new(ErrorCode::Internal, format!("a host function panicked: {message}")))
+        }
+    }
+}
+
+fn trapped(app: &AppInner, meter: &Meter, error: &wasmtime::Error) -> Error {
+    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+        return Error::new(ErrorCode::Overloaded, format!("all instances are in use: {error}"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => {
+            Error::new(ErrorCode::OutOfFuel, format!("the guest used up its {} units of fuel", app.limits.fuel))
+        }
+        Some(Trap::StackOverflow) => Error::new(ErrorCode::StackOverflow, "the guest used up its stack"),
+        _ if meter.memory_denied.load(Ordering::Relaxed) => out_of_memory(app),
+        Some(trap) => Error::new(ErrorCode::Trap, format!("the guest trapped: {trap}")),
+        None => Error::new(ErrorCode::Trap, format!("the guest was ended: {error:#}")),
+    }
+}
+
+fn out_of_memory(app: &AppInner) -> Error {
+    let message = format!("the guest reached its memory cap of {} bytes", app.limits.memory_bytes);
+    Error::new(ErrorCode::OutOfMemory, message)
+}
+
+/// The error for a deadline that has passed.
+pub(crate) fn deadline(app: &AppInner) -> Error {
+    Error::new(ErrorCode::Deadline, format!("the guest did not end within {} ms", app.limits.deadline_ms))
+}
+
+/// What the engine says of a failed handler; see `to_json` in guest-js/engine/src/error.rs.
+#[derive(Deserialize)]
+struct Thrown {
+    elias: String,
+    name: String,
+    message: String,
+    stack: String,
+}
+
+/// The error that a guest gave in place of a response.
+pub(crate) fn refused(app: &AppInner, meter: &Meter, text: Option<&str>) -> Error {
+    match text.and_then(|text| serde_json::from_str::<Thrown>(text).ok()) {
+        Some(Thrown { elias, name, message, stack }) => thrown(app, meter, &elias, Exception { name, message, stack }),
+        None => {
+            let message = format!("the guest answered with an error: {}", text.unwrap_or("it gave no reason"));
+            Error::new(ErrorCode::Exception, message)
+        }
+    }
+}
+
+/// The error for an exception that left a handler, its stack in original positions.
+pub(crate) fn thrown(app: &AppInner, meter: &Meter, kind: &str, exception: Exception) -> Error {
+    if kind == "never-settles" {
+        return Error::new(ErrorCode::NeverSettles, exception.message.clone()).with_exception(exception);
+    }
+    if meter.memory_denied.load(Ordering::Relaxed) {
+        return out_of_memory(app).with_exception(exception);
+    }
+    if meter.request_too_large.load(Ordering::Relaxed) {
+        return too_large(app);
+    }
+    let stack = app.original_stack(&exception.stack);
+    let exception = Exception { stack, ..exception };
+    let message = format!("{}: {}", exception.name, exception.message);
+    Error::new(ErrorCode::Exception, message).with_exception(exception)
+}
+
+/// The error for a request whose body is over its limit.
+pub(crate) fn too_large(app: &AppInner) -> Error {
+    let message = format!("the request's body has more than {} bytes", app.limits.request_bytes);
+    Error::new(ErrorCode::RequestTooLarge, message)
+}

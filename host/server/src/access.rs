@@ -1,0 +1,137 @@
+//! The access log: one event a request, when its execution has ended.
+
+use crate::request_body::Progress;
+use elias_host::{App, Execution, Outcome, Running};
+use futures::FutureExt;
+use http::{Method, Request, Uri, Version};
+use std::fmt::{self, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The `tracing` target of the access log. Its events have the level INFO and the message `request`.
+pub const TARGET: &str = "elias::access";
+
+/// What is written of one request. It exists only while the log is on, so that a log that is off costs nothing.
+pub(crate) struct Record {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    started: Instant,
+    /// The response's status; 0 if the client left before there was one.
+    pub(crate) status: u16,
+    /// The error's code, if the server or the host refused.
+    pub(crate) code: Option<&'static str>,
+    /// Whether the response was sent whole.
+    pub(crate) complete: bool,
+    /// The component.
+    pub(crate) app: Option<App>,
+    /// The execution behind a response that has begun.
+    pub(crate) running: Option<Running>,
+    /// The execution behind an error.
+    pub(crate) execution: Option<Execution>,
+    /// The request's body.
+    pub(crate) received: Option<Arc<Progress>>,
+    /// Bytes of the response's body.
+    pub(crate) sent: u64,
+}
+
+impl Record {
+    /// The record of a request, if anyone wants it.
+    pub(crate) fn begin<B>(request: &Request<B>) -> Option<Self> {
+        if !tracing::event_enabled!(target: TARGET, tracing::Level::INFO) {
+            return None;
+        }
+        Some(Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            started: Instant::now(),
+            status: 0,
+            code: None,
+            complete: false,
+            app: None,
+            running: None,
+            execution: None,
+            received: None,
+            sent: 0,
+        })
+    }
+
+    /// Writes the record as soon as the execution has ended: as a rule it has.
+    pub(crate) fn finish(mut self) {
+        let Some(running) = self.running.take() else {
+            self.write();
+            return;
+        };
+        let mut ended = Box::pin(async move {
+            self.execution = Some(running.finished().await);
+            self.write();
+        });
+        if ended.as_mut().now_or_never().is_none()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(ended);
+        }
+    }
+
+    fn write(&self) {
+        let execution = self.execution.as_ref();
+        let code = self.code.or_else(|| match execution?.outcome {
+            Outcome::Failed(code) => Some(code.as_str()),
+            _ => None,
+        });
+        let outcome = match execution.map(|execution| &execution.outcome) {
+            _ if code.is_some() => "failed",
+            Some(Outcome::Cancelled) => "cancelled",
+            _ if !self.complete => "cancelled",
+            _ => "completed",
+        };
+        tracing::info!(
+            target: TARGET,
+            method = self.method.as_str(),
+            path = %Printable(self.uri.path()),
+            protocol = ?self.version,
+            status = self.status,
+            duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            outcome,
+            code,
+            execution_id = execution.map(|execution| execution.id.as_str()),
+            component = self.app.as_ref().map(|app| app.name()).map(Printable).map(tracing::field::display),
+            version = self.app.as_ref().map(|app| app.version()).map(Printable).map(tracing::field::display),
+            fuel = execution.map(|execution| execution.fuel),
+            memory_peak_bytes = execution.map(|execution| execution.memory_peak_bytes),
+            request_bytes = self.received.as_ref().map_or(0, |progress| progress.bytes()),
+            response_bytes = self.sent,
+            "request"
+        );
+    }
+}
+
+/// Text from outside, with everything escaped that could pass for another line or steer a terminal.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            // Beyond the controls: what reorders or hides text around it (bidirectional marks, line separators).
+            let steers = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            if character.is_control() || steers {
+                write!(formatter, "{}", character.escape_unicode())?;
+            } else {
+                formatter.write_char(character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Printable;
+
+    #[test]
+    fn text_from_outside_steers_nothing() {
+        let printed = Printable("/a\nb\u{1b}[31m\0\u{202e}ä").to_string();
+        assert_eq!(printed, "/a\\u{a}b\\u{1b}[31m\\u{0}\\u{202e}ä");
+    }
+}

@@ -1,0 +1,85 @@
+//! What a server is told.
+
+use std::time::Duration;
+
+/// How a server listens and what it lets a client do.
+///
+/// Times are in milliseconds; a limit is the most that is still allowed.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Address and port, such as `127.0.0.1:8787` or `localhost:0` (0: any free port).
+    pub listen: String,
+    /// Whether a failed request shows the exception and its stack to whoever sent it. Never on a public address.
+    pub dev: bool,
+    /// The path that answers for the server itself: 200 `ok`, or 503 while it drains. Empty: none.
+    pub health_path: String,
+    /// Connections open at once. Beyond it the server does not accept: clients wait in the kernel's backlog.
+    pub connections: u32,
+    /// Requests in the component at once.
+    pub concurrent_executions: u32,
+    /// Requests that may wait for one of the above. Beyond it: 503 with `Retry-After`.
+    pub queued_requests: u32,
+    /// How long one may wait there before it gets the same 503.
+    pub queue_timeout_ms: u64,
+    /// Bytes of a request's body. Beyond it: 413.
+    pub request_bytes: u64,
+    /// Bytes of a request's target. Beyond it: 414.
+    pub uri_bytes: u32,
+    /// Bytes of a request's head. Beyond it: 431. At least 1024.
+    pub header_bytes: u32,
+    /// Header fields of a request. Beyond it: 431. Values other than 100 cost an allocation a request.
+    pub header_count: u32,
+    /// From a head's first byte to its last, and from the connection to its first request. Then the connection is closed.
+    pub header_timeout_ms: u64,
+    /// How long a connection may be open with no request on it.
+    pub idle_timeout_ms: u64,
+    /// How long the guest waits for the next piece of a request's body. Then: 408.
+    pub body_timeout_ms: u64,
+    /// How long a client may take none of the bytes that wait for it. Then the connection, or in HTTP/2 the stream, is cut.
+    pub write_timeout_ms: u64,
+    /// How long requests in flight may take after the signal to stop. Then they are cut.
+    pub drain_timeout_ms: u64,
+    /// HTTP/2 streams open at once on one connection.
+    pub http2_streams: u32,
+    /// HTTP/2 streams that a client may abandon on one connection beyond those that it saw through.
+    pub http2_resets: u32,
+    /// How often a quiet HTTP/2 connection is asked whether it is still there. It has as long again to answer.
+    pub http2_ping_interval_ms: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8787".to_owned(),
+            dev: false,
+            health_path: "/healthz".to_owned(),
+            connections: 10_000,
+            concurrent_executions: 1_000,
+            queued_requests: 1_000,
+            queue_timeout_ms: 5_000,
+            request_bytes: 10 << 20,
+            uri_bytes: 8 << 10,
+            header_bytes: 32 << 10,
+            header_count: HEADER_COUNT_ON_STACK,
+            header_timeout_ms: 10_000,
+            idle_timeout_ms: 75_000,
+            body_timeout_ms: 30_000,
+            write_timeout_ms: 30_000,
+            drain_timeout_ms: 25_000,
+            http2_streams: 100,
+            http2_resets: 100,
+            http2_ping_interval_ms: 20_000,
+        }
+    }
+}
+
+/// hyper parses this many header fields without allocating.
+pub(crate) const HEADER_COUNT_ON_STACK: u32 = 100;
+
+/// The longest time that is used as such; past it tokio's timer would overflow, and nobody waits a year.
+const MILLISECONDS_MAX: u64 = 365 * 24 * 3600 * 1000;
+
+/// A configured time.
+pub(crate) fn milliseconds(configured: u64) -> Duration {
+    Duration::from_millis(configured.clamp(1, MILLISECONDS_MAX))
+}

@@ -1,0 +1,218 @@
+//! One connection: its clocks, and what its requests share.
+
+use crate::config::milliseconds;
+use crate::exchange;
+use crate::head::HostCache;
+use crate::io::Io;
+use crate::server::Inner;
+use futures::task::AtomicWaker;
+use hyper::service::service_fn;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+
+/// How long a connection that was told to end may take for its last frames.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What the socket, the requests and the clocks of one connection know of each other.
+///
+/// HTTP/2 polls requests on other threads than the connection, hence the atomics.
+pub(crate) struct Shared {
+    /// The server.
+    pub(crate) server: Arc<Inner>,
+    /// Whether the connection was made while the server was already draining.
+    pub(crate) late: bool,
+    opened: Instant,
+    requests: AtomicU32,
+    idle_since_ms: AtomicU64,
+    /// Whether bytes have come that do not belong to a known request.
+    receiving: AtomicBool,
+    /// Whether the first request has come.
+    known: AtomicBool,
+    http2: AtomicBool,
+    unread_body: AtomicBool,
+    reset: AtomicBool,
+    /// Streams abandoned by the client, less those that it saw through.
+    abandoned: AtomicU32,
+    order: AtomicU8,
+    task: AtomicWaker,
+}
+
+/// What the server wants of a connection: to go on ([`OPEN`]), to end after its requests, or to end now.
+const OPEN: u8 = 0;
+const DRAIN: u8 = 1;
+const CUT: u8 = 2;
+
+impl Shared {
+    pub(crate) fn new(server: Arc<Inner>, late: bool) -> Self {
+        Self {
+            server,
+            late,
+            opened: Instant::now(),
+            requests: AtomicU32::new(0),
+            idle_since_ms: AtomicU64::new(0),
+            receiving: AtomicBool::new(false),
+            known: AtomicBool::new(false),
+            http2: AtomicBool::new(false),
+            unread_body: AtomicBool::new(false),
+            reset: AtomicBool::new(false),
+            abandoned: AtomicU32::new(0),
+            order: AtomicU8::new(OPEN),
+            task: AtomicWaker::new(),
+        }
+    }
+
+    /// A request has begun.
+    pub(crate) fn begin(&self, http2: bool) {
+        self.requests.fetch_add(1, Relaxed);
+        self.receiving.store(false, Relaxed);
+        if !self.known.load(Relaxed) {
+            self.http2.store(http2, Relaxed);
+            self.known.store(true, Relaxed);
+        }
+    }
+
+    /// A request has ended; `answered` tells whether its client waited for the answer.
+    pub(crate) fn end(&self, answered: bool) {
+        if self.requests.fetch_sub(1, Relaxed) == 1 {
+            let idle_since = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.idle_since_ms.store(idle_since, Relaxed);
+        }
+        if self.http2.load(Relaxed) {
+            self.count_abandoned(answered);
+        }
+    }
+
+    /// Ends a connection that opens streams only to abandon them, each of which costs the server a start.
+    fn count_abandoned(&self, answered: bool) {
+        if answered {
+            // Losing a race loses one point of credit, no more.
+            let count = self.abandoned.load(Relaxed);
+            self.abandoned.store(count.saturating_sub(1), Relaxed);
+        } else if self.abandoned.fetch_add(1, Relaxed) >= self.server.config.http2_resets {
+            self.order(CUT);
+        }
+    }
+
+    /// Bytes have come.
+    pub(crate) fn received(&self) {
+        self.receiving.store(true, Relaxed);
+    }
+
+    /// A request's body will not be read to its end.
+    pub(crate) fn leave_body_unread(&self) {
+        self.unread_body.store(true, Relaxed);
+    }
+
+    pub(crate) fn has_unread_body(&self) -> bool {
+        self.unread_body.load(Relaxed)
+    }
+
+    /// The connection must not end as if its last response were whole.
+    pub(crate) fn reset(&self) {
+        self.reset.store(true, Relaxed);
+    }
+
+    pub(crate) fn must_reset(&self) -> bool {
+        self.reset.load(Relaxed)
+    }
+
+    /// Lets the requests in flight end, then the connection.
+    pub(crate) fn drain(&self) {
+        self.order(DRAIN);
+    }
+
+    /// Ends the connection now.
+    pub(crate) fn cut(&self) {
+        self.order(CUT);
+    }
+
+    fn order(&self, order: u8) {
+        self.order.fetch_max(order, Relaxed);
+        self.task.wake();
+    }
+
+    /// Since when a head is under way. HTTP/2 mixes heads with other frames: there only the first head is timed.
+    fn is_reading_head(&self) -> bool {
+        match self.known.load(Relaxed) {
+            false => true,
+            true => self.receiving.load(Relaxed) && self.requests.load(Relaxed) == 0 && !self.http2.load(Relaxed),
+        }
+    }
+
+    fn idle_since(&self) -> Instant {
+        self.opened + Duration::from_millis(self.idle_since_ms.load(Relaxed))
+    }
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let server = Arc::clone(&shared.server);
+    let header_timeout = milliseconds(server.config.header_timeout_ms);
+    let idle_timeout = milliseconds(server.config.idle_timeout_ms);
+    let io = Io::new(stream, Arc::clone(&shared), milliseconds(server.config.write_timeout_ms));
+
+    let answering = RefCell::new((server.source.reader(), HostCache::default()));
+    let of_requests = Arc::clone(&shared);
+    let service = service_fn(move |request| {
+        let (reader, hosts) = &mut *answering.borrow_mut();
+        exchange::answer(Arc::clone(&of_requests), reader.current(), hosts, request)
+    });
+    let mut connection = pin!(server.http.serve_connection(io, service));
+
+    let mut told = false; // to end when it can
+    let mut head_since = Some(shared.opened);
+    let mut clock = pin!(sleep_until(shared.opened + header_timeout.min(idle_timeout)));
+    // Not a select!: this is polled for each request, and looks at a few atomics only.
+    poll_fn(|cx| {
+        shared.task.register(cx.waker());
+        match shared.order.load(Relaxed) {
+            CUT => return Poll::Ready(()),
+            DRAIN if !told => {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            _ => {}
+        }
+        loop {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(()); // what went wrong on the wire is the client's affair, and its requests' log lines
+            }
+            if !shared.is_reading_head() {
+                head_since = None;
+            } else if head_since.is_none() {
+                let now = Instant::now();
+                head_since = Some(now);
+                if now + header_timeout < clock.deadline() {
+                    clock.as_mut().reset(now + header_timeout);
+                }
+            }
+            // The clock is not set anew for each request. It rings when something could be due, and is set again if not.
+            if clock.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            let due = match head_since {
+                Some(since) => since + header_timeout,
+                None if shared.requests.load(Relaxed) > 0 => now + idle_timeout,
+                None => shared.idle_since() + idle_timeout,
+            };
+            if due > now {
+                clock.as_mut().reset(due);
+            } else if head_since.is_some() || told {
+                return Poll::Ready(());
+            } else {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+                clock.as_mut().reset(now + GOODBYE);
+            }
+        }
+    })
+    .await;
+}

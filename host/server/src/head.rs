@@ -1,0 +1,184 @@
+//! Heads of requests and responses: which request it is, and which fields go no further than one hop.
+
+use crate::refusal::Refusal;
+use http::header::{
+    CONNECTION, HeaderName, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Uri, Version};
+
+/// The authority of the last request on a connection: the next one has the same, as a rule.
+#[derive(Default)]
+pub(crate) struct HostCache(Option<(HeaderValue, Authority)>);
+
+impl HostCache {
+    fn parse(&mut self, host: &HeaderValue) -> Option<Authority> {
+        if let Some((known, authority)) = &self.0
+            && known == host
+        {
+            return Some(authority.clone());
+        }
+        let authority = Authority::try_from(host.as_bytes()).ok()?;
+        if authority.as_str().contains('@') {
+            return None;
+        }
+        self.0 = Some((host.clone(), authority.clone()));
+        Some(authority)
+    }
+}
+
+/// The absolute URI of a request: the scheme is `http`, the authority that of the target, else of `Host`.
+///
+/// # Errors
+/// [`Refusal::BadRequest`] where the two leave room for doubt: no `Host` in HTTP/1.1, several, a malformed one, or one
+/// that contradicts `:authority`; and for targets that are no path.
+pub(crate) fn absolute_uri(
+    uri: &mut Uri,
+    version: Version,
+    headers: &HeaderMap,
+    hosts: &mut HostCache,
+) -> Result<(), Refusal> {
+    let mut values = headers.get_all(HOST).iter();
+    let host = match (values.next(), values.next()) {
+        (_, Some(_)) => return Err(Refusal::BadRequest),
+        (Some(host), None) if !host.is_empty() => Some(hosts.parse(host).ok_or(Refusal::BadRequest)?),
+        (Some(_), None) => None,
+        (None, None) if version == Version::HTTP_11 => return Err(Refusal::BadRequest),
+        (None, None) => None,
+    };
+    let Parts { scheme, authority, path_and_query, .. } = std::mem::take(uri).into_parts();
+    let authority = match (authority, host) {
+        (Some(_), _) if scheme.is_none() => return Err(Refusal::BadRequest), // authority form, which is CONNECT's
+        (Some(target), Some(host)) if version == Version::HTTP_2 && target != host => return Err(Refusal::BadRequest),
+        (Some(target), _) => target, // RFC 9112, 3.2.2: an absolute target wins
+        (None, Some(host)) => host,
+        (None, None) => Authority::from_static("localhost"),
+    };
+    if authority.as_str().contains('@') {
+        return Err(Refusal::BadRequest);
+    }
+    let path_and_query = match path_and_query {
+        Some(path) if path.as_str().starts_with('/') => path,
+        Some(path) if path.as_str().starts_with('?') => {
+            PathAndQuery::try_from(format!("/{path}")).map_err(|_| Refusal::BadRequest)?
+        }
+        None if scheme.is_some() => PathAndQuery::from_static("/"),
+        _ => return Err(Refusal::BadRequest),
+    };
+    let mut parts = Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority);
+    parts.path_and_query = Some(path_and_query);
+    *uri = Uri::from_parts(parts).map_err(|_| Refusal::BadRequest)?;
+    Ok(())
+}
+
+/// Removes the fields that concern one connection only (RFC 9110, 7.6.1), and those that `Connection` names.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // A usual head has none of them, and this is all it costs.
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        // What frames or routes a message is no option of a connection: naming it must not make it disappear.
+        .filter(|name| ![http::header::CONTENT_LENGTH, HOST].contains(name))
+        .collect();
+    let known = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect::<Vec<_>>();
+    for name in named.iter().chain(&known) {
+        headers.remove(name);
+    }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+    const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+    [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        HTTP2_SETTINGS,
+    ]
+    .contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(target: &str, version: Version, hosts: &[&str]) -> Option<String> {
+        let mut uri: Uri = target.parse().expect("a target that hyper lets through");
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, HeaderValue::from_str(host).expect("a field value"));
+        }
+        absolute_uri(&mut uri, version, &headers, &mut HostCache::default()).ok().map(|()| uri.to_string())
+    }
+
+    #[test]
+    fn makes_uris_absolute() {
+        let cases: &[(&str, Version, &[&str], Option<&str>)] = &[
+            ("/a?b=c", Version::HTTP_11, &["h.test:81"], Some("http://h.test:81/a?b=c")),
+            ("http://t.test/a", Version::HTTP_11, &["h.test"], Some("http://t.test/a")),
+            ("http://t.test", Version::HTTP_11, &["h.test"], Some("http://t.test/")),
+            ("https://t.test/", Version::HTTP_2, &["t.test"], Some("http://t.test/")),
+            ("/", Version::HTTP_10, &[], Some("http://localhost/")),
+            ("/", Version::HTTP_11, &[""], Some("http://localhost/")),
+            ("/", Version::HTTP_11, &["[::1]:8080"], Some("http://[::1]:8080/")),
+            ("/", Version::HTTP_11, &[], None),
+            ("/", Version::HTTP_11, &["a", "b"], None),
+            ("/", Version::HTTP_11, &["a b"], None),
+            ("/", Version::HTTP_11, &["user@a"], None),
+            ("http://user@t.test/", Version::HTTP_11, &["t.test"], None),
+            ("http://t.test/", Version::HTTP_2, &["other.test"], None),
+            ("t.test:443", Version::HTTP_11, &["t.test"], None),
+            ("*", Version::HTTP_11, &["t.test"], None),
+        ];
+        for (target, version, hosts, expected) in cases {
+            assert_eq!(uri(target, *version, hosts).as_deref(), *expected, "{target} {version:?} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn the_cache_tells_hosts_apart() {
+        let mut hosts = HostCache::default();
+        for name in ["a.test", "b.test", "b.test", "a.test"] {
+            let parsed = hosts.parse(&HeaderValue::from_static(name)).expect("valid");
+            assert_eq!(parsed.as_str(), name);
+        }
+    }
+
+    #[test]
+    fn strips_what_is_for_one_hop() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "keep-alive, X-Private"),
+            ("connection", "content-length, host, \u{fe}"),
+            ("keep-alive", "timeout=5"),
+            ("x-private", "1"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("content-length", "3"),
+            ("host", "a"),
+            ("x-kept", "1"),
+        ] {
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a field value"));
+        }
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-kept"]);
+    }
+}

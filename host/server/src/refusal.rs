@@ -1,0 +1,56 @@
+//! What the server itself answers instead of the component.
+
+/// Why the server does not pass a request on, or not further. One table of code, status and title, as for the errors of
+/// components in `elias_host::ErrorCode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Refusal {
+    /// Malformed, or of two meanings.
+    BadRequest = 1,
+    /// The client stopped sending the body.
+    RequestTimeout,
+    /// The body is over the cap.
+    RequestTooLarge,
+    /// The target is over the cap.
+    UriTooLong,
+    /// The head is over a cap.
+    HeadersTooLarge,
+    /// A panic in the server or the host.
+    Internal,
+    /// The component's response is none that HTTP can carry.
+    BadResponse,
+    /// CONNECT.
+    NotImplemented,
+    /// As many requests as allowed are in the component, and as many wait.
+    Overloaded,
+    /// The server is about to end.
+    Draining,
+    /// There is no component yet.
+    NoComponent,
+}
+
+impl Refusal {
+    /// The stable name, the HTTP status and the title.
+    pub(crate) fn entry(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::BadRequest => ("bad-request", 400, "The request is malformed"),
+            Self::RequestTimeout => ("request-timeout", 408, "The request's body did not arrive in time"),
+            Self::RequestTooLarge => ("request-too-large", 413, "The request's body is too large"),
+            Self::UriTooLong => ("uri-too-long", 414, "The request's target is too long"),
+            Self::HeadersTooLarge => ("headers-too-large", 431, "The request has too many or too large header fields"),
+            Self::Internal => ("internal", 500, "The server failed"),
+            Self::BadResponse => ("bad-response", 500, "The component's response cannot be sent"),
+            Self::NotImplemented => ("not-implemented", 501, "The method is not implemented"),
+            Self::Overloaded => ("overloaded", 503, "Too many requests are being served"),
+            Self::Draining => ("draining", 503, "The server is shutting down"),
+            Self::NoComponent => ("no-component", 503, "No component is loaded"),
+        }
+    }
+
+    /// The refusal with this number, as kept in an atomic; 0 is none.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        [Self::BadRequest, Self::RequestTimeout, Self::RequestTooLarge]
+            .into_iter()
+            .find(|refusal| *refusal as u8 == number)
+    }
+}

@@ -1,0 +1,192 @@
+//! What a client sends, as the guest gets it: no more than allowed, and no slower.
+
+use crate::connection::Shared;
+use crate::refusal::Refusal;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Why a request's body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// Over the cap.
+    #[error("the request's body is larger than {0} bytes")]
+    TooLarge(u64),
+    /// Too slow.
+    #[error("the request's body did not continue within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The client left, or sent no valid HTTP.
+    #[error("the request's body was cut short")]
+    Cut,
+}
+
+/// What became of a body so far: the guest has the body, the exchange has this.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    bytes: AtomicU64,
+    fault: AtomicU8,
+}
+
+impl Progress {
+    /// Bytes that the guest got.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    /// What was wrong with the body, if anything.
+    pub(crate) fn fault(&self) -> Option<Refusal> {
+        Refusal::from_number(self.fault.load(Relaxed))
+    }
+}
+
+/// A request's body.
+pub(crate) struct RequestBody<B: Body> {
+    inner: B,
+    bytes_max: u64,
+    timeout: Duration,
+    /// Runs while the guest waits for the client.
+    clock: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+    progress: Option<Arc<Progress>>,
+    shared: Option<Arc<Shared>>,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
+    /// Wraps a body; `shared` is told if it is dropped before its end. What has no body costs nothing.
+    pub(crate) fn new(inner: B, bytes_max: u64, timeout: Duration, shared: &Arc<Shared>) -> Self {
+        let shared = (!inner.is_end_stream()).then(|| Arc::clone(shared));
+        Self::with(inner, bytes_max, timeout, shared)
+    }
+
+    fn with(inner: B, bytes_max: u64, timeout: Duration, shared: Option<Arc<Shared>>) -> Self {
+        let progress = (!inner.is_end_stream()).then(Arc::default);
+        Self { inner, bytes_max, timeout, clock: None, waiting: false, progress, shared }
+    }
+
+    /// Where to look what became of it; `None` if there is no body.
+    pub(crate) fn progress(&self) -> Option<Arc<Progress>> {
+        self.progress.clone()
+    }
+
+    fn fail(&self, refusal: Refusal, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(progress) = &self.progress {
+            progress.fault.store(refusal as u8, Relaxed);
+        }
+        Poll::Ready(Some(Err(error)))
+    }
+
+    /// Whether the client has been silent for too long.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let timeout = self.timeout;
+        let waiting = std::mem::replace(&mut self.waiting, true);
+        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        if !waiting {
+            clock.as_mut().reset(Instant::now() + timeout);
+        }
+        clock.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let Poll::Ready(next) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            if this.is_late(cx) {
+                return this.fail(Refusal::RequestTimeout, BodyError::Timeout(this.timeout));
+            }
+            return Poll::Pending;
+        };
+        this.waiting = false;
+        match next {
+            None => Poll::Ready(None),
+            Some(Err(_)) => this.fail(Refusal::BadRequest, BodyError::Cut),
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let before = this.progress.as_ref().map_or(0, |progress| progress.bytes.fetch_add(bytes, Relaxed));
+                if before.saturating_add(bytes) > this.bytes_max {
+                    return this.fail(Refusal::RequestTooLarge, BodyError::TooLarge(this.bytes_max));
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: Body> Drop for RequestBody<B> {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared
+            && !self.inner.is_end_stream()
+        {
+            shared.leave_body_unread();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt, StreamBody};
+
+    type Pieces = Vec<Result<Frame<Bytes>, std::io::Error>>;
+
+    async fn collect(pieces: Pieces, bytes_max: u64) -> (Result<usize, BodyError>, Option<Refusal>, u64) {
+        let inner = StreamBody::new(futures::stream::iter(pieces));
+        let body = RequestBody::with(inner, bytes_max, Duration::from_secs(3600), None);
+        let progress = body.progress().expect("a body");
+        let collected = body.collect().await.map(|all| all.to_bytes().len());
+        (collected, progress.fault(), progress.bytes())
+    }
+
+    fn data(bytes: usize) -> Result<Frame<Bytes>, std::io::Error> {
+        Ok(Frame::data(vec![b'x'; bytes].into()))
+    }
+
+    #[tokio::test]
+    async fn passes_what_is_within_the_cap() {
+        let (collected, fault, bytes) = collect(vec![data(3), data(4)], 7).await;
+        assert_eq!((collected.ok(), fault, bytes), (Some(7), None, 7));
+    }
+
+    #[tokio::test]
+    async fn stops_at_the_cap_while_streaming() {
+        let (collected, fault, _) = collect(vec![data(3), data(5)], 7).await;
+        assert!(matches!(collected, Err(BodyError::TooLarge(7))));
+        assert_eq!(fault, Some(Refusal::RequestTooLarge));
+    }
+
+    #[tokio::test]
+    async fn tells_a_client_that_left() {
+        let (collected, fault, _) = collect(vec![data(3), Err(std::io::ErrorKind::UnexpectedEof.into())], 7).await;
+        assert!(matches!(collected, Err(BodyError::Cut)));
+        assert_eq!(fault, Some(Refusal::BadRequest));
+    }
+
+    #[tokio::test]
+    async fn does_not_wait_for_ever() {
+        let inner = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, std::io::Error>>());
+        let body = RequestBody::with(inner, 7, Duration::from_millis(1), None);
+        let progress = body.progress().expect("a body");
+        assert!(matches!(body.collect().await, Err(BodyError::Timeout(_))));
+        assert_eq!(progress.fault(), Some(Refusal::RequestTimeout));
+    }
+}

@@ -1,0 +1,108 @@
+//! What the client gets: the guest's bytes or a page of the server's own, and the end of the exchange when it is dropped.
+
+use crate::exchange::Exchange;
+use crate::stall::{self, Did};
+use bytes::Bytes;
+use elias_host::Error;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// The largest piece given to an HTTP/2 stream. The time that a client has to take a piece is limited, so a piece is small.
+const PIECE_BYTES_MAX: usize = 64 << 10;
+
+/// A response's body.
+pub(crate) struct ResponseBody {
+    content: Content,
+    /// What is left of a piece that was too large.
+    rest: Bytes,
+    /// Last, so that the guest is gone when the exchange ends.
+    exchange: Box<Exchange>,
+}
+
+/// Where the bytes come from.
+pub(crate) enum Content {
+    /// All given, or nothing to give.
+    Empty,
+    /// The server.
+    Page(Bytes),
+    /// The guest.
+    Guest(elias_host::Body),
+}
+
+impl ResponseBody {
+    pub(crate) fn new(content: Content, exchange: Box<Exchange>) -> Self {
+        Self { content, rest: Bytes::new(), exchange }
+    }
+
+    /// The next frame, whole.
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.content {
+            Content::Guest(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Err(error)) = &frame {
+                    self.exchange.fail(error);
+                }
+                Poll::Ready(frame)
+            }
+            own => match std::mem::replace(own, Content::Empty) {
+                Content::Page(page) => Poll::Ready(Some(Ok(Frame::data(page)))),
+                _ => Poll::Ready(None),
+            },
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let http2 = this.exchange.is_http2();
+        let next = if this.rest.is_empty() {
+            this.poll_content(cx)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.rest)))))
+        };
+        if http2 {
+            stall::body(if next.is_ready() { Did::Gave } else { Did::Waited });
+        }
+        let Some(frame) = ready!(next) else {
+            this.exchange.complete();
+            return Poll::Ready(None);
+        };
+        let frame = match frame?.into_data() {
+            Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            Ok(mut data) => {
+                if http2 && data.len() > PIECE_BYTES_MAX {
+                    this.rest = data.split_off(PIECE_BYTES_MAX);
+                }
+                this.exchange.sent(data.len());
+                Frame::data(data)
+            }
+        };
+        if this.is_end_stream() {
+            this.exchange.complete(); // hyper does not ask again
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+            && match &self.content {
+                Content::Empty => true,
+                Content::Page(page) => page.is_empty(),
+                Content::Guest(body) => body.is_end_stream(),
+            }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(self.rest.len() as u64),
+            Content::Page(page) => SizeHint::with_exact(page.len() as u64),
+            Content::Guest(body) if self.rest.is_empty() => body.size_hint(),
+            Content::Guest(_) => SizeHint::default(), // asked before the first piece only
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Which component answers, and how it is exchanged while requests are in flight.
+
+use elias_host::App;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The component that a server serves, exchangeable at any time; a cheap handle.
+///
+/// A request keeps the component with which it began. There may be none yet, as when the first build in watch mode fails:
+/// requests then get 503.
+#[derive(Clone)]
+pub struct AppSource {
+    sender: Arc<watch::Sender<Current>>,
+}
+
+/// What answers at the moment.
+#[derive(Clone, Default)]
+pub(crate) struct Current {
+    /// The component, if there is one.
+    pub(crate) app: Option<App>,
+    /// Why there is none: shown in development only.
+    pub(crate) reason: Option<Arc<str>>,
+}
+
+impl AppSource {
+    /// Serves `app`.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        let source = Self::empty();
+        source.swap(app);
+        source
+    }
+
+    /// Serves nothing yet.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { sender: Arc::new(watch::Sender::new(Current::default())) }
+    }
+
+    /// Serves `app` from the next request on.
+    pub fn swap(&self, app: App) {
+        self.sender.send_replace(Current { app: Some(app), reason: None });
+    }
+
+    /// Says why there is no component; the server shows it if it is in development mode. Without effect once there is one.
+    pub fn explain(&self, reason: impl Into<Arc<str>>) {
+        let reason = reason.into();
+        self.sender.send_if_modified(|current| {
+            let missing = current.app.is_none();
+            if missing {
+                current.reason = Some(reason);
+            }
+            missing
+        });
+    }
+
+    /// A reader for one connection.
+    pub(crate) fn reader(&self) -> Reader {
+        let mut receiver = self.sender.subscribe();
+        let current = receiver.borrow_and_update().clone();
+        Reader { receiver, current }
+    }
+}
+
+/// One connection's view: as long as nothing changes, reading it is one atomic load and takes no lock.
+pub(crate) struct Reader {
+    receiver: watch::Receiver<Current>,
+    current: Current,
+}
+
+impl Reader {
+    /// What answers now.
+    pub(crate) fn current(&mut self) -> &Current {
+        // An error means that the source is gone, and so that nothing will change any more.
+        if self.receiver.has_changed().unwrap_or(false) {
+            self.current = self.receiver.borrow_and_update().clone();
+        }
+        &self.current
+    }
+}

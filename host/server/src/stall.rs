@@ -1,0 +1,108 @@
+//! Slow consumers in HTTP/2.
+//!
+//! A client that opens no flow-control window stalls its stream without stalling the socket, and hyper does not ask the
+//! body for anything meanwhile. So the task of each stream has a clock: it starts when the body has handed out a piece and
+//! stops when the body is asked for the next one. The body tells the task through a thread-local, since hyper stands
+//! between the two.
+
+use hyper::rt::Executor;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// What a response's body did last while its stream was polled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Did {
+    /// It was not asked.
+    Nothing,
+    /// It had nothing to give: the guest is slow, not the client.
+    Waited,
+    /// It gave a piece that the client now has to take.
+    Gave,
+}
+
+thread_local! {
+    static DID: Cell<Did> = const { Cell::new(Did::Nothing) };
+}
+
+/// Called by the body.
+pub(crate) fn body(did: Did) {
+    DID.set(did);
+}
+
+/// Runs HTTP/2 streams, each on a task of its own and no longer than its client keeps taking what it gets.
+#[derive(Clone)]
+pub(crate) struct StreamExecutor {
+    /// The longest time for one piece.
+    pub(crate) timeout: Duration,
+}
+
+impl<F> Executor<F> for StreamExecutor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(unless_stalled(stream, self.timeout));
+    }
+}
+
+/// Polls `stream` to its end, or drops it, which resets it, when a piece was not taken in time.
+async fn unless_stalled(stream: impl Future<Output = ()>, timeout: Duration) {
+    let mut stream = pin!(stream);
+    let mut clock: Option<Pin<Box<Sleep>>> = None;
+    let mut running = false;
+    poll_fn(|cx| {
+        DID.set(Did::Nothing);
+        if stream.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match DID.replace(Did::Nothing) {
+            Did::Nothing => {}
+            Did::Waited => running = false,
+            Did::Gave => {
+                running = true;
+                match &mut clock {
+                    Some(clock) => clock.as_mut().reset(Instant::now() + timeout),
+                    None => clock = Some(Box::pin(sleep(timeout))),
+                }
+            }
+        }
+        match &mut clock {
+            Some(clock) if running => clock.as_mut().poll(cx),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a stream whose body does `did` and then is never asked again is ended.
+    async fn ended(did: Did) -> bool {
+        let mut first = true;
+        let stream = poll_fn(move |_| {
+            if std::mem::take(&mut first) {
+                body(did);
+            }
+            Poll::Pending
+        });
+        let run = unless_stalled(stream, Duration::from_millis(1));
+        tokio::time::timeout(Duration::from_millis(200), run).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn ends_a_stream_whose_client_takes_nothing() {
+        assert!(ended(Did::Gave).await);
+    }
+
+    #[tokio::test]
+    async fn leaves_a_stream_whose_guest_is_slow() {
+        assert!(!ended(Did::Waited).await);
+        assert!(!ended(Did::Nothing).await);
+    }
+}
