@@ -1,1 +1,8 @@
-//! x
+//! The capabilities that components can import, one folder each, all of one shape: a [`Capability`] that a host is built
+//! with, the context that one instance has of it, and its backends.
+//!
+//! [`Capability`]: elias_host::capability::Capability
+
+pub mod log;
+
+pub use log::Log;
