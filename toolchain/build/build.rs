@@ -1,14 +1,17 @@
 //! Makes of the linked engine what `elias-build` embeds: the shared core module E, and what E's memory holds at its start.
 //!
 //! The linker's output is one module with data. E has none: an application's image brings the memory. On the way the last
-//! import of WASI preview 1 is bound to the engine's own definition, and E's allocator gets a place in the table, where an
-//! image's trampoline finds it.
+//! import of WASI preview 1 is bound to the engine's own definition, and E puts its allocator into a table of one element
+//! that the image brings, where the image's trampoline finds it. (E's own table stays E's: wasmtime fills such a table as it
+//! is used, and an imported one anew in every instance.)
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 use wasm_encoder::reencode::{Error, Reencode};
-use wasm_encoder::{ConstExpr, ElementSection, Elements, EntityType, ImportSection, Module, RawSection};
+use wasm_encoder::{
+    ConstExpr, ElementSection, Elements, EntityType, ImportSection, Module, RawSection, RefType, TableType,
+};
 use wasmparser::{Parser, Payload, TypeRef};
 
 /// The one import that Rust's std declares past the reach of the linker's symbols, and the export that takes its place.
@@ -30,11 +33,9 @@ fn main() {
     let _ = write!(
         constants,
         "/// Pages of memory that E's data and stack need.\npub(crate) const MEMORY_PAGES: u64 = {};\n\
-         /// Elements of E's table.\npub(crate) const TABLE_ELEMENTS: u64 = {};\n\
-         /// Where E's allocator stands in the table.\npub(crate) const REALLOC_INDEX: i32 = {};\n\
          /// Where the stack begins; it grows towards zero.\npub(crate) const STACK_TOP: usize = {};\n\
          /// What memory holds at E's start: offset and bytes.\npub(crate) const DATA: &[(u32, &[u8])] = &[\n",
-        made.memory_pages, made.table_elements, made.realloc_index, made.stack_top
+        made.memory_pages, made.stack_top
     );
     for (index, (offset, bytes)) in made.data.iter().enumerate() {
         fs::write(out.join(format!("data-{index}.bin")), bytes).expect("writing to OUT_DIR");
@@ -78,10 +79,12 @@ struct Made {
     world: Vec<u8>,
     data: Vec<(u32, Vec<u8>)>,
     memory_pages: u64,
-    table_elements: u64,
-    realloc_index: u64,
     stack_top: i32,
 }
+
+/// The image's table of one element, for E's allocator. It is imported, so E's own table comes after it.
+const ALLOCATOR_TABLE: TableType =
+    TableType { element_type: RefType::FUNCREF, table64: false, minimum: 1, maximum: Some(1), shared: false };
 
 /// Renumbers functions after the import `removed` has gone and `replacement` has taken its calls.
 struct Renumber {
@@ -95,6 +98,10 @@ impl Reencode for Renumber {
     fn function_index(&mut self, function: u32) -> Result<u32, Error> {
         let function = if function == self.removed { self.replacement } else { function };
         Ok(if function > self.removed { function - 1 } else { function })
+    }
+
+    fn table_index(&mut self, table: u32) -> Result<u32, Error> {
+        Ok(table + 1)
     }
 }
 
@@ -142,8 +149,6 @@ fn normalise(linked: &[u8]) -> Result<Made, Box<dyn std::error::Error>> {
         world: Vec::new(),
         data: Vec::new(),
         memory_pages: 0,
-        table_elements: 0,
-        realloc_index: 0,
         stack_top: 0,
     };
     let mut globals_mutable = 0;
@@ -157,19 +162,15 @@ fn normalise(linked: &[u8]) -> Result<Made, Box<dyn std::error::Error>> {
                     if (import.module, import.name) == PREVIEW1 {
                         continue;
                     }
-                    let mut ty = renumber.entity_type(import.ty)?;
-                    match &mut ty {
+                    let ty = renumber.entity_type(import.ty)?;
+                    match &ty {
                         EntityType::Memory(memory) => made.memory_pages = memory.minimum,
-                        EntityType::Table(table) => {
-                            made.realloc_index = table.minimum;
-                            table.minimum += 1;
-                            table.maximum = None;
-                            made.table_elements = table.minimum;
-                        }
+                        EntityType::Table(_) => return Err("it imports a table".into()),
                         _ => {}
                     }
                     imports.import(import.module, import.name, ty);
                 }
+                imports.import("env", "allocator", EntityType::Table(ALLOCATOR_TABLE));
                 module.section(&imports);
             }
             Payload::GlobalSection(section) => {
@@ -190,7 +191,7 @@ fn normalise(linked: &[u8]) -> Result<Made, Box<dyn std::error::Error>> {
                 for export in section.clone() {
                     let export = export?;
                     let keep = !export.name.starts_with("__imported_")
-                        && !["memory", "__heap_base"].contains(&export.name)
+                        && !["memory", "__heap_base", "__indirect_function_table"].contains(&export.name)
                         && !export.name.starts_with("cabi_realloc");
                     if keep {
                         renumber.parse_export(&mut exports, export)?;
@@ -201,9 +202,9 @@ fn normalise(linked: &[u8]) -> Result<Made, Box<dyn std::error::Error>> {
             Payload::ElementSection(section) => {
                 let mut elements = ElementSection::new();
                 renumber.parse_element_section(&mut elements, section.clone())?;
-                let place = ConstExpr::i32_const(i32::try_from(made.realloc_index)?);
+                // Last: wasmtime prepares the segments up to the first for a table that is not the module's own.
                 let function = renumber.function_index(realloc)?;
-                elements.active(None, &place, Elements::Functions(vec![function].into()));
+                elements.active(Some(0), &ConstExpr::i32_const(0), Elements::Functions(vec![function].into()));
                 module.section(&elements);
             }
             Payload::CodeSectionStart { .. } => {

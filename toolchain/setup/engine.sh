@@ -26,8 +26,8 @@ if [ -f "$out/engine.wasm" ] && [ "$(cat "$out/made-from" 2>/dev/null)" = "$made
 export CFLAGS_wasm32_wasip1="-O3 -DNDEBUG -include $root/guest-js/engine/stack-limit.h"
 remap="--remap-path-prefix=$root=/elias --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 # The stack lies below the data (an overflow traps instead of overwriting it); QuickJS's own limit is reached before.
-# Memory and table are imported: an application's image defines them.
-link="-C link-arg=--import-memory -C link-arg=--export-memory -C link-arg=--import-table
+# Memory is imported: an application's image defines it.
+link="-C link-arg=--import-memory -C link-arg=--export-memory
   -C link-arg=-zstack-size=1048576 -C link-arg=--stack-first -C link-arg=--export=__stack_pointer -C link-arg=--export=__heap_base
   -C link-arg=--wrap=free -C link-arg=--wrap=realloc
   -C target-feature=+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint,+mutable-globals"

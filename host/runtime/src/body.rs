@@ -180,9 +180,7 @@ impl Streaming {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
-        let guest = self.poll_guest(cx);
-        let guest_ended = guest.is_ready();
-        if let Poll::Ready(Err(error)) = guest {
+        if let Poll::Ready(Err(error)) = self.poll_guest(cx) {
             return Poll::Ready(Polled::Failed(error));
         }
         let Some(body) = &mut self.body else { return Poll::Ready(Polled::End) };
@@ -209,10 +207,6 @@ impl Streaming {
                 Poll::Ready(Polled::Failed(self.fail(Error::new(ErrorCode::Exception, message))))
             }
             Poll::Ready(None) => Poll::Ready(Polled::End),
-            Poll::Pending if guest_ended => {
-                // Nobody is left who could write the rest.
-                Poll::Ready(Polled::Failed(self.fail(Error::new(ErrorCode::Exception, "the response is incomplete"))))
-            }
             Poll::Pending => self.poll_deadline(cx).map(Polled::Failed),
         }
     }

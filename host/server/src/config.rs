@@ -25,12 +25,12 @@ pub struct ServerConfig {
     pub request_bytes: u64,
     /// Bytes of a request's target. Beyond it: 414.
     pub uri_bytes: u32,
-    /// Bytes of a request's head. Beyond it: 431. At least 1024.
-    pub header_bytes: u32,
+    /// Bytes of a request's head. Beyond it: 431.
+    pub head_bytes: u32,
     /// Header fields of a request. Beyond it: 431. Values other than 100 cost an allocation a request.
-    pub header_count: u32,
+    pub head_fields: u32,
     /// From a head's first byte to its last, and from the connection to its first request. Then the connection is closed.
-    pub header_timeout_ms: u64,
+    pub head_timeout_ms: u64,
     /// How long a connection may be open with no request on it.
     pub idle_timeout_ms: u64,
     /// How long the guest waits for the next piece of a request's body. Then: 408.
@@ -59,9 +59,9 @@ impl Default for ServerConfig {
             queue_timeout_ms: 5_000,
             request_bytes: 10 << 20,
             uri_bytes: 8 << 10,
-            header_bytes: 32 << 10,
-            header_count: HEADER_COUNT_ON_STACK,
-            header_timeout_ms: 10_000,
+            head_bytes: 32 << 10,
+            head_fields: HEAD_FIELDS_ON_STACK,
+            head_timeout_ms: 10_000,
             idle_timeout_ms: 75_000,
             body_timeout_ms: 30_000,
             write_timeout_ms: 30_000,
@@ -74,7 +74,7 @@ impl Default for ServerConfig {
 }
 
 /// hyper parses this many header fields without allocating.
-pub(crate) const HEADER_COUNT_ON_STACK: u32 = 100;
+pub(crate) const HEAD_FIELDS_ON_STACK: u32 = 100;
 
 /// The longest time that is used as such; past it tokio's timer would overflow, and nobody waits a year.
 const MILLISECONDS_MAX: u64 = 365 * 24 * 3600 * 1000;

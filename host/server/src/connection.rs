@@ -154,7 +154,7 @@ impl Shared {
 /// Serves a connection to its end.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let server = Arc::clone(&shared.server);
-    let header_timeout = milliseconds(server.config.header_timeout_ms);
+    let head_timeout = milliseconds(server.config.head_timeout_ms);
     let idle_timeout = milliseconds(server.config.idle_timeout_ms);
     let io = Io::new(stream, Arc::clone(&shared), milliseconds(server.config.write_timeout_ms));
 
@@ -168,7 +168,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 
     let mut told = false; // to end when it can
     let mut head_since = Some(shared.opened);
-    let mut clock = pin!(sleep_until(shared.opened + header_timeout.min(idle_timeout)));
+    let mut clock = pin!(sleep_until(shared.opened + head_timeout.min(idle_timeout)));
     // Not a select!: this is polled for each request, and looks at a few atomics only.
     poll_fn(|cx| {
         shared.task.register(cx.waker());
@@ -189,8 +189,8 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             } else if head_since.is_none() {
                 let now = Instant::now();
                 head_since = Some(now);
-                if now + header_timeout < clock.deadline() {
-                    clock.as_mut().reset(now + header_timeout);
+                if now + head_timeout < clock.deadline() {
+                    clock.as_mut().reset(now + head_timeout);
                 }
             }
             // The clock is not set anew for each request. It rings when something could be due, and is set again if not.
@@ -199,7 +199,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             }
             let now = Instant::now();
             let due = match head_since {
-                Some(since) => since + header_timeout,
+                Some(since) => since + head_timeout,
                 None if shared.requests.load(Relaxed) > 0 => now + idle_timeout,
                 None => shared.idle_since() + idle_timeout,
             };

@@ -1,7 +1,8 @@
 //! What the server itself answers instead of the component.
 
-/// Why the server does not pass a request on, or not further. One table of code, status and title, as for the errors of
-/// components in `elias_host::ErrorCode`.
+use elias_host::ErrorCode;
+
+/// Why the server does not pass a request on, or not further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Refusal {
@@ -30,18 +31,19 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The stable name, the HTTP status and the title.
+    /// The stable name, the HTTP status and the title: of the host's table where that has the like.
     pub(crate) fn entry(self) -> (&'static str, u16, &'static str) {
+        let like = |code: ErrorCode| (code.as_str(), code.status(), code.title());
         match self {
-            Self::BadRequest => ("bad-request", 400, "The request is malformed"),
+            Self::BadRequest => like(ErrorCode::BadRequest),
             Self::RequestTimeout => ("request-timeout", 408, "The request's body did not arrive in time"),
-            Self::RequestTooLarge => ("request-too-large", 413, "The request's body is too large"),
+            Self::RequestTooLarge => like(ErrorCode::RequestTooLarge),
             Self::UriTooLong => ("uri-too-long", 414, "The request's target is too long"),
             Self::HeadersTooLarge => ("headers-too-large", 431, "The request has too many or too large header fields"),
-            Self::Internal => ("internal", 500, "The server failed"),
+            Self::Internal => like(ErrorCode::Internal),
             Self::BadResponse => ("bad-response", 500, "The component's response cannot be sent"),
             Self::NotImplemented => ("not-implemented", 501, "The method is not implemented"),
-            Self::Overloaded => ("overloaded", 503, "Too many requests are being served"),
+            Self::Overloaded => like(ErrorCode::Overloaded),
             Self::Draining => ("draining", 503, "The server is shutting down"),
             Self::NoComponent => ("no-component", 503, "No component is loaded"),
         }

@@ -17,7 +17,7 @@ pub(crate) struct ResponseBody {
     /// What is left of a piece that was too large.
     rest: Bytes,
     /// Last, so that the guest is gone when the exchange ends.
-    exchange: Box<Exchange>,
+    exchange: Exchange,
 }
 
 /// Where the bytes come from.
@@ -31,8 +31,13 @@ pub(crate) enum Content {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(content: Content, exchange: Box<Exchange>) -> Self {
+    pub(crate) fn new(content: Content, exchange: Exchange) -> Self {
         Self { content, rest: Bytes::new(), exchange }
+    }
+
+    /// All was sent, or there is nothing to send.
+    pub(crate) fn complete(&mut self) {
+        self.exchange.complete();
     }
 
     /// The next frame, whole.
@@ -69,7 +74,7 @@ impl Body for ResponseBody {
             stall::body(if next.is_ready() { Did::Gave } else { Did::Waited });
         }
         let Some(frame) = ready!(next) else {
-            this.exchange.complete();
+            this.complete();
             return Poll::Ready(None);
         };
         let frame = match frame?.into_data() {
@@ -83,7 +88,7 @@ impl Body for ResponseBody {
             }
         };
         if this.is_end_stream() {
-            this.exchange.complete(); // hyper does not ask again
+            this.complete(); // hyper does not ask again
         }
         Poll::Ready(Some(Ok(frame)))
     }

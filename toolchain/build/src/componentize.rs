@@ -355,7 +355,7 @@ impl<'a> Rewiring<'a> {
         let mut instances = InstanceSection::new();
         instances.export_items([
             ("memory", ExportKind::Memory, at::MEMORY),
-            ("__indirect_function_table", ExportKind::Table, at::TABLE),
+            (image::TABLE_EXPORT, ExportKind::Table, at::TABLE),
         ]);
         let mut arguments = vec![("env", ModuleArg::Instance(at::INSTANCE_IMAGE + 1))];
         for (number, (interface, functions)) in by_interface.iter().enumerate() {

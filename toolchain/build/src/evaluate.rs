@@ -198,7 +198,7 @@ impl Run {
         let table = image.get_table(&mut store, image::TABLE_EXPORT).context("the image has no table")?;
         let mut linker = Linker::new(wasmtime);
         linker.define(&store, "env", "memory", memory)?;
-        linker.define(&store, "env", "__indirect_function_table", table)?;
+        linker.define(&store, "env", image::TABLE_EXPORT, table)?;
         linker.define_unknown_imports_as_traps(engine)?;
         let engine = linker.instantiate(&mut store, engine)?;
         Ok(Self { store, engine, memory })

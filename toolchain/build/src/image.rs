@@ -1,6 +1,5 @@
-//! The application's core module I: the memory as the snapshot found it, E's table, and the little code that needs both.
+//! The application's core module I: the memory as the snapshot found it, and the little code that stands between the two.
 
-use crate::engine::{REALLOC_INDEX, TABLE_ELEMENTS};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
     CodeSection, ConstExpr, DataSection, ExportKind, ExportSection, Function, FunctionSection, MemorySection, MemoryType,
@@ -9,8 +8,8 @@ use wasm_encoder::{
 
 /// I's memory.
 pub(crate) const MEMORY_EXPORT: &str = "memory";
-/// I's table, which E fills.
-pub(crate) const TABLE_EXPORT: &str = "table";
+/// I's table of one element, where E puts its allocator.
+pub(crate) const TABLE_EXPORT: &str = "allocator";
 /// A trampoline to E's allocator. I exists before E and so can give it to the imports that E is instantiated with.
 pub(crate) const REALLOC_EXPORT: &str = "cabi_realloc";
 
@@ -40,7 +39,7 @@ pub(crate) fn encode<'a>(
     let mut code = CodeSection::new();
     let mut realloc = Function::new([]);
     realloc.instructions().local_get(0).local_get(1).local_get(2).local_get(3);
-    realloc.instructions().i32_const(REALLOC_INDEX).call_indirect(0, 0).end();
+    realloc.instructions().i32_const(0).call_indirect(0, 0).end();
     code.function(&realloc);
     for (index, ty) in traps.iter().enumerate() {
         // The engine's own types: plain numbers, which always re-encode.
@@ -58,8 +57,8 @@ pub(crate) fn encode<'a>(
     tables.table(TableType {
         element_type: RefType::FUNCREF,
         table64: false,
-        minimum: TABLE_ELEMENTS,
-        maximum: Some(TABLE_ELEMENTS),
+        minimum: 1,
+        maximum: Some(1),
         shared: false,
     });
     let mut memories = MemorySection::new();

@@ -1,0 +1,228 @@
+//! What a client reads when its request failed: a problem document (RFC 9457), in development with the exception.
+
+use crate::exchange::EXECUTION_ID;
+use crate::refusal::Refusal;
+use crate::response_body::Content;
+use crate::source::Current;
+use elias_host::{Error, Exception, Execution};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Why there is no response of the component.
+pub(crate) enum Failure {
+    /// The server did not ask it, or did not like the answer.
+    Refused(Refusal),
+    /// It failed.
+    Component(Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Failure {
+    /// The stable name.
+    pub(crate) fn code(&self) -> &'static str {
+        self.entry().0
+    }
+
+    /// What ran, if anything did.
+    pub(crate) fn execution(&self) -> Option<&Execution> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Component(error) => error.execution(),
+        }
+    }
+
+    fn entry(&self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::Refused(refusal) => refusal.entry(),
+            Self::Component(error) => {
+                let code = error.code();
+                (code.as_str(), code.status(), code.title())
+            }
+        }
+    }
+}
+
+/// Who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Anyone: no internals.
+    Public,
+    /// The component's author, in a program.
+    Developer,
+    /// The component's author, in a browser.
+    DeveloperInBrowser,
+}
+
+impl Audience {
+    /// Who sent a request with these headers.
+    pub(crate) fn of(dev: bool, headers: &HeaderMap) -> Self {
+        let html = || {
+            let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+            values.any(|value| value.contains("text/html"))
+        };
+        match dev {
+            false => Self::Public,
+            true if html() => Self::DeveloperInBrowser,
+            true => Self::Developer,
+        }
+    }
+}
+
+/// The problem document. For the public it has the first five members and no others.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exception: Option<Thrown<'a>>,
+}
+
+/// An exception, for developers.
+#[derive(Serialize)]
+struct Thrown<'a> {
+    name: &'a str,
+    message: &'a str,
+    stack: &'a str,
+}
+
+impl<'a> From<&'a Exception> for Thrown<'a> {
+    fn from(exception: &'a Exception) -> Self {
+        Self { name: &exception.name, message: &exception.message, stack: &exception.stack }
+    }
+}
+
+impl<'a> Problem<'a> {
+    fn new(failure: &'a Failure, audience: Audience, current: &Current) -> Self {
+        let (code, status, title) = failure.entry();
+        let (detail, exception) = match failure {
+            _ if audience == Audience::Public => (None, None),
+            Failure::Component(error) => (Some(error.to_string()), error.exception().map(Thrown::from)),
+            Failure::Refused(Refusal::NoComponent) => (current.reason.as_deref().map(str::to_owned), None),
+            Failure::Refused(_) => (None, None),
+        };
+        let execution = failure.execution().map(|execution| execution.id.as_str());
+        Self { r#type: format!("urn:elias:error:{code}"), title, status, code, execution, detail, exception }
+    }
+}
+
+/// The answer to a request that failed.
+pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -> Response<Content> {
+    let problem = Problem::new(failure, audience, current);
+    let (media_type, page) = match audience {
+        Audience::DeveloperInBrowser => ("text/html; charset=utf-8", html(&problem).into_bytes()),
+        // A problem is strings and numbers: serialising it cannot fail.
+        _ => ("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default()),
+    };
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Content::Page(page.into()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if let Some(id) = problem.execution.and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(EXECUTION_ID, id);
+    }
+    *response.status_mut() = status;
+    response
+}
+
+/// The page for an author's browser. Everything in it may come from outside, so everything is escaped.
+fn html(problem: &Problem<'_>) -> String {
+    let mut page = String::from(
+        "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><style>\
+         body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}\
+         pre{overflow:auto;padding:1rem;border:1px solid #8888;border-radius:.5rem}small{opacity:.7}</style>",
+    );
+    let heading = problem.exception.as_ref().map_or_else(
+        || problem.title.to_owned(),
+        |thrown| format!("{}: {}", thrown.name, thrown.message),
+    );
+    let text = problem.exception.as_ref().map(|thrown| thrown.stack).or(problem.detail.as_deref()).unwrap_or_default();
+    let execution = problem.execution.map(|id| format!(" \u{b7} execution {id}")).unwrap_or_default();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        page,
+        "<title>{title}</title><h1>{title}</h1><pre>{text}</pre><p><small>{status} {code}{execution} \u{b7} shown because \
+         of --dev</small>\n",
+        title = escape(&heading),
+        text = escape(text),
+        status = problem.status,
+        code = problem.code,
+        execution = escape(&execution),
+    );
+    page
+}
+
+/// Text in HTML.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn shown(failure: &Failure, audience: Audience, reason: Option<&str>) -> (Response<Content>, String) {
+        let current = Current { app: None, reason: reason.map(Into::into) };
+        let mut response = render(failure, audience, &current);
+        let Content::Page(page) = std::mem::replace(response.body_mut(), Content::Empty) else { panic!("a page") };
+        (response, String::from_utf8(page.into()).expect("text"))
+    }
+
+    #[test]
+    fn the_public_sees_code_and_status_and_nothing_else() {
+        let (response, page) = shown(&Refusal::NoComponent.into(), Audience::Public, Some("secret"));
+        let page: Value = serde_json::from_str(&page).expect("JSON");
+        let expected = json!({
+            "type": "urn:elias:error:no-component", "title": "No component is loaded", "status": 503,
+            "code": "no-component",
+        });
+        assert_eq!(page, expected);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn developers_see_the_reason_escaped() {
+        let (response, page) = shown(&Refusal::NoComponent.into(), Audience::DeveloperInBrowser, Some("<b>&"));
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert!(page.contains("&lt;b&gt;&amp;"), "{page}");
+        let (_, page) = shown(&Refusal::NoComponent.into(), Audience::Developer, Some("<b>&"));
+        assert!(page.contains(r#""detail":"<b>&""#), "{page}");
+    }
+
+    #[test]
+    fn html_is_for_those_who_ask_and_only_in_development() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"));
+        assert_eq!(Audience::of(false, &headers), Audience::Public);
+        assert_eq!(Audience::of(true, &headers), Audience::DeveloperInBrowser);
+        assert_eq!(Audience::of(true, &HeaderMap::new()), Audience::Developer);
+    }
+}

@@ -1,0 +1,262 @@
+//! One request and its answer.
+
+use crate::access::Record;
+use crate::admission::Place;
+use crate::config::milliseconds;
+use crate::connection::Shared;
+use crate::error_page::{self, Audience, Failure};
+use crate::head::{HostCache, absolute_uri, strip_hop_by_hop};
+use crate::refusal::Refusal;
+use crate::request_body::RequestBody;
+use crate::response_body::{Content, ResponseBody};
+use crate::source::Current;
+use bytes::Bytes;
+use elias_host::{Error, Running};
+use futures::FutureExt;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// The response header that names the execution; the same id stands in the log and in problem documents.
+pub(crate) const EXECUTION_ID: HeaderName = HeaderName::from_static("elias-execution-id");
+
+/// What a request holds until its last byte is out or its client has gone. Its end is when it is dropped.
+pub(crate) struct Exchange {
+    pub(crate) shared: Arc<Shared>,
+    version: Version,
+    /// Whether there is a response, even if the client has not seen its end.
+    answered: bool,
+    /// Boxed, for it is large and absent when the log is off.
+    pub(crate) record: Option<Box<Record>>,
+    /// The place in the component.
+    place: Option<Place>,
+}
+
+impl Exchange {
+    fn begin<B>(shared: Arc<Shared>, request: &Request<B>) -> Self {
+        let version = request.version();
+        shared.begin(version == Version::HTTP_2);
+        let record = Record::begin(request).map(Box::new);
+        Self { shared, version, answered: false, record, place: None }
+    }
+
+    /// Changes what will be logged, if anything will.
+    fn note(&mut self, change: impl FnOnce(&mut Record)) {
+        if let Some(record) = &mut self.record {
+            change(record);
+        }
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.version == Version::HTTP_2
+    }
+
+    /// Bytes went to the client.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.note(|record| record.sent += bytes as u64);
+    }
+
+    /// The guest failed after its response had begun.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        self.note(|record| record.code = Some(error.code().as_str()));
+        if self.version < Version::HTTP_11 {
+            self.shared.reset();
+        }
+    }
+
+    /// All was sent.
+    pub(crate) fn complete(&mut self) {
+        self.note(|record| record.complete = true);
+    }
+
+    /// Makes the response that ends this exchange once it is sent or dropped.
+    pub(crate) fn respond(mut self, response: Response<Content>) -> Response<ResponseBody> {
+        self.answered = true;
+        self.note(|record| record.status = response.status().as_u16());
+        let mut response = response.map(|content| ResponseBody::new(content, self));
+        if response.body().is_end_stream() {
+            response.body_mut().complete();
+        }
+        response
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.shared.end(self.answered);
+        if let Some(record) = self.record.take() {
+            record.finish();
+        }
+    }
+}
+
+/// Answers one request.
+pub(crate) fn answer(
+    shared: Arc<Shared>,
+    current: &Current,
+    hosts: &mut HostCache,
+    mut request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
+    let server = Arc::clone(&shared.server);
+    let mut exchange = Exchange::begin(shared, &request);
+    let current = current.clone();
+    let checked = check(&exchange, hosts, &mut request);
+    async move {
+        let audience = Audience::of(server.config.dev, request.headers());
+        let outcome = match checked {
+            Ok(Plan::Component) => {
+                let call = AssertUnwindSafe(call(&mut exchange, &current, request)).catch_unwind();
+                // The panic hook has printed where and why.
+                call.await.unwrap_or(Err(Failure::Refused(Refusal::Internal)))
+            }
+            Ok(Plan::Health) => {
+                exchange.record = None; // probes would drown the rest
+                Ok(health(server.is_draining()))
+            }
+            Ok(Plan::NoContent) => Ok(no_content()),
+            Err(refusal) => Err(Failure::Refused(refusal)),
+        };
+        let mut response = outcome.unwrap_or_else(|failure| {
+            exchange.note(|record| {
+                record.code = Some(failure.code());
+                record.execution = failure.execution().cloned();
+            });
+            error_page::render(&failure, audience, &current)
+        });
+        if exchange.shared.late && !exchange.is_http2() {
+            response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(exchange.respond(response))
+    }
+}
+
+/// Who answers.
+enum Plan {
+    Component,
+    Health,
+    NoContent,
+}
+
+/// Looks at a request's head, and makes it the one that the component gets.
+fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incoming>) -> Result<Plan, Refusal> {
+    let config = &exchange.shared.server.config;
+    if !config.health_path.is_empty() && request.uri().path() == config.health_path {
+        return Ok(Plan::Health);
+    }
+    if exchange.shared.late {
+        return Err(Refusal::Draining);
+    }
+    if request.method() == Method::CONNECT {
+        return Err(Refusal::NotImplemented);
+    }
+    let uri = request.uri();
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    if authority.saturating_add(path) > config.uri_bytes as usize {
+        return Err(Refusal::UriTooLong);
+    }
+    // hyper's own caps are coarser: the buffer's size in HTTP/1, no count in HTTP/2.
+    let headers = request.headers();
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+    if headers.len() > config.head_fields as usize || fields + authority + path > config.head_bytes as usize {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+        return Ok(Plan::NoContent);
+    }
+    let mut uri = std::mem::take(request.uri_mut());
+    absolute_uri(&mut uri, request.version(), request.headers(), hosts)?;
+    *request.uri_mut() = uri;
+    if request.body().size_hint().lower() > config.request_bytes {
+        exchange.shared.leave_body_unread();
+        return Err(Refusal::RequestTooLarge);
+    }
+    strip_hop_by_hop(request.headers_mut());
+    request.headers_mut().remove(EXPECT); // hyper sends the 100 when the guest reads
+    Ok(Plan::Component)
+}
+
+/// Has the component answer.
+async fn call(
+    exchange: &mut Exchange,
+    current: &Current,
+    request: Request<Incoming>,
+) -> Result<Response<Content>, Failure> {
+    let server = Arc::clone(&exchange.shared.server);
+    let app = current.app.as_ref().ok_or(Refusal::NoComponent)?;
+    exchange.note(|record| record.app = Some(app.clone()));
+    exchange.place = Some(server.admission.enter().await.ok_or(Refusal::Overloaded)?);
+
+    let method = request.method().clone();
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
+    let timeout = milliseconds(server.config.body_timeout_ms);
+    let body = RequestBody::new(body, server.config.request_bytes, timeout, &exchange.shared);
+    let received = body.progress();
+    exchange.note(|record| record.received.clone_from(&received));
+
+    let result = app.fetch(Request::from_parts(parts, body)).await;
+    // What was wrong with the body is the client's fault, whatever the guest made of it.
+    let fault = received.and_then(|received| received.fault());
+    let response = match (result, fault) {
+        (Ok(response), None) => response,
+        (Err(error), None) => return Err(Failure::Component(error)),
+        (Ok(_), Some(fault)) => return Err(Failure::Refused(fault)),
+        (Err(error), Some(fault)) => {
+            exchange.note(|record| record.execution = error.execution().cloned());
+            return Err(Failure::Refused(fault));
+        }
+    };
+    pass_on(exchange, &method, response).map_err(Failure::Refused)
+}
+
+/// Makes the guest's response the one that the client gets.
+fn pass_on(
+    exchange: &mut Exchange,
+    method: &Method,
+    response: Response<elias_host::Body>,
+) -> Result<Response<Content>, Refusal> {
+    let (mut parts, body) = response.into_parts();
+    let running = parts.extensions.remove::<Running>();
+    strip_hop_by_hop(&mut parts.headers);
+    if let Some(running) = &running
+        && let Ok(id) = HeaderValue::from_str(running.id())
+    {
+        parts.headers.insert(EXECUTION_ID, id);
+    }
+    exchange.note(|record| record.running = running);
+    if parts.status.is_informational() {
+        return Err(Refusal::BadResponse);
+    }
+    // hyper leaves these bodies out in HTTP/1 only.
+    let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+    if *method == Method::HEAD
+        && !bodiless
+        && let Some(bytes) = body.size_hint().exact()
+    {
+        parts.headers.entry(CONTENT_LENGTH).or_insert(bytes.into());
+    }
+    let content = if bodiless || *method == Method::HEAD { Content::Empty } else { Content::Guest(body) };
+    Ok(Response::from_parts(parts, content))
+}
+
+/// Whether the server is up.
+fn health(draining: bool) -> Response<Content> {
+    let (status, text) = if draining { (503, "draining\n") } else { (200, "ok\n") };
+    let mut response = Response::new(Content::Page(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// The answer to `OPTIONS *`, which asks the server itself.
+fn no_content() -> Response<Content> {
+    let mut response = Response::new(Content::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}

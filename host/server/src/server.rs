@@ -1,0 +1,273 @@
+//! Accepting connections, and letting them end.
+
+use crate::admission::Admission;
+use crate::config::{HEAD_FIELDS_ON_STACK, ServerConfig, milliseconds};
+use crate::connection::{self, Shared};
+use crate::source::AppSource;
+use crate::stall::StreamExecutor;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto;
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How long to wait before accepting again after the system refused: out of file descriptors, as a rule.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long connections that are cut may take to give back what they hold.
+const CUT_PAUSE: Duration = Duration::from_secs(1);
+/// An HTTP/1 connection's buffer is at least this large, for the sake of bodies.
+const BUFFER_BYTES_MIN: usize = 64 << 10;
+
+/// A server that listens, and serves once it is [run](Server::run).
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    inner: Arc<Inner>,
+}
+
+/// What all connections share.
+pub(crate) struct Inner {
+    pub(crate) config: ServerConfig,
+    pub(crate) source: AppSource,
+    pub(crate) admission: Admission,
+    pub(crate) http: auto::Builder<StreamExecutor>,
+    draining: AtomicBool,
+    /// The connections that a drain waits for.
+    open: Mutex<HashMap<u64, Arc<Shared>>>,
+    /// Rings when the last of them is gone.
+    empty: Notify,
+}
+
+/// Why a server does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another program listens there.
+    #[error("the address {0} is already in use")]
+    AddressInUse(String),
+    /// No address, or none of this machine.
+    #[error("cannot listen on `{0}`: {1}")]
+    AddressInvalid(String, io::Error),
+    /// The system does not allow it, as for ports below 1024.
+    #[error("not allowed to listen on {0}")]
+    NotAllowed(String),
+    /// Another failure of the system.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, io::Error),
+}
+
+impl ServeError {
+    /// The stable name, in kebab case.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AddressInUse(_) => "address-in-use",
+            Self::AddressInvalid(..) => "address-invalid",
+            Self::NotAllowed(_) => "address-not-allowed",
+            Self::Listen(..) => "listen",
+        }
+    }
+
+    fn new(address: &str, error: io::Error) -> Self {
+        use io::ErrorKind::{AddrInUse, AddrNotAvailable, InvalidInput, PermissionDenied};
+        let address = address.to_owned();
+        match error.kind() {
+            AddrInUse => Self::AddressInUse(address),
+            PermissionDenied => Self::NotAllowed(address),
+            AddrNotAvailable | InvalidInput => Self::AddressInvalid(address, error),
+            _ => Self::Listen(address, error),
+        }
+    }
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections whose requests had not ended at the drain's deadline, and were cut.
+    pub cut: usize,
+}
+
+impl Server {
+    /// Listens on the configured address. Clients can connect from now on; they are served by [`run`](Self::run).
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn bind(config: ServerConfig, source: AppSource) -> Result<Self, ServeError> {
+        let failed = |error| ServeError::new(&config.listen, error);
+        let unknown = |error| ServeError::AddressInvalid(config.listen.clone(), error);
+        let addresses: Vec<_> = tokio::net::lookup_host(&config.listen).await.map_err(unknown)?.collect();
+        let listener = TcpListener::bind(&*addresses).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let admission =
+            Admission::new(config.concurrent_executions, config.queued_requests, milliseconds(config.queue_timeout_ms));
+        let http = http(&config);
+        let inner = Inner {
+            config,
+            source,
+            admission,
+            http,
+            draining: AtomicBool::new(false),
+            open: Mutex::default(),
+            empty: Notify::new(),
+        };
+        Ok(Self { listener, address, inner: Arc::new(inner) })
+    }
+
+    /// Where it listens: what was asked for, with the port that the system chose if none was.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is ready, then lets the requests in flight end, no longer than the drain's timeout.
+    ///
+    /// While it drains, idle connections are closed, and new ones get 503 so that a load balancer looks elsewhere.
+    /// Dropping this future stops accepting at once and leaves open connections to the runtime.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+        let accept = async {
+            let places = Arc::new(Semaphore::new(
+                (self.inner.config.connections.max(1) as usize).min(Semaphore::MAX_PERMITS),
+            ));
+            for id in 0_u64.. {
+                // The place first: a connection for which there is none stays in the kernel's queue.
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                let stream = accept(&self.listener).await;
+                Inner::spawn(&self.inner, id, stream, place);
+            }
+        };
+        let mut accept = pin!(accept);
+        tokio::select! {
+            () = &mut accept => {}
+            () = shutdown => {}
+        }
+        self.inner.drain(accept).await
+    }
+}
+
+impl Inner {
+    /// Whether the server is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Shared>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+    }
+
+    fn spawn(inner: &Arc<Self>, id: u64, stream: TcpStream, place: OwnedSemaphorePermit) {
+        // Answers are small and written whole: Nagle's algorithm would only delay them.
+        let _ = stream.set_nodelay(true);
+        let shared = Arc::new(Shared::new(Arc::clone(inner), inner.is_draining()));
+        let entry = (!shared.late).then(|| Entry::new(Arc::clone(inner), id, Arc::clone(&shared)));
+        tokio::spawn(async move {
+            connection::serve(stream, shared).await;
+            drop((entry, place));
+        });
+    }
+
+    async fn drain(&self, mut accept: Pin<&mut impl Future<Output = ()>>) -> Drained {
+        self.draining.store(true, Relaxed);
+        let open: Vec<_> = self.open().values().cloned().collect();
+        open.iter().for_each(|connection| connection.drain());
+        drop(open);
+        let deadline = Instant::now() + milliseconds(self.config.drain_timeout_ms);
+        tokio::select! {
+            () = &mut accept => {}
+            () = self.wait_until_empty() => return Drained { cut: 0 },
+            () = sleep_until(deadline) => {}
+        }
+        let open: Vec<_> = self.open().values().cloned().collect();
+        open.iter().for_each(|connection| connection.cut());
+        // A guest that is cancelled still writes its line into the log.
+        let _ = tokio::time::timeout(CUT_PAUSE, self.wait_until_empty()).await;
+        Drained { cut: open.len() }
+    }
+
+    async fn wait_until_empty(&self) {
+        loop {
+            let rung = self.empty.notified();
+            if self.open().is_empty() {
+                return;
+            }
+            rung.await;
+        }
+    }
+}
+
+/// An open connection's entry in the list of those that a drain waits for; leaves it even when the connection panics.
+struct Entry {
+    inner: Arc<Inner>,
+    id: u64,
+}
+
+impl Entry {
+    fn new(inner: Arc<Inner>, id: u64, shared: Arc<Shared>) -> Self {
+        inner.open().insert(id, shared);
+        Self { inner, id }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut open = self.inner.open();
+        open.remove(&self.id);
+        if open.is_empty() {
+            self.inner.empty.notify_waiters();
+        }
+    }
+}
+
+/// The next connection; what the system refuses in between is not the server's end.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // The client left before it was accepted.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The protocol settings.
+fn http(config: &ServerConfig) -> auto::Builder<StreamExecutor> {
+    let ping = milliseconds(config.http2_ping_interval_ms);
+    let resets = config.http2_resets as usize;
+    let mut http = auto::Builder::new(StreamExecutor { timeout: milliseconds(config.write_timeout_ms) });
+    let mut http1 = http.http1();
+    http1
+        .timer(TokioTimer::new())
+        // hyper's clock starts with the end of the last response, so that it would also end idle connections, and costs
+        // a timer a request. `connection` has one of its own that tells the two apart.
+        .header_read_timeout(None)
+        // A head that does not fit ends here; `exchange` measures those that do.
+        .max_buf_size(BUFFER_BYTES_MIN.max(config.head_bytes as usize))
+        // A client that closes its half while it waits for an answer has left: the guest is cancelled.
+        .half_close(false);
+    if config.head_fields != HEAD_FIELDS_ON_STACK {
+        http1.max_headers(config.head_fields as usize);
+    }
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ping)
+        .keep_alive_timeout(ping)
+        .max_concurrent_streams(config.http2_streams)
+        .max_header_list_size(config.head_bytes)
+        .max_pending_accept_reset_streams(resets)
+        .max_local_error_reset_streams(resets)
+        // What one connection can make the server hold: these, and a send buffer a stream.
+        .initial_stream_window_size(64 << 10)
+        .initial_connection_window_size(1 << 20)
+        .max_send_buf_size(64 << 10);
+    http
+}
