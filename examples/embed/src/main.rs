@@ -10,7 +10,7 @@ async fn main() -> anyhow::Result<()> {
     let component = std::env::args().nth(1).unwrap_or_else(|| "hello.wasm".into());
     let limits = Limits { memory_bytes: 32 << 20, deadline_ms: 1_000, ..Limits::default() };
     let host = Host::builder().limits(limits).capability(elias_capabilities::Log::default()).build()?;
-    let app = host.load_file(component).await?;
+    let app = host.load_file(component.as_ref()).await?;
 
     // JSON in, JSON out.
     let answer = app.call(&json!({ "name": "Ada" })).await?;

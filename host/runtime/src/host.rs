@@ -57,8 +57,7 @@ impl Host {
     ///
     /// # Errors
     /// `io` if the file cannot be read; else as [`Self::load`].
-    pub async fn load_file(&self, path: impl AsRef<Path>) -> Result<App, Error> {
-        let path = path.as_ref();
+    pub async fn load_file(&self, path: &Path) -> Result<App, Error> {
         let fail = |error| Error::new(ErrorCode::Io, format!("cannot read {}: {error}", path.display()));
         let size = tokio::fs::metadata(path).await.map_err(fail)?.len();
         self.loader.check_size(size)?;

@@ -5,7 +5,7 @@
 //! use elias_host::{Host, Limits};
 //!
 //! let host = Host::builder().limits(Limits { memory_bytes: 32 << 20, ..Limits::default() }).build()?;
-//! let app = host.load_file("hello.wasm").await?;
+//! let app = host.load_file("hello.wasm".as_ref()).await?;
 //! let answer = app.call(&serde_json::json!({ "name": "Ada" })).await?;
 //! println!("{} cost {} units of fuel", answer.value, answer.execution.fuel);
 //! # Ok(())

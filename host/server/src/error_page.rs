@@ -155,10 +155,10 @@ fn html(problem: &Problem<'_>) -> String {
     let text = problem.exception.as_ref().map(|thrown| thrown.stack).or(problem.detail.as_deref()).unwrap_or_default();
     let execution = problem.execution.map(|id| format!(" \u{b7} execution {id}")).unwrap_or_default();
     // Writing to a String cannot fail.
-    let _ = write!(
+    let _ = writeln!(
         page,
         "<title>{title}</title><h1>{title}</h1><pre>{text}</pre><p><small>{status} {code}{execution} \u{b7} shown because \
-         of --dev</small>\n",
+         of --dev</small>",
         title = escape(&heading),
         text = escape(text),
         status = problem.status,

@@ -4,7 +4,7 @@ use crate::connection::Shared;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
-use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -98,7 +98,7 @@ impl Write for Io {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.lingering.is_none() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).map_err(Error::from)?;
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         }
         if self.shared.has_unread_body() {
             ready!(self.poll_linger(cx));

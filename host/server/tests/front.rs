@@ -62,7 +62,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
 }
 
 fn statuses(answer: &str) -> Vec<&str> {
-    answer.lines().filter_map(|line| Some(line.split_once("HTTP/1.1 ")?.1.get(..3)?)).collect()
+    answer.lines().filter_map(|line| line.split_once("HTTP/1.1 ")?.1.get(..3)).collect()
 }
 
 #[tokio::test]

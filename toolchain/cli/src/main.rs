@@ -1,1 +1,40 @@
-fn main(){}
+//! `elias`: build components, look into them, serve them.
+
+mod config_file;
+mod failure;
+mod logging;
+mod serve;
+mod settings;
+mod watch;
+
+use clap::{Parser, Subcommand};
+use elias_build::command::{self, BuildArguments, InspectArguments};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "elias", version, about = "Write JavaScript. Deploy once. Run forever.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compiles JavaScript or TypeScript into a component
+    Build(BuildArguments),
+    /// Shows what a component is: manifest, sizes, digest, imports
+    Inspect(InspectArguments),
+    /// Serves a component over HTTP
+    Serve(serve::ServeArguments),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Build(arguments) => command::build(&arguments),
+        Command::Inspect(arguments) => command::inspect(&arguments),
+        Command::Serve(arguments) => match serve::serve(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.report(),
+        },
+    }
+}

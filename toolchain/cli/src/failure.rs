@@ -1,0 +1,41 @@
+//! Why a command failed, for the person who typed it.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// A failure with a stable code, what happened, and what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: String,
+    message: String,
+    help: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: impl Into<String>, message: impl Display) -> Self {
+        Self { code: code.into(), message: message.to_string(), help: None }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Prints the failure; the process's exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        let mut text = format!("error[{}]: {}\n", self.code, self.message);
+        if let Some(help) = &self.help {
+            text.push_str(&format!("  help: {help}\n"));
+        }
+        // Whoever closed standard error does not want to know.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        ExitCode::FAILURE
+    }
+}
+
+impl From<elias_host::Error> for Failure {
+    fn from(error: elias_host::Error) -> Self {
+        Self::new(error.code().as_str(), error)
+    }
+}

@@ -1,0 +1,31 @@
+//! Where log lines go: text for a person, JSON for a program.
+
+use clap::ValueEnum;
+use std::io::IsTerminal;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line of text an event
+    Text,
+    /// A JSON object an event
+    Json,
+}
+
+/// Sends log lines to standard error, through a buffer that does not block the requests; what does not fit is dropped.
+/// `ELIAS_LOG` filters, as in `info,elias::access=off`. Lines are written until the guard is dropped.
+pub(crate) fn start(format: Option<LogFormat>) -> WorkerGuard {
+    let terminal = std::io::stderr().is_terminal();
+    let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let filter = EnvFilter::try_from_env("ELIAS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(terminal);
+    // An error means that logging was set up before, by whoever runs this in a test.
+    let _ = match format {
+        LogFormat::Text => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    guard
+}

@@ -1,0 +1,151 @@
+//! `elias serve`: a component, over HTTP.
+
+use crate::config_file;
+use crate::failure::Failure;
+use crate::logging::{self, LogFormat};
+use crate::settings::{SettingFlags, Settings};
+use crate::watch::{self, Origin};
+use clap::Args;
+use elias_build::command::cache_dir;
+use elias_host::Host;
+use elias_server::{AppSource, Server};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The file that is read when none is named, if it is there.
+const CONFIG_FILE: &str = "elias.toml";
+
+/// What `serve` is told.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// A component, or with --watch a JavaScript or TypeScript file
+    file: PathBuf,
+    /// Address and port to listen on [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The configuration [default: elias.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Show exceptions with their stacks to whoever sent the request
+    #[arg(long)]
+    dev: bool,
+    /// Follow changes: reload a component, build a source file again
+    #[arg(long)]
+    watch: bool,
+    /// Where compiled code is kept [default: elias in the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "ELIAS_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Keep no compiled code
+    #[arg(long)]
+    no_cache: bool,
+    /// How log lines look [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    limits: SettingFlags,
+}
+
+/// Serves until a signal says to stop, and then until the requests in flight have ended.
+///
+/// # Errors
+/// Whatever keeps the server from starting.
+pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
+    let settings = settings(arguments)?;
+    let _logging = logging::start(arguments.log_format);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = settings.workers {
+        runtime.worker_threads(workers as usize);
+    }
+    let runtime = runtime.enable_all().build().map_err(|error| Failure::new("io", error))?;
+    runtime.block_on(run(arguments, settings))
+}
+
+/// Defaults, then the file, then the flags.
+fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    match &arguments.config {
+        Some(path) => config_file::apply(path, &mut settings)?,
+        None if Path::new(CONFIG_FILE).is_file() => config_file::apply(Path::new(CONFIG_FILE), &mut settings)?,
+        None => {}
+    }
+    arguments.limits.apply(&mut settings).map_err(|message| Failure::new("config", message))?;
+    if let Some(listen) = &arguments.listen {
+        settings.server.listen.clone_from(listen);
+    }
+    settings.server.dev = arguments.dev;
+    settings.server.request_bytes = settings.limits.request_bytes;
+    settings.server.concurrent_executions = settings.limits.concurrent_executions;
+    Ok(settings)
+}
+
+async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failure> {
+    let cache = if arguments.no_cache { None } else { cache_dir(arguments.cache_dir.as_deref()) };
+    let host = host(&settings, cache.as_deref())?;
+    let origin = Origin::of(&arguments.file, cache)?;
+    if !arguments.watch && origin.is_source() {
+        let help = "build it first with `elias build`, or add --watch to build and serve it";
+        return Err(Failure::new("bad-component", format_args!("{} is a source file", arguments.file.display())).help(help));
+    }
+    let source = AppSource::empty();
+    let first = origin.load(&host).await;
+    match first {
+        Ok((app, _)) => source.swap(app),
+        // In watch mode the next save may mend it.
+        Err(error) if arguments.watch => {
+            error.report();
+            source.explain("the build failed; see the terminal");
+        }
+        Err(error) => return Err(error),
+    }
+    let server = Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
+    announce(arguments, server.local_addr());
+    if arguments.watch {
+        watch::follow(origin, host, source)?;
+    }
+    server.run(stop_signal()).await;
+    Ok(())
+}
+
+fn host(settings: &Settings, cache: Option<&Path>) -> Result<Host, Failure> {
+    let instances = settings.instances.unwrap_or(settings.limits.concurrent_executions);
+    let mut host = Host::builder()
+        .limits(settings.limits.clone())
+        .instances(instances)
+        .engine(elias_build::engine::ENGINE)
+        .capability(elias_capabilities::Log::default());
+    if let Some(cache) = cache {
+        host = host.cache_dir(cache);
+    }
+    host.build().map_err(|error| {
+        let failure = Failure::from(error);
+        if cache.is_some() { failure.help("name another folder with --cache-dir, or go without one with --no-cache") } else { failure }
+    })
+}
+
+fn announce(arguments: &ServeArguments, address: std::net::SocketAddr) {
+    let file = arguments.file.display();
+    let text = format!("serving {file} at http://{address}\n  curl http://{address}/\n");
+    // Whoever closed standard output does not want to know.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be received; the process can only be killed");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("draining: requests in flight may end, new ones are refused; a second signal ends at once");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+}

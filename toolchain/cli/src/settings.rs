@@ -1,0 +1,163 @@
+//! Every limit, in one table: from it come the flags of `elias serve` and the keys of elias.toml.
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use elias_host::Limits;
+use elias_server::ServerConfig;
+
+/// What a server and its components may take.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) server: ServerConfig,
+    /// Instances that the host has room for.
+    pub(crate) instances: Option<u32>,
+    /// Threads that run components.
+    pub(crate) workers: Option<u32>,
+}
+
+/// One setting: a number with its unit in its name.
+pub(crate) struct Setting {
+    /// The flag without its dashes, and the key.
+    pub(crate) name: &'static str,
+    help: &'static str,
+    /// The least that makes sense.
+    min: u64,
+    set: fn(&mut Settings, u64),
+    get: fn(&Settings) -> u64,
+}
+
+/// Defines [`SETTINGS`]: a name, the field behind it, and its help.
+macro_rules! settings {
+    ($($name:literal => $($field:ident).+: $ty:ty, min $min:literal, $help:literal;)*) => {
+        /// Every setting, in the order in which help shows them.
+        pub(crate) const SETTINGS: &[Setting] = &[$(Setting {
+            name: $name,
+            help: $help,
+            min: $min,
+            set: |settings, value| settings.$($field).+ = <$ty>::try_from(value).unwrap_or(<$ty>::MAX).into(),
+            get: |settings| {
+                #[allow(clippy::useless_conversion)]
+                Option::<$ty>::from(settings.$($field).+).map_or(0, u64::from)
+            },
+        },)*];
+    };
+}
+
+settings! {
+    "fuel" => limits.fuel: u64, min 1, "CPU of a request, in units of fuel";
+    "fuel-yield-interval" => limits.fuel_yield_interval: u64, min 1, "Fuel after which a component lets others run";
+    "memory-bytes" => limits.memory_bytes: u64, min 1, "Memory of an instance";
+    "table-elements" => limits.table_elements: u32, min 1, "Table elements of an instance";
+    "deadline-ms" => limits.deadline_ms: u64, min 1, "Wall clock of a request";
+    "request-bytes" => limits.request_bytes: u64, min 0, "Body of a request";
+    "response-bytes" => limits.response_bytes: u64, min 0, "Body of a response";
+    "header-bytes" => limits.header_bytes: u32, min 1, "Headers in a component, as they are kept in memory";
+    "host-resources" => limits.host_resources: u32, min 1, "Handles to host resources that an instance may hold";
+    "log-bytes-per-second" => limits.log_bytes_per_second: u32, min 0, "Log lines of a component";
+    "component-bytes" => limits.component_bytes: u64, min 1, "A component's file";
+    "concurrent-executions" => limits.concurrent_executions: u32, min 1, "Requests in a component at a time";
+    "queued-requests" => server.queued_requests: u32, min 0, "Requests that may wait for one of those places";
+    "queue-timeout-ms" => server.queue_timeout_ms: u64, min 1, "How long one may wait there";
+    "connections" => server.connections: u32, min 1, "Connections open at a time";
+    "uri-bytes" => server.uri_bytes: u32, min 1, "A request's target";
+    "head-bytes" => server.head_bytes: u32, min 1, "A request's head";
+    "head-fields" => server.head_fields: u32, min 1, "Header fields of a request";
+    "head-timeout-ms" => server.head_timeout_ms: u64, min 1, "From a head's first byte to its last";
+    "idle-timeout-ms" => server.idle_timeout_ms: u64, min 1, "How long a connection may have no request on it";
+    "body-timeout-ms" => server.body_timeout_ms: u64, min 1, "How long the next piece of a body may take";
+    "write-timeout-ms" => server.write_timeout_ms: u64, min 1, "How long a client may read nothing";
+    "drain-timeout-ms" => server.drain_timeout_ms: u64, min 1, "How long requests in flight may take at the end";
+    "http2-streams" => server.http2_streams: u32, min 1, "HTTP/2 streams of a connection";
+    "http2-resets" => server.http2_resets: u32, min 1, "HTTP/2 streams that a connection may abandon";
+    "http2-ping-interval-ms" => server.http2_ping_interval_ms: u64, min 1, "How often a quiet HTTP/2 connection is asked";
+    "instances" => instances: u32, min 1, "Instances that the host has room for [default: concurrent executions]";
+    "workers" => workers: u32, min 1, "Threads that run components [default: one per CPU]";
+}
+
+impl Settings {
+    /// Sets the setting called `name`.
+    ///
+    /// # Errors
+    /// What is wrong with the name or the value.
+    pub(crate) fn set(&mut self, name: &str, value: u64) -> Result<(), String> {
+        let setting = SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(|| unknown(name))?;
+        if value < setting.min {
+            return Err(format!("{name} must be at least {}", setting.min));
+        }
+        (setting.set)(self, value);
+        Ok(())
+    }
+}
+
+/// Says that there is no such setting, and which one may have been meant.
+pub(crate) fn unknown(name: &str) -> String {
+    let nearest = SETTINGS.iter().max_by(|a, b| {
+        strsim::jaro_winkler(a.name, name).total_cmp(&strsim::jaro_winkler(b.name, name))
+    });
+    let nearest = nearest.map_or("", |setting| setting.name);
+    format!("there is no setting `{name}`; did you mean `{nearest}`?")
+}
+
+/// The flags that were given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SettingFlags {
+    given: Vec<(&'static str, u64)>,
+}
+
+impl SettingFlags {
+    /// Lets the flags override what `settings` say.
+    pub(crate) fn apply(&self, settings: &mut Settings) -> Result<(), String> {
+        self.given.iter().try_for_each(|(name, value)| settings.set(name, *value))
+    }
+}
+
+impl Args for SettingFlags {
+    fn augment_args(command: Command) -> Command {
+        let defaults = Settings::default();
+        SETTINGS.iter().fold(command, |command, setting| {
+            let default = (setting.get)(&defaults);
+            let help = if default > 0 { format!("{} [default: {default}]", setting.help) } else { setting.help.into() };
+            let flag = Arg::new(setting.name).long(setting.name).value_name("N").value_parser(value_parser!(u64));
+            command.arg(flag.help(help).help_heading("Limits (also keys of elias.toml)"))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = SETTINGS.iter().filter_map(|setting| Some((setting.name, *matches.get_one(setting.name)?)));
+        Ok(Self { given: given.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_set_and_has_its_own_field() {
+        for (index, setting) in SETTINGS.iter().enumerate() {
+            let mut settings = Settings::default();
+            settings.set(setting.name, 4321).expect("it is in range");
+            for (other_index, other) in SETTINGS.iter().enumerate() {
+                assert_eq!((other.get)(&settings) == 4321, index == other_index, "{} and {}", setting.name, other.name);
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_nearest() {
+        let error = Settings::default().set("deadline", 1).expect_err("no such setting");
+        assert_eq!(error, "there is no setting `deadline`; did you mean `deadline-ms`?");
+        assert_eq!(Settings::default().set("fuel", 0).expect_err("too small"), "fuel must be at least 1");
+    }
+}
