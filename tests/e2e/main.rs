@@ -1,3 +1,10 @@
 //! The tests drive the shipped binaries, over real sockets where there are sockets.
 
+mod attacks;
+mod bad_input;
+mod building;
+mod examples;
+mod foreign;
+mod http;
 mod plain_wasi_host;
+mod serving;

@@ -2,3 +2,4 @@
 //! the shipped `elias`, and speaking HTTP to it.
 
 pub mod build;
+pub mod serve;

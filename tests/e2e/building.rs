@@ -1,0 +1,102 @@
+//! `elias-build` as an author sees it.
+
+use elias_tests::build::Project;
+use serde_json::Value;
+
+/// Builds `files` and expects a failure whose text has every one of `wanted`; no file is left behind.
+#[track_caller]
+fn check_failure(files: &[(&str, &str)], wanted: &[&str]) {
+    let project = Project::new(files);
+    let output = project.elias_build(&[files[0].0, "-o", "app.wasm"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for wanted in wanted {
+        assert!(said.contains(wanted), "{wanted} is missing in:\n{said}");
+    }
+    let left: Vec<_> = std::fs::read_dir(project.path(".")).expect("listing").flatten().map(|file| file.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("app.wasm") && !name.to_string_lossy().starts_with(".elias")), "{left:?}");
+}
+
+#[test]
+fn errors_show_the_authors_own_lines() {
+    check_failure(&[("index.js", "export default {\n  fetch() { return 1 +; },\n};\n")], &["syntax-error", "index.js:2:", "return 1 +;"]);
+    check_failure(
+        &[("index.ts", "import { x } from \"./mising\";\nexport default { fetch: () => x };\n"), ("missing.ts", "export const x = 1;")],
+        &["unresolved-import", "index.ts:1:", "mising", "missing"],
+    );
+    check_failure(
+        &[
+            ("src/index.ts", "import { start } from \"./deep.ts\";\nstart();\nexport default { fetch: () => new Response() };\n"),
+            ("src/deep.ts", "interface A { a: 1 }\n\nexport function start(): void {\n  const nothing: any = null;\n  nothing.run();\n}\n"),
+        ],
+        &["top-level-exception", "TypeError", "src/deep.ts:5:", "nothing.run()", "src/index.ts:2:"],
+    );
+    check_failure(
+        &[("index.js", "const never = new Promise(() => {});\nawait never;\nexport default { fetch: () => new Response() };\n")],
+        &["top-level-pending", "index.js:2:", "await never"],
+    );
+    check_failure(&[("index.js", "export const fetch = 1;\n")], &["no-default-export", "index.js:1:", "export default {"]);
+    check_failure(&[("index.js", "export default { run() {} };\n")], &["no-handler", "index.js:1:", "fetch"]);
+    check_failure(
+        &[("index.js", "const id = crypto.randomUUID();\nexport default { fetch: () => new Response(id) };\n")],
+        &["random-at-build", "index.js:1:", "handler"],
+    );
+    check_failure(&[("index.js", "while (true) {}\nexport default { fetch: () => new Response() };\n")], &["does not come to an end"]);
+    check_failure(&[("index.js", "const f = () => f() + 1;\nf();\nexport default { fetch() {} };\n")], &["RangeError", "index.js:1:"]);
+}
+
+#[test]
+fn works_with_warnings_when_the_top_level_reads_clock_or_chance() {
+    let project = Project::new(&[(
+        "index.js",
+        "const started = Date.now();\nconst dice = Math.random();\nexport default { call: () => [started, dice, Math.random()] };\n",
+    )]);
+    let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("clock-at-build") && said.contains("index.js:1:"), "{said}");
+    assert!(said.contains("random-at-build-seeded") && said.contains("index.js:2:"), "{said}");
+}
+
+#[test]
+fn the_same_source_gives_the_same_bytes_wherever_it_is() {
+    let files = [
+        ("package.json", r#"{ "name": "same", "version": "1.2.3" }"#),
+        ("src/index.ts", "import data from './data.json';\nexport default { fetch: () => Response.json([data, Math.random(), new Date()]) };\n"),
+        ("src/data.json", r#"{ "a": [1, 2, 3] }"#),
+    ];
+    let build = |project: &Project, cache: &str| {
+        let output = project.elias_build(&["src/index.ts", "-o", "app.wasm", "--cache-dir", cache]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read(project.path("app.wasm")).expect("it was written")
+    };
+    let (one, other) = (Project::new(&files), Project::new(&files));
+    // An empty cache, so that the engine is started anew as on another machine.
+    let first = build(&one, "cache-of-one");
+    assert!(first == build(&other, "cache-of-other"), "two folders, two caches, two results");
+    assert!(first == build(&one, "cache-of-one"), "a warm cache gives another result");
+    let text = String::from_utf8_lossy(&first);
+    assert!(!text.contains(one.path("").to_str().expect("UTF-8")), "the component tells where it was built");
+}
+
+#[test]
+fn inspect_tells_what_a_component_can_reach() {
+    let inspect = |source: &str| -> Value {
+        let project = Project::new(&[("package.json", r#"{ "name": "@team/shop", "version": "2.0.1" }"#), ("index.js", source)]);
+        project.write("app.wasm", project.build("index.js"));
+        let output = project.elias_build(&["inspect", "app.wasm", "--json"]);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let quiet = inspect("export default { call: (n) => n + 1 };");
+    assert_eq!(quiet["manifest"]["name"], "@team/shop");
+    assert_eq!(quiet["manifest"]["version"], "2.0.1");
+    assert_eq!(quiet["manifest"]["handlers"], serde_json::json!(["call"]));
+    assert_eq!(quiet["imports"], serde_json::json!([]), "it only computes");
+    assert_eq!(quiet["exports"], serde_json::json!(["elias:component/call@0.1.0"]));
+    let talking = inspect("export default { call() { console.log(Date.now(), Math.random()); setTimeout(() => {}); return 1; } };");
+    let imports = talking["imports"].to_string();
+    for wanted in ["elias:log/log", "wasi:clocks/wall-clock", "wasi:clocks/monotonic-clock", "wasi:random/random"] {
+        assert!(imports.contains(wanted), "{wanted} is missing in {imports}");
+    }
+    assert!(!imports.contains("wasi:http"), "{imports}");
+}
