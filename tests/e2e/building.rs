@@ -41,7 +41,7 @@ fn errors_show_the_authors_own_lines() {
         &[("index.js", "const id = crypto.randomUUID();\nexport default { fetch: () => new Response(id) };\n")],
         &["random-at-build", "index.js:1:", "handler"],
     );
-    check_failure(&[("index.js", "while (true) {}\nexport default { fetch: () => new Response() };\n")], &["does not come to an end"]);
+    check_failure(&[("index.js", "for (globalThis.n = 0; ; ) globalThis.n += 1;\nexport default { fetch: () => new Response() };\n")], &["does not come to an end"]);
     check_failure(&[("index.js", "const f = () => f() + 1;\nf();\nexport default { fetch() {} };\n")], &["RangeError", "index.js:1:"]);
 }
 

@@ -7,9 +7,10 @@ use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
 use crate::phase::{self, Import};
 use crate::runtime;
-use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState};
+use javy::quickjs::{Ctx, qjs, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ptr::NonNull;
 
 /// Bytes of memory that an instance finds free at its start, so that most requests do not have to ask the host for more.
 const HEADROOM_BYTES: usize = 1024 * 1024;
@@ -17,12 +18,13 @@ const HEADROOM_BYTES: usize = 1024 * 1024;
 /// Handlers that a component may have; each is a method of its default export.
 const HANDLERS: [&str; 2] = ["call", "fetch"];
 
-#[derive(Default)]
 struct Report {
     warnings: RefCell<Vec<(&'static str, String)>>,
     logs: RefCell<Vec<(u32, String)>>,
     /// Whether the application's top level runs; what the web APIs read while they are loaded is nobody's business.
     watching: Cell<bool>,
+    /// The context, for those that are called without one while it runs.
+    context: Cell<Option<NonNull<qjs::JSContext>>>,
     application: RefCell<Option<Persistent<Object<'static>>>>,
 }
 
@@ -35,6 +37,7 @@ static REPORT: Slot = Slot(Report {
     warnings: RefCell::new(Vec::new()),
     logs: RefCell::new(Vec::new()),
     watching: Cell::new(false),
+    context: Cell::new(None),
     application: RefCell::new(None),
 });
 
@@ -60,7 +63,11 @@ fn warn(kind: &'static str, ctx: Option<&Ctx<'_>>) {
     if !REPORT.0.watching.replace(false) {
         return; // also while the stack is being taken, which itself may ask for the time
     }
-    let stack = ctx.map_or_else(|| runtime::with(|ctx| current_stack(&ctx)), current_stack);
+    let stack = match ctx {
+        Some(ctx) => current_stack(ctx),
+        // SAFETY: libc asks for the time in the midst of `evaluate`, which holds the context; it is not used past this.
+        None => REPORT.0.context.get().map(|ctx| current_stack(&unsafe { Ctx::from_raw(ctx) })).unwrap_or_default(),
+    };
     let mut warnings = REPORT.0.warnings.borrow_mut();
     if !warnings.iter().any(|(seen, at)| *seen == kind && *at == stack) {
         warnings.push((kind, stack));
@@ -105,9 +112,11 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
     phase::set_source_date(date.parse().unwrap_or(0));
     phase::wire(imports.split(' ').filter_map(Import::from_name));
     let handlers = runtime::with(|ctx| {
+        REPORT.0.context.set(Some(ctx.as_raw()));
         REPORT.0.watching.set(true);
         let handlers = evaluate(&ctx, name, source);
         REPORT.0.watching.set(false);
+        REPORT.0.context.set(None);
         ctx.run_gc();
         handlers
     });

@@ -17,6 +17,7 @@ const CONFIG_FILE: &str = "elias.toml";
 
 /// What `serve` is told.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub(crate) struct ServeArguments {
     /// A component, or with --watch a JavaScript or TypeScript file
     file: PathBuf,
