@@ -41,7 +41,11 @@ pub(crate) async fn run() {
             app.fetch(request).await.expect("an answer").into_body().collect().await.expect("a body");
         })
         .await;
-        println!("floor {floor:.1} us, call {call:.1} us ({:.2}x), fetch {fetch:.1} us ({:.2}x)", call / floor, fetch / floor);
+        println!(
+            "floor {floor:.1} us, call {call:.1} us ({:.2}x), fetch {fetch:.1} us ({:.2}x)",
+            call / floor,
+            fetch / floor
+        );
     }
 }
 

@@ -120,8 +120,7 @@ async fn attack_6_deep_recursion_is_an_error_that_javascript_catches() {
         "#,
         &["--fuel", "20000000000", "--deadline-ms", "60000", "--memory-bytes", "268435456"],
     );
-    for recursion in
-        ["plain", "method", "proxy", "json", "stringify", "tostring", "regex", "getter", "spread", "sort"]
+    for recursion in ["plain", "method", "proxy", "json", "stringify", "tostring", "regex", "getter", "spread", "sort"]
     {
         let answer = server.get(&format!("/{recursion}")).await;
         assert_eq!(answer.status, 200, "{recursion}: {answer:?}");
@@ -189,7 +188,8 @@ async fn attack_16_instances_differ_in_randomness_and_tell_the_real_time() {
         let answer: Vec<serde_json::Value> = serde_json::from_str(&server.get("/").await.body).expect("JSON");
         assert!(seen.insert(answer[0].to_string()), "Math.random repeats");
         assert!(seen.insert(answer[1].to_string()), "crypto repeats");
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis() as f64;
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis() as f64;
         for clock in &answer[2..] {
             let told = clock.as_f64().expect("a number");
             assert!((now - told).abs() < 60_000.0, "the clock says {told}, it is {now}");

@@ -13,36 +13,68 @@ fn check_failure(files: &[(&str, &str)], wanted: &[&str]) {
     for wanted in wanted {
         assert!(said.contains(wanted), "{wanted} is missing in:\n{said}");
     }
-    let left: Vec<_> = std::fs::read_dir(project.path(".")).expect("listing").flatten().map(|file| file.file_name()).collect();
-    assert!(left.iter().all(|name| !name.to_string_lossy().contains("app.wasm") && !name.to_string_lossy().starts_with(".elias")), "{left:?}");
+    let left: Vec<_> =
+        std::fs::read_dir(project.path(".")).expect("listing").flatten().map(|file| file.file_name()).collect();
+    assert!(
+        left.iter()
+            .all(|name| !name.to_string_lossy().contains("app.wasm") && !name.to_string_lossy().starts_with(".elias")),
+        "{left:?}"
+    );
 }
 
 #[test]
 fn errors_show_the_authors_own_lines() {
-    check_failure(&[("index.js", "export default {\n  fetch() { return 1 +; },\n};\n")], &["syntax-error", "index.js:2:", "return 1 +;"]);
     check_failure(
-        &[("index.ts", "import { x } from \"./mising\";\nexport default { fetch: () => x };\n"), ("missing.ts", "export const x = 1;")],
+        &[("index.js", "export default {\n  fetch() { return 1 +; },\n};\n")],
+        &["syntax-error", "index.js:2:", "return 1 +;"],
+    );
+    check_failure(
+        &[
+            ("index.ts", "import { x } from \"./mising\";\nexport default { fetch: () => x };\n"),
+            ("missing.ts", "export const x = 1;"),
+        ],
         &["unresolved-import", "index.ts:1:", "mising", "missing"],
     );
     check_failure(
         &[
-            ("src/index.ts", "import { start } from \"./deep.ts\";\nstart();\nexport default { fetch: () => new Response() };\n"),
-            ("src/deep.ts", "interface A { a: 1 }\n\nexport function start(): void {\n  const nothing: any = null;\n  nothing.run();\n}\n"),
+            (
+                "src/index.ts",
+                "import { start } from \"./deep.ts\";\nstart();\nexport default { fetch: () => new Response() };\n",
+            ),
+            (
+                "src/deep.ts",
+                "interface A { a: 1 }\n\nexport function start(): void {\n  const nothing: any = null;\n  nothing.run();\n}\n",
+            ),
         ],
         &["top-level-exception", "TypeError", "src/deep.ts:5:", "nothing.run()", "src/index.ts:2:"],
     );
     check_failure(
-        &[("index.js", "const never = new Promise(() => {});\nawait never;\nexport default { fetch: () => new Response() };\n")],
+        &[(
+            "index.js",
+            "const never = new Promise(() => {});\nawait never;\nexport default { fetch: () => new Response() };\n",
+        )],
         &["top-level-pending", "index.js:2:", "await never"],
     );
-    check_failure(&[("index.js", "export const fetch = 1;\n")], &["no-default-export", "index.js:1:", "export default {"]);
+    check_failure(
+        &[("index.js", "export const fetch = 1;\n")],
+        &["no-default-export", "index.js:1:", "export default {"],
+    );
     check_failure(&[("index.js", "export default { run() {} };\n")], &["no-handler", "index.js:1:", "fetch"]);
     check_failure(
         &[("index.js", "const id = crypto.randomUUID();\nexport default { fetch: () => new Response(id) };\n")],
         &["random-at-build", "index.js:1:", "handler"],
     );
-    check_failure(&[("index.js", "for (globalThis.n = 0; ; ) globalThis.n += 1;\nexport default { fetch: () => new Response() };\n")], &["does not come to an end"]);
-    check_failure(&[("index.js", "const f = () => f() + 1;\nf();\nexport default { fetch() {} };\n")], &["RangeError", "index.js:1:"]);
+    check_failure(
+        &[(
+            "index.js",
+            "for (globalThis.n = 0; ; ) globalThis.n += 1;\nexport default { fetch: () => new Response() };\n",
+        )],
+        &["does not come to an end"],
+    );
+    check_failure(
+        &[("index.js", "const f = () => f() + 1;\nf();\nexport default { fetch() {} };\n")],
+        &["RangeError", "index.js:1:"],
+    );
 }
 
 #[test]
@@ -62,7 +94,10 @@ fn works_with_warnings_when_the_top_level_reads_clock_or_chance() {
 fn the_same_source_gives_the_same_bytes_wherever_it_is() {
     let files = [
         ("package.json", r#"{ "name": "same", "version": "1.2.3" }"#),
-        ("src/index.ts", "import data from './data.json';\nexport default { fetch: () => Response.json([data, Math.random(), new Date()]) };\n"),
+        (
+            "src/index.ts",
+            "import data from './data.json';\nexport default { fetch: () => Response.json([data, Math.random(), new Date()]) };\n",
+        ),
         ("src/data.json", r#"{ "a": [1, 2, 3] }"#),
     ];
     let build = |project: &Project, cache: &str| {
@@ -82,9 +117,11 @@ fn the_same_source_gives_the_same_bytes_wherever_it_is() {
 #[test]
 fn inspect_tells_what_a_component_can_reach() {
     let inspect = |source: &str| -> Value {
-        let project = Project::new(&[("package.json", r#"{ "name": "@team/shop", "version": "2.0.1" }"#), ("index.js", source)]);
+        let project =
+            Project::new(&[("package.json", r#"{ "name": "@team/shop", "version": "2.0.1" }"#), ("index.js", source)]);
         project.write("app.wasm", project.build("index.js"));
         let output = project.elias_build(&["inspect", "app.wasm", "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     };
     let quiet = inspect("export default { call: (n) => n + 1 };");
@@ -93,7 +130,9 @@ fn inspect_tells_what_a_component_can_reach() {
     assert_eq!(quiet["manifest"]["handlers"], serde_json::json!(["call"]));
     assert_eq!(quiet["imports"], serde_json::json!([]), "it only computes");
     assert_eq!(quiet["exports"], serde_json::json!(["elias:component/call@0.1.0"]));
-    let talking = inspect("export default { call() { console.log(Date.now(), Math.random()); setTimeout(() => {}); return 1; } };");
+    let talking = inspect(
+        "export default { call() { console.log(Date.now(), Math.random()); setTimeout(() => {}); return 1; } };",
+    );
     let imports = talking["imports"].to_string();
     for wanted in ["elias:log/log", "wasi:clocks/wall-clock", "wasi:clocks/monotonic-clock", "wasi:random/random"] {
         assert!(imports.contains(wanted), "{wanted} is missing in {imports}");

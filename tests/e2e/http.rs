@@ -38,7 +38,10 @@ async fn works_when_requests_and_responses_have_every_kind_of_body() {
     let empty = server.get("/empty").await;
     assert_eq!((empty.status, empty.body.as_str()), (204, ""));
     let headers = server.send(Request::get("/").header("x-sent", "hello"), "/headers", "").await.headers;
-    assert_eq!((&headers["a"], &headers["x-got"]), (&"1".parse().expect("a value"), &"hello".parse().expect("a value")));
+    assert_eq!(
+        (&headers["a"], &headers["x-got"]),
+        (&"1".parse().expect("a value"), &"hello".parse().expect("a value"))
+    );
     let cookies = server.get("/cookies").await.headers;
     assert_eq!(cookies.get_all("set-cookie").iter().count(), 2);
 }
@@ -60,7 +63,8 @@ async fn attack_9_bodies_over_their_limits_end() {
     assert_eq!(server.send(Request::post("/"), "/", vec![b'x'; 100_000]).await.body, "100000");
     let told = server.try_send(Request::post("/"), "/", vec![b'x'; 100_001]).await.expect("an answer");
     assert_eq!(told.code(), "request-too-large");
-    let chunked = [&b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n20000\r\n"[..], &[b'x'; 0x20000]].concat();
+    let chunked =
+        [&b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n20000\r\n"[..], &[b'x'; 0x20000]].concat();
     let untold = server.raw(&[&chunked[..], b"\r\n0\r\n\r\n"].concat()).await;
     assert!(untold.starts_with("HTTP/1.1 413") && untold.contains("request-too-large"), "{untold}");
     let slow = server.raw(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n123").await;
@@ -89,14 +93,22 @@ async fn attack_12_what_no_client_should_send_is_refused() {
     );
     let close = "host: a\r\nconnection: close\r\n\r\n";
     for (what, request, status) in [
-        ("two lengths", "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd".to_owned(), "400"),
+        (
+            "two lengths",
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd".to_owned(),
+            "400",
+        ),
         ("a space in a name", format!("GET / HTTP/1.1\r\nx y: 1\r\n{close}"), "400"),
         ("a long target", format!("GET /{} HTTP/1.1\r\n{close}", "x".repeat(10_000)), "414"),
         ("many headers", format!("GET / HTTP/1.1\r\n{}{close}", "a: b\r\n".repeat(200)), "431"),
         ("long headers", format!("GET / HTTP/1.1\r\na: {}\r\n{close}", "x".repeat(50_000)), "431"),
     ] {
         let answer = server.raw(request.as_bytes()).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{what}: {}", answer.lines().next().unwrap_or_default());
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{what}: {}",
+            answer.lines().next().unwrap_or_default()
+        );
     }
     let smuggled = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n";
     let answers = server.raw(smuggled).await;

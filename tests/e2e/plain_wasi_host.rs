@@ -53,7 +53,12 @@ async fn serve(component: &[u8], request: http::Request<Full<Bytes>>) -> anyhow:
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     let pre = ProxyPre::new(linker.instantiate_pre(&component)?)?;
-    let state = State { wasi: WasiCtx::builder().build(), http: WasiHttpCtx::new(), hooks: NoOutgoingRequests, table: ResourceTable::new() };
+    let state = State {
+        wasi: WasiCtx::builder().build(),
+        http: WasiHttpCtx::new(),
+        hooks: NoOutgoingRequests,
+        table: ResourceTable::new(),
+    };
     let mut store = Store::new(&engine, state);
     let request = request.map(|body| body.map_err(|never| -> Error { match never {} }));
     let (sender, receiver) = tokio::sync::oneshot::channel();

@@ -31,8 +31,14 @@ async fn errors_when_a_handler_throws_show_the_caller_a_code_and_nothing_else() 
 #[tokio::test]
 async fn errors_in_development_show_the_original_lines() {
     let project = Project::new(&[
-        ("src/index.ts", "import { fail } from \"./deep\";\n\nexport default {\n  fetch(): Response {\n    return fail(1);\n  },\n};\n"),
-        ("src/deep.ts", "type N = number;\n\nexport function fail(n: N): Response {\n  throw new RangeError(`not ${n}`);\n}\n"),
+        (
+            "src/index.ts",
+            "import { fail } from \"./deep\";\n\nexport default {\n  fetch(): Response {\n    return fail(1);\n  },\n};\n",
+        ),
+        (
+            "src/deep.ts",
+            "type N = number;\n\nexport function fail(n: N): Response {\n  throw new RangeError(`not ${n}`);\n}\n",
+        ),
     ]);
     let server = Server::start(&project.build("src/index.ts"), &["--dev"]);
     let answer = server.get("/").await;

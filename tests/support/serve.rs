@@ -95,11 +95,8 @@ impl Server {
     /// If the server does not start.
     #[must_use]
     pub fn start_file(file: &Path, flags: &[&str], folder: tempfile::TempDir) -> Self {
-        let mut process = command(file, flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("elias starts");
+        let mut process =
+            command(file, flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("elias starts");
         let log = Arc::new(Mutex::new(String::new()));
         let mut errors = process.stderr.take().expect("it is piped");
         std::thread::spawn({

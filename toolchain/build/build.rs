@@ -19,7 +19,8 @@ const PREVIEW1: (&str, &str) = ("wasi_snapshot_preview1", "random_get");
 const REPLACEMENT: &str = "__imported_wasi_snapshot_preview1_random_get";
 
 fn main() {
-    let engine = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("../../target/engine/engine.wasm");
+    let engine =
+        Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("../../target/engine/engine.wasm");
     println!("cargo:rerun-if-changed={}", engine.display());
     println!("cargo:rerun-if-changed=build.rs");
     let Ok(linked) = fs::read(&engine) else {
@@ -39,7 +40,8 @@ fn main() {
     );
     for (index, (offset, bytes)) in made.data.iter().enumerate() {
         fs::write(out.join(format!("data-{index}.bin")), bytes).expect("writing to OUT_DIR");
-        let _ = writeln!(constants, "    ({offset}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/data-{index}.bin\"))),");
+        let _ =
+            writeln!(constants, "    ({offset}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/data-{index}.bin\"))),");
     }
     constants.push_str("];\n");
     fs::write(out.join("engine_constants.rs"), constants).expect("writing to OUT_DIR");
@@ -144,13 +146,7 @@ fn normalise(linked: &[u8]) -> Result<Made, Box<dyn std::error::Error>> {
 
     let mut module = Module::new();
     let mut world = Module::new();
-    let mut made = Made {
-        module: Vec::new(),
-        world: Vec::new(),
-        data: Vec::new(),
-        memory_pages: 0,
-        stack_top: 0,
-    };
+    let mut made = Made { module: Vec::new(), world: Vec::new(), data: Vec::new(), memory_pages: 0, stack_top: 0 };
     let mut globals_mutable = 0;
     for payload in Parser::new(0).parse_all(linked) {
         let payload = payload?;
@@ -251,4 +247,3 @@ fn copy(module: &mut Module, payload: &Payload<'_>, linked: &[u8]) {
         module.section(&RawSection { id, data: &linked[range.start as usize..range.end as usize] });
     }
 }
-

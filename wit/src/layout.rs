@@ -53,13 +53,17 @@ pub enum LayoutError {
     #[error("not a WebAssembly component: {0}")]
     Malformed(#[from] wasmparser::BinaryReaderError),
     /// A core module.
-    #[error("this is a core WebAssembly module, not a component; build it with elias-build, or wrap it with wasm-tools component new")]
+    #[error(
+        "this is a core WebAssembly module, not a component; build it with elias-build, or wrap it with wasm-tools component new"
+    )]
     CoreModule,
     /// The manifest is refused.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The manifest names an engine whose digest is not that of the first core module.
-    #[error("the engine in the component has digest {found}, its manifest says {expected}: the file was damaged or altered")]
+    #[error(
+        "the engine in the component has digest {found}, its manifest says {expected}: the file was damaged or altered"
+    )]
     EngineMismatch {
         /// What the manifest says.
         expected: String,
@@ -216,12 +220,7 @@ pub fn thin(component: &[u8]) -> Result<Vec<u8>, LayoutError> {
 ///
 /// # Errors
 /// [`LayoutError::Malformed`] if the engine's own sections cannot be read.
-pub fn leave_out(
-    component: &[u8],
-    module: &[u8],
-    digest: &str,
-    section: Range<usize>,
-) -> Result<Vec<u8>, LayoutError> {
+pub fn leave_out(component: &[u8], module: &[u8], digest: &str, section: Range<usize>) -> Result<Vec<u8>, LayoutError> {
     let mut types = CoreTypeSection::new();
     types.ty().module(&module_type(module)?);
     let mut imports = ComponentImportSection::new();
@@ -285,7 +284,9 @@ fn module_type(module: &[u8]) -> Result<ModuleType, LayoutError> {
                     let index = export.index as usize;
                     let reference = match export.kind {
                         wasmparser::ExternalKind::Func => functions.get(index).copied().map(wasmparser::TypeRef::Func),
-                        wasmparser::ExternalKind::Global => globals.get(index).copied().map(wasmparser::TypeRef::Global),
+                        wasmparser::ExternalKind::Global => {
+                            globals.get(index).copied().map(wasmparser::TypeRef::Global)
+                        }
                         wasmparser::ExternalKind::Memory => {
                             memories.get(index).copied().map(wasmparser::TypeRef::Memory)
                         }

@@ -7,7 +7,7 @@ use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
 use crate::phase::{self, Import};
 use crate::runtime;
-use javy::quickjs::{Ctx, qjs, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState};
+use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ptr::NonNull;

@@ -44,7 +44,12 @@ extern "C" fn __imported_wasi_snapshot_preview1_random_get(buffer: *mut u8, leng
 
 /// Standard output and error do not exist; what is written there is dropped.
 #[unsafe(no_mangle)]
-extern "C" fn __imported_wasi_snapshot_preview1_fd_write(_fd: i32, vectors: *const [usize; 2], count: usize, written: *mut usize) -> i32 {
+extern "C" fn __imported_wasi_snapshot_preview1_fd_write(
+    _fd: i32,
+    vectors: *const [usize; 2],
+    count: usize,
+    written: *mut usize,
+) -> i32 {
     // SAFETY: libc passes `count` vectors of pointer and length, and a place for the result.
     unsafe {
         let total = std::slice::from_raw_parts(vectors, count).iter().map(|[_, length]| length).sum();

@@ -28,8 +28,9 @@ impl Failure {
                 "never-settles",
                 Thrown {
                     name: "Error".into(),
-                    message: "the handler awaits a promise that nothing can settle: no timer is set and nothing is under way"
-                        .into(),
+                    message:
+                        "the handler awaits a promise that nothing can settle: no timer is set and nothing is under way"
+                            .into(),
                     stack: String::new(),
                 },
             ),
@@ -99,8 +100,7 @@ fn run_handler(ctx: &Ctx<'_>, trigger: Trigger) -> Result<(), Failure> {
 }
 
 fn settle(ctx: &Ctx<'_>, promise: &Promise<'_>) -> Result<(), Failure> {
-    event_loop::run_until(ctx, || promise.state() != PromiseState::Pending)
-        .map_err(|Stalled| Failure::NeverSettles)?;
+    event_loop::run_until(ctx, || promise.state() != PromiseState::Pending).map_err(|Stalled| Failure::NeverSettles)?;
     match promise.result::<Value<'_>>() {
         Some(Err(error)) => Err(Failure::Exception(Thrown::catch(ctx, &error))),
         _ => Ok(()),

@@ -1,9 +1,9 @@
 //! The one QuickJS runtime of this memory.
 
-use crate::native;
-use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
-use javy::quickjs::context::intrinsic;
 use crate::error::Thrown;
+use crate::native;
+use javy::quickjs::context::intrinsic;
+use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
 use javy::quickjs::{Context, Ctx, Error, Exception, Module, Result, WriteOptions, module::Declared};
 use javy::{Config, Runtime};
 use std::cell::UnsafeCell;

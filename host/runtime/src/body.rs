@@ -134,7 +134,9 @@ impl Streaming {
             // The sender is gone with the store: the guest ended without an answer.
             Poll::Ready(Err(_)) => match guest {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                _ => Poll::Ready(Err(self.fail(Error::new(ErrorCode::NoResponse, "the guest ended without an answer")))),
+                _ => {
+                    Poll::Ready(Err(self.fail(Error::new(ErrorCode::NoResponse, "the guest ended without an answer"))))
+                }
             },
             Poll::Pending => match guest {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -260,7 +262,7 @@ impl Streaming {
         tokio::spawn(async move {
             let ended = poll_fn(|cx| match self.poll_guest(cx) {
                 Poll::Pending => self.poll_deadline(cx).map(Err),
-                ready => ready,
+                ready @ Poll::Ready(_) => ready,
             })
             .await;
             match ended {

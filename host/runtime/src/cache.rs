@@ -158,6 +158,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("changing the mode");
-        assert_eq!(CompiledCache::open(folder.path()).expect_err("not ours alone").kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(
+            CompiledCache::open(folder.path()).expect_err("not ours alone").kind(),
+            io::ErrorKind::PermissionDenied
+        );
     }
 }

@@ -50,9 +50,10 @@ struct GuestException {
 type Call = TypedFunc<(String,), (Result<String, GuestException>,)>;
 
 pub(crate) async fn call(app: &Arc<AppInner>, input: &serde_json::Value) -> Result<Answer, Error> {
-    let export = app.call.as_ref().ok_or_else(|| {
-        Error::new(ErrorCode::MissingExport, format!("{} has no `call` handler", app.name))
-    })?;
+    let export = app
+        .call
+        .as_ref()
+        .ok_or_else(|| Error::new(ErrorCode::MissingExport, format!("{} has no `call` handler", app.name)))?;
     let _permit = app.admit()?;
     let record = Record::start();
     let input = input.to_string();
@@ -76,14 +77,13 @@ pub(crate) async fn call(app: &Arc<AppInner>, input: &serde_json::Value) -> Resu
         Err(error) => return Err(record.fail(error)),
     };
     if output.len() as u64 > app.limits.response_bytes {
-        let message = format!("the answer has {} bytes; at most {} are allowed", output.len(), app.limits.response_bytes);
+        let message =
+            format!("the answer has {} bytes; at most {} are allowed", output.len(), app.limits.response_bytes);
         return Err(record.fail(Error::new(ErrorCode::ResponseTooLarge, message)));
     }
     match serde_json::from_str(&output) {
         Ok(value) => Ok(Answer { value, execution: record.end(Outcome::Completed) }),
-        Err(error) => {
-            Err(record.fail(Error::new(ErrorCode::Trap, format!("the guest's answer is not JSON: {error}"))))
-        }
+        Err(error) => Err(record.fail(Error::new(ErrorCode::Trap, format!("the guest's answer is not JSON: {error}")))),
     }
 }
 

@@ -45,8 +45,7 @@ where
             return Err(record.fail(Error::new(ErrorCode::BadRequest, format!("{error:#}"))));
         }
     };
-    let guest: GuestFuture =
-        Box::pin(AssertUnwindSafe(handle(Arc::clone(app), metered, request, out)).catch_unwind());
+    let guest: GuestFuture = Box::pin(AssertUnwindSafe(handle(Arc::clone(app), metered, request, out)).catch_unwind());
     Streaming::new(Arc::clone(app), guest, record, permit).response(head).await
 }
 

@@ -57,7 +57,9 @@ impl Loader {
             Some(EngineBinding::Imported { digest }) => {
                 let known = self.engines.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
                 let linker = known.ok_or_else(|| {
-                    let message = format!("this host does not have the engine {digest}; load the component's self-contained form");
+                    let message = format!(
+                        "this host does not have the engine {digest}; load the component's self-contained form"
+                    );
                     Error::new(ErrorCode::UnknownEngine, message)
                 })?;
                 (Cow::Borrowed(bytes), Some(linker))

@@ -108,9 +108,9 @@ pub(crate) fn store(app: &Arc<AppInner>, record: &Record) -> Result<MeteredStore
     let mut store = Store::new(&app.engine, state);
     store.limiter(|state| &mut state.limiter);
     let fuel = app.limits.fuel;
-    let set = store.set_fuel(fuel).and_then(|()| {
-        store.fuel_async_yield_interval(Some(app.limits.fuel_yield_interval.max(1)))
-    });
+    let set = store
+        .set_fuel(fuel)
+        .and_then(|()| store.fuel_async_yield_interval(Some(app.limits.fuel_yield_interval.max(1))));
     set.map_err(|error| Error::new(ErrorCode::Internal, format!("fuel: {error:#}")))?;
     Ok(MeteredStore { store, meter: Arc::clone(&record.meter), fuel })
 }

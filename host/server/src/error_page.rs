@@ -148,10 +148,10 @@ fn html(problem: &Problem<'_>) -> String {
          body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}\
          pre{overflow:auto;padding:1rem;border:1px solid #8888;border-radius:.5rem}small{opacity:.7}</style>",
     );
-    let heading = problem.exception.as_ref().map_or_else(
-        || problem.title.to_owned(),
-        |thrown| format!("{}: {}", thrown.name, thrown.message),
-    );
+    let heading = problem
+        .exception
+        .as_ref()
+        .map_or_else(|| problem.title.to_owned(), |thrown| format!("{}: {}", thrown.name, thrown.message));
     let text = problem.exception.as_ref().map(|thrown| thrown.stack).or(problem.detail.as_deref()).unwrap_or_default();
     let execution = problem.execution.map(|id| format!(" \u{b7} execution {id}")).unwrap_or_default();
     // Writing to a String cannot fail.

@@ -234,7 +234,8 @@ fn pass_on(
         return Err(Refusal::BadResponse);
     }
     // hyper leaves these bodies out in HTTP/1 only.
-    let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+    let bodiless =
+        matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
     if *method == Method::HEAD
         && !bodiless
         && let Some(bytes) = body.size_hint().exact()

@@ -132,9 +132,8 @@ impl Server {
     /// Dropping this future stops accepting at once and leaves open connections to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let accept = async {
-            let places = Arc::new(Semaphore::new(
-                (self.inner.config.connections.max(1) as usize).min(Semaphore::MAX_PERMITS),
-            ));
+            let places =
+                Arc::new(Semaphore::new((self.inner.config.connections.max(1) as usize).min(Semaphore::MAX_PERMITS)));
             for id in 0_u64.. {
                 // The place first: a connection for which there is none stays in the kernel's queue.
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -230,7 +229,8 @@ async fn accept(listener: &TcpListener) -> TcpStream {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
             // The client left before it was accepted.
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
                 sleep(ACCEPT_PAUSE).await;

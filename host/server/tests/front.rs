@@ -143,7 +143,8 @@ async fn serves_no_smuggled_request() {
         assert!(!statuses(&answer).contains(&"200"), "{fields:?}: {answer}");
         assert!(statuses(&answer).len() <= 1, "{fields:?}: {answer}");
     }
-    let answer = server.exchange(format!("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}")).await;
+    let answer =
+        server.exchange(format!("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}")).await;
     assert!(!answer.contains(" 200 "), "{answer}");
 }
 

@@ -13,8 +13,8 @@ use rolldown::plugin::{
     HookTransformArgs, HookTransformOutput, HookTransformReturn, HookUsage, Plugin, SharedTransformPluginContext,
 };
 use rolldown::{
-    Bundler, BundlerOptions, BundlerTransformOptions, CodeSplittingMode, CommentsOptions, Either, ExperimentalOptions, InputItem, OutputFormat,
-    Platform, RawMinifyOptions, ResolveOptions, SourceMapType,
+    Bundler, BundlerOptions, BundlerTransformOptions, CodeSplittingMode, CommentsOptions, Either, ExperimentalOptions,
+    InputItem, OutputFormat, Platform, RawMinifyOptions, ResolveOptions, SourceMapType,
 };
 use rolldown_common::{ModuleType, Output, OutputChunk};
 use rolldown_error::{BatchedBuildDiagnostic, EventKind};
@@ -99,9 +99,7 @@ fn find_entry(entry: &Path, cwd: &Path) -> Result<PathBuf, BuildError> {
             failed(format!("the entry {shown} is a directory"), resolve_help::entry_inside(&path, entry))
         }
         Ok(metadata) if !metadata.is_file() => failed(format!("the entry {shown} is no regular file"), None),
-        Ok(_) => {
-            path.canonicalize().map_err(|error| BuildError::io(format_args!("read the entry {shown}"), &error))
-        }
+        Ok(_) => path.canonicalize().map_err(|error| BuildError::io(format_args!("read the entry {shown}"), &error)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             failed(format!("the entry {shown} does not exist"), resolve_help::similar_file(&path, entry))
         }

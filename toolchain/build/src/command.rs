@@ -28,8 +28,8 @@ pub struct BuildArguments {
     /// Shorten names and drop white space
     #[arg(long)]
     pub minify: bool,
-    /// Where compiled code of the engine is kept [default: elias in the user's cache folder]
-    #[arg(long, value_name = "DIR", env = "ELIAS_CACHE_DIR")]
+    /// Where compiled code of the engine is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
     /// Print errors and the result as one JSON object
     #[arg(long)]
@@ -53,7 +53,8 @@ pub fn build(arguments: &BuildArguments) -> ExitCode {
     let options = options(arguments);
     let terminal = std::io::stderr().is_terminal() && !arguments.json;
     let built = build_with_progress(arguments, &options, terminal).and_then(|built| {
-        let output = arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", file_name(&built.manifest.name)).into());
+        let output =
+            arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", file_name(&built.manifest.name)).into());
         write_whole(&output, &built.wasm).map(|()| (built, output))
     });
     match built {
@@ -75,7 +76,10 @@ pub fn inspect(arguments: &InspectArguments) -> ExitCode {
     let bytes = match std::fs::read(&arguments.component) {
         Ok(bytes) => bytes,
         Err(error) => {
-            print(&mut std::io::stderr(), &format!("error[io]: cannot read {}: {error}\n", arguments.component.display()));
+            print(
+                &mut std::io::stderr(),
+                &format!("error[io]: cannot read {}: {error}\n", arguments.component.display()),
+            );
             return ExitCode::FAILURE;
         }
     };
@@ -90,7 +94,10 @@ pub fn inspect(arguments: &InspectArguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            print(&mut std::io::stderr(), &format!("error[bad-component]: {}: {error}\n", arguments.component.display()));
+            print(
+                &mut std::io::stderr(),
+                &format!("error[bad-component]: {}: {error}\n", arguments.component.display()),
+            );
             ExitCode::FAILURE
         }
     }
@@ -114,18 +121,23 @@ pub fn project_of(entry: &Path) -> PathBuf {
     named.or(own).unwrap_or(folder).to_owned()
 }
 
-/// The folder for compiled code that the arguments or the system name; none if neither does.
+/// The folder for compiled code that the arguments, `ELIAS_CACHE_DIR` or the system name; none if none does.
 #[must_use]
 pub fn cache_dir(given: Option<&Path>) -> Option<PathBuf> {
+    let of_environment = || std::env::var_os("ELIAS_CACHE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let of_user = || {
         let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
         let cache = std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
         Some(cache.or_else(home)?.join("elias"))
     };
-    given.map(Path::to_owned).or_else(of_user)
+    given.map(Path::to_owned).or_else(of_environment).or_else(of_user)
 }
 
-fn build_with_progress(arguments: &BuildArguments, options: &BuildOptions, terminal: bool) -> Result<Built, BuildError> {
+fn build_with_progress(
+    arguments: &BuildArguments,
+    options: &BuildOptions,
+    terminal: bool,
+) -> Result<Built, BuildError> {
     let progress = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         progress.set_style(style);

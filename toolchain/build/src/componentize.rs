@@ -53,16 +53,14 @@ fn stub(wired: &[&FunctionImport], parts: &Parts<'_>) -> Result<Vec<u8>> {
         let name = name.strip_prefix("cabi_post_").unwrap_or(name);
         name.split_once('#').is_some_and(|(interface, _)| parts.exports.iter().any(|export| export == interface))
     };
-    let mut defined = wired.len() as u32;
     let realloc = wasm_encoder::FuncType::new([wasm_encoder::ValType::I32; 4], [wasm_encoder::ValType::I32]);
     let exported = engine::EXPORTS.iter().filter(|(name, _)| is_exported(name));
     let exported = exported.map(|(name, ty)| Ok((name.as_str(), RoundtripReencoder.func_type(ty.clone())?)));
-    for export in exported.chain([Ok((image::REALLOC_EXPORT, realloc))]) {
+    for (defined, export) in (wired.len() as u32..).zip(exported.chain([Ok((image::REALLOC_EXPORT, realloc))])) {
         let (name, ty) = export.map_err(|error: wasm_encoder::reencode::Error| error)?;
         functions.function(types.len());
         types.ty().func_type(&ty);
         exports.export(name, ExportKind::Func, defined);
-        defined += 1;
         let mut body = wasm_encoder::Function::new([]);
         body.instructions().unreachable().end();
         code.function(&body);
@@ -189,7 +187,9 @@ impl<'a> Rewiring<'a> {
                 for import in section.clone() {
                     let import = import?;
                     match import.ty {
-                        wasmparser::ComponentTypeRef::Instance(_) => self.instances.push(Some(import.name.name.to_owned())),
+                        wasmparser::ComponentTypeRef::Instance(_) => {
+                            self.instances.push(Some(import.name.name.to_owned()));
+                        }
                         wasmparser::ComponentTypeRef::Func(_) => self.functions.push(None),
                         wasmparser::ComponentTypeRef::Type(_) => self.types.push(None),
                         _ => bail!("an import of a kind that the engine does not have: {}", import.name.name),

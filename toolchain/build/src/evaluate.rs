@@ -164,7 +164,9 @@ fn boot(wasmtime: &Engine, engine: &Module, core: &[(String, &str)]) -> Result<V
     let modules = core.iter().flat_map(|(name, source)| [name.as_str(), source]);
     match check(run.call("elias_boot", modules)?) {
         Ok(_) => {}
-        Err(Failure::Thrown(Thrown { name, message, stack })) => bail!("a web module failed: {name}: {message}\n{stack}"),
+        Err(Failure::Thrown(Thrown { name, message, stack })) => {
+            bail!("a web module failed: {name}: {message}\n{stack}")
+        }
         Err(other) => bail!("the engine did not start: {other:?}"),
     }
     let memory = run.memory();

@@ -49,9 +49,9 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
         None => details,
     };
     if random {
-        return BuildError::RandomAtBuild(Box::new(details.help(
-            "call it inside a handler, where every instance has randomness of its own",
-        )));
+        return BuildError::RandomAtBuild(Box::new(
+            details.help("call it inside a handler, where every instance has randomness of its own"),
+        ));
     }
     BuildError::TopLevelException(Box::new(details.help(
         "the top level of a component runs during the build; what needs a request, time or the network belongs in a handler",

@@ -2,8 +2,8 @@
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataSection, ExportKind, ExportSection, Function, FunctionSection, MemorySection, MemoryType,
-    Module, RefType, TableSection, TableType, TypeSection, ValType,
+    CodeSection, ConstExpr, DataSection, ExportKind, ExportSection, Function, FunctionSection, MemorySection,
+    MemoryType, Module, RefType, TableSection, TableType, TypeSection, ValType,
 };
 
 /// I's memory.
@@ -120,7 +120,8 @@ mod tests {
         memory[12] = 2;
         memory[100] = 3;
         memory[199] = 4;
-        let found: Vec<(u32, Vec<u8>)> = occupied(&memory, 5).into_iter().map(|(at, bytes)| (at, bytes.to_vec())).collect();
+        let found: Vec<(u32, Vec<u8>)> =
+            occupied(&memory, 5).into_iter().map(|(at, bytes)| (at, bytes.to_vec())).collect();
         assert_eq!(found, [(10, vec![1, 0, 2]), (100, vec![3]), (199, vec![4])]);
         assert!(occupied(&[0; 64], 0).is_empty());
     }

@@ -85,7 +85,14 @@ pub fn inspect(component: &[u8]) -> Result<Inspection, LayoutError> {
         source_map,
         other: component.len() - modules - source_map,
     };
-    Ok(Inspection { digest: elias_contract::digest(component), manifest: layout.manifest, engine, sizes, imports, exports })
+    Ok(Inspection {
+        digest: elias_contract::digest(component),
+        manifest: layout.manifest,
+        engine,
+        sizes,
+        imports,
+        exports,
+    })
 }
 
 impl fmt::Display for Inspection {

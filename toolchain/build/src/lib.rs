@@ -50,7 +50,13 @@ impl BuildOptions {
     #[must_use]
     pub fn new(entry: impl Into<PathBuf>, project: impl Into<PathBuf>) -> Self {
         let date = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|date| date.parse().ok());
-        Self { entry: entry.into(), project: project.into(), thin: false, minify: false, source_date: date.unwrap_or(0) }
+        Self {
+            entry: entry.into(),
+            project: project.into(),
+            thin: false,
+            minify: false,
+            source_date: date.unwrap_or(0),
+        }
     }
 }
 

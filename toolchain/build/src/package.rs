@@ -25,7 +25,8 @@ pub(crate) fn read(project: &Path, entry: &Path) -> Result<Package, BuildError> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let stem = entry.file_stem().map_or("component".into(), |stem| stem.to_string_lossy().into_owned());
             // `src/index.js` says nothing; the folder around it does.
-            let folder = project.canonicalize().ok().and_then(|at| Some(at.file_name()?.to_string_lossy().into_owned()));
+            let folder =
+                project.canonicalize().ok().and_then(|at| Some(at.file_name()?.to_string_lossy().into_owned()));
             let name = if stem == "index" { folder.unwrap_or(stem) } else { stem };
             return Ok(Package { name, version: "0.0.0".into(), file: None });
         }

@@ -6,9 +6,7 @@
 use std::collections::HashSet;
 
 use oxc::allocator::Allocator;
-use oxc::ast::ast::{
-    BindingIdentifier, IdentifierName, IdentifierReference, StringLiteral, TemplateElement,
-};
+use oxc::ast::ast::{BindingIdentifier, IdentifierName, IdentifierReference, StringLiteral, TemplateElement};
 use oxc::ast_visit::Visit;
 use oxc::parser::Parser;
 use oxc::span::SourceType;

@@ -2,8 +2,9 @@
 
 use crate::failure::Failure;
 use crate::settings::Settings;
+use std::ops::Range;
 use std::path::Path;
-use toml::{Table, Value};
+use toml::de::{DeTable, DeValue};
 
 /// Lets the file's keys override what `settings` say.
 ///
@@ -12,27 +13,33 @@ use toml::{Table, Value};
 pub(crate) fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new("io", format_args!("cannot read {}: {error}", path.display())))?;
-    let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-        Failure::new("config", format_args!("{}:{line}: {}", path.display(), error.message()))
-    })?;
-    let fail = |key: &str, message: String| {
-        let line = text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |index| index + 1);
+    let fail = |span: Option<Range<usize>>, message: &str| {
+        let line = span.map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         Failure::new("config", format_args!("{}:{line}: {message}", path.display()))
     };
-    for (key, value) in &table {
-        match (key.as_str(), value) {
-            ("listen", Value::String(listen)) => settings.server.listen.clone_from(listen),
-            ("limits", Value::Table(limits)) => {
+    let table = DeTable::parse(&text).map_err(|error| fail(error.span(), error.message()))?;
+    for (key, value) in table.get_ref() {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("listen", DeValue::String(listen)) => settings.server.listen = listen.to_string(),
+            ("limits", DeValue::Table(limits)) => {
                 for (key, value) in limits {
-                    let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
-                    let number = number.ok_or_else(|| fail(key, format!("{key} must be a number that is not negative")))?;
-                    settings.set(key, number).map_err(|message| fail(key, message))?;
+                    let name = key.get_ref().as_ref();
+                    let number = match value.get_ref() {
+                        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+                        _ => None,
+                    };
+                    let number = number.ok_or_else(|| {
+                        fail(Some(value.span()), &format!("{name} must be a number that is not negative"))
+                    })?;
+                    settings.set(name, number).map_err(|message| fail(Some(key.span()), &message))?;
                 }
             }
-            ("listen", _) => return Err(fail(key, "listen must be a string such as \"127.0.0.1:8787\"".into())),
-            _ => {
-                return Err(fail(key, format!("there is no key `{key}` here; there are `listen` and the table `[limits]`")));
+            ("listen", _) => {
+                return Err(fail(Some(value.span()), "listen must be a string such as \"127.0.0.1:8787\""));
+            }
+            (key_name, _) => {
+                let message = format!("there is no key `{key_name}` here; there are `listen` and the table `[limits]`");
+                return Err(fail(Some(key.span()), &message));
             }
         }
     }

@@ -33,8 +33,8 @@ pub(crate) struct ServeArguments {
     /// Follow changes: reload a component, build a source file again
     #[arg(long)]
     watch: bool,
-    /// Where compiled code is kept [default: elias in the user's cache folder]
-    #[arg(long, value_name = "DIR", env = "ELIAS_CACHE_DIR")]
+    /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     /// Keep no compiled code
     #[arg(long)]
@@ -85,7 +85,9 @@ async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failu
     let origin = Origin::of(&arguments.file, cache)?;
     if !arguments.watch && origin.is_source() {
         let help = "build it first with `elias build`, or add --watch to build and serve it";
-        return Err(Failure::new("bad-component", format_args!("{} is a source file", arguments.file.display())).help(help));
+        return Err(
+            Failure::new("bad-component", format_args!("{} is a source file", arguments.file.display())).help(help)
+        );
     }
     let source = AppSource::empty();
     let first = origin.load(&host).await;
@@ -98,7 +100,8 @@ async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failu
         }
         Err(error) => return Err(error),
     }
-    let server = Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
+    let server =
+        Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
     announce(arguments, server.local_addr());
     if arguments.watch {
         watch::follow(origin, host, source)?;
@@ -119,7 +122,11 @@ fn host(settings: &Settings, cache: Option<&Path>) -> Result<Host, Failure> {
     }
     host.build().map_err(|error| {
         let failure = Failure::from(error);
-        if cache.is_some() { failure.help("name another folder with --cache-dir, or go without one with --no-cache") } else { failure }
+        if cache.is_some() {
+            failure.help("name another folder with --cache-dir, or go without one with --no-cache")
+        } else {
+            failure
+        }
     })
 }
 
@@ -133,7 +140,8 @@ fn announce(arguments: &ServeArguments, address: std::net::SocketAddr) {
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be received; the process can only be killed");
         return std::future::pending().await;
     };

@@ -91,9 +91,9 @@ impl Settings {
 
 /// Says that there is no such setting, and which one may have been meant.
 pub(crate) fn unknown(name: &str) -> String {
-    let nearest = SETTINGS.iter().max_by(|a, b| {
-        strsim::jaro_winkler(a.name, name).total_cmp(&strsim::jaro_winkler(b.name, name))
-    });
+    let nearest = SETTINGS
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a.name, name).total_cmp(&strsim::jaro_winkler(b.name, name)));
     let nearest = nearest.map_or("", |setting| setting.name);
     format!("there is no setting `{name}`; did you mean `{nearest}`?")
 }

@@ -94,7 +94,12 @@ pub(crate) fn follow(origin: Origin, host: Host, source: AppSource) -> Result<()
             match origin.load(&host).await {
                 Ok((app, _)) => {
                     let milliseconds = started.elapsed().as_millis() as u64;
-                    tracing::info!(component = app.name(), digest = app.digest(), milliseconds, "serving the new version");
+                    tracing::info!(
+                        component = app.name(),
+                        digest = app.digest(),
+                        milliseconds,
+                        "serving the new version"
+                    );
                     source.swap(app);
                 }
                 Err(failure) => {

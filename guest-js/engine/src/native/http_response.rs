@@ -58,10 +58,13 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("responseStart", Function::new(ctx.clone(), start)?)?;
     native.set("responseBody", Function::new(ctx.clone(), whole_body)?)?;
     native.set("responseWrite", Function::new(ctx.clone(), write)?)?;
-    native.set("responseEnd", Function::new(ctx.clone(), |ctx: Ctx<'_>| {
-        open_body(&ctx)?;
-        finish(&ctx)
-    })?)?;
+    native.set(
+        "responseEnd",
+        Function::new(ctx.clone(), |ctx: Ctx<'_>| {
+            open_body(&ctx)?;
+            finish(&ctx)
+        })?,
+    )?;
     native.set("responseAbort", Function::new(ctx, |_message: String| drop(RESPONSE.0.replace(State::Aborted)))?)
 }
 

@@ -14,7 +14,9 @@ mod url;
 
 pub(crate) use call::{set_input, take_output};
 pub(crate) use http_request::set_request;
-pub(crate) use http_response::{finished as response_finished, set_response_out, State as ResponseState, state as response_state};
+pub(crate) use http_response::{
+    State as ResponseState, finished as response_finished, set_response_out, state as response_state,
+};
 
 use crate::phase::{self, Import};
 use javy::quickjs::module::{Declarations, Exports, ModuleDef};
@@ -36,8 +38,16 @@ impl ModuleDef for Native {
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
         let native = Object::new(ctx.clone())?;
         for add in [
-            log::add, timers::add, text::add, random::add, url::add, http_request::add, http_response::add, call::add,
-            execution::add, add_lifecycle,
+            log::add,
+            timers::add,
+            text::add,
+            random::add,
+            url::add,
+            http_request::add,
+            http_response::add,
+            call::add,
+            execution::add,
+            add_lifecycle,
         ] {
             add(&native)?;
         }
@@ -111,7 +121,8 @@ fn wait_until<'js>(ctx: Ctx<'js>, promise: Promise<'js>) {
 /// Refuses, as a JavaScript exception, what needs an import that is not there.
 pub(crate) fn require(ctx: &Ctx<'_>, import: Import, what: &str) -> Result<()> {
     if phase::building() {
-        let message = format!("{what} is not available at the top level, which runs during the build; use it in a handler");
+        let message =
+            format!("{what} is not available at the top level, which runs during the build; use it in a handler");
         return Err(Exception::throw_message(ctx, &message));
     }
     if !phase::wired(import) {

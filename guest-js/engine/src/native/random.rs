@@ -16,7 +16,8 @@ struct State {
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for State {}
 
-static STATE: State = State { words: Cell::new([0x853c_49e6_748f_ea9b, 0xda3e_39cb_94b9_5bdb]), seeded: Cell::new(false) };
+static STATE: State =
+    State { words: Cell::new([0x853c_49e6_748f_ea9b, 0xda3e_39cb_94b9_5bdb]), seeded: Cell::new(false) };
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set(

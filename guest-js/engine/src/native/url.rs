@@ -69,8 +69,17 @@ fn parts<'js>(ctx: &Ctx<'js>, url: &Url) -> Result<Array<'js>> {
     let array = Array::new(ctx.clone())?;
     let origin = quirks::origin(url);
     let parts = [
-        quirks::href(url), quirks::protocol(url), quirks::username(url), quirks::password(url), quirks::host(url),
-        quirks::hostname(url), quirks::port(url), quirks::pathname(url), quirks::search(url), quirks::hash(url), &origin,
+        quirks::href(url),
+        quirks::protocol(url),
+        quirks::username(url),
+        quirks::password(url),
+        quirks::host(url),
+        quirks::hostname(url),
+        quirks::port(url),
+        quirks::pathname(url),
+        quirks::search(url),
+        quirks::hash(url),
+        &origin,
     ];
     for (index, part) in parts.into_iter().enumerate() {
         array.set(index, part)?;

@@ -84,6 +84,10 @@ mod tests {
         assert_eq!(budget.take_at(60, start), None);
         assert_eq!(budget.take_at(60, start + Duration::from_millis(300)), Some(2));
         assert_eq!(budget.take_at(1, start + Duration::from_millis(300)), Some(0));
-        assert_eq!(budget.take_at(101, start + Duration::from_secs(60)), None, "a line can never be more than a second's worth");
+        assert_eq!(
+            budget.take_at(101, start + Duration::from_secs(60)),
+            None,
+            "a line can never be more than a second's worth"
+        );
     }
 }

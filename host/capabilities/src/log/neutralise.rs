@@ -34,7 +34,8 @@ pub(super) fn neutralise(text: &str, bytes_max: usize) -> Cow<'_, str> {
 }
 
 fn is_unsafe(character: char) -> bool {
-    (character.is_control() && character != '\t') || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    (character.is_control() && character != '\t')
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

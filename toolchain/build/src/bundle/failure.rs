@@ -6,9 +6,7 @@ use std::sync::Arc;
 use oxc::allocator::Allocator;
 use oxc::parser::Parser;
 use oxc::span::SourceType;
-use rolldown_error::{
-    BuildDiagnostic, DiagnosableArcstr, DiagnosableResolveError, DiagnosticOptions, EventKind,
-};
+use rolldown_error::{BuildDiagnostic, DiagnosableArcstr, DiagnosableResolveError, DiagnosticOptions, EventKind};
 
 use super::{relative, resolve_help};
 use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
@@ -78,7 +76,8 @@ fn explain_syntax(path: &Path, details: Details) -> Details {
     let Some(source) = place.source.clone() else { return details };
     // `from_path` would let JSX pass in .js files, which the bundler does not.
     let plain = path.extension().is_some_and(|extension| ["js", "mjs", "cjs"].iter().any(|&plain| extension == plain));
-    let kind = if plain { SourceType::mjs() } else { SourceType::from_path(path).unwrap_or_else(|_| SourceType::mjs()) };
+    let kind =
+        if plain { SourceType::mjs() } else { SourceType::from_path(path).unwrap_or_else(|_| SourceType::mjs()) };
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, &source, kind.with_module(true)).parse();
     let found = parsed.diagnostics.iter().find_map(|error| {
@@ -140,10 +139,11 @@ fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
 /// An import that is still in the bundle. The bundler does not say who wrote it: look through the sources.
 pub(super) fn left_over<'a>(specifier: &str, sources: impl Iterator<Item = &'a Path>, cwd: &Path) -> BuildError {
     let quoted = ['"', '\'', '`'].map(|quote| format!("{quote}{specifier}{quote}"));
-    let place = sources.filter_map(|path| Some((path, std::fs::read_to_string(path).ok()?))).find_map(|(path, text)| {
-        let offset = quoted.iter().find_map(|quoted| text.find(quoted))?;
-        Some(Place::new(relative(path, cwd), text, offset, specifier.len() + 2))
-    });
+    let place =
+        sources.filter_map(|path| Some((path, std::fs::read_to_string(path).ok()?))).find_map(|(path, text)| {
+            let offset = quoted.iter().find_map(|quoted| text.find(quoted))?;
+            Some(Place::new(relative(path, cwd), text, offset, specifier.len() + 2))
+        });
     let mut details = Details::new(format!("cannot import {specifier:?} into a component"))
         .help(resolve_help::advise(specifier, cwd, cwd));
     details.place = place;

@@ -6,7 +6,10 @@ use std::path::Path;
 const NODE_BUILTINS: [(&[&str], &str); 13] = [
     (&["http", "https", "http2", "net", "tls", "dgram", "dns"], "Use the global `fetch`."),
     (&["crypto"], "Use the global `crypto`: `crypto.subtle`, `crypto.getRandomValues`, `crypto.randomUUID`."),
-    (&["fs", "path"], "There is no file system. Import the file as JSON or as a module, or keep data in `db` or `cache`."),
+    (
+        &["fs", "path"],
+        "There is no file system. Import the file as JSON or as a module, or keep data in `db` or `cache`.",
+    ),
     (&["buffer"], "Use `Uint8Array`, with `TextEncoder` and `TextDecoder` for text and `atob` and `btoa` for base64."),
     (&["url", "querystring", "punycode"], "Use the globals `URL` and `URLSearchParams`."),
     (&["util", "string_decoder"], "Use `TextEncoder`, `TextDecoder` and `structuredClone`."),
@@ -21,8 +24,26 @@ const NODE_BUILTINS: [(&[&str], &str); 13] = [
 
 /// Built-ins that nothing stands in for.
 const NODE_ONLY: [&str; 20] = [
-    "async_hooks", "child_process", "cluster", "constants", "diagnostics_channel", "domain", "inspector", "module",
-    "readline", "repl", "sea", "sqlite", "sys", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads", "http2",
+    "async_hooks",
+    "child_process",
+    "cluster",
+    "constants",
+    "diagnostics_channel",
+    "domain",
+    "inspector",
+    "module",
+    "readline",
+    "repl",
+    "sea",
+    "sqlite",
+    "sys",
+    "trace_events",
+    "tty",
+    "v8",
+    "vm",
+    "wasi",
+    "worker_threads",
+    "http2",
 ];
 
 /// What to do about `specifier`, which `importer` names and which is nowhere.
@@ -39,7 +60,10 @@ pub(super) fn advise(specifier: &str, importer: &Path, cwd: &Path) -> String {
     }
     let package = package_name(specifier);
     if package != specifier && installed(from).any(|name| name == package) {
-        return format!("The package `{package}` is installed, and has no `{}` for components.", &specifier[package.len() + 1..]);
+        return format!(
+            "The package `{package}` is installed, and has no `{}` for components.",
+            &specifier[package.len() + 1..]
+        );
     }
     if listed(package, from) {
         return format!("`{package}` is in package.json and not installed: run `npm install`.");

@@ -59,7 +59,10 @@ fn bundles() {
     check(&[(entry, b"#!/usr/bin/env node\nexport default 1")], &["default"], &[]);
     check(&[(entry, b"")], &[], &["export"]);
     check(
-        &[("index.ts", b"import type { T } from './t'; export default ((x: T): T => x!) satisfies object; enum E { A }")],
+        &[(
+            "index.ts",
+            b"import type { T } from './t'; export default ((x: T): T => x!) satisfies object; enum E { A }",
+        )],
         &["(x) => x"],
         &["satisfies", "import"],
     );
@@ -85,7 +88,10 @@ fn bundles() {
         &[
             (entry, b"import c from 'cjs'; export default c.x"),
             ("node_modules/cjs/package.json", br#"{"name":"cjs","main":"m.js"}"#),
-            ("node_modules/cjs/m.js", b"if (process.env.NODE_ENV !== 'production') { exports.x = 'dev' } else { exports.x = global.y }"),
+            (
+                "node_modules/cjs/m.js",
+                b"if (process.env.NODE_ENV !== 'production') { exports.x = 'dev' } else { exports.x = global.y }",
+            ),
         ],
         &["globalThis.y", "exports.x"],
         &["dev", "process.env"],
@@ -93,7 +99,10 @@ fn bundles() {
     check(
         &[
             (entry, b"import x from 'p'; export default x"),
-            ("node_modules/p/package.json", br#"{"name":"p","exports":{".":{"node":"./n.js","elias":"./e.js","default":"./d.js"}}}"#),
+            (
+                "node_modules/p/package.json",
+                br#"{"name":"p","exports":{".":{"node":"./n.js","elias":"./e.js","default":"./d.js"}}}"#,
+            ),
             ("node_modules/p/e.js", b"export default 'for elias'"),
             ("node_modules/p/d.js", b"export default 'for others'"),
         ],
@@ -178,7 +187,8 @@ fn same_bytes_everywhere() {
         }
         let first = run_in(one.path(), "src/index.ts", minify).expect("builds");
         let second = run_in(&nested, "./src/index.ts", minify).expect("builds");
-        let third = run_in(&nested.join("src/.."), &nested.join("src/index.ts").to_string_lossy(), minify).expect("builds");
+        let third =
+            run_in(&nested.join("src/.."), &nested.join("src/index.ts").to_string_lossy(), minify).expect("builds");
         for other in [&second, &third] {
             assert_eq!(first.code, other.code);
             assert_eq!(first.map, other.map);
@@ -186,7 +196,11 @@ fn same_bytes_everywhere() {
         }
         let temporary = std::env::temp_dir().to_string_lossy().into_owned();
         assert!(!first.code.contains(&temporary) && !first.map.contains(&temporary), "{}\n{}", first.code, first.map);
-        assert!(first.map.contains(r#""src/b.ts""#) && first.map.contains(r#""node_modules/cjs/index.js""#), "{}", first.map);
+        assert!(
+            first.map.contains(r#""src/b.ts""#) && first.map.contains(r#""node_modules/cjs/index.js""#),
+            "{}",
+            first.map
+        );
     }
 }
 
@@ -254,8 +268,16 @@ fn errors_show_place_and_help() {
     );
     check(&[(entry, b"import c from 'crypto'; c.x()")], "unresolved-import", &["`crypto.subtle`"]);
     check(&[(entry, b"import 'node:worker_threads'")], "unresolved-import", &["a module of Node.js"]);
-    check(&[(entry, b"import 'https://x.test/a.js'")], "unresolved-import", &["[src/index.js:1:8]", "Only files and npm"]);
-    check(&[(entry, b"export default () => import('https://x.test/a.js')")], "unresolved-import", &["[src/index.js:1:29]"]);
+    check(
+        &[(entry, b"import 'https://x.test/a.js'")],
+        "unresolved-import",
+        &["[src/index.js:1:8]", "Only files and npm"],
+    );
+    check(
+        &[(entry, b"export default () => import('https://x.test/a.js')")],
+        "unresolved-import",
+        &["[src/index.js:1:29]"],
+    );
     check(
         &[(entry, b"import { b } from './a.js'; export default b"), ("src/a.js", b"export const a = 1")],
         "missing-export",
@@ -282,7 +304,8 @@ fn several_errors_come_in_order() {
         ("b.js", b"import './nowhere.js'; let x"),
     ]);
     let text = error.render(false);
-    let found = ["[a.js:1:6]", "[b.js:1:8]"].map(|place| text.find(place).unwrap_or_else(|| panic!("{place} in\n{text}")));
+    let found =
+        ["[a.js:1:6]", "[b.js:1:8]"].map(|place| text.find(place).unwrap_or_else(|| panic!("{place} in\n{text}")));
     assert!(found.is_sorted(), "{text}");
 }
 
@@ -327,7 +350,13 @@ fn warns_of_own_files_only() {
     ]);
     let texts: Vec<_> = bundle.warnings.iter().map(|warning| warning.render(false)).collect();
     assert_eq!(texts.len(), 1, "{texts:?}");
-    assert!(texts[0].contains("in 'index.js'") && texts[0].contains("bundle-warning") && texts[0].contains("[index.js:1:45]"), "{}", texts[0]);
+    assert!(
+        texts[0].contains("in 'index.js'")
+            && texts[0].contains("bundle-warning")
+            && texts[0].contains("[index.js:1:45]"),
+        "{}",
+        texts[0]
+    );
 }
 
 #[test]
