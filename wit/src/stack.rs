@@ -82,8 +82,9 @@ fn parse_frame(line: &str) -> Option<Frame> {
     let (rest, last) = place.rsplit_once(':')?;
     let last: u32 = last.parse().ok()?;
     // Older frames have a line and no column.
-    let (file, line, column) = match rest.rsplit_once(':').map(|(file, line)| (file, line.parse())) {
-        Some((file, Ok(line))) => (file, line, last),
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (file, line, column) = match rest.rsplit_once(':') {
+        Some((file, line)) if is_number(line) => (file, line.parse().ok()?, last),
         _ => (rest, last, 1),
     };
     (!file.is_empty()).then(|| Frame { function, file: file.to_owned(), line, column })

@@ -139,15 +139,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cache = CompiledCache::open(folder.path()).expect("the folder is ours");
         let engine = Engine::new(&wasmtime_config(&Allocation::OnDemand)).expect("the configuration is valid");
-        let module = br#"(module (func (export "f") (result i32) i32.const 7))"#;
-        cache.module(&engine, module).expect("a valid module");
+        let module = wat::parse_str(r#"(module (func (export "f") (result i32) i32.const 7))"#).expect("valid text");
+        cache.module(&engine, &module).expect("a valid module");
         let file = std::fs::read_dir(folder.path()).expect("listing").next().expect("one file").expect("a name").path();
         let kept = std::fs::read(&file).expect("reading");
         let mut altered = kept.clone();
         altered[HEADER_BYTES + 100] ^= 1;
         for bad in [altered, kept[..HEADER_BYTES - 1].to_vec(), Vec::new(), b"foreign".to_vec()] {
             std::fs::write(&file, &bad).expect("writing");
-            cache.module(&engine, module).expect("it is compiled anew");
+            cache.module(&engine, &module).expect("it is compiled anew");
             assert_eq!(std::fs::read(&file).expect("reading").len(), kept.len(), "and kept again");
         }
     }
