@@ -1,9 +1,10 @@
 //! A fresh instance, the handler, and the drop, against the floor: bare wasmtime doing the same with the same component.
 
+use crate::report::Report;
 use bytes::Bytes;
 use elias_contract::layout::{self, EngineBinding};
 use elias_host::engine::{Allocation, wasmtime_config};
-use elias_host::{Host, Limits};
+use elias_host::{App, Host, Limits};
 use elias_tests::build::component;
 use http_body_util::{BodyExt, Empty};
 use std::time::Instant;
@@ -27,26 +28,53 @@ struct Exception {
     stack: String,
 }
 
-pub(crate) async fn run() {
+pub(crate) async fn run(report: &mut Report) {
     let hello = component(HELLO);
     let call_only = component("export default { call(input) { return 'Hello, ' + input; } };");
     let host = Host::builder().limits(Limits::default()).build().expect("a host");
     let app = host.load(&hello).await.expect("it loads");
     let input = serde_json::json!("world");
+    // The best of three, each with its own floor, since the machine is shared.
+    let mut best = (f64::MAX, 0.0, 0.0);
     for _ in 0..3 {
         let floor = floor(&call_only).await;
         let call = measure(async || drop(app.call(&input).await.expect("an answer"))).await;
-        let fetch = measure(async || {
-            let request = http::Request::get("http://localhost/").body(Empty::<Bytes>::new()).expect("a request");
-            app.fetch(request).await.expect("an answer").into_body().collect().await.expect("a body");
-        })
-        .await;
-        println!(
-            "floor {floor:.1} us, call {call:.1} us ({:.2}x), fetch {fetch:.1} us ({:.2}x)",
-            call / floor,
-            fetch / floor
-        );
+        let fetch = measure(async || fetch(&app).await).await;
+        if floor < best.0 {
+            best = (floor, call, fetch);
+        }
     }
+    let (floor, call, fetch) = best;
+    report.row("floor: bare wasmtime, instance + call + drop, p50", &format!("{floor:.1} us"), "", None);
+    let ratio = call / floor;
+    report.row("`app.call`, hello, p50", &format!("{call:.1} us, {ratio:.2}x the floor"), "2x", Some(ratio <= 2.0));
+    let ratio = fetch / floor;
+    report.row("`app.fetch`, hello, p50", &format!("{fetch:.1} us, {ratio:.2}x the floor"), "4x", Some(ratio <= 4.0));
+    let ratio = throughput(&app, 2) / throughput(&app, 1);
+    report.row("two worker threads against one, `app.fetch`", &format!("{ratio:.2}x"), "1.7x", Some(ratio >= 1.7));
+}
+
+async fn fetch(app: &App) {
+    let request = http::Request::get("http://localhost/").body(Empty::<Bytes>::new()).expect("a request");
+    app.fetch(request).await.expect("an answer").into_body().collect().await.expect("a body");
+}
+
+/// Requests a second on so many threads, each with a runtime of its own.
+fn throughput(app: &App, threads: usize) -> f64 {
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                runtime.block_on(async {
+                    for _ in 0..4 * ROUNDS {
+                        fetch(app).await;
+                    }
+                });
+            });
+        }
+    });
+    (threads * 4 * ROUNDS) as f64 / started.elapsed().as_secs_f64()
 }
 
 /// Bare wasmtime: the component's engine as a module of its own, a store, an instance, one call, the drop.

@@ -1,0 +1,69 @@
+//! How long a build takes, how large what it makes is, and what a loaded component costs.
+
+use crate::report::Report;
+use elias_build::{BuildOptions, Builder};
+use elias_host::Host;
+use elias_tests::build::Project;
+use std::time::Instant;
+
+const BUILDS: usize = 11;
+const LOADED: usize = 1_000;
+
+pub(crate) async fn run(report: &mut Report) {
+    let source = "export default { fetch: () => new Response('Hello, world!\\n') };";
+    let project = Project::new(&[("index.js", source)]);
+    let mut times = Vec::new();
+    for _ in 0..=BUILDS {
+        let started = Instant::now();
+        let size = project.build("index.js").len();
+        times.push((started.elapsed(), size));
+    }
+    let size = times[0].1;
+    times.remove(0); // the first may have had to compile the engine
+    times.sort();
+    let milliseconds = times[BUILDS / 2].0.as_secs_f64() * 1e3;
+    report.row(
+        "`elias-build` on hello, as a process, warm, p50",
+        &format!("{milliseconds:.0} ms"),
+        "100 ms",
+        Some(milliseconds < 100.0),
+    );
+    report.row("hello.wasm", &format!("{size} bytes"), "2.5 MB", Some(size < 2_500_000));
+    let output = project.elias_build(&["index.js", "--thin", "-o", "thin.wasm"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let thin = std::fs::metadata(project.path("thin.wasm")).expect("it was written").len();
+    report.row("hello.wasm, thin", &format!("{thin} bytes"), "350 KB", Some(thin < 350_000));
+
+    let builder = Builder::new(None).expect("the engine");
+    let host = Host::builder().instances(16).build().expect("a host");
+    let (mut apps, mut times) = (Vec::new(), Vec::new());
+    let mut before = 0;
+    for number in 0..LOADED {
+        project.write("index.js", format!("export default {{ fetch: () => new Response('component {number}') }};"));
+        let built = builder.build(&BuildOptions::new("index.js", project.path("."))).await.expect("it builds");
+        let started = Instant::now();
+        apps.push(host.load(&built.wasm).await.expect("it loads"));
+        times.push(started.elapsed());
+        if number == LOADED / 2 {
+            before = resident_bytes();
+        }
+    }
+    times.sort();
+    let milliseconds = times[LOADED / 2].as_secs_f64() * 1e3;
+    report.row(
+        "loading a further component, p50",
+        &format!("{milliseconds:.1} ms"),
+        "10 ms",
+        Some(milliseconds < 10.0),
+    );
+    let each = resident_bytes().saturating_sub(before) / (LOADED as u64 / 2);
+    let what = format!("resident memory per further component, {LOADED} loaded");
+    report.row(&what, &format!("{} KB", each / 1000), "500 KB", Some(each < 500_000));
+    drop(apps);
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
