@@ -3,6 +3,7 @@
 mod attacks;
 mod bad_input;
 mod building;
+mod embedding;
 mod examples;
 mod foreign;
 mod http;

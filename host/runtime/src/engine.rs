@@ -3,10 +3,9 @@
 //! The toolchain runs the same engine modules as the host does. Compiled code is only accepted under the configuration it
 //! was compiled with, so there is one function that makes it.
 //!
-//! **Fuel.** A unit is one branch or call of the compiled WebAssembly, or 64 bytes of a bulk memory operation: the places
-//! where a program's path is decided. That bounds all work, since straight-line code is as long as the program is, and it
-//! costs a fraction of counting every instruction. The number is the same for the same component, engine and input on every
-//! machine; it changes with the engine's digest.
+//! **Fuel.** A unit is about one WebAssembly instruction, or one byte of a bulk memory operation; see
+//! [`wasmtime::OperatorCost`]. The number is the same for the same component, engine and input on every machine; it changes
+//! with the engine's digest.
 
 pub use crate::cache::CompiledCache;
 
@@ -80,9 +79,11 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
     config
 }
 
-/// What each operator costs: see the module's documentation.
+/// What each operator costs: wasmtime's table, and growing memory, whose pages the system has to find and clear.
 fn operator_cost() -> OperatorCost {
-    OperatorCost::new()
+    let mut cost = OperatorCost::new();
+    cost.variable.memory_grow_per_page = u8::MAX;
+    cost
 }
 
 #[cfg(test)]
