@@ -12,4 +12,8 @@ app.get("/teapot", () => {
 });
 app.notFound((c) => c.json({ error: `no route for ${c.req.path}` }, 404));
 
+// Hono builds its routing tables at the first request. The top level runs once, during the build, and every request starts
+// from what it left: asked here, the tables are in every instance.
+await app.request("/");
+
 export default app;
