@@ -1,4 +1,5 @@
-//! `make bench`: ratios against rivals in the same run, written to docs/performance.md.
+//! `make bench`: ratios against rivals in the same run, written to docs/performance.md. With the names of parts as
+//! arguments (`cargo bench --package elias-tests --profile release -- building`) only those run, and nothing is written.
 
 mod building;
 mod http_load;
@@ -6,12 +7,22 @@ mod in_process;
 mod report;
 
 fn main() {
+    let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     let mut report = report::Report::new();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    runtime.block_on(in_process::run(&mut report));
-    runtime.block_on(building::run(&mut report));
+    if wanted("in-process") {
+        runtime.block_on(in_process::run(&mut report));
+    }
+    if wanted("building") {
+        runtime.block_on(building::run(&mut report));
+    }
     drop(runtime);
-    http_load::run(&mut report);
-    report.write();
+    if wanted("http") {
+        http_load::run(&mut report);
+    }
+    if parts.is_empty() {
+        report.write();
+    }
 }

@@ -5,6 +5,7 @@
 
 use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
+use crate::libc;
 use crate::phase::{self, Import};
 use crate::runtime;
 use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
@@ -121,7 +122,7 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
         handlers
     });
     let result = answer(handlers.map(|handlers| report(&handlers)));
-    make_headroom();
+    libc::leave_headroom(HEADROOM_BYTES);
     phase::seal();
     result
 }
@@ -232,9 +233,4 @@ fn answer(outcome: std::result::Result<String, Thrown>) -> *const [usize; 2] {
     let json = outcome.unwrap_or_else(|thrown| thrown.to_json("exception")).into_bytes().into_boxed_slice();
     let json = Box::leak(json);
     Box::leak(Box::new([json.as_ptr() as usize, json.len()]))
-}
-
-/// Grows the heap once, here, instead of in every instance.
-fn make_headroom() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(HEADROOM_BYTES)));
 }

@@ -129,3 +129,30 @@ unsafe extern "C" fn __wrap_realloc(memory: *mut c_void, size: usize) -> *mut c_
         moved
     }
 }
+
+/// Grows the heap once, here, instead of in every instance, and leaves the new memory all zero: an image reaches to its
+/// last byte that is not.
+///
+/// dlmalloc writes two words there that it will not read again once the memory is back in its top chunk: where that chunk
+/// began while the headroom was taken, and the head of a chunk behind it that never exists.
+pub(crate) fn leave_headroom(bytes: usize) {
+    // SAFETY: `head` is the head of the chunk after `headroom`: dlmalloc always has one. It is the top chunk, which goes
+    // back to being one with `headroom`, if a chunk that reaches to the end of memory, as only the trailing one does,
+    // follows it; no other place is written to.
+    unsafe {
+        let headroom = malloc(bytes);
+        if headroom.is_null() {
+            return;
+        }
+        let end = core::arch::wasm32::memory_size(0) * 64 * 1024;
+        let head = headroom.cast::<u8>().add(malloc_usable_size(headroom)).cast::<usize>();
+        let trailing = (head as usize - size_of::<usize>()).saturating_add(*head & !7);
+        let trailing_head = (trailing + size_of::<usize>()) as *mut usize;
+        let follows_top = trailing < end - 8 && *trailing_head == end - trailing;
+        __wrap_free(headroom);
+        if follows_top {
+            *head = 0;
+            *trailing_head = 0;
+        }
+    }
+}

@@ -1,22 +1,28 @@
 //! Compiled code on disk.
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, File, OpenOptions};
 use elias_contract::digest;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
-/// What every file begins with; then the SHA-256 of the rest, in hexadecimal.
-const MAGIC: &[u8; 8] = b"eliasC01";
-const HEADER_BYTES: usize = MAGIC.len() + 64;
+/// What every file ends with, after the SHA-256 of all before it, in hexadecimal.
+const MAGIC: &[u8; 8] = b"eliasC02";
+const TRAILER_BYTES: usize = 64 + MAGIC.len();
+
+/// Where the system shows this process's open files by number. Where it does not, code is compiled at every start.
+const FILES_BY_DESCRIPTOR: &str = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
 
 /// Compiled code, kept in a folder under the SHA-256 of what it was compiled from and a fingerprint of the configuration.
 ///
 /// Loading compiled code means running it, so the folder must belong to this user alone. What is read is checked against
-/// the digest in its header, and by wasmtime against the configuration; what does not fit is compiled anew.
+/// the digest at its end, and by wasmtime against the configuration; what does not fit is compiled anew.
+///
+/// Code is mapped from its file, not read: a component's code and memory image take up memory where they are used.
 #[derive(Debug)]
 pub struct CompiledCache {
     dir: Dir,
@@ -58,15 +64,16 @@ impl CompiledCache {
     /// If `bytes` are no valid module. A folder that cannot be written is not an error here: the code is compiled again.
     pub fn module(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
         let name = self.name(engine, "module", bytes);
-        if let Some(code) = self.get(&name) {
-            // SAFETY: the file is ours (see `open`) and unaltered (see `get`): `serialize` of this same wasmtime made it.
-            if let Ok(module) = unsafe { Module::deserialize(engine, &code) } {
-                return Ok(module);
-            }
+        // SAFETY: `open_checked` and `keep` give files that are ours (see `open`) and unaltered: this same wasmtime made them.
+        let map = |file: &File| unsafe { Module::deserialize_file(engine, path_of(file)) };
+        if let Some(module) = self.open_checked(&name).and_then(|(file, _)| map(&file).ok()) {
+            return Ok(module);
         }
-        let module = Module::new(engine, bytes)?;
-        self.keep(&name, &module.serialize()?);
-        Ok(module)
+        let code = engine.precompile_module(bytes)?;
+        // SAFETY: it was compiled just now.
+        self.keep(&name, &code)
+            .and_then(|file| map(&file).ok())
+            .map_or_else(|| unsafe { Module::deserialize(engine, &code) }, Ok)
     }
 
     /// The compiled component for `bytes`; as [`Self::module`].
@@ -75,27 +82,36 @@ impl CompiledCache {
     /// If `bytes` are no valid component.
     pub fn component(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
         let name = self.name(engine, "component", bytes);
-        if let Some(code) = self.get(&name) {
-            // SAFETY: as in `module`.
-            if let Ok(component) = unsafe { Component::deserialize(engine, &code) } {
-                return Ok(component);
-            }
+        // SAFETY: as in `module`.
+        let map = |file: &File| unsafe { Component::deserialize_file(engine, path_of(file)) };
+        if let Some(component) = self.open_checked(&name).and_then(|(file, _)| map(&file).ok()) {
+            return Ok(component);
         }
-        let component = Component::new(engine, bytes)?;
-        self.keep(&name, &component.serialize()?);
-        Ok(component)
+        let code = engine.precompile_component(bytes)?;
+        // SAFETY: as in `module`.
+        self.keep(&name, &code)
+            .and_then(|file| map(&file).ok())
+            .map_or_else(|| unsafe { Component::deserialize(engine, &code) }, Ok)
     }
 
     /// What was kept under `name`, if it is there and unaltered.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Vec<u8>> {
-        let mut content = self.dir.read(name).ok()?;
-        let (header, payload) = content.split_at_checked(HEADER_BYTES)?;
-        if !header.starts_with(MAGIC) || &header[MAGIC.len()..] != digest(payload).as_bytes() {
+        self.open_checked(name).map(|(_, content)| content)
+    }
+
+    /// The file of that name and its content without the trailer, if it is there and unaltered.
+    fn open_checked(&self, name: &str) -> Option<(File, Vec<u8>)> {
+        let mut file = self.dir.open(name).ok()?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).ok()?;
+        let (payload, trailer) = content.split_at_checked(content.len().checked_sub(TRAILER_BYTES)?)?;
+        let (checksum, magic) = trailer.split_at(64);
+        if magic != MAGIC || checksum != digest(payload).as_bytes() {
             return None;
         }
-        content.drain(..HEADER_BYTES);
-        Some(content)
+        content.truncate(content.len() - TRAILER_BYTES);
+        Some((file, content))
     }
 
     /// Keeps `payload` under `name`, whole or not at all.
@@ -103,20 +119,23 @@ impl CompiledCache {
     /// # Errors
     /// If the file cannot be written.
     pub fn put(&self, name: &str, payload: &[u8]) -> io::Result<()> {
-        let temporary = tempfile_name(name);
-        let mut options = OpenOptions::new();
-        let mut file = self.dir.open_with(&temporary, options.write(true).create_new(true))?;
-        file.write_all(MAGIC)?;
-        file.write_all(digest(payload).as_bytes())?;
-        file.write_all(payload)?;
-        drop(file);
-        self.dir.rename(&temporary, &self.dir, name)
+        self.write(name, payload).map(drop)
     }
 
-    fn keep(&self, name: &str, payload: &[u8]) {
-        if let Err(error) = self.put(name, payload) {
-            tracing::warn!(%error, "compiled code could not be kept; it will be compiled again");
-        }
+    fn write(&self, name: &str, payload: &[u8]) -> io::Result<File> {
+        let temporary = tempfile_name(name);
+        let mut options = OpenOptions::new();
+        let mut file = self.dir.open_with(&temporary, options.read(true).write(true).create_new(true))?;
+        file.write_all(payload)?;
+        file.write_all(digest(payload).as_bytes())?;
+        file.write_all(MAGIC)?;
+        self.dir.rename(&temporary, &self.dir, name)?;
+        Ok(file)
+    }
+
+    fn keep(&self, name: &str, payload: &[u8]) -> Option<File> {
+        let warn = |error| tracing::warn!(%error, "compiled code could not be kept; it will be compiled again");
+        self.write(name, payload).map_err(warn).ok()
     }
 
     fn name(&self, engine: &Engine, kind: &str, bytes: &[u8]) -> String {
@@ -124,6 +143,11 @@ impl CompiledCache {
         engine.precompile_compatibility_hash().hash(&mut hasher);
         format!("{}-{:016x}.{kind}", digest(bytes), hasher.finish())
     }
+}
+
+/// A path to this very file, also when another has taken its name.
+fn path_of(file: &File) -> PathBuf {
+    Path::new(FILES_BY_DESCRIPTOR).join(file.as_raw_fd().to_string())
 }
 
 /// A name that no other process uses at the same time.
@@ -148,8 +172,8 @@ mod tests {
         let file = std::fs::read_dir(folder.path()).expect("listing").next().expect("one file").expect("a name").path();
         let kept = std::fs::read(&file).expect("reading");
         let mut altered = kept.clone();
-        altered[HEADER_BYTES + 100] ^= 1;
-        for bad in [altered, kept[..HEADER_BYTES - 1].to_vec(), Vec::new(), b"foreign".to_vec()] {
+        altered[100] ^= 1;
+        for bad in [altered, kept[..TRAILER_BYTES - 1].to_vec(), Vec::new(), b"foreign".to_vec()] {
             std::fs::write(&file, &bad).expect("writing");
             cache.module(&engine, &module).expect("it is compiled anew");
             assert_eq!(std::fs::read(&file).expect("reading").len(), kept.len(), "and kept again");

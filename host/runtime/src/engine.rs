@@ -52,6 +52,8 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
         .concurrency_support(false)
         .cranelift_opt_level(OptLevel::Speed)
         .memory_init_cow(true)
+        // For native profilers only; every component would hold some kilobytes of it. Wasm backtraces do without.
+        .native_unwind_info(false)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);
     if let Allocation::Pooling { instances, memory_bytes, table_elements } = *allocation {

@@ -51,6 +51,14 @@ impl Loader {
     /// Makes a component ready. Compiles, so not for asynchronous threads.
     pub(crate) fn load(&self, bytes: &[u8]) -> Result<App, Error> {
         self.check_size(bytes.len() as u64)?;
+        // The digest of a megabyte takes as long as a tenth of all the rest.
+        std::thread::scope(|scope| {
+            let digest = scope.spawn(|| elias_contract::digest(bytes));
+            self.link(bytes, || digest.join().unwrap_or_else(|_| elias_contract::digest(bytes)))
+        })
+    }
+
+    fn link(&self, bytes: &[u8], digest: impl FnOnce() -> String) -> Result<App, Error> {
         let layout = layout::read(bytes).map_err(bad_layout)?;
         let (component, linker) = match layout.engine {
             None => (Cow::Borrowed(bytes), None),
@@ -82,7 +90,7 @@ impl Loader {
             let message = "the component exports neither wasi:http/incoming-handler@0.2 nor elias:component/call@0.1.0";
             return Err(Error::new(ErrorCode::MissingExport, message));
         }
-        let digest = elias_contract::digest(bytes);
+        let digest = digest();
         let (name, version) = match &layout.manifest {
             Some(manifest) => (manifest.name.clone(), manifest.version.clone()),
             None => (digest[..12].to_owned(), "0.0.0".to_owned()),

@@ -13,8 +13,8 @@ pub(crate) const TABLE_EXPORT: &str = "allocator";
 /// A trampoline to E's allocator. I exists before E and so can give it to the imports that E is instantiated with.
 pub(crate) const REALLOC_EXPORT: &str = "cabi_realloc";
 
-/// Runs of zeros shorter than this stay within a data segment: a segment costs about as many bytes.
-const GAP_BYTES_MIN: usize = 9;
+/// Runs of zeros shorter than this stay within a data segment: a segment costs some nine bytes, and time when it is read.
+const GAP_BYTES_MIN: usize = 16;
 
 /// The most data segments of an image; engines refuse modules with more than 100,000.
 const SEGMENTS_MAX: usize = 60_000;
