@@ -1,10 +1,11 @@
 //! How long a build takes, how large what it makes is, and what a loaded component costs.
 
 use crate::report::Report;
+use crate::server::Server;
 use elias_build::{BuildOptions, Builder};
 use elias_host::Host;
 use elias_tests::build::Project;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const BUILDS: usize = 11;
 const LOADED: usize = 1_000;
@@ -33,6 +34,8 @@ pub(crate) async fn run(report: &mut Report) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let thin = std::fs::metadata(project.path("thin.wasm")).expect("it was written").len();
     report.row("hello.wasm, thin", &format!("{thin} bytes"), "350 KB", Some(thin < 350_000));
+
+    save_to_served(report);
 
     let builder = Builder::new(None).expect("the engine");
     let cache = tempfile::tempdir().expect("a temporary folder");
@@ -67,6 +70,31 @@ pub(crate) async fn run(report: &mut Report) {
         Some(resident < 500_000),
     );
     drop(apps);
+}
+
+/// The time from writing a source file to the first answer of the new version.
+fn save_to_served(report: &mut Report) {
+    let version = |number| format!("export default {{ fetch: () => new Response('version {number}.') }};");
+    let project = Project::new(&[("index.js", &version(0))]);
+    let server = Server::elias(&["--watch", project.path("index.js").to_str().expect("UTF-8")]);
+    let serves = |number| server.get().ends_with(&format!("version {number}."));
+    let mut times = Vec::new();
+    for number in 1..=BUILDS {
+        let started = Instant::now();
+        project.write("index.js", version(number));
+        while !serves(number) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        times.push(started.elapsed());
+    }
+    times.sort();
+    let milliseconds = times[BUILDS / 2].as_secs_f64() * 1e3;
+    report.row(
+        "saved to served, `elias serve --watch`, p50",
+        &format!("{milliseconds:.0} ms"),
+        "150 ms",
+        Some(milliseconds < 150.0),
+    );
 }
 
 /// What this process has in memory, in bytes.

@@ -1,42 +1,12 @@
-//! Requests a second over HTTP, beside Node's `http` in the same run. The load comes from `wrk`, on the same cores.
+//! Requests a second over HTTP, beside rivals in the same run. The load comes from `wrk`, on the same cores.
 
 use crate::report::Report;
-use elias_tests::build::{Project, binary, component};
+use crate::server::Server;
+use elias_tests::build::{Project, component, root};
 use elias_tests::serve::example;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-const NODE_HELLO: &str = "require('http').createServer((q, r) => r.end('Hello, world!\\n')).listen(0, '127.0.0.1',
-    function () { console.log('http://127.0.0.1:' + this.address().port); });";
-
-/// A server that is ended when dropped.
-struct Server {
-    process: Child,
-    url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill(); // it may have ended
-        let _ = self.process.wait();
-    }
-}
-
-/// Starts a server that says its URL in its first line.
-fn start(command: &mut Command) -> Server {
-    let mut process = command.stdout(Stdio::piped()).spawn().expect("the server starts");
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().expect("it is piped")).read_line(&mut line).expect("it says its URL");
-    let url = line.trim().rsplit("http://").next().map(|rest| format!("http://{rest}/")).unwrap_or_default();
-    Server { process, url }
-}
-
-fn elias(file: &Path) -> Server {
-    start(
-        Command::new(binary("elias")).env("ELIAS_LOG", "off").arg("serve").arg(file).args(["--listen", "127.0.0.1:0"]),
-    )
-}
+const HELLO: &str = "export default { fetch: () => new Response('Hello, world!\\n') };";
 
 pub(crate) fn run(report: &mut Report) {
     if Command::new("wrk").arg("-v").output().is_err() {
@@ -44,53 +14,113 @@ pub(crate) fn run(report: &mut Report) {
         return;
     }
     let project = Project::new(&[]);
-    project.write("hello.wasm", component("export default { fetch: () => new Response('Hello, world!\\n') };"));
-    let hono = example("router-hono").join("src/index.js");
-    let output = project.elias_build(&[hono.to_str().expect("UTF-8"), "-o", "hono.wasm"]);
+    project.write("hello.wasm", component(HELLO));
+    let router = example("router-hono").join("src/index.js");
+    let output = project.elias_build(&[router.to_str().expect("UTF-8"), "-o", "router.wasm"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let node = start(Command::new("node").args(["-e", NODE_HELLO]));
-    let hello = elias(&project.path("hello.wasm"));
-    let router = elias(&project.path("hono.wasm"));
-    for connections in [1, 16, 256] {
-        let node = load(&node.url, connections);
-        report.row(&format!("Node `http`, hello, {connections} connections"), &node.to_string(), "", None);
-        for (what, server) in [("hello", &hello), ("Hono router", &router)] {
-            let ours = load(&server.url, connections);
-            let ratio = ours.per_second / node.per_second;
-            let measured = format!("{ours}; {ratio:.2}x Node's hello");
+    let rivals = root().join("tests/bench/rivals");
+    let bundle = Command::new(rivals.join("node_modules/.bin/esbuild"))
+        .arg(&router)
+        .args(["--bundle", "--format=esm"])
+        .output()
+        .expect("`make packages` installed esbuild");
+    // workerd lets no top level make a response; its isolate lives on, so that its first request builds the tables once.
+    let worker = String::from_utf8_lossy(&bundle.stdout).replace("await app.request(\"/\");", "");
+
+    for (what, elias, node, worker) in [
+        ("hello", "hello.wasm", "node-hello.mjs", HELLO.as_bytes()),
+        ("Hono router", "router.wasm", "node-hono.mjs", worker.as_bytes()),
+    ] {
+        let node = Server::start(Command::new("node").arg(rivals.join(node)));
+        let elias = Server::elias(&[project.path(elias).to_str().expect("UTF-8")]);
+        let workerd = Server::workerd(&project, worker);
+        for connections in [1, 16, 256] {
+            let case = format!("{what}, {connections} connections");
+            let baseline = load(&node, connections);
+            report.row(&format!("Node: {case}"), &baseline.to_string(), "", None);
+            let rival = load(&workerd, connections);
+            report.row(&format!("workerd: {case}"), &rival.beside(&baseline), "", None);
+            let ours = load(&elias, connections);
             report.row(
-                &format!("`elias serve`, {what}, {connections} connections"),
-                &measured,
-                "0.5x (aim)",
-                Some(ratio >= 0.5),
+                &format!("`elias serve`: {case}"),
+                &ours.beside(&baseline),
+                "workerd's throughput; 0.5x Node (aim)",
+                Some(ours.per_second >= rival.per_second),
             );
+        }
+        if what == "hello" {
+            system_calls(&elias, report);
         }
     }
 }
 
-/// What `wrk` saw.
+/// Counts what a warm server asks of the kernel's memory management while it answers.
+fn system_calls(server: &Server, report: &mut Report) {
+    const MEMORY: [&str; 4] = ["mmap", "munmap", "mprotect", "madvise"];
+    let what = "memory system calls (mmap, munmap, mprotect, madvise) per warm request";
+    let trace = Command::new("strace")
+        .args(["-f", "-c", "-e", &format!("trace={}", MEMORY.join(",")), "-p", &server.pid().to_string()])
+        .stderr(std::process::Stdio::piped())
+        .spawn();
+    let Ok(trace) = trace else {
+        report.row(what, "not measured: strace is missing", "0", None);
+        return;
+    };
+    let requests = load(server, 16).requests;
+    // strace reports what it counted when it is interrupted.
+    let _ = Command::new("kill").args(["-INT", &trace.id().to_string()]).status();
+    let text = trace.wait_with_output().expect("strace ends");
+    let text = String::from_utf8_lossy(&text.stderr).into_owned();
+    let calls = text.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        MEMORY.contains(words.last()?).then(|| words.get(3)?.parse::<u64>().ok())?
+    });
+    let each = calls.sum::<u64>() as f64 / requests as f64;
+    report.row(what, &format!("{each:.3} in {requests} requests"), "0", Some(each < 0.05));
+}
+
+/// What `wrk` saw, and the kernel.
 struct Load {
+    requests: u64,
     per_second: f64,
     p50: String,
     p99: String,
+    cpu_microseconds: f64,
+}
+
+impl Load {
+    fn beside(&self, baseline: &Self) -> String {
+        format!("{self}; {:.2}x Node", self.per_second / baseline.per_second)
+    }
 }
 
 impl std::fmt::Display for Load {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.0}/s, p50 {}, p99 {}", self.per_second, self.p50, self.p99)
+        let Self { per_second, p50, p99, cpu_microseconds, .. } = self;
+        write!(f, "{per_second:.0}/s, p50 {p50}, p99 {p99}, {cpu_microseconds:.0} us of CPU each")
     }
 }
 
-fn load(url: &str, connections: u32) -> Load {
+fn load(server: &Server, connections: u32) -> Load {
+    let before = server.cpu_seconds();
     let output = Command::new("wrk")
-        .args(["--latency", "-t1", "-d3s", &format!("-c{connections}"), url])
+        .args(["--latency", "-t1", "-d3s", &format!("-c{connections}"), server.url()])
         .output()
         .expect("wrk runs");
+    let cpu_seconds = server.cpu_seconds() - before;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let after = |label: &str| {
         let line = text.lines().find_map(|line| line.trim().strip_prefix(label));
         line.unwrap_or_default().trim().to_owned()
     };
     assert!(!text.contains("Non-2xx"), "{text}");
-    Load { per_second: after("Requests/sec:").parse().unwrap_or(0.0), p50: after("50%"), p99: after("99%") }
+    let counted = text.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
+    let requests: u64 = counted.expect("wrk says how many");
+    Load {
+        requests,
+        per_second: after("Requests/sec:").parse().unwrap_or(0.0),
+        p50: after("50%"),
+        p99: after("99%"),
+        cpu_microseconds: cpu_seconds * 1e6 / requests as f64,
+    }
 }

@@ -1,15 +1,13 @@
 //! A fresh instance, the handler, and the drop, against the floor: bare wasmtime doing the same with the same component.
 
+use crate::bare::Bare;
 use crate::report::Report;
 use bytes::Bytes;
-use elias_contract::layout::{self, EngineBinding};
 use elias_host::engine::{Allocation, wasmtime_config};
 use elias_host::{App, Host, Limits};
 use elias_tests::build::component;
 use http_body_util::{BodyExt, Empty};
 use std::time::Instant;
-use wasmtime::component::{Component, ComponentType, Lift, Linker, Lower, TypedFunc};
-use wasmtime::{Engine, Module, Store};
 
 const ROUNDS: usize = 5_000;
 
@@ -19,14 +17,6 @@ export default {
   call(input) { return "Hello, " + input; },
 };
 "#;
-
-#[derive(ComponentType, Lift, Lower)]
-#[component(record)]
-struct Exception {
-    name: String,
-    message: String,
-    stack: String,
-}
 
 pub(crate) async fn run(report: &mut Report) {
     let hello = component(HELLO);
@@ -77,30 +67,11 @@ fn throughput(app: &App, threads: usize) -> f64 {
     (threads * 4 * ROUNDS) as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Bare wasmtime: the component's engine as a module of its own, a store, an instance, one call, the drop.
+/// Bare wasmtime: a store, an instance, one call, the drop.
 async fn floor(bytes: &[u8]) -> f64 {
     let pool = Allocation::Pooling { instances: 16, memory_bytes: 64 << 20, table_elements: 20_000 };
-    let engine = Engine::new(&wasmtime_config(&pool)).expect("the configuration is valid");
-    let layout = layout::read(bytes).expect("our component");
-    let Some(EngineBinding::Carried { module, digest, .. }) = layout.engine else { panic!("it carries its engine") };
-    let thin = layout::thin(bytes).expect("our component");
-    let mut linker = Linker::<()>::new(&engine);
-    let module = Module::new(&engine, module).expect("our engine");
-    linker.root().module(&layout::engine_import(&digest), &module).expect("nothing else has this name");
-    let component = Component::new(&engine, &thin).expect("our component");
-    let interface = component.get_export_index(None, "elias:component/call@0.1.0").expect("it is exported");
-    let function = component.get_export_index(Some(&interface), "call").expect("it is exported");
-    let pre = linker.instantiate_pre(&component).expect("it needs nothing else");
-    measure(async || {
-        let mut store = Store::new(&engine, ());
-        store.set_fuel(1_000_000_000).expect("fuel is on");
-        let instance = pre.instantiate_async(&mut store).await.expect("an instance");
-        let call: TypedFunc<(&str,), (Result<String, Exception>,)> =
-            instance.get_typed_func(&mut store, function).expect("its type");
-        let (answer,) = call.call_async(&mut store, ("\"world\"",)).await.expect("an answer");
-        assert!(answer.is_ok_and(|answer| answer == "\"Hello, world\""));
-    })
-    .await
+    let bare = Bare::new(&wasmtime_config(&pool), bytes);
+    measure(async || assert_eq!(bare.call("\"world\"").await, "\"Hello, world\"")).await
 }
 
 /// The median of [`ROUNDS`] runs, in microseconds.

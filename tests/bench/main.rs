@@ -1,10 +1,13 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/performance.md. With the names of parts as
-//! arguments (`cargo bench --package elias-tests --profile release -- building`) only those run, and nothing is written.
+//! arguments (`cargo bench --package elias-tests --features bench --profile release -- building`) only those run, and nothing is written.
 
+mod bare;
 mod building;
+mod guest_cpu;
 mod http_load;
 mod in_process;
 mod report;
+mod server;
 
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -17,6 +20,9 @@ fn main() {
     }
     if wanted("building") {
         runtime.block_on(building::run(&mut report));
+    }
+    if wanted("guest-cpu") {
+        runtime.block_on(guest_cpu::run(&mut report));
     }
     drop(runtime);
     if wanted("http") {

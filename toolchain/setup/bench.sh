@@ -2,5 +2,6 @@
 # Measures and writes docs/performance.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v wrk >/dev/null || toolchain/setup/system.sh wrk
-cargo bench --locked --package elias-tests --profile release
+command -v wrk >/dev/null && command -v strace >/dev/null || toolchain/setup/system.sh wrk strace
+toolchain/setup/packages.sh tests/bench/rivals
+cargo bench --locked --package elias-tests --features bench --profile release

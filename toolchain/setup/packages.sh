@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the examples take from npm, as their lockfiles say. Install scripts never run.
+# Installs what the examples take from npm, and what the folders named as arguments do, as their lockfiles say. Install
+# scripts never run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-for lock in examples/*/package-lock.json; do
+for folder in examples/* "$@"; do
+  lock=$folder/package-lock.json
   [ -e "$lock" ] || continue
-  folder=$(dirname "$lock")
   if [ ! -e "$folder/node_modules/.package-lock.json" ] || [ "$lock" -nt "$folder/node_modules/.package-lock.json" ]; then
     echo "installing packages of $folder"
     (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent)

@@ -7,6 +7,8 @@ use crate::engine::{Allocation, wasmtime_config};
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
 use crate::load::Loader;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmtime::Engine;
@@ -26,7 +28,7 @@ pub struct HostBuilder {
     limits: Limits,
     instances: u32,
     cache_dir: Option<PathBuf>,
-    engines: Vec<Vec<u8>>,
+    engines: HashMap<String, Cow<'static, [u8]>>,
     capabilities: Vec<Arc<dyn ErasedCapability>>,
 }
 
@@ -37,7 +39,7 @@ impl Host {
             limits: Limits::default(),
             instances: INSTANCES,
             cache_dir: None,
-            engines: Vec::new(),
+            engines: HashMap::new(),
             capabilities: Vec::new(),
         }
     }
@@ -90,9 +92,11 @@ impl HostBuilder {
         self
     }
 
-    /// Knows an engine's core module, for thin components. Engines that components carry need not be named.
-    pub fn engine(mut self, module: &[u8]) -> Self {
-        self.engines.push(module.to_vec());
+    /// Knows an engine's core module, for thin components; the first of them has it compiled. Engines that components
+    /// carry need not be named.
+    pub fn engine(mut self, module: impl Into<Cow<'static, [u8]>>) -> Self {
+        let module = module.into();
+        self.engines.insert(elias_contract::digest(&module), module);
         self
     }
 
@@ -121,10 +125,8 @@ impl HostBuilder {
                 Error::new(ErrorCode::CacheUnwritable, format!("the cache {}: {error}", dir.display()))
             })?),
         };
-        let loader = Loader::new(engine, cache, self.limits, self.capabilities.into()).map_err(internal)?;
-        for module in &self.engines {
-            loader.engine(&elias_contract::digest(module), module)?;
-        }
+        let loader =
+            Loader::new(engine, cache, self.limits, self.capabilities.into(), self.engines).map_err(internal)?;
         Ok(Host { loader: Arc::new(loader) })
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Loader {
     limits: Limits,
     capabilities: Arc<[Arc<dyn ErasedCapability>]>,
     linker: Linker<InstanceState>,
+    /// Engines that the host was given, by digest, for components that do not carry theirs.
+    known_engines: HashMap<String, Cow<'static, [u8]>>,
     /// For each engine, by digest, a linker that has it: compiled once, shared by all components made with it.
     engines: Mutex<HashMap<String, Arc<Linker<InstanceState>>>>,
 }
@@ -34,9 +36,10 @@ impl Loader {
         cache: Option<CompiledCache>,
         limits: Limits,
         capabilities: Arc<[Arc<dyn ErasedCapability>]>,
+        known_engines: HashMap<String, Cow<'static, [u8]>>,
     ) -> wasmtime::Result<Self> {
         let linker = linker(&engine, &capabilities)?;
-        Ok(Self { engine, cache, limits, capabilities, linker, engines: Mutex::default() })
+        Ok(Self { engine, cache, limits, capabilities, linker, known_engines, engines: Mutex::default() })
     }
 
     /// Refuses a component of this many bytes if it is too large.
@@ -62,16 +65,7 @@ impl Loader {
         let layout = layout::read(bytes).map_err(bad_layout)?;
         let (component, linker) = match layout.engine {
             None => (Cow::Borrowed(bytes), None),
-            Some(EngineBinding::Imported { digest }) => {
-                let known = self.engines.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
-                let linker = known.ok_or_else(|| {
-                    let message = format!(
-                        "this host does not have the engine {digest}; load the component's self-contained form"
-                    );
-                    Error::new(ErrorCode::UnknownEngine, message)
-                })?;
-                (Cow::Borrowed(bytes), Some(linker))
-            }
+            Some(EngineBinding::Imported { digest }) => (Cow::Borrowed(bytes), Some(self.known_engine(&digest)?)),
             Some(EngineBinding::Carried { module, digest, section }) => {
                 let linker = self.engine(&digest, module)?;
                 let thin = layout::leave_out(bytes, module, &digest, section).map_err(bad_layout)?;
@@ -113,8 +107,22 @@ impl Loader {
         })
     }
 
+    /// The linker that has the engine with this digest, which a component left out.
+    fn known_engine(&self, digest: &str) -> Result<Arc<Linker<InstanceState>>, Error> {
+        if let Some(module) = self.known_engines.get(digest) {
+            return self.engine(digest, module);
+        }
+        // Another component may have brought it.
+        let brought = self.engines.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned();
+        brought.ok_or_else(|| {
+            let message =
+                format!("this host does not have the engine {digest}; load the component's self-contained form");
+            Error::new(ErrorCode::UnknownEngine, message)
+        })
+    }
+
     /// The linker that has the engine with this digest; compiles the engine if it is new.
-    pub(crate) fn engine(&self, digest: &str, module: &[u8]) -> Result<Arc<Linker<InstanceState>>, Error> {
+    fn engine(&self, digest: &str, module: &[u8]) -> Result<Arc<Linker<InstanceState>>, Error> {
         // Held while compiling, so that an engine which many components bring at once is compiled once.
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(linker) = engines.get(digest) {

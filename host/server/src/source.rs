@@ -54,6 +54,12 @@ impl AppSource {
         });
     }
 
+    /// What is served now.
+    #[must_use]
+    pub fn current(&self) -> Option<App> {
+        self.sender.borrow().app.clone()
+    }
+
     /// A reader for one connection.
     pub(crate) fn reader(&self) -> Reader {
         let mut receiver = self.sender.subscribe();

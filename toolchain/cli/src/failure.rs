@@ -9,17 +9,29 @@ use std::process::ExitCode;
 pub(crate) struct Failure {
     code: String,
     message: String,
+    /// The message without colours, where it has some.
+    plain: Option<String>,
     help: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(code: impl Into<String>, message: impl Display) -> Self {
-        Self { code: code.into(), message: message.to_string(), help: None }
+        Self { code: code.into(), message: message.to_string(), plain: None, help: None }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    pub(crate) fn plain(mut self, message: impl Into<String>) -> Self {
+        self.plain = Some(message.into());
+        self
+    }
+
+    /// The message, for a page.
+    pub(crate) fn page(&self) -> &str {
+        self.plain.as_ref().unwrap_or(&self.message)
     }
 
     /// Prints the failure; the process's exit code.

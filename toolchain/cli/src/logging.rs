@@ -1,8 +1,8 @@
 //! Where log lines go: text for a person, JSON for a program.
 
 use clap::ValueEnum;
-use std::io::IsTerminal;
-use tracing_appender::non_blocking::WorkerGuard;
+use std::io::{IsTerminal, Write};
+use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -14,12 +14,19 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Sends log lines to standard error, through a buffer that does not block the requests; what does not fit is dropped.
-/// `ELIAS_LOG` filters, as in `info,elias::access=off`. Lines are written until the guard is dropped.
-pub(crate) fn start(format: Option<LogFormat>) -> WorkerGuard {
+/// Writes log lines as long as it lives.
+pub(crate) struct Logging {
+    guard: Option<WorkerGuard>,
+    dropped: ErrorCounter,
+}
+
+/// Sends log lines to standard error, through a buffer that does not block the requests; what does not fit is dropped, and
+/// counted in the last line. `ELIAS_LOG` filters, as in `info,elias::access=off`.
+pub(crate) fn start(format: Option<LogFormat>) -> Logging {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let dropped = writer.error_counter();
     let filter = EnvFilter::try_from_env("ELIAS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(terminal);
     // An error means that logging was set up before, by whoever runs this in a test.
@@ -27,5 +34,17 @@ pub(crate) fn start(format: Option<LogFormat>) -> WorkerGuard {
         LogFormat::Text => subscriber.try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
-    guard
+    Logging { guard: Some(guard), dropped }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        drop(self.guard.take()); // writes what is in the buffer
+        let lines = self.dropped.dropped_lines();
+        if lines > 0 {
+            // Whoever closed standard error does not want to know.
+            let _ =
+                writeln!(std::io::stderr(), "{lines} log lines were dropped: standard error did not take them in time");
+        }
+    }
 }

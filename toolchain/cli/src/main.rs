@@ -3,6 +3,7 @@
 mod config_file;
 mod failure;
 mod logging;
+mod origin;
 mod serve;
 mod settings;
 mod watch;

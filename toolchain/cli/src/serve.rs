@@ -3,13 +3,15 @@
 use crate::config_file;
 use crate::failure::Failure;
 use crate::logging::{self, LogFormat};
+use crate::origin::Origin;
 use crate::settings::{SettingFlags, Settings};
-use crate::watch::{self, Origin};
+use crate::watch::Follower;
 use clap::Args;
 use elias_build::command::cache_dir;
 use elias_host::Host;
 use elias_server::{AppSource, Server};
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The file that is read when none is named, if it is there.
@@ -90,23 +92,25 @@ async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failu
         );
     }
     let source = AppSource::empty();
-    let first = origin.load(&host).await;
-    match first {
-        Ok((app, _)) => source.swap(app),
-        // In watch mode the next save may mend it.
-        Err(error) if arguments.watch => {
-            error.report();
-            source.explain("the build failed; see the terminal");
-        }
-        Err(error) => return Err(error),
-    }
+    let follower = if arguments.watch {
+        Some(Follower::start(origin, host, source.clone()).await?)
+    } else {
+        source.swap(origin.load(&host).await?.0);
+        None
+    };
     let server =
         Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
-    announce(arguments, server.local_addr());
-    if arguments.watch {
-        watch::follow(origin, host, source)?;
+    announce(arguments, &source, server.local_addr());
+    if let Some(follower) = follower {
+        tokio::spawn(follower.follow());
     }
-    server.run(stop_signal()).await;
+    let drained = server.run(stop_signal()).await;
+    if drained.cut > 0 {
+        tracing::warn!(
+            connections = drained.cut,
+            "requests had not ended when the drain's time was over; they were cut"
+        );
+    }
     Ok(())
 }
 
@@ -130,9 +134,18 @@ fn host(settings: &Settings, cache: Option<&Path>) -> Result<Host, Failure> {
     })
 }
 
-fn announce(arguments: &ServeArguments, address: std::net::SocketAddr) {
-    let file = arguments.file.display();
-    let text = format!("serving {file} at http://{address}\n  curl http://{address}/\n");
+fn announce(arguments: &ServeArguments, source: &AppSource, address: SocketAddr) {
+    let what = source.current().map_or_else(
+        || arguments.file.display().to_string(),
+        |app| format!("{} {} ({})", app.name(), app.version(), &app.digest()[..12]),
+    );
+    // A client on this machine reaches a server that listens everywhere by the loopback address.
+    let reachable = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+        _ => address,
+    };
+    let text = format!("serving {what} at http://{address}\n  curl http://{reachable}/\n");
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

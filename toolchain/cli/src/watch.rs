@@ -1,120 +1,123 @@
-//! Where the served component comes from, and following its changes.
+//! Following changes: build and load again, and exchange what is served.
 
 use crate::failure::Failure;
-use elias_build::command::project_of;
-use elias_build::{BuildOptions, Builder};
-use elias_host::engine::CompiledCache;
-use elias_host::{App, Host};
+use crate::origin::Origin;
+use elias_host::Host;
 use elias_server::AppSource;
-use notify::{RecursiveMode, Watcher};
+use notify::event::{Event, EventKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 /// Editors write a file in several steps; what follows within this time belongs to the same save.
 const SETTLE: Duration = Duration::from_millis(5);
 
-/// Where the component comes from.
-pub(crate) enum Origin {
-    /// A component's file.
-    Component(PathBuf),
-    /// A source file, built here.
-    Source { options: BuildOptions, builder: Box<Builder> },
+/// Serves the last version of an origin that could be loaded.
+pub(crate) struct Follower {
+    origin: Origin,
+    host: Host,
+    source: AppSource,
+    watcher: RecommendedWatcher,
+    changes: mpsc::UnboundedReceiver<()>,
+    /// What went into the last version.
+    files: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// Their folders, which are watched: a watch on a file ends when an editor replaces it.
+    folders: BTreeSet<PathBuf>,
+    /// SHA-256 of what is served.
+    digest: Option<String>,
 }
 
-impl Origin {
-    /// What `file` is, by its ending.
-    pub(crate) fn of(file: &Path, cache: Option<PathBuf>) -> Result<Self, Failure> {
-        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        if !matches!(ending, "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx") {
-            return Ok(Self::Component(file.to_owned()));
-        }
-        let cache = cache.map(|dir| CompiledCache::open(&dir)).transpose();
-        let cache = cache.map_err(|error| Failure::new("cache-unwritable", error))?;
-        let builder = Builder::new(cache.as_ref()).map_err(|error| Failure::new(error.name(), error))?;
-        let entry = std::path::absolute(file).map_err(|error| Failure::new("io", error))?;
-        let options = BuildOptions::new(entry, project_of(file));
-        Ok(Self::Source { options, builder: Box::new(builder) })
-    }
-
-    pub(crate) fn is_source(&self) -> bool {
-        matches!(self, Self::Source { .. })
-    }
-
-    /// Builds if need be, and loads; with the files whose change makes that stale.
-    pub(crate) async fn load(&self, host: &Host) -> Result<(App, BTreeSet<PathBuf>), Failure> {
-        match self {
-            Self::Component(file) => Ok((host.load_file(file).await?, BTreeSet::from([file.clone()]))),
-            Self::Source { options, builder } => {
-                let built = builder.build(options).await.map_err(|error| {
-                    Failure::new(error.name(), error.render(std::io::stderr().is_terminal()).trim_start())
-                })?;
-                for warning in &built.warnings {
-                    tracing::warn!("{}", warning.details());
-                }
-                Ok((host.load(&built.wasm).await?, built.watch.into_iter().collect()))
+impl Follower {
+    /// Loads for the first time. If that fails, the next save may mend it.
+    pub(crate) async fn start(origin: Origin, host: Host, source: AppSource) -> Result<Self, Failure> {
+        let (changed, changes) = mpsc::unbounded_channel();
+        let files = Arc::new(Mutex::new(BTreeSet::new()));
+        let known = Arc::clone(&files);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.is_ok_and(|event| matters(&event, &known.lock().unwrap_or_else(PoisonError::into_inner))) {
+                let _ = changed.send(()); // nobody listens any more: the server is ending
             }
+        });
+        let watcher = watcher.map_err(|error| unwatchable(&error))?;
+        let mut follower =
+            Self { origin, host, source, watcher, changes, files, folders: BTreeSet::new(), digest: None };
+        follower.watch(BTreeSet::from([follower.origin.file().to_owned()]))?;
+        follower.load().await;
+        Ok(follower)
+    }
+
+    /// Loads again at every change; until that goes well the last good version serves.
+    pub(crate) async fn follow(mut self) {
+        while self.changes.recv().await.is_some() {
+            while let Ok(Some(())) = tokio::time::timeout(SETTLE, self.changes.recv()).await {}
+            self.load().await;
         }
     }
 
-    /// The folders whose files are watched.
-    fn folders(&self) -> (PathBuf, RecursiveMode) {
-        match self {
-            Self::Component(file) => {
-                let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                (folder.to_owned(), RecursiveMode::NonRecursive)
-            }
-            Self::Source { options, .. } => (options.project.clone(), RecursiveMode::Recursive),
-        }
-    }
-}
-
-/// Loads again at every change, and exchanges what is served once that went well; until then the last good one serves.
-pub(crate) fn follow(origin: Origin, host: Host, source: AppSource) -> Result<(), Failure> {
-    let (changed, mut changes) = mpsc::unbounded_channel();
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if let Ok(event) = event
-            && (event.kind.is_modify() || event.kind.is_create() || event.kind.is_remove())
-            && event.paths.iter().any(|path| matters(path))
-        {
-            let _ = changed.send(()); // nobody listens any more: the server is ending
-        }
-    });
-    let fail = |error: notify::Error| Failure::new("io", format_args!("changes cannot be followed: {error}"));
-    let mut watcher = watcher.map_err(fail)?;
-    let (folder, mode) = origin.folders();
-    watcher.watch(&folder, mode).map_err(fail)?;
-    tokio::spawn(async move {
-        let _watcher = watcher; // it watches as long as it lives
-        while changes.recv().await.is_some() {
-            while let Ok(Some(())) = tokio::time::timeout(SETTLE, changes.recv()).await {}
-            let started = Instant::now();
-            match origin.load(&host).await {
-                Ok((app, _)) => {
-                    let milliseconds = started.elapsed().as_millis() as u64;
-                    tracing::info!(
-                        component = app.name(),
-                        digest = app.digest(),
-                        milliseconds,
-                        "serving the new version"
-                    );
-                    source.swap(app);
+    async fn load(&mut self) {
+        loop {
+            let (started, start) = (SystemTime::now(), Instant::now());
+            match self.origin.load(&self.host).await {
+                Ok((app, files)) => {
+                    if self.digest.as_deref() != Some(app.digest()) {
+                        let milliseconds = start.elapsed().as_millis() as u64;
+                        let (component, digest) = (app.name(), app.digest());
+                        tracing::info!(component, digest, milliseconds, "serving the new version");
+                        self.digest = Some(digest.to_owned());
+                        self.source.swap(app);
+                    }
+                    // A file that was saved before its folder was watched gave no event.
+                    let stale =
+                        |file: &PathBuf| file.metadata().and_then(|now| now.modified()).is_ok_and(|at| at > started);
+                    match self.watch(files.clone()) {
+                        Ok(true) if files.iter().any(stale) => continue,
+                        Ok(_) => {}
+                        Err(failure) => drop(failure.report()),
+                    }
                 }
                 Err(failure) => {
                     failure.report();
-                    tracing::warn!("the last good version goes on serving");
+                    self.source.explain(failure.page());
+                    if self.digest.is_some() {
+                        tracing::warn!("the last good version goes on serving");
+                    }
                 }
             }
+            return;
         }
-    });
-    Ok(())
+    }
+
+    /// Watches the folders of these files; says whether there are new ones.
+    fn watch(&mut self, files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
+        let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        let mut new = false;
+        for folder in &folders {
+            if self.folders.insert(folder.clone()) {
+                self.watcher.watch(folder, RecursiveMode::NonRecursive).map_err(|error| unwatchable(&error))?;
+                new = true;
+            }
+        }
+        Ok(new)
+    }
 }
 
-/// Whether a change of this file can matter: hidden folders and what editors leave behind cannot.
-fn matters(path: &Path) -> bool {
-    let hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.') && name != "." && name != "..";
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    !hidden(path.file_name().unwrap_or_default()) && !name.ends_with('~') && !name.ends_with(".swp")
+fn unwatchable(error: &notify::Error) -> Failure {
+    Failure::new("io", format_args!("changes cannot be followed: {error}"))
+}
+
+/// Whether an event can change the outcome: it is about a file that went in, or a file came or went, which can change what
+/// an import means. What editors leave behind cannot.
+fn matters(event: &Event, files: &BTreeSet<PathBuf>) -> bool {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let litter = |name: &str| name.starts_with('.') || name.ends_with('~') || name.ends_with(".swp");
+    let known = || event.paths.iter().any(|path| files.contains(path));
+    match event.kind {
+        EventKind::Modify(_) => known(),
+        EventKind::Create(_) | EventKind::Remove(_) => known() || event.paths.iter().any(|path| !litter(&name(path))),
+        _ => false,
+    }
 }
