@@ -109,6 +109,41 @@ async fn watching_a_source_serves_what_was_saved_and_survives_mistakes() {
     }
 }
 
+#[tokio::test]
+async fn exchanging_a_component_under_load_fails_no_request() {
+    let version = |number| format!("export default {{ fetch: () => new Response('version {number}') }};");
+    let project = Project::new(&[("index.js", &version(0))]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start_file(&project.path("index.js"), &["--watch"], folder);
+    let exchanges = async {
+        for number in 1..=5 {
+            project.write("index.js", version(number));
+            server.logged_times("serving the new version", number + 1).await;
+        }
+    };
+    let load = futures::future::join_all((0..8).map(async |_| {
+        let mut last = String::new();
+        while last != "version 5" {
+            let answer = server.get("/").await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            assert!(answer.body >= last, "{} came after {last}", answer.body);
+            last = answer.body;
+        }
+    }));
+    futures::join!(exchanges, load);
+}
+
+#[tokio::test]
+async fn a_first_build_that_fails_is_explained_to_the_developer_only() {
+    for (flags, shown) in [(&["--watch", "--dev"][..], true), (&["--watch"], false)] {
+        let project = Project::new(&[("index.js", "export default { fetch: () => new Response('two' };")]);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let server = Server::start_file(&project.path("index.js"), flags, folder);
+        let answer = server.get("/").await;
+        assert_eq!((answer.status, answer.body.contains("index.js:1")), (503, shown), "{}", answer.body);
+    }
+}
+
 #[test]
 fn errors_when_it_cannot_start_name_the_reason() {
     let project = Project::new(&[("elias.toml", "[limits]\nfule = 1\n"), ("text.wasm", "no component")]);

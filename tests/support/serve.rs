@@ -182,10 +182,18 @@ impl Server {
     /// # Panics
     /// If it never does.
     pub async fn logged(&self, text: &str) -> String {
+        self.logged_times(text, 1).await
+    }
+
+    /// Waits until the server's standard error contains `text` so many times.
+    ///
+    /// # Panics
+    /// If it never does.
+    pub async fn logged_times(&self, text: &str, times: usize) -> String {
         let started = std::time::Instant::now();
         loop {
             let log = self.log();
-            if log.contains(text) {
+            if log.matches(text).count() >= times {
                 return log;
             }
             assert!(started.elapsed() < PATIENCE, "the log never says {text}:\n{log}");
