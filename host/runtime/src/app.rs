@@ -2,7 +2,7 @@
 
 use crate::body::Body;
 use crate::call::{self, Answer, CallExport};
-use crate::capability::ErasedCapability;
+use crate::capability::{ErasedCapability, ErasedGrant};
 use crate::error::{Error, ErrorCode};
 use crate::fetch;
 use crate::instance::InstanceState;
@@ -30,9 +30,15 @@ pub(crate) struct AppInner {
     pub(crate) engine: Engine,
     pub(crate) fetch: Option<ProxyPre<InstanceState>>,
     pub(crate) call: Option<CallExport>,
-    pub(crate) capabilities: Arc<[Arc<dyn ErasedCapability>]>,
+    pub(crate) granted: Vec<Granted>,
     pub(crate) source_map: SourceMapSlot,
     pub(crate) executions: Arc<Semaphore>,
+}
+
+/// A capability that the component imports, and what it was granted of it.
+pub(crate) struct Granted {
+    pub(crate) capability: Arc<dyn ErasedCapability>,
+    pub(crate) grant: ErasedGrant,
 }
 
 /// The component's source map, parsed when the first exception needs it.

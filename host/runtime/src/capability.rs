@@ -1,21 +1,34 @@
 //! What an embedder can give to components beyond the standard interfaces.
 //!
-//! A capability has a lifecycle: [`Capability::init`] once per host, [`Capability::prepare`] for an instance that uses it, and
-//! the context's `Drop` when that instance ends. An instance that does not touch a capability pays nothing for it.
+//! A capability has a lifecycle: [`Capability::init`] once per host; [`Capability::configure`] when a component that imports
+//! it is loaded; [`Capability::prepare`] for an instance that uses it; and the context's `Drop` when that instance ends. An
+//! instance that does not touch a capability pays nothing for it.
 
+pub use crate::grants::{ConfigureError, Grants};
 pub use crate::instance::{InstanceInfo, InstanceState};
 pub use wasmtime;
 pub use wasmtime::component::Linker;
 
+use futures::future::{BoxFuture, FutureExt};
+use serde_json::Value;
 use std::any::{Any, TypeId};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Something that components can import.
 pub trait Capability: Send + Sync + 'static {
+    /// What one component was granted, checked: its limits, its pool of connections.
+    type Grant: Send + Sync + 'static;
+
     /// What one instance has of it: handles, budgets, buffers. Dropping it gives everything back.
     type Context: Send + 'static;
 
-    /// Its name, as in `elias:NAME`.
+    /// Its name, as in `elias:NAME` and in elias.toml's table `[capabilities.NAME]`.
     fn name(&self) -> &'static str;
+
+    /// The interfaces that are this capability, without their versions: a component that imports one of them needs the
+    /// grant.
+    fn interfaces(&self) -> &'static [&'static str];
 
     /// Defines its interfaces. Host functions reach their instance's context through [`InstanceState::context`].
     ///
@@ -23,24 +36,76 @@ pub trait Capability: Send + Sync + 'static {
     /// If an interface is defined already.
     fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()>;
 
+    /// Checks what a component that imports it was granted, and opens what its instances will share. `granted` is the
+    /// content of `[capabilities.NAME]`; none if there is no such table.
+    ///
+    /// # Errors
+    /// [`ConfigureError::NotGranted`] where nothing was granted and the capability is not free, and the others for what is
+    /// wrong with the grant: `grants::parse` gives all of them for a type that serde reads.
+    fn configure(
+        &self,
+        component: &ComponentInfo,
+        granted: Option<&Value>,
+    ) -> impl Future<Output = Result<Self::Grant, ConfigureError>> + Send;
+
     /// Makes the context of one instance, when that first uses the capability.
-    fn prepare(&self, instance: &InstanceInfo) -> Self::Context;
+    fn prepare(&self, instance: &InstanceInfo, grant: &Arc<Self::Grant>) -> Self::Context;
 }
 
-/// A [`Capability`] whose context's type is forgotten.
+/// The component that a capability is configured for.
+#[derive(Debug, Clone)]
+pub struct ComponentInfo {
+    /// Its name. Who loads it vouches that no other component of the host has it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its file, in hexadecimal.
+    pub digest: String,
+    /// The folder that paths in its grants are relative to.
+    pub folder: PathBuf,
+}
+
+/// A capability's grant, its type forgotten.
+pub(crate) type ErasedGrant = Arc<dyn Any + Send + Sync>;
+
+/// A [`Capability`] whose types are forgotten.
 pub(crate) trait ErasedCapability: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn interfaces(&self) -> &'static [&'static str];
     fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()>;
-    fn prepare(&self, instance: &InstanceInfo) -> Box<dyn Any + Send>;
+    fn configure<'a>(
+        &'a self,
+        component: &'a ComponentInfo,
+        granted: Option<&'a Value>,
+    ) -> BoxFuture<'a, Result<ErasedGrant, ConfigureError>>;
+    fn prepare(&self, instance: &InstanceInfo, grant: &ErasedGrant) -> Box<dyn Any + Send>;
     fn type_id(&self) -> TypeId;
 }
 
 impl<C: Capability> ErasedCapability for C {
+    fn name(&self) -> &'static str {
+        Capability::name(self)
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        Capability::interfaces(self)
+    }
+
     fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
         Capability::init(self, linker)
     }
 
-    fn prepare(&self, instance: &InstanceInfo) -> Box<dyn Any + Send> {
-        Box::new(Capability::prepare(self, instance))
+    fn configure<'a>(
+        &'a self,
+        component: &'a ComponentInfo,
+        granted: Option<&'a Value>,
+    ) -> BoxFuture<'a, Result<ErasedGrant, ConfigureError>> {
+        async move { Ok(Arc::new(Capability::configure(self, component, granted).await?) as ErasedGrant) }.boxed()
+    }
+
+    fn prepare(&self, instance: &InstanceInfo, grant: &ErasedGrant) -> Box<dyn Any + Send> {
+        let grant = Arc::clone(grant).downcast::<C::Grant>();
+        Box::new(Capability::prepare(self, instance, &grant.expect("a grant is stored with its capability")))
     }
 
     fn type_id(&self) -> TypeId {

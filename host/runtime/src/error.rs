@@ -71,6 +71,12 @@ codes! {
     ComponentTooLarge = "component-too-large", 500, "The component is too large";
     /// The component imports what this host does not provide.
     ForeignImport = "foreign-import", 500, "The component imports what the host does not provide";
+    /// The component imports a capability that it was not granted.
+    CapabilityDenied = "capability-denied", 500, "The component needs what it was not granted";
+    /// A grant is wrong.
+    BadConfiguration = "bad-configuration", 500, "The component's configuration is wrong";
+    /// What a grant names cannot be reached or opened.
+    CapabilityUnavailable = "capability-unavailable", 503, "What the component needs cannot be reached";
     /// The component has no handler for this kind of call.
     MissingExport = "missing-export", 501, "The component does not handle this kind of request";
     /// A thin component's engine is not known to this host.

@@ -5,6 +5,7 @@ use crate::cache::CompiledCache;
 use crate::capability::{Capability, ErasedCapability};
 use crate::engine::{Allocation, wasmtime_config};
 use crate::error::{Error, ErrorCode};
+use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::load::Loader;
 use std::borrow::Cow;
@@ -44,27 +45,58 @@ impl Host {
         }
     }
 
-    /// Loads a component: checks it, compiles it off the asynchronous threads, and links it.
+    /// Loads a component that is granted nothing: checks it, compiles it off the asynchronous threads, and links it.
     ///
     /// # Errors
-    /// `bad-component`, `component-too-large`, `foreign-import`, `unknown-engine`, `engine-mismatch`.
+    /// `bad-component`, `component-too-large`, `foreign-import`, `unknown-engine`, `engine-mismatch`, `capability-denied`.
     pub async fn load(&self, component: &[u8]) -> Result<App, Error> {
-        let loader = Arc::clone(&self.loader);
-        let component = component.to_vec();
-        let loaded = tokio::task::spawn_blocking(move || loader.load(&component)).await;
-        loaded.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))
+        self.load_with(component, &LoadOptions::default()).await
     }
 
-    /// Loads a component from a file.
+    /// Loads a component from a file; it is granted nothing.
     ///
     /// # Errors
     /// `io` if the file cannot be read; else as [`Self::load`].
     pub async fn load_file(&self, path: &Path) -> Result<App, Error> {
+        self.load_file_with(path, &LoadOptions::default()).await
+    }
+
+    /// Loads a component with what it is granted.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and `bad-configuration` and `capability-unavailable`.
+    pub async fn load_with(&self, component: &[u8], options: &LoadOptions) -> Result<App, Error> {
+        let loader = Arc::clone(&self.loader);
+        let component = component.to_vec();
+        let linked = tokio::task::spawn_blocking(move || loader.link(&component)).await;
+        let linked =
+            linked.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))?;
+        self.loader.configure(linked, options).await
+    }
+
+    /// Loads a component from a file with what it is granted.
+    ///
+    /// # Errors
+    /// `io` if the file cannot be read; else as [`Self::load_with`].
+    pub async fn load_file_with(&self, path: &Path, options: &LoadOptions) -> Result<App, Error> {
         let fail = |error| Error::new(ErrorCode::Io, format!("cannot read {}: {error}", path.display()));
         let size = tokio::fs::metadata(path).await.map_err(fail)?.len();
         self.loader.check_size(size)?;
-        self.load(&tokio::fs::read(path).await.map_err(fail)?).await
+        self.load_with(&tokio::fs::read(path).await.map_err(fail)?, options).await
     }
+}
+
+/// What a component is given when it is loaded.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// The capabilities that it may use.
+    pub grants: Grants,
+    /// The folder that paths in the grants are relative to.
+    pub folder: PathBuf,
+    /// Its name in place of the manifest's. Capabilities keep what belongs to a component under its name.
+    pub name: Option<String>,
+    /// Its limits in place of the host's. Memory and tables cannot be larger than the host's.
+    pub limits: Option<Limits>,
 }
 
 impl HostBuilder {

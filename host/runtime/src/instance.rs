@@ -1,6 +1,6 @@
 //! The host's side of one instance: what it holds, and what it may still take.
 
-use crate::app::AppInner;
+use crate::app::{AppInner, Granted};
 use crate::capability::{Capability, ErasedCapability};
 use crate::limits::Limits;
 use crate::run::Meter;
@@ -106,19 +106,31 @@ impl InstanceState {
     /// This instance's context of capability `C`, prepared on first use.
     ///
     /// # Panics
-    /// If the host was built without `C`; its host functions are then not linked and nothing calls this.
+    /// If the component does not import `C`; its host functions are then not linked and nothing calls this.
     pub fn context<C: Capability>(&mut self) -> &mut C::Context {
         let wanted = TypeId::of::<C>();
         let at = self.contexts.iter().position(|(id, _)| *id == wanted).unwrap_or_else(|| {
-            let capability = self.info.app.capabilities.iter().find(|capability| {
-                let capability: &dyn ErasedCapability = &***capability;
+            let granted = self.info.app.granted.iter().find(|granted| {
+                let capability: &dyn ErasedCapability = &*granted.capability;
                 capability.type_id() == wanted
             });
-            let capability = capability.expect("host functions of a capability are linked only with it");
-            self.contexts.push((wanted, capability.prepare(&self.info)));
+            let Granted { capability, grant } = granted.expect("host functions are called by components that import them");
+            self.contexts.push((wanted, capability.prepare(&self.info, grant)));
             self.contexts.len() - 1
         });
         self.contexts[at].1.downcast_mut().expect("a context is stored under its capability's type")
+    }
+}
+
+impl InstanceState {
+    /// The table of the guest's handles to host resources. Its capacity is the limit `host_resources`.
+    pub fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// What `wasi:http` needs, with other hooks: for a capability that sends requests.
+    pub fn http_with<'a>(&'a mut self, hooks: &'a mut dyn WasiHttpHooks) -> WasiHttpCtxView<'a> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks }
     }
 }
 
@@ -154,7 +166,7 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// Decisions of `wasi:http`: no way out to the network.
+/// Decisions of `wasi:http/types`. Requests go out through a capability's own hooks; see [`InstanceState::http_with`].
 struct Hooks;
 
 type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;

@@ -1,13 +1,15 @@
 //! From a component's bytes to an [`App`].
 
-use crate::app::{App, AppInner, SourceMapSlot};
+use crate::app::{App, AppInner, Granted, SourceMapSlot};
 use crate::cache::CompiledCache;
 use crate::call::CallExport;
-use crate::capability::ErasedCapability;
+use crate::capability::{ComponentInfo, ConfigureError, ErasedCapability};
+use crate::host::LoadOptions;
 use crate::error::{Error, ErrorCode};
 use crate::instance::InstanceState;
 use crate::limits::Limits;
 use crate::linker::linker;
+use elias_contract::manifest::Manifest;
 use elias_contract::layout::{self, EngineBinding, LayoutError};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -52,16 +54,16 @@ impl Loader {
     }
 
     /// Makes a component ready. Compiles, so not for asynchronous threads.
-    pub(crate) fn load(&self, bytes: &[u8]) -> Result<App, Error> {
+    pub(crate) fn link(&self, bytes: &[u8]) -> Result<Linked, Error> {
         self.check_size(bytes.len() as u64)?;
         // The digest of a megabyte takes as long as a tenth of all the rest.
         std::thread::scope(|scope| {
             let digest = scope.spawn(|| elias_contract::digest(bytes));
-            self.link(bytes, || digest.join().unwrap_or_else(|_| elias_contract::digest(bytes)))
+            self.link_measured(bytes, || digest.join().unwrap_or_else(|_| elias_contract::digest(bytes)))
         })
     }
 
-    fn link(&self, bytes: &[u8], digest: impl FnOnce() -> String) -> Result<App, Error> {
+    fn link_measured(&self, bytes: &[u8], digest: impl FnOnce() -> String) -> Result<Linked, Error> {
         let layout = layout::read(bytes).map_err(bad_layout)?;
         let (component, linker) = match layout.engine {
             None => (Cow::Borrowed(bytes), None),
@@ -90,19 +92,54 @@ impl Loader {
             None => (digest[..12].to_owned(), "0.0.0".to_owned()),
         };
         let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
+        let imported = self.imported(&compiled);
+        Ok(Linked { name, version, digest, manifest: layout.manifest, fetch, call, source_map, imported })
+    }
+
+    /// The capabilities that a component imports, each with the interface by which it does.
+    fn imported(&self, component: &Component) -> Vec<(Arc<dyn ErasedCapability>, String)> {
+        let ty = component.component_type();
+        let mut imported: Vec<(Arc<dyn ErasedCapability>, String)> = Vec::new();
+        for import in ty.imports(&self.engine) {
+            let interface = import.0.split('@').next().unwrap_or_default();
+            let capability = self.capabilities.iter().find(|capability| capability.interfaces().contains(&interface));
+            if let Some(capability) = capability
+                && !imported.iter().any(|(other, _)| Arc::ptr_eq(other, capability))
+            {
+                imported.push((Arc::clone(capability), interface.to_owned()));
+            }
+        }
+        imported
+    }
+
+    /// Gives a component what it was granted.
+    pub(crate) async fn configure(&self, linked: Linked, options: &LoadOptions) -> Result<App, Error> {
+        let Linked { name, version, digest, manifest, fetch, call, source_map, imported } = linked;
+        let name = options.name.clone().unwrap_or(name);
+        let folder = options.folder.clone();
+        let component = ComponentInfo { name, version, digest, folder };
+        let mut granted = Vec::new();
+        for (capability, interface) in imported {
+            let table = options.grants.get(capability.name());
+            let grant = capability.configure(&component, table).await;
+            let grant = grant.map_err(|error| refused(&component, capability.name(), &interface, &error))?;
+            granted.push(Granted { capability, grant });
+        }
+        let ComponentInfo { name, version, digest, .. } = component;
+        let limits = options.limits.as_ref().unwrap_or(&self.limits).clone();
         Ok(App {
             inner: Arc::new(AppInner {
                 name,
                 version,
                 digest,
-                manifest: layout.manifest,
-                limits: self.limits.clone(),
+                manifest,
                 engine: self.engine.clone(),
                 fetch,
                 call,
-                capabilities: Arc::clone(&self.capabilities),
+                granted,
                 source_map: SourceMapSlot::new(source_map),
-                executions: Arc::new(Semaphore::new(self.limits.concurrent_executions as usize)),
+                executions: Arc::new(Semaphore::new(limits.concurrent_executions as usize)),
+                limits,
             }),
         })
     }
@@ -139,6 +176,37 @@ impl Loader {
         engines.insert(digest.to_owned(), Arc::clone(&linker));
         Ok(linker)
     }
+}
+
+/// A component that was compiled and linked, and was not given its capabilities yet.
+pub(crate) struct Linked {
+    name: String,
+    version: String,
+    digest: String,
+    manifest: Option<Manifest>,
+    fetch: Option<ProxyPre<InstanceState>>,
+    call: Option<CallExport>,
+    source_map: Option<String>,
+    imported: Vec<(Arc<dyn ErasedCapability>, String)>,
+}
+
+/// Why a component does not get a capability, with the line that mends it.
+fn refused(component: &ComponentInfo, capability: &str, interface: &str, error: &ConfigureError) -> Error {
+    let (code, message) = match error {
+        ConfigureError::NotGranted => (
+            ErrorCode::CapabilityDenied,
+            format!(
+                "{} imports {interface}, which it was not granted; to grant it, add this line to elias.toml: \
+                 [capabilities.{capability}]",
+                component.name
+            ),
+        ),
+        ConfigureError::Invalid(why) => {
+            (ErrorCode::BadConfiguration, format!("[capabilities.{capability}] in elias.toml: {why}"))
+        }
+        ConfigureError::Unavailable(why) => (ErrorCode::CapabilityUnavailable, format!("{capability}: {why}")),
+    };
+    Error::new(code, message)
 }
 
 fn bad_layout(error: LayoutError) -> Error {

@@ -10,8 +10,11 @@ mod neutralise;
 use budget::Budgets;
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
-use elias_host::capability::{Capability, InstanceInfo, InstanceState, Linker, wasmtime};
+use elias_host::capability::{
+    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+};
 use neutralise::neutralise;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Bytes of a line, message and fields together, that are kept.
@@ -54,10 +57,20 @@ enum Level {
 }
 
 impl Capability for Log {
+    /// The log is free: writing it gives no power, and the limit `log_bytes_per_second` bounds it.
+    type Grant = ();
     type Context = LogContext;
 
     fn name(&self) -> &'static str {
         "log"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["elias:log/log"]
+    }
+
+    async fn configure(&self, _: &ComponentInfo, _: Option<&Value>) -> Result<(), ConfigureError> {
+        Ok(())
     }
 
     fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
@@ -71,7 +84,7 @@ impl Capability for Log {
         )
     }
 
-    fn prepare(&self, instance: &InstanceInfo) -> LogContext {
+    fn prepare(&self, instance: &InstanceInfo, _: &Arc<()>) -> LogContext {
         LogContext {
             execution: instance.execution().to_owned(),
             component: instance.component().to_owned(),
