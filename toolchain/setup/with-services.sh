@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Runs a command with a PostgreSQL and a Redis of its own: on free ports, in a temporary folder, without passwords. Both
+# are stopped and removed when the command has ended, however it ended.
+#
+# The command finds them in ELIAS_TEST_POSTGRES (a URL of a superuser) and ELIAS_TEST_REDIS (a URL).
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+postgres=""
+for folder in /usr/lib/postgresql/*/bin $(dirname "$(command -v postgres || echo /none)"); do
+  [ -x "$folder/initdb" ] && postgres=$folder
+done
+if [ -z "$postgres" ] || ! command -v redis-server >/dev/null; then
+  "$here/system.sh" postgresql redis-server
+  for folder in /usr/lib/postgresql/*/bin; do postgres=$folder; done
+fi
+
+folder=$(mktemp -d)
+chmod 755 "$folder"
+# PostgreSQL refuses to run as root.
+as_postgres=()
+if [ "$(id -u)" = 0 ]; then
+  as_postgres=(runuser -u postgres --)
+  install -d -o postgres "$folder/postgres"
+else
+  mkdir "$folder/postgres"
+fi
+redis=""
+stop() {
+  trap - EXIT INT TERM
+  (cd / && "${as_postgres[@]}" "$postgres/pg_ctl" -D "$folder/postgres/data" -m immediate -s stop >/dev/null 2>&1) || true
+  [ -z "$redis" ] || kill "$redis" 2>/dev/null || true
+  rm -rf "$folder"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 20000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+  done
+}
+
+postgres_port=$(free_port)
+(cd / && "${as_postgres[@]}" "$postgres/initdb" -D "$folder/postgres/data" -U elias --auth=trust -E UTF8 --locale=C.UTF-8 -N >/dev/null)
+cat >>"$folder/postgres/data/postgresql.conf" <<EOF
+listen_addresses = '127.0.0.1'
+port = $postgres_port
+unix_socket_directories = ''
+fsync = off
+max_connections = 200
+EOF
+(cd / && "${as_postgres[@]}" "$postgres/pg_ctl" -D "$folder/postgres/data" -s -w -l "$folder/postgres/log" start)
+
+redis_port=$(free_port)
+redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --appendonly no --dir "$folder" --daemonize no >/dev/null &
+redis=$!
+until (exec 3<>"/dev/tcp/127.0.0.1/$redis_port") 2>/dev/null; do sleep 0.05; done
+
+export ELIAS_TEST_POSTGRES="postgres://elias@127.0.0.1:$postgres_port/postgres"
+export ELIAS_TEST_REDIS="redis://127.0.0.1:$redis_port"
+"$@"
