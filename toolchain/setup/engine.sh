@@ -14,6 +14,11 @@ mkdir -p wit/deps
 for file in "$http"/wit/deps/*.wit; do
   cmp -s "$file" "wit/deps/$(basename "$file")" || cp "$file" wit/deps/
 done
+# Our own packages beside them: a world's dependencies are found there.
+for package in wit/*/*.wit; do
+  name=$(basename "$(dirname "$package")")
+  [ "$name" = deps ] || { mkdir -p "wit/deps/elias-$name"; cp "$package" "wit/deps/elias-$name/"; }
+done
 
 "$root/toolchain/setup/wasm-target.sh"
 made_from=$(cat guest-js/engine/Cargo.toml $(find guest-js/engine/src -type f | sort) guest-js/engine/*.h wit/*.wit wit/*/*.wit \

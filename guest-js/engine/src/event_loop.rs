@@ -12,9 +12,14 @@ pub(crate) type Callback = Persistent<Function<'static>>;
 
 /// What waits for a host operation. `ready` is called when the pollable is; it says whether the wait is over.
 struct Wait {
+    id: WaitId,
     pollable: Pollable,
     ready: Box<dyn FnMut(&Ctx<'_>) -> Result<Progress>>,
 }
+
+/// Names a wait that can be given up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WaitId(u64);
 
 /// Whether a wait is over.
 #[derive(PartialEq, Eq)]
@@ -36,6 +41,8 @@ struct EventLoop {
     due: RefCell<BinaryHeap<Reverse<(u64, u64, u32)>>>,
     next_timer: Cell<u32>,
     sequence: Cell<u64>,
+    /// What is to be dropped once nothing that waits for it is left.
+    later: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
@@ -47,14 +54,40 @@ static LOOP: EventLoop = EventLoop {
     due: RefCell::new(BinaryHeap::new()),
     next_timer: Cell::new(1),
     sequence: Cell::new(0),
+    later: RefCell::new(Vec::new()),
 };
 
 /// The loop has nothing left that could make the awaited thing happen.
 pub(crate) struct Stalled;
 
 /// Calls `ready` when `pollable` is, until it says that it is done.
-pub(crate) fn wait(pollable: Pollable, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) {
-    LOOP.waits.borrow_mut().push(Wait { pollable, ready: Box::new(ready) });
+pub(crate) fn wait(pollable: Pollable, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) -> WaitId {
+    let id = WaitId(LOOP.sequence.get());
+    LOOP.sequence.set(id.0 + 1);
+    LOOP.waits.borrow_mut().push(Wait { id, pollable, ready: Box::new(ready) });
+    id
+}
+
+/// Runs `f` in the next turn. The one who calls this may be woken by a pollable of the very stream that `f` drops, and the
+/// host traps a guest that drops a stream before its pollables.
+pub(crate) fn later(f: impl FnOnce() + 'static) {
+    LOOP.later.borrow_mut().push(Box::new(f));
+}
+
+fn run_later() {
+    let later = LOOP.later.take();
+    later.into_iter().for_each(|f| f());
+}
+
+/// Gives up a wait; nothing if it is over.
+pub(crate) fn forget(id: WaitId) {
+    let mut waits = LOOP.waits.borrow_mut();
+    if let Some(at) = waits.iter().position(|wait| wait.id == id) {
+        // Dropped after the borrow ends: what it holds may have more to say.
+        let wait = waits.swap_remove(at);
+        drop(waits);
+        drop(wait);
+    }
 }
 
 /// Sets a timer and gives its id.
@@ -92,6 +125,7 @@ pub(crate) fn run_jobs(ctx: &Ctx<'_>) {
 pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::Result<(), Stalled> {
     loop {
         run_jobs(ctx);
+        run_later();
         if done() {
             return Ok(());
         }

@@ -19,7 +19,7 @@ use run::Component;
 mod bindings {
     wit_bindgen::generate!({
         world: "elias:component/engine",
-        path: ["../../wit/log", "../../wit"],
+        path: "../../wit",
         generate_all,
         export_macro_name: "export",
         pub_export_macro: true,

@@ -11,6 +11,10 @@ pub(crate) enum Import {
     WallClock = 4,
     Random = 8,
     Context = 16,
+    Config = 32,
+    Http = 64,
+    Cache = 128,
+    Db = 256,
 }
 
 impl Import {
@@ -22,6 +26,10 @@ impl Import {
             "wall-clock" => Self::WallClock,
             "random" => Self::Random,
             "context" => Self::Context,
+            "config" => Self::Config,
+            "http" => Self::Http,
+            "cache" => Self::Cache,
+            "db" => Self::Db,
             _ => return None,
         })
     }

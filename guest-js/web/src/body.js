@@ -11,9 +11,15 @@ const FORM_TYPE = "application/x-www-form-urlencoded;charset=UTF-8";
 /** The source of a body whose bytes the host still has. */
 const INCOMING = Symbol("incoming");
 
+/** A source with `read(): Promise<Uint8Array | null>` and `cancel(reason)`. */
+export class Puller {}
+
 /** A body that is not null. */
 export class Body {
-  /** A string, a Uint8Array that nobody else writes to, an async iterable of chunks, a ReadableStream, or INCOMING. */
+  /**
+   * A string, a Uint8Array that nobody else writes to, an async iterable of chunks, a ReadableStream, INCOMING, or a
+   * Puller.
+   */
   source;
   /** The ReadableStream: the source itself, or made from it when a script first asks for it. */
   stream = undefined;
@@ -108,6 +114,7 @@ export function extractBody(init) {
 
 /** { read(): Promise<chunk | null>, cancel(reason) } over a source that is not at hand. */
 function pullerOf(source) {
+  if (source instanceof Puller) return source;
   if (source === INCOMING) return { read: native.requestBodyRead, cancel: native.requestBodyCancel };
   const iterator = source[Symbol.asyncIterator]();
   return {
@@ -174,6 +181,19 @@ export function sendBody(body) {
   body.take();
   if (body.whole) native.responseBody(body.source);
   else return sendChunks(pullerOf(body.stream ?? body.source));
+}
+
+/** Gives every chunk of a body to `write`, which may be slow; it says false when nobody reads any more. */
+export async function pullBody(body, write) {
+  const puller = pullerOf(body.stream ?? body.source);
+  try {
+    for (let chunk; (chunk = await puller.read()) !== null; ) {
+      if ((await write(chunk)) === false) return abandon(puller, undefined);
+    }
+  } catch (error) {
+    await abandon(puller, error);
+    throw error;
+  }
 }
 
 async function sendChunks(puller) {

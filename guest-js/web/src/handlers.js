@@ -1,10 +1,11 @@
 // The triggers: what the engine calls when the host wants a handler of the component's default export run.
 import native from "elias:native";
+import { registry } from "./registry.js";
 import { incomingRequest } from "./request.js";
 import { isResponse, sendResponse } from "./response.js";
 
-/** The second argument of every handler. */
-const env = Object.freeze({});
+/** The second argument of every handler that mentions no `env`. */
+const noEnv = Object.freeze({});
 
 /** The third argument of every handler. */
 class ExecutionContext {
@@ -48,7 +49,7 @@ function describe(value) {
 
 native.register("fetch", (app) => {
   if (typeof app?.fetch !== "function") throw new TypeError("the default export of the component has no fetch handler");
-  const result = app.fetch(incomingRequest, env, context);
+  const result = app.fetch(incomingRequest, registry.env ?? noEnv, context);
   if (isResponse(result)) return sendResponse(result);
   return isThenable(result) ? Promise.resolve(result).then(respond) : respond(result);
 });
@@ -71,6 +72,6 @@ native.register("call", (app) => {
   if (typeof app?.call !== "function" || app.call === Function.prototype.call) {
     throw new TypeError("the default export of the component has no call handler");
   }
-  const result = app.call(JSON.parse(native.callInput()), env, context);
+  const result = app.call(JSON.parse(native.callInput()), registry.env ?? noEnv, context);
   return isThenable(result) ? Promise.resolve(result).then(output) : output(result);
 });

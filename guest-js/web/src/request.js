@@ -21,6 +21,10 @@ const NOTHING = Symbol("nothing");
 
 /** The request that this instance was started for. */
 export let incomingRequest;
+/** The request's Body or null. */
+export let bodyOf;
+/** The request's signal, if it was given one. */
+export let signalOf;
 
 export class Request {
   #method = undefined;
@@ -33,6 +37,8 @@ export class Request {
 
   static {
     incomingRequest = new Request(NOTHING);
+    bodyOf = (request) => request.#bodyOrNull();
+    signalOf = (request) => request.#signal;
     mixinBody(this, (request) => request.#bodyOrNull());
   }
 

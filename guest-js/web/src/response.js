@@ -24,6 +24,11 @@ export let isResponse;
 /** Sends the response to the host. A promise is returned only when the body has to be waited for. */
 export let sendResponse;
 
+/** A response of another server. `list` is its header list, `body` a Body or null. */
+export let responseFromHost;
+/** For those: { url, redirected }. Most responses are made here, and have no room for it. */
+const origins = new WeakMap();
+
 // Functions and not private methods, for which the engine would mark every instance.
 let initialize;
 let setDefaultType;
@@ -55,6 +60,15 @@ export class Response {
       } else {
         return sendBody(body);
       }
+    };
+
+    responseFromHost = (status, list, body, url, redirected) => {
+      const response = new Response();
+      response.#status = status;
+      response.#headers = headersFromList(list, true);
+      response.#body = body;
+      origins.set(response, { url, redirected });
+      return response;
     };
 
     initialize = (response, init) => {
@@ -136,15 +150,16 @@ export class Response {
   }
 
   get type() {
-    return this.#status === 0 ? "error" : "default";
+    return this.#status === 0 ? "error" : origins.has(this) ? "basic" : "default";
   }
 
   get url() {
-    return "";
+    const url = origins.get(this)?.url ?? "";
+    return url.includes("#") ? url.slice(0, url.indexOf("#")) : url;
   }
 
   get redirected() {
-    return false;
+    return origins.get(this)?.redirected ?? false;
   }
 
   get status() {
@@ -171,6 +186,7 @@ export class Response {
     const headers = this.#headers;
     copy.#headers = (Array.isArray(headers) ? headers : headerListOf(headers)).slice();
     copy.#body = this.#body instanceof Body ? this.#body.clone() : this.#body;
+    if (origins.has(this)) origins.set(copy, origins.get(this));
     return copy;
   }
 

@@ -57,6 +57,8 @@ const native = {
   callInput: () => native.input,
   callOutput: (json) => void native.calls.push(["output", json]),
   waitUntil: (promise) => void native.calls.push(["waitUntil", promise]),
+  configKeys: () => ["GREETING"],
+  configGet: (key) => ({ GREETING: "hello" })[key],
   execution: () => ({ id: "execution-1", remainingMs: 1000 }),
 };
 

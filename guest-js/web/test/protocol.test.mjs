@@ -123,7 +123,8 @@ test("the incoming request", async () => {
       assert.equal(request.bodyUsed, true);
       await assert.rejects(request.text(), /already used/);
       assert.equal(await copy.text(), "one two");
-      assert.ok(Object.isFrozen(env));
+      assert.throws(() => { env.other = 1; }, TypeError);
+      assert.deepEqual({ ...env }, { GREETING: "hello" });
       assert.equal(ctx.executionId, "execution-1");
       assert.ok(ctx.deadline > Date.now());
       ctx.waitUntil(null);

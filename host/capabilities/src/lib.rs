@@ -1,8 +1,16 @@
 //! The capabilities that components can import, one folder each, all of one shape: a [`Capability`] that a host is built
-//! with, the context that one instance has of it, and its backends.
+//! with, the grant that configures it for a component, the context that one instance has of it, and its backends.
 //!
 //! [`Capability`]: elias_host::capability::Capability
 
+#[cfg(feature = "config")]
+pub mod config;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod log;
 
+#[cfg(feature = "config")]
+pub use config::Config;
+#[cfg(feature = "http")]
+pub use http::Http;
 pub use log::Log;

@@ -114,7 +114,8 @@ impl InstanceState {
                 let capability: &dyn ErasedCapability = &*granted.capability;
                 capability.type_id() == wanted
             });
-            let Granted { capability, grant } = granted.expect("host functions are called by components that import them");
+            let Granted { capability, grant } =
+                granted.expect("host functions are called by components that import them");
             self.contexts.push((wanted, capability.prepare(&self.info, grant)));
             self.contexts.len() - 1
         });

@@ -10,17 +10,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rolldown::plugin::{
-    HookTransformArgs, HookTransformOutput, HookTransformReturn, HookUsage, Plugin, SharedTransformPluginContext,
+    HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
+    HookTransformArgs, HookTransformOutput, HookTransformReturn, HookUsage, Plugin, PluginContext,
+    SharedLoadPluginContext, SharedTransformPluginContext,
 };
 use rolldown::{
     Bundler, BundlerOptions, BundlerTransformOptions, CodeSplittingMode, CommentsOptions, Either, ExperimentalOptions,
     InputItem, OutputFormat, Platform, RawMinifyOptions, ResolveOptions, SourceMapType,
 };
-use rolldown_common::{ModuleType, Output, OutputChunk};
+use rolldown_common::side_effects::HookSideEffects;
+use rolldown_common::{ModuleType, Output, OutputChunk, ResolvedExternal};
 use rolldown_error::{BatchedBuildDiagnostic, EventKind};
 
 use crate::diagnostic::{BuildError, BuildWarning, Details};
+use crate::web;
 
+/// The module that gives all capabilities by name. What of it is not used is shaken away.
+const SDK: &str = "elias";
 /// Export conditions that a package may use to say which of its files suits us, beside the standard ones.
 const CONDITIONS: [&str; 5] = ["elias", "workerd", "worker", "browser", "import"];
 /// The most bytes of one source file and of the bundle.
@@ -146,7 +152,8 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
     let mut read = take(&recorder.read);
     // URLs, which rolldown leaves in place without a word. A dynamic import from within counts as one of the bundle itself.
     let mut imports = chunk.imports.iter().chain(&chunk.dynamic_imports);
-    if let Some(specifier) = imports.find(|name| **name != chunk.filename) {
+    let ours = |name: &str| web::importable().any(|importable| importable == name);
+    if let Some(specifier) = imports.find(|name| **name != chunk.filename && !ours(name)) {
         return Err(failure::left_over(specifier, read.iter().map(|(path, _)| path.as_path()), &cwd));
     }
     read.sort_unstable();
@@ -243,7 +250,8 @@ fn take<T: Default>(value: &Mutex<T>) -> T {
     std::mem::take(&mut value.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Sees every source before it is parsed: notes it, and refuses what the parser could not survive.
+/// Sees every source before it is parsed: notes it, and refuses what the parser could not survive. Gives the module
+/// [`SDK`].
 #[derive(Debug, Default)]
 struct Recorder {
     read: Mutex<Vec<(PathBuf, String)>>,
@@ -256,7 +264,26 @@ impl Plugin for Recorder {
     }
 
     fn register_hook_usage(&self) -> HookUsage {
-        HookUsage::Transform
+        HookUsage::ResolveId | HookUsage::Load | HookUsage::Transform
+    }
+
+    async fn resolve_id(&self, _: &PluginContext, args: &HookResolveIdArgs<'_>) -> HookResolveIdReturn {
+        let external = web::importable().any(|name| name == args.specifier);
+        Ok((external || args.specifier == SDK).then(|| HookResolveIdOutput {
+            id: args.specifier.into(),
+            external: external.then_some(ResolvedExternal::Bool(true)),
+            side_effects: Some(HookSideEffects::False),
+            ..HookResolveIdOutput::default()
+        }))
+    }
+
+    async fn load(&self, _: SharedLoadPluginContext, args: &HookLoadArgs<'_>) -> HookLoadReturn {
+        Ok((args.id == SDK).then(|| HookLoadOutput {
+            code: web::sdk_module().into(),
+            module_type: Some(ModuleType::Js),
+            side_effects: Some(HookSideEffects::False),
+            ..HookLoadOutput::default()
+        }))
     }
 
     async fn transform(

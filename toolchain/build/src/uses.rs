@@ -6,9 +6,13 @@
 use std::collections::HashSet;
 
 use oxc::allocator::Allocator;
-use oxc::ast::ast::{BindingIdentifier, IdentifierName, IdentifierReference, StringLiteral, TemplateElement};
-use oxc::ast_visit::Visit;
+use oxc::ast::ast::{
+    BindingPattern, Expression, IdentifierName, IdentifierReference, StaticMemberExpression, StringLiteral,
+    TemplateElement, VariableDeclarator,
+};
+use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
+use oxc::semantic::SemanticBuilder;
 use oxc::span::SourceType;
 
 /// The words of a bundle. Made by [`scan`].
@@ -17,15 +21,27 @@ pub struct Uses {
     words: HashSet<String>,
     /// Words inside longer strings. They count only in code that can turn strings into code.
     quoted: HashSet<String>,
+    /// Free variables, and the members of the global object that are read by name.
+    globals: HashSet<String>,
 }
 
+/// Names of the global object.
+const GLOBAL_OBJECTS: [&str; 3] = ["globalThis", "self", "window"];
+
 impl Uses {
-    /// Whether `word` occurs as an identifier, as a property name, as a whole string or as a word of a template literal.
+    /// Whether `word` occurs as an identifier that is read, as a property name, as a whole string or as a word of a template literal.
     /// In a bundle that says `eval` or `Function`, words inside longer strings count too.
     #[must_use]
     pub fn mentions(&self, word: &str) -> bool {
         self.words.contains(word)
             || (self.quoted.contains(word) && (self.words.contains("eval") || self.words.contains("Function")))
+    }
+
+    /// Whether `name` is read from the global scope: as a free variable, or as a member of the global object. A local
+    /// variable or a property of this name does not count.
+    #[must_use]
+    pub fn reads_global(&self, name: &str) -> bool {
+        self.globals.contains(name)
     }
 
     fn add(&mut self, word: &str) {
@@ -54,8 +70,21 @@ impl<'a> Visit<'a> for Uses {
         self.add(name.name.as_str());
     }
 
-    fn visit_binding_identifier(&mut self, name: &BindingIdentifier<'a>) {
-        self.add(name.name.as_str());
+    fn visit_static_member_expression(&mut self, member: &StaticMemberExpression<'a>) {
+        if member.object.get_identifier_reference().is_some_and(|object| GLOBAL_OBJECTS.contains(&object.name.as_str())) {
+            self.globals.insert(member.property.name.to_string());
+        }
+        walk::walk_static_member_expression(self, member);
+    }
+
+    fn visit_variable_declarator(&mut self, declarator: &VariableDeclarator<'a>) {
+        let init = declarator.init.as_ref().and_then(Expression::get_identifier_reference);
+        if let (BindingPattern::ObjectPattern(pattern), Some(init)) = (&declarator.id, init)
+            && GLOBAL_OBJECTS.contains(&init.name.as_str())
+        {
+            self.globals.extend(pattern.properties.iter().filter_map(|property| property.key.static_name()).map(Into::into));
+        }
+        walk::walk_variable_declarator(self, declarator);
     }
 
     fn visit_string_literal(&mut self, text: &StringLiteral<'a>) {
@@ -81,8 +110,12 @@ pub fn scan(code: &str) -> Uses {
     let mut uses = Uses::default();
     if parsed.panicked {
         uses.add_words(code);
+        uses.globals = uses.words.clone();
     } else {
         uses.visit_program(&parsed.program);
+        let semantic = SemanticBuilder::new().build(&parsed.program).semantic;
+        let free = semantic.scoping().root_unresolved_references();
+        uses.globals.extend(free.keys().map(ToString::to_string));
     }
     uses
 }
@@ -107,16 +140,31 @@ mod tests {
         check("// Date\n/* setTimeout */ /** @see URL */ fetch", &["fetch"], &["Date", "setTimeout", "URL"]);
         check("globalThis['setTimeout'](f)", &["globalThis", "setTimeout"], &[]);
         check("globalThis[`set\\u0054imeout`]", &["setTimeout"], &[]);
-        check("const { Date: D, [`a ReadableStream`]: x } = globalThis", &["Date", "D", "ReadableStream"], &[]);
+        check("const { Date: D, [`a ReadableStream`]: x } = globalThis", &["Date", "ReadableStream"], &["D"]);
         check("`now ${Date.now()} URL-like`", &["Date", "now", "URL", "like"], &["URL-like"]);
         check("d\\u0061te; 'D\\x61te'", &["date", "Date"], &[]);
         check("'the Date header'", &["the Date header"], &["Date"]);
         check("'the Date header'; new Function(s)", &["Date", "header"], &[]);
         check("eval('Date.now()')", &["Date", "now"], &[]);
-        check("class A extends B { #c() {} static URL = 1; get Date() {} }", &["A", "B", "URL", "Date"], &[]);
+        check("class A extends B { #c() {} static URL = 1; get Date() {} }", &["B", "URL", "Date"], &["A"]);
         check("export { a as performance }; const a = 1", &["performance"], &[]);
         check("x?.crypto?.subtle; typeof Buffer; f`t`; /URL/.test(y)", &["crypto", "subtle", "Buffer"], &["URL"]);
         check("", &[], &["", "x"]);
         check("this is (not JavaScript, Date", &["Date", "JavaScript"], &["URL"]);
+    }
+
+    #[test]
+    fn tells_globals_from_what_has_their_names() {
+        for (code, reads) in [
+            ("fetch('/')", true),
+            ("const f = globalThis.fetch; self?.fetch()", true),
+            ("const { fetch } = globalThis", true),
+            ("export default { fetch() {} }", false),
+            ("const fetch = () => 1; export default { fetch }", false),
+            ("app.fetch(request)", false),
+            ("function f(fetch) { return fetch() }", false),
+        ] {
+            assert_eq!(scan(code).reads_global("fetch"), reads, "{code}");
+        }
     }
 }

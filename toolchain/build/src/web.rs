@@ -22,6 +22,13 @@ struct Entry {
     /// The words in a bundle that make it needed, beside its globals.
     #[serde(default)]
     words: Vec<String>,
+    /// The names that make it needed where they are read as variables of the global scope, and not as properties of
+    /// something else.
+    #[serde(default)]
+    reads: Vec<String>,
+    /// What it exports, for a module that an application can import by the word that begins with [`IMPORTABLE_PREFIX`].
+    #[serde(default)]
+    exports: Vec<String>,
     /// Files that must be loaded before it.
     #[serde(default)]
     needs: Vec<String>,
@@ -36,16 +43,23 @@ static INDEX: LazyLock<Vec<Entry>> = LazyLock::new(|| {
 });
 
 /// The short names of imports, and the interface that each stands for.
-const IMPORTS: [(&str, &str); 5] = [
+const IMPORTS: [(&str, &str); 9] = [
     ("log", "elias:log/log@0.1.0"),
     ("monotonic-clock", "wasi:clocks/monotonic-clock@0.2.12"),
     ("wall-clock", "wasi:clocks/wall-clock@0.2.12"),
     ("random", "wasi:random/random@0.2.12"),
     ("context", "elias:component/context@0.1.0"),
+    ("config", "elias:config/config@0.1.0"),
+    ("http", "wasi:http/outgoing-handler@0.2.12"),
+    ("cache", "elias:cache/cache@0.1.0"),
+    ("db", "elias:db/db@0.1.0"),
 ];
 
 /// The interfaces that waiting for anything takes.
 const WAITING: [&str; 1] = ["wasi:io/poll@0.2.12"];
+
+/// The imports whose use can mean waiting.
+const WAITS: [&str; 3] = ["monotonic-clock", "cache", "db"];
 
 /// The interfaces that HTTP takes.
 const HTTP: [&str; 4] =
@@ -75,7 +89,8 @@ impl Needs {
         let mut needs = Self::default();
         let mut imports = BTreeSet::new();
         for (index, entry) in INDEX.iter().enumerate() {
-            if entry.globals.iter().chain(&entry.words).any(|word| uses.mentions(word)) {
+            let mentioned = entry.globals.iter().chain(&entry.words).any(|word| uses.mentions(word));
+            if mentioned || entry.reads.iter().any(|name| uses.reads_global(name)) {
                 imports.extend(entry.imports.iter().map(String::as_str));
                 needs.add(index);
             }
@@ -105,15 +120,36 @@ impl Needs {
     pub(crate) fn interfaces(&self, handlers: &[String]) -> Vec<String> {
         let named = IMPORTS.iter().filter(|(name, _)| self.imports.contains(name)).map(|(_, interface)| *interface);
         let mut all: BTreeSet<&str> = named.collect();
-        if self.imports.contains(&"monotonic-clock") {
+        if WAITS.iter().any(|import| self.imports.contains(import)) {
             all.extend(WAITING);
         }
-        if handlers.iter().any(|handler| handler == "fetch") {
+        if handlers.iter().any(|handler| handler == "fetch") || self.imports.contains(&"http") {
             all.extend(HTTP);
         }
         all.into_iter().map(str::to_owned).collect()
     }
 }
+
+/// The modules that an application can import by name: `elias/db` and the like.
+pub(crate) fn importable() -> impl Iterator<Item = &'static str> {
+    let modules = INDEX.iter().filter(|entry| !entry.exports.is_empty());
+    modules.flat_map(|entry| &entry.words).map(String::as_str).filter(|word| word.starts_with(IMPORTABLE_PREFIX))
+}
+
+/// The module `elias`: what the importable modules export.
+pub(crate) fn sdk_module() -> String {
+    let mut module = String::new();
+    for entry in INDEX.iter().filter(|entry| !entry.exports.is_empty()) {
+        let name = entry.words.iter().find(|word| word.starts_with(IMPORTABLE_PREFIX)).map_or("", String::as_str);
+        module.push_str(&format!("export {{ {} }} from \"{name}\";\n", entry.exports.join(", ")));
+    }
+    // A namespace, so that `sdk.db` is as good as `db`: a member that is not used is not in the component.
+    module.push_str("export * as default from \"elias\";\n");
+    module
+}
+
+/// What the names of [`importable`] modules begin with.
+pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";
 
 /// The web modules that every component has: name and source, in order.
 pub(crate) fn core_modules() -> Vec<(String, &'static str)> {

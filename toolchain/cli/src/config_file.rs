@@ -1,7 +1,9 @@
 //! elias.toml.
 
 use crate::failure::Failure;
+use crate::serve::CAPABILITIES;
 use crate::settings::Settings;
+use serde_json::Value;
 use std::ops::Range;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
@@ -34,16 +36,49 @@ pub(crate) fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure>
                     settings.set(name, number).map_err(|message| fail(Some(key.span()), &message))?;
                 }
             }
+            ("capabilities", DeValue::Table(tables)) => {
+                for (key, value) in tables {
+                    let name = key.get_ref().as_ref();
+                    if !CAPABILITIES.contains(&name) {
+                        let message = format!("there is no capability `{name}`; there are {}", CAPABILITIES.join(", "));
+                        return Err(fail(Some(key.span()), &message));
+                    }
+                    let DeValue::Table(_) = value.get_ref() else {
+                        return Err(fail(Some(value.span()), &format!("it must be a table: [capabilities.{name}]")));
+                    };
+                    settings.grants = std::mem::take(&mut settings.grants).with(name, json(value.get_ref()));
+                }
+            }
             ("listen", _) => {
                 return Err(fail(Some(value.span()), "listen must be a string such as \"127.0.0.1:8787\""));
             }
             (key_name, _) => {
-                let message = format!("there is no key `{key_name}` here; there are `listen` and the table `[limits]`");
+                let message = format!(
+                    "there is no key `{key_name}` here; there are `listen` and the tables `[limits]` and \
+                     `[capabilities.NAME]`"
+                );
                 return Err(fail(Some(key.span()), &message));
             }
         }
     }
     Ok(())
+}
+
+/// A value of TOML in JSON's terms; dates are strings.
+fn json(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from)
+        }
+        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Boolean(boolean) => Value::from(*boolean),
+        DeValue::Datetime(datetime) => Value::from(datetime.to_string()),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +104,14 @@ mod tests {
     }
 
     #[test]
+    fn reads_grants() {
+        let settings =
+            check("[capabilities.http]\nallow = [\"https://a.example\"]\nredirects = 3\n").expect("it is right");
+        let wanted = serde_json::json!({ "allow": ["https://a.example"], "redirects": 3 });
+        assert_eq!(settings.grants.get("http"), Some(&wanted));
+    }
+
+    #[test]
     fn names_the_line_of_what_is_wrong() {
         for (text, wanted) in [
             ("[limits]\nfule = 5\n", "elias.toml:2: there is no setting `fule`; did you mean `fuel`?"),
@@ -76,6 +119,7 @@ mod tests {
             ("\n\n= 5\n", "elias.toml:3:"),
             ("workers = 5\n", "elias.toml:1: there is no key `workers` here"),
             ("listen = 5\n", "elias.toml:1: listen must be a string"),
+            ("[capabilities.cash]\n", "elias.toml:1: there is no capability `cash`"),
         ] {
             let error = check(text).map(|_| ()).expect_err(text);
             assert!(error.contains(wanted), "{error}");

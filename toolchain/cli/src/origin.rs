@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use elias_build::command::project_of;
 use elias_build::{BuildOptions, Builder};
 use elias_host::engine::CompiledCache;
-use elias_host::{App, Host};
+use elias_host::{App, Host, LoadOptions};
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -45,9 +45,9 @@ impl Origin {
     }
 
     /// Builds if need be, and loads; with the files whose change makes that stale.
-    pub(crate) async fn load(&self, host: &Host) -> Result<(App, BTreeSet<PathBuf>), Failure> {
+    pub(crate) async fn load(&self, host: &Host, given: &LoadOptions) -> Result<(App, BTreeSet<PathBuf>), Failure> {
         match self {
-            Self::Component(file) => Ok((host.load_file(file).await?, BTreeSet::from([file.clone()]))),
+            Self::Component(file) => Ok((host.load_file_with(file, given).await?, BTreeSet::from([file.clone()]))),
             Self::Source { options, builder } => {
                 let built = builder.build(options).await.map_err(|error| {
                     Failure::new(error.name(), error.render(std::io::stderr().is_terminal()).trim_start())
@@ -56,7 +56,7 @@ impl Origin {
                 for warning in &built.warnings {
                     tracing::warn!("{}", warning.details());
                 }
-                Ok((host.load(&built.wasm).await?, built.watch.into_iter().collect()))
+                Ok((host.load_with(&built.wasm, given).await?, built.watch.into_iter().collect()))
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::settings::{SettingFlags, Settings};
 use crate::watch::Follower;
 use clap::Args;
 use elias_build::command::cache_dir;
-use elias_host::Host;
+use elias_host::{Host, LoadOptions};
 use elias_server::{AppSource, Server};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// The file that is read when none is named, if it is there.
 const CONFIG_FILE: &str = "elias.toml";
+
+/// The capabilities that components can be granted.
+pub(crate) const CAPABILITIES: [&str; 3] = ["config", "http", "log"];
 
 /// What `serve` is told.
 #[derive(Debug, Args)]
@@ -91,11 +94,16 @@ async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failu
             Failure::new("bad-component", format_args!("{} is a source file", arguments.file.display())).help(help)
         );
     }
+    let given = LoadOptions {
+        grants: settings.grants,
+        folder: arguments.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned(),
+        ..LoadOptions::default()
+    };
     let source = AppSource::empty();
     let follower = if arguments.watch {
-        Some(Follower::start(origin, host, source.clone()).await?)
+        Some(Follower::start(origin, host, given, source.clone()).await?)
     } else {
-        source.swap(origin.load(&host).await?.0);
+        source.swap(origin.load(&host, &given).await?.0);
         None
     };
     let server =
@@ -120,6 +128,8 @@ fn host(settings: &Settings, cache: Option<&Path>) -> Result<Host, Failure> {
         .limits(settings.limits.clone())
         .instances(instances)
         .engine(elias_build::engine::ENGINE)
+        .capability(elias_capabilities::Config)
+        .capability(elias_capabilities::Http)
         .capability(elias_capabilities::Log::default());
     if let Some(cache) = cache {
         host = host.cache_dir(cache);

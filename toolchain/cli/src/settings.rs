@@ -1,7 +1,7 @@
 //! Every limit, in one table: from it come the flags of `elias serve` and the keys of elias.toml.
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
-use elias_host::Limits;
+use elias_host::{Grants, Limits};
 use elias_server::ServerConfig;
 
 /// What a server and its components may take.
@@ -13,6 +13,8 @@ pub(crate) struct Settings {
     pub(crate) instances: Option<u32>,
     /// Threads that run components.
     pub(crate) workers: Option<u32>,
+    /// What the component may use.
+    pub(crate) grants: Grants,
 }
 
 /// One setting: a number with its unit in its name.

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::origin::Origin;
-use elias_host::Host;
+use elias_host::{Host, LoadOptions};
 use elias_server::AppSource;
 use notify::event::{Event, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -19,6 +19,7 @@ const SETTLE: Duration = Duration::from_millis(5);
 pub(crate) struct Follower {
     origin: Origin,
     host: Host,
+    given: LoadOptions,
     source: AppSource,
     watcher: RecommendedWatcher,
     changes: mpsc::UnboundedReceiver<()>,
@@ -32,7 +33,12 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Loads for the first time. If that fails, the next save may mend it.
-    pub(crate) async fn start(origin: Origin, host: Host, source: AppSource) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        origin: Origin,
+        host: Host,
+        given: LoadOptions,
+        source: AppSource,
+    ) -> Result<Self, Failure> {
         let (changed, changes) = mpsc::unbounded_channel();
         let files = Arc::new(Mutex::new(BTreeSet::new()));
         let known = Arc::clone(&files);
@@ -43,7 +49,7 @@ impl Follower {
         });
         let watcher = watcher.map_err(|error| unwatchable(&error))?;
         let mut follower =
-            Self { origin, host, source, watcher, changes, files, folders: BTreeSet::new(), digest: None };
+            Self { origin, host, given, source, watcher, changes, files, folders: BTreeSet::new(), digest: None };
         follower.watch(BTreeSet::from([follower.origin.file().to_owned()]))?;
         follower.load().await;
         Ok(follower)
@@ -60,7 +66,7 @@ impl Follower {
     async fn load(&mut self) {
         loop {
             let (started, start) = (SystemTime::now(), Instant::now());
-            match self.origin.load(&self.host).await {
+            match self.origin.load(&self.host, &self.given).await {
                 Ok((app, files)) => {
                     if self.digest.as_deref() != Some(app.digest()) {
                         let milliseconds = start.elapsed().as_millis() as u64;

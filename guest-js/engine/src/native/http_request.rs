@@ -1,13 +1,14 @@
 //! The incoming request: `wasi:http/types.incoming-request` behind `Request`.
 
 use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
-use crate::bindings::wasi::io::streams::{InputStream, StreamError};
+use super::streams::{self, Chunk, Settle};
+use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress};
-use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result, TypedArray, Value};
+use javy::quickjs::{Ctx, Exception, Function, Object, Result, Value};
 use std::cell::RefCell;
 
-/// Bytes asked of the host in one read of the body.
-const CHUNK_BYTES: u64 = 64 * 1024;
+/// What is read here, for errors.
+const WHAT: &str = "the request's body";
 
 /// The body, once something reads it. Fields drop in order: a stream must go before the body it came from.
 struct Body {
@@ -47,7 +48,10 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("requestUrl", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, url))?)?;
     native.set("requestHeaders", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, headers))?)?;
     native.set("requestBodyRead", Function::new(ctx.clone(), read)?)?;
-    native.set("requestBodyCancel", Function::new(ctx, || drop(INCOMING.0.borrow_mut().body.take()))?)
+    native.set("requestBodyCancel", Function::new(ctx, || {
+        let body = INCOMING.0.borrow_mut().body.take();
+        event_loop::later(move || drop(body));
+    })?)
 }
 
 fn method(request: &IncomingRequest) -> String {
@@ -83,7 +87,6 @@ fn headers(request: &IncomingRequest) -> Vec<String> {
 
 /// The next chunk of the body, or null after the last.
 fn read<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
-    let (promise, resolve, reject) = Promise::new(&ctx)?;
     {
         let incoming = &mut *INCOMING.0.borrow_mut();
         if let (Some(request), false) = (&incoming.request, incoming.body_taken) {
@@ -95,53 +98,31 @@ fn read<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
             }
         }
     }
-    if let Some(outcome) = try_read() {
-        settle(&ctx, outcome, &resolve, &reject)?;
+    let (promise, settle) = Settle::new(&ctx)?;
+    if let Some(chunk) = try_read() {
+        settle.chunk(&ctx, chunk, WHAT)?;
         return Ok(promise.into_value());
     }
-    let pollable = match &INCOMING.0.borrow().body {
-        Some(body) => body.stream.subscribe(),
-        None => return Ok(promise.into_value()),
-    };
-    let (resolve, reject) = (Persistent::save(&ctx, resolve), Persistent::save(&ctx, reject));
-    event_loop::wait(pollable, move |ctx| match try_read() {
-        None => Ok(Progress::Again),
-        Some(outcome) => {
-            settle(ctx, outcome, &resolve.clone().restore(ctx)?, &reject.clone().restore(ctx)?)?;
-            Ok(Progress::Done)
-        }
-    });
+    if let Some(body) = &INCOMING.0.borrow().body {
+        event_loop::wait(body.stream.subscribe(), move |ctx| match try_read() {
+            None => Ok(Progress::Again),
+            Some(chunk) => {
+                settle.clone().chunk(ctx, chunk, WHAT)?;
+                Ok(Progress::Done)
+            }
+        });
+    }
     Ok(promise.into_value())
-}
-
-/// What one read of the body gave.
-enum Chunk {
-    Bytes(Vec<u8>),
-    End,
-    Broken(String),
 }
 
 /// Reads what is there; `None` if nothing is there yet.
 fn try_read() -> Option<Chunk> {
     let incoming = &mut *INCOMING.0.borrow_mut();
     let Some(body) = &incoming.body else { return Some(Chunk::End) };
-    let chunk = match body.stream.read(CHUNK_BYTES) {
-        Ok(bytes) if bytes.is_empty() => return None,
-        Ok(bytes) => return Some(Chunk::Bytes(bytes)),
-        Err(StreamError::Closed) => Chunk::End,
-        Err(StreamError::LastOperationFailed(error)) => Chunk::Broken(error.to_debug_string()),
-    };
-    incoming.body = None;
-    Some(chunk)
-}
-
-fn settle<'js>(ctx: &Ctx<'js>, chunk: Chunk, resolve: &Function<'js>, reject: &Function<'js>) -> Result<()> {
-    match chunk {
-        Chunk::Bytes(bytes) => resolve.call((TypedArray::<u8>::new(ctx.clone(), bytes)?,)),
-        Chunk::End => resolve.call((Value::new_null(ctx.clone()),)),
-        Chunk::Broken(why) => {
-            let error = Exception::from_message(ctx.clone(), &format!("the request's body could not be read: {why}"))?;
-            reject.call((error,))
-        }
+    let chunk = streams::try_read(&body.stream)?;
+    if !matches!(chunk, Chunk::Bytes(_)) {
+        let body = incoming.body.take();
+        event_loop::later(move || drop(body));
     }
+    Some(chunk)
 }

@@ -1,9 +1,10 @@
 //! The outgoing response: `wasi:http/types.outgoing-response` behind `Response`.
 
+use super::streams::{self, Gone, Outgoing, Settle};
 use crate::bindings::wasi::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::bindings::wasi::io::streams::OutputStream;
 use crate::event_loop::{self, Progress};
-use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result, TypedArray, Value};
+use javy::quickjs::{Ctx, Exception, Function, Object, Result, TypedArray, Value};
 use std::cell::RefCell;
 
 /// Headers that belong to one connection and not to the message (RFC 9110, section 7.6.1). The host decides on them, so
@@ -80,12 +81,7 @@ fn start(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<()> {
         if CONNECTION_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header)) {
             continue;
         }
-        // Values are byte strings, a character a byte; what is no byte goes out as UTF-8.
-        let bytes = match value.chars().map(u8::try_from).collect::<std::result::Result<Vec<u8>, _>>() {
-            Ok(bytes) => bytes,
-            Err(_) => value.into_bytes(),
-        };
-        entries.push((name, bytes));
+        entries.push((name, byte_string(value)));
     }
     let made = Fields::from_list(&entries).map_err(|error| format!("the response's headers are refused: {error}"));
     let made = made.and_then(|fields| {
@@ -104,6 +100,14 @@ fn start(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<()> {
             RESPONSE.0.replace(State::Waiting(Some(out)));
             Err(Exception::throw_type(&ctx, &why))
         }
+    }
+}
+
+/// A header's value: a byte string, a character a byte; what is no byte goes out as UTF-8.
+pub(crate) fn byte_string(value: String) -> Vec<u8> {
+    match value.chars().map(u8::try_from).collect::<std::result::Result<Vec<u8>, _>>() {
+        Ok(bytes) => bytes,
+        Err(_) => value.into_bytes(),
     }
 }
 
@@ -138,13 +142,7 @@ fn finish(ctx: &Ctx<'_>) -> Result<()> {
 
 /// Sends a body that is known whole.
 fn whole_body<'js>(ctx: Ctx<'js>, body: Value<'js>) -> Result<()> {
-    let bytes = if let Some(text) = body.as_string() {
-        text.to_string()?.into_bytes()
-    } else if let Some(bytes) = body.as_object().and_then(|object| object.as_typed_array::<u8>()) {
-        bytes.as_bytes().unwrap_or_default().to_vec()
-    } else {
-        Vec::new()
-    };
+    let bytes = streams::bytes_of(&body)?.unwrap_or_default();
     if bytes.is_empty() {
         // A response whose body was never opened is one without a body.
         if let State::Started { out, response } = RESPONSE.0.replace(State::Finished) {
@@ -153,11 +151,11 @@ fn whole_body<'js>(ctx: Ctx<'js>, body: Value<'js>) -> Result<()> {
         return Ok(());
     }
     open_body(&ctx)?;
-    let mut rest = Outgoing { bytes, written: 0 };
-    match rest.advance() {
+    let mut rest = Outgoing::new(bytes);
+    match advance(&mut rest) {
         Ok(true) => finish(&ctx),
         Ok(false) => {
-            on_writable(move |ctx| match rest.advance() {
+            on_writable(move |ctx| match advance(&mut rest) {
                 Ok(false) => Ok(Progress::Again),
                 Ok(true) => finish(ctx).map(|()| Progress::Done),
                 Err(Gone) => {
@@ -178,27 +176,29 @@ fn whole_body<'js>(ctx: Ctx<'js>, body: Value<'js>) -> Result<()> {
 /// Writes one chunk; the promise settles when the host took all of it.
 fn write<'js>(ctx: Ctx<'js>, chunk: TypedArray<'js, u8>) -> Result<Value<'js>> {
     open_body(&ctx)?;
-    let mut rest = Outgoing { bytes: chunk.as_bytes().unwrap_or_default().to_vec(), written: 0 };
-    match rest.advance() {
+    let mut rest = Outgoing::new(chunk.as_bytes().unwrap_or_default().to_vec());
+    match advance(&mut rest) {
         Ok(true) => Ok(Value::new_undefined(ctx)),
         Err(Gone) => Err(gone(&ctx)),
         Ok(false) => {
-            let (promise, resolve, reject) = Promise::new(&ctx)?;
-            let (resolve, reject) = (Persistent::save(&ctx, resolve), Persistent::save(&ctx, reject));
-            on_writable(move |ctx| match rest.advance() {
+            let (promise, settle) = Settle::new(&ctx)?;
+            on_writable(move |ctx| match advance(&mut rest) {
                 Ok(false) => Ok(Progress::Again),
-                Ok(true) => {
-                    resolve.clone().restore(ctx)?.call::<_, ()>(())?;
-                    Ok(Progress::Done)
-                }
+                Ok(true) => settle.clone().resolve(ctx, Value::new_undefined(ctx.clone())).map(|()| Progress::Done),
                 Err(Gone) => {
                     let _ = gone(ctx);
-                    reject.clone().restore(ctx)?.call::<_, ()>((ctx.catch(),))?;
-                    Ok(Progress::Done)
+                    settle.clone().reject(ctx, ctx.catch()).map(|()| Progress::Done)
                 }
             });
             Ok(promise.into_value())
         }
+    }
+}
+
+fn advance(rest: &mut Outgoing) -> std::result::Result<bool, Gone> {
+    match &*RESPONSE.0.borrow() {
+        State::Body(writer) => rest.advance(&writer.stream),
+        _ => Err(Gone),
     }
 }
 
@@ -209,33 +209,5 @@ fn gone(ctx: &Ctx<'_>) -> javy::quickjs::Error {
 fn on_writable(ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) {
     if let State::Body(writer) = &*RESPONSE.0.borrow() {
         event_loop::wait(writer.stream.subscribe(), ready);
-    }
-}
-
-/// The reader of the body is gone.
-struct Gone;
-
-/// Bytes on their way to the host.
-struct Outgoing {
-    bytes: Vec<u8>,
-    written: usize,
-}
-
-impl Outgoing {
-    /// Writes as much as the host takes now; whether that was all.
-    fn advance(&mut self) -> std::result::Result<bool, Gone> {
-        let state = RESPONSE.0.borrow();
-        let State::Body(writer) = &*state else { return Err(Gone) };
-        while self.written < self.bytes.len() {
-            let permitted = writer.stream.check_write().map_err(|_| Gone)?;
-            if permitted == 0 {
-                return Ok(false);
-            }
-            let rest = &self.bytes[self.written..];
-            let now = rest.len().min(usize::try_from(permitted).unwrap_or(usize::MAX));
-            writer.stream.write(&rest[..now]).map_err(|_| Gone)?;
-            self.written += now;
-        }
-        Ok(true)
     }
 }

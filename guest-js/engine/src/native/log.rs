@@ -8,6 +8,17 @@ use javy::quickjs::{Function, Object, Result};
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set(
+        "logFields",
+        Function::new(native.ctx().clone(), |level: u32, message: String, fields: Vec<String>| {
+            let mut flat = fields.into_iter();
+            let mut pairs = Vec::new();
+            while let (Some(name), Some(json)) = (flat.next(), flat.next()) {
+                pairs.push((name, json));
+            }
+            write(level, &message, &pairs);
+        })?,
+    )?;
+    native.set(
         "log",
         Function::new(native.ctx().clone(), |level: u32, message: String, arguments: String| {
             write(level, &message, &[("arguments".to_owned(), arguments)]);

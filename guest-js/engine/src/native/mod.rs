@@ -2,12 +2,18 @@
 //!
 //! To add one: write its file with an `add(&Object)`, name it here, and write its JavaScript half in `guest-js/web`.
 
+mod cache;
 mod call;
+mod config;
+mod db;
 mod execution;
+mod fetch;
 mod http_request;
 mod http_response;
 pub(crate) mod log;
+mod numbers;
 mod random;
+mod streams;
 mod text;
 mod timers;
 mod url;
@@ -47,6 +53,10 @@ impl ModuleDef for Native {
             http_response::add,
             call::add,
             execution::add,
+            config::add,
+            fetch::add,
+            cache::add,
+            db::add,
             add_lifecycle,
         ] {
             add(&native)?;

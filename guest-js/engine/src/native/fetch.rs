@@ -1,0 +1,265 @@
+//! `fetch`: `wasi:http/outgoing-handler`, a request and its response at a time.
+
+use super::http_response::byte_string;
+use super::require;
+use super::streams::{self, Chunk, Gone, Outgoing, Settle, promise_of};
+use crate::bindings::wasi::http::outgoing_handler;
+use crate::bindings::wasi::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
+    Scheme,
+};
+use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
+use crate::event_loop::{self, Progress, WaitId};
+use crate::phase::Import;
+use javy::quickjs::{Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+/// One request and its response. Fields drop in order: streams before the bodies they came from, and all before what they
+/// are part of. What waits for one of them is forgotten first.
+#[derive(Default)]
+struct Exchange {
+    /// To write the request's body, for the response's head, to read its body: one of each at a time.
+    waits: [Option<WaitId>; 3],
+    out_stream: Option<OutputStream>,
+    out_body: Option<OutgoingBody>,
+    in_stream: Option<InputStream>,
+    in_body: Option<IncomingBody>,
+    future: Option<FutureIncomingResponse>,
+}
+
+const WRITING: usize = 0;
+const HEAD: usize = 1;
+const READING: usize = 2;
+
+struct Exchanges {
+    all: RefCell<BTreeMap<u32, Exchange>>,
+    next: Cell<u32>,
+}
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Exchanges {}
+
+static EXCHANGES: Exchanges = Exchanges { all: RefCell::new(BTreeMap::new()), next: Cell::new(1) };
+
+pub(crate) fn add(native: &Object<'_>) -> Result<()> {
+    let ctx = native.ctx().clone();
+    native.set("fetchStart", Function::new(ctx.clone(), start)?)?;
+    native.set("fetchWrite", Function::new(ctx.clone(), write)?)?;
+    native.set("fetchFinish", Function::new(ctx.clone(), finish)?)?;
+    native.set("fetchResponse", Function::new(ctx.clone(), response)?)?;
+    native.set("fetchRead", Function::new(ctx.clone(), read)?)?;
+    native.set("fetchEnd", Function::new(ctx, end)?)
+}
+
+/// The exchange of that id, as long as it is not over.
+fn with<R>(id: u32, f: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
+    EXCHANGES.all.borrow_mut().get_mut(&id).map(f)
+}
+
+/// Ends an exchange: gives up what is under way.
+fn end(id: u32) {
+    let exchange = EXCHANGES.all.borrow_mut().remove(&id);
+    if let Some(exchange) = exchange {
+        exchange.waits.into_iter().flatten().for_each(event_loop::forget);
+        event_loop::later(move || drop(exchange));
+    }
+}
+
+/// Sends the head, and with it the body if that is at hand; `streamed` says that it follows in writes. Gives the exchange's
+/// id.
+fn start<'js>(
+    ctx: Ctx<'js>,
+    method: String,
+    url: Vec<String>,
+    headers: Vec<String>,
+    body: Value<'js>,
+    streamed: bool,
+) -> Result<u32> {
+    require(&ctx, Import::Http, "fetch")?;
+    let fail = |why: String| Exception::throw_type(&ctx, &why);
+    let mut entries = Vec::with_capacity(headers.len() / 2);
+    let mut headers = headers.into_iter();
+    while let (Some(name), Some(value)) = (headers.next(), headers.next()) {
+        entries.push((name, byte_string(value)));
+    }
+    let fields = Fields::from_list(&entries).map_err(|error| fail(format!("the request's headers are refused: {error}")))?;
+    let request = OutgoingRequest::new(fields);
+    let [scheme, authority, path] = url.as_slice() else { return Err(fail("a URL has three parts".into())) };
+    let scheme = if scheme == "https:" { Scheme::Https } else { Scheme::Http };
+    let set = request
+        .set_method(&method_of(&method))
+        .and_then(|()| request.set_scheme(Some(&scheme)))
+        .and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some(path)));
+    set.map_err(|()| fail(format!("{method} {authority}{path} is no valid request")))?;
+    let bytes = streams::bytes_of(&body)?;
+    let mut exchange = Exchange::default();
+    if streamed || bytes.is_some() {
+        let opened = request.body().and_then(|body| body.write().map(|stream| (stream, body)));
+        let (stream, body) = opened.map_err(|()| fail("the request's body cannot be written".into()))?;
+        (exchange.out_stream, exchange.out_body) = (Some(stream), Some(body));
+    }
+    let future = outgoing_handler::handle(request, None).map_err(|error| refuse(&ctx, &error))?;
+    exchange.future = Some(future);
+    let id = EXCHANGES.next.get();
+    EXCHANGES.next.set(id + 1);
+    EXCHANGES.all.borrow_mut().insert(id, exchange);
+    if let Some(bytes) = bytes {
+        send_whole(id, Outgoing::new(bytes));
+    }
+    Ok(id)
+}
+
+fn method_of(method: &str) -> Method {
+    match method {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        "OPTIONS" => Method::Options,
+        "PATCH" => Method::Patch,
+        other => Method::Other(other.to_owned()),
+    }
+}
+
+/// Writes a body that is at hand, as fast as the host takes it. Where it is not taken, the response says why.
+fn send_whole(id: u32, mut rest: Outgoing) {
+    let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(Gone));
+    match advance() {
+        Ok(true) => finish(id),
+        Ok(false) => on_writable(id, move |_| match advance() {
+            Ok(false) => Ok(Progress::Again),
+            Ok(true) => {
+                finish(id);
+                Ok(Progress::Done)
+            }
+            Err(Gone) => Ok(Progress::Done),
+        }),
+        Err(Gone) => {}
+    }
+}
+
+fn advance(exchange: &Exchange, rest: &mut Outgoing) -> std::result::Result<bool, Gone> {
+    exchange.out_stream.as_ref().map_or(Err(Gone), |stream| rest.advance(stream))
+}
+
+fn on_writable(id: u32, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) {
+    let pollable = with(id, |exchange| exchange.out_stream.as_ref().map(OutputStream::subscribe)).flatten();
+    if let Some(pollable) = pollable {
+        let wait = event_loop::wait(pollable, ready);
+        with(id, |exchange| exchange.waits[WRITING] = Some(wait));
+    }
+}
+
+/// Writes one chunk; the promise settles when the host took all of it. False: the other side no longer reads.
+fn write<'js>(ctx: Ctx<'js>, id: u32, chunk: TypedArray<'js, u8>) -> Result<Value<'js>> {
+    let mut rest = Outgoing::new(chunk.as_bytes().unwrap_or_default().to_vec());
+    let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(Gone));
+    match advance() {
+        Ok(true) => true.into_js(&ctx),
+        Err(Gone) => false.into_js(&ctx),
+        Ok(false) => {
+            let (promise, settle) = Settle::new(&ctx)?;
+            on_writable(id, move |ctx| match advance() {
+                Ok(false) => Ok(Progress::Again),
+                outcome => settle.clone().resolve(ctx, outcome.is_ok()).map(|()| Progress::Done),
+            });
+            Ok(promise.into_value())
+        }
+    }
+}
+
+/// Ends the request's body.
+fn finish(id: u32) {
+    let writer = with(id, |exchange| (exchange.out_stream.take(), exchange.out_body.take()));
+    if let Some((stream, Some(body))) = writer {
+        event_loop::later(move || {
+            drop(stream);
+            let _ = OutgoingBody::finish(body, None); // the response says what was wrong with it
+        });
+    }
+}
+
+/// The response's head, as its status and its headers' names and values in turn.
+fn response<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
+    let poll = move || {
+        let outcome = with(id, |exchange| exchange.future.as_ref()?.get()).flatten()?;
+        // The host gives it once, and that is now.
+        Some(outcome.unwrap_or(Err(ErrorCode::InternalError(None))))
+    };
+    let pollable = with(id, |exchange| exchange.future.as_ref().map(FutureIncomingResponse::subscribe)).flatten();
+    let Some(pollable) = pollable else { return Err(Exception::throw_type(&ctx, "the request is over")) };
+    let (promise, wait) = promise_of(&ctx, poll, || pollable, move |ctx, outcome| match outcome {
+        Ok(response) => head(ctx, id, &response),
+        Err(error) => Err(refuse(ctx, &error)),
+    })?;
+    if let Some(wait) = wait {
+        with(id, |exchange| exchange.waits[HEAD] = Some(wait));
+    }
+    Ok(promise)
+}
+
+fn head<'js>(ctx: &Ctx<'js>, id: u32, response: &IncomingResponse) -> Result<Value<'js>> {
+    let mut head = vec![response.status().to_string()];
+    for (name, value) in response.headers().entries() {
+        head.extend([name, value.into_iter().map(char::from).collect()]);
+    }
+    if let Ok(body) = response.consume()
+        && let Ok(stream) = body.stream()
+    {
+        with(id, move |exchange| (exchange.in_stream, exchange.in_body) = (Some(stream), Some(body)));
+    }
+    head.into_js(ctx)
+}
+
+/// The next chunk of the response's body, or null after the last.
+fn read<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
+    let (promise, settle) = Settle::new(&ctx)?;
+    let poll = move || with(id, |exchange| exchange.in_stream.as_ref().map_or(Some(Chunk::End), streams::try_read)).unwrap_or(Some(Chunk::End));
+    let over = move |chunk: &Chunk| {
+        if !matches!(chunk, Chunk::Bytes(_)) {
+            end(id);
+        }
+    };
+    if let Some(chunk) = poll() {
+        over(&chunk);
+        settle.chunk(&ctx, chunk, "the response's body")?;
+        return Ok(promise.into_value());
+    }
+    let pollable = with(id, |exchange| exchange.in_stream.as_ref().map(InputStream::subscribe)).flatten();
+    if let Some(pollable) = pollable {
+        let wait = event_loop::wait(pollable, move |ctx| match poll() {
+            None => Ok(Progress::Again),
+            Some(chunk) => {
+                over(&chunk);
+                settle.clone().chunk(ctx, chunk, "the response's body")?;
+                Ok(Progress::Done)
+            }
+        });
+        with(id, |exchange| exchange.waits[READING] = Some(wait));
+    }
+    Ok(promise.into_value())
+}
+
+/// An error of `wasi:http` as an exception: its message begins with the stable name, which the JavaScript half takes off.
+fn refuse(ctx: &Ctx<'_>, error: &ErrorCode) -> javy::quickjs::Error {
+    let name = match error {
+        ErrorCode::HttpRequestDenied => "denied",
+        ErrorCode::DestinationIpProhibited => "private-address",
+        ErrorCode::HttpRequestUriInvalid => "bad-url",
+        ErrorCode::DnsError(_) | ErrorCode::DnsTimeout => "dns-error",
+        ErrorCode::ConnectionRefused => "connection-refused",
+        ErrorCode::ConnectionTimeout => "connect-timeout",
+        ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => "connection-lost",
+        ErrorCode::ConnectionLimitReached => "too-many-requests",
+        ErrorCode::TlsCertificateError | ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => "tls-error",
+        ErrorCode::HttpResponseTimeout | ErrorCode::ConnectionReadTimeout => "timeout",
+        ErrorCode::HttpRequestBodySize(_) => "request-too-large",
+        ErrorCode::HttpResponseBodySize(_) | ErrorCode::HttpResponseHeaderSectionSize(_) => "response-too-large",
+        ErrorCode::DestinationUnavailable | ErrorCode::DestinationNotFound => "unreachable",
+        _ => "network-error",
+    };
+    Exception::throw_type(ctx, name)
+}

@@ -1,0 +1,132 @@
+//! Reading and writing the host's byte streams from promises.
+
+use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
+use crate::event_loop::{self, Progress, WaitId};
+use javy::quickjs::{Ctx, Exception, Function, IntoJs, Persistent, Promise, Result, TypedArray, Value};
+
+/// Bytes asked of the host in one read.
+const CHUNK_BYTES: u64 = 64 * 1024;
+
+/// What one read gave.
+pub(crate) enum Chunk {
+    Bytes(Vec<u8>),
+    End,
+    Broken(String),
+}
+
+/// Reads what is there; `None` if nothing is there yet.
+pub(crate) fn try_read(stream: &InputStream) -> Option<Chunk> {
+    match stream.read(CHUNK_BYTES) {
+        Ok(bytes) if bytes.is_empty() => None,
+        Ok(bytes) => Some(Chunk::Bytes(bytes)),
+        Err(StreamError::Closed) => Some(Chunk::End),
+        Err(StreamError::LastOperationFailed(error)) => Some(Chunk::Broken(error.to_debug_string())),
+    }
+}
+
+/// The reader of a body is gone.
+pub(crate) struct Gone;
+
+/// Bytes on their way to the host.
+pub(crate) struct Outgoing {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Outgoing {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, written: 0 }
+    }
+
+    /// Writes as much as the host takes now; whether that was all.
+    pub(crate) fn advance(&mut self, stream: &OutputStream) -> std::result::Result<bool, Gone> {
+        while self.written < self.bytes.len() {
+            let permitted = stream.check_write().map_err(|_| Gone)?;
+            if permitted == 0 {
+                return Ok(false);
+            }
+            let rest = &self.bytes[self.written..];
+            let now = rest.len().min(usize::try_from(permitted).unwrap_or(usize::MAX));
+            stream.write(&rest[..now]).map_err(|_| Gone)?;
+            self.written += now;
+        }
+        Ok(true)
+    }
+}
+
+/// The bytes of a string or a `Uint8Array`; none for anything else.
+pub(crate) fn bytes_of(value: &Value<'_>) -> Result<Option<Vec<u8>>> {
+    if let Some(text) = value.as_string() {
+        return Ok(Some(text.to_string()?.into_bytes()));
+    }
+    let bytes = value.as_object().and_then(|object| object.as_typed_array::<u8>());
+    Ok(bytes.map(|bytes| bytes.as_bytes().unwrap_or_default().to_vec()))
+}
+
+/// A promise, from the side that settles it.
+#[derive(Clone)]
+pub(crate) struct Settle {
+    resolve: Persistent<Function<'static>>,
+    reject: Persistent<Function<'static>>,
+}
+
+impl Settle {
+    /// A new promise.
+    pub(crate) fn new<'js>(ctx: &Ctx<'js>) -> Result<(Promise<'js>, Self)> {
+        let (promise, resolve, reject) = Promise::new(ctx)?;
+        Ok((promise, Self { resolve: Persistent::save(ctx, resolve), reject: Persistent::save(ctx, reject) }))
+    }
+
+    pub(crate) fn resolve<'js>(self, ctx: &Ctx<'js>, value: impl IntoJs<'js>) -> Result<()> {
+        self.resolve.restore(ctx)?.call((value,))
+    }
+
+    pub(crate) fn reject<'js>(self, ctx: &Ctx<'js>, error: impl IntoJs<'js>) -> Result<()> {
+        self.reject.restore(ctx)?.call((error,))
+    }
+
+    /// Settles with what `outcome` is: its value, or the exception that is pending.
+    pub(crate) fn settle<'js>(self, ctx: &Ctx<'js>, outcome: Result<Value<'js>>) -> Result<()> {
+        match outcome {
+            Ok(value) => self.resolve(ctx, value),
+            Err(error) if error.is_exception() => self.reject(ctx, ctx.catch()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Settles with a chunk: its bytes, null at the end, an error where the stream broke.
+    pub(crate) fn chunk(self, ctx: &Ctx<'_>, chunk: Chunk, what: &str) -> Result<()> {
+        match chunk {
+            Chunk::Bytes(bytes) => self.resolve(ctx, TypedArray::<u8>::new(ctx.clone(), bytes)?),
+            Chunk::End => self.resolve(ctx, Value::new_null(ctx.clone())),
+            Chunk::Broken(why) => {
+                let message = format!("{what} could not be read: {why}");
+                self.reject(ctx, Exception::from_message(ctx.clone(), &message)?)
+            }
+        }
+    }
+}
+
+/// A promise for what `poll` gives once it gives something; asked now, and whenever `pollable` is ready.
+pub(crate) fn promise_of<'js, T: 'static>(
+    ctx: &Ctx<'js>,
+    mut poll: impl FnMut() -> Option<T> + 'static,
+    pollable: impl FnOnce() -> crate::bindings::wasi::io::poll::Pollable,
+    mut convert: impl for<'a> FnMut(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
+) -> Result<(Value<'js>, Option<WaitId>)> {
+    let (promise, settle) = Settle::new(ctx)?;
+    if let Some(value) = poll() {
+        let outcome = convert(ctx, value);
+        settle.settle(ctx, outcome)?;
+        return Ok((promise.into_value(), None));
+    }
+    let wait = event_loop::wait(pollable(), move |ctx| match poll() {
+        None => Ok(Progress::Again),
+        Some(value) => {
+            let outcome = convert(ctx, value);
+            settle.clone().settle(ctx, outcome)?;
+            Ok(Progress::Done)
+        }
+    });
+    Ok((promise.into_value(), Some(wait)))
+}

@@ -1,0 +1,95 @@
+// The module `elias/cache`: values kept between requests, for a time.
+//
+// A value comes back as what it was: text, bytes, or anything that JSON holds. The byte before it says which; numbers that
+// are counted, and what other programs put there, have none, and are read as text.
+import native from "elias:native";
+
+const [TEXT, BYTES, JSON_TEXT] = [1, 2, 3];
+
+function tagged(tag, bytes) {
+  const value = new Uint8Array(bytes.length + 1);
+  value[0] = tag;
+  value.set(bytes, 1);
+  return value;
+}
+
+function encode(value) {
+  if (typeof value === "string") return tagged(TEXT, native.utf8Encode(value));
+  if (value instanceof ArrayBuffer) return tagged(BYTES, new Uint8Array(value));
+  if (ArrayBuffer.isView(value)) return tagged(BYTES, new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+  const json = JSON.stringify(value);
+  if (json === undefined) throw new TypeError(`a value of type ${typeof value} cannot be cached: it has no JSON form`);
+  return tagged(JSON_TEXT, native.utf8Encode(json));
+}
+
+function decode(bytes) {
+  if (bytes === undefined) return undefined;
+  const tag = bytes[0];
+  if (tag === BYTES) return bytes.slice(1);
+  if (tag === TEXT) return native.utf8Decode(bytes.subarray(1), false, true);
+  if (tag === JSON_TEXT) return JSON.parse(native.utf8Decode(bytes.subarray(1), false, true));
+  const text = native.utf8Decode(bytes, false, true);
+  return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+}
+
+/** Milliseconds from options: `{ ttl: seconds }` or `{ ttlMs }`; undefined: until it is evicted. */
+function ttlOf(options) {
+  const milliseconds = options?.ttlMs ?? (options?.ttl === undefined ? undefined : options.ttl * 1000);
+  if (milliseconds === undefined) return undefined;
+  if (!(milliseconds > 0)) throw new RangeError(`a time to live must be a positive number, not ${milliseconds}`);
+  return Math.ceil(milliseconds);
+}
+
+const start = (command, key, value, ttl, expected) => native.cacheStart(command, key, value, ttl, expected);
+
+export const cache = {
+  /** The value of a key, or undefined. */
+  async get(key) {
+    return decode(await start("get", `${key}`));
+  },
+  /** The values of several keys, as a Map of those that are there. */
+  async getMany(keys) {
+    const list = Array.from(keys, String);
+    const values = await start("get-many", list);
+    return new Map(list.map((key, at) => [key, decode(values[at])]).filter(([, value]) => value !== undefined));
+  },
+  async set(key, value, options = undefined) {
+    await start("set", `${key}`, encode(value), ttlOf(options));
+  },
+  /** Whether nothing was there, and now this is. */
+  async setIfAbsent(key, value, options = undefined) {
+    return start("set-if-absent", `${key}`, encode(value), ttlOf(options));
+  },
+  /** Whether `expected` was there (undefined: nothing), and now `value` is. */
+  async compareAndSwap(key, expected, value, options = undefined) {
+    const before = expected === undefined ? undefined : encode(expected);
+    return start("compare-and-swap", `${key}`, encode(value), ttlOf(options), before);
+  },
+  /** Whether something was there. */
+  async delete(key) {
+    return start("delete", `${key}`);
+  },
+  /** The sum of what was there, or zero, and `by`. The time to live is set when the number is made. */
+  async increment(key, by = 1, options = undefined) {
+    return start("increment", `${key}`, by, ttlOf(options));
+  },
+  /** Gives what is there a new time to live; whether something is there. */
+  async expire(key, options = undefined) {
+    return start("expire", `${key}`, undefined, ttlOf(options));
+  },
+  /**
+   * The value of a key, made by `make` where there is none. However many ask at once on a host, `make` runs once; if it
+   * throws, the next one tries.
+   */
+  async remember(key, options, make) {
+    const found = await start("lease", `${key}`);
+    if (found === undefined || found instanceof Uint8Array) return decode(found);
+    try {
+      const value = await make();
+      await start("set", `${key}`, encode(value), ttlOf(typeof options === "number" ? { ttl: options } : options));
+      return value;
+    } finally {
+      native.cacheRelease(found.lease);
+    }
+  },
+};

@@ -1,0 +1,15 @@
+// The module `elias/config`: what `env` holds, for code that no handler passes it to.
+import { env } from "../env.js";
+
+export const config = {
+  /** The value of a key; `otherwise` if elias.toml does not name it. */
+  get: (key, otherwise = undefined) => env[key] ?? otherwise,
+  /** The value of a key, which has to be there. */
+  require(key) {
+    const value = env[key];
+    if (value !== undefined) return value;
+    throw new TypeError(`there is no ${JSON.stringify(key)}; add it to [capabilities.config] in elias.toml`);
+  },
+  has: (key) => key in env,
+  keys: () => Object.keys(env),
+};

@@ -1,0 +1,29 @@
+// The module `elias/http`: `fetch` with less to write around it.
+import { fetch } from "../fetch.js";
+
+const send = (method) => (url, options = undefined) => fetch(url, { ...options, method });
+
+function sendJson(method) {
+  return (url, value, options = undefined) => {
+    const headers = { "content-type": "application/json", ...options?.headers };
+    return fetch(url, { ...options, method, headers, body: JSON.stringify(value) });
+  };
+}
+
+export const http = {
+  fetch,
+  get: send("GET"),
+  delete: send("DELETE"),
+  post: sendJson("POST"),
+  put: sendJson("PUT"),
+  patch: sendJson("PATCH"),
+  /** The JSON at a URL; an error for an answer that is not 2xx. */
+  async json(url, options = undefined) {
+    const response = await fetch(url, options);
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw new TypeError(`${url} answered ${response.status}`);
+    }
+    return response.json();
+  },
+};

@@ -1,0 +1,92 @@
+//! Bodies on their way out and in, each with its cap.
+
+use super::error::{BodyFailed, from_client};
+use bytes::Bytes;
+use futures::StreamExt;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep_until};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// The guest's body for the client; none if there is none. It ends in an error where it goes over its cap.
+pub(super) fn outgoing(body: WasiBody, bytes_max: u64) -> Option<reqwest::Body> {
+    if body.is_end_stream() {
+        return None;
+    }
+    let mut sent = 0;
+    let chunks = BodyStream::new(body).filter_map(move |frame| {
+        let chunk = match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => {
+                sent += data.len() as u64;
+                Some(if sent > bytes_max { Err(BodyFailed::TooLarge(sent)) } else { Ok(data) })
+            }
+            Ok(Err(_trailers)) => None,
+            Err(_) => Some(Err(BodyFailed::Broken)),
+        };
+        std::future::ready(chunk)
+    });
+    Some(reqwest::Body::wrap_stream(chunks))
+}
+
+/// A response's body: ends in an error over its cap or past its time, and holds its place among the open requests.
+pub(super) struct Received {
+    body: reqwest::Body,
+    left: u64,
+    bytes_max: u64,
+    ends: Instant,
+    between_bytes: Option<Duration>,
+    /// Set once the body has to be waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Received {
+    pub(super) fn new(
+        body: reqwest::Body,
+        bytes_max: u64,
+        ends: Instant,
+        between_bytes: Option<Duration>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { body, left: bytes_max, bytes_max, ends, between_bytes, timer: None, _place: place }
+    }
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            let by = this.between_bytes.map_or(this.ends, |between| this.ends.min(Instant::now() + between));
+            let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(by)));
+            ready!(timer.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
+        };
+        this.timer = None;
+        let frame = match frame {
+            None => return Poll::Ready(None),
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(from_client(&error)))),
+        };
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        match this.left.checked_sub(bytes) {
+            Some(left) => this.left = left,
+            None => return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(this.bytes_max))))),
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

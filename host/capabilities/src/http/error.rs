@@ -1,0 +1,67 @@
+//! The client's errors in the terms of `wasi:http`.
+
+use std::error::Error as StdError;
+use std::io;
+use wasmtime_wasi_http::Error;
+
+/// A name has no address that may be dialled.
+#[derive(Debug, thiserror::Error)]
+#[error("no address of this name may be reached")]
+pub(super) struct Prohibited;
+
+/// What a failure of the client means. Its text stays here: it can name addresses.
+pub(super) fn from_client(error: &reqwest::Error) -> Error {
+    tracing::debug!(?error, "an outgoing request failed");
+    if chain(error).any(<dyn StdError>::is::<Prohibited>) {
+        return Error::DestinationIpProhibited;
+    }
+    if let Some(own) = chain(error).find_map(<dyn StdError>::downcast_ref::<BodyFailed>) {
+        return own.meaning();
+    }
+    if error.is_timeout() {
+        return if error.is_connect() { Error::ConnectionTimeout } else { Error::ConnectionReadTimeout };
+    }
+    let io = chain(error).find_map(<dyn StdError>::downcast_ref::<io::Error>);
+    match io.map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => Error::ConnectionRefused,
+        Some(io::ErrorKind::TimedOut) => Error::ConnectionTimeout,
+        Some(io::ErrorKind::InvalidData) if error.is_connect() => Error::TlsCertificateError,
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => {
+            Error::ConnectionTerminated
+        }
+        _ if error.is_decode() => Error::HttpResponseContentCoding(None),
+        _ if chain(error).any(|cause| cause.to_string().contains("dns error")) => {
+            Error::DnsError { rcode: None, info_code: None }
+        }
+        _ if error.is_connect() => Error::DestinationUnavailable,
+        _ if error.is_body() => Error::HttpResponseIncomplete,
+        _ => Error::HttpProtocolError,
+    }
+}
+
+/// Why the guest's body could not be sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyFailed {
+    #[error("it has more bytes than it may")]
+    TooLarge(u64),
+    #[error("the guest broke it off")]
+    Broken,
+}
+
+impl BodyFailed {
+    fn meaning(&self) -> Error {
+        match self {
+            Self::TooLarge(bytes) => Error::HttpRequestBodySize(Some(*bytes)),
+            Self::Broken => Error::HttpProtocolError,
+        }
+    }
+}
+
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let current = next?;
+        next = current.source();
+        Some(current)
+    })
+}

@@ -1,0 +1,49 @@
+//! The table `[capabilities.http]`.
+
+use super::rule::Rule;
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// What a component may reach, and how much of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Grant {
+    /// The hosts; none unless it says so: `api.example.com`, `*.example.com`, `https://example.com:8443`, or `*` for every public one.
+    pub(super) allow: Vec<Rule>,
+    /// Networks that are not public and may be reached all the same, such as `10.1.0.0/16` or `127.0.0.1/32`.
+    pub(super) private: Vec<IpNet>,
+    /// A PEM file of further certificate authorities, relative to the configuration's folder.
+    pub(super) ca_file: Option<PathBuf>,
+    /// Requests of one instance that are open at a time; further ones wait.
+    pub(super) requests: u32,
+    /// Bytes of a request's body.
+    pub(super) request_bytes: u64,
+    /// Bytes of a response's body, after it was decompressed.
+    pub(super) response_bytes: u64,
+    /// Bytes of a response's header fields, names and values.
+    pub(super) header_bytes: u32,
+    /// Until the connection stands, in milliseconds; of each address that a name has.
+    pub(super) connect_timeout_ms: u64,
+    /// From sending the request to the response's head, in milliseconds.
+    pub(super) first_byte_timeout_ms: u64,
+    /// From `fetch` to the end of the response's body, in milliseconds.
+    pub(super) total_timeout_ms: u64,
+}
+
+impl Default for Grant {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            private: Vec::new(),
+            ca_file: None,
+            requests: 32,
+            request_bytes: 10 << 20,
+            response_bytes: 100 << 20,
+            header_bytes: 64 << 10,
+            connect_timeout_ms: 5_000,
+            first_byte_timeout_ms: 30_000,
+            total_timeout_ms: 120_000,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `wasi:http/outgoing-handler`: requests to other servers; `fetch` in JavaScript.
+//!
+//! A component reaches the hosts that its grant allows, and of those no address of a private network that the grant does
+//! not name: the check is on the address that is dialled, after every resolution, so that a name that points elsewhere the
+//! second time gains nothing. Redirects are followed by the guest, each as a request of its own with the same checks.
+//!
+//! Connections are kept and shared by the instances of one component, and by no other component. A response that the guest
+//! did not ask to be compressed in some way of its own is decompressed here; the cap on its bytes counts what comes out.
+
+mod address;
+mod body;
+mod client;
+mod error;
+mod grant;
+mod rule;
+
+use client::Client;
+use elias_host::capability::wasmtime::StoreContextMut;
+use elias_host::capability::wasmtime::component::Resource;
+use elias_host::capability::{
+    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+};
+use elias_host::grants;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// The http capability.
+#[derive(Debug, Default)]
+pub struct Http;
+
+/// What one component may reach, and its connections.
+pub struct HttpGrant {
+    client: Client,
+}
+
+/// What one instance has of it.
+#[derive(Clone)]
+pub struct HttpContext {
+    grant: Arc<HttpGrant>,
+    open: Arc<Semaphore>,
+}
+
+impl Capability for Http {
+    type Grant = HttpGrant;
+    type Context = HttpContext;
+
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["wasi:http/outgoing-handler"]
+    }
+
+    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+        linker.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap(
+            "handle",
+            |mut store: StoreContextMut<'_, InstanceState>,
+             (request, options): (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>)| {
+                let mut context = store.data_mut().context::<Self>().clone();
+                let mut http = store.data_mut().http_with(&mut context);
+                let started: Result<Resource<HostFutureIncomingResponse>, ErrorCode> =
+                    match http.handle(request, options) {
+                        Ok(response) => Ok(response),
+                        Err(error) => Err(error.downcast()?),
+                    };
+                Ok((started,))
+            },
+        )
+    }
+
+    async fn configure(&self, component: &ComponentInfo, granted: Option<&Value>) -> Result<HttpGrant, ConfigureError> {
+        Ok(HttpGrant { client: Client::new(grants::parse(granted)?, &component.folder)? })
+    }
+
+    fn prepare(&self, _: &InstanceInfo, grant: &Arc<HttpGrant>) -> HttpContext {
+        HttpContext { grant: Arc::clone(grant), open: Arc::new(Semaphore::new(grant.client.grant().requests as usize)) }
+    }
+}
+
+type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+
+impl WasiHttpHooks for HttpContext {
+    /// The client sets it, from the address that was checked.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let Self { grant, open } = self.clone();
+        Box::new(async move {
+            let total = Duration::from_millis(grant.client.grant().total_timeout_ms);
+            let ends = Instant::now() + total;
+            // More requests than may be open wait for their turn, inside their own time.
+            let place = tokio::time::timeout_at(ends, open.acquire_owned()).await;
+            let place = place.map_err(|_| Error::ConnectionLimitReached)?;
+            let place = place.map_err(|_| Error::ConnectionLimitReached)?;
+            let response = grant.client.send(request, options.unwrap_or_default(), ends, place).await?;
+            let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
+            Ok((response, sent))
+        })
+    }
+}
