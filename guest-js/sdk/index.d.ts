@@ -53,8 +53,14 @@ export interface ScheduledTick {
   readonly scheduledTime: number;
 }
 
-/** The bindings of the component. There are none yet: the object is empty and frozen. */
-export interface Env {}
+/**
+ * The values of `[capabilities.config]` in elias.toml, by key. Declare the keys of your own component:
+ *
+ *     declare module "elias" { interface Env { greeting: string } }
+ */
+export interface Env {
+  readonly [key: string]: string | number | boolean | undefined;
+}
 
 /** What a handler can ask of, and tell, the execution it runs in. */
 export interface ExecutionContext {
@@ -79,3 +85,20 @@ export interface ExecutionContext {
    */
   waitUntil(promise: unknown): void;
 }
+
+export { cache } from "./modules/cache.js";
+export { config } from "./modules/config.js";
+export { db, sql } from "./modules/db.js";
+export { http } from "./modules/http.js";
+export { log } from "./modules/log.js";
+
+/** All capabilities by name: `sdk.db`, `sdk.http`. A component imports only those that it uses. */
+declare const sdk: {
+  readonly cache: import("./modules/cache.js").Cache;
+  readonly config: import("./modules/config.js").Config;
+  readonly db: import("./modules/db.js").Database;
+  readonly http: import("./modules/http.js").Http;
+  readonly log: import("./modules/log.js").Log;
+  readonly sql: typeof import("./modules/db.js").sql;
+};
+export default sdk;

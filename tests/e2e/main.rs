@@ -3,6 +3,8 @@
 mod attacks;
 mod bad_input;
 mod building;
+mod capability_config;
+mod capability_http;
 mod embedding;
 mod examples;
 mod foreign;

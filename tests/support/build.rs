@@ -55,6 +55,12 @@ impl Project {
         std::fs::write(path, content).expect("writing the project");
     }
 
+    /// The folder itself.
+    #[must_use]
+    pub fn into_folder(self) -> tempfile::TempDir {
+        self.folder
+    }
+
     /// A path in the project.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {

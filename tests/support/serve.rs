@@ -1,6 +1,6 @@
 //! The shipped `elias serve`, as a process of its own.
 
-use crate::build::binary;
+use crate::build::{Project, binary};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -38,6 +38,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
     /// The stable code in a problem document.
     ///
     /// # Panics
@@ -87,6 +96,19 @@ impl Server {
     #[must_use]
     pub fn of(source: &str, flags: &[&str]) -> Self {
         Self::start(&crate::build::component(source), flags)
+    }
+
+    /// Serves a file of a project, with the project's elias.toml.
+    ///
+    /// # Panics
+    /// If the server does not start.
+    #[must_use]
+    pub fn of_project(project: Project, file: &str, flags: &[&str]) -> Self {
+        let config = project.path("elias.toml");
+        let config = ["--config", config.to_str().expect("UTF-8")];
+        let flags: Vec<&str> = config.into_iter().chain(flags.iter().copied()).collect();
+        let file = project.path(file);
+        Self::start_file(&file, &flags, project.into_folder())
     }
 
     /// Serves a file; `folder` lives as long as the server.

@@ -41,18 +41,25 @@ function explain(error, url) {
 /** The body of a response that the host still has. */
 class Incoming extends Puller {
   #id;
+  #url;
   #cleanUp;
 
-  constructor(id, cleanUp) {
+  constructor(id, url, cleanUp) {
     super();
     this.#id = id;
+    this.#url = url;
     this.#cleanUp = cleanUp;
   }
 
   async read() {
-    const chunk = await native.fetchRead(this.#id);
-    if (chunk === null) this.#cleanUp();
-    return chunk;
+    try {
+      const chunk = await native.fetchRead(this.#id);
+      if (chunk === null) this.#cleanUp();
+      return chunk;
+    } catch (error) {
+      this.#cleanUp();
+      throw explain(error, this.#url);
+    }
   }
 
   cancel() {
@@ -144,7 +151,7 @@ async function exchange(method, url, headers, body, signal) {
     }
   });
   const [status, ...list] = await head;
-  return [Number(status), list, new Incoming(id, cleanUp)];
+  return [Number(status), list, new Incoming(id, url, cleanUp)];
 }
 
 async function send(id, body) {

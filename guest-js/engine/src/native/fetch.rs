@@ -6,7 +6,7 @@ use super::streams::{self, Chunk, Gone, Outgoing, Settle, promise_of};
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
-    Scheme,
+    Scheme, http_error_code,
 };
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
 use crate::event_loop::{self, Progress, WaitId};
@@ -225,7 +225,7 @@ fn read<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
     };
     if let Some(chunk) = poll() {
         over(&chunk);
-        settle.chunk(&ctx, chunk, "the response's body")?;
+        settle_chunk(&ctx, settle, chunk)?;
         return Ok(promise.into_value());
     }
     let pollable = with(id, |exchange| exchange.in_stream.as_ref().map(InputStream::subscribe)).flatten();
@@ -234,13 +234,33 @@ fn read<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
             None => Ok(Progress::Again),
             Some(chunk) => {
                 over(&chunk);
-                settle.clone().chunk(ctx, chunk, "the response's body")?;
+                settle_chunk(ctx, settle.clone(), chunk)?;
                 Ok(Progress::Done)
             }
         });
         with(id, |exchange| exchange.waits[READING] = Some(wait));
     }
     Ok(promise.into_value())
+}
+
+fn settle_chunk(ctx: &Ctx<'_>, settle: Settle, chunk: Chunk) -> Result<()> {
+    match chunk {
+        Chunk::Broken(error) => {
+            let code = http_error_code(&error).unwrap_or_else(|| {
+                // Hosts made with wasmtime-wasi-http 48 tell a body's error in words only.
+                let words = error.to_debug_string();
+                if words.contains("BodySize") {
+                    ErrorCode::HttpResponseBodySize(None)
+                } else if words.contains("Timeout") {
+                    ErrorCode::ConnectionReadTimeout
+                } else {
+                    ErrorCode::ConnectionTerminated
+                }
+            });
+            settle.settle(ctx, Err(refuse(ctx, &code)))
+        }
+        chunk => settle.chunk(ctx, chunk, "the response's body"),
+    }
 }
 
 /// An error of `wasi:http` as an exception: its message begins with the stable name, which the JavaScript half takes off.

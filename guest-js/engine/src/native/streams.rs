@@ -1,5 +1,6 @@
 //! Reading and writing the host's byte streams from promises.
 
+use crate::bindings::wasi::io::error::Error as IoError;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::event_loop::{self, Progress, WaitId};
 use javy::quickjs::{Ctx, Exception, Function, IntoJs, Persistent, Promise, Result, TypedArray, Value};
@@ -11,7 +12,7 @@ const CHUNK_BYTES: u64 = 64 * 1024;
 pub(crate) enum Chunk {
     Bytes(Vec<u8>),
     End,
-    Broken(String),
+    Broken(IoError),
 }
 
 /// Reads what is there; `None` if nothing is there yet.
@@ -20,7 +21,7 @@ pub(crate) fn try_read(stream: &InputStream) -> Option<Chunk> {
         Ok(bytes) if bytes.is_empty() => None,
         Ok(bytes) => Some(Chunk::Bytes(bytes)),
         Err(StreamError::Closed) => Some(Chunk::End),
-        Err(StreamError::LastOperationFailed(error)) => Some(Chunk::Broken(error.to_debug_string())),
+        Err(StreamError::LastOperationFailed(error)) => Some(Chunk::Broken(error)),
     }
 }
 
@@ -99,8 +100,8 @@ impl Settle {
         match chunk {
             Chunk::Bytes(bytes) => self.resolve(ctx, TypedArray::<u8>::new(ctx.clone(), bytes)?),
             Chunk::End => self.resolve(ctx, Value::new_null(ctx.clone())),
-            Chunk::Broken(why) => {
-                let message = format!("{what} could not be read: {why}");
+            Chunk::Broken(error) => {
+                let message = format!("{what} could not be read: {}", error.to_debug_string());
                 self.reject(ctx, Exception::from_message(ctx.clone(), &message)?)
             }
         }

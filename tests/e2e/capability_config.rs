@@ -1,0 +1,46 @@
+//! `env`: what the operator gives a component.
+
+use elias_tests::build::{Project, component};
+use elias_tests::serve::{Server, refused};
+
+const READER: &str = r#"
+export default {
+  fetch(request, env) {
+    if (new URL(request.url).pathname === "/throw") throw new Error("failed with " + env.token.length);
+    return Response.json({ keys: Object.keys(env), greeting: env.greeting, port: env.port, token: env.token, none: env.none ?? null });
+  },
+};
+"#;
+
+#[tokio::test]
+async fn values_come_from_the_file_the_environment_and_secret_files() {
+    let project = Project::new(&[("secrets/token", "s3cret-token\n")]);
+    project.write("app.wasm", component(READER));
+    project.write(
+        "elias.toml",
+        "[capabilities.config]\ngreeting = \"hello\"\nport = { default = 80, env = \"ELIAS_TEST_PORT\", type = \"number\" }\n\
+         token = { file = \"secrets/token\", secret = true }\n",
+    );
+    let server = Server::of_project(project, "app.wasm", &["--dev"]);
+    let answer = server.get("/").await.json();
+    let wanted = serde_json::json!({
+        "keys": ["greeting", "port", "token"], "greeting": "hello", "port": 80, "token": "s3cret-token", "none": null,
+    });
+    assert_eq!(answer, wanted);
+    let log = server.logged("a secret was read").await;
+    assert!(log.contains("\"key\":\"token\""), "{log}");
+    // ATTACKS 17: the secret itself is in no log and no error page.
+    let page = server.get("/throw").await;
+    assert_eq!(page.code(), "exception");
+    assert!(!page.body.contains("s3cret") && !server.log().contains("s3cret"), "{}", page.body);
+}
+
+#[test]
+fn a_missing_value_is_noticed_when_the_component_is_loaded() {
+    let project = Project::new(&[("elias.toml", "[capabilities.config]\ntoken = { env = \"ELIAS_TEST_NO_SUCH\" }\n")]);
+    project.write("app.wasm", component(READER));
+    let config = project.path("elias.toml");
+    let output = refused(&project.path("app.wasm"), &["--config", config.to_str().expect("UTF-8")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("error[bad-configuration]") && said.contains("token: set ELIAS_TEST_NO_SUCH"), "{said}");
+}

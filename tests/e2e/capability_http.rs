@@ -1,0 +1,167 @@
+//! `fetch` from a component: what it does, and what it may not.
+
+use elias_tests::build::{Project, component};
+use elias_tests::serve::{Server, refused};
+use elias_tests::upstream::{SLOW, Upstream};
+use std::time::Instant;
+
+/// A component whose paths are functions of this source, granted what `grant` says beside the upstream.
+async fn served(functions: &str, grant: &str) -> (Server, Upstream) {
+    let upstream = Upstream::start().await;
+    let address = upstream.address();
+    let source = format!(
+        r#"
+        const upstream = "http://{address}";
+        const functions = {{ {functions} }};
+        export default {{
+          async fetch(request) {{
+            const result = await functions[new URL(request.url).pathname.slice(1)](request);
+            return result instanceof Response ? result : Response.json(result);
+          }},
+        }};
+        "#
+    );
+    let project = Project::new(&[]);
+    project.write("app.wasm", component(&source));
+    let grant = format!("[capabilities.http]\nallow = [\"http://{address}\", \"http://localhost\", \"*.test\"]\nprivate = [\"127.0.0.1/32\"]\n{grant}");
+    project.write("elias.toml", grant);
+    (Server::of_project(project, "app.wasm", &[]), upstream)
+}
+
+#[tokio::test]
+async fn answers_bodies_and_headers_pass_both_ways() {
+    let (server, _upstream) = served(
+        r#"
+        async post() {
+          const response = await fetch(upstream + "/echo", { method: "POST", body: "a body", headers: { "content-type": "text/x" } });
+          return [response.status, response.ok, response.url, response.headers.get("content-type"), await response.text()];
+        },
+        async headers() { return (await fetch(upstream + "/headers", { headers: { "x-mine": "yes" } })).json(); },
+        stream: (request) => fetch(upstream + "/echo", { method: "POST", body: request.body, duplex: "half" }),
+        async redirected() {
+          const response = await fetch(upstream + "/to//there");
+          return [response.redirected, response.url, await response.text()];
+        },
+        async manual() { return (await fetch(upstream + "/to//there", { redirect: "manual" })).status; },
+        "#,
+        "",
+    )
+    .await;
+    let posted = server.get("/post").await.json();
+    assert_eq!((&posted[0], &posted[1], &posted[3], &posted[4]), (&200.into(), &true.into(), &"text/x".into(), &"a body".into()));
+    let headers = server.get("/headers").await.json();
+    assert_eq!((&headers["x-mine"], &headers["user-agent"]), (&"yes".into(), &"ELIAS".into()));
+    let large = "x".repeat(3 << 20);
+    let answer = server.send(http::Request::builder().method("POST"), "/stream", large.clone()).await;
+    assert!(answer.body == large, "{} bytes came back", answer.body.len());
+    let redirected = server.get("/redirected").await.json();
+    assert_eq!((&redirected[0], &redirected[2]), (&true.into(), &"/there".into()));
+    assert_eq!(server.get("/manual").await.body, "302");
+}
+
+#[tokio::test]
+async fn ten_fetches_are_in_flight_at_once() {
+    let (server, _upstream) = served(
+        r#"async all() { return Promise.all(Array.from({ length: 10 }, async () => (await fetch(upstream + "/slow")).status)); }"#,
+        "",
+    )
+    .await;
+    let started = Instant::now();
+    assert_eq!(server.get("/all").await.body, "[200,200,200,200,200,200,200,200,200,200]");
+    let times = started.elapsed().as_secs_f64() / SLOW.as_secs_f64();
+    assert!(times < 5.0, "ten took as long as {times} one after the other");
+}
+
+#[tokio::test]
+async fn an_abort_reaches_the_other_server() {
+    let (server, upstream) = served(
+        r#"
+        async abort() {
+          const controller = new AbortController();
+          setTimeout(() => controller.abort(), 50);
+          return fetch(upstream + "/never", { signal: controller.signal }).catch((error) => error.name);
+        },
+        async timeout() { return fetch(upstream + "/never", { signal: AbortSignal.timeout(50) }).catch((error) => error.name); },
+        "#,
+        "",
+    )
+    .await;
+    assert_eq!(server.get("/abort").await.body, "\"AbortError\"");
+    assert_eq!(server.get("/timeout").await.body, "\"TimeoutError\"");
+    let started = Instant::now();
+    while upstream.cut() < 2 {
+        assert!(started.elapsed() < elias_tests::serve::PATIENCE, "the requests went on");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn limits_end_a_request_with_their_codes() {
+    let code = "const code = async (url, init) => { try { const r = await fetch(upstream + url, init); return (await r.arrayBuffer()).byteLength; } catch (error) { return error.code ?? String(error); } };";
+    let functions = r#"
+        never: () => code("/never"),
+        endless: () => code("/endless"),
+        bomb: () => code("/bomb"),
+        upload: () => code("/echo", { method: "POST", body: "x".repeat(200_000) }),
+    "#;
+    let grant = "first-byte-timeout-ms = 500\nresponse-bytes = 1000000\nrequest-bytes = 100000\n";
+    let (server, _upstream) = served(&format!("}}; {code} const more = {{ {functions} }}; Object.assign(functions, more); const rest = {{"), grant).await;
+    assert_eq!(server.get("/never").await.body, "\"timeout\"");
+    for path in ["/endless", "/bomb"] {
+        assert_eq!(server.get(path).await.body, "\"response-too-large\"", "{path}");
+    }
+    assert_eq!(server.get("/upload").await.body, "\"request-too-large\"");
+    let resident = server.resident_bytes();
+    assert!(resident < 400 << 20, "{resident} bytes are resident");
+}
+
+#[tokio::test]
+async fn attack_11_no_way_leads_into_the_private_network() {
+    let (server, upstream) = served(
+        r#"
+        async to(request) {
+          const url = new URL(request.url).searchParams.get("url");
+          return fetch(url).then((response) => response.status, (error) => [error.code, error.message]);
+        },
+        "#,
+        "",
+    )
+    .await;
+    let port = upstream.address().port();
+    let denied = [
+        "http://169.254.169.254/latest/meta-data".to_owned(),
+        "http://[::1]/".to_owned(),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        "http://0x7f.1/".to_owned(),
+        "http://2130706433/".to_owned(),
+        "http://0177.0.0.1/".to_owned(),
+        "http://example.com/".to_owned(),
+        format!("https://127.0.0.1:{port}/"),
+        format!("http://{}/to/http://169.254.169.254/", upstream.address()),
+        format!("http://{}/to/http://127.0.0.1:1/", upstream.address()),
+    ];
+    for url in denied {
+        let answer = server.get(&format!("/to?url={url}")).await.json();
+        assert_eq!(answer[0], "denied", "{url}: {answer}");
+        assert!(answer[1].as_str().is_some_and(|message| message.contains("[capabilities.http]")), "{answer}");
+    }
+    // A name that the rules allow, with an address that they do not: `localhost` may also be ::1, 127.0.0.1 is granted.
+    let answer = server.get("/to?url=http://user:secret@localhost/").await.json();
+    assert!(!answer.to_string().contains("secret"), "{answer}");
+    let answer = server.get(&format!("/to?url=http://{}/", upstream.address())).await;
+    assert_eq!(answer.body, "200");
+}
+
+#[test]
+fn what_was_not_granted_is_refused_at_load_with_the_line_to_add() {
+    let project = Project::new(&[]);
+    project.write("app.wasm", component("export default { fetch: () => fetch('https://example.com/') };"));
+    let output = refused(&project.path("app.wasm"), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("error[capability-denied]") && said.contains("[capabilities.http]"), "{said}");
+    project.write("elias.toml", "[capabilities.http]\nallow = [\"ftp://example.com\"]\n");
+    let config = project.path("elias.toml");
+    let output = refused(&project.path("app.wasm"), &["--config", config.to_str().expect("UTF-8")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("error[bad-configuration]") && said.contains("ftp://example.com"), "{said}");
+}

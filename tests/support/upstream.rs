@@ -1,0 +1,135 @@
+//! Another server, for components that send requests.
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// A server on a free port of the loopback address; it ends with the test's runtime.
+pub struct Upstream {
+    address: SocketAddr,
+    cut: Arc<AtomicUsize>,
+}
+
+/// How long `/slow` takes.
+pub const SLOW: Duration = Duration::from_millis(200);
+
+impl Upstream {
+    /// Starts one. It answers:
+    /// `/slow` after [`SLOW`]; `/never` never; `/echo` with the request's body; `/headers` with its headers as JSON;
+    /// `/endless` with chunks as fast as they are read; `/to/URL` with a redirect; `/bomb` with a gzip that is a thousand
+    /// times its size; anything else with its path.
+    ///
+    /// # Panics
+    /// If there is no free port.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let cut = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&cut);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let cut = Arc::clone(&counter);
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| answer(request, Cut(Arc::clone(&cut))));
+                    // A client that leaves is an error here, and what some tests are about.
+                    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Self { address, cut }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many requests to `/never` were given up by the client.
+    #[must_use]
+    pub fn cut(&self) -> usize {
+        self.cut.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts a request whose client left: hyper drops what answers it.
+struct Cut(Arc<AtomicUsize>);
+
+struct CutOnDrop(Arc<AtomicUsize>);
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+type Body = BoxBody<Bytes, hyper::Error>;
+
+fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed()
+}
+
+async fn answer(request: Request<Incoming>, cut: Cut) -> Result<Response<Body>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let mut response = Response::new(whole(path.clone()));
+    match path.as_str() {
+        "/slow" => tokio::time::sleep(SLOW).await,
+        "/never" => {
+            let _counted = CutOnDrop(cut.0);
+            std::future::pending::<()>().await;
+        }
+        "/echo" => {
+            if let Some(kind) = request.headers().get("content-type") {
+                response.headers_mut().insert("content-type", kind.clone());
+            }
+            *response.body_mut() = request.into_body().boxed();
+        }
+        "/headers" => {
+            let headers: serde_json::Map<String, serde_json::Value> = request
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+                .collect();
+            *response.body_mut() = whole(serde_json::Value::from(headers).to_string());
+        }
+        "/endless" => {
+            let chunk = Bytes::from(vec![b'x'; 64 << 10]);
+            let chunks = futures::stream::repeat_with(move || Ok(Frame::data(chunk.clone())));
+            *response.body_mut() = BodyExt::boxed(StreamBody::new(chunks).map_err(no_error));
+        }
+        "/bomb" => {
+            response.headers_mut().insert("content-encoding", http::HeaderValue::from_static("gzip"));
+            *response.body_mut() = whole(gzip_of_zeros());
+        }
+        _ => {
+            if let Some(target) = path.strip_prefix("/to/") {
+                *response.status_mut() = StatusCode::FOUND;
+                if let Ok(target) = target.parse() {
+                    response.headers_mut().insert("location", target);
+                }
+            }
+        }
+    }
+    Ok(response)
+}
+
+fn no_error(never: Infallible) -> hyper::Error {
+    match never {}
+}
+
+/// A gzip file of 8 MiB of zeros, some 8 KiB long, by the system's `gzip`.
+fn gzip_of_zeros() -> Vec<u8> {
+    let output = std::process::Command::new("sh").args(["-c", "head -c 8388608 /dev/zero | gzip"]).output();
+    output.expect("gzip is there").stdout
+}
