@@ -3,6 +3,10 @@
 //!
 //! [`Capability`]: elias_host::capability::Capability
 
+#[cfg(feature = "cache")]
+pub mod cache;
 pub mod log;
 
+#[cfg(feature = "cache")]
+pub use cache::Cache;
 pub use log::Log;
