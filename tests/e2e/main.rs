@@ -3,6 +3,7 @@
 mod attacks;
 mod bad_input;
 mod building;
+mod capability_cache;
 mod capability_config;
 mod capability_http;
 mod embedding;

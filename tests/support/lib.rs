@@ -3,4 +3,5 @@
 
 pub mod build;
 pub mod serve;
+pub mod services;
 pub mod upstream;

@@ -3,12 +3,16 @@
 //!
 //! [`Capability`]: elias_host::capability::Capability
 
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod log;
 
+#[cfg(feature = "cache")]
+pub use cache::Cache;
 #[cfg(feature = "config")]
 pub use config::Config;
 #[cfg(feature = "http")]

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 const CONFIG_FILE: &str = "elias.toml";
 
 /// The capabilities that components can be granted.
-pub(crate) const CAPABILITIES: [&str; 3] = ["config", "http", "log"];
+pub(crate) const CAPABILITIES: [&str; 5] = ["cache", "config", "db", "http", "log"];
 
 /// What `serve` is told.
 #[derive(Debug, Args)]
@@ -128,6 +128,7 @@ fn host(settings: &Settings, cache: Option<&Path>) -> Result<Host, Failure> {
         .limits(settings.limits.clone())
         .instances(instances)
         .engine(elias_build::engine::ENGINE)
+        .capability(elias_capabilities::Cache::new())
         .capability(elias_capabilities::Config)
         .capability(elias_capabilities::Http)
         .capability(elias_capabilities::Log::default());

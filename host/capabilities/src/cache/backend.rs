@@ -1,0 +1,21 @@
+//! Where values are kept.
+
+use super::contract::{Answer, Command, Error, ErrorCode, Value};
+use futures::future::BoxFuture;
+
+/// A place that keeps one component's values.
+pub(super) trait Backend: Send + Sync + 'static {
+    /// Whether every command is done when it is first polled.
+    fn immediate(&self) -> bool;
+
+    /// Runs a command that is within the caps. Of `lease` a backend does the reading, as of `get`.
+    fn run(&self, command: Command) -> BoxFuture<'static, Result<Answer, Error>>;
+}
+
+/// Reads one value, on the way to a lease.
+pub(super) async fn read(backend: &dyn Backend, key: &str) -> Result<Option<Value>, Error> {
+    match backend.run(Command::Lease(key.to_owned())).await? {
+        Answer::Value(value) => Ok(value),
+        _ => Err(Error::new(ErrorCode::Unavailable, "the cache gave another answer than was asked for")),
+    }
+}

@@ -1,0 +1,221 @@
+//! `elias:cache`: values kept between requests, for a time, in the memory of the host or in Redis.
+//!
+//! The table `[capabilities.cache]` of elias.toml, every key of which has a default:
+//!
+//! - `backend`: `"memory"`, or `"redis"`.
+//! - `url`: where that Redis is, `"redis://..."` or `{ env = "REDIS_URL" }`.
+//! - `key-bytes` = 512, `value-bytes` = 1 MiB: the longest key and value.
+//! - `keys-per-call` = 100: the most keys of one `get-many`.
+//! - `total-bytes` = 64 MiB: what all entries of the component take in memory, each with
+//!   an overhead of 64 bytes; the least recently used are evicted for it. Redis has a limit of its own, `maxmemory`.
+//! - `operations` = 64: commands that one instance may have under way.
+//! - `timeout-ms` = 1000: how long a command to Redis may take, connecting included.
+//!
+//! What is cached is a component's own, and outlives its versions: a new version loaded beside an old one finds what that
+//! stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's versions.
+
+mod backend;
+mod contract;
+mod grant;
+mod lease;
+mod memory;
+mod operation;
+mod redis;
+#[cfg(test)]
+mod tests;
+
+use backend::Backend;
+use contract::{Answer, Command, Error, Started};
+use elias_host::capability::wasmtime::StoreContextMut;
+use elias_host::capability::wasmtime::component::{Resource, ResourceTable, ResourceType};
+use elias_host::capability::{
+    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+};
+use grant::{Place, Settings};
+use lease::{Lease, Leases};
+use memory::Memory;
+use operation::{Begun, Operation, Outcome, Starter};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use wasmtime_wasi_io::poll::{DynPollable, subscribe};
+
+type Components = HashMap<String, Weak<Component>>;
+
+/// The cache capability.
+pub struct Cache {
+    namespace: String,
+    /// By name, as long as one of their versions is loaded.
+    components: Mutex<Components>,
+}
+
+/// What the versions of one component share.
+#[derive(Default)]
+struct Component {
+    leases: Arc<Leases>,
+    evictions: Arc<AtomicU64>,
+    /// Held by the grants of those that use it: a version that uses Redis does not keep it.
+    memory: Mutex<Weak<Memory>>,
+}
+
+/// What one component was granted of the cache.
+pub struct CacheGrant {
+    backend: Arc<dyn Backend>,
+    component: Arc<Component>,
+    settings: Settings,
+}
+
+/// What one instance has of the cache.
+pub struct CacheContext(Starter);
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self::namespaced("default")
+    }
+}
+
+impl Cache {
+    /// A cache of the namespace `default`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A cache whose keys in Redis begin with `elias:{NAMESPACE}:`. Hosts that share a Redis share the values of components
+    /// of the same name if their namespaces are the same, and only then.
+    #[must_use]
+    pub fn namespaced(namespace: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), components: Mutex::default() }
+    }
+
+    /// How many entries of a component were evicted to keep it within its `total-bytes`, since it was loaded. Zero for a
+    /// component that is not loaded. Entries whose time was over do not count.
+    #[must_use]
+    pub fn evictions(&self, component: &str) -> u64 {
+        let component = self.components().get(component).and_then(Weak::upgrade);
+        component.map_or(0, |component| component.evictions.load(Ordering::Relaxed))
+    }
+
+    fn components(&self) -> MutexGuard<'_, Components> {
+        self.components.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn component(&self, name: &str) -> Arc<Component> {
+        let mut components = self.components();
+        if let Some(component) = components.get(name).and_then(Weak::upgrade) {
+            return component;
+        }
+        components.retain(|_, component| component.strong_count() > 0);
+        let component = Arc::<Component>::default();
+        components.insert(name.to_owned(), Arc::downgrade(&component));
+        component
+    }
+}
+
+impl Component {
+    fn memory(&self, name: &str, total_bytes: u64) -> Arc<Memory> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = memory.upgrade().filter(|memory| memory.total_bytes() == total_bytes) {
+            return memory;
+        }
+        let new = Arc::new(Memory::new(name, total_bytes, Arc::clone(&self.evictions)));
+        *memory = Arc::downgrade(&new);
+        new
+    }
+}
+
+impl CacheGrant {
+    fn starter(&self) -> Starter {
+        Starter {
+            backend: Arc::clone(&self.backend),
+            leases: Arc::clone(&self.component.leases),
+            caps: self.settings.caps.clone(),
+            operations: self.settings.operations,
+            pending: Arc::default(),
+        }
+    }
+}
+
+impl Capability for Cache {
+    type Grant = CacheGrant;
+    type Context = CacheContext;
+
+    fn name(&self) -> &'static str {
+        "cache"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["elias:cache/cache"]
+    }
+
+    async fn configure(
+        &self,
+        component: &ComponentInfo,
+        granted: Option<&Value>,
+    ) -> Result<CacheGrant, ConfigureError> {
+        let settings = grant::read(granted)?;
+        let shared = self.component(&component.name);
+        let backend: Arc<dyn Backend> = match &settings.place {
+            Place::Memory { total_bytes } => shared.memory(&component.name, *total_bytes),
+            Place::Redis { client, timeout } => {
+                let redis = redis::Redis::new(client.clone(), &self.namespace, &component.name, *timeout);
+                // A component is not refused for a Redis that is away: a cache may be, at any time.
+                redis.connect().await;
+                Arc::new(redis)
+            }
+        };
+        Ok(CacheGrant { backend, component: shared, settings })
+    }
+
+    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+        let mut cache = linker.instance("elias:cache/cache@0.1.0")?;
+        cache.resource("lease", ResourceType::host::<Lease>(), |mut store, handle| {
+            store.data_mut().table().delete(Resource::<Lease>::new_own(handle))?;
+            Ok(())
+        })?;
+        cache.resource("operation", ResourceType::host::<Operation>(), |mut store, handle| {
+            store.data_mut().table().delete(Resource::<Operation>::new_own(handle))?;
+            Ok(())
+        })?;
+        cache.func_wrap("start", |mut store: StoreContextMut<'_, InstanceState>, (command,): (Command,)| {
+            let state = store.data_mut();
+            let begun = state.context::<Self>().0.start(command);
+            Ok((match begun {
+                Begun::Done(outcome) => Started::Done(hand_over(state.table(), outcome)?),
+                Begun::Pending(operation) => Started::Pending(state.table().push(operation)?),
+            },))
+        })?;
+        cache.func_wrap(
+            "[method]operation.subscribe",
+            |mut store: StoreContextMut<'_, InstanceState>, (operation,): (Resource<Operation>,)| {
+                let pollable: Resource<DynPollable> = subscribe(store.data_mut().table(), operation)?;
+                Ok((pollable,))
+            },
+        )?;
+        cache.func_wrap(
+            "[method]operation.take",
+            |mut store: StoreContextMut<'_, InstanceState>, (operation,): (Resource<Operation>,)| {
+                let table = store.data_mut().table();
+                let outcome = table.get_mut(&operation)?.take()?;
+                Ok((outcome.map(|outcome| hand_over(table, outcome)).transpose()?,))
+            },
+        )
+    }
+
+    fn prepare(&self, _: &InstanceInfo, grant: &Arc<CacheGrant>) -> CacheContext {
+        CacheContext(grant.starter())
+    }
+}
+
+/// Makes of an outcome what a component can be told: a lease becomes a handle.
+fn hand_over(table: &mut ResourceTable, outcome: Outcome) -> wasmtime::Result<Result<Answer<Resource<Lease>>, Error>> {
+    Ok(match outcome {
+        Ok(Answer::Leased(lease)) => Ok(Answer::Leased(table.push(lease)?)),
+        Ok(Answer::Value(value)) => Ok(Answer::Value(value)),
+        Ok(Answer::Values(values)) => Ok(Answer::Values(values)),
+        Ok(Answer::Changed(changed)) => Ok(Answer::Changed(changed)),
+        Ok(Answer::Number(number)) => Ok(Answer::Number(number)),
+        Err(error) => Err(error),
+    })
+}

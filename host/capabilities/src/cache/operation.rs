@@ -1,0 +1,130 @@
+//! Commands under way.
+
+use super::backend::Backend;
+use super::contract::{Answer, Caps, Command, Error, ErrorCode};
+use super::lease::Leases;
+use elias_host::capability::wasmtime::{Result as Trapping, bail};
+use futures::channel::oneshot;
+use futures::future::{BoxFuture, FutureExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::task::AbortHandle;
+use wasmtime_wasi_io::async_trait;
+use wasmtime_wasi_io::poll::Pollable;
+
+/// What a command gives in the end.
+pub(super) type Outcome = Result<Answer, Error>;
+
+/// What one instance starts commands with.
+pub(super) struct Starter {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) caps: Caps,
+    /// Operations that may be under way.
+    pub(super) operations: u32,
+    /// Operations that are.
+    pub(super) pending: Arc<AtomicU32>,
+}
+
+/// A command that was started.
+pub(super) enum Begun {
+    /// It is done already.
+    Done(Outcome),
+    /// It is under way.
+    Pending(Operation),
+}
+
+/// A command that is under way, as a task of its own; it is aborted when this is dropped.
+pub(super) struct Operation {
+    state: State,
+    task: AbortHandle,
+    pending: Arc<AtomicU32>,
+}
+
+enum State {
+    Running(oneshot::Receiver<Outcome>),
+    Ready(Outcome),
+    Taken,
+}
+
+impl Starter {
+    /// Starts a command. One that the backend can do at once never becomes an operation.
+    pub(super) fn start(&self, command: Command) -> Begun {
+        let command = match self.caps.check(command) {
+            Ok(command) => command,
+            Err(error) => return Begun::Done(Err(error)),
+        };
+        // Operations of one instance are started by one thread: nothing is added between this look and the count.
+        let full = self.pending.load(Ordering::Relaxed) >= self.operations;
+        if full && !self.backend.immediate() {
+            return Begun::Done(Err(self.too_many()));
+        }
+        let mut running: BoxFuture<'static, Outcome> = match command {
+            Command::Lease(key) => Arc::clone(&self.leases).read_or_take(Arc::clone(&self.backend), key).boxed(),
+            command => self.backend.run(command),
+        };
+        // Woken by nobody if it is not done: the task polls it again.
+        if let Some(outcome) = running.as_mut().now_or_never() {
+            return Begun::Done(outcome);
+        }
+        if full {
+            return Begun::Done(Err(self.too_many()));
+        }
+        let (sender, receiver) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            // Nobody listens any more when the operation was dropped meanwhile.
+            drop(sender.send(running.await));
+        });
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        let pending = Arc::clone(&self.pending);
+        Begun::Pending(Operation { state: State::Running(receiver), task: task.abort_handle(), pending })
+    }
+
+    fn too_many(&self) -> Error {
+        let message = format!("{} operations are under way, as many as operations allows", self.operations);
+        Error::new(ErrorCode::TooManyOperations, message)
+    }
+}
+
+impl Operation {
+    /// The outcome, once; none while there is none yet.
+    pub(super) fn take(&mut self) -> Trapping<Option<Outcome>> {
+        let outcome = match std::mem::replace(&mut self.state, State::Taken) {
+            State::Taken => bail!("an operation's answer was taken twice"),
+            State::Ready(outcome) => outcome,
+            State::Running(mut receiver) => match receiver.try_recv() {
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => {
+                    self.state = State::Running(receiver);
+                    return Ok(None);
+                }
+                Err(oneshot::Canceled) => Err(broken_off()),
+            },
+        };
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        Ok(Some(outcome))
+    }
+}
+
+#[async_trait]
+impl Pollable for Operation {
+    async fn ready(&mut self) {
+        if let State::Running(receiver) = &mut self.state {
+            let outcome = receiver.await.unwrap_or_else(|oneshot::Canceled| Err(broken_off()));
+            self.state = State::Ready(outcome);
+        }
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        self.task.abort();
+        if !matches!(self.state, State::Taken) {
+            self.pending.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn broken_off() -> Error {
+    Error::new(ErrorCode::Unavailable, "the operation was broken off")
+}

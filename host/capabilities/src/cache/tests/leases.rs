@@ -1,0 +1,91 @@
+//! Of those who miss at once, one makes the value.
+
+use super::super::contract::{Answer, Command, ErrorCode};
+use super::super::lease::Lease;
+use super::super::operation::{Begun, Starter};
+use super::{backends, get, in_memory, neighbour, run, set, sleep, starter, wait};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+async fn lease(cache: &Starter) -> Result<Lease, Option<String>> {
+    match run(cache, Command::Lease("k".to_owned())).await {
+        Ok(Answer::Leased(lease)) => Ok(lease),
+        Ok(Answer::Value(value)) => Err(value.map(|value| String::from_utf8_lossy(&value).into_owned())),
+        other => panic!("lease gave {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_that_miss_make_the_value_once() {
+    for backend in backends("hundred") {
+        let first = starter(&backend);
+        let made = Arc::new(AtomicU32::new(0));
+        let tasks = (0..100).map(|_| {
+            let (cache, made) = (neighbour(&first), Arc::clone(&made));
+            tokio::spawn(async move {
+                match lease(&cache).await {
+                    Ok(_lease) => {
+                        made.fetch_add(1, Ordering::Relaxed);
+                        sleep(20).await;
+                        set(&cache, "k", "made", None).await;
+                    }
+                    Err(value) => assert_eq!(value.as_deref(), Some("made")),
+                }
+            })
+        });
+        let all = futures::future::try_join_all(tasks);
+        tokio::time::timeout(Duration::from_secs(20), all).await.expect("in time").expect("they end");
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        assert_eq!(get(&first, "k").await.as_deref(), Some("made"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_lease_lets_the_next_in() {
+    for backend in backends("dropped") {
+        let (one, other) = (starter(&backend), starter(&backend));
+        let other = Starter { leases: Arc::clone(&one.leases), ..other };
+        let held = lease(&one).await.expect("nothing is there");
+        let Begun::Pending(mut operation) = other.start(Command::Lease("k".to_owned())) else { panic!("it waits") };
+        sleep(50).await;
+        assert!(operation.take().expect("not taken yet").is_none());
+        drop(held);
+        let outcome = tokio::time::timeout(Duration::from_secs(5), wait(operation)).await.expect("it is woken");
+        assert!(matches!(outcome, Ok(Answer::Leased(_))));
+        drop(outcome);
+        // An operation that has the lease already and is dropped gives it back as well.
+        let held = lease(&one).await.expect("nothing is there");
+        let Begun::Pending(operation) = other.start(Command::Lease("k".to_owned())) else { panic!("it waits") };
+        sleep(50).await;
+        drop(held);
+        sleep(50).await;
+        drop(operation);
+        let next = tokio::time::timeout(Duration::from_secs(5), lease(&one)).await.expect("it is free");
+        assert!(next.is_ok());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_under_way_are_counted_and_given_back() {
+    let cache = Starter { operations: 2, ..starter(&in_memory()) };
+    let held = lease(&cache).await.expect("nothing is there");
+    let wish = || cache.start(Command::Lease("k".to_owned()));
+    let (Begun::Pending(one), Begun::Pending(other)) = (wish(), wish()) else { panic!("they wait") };
+    let Begun::Done(Err(error)) = wish() else { panic!("it is refused") };
+    assert_eq!(error.code, ErrorCode::TooManyOperations);
+    // What is done at once is no operation: the holder can still bring its value.
+    set(&cache, "other", "v", None).await;
+    drop(one);
+    assert_eq!(cache.pending.load(Ordering::Relaxed), 1);
+    let Begun::Pending(third) = wish() else { panic!("there is room") };
+    set(&cache, "k", "v", None).await;
+    drop(held);
+    for mut operation in [other, third] {
+        wasmtime_wasi_io::poll::Pollable::ready(&mut operation).await;
+        let outcome = operation.take().expect("it is taken once");
+        assert!(matches!(outcome, Some(Ok(Answer::Value(Some(_))))));
+        assert!(operation.take().is_err());
+    }
+    assert_eq!(cache.pending.load(Ordering::Relaxed), 0);
+}

@@ -1,0 +1,140 @@
+//! What only the backend in Redis does.
+
+use super::super::Cache;
+use super::super::contract::{Answer, Command, ErrorCode};
+use super::super::operation::Starter;
+use super::super::redis::{Redis, open, prefix};
+use super::{get, increment, redis_url, run, set, sleep, starter};
+use elias_host::capability::{Capability, ComponentInfo};
+use serde_json::json;
+use std::net::TcpListener;
+use std::process::{Child, Command as Process, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A Redis that is stopped with the test.
+struct Server(Child);
+
+impl Server {
+    fn start(port: u16) -> Self {
+        let mut process = Process::new("redis-server");
+        process.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]).arg(port.to_string());
+        Self(process.stdout(Stdio::null()).spawn().expect("redis-server starts"))
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Process::new("kill").arg(signal).arg(self.0.id().to_string()).status();
+        assert!(status.expect("kill runs").success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    listener.local_addr().expect("it has an address").port()
+}
+
+fn cache(port: u16, timeout_ms: u64) -> Starter {
+    let client = open(&format!("redis://127.0.0.1:{port}")).expect("a URL of a Redis");
+    let redis = Redis::new(client, "gone", "component", Duration::from_millis(timeout_ms));
+    Starter { backend: Arc::new(redis), ..starter(&super::in_memory()) }
+}
+
+async fn unavailable(cache: &Starter) {
+    let error = run(cache, Command::Get("k".to_owned())).await.expect_err("Redis is away");
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert!(!error.message.contains("127.0.0.1"), "{}", error.message);
+}
+
+async fn until_back(cache: &Starter) {
+    let since = Instant::now();
+    while run(cache, Command::Get("k".to_owned())).await.is_err() {
+        assert!(since.elapsed() < Duration::from_secs(10), "it does not come back");
+        sleep(20).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_may_go_and_come_back() {
+    if redis_url().is_none() {
+        return;
+    }
+    let port = free_port();
+    let cache = cache(port, 500);
+    unavailable(&cache).await;
+    let server = Server::start(port);
+    until_back(&cache).await;
+    set(&cache, "k", "v", None).await;
+    assert_eq!(increment(&cache, "n", 1, None).await, Ok(1));
+
+    drop(server);
+    unavailable(&cache).await;
+    unavailable(&cache).await;
+    let server = Server::start(port);
+    until_back(&cache).await;
+    // Scripts are gone with the old one.
+    assert_eq!(increment(&cache, "n", 1, None).await, Ok(1));
+
+    // One that is back before anybody asked: what can be repeated does not notice.
+    drop(server);
+    let server = Server::start(port);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        sleep(20).await;
+    }
+    assert_eq!(get(&cache, "k").await, None);
+
+    // One that does not answer any more.
+    server.signal("-STOP");
+    let since = Instant::now();
+    unavailable(&cache).await;
+    assert!(since.elapsed() < Duration::from_secs(2));
+    server.signal("-CONT");
+    until_back(&cache).await;
+    assert_eq!(increment(&cache, "n", 1, None).await, Ok(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_that_find_redis_away_do_not_wait_for_each_other() {
+    let cache = cache(free_port(), 2000);
+    let since = Instant::now();
+    futures::future::join_all((0..50).map(|_| unavailable(&cache))).await;
+    assert!(since.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_loads_without_its_redis() {
+    let url = format!("redis://:secret@127.0.0.1:{}", free_port());
+    let component =
+        ComponentInfo { name: "test".to_owned(), version: "1".to_owned(), digest: String::new(), folder: ".".into() };
+    let grant = json!({ "backend": "redis", "url": url, "timeout-ms": 200 });
+    let grant = Cache::new().configure(&component, Some(&grant)).await.expect("that is no error");
+    unavailable(&grant.starter()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_has_so_many_operations_under_way() {
+    let Some(url) = redis_url() else { return };
+    let cache = Starter { operations: 3, ..starter(&super::in_redis(&url, "operations", "component")) };
+    let begun: Vec<_> = (0..5).map(|_| cache.start(Command::Get("k".to_owned()))).collect();
+    let refused = begun.iter().filter(|begun| matches!(begun, super::Begun::Done(Err(_)))).count();
+    assert_eq!(refused, 2);
+    drop(begun);
+    assert!(matches!(run(&cache, Command::Get("k".to_owned())).await, Ok(Answer::Value(None))));
+}
+
+#[test]
+fn no_prefix_begins_with_another() {
+    assert_eq!(prefix("default", "shop"), "elias:{default}:shop:");
+    let names = ["a", "a:", "a:b", "a%3A", "a}:b", "{a", "é", ""];
+    let prefixes: Vec<_> =
+        names.iter().flat_map(|namespace| names.iter().map(|component| prefix(namespace, component))).collect();
+    for (at, one) in prefixes.iter().enumerate() {
+        assert!(prefixes.iter().enumerate().all(|(other, prefix)| at == other || !prefix.starts_with(one.as_str())));
+    }
+}

@@ -1,0 +1,129 @@
+//! `elias/cache`: the same behaviour on both backends.
+
+use elias_tests::build::{Project, component};
+use elias_tests::serve::Server;
+use elias_tests::services;
+
+const USER: &str = r#"
+import { cache } from "elias/cache";
+import { log } from "elias/log";
+const functions = {
+  async types() {
+    const values = { text: "ü", empty: "", number: 1.5, list: [1, "a", null], flag: true, nothing: null };
+    for (const [key, value] of Object.entries(values)) await cache.set(key, value);
+    await cache.set("bytes", new Uint8Array([0, 1, 255]));
+    const many = await cache.getMany([...Object.keys(values), "missing"]);
+    return [Object.fromEntries(many), [...(await cache.get("bytes"))], (await cache.get("missing")) ?? "none"];
+  },
+  async conditions() {
+    return [
+      await cache.setIfAbsent("once", 1), await cache.setIfAbsent("once", 2),
+      await cache.compareAndSwap("once", 2, 3), await cache.compareAndSwap("once", 1, 3), await cache.get("once"),
+      await cache.increment("count"), await cache.increment("count", 41), await cache.get("count"),
+      await cache.delete("once"), await cache.delete("once"),
+    ];
+  },
+  async expiry() {
+    await cache.set("short", "x", { ttlMs: 60 });
+    const before = await cache.get("short");
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    return [before, (await cache.get("short")) ?? "gone"];
+  },
+  async remember() {
+    return cache.remember("slow", 60, async () => {
+      log.info("made the value");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return { made: true };
+    });
+  },
+  async caps() {
+    const code = (promise) => promise.then(() => "no error", (error) => error.code);
+    return [
+      await code(cache.get("k".repeat(1000))), await code(cache.get("")), await code(cache.set("k", "v".repeat(2_000_000))),
+      await code(cache.getMany(Array.from({ length: 200 }, (_, i) => `k${i}`))),
+      await cache.set("word", "abc").then(() => code(cache.increment("word"))),
+    ];
+  },
+  async own(request) {
+    const name = new URL(request.url).searchParams.get("name");
+    const before = (await cache.get("shared")) ?? "nothing";
+    await cache.set("shared", name);
+    return before;
+  },
+};
+export default {
+  async fetch(request) { return Response.json(await functions[new URL(request.url).pathname.slice(1)](request)); },
+};
+"#;
+
+/// A server for a component of this name, on the backend that the lines choose.
+fn served(name: &str, backend: &str) -> Server {
+    let project = Project::new(&[("package.json", &format!("{{ \"name\": \"{name}\" }}")), ("index.js", USER)]);
+    project.write("app.wasm", project.build("index.js"));
+    project.write("elias.toml", format!("[capabilities.cache]\n{backend}\n"));
+    Server::of_project(project, "app.wasm", &[])
+}
+
+async fn behaves(name: &str, backend: &str) {
+    let server = served(name, backend);
+    let types = server.get("/types").await.json();
+    let wanted = serde_json::json!([
+        { "text": "ü", "empty": "", "number": 1.5, "list": [1, "a", null], "flag": true, "nothing": null }, [0, 1, 255], "none",
+    ]);
+    assert_eq!(types, wanted);
+    let conditions = server.get("/conditions").await.body;
+    assert_eq!(conditions, "[true,false,false,true,3,1,42,42,true,false]");
+    assert_eq!(server.get("/expiry").await.body, r#"["x","gone"]"#);
+    let caps = server.get("/caps").await.body;
+    assert_eq!(caps, r#"["invalid-key","invalid-key","too-large","too-large","not-a-number"]"#);
+    let misses = futures::future::join_all((0..100).map(|_| server.get("/remember"))).await;
+    assert!(misses.iter().all(|answer| answer.body == r#"{"made":true}"#), "{:?}", misses[0]);
+    let log = server.logged("made the value").await;
+    assert_eq!(log.matches("made the value").count(), 1, "a hundred misses make the value once");
+}
+
+#[tokio::test]
+async fn in_memory() {
+    behaves("memory", "").await;
+}
+
+#[tokio::test]
+async fn in_redis() {
+    behaves("redis-user", &format!("backend = \"redis\"\nurl = \"{}\"", services::redis())).await;
+}
+
+#[tokio::test]
+async fn attack_14_two_components_with_the_same_keys_do_not_meet() {
+    let backend = format!("backend = \"redis\"\nurl = \"{}\"", services::redis());
+    let (one, other) = (served("a", &backend), served("a:b", &backend));
+    assert_eq!(one.get("/own?name=one").await.body, r#""nothing""#);
+    assert_eq!(other.get("/own?name=other").await.body, r#""nothing""#);
+    assert_eq!(one.get("/own?name=one").await.body, r#""one""#);
+}
+
+#[tokio::test]
+async fn attack_21_redis_goes_and_comes_back() {
+    let mut redis = services::Redis::start();
+    let server = served("restarts", &format!("backend = \"redis\"\nurl = \"{}\"\ntimeout-ms = 500", redis.url()));
+    assert_eq!(server.get("/own?name=x").await.body, r#""nothing""#);
+    redis.stop();
+    let down = server.get("/own?name=x").await;
+    assert_eq!(down.code(), "exception");
+    assert!(!down.body.contains("127.0.0.1"), "{}", down.body);
+    redis.restart();
+    let started = std::time::Instant::now();
+    while server.get("/own?name=x").await.status != 200 {
+        assert!(started.elapsed() < elias_tests::serve::PATIENCE, "{}", server.log());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn without_its_line_it_is_refused() {
+    let project = Project::new(&[]);
+    let source = "import { cache } from 'elias'; export default { fetch: async () => Response.json(await cache.get('x')) };";
+    project.write("app.wasm", component(source));
+    let output = elias_tests::serve::refused(&project.path("app.wasm"), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("error[capability-denied]") && said.contains("[capabilities.cache]"), "{said}");
+}
