@@ -3,6 +3,10 @@
 //!
 //! [`Capability`]: elias_host::capability::Capability
 
+#[cfg(feature = "db")]
+pub mod db;
 pub mod log;
 
+#[cfg(feature = "db")]
+pub use db::Db;
 pub use log::Log;
