@@ -20,7 +20,7 @@ impl HasData for View {
 
 impl DbContext {
     /// A query's two ends, within the budget.
-    fn start(&self) -> Result<(Output, Query), Error> {
+    pub(super) fn start(&self) -> Result<(Output, Query), Error> {
         let limits = &self.opened.limits;
         let budget = Arc::clone(&self.budget).try_acquire_owned().map_err(|_| Error::too_many(limits.queries))?;
         let budget = Some(Arc::new(budget));
@@ -29,7 +29,7 @@ impl DbContext {
         Ok((output, Query::new(parts, budget)))
     }
 
-    fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<Statement, Error> {
+    pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<Statement, Error> {
         let limits = &self.opened.limits;
         if sql.len() as u64 > limits.statement_bytes {
             let limit = limits.statement_bytes;
@@ -52,7 +52,7 @@ impl DbContext {
         Statement::guest(sql, parameters, self.opened.backend.dialect())
     }
 
-    fn query(&self, sql: &str, parameters: Vec<Value>) -> Query {
+    pub(super) fn query(&self, sql: &str, parameters: Vec<Value>) -> Query {
         let started = self.check(sql, parameters).and_then(|statement| Ok((statement, self.start()?)));
         match started {
             Ok((statement, (output, query))) => {
@@ -63,7 +63,7 @@ impl DbContext {
         }
     }
 
-    fn begin(&self, isolation: Isolation, read_only: bool) -> Transaction {
+    pub(super) fn begin(&self, isolation: Isolation, read_only: bool) -> Transaction {
         let (transaction, commands) = Transaction::new();
         tokio::spawn(self.opened.backend.transaction(Begin { isolation, read_only }, commands));
         transaction

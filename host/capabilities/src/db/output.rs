@@ -72,11 +72,6 @@ impl Output {
         let _ = self.sender.send((Ok(batch), None));
     }
 
-    /// Whether the query was dropped.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-
     /// Returns when the query was dropped.
     pub(crate) async fn closed(&self) {
         self.sender.closed().await;

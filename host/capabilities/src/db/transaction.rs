@@ -6,7 +6,7 @@ use super::{Error, Isolation};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long a transaction may lie idle before it is rolled back. What ends first is almost always its instance.
+/// How long a transaction may lie idle before PostgreSQL rolls it back. What ends first is almost always its instance.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// What a transaction is to begin with.
