@@ -25,7 +25,7 @@ enum State {
 
 impl Query {
     pub(crate) fn new(parts: Parts, budget: Option<Arc<OwnedSemaphorePermit>>) -> Self {
-        Self { parts, seen: None, state: State::Running, budget: budget }
+        Self { parts, seen: None, state: State::Running, budget }
     }
 
     /// One that fails at once.

@@ -69,6 +69,9 @@ fn what_components_may_not_send_is_denied() {
         "SELECT * FROM elias_migrations",
         "SELECT 1; SELECT 2",
         "SELECT '\\'; SET ROLE a; --'",
+        "SELECT E'a'\n'\\' , ' set_config(1) --'",
+        "SELECT E'a' -- b\n'\\' , ' set_config(1) --'",
+        "SELECT 1set_config(1)",
         "SELECT 1 --\rSET ROLE a; SET ROLE b",
     ] {
         let error = postgres(sql).expect_err(sql);

@@ -526,7 +526,7 @@ async fn grants_are_checked() {
     ] {
         match place.try_open("grants", grant.clone()).await {
             Err(ConfigureError::Invalid(why)) => {
-                assert!(why.contains(key) && !why.contains("secret"), "{grant}: {why}")
+                assert!(why.contains(key) && !why.contains("secret"), "{grant}: {why}");
             }
             other => panic!("{grant}: {:?}", other.err()),
         }
@@ -535,7 +535,7 @@ async fn grants_are_checked() {
         json!({ "backend": "postgres", "url": "postgres://user:secret@127.0.0.1:1/db", "connect-timeout-ms": 500 });
     match place.try_open("grants", unreachable).await {
         Err(ConfigureError::Unavailable(why)) => {
-            assert!(!why.contains("secret") && !why.contains("127.0.0.1"), "{why}")
+            assert!(!why.contains("secret") && !why.contains("127.0.0.1"), "{why}");
         }
         other => panic!("{:?}", other.err()),
     }

@@ -72,8 +72,9 @@ impl Scanner<'_> {
                 self.skip_while(|byte| byte.is_ascii_digit());
                 Ok(Token::Literal)
             }
+            // Older servers end a number where it is none any more, and begin a word.
             byte if byte.is_ascii_digit() => {
-                self.skip_while(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.');
+                self.skip_while(|byte| byte.is_ascii_digit() || byte == b'_' || byte == b'.');
                 Ok(Token::Literal)
             }
             byte if starts_word(byte) => {
@@ -100,7 +101,17 @@ impl Scanner<'_> {
                 return self.string(false).map(|()| Token::Literal);
             }
             if self.peek(0) == b'\'' && matches!(word.as_str(), "e" | "b" | "x" | "n") {
-                return self.string(word == "e").map(|()| Token::Literal);
+                self.string(word == "e")?;
+                // One that goes on in the next line keeps its escapes, though its quotes look like another's.
+                if word == "e" {
+                    let end = self.at;
+                    self.skip_space()?;
+                    if self.peek(0) == b'\'' {
+                        return Err(Error::denied("strings with escapes (E'...') may not go on in another line"));
+                    }
+                    self.at = end;
+                }
+                return Ok(Token::Literal);
             }
         } else if self.peek(0) == b'\'' && word == "x" {
             return self.string(false).map(|()| Token::Literal);
