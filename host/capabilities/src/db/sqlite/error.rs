@@ -41,7 +41,10 @@ pub(super) fn error(error: &rusqlite::Error) -> Error {
     };
     let text = message.unwrap_or_else(|| ffi::code_to_str(code).to_owned());
     let state = match code & 0xff {
-        ffi::SQLITE_AUTH => return Error::denied("the statement does what components may not do (not authorized)"),
+        ffi::SQLITE_AUTH => return Error::denied(format!("the statement does what components may not do: {text}")),
+        ffi::SQLITE_ERROR if text.starts_with("not authorized") => {
+            return Error::denied(format!("the statement does what components may not do: {text}"));
+        }
         ffi::SQLITE_TOOBIG => return Error::too_large("a value or the statement is too large"),
         ffi::SQLITE_INTERRUPT => return Error::timeout(),
         // Messages of these have the file's name.

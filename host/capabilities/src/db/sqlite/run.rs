@@ -1,6 +1,6 @@
 //! Statements and transactions on a connection's thread.
 
-use super::super::output::Output;
+use super::super::output::{Batches, Output};
 use super::super::statement::{Kind, Statement};
 use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
 use super::super::{Error, Value, value};
@@ -20,13 +20,12 @@ impl Session {
             .as_guest(|| self.connection.prepare_cached(&statement.sql))
             .map_err(|failed| error(&failed))?;
         bind(&mut prepared, &statement.parameters)?;
-        let columns = prepared.column_names().into_iter().map(str::to_owned).collect();
-        let booleans: Vec<bool> =
-            prepared.columns().iter().map(|column| column.decl_type().is_some_and(is_boolean)).collect();
-        let mut batches = output.batches(columns);
+        let mut started: Option<(Batches, Vec<bool>)> = None;
         let mut rows = prepared.raw_query();
         // Virtual tables and PRAGMA functions compile more while they run.
         while let Some(row) = self.control.as_guest(|| rows.next()).map_err(|failed| error(&failed))? {
+            // Only now: if another connection has changed the schema, the first step compiles the statement anew.
+            let (batches, booleans) = started.get_or_insert_with(|| columns(row.as_ref(), output));
             let values = booleans.iter().enumerate().map(|(at, boolean)| {
                 row.get_ref(at).map_err(|failed| error(&failed)).and_then(|value| column(value, *boolean))
             });
@@ -39,6 +38,7 @@ impl Session {
             }
         }
         drop(rows);
+        let batches = started.map_or_else(|| columns(&prepared, output).0, |(batches, _)| batches);
         let affected = if statement.kind == Kind::Write { self.connection.changes() } else { 0 };
         slot.send(batches.last(affected));
         Ok(())
@@ -103,6 +103,13 @@ pub(super) fn transaction(session: Result<&mut Session, Error>, begin: Begin, mu
         }
     }
     refuse(commands, &Error::transaction_over());
+}
+
+/// A statement's columns, and which of them were declared to be booleans.
+fn columns(statement: &rusqlite::Statement<'_>, output: &Output) -> (Batches, Vec<bool>) {
+    let names = statement.column_names().into_iter().map(str::to_owned).collect();
+    let booleans = statement.columns().iter().map(|column| column.decl_type().is_some_and(is_boolean)).collect();
+    (output.batches(names), booleans)
 }
 
 fn is_boolean(declared: &str) -> bool {
