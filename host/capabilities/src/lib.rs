@@ -7,6 +7,8 @@
 pub mod cache;
 #[cfg(feature = "config")]
 pub mod config;
+#[cfg(feature = "db")]
+pub mod db;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod log;
@@ -15,6 +17,8 @@ pub mod log;
 pub use cache::Cache;
 #[cfg(feature = "config")]
 pub use config::Config;
+#[cfg(feature = "db")]
+pub use db::Db;
 #[cfg(feature = "http")]
 pub use http::Http;
 pub use log::Log;

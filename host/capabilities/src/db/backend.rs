@@ -1,0 +1,19 @@
+//! What a database has to do.
+
+use super::output::Output;
+use super::statement::{Dialect, Statement};
+use super::transaction::{Begin, Commands};
+use futures::future::BoxFuture;
+
+/// A component's database. The futures are spawned as tasks and never cancelled: a statement ends early because its output
+/// was closed, so that the connection it used can be put in order.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// Which SQL it speaks.
+    fn dialect(&self) -> Dialect;
+
+    /// Runs a statement on any connection, in a transaction of its own.
+    fn run(&self, statement: Statement, output: Output) -> BoxFuture<'static, ()>;
+
+    /// Begins a transaction, does what it is told in order, and rolls back when the commands end without a commit.
+    fn transaction(&self, begin: Begin, commands: Commands) -> BoxFuture<'static, ()>;
+}

@@ -1,0 +1,152 @@
+//! The functions of `elias:db/db`.
+
+use super::bindings::elias::db::db::{Host, HostQuery, HostTransaction};
+use super::output::{self, Caps, Output};
+use super::query::Query;
+use super::statement::Statement;
+use super::transaction::{Action, Begin, Transaction};
+use super::{Batch, Db, DbContext, Error, Isolation, Value};
+use elias_host::capability::{InstanceState, wasmtime};
+use std::sync::Arc;
+use wasmtime::component::{HasData, Resource};
+use wasmtime_wasi_io::poll::{DynPollable, subscribe};
+
+/// The functions work on the instance itself.
+pub(super) struct View;
+
+impl HasData for View {
+    type Data<'a> = &'a mut InstanceState;
+}
+
+impl DbContext {
+    /// A query's two ends, within the budget.
+    pub(super) fn start(&self) -> Result<(Output, Query), Error> {
+        let limits = &self.opened.limits;
+        let budget = Arc::clone(&self.budget).try_acquire_owned().map_err(|_| Error::too_many(limits.queries))?;
+        let budget = Some(Arc::new(budget));
+        let caps = Caps { rows: limits.rows, bytes: limits.result_bytes };
+        let (output, parts) = output::channel(caps, budget.clone());
+        Ok((output, Query::new(parts, budget)))
+    }
+
+    pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<Statement, Error> {
+        let limits = &self.opened.limits;
+        if sql.len() as u64 > limits.statement_bytes {
+            let limit = limits.statement_bytes;
+            return Err(Error::too_large(format!(
+                "the statement has more than {limit} bytes (the grant's key statement-bytes)"
+            )));
+        }
+        if parameters.len() > limits.parameters as usize {
+            let limit = limits.parameters;
+            return Err(Error::too_large(format!(
+                "the statement has more than {limit} parameters (the grant's key parameters)"
+            )));
+        }
+        if parameters.iter().map(Value::size).sum::<u64>() > limits.parameter_bytes {
+            let limit = limits.parameter_bytes;
+            return Err(Error::too_large(format!(
+                "the parameters have more than {limit} bytes (the grant's key parameter-bytes)"
+            )));
+        }
+        Statement::guest(sql, parameters, self.opened.backend.dialect())
+    }
+
+    pub(super) fn query(&self, sql: &str, parameters: Vec<Value>) -> Query {
+        let started = self.check(sql, parameters).and_then(|statement| Ok((statement, self.start()?)));
+        match started {
+            Ok((statement, (output, query))) => {
+                tokio::spawn(self.opened.backend.run(statement, output));
+                query
+            }
+            Err(error) => Query::failed(error),
+        }
+    }
+
+    pub(super) fn begin(&self, isolation: Isolation, read_only: bool) -> Transaction {
+        let (transaction, commands) = Transaction::new();
+        tokio::spawn(self.opened.backend.transaction(Begin { isolation, read_only }, commands));
+        transaction
+    }
+}
+
+/// Does something in a transaction.
+fn act(
+    state: &mut InstanceState,
+    transaction: &Resource<Transaction>,
+    action: impl FnOnce(&DbContext) -> Result<Action, Error>,
+) -> wasmtime::Result<Resource<Query>> {
+    let context = state.context::<Db>();
+    let started = action(context).and_then(|action| Ok((action, context.start()?)));
+    let query = match started {
+        Ok((action, (output, query))) => {
+            state.table().get_mut(transaction)?.send(action, output);
+            query
+        }
+        Err(error) => Query::failed(error),
+    };
+    Ok(state.table().push(query)?)
+}
+
+impl Host for InstanceState {
+    fn execute(&mut self, sql: String, parameters: Vec<Value>) -> wasmtime::Result<Resource<Query>> {
+        let query = self.context::<Db>().query(&sql, parameters);
+        Ok(self.table().push(query)?)
+    }
+}
+
+impl HostQuery for InstanceState {
+    fn subscribe(&mut self, query: Resource<Query>) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(self.table(), query)
+    }
+
+    fn next(&mut self, query: Resource<Query>) -> wasmtime::Result<Option<Result<Batch, Error>>> {
+        self.table().get_mut(&query)?.next()
+    }
+
+    fn drop(&mut self, query: Resource<Query>) -> wasmtime::Result<()> {
+        self.table().delete(query)?;
+        Ok(())
+    }
+}
+
+impl HostTransaction for InstanceState {
+    fn new(&mut self, isolation: Isolation, read_only: bool) -> wasmtime::Result<Resource<Transaction>> {
+        let transaction = self.context::<Db>().begin(isolation, read_only);
+        Ok(self.table().push(transaction)?)
+    }
+
+    fn query(
+        &mut self,
+        transaction: Resource<Transaction>,
+        sql: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Resource<Query>> {
+        act(self, &transaction, |context| Ok(Action::Run(context.check(&sql, parameters)?)))
+    }
+
+    fn savepoint(&mut self, transaction: Resource<Transaction>, name: u32) -> wasmtime::Result<Resource<Query>> {
+        act(self, &transaction, |_| Ok(Action::Savepoint(name)))
+    }
+
+    fn release(&mut self, transaction: Resource<Transaction>, name: u32) -> wasmtime::Result<Resource<Query>> {
+        act(self, &transaction, |_| Ok(Action::Release(name)))
+    }
+
+    fn rollback_to(&mut self, transaction: Resource<Transaction>, name: u32) -> wasmtime::Result<Resource<Query>> {
+        act(self, &transaction, |_| Ok(Action::RollbackTo(name)))
+    }
+
+    fn commit(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<Resource<Query>> {
+        act(self, &transaction, |_| Ok(Action::Commit))
+    }
+
+    fn rollback(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<Resource<Query>> {
+        act(self, &transaction, |_| Ok(Action::Rollback))
+    }
+
+    fn drop(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<()> {
+        self.table().delete(transaction)?;
+        Ok(())
+    }
+}

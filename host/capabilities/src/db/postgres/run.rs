@@ -1,0 +1,161 @@
+//! Statements outside of transactions, and what those within share with them.
+
+use super::super::output::{Batches, Output, Slot};
+use super::super::statement::{Kind, Statement};
+use super::super::{Error, ErrorCode};
+use super::Inner;
+use super::decode;
+use super::encode::parameters;
+use super::error::error;
+use deadpool_postgres::Object;
+use futures::TryStreamExt;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{RowStream, Statement as Prepared};
+
+/// How long after the server should have given up the host does.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Why a statement was not read to its end.
+pub(super) enum Stop {
+    /// The server said so.
+    Failed(Error),
+    /// The host said so; the server may not know.
+    Cut(Error),
+    /// Its query was dropped, between rows.
+    Left,
+    /// Its query was dropped while the server was working on it.
+    Dropped,
+    /// The server did not answer in time.
+    Late,
+}
+
+impl Stop {
+    pub(super) fn error(&self) -> Option<Error> {
+        match self {
+            Self::Failed(error) | Self::Cut(error) => Some(error.clone()),
+            Self::Late => Some(Error::timeout()),
+            Self::Left | Self::Dropped => None,
+        }
+    }
+}
+
+impl Inner {
+    pub(super) async fn run(&self, statement: &Statement, output: &Output) {
+        let connection = tokio::select! {
+            () = output.closed() => return,
+            connection = self.connection() => connection,
+        };
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(failed) => return output.fail(failed),
+        };
+        let cancel = connection.cancel_token();
+        let mut result = self.attempt(&connection, statement, output).await;
+        if matches!(&result, Err(Stop::Failed(failed)) if is_stale(failed)) {
+            // Another connection has changed a table since the statement was prepared; nothing has run yet.
+            connection.statement_cache.clear();
+            result = self.attempt(&connection, statement, output).await;
+        }
+        let mut broken = false;
+        if let Err(stop) = result {
+            if let Some(failed) = stop.error() {
+                output.fail(failed);
+            }
+            // A cancellation may come after the statement's end: the connection must not be anyone else's by then.
+            broken = !matches!(stop, Stop::Failed(_));
+            if broken {
+                self.connector.cancel(&cancel).await;
+            }
+        }
+        self.give_back(connection, broken, statement.leaves).await;
+    }
+
+    async fn attempt(&self, connection: &Object, statement: &Statement, output: &Output) -> Result<(), Stop> {
+        let exceeded = self.connector.exceeded.load(Ordering::Relaxed);
+        let Some(slot) = output.slot().await else { return Err(Stop::Left) };
+        let enter = self.place.enter();
+        // The role is taken on in the same round trip: requests are sent in the order in which they are first polled.
+        let entered = connection.batch_execute(&enter);
+        let started = async {
+            let prepared = connection.prepare_cached(&statement.sql).await?;
+            let ready =
+                decode::check(prepared.columns()).and_then(|()| parameters(&statement.parameters, prepared.params()));
+            match ready {
+                Ok(parameters) => Ok(Ok((connection.query_raw(&prepared, parameters).await?, prepared))),
+                Err(failed) => Ok(Err(failed)),
+            }
+        };
+        let both = async {
+            let (entered, started) = tokio::join!(biased; entered, started);
+            entered?;
+            started
+        };
+        let (rows, prepared) = self.wait(output, both, exceeded).await?.map_err(Stop::Failed)?;
+        let mut batches = output.batches(names(&prepared));
+        let mut rows = pin!(rows);
+        let slot = self.rows(rows.as_mut(), &mut batches, output, slot, exceeded).await?;
+        slot.send(batches.last(affected(statement, rows.rows_affected())));
+        Ok(())
+    }
+
+    /// Reads rows until there are none, and gives back the slot for the last batch.
+    pub(super) async fn rows<'a>(
+        &self,
+        mut rows: std::pin::Pin<&mut RowStream>,
+        batches: &mut Batches,
+        output: &'a Output,
+        mut slot: Slot<'a>,
+        exceeded: u64,
+    ) -> Result<Slot<'a>, Stop> {
+        while let Some(row) = self.wait(output, rows.try_next(), exceeded).await? {
+            let values = decode::row(&row).map_err(Stop::Cut)?;
+            if batches.add(values).map_err(Stop::Cut)? {
+                slot.send(batches.take());
+                slot = output.slot().await.ok_or(Stop::Left)?;
+            }
+        }
+        Ok(slot)
+    }
+
+    /// Waits for the server, for as long as someone waits for the query.
+    pub(super) async fn wait<T>(
+        &self,
+        output: &Output,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        exceeded: u64,
+    ) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            done = work => done.map_err(|failed| Stop::Failed(self.explain(&failed, exceeded))),
+            () = output.closed() => Err(Stop::Dropped),
+            () = tokio::time::sleep(self.timeout + GRACE) => Err(Stop::Late),
+        }
+    }
+
+    /// What came of a connection that a row was too long for is not that the server is gone.
+    fn explain(&self, failed: &tokio_postgres::Error, exceeded: u64) -> Error {
+        let told = error(failed);
+        if told.code == ErrorCode::Unavailable && self.connector.exceeded.load(Ordering::Relaxed) != exceeded {
+            let limit = self.result_bytes;
+            return Error::too_large(format!("the result has more than {limit} bytes (the grant's key result-bytes)"));
+        }
+        told
+    }
+}
+
+/// Whether a prepared statement's result has changed its shape.
+pub(super) fn is_stale(failed: &Error) -> bool {
+    failed.sqlstate.as_deref() == Some(SqlState::FEATURE_NOT_SUPPORTED.code()) && failed.message.contains("cached plan")
+}
+
+pub(super) fn names(prepared: &Prepared) -> Vec<String> {
+    prepared.columns().iter().map(|column| column.name().to_owned()).collect()
+}
+
+/// The server counts the rows of a SELECT too.
+pub(super) fn affected(statement: &Statement, rows: Option<u64>) -> u64 {
+    if statement.kind == Kind::Write { rows.unwrap_or(0) } else { 0 }
+}

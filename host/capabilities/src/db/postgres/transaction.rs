@@ -1,0 +1,186 @@
+//! Transactions, each with a connection to itself.
+
+use super::super::Error;
+use super::super::Isolation;
+use super::super::output::Output;
+use super::super::statement::{Kind, Statement};
+use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
+use super::encode::parameters;
+use super::error::error;
+use super::run::{Stop, affected, is_stale, names};
+use super::{Inner, decode};
+use deadpool_postgres::{Object, Transaction};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use tokio_postgres::{CancelToken, IsolationLevel};
+
+/// Rows that are asked for at a time: when a query is dropped, what was asked for and not read is thrown away.
+const ROWS: i32 = 500;
+
+/// What a transaction has come to.
+#[derive(Default)]
+struct Course {
+    /// A statement has failed: the server takes nothing more until a savepoint or the end.
+    failed: bool,
+    /// The connection was cancelled, or does not answer.
+    broken: bool,
+    /// Something may be left in the session.
+    leaves: bool,
+}
+
+impl Inner {
+    pub(super) async fn transaction(&self, begin: Begin, mut commands: Commands) {
+        let mut connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(failed) => {
+                while let Some(command) = commands.recv().await {
+                    command.output.fail(failed.clone());
+                }
+                return;
+            }
+        };
+        let mut course = Course::default();
+        self.drive(&mut connection, begin, &mut commands, &mut course).await;
+        // First the connection: whoever hears of the end may count on it.
+        self.give_back(connection, course.broken, course.leaves).await;
+        refuse(commands, &Error::transaction_over());
+    }
+
+    async fn drive(&self, connection: &mut Object, begin: Begin, commands: &mut Commands, course: &mut Course) {
+        let cancel = connection.cancel_token();
+        let level = match begin.isolation {
+            Isolation::ReadCommitted => IsolationLevel::ReadCommitted,
+            Isolation::RepeatableRead => IsolationLevel::RepeatableRead,
+            Isolation::Serializable => IsolationLevel::Serializable,
+        };
+        let started = async {
+            connection.batch_execute(&self.place.enter()).await?;
+            connection.build_transaction().isolation_level(level).read_only(begin.read_only).start().await
+        };
+        let transaction = match tokio::time::timeout(self.timeout, started).await {
+            Ok(Ok(transaction)) => transaction,
+            Ok(Err(failed)) => return self.refuse_all(commands, &error(&failed), course).await,
+            Err(_) => return self.refuse_all(commands, &Error::timeout(), course).await,
+        };
+        while let Some(command) = commands.recv().await {
+            let output = command.output;
+            let control = match command.action {
+                Action::Run(statement) => {
+                    self.step(&transaction, &statement, &output, &cancel, course).await;
+                    continue;
+                }
+                Action::Commit => {
+                    // COMMIT of a transaction that has failed rolls back, and the server calls it a success.
+                    let failed = course.failed.then(Error::transaction_failed);
+                    let ended = self.end(transaction, failed.is_none(), course).await;
+                    return match failed.or(ended.err()) {
+                        None => output.finish(),
+                        Some(failed) => output.fail(failed),
+                    };
+                }
+                Action::Rollback => {
+                    return match self.end(transaction, false, course).await {
+                        Ok(()) => output.finish(),
+                        Err(failed) => output.fail(failed),
+                    };
+                }
+                Action::Savepoint(name) => format!("SAVEPOINT {}", savepoint(name)),
+                Action::Release(name) => format!("RELEASE {}", savepoint(name)),
+                Action::RollbackTo(name) => format!("ROLLBACK TO {}", savepoint(name)),
+            };
+            match tokio::time::timeout(self.timeout * 2, transaction.batch_execute(&control)).await {
+                Ok(Ok(())) => {
+                    course.failed &= !control.starts_with("ROLLBACK");
+                    output.finish();
+                }
+                Ok(Err(failed)) => {
+                    course.failed = true;
+                    output.fail(error(&failed));
+                }
+                Err(_) => {
+                    (course.failed, course.broken) = (true, true);
+                    output.fail(Error::timeout());
+                }
+            }
+        }
+        let _ = self.end(transaction, false, course).await;
+    }
+
+    async fn end(&self, transaction: Transaction<'_>, commit: bool, course: &mut Course) -> Result<(), Error> {
+        let ending = async { if commit { transaction.commit().await } else { transaction.rollback().await } };
+        match tokio::time::timeout(self.timeout * 2, ending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failed)) => Err(error(&failed)),
+            Err(_) => {
+                course.broken = true;
+                Err(Error::timeout())
+            }
+        }
+    }
+
+    async fn refuse_all(&self, commands: &mut Commands, failed: &Error, course: &mut Course) {
+        course.broken = true;
+        while let Some(command) = commands.recv().await {
+            command.output.fail(failed.clone());
+        }
+    }
+
+    /// Runs a statement, and notes what became of the transaction.
+    async fn step(
+        &self,
+        transaction: &Transaction<'_>,
+        statement: &Statement,
+        output: &Output,
+        cancel: &CancelToken,
+        course: &mut Course,
+    ) {
+        course.leaves |= statement.leaves;
+        let Err(stop) = self.statement(transaction, statement, output).await else { return };
+        if let Some(failed) = stop.error() {
+            if is_stale(&failed) {
+                transaction.statement_cache.clear();
+            }
+            output.fail(failed);
+        }
+        match stop {
+            // What was asked for and not read does not matter to the transaction.
+            Stop::Cut(_) | Stop::Left => {}
+            Stop::Failed(_) => course.failed = true,
+            Stop::Dropped | Stop::Late => {
+                (course.failed, course.broken) = (true, true);
+                self.connector.cancel(cancel).await;
+            }
+        }
+    }
+
+    async fn statement(
+        &self,
+        transaction: &Transaction<'_>,
+        statement: &Statement,
+        output: &Output,
+    ) -> Result<(), Stop> {
+        let exceeded = self.connector.exceeded.load(Ordering::Relaxed);
+        let Some(mut slot) = output.slot().await else { return Err(Stop::Left) };
+        let prepared = self.wait(output, transaction.prepare_cached(&statement.sql), exceeded).await?;
+        decode::check(prepared.columns()).map_err(Stop::Cut)?;
+        let parameters = parameters(&statement.parameters, prepared.params()).map_err(Stop::Cut)?;
+        let mut batches = output.batches(names(&prepared));
+        if statement.kind != Kind::Read {
+            let mut rows = pin!(self.wait(output, transaction.query_raw(&prepared, parameters), exceeded).await?);
+            slot = self.rows(rows.as_mut(), &mut batches, output, slot, exceeded).await?;
+            slot.send(batches.last(affected(statement, rows.rows_affected())));
+            return Ok(());
+        }
+        // From a portal, which can be left without ending the transaction.
+        let portal = self.wait(output, transaction.bind_raw(&prepared, parameters), exceeded).await?;
+        loop {
+            let mut rows = pin!(self.wait(output, transaction.query_portal_raw(&portal, ROWS), exceeded).await?);
+            slot = self.rows(rows.as_mut(), &mut batches, output, slot, exceeded).await?;
+            // The server counts at the end, and not where it stopped because enough were read.
+            if rows.rows_affected().is_some() {
+                slot.send(batches.last(0));
+                return Ok(());
+            }
+        }
+    }
+}

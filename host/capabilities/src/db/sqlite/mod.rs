@@ -1,0 +1,105 @@
+//! SQLite: a file per component, and a thread per connection.
+
+mod connection;
+mod error;
+mod migrations;
+mod pool;
+mod run;
+
+use super::Error;
+use super::backend::Backend;
+use super::grant::DbGrant;
+use super::migrate::{Migrations, safe_name};
+use super::output::Output;
+use super::statement::{Dialect, Statement};
+use super::transaction::{Begin, Commands};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use connection::Settings;
+use elias_host::capability::ConfigureError;
+use futures::future::{BoxFuture, FutureExt};
+use pool::Pool;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A component's file.
+pub(crate) struct Sqlite {
+    pool: Arc<Pool>,
+    timeout: Duration,
+}
+
+/// Opens, or makes, a component's file in a folder, and migrates it.
+pub(crate) async fn open(
+    folder: &Path,
+    component: &str,
+    limits: &DbGrant,
+    migrations: Migrations,
+) -> Result<Sqlite, ConfigureError> {
+    let settings = Arc::new(Settings::new(folder.to_owned(), format!("{}.sqlite", safe_name(component, 40)), limits));
+    let prepared = Arc::clone(&settings);
+    tokio::task::spawn_blocking(move || {
+        check_place(&prepared)
+            .map_err(|error| ConfigureError::Unavailable(format!("the database's folder: {}", error.kind())))?;
+        migrations::run(&prepared, &migrations)
+    })
+    .await
+    .map_err(|_| ConfigureError::Unavailable("the database could not be opened".into()))??;
+    Ok(Sqlite { pool: Pool::new(settings, limits.connections), timeout: limits.statement_timeout() })
+}
+
+/// Makes the folder, and sees to it that what has the file's name in it is a file. SQLite takes a path, so that this is
+/// checked beforehand; SQLite itself does not follow links.
+fn check_place(settings: &Settings) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&settings.folder)?;
+    let folder = Dir::open_ambient_dir(&settings.folder, ambient_authority())?;
+    match folder.symlink_metadata(&settings.file) {
+        Ok(metadata) if !metadata.is_file() => Err(std::io::ErrorKind::InvalidInput.into()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Backend for Sqlite {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn run(&self, statement: Statement, output: Output) -> BoxFuture<'static, ()> {
+        let (pool, timeout) = (Arc::clone(&self.pool), self.timeout);
+        async move {
+            let permits = tokio::select! {
+                () = output.closed() => return,
+                permits = tokio::time::timeout(timeout, pool.acquire(statement.writes)) => permits,
+            };
+            let Ok(permits) = permits else { return output.fail(Error::no_connection()) };
+            pool.dispatch(
+                permits,
+                Box::new(move |session| {
+                    if let Err(error) = session.and_then(|session| session.run(&statement, &output)) {
+                        output.fail(error);
+                    }
+                }),
+            );
+        }
+        .boxed()
+    }
+
+    fn transaction(&self, begin: Begin, mut commands: Commands) -> BoxFuture<'static, ()> {
+        let (pool, timeout) = (Arc::clone(&self.pool), self.timeout);
+        async move {
+            let Ok(permits) = tokio::time::timeout(timeout, pool.acquire(!begin.read_only)).await else {
+                while let Some(command) = commands.recv().await {
+                    command.output.fail(Error::no_connection());
+                }
+                return;
+            };
+            pool.dispatch(permits, Box::new(move |session| run::transaction(session, begin, commands)));
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,128 @@
+//! Connections on threads of their own, opened when they are needed and closed when they have not been for a while.
+
+use super::super::Error;
+use super::connection::{Session, Settings};
+use super::error::error;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a connection is kept without use.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// What is done on a connection, or told why there is none.
+pub(super) type Job = Box<dyn FnOnce(Result<&mut Session, Error>) + Send>;
+
+/// The right to use a connection, and perhaps to write. It is given back when the job is done.
+pub(super) struct Permits {
+    _write: Option<OwnedSemaphorePermit>,
+    _connection: OwnedSemaphorePermit,
+}
+
+/// A thread. It has its own handle while it is busy, and the pool has it while it is idle: so it ends when the pool does.
+struct Worker {
+    id: u64,
+    jobs: Sender<Task>,
+}
+
+struct Task {
+    job: Job,
+    permits: Permits,
+    worker: Worker,
+}
+
+/// A file's connections.
+pub(super) struct Pool {
+    settings: Arc<Settings>,
+    connections: Arc<Semaphore>,
+    /// SQLite lets one write at a time. Waiting in line here is fair, and takes no connection.
+    writer: Arc<Semaphore>,
+    idle: Mutex<Vec<Worker>>,
+    ids: AtomicU64,
+}
+
+impl Pool {
+    pub(super) fn new(settings: Arc<Settings>, connections: u32) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            connections: Arc::new(Semaphore::new(connections as usize)),
+            writer: Arc::new(Semaphore::new(1)),
+            idle: Mutex::default(),
+            ids: AtomicU64::new(0),
+        })
+    }
+
+    /// Waits until a connection may be used.
+    pub(super) async fn acquire(&self, writes: bool) -> Permits {
+        let acquire = async |semaphore: &Arc<Semaphore>| {
+            Arc::clone(semaphore).acquire_owned().await.expect("the semaphores are never closed")
+        };
+        let write = if writes { Some(acquire(&self.writer).await) } else { None };
+        Permits { _write: write, _connection: acquire(&self.connections).await }
+    }
+
+    /// Has a job done on an idle connection, or on a new one.
+    pub(super) fn dispatch(self: &Arc<Self>, permits: Permits, job: Job) {
+        let (mut job, mut permits) = (job, permits);
+        loop {
+            let worker = self.idle().pop();
+            let Some(worker) = worker else { break };
+            let jobs = worker.jobs.clone();
+            match jobs.send(Task { job, permits, worker }) {
+                Ok(()) => return,
+                Err(SendError(task)) => (job, permits) = (task.job, task.permits),
+            }
+        }
+        let (jobs, receiver) = channel();
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let (pool, settings) = (Arc::downgrade(self), Arc::clone(&self.settings));
+        let thread = std::thread::Builder::new().name("elias-sqlite".into());
+        match thread.spawn(move || work(&pool, &settings, id, &receiver)) {
+            Ok(_) => drop(jobs.send(Task { job, permits, worker: Worker { id, jobs: jobs.clone() } })),
+            Err(_) => job(Err(Error::unavailable("the host has no thread for a connection"))),
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a connection's thread does.
+fn work(pool: &Weak<Pool>, settings: &Arc<Settings>, id: u64, receiver: &Receiver<Task>) {
+    let mut session = match Session::open_for_guest(settings) {
+        Ok(session) => session,
+        Err(failed) => {
+            if let Ok(Task { job, .. }) = receiver.recv() {
+                job(Err(error(&failed)));
+            }
+            return;
+        }
+    };
+    loop {
+        match receiver.recv_timeout(KEPT) {
+            Ok(Task { job, permits, worker }) => {
+                job(Ok(&mut session));
+                let tidy = session.tidy();
+                let Some(pool) = pool.upgrade() else { return };
+                if !tidy {
+                    return;
+                }
+                pool.idle().push(worker);
+                drop(permits);
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let Some(pool) = pool.upgrade() else { return };
+                let mut idle = pool.idle();
+                let before = idle.len();
+                idle.retain(|worker| worker.id != id);
+                if idle.len() < before {
+                    return;
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}

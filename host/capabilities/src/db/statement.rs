@@ -1,0 +1,273 @@
+//! Statements, and which of them may not be sent.
+//!
+//! SQLite asks an authorizer about every statement that it compiles, so that little has to be known about its text here.
+//! PostgreSQL has nothing like it: the role that its statements run as was taken on by the connection's own, and a
+//! statement that could put it down again must not reach it.
+
+use super::token::{Placed, Token, tokens};
+use super::{Error, Value};
+
+/// Which SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Gives rows, and changes nothing that it says.
+    Read,
+    /// Inserts, updates or deletes.
+    Write,
+    /// Changes the schema, or more than rows.
+    Schema,
+}
+
+/// A statement that may be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    /// Its text, with parameters as the backend writes them.
+    pub(crate) sql: String,
+    pub(crate) parameters: Vec<Value>,
+    pub(crate) kind: Kind,
+    /// Whether it may write: SQLite lets one write at a time.
+    pub(crate) writes: bool,
+    /// Whether it may leave something behind in its connection.
+    pub(crate) leaves: bool,
+}
+
+/// Where migrations are recorded.
+pub(crate) const BOOKKEEPING: &str = "elias_migrations";
+
+/// What a statement may begin with, beside CREATE, ALTER and DROP.
+const BEGINNINGS: &[&str] = &["select", "with", "insert", "update", "delete", "values", "explain"];
+const BEGINNINGS_SQLITE: &[&str] = &["replace", "pragma", "analyze", "reindex"];
+const BEGINNINGS_POSTGRES: &[&str] = &["merge", "table", "truncate", "refresh"];
+
+/// What CREATE, ALTER and DROP may be about, and the words that may stand before it.
+const OBJECTS: &[&str] = &["table", "index", "view", "sequence", "type", "domain"];
+const OBJECTS_SQLITE: &[&str] = &["table", "index", "view", "trigger"];
+const BEFORE_OBJECTS: &[&str] = &[
+    "or",
+    "replace",
+    "unique",
+    "materialized",
+    "recursive",
+    "unlogged",
+    "global",
+    "local",
+    "temp",
+    "temporary",
+    "virtual",
+];
+
+/// Functions of PostgreSQL that run a text as a statement, change a setting, read the server's files, speak to other
+/// servers, or reach other components' sessions. Most of them want privileges that a component's role does not have.
+const FUNCTIONS: &[&str] = &[
+    "connectby",
+    "elias_migrations",
+    "lo_creat",
+    "lo_create",
+    "lo_export",
+    "lo_from_bytea",
+    "lo_get",
+    "lo_import",
+    "lo_open",
+    "lo_put",
+    "lo_truncate",
+    "lo_unlink",
+    "loread",
+    "lowrite",
+    "pg_cancel_backend",
+    "pg_notify",
+    "pg_reload_conf",
+    "pg_rotate_logfile",
+    "pg_stat_file",
+    "pg_terminate_backend",
+    "set_config",
+    "ts_rewrite",
+    "ts_stat",
+    "xpath_table",
+];
+const FUNCTION_PREFIXES: &[&str] = &[
+    "crosstab",
+    "cursor_to_xml",
+    "database_to_xml",
+    "dblink",
+    "pg_advisory_",
+    "pg_file_",
+    "pg_ls_",
+    "pg_logical_",
+    "pg_read_",
+    "pg_replication_",
+    "pg_try_advisory_",
+    "query_to_xml",
+    "schema_to_xml",
+    "table_to_xml",
+];
+
+impl Statement {
+    /// Checks a statement that a component sent.
+    pub(crate) fn guest(sql: &str, parameters: Vec<Value>, dialect: Dialect) -> Result<Self, Error> {
+        let mut placed = tokens(sql, dialect)?;
+        while placed.last().is_some_and(|(token, ..)| *token == Token::Symbol(';')) {
+            placed.pop();
+        }
+        let words: Vec<&Token> = placed.iter().map(|(token, ..)| token).collect();
+        // A trigger of SQLite has statements inside of it.
+        let trigger = dialect == Dialect::Sqlite && words.iter().take(6).any(|token| is(token, "trigger"));
+        if !trigger && words.contains(&&Token::Symbol(';')) {
+            return Err(Error::denied("one statement at a time"));
+        }
+        check(&words, dialect)?;
+        let kind = kind(&words);
+        let writes = kind != Kind::Read
+            || words
+                .iter()
+                .any(|token| ["insert", "update", "delete", "replace", "merge"].iter().any(|word| is(token, word)));
+        let leaves = kind == Kind::Schema || words.iter().any(|token| is(token, "temp") || is(token, "temporary"));
+        let sql = if dialect == Dialect::Postgres { dollars(sql, &placed) } else { sql.to_owned() };
+        Ok(Self { sql, parameters, kind, writes, leaves })
+    }
+
+    /// Splits a migration for PostgreSQL into statements, each of which a component could have sent.
+    pub(crate) fn split(sql: &str) -> Result<Vec<Self>, Error> {
+        let placed = tokens(sql, Dialect::Postgres)?;
+        let mut statements = Vec::new();
+        for part in placed.split(|(token, ..)| *token == Token::Symbol(';')) {
+            if let (Some((_, start, _)), Some((.., end))) = (part.first(), part.last()) {
+                statements.push(Self::guest(&sql[*start..*end], Vec::new(), Dialect::Postgres)?);
+            }
+        }
+        Ok(statements)
+    }
+}
+
+fn is(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(found) if found == word)
+}
+
+fn word(token: Option<&&Token>) -> String {
+    match token {
+        Some(Token::Word(word)) => word.clone(),
+        _ => String::new(),
+    }
+}
+
+fn check(words: &[&Token], dialect: Dialect) -> Result<(), Error> {
+    if words.is_empty() {
+        return Err(Error::database("42601", "the statement is empty"));
+    }
+    if dialect == Dialect::Postgres {
+        for token in words {
+            let (Token::Word(name) | Token::Quoted(name)) = token else { continue };
+            let listed = FUNCTIONS.contains(&name.as_str());
+            if listed || FUNCTION_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+                return Err(Error::denied(format!("{name} is not allowed")));
+            }
+        }
+    }
+    let start = words.iter().position(|token| **token != Token::Symbol('(')).unwrap_or(0);
+    check_beginning(&words[start..], dialect)
+}
+
+fn check_beginning(words: &[&Token], dialect: Dialect) -> Result<(), Error> {
+    let postgres = dialect == Dialect::Postgres;
+    let first = word(words.first());
+    match first.as_str() {
+        "explain" => check_explained(&words[1..], dialect),
+        "create" | "alter" | "drop" => {
+            let objects = if postgres { OBJECTS } else { OBJECTS_SQLITE };
+            let at = words.iter().skip(1).position(|token| !BEFORE_OBJECTS.contains(&word(Some(token)).as_str()));
+            let object = at.map_or(0, |at| at + 1);
+            let name = word(words.get(object));
+            if !objects.contains(&name.as_str()) {
+                return Err(Error::denied(format!("{} {} is not allowed", first.to_uppercase(), name.to_uppercase())));
+            }
+            // A base type or a range names functions by strings too.
+            let composite =
+                |pair: &[&Token]| is(pair[0], "as") && (is(pair[1], "enum") || *pair[1] == Token::Symbol('('));
+            if first == "create" && name == "type" && !words.windows(2).any(composite) {
+                return Err(Error::denied("CREATE TYPE is allowed for enumerations and composite types"));
+            }
+            Ok(())
+        }
+        name if BEGINNINGS.contains(&name) => Ok(()),
+        name if postgres && BEGINNINGS_POSTGRES.contains(&name) => Ok(()),
+        name if !postgres && BEGINNINGS_SQLITE.contains(&name) => Ok(()),
+        "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" | "prepare" => {
+            Err(Error::denied(format!("{} is not allowed as a statement: use a transaction", first.to_uppercase())))
+        }
+        "" => Err(Error::database("42601", "a statement begins with a word")),
+        _ => Err(Error::denied(format!("{} is not allowed", first.to_uppercase()))),
+    }
+}
+
+/// EXPLAIN takes options, and then what it explains.
+fn check_explained(words: &[&Token], dialect: Dialect) -> Result<(), Error> {
+    let mut rest = words;
+    if rest.first().is_some_and(|token| **token == Token::Symbol('(')) {
+        let end = rest.iter().position(|token| **token == Token::Symbol(')')).unwrap_or(0);
+        // `EXPLAIN (SELECT ...)` has no options.
+        if word(rest.get(1)) != "select" && word(rest.get(1)) != "with" && word(rest.get(1)) != "values" {
+            rest = &rest[end + 1..];
+        } else {
+            rest = &rest[1..];
+        }
+    }
+    while ["analyze", "analyse", "verbose", "query", "plan"].contains(&word(rest.first()).as_str()) {
+        rest = &rest[1..];
+    }
+    while rest.first().is_some_and(|token| **token == Token::Symbol('(')) {
+        rest = &rest[1..];
+    }
+    if word(rest.first()) == "explain" {
+        return Err(Error::database("42601", "EXPLAIN of EXPLAIN"));
+    }
+    check_beginning(rest, dialect)
+}
+
+/// What a statement does, by its first word or, after WITH, by the first verb that is in no parentheses.
+fn kind(words: &[&Token]) -> Kind {
+    let of = |word: &str| match word {
+        "select" | "values" | "table" | "explain" | "pragma" => Some(Kind::Read),
+        "insert" | "update" | "delete" | "merge" | "replace" => Some(Kind::Write),
+        _ => None,
+    };
+    let start = words.iter().position(|token| **token != Token::Symbol('(')).unwrap_or(0);
+    let first = word(words.get(start));
+    if first != "with" {
+        return of(&first).unwrap_or(Kind::Schema);
+    }
+    let mut depth = 0_i64;
+    for token in words {
+        match token {
+            Token::Symbol('(') => depth += 1,
+            Token::Symbol(')') => depth -= 1,
+            Token::Word(word) if depth == 0 => {
+                if let Some(kind) = of(word) {
+                    return kind;
+                }
+            }
+            _ => {}
+        }
+    }
+    Kind::Read
+}
+
+/// Writes the parameters `?1` as `$1`.
+fn dollars(sql: &str, placed: &[Placed]) -> String {
+    let mut written = sql.to_owned();
+    for (token, start, _) in placed {
+        if *token == Token::Literal && sql.as_bytes()[*start] == b'?' {
+            written.replace_range(*start..=*start, "$");
+        }
+    }
+    written
+}
+
+#[cfg(test)]
+#[path = "statement_tests.rs"]
+mod tests;
