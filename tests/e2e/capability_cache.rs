@@ -121,7 +121,8 @@ async fn attack_21_redis_goes_and_comes_back() {
 #[test]
 fn without_its_line_it_is_refused() {
     let project = Project::new(&[]);
-    let source = "import { cache } from 'elias'; export default { fetch: async () => Response.json(await cache.get('x')) };";
+    let source =
+        "import { cache } from 'elias'; export default { fetch: async () => Response.json(await cache.get('x')) };";
     project.write("app.wasm", component(source));
     let output = elias_tests::serve::refused(&project.path("app.wasm"), &[]);
     let said = String::from_utf8_lossy(&output.stderr);

@@ -23,7 +23,9 @@ async fn served(functions: &str, grant: &str) -> (Server, Upstream) {
     );
     let project = Project::new(&[]);
     project.write("app.wasm", component(&source));
-    let grant = format!("[capabilities.http]\nallow = [\"http://{address}\", \"http://localhost\", \"*.test\"]\nprivate = [\"127.0.0.1/32\"]\n{grant}");
+    let grant = format!(
+        "[capabilities.http]\nallow = [\"http://{address}\", \"http://localhost\", \"*.test\"]\nprivate = [\"127.0.0.1/32\"]\n{grant}"
+    );
     project.write("elias.toml", grant);
     (Server::of_project(project, "app.wasm", &[]), upstream)
 }
@@ -48,7 +50,10 @@ async fn answers_bodies_and_headers_pass_both_ways() {
     )
     .await;
     let posted = server.get("/post").await.json();
-    assert_eq!((&posted[0], &posted[1], &posted[3], &posted[4]), (&200.into(), &true.into(), &"text/x".into(), &"a body".into()));
+    assert_eq!(
+        (&posted[0], &posted[1], &posted[3], &posted[4]),
+        (&200.into(), &true.into(), &"text/x".into(), &"a body".into())
+    );
     let headers = server.get("/headers").await.json();
     assert_eq!((&headers["x-mine"], &headers["user-agent"]), (&"yes".into(), &"ELIAS".into()));
     let large = "x".repeat(3 << 20);
@@ -105,7 +110,11 @@ async fn limits_end_a_request_with_their_codes() {
         upload: () => code("/echo", { method: "POST", body: "x".repeat(200_000) }),
     "#;
     let grant = "first-byte-timeout-ms = 500\nresponse-bytes = 1000000\nrequest-bytes = 100000\n";
-    let (server, _upstream) = served(&format!("}}; {code} const more = {{ {functions} }}; Object.assign(functions, more); const rest = {{"), grant).await;
+    let (server, _upstream) = served(
+        &format!("}}; {code} const more = {{ {functions} }}; Object.assign(functions, more); const rest = {{"),
+        grant,
+    )
+    .await;
     assert_eq!(server.get("/never").await.body, "\"timeout\"");
     for path in ["/endless", "/bomb"] {
         assert_eq!(server.get(path).await.body, "\"response-too-large\"", "{path}");

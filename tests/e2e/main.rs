@@ -5,6 +5,7 @@ mod bad_input;
 mod building;
 mod capability_cache;
 mod capability_config;
+mod capability_db;
 mod capability_http;
 mod embedding;
 mod examples;

@@ -43,7 +43,8 @@ impl Upstream {
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(request, Cut(Arc::clone(&cut))));
                     // A client that leaves is an error here, and what some tests are about.
-                    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                    let _ =
+                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });

@@ -71,7 +71,8 @@ impl<'a> Visit<'a> for Uses {
     }
 
     fn visit_static_member_expression(&mut self, member: &StaticMemberExpression<'a>) {
-        if member.object.get_identifier_reference().is_some_and(|object| GLOBAL_OBJECTS.contains(&object.name.as_str())) {
+        if member.object.get_identifier_reference().is_some_and(|object| GLOBAL_OBJECTS.contains(&object.name.as_str()))
+        {
             self.globals.insert(member.property.name.to_string());
         }
         walk::walk_static_member_expression(self, member);
@@ -82,7 +83,8 @@ impl<'a> Visit<'a> for Uses {
         if let (BindingPattern::ObjectPattern(pattern), Some(init)) = (&declarator.id, init)
             && GLOBAL_OBJECTS.contains(&init.name.as_str())
         {
-            self.globals.extend(pattern.properties.iter().filter_map(|property| property.key.static_name()).map(Into::into));
+            self.globals
+                .extend(pattern.properties.iter().filter_map(|property| property.key.static_name()).map(Into::into));
         }
         walk::walk_variable_declarator(self, declarator);
     }

@@ -38,6 +38,9 @@ pub(crate) struct ServeArguments {
     /// Follow changes: reload a component, build a source file again
     #[arg(long)]
     watch: bool,
+    /// Where components' databases are kept
+    #[arg(long, value_name = "DIR", default_value = ".elias")]
+    data_dir: PathBuf,
     /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -86,7 +89,7 @@ fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
 
 async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failure> {
     let cache = if arguments.no_cache { None } else { cache_dir(arguments.cache_dir.as_deref()) };
-    let host = host(&settings, cache.as_deref())?;
+    let host = host(&settings, arguments.data_dir.clone(), cache.as_deref())?;
     let origin = Origin::of(&arguments.file, cache)?;
     if !arguments.watch && origin.is_source() {
         let help = "build it first with `elias build`, or add --watch to build and serve it";
@@ -122,7 +125,7 @@ async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failu
     Ok(())
 }
 
-fn host(settings: &Settings, cache: Option<&Path>) -> Result<Host, Failure> {
+fn host(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
     let instances = settings.instances.unwrap_or(settings.limits.concurrent_executions);
     let mut host = Host::builder()
         .limits(settings.limits.clone())
@@ -130,6 +133,7 @@ fn host(settings: &Settings, cache: Option<&Path>) -> Result<Host, Failure> {
         .engine(elias_build::engine::ENGINE)
         .capability(elias_capabilities::Cache::new())
         .capability(elias_capabilities::Config)
+        .capability(elias_capabilities::Db::new(data_dir))
         .capability(elias_capabilities::Http)
         .capability(elias_capabilities::Log::default());
     if let Some(cache) = cache {

@@ -57,9 +57,7 @@ fn start<'js>(
             Command::CompareAndSwap(Swap { entry: entry()?, expected: streams::bytes_of(&expected)? })
         }
         "delete" => Command::Delete(text(&key)?),
-        "increment" => {
-            Command::Increment(Increment { key: text(&key)?, by: integer_from_js(&ctx, argument)?, ttl_ms })
-        }
+        "increment" => Command::Increment(Increment { key: text(&key)?, by: integer_from_js(&ctx, argument)?, ttl_ms }),
         "expire" => Command::Expire(Expiry { key: text(&key)?, ttl_ms }),
         "lease" => Command::Lease(text(&key)?),
         _ => return Err(Exception::throw_type(&ctx, "there is no such command")),

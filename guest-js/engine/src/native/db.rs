@@ -22,11 +22,8 @@ struct Handles {
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Handles {}
 
-static HANDLES: Handles = Handles {
-    queries: RefCell::new(BTreeMap::new()),
-    transactions: RefCell::new(BTreeMap::new()),
-    next: Cell::new(1),
-};
+static HANDLES: Handles =
+    Handles { queries: RefCell::new(BTreeMap::new()), transactions: RefCell::new(BTreeMap::new()), next: Cell::new(1) };
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
@@ -125,26 +122,31 @@ fn next<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
     let query = HANDLES.queries.borrow().get(&id).cloned();
     let query = query.ok_or_else(|| Exception::throw_type(&ctx, "the statement is over"))?;
     let asked = Rc::clone(&query);
-    let (promise, _) = promise_of(&ctx, move || asked.next(), || query.subscribe(), move |ctx, outcome| {
-        if !matches!(&outcome, Ok(batch) if !batch.last) {
-            cancel(id);
-        }
-        match outcome {
-            Ok(batch) => convert(ctx, batch),
-            Err(Error { code, sqlstate, message }) => {
-                let code = match code {
-                    ErrorCode::Database => "database",
-                    ErrorCode::Timeout => "timeout",
-                    ErrorCode::TooLarge => "too-large",
-                    ErrorCode::Denied => "denied",
-                    ErrorCode::UnsupportedType => "unsupported-type",
-                    ErrorCode::TransactionOver => "transaction-over",
-                    ErrorCode::Unavailable => "unavailable",
-                };
-                Err(coded(ctx, code, sqlstate, &message))
+    let (promise, _) = promise_of(
+        &ctx,
+        move || asked.next(),
+        || query.subscribe(),
+        move |ctx, outcome| {
+            if !matches!(&outcome, Ok(batch) if !batch.last) {
+                cancel(id);
             }
-        }
-    })?;
+            match outcome {
+                Ok(batch) => convert(ctx, batch),
+                Err(Error { code, sqlstate, message }) => {
+                    let code = match code {
+                        ErrorCode::Database => "database",
+                        ErrorCode::Timeout => "timeout",
+                        ErrorCode::TooLarge => "too-large",
+                        ErrorCode::Denied => "denied",
+                        ErrorCode::UnsupportedType => "unsupported-type",
+                        ErrorCode::TransactionOver => "transaction-over",
+                        ErrorCode::Unavailable => "unavailable",
+                    };
+                    Err(coded(ctx, code, sqlstate, &message))
+                }
+            }
+        },
+    )?;
     Ok(promise)
 }
 

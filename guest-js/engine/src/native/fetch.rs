@@ -83,7 +83,8 @@ fn start<'js>(
     while let (Some(name), Some(value)) = (headers.next(), headers.next()) {
         entries.push((name, byte_string(value)));
     }
-    let fields = Fields::from_list(&entries).map_err(|error| fail(format!("the request's headers are refused: {error}")))?;
+    let fields =
+        Fields::from_list(&entries).map_err(|error| fail(format!("the request's headers are refused: {error}")))?;
     let request = OutgoingRequest::new(fields);
     let [scheme, authority, path] = url.as_slice() else { return Err(fail("a URL has three parts".into())) };
     let scheme = if scheme == "https:" { Scheme::Https } else { Scheme::Http };
@@ -191,10 +192,15 @@ fn response<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
     };
     let pollable = with(id, |exchange| exchange.future.as_ref().map(FutureIncomingResponse::subscribe)).flatten();
     let Some(pollable) = pollable else { return Err(Exception::throw_type(&ctx, "the request is over")) };
-    let (promise, wait) = promise_of(&ctx, poll, || pollable, move |ctx, outcome| match outcome {
-        Ok(response) => head(ctx, id, &response),
-        Err(error) => Err(refuse(ctx, &error)),
-    })?;
+    let (promise, wait) = promise_of(
+        &ctx,
+        poll,
+        || pollable,
+        move |ctx, outcome| match outcome {
+            Ok(response) => head(ctx, id, &response),
+            Err(error) => Err(refuse(ctx, &error)),
+        },
+    )?;
     if let Some(wait) = wait {
         with(id, |exchange| exchange.waits[HEAD] = Some(wait));
     }
@@ -217,7 +223,10 @@ fn head<'js>(ctx: &Ctx<'js>, id: u32, response: &IncomingResponse) -> Result<Val
 /// The next chunk of the response's body, or null after the last.
 fn read<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
     let (promise, settle) = Settle::new(&ctx)?;
-    let poll = move || with(id, |exchange| exchange.in_stream.as_ref().map_or(Some(Chunk::End), streams::try_read)).unwrap_or(Some(Chunk::End));
+    let poll = move || {
+        with(id, |exchange| exchange.in_stream.as_ref().map_or(Some(Chunk::End), streams::try_read))
+            .unwrap_or(Some(Chunk::End))
+    };
     let over = move |chunk: &Chunk| {
         if !matches!(chunk, Chunk::Bytes(_)) {
             end(id);

@@ -1,7 +1,7 @@
 //! The incoming request: `wasi:http/types.incoming-request` behind `Request`.
 
-use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
 use super::streams::{self, Chunk, Settle};
+use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
 use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress};
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, Value};
@@ -48,10 +48,13 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("requestUrl", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, url))?)?;
     native.set("requestHeaders", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, headers))?)?;
     native.set("requestBodyRead", Function::new(ctx.clone(), read)?)?;
-    native.set("requestBodyCancel", Function::new(ctx, || {
-        let body = INCOMING.0.borrow_mut().body.take();
-        event_loop::later(move || drop(body));
-    })?)
+    native.set(
+        "requestBodyCancel",
+        Function::new(ctx, || {
+            let body = INCOMING.0.borrow_mut().body.take();
+            event_loop::later(move || drop(body));
+        })?,
+    )
 }
 
 fn method(request: &IncomingRequest) -> String {

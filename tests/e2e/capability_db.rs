@@ -1,0 +1,183 @@
+//! `elias/db`: the same behaviour on both backends.
+
+use elias_tests::build::Project;
+use elias_tests::serve::{Server, refused};
+use elias_tests::services;
+
+const USER: &str = r#"
+import { db, sql } from "elias/db";
+const failure = (promise) => promise.then(() => "no error", (error) => [error.code, error.sqlstate ?? null]);
+const functions = {
+  async types(_, env) {
+    const row = await db.first(sql`select ${null} as a, ${true} as b, ${7} as c, ${9007199254740993n} as d, ${1.5} as e, ${"ü"} as f`);
+    return { ...row, b: Boolean(row.b), d: String(row.d), kind: typeof row.d };
+  },
+  async stored() {
+    const at = new Date("2026-01-02T03:04:05.678Z");
+    await db.query(sql`insert into things (name, size, data, at) values (${"one"}, ${1.5}, ${new Uint8Array([1, 2, 255])}, ${at})`);
+    const row = await db.first("select name, size, data, at from things where name = $1", "one");
+    return [row.name, Number(row.size), [...row.data], new Date(row.at).toISOString()];
+  },
+  async template() {
+    const where = sql`where name = ${"x'; drop table things; --"}`;
+    const rows = await db.query(sql`select * from things ${where} limit ${5}`);
+    const count = await db.values(sql`select count(*) from things`);
+    return [rows.length, rows.columns.length, count.length];
+  },
+  async transaction() {
+    await db.query("delete from things");
+    await db.transaction(async (tx) => {
+      await tx.query("insert into things (name) values ($1)", "kept");
+      await tx.savepoint(async (inner) => {
+        await inner.query("insert into things (name) values ($1)", "undone");
+        throw new Error("no");
+      }).catch(() => {});
+    });
+    const thrown = await db.transaction(async (tx) => {
+      await tx.query("insert into things (name) values ($1)", "rolled back");
+      throw new Error("on purpose");
+    }).catch((error) => error.message);
+    return [thrown, (await db.query("select name from things order by name")).map((row) => row.name)];
+  },
+  async forgotten() {
+    // Never awaited, never ended: the instance goes, and the transaction with it.
+    db.transaction(async (tx) => {
+      await tx.query("insert into things (name) values ($1)", "forgotten");
+      await new Promise(() => {});
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return "left";
+  },
+  async spin() {
+    await db.transaction(async (tx) => {
+      await tx.query("insert into things (name) values ($1)", "forgotten");
+      for (;;);
+    });
+  },
+  async count() { return Number((await db.first("select count(*) as n from things where name = $1", "forgotten")).n); },
+  async errors() {
+    await db.query("delete from things");
+    await db.query("insert into things (name) values ($1)", "twice");
+    return [
+      await failure(db.query("insert into things (name) values ($1)", "twice")),
+      await failure(db.query("selekt 1")),
+      await failure(db.query("select * from nowhere")),
+    ];
+  },
+  async denied() {
+    const statements = [
+      "begin", "commit", "set role postgres", "set search_path to public", "reset role", "copy things to '/tmp/x'",
+      "attach database '/tmp/x' as x", "pragma journal_mode = delete", "do $$ begin end $$", "listen x", "vacuum",
+      "select set_config('role', 'postgres', false)", "select load_extension('x')", "create extension dblink",
+      "select 1; select 2", "/* x */ begin", "delete from elias_migrations",
+    ];
+    const codes = [];
+    for (const statement of statements) codes.push([statement, (await failure(db.query(statement)))[0]]);
+    return codes.filter(([, code]) => code === "no error" || code === "n");
+  },
+  async stream() {
+    let rows = 0, sum = 0;
+    const numbers = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 50000) select i from n";
+    for await (const { i } of db.stream(numbers)) { rows++; sum += Number(i); if (rows === 40000) break; }
+    return [rows, sum];
+  },
+  async caps() {
+    const numbers = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000) select i from n";
+    const endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n";
+    return [await failure(db.query(numbers)), await failure(db.query(endless)), await failure(db.query("select $1", "x".repeat(5_000_000)))];
+  },
+  async flight() {
+    const all = await Promise.all(Array.from({ length: 20 }, (_, i) => db.first(sql`select ${i} as i`)));
+    return all.map(({ i }) => Number(i)).join(" ");
+  },
+};
+export default {
+  async fetch(request, env) { return Response.json(await functions[new URL(request.url).pathname.slice(1)](request, env)); },
+};
+"#;
+
+const SQLITE_SCHEMA: &str = "create table things (name text unique, size real, data blob, at text);";
+const POSTGRES_SCHEMA: &str =
+    "create table things (name text unique, size double precision, data bytea, at timestamptz);";
+
+/// A server for a component of this name, on the backend that the lines choose.
+fn served(name: &str, schema: &str, backend: &str) -> Server {
+    let project = project(name, schema, backend);
+    let data = project.path("data");
+    Server::of_project(project, "app.wasm", &["--data-dir", data.to_str().expect("UTF-8"), "--fuel", "3000000000"])
+}
+
+fn project(name: &str, schema: &str, backend: &str) -> Project {
+    let project = Project::new(&[
+        ("package.json", &format!("{{ \"name\": \"{name}\" }}")),
+        ("index.js", USER),
+        ("migrations/001-things.sql", schema),
+    ]);
+    project.write("app.wasm", project.build("index.js"));
+    project.write("elias.toml", format!("[capabilities.db]\nstatement-timeout-ms = 2000\n{backend}\n"));
+    project
+}
+
+async fn behaves(server: &Server) {
+    let body = async |path: &str| server.get(path).await.body;
+    let types = server.get("/types").await.json();
+    assert_eq!((&types["a"], &types["b"], &types["f"]), (&serde_json::Value::Null, &true.into(), &"ü".into()), "{types}");
+    assert_eq!(body("/stored").await, r#"["one",1.5,[1,2,255],"2026-01-02T03:04:05.678Z"]"#);
+    assert_eq!(body("/template").await, "[0,4,1]");
+    assert_eq!(body("/transaction").await, r#"["on purpose",["kept"]]"#);
+    assert_eq!(body("/forgotten").await, "\"left\"");
+    assert_eq!(server.get("/spin").await.code(), "out-of-fuel");
+    assert_eq!(body("/count").await, "0", "a transaction that nobody committed leaves nothing");
+    assert_eq!(body("/errors").await, r#"[["database","23505"],["denied",null],["database","42P01"]]"#);
+    assert_eq!(body("/denied").await, "[]", "all of these are refused");
+    assert_eq!(body("/stream").await, "[40000,800020000]");
+    let caps = server.get("/caps").await.json();
+    let codes: Vec<_> = caps.as_array().expect("a list").iter().map(|code| code[0].as_str().unwrap_or("none")).collect();
+    assert_eq!(codes, ["too-large", "timeout", "too-large"]);
+    assert_eq!(body("/flight").await, "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19");
+}
+
+#[tokio::test]
+async fn on_sqlite() {
+    behaves(&served("sqlite-user", SQLITE_SCHEMA, "")).await;
+}
+
+fn postgres() -> String {
+    format!("backend = \"postgres\"\nurl = \"{}\"", services::postgres())
+}
+
+#[tokio::test]
+async fn on_postgres() {
+    behaves(&served("postgres-user", POSTGRES_SCHEMA, &postgres())).await;
+}
+
+#[tokio::test]
+async fn attack_14_two_components_with_the_same_tables_do_not_meet() {
+    let (one, other) = (served("db-a", POSTGRES_SCHEMA, &postgres()), served("db-b", POSTGRES_SCHEMA, &postgres()));
+    assert!(one.get("/stored").await.body.contains("one"));
+    assert_eq!(other.get("/template").await.body, "[0,4,1]");
+    assert_eq!(other.get("/stored").await.status, 200, "the other has no row of this name yet");
+}
+
+#[test]
+fn migrations_that_fail_or_change_are_refused_by_name() {
+    let check = |project: &Project, wanted: &str| {
+        let (config, data) = (project.path("elias.toml"), project.path("data"));
+        let flags = ["--config", config.to_str().expect("UTF-8"), "--data-dir", data.to_str().expect("UTF-8")];
+        let output = refused(&project.path("app.wasm"), &flags);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("error[bad-configuration]") && said.contains(wanted), "{said}");
+    };
+    let broken = project("broken", "create table a (x text); selekt 1;", "");
+    check(&broken, "001-things.sql");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_named_without_its_url() {
+    let backend = "backend = \"postgres\"\nurl = \"postgres://someone:hunter2@127.0.0.1:1/x\"\nconnect-timeout-ms = 500";
+    let project = project("nobody", POSTGRES_SCHEMA, backend);
+    let config = project.path("elias.toml");
+    let output = refused(&project.path("app.wasm"), &["--config", config.to_str().expect("UTF-8")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("error[capability-unavailable]") && !said.contains("hunter2"), "{said}");
+}
