@@ -144,6 +144,11 @@ impl Batches {
         Ok(self.size >= BATCH_BYTES)
     }
 
+    /// Whether there have been any rows.
+    pub(crate) fn begun(&self) -> bool {
+        self.rows_left < self.caps.rows
+    }
+
     /// The rows so far.
     pub(crate) fn take(&mut self) -> Batch {
         self.size = 0;

@@ -24,9 +24,9 @@ pub(super) enum Stop {
     Failed(Error),
     /// The host said so; the server may not know.
     Cut(Error),
-    /// Its query was dropped, between rows.
+    /// Its query was dropped after the first rows.
     Left,
-    /// Its query was dropped while the server was working on it.
+    /// Its query was dropped while the server was working towards the first row.
     Dropped,
     /// The server did not answer in time.
     Late,
@@ -110,14 +110,19 @@ impl Inner {
         mut slot: Slot<'a>,
         exceeded: u64,
     ) -> Result<Slot<'a>, Stop> {
-        while let Some(row) = self.wait(output, rows.try_next(), exceeded).await? {
+        loop {
+            let row = match self.wait(output, rows.try_next(), exceeded).await {
+                // Whoever breaks out of a loop over rows has not given up on the transaction around it.
+                Err(Stop::Dropped) if batches.begun() => return Err(Stop::Left),
+                row => row?,
+            };
+            let Some(row) = row else { return Ok(slot) };
             let values = decode::row(&row).map_err(Stop::Cut)?;
             if batches.add(values).map_err(Stop::Cut)? {
                 slot.send(batches.take());
                 slot = output.slot().await.ok_or(Stop::Left)?;
             }
         }
-        Ok(slot)
     }
 
     /// Waits for the server, for as long as someone waits for the query.
