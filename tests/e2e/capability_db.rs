@@ -121,20 +121,25 @@ fn project(name: &str, schema: &str, backend: &str) -> Project {
 async fn behaves(server: &Server) {
     let body = async |path: &str| server.get(path).await.body;
     let types = server.get("/types").await.json();
-    assert_eq!((&types["a"], &types["b"], &types["f"]), (&serde_json::Value::Null, &true.into(), &"ü".into()), "{types}");
+    assert_eq!(
+        (&types["a"], &types["b"], &types["f"]),
+        (&serde_json::Value::Null, &true.into(), &"ü".into()),
+        "{types}"
+    );
     assert_eq!(body("/stored").await, r#"["one",1.5,[1,2,255],"2026-01-02T03:04:05.678Z"]"#);
     assert_eq!(body("/template").await, "[0,4,1]");
     assert_eq!(body("/transaction").await, r#"["on purpose",["kept"]]"#);
     assert_eq!(body("/forgotten").await, "\"left\"");
     assert_eq!(server.get("/spin").await.code(), "out-of-fuel");
     assert_eq!(body("/count").await, "0", "a transaction that nobody committed leaves nothing");
-    assert_eq!(body("/errors").await, r#"[["database","23505"],["denied",null],["database","42P01"]]"#);
+    assert_eq!(body("/errors").await, r#"[["database","23505"],["denied","42501"],["database","42P01"]]"#);
     assert_eq!(body("/denied").await, "[]", "all of these are refused");
     assert_eq!(body("/stream").await, "[40000,800020000]");
     let caps = server.get("/caps").await.json();
-    let codes: Vec<_> = caps.as_array().expect("a list").iter().map(|code| code[0].as_str().unwrap_or("none")).collect();
+    let codes: Vec<_> =
+        caps.as_array().expect("a list").iter().map(|code| code[0].as_str().unwrap_or("none")).collect();
     assert_eq!(codes, ["too-large", "timeout", "too-large"]);
-    assert_eq!(body("/flight").await, "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19");
+    assert_eq!(body("/flight").await, "\"0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19\"");
 }
 
 #[tokio::test]
@@ -159,6 +164,39 @@ async fn attack_14_two_components_with_the_same_tables_do_not_meet() {
     assert_eq!(other.get("/stored").await.status, 200, "the other has no row of this name yet");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_21_postgres_goes_and_comes_back() {
+    let postgres = services::Postgres::start();
+    let backend = format!("backend = \"postgres\"\nurl = \"{}\"\nconnections = 4", postgres.url());
+    let server = served("restarts", POSTGRES_SCHEMA, &backend);
+    assert_eq!(server.get("/transaction").await.body, r#"["on purpose",["kept"]]"#);
+    let load = async {
+        // What is under way when it goes fails with its code, or not at all.
+        for _ in 0..40 {
+            let answer = server.get("/transaction").await;
+            assert!(answer.status == 200 || answer.code() == "exception", "{answer:?}");
+            assert!(!answer.body.contains("127.0.0.1"), "{}", answer.body);
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let restart = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::task::block_in_place(|| postgres.stop());
+        assert_eq!(server.get("/count").await.code(), "exception");
+        tokio::task::block_in_place(|| postgres.restart());
+    };
+    futures::join!(load, restart);
+    let started = std::time::Instant::now();
+    while server.get("/count").await.status != 200 {
+        assert!(started.elapsed() < elias_tests::serve::PATIENCE, "{}", server.log());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // More than there are connections: had one leaked with each failure, these would wait for ever.
+    let answers = futures::future::join_all((0..16).map(|_| server.get("/transaction"))).await;
+    assert!(answers.iter().any(|answer| answer.status == 200), "{:?}", answers[0]);
+    assert_eq!(server.get("/count").await.body, "0", "nothing is half done");
+}
+
 #[test]
 fn migrations_that_fail_or_change_are_refused_by_name() {
     let check = |project: &Project, wanted: &str| {
@@ -174,7 +212,8 @@ fn migrations_that_fail_or_change_are_refused_by_name() {
 
 #[test]
 fn a_database_that_is_not_there_is_named_without_its_url() {
-    let backend = "backend = \"postgres\"\nurl = \"postgres://someone:hunter2@127.0.0.1:1/x\"\nconnect-timeout-ms = 500";
+    let backend =
+        "backend = \"postgres\"\nurl = \"postgres://someone:hunter2@127.0.0.1:1/x\"\nconnect-timeout-ms = 500";
     let project = project("nobody", POSTGRES_SCHEMA, backend);
     let config = project.path("elias.toml");
     let output = refused(&project.path("app.wasm"), &["--config", config.to_str().expect("UTF-8")]);

@@ -2,6 +2,8 @@
 
 use elias_tests::build::{Project, binary};
 use elias_tests::serve::{Server, example};
+use elias_tests::services;
+use elias_tests::upstream::Upstream;
 use http::Request;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -52,6 +54,87 @@ async fn the_typescript_api_converts() {
     assert_eq!(serde_json::from_str::<Value>(&good.body).expect("JSON"), json!({ "value": 5000, "unit": "m" }));
     assert_eq!(server.send(post(), "/convert", "{").await.status, 400);
     assert_eq!(server.send(post(), "/convert", r#"{"from":{"value":5,"unit":"km"},"to":"parsec"}"#).await.status, 422);
+}
+
+/// Serves an example with its own migrations and these grants.
+fn served_with(name: &str, entry: &str, grants: &str) -> Server {
+    let project = Project::new(&[]);
+    project.write("app.wasm", built(name, entry));
+    let migrations = example(name).join("migrations");
+    for file in std::fs::read_dir(&migrations).into_iter().flatten().flatten() {
+        let path = format!("migrations/{}", file.file_name().to_string_lossy());
+        project.write(&path, std::fs::read(file.path()).expect("it was just listed"));
+    }
+    project.write("elias.toml", grants);
+    let data = project.path("data");
+    Server::of_project(project, "app.wasm", &["--data-dir", data.to_str().expect("UTF-8")])
+}
+
+/// The grants of an example as it comes, and with real servers behind them.
+fn both_backends(name: &str) -> [String; 2] {
+    let own = std::fs::read_to_string(example(name).join("elias.toml")).expect("the example has one");
+    let real = format!(
+        "[capabilities.config]\n[capabilities.db]\nbackend = \"postgres\"\nurl = \"{}\"\n\
+         [capabilities.cache]\nbackend = \"redis\"\nurl = \"{}\"\n",
+        services::postgres(),
+        services::redis()
+    );
+    [own, real]
+}
+
+#[tokio::test]
+async fn the_guestbook_keeps_what_guests_write() {
+    for grants in both_backends("guestbook") {
+        let server = served_with("guestbook", "src/index.js", &grants);
+        assert!(server.get("/").await.body.contains("<ul>\n\n</ul>"));
+        let post = || Request::post("/").header("content-type", "application/x-www-form-urlencoded");
+        assert_eq!(server.send(post(), "/", "name=Ada&message=%3Cb%3Ehello").await.status, 303);
+        assert_eq!(server.send(post(), "/", "name=Ada").await.status, 400);
+        assert!(server.get("/").await.body.contains("<li><b>Ada</b>: &#60;b&#62;hello</li>"), "{}", server.log());
+        server.logged("somebody signed").await;
+    }
+}
+
+#[tokio::test]
+async fn the_notes_api_checks_and_keeps() {
+    for grants in both_backends("api-hono") {
+        let server = served_with("api-hono", "src/index.ts", &grants);
+        let post = || Request::post("/").header("content-type", "application/json");
+        let made = server.send(post(), "/notes", r#"{"title":"One"}"#).await;
+        assert_eq!(
+            (made.status, made.json()),
+            (201, json!({ "id": 1, "title": "One", "text": "" })),
+            "{}",
+            server.log()
+        );
+        assert_eq!(server.send(post(), "/notes", r#"{"title":""}"#).await.status, 422);
+        assert_eq!(server.send(post(), "/notes", "{").await.status, 422);
+        assert_eq!(server.get("/notes").await.json(), json!([{ "id": 1, "title": "One", "text": "" }]));
+        assert_eq!(server.get("/notes/2").await.status, 404);
+        let delete = || Request::builder().method("DELETE");
+        assert_eq!(server.send(delete(), "/notes/1", "").await.status, 204);
+        assert_eq!(server.send(delete(), "/notes/1", "").await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn the_proxy_streams_both_ways() {
+    let upstream = Upstream::start().await;
+    let address = upstream.address();
+    let grants = format!(
+        "[capabilities.config]\nupstream = \"http://{address}\"\n\
+         [capabilities.http]\nallow = [\"http://{address}\"]\nprivate = [\"127.0.0.1/32\"]\n"
+    );
+    let server = served_with("proxy", "src/index.js", &grants);
+    let body = "x".repeat(5 << 20);
+    let post = Request::builder().method("POST").header("content-type", "text/large");
+    let echo = server.send(post, "/echo", body.clone()).await;
+    assert!(echo.body == body, "{} bytes came back: {}", echo.body.len(), server.log());
+    assert_eq!(
+        (&echo.headers["content-type"], &echo.headers["via"]),
+        (&"text/large".parse().expect("a value"), &"1.1 elias".parse().expect("a value"))
+    );
+    assert_eq!(server.get("/some/path").await.body, "/some/path");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 # Runs a command with a PostgreSQL and a Redis of its own: on free ports, in a temporary folder, without passwords. Both
 # are stopped and removed when the command has ended, however it ended.
 #
-# The command finds them in ELIAS_TEST_POSTGRES (a URL of a superuser) and ELIAS_TEST_REDIS (a URL).
+# The command finds them in ELIAS_TEST_POSTGRES (a URL of a superuser) and ELIAS_TEST_REDIS (a URL), and PostgreSQL's programs
+# in ELIAS_TEST_POSTGRES_BIN.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -60,5 +61,6 @@ redis=$!
 until (exec 3<>"/dev/tcp/127.0.0.1/$redis_port") 2>/dev/null; do sleep 0.05; done
 
 export ELIAS_TEST_POSTGRES="postgres://elias@127.0.0.1:$postgres_port/postgres"
+export ELIAS_TEST_POSTGRES_BIN="$postgres"
 export ELIAS_TEST_REDIS="redis://127.0.0.1:$redis_port"
 "$@"

@@ -1,2 +1,2 @@
 -- For SQLite and PostgreSQL alike.
-create table entries (id integer generated always as identity primary key, name text not null, message text not null);
+create table entries (id text primary key, at bigint not null, name text not null, message text not null);

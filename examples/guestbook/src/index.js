@@ -6,7 +6,7 @@ import { log } from "elias/log";
 const escape = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 async function render() {
-  const entries = await db.query("select name, message from entries order by id desc limit 50");
+  const entries = await db.query("select name, message from entries order by at desc limit 50");
   const items = entries.map(({ name, message }) => `<li><b>${escape(name)}</b>: ${escape(message)}</li>`);
   return `<!doctype html>
 <title>Guestbook</title>
@@ -23,7 +23,7 @@ export default {
       const form = await request.formData();
       const [name, message] = [form.get("name")?.trim(), form.get("message")?.trim()];
       if (!name || !message) return new Response("a name and a message, please\n", { status: 400 });
-      await db.query(sql`insert into entries (name, message) values (${name}, ${message})`);
+      await db.query(sql`insert into entries values (${crypto.randomUUID()}, ${Date.now()}, ${name}, ${message})`);
       await cache.delete("page");
       log.info("somebody signed", { name });
       return Response.redirect(request.url, 303);
