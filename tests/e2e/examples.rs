@@ -145,3 +145,12 @@ fn embed_runs_a_component() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("call:  \"Hello, Ada!\"") && text.contains("fetch: Hello, Grace!"), "{text}");
 }
+
+#[test]
+fn embed_capability_gives_a_component_what_was_granted() {
+    let output = Command::new(binary("embed-capability")).output().expect("embed-capability starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("capability-denied: ") && lines[0].ends_with("[capabilities.geo]"), "{text}");
+    assert_eq!(lines[1..], ["Paris: [48.86,2.35]", "Atlantis: null"], "{text}");
+}
