@@ -1,5 +1,7 @@
 //! Components that our toolchain did not make.
 
+use elias_capabilities::{Cache, Config};
+use elias_host::{Grants, Host, LoadOptions};
 use elias_tests::serve::Server;
 
 /// A `wasi:http` component written by hand: answers 202 to everything.
@@ -79,4 +81,83 @@ async fn works_when_a_component_was_made_by_another_toolchain() {
     for _ in 0..3 {
         assert_eq!(server.get("/anything").await.status, 202);
     }
+}
+
+/// Puts its input into `wasi:keyvalue` under the key that `wasi:config` has as `k`, and answers with what it finds there.
+const KEEPER: &str = r#"
+(component
+  (import "wasi:keyvalue/store@0.2.0-draft2" (instance $store
+    (type $e (variant (case "no-such-store") (case "access-denied") (case "other" string)))
+    (export "error" (type $error (eq $e)))
+    (export "bucket" (type $bucket (sub resource)))
+    (export "open" (func (param "identifier" string) (result (result (own $bucket) (error $error)))))
+    (export "[method]bucket.get" (func (param "self" (borrow $bucket)) (param "key" string)
+      (result (result (option (list u8)) (error $error)))))
+    (export "[method]bucket.set" (func (param "self" (borrow $bucket)) (param "key" string) (param "value" (list u8))
+      (result (result (error $error)))))))
+  (import "wasi:config/store@0.2.0-rc.1" (instance $config
+    (type $e (variant (case "upstream" string) (case "io" string)))
+    (export "error" (type $error (eq $e)))
+    (export "get" (func (param "key" string) (result (result (option string) (error $error)))))))
+  (core module $memory
+    (memory (export "memory") 1)
+    (data (i32.const 8) "k")
+    (global $top (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+      (global.set $top (i32.add (local.get $at) (local.get 3)))
+      (local.get $at)))
+  (core instance $memory (instantiate $memory))
+  (alias core export $memory "memory" (core memory $bytes))
+  (alias core export $memory "realloc" (core func $realloc))
+  (core func $config (canon lower (func $config "get") (memory $bytes) (realloc $realloc)))
+  (core func $open (canon lower (func $store "open") (memory $bytes) (realloc $realloc)))
+  (core func $get (canon lower (func $store "[method]bucket.get") (memory $bytes) (realloc $realloc)))
+  (core func $set (canon lower (func $store "[method]bucket.set") (memory $bytes) (realloc $realloc)))
+  (core module $main
+    (import "" "memory" (memory 1))
+    (import "" "config" (func $config (param i32 i32 i32)))
+    (import "" "open" (func $open (param i32 i32 i32)))
+    (import "" "get" (func $get (param i32 i32 i32 i32)))
+    (import "" "set" (func $set (param i32 i32 i32 i32 i32 i32)))
+    (func (export "call") (param i32 i32) (result i32)
+      (call $config (i32.const 8) (i32.const 1) (i32.const 64))
+      (call $open (i32.const 0) (i32.const 0) (i32.const 96))
+      (call $set (i32.load (i32.const 100)) (i32.load (i32.const 72)) (i32.load (i32.const 76))
+        (local.get 0) (local.get 1) (i32.const 128))
+      (call $get (i32.load (i32.const 100)) (i32.load (i32.const 72)) (i32.load (i32.const 76)) (i32.const 160))
+      (i32.store8 (i32.const 16) (i32.const 0))
+      (i64.store (i32.const 20) (i64.load (i32.const 168)))
+      (i32.const 16)))
+  (core instance $main (instantiate $main (with "" (instance
+    (export "memory" (memory $bytes)) (export "config" (func $config)) (export "open" (func $open))
+    (export "get" (func $get)) (export "set" (func $set))))))
+  (type $exception (record (field "name" string) (field "message" string) (field "stack" string)))
+  (func $call (param "input" string) (result (result string (error $exception)))
+    (canon lift (core func $main "call") (memory $bytes) (realloc $realloc)))
+  (component $interface
+    (type $record (record (field "name" string) (field "message" string) (field "stack" string)))
+    (import "import-exception" (type $imported (eq $record)))
+    (import "import-call" (func $call (param "input" string) (result (result string (error $imported)))))
+    (export $exception "exception" (type $imported))
+    (export "call" (func $call) (func (param "input" string) (result (result string (error $exception))))))
+  (instance $interface (instantiate $interface
+    (with "import-exception" (type $exception)) (with "import-call" (func $call))))
+  (export "elias:component/call@0.1.0" (instance $interface)))
+"#;
+
+#[tokio::test]
+async fn wasi_keyvalue_and_wasi_config_have_the_same_backends() {
+    let component = wat::parse_str(KEEPER).expect("valid text");
+    let host = Host::builder().capability(Cache::new()).capability(Config).build().expect("a host");
+    let redis = serde_json::json!({ "backend": "redis", "url": elias_tests::services::redis() });
+    for cache in [serde_json::json!({}), redis] {
+        let grants = Grants::none().with("cache", cache).with("config", serde_json::json!({ "k": "the key" }));
+        let options = LoadOptions { grants, name: Some("keeper".into()), ..LoadOptions::default() };
+        let app = host.load_with(&component, &options).await.expect("it loads");
+        let input = serde_json::json!(["kept", 1]);
+        assert_eq!(app.call(&input).await.expect("an answer").value, input);
+    }
+    let refused = host.load(&component).await.expect_err("nothing was granted");
+    assert_eq!(refused.code().as_str(), "capability-denied");
 }

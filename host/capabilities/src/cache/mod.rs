@@ -17,6 +17,7 @@
 mod backend;
 mod contract;
 mod grant;
+mod keyvalue;
 mod lease;
 mod memory;
 mod operation;
@@ -146,7 +147,7 @@ impl Capability for Cache {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["elias:cache/cache"]
+        &["elias:cache/cache", "wasi:keyvalue/store", "wasi:keyvalue/atomics"]
     }
 
     async fn configure(
@@ -169,6 +170,7 @@ impl Capability for Cache {
     }
 
     fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+        keyvalue::init(linker)?;
         let mut cache = linker.instance("elias:cache/cache@0.1.0")?;
         cache.resource("lease", ResourceType::host::<Lease>(), |mut store, handle| {
             store.data_mut().table().delete(Resource::<Lease>::new_own(handle))?;

@@ -16,6 +16,7 @@ use wasmtime_wasi_io::poll::Pollable;
 pub(super) type Outcome = Result<Answer, Error>;
 
 /// What one instance starts commands with.
+#[derive(Clone)]
 pub(super) struct Starter {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) leases: Arc<Leases>,
@@ -48,6 +49,11 @@ enum State {
 }
 
 impl Starter {
+    /// Runs a command that takes no lease, for a caller that waits.
+    pub(super) async fn run(&self, command: Command) -> Outcome {
+        self.backend.run(self.caps.check(command)?).await
+    }
+
     /// Starts a command. One that the backend can do at once never becomes an operation.
     pub(super) fn start(&self, command: Command) -> Begun {
         let command = match self.caps.check(command) {

@@ -51,6 +51,27 @@ enum ConfigValue {
     Boolean(bool),
 }
 
+impl ConfigValue {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+            Self::Boolean(boolean) => boolean.to_string(),
+        }
+    }
+}
+
+/// `wasi:config/store.error`. What could fail has failed when the component was loaded.
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+#[allow(dead_code)]
+enum WasiConfigError {
+    #[component(name = "upstream")]
+    Upstream(String),
+    #[component(name = "io")]
+    Io(String),
+}
+
 impl Capability for Config {
     type Grant = ConfigGrant;
     type Context = ConfigContext;
@@ -60,7 +81,7 @@ impl Capability for Config {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["elias:config/config"]
+        &["elias:config/config", "wasi:config/store"]
     }
 
     fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
@@ -71,6 +92,18 @@ impl Capability for Config {
         })?;
         interface.func_wrap("get", |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
             Ok((store.data_mut().context::<Self>().get(&key),))
+        })?;
+        // The same for components of other toolchains, where every value is text.
+        let mut interface = linker.instance("wasi:config/store@0.2.0-rc.1")?;
+        interface.func_wrap("get", |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
+            let value = store.data_mut().context::<Self>().get(&key);
+            Ok((Ok::<_, WasiConfigError>(value.map(ConfigValue::into_text)),))
+        })?;
+        interface.func_wrap("get-all", |mut store: StoreContextMut<'_, InstanceState>, (): ()| {
+            let context = store.data_mut().context::<Self>();
+            let text = |key: &String| Some((key.clone(), context.get(key)?.into_text()));
+            let all: Vec<(String, String)> = context.grant.entries.keys().filter_map(text).collect();
+            Ok((Ok::<_, WasiConfigError>(all),))
         })
     }
 

@@ -1,0 +1,136 @@
+//! `wasi:keyvalue` over the same backends, for components of other toolchains: `store` and `atomics`, of both drafts that are
+//! in use. Keys cannot be listed: a cache does not know what it still has.
+
+use super::Cache;
+use super::contract::{Answer, Command, Entry, Error as CacheError, Increment, Value};
+use super::operation::Outcome;
+use elias_host::capability::wasmtime::StoreContextMut;
+use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceType};
+use elias_host::capability::{InstanceState, Linker, wasmtime};
+
+/// `wasi:keyvalue/store.bucket`. There is one, the component's own, under two names.
+struct Bucket;
+
+/// The names of the one bucket.
+const BUCKETS: [&str; 2] = ["", "default"];
+
+/// `wasi:keyvalue/store.error`.
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum Error {
+    #[component(name = "no-such-store")]
+    NoSuchStore,
+    #[component(name = "access-denied")]
+    #[allow(dead_code)] // what is denied is refused when the component is loaded
+    AccessDenied,
+    #[component(name = "other")]
+    Other(String),
+}
+
+impl From<CacheError> for Error {
+    fn from(error: CacheError) -> Self {
+        Self::Other(error.message)
+    }
+}
+
+/// `wasi:keyvalue/store.key-response`, whose cursor the drafts disagree on.
+#[derive(ComponentType, Lift, Lower)]
+#[component(record)]
+struct Keys<C> {
+    keys: Vec<String>,
+    cursor: Option<C>,
+}
+
+/// Defines the interfaces.
+pub(super) fn init(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+    store::<u64>(linker, "0.2.0-draft")?;
+    store::<String>(linker, "0.2.0-draft2")?;
+    atomics(linker, "0.2.0-draft", |delta: u64| i64::try_from(delta).ok(), |sum| u64::try_from(sum).ok())?;
+    atomics(linker, "0.2.0-draft2", Some::<i64>, Some)
+}
+
+/// Runs a command for the instance that a host function was called by.
+async fn run(store: &mut StoreContextMut<'_, InstanceState>, command: Command) -> Outcome {
+    let starter = store.data_mut().context::<Cache>().0.clone();
+    starter.run(command).await
+}
+
+fn store<C>(linker: &mut Linker<InstanceState>, version: &str) -> wasmtime::Result<()>
+where
+    C: ComponentType + Lift + Lower + Send + Sync + 'static,
+{
+    let mut interface = linker.instance(&format!("wasi:keyvalue/store@{version}"))?;
+    interface.resource("bucket", ResourceType::host::<Bucket>(), |mut store, handle| {
+        store.data_mut().table().delete(Resource::<Bucket>::new_own(handle))?;
+        Ok(())
+    })?;
+    interface.func_wrap("open", |mut store: StoreContextMut<'_, InstanceState>, (name,): (String,)| {
+        Ok((if BUCKETS.contains(&name.as_str()) {
+            Ok(store.data_mut().table().push(Bucket)?)
+        } else {
+            Err(Error::NoSuchStore)
+        },))
+    })?;
+    interface.func_wrap_async("[method]bucket.get", |mut store, (_, key): (Resource<Bucket>, String)| {
+        Box::new(async move {
+            Ok((match run(&mut store, Command::Get(key)).await {
+                Ok(Answer::Value(value)) => Ok(value),
+                Ok(_) => Ok(None),
+                Err(error) => Err(Error::from(error)),
+            },))
+        })
+    })?;
+    interface.func_wrap_async(
+        "[method]bucket.set",
+        |mut store, (_, key, value): (Resource<Bucket>, String, Value)| {
+            Box::new(async move {
+                let outcome = run(&mut store, Command::Set(Entry { key, value, ttl_ms: None })).await;
+                Ok((outcome.map(drop).map_err(Error::from),))
+            })
+        },
+    )?;
+    interface.func_wrap_async("[method]bucket.delete", |mut store, (_, key): (Resource<Bucket>, String)| {
+        Box::new(async move { Ok((run(&mut store, Command::Delete(key)).await.map(drop).map_err(Error::from),)) })
+    })?;
+    interface.func_wrap_async("[method]bucket.exists", |mut store, (_, key): (Resource<Bucket>, String)| {
+        Box::new(async move {
+            let outcome = run(&mut store, Command::Get(key)).await;
+            Ok((outcome.map(|answer| matches!(answer, Answer::Value(Some(_)))).map_err(Error::from),))
+        })
+    })?;
+    interface.func_wrap(
+        "[method]bucket.list-keys",
+        |_: StoreContextMut<'_, InstanceState>, (_, _): (Resource<Bucket>, Option<C>)| {
+            Ok((Err::<Keys<C>, Error>(Error::Other("the keys of a cache cannot be listed".to_owned())),))
+        },
+    )
+}
+
+fn atomics<D, S>(
+    linker: &mut Linker<InstanceState>,
+    version: &str,
+    delta: fn(D) -> Option<i64>,
+    sum: fn(i64) -> Option<S>,
+) -> wasmtime::Result<()>
+where
+    D: ComponentType + Lift + Send + Sync + 'static,
+    S: ComponentType + Lower + Send + Sync + 'static,
+{
+    linker.instance(&format!("wasi:keyvalue/atomics@{version}"))?.func_wrap_async(
+        "increment",
+        move |mut store, (_, key, by): (Resource<Bucket>, String, D)| {
+            Box::new(async move {
+                let command = delta(by).map(|by| Command::Increment(Increment { key, by, ttl_ms: None }));
+                let outcome = match command {
+                    Some(command) => run(&mut store, command).await,
+                    None => Err(CacheError::not_a_number()),
+                };
+                Ok((match outcome {
+                    Ok(Answer::Number(number)) => sum(number).ok_or_else(|| CacheError::not_a_number().into()),
+                    Ok(_) => Err(CacheError::not_a_number().into()),
+                    Err(error) => Err(Error::from(error)),
+                },))
+            })
+        },
+    )
+}
