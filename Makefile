@@ -13,7 +13,7 @@ run: build
 # Every test: the crates' own, the end-to-end tests of the shipped binaries, and the web modules under Node.
 test: build packages
 	toolchain/setup/with-services.sh cargo test --locked --release --no-fail-fast
-	cd guest-js/web && node --test test/*.test.mjs
+	cd guest-js/web && node --test test/*.test.mjs ../sdk/test/*.test.mjs
 
 # Formatting, clippy, and the engine's clippy for its own target.
 lint: engine

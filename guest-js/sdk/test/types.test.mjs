@@ -1,0 +1,52 @@
+// The types say what the contract and the modules say: a name on one side alone is a mistake.
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { test } from "node:test";
+
+const read = (path) => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8");
+const modules = readdirSync(new URL("../modules/", import.meta.url)).map((file) => file.replace(".d.ts", ""));
+
+/** The names that the body of the interface declares, methods and properties. */
+function membersOf(types, name) {
+  const start = types.indexOf(`export interface ${name} `);
+  assert.notEqual(start, -1, `there is no interface ${name}`);
+  const body = types.slice(types.indexOf("{", start), types.indexOf("\n}", start));
+  const own = [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[(<:]/gm)].map(([, member]) => member);
+  const parent = /extends (\w+)/.exec(types.slice(start, types.indexOf("{", start)));
+  return new Set(parent ? [...own, ...membersOf(types, parent[1])] : own);
+}
+
+const INTERFACES = { cache: "Cache", config: "Config", db: "Database", http: "Http", log: "Log" };
+
+test("every module that can be imported has types, and the other way round", () => {
+  const index = JSON.parse(read("guest-js/web/src/index.json"));
+  const exported = index.filter((entry) => entry.exports).map((entry) => entry.file.replace(/^capabilities\/|\.js$/g, ""));
+  assert.deepEqual(exported.sort(), modules.sort());
+  for (const entry of index.filter((entry) => entry.exports)) {
+    const types = read(`guest-js/sdk/modules/${entry.file.replace(/^capabilities\/|\.js$/g, "")}.d.ts`);
+    for (const name of entry.exports) assert.match(types, new RegExp(`export (?:const|function) ${name}\\b`), name);
+  }
+});
+
+test("the types have the methods that the modules have", async () => {
+  // The modules ask for natives only when they are called.
+  const { register } = await import("node:module");
+  const native = 'export default new Proxy({}, { get: () => () => {} })';
+  register(`data:text/javascript,${encodeURIComponent(`
+    export const resolve = (name, context, next) => name === "elias:native"
+      ? { url: "data:text/javascript,${encodeURIComponent(native)}", shortCircuit: true } : next(name, context);`)}`);
+  for (const module of modules) {
+    const implementation = (await import(`../../web/src/capabilities/${module}.js`))[module];
+    const types = read(`guest-js/sdk/modules/${module}.d.ts`);
+    assert.deepEqual(new Set(Object.keys(implementation)), membersOf(types, INTERFACES[module]), module);
+  }
+});
+
+test("the types have the error codes that the contract has", () => {
+  for (const module of ["cache", "db"]) {
+    const body = /enum error-code \{([^}]*)\}/.exec(read(`wit/${module}/${module}.wit`))[1];
+    const codes = [...body.matchAll(/^\s*([a-z-]+),$/gm)].map(([, code]) => code);
+    const types = /readonly code: ([^;]*);/.exec(read(`guest-js/sdk/modules/${module}.d.ts`))[1];
+    assert.deepEqual([...types.matchAll(/"([a-z-]+)"/g)].map(([, code]) => code).sort(), codes.sort(), module);
+  }
+});
