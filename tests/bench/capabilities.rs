@@ -43,7 +43,8 @@ pub(crate) async fn run(report: &mut Report) {
     let wasm = component(SOURCE);
     let load = async |db| {
         let grants = Grants::none().with("cache", json!({})).with("db", db);
-        let options = LoadOptions { grants, folder: project.path("."), name: Some("bench".into()), ..LoadOptions::default() };
+        let options =
+            LoadOptions { grants, folder: project.path("."), name: Some("bench".into()), ..LoadOptions::default() };
         host.load_with(&wasm, &options).await.expect("it loads")
     };
     let sqlite = load(json!({})).await;
@@ -61,7 +62,8 @@ pub(crate) async fn run(report: &mut Report) {
             statement.query_row([500], |row| row.get::<_, String>(0)).expect("a row");
         }
     })
-    .await / f64::from(OPERATIONS);
+    .await
+        / f64::from(OPERATIONS);
     report.row(
         "a SQLite point query, from JavaScript",
         &format!("{query:.1} us, from Rust {rust:.1} us"),
@@ -81,7 +83,8 @@ pub(crate) async fn run(report: &mut Report) {
             client.query_one(&statement, &[&500_i32]).await.expect("a row");
         }
     })
-    .await / f64::from(OPERATIONS);
+    .await
+        / f64::from(OPERATIONS);
     report.row(
         "a PostgreSQL point query, from JavaScript",
         &format!("{query:.0} us, from Rust {rust:.0} us, {:.2}x", query / rust),
@@ -119,14 +122,16 @@ async fn median(run: impl AsyncFn()) -> f64 {
     times[ROUNDS / 2].as_secs_f64() * 1e6
 }
 
-/// A large response through a component that passes it on, against a proxy written with hyper.
+/// A large response through a component that passes it on, against the same without anything between.
 pub(crate) fn proxy(report: &mut Report) {
     const BYTES: u64 = 100 << 20;
     let upstream = Server::start(Command::new("node").arg(root().join("tests/bench/rivals/node-large.mjs")));
     let project = Project::new(&[]);
     project.write("proxy.wasm", component(&format!("export default {{ fetch: () => fetch('{}') }};", upstream.url())));
     let allow = upstream.url().trim_end_matches('/').to_owned();
-    let config = format!("[capabilities.http]\nallow = [\"{allow}\"]\nprivate = [\"127.0.0.1/32\"]\nresponse-bytes = 200000000\n");
+    let config = format!(
+        "[capabilities.http]\nallow = [\"{allow}\"]\nprivate = [\"127.0.0.1/32\"]\nresponse-bytes = 200000000\n"
+    );
     project.write("elias.toml", config);
     let (file, config) = (project.path("proxy.wasm"), project.path("elias.toml"));
     let (file, config) = (file.to_str().expect("UTF-8"), config.to_str().expect("UTF-8"));
@@ -135,7 +140,9 @@ pub(crate) fn proxy(report: &mut Report) {
         let mut times: Vec<f64> = (0..5)
             .map(|_| {
                 let started = Instant::now();
-                let output = Command::new("curl").args(["-s", "-o", "/dev/null", "-w", "%{size_download}", server.url()]).output();
+                let output = Command::new("curl")
+                    .args(["-s", "-o", "/dev/null", "-w", "%{size_download}", server.url()])
+                    .output();
                 assert_eq!(String::from_utf8_lossy(&output.expect("curl runs").stdout), BYTES.to_string());
                 started.elapsed().as_secs_f64()
             })

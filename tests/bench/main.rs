@@ -3,6 +3,7 @@
 
 mod bare;
 mod building;
+mod capabilities;
 mod guest_cpu;
 mod http_load;
 mod in_process;
@@ -23,6 +24,10 @@ fn main() {
     }
     if wanted("guest-cpu") {
         runtime.block_on(guest_cpu::run(&mut report));
+    }
+    if wanted("capabilities") {
+        runtime.block_on(capabilities::run(&mut report));
+        capabilities::proxy(&mut report);
     }
     drop(runtime);
     if wanted("http") {

@@ -64,6 +64,13 @@ impl Server {
         self.process.id()
     }
 
+    /// Bytes of memory that the process has resident.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Seconds of CPU that the process has used, all threads, in the system too. See proc_pid_stat(5).
     pub(crate) fn cpu_seconds(&self) -> f64 {
         const TICKS_PER_SECOND: f64 = 100.0; // Linux's USER_HZ on every architecture that we run on

@@ -36,6 +36,12 @@ const functions = {
       return { made: true };
     });
   },
+  async together() {
+    let made = 0;
+    const make = async () => { await new Promise((resolve) => setTimeout(resolve, 20)); return ++made; };
+    const all = await Promise.all(Array.from({ length: 200 }, () => cache.remember("together", 60, make)));
+    return [made, all.every((value) => value === 1)];
+  },
   async caps() {
     const code = (promise) => promise.then(() => "no error", (error) => error.code);
     return [
@@ -74,6 +80,7 @@ async fn behaves(name: &str, backend: &str) {
     let conditions = server.get("/conditions").await.body;
     assert_eq!(conditions, "[true,false,false,true,3,1,42,42,true,false]");
     assert_eq!(server.get("/expiry").await.body, r#"["x","gone"]"#);
+    assert_eq!(server.get("/together").await.body, "[1,true]");
     let caps = server.get("/caps").await.body;
     assert_eq!(caps, r#"["invalid-key","invalid-key","too-large","too-large","not-a-number"]"#);
     let misses = futures::future::join_all((0..100).map(|_| server.get("/remember"))).await;

@@ -6,6 +6,10 @@ use elias_tests::serve::{Server, refused};
 const READER: &str = r#"
 export default {
   fetch(request, env) {
+    if (new URL(request.url).pathname === "/log") {
+      console.log("the token is " + env.token, { env: { ...env } });
+      return new Response("logged");
+    }
     if (new URL(request.url).pathname === "/throw") throw new Error("failed with " + env.token.length);
     return Response.json({ keys: Object.keys(env), greeting: env.greeting, port: env.port, token: env.token, none: env.none ?? null });
   },
@@ -29,6 +33,9 @@ async fn values_come_from_the_file_the_environment_and_secret_files() {
     assert_eq!(answer, wanted);
     let log = server.logged("a secret was read").await;
     assert!(log.contains("\"key\":\"token\""), "{log}");
+    let logged = server.get("/log").await;
+    assert_eq!(logged.body, "logged");
+    server.logged("the token is [redacted]").await;
     // ATTACKS 17: the secret itself is in no log and no error page.
     let page = server.get("/throw").await;
     assert_eq!(page.code(), "exception");

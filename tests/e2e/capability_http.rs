@@ -27,7 +27,7 @@ async fn served(functions: &str, grant: &str) -> (Server, Upstream) {
         "[capabilities.http]\nallow = [\"http://{address}\", \"http://localhost\", \"*.test\"]\nprivate = [\"127.0.0.1/32\"]\n{grant}"
     );
     project.write("elias.toml", grant);
-    (Server::of_project(project, "app.wasm", &[]), upstream)
+    (Server::of_project(project, "app.wasm", &["--deadline-ms", "5000"]), upstream)
 }
 
 #[tokio::test]
@@ -122,6 +122,20 @@ async fn limits_end_a_request_with_their_codes() {
     assert_eq!(server.get("/upload").await.body, "\"request-too-large\"");
     let resident = server.resident_bytes();
     assert!(resident < 400 << 20, "{resident} bytes are resident");
+}
+
+#[tokio::test]
+async fn attack_4_many_short_waits_end_at_the_deadline() {
+    let (server, _upstream) = served(
+        r#"
+        async patient() { for (;;) await (await fetch(upstream + "/slow")).text(); },
+        async fine() { return "fine"; },
+        "#,
+        "first-byte-timeout-ms = 300",
+    )
+    .await;
+    assert_eq!(server.get("/patient").await.code(), "deadline");
+    assert_eq!(server.get("/fine").await.body, "\"fine\"");
 }
 
 #[tokio::test]

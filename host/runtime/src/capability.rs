@@ -5,7 +5,7 @@
 //! instance that does not touch a capability pays nothing for it.
 
 pub use crate::grants::{ConfigureError, Grants};
-pub use crate::instance::{InstanceInfo, InstanceState};
+pub use crate::instance::{InstanceInfo, InstanceState, SECRET_BYTES_MIN};
 pub use wasmtime;
 pub use wasmtime::component::Linker;
 
@@ -50,6 +50,12 @@ pub trait Capability: Send + Sync + 'static {
 
     /// Makes the context of one instance, when that first uses the capability.
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<Self::Grant>) -> Self::Context;
+
+    /// What of a grant must not be shown, in log lines above all; see [`InstanceInfo::redact`].
+    fn secrets<'a>(&self, grant: &'a Self::Grant) -> Vec<&'a str> {
+        let _ = grant;
+        Vec::new()
+    }
 }
 
 /// The component that a capability is configured for.
@@ -79,6 +85,7 @@ pub(crate) trait ErasedCapability: Send + Sync {
         granted: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<ErasedGrant, ConfigureError>>;
     fn prepare(&self, instance: &InstanceInfo, grant: &ErasedGrant) -> Box<dyn Any + Send>;
+    fn secrets<'a>(&self, grant: &'a ErasedGrant) -> Vec<&'a str>;
     fn type_id(&self) -> TypeId;
 }
 
@@ -106,6 +113,10 @@ impl<C: Capability> ErasedCapability for C {
     fn prepare(&self, instance: &InstanceInfo, grant: &ErasedGrant) -> Box<dyn Any + Send> {
         let grant = Arc::clone(grant).downcast::<C::Grant>();
         Box::new(Capability::prepare(self, instance, &grant.expect("a grant is stored with its capability")))
+    }
+
+    fn secrets<'a>(&self, grant: &'a ErasedGrant) -> Vec<&'a str> {
+        grant.downcast_ref::<C::Grant>().map(|grant| Capability::secrets(self, grant)).unwrap_or_default()
     }
 
     fn type_id(&self) -> TypeId {

@@ -5,6 +5,7 @@ use crate::capability::{Capability, ErasedCapability};
 use crate::limits::Limits;
 use crate::run::Meter;
 use std::any::{Any, TypeId};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
@@ -14,6 +15,9 @@ use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx,
     WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
+
+/// Bytes of the shortest secret that [`InstanceInfo::redact`] looks for.
+pub const SECRET_BYTES_MIN: usize = 4;
 
 /// The data of an instance's store.
 pub struct InstanceState {
@@ -64,6 +68,16 @@ impl InstanceInfo {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.app.limits
+    }
+
+    /// `text` with `[redacted]` in place of the secrets that the component was granted. Secrets of fewer than
+    /// [`SECRET_BYTES_MIN`] bytes stay: they occur everywhere.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let secrets = self.app.granted.iter().flat_map(|granted| granted.capability.secrets(&granted.grant));
+        secrets.filter(|secret| secret.len() >= SECRET_BYTES_MIN).fold(Cow::Borrowed(text), |text, secret| {
+            if text.contains(secret) { Cow::Owned(text.replace(secret, "[redacted]")) } else { text }
+        })
     }
 
     /// How long until the execution is ended.

@@ -42,6 +42,21 @@ function ttlOf(options) {
 
 const start = (command, key, value, ttl, expected) => native.cacheStart(command, key, value, ttl, expected);
 
+/** What this instance is making, by key. */
+const making = new Map();
+
+async function leaseAndMake(key, options, make) {
+  const found = await start("lease", key);
+  if (found === undefined || found instanceof Uint8Array) return decode(found);
+  try {
+    const value = await make();
+    await start("set", key, encode(value), ttlOf(typeof options === "number" ? { ttl: options } : options));
+    return value;
+  } finally {
+    native.cacheRelease(found.lease);
+  }
+}
+
 export const cache = {
   /** The value of a key, or undefined. */
   async get(key) {
@@ -81,15 +96,14 @@ export const cache = {
    * The value of a key, made by `make` where there is none. However many ask at once on a host, `make` runs once; if it
    * throws, the next one tries.
    */
-  async remember(key, options, make) {
-    const found = await start("lease", `${key}`);
-    if (found === undefined || found instanceof Uint8Array) return decode(found);
-    try {
-      const value = await make();
-      await start("set", `${key}`, encode(value), ttlOf(typeof options === "number" ? { ttl: options } : options));
-      return value;
-    } finally {
-      native.cacheRelease(found.lease);
+  remember(key, options, make) {
+    key = `${key}`;
+    // Who waits for a lease has an operation under way; the instance's own waiters must not keep its maker from the rest.
+    let made = making.get(key);
+    if (made === undefined) {
+      made = leaseAndMake(key, options, make).finally(() => making.delete(key));
+      making.set(key, made);
     }
+    return made;
   },
 };

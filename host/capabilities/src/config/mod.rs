@@ -129,6 +129,14 @@ impl Capability for Config {
         Ok(ConfigGrant { entries })
     }
 
+    fn secrets<'a>(&self, grant: &'a ConfigGrant) -> Vec<&'a str> {
+        let secret = |entry: &'a Entry| match entry {
+            Entry::Secret(text) => Some(text.as_str()),
+            Entry::Plain(_) => None,
+        };
+        grant.entries.values().filter_map(secret).collect()
+    }
+
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<ConfigGrant>) -> ConfigContext {
         ConfigContext {
             grant: Arc::clone(grant),

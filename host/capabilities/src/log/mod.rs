@@ -30,11 +30,8 @@ pub struct Log {
 }
 
 /// What one instance has of the log.
-#[derive(Debug)]
 pub struct LogContext {
-    execution: String,
-    component: String,
-    version: String,
+    instance: InstanceInfo,
     budget: Arc<budget::Budget>,
 }
 
@@ -86,9 +83,7 @@ impl Capability for Log {
 
     fn prepare(&self, instance: &InstanceInfo, _: &Arc<()>) -> LogContext {
         LogContext {
-            execution: instance.execution().to_owned(),
-            component: instance.component().to_owned(),
-            version: instance.version().to_owned(),
+            instance: instance.clone(),
             budget: self.budgets.of(instance.digest(), instance.limits().log_bytes_per_second),
         }
     }
@@ -96,11 +91,13 @@ impl Capability for Log {
 
 impl LogContext {
     fn write(&self, level: Level, message: &str, fields: &[(String, String)]) {
-        let message = neutralise(message, MESSAGE_BYTES_MAX);
+        let message = self.instance.redact(message);
+        let message = neutralise(&message, MESSAGE_BYTES_MAX);
         let mut left = MESSAGE_BYTES_MAX - message.len().min(MESSAGE_BYTES_MAX);
         let mut shown = String::new();
         for (name, value) in fields.iter().take(FIELDS_MAX) {
             let field = format!("{name}={value}");
+            let field = self.instance.redact(&field);
             let field = neutralise(&field, left);
             left -= field.len().min(left);
             if !shown.is_empty() {
@@ -108,18 +105,19 @@ impl LogContext {
             }
             shown.push_str(&field);
         }
+        let (execution, component, version) =
+            (self.instance.execution(), self.instance.component(), self.instance.version());
         let Some(dropped) = self.budget.take(message.len() + shown.len()) else { return };
         if dropped > 0 {
             tracing::warn!(
-                target: "elias::guest", execution = %self.execution, component = %self.component,
-                version = %self.version, dropped, "log lines over the component's budget were dropped"
+                target: "elias::guest", execution, component, version, dropped, "log lines over the component's budget were dropped"
             );
         }
         macro_rules! event {
             ($level:ident) => {
                 tracing::event!(
-                    target: "elias::guest", tracing::Level::$level, execution = %self.execution,
-                    component = %self.component, version = %self.version, fields = %shown, "{message}"
+                    target: "elias::guest", tracing::Level::$level, execution, component,
+                    version, fields = %shown, "{message}"
                 )
             };
         }
