@@ -125,6 +125,24 @@ async fn limits_end_a_request_with_their_codes() {
 }
 
 #[tokio::test]
+async fn tls_is_checked_and_carries_http_2() {
+    let (upstream, authority) = Upstream::start_tls().await;
+    let port = upstream.address().port();
+    let source = format!(
+        "export default {{ fetch: () => fetch('https://localhost:{port}/version').then(undefined, (e) => new Response(e.code)) }};"
+    );
+    let wasm = component(&source);
+    for (line, wanted) in [("ca-file = \"ca.pem\"", "HTTP/2.0"), ("", "tls-error")] {
+        let project = Project::new(&[("ca.pem", &authority)]);
+        project.write("app.wasm", &wasm);
+        let grant = "[capabilities.http]\nallow = [\"https://localhost:*\"]\nprivate = [\"127.0.0.1/32\"]\n";
+        project.write("elias.toml", format!("{}{line}\n", grant.replace('*', &port.to_string())));
+        let server = Server::of_project(project, "app.wasm", &[]);
+        assert_eq!(server.get("/").await.body, wanted, "{}", server.log());
+    }
+}
+
+#[tokio::test]
 async fn attack_4_many_short_waits_end_at_the_deadline() {
     let (server, _upstream) = served(
         r#"

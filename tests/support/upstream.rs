@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// A server on a free port of the loopback address; it ends with the test's runtime.
 pub struct Upstream {
@@ -26,25 +27,56 @@ pub const SLOW: Duration = Duration::from_millis(200);
 
 impl Upstream {
     /// Starts one. It answers:
-    /// `/slow` after [`SLOW`]; `/never` never; `/echo` with the request's body; `/headers` with its headers as JSON;
+    /// `/slow` after [`SLOW`]; `/never` never; `/version` with the protocol; `/echo` with the request's body; `/headers` with its headers as JSON;
     /// `/endless` with chunks as fast as they are read; `/to/URL` with a redirect; `/bomb` with a gzip that is a thousand
     /// times its size; anything else with its path.
     ///
     /// # Panics
     /// If there is no free port.
     pub async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// Starts one that speaks TLS, for `localhost`, and HTTP/2 with those who can; gives the certificate of its authority, as
+    /// PEM.
+    ///
+    /// # Panics
+    /// If there is no free port.
+    pub async fn start_tls() -> (Self, String) {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der());
+        let mut config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key.expect("a key"))
+            .expect("they belong together");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        (Self::listen(Some(TlsAcceptor::from(Arc::new(config)))).await, cert.pem())
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let cut = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&cut);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let cut = Arc::clone(&counter);
+                let (cut, tls) = (Arc::clone(&counter), tls.clone());
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(request, Cut(Arc::clone(&cut))));
-                    // A client that leaves is an error here, and what some tests are about.
-                    let _ =
-                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                    let server = auto::Builder::new(TokioExecutor::new());
+                    // A client that leaves, or does not like the certificate, is an error here, and what some tests are about.
+                    match tls {
+                        None => drop(server.serve_connection(TokioIo::new(stream), service).await),
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                drop(server.serve_connection(TokioIo::new(stream), service).await);
+                            }
+                        }
+                    }
                 });
             }
         });
@@ -90,6 +122,7 @@ async fn answer(request: Request<Incoming>, cut: Cut) -> Result<Response<Body>, 
             let _counted = CutOnDrop(cut.0);
             std::future::pending::<()>().await;
         }
+        "/version" => *response.body_mut() = whole(format!("{:?}", request.version())),
         "/echo" => {
             if let Some(kind) = request.headers().get("content-type") {
                 response.headers_mut().insert("content-type", kind.clone());

@@ -21,18 +21,20 @@ pub(super) fn from_client(error: &reqwest::Error) -> Error {
     if error.is_timeout() {
         return if error.is_connect() { Error::ConnectionTimeout } else { Error::ConnectionReadTimeout };
     }
+    // The TLS library's error is inside of an io::Error that shows it and hides its type.
+    let speaks_of = |word| chain(error).any(|cause| cause.to_string().contains(word));
+    if error.is_connect() && (speaks_of("certificate") || speaks_of("fatal alert")) {
+        return Error::TlsCertificateError;
+    }
     let io = chain(error).find_map(<dyn StdError>::downcast_ref::<io::Error>);
     match io.map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => Error::ConnectionRefused,
         Some(io::ErrorKind::TimedOut) => Error::ConnectionTimeout,
-        Some(io::ErrorKind::InvalidData) if error.is_connect() => Error::TlsCertificateError,
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => {
             Error::ConnectionTerminated
         }
         _ if error.is_decode() => Error::HttpResponseContentCoding(None),
-        _ if chain(error).any(|cause| cause.to_string().contains("dns error")) => {
-            Error::DnsError { rcode: None, info_code: None }
-        }
+        _ if speaks_of("dns error") => Error::DnsError { rcode: None, info_code: None },
         _ if error.is_connect() => Error::DestinationUnavailable,
         _ if error.is_body() => Error::HttpResponseIncomplete,
         _ => Error::HttpProtocolError,
