@@ -1,5 +1,6 @@
 //! What to do about a file or package that is not there.
 
+use crate::web;
 use std::path::Path;
 
 /// Node.js's built-in modules and what stands in for each here.
@@ -57,6 +58,9 @@ pub(super) fn advise(specifier: &str, importer: &Path, cwd: &Path) -> String {
     }
     if specifier.contains(':') {
         return "Only files and npm packages can be imported. Install it as a package or copy the file.".to_owned();
+    }
+    if specifier.starts_with(web::IMPORTABLE_PREFIX) {
+        return format!("There are {}.", web::importable().collect::<Vec<_>>().join(", "));
     }
     let package = package_name(specifier);
     if package != specifier && installed(from).any(|name| name == package) {

@@ -260,7 +260,7 @@ fn errors_show_place_and_help() {
         "unresolved-import",
         &["The package `p` is installed, and has no `inner` for components.", "not defined by exports"],
     );
-    check(&[(entry, b"import 'elias'")], "unresolved-import", &["npm install elias"]);
+    check(&[(entry, b"import 'elias/dv'")], "unresolved-import", &["There are elias/config, elias/cache,"]);
     check(
         &[(entry, b"import fs from 'node:fs'; fs.x()")],
         "unresolved-import",
