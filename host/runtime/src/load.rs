@@ -116,7 +116,8 @@ impl Loader {
     pub(crate) async fn configure(&self, linked: Linked, options: &LoadOptions) -> Result<App, Error> {
         let Linked { name, version, digest, manifest, fetch, call, source_map, imported } = linked;
         let name = options.name.clone().unwrap_or(name);
-        let folder = options.folder.clone();
+        // The empty path is the current folder for joining, and no folder at all for opening.
+        let folder = if options.folder.as_os_str().is_empty() { ".".into() } else { options.folder.clone() };
         let component = ComponentInfo { name, version, digest, folder };
         let mut granted = Vec::new();
         for (capability, interface) in imported {
