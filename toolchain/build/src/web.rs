@@ -3,6 +3,7 @@
 use crate::uses::Uses;
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 include!(concat!(env!("OUT_DIR"), "/web_modules.rs"));
@@ -37,10 +38,22 @@ struct Entry {
     imports: Vec<String>,
 }
 
-static INDEX: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+/// Names a folder whose files take the place of the web modules in this binary: for whoever works on `guest-js/web` and wants
+/// to try a change without compiling.
+const SOURCES_VARIABLE: &str = "ELIAS_WEB_SOURCES";
+
+static SOURCES_FOLDER: LazyLock<Option<PathBuf>> =
+    LazyLock::new(|| std::env::var_os(SOURCES_VARIABLE).map(PathBuf::from));
+
+static INDEX: LazyLock<Vec<Entry>> = LazyLock::new(|| match &*SOURCES_FOLDER {
+    Some(_) => serde_json::from_str(&from_folder("index.json").expect("index.json")).expect("index.json is valid"),
     // Ours, and read by a test: a mistake in it is found before it ships.
-    serde_json::from_str(include_str!("../../../guest-js/web/src/index.json")).unwrap_or_default()
+    None => serde_json::from_str(include_str!("../../../guest-js/web/src/index.json")).unwrap_or_default(),
 });
+
+fn from_folder(file: &str) -> Option<String> {
+    SOURCES_FOLDER.as_ref().and_then(|folder| std::fs::read_to_string(folder.join(file)).ok())
+}
 
 /// The short names of imports, and the interface that each stands for.
 const IMPORTS: [(&str, &str); 9] = [
@@ -158,6 +171,9 @@ pub(crate) fn core_modules() -> Vec<(String, &'static str)> {
 
 fn module(entry: &Entry) -> Option<(String, &'static str)> {
     let file = entry.file.as_deref()?;
-    let (_, source) = SOURCES.iter().find(|(name, _)| *name == file)?;
+    let source = match from_folder(file) {
+        Some(changed) => changed.leak(), // once in a build
+        None => SOURCES.iter().find(|(name, _)| *name == file)?.1,
+    };
     Some((format!("elias:web/{file}"), source))
 }
