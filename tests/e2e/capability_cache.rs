@@ -57,6 +57,15 @@ const functions = {
     return before;
   },
 };
+functions.flood = async () => {
+  const value = "x".repeat(4096);
+  for (let i = 0; i < 4000; i++) await cache.set(`flood-${i}`, value);
+  let kept = 0;
+  for (let i = 0; i < 4000; i += 100) {
+    kept += (await cache.getMany(Array.from({ length: 100 }, (_, at) => `flood-${i + at}`))).size;
+  }
+  return kept;
+};
 export default {
   async fetch(request) { return Response.json(await functions[new URL(request.url).pathname.slice(1)](request)); },
 };
@@ -97,6 +106,16 @@ async fn in_memory() {
 #[tokio::test]
 async fn in_redis() {
     behaves("redis-user", &format!("backend = \"redis\"\nurl = \"{}\"", services::redis())).await;
+}
+
+#[tokio::test]
+async fn attack_8_a_flood_of_keys_is_kept_within_total_bytes() {
+    let project = Project::new(&[("package.json", r#"{ "name": "flood" }"#), ("index.js", USER)]);
+    project.write("app.wasm", project.build("index.js"));
+    project.write("elias.toml", "[capabilities.cache]\ntotal-bytes = 1048576\nvalue-bytes = 8192\n");
+    let server = Server::of_project(project, "app.wasm", &["--fuel", "5000000000"]);
+    let kept = server.get("/flood").await.json().as_u64().unwrap_or_else(|| panic!("{}", server.log()));
+    assert!((1..=1_048_576 / 4096).contains(&kept), "{kept} of 4,000 values of 4 KiB are left in 1 MiB");
 }
 
 #[tokio::test]

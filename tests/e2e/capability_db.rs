@@ -54,6 +54,13 @@ const functions = {
       for (;;);
     });
   },
+  async leave() {
+    await db.transaction(async (tx) => {
+      await tx.query("insert into things (name) values ($1)", "forgotten");
+      console.log("the row is in");
+      await new Promise((resolve) => setTimeout(resolve, 20_000));
+    });
+  },
   async count() { return Number((await db.first("select count(*) as n from things where name = $1", "forgotten")).n); },
   async errors() {
     await db.query("delete from things");
@@ -195,6 +202,43 @@ async fn attack_21_postgres_goes_and_comes_back() {
     let answers = futures::future::join_all((0..16).map(|_| server.get("/transaction"))).await;
     assert!(answers.iter().any(|answer| answer.status == 200), "{:?}", answers[0]);
     assert_eq!(server.get("/count").await.body, "0", "nothing is half done");
+}
+
+/// A client goes while its request holds the only connection.
+async fn attack_13(server: Server) {
+    use tokio::io::AsyncWriteExt;
+    let mut client = tokio::net::TcpStream::connect(server.address).await.expect("it listens");
+    client.write_all(b"GET /leave HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it reads");
+    server.logged("the row is in").await;
+    drop(client);
+    let started = std::time::Instant::now();
+    let after = loop {
+        let after = server.get("/count").await;
+        if after.status == 200 || started.elapsed() > elias_tests::serve::PATIENCE {
+            break after;
+        }
+    };
+    assert_eq!(after.body, "0", "the transaction is rolled back, and its connection free");
+    // The deadline, had it been that, is far away.
+    assert!(started.elapsed() < std::time::Duration::from_secs(15), "{:?}", started.elapsed());
+    assert_eq!(server.get("/transaction").await.body, r#"["on purpose",["kept"]]"#);
+}
+
+#[tokio::test]
+async fn attack_13_a_client_that_leaves_mid_transaction_on_sqlite() {
+    attack_13(served("leaves", SQLITE_SCHEMA, "connections = 1")).await;
+}
+
+#[tokio::test]
+async fn attack_13_a_client_that_leaves_mid_transaction_on_postgres() {
+    attack_13(served("leaves", POSTGRES_SCHEMA, &format!("{}\nconnections = 1", postgres()))).await;
+}
+
+#[tokio::test]
+async fn migrations_are_found_beside_the_elias_toml_of_the_current_folder() {
+    let folder = project("here", SQLITE_SCHEMA, "").into_folder();
+    let server = Server::start_file("app.wasm".as_ref(), &[], folder);
+    assert_eq!(server.get("/count").await.body, "0", "{}", server.log());
 }
 
 #[test]

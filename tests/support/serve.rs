@@ -111,14 +111,15 @@ impl Server {
         Self::start_file(&file, &flags, project.into_folder())
     }
 
-    /// Serves a file; `folder` lives as long as the server.
+    /// Serves a file, in `folder`, which lives as long as the server.
     ///
     /// # Panics
     /// If the server does not start.
     #[must_use]
     pub fn start_file(file: &Path, flags: &[&str], folder: tempfile::TempDir) -> Self {
-        let mut process =
-            command(file, flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("elias starts");
+        let mut command = command(file, flags);
+        let command = command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("elias starts");
         let log = Arc::new(Mutex::new(String::new()));
         let mut errors = process.stderr.take().expect("it is piped");
         std::thread::spawn({

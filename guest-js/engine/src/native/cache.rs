@@ -25,11 +25,32 @@ static LEASES: Leases = Leases { held: RefCell::new(BTreeMap::new()), next: Cell
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
+    native.set("cacheGet", Function::new(ctx.clone(), get)?)?;
     native.set("cacheStart", Function::new(ctx.clone(), start)?)?;
     native.set("cacheRelease", Function::new(ctx, |id: u32| drop(LEASES.held.borrow_mut().remove(&id)))?)
 }
 
-/// Starts a command; `argument` and `ttl_ms` are what it takes beside its key. Gives the answer, or a promise of it.
+/// What is under a key, or a promise of it: the command that must be quick.
+fn get<'js>(ctx: Ctx<'js>, key: String) -> Result<Value<'js>> {
+    require(&ctx, Import::Cache, "the cache")?;
+    match cache::start(&Command::Get(key)) {
+        Started::Done(outcome) => convert(&ctx, outcome),
+        Started::Pending(operation) => wait(&ctx, operation, convert),
+    }
+}
+
+/// What the byte before a value says of it. What other programs put there, and numbers that are counted, have none.
+mod tag {
+    pub(super) const TEXT: u8 = 1;
+    pub(super) const BYTES: u8 = 2;
+    pub(super) const JSON: u8 = 3;
+}
+
+/// The longest text of digits that is surely a number which JavaScript holds exactly.
+const DIGITS_MAX: usize = 15;
+
+/// Starts a command; `argument` and `ttl_ms` are what it takes beside its key. Gives the answer, or a promise of it. The
+/// answer to `lease` is an object with the `value`, or the `lease` to make one.
 fn start<'js>(
     ctx: Ctx<'js>,
     name: String,
@@ -46,7 +67,6 @@ fn start<'js>(
         Ok(Entry { key: text(&key)?, value, ttl_ms })
     };
     let command = match name.as_str() {
-        "get" => Command::Get(text(&key)?),
         "get-many" => {
             let keys = key.as_array().map(|keys| keys.iter::<String>().collect::<Result<Vec<_>>>());
             Command::GetMany(keys.transpose()?.unwrap_or_default())
@@ -62,13 +82,20 @@ fn start<'js>(
         "lease" => Command::Lease(text(&key)?),
         _ => return Err(Exception::throw_type(&ctx, "there is no such command")),
     };
+    let convert = if matches!(command, Command::Lease(_)) { convert_leasing } else { convert };
     match cache::start(&command) {
         Started::Done(outcome) => convert(&ctx, outcome),
-        Started::Pending(operation) => wait(&ctx, operation),
+        Started::Pending(operation) => wait(&ctx, operation, convert),
     }
 }
 
-fn wait<'js>(ctx: &Ctx<'js>, operation: Operation) -> Result<Value<'js>> {
+type Outcome = std::result::Result<Answer, Error>;
+
+fn wait<'js>(
+    ctx: &Ctx<'js>,
+    operation: Operation,
+    convert: impl for<'a> Fn(&Ctx<'a>, Outcome) -> Result<Value<'a>> + 'static,
+) -> Result<Value<'js>> {
     let operation = Rc::new(operation);
     let asked = Rc::clone(&operation);
     let (promise, _) = promise_of(ctx, move || asked.take(), || operation.subscribe(), {
@@ -83,17 +110,25 @@ fn wait<'js>(ctx: &Ctx<'js>, operation: Operation) -> Result<Value<'js>> {
     Ok(promise)
 }
 
-fn convert<'js>(ctx: &Ctx<'js>, outcome: std::result::Result<Answer, Error>) -> Result<Value<'js>> {
-    let bytes = |value: Option<Vec<u8>>| match value {
-        Some(bytes) => Ok(TypedArray::<u8>::new(ctx.clone(), bytes)?.into_value()),
-        None => Ok(Value::new_undefined(ctx.clone())),
-    };
+/// A value that is found must not be taken for a lease.
+fn convert_leasing<'js>(ctx: &Ctx<'js>, outcome: Outcome) -> Result<Value<'js>> {
+    let found = matches!(outcome, Ok(Answer::Value(_)));
+    let answer = convert(ctx, outcome)?;
+    if !found {
+        return Ok(answer);
+    }
+    let object = Object::new(ctx.clone())?;
+    object.set("value", answer)?;
+    Ok(object.into_value())
+}
+
+fn convert<'js>(ctx: &Ctx<'js>, outcome: Outcome) -> Result<Value<'js>> {
     match outcome {
-        Ok(Answer::Value(value)) => bytes(value),
+        Ok(Answer::Value(value)) => decode(ctx, value),
         Ok(Answer::Values(values)) => {
             let array = Array::new(ctx.clone())?;
             for (index, value) in values.into_iter().enumerate() {
-                array.set(index, bytes(value)?)?;
+                array.set(index, decode(ctx, value)?)?;
             }
             Ok(array.into_value())
         }
@@ -116,6 +151,28 @@ fn convert<'js>(ctx: &Ctx<'js>, outcome: std::result::Result<Answer, Error>) -> 
                 ErrorCode::Unavailable => "unavailable",
             };
             Err(coded(ctx, code, None, &message))
+        }
+    }
+}
+
+/// A value as it was when it was set.
+fn decode<'js>(ctx: &Ctx<'js>, value: Option<Vec<u8>>) -> Result<Value<'js>> {
+    let Some(mut bytes) = value else { return Ok(Value::new_undefined(ctx.clone())) };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_js(ctx);
+    match bytes.split_first() {
+        Some((&tag::TEXT, rest)) => text(rest),
+        Some((&tag::JSON, rest)) => ctx.json_parse(rest),
+        Some((&tag::BYTES, _)) => {
+            bytes.remove(0);
+            Ok(TypedArray::<u8>::new(ctx.clone(), bytes)?.into_value())
+        }
+        _ => {
+            let digits = bytes.strip_prefix(b"-").unwrap_or(&bytes);
+            let number = (1..=DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+            match std::str::from_utf8(&bytes).ok().filter(|_| number).and_then(|digits| digits.parse::<f64>().ok()) {
+                Some(number) => number.into_js(ctx),
+                None => text(&bytes),
+            }
         }
     }
 }

@@ -1,14 +1,17 @@
 //! `elias/db`: the db capability.
 
 use super::cache::coded;
-use super::numbers::{integer_from_js, integer_to_js};
+use super::numbers::{SAFE_MAX, integer_from_js, integer_to_js};
 use super::require;
-use super::streams::{self, promise_of};
-use crate::bindings::elias::db::db::{self, Batch, Error, ErrorCode, Isolation, Query, Transaction, Value as DbValue};
+use super::streams::{buffer_source, promise_of};
+use crate::bindings::elias::db::db::{
+    self, Batch, Error, ErrorCode, Isolation, Query, Started, Transaction, Value as DbValue,
+};
 use crate::event_loop;
 use crate::phase::Import;
-use javy::quickjs::function::Constructor;
-use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
+use javy::quickjs::function::{Constructor, This};
+use javy::quickjs::object::Property;
+use javy::quickjs::{Array, Atom, Ctx, Exception, Function, IntoJs, Object, Result, Type, TypedArray, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -57,36 +60,67 @@ fn over(ctx: &Ctx<'_>) -> javy::quickjs::Error {
     coded(ctx, "transaction-over", None, "the transaction is over")
 }
 
-/// Starts a statement, in the transaction of that id or in none (0). `parameters` are pairs of a kind and a value; see
-/// [`parameter`].
-fn execute<'js>(ctx: Ctx<'js>, transaction: u32, sql: String, parameters: Array<'js>) -> Result<u32> {
+/// Starts a statement, in the transaction of that id or in none (0). Gives the statement's id, or its rows if the database
+/// answered at once.
+fn execute<'js>(
+    ctx: Ctx<'js>,
+    transaction: u32,
+    sql: String,
+    parameters: Array<'js>,
+    as_arrays: bool,
+) -> Result<Value<'js>> {
     require(&ctx, Import::Db, "the database")?;
-    let mut values = Vec::with_capacity(parameters.len() / 2);
-    for index in (0..parameters.len()).step_by(2) {
-        values.push(parameter(&ctx, parameters.get(index)?, parameters.get(index + 1)?)?);
-    }
+    let values = parameters.iter().map(|value| parameter(&ctx, value?)).collect::<Result<Vec<_>>>()?;
     if transaction == 0 {
-        return Ok(keep(db::execute(&sql, &values)));
+        return match db::execute(&sql, &values) {
+            Started::Done(Ok(batch)) => Ok(rows(&ctx, batch, as_arrays)?.into_value()),
+            Started::Done(Err(error)) => Err(throw(&ctx, error)),
+            Started::Running(query) => keep(query).into_js(&ctx),
+        };
     }
     let transactions = HANDLES.transactions.borrow();
     let transaction = transactions.get(&transaction).ok_or_else(|| over(&ctx))?;
-    Ok(keep(transaction.query(&sql, &values)))
+    keep(transaction.query(&sql, &values)).into_js(&ctx)
 }
 
-fn parameter<'js>(ctx: &Ctx<'js>, kind: u32, value: Value<'js>) -> Result<DbValue> {
-    let text = |value: &Value<'js>| value.as_string().map_or_else(|| Ok(String::new()), |text| text.to_string());
-    Ok(match kind {
-        0 => DbValue::Null,
-        1 => DbValue::Boolean(value.as_bool().unwrap_or_default()),
-        2 => DbValue::Integer(integer_from_js(ctx, value)?),
-        3 => DbValue::Float(value.as_number().unwrap_or_default()),
-        4 => DbValue::Text(text(&value)?),
-        5 => DbValue::Bytes(streams::bytes_of(&value)?.unwrap_or_default()),
-        6 => DbValue::Json(text(&value)?),
+fn parameter<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<DbValue> {
+    if let Some(text) = value.as_string() {
+        return text.to_string().map(DbValue::Text);
+    }
+    if let Some(number) = value.as_number() {
+        // As Number.isSafeInteger tells.
+        let integer = number.fract() == 0.0 && number.abs() <= SAFE_MAX as f64;
+        return Ok(if integer { DbValue::Integer(number as i64) } else { DbValue::Float(number) });
+    }
+    if let Some(boolean) = value.as_bool() {
+        return Ok(DbValue::Boolean(boolean));
+    }
+    match value.type_of() {
+        Type::Null | Type::Undefined => Ok(DbValue::Null),
+        Type::BigInt => integer_from_js(ctx, value).map(DbValue::Integer),
+        Type::Symbol | Type::Function | Type::Constructor => {
+            let name = value.type_name();
+            Err(Exception::throw_type(ctx, &format!("a {name} cannot be a parameter of a statement")))
+        }
+        _ => object_parameter(ctx, value),
+    }
+}
+
+/// Bytes, a Date, or what JSON makes of anything else.
+fn object_parameter<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<DbValue> {
+    if let Some(bytes) = buffer_source(&value) {
+        return Ok(DbValue::Bytes(bytes));
+    }
+    let date: Object<'_> = ctx.globals().get("Date")?;
+    if let Some(object) = value.as_object().filter(|object| object.is_instance_of(&date)) {
+        let time: f64 = object.get::<_, Function<'_>>("getTime")?.call((This(object.clone()),))?;
         // A Date counts milliseconds.
-        7 => DbValue::Timestamp((value.as_number().unwrap_or_default() * 1e3) as i64),
-        _ => return Err(Exception::throw_type(ctx, "there is no such kind of parameter")),
-    })
+        return Ok(DbValue::Timestamp((time * 1e3) as i64));
+    }
+    match ctx.json_stringify(value)? {
+        Some(json) => json.to_string().map(DbValue::Json),
+        None => Err(Exception::throw_type(ctx, "an object without a JSON form cannot be a parameter of a statement")),
+    }
 }
 
 /// Begins a transaction.
@@ -117,8 +151,8 @@ fn control(ctx: Ctx<'_>, id: u32, what: String, savepoint: u32) -> Result<u32> {
     }))
 }
 
-/// A promise of the next batch: an object with `columns`, `rows`, `last` and `affected`.
-fn next<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
+/// A promise of the next batch: an object with the `rows`, and whether they are the `last`.
+fn next<'js>(ctx: Ctx<'js>, id: u32, as_arrays: bool) -> Result<Value<'js>> {
     let query = HANDLES.queries.borrow().get(&id).cloned();
     let query = query.ok_or_else(|| Exception::throw_type(&ctx, "the statement is over"))?;
     let asked = Rc::clone(&query);
@@ -130,24 +164,28 @@ fn next<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
             if !matches!(&outcome, Ok(batch) if !batch.last) {
                 cancel(id);
             }
-            match outcome {
-                Ok(batch) => convert(ctx, batch),
-                Err(Error { code, sqlstate, message }) => {
-                    let code = match code {
-                        ErrorCode::Database => "database",
-                        ErrorCode::Timeout => "timeout",
-                        ErrorCode::TooLarge => "too-large",
-                        ErrorCode::Denied => "denied",
-                        ErrorCode::UnsupportedType => "unsupported-type",
-                        ErrorCode::TransactionOver => "transaction-over",
-                        ErrorCode::Unavailable => "unavailable",
-                    };
-                    Err(coded(ctx, code, sqlstate, &message))
-                }
-            }
+            let batch = outcome.map_err(|error| throw(ctx, error))?;
+            let object = Object::new(ctx.clone())?;
+            object.set("last", batch.last)?;
+            object.set("rows", rows(ctx, batch, as_arrays)?)?;
+            Ok(object.into_value())
         },
     )?;
     Ok(promise)
+}
+
+fn throw(ctx: &Ctx<'_>, error: Error) -> javy::quickjs::Error {
+    let Error { code, sqlstate, message } = error;
+    let code = match code {
+        ErrorCode::Database => "database",
+        ErrorCode::Timeout => "timeout",
+        ErrorCode::TooLarge => "too-large",
+        ErrorCode::Denied => "denied",
+        ErrorCode::UnsupportedType => "unsupported-type",
+        ErrorCode::TransactionOver => "transaction-over",
+        ErrorCode::Unavailable => "unavailable",
+    };
+    coded(ctx, code, sqlstate, &message)
 }
 
 /// Ends a statement, over or not.
@@ -157,21 +195,28 @@ fn cancel(id: u32) {
     event_loop::later(move || drop(query));
 }
 
-fn convert<'js>(ctx: &Ctx<'js>, batch: Batch) -> Result<Value<'js>> {
+/// An array of a batch's rows. `columns` and `affected` are properties of it that no loop meets.
+fn rows<'js>(ctx: &Ctx<'js>, batch: Batch, as_arrays: bool) -> Result<Array<'js>> {
+    let names = batch.columns.iter().map(|name| Atom::from_str(ctx.clone(), name)).collect::<Result<Vec<_>>>()?;
     let rows = Array::new(ctx.clone())?;
     for (index, row) in batch.rows.into_iter().enumerate() {
-        let values = Array::new(ctx.clone())?;
-        for (index, value) in row.into_iter().enumerate() {
-            values.set(index, to_js(ctx, value)?)?;
+        if as_arrays {
+            let values = Array::new(ctx.clone())?;
+            for (index, value) in row.into_iter().enumerate() {
+                values.set(index, to_js(ctx, value)?)?;
+            }
+            rows.set(index, values)?;
+        } else {
+            let object = Object::new(ctx.clone())?;
+            for (name, value) in names.iter().zip(row) {
+                object.set(name.clone(), to_js(ctx, value)?)?;
+            }
+            rows.set(index, object)?;
         }
-        rows.set(index, values)?;
     }
-    let object = Object::new(ctx.clone())?;
-    object.set("columns", batch.columns)?;
-    object.set("rows", rows)?;
-    object.set("last", batch.last)?;
-    object.set("affected", batch.affected as f64)?;
-    Ok(object.into_value())
+    rows.as_object().prop("columns", Property::from(batch.columns).configurable())?;
+    rows.as_object().prop("affected", Property::from(batch.affected as f64).configurable())?;
+    Ok(rows)
 }
 
 fn to_js<'js>(ctx: &Ctx<'js>, value: DbValue) -> Result<Value<'js>> {

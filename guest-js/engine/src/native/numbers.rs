@@ -3,7 +3,7 @@
 use javy::quickjs::{BigInt, Ctx, Exception, IntoJs, Result, Value};
 
 /// The largest integer that a JavaScript number holds exactly, and all below it.
-const SAFE_MAX: i64 = (1 << 53) - 1;
+pub(super) const SAFE_MAX: i64 = (1 << 53) - 1;
 
 /// A number where that is exact, else a bigint.
 pub(crate) fn integer_to_js<'js>(ctx: &Ctx<'js>, integer: i64) -> Result<Value<'js>> {

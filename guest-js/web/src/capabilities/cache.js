@@ -1,7 +1,7 @@
 // The module `elias/cache`: values kept between requests, for a time.
 //
-// A value comes back as what it was: text, bytes, or anything that JSON holds. The byte before it says which; numbers that
-// are counted, and what other programs put there, have none, and are read as text.
+// A value comes back as what it was: text, bytes, or anything that JSON holds. The byte before it says which, and the native
+// half reads it; numbers that are counted, and what other programs put there, have none.
 import native from "elias:native";
 
 const [TEXT, BYTES, JSON_TEXT] = [1, 2, 3];
@@ -22,16 +22,6 @@ function encode(value) {
   return tagged(JSON_TEXT, native.utf8Encode(json));
 }
 
-function decode(bytes) {
-  if (bytes === undefined) return undefined;
-  const tag = bytes[0];
-  if (tag === BYTES) return bytes.slice(1);
-  if (tag === TEXT) return native.utf8Decode(bytes.subarray(1), false, true);
-  if (tag === JSON_TEXT) return JSON.parse(native.utf8Decode(bytes.subarray(1), false, true));
-  const text = native.utf8Decode(bytes, false, true);
-  return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
-}
-
 /** Milliseconds from options: `{ ttl: seconds }` or `{ ttlMs }`; undefined: until it is evicted. */
 function ttlOf(options) {
   const milliseconds = options?.ttlMs ?? (options?.ttl === undefined ? undefined : options.ttl * 1000);
@@ -40,14 +30,21 @@ function ttlOf(options) {
   return Math.ceil(milliseconds);
 }
 
-const start = (command, key, value, ttl, expected) => native.cacheStart(command, key, value, ttl, expected);
+/** A promise of the answer. What is in the host's memory is there at once, and an async function would make it wait twice. */
+function start(command, key, value, ttl, expected) {
+  try {
+    return Promise.resolve(native.cacheStart(command, key, value, ttl, expected));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
 
 /** What this instance is making, by key. */
 const making = new Map();
 
 async function leaseAndMake(key, options, make) {
   const found = await start("lease", key);
-  if (found === undefined || found instanceof Uint8Array) return decode(found);
+  if (found.lease === undefined) return found.value;
   try {
     const value = await make();
     await start("set", key, encode(value), ttlOf(typeof options === "number" ? { ttl: options } : options));
@@ -60,13 +57,13 @@ async function leaseAndMake(key, options, make) {
 export const cache = {
   /** The value of a key, or undefined. */
   async get(key) {
-    return decode(await start("get", `${key}`));
+    return native.cacheGet(`${key}`);
   },
   /** The values of several keys, as a Map of those that are there. */
   async getMany(keys) {
     const list = Array.from(keys, String);
     const values = await start("get-many", list);
-    return new Map(list.map((key, at) => [key, decode(values[at])]).filter(([, value]) => value !== undefined));
+    return new Map(list.map((key, at) => [key, values[at]]).filter(([, value]) => value !== undefined));
   },
   async set(key, value, options = undefined) {
     await start("set", `${key}`, encode(value), ttlOf(options));

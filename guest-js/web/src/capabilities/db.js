@@ -1,63 +1,33 @@
 // The module `elias/db`: statements with parameters, transactions, streams of rows.
 import native from "elias:native";
 
-const [NULL, BOOLEAN, INTEGER, FLOAT, TEXT, BYTES, JSON_TEXT, TIMESTAMP] = [0, 1, 2, 3, 4, 5, 6, 7];
-
-/** A kind and a value for each parameter, in turn. */
-function parametersOf(values) {
-  const flat = [];
-  for (const value of values) {
-    if (value === null || value === undefined) flat.push(NULL, null);
-    else if (typeof value === "boolean") flat.push(BOOLEAN, value);
-    else if (typeof value === "number") flat.push(Number.isSafeInteger(value) ? INTEGER : FLOAT, value);
-    else if (typeof value === "bigint") flat.push(INTEGER, value);
-    else if (typeof value === "string") flat.push(TEXT, value);
-    else if (value instanceof ArrayBuffer) flat.push(BYTES, new Uint8Array(value));
-    else if (ArrayBuffer.isView(value)) flat.push(BYTES, new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
-    else if (value instanceof Date) flat.push(TIMESTAMP, value.getTime());
-    else if (typeof value === "object") flat.push(JSON_TEXT, JSON.stringify(value));
-    else throw new TypeError(`a ${typeof value} cannot be a parameter of a statement`);
-  }
-  return flat;
-}
-
-function toObjects(columns, rows) {
-  return rows.map((values) => {
-    const row = {};
-    for (let at = 0; at < columns.length; at++) row[columns[at]] = values[at];
-    return row;
-  });
-}
-
-/** What a statement gave: an array of its rows, with `columns` and `affected`. */
-class Rows extends Array {
-  static get [Symbol.species]() {
-    return Array;
-  }
-}
-
+/** All rows of a statement that is under way: an array with `columns` and `affected`. */
 async function all(query, asArrays) {
-  const result = new Rows();
-  for (;;) {
-    const batch = await native.dbNext(query);
-    for (const row of asArrays ? batch.rows : toObjects(batch.columns, batch.rows)) result.push(row);
-    if (!batch.last) continue;
-    Object.defineProperty(result, "columns", { value: batch.columns });
-    Object.defineProperty(result, "affected", { value: batch.affected });
-    return result;
+  const first = await native.dbNext(query, asArrays);
+  if (first.last) return first.rows;
+  for (const rows = first.rows; ; ) {
+    const { rows: more, last } = await native.dbNext(query, asArrays);
+    for (const row of more) rows.push(row);
+    if (!last) continue;
+    Object.defineProperty(rows, "affected", { value: more.affected });
+    return rows;
   }
 }
 
-async function* each(query) {
+/** A statement was started: these are its rows already, or it is under way. */
+const isDone = (started) => typeof started === "object";
+
+async function* each(started) {
+  if (isDone(started)) return yield* started;
   let open = true;
   try {
     while (open) {
-      const batch = await native.dbNext(query);
-      open = !batch.last;
-      yield* toObjects(batch.columns, batch.rows);
+      const { rows, last } = await native.dbNext(started, false);
+      open = !last;
+      yield* rows;
     }
   } finally {
-    if (open) native.dbCancel(query);
+    if (open) native.dbCancel(started);
   }
 }
 
@@ -89,21 +59,34 @@ export function sql(strings, ...values) {
 
 /** The ways to run statements, in the transaction of that id, or each in one of its own (0). */
 function runner(transaction) {
-  const start = (statement, values) => {
-    if (statement instanceof Statement) [statement, values] = [statement.text, statement.values];
-    else if (Array.isArray(statement?.raw)) ({ text: statement, values } = sql(statement, ...values));
-    else if (typeof statement !== "string") throw new TypeError("a statement is a string, or made with the tag sql");
-    return native.dbExecute(transaction, statement, parametersOf(values));
+  const start = (statement, values, asArrays) => {
+    if (typeof statement !== "string") {
+      if (Array.isArray(statement?.raw)) statement = sql(statement, ...values);
+      if (!(statement instanceof Statement)) {
+        throw new TypeError("a statement is a string, or made with the tag sql");
+      }
+      ({ text: statement, values } = statement);
+    }
+    return native.dbExecute(transaction, statement, values, asArrays);
   };
   return {
     /** Runs a statement; gives its rows as objects. */
-    query: async (statement, ...values) => all(start(statement, values), false),
+    async query(statement, ...values) {
+      const started = start(statement, values, false);
+      return isDone(started) ? started : all(started, false);
+    },
     /** The same with rows as arrays. */
-    values: async (statement, ...values) => all(start(statement, values), true),
+    async values(statement, ...values) {
+      const started = start(statement, values, true);
+      return isDone(started) ? started : all(started, true);
+    },
     /** The first row, or undefined. */
-    first: async (statement, ...values) => (await all(start(statement, values), false))[0],
+    async first(statement, ...values) {
+      const started = start(statement, values, false);
+      return (isDone(started) ? started : await all(started, false))[0];
+    },
     /** The rows one by one, as they come: for results that are too large to hold. */
-    stream: (statement, ...values) => each(start(statement, values)),
+    stream: (statement, ...values) => each(start(statement, values, false)),
   };
 }
 

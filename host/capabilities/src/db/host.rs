@@ -1,7 +1,7 @@
 //! The functions of `elias:db/db`.
 
-use super::bindings::elias::db::db::{Host, HostQuery, HostTransaction};
-use super::output::{self, Caps, Output};
+use super::bindings::elias::db::db::{Host, HostQuery, HostTransaction, Started};
+use super::output::{self, Caps, Output, Part};
 use super::query::Query;
 use super::statement::Statement;
 use super::transaction::{Action, Begin, Transaction};
@@ -18,14 +18,23 @@ impl HasData for View {
     type Data<'a> = &'a mut InstanceState;
 }
 
+/// A statement that was started.
+pub(super) enum Begun {
+    Done(Part),
+    Running(Query),
+}
+
 impl DbContext {
+    fn caps(&self) -> Caps {
+        Caps { rows: self.opened.limits.rows, bytes: self.opened.limits.result_bytes }
+    }
+
     /// A query's two ends, within the budget.
     pub(super) fn start(&self) -> Result<(Output, Query), Error> {
         let limits = &self.opened.limits;
         let budget = Arc::clone(&self.budget).try_acquire_owned().map_err(|_| Error::too_many(limits.queries))?;
         let budget = Some(Arc::new(budget));
-        let caps = Caps { rows: limits.rows, bytes: limits.result_bytes };
-        let (output, parts) = output::channel(caps, budget.clone());
+        let (output, parts) = output::channel(self.caps(), budget.clone());
         Ok((output, Query::new(parts, budget)))
     }
 
@@ -52,14 +61,17 @@ impl DbContext {
         Statement::guest(sql, parameters, self.opened.backend.dialect())
     }
 
-    pub(super) fn query(&self, sql: &str, parameters: Vec<Value>) -> Query {
-        let started = self.check(sql, parameters).and_then(|statement| Ok((statement, self.start()?)));
-        match started {
-            Ok((statement, (output, query))) => {
-                tokio::spawn(self.opened.backend.run(statement, output));
-                query
-            }
-            Err(error) => Query::failed(error),
+    pub(super) fn query(&self, sql: &str, parameters: Vec<Value>) -> Begun {
+        let statement = match self.check(sql, parameters) {
+            Ok(statement) => statement,
+            Err(error) => return Begun::Done(Err(error)),
+        };
+        if let Some(part) = self.opened.backend.run_now(&statement, self.caps()) {
+            return Begun::Done(part);
+        }
+        match self.start() {
+            Ok((output, query)) => Begun::Running(query.driving(self.opened.backend.run(statement, output))),
+            Err(error) => Begun::Done(Err(error)),
         }
     }
 
@@ -89,9 +101,11 @@ fn act(
 }
 
 impl Host for InstanceState {
-    fn execute(&mut self, sql: String, parameters: Vec<Value>) -> wasmtime::Result<Resource<Query>> {
-        let query = self.context::<Db>().query(&sql, parameters);
-        Ok(self.table().push(query)?)
+    fn execute(&mut self, sql: String, parameters: Vec<Value>) -> wasmtime::Result<Started> {
+        Ok(match self.context::<Db>().query(&sql, parameters) {
+            Begun::Done(part) => Started::Done(part),
+            Begun::Running(query) => Started::Running(self.table().push(query)?),
+        })
     }
 }
 

@@ -50,7 +50,6 @@ mod bindings {
             "elias:db/db.query": super::query::Query,
             "elias:db/db.transaction": super::transaction::Transaction,
         },
-        additional_derives: [PartialEq],
         wasmtime_crate: elias_host::capability::wasmtime,
     });
 }

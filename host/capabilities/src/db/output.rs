@@ -20,6 +20,13 @@ pub(crate) struct Caps {
     pub(crate) bytes: u64,
 }
 
+impl Caps {
+    /// Collects rows of these columns.
+    pub(crate) fn batches(self, columns: Vec<String>) -> Batches {
+        Batches { columns, rows: Vec::new(), size: 0, rows_left: self.rows, bytes_left: self.bytes, caps: self }
+    }
+}
+
 /// The statement's end.
 pub(crate) struct Output {
     sender: mpsc::UnboundedSender<Sent>,
@@ -82,16 +89,9 @@ impl Output {
         Watch(self.sender.clone())
     }
 
-    /// Collects rows of these columns.
-    pub(crate) fn batches(&self, columns: Vec<String>) -> Batches {
-        Batches {
-            columns,
-            rows: Vec::new(),
-            size: 0,
-            rows_left: self.caps.rows,
-            bytes_left: self.caps.bytes,
-            caps: self.caps,
-        }
+    /// What the result may have.
+    pub(crate) fn caps(&self) -> Caps {
+        self.caps
     }
 }
 

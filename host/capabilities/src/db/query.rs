@@ -3,7 +3,9 @@
 use super::output::{Part, Parts};
 use super::{Error, output};
 use elias_host::capability::wasmtime;
+use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::error::TryRecvError;
 use wasmtime_wasi_io::poll::Pollable;
@@ -15,6 +17,9 @@ pub struct Query {
     seen: Option<(Part, Option<OwnedSemaphorePermit>)>,
     state: State,
     budget: Option<Arc<OwnedSemaphorePermit>>,
+    /// What runs the statement. It is driven by whoever waits for the query: a task of its own would be another thread's
+    /// to wake.
+    running: Option<BoxFuture<'static, ()>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,7 +30,29 @@ enum State {
 
 impl Query {
     pub(crate) fn new(parts: Parts, budget: Option<Arc<OwnedSemaphorePermit>>) -> Self {
-        Self { parts, seen: None, state: State::Running, budget }
+        Self { parts, seen: None, state: State::Running, budget, running: None }
+    }
+
+    /// The query that `running` gives the parts of. It begins now.
+    pub(crate) fn driving(mut self, running: BoxFuture<'static, ()>) -> Self {
+        self.running = Some(running);
+        self.drive();
+        self
+    }
+
+    /// Does what can be done without waiting.
+    fn drive(&mut self) {
+        if self.running.as_mut().is_some_and(|running| running.now_or_never().is_some()) {
+            self.running = None;
+        }
+    }
+
+    fn take(&mut self) -> Option<Part> {
+        match self.seen.take().map_or_else(|| self.parts.try_next(), Ok) {
+            Ok((part, _)) => Some(part),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(abandoned())),
+        }
     }
 
     /// One that fails at once.
@@ -33,6 +60,13 @@ impl Query {
         let (output, parts) = output::channel(output::Caps { rows: 0, bytes: 0 }, None);
         output.fail(error);
         Self::new(parts, None)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn done(part: Part) -> Self {
+        let mut query = Self::failed(abandoned());
+        query.seen = Some((part, None));
+        query
     }
 
     /// `query.next`.
@@ -43,14 +77,12 @@ impl Query {
         if self.state == State::Over {
             return Err(wasmtime::Error::msg("query.next was called after the query's end"));
         }
-        let part = match self.seen.take() {
-            Some((part, _)) => part,
-            None => match self.parts.try_next() {
-                Ok((part, _)) => part,
-                Err(TryRecvError::Empty) => return Ok(None),
-                Err(TryRecvError::Disconnected) => Err(abandoned()),
-            },
-        };
+        let mut part = self.take();
+        if part.is_none() {
+            self.drive();
+            part = self.take();
+        }
+        let Some(part) = part else { return Ok(None) };
         if part.as_ref().map_or(true, |batch| batch.last) {
             self.state = State::Over;
             self.budget = None;
@@ -67,8 +99,25 @@ fn abandoned() -> Error {
 #[wasmtime_wasi_io::async_trait]
 impl Pollable for Query {
     async fn ready(&mut self) {
-        if self.seen.is_none() && self.state == State::Running {
-            self.seen = Some(self.parts.next().await.unwrap_or_else(|| (Err(abandoned()), None)));
+        while self.seen.is_none() && self.state == State::Running {
+            let Some(running) = &mut self.running else {
+                self.seen = Some(self.parts.next().await.unwrap_or_else(|| (Err(abandoned()), None)));
+                return;
+            };
+            tokio::select! {
+                biased;
+                part = self.parts.next() => self.seen = Some(part.unwrap_or_else(|| (Err(abandoned()), None))),
+                () = running => self.running = None,
+            }
+        }
+    }
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        // It sees that nobody wants the rest, and puts its connection in order.
+        if let (Some(running), Ok(runtime)) = (self.running.take(), Handle::try_current()) {
+            runtime.spawn(running);
         }
     }
 }

@@ -117,3 +117,10 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}

@@ -5,6 +5,7 @@ use super::body::{Received, outgoing};
 use super::error::{Prohibited, from_client};
 use super::grant::Grant;
 use elias_host::capability::ConfigureError;
+use futures::future::{BoxFuture, FutureExt};
 use http::header::ACCEPT_ENCODING;
 use http_body_util::BodyExt;
 use ipnet::IpNet;
@@ -36,7 +37,11 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(grant: Grant, folder: &Path) -> Result<Self, ConfigureError> {
-        let addresses = Arc::new(Addresses { private: grant.private.clone() });
+        Self::resolving(grant, folder, Arc::new(|name| system_lookup(name).boxed()))
+    }
+
+    fn resolving(grant: Grant, folder: &Path, lookup: Arc<Lookup>) -> Result<Self, ConfigureError> {
+        let addresses = Arc::new(Addresses { private: grant.private.clone(), lookup });
         let authorities = match &grant.ca_file {
             None => Vec::new(),
             Some(path) => {
@@ -119,9 +124,20 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
     Certificate::from_pem_bundle(&pem).map_err(|error| format!("{} is no PEM file: {error}", path.display()))
 }
 
-/// The addresses that may be dialled: public ones, and those that the grant names.
+/// How names become addresses.
+type Lookup = dyn Fn(String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> + Send + Sync;
+
+async fn system_lookup(name: String) -> std::io::Result<Vec<SocketAddr>> {
+    // The client puts the port in.
+    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+}
+
+/// The addresses that may be dialled: public ones, and those that the grant names. A name is looked up once for a dial, and
+/// what is dialled is what was checked.
+#[derive(Clone)]
 struct Addresses {
     private: Vec<IpNet>,
+    lookup: Arc<Lookup>,
 }
 
 impl Addresses {
@@ -132,16 +148,55 @@ impl Addresses {
 
 impl Resolve for Addresses {
     fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private.clone();
+        let addresses = self.clone();
         Box::pin(async move {
-            // The client puts the port in.
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let addresses = Self { private };
+            let found = (addresses.lookup)(name.as_str().to_owned()).await?;
             let allowed: Vec<SocketAddr> = found.into_iter().filter(|found| addresses.allow(found.ip())).collect();
             if allowed.is_empty() {
                 return Err(Prohibited.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Empty;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+
+    #[tokio::test]
+    async fn a_name_whose_address_changes_leads_nowhere_private() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("it listens").port();
+        let lookups = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&lookups);
+        // 192.0.2.1 is for documentation; the grant calls it allowed, and nobody answers there.
+        let answers = [vec!["192.0.2.1"], vec!["127.0.0.1"], vec!["127.0.0.1", "192.0.2.1"], vec!["127.0.0.1"]];
+        let lookup = move |_: String| {
+            let answer = &answers[counted.fetch_add(1, Ordering::Relaxed)];
+            let addresses = answer.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), 0)).collect();
+            async move { Ok(addresses) }.boxed()
+        };
+        let grant = serde_json::json!({
+            "allow": [format!("http://rebinds.test:{port}")], "private": ["192.0.2.1/32"], "connect-timeout-ms": 100,
+        });
+        let grant = serde_json::from_value(grant).expect("a grant");
+        let client = Client::resolving(grant, Path::new("."), Arc::new(lookup)).expect("a client");
+        let mut prohibited = Vec::new();
+        for _ in 0..4 {
+            let body: WasiBody = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let request = http::Request::get(format!("http://rebinds.test:{port}/")).body(body).expect("a request");
+            let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
+            let ends = Instant::now() + Duration::from_secs(5);
+            let error = client.send(request, RequestOptions::default(), ends, place).await.expect_err("nobody answers");
+            prohibited.push(matches!(error, Error::DestinationIpProhibited));
+        }
+        assert_eq!(prohibited, [false, true, false, true]);
+        assert_eq!(lookups.load(Ordering::Relaxed), 4, "what is dialled was not looked up again");
+        assert!(listener.accept().now_or_never().is_none(), "somebody dialled the loopback");
     }
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL: a schema and a role per component, and a pool of connections.
 //!
-//! Connections are opened as the URL's role and take on the component's. They do so again whenever they are taken from the
-//! pool, in the same round trip as what is then sent, so that whatever a statement might leave behind stays with it.
+//! Connections are opened as the URL's role and take on the component's. They do so again after whatever might have left
+//! something behind, and at the beginning of a transaction.
 
 mod connect;
 mod decode;

@@ -76,9 +76,6 @@ impl Inner {
     async fn attempt(&self, connection: &Object, statement: &Statement, output: &Output) -> Result<(), Stop> {
         let exceeded = self.connector.exceeded.load(Ordering::Relaxed);
         let Some(slot) = output.slot().await else { return Err(Stop::Left) };
-        let enter = self.place.enter();
-        // The role is taken on in the same round trip: requests are sent in the order in which they are first polled.
-        let entered = connection.batch_execute(&enter);
         let started = async {
             let prepared = connection.prepare_cached(&statement.sql).await?;
             let ready =
@@ -88,13 +85,8 @@ impl Inner {
                 Err(failed) => Ok(Err(failed)),
             }
         };
-        let both = async {
-            let (entered, started) = tokio::join!(biased; entered, started);
-            entered?;
-            started
-        };
-        let (rows, prepared) = self.wait(output, both, exceeded).await?.map_err(Stop::Failed)?;
-        let mut batches = output.batches(names(&prepared));
+        let (rows, prepared) = self.wait(output, started, exceeded).await?.map_err(Stop::Failed)?;
+        let mut batches = output.caps().batches(names(&prepared));
         let mut rows = pin!(rows);
         let slot = self.rows(rows.as_mut(), &mut batches, output, slot, exceeded).await?;
         slot.send(batches.last(affected(statement, rows.rows_affected())));

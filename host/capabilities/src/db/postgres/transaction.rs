@@ -164,7 +164,7 @@ impl Inner {
         let prepared = self.wait(output, transaction.prepare_cached(&statement.sql), exceeded).await?;
         decode::check(prepared.columns()).map_err(Stop::Cut)?;
         let parameters = parameters(&statement.parameters, prepared.params()).map_err(Stop::Cut)?;
-        let mut batches = output.batches(names(&prepared));
+        let mut batches = output.caps().batches(names(&prepared));
         if statement.kind != Kind::Read {
             let mut rows = pin!(self.wait(output, transaction.query_raw(&prepared, parameters), exceeded).await?);
             slot = self.rows(rows.as_mut(), &mut batches, output, slot, exceeded).await?;

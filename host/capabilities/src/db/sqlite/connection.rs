@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// Steps of SQLite's machine between two looks at the clock.
 const STEPS: i32 = 1_000;
 
+/// The longest value, and row, that a connection for quick statements handles. The host's thread waits for it.
+const QUICK_VALUE_BYTES: i32 = 16 * 1024;
+
 /// Statements that a connection keeps compiled.
 const STATEMENTS: usize = 64;
 
@@ -59,25 +62,53 @@ impl Settings {
     }
 }
 
+/// Functions that take no longer for large values than for small ones: what a [`quick`](super::quick) statement may call.
+const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "count", "ifnull", "max", "min", "sum", "total"];
+
 /// What a connection's hooks look at.
 #[derive(Default)]
 pub(super) struct Control {
     /// Whether what is compiled comes from the component.
     guest: AtomicBool,
-    running: Mutex<Option<(Instant, Option<Watch>)>>,
+    /// Whether this connection is for statements that take microseconds.
+    quick: AtomicBool,
+    running: Mutex<Option<Running>>,
+}
+
+/// How long what runs may go on.
+enum Running {
+    /// Until then, or until its query is dropped.
+    Until(Instant, Option<Watch>),
+    /// For that many times [`STEPS`].
+    Looks(u32),
 }
 
 impl Control {
     /// From now on, what runs may take until then, and ends when its query is dropped.
     pub(super) fn watch(&self, deadline: Instant, watch: Option<Watch>) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some((deadline, watch));
+        self.set(Running::Until(deadline, watch));
+    }
+
+    /// From now on, how many times [`STEPS`] what runs may take.
+    pub(super) fn watch_steps(&self, looks: u32) {
+        self.set(Running::Looks(looks));
+    }
+
+    fn set(&self, running: Running) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
     }
 
     fn interrupted(&self) -> bool {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running
-            .as_ref()
-            .is_some_and(|(deadline, watch)| Instant::now() > *deadline || watch.as_ref().is_some_and(Watch::is_closed))
+        match &mut *self.running.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => false,
+            Some(Running::Until(deadline, watch)) => {
+                Instant::now() > *deadline || watch.as_ref().is_some_and(Watch::is_closed)
+            }
+            Some(Running::Looks(looks)) => {
+                *looks = looks.saturating_sub(1);
+                *looks == 0
+            }
+        }
     }
 
     /// Does something with the component's rules on.
@@ -89,11 +120,19 @@ impl Control {
     }
 
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
-        if !self.guest.load(Ordering::Relaxed) || allowed(&context.action) {
-            Authorization::Allow
-        } else {
-            Authorization::Deny
+        let allowed = !self.guest.load(Ordering::Relaxed)
+            || (allowed(&context.action) && (!self.quick.load(Ordering::Relaxed) || is_quick(&context.action)));
+        if allowed { Authorization::Allow } else { Authorization::Deny }
+    }
+}
+
+fn is_quick(action: &AuthAction<'_>) -> bool {
+    match action {
+        AuthAction::Function { function_name } => {
+            QUICK_FUNCTIONS.iter().any(|quick| quick.eq_ignore_ascii_case(function_name))
         }
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
+        _ => false,
     }
 }
 
@@ -186,6 +225,16 @@ impl Session {
     /// Opens the file for a component's statements.
     pub(super) fn open_for_guest(settings: &Arc<Settings>) -> rusqlite::Result<Self> {
         Self::open(settings, settings.statement_bytes)
+    }
+
+    /// Opens the file for statements that take microseconds: they read, wait for no lock, and handle no large values.
+    pub(super) fn open_quick(settings: &Arc<Settings>) -> rusqlite::Result<Self> {
+        let session = Self::open_for_guest(settings)?;
+        session.connection.busy_timeout(Duration::ZERO)?;
+        session.connection.pragma_update(None, "query_only", 1)?;
+        session.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, QUICK_VALUE_BYTES)?;
+        session.control.quick.store(true, Ordering::Relaxed);
+        Ok(session)
     }
 
     /// Runs a statement of the host's own. It is not kept compiled: a component that sent the same text would get it without

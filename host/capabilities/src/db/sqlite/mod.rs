@@ -4,13 +4,14 @@ mod connection;
 mod error;
 mod migrations;
 mod pool;
+mod quick;
 mod run;
 
 use super::Error;
 use super::backend::Backend;
 use super::grant::DbGrant;
 use super::migrate::{Migrations, safe_name};
-use super::output::Output;
+use super::output::{Caps, Output, Part};
 use super::statement::{Dialect, Statement};
 use super::transaction::{Begin, Commands};
 use cap_std::ambient_authority;
@@ -19,6 +20,7 @@ use connection::Settings;
 use elias_host::capability::ConfigureError;
 use futures::future::{BoxFuture, FutureExt};
 use pool::Pool;
+use quick::Quick;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use std::time::Duration;
 /// A component's file.
 pub(crate) struct Sqlite {
     pool: Arc<Pool>,
+    quick: Quick,
     timeout: Duration,
 }
 
@@ -38,14 +41,15 @@ pub(crate) async fn open(
 ) -> Result<Sqlite, ConfigureError> {
     let settings = Arc::new(Settings::new(folder.to_owned(), format!("{}.sqlite", safe_name(component, 40)), limits));
     let prepared = Arc::clone(&settings);
-    tokio::task::spawn_blocking(move || {
+    let quick = tokio::task::spawn_blocking(move || {
         check_place(&prepared)
             .map_err(|error| ConfigureError::Unavailable(format!("the database's folder: {}", error.kind())))?;
-        migrations::run(&prepared, &migrations)
+        migrations::run(&prepared, &migrations)?;
+        Ok(Quick::open(&prepared))
     })
     .await
     .map_err(|_| ConfigureError::Unavailable("the database could not be opened".into()))??;
-    Ok(Sqlite { pool: Pool::new(settings, limits.connections), timeout: limits.statement_timeout() })
+    Ok(Sqlite { quick, pool: Pool::new(settings, limits.connections), timeout: limits.statement_timeout() })
 }
 
 /// Makes the folder, and sees to it that what has the file's name in it is a file. SQLite takes a path, so that this is
@@ -67,6 +71,10 @@ fn check_place(settings: &Settings) -> std::io::Result<()> {
 impl Backend for Sqlite {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
+    }
+
+    fn run_now(&self, statement: &Statement, caps: Caps) -> Option<Part> {
+        self.quick.run(statement, caps)
     }
 
     fn run(&self, statement: Statement, output: Output) -> BoxFuture<'static, ()> {

@@ -1,6 +1,6 @@
 //! Statements and transactions on a connection's thread.
 
-use super::super::output::{Batches, Output};
+use super::super::output::{Batches, Caps, Output};
 use super::super::statement::{Kind, Statement};
 use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
 use super::super::{Error, Value, value};
@@ -25,11 +25,8 @@ impl Session {
         // Virtual tables and PRAGMA functions compile more while they run.
         while let Some(row) = self.control.as_guest(|| rows.next()).map_err(|failed| error(&failed))? {
             // Only now: if another connection has changed the schema, the first step compiles the statement anew.
-            let (batches, booleans) = started.get_or_insert_with(|| columns(row.as_ref(), output));
-            let values = booleans.iter().enumerate().map(|(at, boolean)| {
-                row.get_ref(at).map_err(|failed| error(&failed)).and_then(|value| column(value, *boolean))
-            });
-            if batches.add(values.collect::<Result<_, _>>()?)? {
+            let (batches, booleans) = started.get_or_insert_with(|| columns(row.as_ref(), output.caps()));
+            if batches.add(values(row, booleans)?)? {
                 slot.send(batches.take());
                 left = left.saturating_sub(since.elapsed());
                 let Some(next) = futures::executor::block_on(output.slot()) else { return Ok(()) };
@@ -38,7 +35,7 @@ impl Session {
             }
         }
         drop(rows);
-        let batches = started.map_or_else(|| columns(&prepared, output).0, |(batches, _)| batches);
+        let batches = started.map_or_else(|| columns(&prepared, output.caps()).0, |(batches, _)| batches);
         let affected = if statement.kind == Kind::Write { self.connection.changes() } else { 0 };
         slot.send(batches.last(affected));
         Ok(())
@@ -105,11 +102,17 @@ pub(super) fn transaction(session: Result<&mut Session, Error>, begin: Begin, mu
     refuse(commands, &Error::transaction_over());
 }
 
+/// A row's values.
+pub(super) fn values(row: &rusqlite::Row<'_>, booleans: &[bool]) -> Result<Vec<Value>, Error> {
+    let value = |at, boolean| row.get_ref(at).map_err(|failed| error(&failed)).and_then(|value| column(value, boolean));
+    booleans.iter().enumerate().map(|(at, boolean)| value(at, *boolean)).collect()
+}
+
 /// A statement's columns, and which of them were declared to be booleans.
-fn columns(statement: &rusqlite::Statement<'_>, output: &Output) -> (Batches, Vec<bool>) {
+pub(super) fn columns(statement: &rusqlite::Statement<'_>, caps: Caps) -> (Batches, Vec<bool>) {
     let names = statement.column_names().into_iter().map(str::to_owned).collect();
     let booleans = statement.columns().iter().map(|column| column.decl_type().is_some_and(is_boolean)).collect();
-    (output.batches(names), booleans)
+    (caps.batches(names), booleans)
 }
 
 fn is_boolean(declared: &str) -> bool {
@@ -117,7 +120,7 @@ fn is_boolean(declared: &str) -> bool {
 }
 
 /// Binds parameters by their numbers: SQLite numbers `$2` by where it stands.
-fn bind(statement: &mut rusqlite::CachedStatement<'_>, parameters: &[Value]) -> Result<(), Error> {
+pub(super) fn bind(statement: &mut rusqlite::CachedStatement<'_>, parameters: &[Value]) -> Result<(), Error> {
     let mut most = 0;
     for index in 1..=statement.parameter_count() {
         let number = match statement.parameter_name(index) {

@@ -4,6 +4,7 @@ mod components;
 mod statements;
 mod transactions;
 
+use super::host::Begun;
 use super::transaction::{Action, Transaction};
 use super::*;
 use serde_json::json;
@@ -81,7 +82,15 @@ async fn read(mut query: Query) -> Result<Whole, Error> {
 
 impl DbContext {
     async fn all(&self, sql: &str, parameters: Vec<Value>) -> Result<Whole, Error> {
-        read(self.query(sql, parameters)).await
+        read(self.send(sql, parameters)).await
+    }
+
+    /// Starts a statement, and makes a query of it even if it is done at once.
+    fn send(&self, sql: &str, parameters: Vec<Value>) -> Query {
+        match self.query(sql, parameters) {
+            Begun::Done(part) => Query::done(part),
+            Begun::Running(query) => query,
+        }
     }
 
     async fn done(&self, sql: &str) -> Whole {

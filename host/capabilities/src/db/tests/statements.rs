@@ -98,7 +98,7 @@ pub(in crate::db::tests) async fn slow_statements_time_out(place: Place) {
 
 pub(in crate::db::tests) async fn dropping_a_query_frees_its_connection(place: Place) {
     let db = place.open("dropped", json!({ "connections": 1, "statement-timeout-ms": 20_000 })).await;
-    let query = db.query(endless(&db), Vec::new());
+    let query = db.send(endless(&db), Vec::new());
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(query);
     let started = Instant::now();
@@ -191,11 +191,9 @@ pub(in crate::db::tests) async fn parameters_are_counted_by_number(place: Place)
 
 pub(in crate::db::tests) async fn queries_are_budgeted(place: Place) {
     let db = place.open("budget", json!({ "queries": 2 })).await;
-    let held = [db.query("SELECT 1", Vec::new()), db.query("SELECT 2", Vec::new())];
-    assert_eq!(state(&db.fails("SELECT 3").await), "53400");
-    for query in held {
-        read(query).await.unwrap();
-    }
+    let held = [db.send(endless(&db), Vec::new()), db.send(endless(&db), Vec::new())];
+    assert_eq!(state(&db.fails(endless(&db)).await), "53400");
+    drop(held);
     tokio::time::sleep(Duration::from_millis(100)).await;
     db.done("SELECT 3").await;
 }

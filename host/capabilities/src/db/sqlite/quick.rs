@@ -1,0 +1,86 @@
+//! Statements that take microseconds, run at once on the thread that asks: a point query through another thread costs a
+//! hundred times itself.
+//!
+//! What is run so is bounded in every direction: it only reads; it waits for no lock; it ends after a few thousand steps of
+//! SQLite's machine; its values and its result are small; it calls no function whose time grows with them. Whatever goes
+//! beyond that is given up, and run from its beginning on a thread of the [pool](super::pool).
+
+use super::super::output::{Caps, Part};
+use super::super::statement::{Kind, Statement};
+use super::connection::{Session, Settings};
+use super::run::{bind, columns, values};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, TryLockError};
+
+/// Thousands of steps that a statement may take; some 100 us.
+const LOOKS: u32 = 5;
+
+/// The longest statement that is tried.
+const STATEMENT_BYTES: usize = 4 * 1024;
+
+/// Statements that are remembered as not being quick.
+const SLOW: usize = 256;
+
+/// A file's connection for quick statements.
+pub(super) struct Quick(Mutex<Option<Inner>>);
+
+struct Inner {
+    session: Session,
+    /// Statements that have been tried in vain.
+    slow: HashSet<String>,
+}
+
+impl Quick {
+    /// Opens the connection. Without it every statement is run on the pool's.
+    pub(super) fn open(settings: &Arc<Settings>) -> Self {
+        let session = Session::open_quick(settings).ok();
+        Self(Mutex::new(session.map(|session| Inner { session, slow: HashSet::new() })))
+    }
+
+    /// Runs a statement, if it is a quick one and nobody else is at it.
+    pub(super) fn run(&self, statement: &Statement, caps: Caps) -> Option<Part> {
+        if statement.writes || statement.kind != Kind::Read || statement.sql.len() > STATEMENT_BYTES {
+            return None;
+        }
+        let mut inner = match self.0.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let inner = inner.as_mut()?;
+        if inner.slow.contains(&statement.sql) {
+            return None;
+        }
+        let part = inner.session.run_now(statement, caps);
+        if part.is_none() {
+            if inner.slow.len() >= SLOW {
+                inner.slow.clear();
+            }
+            inner.slow.insert(statement.sql.clone());
+        }
+        part
+    }
+}
+
+impl Session {
+    /// The whole result, if it can be had at once. What fails is left to the pool, which will say why.
+    fn run_now(&self, statement: &Statement, caps: Caps) -> Option<Part> {
+        self.control.watch_steps(LOOKS);
+        let mut prepared = self.control.as_guest(|| self.connection.prepare_cached(&statement.sql)).ok()?;
+        if !prepared.readonly() {
+            return None;
+        }
+        bind(&mut prepared, &statement.parameters).ok()?;
+        let mut started = None;
+        let mut rows = prepared.raw_query();
+        while let Some(row) = self.control.as_guest(|| rows.next()).ok()? {
+            let (batches, booleans) = started.get_or_insert_with(|| columns(row.as_ref(), caps));
+            if batches.add(values(row, booleans).ok()?).ok()? {
+                return None;
+            }
+        }
+        drop(rows);
+        let batches = started.map_or_else(|| columns(&prepared, caps).0, |(batches, _)| batches);
+        Some(Ok(batches.last(0)))
+    }
+}
