@@ -7,6 +7,7 @@ mod capabilities;
 mod guest_cpu;
 mod http_load;
 mod in_process;
+mod plain_proxy;
 mod report;
 mod server;
 
@@ -26,7 +27,9 @@ fn main() {
         runtime.block_on(guest_cpu::run(&mut report));
     }
     if wanted("capabilities") {
-        runtime.block_on(capabilities::run(&mut report));
+        // One thread for the guest and for the drivers' tasks, as each thread of a server has both.
+        let one = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        one.block_on(capabilities::run(&mut report));
         capabilities::proxy(&mut report);
     }
     drop(runtime);

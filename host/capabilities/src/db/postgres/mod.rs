@@ -22,6 +22,7 @@ use connect::Connector;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use elias_host::capability::ConfigureError;
 use futures::future::{BoxFuture, FutureExt};
+use run::Lateness;
 use setup::Place;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,7 @@ struct Inner {
     connector: Connector,
     place: Place,
     timeout: Duration,
+    lateness: Lateness,
     result_bytes: u64,
 }
 
@@ -84,7 +86,14 @@ pub(crate) async fn open(
         .recycle_timeout(Some(limits.connect_timeout()))
         .build()
         .map_err(|_| ConfigureError::Unavailable("the pool of connections could not be made".into()))?;
-    Ok(Postgres(Arc::new(Inner { pool, connector, place, timeout, result_bytes: limits.result_bytes })))
+    Ok(Postgres(Arc::new(Inner {
+        pool,
+        connector,
+        place,
+        timeout,
+        lateness: Lateness::new(timeout),
+        result_bytes: limits.result_bytes,
+    })))
 }
 
 /// What a connection is set to, whatever the server's defaults and the URL say: the rules about statements count on it.
