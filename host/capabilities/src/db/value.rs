@@ -93,6 +93,13 @@ pub(crate) fn is_numeric(text: &str) -> bool {
 }
 
 #[cfg(test)]
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -115,12 +122,5 @@ mod tests {
         for text in ["", ".", "-", "1e", "one", "1,5", "0x10"] {
             assert!(!is_numeric(text), "{text}");
         }
-    }
-}
-
-#[cfg(test)]
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        format!("{self:?}") == format!("{other:?}")
     }
 }

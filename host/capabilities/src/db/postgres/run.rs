@@ -35,7 +35,7 @@ impl Lateness {
     }
 
     /// Done when a statement that begins now is late.
-    fn from_now(&self) -> Late {
+    fn starting_now(&self) -> Late {
         let now = Instant::now();
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, late)) = latest.as_ref().filter(|(since, _)| now.duration_since(*since) < GRACE) {
@@ -157,7 +157,7 @@ impl Inner {
             biased;
             done = work => done.map_err(|failed| Stop::Failed(self.explain(&failed, exceeded))),
             () = output.closed() => Err(Stop::Dropped),
-            () = self.lateness.from_now() => Err(Stop::Late),
+            () = self.lateness.starting_now() => Err(Stop::Late),
         }
     }
 
