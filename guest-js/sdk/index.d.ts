@@ -89,6 +89,7 @@ export interface ExecutionContext {
 export { cache } from "./modules/cache.js";
 export { config } from "./modules/config.js";
 export { db, sql } from "./modules/db.js";
+export { ELIAS, HttpError, component, createAPI, createComponent } from "./modules/forms.js";
 export { http } from "./modules/http.js";
 export { log } from "./modules/log.js";
 
@@ -97,6 +98,11 @@ declare const sdk: {
   readonly cache: import("./modules/cache.js").Cache;
   readonly config: import("./modules/config.js").Config;
   readonly db: import("./modules/db.js").Database;
+  readonly ELIAS: import("./modules/forms.js").Forms;
+  readonly HttpError: typeof import("./modules/forms.js").HttpError;
+  readonly component: import("./modules/forms.js").Forms["component"];
+  readonly createAPI: import("./modules/forms.js").Forms["createAPI"];
+  readonly createComponent: import("./modules/forms.js").Forms["createComponent"];
   readonly http: import("./modules/http.js").Http;
   readonly log: import("./modules/log.js").Log;
   readonly sql: typeof import("./modules/db.js").sql;

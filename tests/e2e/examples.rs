@@ -56,6 +56,55 @@ async fn the_typescript_api_converts() {
     assert_eq!(server.send(post(), "/convert", r#"{"from":{"value":5,"unit":"km"},"to":"parsec"}"#).await.status, 422);
 }
 
+#[tokio::test]
+async fn create_api_makes_a_router() {
+    let server = Server::start(&built("create-api", "src/index.ts"), &[]);
+    assert_eq!(server.get("/rooms?seats=4").await.body, r#"["blue"]"#);
+    assert_eq!(server.get("/rooms/r%65d").await.json(), json!({ "name": "red", "seats": 2 }));
+    let code = async |path: &str| (server.get(path).await.status, server.get(path).await.code());
+    assert_eq!(code("/rooms/green").await, (404, "no-room".into()));
+    assert_eq!(code("/halls").await, (404, "no-endpoint".into()));
+    assert_eq!(code("/rooms/%ff").await, (400, "bad-path".into()));
+    let put = async |kind: &str, body: &'static str| {
+        server.send(Request::put("/").header("content-type", kind), "/rooms/green", body).await
+    };
+    let made = put("application/json", r#"{"seats":4}"#).await;
+    assert_eq!((made.status, made.json()), (201, json!({ "name": "green", "seats": 4 })));
+    let refused = put("application/json", r#"{"seats":0}"#).await;
+    assert_eq!((refused.status, refused.code()), (422, "invalid-input".into()));
+    assert_eq!(refused.json()["issues"][0]["message"], "seats is a positive integer");
+    assert_eq!(put("application/json", "{").await.code(), "bad-json");
+    assert_eq!(put("text/plain", "seats").await.code(), "not-json");
+    let wrong = server.send(Request::delete("/"), "/rooms/red", "").await;
+    assert_eq!((wrong.status, wrong.code()), (405, "method-not-allowed".into()));
+    assert_eq!(wrong.headers["allow"], "GET, HEAD, PUT");
+    let options = server.send(Request::options("/"), "/rooms", "").await;
+    assert_eq!((options.status, &options.headers["allow"]), (204, &http::HeaderValue::from_static("GET, HEAD")));
+    assert_eq!(server.send(Request::head("/"), "/rooms/red", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn create_component_takes_posts_and_calls() {
+    let wasm = built("create-component", "src/index.ts");
+    let server = Server::start(&wasm, &[]);
+    let post = || Request::post("/").header("content-type", "application/json");
+    let counted = server.send(post(), "/", r#"{"text":"to be or not to be"}"#).await;
+    assert_eq!(counted.body, r#"{"be":2,"not":1,"or":1,"to":2}"#);
+    assert_eq!(server.send(post(), "/", r#"{"text":1}"#).await.code(), "invalid-input");
+    assert_eq!(server.get("/").await.code(), "method-not-allowed");
+    let host = elias_host::Host::builder().build().expect("a host");
+    let app = host.load(&wasm).await.expect("it loads");
+    assert_eq!(app.call(&json!({ "text": "a a" })).await.expect("an answer").value, json!({ "a": 2 }));
+    let refused = app.call(&json!(1)).await.expect_err("it is no object");
+    assert!(refused.to_string().contains("text is a string"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_named_component_has_the_handlers_it_implements() {
+    let server = Server::start(&built("named-component", "src/index.js"), &[]);
+    assert_eq!(server.get("/?name=Ada").await.body, "Hello, Ada!\n");
+}
+
 /// Serves an example with its own migrations and these grants.
 fn served_with(name: &str, entry: &str, grants: &str) -> Server {
     let project = Project::new(&[]);

@@ -27,6 +27,8 @@ struct Report {
     /// The context, for those that are called without one while it runs.
     context: Cell<Option<NonNull<qjs::JSContext>>>,
     application: RefCell<Option<Persistent<Object<'static>>>>,
+    /// What a module without a default export is, if one of the forms made something.
+    made: RefCell<Option<Persistent<Object<'static>>>>,
 }
 
 struct Slot(Report);
@@ -40,7 +42,13 @@ static REPORT: Slot = Slot(Report {
     watching: Cell::new(false),
     context: Cell::new(None),
     application: RefCell::new(None),
+    made: RefCell::new(None),
 });
+
+/// Takes what one of the forms made for the default export of a module that has none.
+pub(crate) fn set_application<'js>(ctx: Ctx<'js>, application: Object<'js>) {
+    REPORT.0.made.replace(Some(Persistent::save(&ctx, application)));
+}
 
 /// The application's default export.
 pub(crate) fn application<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
@@ -155,10 +163,16 @@ fn evaluate(ctx: &Ctx<'_>, name: String, source: String) -> std::result::Result<
     event_loop::run_jobs(ctx);
     settled(ctx, &evaluated)?;
     let fail = |name: &str, message: &str| Thrown { name: name.into(), message: message.into(), stack: String::new() };
-    let default: Value<'_> = module.get("default").map_err(|_| {
+    let mut default: Value<'_> = module.get("default").unwrap_or_else(|_| {
         ctx.catch();
-        fail("elias:no-default-export", "the module has no default export")
-    })?;
+        Value::new_undefined(ctx.clone())
+    });
+    if default.is_undefined() {
+        default = match REPORT.0.made.take() {
+            Some(made) => made.restore(ctx).map_err(catch)?.into_value(),
+            None => return Err(fail("elias:no-default-export", "the module has no default export")),
+        };
+    }
     let Some(application) = default.as_object() else {
         return Err(fail("elias:no-handler", "the default export is no object with handlers"));
     };

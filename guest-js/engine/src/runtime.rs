@@ -64,6 +64,7 @@ impl Resolver for WebModules {
     fn resolve<'js>(&mut self, _: &Ctx<'js>, base: &str, name: &str, _: Attributes<'js>) -> Result<String> {
         Ok(match name.strip_prefix("elias/") {
             // What an application imports by name is a web module that was loaded before it.
+            Some("forms") => "elias:web/forms.js".to_owned(),
             Some(capability) => format!("elias:web/capabilities/{capability}.js"),
             None if name == native::MODULE => name.to_owned(),
             None => resolve_relative(base, name),

@@ -105,10 +105,10 @@ impl Builder {
             minify: options.minify,
         })
         .await?;
-        if !bundle.has_default_export {
+        let needs = web::Needs::of(&uses::scan(&bundle.code));
+        if !bundle.has_default_export && !needs.has_forms() {
             return Err(explain::no_default_export(options, &bundle));
         }
-        let needs = web::Needs::of(&uses::scan(&bundle.code));
         let evaluated = self
             .evaluator
             .evaluate(&evaluate::Application {

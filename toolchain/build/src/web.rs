@@ -124,6 +124,11 @@ impl Needs {
         }
     }
 
+    /// Whether the component may be made by one of the forms, and so without a default export.
+    pub(crate) fn has_forms(&self) -> bool {
+        self.files.iter().any(|&index| INDEX[index].file.as_deref() == Some(FORMS))
+    }
+
     /// The modules beyond the core: name and source, in order.
     pub(crate) fn modules(&self) -> Vec<(String, &'static str)> {
         self.files.iter().filter_map(|&index| module(&INDEX[index])).collect()
@@ -160,6 +165,9 @@ pub(crate) fn sdk_module() -> String {
     module.push_str("export * as default from \"elias\";\n");
     module
 }
+
+/// The web module that makes components in other ways than by a default export.
+const FORMS: &str = "forms.js";
 
 /// What the names of [`importable`] modules begin with.
 pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";

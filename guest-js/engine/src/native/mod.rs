@@ -111,6 +111,7 @@ pub(crate) fn take_background() -> Vec<Persistent<Promise<'static>>> {
 fn add_lifecycle(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("register", Function::new(ctx.clone(), register)?)?;
+    native.set("setApplication", Function::new(ctx.clone(), crate::build::set_application)?)?;
     native.set("waitUntil", Function::new(ctx, wait_until)?)
 }
 

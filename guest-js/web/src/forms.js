@@ -1,0 +1,110 @@
+// The ELIAS forms: other ways to say what a component handles. Each gives an object with handlers, as `export default` takes
+// it; a module without a default export is the component that its form made.
+import native from "elias:native";
+import { createAPI as addEndpoint, isJson } from "./forms/api.js";
+import { HttpError, problem } from "./forms/problem.js";
+import { check, checkSchema, Invalid } from "./forms/schema.js";
+import { Response } from "./response.js";
+import { defineGlobals } from "./webidl.js";
+
+/** The component that this module is, and the form that made it. */
+let made;
+
+function become(form, component) {
+  if (made !== undefined && made.component !== component) {
+    throw new TypeError(`this module is a component already, by ${made.form}: a module makes one component`);
+  }
+  made = { form, component };
+  native.setApplication(component);
+  return component;
+}
+
+/** An endpoint with its handler. All of a module are one router: 404 and 405 are answered by themselves. */
+export function createAPI(options) {
+  return become("ELIAS.createAPI", addEndpoint(options));
+}
+
+/** A component that makes an output of an input: by calls, and by HTTP POST with JSON. */
+export function createComponent(options) {
+  const { name, process, input, output, ...rest } = options ?? {};
+  checkName(name, "ELIAS.createComponent");
+  if (typeof process !== "function") throw new TypeError("ELIAS.createComponent needs process: createComponent({ name, process(input, ctx) { ... } })");
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) throw new TypeError(`ELIAS.createComponent has no option ${unknown}; there are name, process, input, output`);
+  checkSchema(input, "input");
+  checkSchema(output, "output");
+  return become("ELIAS.createComponent", processing(name, process, input, output));
+}
+
+function processing(name, process, inputSchema, outputSchema) {
+  const run = async (input, env, ctx) => {
+    const checked = await check(inputSchema, input);
+    if (checked instanceof Invalid) return checked;
+    const output = await check(outputSchema, await process(checked, ctx, env));
+    if (output instanceof Invalid) throw new TypeError(`${name}: the output is not valid: ${told(output)}`);
+    return output;
+  };
+  return {
+    async call(input, env, ctx) {
+      const output = await run(input, env, ctx);
+      if (output instanceof Invalid) throw new TypeError(`${name}: the input is not valid: ${told(output)}`);
+      return output;
+    },
+    async fetch(request, env, ctx) {
+      if (request.method !== "POST") {
+        return problem(405, "method-not-allowed", `${name} takes POST, not ${request.method}`, undefined, { allow: "POST" });
+      }
+      const text = await request.text();
+      if (text !== "" && !isJson(request)) return problem(415, "not-json", "the body must be JSON, with the content type application/json");
+      let input;
+      try {
+        input = text === "" ? undefined : JSON.parse(text);
+      } catch (error) {
+        return problem(400, "bad-json", `the body is no JSON: ${error.message}`);
+      }
+      try {
+        const output = await run(input, env, ctx);
+        if (output instanceof Invalid) return problem(422, "invalid-input", "the input is not valid", { issues: output.issues });
+        return output === undefined ? new Response(null, { status: 204 }) : Response.json(output);
+      } catch (error) {
+        if (error instanceof HttpError) return error.response;
+        throw error;
+      }
+    },
+  };
+}
+
+const told = ({ issues }) => issues.map(({ message, path }) => (path.length ? `${path.join(".")}: ${message}` : message)).join("; ");
+
+/** A named component, which `implement` gives its handlers: those of `export default`, or `process`. */
+export function component(name) {
+  checkName(name, "ELIAS.component");
+  return {
+    implement(handlers) {
+      const { process, input, output, ...rest } = handlers ?? {};
+      const none = Object.values(rest).every((handler) => typeof handler !== "function");
+      if (typeof process !== "function" && none) {
+        throw new TypeError(`ELIAS.component("${name}").implement needs process, or handlers such as fetch`);
+      }
+      const base = typeof process === "function" ? processing(name, process, input, output) : {};
+      const implemented = { ...base, ...rest };
+      Object.defineProperty(implemented, "stage2", {
+        value() {
+          throw new TypeError("stages are not served yet: a component has one implementation; deploy the second as a version of its own");
+        },
+      });
+      return become("ELIAS.component", implemented);
+    },
+  };
+}
+
+function checkName(name, form) {
+  if (typeof name !== "string" || !/^[a-z0-9][a-z0-9._-]{0,63}$/i.test(name)) {
+    throw new TypeError(`${form} needs a name: letters, digits, dots, hyphens and underscores, at most 64 of them`);
+  }
+}
+
+export const ELIAS = Object.freeze({ createAPI, createComponent, component, HttpError });
+export { HttpError };
+
+defineGlobals({ ELIAS });

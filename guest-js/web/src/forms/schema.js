@@ -1,0 +1,36 @@
+// Checking input: by a function, a Standard Schema (https://standardschema.dev: zod, valibot, arktype), or what has `parse`.
+
+/** What is wrong with an input. */
+export class Invalid {
+  constructor(issues) {
+    this.issues = issues;
+  }
+}
+
+const issuesOf = (issues) =>
+  issues.map(({ message, path = [] }) => ({
+    message,
+    path: path.map((key) => (typeof key === "object" && key !== null ? key.key : key)).map(String),
+  }));
+
+/** The checked value, or an [`Invalid`](Invalid). What a function throws is an issue if it is no defect of the function. */
+export async function check(schema, value) {
+  if (schema === undefined) return value;
+  const standard = schema["~standard"];
+  if (standard !== undefined) {
+    const result = await standard.validate(value);
+    return result.issues ? new Invalid(issuesOf(result.issues)) : result.value;
+  }
+  try {
+    return await (typeof schema === "function" ? schema(value) : schema.parse(value));
+  } catch (error) {
+    if (error instanceof ReferenceError || error instanceof SyntaxError) throw error;
+    return new Invalid(Array.isArray(error?.issues) ? issuesOf(error.issues) : [{ message: `${error?.message ?? error}`, path: [] }]);
+  }
+}
+
+/** Refuses, at build, what could not check anything. */
+export function checkSchema(schema, name) {
+  const fits = schema === undefined || typeof schema === "function" || schema?.["~standard"] || typeof schema?.parse === "function";
+  if (!fits) throw new TypeError(`${name} is no schema: a function, a Standard Schema, or an object with a method parse`);
+}
