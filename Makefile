@@ -31,9 +31,10 @@ fuzz: engine
 build: engine
 	cargo build --locked --release
 
-# QuickJS and the native half of the web APIs, for wasm32-wasip1.
+# What elias-build embeds: QuickJS and the native half of the web APIs, for wasm32-wasip1, and bundled npm packages.
 engine:
 	toolchain/setup/system.sh
+	toolchain/setup/web.sh
 	toolchain/setup/engine.sh
 
 # What the examples and tests take from npm, by their lockfiles; install scripts never run.

@@ -48,17 +48,23 @@ fn main() {
     fs::write(out.join("web_modules.rs"), web_modules()).expect("writing to OUT_DIR");
 }
 
-/// A table of the web modules: name relative to `guest-js/web/src`, and source.
+/// A table of the web modules: name relative to `guest-js/web/src`, and source. What `toolchain/setup/web.sh` bundled
+/// from npm is there under `vendor/`.
 fn web_modules() -> String {
-    let root = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("../../guest-js/web/src");
-    println!("cargo:rerun-if-changed={}", root.display());
-    let mut files = Vec::new();
-    collect_scripts(&root, "", &mut files);
-    files.sort();
+    let workspace = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("../..");
+    let vendored = workspace.join("target/web");
+    assert!(vendored.exists(), "{} is missing: run `make engine` first", vendored.display());
     let mut table = String::from("/// Web modules: name and source.\nstatic SOURCES: &[(&str, &str)] = &[\n");
-    for name in files {
-        let path = root.join(&name).canonicalize().expect("it was just listed");
-        let _ = writeln!(table, "    ({name:?}, include_str!({path:?})),");
+    for (root, prefix) in [(workspace.join("guest-js/web/src"), ""), (vendored, "vendor/")] {
+        println!("cargo:rerun-if-changed={}", root.display());
+        let mut files = Vec::new();
+        collect_scripts(&root, "", &mut files);
+        files.sort();
+        for file in files {
+            let path = root.join(&file).canonicalize().expect("it was just listed");
+            let name = format!("{prefix}{file}");
+            let _ = writeln!(table, "    ({name:?}, include_str!({path:?})),");
+        }
     }
     table.push_str("];\n");
     table

@@ -38,8 +38,9 @@ struct Entry {
     imports: Vec<String>,
 }
 
-/// Names a folder whose files take the place of the web modules in this binary: for whoever works on `guest-js/web` and wants
-/// to try a change without compiling.
+/// Names a folder, `guest-js/web/src` of a checkout, whose files take the place of the web modules in this binary: for whoever
+/// works on `guest-js/web` and wants to try a change without compiling. What was bundled from npm is looked for in
+/// `target/web` of the same checkout.
 const SOURCES_VARIABLE: &str = "ELIAS_WEB_SOURCES";
 
 static SOURCES_FOLDER: LazyLock<Option<PathBuf>> =
@@ -52,8 +53,16 @@ static INDEX: LazyLock<Vec<Entry>> = LazyLock::new(|| match &*SOURCES_FOLDER {
 });
 
 fn from_folder(file: &str) -> Option<String> {
-    SOURCES_FOLDER.as_ref().and_then(|folder| std::fs::read_to_string(folder.join(file)).ok())
+    let folder = SOURCES_FOLDER.as_ref()?;
+    let path = match file.strip_prefix(VENDORED) {
+        Some(bundled) => folder.join("../../../target/web").join(bundled),
+        None => folder.join(file),
+    };
+    std::fs::read_to_string(path).ok()
 }
+
+/// What the names of web modules that are bundled from npm begin with.
+const VENDORED: &str = "vendor/";
 
 /// The short names of imports, and the interface that each stands for.
 const IMPORTS: [(&str, &str); 9] = [

@@ -1,0 +1,112 @@
+// Bundles every entry of this folder, NAME.js, into target/web/NAME.js, and writes down whose code that is.
+//
+// An entry is a file that ends with .js, in this folder or one below. What it imports is
+// - a package of package.json: bundled in;
+// - a file that ends with .mjs: bundled in;
+// - a file that ends with .data.mjs: run here, and its default export bundled in as JSON;
+// - any other relative path: left as it is. Seen from the output, which lives in the table of web modules as vendor/NAME.js,
+//   "../webidl.js" is a web module and "./other.js" another entry's output;
+// - elias:native: left as it is.
+import { build } from "esbuild";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = resolve(here, "../../..");
+const out = join(root, "target/web");
+const LICENSE_FILE = /^(licen[cs]e|copying|notice)/i;
+
+function entries(folder = here) {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.name !== "node_modules")
+    .flatMap((entry) => (entry.isDirectory() ? entries(join(folder, entry.name)) : [join(folder, entry.name)]))
+    .filter((file) => file.endsWith(".js"))
+    .sort();
+}
+
+const ours = {
+  name: "ours",
+  setup(bundler) {
+    const isOurs = (file) => file.startsWith(here) && !file.includes("node_modules");
+    bundler.onResolve({ filter: /^elias:/ }, ({ path }) => ({ path, external: true }));
+    bundler.onResolve({ filter: /^\.\.?\// }, ({ path, importer }) =>
+      isOurs(importer) && !path.endsWith(".mjs") ? { path, external: true } : undefined,
+    );
+    bundler.onLoad({ filter: /\.data\.mjs$/ }, async ({ path }) => {
+      if (!isOurs(path)) return undefined;
+      const made = await import(pathToFileURL(path));
+      return { contents: JSON.stringify(made.default), loader: "json" };
+    });
+  },
+};
+
+rmSync(out, { recursive: true, force: true });
+const inputs = new Set();
+for (const entry of entries()) {
+  // One bundle an entry, so that one entry's needs never move code of another's.
+  const { metafile } = await build({
+    entryPoints: [entry],
+    outfile: join(out, relative(here, entry)),
+    bundle: true,
+    format: "esm",
+    target: "es2023",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["module", "import", "default"],
+    define: { "process.env.NODE_ENV": '"production"', global: "globalThis" },
+    // Identifiers keep their names, since users see those of classes and functions.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: "none",
+    metafile: true,
+    absWorkingDir: here,
+    logLevel: "warning",
+    plugins: [ours],
+  });
+  for (const { inputs: files } of Object.values(metafile.outputs)) {
+    for (const [file, { bytesInOutput }] of Object.entries(files)) if (bytesInOutput > 0) inputs.add(file);
+  }
+}
+
+/** The folder of the package that `file` belongs to, or null for our own files. */
+function packageOf(file) {
+  const found = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file);
+  return found === null ? null : found[0];
+}
+
+// A .data.mjs file says what it was made from: export const madeFrom = ["package", ...].
+const folders = new Set();
+for (const file of inputs) {
+  const folder = packageOf(file);
+  if (folder !== null) folders.add(folder);
+  if (!file.endsWith(".data.mjs")) continue;
+  const { madeFrom = [] } = await import(pathToFileURL(join(here, file)));
+  for (const name of madeFrom) folders.add(`node_modules/${name}`);
+}
+const packages = [...folders].map((folder) => {
+  const { name, version, license } = JSON.parse(readFileSync(join(here, folder, "package.json"), "utf8"));
+  const file = readdirSync(join(here, folder)).find((found) => LICENSE_FILE.test(found));
+  const text = file === undefined ? `(the package has no licence file; its package.json says ${license})` : readFileSync(join(here, folder, file), "utf8").trim();
+  return { name, version, license, text };
+});
+packages.sort((a, b) => (a.name < b.name ? -1 : 1));
+
+mkdirSync(out, { recursive: true });
+writeFileSync(
+  join(out, "LICENSES"),
+  packages.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}\n`).join(`\n${"-".repeat(80)}\n\n`),
+);
+const note = [
+  "# Third-party code in components",
+  "",
+  "A component that uses the APIs made of these npm packages carries their code. Written by `toolchain/setup/web.sh`, which puts the",
+  "full texts of the licences into `target/web/LICENSES`.",
+  "",
+  "| package | version | licence |",
+  "|---|---|---|",
+  ...packages.map(({ name, version, license }) => `| ${name} | ${version} | ${license} |`),
+  "",
+].join("\n");
+const noteFile = join(root, "docs/third-party.md");
+if (!existsSync(noteFile) || readFileSync(noteFile, "utf8") !== note) writeFileSync(noteFile, note);
