@@ -1,6 +1,6 @@
 # The commands a newcomer has to know. Each does its own set-up, and is quick when that has been done.
 
-.PHONY: run test lint bench fuzz engine build packages clean
+.PHONY: run test lint bench conformance fuzz engine build packages clean
 
 # Compiled engine code of this checkout stays in it.
 export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
@@ -22,6 +22,10 @@ lint: engine
 # Ratios against rivals in the same run; writes docs/performance.md.
 bench: build packages
 	toolchain/setup/bench.sh
+
+# web-platform-tests and test262, from clones of either; writes docs/conformance.md.
+conformance: build
+	node tests/conformance/run.mjs $(if $(WPT_DIR),--wpt "$(WPT_DIR)") $(if $(TEST262_DIR),--test262 "$(TEST262_DIR)") --report docs/conformance.md
 
 # Feeds damaged components and manifests to the readers, for a bounded time (seconds: FUZZ_SECONDS).
 fuzz: engine

@@ -33,6 +33,9 @@ const context = new ExecutionContext();
 
 const isThenable = (value) => value !== null && typeof value === "object" && typeof value.then === "function";
 
+/** What `finish` makes of a promise's value. A script may have put a `then` or a `resolve` of its own in place: await asks neither. */
+const later = async (promise, finish) => finish(await promise);
+
 function respond(result) {
   if (!isResponse(result)) {
     throw new TypeError(`the fetch handler returned ${describe(result)}; it must return a Response`);
@@ -51,7 +54,7 @@ native.register("fetch", (app) => {
   if (typeof app?.fetch !== "function") throw new TypeError("the default export of the component has no fetch handler");
   const result = app.fetch(incomingRequest, registry.env ?? noEnv, context);
   if (isResponse(result)) return sendResponse(result);
-  return isThenable(result) ? Promise.resolve(result).then(respond) : respond(result);
+  return isThenable(result) ? later(result, respond) : respond(result);
 });
 
 function output(result) {
@@ -73,5 +76,5 @@ native.register("call", (app) => {
     throw new TypeError("the default export of the component has no call handler");
   }
   const result = app.call(JSON.parse(native.callInput()), registry.env ?? noEnv, context);
-  return isThenable(result) ? Promise.resolve(result).then(output) : output(result);
+  return isThenable(result) ? later(result, output) : output(result);
 });

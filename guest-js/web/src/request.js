@@ -48,7 +48,8 @@ export class Request {
     init ??= {};
     const from = typeof input === "object" && input !== null && #method in input ? input : undefined;
     if (from === undefined) {
-      const url = native.parseUrl(`${input}`, undefined);
+      // There is no page that a URL could be relative to, unless the program says so, as code for tests does.
+      const url = native.parseUrl(`${input}`, globalThis.location?.href);
       if (url === null) throw new TypeError(`${JSON.stringify(`${input}`)} is not an absolute URL`);
       if (url[2] !== "" || url[3] !== "") throw new TypeError("the URL of a request must not have a user name or password");
       this.#url = url[0];

@@ -1,6 +1,6 @@
 //! `URL` and `URLSearchParams`: parsing and serialising by the crate `url` (the WHATWG URL Standard).
 
-use javy::quickjs::{Array, Ctx, Function, Object, Result};
+use javy::quickjs::{Array, Ctx, Function, Object, Result, Value};
 use url::{Url, form_urlencoded, quirks};
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
@@ -26,19 +26,22 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     )
 }
 
-fn parse<'js>(ctx: Ctx<'js>, input: String, base: Option<String>) -> Result<Option<Array<'js>>> {
+/// The parts of a URL; null if it is none.
+fn parse<'js>(ctx: Ctx<'js>, input: String, base: Option<String>) -> Result<Value<'js>> {
     let base = match base.map(|base| Url::parse(&base)) {
         None => None,
         Some(Ok(base)) => Some(base),
-        Some(Err(_)) => return Ok(None),
+        Some(Err(_)) => return Ok(Value::new_null(ctx)),
     };
-    let url = Url::options().base_url(base.as_ref()).parse(&input);
-    url.ok().map(|url| parts(&ctx, &url)).transpose()
+    match Url::options().base_url(base.as_ref()).parse(&input) {
+        Ok(url) => parts(&ctx, &url),
+        Err(_) => Ok(Value::new_null(ctx)),
+    }
 }
 
-/// What a setter of `URL` makes of `href`; nothing where it changes nothing.
-fn set<'js>(ctx: Ctx<'js>, href: String, part: String, value: String) -> Result<Option<Array<'js>>> {
-    let Ok(mut url) = Url::parse(&href) else { return Ok(None) };
+/// The parts that a setter of `URL` makes of `href`; null where it changes nothing.
+fn set<'js>(ctx: Ctx<'js>, href: String, part: String, value: String) -> Result<Value<'js>> {
+    let Ok(mut url) = Url::parse(&href) else { return Ok(Value::new_null(ctx)) };
     let changed = match part.as_str() {
         "href" => quirks::set_href(&mut url, &value).is_ok(),
         "protocol" => quirks::set_protocol(&mut url, &value).is_ok(),
@@ -61,11 +64,11 @@ fn set<'js>(ctx: Ctx<'js>, href: String, part: String, value: String) -> Result<
         }
         _ => false,
     };
-    changed.then(|| parts(&ctx, &url)).transpose()
+    if changed { parts(&ctx, &url) } else { Ok(Value::new_null(ctx)) }
 }
 
 /// What the getters of `URL` give: href, protocol, username, password, host, hostname, port, pathname, search, hash, origin.
-fn parts<'js>(ctx: &Ctx<'js>, url: &Url) -> Result<Array<'js>> {
+fn parts<'js>(ctx: &Ctx<'js>, url: &Url) -> Result<Value<'js>> {
     let array = Array::new(ctx.clone())?;
     let origin = quirks::origin(url);
     let parts = [
@@ -84,5 +87,5 @@ fn parts<'js>(ctx: &Ctx<'js>, url: &Url) -> Result<Array<'js>> {
     for (index, part) in parts.into_iter().enumerate() {
         array.set(index, part)?;
     }
-    Ok(array)
+    Ok(array.into_value())
 }

@@ -1,0 +1,55 @@
+// Building and serving a component with the shipped binaries.
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** Limits under which conformance is measured: large, since it is not they that are tested. */
+const LIMITS = ["--fuel", "60000000000", "--memory-bytes", "536870912", "--response-bytes", "100000000", "--log-bytes-per-second", "1000000"];
+
+const ELIAS_TOML = (port) => `[capabilities.http]
+allow = ["http://127.0.0.1:${port}"]
+private = ["127.0.0.1/32"]
+`;
+
+/** Builds `source`, serves it, asks it once, and gives `{ status, body }`, or `{ failure }`: what went wrong before an answer. */
+export async function ask(binaries, source, port, seconds) {
+  const folder = mkdtempSync(join(tmpdir(), "elias-conformance-"));
+  try {
+    writeFileSync(join(folder, "index.js"), source);
+    writeFileSync(join(folder, "elias.toml"), ELIAS_TOML(port));
+    const options = { cwd: folder, timeout: 60_000, maxBuffer: 64 << 20 };
+    try {
+      await run(join(binaries, "elias-build"), ["index.js", "-o", "app.wasm"], options);
+    } catch (error) {
+      return { failure: `it does not build: ${error.stderr || error.message}` };
+    }
+    return await served(binaries, folder, seconds);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function served(binaries, folder, seconds) {
+  const deadline = ["--deadline-ms", `${(seconds + 5) * 1000}`];
+  const server = spawn(join(binaries, "elias"), ["serve", "app.wasm", "--listen", "127.0.0.1:0", "--dev", ...LIMITS, ...deadline], { cwd: folder });
+  try {
+    let said = "";
+    server.stderr.on("data", (data) => (said += data));
+    const lines = createInterface({ input: server.stdout });
+    const [line] = await Promise.race([once(lines, "line"), once(server, "exit").then(() => [undefined])]);
+    const url = /http:\S+/.exec(line ?? "")?.[0];
+    if (url === undefined) return { failure: `it cannot be served: ${said}` };
+    const answer = await fetch(url, { signal: AbortSignal.timeout((seconds + 10) * 1000) });
+    return { status: answer.status, body: await answer.text() };
+  } catch (error) {
+    return { failure: `no answer: ${error.message}` };
+  } finally {
+    server.kill("SIGKILL");
+  }
+}
