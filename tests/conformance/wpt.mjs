@@ -41,7 +41,10 @@ export function componentOf(root, file, variant, scripts, server, seconds) {
   const harness = { name: "resources/testharness.js", text: readFileSync(join(root, "resources/testharness.js"), "utf8") };
   const uses = scripts.map(({ text }) => text).join("\n");
   // What `elias-build` decides by the names in the source, for text that is run by eval.
-  const mentions = /\bfetch\s*\(/.test(uses) ? "void globalThis.fetch;" : "";
+  const mentions = [
+    /\bfetch\s*\(/.test(uses) ? "void globalThis.fetch;" : "",
+    /\bTextDecoder/.test(uses) ? 'void [TextDecoder, "big5"];' : "",
+  ].join("");
   return `
 const scripts = ${JSON.stringify([harness, ...scripts])};
 ${mentions}

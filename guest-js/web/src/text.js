@@ -1,5 +1,6 @@
-// TextEncoder and TextDecoder, for UTF-8. https://encoding.spec.whatwg.org/#api (7)
+// TextEncoder and TextDecoder. UTF-8 is native; for the others a module gets in that the source asks for by naming one. https://encoding.spec.whatwg.org/#api (7)
 import native from "elias:native";
+import { registry } from "./registry.js";
 import { bytesOf, concat, defineInterface } from "./webidl.js";
 
 const UTF8_LABELS = ["utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"];
@@ -21,7 +22,23 @@ export class TextEncoder {
   }
 }
 
+const SPACE_AROUND = /^[\t\n\f\r ]+|[\t\n\f\r ]+$/g;
+
+/** What decodes the encoding of that label. */
+function decoderOf(label, options) {
+  try {
+    if (registry.EncodingDecoder !== undefined) return new registry.EncodingDecoder(label, options);
+  } catch {
+    // There is no such label, or the tables for it are not here.
+  }
+  throw new RangeError(
+    `the encoding ${JSON.stringify(label)} is not known, or not in this component because no string in its source names it`,
+  );
+}
+
 export class TextDecoder {
+  // Decodes what is not UTF-8.
+  #decoder = undefined;
   #fatal;
   #ignoreBOM;
   // The bytes of a character whose end is in the next chunk.
@@ -31,15 +48,14 @@ export class TextDecoder {
 
   constructor(label = "utf-8", options = undefined) {
     const { fatal = false, ignoreBOM = false } = options ?? {};
-    if (!UTF8_LABELS.includes(`${label}`.trim().toLowerCase())) {
-      throw new RangeError(`the encoding ${JSON.stringify(`${label}`)} is not supported; only utf-8 is`);
-    }
+    label = `${label}`.replace(SPACE_AROUND, "").toLowerCase();
     this.#fatal = Boolean(fatal);
     this.#ignoreBOM = Boolean(ignoreBOM);
+    if (!UTF8_LABELS.includes(label)) this.#decoder = decoderOf(label, { fatal: this.#fatal, ignoreBOM: this.#ignoreBOM });
   }
 
   get encoding() {
-    return "utf-8";
+    return this.#decoder?.encoding ?? "utf-8";
   }
 
   get fatal() {
@@ -54,6 +70,7 @@ export class TextDecoder {
     const stream = Boolean(options?.stream);
     let bytes = input === undefined ? NO_BYTES : bytesOf(input);
     if (bytes === undefined) throw new TypeError("decode needs an ArrayBuffer or a view on one");
+    if (this.#decoder !== undefined) return this.#decoder.decode(bytes, { stream });
     if (this.#pending.length > 0) bytes = concat([this.#pending, bytes]);
     const keepBOM = this.#ignoreBOM || this.#started;
     // Whatever comes of this call, a stream that is not continued starts anew.

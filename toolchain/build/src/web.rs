@@ -27,6 +27,9 @@ struct Entry {
     /// something else.
     #[serde(default)]
     reads: Vec<String>,
+    /// Words one of which must be there too for `words` to count; none: they count by themselves.
+    #[serde(default)]
+    beside: Vec<String>,
     /// What it exports, for a module that an application can import by the word that begins with [`IMPORTABLE_PREFIX`].
     #[serde(default)]
     exports: Vec<String>,
@@ -111,7 +114,9 @@ impl Needs {
         let mut needs = Self::default();
         let mut imports = BTreeSet::new();
         for (index, entry) in INDEX.iter().enumerate() {
-            let mentioned = entry.globals.iter().chain(&entry.words).any(|word| uses.mentions(word));
+            let mentions = |words: &[String]| words.iter().any(|word| uses.mentions(word));
+            let counts = entry.beside.is_empty() || mentions(&entry.beside);
+            let mentioned = mentions(&entry.globals) || (counts && mentions(&entry.words));
             if mentioned || entry.reads.iter().any(|name| uses.reads_global(name)) {
                 imports.extend(entry.imports.iter().map(String::as_str));
                 needs.add(index);

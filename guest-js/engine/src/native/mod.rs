@@ -4,6 +4,7 @@
 
 mod cache;
 mod call;
+mod compression;
 mod config;
 mod db;
 mod execution;
@@ -53,6 +54,7 @@ impl ModuleDef for Native {
             http_response::add,
             call::add,
             execution::add,
+            compression::add,
             config::add,
             fetch::add,
             cache::add,
