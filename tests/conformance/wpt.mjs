@@ -43,7 +43,7 @@ export function componentOf(root, file, variant, scripts, server, seconds) {
   // What `elias-build` decides by the names in the source, for text that is run by eval.
   const mentions = [
     /\bfetch\s*\(/.test(uses) ? "void globalThis.fetch;" : "",
-    /\bTextDecoder/.test(uses) ? 'void [TextDecoder, "big5"];' : "",
+    /\bTextDecoder/.test(uses) ? 'globalThis.mentioned = [TextDecoder, "big5"];' : "",
   ].join("");
   return `
 const scripts = ${JSON.stringify([harness, ...scripts])};
@@ -63,12 +63,11 @@ export default {
     globalThis.add_result_callback(({ name, status, message }) => tests.push({ name, status, message }));
     globalThis.add_completion_callback((_, { status, message }) => finish(status, message));
     setTimeout(() => finish(2, "the test did not end in time"), ${seconds * 1000});
-    for (const { name, text } of scripts.slice(1)) {
-      try {
-        run(text + "\\n//# sourceURL=" + name);
-      } catch (error) {
-        finish(1, name + ": " + error + "\\n" + error?.stack);
-      }
+    try {
+      // At once, since what \`let\` and \`const\` declare is seen by later scripts, and by nothing after an eval.
+      run(scripts.slice(1).map(({ text }) => text).join("\\n;\\n"));
+    } catch (error) {
+      finish(1, error + "\\n" + error?.stack);
     }
     return new Response(JSON.stringify(await promise), { headers: { "content-type": "application/json" } });
   },

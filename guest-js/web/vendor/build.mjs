@@ -54,7 +54,13 @@ for (const entry of entries()) {
     platform: "neutral",
     mainFields: ["module", "main"],
     conditions: ["module", "import", "default"],
-    define: { "process.env.NODE_ENV": '"production"', global: "globalThis" },
+    define: {
+      "process.env.NODE_ENV": '"production"',
+      global: "globalThis",
+      // What stands in for an API must not find itself when it looks for a native one.
+      "globalThis.TextDecoder": "undefined",
+      "globalThis.TextEncoder": "undefined",
+    },
     // Identifiers keep their names, since users see those of classes and functions.
     minifyWhitespace: true,
     minifySyntax: true,

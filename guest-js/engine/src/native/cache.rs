@@ -3,6 +3,7 @@
 use super::numbers::{integer_from_js, integer_to_js};
 use super::require;
 use super::streams::{self, promise_of};
+use super::usv_string::{UsvString, usv};
 use crate::bindings::elias::cache::cache::{
     self, Answer, Command, Entry, Error, ErrorCode, Expiry, Increment, Lease, Operation, Started, Swap,
 };
@@ -31,7 +32,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 }
 
 /// What is under a key, or a promise of it: the command that must be quick.
-fn get<'js>(ctx: Ctx<'js>, key: String) -> Result<Value<'js>> {
+fn get<'js>(ctx: Ctx<'js>, UsvString(key): UsvString) -> Result<Value<'js>> {
     require(&ctx, Import::Cache, "the cache")?;
     match cache::start(&Command::Get(key)) {
         Started::Done(outcome) => convert(&ctx, outcome),
@@ -61,14 +62,16 @@ fn start<'js>(
 ) -> Result<Value<'js>> {
     require(&ctx, Import::Cache, "the cache")?;
     let ttl_ms = ttl_ms.map(|ttl| ttl.max(0.0) as u64);
-    let text = |value: &Value<'js>| value.as_string().map_or_else(|| Ok(String::new()), |text| text.to_string());
+    let text = |value: &Value<'js>| value.as_string().map_or_else(|| Ok(String::new()), usv);
     let entry = || -> Result<Entry> {
         let value = streams::bytes_of(&argument)?.unwrap_or_default();
         Ok(Entry { key: text(&key)?, value, ttl_ms })
     };
     let command = match name.as_str() {
         "get-many" => {
-            let keys = key.as_array().map(|keys| keys.iter::<String>().collect::<Result<Vec<_>>>());
+            let keys = key
+                .as_array()
+                .map(|keys| keys.iter::<UsvString>().map(|key| key.map(|key| key.0)).collect::<Result<Vec<_>>>());
             Command::GetMany(keys.transpose()?.unwrap_or_default())
         }
         "set" => Command::Set(entry()?),

@@ -4,6 +4,7 @@ use super::cache::coded;
 use super::numbers::{SAFE_MAX, integer_from_js, integer_to_js};
 use super::require;
 use super::streams::{buffer_source, promise_of};
+use super::usv_string::{UsvString, usv};
 use crate::bindings::elias::db::db::{
     self, Batch, Error, ErrorCode, Isolation, Query, Started, Transaction, Value as DbValue,
 };
@@ -65,7 +66,7 @@ fn over(ctx: &Ctx<'_>) -> javy::quickjs::Error {
 fn execute<'js>(
     ctx: Ctx<'js>,
     transaction: u32,
-    sql: String,
+    UsvString(sql): UsvString,
     parameters: Array<'js>,
     as_arrays: bool,
 ) -> Result<Value<'js>> {
@@ -85,7 +86,7 @@ fn execute<'js>(
 
 fn parameter<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<DbValue> {
     if let Some(text) = value.as_string() {
-        return text.to_string().map(DbValue::Text);
+        return usv(text).map(DbValue::Text);
     }
     if let Some(number) = value.as_number() {
         // As Number.isSafeInteger tells.
@@ -118,7 +119,7 @@ fn object_parameter<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<DbValue> {
         return Ok(DbValue::Timestamp((time * 1e3) as i64));
     }
     match ctx.json_stringify(value)? {
-        Some(json) => json.to_string().map(DbValue::Json),
+        Some(json) => usv(&json).map(DbValue::Json),
         None => Err(Exception::throw_type(ctx, "an object without a JSON form cannot be a parameter of a statement")),
     }
 }

@@ -1,5 +1,6 @@
 //! `console.*`: lines for the log capability.
 
+use super::usv_string::UsvString;
 use crate::bindings::elias::log::log::{self, Level};
 use crate::build;
 use crate::error::{Thrown, write_json_string};
@@ -9,10 +10,10 @@ use javy::quickjs::{Function, Object, Result};
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set(
         "logFields",
-        Function::new(native.ctx().clone(), |level: u32, message: String, fields: Vec<String>| {
+        Function::new(native.ctx().clone(), |level: u32, UsvString(message): UsvString, fields: Vec<UsvString>| {
             let mut flat = fields.into_iter();
             let mut pairs = Vec::new();
-            while let (Some(name), Some(json)) = (flat.next(), flat.next()) {
+            while let (Some(UsvString(name)), Some(UsvString(json))) = (flat.next(), flat.next()) {
                 pairs.push((name, json));
             }
             write(level, &message, &pairs);
@@ -20,9 +21,12 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     )?;
     native.set(
         "log",
-        Function::new(native.ctx().clone(), |level: u32, message: String, arguments: String| {
-            write(level, &message, &[("arguments".to_owned(), arguments)]);
-        })?,
+        Function::new(
+            native.ctx().clone(),
+            |level: u32, UsvString(message): UsvString, UsvString(arguments): UsvString| {
+                write(level, &message, &[("arguments".to_owned(), arguments)]);
+            },
+        )?,
     )
 }
 

@@ -18,6 +18,7 @@ mod streams;
 mod text;
 mod timers;
 mod url;
+mod usv_string;
 
 pub(crate) use call::{set_input, take_output};
 pub(crate) use http_request::set_request;

@@ -1,5 +1,6 @@
 //! Reading and writing the host's byte streams from promises.
 
+use super::usv_string::usv;
 use crate::bindings::wasi::io::error::Error as IoError;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::event_loop::{self, Progress, WaitId};
@@ -58,7 +59,7 @@ impl Outgoing {
 /// The bytes of a string or a `Uint8Array`; none for anything else.
 pub(crate) fn bytes_of(value: &Value<'_>) -> Result<Option<Vec<u8>>> {
     if let Some(text) = value.as_string() {
-        return Ok(Some(text.to_string()?.into_bytes()));
+        return Ok(Some(usv(text)?.into_bytes()));
     }
     let bytes = value.as_object().and_then(|object| object.as_typed_array::<u8>());
     Ok(bytes.map(|bytes| bytes.as_bytes().unwrap_or_default().to_vec()))

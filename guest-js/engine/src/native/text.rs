@@ -1,6 +1,7 @@
 //! UTF-8 for `TextEncoder`, `TextDecoder` and bodies (the Encoding Standard).
 
-use javy::quickjs::{Array, Coerced, Ctx, Exception, Function, Object, Result, TypedArray};
+use super::usv_string::UsvString;
+use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
 
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
@@ -11,12 +12,12 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("utf8Decode", Function::new(ctx, decode)?)
 }
 
-fn encode<'js>(ctx: Ctx<'js>, text: Coerced<String>) -> Result<TypedArray<'js, u8>> {
+fn encode<'js>(ctx: Ctx<'js>, text: UsvString) -> Result<TypedArray<'js, u8>> {
     TypedArray::new(ctx, text.0.into_bytes())
 }
 
 /// Writes as many whole characters as fit; gives how many UTF-16 units were read and bytes written.
-fn encode_into<'js>(ctx: Ctx<'js>, text: String, into: TypedArray<'js, u8>) -> Result<Array<'js>> {
+fn encode_into<'js>(ctx: Ctx<'js>, UsvString(text): UsvString, into: TypedArray<'js, u8>) -> Result<Array<'js>> {
     let mut end = text.len().min(into.len());
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -1,5 +1,6 @@
 //! `URL` and `URLSearchParams`: parsing and serialising by the crate `url` (the WHATWG URL Standard).
 
+use super::usv_string::UsvString;
 use javy::quickjs::{Array, Ctx, Function, Object, Result, Value};
 use url::{Url, form_urlencoded, quirks};
 
@@ -9,17 +10,17 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("setUrl", Function::new(ctx.clone(), set)?)?;
     native.set(
         "formDecode",
-        Function::new(ctx.clone(), |text: String| {
+        Function::new(ctx.clone(), |UsvString(text): UsvString| {
             let pairs = form_urlencoded::parse(text.as_bytes());
             pairs.flat_map(|(key, value)| [key.into_owned(), value.into_owned()]).collect::<Vec<_>>()
         })?,
     )?;
     native.set(
         "formEncode",
-        Function::new(ctx, |flat: Vec<String>| {
+        Function::new(ctx, |flat: Vec<UsvString>| {
             let mut serializer = form_urlencoded::Serializer::new(String::new());
             for pair in flat.chunks_exact(2) {
-                serializer.append_pair(&pair[0], &pair[1]);
+                serializer.append_pair(&pair[0].0, &pair[1].0);
             }
             serializer.finish()
         })?,
@@ -27,8 +28,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 }
 
 /// The parts of a URL; null if it is none.
-fn parse<'js>(ctx: Ctx<'js>, input: String, base: Option<String>) -> Result<Value<'js>> {
-    let base = match base.map(|base| Url::parse(&base)) {
+fn parse<'js>(ctx: Ctx<'js>, UsvString(input): UsvString, base: Option<UsvString>) -> Result<Value<'js>> {
+    let base = match base.map(|UsvString(base)| Url::parse(&base)) {
         None => None,
         Some(Ok(base)) => Some(base),
         Some(Err(_)) => return Ok(Value::new_null(ctx)),
@@ -40,7 +41,7 @@ fn parse<'js>(ctx: Ctx<'js>, input: String, base: Option<String>) -> Result<Valu
 }
 
 /// The parts that a setter of `URL` makes of `href`; null where it changes nothing.
-fn set<'js>(ctx: Ctx<'js>, href: String, part: String, value: String) -> Result<Value<'js>> {
+fn set<'js>(ctx: Ctx<'js>, href: String, part: String, UsvString(value): UsvString) -> Result<Value<'js>> {
     let Ok(mut url) = Url::parse(&href) else { return Ok(Value::new_null(ctx)) };
     let changed = match part.as_str() {
         "href" => quirks::set_href(&mut url, &value).is_ok(),
