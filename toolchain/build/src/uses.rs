@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
-    BindingPattern, Expression, IdentifierName, IdentifierReference, StaticMemberExpression, StringLiteral,
-    TemplateElement, VariableDeclarator,
+    BindingPattern, ComputedMemberExpression, Expression, IdentifierName, IdentifierReference, StaticMemberExpression,
+    StringLiteral, TemplateElement, VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
@@ -27,6 +27,9 @@ pub struct Uses {
 
 /// Names of the global object.
 const GLOBAL_OBJECTS: [&str; 3] = ["globalThis", "self", "window"];
+
+/// The word for a member of `Intl` whose name is not in the source.
+const ANY_OF_INTL: &str = "Intl[]";
 
 impl Uses {
     /// Whether `word` occurs as an identifier that is read, as a property name, as a whole string or as a word of a template literal.
@@ -76,6 +79,15 @@ impl<'a> Visit<'a> for Uses {
             self.globals.insert(member.property.name.to_string());
         }
         walk::walk_static_member_expression(self, member);
+    }
+
+    fn visit_computed_member_expression(&mut self, member: &ComputedMemberExpression<'a>) {
+        // A name that is only known when it runs could be any of Intl's.
+        let is_known = matches!(member.expression, Expression::StringLiteral(_));
+        if !is_known && member.object.get_identifier_reference().is_some_and(|object| object.name == "Intl") {
+            self.add(ANY_OF_INTL);
+        }
+        walk::walk_computed_member_expression(self, member);
     }
 
     fn visit_variable_declarator(&mut self, declarator: &VariableDeclarator<'a>) {
@@ -151,6 +163,8 @@ mod tests {
         check("class A extends B { #c() {} static URL = 1; get Date() {} }", &["B", "URL", "Date"], &["A"]);
         check("export { a as performance }; const a = 1", &["performance"], &[]);
         check("x?.crypto?.subtle; typeof Buffer; f`t`; /URL/.test(y)", &["crypto", "subtle", "Buffer"], &["URL"]);
+        check("new Intl[`${kind}Format`]", &["Intl", "Intl[]", "Format"], &[]);
+        check("new Intl['NumberFormat']; Intl.Locale", &["NumberFormat", "Locale"], &["Intl[]"]);
         check("", &[], &["", "x"]);
         check("this is (not JavaScript, Date", &["Date", "JavaScript"], &["URL"]);
     }

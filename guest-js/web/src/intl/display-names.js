@@ -1,0 +1,87 @@
+// Intl.DisplayNames (ECMA-402 §12), in English.
+import data from "../vendor/intl/names.js";
+import { canonicalTag, parseTag } from "./locale-id.js";
+import { canonicalizeLocaleList, defineService, getOption, instanceOf, lookUp, outOfRange, readMatcher, resolveLocale, stateReader } from "./support.js";
+
+const states = new WeakMap();
+const stateOf = stateReader("DisplayNames", states);
+const TYPES = ["language", "region", "script", "currency", "calendar", "dateTimeField"];
+
+export function DisplayNames(locales, options) {
+  if (new.target === undefined) throw new TypeError("Constructor Intl.DisplayNames requires 'new'");
+  const names = instanceOf(DisplayNames, new.target);
+  const requested = canonicalizeLocaleList(locales);
+  if (typeof options !== "object" && typeof options !== "function") throw new TypeError("Intl.DisplayNames needs an object of options that says its type");
+  if (options === null) throw new TypeError("Cannot convert undefined or null to object");
+  readMatcher(options);
+  const style = getOption(options, "style", "string", ["narrow", "short", "long"], "long");
+  const type = getOption(options, "type", "string", TYPES, undefined);
+  if (type === undefined) throw new TypeError("Required option \"type\" must not be undefined");
+  const fallback = getOption(options, "fallback", "string", ["code", "none"], "code");
+  const languageDisplay = getOption(options, "languageDisplay", "string", ["dialect", "standard"], "dialect");
+  states.set(names, { locale: resolveLocale(requested).locale, style, type, fallback, languageDisplay: type === "language" ? languageDisplay : undefined });
+  return names;
+}
+
+const name = (table, code, style) => {
+  const cells = lookUp(table, code);
+  return cells === undefined ? undefined : (style === "long" ? cells[0] : (cells[1] ?? cells[0]));
+};
+const title = (text) => text[0].toUpperCase() + text.slice(1).toLowerCase();
+
+/** For each type, the canonical form of a code (a RangeError if it is none) and its name. */
+const READERS = {
+  language(code, { style, languageDisplay }) {
+    if (parseTag(code).extensions.length > 0 || parseTag(code).privateUse !== null) outOfRange(code, "code");
+    const tag = canonicalTag(code);
+    const { language, script, region, variants } = parseTag(tag);
+    const wholes = [[language, script, region], [language, "", region], [language, script, ""], [language, "", ""]];
+    for (const [l, s, r] of languageDisplay === "dialect" ? wholes : wholes.slice(3)) {
+      const key = [l, s && title(s), r.toUpperCase()].filter((part) => part !== "").join("-");
+      const found = name(data.language, key, style);
+      if (found === undefined || key === "und") continue;
+      const rest = [];
+      if (script !== "" && s === "") rest.push(name(data.script, title(script), style) ?? title(script));
+      if (region !== "" && r === "") rest.push(name(data.region, region.toUpperCase(), style) ?? region.toUpperCase());
+      for (const variant of variants) rest.push(name(data.variant, variant, "long") ?? variant.toUpperCase());
+      return [tag, rest.length === 0 ? found : `${found} (${rest.join(", ").replaceAll("(", "[").replaceAll(")", "]")})`];
+    }
+    return [tag, undefined];
+  },
+  region(code, { style }) {
+    if (!/^(?:[a-z]{2}|[0-9]{3})$/i.test(code)) outOfRange(code, "code");
+    const region = code.toUpperCase();
+    return [region, name(data.region, region, style)];
+  },
+  script(code, { style }) {
+    if (!/^[a-z]{4}$/i.test(code)) outOfRange(code, "code");
+    const script = title(code);
+    return [script, name(data.standaloneScript, script, style) ?? name(data.script, script, style)];
+  },
+  currency(code, { style }) {
+    if (!/^[a-z]{3}$/i.test(code)) outOfRange(code, "code");
+    const currency = code.toUpperCase();
+    return [currency, lookUp(data.currency, currency)?.[["long", "short", "narrow"].indexOf(style)]];
+  },
+  calendar(code) {
+    if (!/^[a-z0-9]{3,8}(?:-[a-z0-9]{3,8})*$/i.test(code)) outOfRange(code, "code");
+    return [code.toLowerCase(), name(data.calendar, code.toLowerCase(), "long")];
+  },
+  dateTimeField(code, { style }) {
+    const cells = /[\t\n]/.test(code) ? undefined : lookUp(data.dateTimeField, code);
+    if (cells === undefined) outOfRange(code, "code");
+    return [code, cells[["long", "short", "narrow"].indexOf(style)]];
+  },
+};
+
+defineService("DisplayNames", DisplayNames, {
+  of(code) {
+    const state = stateOf(this, "of");
+    const [canonical, found] = READERS[state.type](`${code}`, state);
+    return found ?? (state.fallback === "code" ? canonical : undefined);
+  },
+  resolvedOptions() {
+    const { locale, style, type, fallback, languageDisplay } = stateOf(this, "resolvedOptions");
+    return languageDisplay === undefined ? { locale, style, type, fallback } : { locale, style, type, fallback, languageDisplay };
+  },
+});

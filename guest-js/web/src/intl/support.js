@@ -1,0 +1,212 @@
+// What every part of Intl needs: the object itself, option reading and locale negotiation (ECMA-402 §9).
+import { canonicalTag, splitExtension } from "./locale-id.js";
+
+/** The locale of whoever names none. */
+export const DEFAULT_LOCALE = "en-US";
+
+/** The locales that there is data for. Others resolve to the default. */
+const AVAILABLE = new Set(["en", "en-US"]);
+
+export const Intl = globalThis.Intl ?? {};
+if (globalThis.Intl === undefined) {
+  Object.defineProperty(Intl, Symbol.toStringTag, { value: "Intl", configurable: true });
+  Object.defineProperty(globalThis, "Intl", { value: Intl, writable: true, configurable: true });
+}
+
+/** Puts functions on `target` as ECMAScript's built-ins have them: not enumerable, no constructors. */
+export function defineMethods(target, methods) {
+  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(methods))) {
+    Object.defineProperty(target, key, { ...descriptor, enumerable: false });
+  }
+}
+
+/**
+ * Makes `constructor` a service of Intl. `states` holds what its instances know; `methods` go to the prototype.
+ */
+export function defineService(name, constructor, methods) {
+  Object.defineProperty(constructor, "prototype", { writable: false });
+  defineMethods(constructor.prototype, methods);
+  Object.defineProperty(constructor.prototype, Symbol.toStringTag, { value: `Intl.${name}`, configurable: true });
+  defineMethods(constructor, {
+    supportedLocalesOf(locales, options = undefined) {
+      const requested = canonicalizeLocaleList(locales);
+      options = coerceOptions(options);
+      getOption(options, "localeMatcher", "string", ["lookup", "best fit"], "best fit");
+      return requested.filter((tag) => bestAvailable(splitExtension(tag).base) !== undefined);
+    },
+  });
+  Object.defineProperty(constructor.supportedLocalesOf, "length", { value: 1, configurable: true });
+  Object.defineProperty(Intl, name, { value: constructor, writable: true, configurable: true });
+}
+
+/** The instance that `new constructor` or a subclass of it makes. */
+export const instanceOf = (constructor, newTarget) => Reflect.construct(Object, [], newTarget ?? constructor);
+
+/** A function that gives the state of an instance and refuses what is none. */
+export function stateReader(name, states) {
+  return (instance, method) => {
+    const state = states.get(instance);
+    if (state === undefined) {
+      throw new TypeError(`Method Intl.${name}.prototype.${method} called on incompatible receiver ${describe(instance)}`);
+    }
+    return state;
+  };
+}
+
+function describe(value) {
+  return typeof value === "object" && value !== null ? Object.prototype.toString.call(value) : String(value);
+}
+
+/** GetOptionsObject, §9.2.12. */
+export function getOptionsObject(options) {
+  if (options === undefined) return Object.create(null);
+  if (typeof options === "object" && options !== null) return options;
+  if (typeof options === "function") return options;
+  throw new TypeError("options must be an object");
+}
+
+/** CoerceOptionsToObject, §9.2.11. */
+export function coerceOptions(options) {
+  if (options === undefined) return Object.create(null);
+  if (options === null) throw new TypeError("Cannot convert undefined or null to object");
+  return Object(options);
+}
+
+/** GetOption, §9.2.13. */
+export function getOption(options, name, type, values, fallback) {
+  let value = options[name];
+  if (value === undefined) return fallback;
+  if (type === "boolean") value = Boolean(value);
+  else value = toText(value);
+  if (values !== undefined && !values.includes(value)) outOfRange(value, name);
+  return value;
+}
+
+function toText(value) {
+  if (typeof value === "symbol") throw new TypeError("Cannot convert a Symbol value to a string");
+  return `${value}`;
+}
+
+export function outOfRange(value, name) {
+  throw new RangeError(`Value ${String(value).slice(0, 100)} out of range for Intl options property ${name}`);
+}
+
+/** GetBooleanOrStringNumberFormatOption, §9.2.14. */
+export function getBooleanOrString(options, name, values, fallback) {
+  const value = options[name];
+  if (value === undefined) return fallback;
+  if (value === true) return true;
+  if (!value) return false;
+  const text = toText(value);
+  if (!values.includes(text)) outOfRange(text, name);
+  return text;
+}
+
+/** DefaultNumberOption, §9.2.15. */
+export function defaultNumber(value, minimum, maximum, fallback, name) {
+  if (value === undefined) return fallback;
+  const number = Number(value);
+  if (!(number >= minimum && number <= maximum)) throw new RangeError(`${name} value is out of range.`);
+  return Math.floor(number);
+}
+
+export const getNumberOption = (options, name, minimum, maximum, fallback) =>
+  defaultNumber(options[name], minimum, maximum, fallback, name);
+
+/** The `type` of a Unicode extension: 3 to 8 letters or digits, once or more. */
+const EXTENSION_TYPE = /^[a-z0-9]{3,8}(?:-[a-z0-9]{3,8})*$/i;
+
+/** An option whose value is the type of a Unicode extension, in lower case. */
+export function getTypeOption(options, name) {
+  const value = getOption(options, name, "string", undefined, undefined);
+  if (value === undefined) return undefined;
+  if (!EXTENSION_TYPE.test(value)) throw new RangeError(`Invalid ${name} : ${value.slice(0, 100)}`);
+  return value.toLowerCase();
+}
+
+/** Gives the tag of an instance of Intl.Locale; set by its module. */
+export const hooks = { localeTag: () => undefined };
+
+/** CanonicalizeLocaleList, §9.2.1. */
+export function canonicalizeLocaleList(locales) {
+  if (locales === undefined) return [];
+  if (typeof locales === "string") return [canonicalTag(locales)];
+  const tag = hooks.localeTag(locales);
+  if (tag !== undefined) return [tag];
+  if (locales === null) throw new TypeError("Cannot convert undefined or null to object");
+  const list = Object(locales);
+  const length = Math.min(Math.max(Math.trunc(Number(list.length)) || 0, 0), Number.MAX_SAFE_INTEGER);
+  const seen = [];
+  for (let at = 0; at < length; at++) {
+    if (!(at in list)) continue;
+    const value = list[at];
+    if (typeof value !== "string" && (typeof value !== "object" || value === null) && typeof value !== "function") {
+      throw new TypeError("Language ID should be string or object.");
+    }
+    const canonical = hooks.localeTag(value) ?? canonicalTag(toText(value));
+    if (!seen.includes(canonical)) seen.push(canonical);
+  }
+  return seen;
+}
+
+/** The longest prefix of a tag that there is data for (BestAvailableLocale, §9.2.2). */
+function bestAvailable(base) {
+  for (let candidate = base; ; ) {
+    if (AVAILABLE.has(candidate)) return candidate;
+    let at = candidate.lastIndexOf("-");
+    if (at === -1) return undefined;
+    if (at >= 2 && candidate[at - 2] === "-") at -= 2;
+    candidate = candidate.slice(0, at);
+  }
+}
+
+/**
+ * ResolveLocale, §9.2.7. `keys` are the Unicode extension keys that the service knows: for each the value that the options
+ * ask for (or undefined), and which values there are.
+ *
+ * Gives `locale`, and for each key its value or undefined.
+ */
+export function resolveLocale(locales, keys = {}) {
+  const requested = canonicalizeLocaleList(locales);
+  let locale = DEFAULT_LOCALE;
+  let keywords = [];
+  for (const tag of requested) {
+    const { base, keywords: found } = splitExtension(tag);
+    const available = bestAvailable(base);
+    if (available === undefined) continue;
+    locale = available;
+    keywords = found;
+    break;
+  }
+  const resolved = { locale };
+  let extension = "";
+  for (const [key, { option, isValue }] of Object.entries(keys)) {
+    let value;
+    const keyword = keywords.find(([name]) => name === key);
+    if (keyword !== undefined) {
+      const asked = keyword[1] === "" ? "true" : keyword[1];
+      if (isValue(asked)) {
+        value = asked;
+        if (option === undefined || option === asked) extension += keyword[1] === "" || asked === "true" ? `-${key}` : `-${key}-${asked}`;
+      }
+    }
+    if (option !== undefined && option !== null && isValue(option)) value = option;
+    resolved[key] = value;
+  }
+  if (extension !== "") resolved.locale = `${locale}-u${extension}`;
+  return resolved;
+}
+
+/** Reads `localeMatcher`, which changes nothing: there is one way to match. */
+export function readMatcher(options) {
+  getOption(options, "localeMatcher", "string", ["lookup", "best fit"], "best fit");
+}
+
+/** What is needed to look up `key` in a table of lines `\nkey\tvalue\tvalue`: its values, or undefined. */
+export function lookUp(table, key) {
+  const at = table.indexOf(`\n${key}\t`);
+  if (at === -1) return undefined;
+  const start = at + key.length + 2;
+  const end = table.indexOf("\n", start);
+  return table.slice(start, end === -1 ? undefined : end).split("\t");
+}

@@ -1,0 +1,126 @@
+// The IANA time zones: offsets through history, and English names.
+import data from "../vendor/intl/zones.js";
+import { registry } from "../registry.js";
+import { lookUp } from "./support.js";
+import { gmt, UTC } from "./time-zone.js";
+
+const lowerZones = namesOf(data.zones).toLowerCase();
+const lowerAliases = namesOf(data.aliases).toLowerCase();
+
+function namesOf(table) {
+  return `\n${[...table.matchAll(/\n([^\t]+)/g)].map(([, name]) => name).join("\n")}\n`;
+}
+
+/** The line of a table whose name is `lower` in lower case: its cells, the name first. */
+function lineOf(table, lowerNames, lower) {
+  const at = lowerNames.indexOf(`\n${lower}\n`);
+  if (at === -1) return undefined;
+  // Both have the same lines.
+  const row = lowerNames.slice(0, at + 1).split("\n").length - 1;
+  return table.split("\n")[row].split("\t");
+}
+
+const zones = new Map();
+
+/** Names of zones are at most this long; what is longer is none, and is not looked for. */
+const NAME_LENGTH_MAX = 64;
+
+function find(name) {
+  let zone = zones.get(name);
+  if (zone !== undefined) return zone;
+  if (name.length > NAME_LENGTH_MAX || /[\t\n]/.test(name)) return undefined;
+  const alias = lookUp(data.aliases, name) === undefined ? lineOf(data.aliases, lowerAliases, name.toLowerCase()) : [name, lookUp(data.aliases, name)[0]];
+  const canonical = alias?.[1] ?? (lookUp(data.zones, name) === undefined ? lineOf(data.zones, lowerZones, name.toLowerCase())?.[0] : name);
+  if (canonical === undefined) return undefined;
+  if (canonical === "Etc/UTC" || canonical === "Etc/GMT") return UTC;
+  zone = zones.get(canonical) ?? makeZone(canonical);
+  zones.set(canonical, zone);
+  if (zones.size < 1000) zones.set(name, zone);
+  return zone;
+}
+
+registry.findTimeZone = find;
+registry.timeZoneNames = () =>
+  ["UTC", ...[...data.zones.matchAll(/\n([^\t]+)/g)].map(([, name]) => name).filter((name) => !name.startsWith("Etc/"))].sort();
+
+function makeZone(id) {
+  let cells = lookUp(data.zones, id);
+  if (cells[0].startsWith("=")) cells = lookUp(data.zones, cells[0].slice(1));
+  const [kindsText, indices, startsText, ruleText] = cells;
+  const kinds = kindsText.split(" ").map((text) => ({ offset: parseInt(text, 36), summer: text.endsWith("*") }));
+  const starts = [];
+  let last = 0;
+  for (const text of startsText === "" ? [] : startsText.split(" ")) {
+    last += text[0] === "." ? parseInt(text.slice(1), 36) : parseInt(text, 36) * 900;
+    starts.push(last);
+  }
+  const rule = ruleText === "" ? undefined : readRule(ruleText);
+  const at = (seconds) => {
+    if (rule !== undefined && seconds >= last) return rule(seconds);
+    let low = 0;
+    let high = starts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (starts[middle] <= seconds) low = middle + 1;
+      else high = middle;
+    }
+    return kinds[parseInt(indices[low], 36)];
+  };
+  return { id, at, name: (style, seconds) => nameOf(id, at, style, seconds) };
+}
+
+/** The rule by which a zone changes between summer and winter every year. */
+function readRule(text) {
+  const numbers = text.split(" ").map((number) => parseInt(number, 36));
+  const winter = { offset: numbers[0], summer: false };
+  const summer = { offset: numbers[1], summer: true };
+  // A local time: the first such weekday of the month on or after a day.
+  const instant = (year, [month, day, weekday, time], offset) => {
+    const first = new Date(Date.UTC(2000, month, day));
+    first.setUTCFullYear(year);
+    const date = first.getTime() / 1000;
+    return date + ((weekday - first.getUTCDay() + 7) % 7) * 86400 + time - offset;
+  };
+  return (seconds) => {
+    const year = new Date(seconds * 1000).getUTCFullYear();
+    const toSummer = instant(year, numbers.slice(2, 6), winter.offset);
+    const toWinter = instant(year, numbers.slice(6, 10), summer.offset);
+    if (toSummer < toWinter) return seconds >= toSummer && seconds < toWinter ? summer : winter;
+    return seconds >= toWinter && seconds < toSummer ? winter : summer;
+  };
+}
+
+/** CLDR's metazones begin in 1970 and end with the year 9999 (seconds). */
+const METAZONES_END = 253_402_300_800;
+
+/** The metazone, whose names a zone has at a time: its cells, or undefined. */
+function metazoneOf(id, seconds) {
+  if (seconds < 0 || seconds >= METAZONES_END) return undefined;
+  const minutes = seconds / 60;
+  for (const use of lookUp(data.uses, id) ?? []) {
+    const [index, from, to] = use.split(",");
+    if ((from === "" || minutes >= parseInt(from, 36)) && (to === "" || minutes < parseInt(to, 36))) return lookUp(data.metazones, index);
+  }
+  return undefined;
+}
+
+function nameOf(id, at, style, seconds) {
+  const { offset, summer } = at(seconds);
+  const long = style.startsWith("long");
+  if (style.endsWith("Offset")) return gmt(offset, long);
+  const own = lookUp(data.ownNames, id);
+  const shared = metazoneOf(id, seconds);
+  // Cells: long standard, daylight, generic, short standard, daylight, generic.
+  const pick = (kind) => own?.[(long ? 0 : 3) + kind] || shared?.[(long ? 0 : 3) + kind];
+  if (!style.endsWith("Generic")) return pick(summer ? 1 : 0) || gmt(offset, long);
+  const generic = isWithoutSummer(at, seconds) ? pick(0) || pick(2) : pick(2);
+  if (generic) return generic;
+  const [place] = lookUp(data.places, id) ?? [];
+  return place === undefined ? gmt(offset, long) : `${place} Time`;
+}
+
+/** Whether there is no summer time within half a year: then the standard time's name is the general one. */
+function isWithoutSummer(at, seconds) {
+  for (let days = -184; days <= 184; days += 23) if (at(seconds + days * 86_400).summer) return false;
+  return true;
+}
