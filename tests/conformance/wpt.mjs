@@ -43,7 +43,7 @@ export function componentOf(root, file, variant, scripts, server, seconds) {
   // What `elias-build` decides by the names in the source, for text that is run by eval.
   const mentions = [
     /\bfetch\s*\(/.test(uses) ? "void globalThis.fetch;" : "",
-    /\bTextDecoder/.test(uses) ? 'globalThis.mentioned = [TextDecoder, "big5"];' : "",
+    /\b(?:TextDecoder|FileReader)/.test(uses) ? 'globalThis.mentioned = [TextDecoder, "big5"];' : "",
   ].join("");
   const idl = scripts.some(({ name }) => name === "resources/idlharness.js");
   return `

@@ -78,6 +78,32 @@ async fn ten_fetches_are_in_flight_at_once() {
 }
 
 #[tokio::test]
+async fn an_abort_in_the_midst_of_bodies_ends_both() {
+    let (server, _upstream) = served(
+        r#"
+        async both() {
+          const controller = new AbortController();
+          let told;
+          const body = new ReadableStream({
+            start(sink) { sink.enqueue(new TextEncoder().encode("first")); },
+            cancel(reason) { told = reason; },
+          });
+          const response = await fetch(upstream + "/echo", { method: "POST", body, duplex: "half", signal: controller.signal });
+          const reader = response.body.getReader();
+          const first = new TextDecoder().decode((await reader.read()).value);
+          const pending = reader.read();
+          controller.abort("enough");
+          const reason = await pending.catch((error) => error);
+          return [first, reason, told];
+        },
+        "#,
+        "",
+    )
+    .await;
+    assert_eq!(server.get("/both").await.body, r#"["first","enough","enough"]"#);
+}
+
+#[tokio::test]
 async fn an_abort_reaches_the_other_server() {
     let (server, upstream) = served(
         r#"

@@ -11,5 +11,6 @@ mod embedding;
 mod examples;
 mod foreign;
 mod http;
+mod multipart;
 mod plain_wasi_host;
 mod serving;

@@ -1,34 +1,62 @@
 // Blob and File. https://w3c.github.io/FileAPI/#blob-section (3), #file-section (4)
 import native from "elias:native";
 import { needed, registry } from "./registry.js";
-import { bytesOf, concat, defineInterface, inspect } from "./webidl.js";
+import { bytesOf, concat, defineInterface, dictionary, enumeration, inspect } from "./webidl.js";
 
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
+
+const toType = (type) => (PRINTABLE_ASCII.test(type) ? type.toLowerCase() : "");
+
+/** Web IDL's [Clamp] long long. */
+function toClamped(value) {
+  value = Math.min(Math.max(Number(value), -INTEGER_MAX), INTEGER_MAX);
+  const floor = Math.floor(value);
+  // Half is rounded to what is even; not a number is 0.
+  if (value - floor === 0.5) return floor + (floor % 2 === 0 ? 0 : 1);
+  return Math.round(value) || 0;
+}
+
+/** The parts of a Blob, strings made of all that is neither a Blob nor bytes. */
+function toParts(parts) {
+  const iterator = typeof parts === "object" && parts !== null ? parts[Symbol.iterator] : undefined;
+  if (typeof iterator !== "function") throw new TypeError("the parts of a Blob must be an array or another iterable object");
+  const converted = [];
+  for (const part of { [Symbol.iterator]: () => iterator.call(parts) }) {
+    const isObject = typeof part === "object" && part !== null;
+    converted.push(isObject ? (registry.bytesOfBlob(part) ?? bytesOf(part) ?? `${part}`) : `${part}`);
+  }
+  return converted;
+}
 
 export class Blob {
+  // Never written to, and so shared by slices.
   #bytes;
-  #type;
+  #type = "";
 
   static {
     registry.bytesOfBlob = (value) => (#bytes in value ? value.#bytes : undefined);
+    /** A Blob of bytes that nobody else writes to. */
+    registry.blobOfBytes = (bytes, type) => {
+      const blob = new Blob();
+      blob.#bytes = bytes;
+      blob.#type = type;
+      return blob;
+    };
   }
 
-  constructor(parts = [], options = undefined) {
-    if (typeof parts !== "object" || parts === null || parts[Symbol.iterator] == null) {
-      throw new TypeError("the parts of a Blob must be an array");
-    }
-    const { type = "", endings = "transparent" } = options ?? {};
-    if (endings !== "transparent") throw new TypeError('the option endings can only be "transparent"');
-    const chunks = [];
-    for (const part of parts) {
-      const isObject = typeof part === "object" && part !== null;
-      const bytes = isObject ? (registry.bytesOfBlob(part) ?? bytesOf(part)) : undefined;
-      chunks.push(bytes ?? native.utf8Encode(`${part}`));
-    }
+  constructor(parts = undefined, options = undefined) {
+    const converted = parts === undefined ? [] : toParts(parts);
+    const { endings = "transparent", type = "" } = dictionary(options, "the options of a Blob");
+    const isNative = enumeration(endings, ["transparent", "native"], "endings of a Blob") === "native";
+    this.#type = toType(`${type}`);
+    const chunks = converted.map((part) => {
+      if (typeof part !== "string") return part;
+      return native.utf8Encode(isNative ? part.replace(/\r\n?/g, "\n") : part);
+    });
     // Even a single chunk is copied, because a Blob never changes.
     const all = concat(chunks);
     this.#bytes = chunks.length === 1 ? all.slice() : all;
-    this.#type = PRINTABLE_ASCII.test(`${type}`) ? `${type}`.toLowerCase() : "";
   }
 
   get size() {
@@ -51,9 +79,12 @@ export class Blob {
     return native.utf8Decode(this.#bytes, false, false);
   }
 
-  slice(start = 0, end = this.size, type = "") {
-    const part = new Blob([], { type });
-    part.#bytes = this.#bytes.slice(start, end);
+  slice(start = undefined, end = undefined, type = undefined) {
+    const from = start === undefined ? 0 : toClamped(start);
+    const to = end === undefined ? this.size : toClamped(end);
+    const part = new Blob();
+    part.#bytes = this.#bytes.subarray(from, to);
+    part.#type = type === undefined ? "" : toType(`${type}`);
     return part;
   }
 
@@ -70,11 +101,23 @@ export class File extends Blob {
   #name;
   #lastModified;
 
+  static {
+    /** The file of an entry of a form: what `value` is, under another name. */
+    registry.renameFile = (value, name) => {
+      const file = new File([value], name, { type: value.type });
+      if (#lastModified in value) file.#lastModified = value.#lastModified;
+      return file;
+    };
+  }
+
   constructor(parts, name, options = undefined) {
     if (arguments.length < 2) throw new TypeError("new File() needs its parts and a name");
+    if (parts === undefined) throw new TypeError("the parts of a File must be an array or another iterable object");
+    name = `${name}`.toWellFormed();
     super(parts, options);
-    this.#name = `${name}`.toWellFormed();
-    this.#lastModified = options?.lastModified === undefined ? undefined : Math.trunc(Number(options.lastModified)) || 0;
+    this.#name = name;
+    const lastModified = options?.lastModified;
+    if (lastModified !== undefined) this.#lastModified = Math.trunc(Number(lastModified)) || 0;
   }
 
   get name() {

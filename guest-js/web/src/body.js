@@ -25,10 +25,13 @@ export class Body {
   stream = undefined;
   /** The source was read or sent. What happened to the stream, the stream knows. */
   taken = false;
+  /** The media type that the source brings along, or null. */
+  type;
 
-  constructor(source, stream) {
+  constructor(source, stream, type = null) {
     this.source = source;
     this.stream = stream;
+    this.type = type;
   }
 
   static incoming() {
@@ -61,11 +64,12 @@ export class Body {
     if (this.stream === undefined) {
       const streamOf = needed("streamFromBody", "a body as a stream", "ReadableStream");
       if (this.taken) {
-        // Somebody else has the bytes; what is left is a stream that is over.
+        // Somebody else has the bytes; what is left is a stream that is over and in another's hands.
         this.stream = streamOf(null, new Uint8Array(0));
         this.stream.cancel();
+        this.stream.getReader();
       } else {
-        this.stream = this.whole ? streamOf(null, this.bytes) : streamOf(pullerOf(this.source), null);
+        this.stream = this.whole ? streamOf(null, this.bytes.slice()) : streamOf(pullerOf(this.source), null);
       }
     }
     return this.stream;
@@ -74,6 +78,17 @@ export class Body {
   /** The source as bytes, if it is at hand. */
   get bytes() {
     return typeof this.source === "string" ? native.utf8Encode(this.source) : this.source;
+  }
+
+  /** This body for a new owner; what the script sees here has been read (Fetch 5.4, "create a proxy"). */
+  moved() {
+    const { source, stream } = this;
+    this.take();
+    if (stream === undefined) return new Body(source, undefined, this.type);
+    const puller = Object.assign(new Puller(), pullerOf(stream));
+    if (typeof source !== "string" && !(source instanceof Uint8Array)) return new Body(puller, undefined, this.type);
+    puller.cancel();
+    return new Body(source, undefined, this.type);
   }
 
   /** A second body with the same bytes (Fetch 2.2.4 "clone a body"). */
@@ -86,46 +101,53 @@ export class Body {
   }
 }
 
-/** The media type that a BodyInit brings along, or null. */
-export function typeOfInit(init) {
-  if (typeof init === "string") return TEXT_TYPE;
-  if (typeof init !== "object" || init === null) return TEXT_TYPE;
-  if (registry.isURLSearchParams?.(init)) return FORM_TYPE;
-  if (registry.bytesOfBlob?.(init) !== undefined) return init.type || null;
-  return bytesOf(init) === undefined && init[Symbol.asyncIterator] === undefined ? TEXT_TYPE : null;
-}
-
 /** The body for a BodyInit that is not null. */
 export function extractBody(init) {
-  if (typeof init !== "object") return new Body(`${init}`, undefined);
+  if (typeof init !== "object") return new Body(`${init}`, undefined, TEXT_TYPE);
   if (registry.isReadableStream?.(init)) {
     if (init.locked || registry.isDisturbed(init)) {
       throw new TypeError("the body is a ReadableStream that is locked or was read from");
     }
     return new Body(init, init);
   }
-  const bytes = registry.bytesOfBlob?.(init) ?? bytesOf(init);
+  const blob = registry.bytesOfBlob?.(init);
+  // A Blob never changes: its bytes need no copy.
+  if (blob !== undefined) return new Body(blob, undefined, init.type || null);
+  const bytes = bytesOf(init);
   if (bytes !== undefined) return new Body(bytes.slice(), undefined);
-  if (registry.isFormData?.(init)) {
-    throw new TypeError("a FormData body (multipart/form-data) is not supported yet; use URLSearchParams");
-  }
-  return new Body(init[Symbol.asyncIterator] === undefined ? `${init}` : init, undefined);
+  if (registry.isFormData?.(init)) return registry.encodeForm(init);
+  if (registry.isURLSearchParams?.(init)) return new Body(`${init}`, undefined, FORM_TYPE);
+  if (init[Symbol.asyncIterator] !== undefined) return new Body(init, undefined);
+  return new Body(`${init}`, undefined, TEXT_TYPE);
 }
 
 /** { read(): Promise<chunk | null>, cancel(reason) } over a source that is not at hand. */
 function pullerOf(source) {
   if (source instanceof Puller) return source;
   if (source === INCOMING) return { read: native.requestBodyRead, cancel: native.requestBodyCancel };
+  if (registry.isReadableStream?.(source)) {
+    const reader = source.getReader();
+    return {
+      async read() {
+        const { value, done } = await reader.read();
+        return done ? null : checked(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    };
+  }
   const iterator = source[Symbol.asyncIterator]();
   return {
     async read() {
       const { value, done } = await iterator.next();
-      if (done) return null;
-      if (value instanceof Uint8Array) return value;
-      throw new TypeError(`a chunk of the body is ${describe(value)}; every chunk must be a Uint8Array`);
+      return done ? null : checked(value);
     },
     cancel: (reason) => iterator.return?.(reason),
   };
+}
+
+function checked(chunk) {
+  if (chunk instanceof Uint8Array) return chunk;
+  throw new TypeError(`a chunk of the body is ${describe(chunk)}; every chunk must be a Uint8Array`);
 }
 
 function describe(value) {
@@ -142,16 +164,22 @@ async function abandon(puller, error) {
   }
 }
 
-async function readAll(body) {
-  const puller = pullerOf(body.stream ?? body.source);
-  const chunks = [];
+/**
+ * Reads a body that is not at hand to its end, into `chunks`. They are no promise's value, because a script can come between
+ * by a `then` of Object.prototype.
+ */
+async function readAll(body, chunks) {
+  if (body.stream !== undefined) {
+    await registry.readChunks(body.stream, (chunk) => void chunks.push(checked(chunk)));
+    return;
+  }
+  const puller = pullerOf(body.source);
   try {
     for (let chunk; (chunk = await puller.read()) !== null; ) chunks.push(chunk);
   } catch (error) {
     await abandon(puller, error);
     throw error;
   }
-  return concat(chunks);
 }
 
 /** Takes the whole body as bytes that belong to the caller. */
@@ -159,7 +187,9 @@ async function takeBytes(body) {
   if (body === null) return new Uint8Array(0);
   body.take();
   if (!body.whole) {
-    const bytes = await readAll(body);
+    const chunks = [];
+    await readAll(body, chunks);
+    const bytes = concat(chunks);
     // A single chunk may be a window on a buffer that its producer still holds.
     return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
   }
@@ -170,7 +200,11 @@ async function takeBytes(body) {
 async function takeText(body) {
   if (body === null) return "";
   body.take();
-  if (!body.whole) return native.utf8Decode(await readAll(body), false, false);
+  if (!body.whole) {
+    const chunks = [];
+    await readAll(body, chunks);
+    return native.utf8Decode(concat(chunks), false, false);
+  }
   if (typeof body.source !== "string") return native.utf8Decode(body.source, false, false);
   const text = body.source.toWellFormed();
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
@@ -183,9 +217,13 @@ export function sendBody(body) {
   else return sendChunks(pullerOf(body.stream ?? body.source));
 }
 
-/** Gives every chunk of a body to `write`, which may be slow; it says false when nobody reads any more. */
-export async function pullBody(body, write) {
+/**
+ * Gives every chunk of a body to `write`, which may be slow; it says false when nobody reads any more. `started` is given
+ * a function that ends it, with a reason.
+ */
+export async function pullBody(body, write, started) {
   const puller = pullerOf(body.stream ?? body.source);
+  started((reason) => abandon(puller, reason));
   try {
     for (let chunk; (chunk = await puller.read()) !== null; ) {
       if ((await write(chunk)) === false) return abandon(puller, undefined);
@@ -207,9 +245,14 @@ async function sendChunks(puller) {
   native.responseEnd();
 }
 
+/** "Get the MIME type" (Fetch 5.3): [serialization, essence, charset, boundary], or null. */
+function mimeTypeOf(instance) {
+  const type = instance.headers.get("content-type");
+  return type === null ? null : native.mimeType(type);
+}
+
 /** Gives the class the Body mixin. `bodyOf(instance)` checks the brand and returns its Body or null. */
 export function mixinBody(cls, bodyOf) {
-  const essence = (instance) => (instance.headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
   const mixin = {
     get body() {
       return bodyOf(this)?.toStream() ?? null;
@@ -221,20 +264,17 @@ export function mixinBody(cls, bodyOf) {
       return (await takeBytes(bodyOf(this))).buffer;
     },
     async blob() {
-      const Blob = needed("Blob", "blob()", "Blob");
-      return new Blob([await takeBytes(bodyOf(this))], { type: this.headers.get("content-type") ?? "" });
+      const blobOf = needed("blobOfBytes", "blob()", "Blob");
+      const bytes = await takeBytes(bodyOf(this));
+      return blobOf(bytes, mimeTypeOf(this)?.[0] ?? "");
     },
     async bytes() {
       return takeBytes(bodyOf(this));
     },
     async formData() {
       const body = bodyOf(this);
-      const type = essence(this);
-      if (type !== "application/x-www-form-urlencoded") {
-        const found = type === "" ? "and there is no content-type" : `and not ${type}`;
-        throw new TypeError(`formData() reads application/x-www-form-urlencoded only, ${found}`);
-      }
-      return needed("formDataFromPairs", "formData()", "FormData")(native.formDecode(await takeText(body)));
+      const decode = needed("decodeForm", "formData()", "FormData");
+      return decode(await takeBytes(body), mimeTypeOf(this));
     },
     async json() {
       return JSON.parse(await takeText(bodyOf(this)));

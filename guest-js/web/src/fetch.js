@@ -3,7 +3,7 @@ import native from "elias:native";
 import { Body, Puller, pullBody } from "./body.js";
 import { getFromList, headerListOf } from "./headers.js";
 import { registry } from "./registry.js";
-import { Request, bodyOf, signalOf } from "./request.js";
+import { Request, blobOf, bodyOf, signalOf } from "./request.js";
 import { responseFromHost } from "./response.js";
 
 const REDIRECTS_MAX = 20;
@@ -43,6 +43,11 @@ class Incoming extends Puller {
   #id;
   #url;
   #cleanUp;
+  /** Ends the read that is under way. */
+  #fail = () => {};
+  /** { error } when it was aborted. */
+  #aborted = undefined;
+  #ended = false;
 
   constructor(id, url, cleanUp) {
     super();
@@ -52,18 +57,34 @@ class Incoming extends Puller {
   }
 
   async read() {
+    if (this.#aborted !== undefined) throw this.#aborted.error;
+    if (this.#ended) return null;
     try {
-      const chunk = await native.fetchRead(this.#id);
-      if (chunk === null) this.#cleanUp();
+      const chunk = await new Promise((resolve, reject) => {
+        this.#fail = reject;
+        native.fetchRead(this.#id).then(resolve, reject);
+      });
+      if (chunk === null) this.#end();
       return chunk;
     } catch (error) {
-      this.#cleanUp();
-      throw explain(error, this.#url);
+      this.#end();
+      throw this.#aborted === undefined ? explain(error, this.#url) : error;
     }
   }
 
   cancel() {
     native.fetchEnd(this.#id);
+    this.#end();
+  }
+
+  abort(error) {
+    if (this.#ended) return;
+    this.#aborted = { error };
+    this.#fail(error);
+  }
+
+  #end() {
+    this.#ended = true;
     this.#cleanUp();
   }
 }
@@ -71,12 +92,18 @@ class Incoming extends Puller {
 export async function fetch(input, init = undefined) {
   if (arguments.length === 0) throw new TypeError("fetch needs a URL or a Request");
   const request = new Request(input, init);
-  const signal = init?.signal === undefined ? signalOf(request) : (init.signal ?? undefined);
-  if (signal?.aborted) throw signal.reason;
+  const signal = signalOf(request);
   let body = bodyOf(request);
+  if (signal?.aborted) {
+    // It may be locked, and then it is its reader's.
+    body?.stream?.cancel(signal.reason).catch(() => {});
+    throw signal.reason;
+  }
   body?.take();
   let method = request.method;
   let url = native.parseUrl(request.url, undefined);
+  if (url[1] === "data:") return fetchData(url, method);
+  if (url[1] === "blob:") return fetchBlob(url, method, blobOf(request), request.headers.get("range"));
   let headers = headerListOf(request.headers).slice();
   if (getFromList(headers, "accept") === null) headers.push("accept", "*/*");
   if (getFromList(headers, "user-agent") === null) headers.push("user-agent", "ELIAS");
@@ -107,6 +134,34 @@ export async function fetch(input, init = undefined) {
   }
 }
 
+/** "Scheme fetch" (4.2), data: and blob:, which ask nobody. */
+function fetchData(url, method) {
+  const data = native.dataUrl(url[0]);
+  if (data === null) throw new TypeError("fetch failed: the data: URL is malformed");
+  return localResponse(200, "OK", ["content-type", data[0]], data[1], method, url);
+}
+
+function fetchBlob(url, method, blob, range) {
+  if (method !== "GET") throw new TypeError(`fetch of ${url[0]} failed: a blob: URL can only be read with GET`);
+  if (blob === undefined) throw new TypeError(`fetch of ${url[0]} failed: it was revoked, or is of another instance`);
+  const bytes = registry.bytesOfBlob(blob);
+  const headers = ["content-length", `${bytes.length}`, "content-type", blob.type];
+  if (range === null) return localResponse(200, "OK", headers, bytes, method, url);
+  const [, first, last] = /^bytes[\t ]*=[\t ]*(\d*)[\t ]*-[\t ]*(\d*)$/.exec(range) ?? [];
+  if ((first ?? "") === "" && (last ?? "") === "") throw new TypeError(`fetch of ${url[0]} failed: the range is malformed`);
+  const start = first === "" ? Math.max(0, bytes.length - Number(last)) : Number(first);
+  const end = first === "" || last === "" ? bytes.length - 1 : Math.min(Number(last), bytes.length - 1);
+  if (start > end) throw new TypeError(`fetch of ${url[0]} failed: the range is not within its ${bytes.length} bytes`);
+  const part = bytes.subarray(start, end + 1);
+  const partial = ["content-length", `${part.length}`, "content-type", blob.type, "content-range", `bytes ${start}-${end}/${bytes.length}`];
+  return localResponse(206, "Partial Content", partial, part, method, url);
+}
+
+function localResponse(status, statusText, headers, bytes, method, url) {
+  const body = method === "HEAD" ? null : new Body(bytes, undefined);
+  return responseFromHost(status, headers, body, url[0], false, statusText);
+}
+
 function without(list, names) {
   const kept = [];
   for (let at = 0; at < list.length; at += 2) {
@@ -128,34 +183,32 @@ async function exchange(method, url, headers, body, signal) {
     throw explain(error, url);
   }
   let cleanUp = () => {};
+  let endBody = () => {};
+  const incoming = new Incoming(id, url, () => cleanUp());
   const head = new Promise((resolve, reject) => {
+    const fail = (error) => {
+      native.fetchEnd(id);
+      cleanUp();
+      reject(error);
+    };
     if (signal !== undefined) {
       const abort = () => {
-        native.fetchEnd(id);
-        reject(signal.reason);
+        fail(signal.reason);
+        endBody(signal.reason);
+        incoming.abort(signal.reason);
       };
       signal.addEventListener("abort", abort);
       cleanUp = () => signal.removeEventListener("abort", abort);
     }
-    native.fetchResponse(id).then(resolve, (error) => {
-      native.fetchEnd(id);
-      cleanUp();
-      reject(explain(error, url));
-    });
-    if (body !== null && !body.whole) {
-      send(id, body).catch((error) => {
-        native.fetchEnd(id);
-        cleanUp();
-        reject(error);
-      });
-    }
+    native.fetchResponse(id).then(resolve, (error) => fail(explain(error, url)));
+    if (body !== null && !body.whole) send(id, body, (end) => (endBody = end)).catch(fail);
   });
   const [status, ...list] = await head;
-  return [Number(status), list, new Incoming(id, url, cleanUp)];
+  return [Number(status), list, incoming];
 }
 
-async function send(id, body) {
-  await pullBody(body, (chunk) => native.fetchWrite(id, chunk));
+async function send(id, body, started) {
+  await pullBody(body, (chunk) => native.fetchWrite(id, chunk), started);
   native.fetchFinish(id);
 }
 

@@ -36,22 +36,27 @@ function toValue(value, name) {
   return value;
 }
 
+const isEnumerable = Object.prototype.propertyIsEnumerable;
+
 /** Fills a header list from a HeadersInit: a Headers, a sequence of pairs or a record. */
 export function fillHeaderList(list, init) {
   if ((typeof init !== "object" && typeof init !== "function") || init === null) {
     throw new TypeError("headers must be a Headers, an array of pairs or an object");
   }
-  if (isHeaders(init)) {
+  const iterator = init[Symbol.iterator];
+  if (iterator === Headers.prototype.entries && isHeaders(init)) {
     list.push(...listOf(init));
-  } else if (init[Symbol.iterator] != null) {
-    for (const entry of init) {
+  } else if (iterator !== undefined && iterator !== null) {
+    for (const entry of { [Symbol.iterator]: () => iterator.call(init) }) {
       const pair = typeof entry === "object" && entry !== null ? [...entry] : [];
       if (pair.length !== 2) throw new TypeError("each entry of headers must be a pair [name, value]");
       const name = toName(pair[0]);
       list.push(name, toValue(pair[1], name));
     }
   } else {
-    for (const key of Object.keys(init)) {
+    // Web IDL's record: a key that is a symbol cannot be a name, and says so when it is made a string.
+    for (const key of Reflect.ownKeys(init)) {
+      if (!isEnumerable.call(init, key)) continue;
       const name = toName(key);
       list.push(name, toValue(init[key], name));
     }
@@ -75,16 +80,19 @@ let wrap;
 export class Headers {
   #list = [];
   #immutable = false;
+  // For the guard "request-no-cors": see headers-no-cors.js.
+  #allows = undefined;
   // The list as iteration shows it, made on demand and dropped by every change.
   #sorted = undefined;
 
   static {
     isHeaders = (value) => #list in value;
     listOf = (headers) => headers.#list;
-    wrap = (list, immutable) => {
+    wrap = (list, immutable, allows = undefined) => {
       const headers = new Headers();
       headers.#list = list;
       headers.#immutable = immutable;
+      headers.#allows = allows;
       return headers;
     };
     definePairIterable(this, (headers) => (headers.#sorted ??= headers.#sortAndCombine()));
@@ -98,6 +106,7 @@ export class Headers {
     name = toName(name);
     value = toValue(value, name);
     this.#change();
+    if (this.#allows?.(name, value, getFromList(this.#list, name)) === false) return;
     this.#list.push(name, value);
   }
 
@@ -128,6 +137,7 @@ export class Headers {
     name = toName(name);
     value = toValue(value, name);
     this.#change();
+    if (this.#allows?.(name, value, null) === false) return;
     const at = this.#find(name);
     if (at < 0) {
       this.#list.push(name, value);

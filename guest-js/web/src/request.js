@@ -3,16 +3,47 @@
 // There is one incoming request in the life of an instance. It is made at build time, and a field of it that is still
 // undefined is asked of the host when a script first reads it.
 import native from "elias:native";
-import { Body, extractBody, mixinBody, typeOfInit } from "./body.js";
+import { Body, extractBody, mixinBody } from "./body.js";
 import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
 import { needed, registry } from "./registry.js";
-import { defineInterface, inspect } from "./webidl.js";
+import { defineInterface, dictionary, enumeration, inspect } from "./webidl.js";
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i;
 // The methods that are written in upper case whatever the script wrote; PATCH is not among them (Fetch 2.2.1).
 const NORMALIZED_METHOD = /^(?:DELETE|GET|HEAD|OPTIONS|POST|PUT)$/i;
-const REDIRECT_MODES = ["follow", "error", "manual"];
+const SAFELISTED_METHODS = ["GET", "HEAD", "POST"];
+
+/** The members of RequestInit that are enumerations: their values, the default first. */
+const ENUMERATIONS = {
+  cache: ["default", "no-store", "reload", "no-cache", "force-cache", "only-if-cached"],
+  credentials: ["same-origin", "omit", "include"],
+  duplex: ["half"],
+  mode: ["cors", "no-cors", "same-origin", "navigate"],
+  priority: ["auto", "high", "low"],
+  redirect: ["follow", "error", "manual"],
+  referrerPolicy: [
+    "",
+    "no-referrer",
+    "no-referrer-when-downgrade",
+    "same-origin",
+    "origin",
+    "strict-origin",
+    "origin-when-cross-origin",
+    "strict-origin-when-cross-origin",
+    "unsafe-url",
+  ],
+};
+
+/** The options of a request that was given none. */
+const DEFAULTS = { integrity: "", keepalive: false, referrer: "about:client" };
+for (const name of Object.keys(ENUMERATIONS)) DEFAULTS[name] = ENUMERATIONS[name][0];
+
+/** The parts of a URL, which is relative to `location` where a script has defined one; null if it is none. */
+export function parseUrl(url) {
+  const base = globalThis.location?.href;
+  return native.parseUrl(url, typeof base === "string" ? base : undefined);
+}
 
 const takesNoBody = (method) => method === "GET" || method === "HEAD";
 
@@ -25,6 +56,8 @@ export let incomingRequest;
 export let bodyOf;
 /** The request's signal, if it was given one. */
 export let signalOf;
+/** What a blob: URL stood for when the request was made. */
+export let blobOf;
 
 export class Request {
   #method = undefined;
@@ -32,39 +65,42 @@ export class Request {
   #headers = undefined;
   #body = undefined;
   #signal = undefined;
-  #redirect = "follow";
-  #keepalive = false;
+  #options = DEFAULTS;
+  #blob = undefined;
 
   static {
     incomingRequest = new Request(NOTHING);
     bodyOf = (request) => request.#bodyOrNull();
     signalOf = (request) => request.#signal;
+    blobOf = (request) => request.#blob;
     mixinBody(this, (request) => request.#bodyOrNull());
   }
 
   constructor(input, init = undefined) {
     if (input === NOTHING) return;
     if (arguments.length === 0) throw new TypeError("new Request() needs a URL or a Request");
-    init ??= {};
     const from = typeof input === "object" && input !== null && #method in input ? input : undefined;
-    if (from === undefined) {
-      // There is no page that a URL could be relative to, unless the program says so, as code for tests does.
-      const url = native.parseUrl(`${input}`, globalThis.location?.href);
-      if (url === null) throw new TypeError(`${JSON.stringify(`${input}`)} is not an absolute URL`);
-      if (url[2] !== "" || url[3] !== "") throw new TypeError("the URL of a request must not have a user name or password");
-      this.#url = url[0];
-    } else {
+    if (from === undefined) this.#setUrl(`${input}`);
+    // Its members are read once, and in this order.
+    const { body, cache, credentials, duplex, headers, integrity, keepalive, method, mode } = dictionary(init, "the options");
+    const { priority, redirect, referrer, referrerPolicy, signal, window } = init ?? {};
+    if (window !== undefined && window !== null) throw new TypeError("the option window can only be null");
+    if (from !== undefined) {
       this.#url = from.url;
-      this.#redirect = from.#redirect;
-      this.#keepalive = from.#keepalive;
+      this.#blob = from.#blob;
+      this.#options = from.#options;
     }
-    this.#method = init.method === undefined ? (from?.method ?? "GET") : toMethod(init.method);
+    this.#setOptions({ cache, credentials, duplex, mode, priority, redirect, referrerPolicy }, { integrity, keepalive, referrer });
+    this.#method = method === undefined ? (from?.method ?? "GET") : toMethod(method);
+    if (this.mode === "no-cors" && !SAFELISTED_METHODS.includes(this.#method)) {
+      throw new TypeError(`a no-cors request cannot have the method ${this.#method}`);
+    }
+    this.#setSignal(signal === undefined ? from?.#signal : signal);
     const list = [];
-    if (init.headers !== undefined) fillHeaderList(list, init.headers);
+    if (headers !== undefined) fillHeaderList(list, headers);
     else if (from !== undefined) list.push(...headerListOf(from.headers));
-    this.#headers = headersFromList(list, false);
-    this.#setOptions(init, from);
-    this.#setBody(init, from, list);
+    this.#headers = this.#guarded(list);
+    this.#setBody(body ?? null, duplex, from);
   }
 
   get method() {
@@ -79,12 +115,51 @@ export class Request {
     return (this.#headers ??= headersFromList(native.requestHeaders(), true));
   }
 
+  get destination() {
+    this.#options; // the brand check
+    return "";
+  }
+
+  get referrer() {
+    return this.#options.referrer;
+  }
+
+  get referrerPolicy() {
+    return this.#options.referrerPolicy;
+  }
+
+  get mode() {
+    return this.#options.mode;
+  }
+
+  get credentials() {
+    return this.#options.credentials;
+  }
+
+  get cache() {
+    return this.#options.cache;
+  }
+
   get redirect() {
-    return this.#redirect;
+    return this.#options.redirect;
+  }
+
+  get integrity() {
+    return this.#options.integrity;
   }
 
   get keepalive() {
-    return this.#keepalive;
+    return this.#options.keepalive;
+  }
+
+  get isReloadNavigation() {
+    this.#options;
+    return false;
+  }
+
+  get isHistoryNavigation() {
+    this.#options;
+    return false;
   }
 
   /** A signal of its own for each request; for the incoming one it never fires. */
@@ -93,18 +168,19 @@ export class Request {
   }
 
   get duplex() {
-    return "half";
+    return this.#options.duplex;
   }
 
   clone() {
     const copy = new Request(NOTHING);
+    // First what may throw.
+    copy.#body = this.#bodyOrNull()?.clone() ?? null;
     copy.#method = this.method;
     copy.#url = this.url;
-    copy.#headers = headersFromList(headerListOf(this.headers).slice(), false);
-    copy.#body = this.#bodyOrNull()?.clone() ?? null;
+    copy.#options = this.#options;
+    copy.#blob = this.#blob;
+    copy.#headers = copy.#guarded(headerListOf(this.headers).slice());
     copy.#signal = this.#signal && registry.followSignal(this.#signal);
-    copy.#redirect = this.#redirect;
-    copy.#keepalive = this.#keepalive;
     return copy;
   }
 
@@ -113,36 +189,60 @@ export class Request {
     return this.#body;
   }
 
-  #setOptions({ redirect, keepalive, signal }, from) {
-    if (redirect !== undefined) {
-      if (!REDIRECT_MODES.includes(`${redirect}`)) throw new TypeError(`${redirect} is not a redirect mode`);
-      this.#redirect = `${redirect}`;
-    }
-    if (keepalive !== undefined) this.#keepalive = Boolean(keepalive);
-    if (signal === undefined) signal = from?.#signal;
-    if (signal !== undefined && signal !== null) {
-      if (!registry.isAbortSignal?.(signal)) throw new TypeError("signal must be an AbortSignal");
-      this.#signal = registry.followSignal(signal);
-    }
+  #setUrl(input) {
+    const url = parseUrl(input);
+    if (url === null) throw new TypeError(`${JSON.stringify(input)} is not an absolute URL`);
+    if (url[2] !== "" || url[3] !== "") throw new TypeError("the URL of a request must not have a user name or password");
+    this.#url = url[0];
+    if (url[1] === "blob:") this.#blob = registry.blobOfUrl?.(url[0]);
   }
 
-  #setBody(init, from, list) {
-    const given = init.body ?? null;
-    const inherited = given === null ? (from?.#bodyOrNull() ?? null) : null;
+  #setOptions(enumerations, { integrity, keepalive, referrer }) {
+    const options = { ...this.#options };
+    for (const name of Object.keys(enumerations)) {
+      const value = enumerations[name];
+      if (value !== undefined) options[name] = enumeration(value, ENUMERATIONS[name], `${name} of a request`);
+    }
+    if (enumerations.mode !== undefined && options.mode === "navigate") throw new TypeError("the mode of a request cannot be navigate");
+    if (options.cache === "only-if-cached" && options.mode !== "same-origin") {
+      throw new TypeError('the cache mode only-if-cached needs the mode "same-origin"');
+    }
+    if (integrity !== undefined) options.integrity = `${integrity}`;
+    if (keepalive !== undefined) options.keepalive = Boolean(keepalive);
+    if (referrer !== undefined) options.referrer = toReferrer(`${referrer}`);
+    this.#options = options;
+  }
+
+  #setSignal(signal) {
+    if (signal === undefined || signal === null) return;
+    if (!registry.isAbortSignal?.(signal)) throw new TypeError("signal must be an AbortSignal");
+    this.#signal = registry.followSignal(signal);
+  }
+
+  #guarded(list) {
+    const allows = this.#options.mode === "no-cors" ? registry.allowsNoCors : undefined;
+    if (allows === undefined) return headersFromList(list, false);
+    const headers = headersFromList([], false, allows);
+    for (let at = 0; at < list.length; at += 2) headers.append(list[at], list[at + 1]);
+    return headers;
+  }
+
+  #setBody(given, duplex, from) {
+    const inherited = from?.#bodyOrNull() ?? null;
     if ((given !== null || inherited !== null) && takesNoBody(this.#method)) {
       throw new TypeError(`a ${this.#method} request cannot have a body`);
     }
     if (given !== null) {
       this.#body = extractBody(given);
-      if (!this.#body.whole && init.duplex !== "half") throw new TypeError('a streamed body needs the option duplex: "half"');
-      const type = typeOfInit(given);
-      if (type !== null && getFromList(list, "content-type") === null) list.push("content-type", type);
-    } else if (inherited !== null) {
-      // The new request takes the body over; the old one counts as read.
-      inherited.take();
-      this.#body = new Body(inherited.source, inherited.stream);
+      if (!this.#body.whole) {
+        if (duplex === undefined) throw new TypeError('a streamed body needs the option duplex: "half"');
+        if (this.keepalive) throw new TypeError("a request with keepalive cannot have a streamed body");
+      }
+      if (this.#body.type !== null && !this.#headers.has("content-type")) this.#headers.append("content-type", this.#body.type);
+      // The request that this one was made of counts as read, even though its body is not the one that is sent.
+      if (inherited !== null && !inherited.unusable) inherited.take();
     } else {
-      this.#body = null;
+      this.#body = inherited === null ? null : inherited.moved();
     }
   }
 
@@ -150,6 +250,15 @@ export class Request {
     const { method, url, headers, bodyUsed } = this;
     return { method, url, headers, bodyUsed };
   }
+}
+
+/** "" for no referrer; a URL of another origin than `location` counts as not given (Fetch 5.4, step 14). */
+function toReferrer(referrer) {
+  if (referrer === "") return "";
+  const url = parseUrl(referrer);
+  if (url === null) throw new TypeError(`${JSON.stringify(referrer)} is not a URL that can be a referrer`);
+  const isClient = url[0] === "about:client" || url[10] === "null" || url[10] !== globalThis.location?.origin;
+  return isClient ? "about:client" : url[0];
 }
 
 function toMethod(method) {

@@ -2,8 +2,9 @@
 //
 // A handler makes one of these for every request, so construction stores what it was given and does the rest on demand.
 import native from "elias:native";
-import { Body, TEXT_TYPE, extractBody, mixinBody, sendBody, typeOfInit } from "./body.js";
+import { Body, TEXT_TYPE, extractBody, mixinBody, sendBody } from "./body.js";
 import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
+import { parseUrl } from "./request.js";
 import { defineInterface, inspect } from "./webidl.js";
 
 // Shared by all responses that nobody asks for their headers; never written to.
@@ -62,9 +63,10 @@ export class Response {
       }
     };
 
-    responseFromHost = (status, list, body, url, redirected) => {
+    responseFromHost = (status, list, body, url, redirected, statusText = "") => {
       const response = new Response();
       response.#status = status;
+      response.#statusText = statusText;
       response.#headers = headersFromList(list, true);
       response.#body = body;
       origins.set(response, { url, redirected });
@@ -114,7 +116,7 @@ export class Response {
       setDefaultType(this, TEXT_TYPE, TEXT_HEADERS);
     } else {
       this.#body = extractBody(body);
-      const type = typeOfInit(body);
+      const { type } = this.#body;
       if (type !== null) setDefaultType(this, type, undefined);
     }
   }
@@ -139,7 +141,7 @@ export class Response {
   }
 
   static redirect(url, status = 302) {
-    const parsed = native.parseUrl(`${url}`, undefined);
+    const parsed = parseUrl(`${url}`);
     if (parsed === null) throw new TypeError(`Response.redirect: ${JSON.stringify(`${url}`)} is not an absolute URL`);
     status = toStatus(status);
     if (!isRedirectStatus(status)) throw new RangeError(`Response.redirect: ${status} is not a redirect status`);
@@ -183,10 +185,12 @@ export class Response {
     const copy = new Response();
     copy.#status = this.#status;
     copy.#statusText = this.#statusText;
-    const headers = this.#headers;
-    copy.#headers = (Array.isArray(headers) ? headers : headerListOf(headers)).slice();
     copy.#body = this.#body instanceof Body ? this.#body.clone() : this.#body;
+    const headers = this.#headers;
+    const list = (Array.isArray(headers) ? headers : headerListOf(headers)).slice();
     if (origins.has(this)) origins.set(copy, origins.get(this));
+    // What came from a server, and Response.error(), cannot be changed; the copy is no different.
+    copy.#headers = origins.has(this) || this.#status === 0 ? headersFromList(list, true) : list;
     return copy;
   }
 

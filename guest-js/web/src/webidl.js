@@ -88,6 +88,20 @@ export function definePairIterable(cls, pairsOf) {
   defineHidden(cls.prototype, Symbol.iterator, methods.entries);
 }
 
+/** An argument that is a dictionary: what is undefined or null has no members. */
+export function dictionary(value, what) {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== "object" && typeof value !== "function") throw new TypeError(`${what} must be an object`);
+  return value;
+}
+
+/** An argument that is one of `values`. */
+export function enumeration(value, values, what) {
+  value = `${value}`;
+  if (!values.includes(value)) throw new TypeError(`${JSON.stringify(value)} is not a valid ${what}; it can be ${values.join(", ")}`);
+  return value;
+}
+
 /** The bytes behind an ArrayBuffer or a view, not copied; undefined for anything else. */
 export function bytesOf(value) {
   if (value instanceof Uint8Array) return value;

@@ -1,4 +1,5 @@
 // A fake of the host functions, made with Node's own web APIs before ours replace them.
+import { MIMEType } from "node:util";
 import "./originals.mjs";
 
 const { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis.originals;
@@ -30,6 +31,29 @@ const native = {
     const url = new URL(href);
     url[part] = value;
     return url.href === href ? null : partsOf(url);
+  },
+  mimeType(header) {
+    try {
+      const mime = new MIMEType(header);
+      return [`${mime}`, mime.essence, mime.params.get("charset"), mime.params.get("boundary")];
+    } catch {
+      return null;
+    }
+  },
+  /** Only for what is well formed; malformed bodies are tested with the engine. */
+  parseMultipart(bytes, boundary) {
+    const text = Buffer.from(bytes).toString("latin1");
+    return text.split(`--${boundary}`).slice(1, -1).flatMap((part) => {
+      const end = part.indexOf("\r\n\r\n");
+      const header = Buffer.from(part.slice(0, end), "latin1").toString();
+      const value = (pattern) => pattern.exec(header)?.[1] ?? null;
+      const body = Uint8Array.from(Buffer.from(part.slice(end + 4, -2), "latin1"));
+      return [value(/ name="(.*?)"/), value(/filename="(.*?)"/), value(/Content-Type: (.*)/i), body];
+    });
+  },
+  dataUrl(url) {
+    const [, type, data] = /^data:(.*?),(.*)$/.exec(url) ?? [];
+    return type === undefined ? null : [type || "text/plain;charset=US-ASCII", native.utf8Encode(decodeURIComponent(data))];
   },
   formDecode: (text) => [...new URLSearchParams(`&${text}`)].flat(),
   formEncode(flat) {

@@ -12,6 +12,8 @@ mod fetch;
 mod http_request;
 mod http_response;
 pub(crate) mod log;
+mod mime;
+mod multipart;
 mod numbers;
 mod random;
 mod streams;
@@ -51,6 +53,8 @@ impl ModuleDef for Native {
             text::add,
             random::add,
             url::add,
+            mime::add,
+            multipart::add,
             http_request::add,
             http_response::add,
             call::add,

@@ -321,3 +321,26 @@ registry.teeForClone = (stream) =>
   tee(readableState(stream), (chunk) => (chunk instanceof Uint8Array ? chunk.slice() : chunk)).map(
     (branch) => new ReadableStream(branch),
   );
+
+/** Reads a stream to its end, in a way that no script can come between. What `take` throws of a chunk ends it. */
+registry.readChunks = (stream, take) => {
+  const state = readableState(stream);
+  new ReaderState(state);
+  return new Promise((resolve, reject) => {
+    const read = () =>
+      state.read({
+        chunk(value) {
+          try {
+            take(value);
+            Promise.resolve().then(read);
+          } catch (error) {
+            handled(state.cancel(error));
+            reject(error);
+          }
+        },
+        close: () => resolve(),
+        error: reject,
+      });
+    read();
+  });
+};
