@@ -280,7 +280,13 @@ export function mixinBody(cls, bodyOf) {
       return JSON.parse(await takeText(bodyOf(this)));
     },
     text() {
-      return takeText(bodyOf(this));
+      let body;
+      try {
+        body = bodyOf(this);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      return takeText(body);
     },
   };
   Object.defineProperties(cls.prototype, Object.getOwnPropertyDescriptors(mixin));

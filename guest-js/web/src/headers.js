@@ -103,6 +103,7 @@ export class Headers {
   }
 
   append(name, value) {
+    if (arguments.length < 2) throw new TypeError("Headers.append needs a name and a value");
     name = toName(name);
     value = toValue(value, name);
     this.#change();
@@ -111,12 +112,15 @@ export class Headers {
   }
 
   delete(name) {
+    if (arguments.length === 0) throw new TypeError("Headers.delete needs a name");
     name = toName(name);
     this.#change();
     this.#remove(name, 0);
   }
 
   get(name) {
+    // Asking for the arguments' number would cost this method, the one used most, more than its work.
+    if (name === undefined) throw new TypeError("Headers.get needs a name");
     // A name that is in the list needs no validation, and it is mostly written in lower case.
     return getFromList(this.#list, name) ?? getFromList(this.#list, toName(name));
   }
@@ -130,10 +134,12 @@ export class Headers {
   }
 
   has(name) {
+    if (arguments.length === 0) throw new TypeError("Headers.has needs a name");
     return this.#find(toName(name)) >= 0;
   }
 
   set(name, value) {
+    if (arguments.length < 2) throw new TypeError("Headers.set needs a name and a value");
     name = toName(name);
     value = toValue(value, name);
     this.#change();

@@ -141,6 +141,7 @@ export class Response {
   }
 
   static redirect(url, status = 302) {
+    if (arguments.length === 0) throw new TypeError("Response.redirect needs a URL");
     const parsed = parseUrl(`${url}`);
     if (parsed === null) throw new TypeError(`Response.redirect: ${JSON.stringify(`${url}`)} is not an absolute URL`);
     status = toStatus(status);
@@ -156,11 +157,13 @@ export class Response {
   }
 
   get url() {
+    this.#status; // the brand check
     const url = origins.get(this)?.url ?? "";
     return url.includes("#") ? url.slice(0, url.indexOf("#")) : url;
   }
 
   get redirected() {
+    this.#status;
     return origins.get(this)?.redirected ?? false;
   }
 
