@@ -1,0 +1,15 @@
+// String.prototype.localeCompare (ECMA-402 §19.1.1).
+import { newState } from "./collator.js";
+import { compareText } from "./collation.js";
+import { defineMethods } from "./support.js";
+
+const defaults = newState();
+
+defineMethods(String.prototype, {
+  localeCompare(that, locales = undefined, options = undefined) {
+    if (this === undefined || this === null) throw new TypeError("String.prototype.localeCompare called on null or undefined");
+    const state = locales === undefined && options === undefined ? defaults : newState(locales, options);
+    return compareText(`${this}`, `${that}`, state);
+  },
+});
+Object.defineProperty(String.prototype.localeCompare, "length", { value: 1, configurable: true });
