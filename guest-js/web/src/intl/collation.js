@@ -1,7 +1,7 @@
 // Compares text in the order of CLDR's root collation (UTS #10), which is that of English.
 //
 // The blocks of collation.data.mjs have their exact order. Of other scripts, characters follow their code points, Han characters
-// come last; their marks and vowel signs are not reordered.
+// come last.
 import data from "../vendor/intl/collation.js";
 import { lookUp } from "./support.js";
 
@@ -86,6 +86,16 @@ function isOf(char, name) {
 
 const isMark = (char) => isOf(char, "[\\p{Mn}\\p{Me}]") && isOf(char, "[\\p{Script=Inherited}\\p{Script=Hebrew}\\p{Script=Arabic}\\p{Script=Syriac}]");
 
+const contractions = new RegExp([...data.contractions].map((char) => char.normalize("NFD")).join("|"), "g");
+const composed = (text) => text.normalize("NFC");
+
+/** Puts together the letters with marks that are letters of their own, and Thai and Lao vowels after the consonants that they are read after. */
+function prepare(text) {
+  if (/[\u0400-\u04ff]/.test(text)) text = text.replace(contractions, composed);
+  if (/[\u0e40-\u0ec4]/.test(text)) text = text.replace(/([\u0e40-\u0e44\u0ec0-\u0ec4])([\u0e01-\u0e2e\u0e81-\u0eae])/g, "$2$1");
+  return text;
+}
+
 /** The weights of a text, a list for each level. */
 class Weights {
   primary = [];
@@ -94,7 +104,7 @@ class Weights {
 
   constructor(text, options) {
     this.options = options;
-    this.add(text.normalize("NFD"), 0);
+    this.add(prepare(text.normalize("NFD")), 0);
     if (options.numeric) this.endNumber();
   }
 

@@ -15,8 +15,8 @@ if (globalThis.Intl === undefined) {
 
 /** Puts functions on `target` as ECMAScript's built-ins have them: not enumerable, no constructors. */
 export function defineMethods(target, methods) {
-  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(methods))) {
-    Object.defineProperty(target, key, { ...descriptor, enumerable: false });
+  for (const key of Reflect.ownKeys(methods)) {
+    Object.defineProperty(target, key, { ...Object.getOwnPropertyDescriptor(methods, key), enumerable: false });
   }
 }
 

@@ -9,9 +9,16 @@ const punctuationOff = new Intl.Collator("en", { ignorePunctuation: true });
 /** The blocks that the table covers: Latin, marks, Greek, Cyrillic; punctuation and symbols; kana. */
 export const BLOCKS = [[0x0, 0x52f], [0x2000, 0x2bff], [0x3000, 0x30ff]];
 
+const contractions = [];
+function isOwn(char) {
+  const own = compare("base", char, [...char.normalize("NFD")][0]) !== 0 && char.normalize("NFC") === char && /\p{L}/u.test(char);
+  if (own) contractions.push(char);
+  return own;
+}
+
 const characters = BLOCKS.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, at) => String.fromCodePoint(from + at)))
-  // What decomposes is looked up decomposed.
-  .filter((char) => char.normalize("NFD") === char && !/\p{Cn}/u.test(char));
+  // What decomposes is looked up decomposed, unless it is a letter of its own.
+  .filter((char) => !/\p{Cn}/u.test(char) && (char.normalize("NFD") === char || isOwn(char)));
 
 const marks = [];
 const expansions = [];
@@ -30,7 +37,7 @@ const pairs = [...letters].flatMap((a) => [...letters].map((b) => a + b));
 const someMarks = marks.filter((mark) => mark >= "\u0300" && mark <= "\u036f");
 function expansionOf(char) {
   const compatible = char.normalize("NFKD");
-  if (compatible !== char && [...compatible].length > 1 && compare("base", char, compatible) === 0) return compatible;
+  if (compatible !== char.normalize("NFD") && [...compatible].length > 1 && compare("base", char, compatible) === 0) return compatible;
   if (/\p{No}/u.test(char)) {
     for (let number = 10; number <= 50; number++) if (compare("base", char, `${number}`) === 0) return `${number}`;
   }
@@ -79,4 +86,4 @@ own.forEach((char, at) => {
 if (digits.some((digit, at) => digit !== digits[0] + at)) throw new Error("the digits do not follow one another");
 
 /** What the fields mean: `expansions` has character, text, and whether it differs from it not (0), in the secondary (1) or the tertiary weight (2). */
-export default { blocks: BLOCKS, order, marks: marks.join(""), expansions: table(expansions), lastPunctuation, firstCurrency, firstDigit: digits[0] };
+export default { blocks: BLOCKS, order, marks: marks.join(""), expansions: table(expansions), contractions: contractions.join(""), lastPunctuation, firstCurrency, firstDigit: digits[0] };
