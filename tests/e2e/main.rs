@@ -8,6 +8,7 @@ mod capability_config;
 mod capability_db;
 mod capability_http;
 mod embedding;
+mod eval;
 mod examples;
 mod foreign;
 mod http;

@@ -27,6 +27,9 @@ pub struct Manifest {
     pub handlers: Vec<String>,
     /// The WIT interfaces that the component imports, sorted.
     pub imports: Vec<String>,
+    /// Whether strings can be compiled as code: eval, `new Function`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub eval: bool,
     /// SHA-256 of the engine's core module, in hexadecimal.
     pub engine: String,
     /// SHA-256 over the names and contents of the bundled sources, in hexadecimal.
@@ -101,6 +104,7 @@ mod tests {
             version: "1.0.0".into(),
             handlers: vec!["fetch".into()],
             imports: vec!["wasi:http/types@0.2.12".into()],
+            eval: false,
             engine: "a".repeat(64),
             source: "0".repeat(64),
             builder: "elias-build 0.1.0".into(),

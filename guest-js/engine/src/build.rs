@@ -109,21 +109,21 @@ extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
     answer(load(take_input(input, length)).map(|()| "{}".to_owned()))
 }
 
-/// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, and the names
-/// of the imports that the component will have, separated by spaces.
+/// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, the names of
+/// the imports that the component will have, separated by spaces, and `eval` if strings may be compiled as code.
 ///
 /// The result names the handlers, the warnings (kind and stack) and the log lines (level and message) of the top level.
 #[unsafe(no_mangle)]
 extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2] {
     let mut input = take_input(input, length).into_iter();
     let mut next = || input.next().unwrap_or_default();
-    let (name, source, date, imports) = (next(), next(), next(), next());
+    let (name, source, date, imports, eval) = (next(), next(), next(), next(), next());
     phase::set_source_date(date.parse().unwrap_or(0));
     phase::wire(imports.split(' ').filter_map(Import::from_name));
     let handlers = runtime::with(|ctx| {
         REPORT.0.context.set(Some(ctx.as_raw()));
         REPORT.0.watching.set(true);
-        let handlers = evaluate(&ctx, name, source);
+        let handlers = evaluate(&ctx, name, source, eval == "eval");
         REPORT.0.watching.set(false);
         REPORT.0.context.set(None);
         ctx.run_gc();
@@ -156,9 +156,10 @@ fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
 }
 
 /// Evaluates the application's module and gives the names of its handlers.
-fn evaluate(ctx: &Ctx<'_>, name: String, source: String) -> std::result::Result<Vec<&'static str>, Thrown> {
+fn evaluate(ctx: &Ctx<'_>, name: String, source: String, eval: bool) -> std::result::Result<Vec<&'static str>, Thrown> {
     let catch = |error| Thrown::catch(ctx, &error);
     let module = Module::declare(ctx.clone(), name, source).map_err(catch)?;
+    runtime::allow_eval(ctx, eval);
     let (module, evaluated) = module.eval().map_err(catch)?;
     event_loop::run_jobs(ctx);
     settled(ctx, &evaluated)?;

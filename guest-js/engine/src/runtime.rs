@@ -4,7 +4,7 @@ use crate::error::Thrown;
 use crate::native;
 use javy::quickjs::context::intrinsic;
 use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
-use javy::quickjs::{Context, Ctx, Error, Exception, Module, Result, WriteOptions, module::Declared};
+use javy::quickjs::{Context, Ctx, Error, Exception, Module, Result, WriteOptions, module::Declared, qjs};
 use javy::{Config, Runtime};
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
@@ -16,6 +16,18 @@ const STACK_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes of JavaScript heap at which cycles are first looked for. Most requests end before.
 const GC_THRESHOLD_BYTES: usize = 16 * 1024 * 1024;
+
+unsafe extern "C" {
+    /// Of `inside-quickjs.h`.
+    fn elias_allow_eval(ctx: *mut qjs::JSContext, allow: bool);
+}
+
+/// Says whether strings can be compiled as code from now on: by eval, and by the constructors of functions. Where they cannot
+/// be, an EvalError is thrown. It counts for the application's own modules too, so they must be compiled before.
+pub(crate) fn allow_eval(ctx: &Ctx<'_>, allow: bool) {
+    // SAFETY: the context is valid; the function changes one of its pointers.
+    unsafe { elias_allow_eval(ctx.as_raw().as_ptr(), allow) }
+}
 
 struct Slot(UnsafeCell<Option<Runtime>>);
 

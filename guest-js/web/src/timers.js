@@ -2,7 +2,16 @@
 import native from "elias:native";
 import { defineGlobals } from "./webidl.js";
 
+const indirectEval = globalThis.eval;
+
+/** The function that a string stands for. Where eval is switched off, the EvalError is thrown here and not when the timer is due. */
+function compile(source) {
+  indirectEval("");
+  return () => indirectEval(source);
+}
+
 function set(name, callback, delay, args, repeat) {
+  if (typeof callback === "string") callback = compile(callback);
   if (typeof callback !== "function") throw new TypeError(`${name} needs a function, not a value of type ${typeof callback}`);
   const run = args.length === 0 ? callback : () => callback(...args);
   // Web IDL's "long": what is not a number, or too large for 32 bits, wraps; below zero is zero.

@@ -1,7 +1,7 @@
 //! The commands `build` and `inspect`, as `elias-build` and `elias` have them.
 
 use crate::diagnostic::{BuildError, Details};
-use crate::{BuildOptions, Builder, Built, inspect};
+use crate::{BuildOptions, Builder, Built, config, inspect};
 use clap::Args;
 use elias_host::engine::CompiledCache;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,6 +28,12 @@ pub struct BuildArguments {
     /// Shorten names and drop white space
     #[arg(long)]
     pub minify: bool,
+    /// Let eval and `new Function` compile strings [default: `eval` of `[build]` in elias.toml, else off]
+    #[arg(long)]
+    pub eval: bool,
+    /// The configuration [default: elias.toml in the project's root, else in the current folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where compiled code of the engine is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -50,9 +56,9 @@ pub struct InspectArguments {
 #[must_use]
 pub fn build(arguments: &BuildArguments) -> ExitCode {
     let started = Instant::now();
-    let options = options(arguments);
     let terminal = std::io::stderr().is_terminal() && !arguments.json;
-    let built = build_with_progress(arguments, &options, terminal).and_then(|built| {
+    let built = options(arguments).and_then(|options| build_with_progress(arguments, &options, terminal));
+    let built = built.and_then(|built| {
         let output =
             arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", file_name(&built.manifest.name)).into());
         write_whole(&output, &built.wasm).map(|()| (built, output))
@@ -103,12 +109,15 @@ pub fn inspect(arguments: &InspectArguments) -> ExitCode {
     }
 }
 
-/// The options that the arguments mean.
-#[must_use]
-pub fn options(arguments: &BuildArguments) -> BuildOptions {
+/// The options that the arguments and elias.toml mean.
+///
+/// # Errors
+/// If elias.toml is wrong; see [`config::read`].
+pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
     let project = arguments.project.clone().unwrap_or_else(|| project_of(&arguments.entry));
     let entry = std::path::absolute(&arguments.entry).unwrap_or_else(|_| arguments.entry.clone());
-    BuildOptions { thin: arguments.thin, minify: arguments.minify, ..BuildOptions::new(entry, project) }
+    let eval = arguments.eval || config::read(arguments.config.as_deref(), &project)?.eval;
+    Ok(BuildOptions { thin: arguments.thin, minify: arguments.minify, eval, ..BuildOptions::new(entry, project) })
 }
 
 /// The nearest folder above `entry` with a package.json; without one, the entry's own, or the one above if that is `src`.

@@ -310,6 +310,8 @@ problems! {
         RandomAtBuild = "random-at-build",
         /// A source, the bundle or the component is over its limit.
         TooLarge = "too-large",
+        /// The table `[build]` of elias.toml is wrong.
+        Config = "config",
         /// A file could not be read or written.
         Io = "io",
         /// The engine itself failed; not the author's fault.
@@ -360,6 +362,7 @@ impl BuildError {
             | Self::NoHandler(details)
             | Self::RandomAtBuild(details)
             | Self::TooLarge(details)
+            | Self::Config(details)
             | Self::Io(details)
             | Self::Engine(details) => details,
         }

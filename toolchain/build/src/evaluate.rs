@@ -23,6 +23,8 @@ pub(crate) struct Application<'a> {
     pub(crate) source_date: u64,
     /// Short names of the imports that the component will have.
     pub(crate) imports: &'a [&'static str],
+    /// Whether strings may be compiled as code.
+    pub(crate) eval: bool,
 }
 
 /// What came of it.
@@ -141,7 +143,8 @@ impl Evaluator {
         }
         let date = application.source_date.to_string();
         let imports = application.imports.join(" ");
-        let answer = run.call("elias_evaluate", [MODULE_NAME, application.source, &date, &imports])?;
+        let eval = if application.eval { "eval" } else { "" };
+        let answer = run.call("elias_evaluate", [MODULE_NAME, application.source, &date, &imports, eval])?;
         let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
         Ok(Evaluated { memory: run.memory(), report })
     }

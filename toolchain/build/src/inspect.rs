@@ -100,6 +100,9 @@ impl fmt::Display for Inspection {
         if let Some(manifest) = &self.manifest {
             writeln!(f, "{} {}", manifest.name, manifest.version)?;
             writeln!(f, "  handlers    {}", manifest.handlers.join(", "))?;
+            if manifest.eval {
+                writeln!(f, "  eval        on")?;
+            }
             writeln!(f, "  built by    {}", manifest.builder)?;
             writeln!(f, "  source      sha256:{}", manifest.source)?;
             writeln!(f, "  engine      sha256:{} ({})", manifest.engine, self.engine.unwrap_or("missing"))?;

@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod command;
 mod componentize;
+pub mod config;
 pub mod diagnostic;
 pub mod engine;
 mod evaluate;
@@ -39,12 +40,14 @@ pub struct BuildOptions {
     pub thin: bool,
     /// Whether to shorten names and drop white space in the bundle.
     pub minify: bool,
+    /// Whether eval, `new Function` and their kin work; else they throw an EvalError.
+    pub eval: bool,
     /// What Date shows while the top level runs, in seconds since 1970.
     pub source_date: u64,
 }
 
 impl BuildOptions {
-    /// The usual: self-contained, not minified, the date of `SOURCE_DATE_EPOCH` or else 0.
+    /// The usual: self-contained, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
     ///
     /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
     #[must_use]
@@ -55,6 +58,7 @@ impl BuildOptions {
             project: project.into(),
             thin: false,
             minify: false,
+            eval: false,
             source_date: date.unwrap_or(0),
         }
     }
@@ -105,7 +109,7 @@ impl Builder {
             minify: options.minify,
         })
         .await?;
-        let needs = web::Needs::of(&uses::scan(&bundle.code));
+        let needs = web::Needs::of(&uses::scan(&bundle.code, options.eval));
         if !bundle.has_default_export && !needs.has_forms() {
             return Err(explain::no_default_export(options, &bundle));
         }
@@ -116,6 +120,7 @@ impl Builder {
                 modules: needs.modules(),
                 source_date: options.source_date,
                 imports: &needs.imports,
+                eval: options.eval,
             })
             .map_err(|failure| explain::failure(failure, options, &bundle))?;
 
@@ -135,6 +140,7 @@ impl Builder {
             version: package.version,
             handlers: evaluated.report.handlers.clone(),
             imports,
+            eval: options.eval,
             engine: engine::DIGEST.clone(),
             source: source_digest(&bundle.sources),
             builder: concat!("elias-build ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::serve::CAPABILITIES;
 use crate::settings::Settings;
+use elias_build::config::build_table;
 use serde_json::Value;
 use std::ops::Range;
 use std::path::Path;
@@ -49,12 +50,16 @@ pub(crate) fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure>
                     settings.grants = std::mem::take(&mut settings.grants).with(name, json(value.get_ref()));
                 }
             }
+            // What it says is read when a source is built; see `origin`.
+            ("build", DeValue::Table(table)) => {
+                build_table(table).map_err(|(span, message)| fail(Some(span), &message))?;
+            }
             ("listen", _) => {
                 return Err(fail(Some(value.span()), "listen must be a string such as \"127.0.0.1:8787\""));
             }
             (key_name, _) => {
                 let message = format!(
-                    "there is no key `{key_name}` here; there are `listen` and the tables `[limits]` and \
+                    "there is no key `{key_name}` here; there are `listen` and the tables `[build]`, `[limits]` and \
                      `[capabilities.NAME]`"
                 );
                 return Err(fail(Some(key.span()), &message));
@@ -118,6 +123,7 @@ mod tests {
             ("[limits]\n\nfuel = -5\n", "elias.toml:3: fuel must be a number"),
             ("\n\n= 5\n", "elias.toml:3:"),
             ("workers = 5\n", "elias.toml:1: there is no key `workers` here"),
+            ("[build]\nevil = true\n", "elias.toml:2: there is no key `evil` in [build]"),
             ("listen = 5\n", "elias.toml:1: listen must be a string"),
             ("[capabilities.cash]\n", "elias.toml:1: there is no capability `cash`"),
         ] {

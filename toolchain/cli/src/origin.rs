@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use elias_build::command::project_of;
-use elias_build::{BuildOptions, Builder};
+use elias_build::{BuildOptions, Builder, config};
 use elias_host::engine::CompiledCache;
 use elias_host::{App, Host, LoadOptions};
 use std::collections::BTreeSet;
@@ -18,8 +18,8 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// What `file` is, by its ending.
-    pub(crate) fn of(file: &Path, cache: Option<PathBuf>) -> Result<Self, Failure> {
+    /// What `file` is, by its ending. A source is built as `config`, or else the project's elias.toml, says.
+    pub(crate) fn of(file: &Path, config: Option<&Path>, cache: Option<PathBuf>) -> Result<Self, Failure> {
         let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         let file = std::path::absolute(file).map_err(|error| Failure::new("io", error))?;
         if !matches!(ending, "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx") {
@@ -29,7 +29,13 @@ impl Origin {
         let cache = cache.map_err(|error| Failure::new("cache-unwritable", error))?;
         let builder = Builder::new(cache.as_ref()).map_err(|error| Failure::new(error.name(), error))?;
         let project = project_of(&file);
-        Ok(Self::Source { options: BuildOptions::new(file, project), builder: Box::new(builder) })
+        let eval = config::read(config, &project)
+            .map_err(|error| Failure::new(error.name(), error.render(std::io::stderr().is_terminal()).trim_start()))?
+            .eval;
+        Ok(Self::Source {
+            options: BuildOptions { eval, ..BuildOptions::new(file, project) },
+            builder: Box::new(builder),
+        })
     }
 
     pub(crate) fn is_source(&self) -> bool {

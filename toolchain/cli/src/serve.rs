@@ -90,7 +90,7 @@ fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
 async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failure> {
     let cache = if arguments.no_cache { None } else { cache_dir(arguments.cache_dir.as_deref()) };
     let host = host(&settings, arguments.data_dir.clone(), cache.as_deref())?;
-    let origin = Origin::of(&arguments.file, cache)?;
+    let origin = Origin::of(&arguments.file, arguments.config.as_deref(), cache)?;
     if !arguments.watch && origin.is_source() {
         let help = "build it first with `elias build`, or add --watch to build and serve it";
         return Err(
