@@ -35,8 +35,9 @@ const READERS = {
     if (parseTag(code).extensions.length > 0 || parseTag(code).privateUse !== null) outOfRange(code, "code");
     const tag = canonicalTag(code);
     const { language, script, region, variants } = parseTag(tag);
-    const wholes = [[language, script, region], [language, "", region], [language, script, ""], [language, "", ""]];
-    for (const [l, s, r] of languageDisplay === "dialect" ? wholes : wholes.slice(3)) {
+    // A dialect has its name where the tag says no more than that.
+    const wholes = languageDisplay === "dialect" ? [[language, script, region], [language, "", ""]] : [[language, "", ""]];
+    for (const [l, s, r] of wholes) {
       const key = [l, s && title(s), r.toUpperCase()].filter((part) => part !== "").join("-");
       const found = name(data.language, key, style);
       if (found === undefined || key === "und") continue;
@@ -56,12 +57,12 @@ const READERS = {
   script(code, { style }) {
     if (!/^[a-z]{4}$/i.test(code)) outOfRange(code, "code");
     const script = title(code);
-    return [script, name(data.standaloneScript, script, style) ?? name(data.script, script, style)];
+    return [script, name(data.script, script, style)];
   },
-  currency(code, { style }) {
+  currency(code) {
     if (!/^[a-z]{3}$/i.test(code)) outOfRange(code, "code");
     const currency = code.toUpperCase();
-    return [currency, lookUp(data.currency, currency)?.[["long", "short", "narrow"].indexOf(style)]];
+    return [currency, name(data.currency, currency, "long")]; // as in Node, in every style
   },
   calendar(code) {
     if (!/^[a-z0-9]{3,8}(?:-[a-z0-9]{3,8})*$/i.test(code)) outOfRange(code, "code");

@@ -32,12 +32,12 @@ defineService("PluralRules", PluralRules, {
     return select(state, toDecimal(Number(value)));
   },
   selectRange(start, end) {
-    const state = stateOf(this, "selectRange");
+    stateOf(this, "selectRange");
     if (start === undefined || end === undefined) throw new TypeError("Invalid argument");
     const [low, high] = [toDecimal(Number(start)), toDecimal(Number(end))];
     if (low.kind === "nan" || high.kind === "nan") throw new RangeError("Invalid number value");
-    // CLDR's pluralRanges has English say "other" of every range; of ordinals, what the end is.
-    return state.type === "ordinal" ? select(state, high) : "other";
+    // CLDR's pluralRanges has English say "other" of every range.
+    return "other";
   },
   resolvedOptions() {
     const state = stateOf(this, "resolvedOptions");

@@ -269,9 +269,13 @@ export function* cases() {
   yield ["typed array toLocaleString", () => new Float64Array([1234.5, 0.5]).toLocaleString("en", { style: "percent" })];
 }
 
-/** The text of each case, an exception's name where one was thrown. */
-export function* answers() {
+/** The label and text of the cases from `from` to before `to`; an exception's name where one was thrown. */
+export function* answers(from = 0, to = Infinity) {
+  let at = -1;
   for (const [label, run] of cases()) {
+    at++;
+    if (at < from) continue;
+    if (at >= to) return;
     let text;
     try {
       text = run();

@@ -21,15 +21,9 @@ export default {
   language: rows(names("languages").languages),
   region: rows(names("territories").territories),
   script: rows(names("scripts").scripts),
-  standaloneScript: table(Object.entries(names("scripts").scripts).filter(([code]) => code.endsWith("-alt-stand-alone")).map(([code, name]) => [code.slice(0, 4), name])),
   variant: table(Object.entries(names("variants").variants).map(([code, name]) => [code.toLowerCase(), name])),
   calendar: rows(calendars),
-  currency: table(Object.entries(currencies).map(([code, entry]) => {
-    const { displayName } = entry;
-    // The sign of no currency stands for what has none.
-    const symbol = entry.symbol === "¤" ? displayName : (entry.symbol ?? code);
-    return [code, displayName, symbol, entry["symbol-alt-narrow"] ?? symbol];
-  })),
+  currency: table(Object.entries(currencies).map(([code, { displayName }]) => [code, displayName])),
   /** field; long, short, narrow name. */
   dateTimeField: table(Object.entries(FIELDS).map(([field, key]) => [field, ...["", "-short", "-narrow"].map((width) => fields[key + width].displayName)])),
 };
