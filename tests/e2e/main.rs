@@ -12,7 +12,6 @@ mod eval;
 mod examples;
 mod foreign;
 mod http;
-mod intl;
 mod multipart;
 mod plain_wasi_host;
 mod serving;

@@ -51,6 +51,8 @@ const LETTERS = {
   O: [ZONE, [4, LONG - DELTA], [1, SHORT - DELTA]],
 };
 
+const isLetter = (char) => (char >= "a" && char <= "z") || (char >= "A" && char <= "Z");
+
 /** Splits a pattern into fields `["yy", true]` and literals `[" 'at' ", false]`, the latter without their quotes. */
 export function items(pattern) {
   const found = [];
@@ -70,12 +72,12 @@ export function items(pattern) {
       }
       literal(text);
       at = end + 1;
-    } else if (/[a-zA-Z]/.test(char)) {
+    } else if (isLetter(char)) {
       while (pattern[end] === char) end++;
       found.push([pattern.slice(at, end), true]);
       at = end;
     } else {
-      while (end < pattern.length && !/[a-zA-Z']/.test(pattern[end])) end++;
+      while (end < pattern.length && pattern[end] !== "'" && !isLetter(pattern[end])) end++;
       literal(pattern.slice(at, end));
       at = end;
     }
@@ -137,7 +139,7 @@ function nearest(wanted, mask) {
     let distance = 0;
     let missing = 0;
     let extra = 0;
-    for (let field = 0; field < FIELDS; field++) {
+    for (let field = 0; field < FIELDS && distance <= (best?.distance ?? Infinity); field++) {
       const asked = mask & (1 << field) ? wanted.forms[field] : 0;
       const found = entry.forms[field];
       if (asked === found) continue;
@@ -206,8 +208,21 @@ function withAppended(wanted, mask) {
 
 export const fill = (frame, ...values) => frame.replace(/\{(\d)\}/g, (_, at) => values[at]);
 
+/** Answers that were found, as many as a program usually has formats. */
+const known = new Map();
+const KNOWN_MAX = 100;
+
 /** The pattern that answers a skeleton best. */
 export function bestPattern(skeleton) {
+  let pattern = known.get(skeleton);
+  if (pattern === undefined) {
+    pattern = findPattern(skeleton);
+    if (known.size < KNOWN_MAX) known.set(skeleton, pattern);
+  }
+  return pattern;
+}
+
+function findPattern(skeleton) {
   const wanted = read(skeleton);
   const found = nearest(wanted, DATE_MASK | TIME_MASK);
   if (found.missing === 0 && found.extra === 0) return adjust(found.entry.pattern, found.entry, wanted);

@@ -1,7 +1,8 @@
 // Intl.Locale (ECMA-402 §14).
+import data from "../vendor/intl/locales.js";
 import { likelySubtags } from "./aliases.js";
 import { canonicalize, canonicalValue, formatLanguageId, formatTag, invalid, parseTag } from "./locale-id.js";
-import { defineMethods, getOption, hooks, instanceOf, Intl, outOfRange, stateReader } from "./support.js";
+import { defineMethods, getOption, hooks, instanceOf, Intl, lookUp, outOfRange, stateReader } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("Locale", states);
@@ -103,6 +104,15 @@ defineMethods(Locale.prototype, {
   },
   minimize() {
     return make(withoutLikely(stateOf(this, "minimize")));
+  },
+  /** The first day of the week, the days of the weekend (1 is Monday) and how many days the first week of a year has at least. */
+  getWeekInfo() {
+    const state = stateOf(this, "getWeekInfo");
+    const { region } = withLikely(state);
+    const [first, weekend] = lookUp(data.weeks, region.toUpperCase()) ?? [];
+    const named = ["", "mon", "tue", "wed", "thu", "fri", "sat", "sun"].indexOf(keywordOf(state, "fw") ?? "-");
+    const minimalDays = data.fourDays.includes(` ${region.toUpperCase()} `) ? 4 : 1;
+    return { firstDay: named > 0 ? named : Number(first || 1), weekend: (weekend || "67").split("").map(Number), minimalDays };
   },
   toString() {
     return stateOf(this, "toString").tag;

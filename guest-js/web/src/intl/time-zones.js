@@ -4,21 +4,20 @@ import { registry } from "../registry.js";
 import { lookUp } from "./support.js";
 import { gmt, UTC } from "./time-zone.js";
 
-const lowerZones = namesOf(data.zones).toLowerCase();
-const lowerAliases = namesOf(data.aliases).toLowerCase();
-
-function namesOf(table) {
-  return `\n${[...table.matchAll(/\n([^\t]+)/g)].map(([, name]) => name).join("\n")}\n`;
+/** For each zone its line of the table, and its name for each in lower case, aliases too. */
+const lines = new Map();
+const canonicalNames = new Map();
+for (const line of data.zones.split("\n").slice(1)) {
+  const [name, ...cells] = line.split("\t");
+  lines.set(name, cells.join("\t"));
+  canonicalNames.set(name.toLowerCase(), name);
 }
-
-/** The line of a table whose name is `lower` in lower case: its cells, the name first. */
-function lineOf(table, lowerNames, lower) {
-  const at = lowerNames.indexOf(`\n${lower}\n`);
-  if (at === -1) return undefined;
-  // Both have the same lines.
-  const row = lowerNames.slice(0, at + 1).split("\n").length - 1;
-  return table.split("\n")[row].split("\t");
+for (const line of data.aliases.split("\n").slice(1)) {
+  const [alias, name] = line.split("\t");
+  canonicalNames.set(alias.toLowerCase(), name);
 }
+// The image keeps what is made of them.
+Object.assign(data, { zones: "", aliases: "" });
 
 const zones = new Map();
 
@@ -28,9 +27,8 @@ const NAME_LENGTH_MAX = 64;
 function find(name) {
   let zone = zones.get(name);
   if (zone !== undefined) return zone;
-  if (name.length > NAME_LENGTH_MAX || /[\t\n]/.test(name)) return undefined;
-  const alias = lookUp(data.aliases, name) === undefined ? lineOf(data.aliases, lowerAliases, name.toLowerCase()) : [name, lookUp(data.aliases, name)[0]];
-  const canonical = alias?.[1] ?? (lookUp(data.zones, name) === undefined ? lineOf(data.zones, lowerZones, name.toLowerCase())?.[0] : name);
+  if (name.length > NAME_LENGTH_MAX) return undefined;
+  const canonical = canonicalNames.get(name.toLowerCase());
   if (canonical === undefined) return undefined;
   if (canonical === "Etc/UTC" || canonical === "Etc/GMT") return UTC;
   zone = zones.get(canonical) ?? makeZone(canonical);
@@ -41,12 +39,12 @@ function find(name) {
 
 registry.findTimeZone = find;
 registry.timeZoneNames = () =>
-  ["UTC", ...[...data.zones.matchAll(/\n([^\t]+)/g)].map(([, name]) => name).filter((name) => !name.startsWith("Etc/"))].sort();
+  ["UTC", ...[...lines.keys()].filter((name) => !name.startsWith("Etc/"))].sort();
 
 function makeZone(id) {
-  let cells = lookUp(data.zones, id);
-  if (cells[0].startsWith("=")) cells = lookUp(data.zones, cells[0].slice(1));
-  const [kindsText, indices, startsText, ruleText] = cells;
+  let line = lines.get(id);
+  if (line.startsWith("=")) line = lines.get(line.slice(1));
+  const [kindsText, indices, startsText, ruleText] = line.split("\t");
   const kinds = kindsText.split(" ").map((text) => ({ offset: parseInt(text, 36), summer: text.endsWith("*") }));
   const starts = [];
   let last = 0;

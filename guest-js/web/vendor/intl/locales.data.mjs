@@ -41,7 +41,19 @@ for (const [from, to] of Object.entries(supplemental("likelySubtags").likelySubt
   }
 }
 
+// Weeks: of the regions that differ from the world's, the first day and the weekend (1 is Monday).
+const { firstDay, weekendStart, weekendEnd, minDays } = supplemental("weekData").weekData;
+const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const dayOf = (days, region) => DAYS.indexOf(days[region] ?? days["001"]) + 1;
+const weeks = [];
+for (const region of new Set([firstDay, weekendStart, weekendEnd].flatMap((days) => Object.keys(days)).filter((key) => /^[A-Z]{2}$/.test(key)))) {
+  const [from, to] = [dayOf(weekendStart, region), dayOf(weekendEnd, region)];
+  weeks.push([region, String(dayOf(firstDay, region)), from === to ? `${from}` : `${from}${to}`]);
+}
+
 export default {
+  weeks: table(weeks),
+  fourDays: ` ${Object.keys(minDays).filter((region) => minDays[region] === "4").join(" ")} `,
   languages: rows(languageAlias),
   scripts: rows(scriptAlias),
   territories: rows(territoryAlias),
