@@ -15,6 +15,7 @@ pub(crate) enum Import {
     Http = 64,
     Cache = 128,
     Db = 256,
+    Crypto = 512,
 }
 
 impl Import {
@@ -30,6 +31,7 @@ impl Import {
             "http" => Self::Http,
             "cache" => Self::Cache,
             "db" => Self::Db,
+            "crypto" => Self::Crypto,
             _ => return None,
         })
     }

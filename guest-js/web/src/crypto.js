@@ -1,6 +1,7 @@
 // Crypto: random values. https://w3c.github.io/webcrypto/#Crypto-interface (10)
 import native from "elias:native";
 import { DOMException } from "./dom-exception.js";
+import { needed } from "./registry.js";
 import { bytesOf, defineGlobals, defineInterface } from "./webidl.js";
 
 const QUOTA = 65536;
@@ -13,6 +14,10 @@ const INTERNAL = Symbol("internal");
 class Crypto {
   constructor(token) {
     if (token !== INTERNAL) throw new TypeError("Illegal constructor");
+  }
+
+  get subtle() {
+    return needed("subtle", "crypto.subtle", "SubtleCrypto");
   }
 
   getRandomValues(array) {

@@ -7,6 +7,8 @@
 pub mod cache;
 #[cfg(feature = "config")]
 pub mod config;
+#[cfg(feature = "crypto")]
+pub mod crypto;
 #[cfg(feature = "db")]
 pub mod db;
 #[cfg(feature = "http")]
@@ -17,6 +19,8 @@ pub mod log;
 pub use cache::Cache;
 #[cfg(feature = "config")]
 pub use config::Config;
+#[cfg(feature = "crypto")]
+pub use crypto::Crypto;
 #[cfg(feature = "db")]
 pub use db::Db;
 #[cfg(feature = "http")]

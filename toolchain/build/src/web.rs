@@ -68,7 +68,7 @@ fn from_folder(file: &str) -> Option<String> {
 const VENDORED: &str = "vendor/";
 
 /// The short names of imports, and the interface that each stands for.
-const IMPORTS: [(&str, &str); 9] = [
+const IMPORTS: [(&str, &str); 10] = [
     ("log", "elias:log/log@0.1.0"),
     ("monotonic-clock", "wasi:clocks/monotonic-clock@0.2.12"),
     ("wall-clock", "wasi:clocks/wall-clock@0.2.12"),
@@ -78,6 +78,7 @@ const IMPORTS: [(&str, &str); 9] = [
     ("http", "wasi:http/outgoing-handler@0.2.12"),
     ("cache", "elias:cache/cache@0.1.0"),
     ("db", "elias:db/db@0.1.0"),
+    ("crypto", "elias:crypto/crypto@0.1.0"),
 ];
 
 /// The interfaces that waiting for anything takes.

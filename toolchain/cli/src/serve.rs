@@ -133,6 +133,7 @@ fn host(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<
         .engine(elias_build::engine::ENGINE)
         .capability(elias_capabilities::Cache::new())
         .capability(elias_capabilities::Config)
+        .capability(elias_capabilities::Crypto)
         .capability(elias_capabilities::Db::new(data_dir))
         .capability(elias_capabilities::Http)
         .capability(elias_capabilities::Log::default());

@@ -6,6 +6,7 @@ mod cache;
 mod call;
 mod compression;
 mod config;
+mod crypto;
 mod db;
 mod execution;
 mod fetch;
@@ -61,6 +62,7 @@ impl ModuleDef for Native {
             execution::add,
             compression::add,
             config::add,
+            crypto::add,
             fetch::add,
             cache::add,
             db::add,

@@ -1,0 +1,61 @@
+// CryptoKey. https://w3c.github.io/webcrypto/#cryptokey-interface (13)
+import { defineInterface, inspect } from "../webidl.js";
+
+const INTERNAL = Symbol("internal");
+
+/** The order in which usages are listed. */
+export const USAGES = ["encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey"];
+
+/** Makes a key; `material` is its bytes: the secret, a private scalar, a public point, or for RSA the DER of the key. */
+export let newKey;
+export let materialOf;
+export let isKey;
+
+export class CryptoKey {
+  #type;
+  #extractable;
+  #algorithm;
+  #usages;
+  #material;
+
+  static {
+    newKey = (type, algorithm, extractable, usages, material) => {
+      const key = new CryptoKey(INTERNAL);
+      key.#type = type;
+      key.#algorithm = algorithm;
+      key.#extractable = Boolean(extractable);
+      key.#usages = USAGES.filter((usage) => usages.includes(usage));
+      key.#material = material;
+      return key;
+    };
+    materialOf = (key) => key.#material;
+    isKey = (value) => typeof value === "object" && value !== null && #type in value;
+  }
+
+  constructor(token) {
+    if (token !== INTERNAL) throw new TypeError("Illegal constructor");
+  }
+
+  get type() {
+    return this.#type;
+  }
+
+  get extractable() {
+    return this.#extractable;
+  }
+
+  get algorithm() {
+    return this.#algorithm;
+  }
+
+  get usages() {
+    return this.#usages;
+  }
+
+  [inspect]() {
+    const { type, extractable, algorithm, usages } = this;
+    return { type, extractable, algorithm, usages };
+  }
+}
+
+defineInterface(CryptoKey);

@@ -1,0 +1,74 @@
+//! Hashes, and what is made of them.
+
+use super::types::{Bytes, Error, Hash, Secret};
+use hkdf::Hkdf;
+use hmac::{Mac, SimpleHmac};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+/// Bytes that PBKDF2 gives at most.
+const DERIVED_BYTES_MAX: u32 = 16 << 20;
+/// Iterations that PBKDF2 makes at most.
+const ITERATIONS_MAX: u32 = 10_000_000;
+
+/// Runs `$body` with `$H` as the type of a hash.
+macro_rules! with_hash {
+    ($hash:expr, $H:ident => $body:expr) => {
+        match $hash {
+            Hash::Md5 => {
+                type $H = Md5;
+                $body
+            }
+            Hash::Sha1 => {
+                type $H = Sha1;
+                $body
+            }
+            Hash::Sha256 => {
+                type $H = Sha256;
+                $body
+            }
+            Hash::Sha384 => {
+                type $H = Sha384;
+                $body
+            }
+            Hash::Sha512 => {
+                type $H = Sha512;
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_hash;
+
+pub(super) fn digest(hash: Hash, data: &[u8]) -> Vec<u8> {
+    with_hash!(hash, H => H::digest(data).to_vec())
+}
+
+pub(super) fn hmac(hash: Hash, key: &Secret, data: &[u8]) -> Vec<u8> {
+    with_hash!(hash, H => {
+        let mut mac = <SimpleHmac<H> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
+        mac.update(data);
+        mac.finalize().into_bytes().to_vec()
+    })
+}
+
+pub(super) fn pbkdf2(hash: Hash, password: &Secret, salt: &[u8], iterations: u32, bytes: u32) -> Bytes {
+    if iterations == 0 || iterations > ITERATIONS_MAX || bytes > DERIVED_BYTES_MAX {
+        return Err(Error::Unsupported);
+    }
+    let mut derived = vec![0; bytes as usize];
+    with_hash!(hash, H => pbkdf2::pbkdf2::<SimpleHmac<H>>(password, salt, iterations, &mut derived))
+        .map_err(|_| Error::Unsupported)?;
+    Ok(derived)
+}
+
+pub(super) fn hkdf(hash: Hash, key: &Secret, salt: &[u8], info: &[u8], bytes: u32) -> Bytes {
+    if bytes > DERIVED_BYTES_MAX {
+        return Err(Error::Unsupported);
+    }
+    let mut derived = vec![0; bytes as usize];
+    with_hash!(hash, H => Hkdf::<H, SimpleHmac<H>>::new(Some(salt), key).expand(info, &mut derived))
+        .map_err(|_| Error::Unsupported)?;
+    Ok(derived)
+}
