@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the examples take from npm, and what the folders named as arguments do, as their lockfiles say. Install
+# Installs what the examples and the tests of packages take from npm, and what the folders named as arguments do, as their lockfiles say. Install
 # scripts never run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-for folder in examples/* "$@"; do
+for folder in examples/* tests/packages "$@"; do
   lock=$folder/package-lock.json
   [ -e "$lock" ] || continue
   if [ ! -e "$folder/node_modules/.package-lock.json" ] || [ "$lock" -nt "$folder/node_modules/.package-lock.json" ]; then

@@ -74,13 +74,17 @@ type Attributes<'js> = Option<ImportAttributes<'js>>;
 
 impl Resolver for WebModules {
     fn resolve<'js>(&mut self, _: &Ctx<'js>, base: &str, name: &str, _: Attributes<'js>) -> Result<String> {
-        Ok(match name.strip_prefix("elias/") {
-            // What an application imports by name is a web module that was loaded before it.
-            Some("forms") => "elias:web/forms.js".to_owned(),
-            Some(capability) => format!("elias:web/capabilities/{capability}.js"),
-            None if name == native::MODULE => name.to_owned(),
-            None => resolve_relative(base, name),
-        })
+        // What an application imports by name is a web module that was loaded before it.
+        if let Some(capability) = name.strip_prefix("elias/") {
+            return Ok(match capability {
+                "forms" => "elias:web/forms.js".to_owned(),
+                _ => format!("elias:web/capabilities/{capability}.js"),
+            });
+        }
+        if let Some(builtin) = name.strip_prefix("node:") {
+            return Ok(format!("elias:web/node/{builtin}.js"));
+        }
+        Ok(if name == native::MODULE { name.to_owned() } else { resolve_relative(base, name) })
     }
 }
 

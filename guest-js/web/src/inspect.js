@@ -7,6 +7,8 @@ const MAX_ITEMS = 100;
 const MAX_STRING = 10000;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
 const NEEDS_ESCAPE = /['\\\u0000-\u001f\u007f-\u009f]/;
+// By which packages say how they are shown: https://nodejs.org/api/util.html#utilinspectcustom
+const customInspect = Symbol.for("nodejs.util.inspect.custom");
 const TypedArray = Object.getPrototypeOf(Uint8Array);
 
 /** The text for `value`; objects nested deeper than `depth` are only named. */
@@ -50,6 +52,11 @@ function formatObject(value, context) {
     return `[Circular *${circular.get(value)}]`;
   }
   try {
+    const custom = value[customInspect];
+    if (typeof custom === "function") {
+      const shown = custom.call(value, context.depth - path.length, {}, inspect);
+      if (shown !== value) return typeof shown === "string" ? shown : format(shown, context);
+    }
     const shape = shapeOf(value);
     const keys = shape.keys ?? ownKeys(value, shape.skip);
     if (shape.items === undefined && keys.length === 0 && shape.alone !== undefined) return shape.alone;

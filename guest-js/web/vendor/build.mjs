@@ -6,8 +6,9 @@
 // - a file that ends with .data.mjs: run here, and its default export bundled in as JSON;
 // - any other relative path: left as it is. Seen from the output, which lives in the table of web modules as vendor/NAME.js,
 //   "../webidl.js" is a web module and "./other.js" another entry's output;
-// - elias:native: left as it is.
+// - elias:native and what Node.js has built in: left as it is. The engine finds a web module for `node:NAME`.
 import { build } from "esbuild";
+import { builtinModules } from "node:module";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -41,6 +42,27 @@ const ours = {
   },
 };
 
+// Packages that stand for what is there: a module of Node.js, or globals.
+const STAND_INS = { "safe-buffer": "buffer", "abort-controller": null };
+
+const builtins = {
+  name: "builtins",
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(?:node:)?[\w-]+\/?$/ }, ({ path, kind }) => {
+      const standIn = STAND_INS[path];
+      if (standIn === null) return { path, namespace: "globals" };
+      const name = (standIn ?? path).replace(/^node:|\/$/g, "");
+      // An entry that says `buffer/` means the package; a package that requires it so means to have it without Node.js.
+      if (!builtinModules.includes(name) || (kind !== "require-call" && path.endsWith("/"))) return undefined;
+      return kind === "require-call" ? { path: name, namespace: "required" } : { path: `node:${name}`, external: true };
+    });
+    bundler.onLoad({ filter: /./, namespace: "globals" }, () => ({ contents: "module.exports = globalThis;" }));
+    bundler.onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({
+      contents: `import builtin from "node:${path}"; module.exports = builtin;`,
+    }));
+  },
+};
+
 rmSync(out, { recursive: true, force: true });
 const inputs = new Set();
 for (const entry of entries()) {
@@ -56,7 +78,10 @@ for (const entry of entries()) {
     conditions: ["module", "import", "default"],
     define: {
       "process.env.NODE_ENV": '"production"',
+      "process.env.READABLE_STREAM": '""',
       global: "globalThis",
+      // A component that does not mention the console has none.
+      console: "globalThis.console",
       // What stands in for an API must not find itself when it looks for a native one.
       "globalThis.TextDecoder": "undefined",
       "globalThis.TextEncoder": "undefined",
@@ -68,7 +93,7 @@ for (const entry of entries()) {
     metafile: true,
     absWorkingDir: here,
     logLevel: "warning",
-    plugins: [ours],
+    plugins: [builtins, ours],
   });
   for (const { inputs: files } of Object.values(metafile.outputs)) {
     for (const [file, { bytesInOutput }] of Object.entries(files)) if (bytesInOutput > 0) inputs.add(file);

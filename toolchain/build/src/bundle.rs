@@ -3,6 +3,7 @@
 //! The output is a function of the project's files alone: every path in it is relative to the project.
 
 mod failure;
+mod node;
 mod resolve_help;
 
 use std::borrow::Cow;
@@ -28,7 +29,8 @@ use crate::web;
 /// The module that gives all capabilities by name. What of it is not used is shaken away.
 const SDK: &str = "elias";
 /// Export conditions that a package may use to say which of its files suits us, beside the standard ones.
-const CONDITIONS: [&str; 5] = ["elias", "workerd", "worker", "browser", "import"];
+/// (`import` or `require`, by how it is asked for, and `default`).
+const CONDITIONS: [&str; 4] = ["elias", "workerd", "worker", "browser"];
 /// The most bytes of one source file and of the bundle.
 const MAX_SOURCE_BYTES: usize = 32 << 20;
 /// How deep brackets may nest in a source file. The parser recurses, and a machine-made file must not exhaust its stack.
@@ -152,7 +154,10 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
     let mut read = take(&recorder.read);
     // URLs, which rolldown leaves in place without a word. A dynamic import from within counts as one of the bundle itself.
     let mut imports = chunk.imports.iter().chain(&chunk.dynamic_imports);
-    let ours = |name: &str| web::importable().any(|importable| importable == name);
+    let ours = |name: &str| {
+        web::importable().any(|importable| importable == name)
+            || name.strip_prefix("node:").is_some_and(web::node_module)
+    };
     if let Some(specifier) = imports.find(|name| **name != chunk.filename && !ours(name)) {
         return Err(failure::left_over(specifier, read.iter().map(|(path, _)| path.as_path()), &cwd));
     }
@@ -267,7 +272,10 @@ impl Plugin for Recorder {
         HookUsage::ResolveId | HookUsage::Load | HookUsage::Transform
     }
 
-    async fn resolve_id(&self, _: &PluginContext, args: &HookResolveIdArgs<'_>) -> HookResolveIdReturn {
+    async fn resolve_id(&self, context: &PluginContext, args: &HookResolveIdArgs<'_>) -> HookResolveIdReturn {
+        if let Some(resolved) = node::resolve(context, args).await {
+            return Ok(Some(resolved));
+        }
         let external = web::importable().any(|name| name == args.specifier);
         Ok((external || args.specifier == SDK).then(|| HookResolveIdOutput {
             id: args.specifier.into(),
@@ -278,6 +286,9 @@ impl Plugin for Recorder {
     }
 
     async fn load(&self, _: SharedLoadPluginContext, args: &HookLoadArgs<'_>) -> HookLoadReturn {
+        if let Some(loaded) = node::load(args.id) {
+            return Ok(Some(loaded));
+        }
         Ok((args.id == SDK).then(|| HookLoadOutput {
             code: web::sdk_module().into(),
             module_type: Some(ModuleType::Js),

@@ -169,6 +169,12 @@ pub(crate) fn importable() -> impl Iterator<Item = &'static str> {
     modules.flat_map(|entry| &entry.words).map(String::as_str).filter(|word| word.starts_with(IMPORTABLE_PREFIX))
 }
 
+/// Whether Node.js's module `name`, given without `node:`, is one of the web modules.
+pub(crate) fn node_module(name: &str) -> bool {
+    let words = INDEX.iter().flat_map(|entry| &entry.words);
+    words.filter_map(|word| word.strip_prefix("node:")).any(|word| word == name)
+}
+
 /// The module `elias`: what the importable modules export.
 pub(crate) fn sdk_module() -> String {
     let mut module = String::new();

@@ -2,6 +2,7 @@
 //!
 //! To add one: write its file with an `add(&Object)`, name it here, and write its JavaScript half in `guest-js/web`.
 
+pub(crate) mod async_context;
 mod cache;
 mod call;
 mod compression;
@@ -66,6 +67,7 @@ impl ModuleDef for Native {
             fetch::add,
             cache::add,
             db::add,
+            async_context::add,
             add_lifecycle,
         ] {
             add(&native)?;

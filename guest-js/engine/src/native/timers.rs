@@ -1,6 +1,6 @@
 //! `setTimeout` and its kin, and the monotonic clock behind `performance.now`.
 
-use super::require;
+use super::{async_context, require};
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::event_loop;
 use crate::phase::{self, Import};
@@ -30,6 +30,7 @@ fn set_timer<'js>(ctx: Ctx<'js>, callback: Function<'js>, delay_ms: f64, repeat:
         let message = format!("{TIMERS_MAX} timers are set, which is the most an instance may have");
         return Err(Exception::throw_range(&ctx, &message));
     }
+    let callback = async_context::bind(ctx.clone(), callback);
     Ok(event_loop::set_timer(Persistent::save(&ctx, callback), delay_ms, repeat))
 }
 

@@ -3,49 +3,36 @@
 use crate::web;
 use std::path::Path;
 
-/// Node.js's built-in modules and what stands in for each here.
-const NODE_BUILTINS: [(&[&str], &str); 13] = [
-    (&["http", "https", "http2", "net", "tls", "dgram", "dns"], "Use the global `fetch`."),
+/// Node.js's built-in modules that are not here, and what stands in for each.
+const MISSING: [(&[&str], &str); 10] = [
+    (&["fs"], "There is no file system. Import the file as JSON or as a module, or keep data in `db` or `cache`."),
+    (&["tls", "dgram", "dns", "http2"], "Use the global `fetch`."),
+    (&["child_process", "cluster", "worker_threads"], "A component is one thread; use promises, or another component."),
+    (&["readline", "repl"], "There is no terminal. Read the request's body, or text that was imported."),
+    (&["vm"], "Import the code, so that it is bundled."),
+    (&["test"], "Test with a runner outside of the component."),
+    (&["zlib"], "Use `CompressionStream` and `DecompressionStream`."),
+    (&["sqlite"], "Use `db` of the package `elias`."),
     (&["crypto"], "Use the global `crypto`: `crypto.subtle`, `crypto.getRandomValues`, `crypto.randomUUID`."),
-    (
-        &["fs", "path"],
-        "There is no file system. Import the file as JSON or as a module, or keep data in `db` or `cache`.",
-    ),
-    (&["buffer"], "Use `Uint8Array`, with `TextEncoder` and `TextDecoder` for text and `atob` and `btoa` for base64."),
-    (&["url", "querystring", "punycode"], "Use the globals `URL` and `URLSearchParams`."),
-    (&["util", "string_decoder"], "Use `TextEncoder`, `TextDecoder` and `structuredClone`."),
-    (&["stream", "zlib"], "Use `ReadableStream`, `WritableStream` and `TransformStream`."),
-    (&["timers"], "Use the globals `setTimeout` and `setInterval`."),
-    (&["events"], "Use the globals `EventTarget` and `Event`."),
-    (&["process", "os"], "Configuration is in `env`, the second argument of a handler."),
-    (&["console"], "Use the global `console`."),
-    (&["perf_hooks"], "Use the global `performance`."),
-    (&["assert", "test"], "Throw an `Error`, or test with a runner outside of the component."),
+    (&["domain", "inspector", "sea", "trace_events", "v8", "wasi"], "Nothing stands in for it."),
 ];
 
-/// Built-ins that nothing stands in for.
-const NODE_ONLY: [&str; 20] = [
-    "async_hooks",
-    "child_process",
-    "cluster",
-    "constants",
-    "diagnostics_channel",
-    "domain",
-    "inspector",
-    "module",
-    "readline",
-    "repl",
-    "sea",
-    "sqlite",
-    "sys",
-    "trace_events",
-    "tty",
-    "v8",
-    "vm",
-    "wasi",
-    "worker_threads",
-    "http2",
-];
+/// Modules of [`MISSING`] that are Node.js's only with `node:` in front; without it they are packages.
+const PREFIXED: [&str; 3] = ["sea", "sqlite", "test"];
+
+/// Whether `specifier` names a built-in module of Node.js that is not here, or a part of one.
+pub(super) fn is_missing_builtin(specifier: &str) -> bool {
+    let name = specifier.strip_prefix("node:");
+    instead_of(name.unwrap_or(specifier)).is_some() && (name.is_some() || !PREFIXED.contains(&specifier))
+}
+
+/// What to use in place of a built-in that is not here.
+pub(super) fn instead_of(name: &str) -> Option<&'static str> {
+    let root = name.split('/').next().unwrap_or(name);
+    // `readline/promises` is a part of a built-in; what else stands behind a slash is a package's.
+    let part = name == root || name.ends_with("/promises");
+    MISSING.iter().find(|(names, _)| part && names.contains(&root)).map(|(_, instead)| *instead)
+}
 
 /// What to do about `specifier`, which `importer` names and which is nowhere.
 pub(super) fn advise(specifier: &str, importer: &Path, cwd: &Path) -> String {
@@ -80,11 +67,10 @@ pub(super) fn advise(specifier: &str, importer: &Path, cwd: &Path) -> String {
 
 fn advise_builtin(specifier: &str) -> Option<String> {
     let name = specifier.strip_prefix("node:").unwrap_or(specifier);
-    let root = name.split('/').next().unwrap_or(name);
-    let instead = NODE_BUILTINS.iter().find(|(names, _)| names.contains(&root)).map(|(_, instead)| *instead);
-    if instead.is_none() && !NODE_ONLY.contains(&root) && name == specifier {
+    if name == specifier && !is_missing_builtin(specifier) {
         return None;
     }
+    let instead = instead_of(name);
     let missing = format!("`{specifier}` is a module of Node.js, which components do not have.");
     Some(match instead {
         Some(instead) => format!("{missing} {instead}"),

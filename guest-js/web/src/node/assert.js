@@ -1,0 +1,186 @@
+// node:assert. https://nodejs.org/api/assert.html
+import { inspect } from "../inspect.js";
+import { isDeepEqual } from "./internal/deep-equal.js";
+import { checkFunction, invalidArgument, nodeError } from "./internal/errors.js";
+
+export class AssertionError extends Error {
+  constructor({ message, actual, expected, operator }) {
+    super(message ?? `${inspect(actual)} ${operator} ${inspect(expected)}`);
+    this.name = "AssertionError";
+    this.code = "ERR_ASSERTION";
+    this.generatedMessage = message === undefined;
+    this.actual = actual;
+    this.expected = expected;
+    this.operator = operator;
+  }
+}
+
+function check(holds, message, actual, expected, operator, generated) {
+  if (holds) return;
+  if (message instanceof Error) throw message;
+  const error = new AssertionError({ message: message ?? generated, actual, expected, operator });
+  error.generatedMessage = message === undefined;
+  throw error;
+}
+
+export function ok(value, message = undefined) {
+  const generated = arguments.length === 0 ? "No value argument passed to `assert.ok()`" : "The expression evaluated to a falsy value";
+  check(value, message, value, true, "==", generated);
+}
+
+function assert(...args) {
+  ok(...args);
+}
+
+export function fail(message = "Failed") {
+  if (message instanceof Error) throw message;
+  throw new AssertionError({ message, operator: "fail" });
+}
+
+const between = (a, b, text) => `${text}:\n\n${inspect(a)}\n\nshould equal\n\n${inspect(b)}\n`;
+
+// biome-ignore-start lint/suspicious/noDoubleEquals: loose equality is what the legacy mode means
+export function equal(actual, expected, message = undefined) {
+  check(actual == expected || (actual !== actual && expected !== expected), message, actual, expected, "==");
+}
+
+export function notEqual(actual, expected, message = undefined) {
+  check(!(actual == expected || (actual !== actual && expected !== expected)), message, actual, expected, "!=");
+}
+// biome-ignore-end lint/suspicious/noDoubleEquals: as above
+
+export function strictEqual(actual, expected, message = undefined) {
+  const generated = `Expected values to be strictly equal:\n\n${inspect(actual)} !== ${inspect(expected)}\n`;
+  check(Object.is(actual, expected), message, actual, expected, "strictEqual", generated);
+}
+
+export function notStrictEqual(actual, expected, message = undefined) {
+  const generated = `Expected "actual" to be strictly unequal to: ${inspect(expected)}`;
+  check(!Object.is(actual, expected), message, actual, expected, "notStrictEqual", generated);
+}
+
+export function deepEqual(actual, expected, message = undefined) {
+  check(isDeepEqual(actual, expected, false), message, actual, expected, "deepEqual", between(actual, expected, "Expected values to be loosely deep-equal"));
+}
+
+export function notDeepEqual(actual, expected, message = undefined) {
+  check(!isDeepEqual(actual, expected, false), message, actual, expected, "notDeepEqual", `Expected "actual" not to be loosely deep-equal to: ${inspect(expected)}`);
+}
+
+export function deepStrictEqual(actual, expected, message = undefined) {
+  check(isDeepEqual(actual, expected, true), message, actual, expected, "deepStrictEqual", between(actual, expected, "Expected values to be strictly deep-equal"));
+}
+
+export function notDeepStrictEqual(actual, expected, message = undefined) {
+  check(!isDeepEqual(actual, expected, true), message, actual, expected, "notDeepStrictEqual", `Expected "actual" not to be strictly deep-equal to: ${inspect(expected)}`);
+}
+
+export function match(text, pattern, message = undefined) {
+  if (!(pattern instanceof RegExp)) throw invalidArgument("regexp", "an instance of RegExp", pattern);
+  check(typeof text === "string" && pattern.test(text), message, text, pattern, "match", `The input did not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`);
+}
+
+export function doesNotMatch(text, pattern, message = undefined) {
+  if (!(pattern instanceof RegExp)) throw invalidArgument("regexp", "an instance of RegExp", pattern);
+  check(!(typeof text === "string" && pattern.test(text)), message, text, pattern, "doesNotMatch", `The input was expected to not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`);
+}
+
+export function ifError(value) {
+  if (value === null || value === undefined) return;
+  const text = typeof value === "object" && typeof value.message === "string" ? value.message || value.constructor.name : inspect(value);
+  throw new AssertionError({ message: `ifError got unwanted exception: ${text}`, actual: value, expected: null, operator: "ifError" });
+}
+
+/** Whether an error is what was expected: a class, a pattern, a predicate, or an object of properties. */
+function isExpected(error, expected, message) {
+  if (expected === undefined) return true;
+  if (expected instanceof RegExp) return expected.test(`${error}`);
+  if (typeof expected === "function") {
+    if (expected.prototype !== undefined && error instanceof expected) return true;
+    if (Error.isPrototypeOf(expected)) return false;
+    return Reflect.apply(expected, {}, [error]) === true;
+  }
+  const keys = Object.keys(expected);
+  if (expected instanceof Error) keys.push("name", "message");
+  return keys.every((key) => {
+    const wanted = expected[key];
+    if (wanted instanceof RegExp && typeof error[key] === "string") return wanted.test(error[key]);
+    check(key in error && isDeepEqual(error[key], wanted, true), message, error, expected, "throws");
+    return true;
+  });
+}
+
+const nothing = Symbol("nothing");
+
+function expectFailure(failure, expected, message, operator) {
+  if (typeof expected === "string") [expected, message] = [undefined, expected];
+  const missing = operator === "throws" ? "exception" : "rejection";
+  if (failure === nothing) check(false, message === undefined ? undefined : `Missing expected ${missing}: ${message}`, undefined, expected, operator, `Missing expected ${missing}.`);
+  if (!isExpected(failure, expected, message)) {
+    if (message !== undefined) check(false, message, failure, expected, operator);
+    throw failure;
+  }
+}
+
+export function throws(run, expected = undefined, message = undefined) {
+  checkFunction(run, "fn");
+  let failure = nothing;
+  try {
+    run();
+  } catch (error) {
+    failure = error;
+  }
+  expectFailure(failure, expected, message, "throws");
+}
+
+export async function rejects(run, expected = undefined, message = undefined) {
+  let failure = nothing;
+  const promise = typeof run === "function" ? run() : run;
+  if (typeof promise?.then !== "function") {
+    throw nodeError(TypeError, "ERR_INVALID_RETURN_VALUE", `Expected instance of Promise to be returned from the "promiseFn" function`);
+  }
+  try {
+    await promise;
+  } catch (error) {
+    failure = error;
+  }
+  expectFailure(failure, expected, message, "rejects");
+}
+
+function unwanted(error, message, operator) {
+  const text = typeof message === "string" ? `: ${message}` : ".";
+  const what = operator === "doesNotThrow" ? "exception" : "rejection";
+  throw new AssertionError({ message: `Got unwanted ${what}${text}\nActual message: "${error?.message}"`, actual: error, operator });
+}
+
+export function doesNotThrow(run, expected = undefined, message = undefined) {
+  checkFunction(run, "fn");
+  try {
+    run();
+  } catch (error) {
+    unwanted(error, typeof expected === "string" ? expected : message, "doesNotThrow");
+  }
+}
+
+export async function doesNotReject(run, expected = undefined, message = undefined) {
+  try {
+    await (typeof run === "function" ? run() : run);
+  } catch (error) {
+    unwanted(error, typeof expected === "string" ? expected : message, "doesNotReject");
+  }
+}
+
+const common = {
+  AssertionError, ok, fail, strictEqual, notStrictEqual, deepStrictEqual, notDeepStrictEqual, match, doesNotMatch, ifError, throws,
+  rejects, doesNotThrow, doesNotReject,
+};
+
+export const strict = Object.assign((...args) => ok(...args), common, {
+  equal: strictEqual,
+  notEqual: notStrictEqual,
+  deepEqual: deepStrictEqual,
+  notDeepEqual: notDeepStrictEqual,
+});
+strict.strict = strict;
+
+export default Object.assign(assert, common, { equal, notEqual, deepEqual, notDeepEqual, strict });

@@ -1,0 +1,40 @@
+// setImmediate: a timer that is due at once. https://nodejs.org/api/timers.html#class-immediate
+import native from "elias:native";
+import { checkFunction } from "./errors.js";
+
+export class Immediate {
+  #id;
+
+  constructor(callback, args) {
+    this.#id = native.setTimer(args.length === 0 ? callback : () => callback(...args), 0, false);
+  }
+
+  static clear(immediate) {
+    if (immediate instanceof Immediate) native.clearTimer(immediate.#id);
+  }
+
+  ref() {
+    return this;
+  }
+
+  unref() {
+    return this;
+  }
+
+  hasRef() {
+    return true;
+  }
+
+  [Symbol.dispose]() {
+    Immediate.clear(this);
+  }
+}
+
+export function setImmediate(callback, ...args) {
+  checkFunction(callback, "callback");
+  return new Immediate(callback, args);
+}
+
+export function clearImmediate(immediate) {
+  Immediate.clear(immediate);
+}

@@ -1,0 +1,67 @@
+// node:timers. https://nodejs.org/api/timers.html
+import * as web from "../timers.js";
+import { checkFunction } from "./internal/errors.js";
+import { clearImmediate, setImmediate } from "./internal/immediate.js";
+import promises from "./timers/promises.js";
+
+/** What Node.js's own timer functions give; it counts as a number where one is wanted. */
+class Timeout {
+  #arm;
+  #id;
+
+  constructor(callback, delay, args, repeat) {
+    this.#arm = () => (repeat ? web.setInterval : web.setTimeout)(callback, delay, ...args);
+    this.#id = this.#arm();
+  }
+
+  static clear(timer) {
+    web.clearTimeout(timer instanceof Timeout ? timer.#id : timer);
+  }
+
+  refresh() {
+    web.clearTimeout(this.#id);
+    this.#id = this.#arm();
+    return this;
+  }
+
+  ref() {
+    return this;
+  }
+
+  unref() {
+    return this;
+  }
+
+  hasRef() {
+    return true;
+  }
+
+  close() {
+    Timeout.clear(this);
+    return this;
+  }
+
+  [Symbol.toPrimitive]() {
+    return this.#id;
+  }
+
+  [Symbol.dispose]() {
+    Timeout.clear(this);
+  }
+}
+
+export function setTimeout(callback, delay = 1, ...args) {
+  checkFunction(callback, "callback");
+  return new Timeout(callback, delay, args, false);
+}
+
+export function setInterval(callback, delay = 1, ...args) {
+  checkFunction(callback, "callback");
+  return new Timeout(callback, delay, args, true);
+}
+
+export const clearTimeout = (timer) => Timeout.clear(timer);
+export const clearInterval = clearTimeout;
+
+export { clearImmediate, promises, setImmediate };
+export default { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate, promises };

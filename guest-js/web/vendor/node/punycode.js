@@ -1,0 +1,1 @@
+export { default } from "punycode/punycode.es6.js";

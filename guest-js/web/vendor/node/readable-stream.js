@@ -1,0 +1,1 @@
+export { default } from "readable-stream/lib/ours/browser.js";
