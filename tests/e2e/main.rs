@@ -14,5 +14,7 @@ mod examples;
 mod foreign;
 mod http;
 mod multipart;
+mod node_builtins;
+mod packages;
 mod plain_wasi_host;
 mod serving;

@@ -84,6 +84,10 @@ const native = {
   configKeys: () => ["GREETING"],
   configGet: (key) => ({ GREETING: "hello" })[key],
   execution: () => ({ id: "execution-1", remainingMs: 1000 }),
+  // It follows calls only; what follows promises is the engine's, and tested with it.
+  asyncContext: () => native.context,
+  setAsyncContext: (context) => void (native.context = context),
+  bindAsyncContext: (callback) => callback,
 };
 
 export default native;

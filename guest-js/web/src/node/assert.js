@@ -116,10 +116,7 @@ function expectFailure(failure, expected, message, operator) {
   if (typeof expected === "string") [expected, message] = [undefined, expected];
   const missing = operator === "throws" ? "exception" : "rejection";
   if (failure === nothing) check(false, message === undefined ? undefined : `Missing expected ${missing}: ${message}`, undefined, expected, operator, `Missing expected ${missing}.`);
-  if (!isExpected(failure, expected, message)) {
-    if (message !== undefined) check(false, message, failure, expected, operator);
-    throw failure;
-  }
+  check(isExpected(failure, expected, message), message, failure, expected, operator, `The error is not what was expected: ${inspect(expected)}\n\n${inspect(failure)}`);
 }
 
 export function throws(run, expected = undefined, message = undefined) {

@@ -25,11 +25,18 @@ Buffer.from = function from(value, encoding, length) {
   if (typeof value === "string") {
     if (isUtf8Name(encoding)) return own(native.utf8Encode(value.toWellFormed()));
     if (isBase64Url(encoding)) return vendored.from(value, "base64");
+    // What follows the first pair that is no byte does not count.
+    if (encoding === "hex") return vendored.from(/^(?:[\da-f]{2})*/i.exec(value)[0], encoding);
     if (typeof encoding === "string" && !Buffer.isEncoding(encoding)) {
       throw nodeError(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${encoding}`);
     }
   }
-  return vendored.from(value, encoding, length);
+  try {
+    return vendored.from(value, encoding, length);
+  } catch (error) {
+    if (error instanceof TypeError) error.code ??= "ERR_INVALID_ARG_TYPE";
+    throw error;
+  }
 };
 
 Buffer.isEncoding = (encoding) => isBase64Url(encoding) || vendored.isEncoding(encoding);

@@ -1,0 +1,185 @@
+// The modules of Node.js against Node's own.
+import "./world.mjs";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const ours = async (name) => import(new URL(`../src/node/${name}.js?world=node`, import.meta.url));
+
+/** Calls `run` with our module and with Node's; both must give or throw the same. */
+async function same(name, run) {
+  const outcome = async (module) => {
+    try {
+      return { value: await run(module) };
+    } catch (error) {
+      return { name: error.name, code: error.code };
+    }
+  };
+  const [mine, theirs] = [await outcome(await ours(name)), await outcome(await import(`node:${name}`))];
+  const plain = (value) => JSON.parse(JSON.stringify(value, (_, it) => (typeof it === "bigint" ? `${it}n` : it)) ?? "null");
+  assert.deepEqual(plain(mine), plain(theirs), `${name}: ${run}`);
+}
+
+test("every module has a default export with its names on it", async () => {
+  for (const name of ["assert", "buffer", "events", "http", "path", "process", "querystring", "stream", "timers", "url", "util", "zlib"]) {
+    const module = await ours(name).catch((error) => (error.code === "ERR_MODULE_NOT_FOUND" ? undefined : Promise.reject(error)));
+    if (module === undefined) continue; // not here yet
+    assert.ok(module.default !== undefined, name);
+    for (const key of Object.keys(module)) if (key !== "default") assert.equal(module.default[key], module[key], `${name}.${key}`);
+  }
+});
+
+test("path, querystring, punycode, string_decoder", async () => {
+  await same("path", ({ join, resolve, relative, parse, format, extname, normalize }) => [
+    join("/a", "..", "b", "./c"), resolve("/a/b", "../c"), relative("/a/b/c", "/a/d"), parse("/x/y.tar.gz"),
+    format({ dir: "/a", base: "b.c" }), extname(".profile"), normalize("/a//b/../c/."),
+  ]);
+  await same("querystring", ({ parse, stringify, escape, unescape }) => [
+    { ...parse("a=1&a=2&b=%20x+y&c") }, stringify({ a: [1, 2], b: "x y", c: true, d: null }), escape("ü &"), unescape("%C3%BC"),
+  ]);
+  await same("punycode", ({ toASCII, toUnicode, ucs2 }) => [toASCII("mañana.com"), toUnicode("xn--maana-pta.com"), ucs2.decode("a😀")]);
+  await same("string_decoder", ({ StringDecoder }) => {
+    const decoder = new StringDecoder("utf8");
+    return [decoder.write(Buffer.from([0xe2, 0x82])), decoder.write(Buffer.from([0xac])), decoder.end(Buffer.from([0xe2]))];
+  });
+});
+
+test("url", async () => {
+  await same("url", ({ parse, resolve, format, fileURLToPath, pathToFileURL, urlToHttpOptions }) => [
+    { ...parse("http://a:b@host:80/p/a?q=1&q=2#h", true), query: undefined }, resolve("http://a/b/c", "../d?e"),
+    format({ protocol: "https", host: "x.test", pathname: "/a b", query: { c: 1 } }), fileURLToPath("file:///a%20b"),
+    pathToFileURL("/a b").href, urlToHttpOptions(new URL("https://u:p@h:8/x?y")).path,
+  ]);
+});
+
+test("buffer", async () => {
+  for (const run of [
+    (B) => ["utf8", "hex", "base64", "base64url", "latin1", "ascii", "utf16le"].map((it) => B.from("Grüße €😀").toString(it)),
+    (B) => ["hex", "base64", "base64url", "latin1", "utf16le"].map((it) => [...B.from("4af_-Z", it)]),
+    (B) => B.concat([B.from("a"), B.from([0x62, 0x63])]).toString(),
+    (B) => [B.byteLength("ü€"), B.byteLength("abcd", "base64"), B.isEncoding("base64url"), B.isEncoding("x"), B.isBuffer(new Uint8Array(1))],
+    (B) => B.from("abc").equals(B.from("abc")) && B.compare(B.from("a"), B.from("b")),
+    (B) => {
+      const it = B.alloc(16);
+      it.writeUInt32BE(0xdeadbeef, 0);
+      it.writeDoubleLE(1.5, 4);
+      it.writeInt16LE(-2, 12);
+      return [it.toString("hex"), it.readUint32BE(0), it.readDoubleLE(4), it.readInt16LE(12), it.readBigUInt64LE(4)];
+    },
+    (B) => [B.from("hello").indexOf("l"), B.from("hello").includes("ell"), B.from("hello").slice(1, 3).toString(), B.from("hello").subarray(-2).toString()],
+    (B) => JSON.stringify(B.from("hi")),
+    (B) => [B.from("abc").write("xyz", 1), B.from("a-b").toString("utf8", 1, 2), B.alloc(3, "ab").toString(), B.from("abc").fill(0x41).toString()],
+    (B) => B.from("x", "nonsense"),
+    (B) => B.from(5),
+    (B) => [...B.from([1, 2, 3, 4]).swap16()],
+    (B) => B.from(new Uint8Array([1, 2, 3]).buffer, 1, 2).toString("hex"),
+    (B) => B.from("\ud800x").toString("hex"),
+  ]) {
+    await same("buffer", ({ Buffer }) => run(Buffer));
+  }
+});
+
+test("util", async () => {
+  await same("util", ({ format }) => [format("%s %d %i %j %%", "a", 1.5, "42px", { b: 1 }), format("a", 1, { x: [1] }), format("%s", null)]);
+  await same("util", ({ inspect }) => [inspect({ a: { b: { c: { d: 1 } } } }), inspect({ a: { b: { c: { d: 1 } } } }, { depth: 0 }), inspect(new Map([[1, "a"]]))]);
+  await same("util", ({ promisify }) => promisify((a, b, done) => done(null, a + b))(1, 2));
+  await same("util", ({ promisify }) => promisify((done) => done(Object.assign(new Error("x"), { code: "E" })))());
+  await same("util", ({ promisify }) => promisify("x"));
+  await same("util", ({ callbackify }) => new Promise((resolve) => callbackify(async (a) => a * 2)(4, (error, value) => resolve([error, value]))));
+  await same("util", ({ inherits }) => {
+    function A() {}
+    function B() {}
+    inherits(A, B);
+    return [new A() instanceof B, A.super_ === B];
+  });
+  await same("util", ({ isDeepStrictEqual: eq }) => [
+    eq({ a: [1, new Date(0)] }, { a: [1, new Date(0)] }), eq([1], ["1"]), eq(new Set([1, { a: 1 }]), new Set([{ a: 1 }, 1])), eq(0, -0),
+    eq(new Map([["a", 1]]), new Map([["a", 2]])), eq(NaN, NaN), eq({ a: undefined }, {}), eq(new Uint8Array([1]), new Uint8Array([1])),
+  ]);
+  await same("util", ({ types }) =>
+    [new Date(), /x/, new Map(), new Set(), Promise.resolve(), new Uint8Array(), new DataView(new ArrayBuffer(1)), new ArrayBuffer(1), async () => {}, function* () {}, Object(1), new Error()].map(
+      (value) => Object.keys(types).filter((name) => !/External|Proxy|Key/.test(name) && types[name](value)).sort(),
+    ));
+  await same("util", ({ stripVTControlCharacters, styleText }) => [stripVTControlCharacters("\u001b[31ma\u001b[39m"), styleText(["red", "bold"], "x")]);
+});
+
+test("events", async () => {
+  await same("events", ({ EventEmitter }) => {
+    const seen = [];
+    const emitter = new EventEmitter();
+    emitter.on("a", (...args) => seen.push(args)).once("a", () => seen.push("once")).prependListener("a", () => seen.push("first"));
+    return [emitter.emit("a", 1, 2), emitter.emit("a"), emitter.emit("b"), seen, emitter.listenerCount("a"), emitter.eventNames()];
+  });
+  await same("events", ({ EventEmitter }) => new EventEmitter().emit("error", Object.assign(new Error("x"), { code: "E" })));
+  await same("events", ({ EventEmitter, errorMonitor }) => {
+    const seen = [];
+    const emitter = new EventEmitter().on(errorMonitor, (error) => seen.push(error.message)).on("error", () => seen.push("handled"));
+    emitter.emit("error", new Error("x"));
+    return seen;
+  });
+  await same("events", async ({ EventEmitter, once }) => {
+    const emitter = new EventEmitter();
+    queueMicrotask(() => emitter.emit("a", 1, 2));
+    return once(emitter, "a");
+  });
+  await same("events", ({ EventEmitter, once }) => once(new EventEmitter(), "a", { signal: AbortSignal.abort() }));
+  await same("events", async ({ EventEmitter, on }) => {
+    const emitter = new EventEmitter();
+    queueMicrotask(() => [1, 2, 3].forEach((it) => emitter.emit("a", it)));
+    const seen = [];
+    for await (const [it] of on(emitter, "a")) if (seen.push(it) === 3) break;
+    return [seen, emitter.listenerCount("a")];
+  });
+  await same("events", (EventEmitter) => {
+    function Old() {
+      EventEmitter.default.call(this);
+    }
+    Object.setPrototypeOf(Old.prototype, EventEmitter.default.prototype);
+    return new Old().on("x", () => {}).emit("x");
+  });
+});
+
+test("assert", async () => {
+  const failing = [
+    (it) => it(0), (it) => it.equal(1, 2), (it) => it.strictEqual(1, "1"), (it) => it.deepEqual({ a: 1 }, { a: 2 }), (it) => it.throws(() => {}),
+    (it) => it.deepStrictEqual([1], ["1"]), (it) => it.match("a", /b/), (it) => it.rejects(async () => 1), (it) => it.ifError(new Error("x")), (it) => it.fail("m"),
+    (it) => it.doesNotThrow(() => { throw new Error("x"); }), (it) => it.notEqual(1, "1"), (it) => it.throws(() => { throw new TypeError("x"); }, RangeError),
+  ];
+  const holding = [
+    (it) => it.equal(1, "1"), (it) => it.deepEqual({ a: [1] }, { a: ["1"] }), (it) => it.throws(() => { throw new TypeError("x"); }, { name: "TypeError", message: /x/ }),
+    (it) => it.rejects(Promise.reject(new Error("x")), /x/), (it) => it.strict.equal(1, 1), (it) => it.notDeepStrictEqual([1], ["1"]),
+  ];
+  for (const run of [...failing, ...holding]) await same("assert", (module) => run(module.default));
+});
+
+test("stream", async () => {
+  await same("stream", async ({ Readable, Transform, Writable, pipeline, promises }) => {
+    const seen = [];
+    const upper = new Transform({ transform: (chunk, _, done) => done(null, chunk.toString().toUpperCase()) });
+    const sink = new Writable({ write: (chunk, _, done) => done(void seen.push(chunk.toString())) });
+    await promises.pipeline(Readable.from(["a", "b"]), upper, sink);
+    return [seen, typeof pipeline];
+  });
+  await same("stream", async ({ Readable }) => (await Readable.from([1, 2, 3]).filter((n) => n > 1).map((n) => n * 2).toArray()));
+  await same("stream", async ({ Readable, promises }) => promises.finished(Readable.from([1]).destroy(Object.assign(new Error("x"), { code: "E" }))));
+});
+
+test("async_hooks, within calls", async () => {
+  await same("async_hooks", ({ AsyncLocalStorage, AsyncResource }) => {
+    const [a, b] = [new AsyncLocalStorage(), new AsyncLocalStorage()];
+    return a.run(1, () => b.run(2, () => {
+      const resource = new AsyncResource("x");
+      const snapshot = AsyncLocalStorage.snapshot();
+      return [a.getStore(), a.exit(() => a.getStore() ?? "none"), a.run(3, () => [a.getStore(), b.getStore(), resource.runInAsyncScope(() => a.getStore()), snapshot(() => a.getStore())])];
+    }));
+  });
+});
+
+test("process", async () => {
+  const { default: process } = await ours("process");
+  assert.equal(process.env.NOTHING, undefined);
+  process.env.X = 1;
+  assert.deepEqual([process.env.X, "X" in process.env, delete process.env.X, process.env.X], ["1", true, true, undefined]);
+  assert.throws(() => process.exit(1), { code: "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM" });
+  assert.equal(typeof process.hrtime.bigint(), "bigint");
+  assert.equal(Object.prototype.toString.call(process), "[object process]");
+});

@@ -1,0 +1,75 @@
+//! npm packages run unmodified: each module of tests/packages/src answers as it does in Node.js.
+
+use elias_tests::build::{binary, root};
+use elias_tests::serve::Server;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+/// The names of the modules, sorted.
+fn modules(folder: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder.join("src")).expect("tests/packages has modules");
+    let mut names: Vec<String> =
+        files.flatten().filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".js")?.to_owned())).collect();
+    names.sort_unstable();
+    names
+}
+
+/// What Node.js answers for each module, on the source as it is.
+fn expected(folder: &Path, names: &[String]) -> Vec<Value> {
+    let output = Command::new("node")
+        .arg("expected.mjs")
+        .args(names)
+        .env("TZ", "UTC")
+        .current_dir(folder)
+        .output()
+        .expect("node starts");
+    let lines = String::from_utf8(output.stdout).expect("UTF-8");
+    lines.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+/// Builds and serves one module; gives what differs from `answers`.
+async fn differences(folder: &Path, name: &str, answers: &[Value]) -> Vec<String> {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let wasm = out.path().join("app.wasm");
+    let built = Command::new(binary("elias-build"))
+        .arg(format!("src/{name}.js"))
+        .arg("-o")
+        .arg(&wasm)
+        .current_dir(folder)
+        .output()
+        .expect("elias-build starts");
+    if !built.status.success() {
+        return vec![format!("{name} does not build:\n{}", String::from_utf8_lossy(&built.stderr))];
+    }
+    let config = folder.join("elias.toml");
+    let server = Server::start_file(&wasm, &["--config", config.to_str().expect("UTF-8"), "--dev"], out);
+    let mut found = Vec::new();
+    for wanted in answers {
+        let path = wanted["path"].as_str().expect("a path");
+        let answer = server.send(http::Request::get("/").header("host", "localhost"), path, "").await;
+        let kind = answer.headers.get("content-type").and_then(|kind| kind.to_str().ok());
+        let got = json!({ "path": path, "status": answer.status, "type": kind, "body": answer.body });
+        if got != *wanted {
+            found.push(format!("{name} {path}\n  wanted {wanted}\n  got    {got}"));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn packages_answer_as_in_node() {
+    let folder = root().join("tests/packages");
+    assert!(folder.join("node_modules").is_dir(), "run `make packages` first");
+    let names = modules(&folder);
+    let expected = expected(&folder, &names);
+    assert_eq!(expected.len(), names.len(), "node ended before it was through");
+    let mut found = Vec::new();
+    for (name, wanted) in names.iter().zip(&expected) {
+        match wanted["answers"].as_array() {
+            Some(answers) => found.extend(differences(&folder, name, answers).await),
+            None => found.push(format!("{name} fails in Node.js: {}", wanted["error"])),
+        }
+    }
+    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+}
