@@ -139,3 +139,31 @@ fn inspect_tells_what_a_component_can_reach() {
     }
     assert!(!imports.contains("wasi:http"), "{imports}");
 }
+
+#[test]
+fn inspect_lists_the_packages_in_a_component() {
+    let lock = r#"{ "lockfileVersion": 3, "packages": { "node_modules/used": { "version": "1.0.0", "integrity": "sha512-AAEC" } } }"#;
+    let project = Project::new(&[
+        ("package.json", r#"{ "name": "shop", "version": "2.0.1" }"#),
+        ("package-lock.json", lock),
+        ("node_modules/used/package.json", r#"{ "name": "used", "version": "1.0.0", "license": "MIT" }"#),
+        ("node_modules/used/index.js", "export default (n) => n + 1;"),
+        ("node_modules/unused/package.json", r#"{ "name": "unused", "version": "1.0.0", "sideEffects": false }"#),
+        ("node_modules/unused/index.js", "export const unused = 1;"),
+        ("index.js", "import used from 'used'; import { unused } from 'unused'; export default { call: used };"),
+    ]);
+    project.write("app.wasm", project.build("index.js"));
+    let output = project.elias_build(&["inspect", "app.wasm", "--sbom"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sbom: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&sbom["bomFormat"], &sbom["specVersion"]), (&"CycloneDX".into(), &"1.6".into()));
+    assert_eq!(sbom["metadata"]["component"]["purl"], "pkg:npm/shop@2.0.1");
+    assert_eq!(sbom["components"].as_array().map(Vec::len), Some(1), "{sbom}");
+    assert_eq!(sbom["components"][0]["purl"], "pkg:npm/used@1.0.0");
+    assert_eq!(sbom["components"][0]["hashes"][0]["content"], "000102");
+
+    project.write("package-lock.json", lock.replace("1.0.0", "1.0.1"));
+    let said = project.elias_build(&["index.js", "-o", "app.wasm"]).stderr;
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("lockfile-mismatch") && said.contains("1.0.1"), "{said}");
+}

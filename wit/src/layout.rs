@@ -5,7 +5,7 @@
 //! exchanging sections and nothing else in the component changes.
 
 use crate::digest;
-use crate::manifest::{MANIFEST_SECTION, Manifest, ManifestError, SOURCE_MAP_SECTION};
+use crate::manifest::{MANIFEST_SECTION, Manifest, ManifestError, SBOM_SECTION, SOURCE_MAP_SECTION};
 use std::ops::Range;
 use wasm_encoder::{
     ComponentImportSection, ComponentSection, ComponentTypeRef, CoreTypeSection, EntityType, ModuleType, RawSection,
@@ -23,6 +23,8 @@ pub struct Layout<'a> {
     pub manifest: Option<Manifest>,
     /// The source map's JSON, if there is one.
     pub source_map: Option<&'a [u8]>,
+    /// The bill of materials' JSON, if there is one.
+    pub sbom: Option<&'a [u8]>,
     /// How the engine is bound; `None` for components of other toolchains.
     pub engine: Option<EngineBinding<'a>>,
 }
@@ -94,6 +96,7 @@ pub fn engine_import(digest: &str) -> String {
 pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
     let mut manifest = None;
     let mut source_map = None;
+    let mut sbom = None;
     let mut first_module = None;
     let mut imported = None;
     let mut depth = 0_u32;
@@ -128,6 +131,7 @@ pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
                 end_of_previous = section.range().end;
                 match section.name() {
                     MANIFEST_SECTION => manifest = Some(Manifest::parse(section.data())?),
+                    SBOM_SECTION => sbom = Some(section.data()),
                     SOURCE_MAP_SECTION => source_map = Some(section.data()),
                     _ => {}
                 }
@@ -162,7 +166,7 @@ pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
         }
         (Some(_), None, None) => return Err(LayoutError::NoEngine),
     };
-    Ok(Layout { manifest, source_map, engine })
+    Ok(Layout { manifest, source_map, sbom, engine })
 }
 
 /// Offsets in a slice fit a `usize`; the parser counts in `u64`.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub const MANIFEST_SECTION: &str = "elias:manifest";
 /// The custom section that holds the source map (version 3, JSON) from the bundle to the original sources.
 pub const SOURCE_MAP_SECTION: &str = "elias:sourcemap";
+/// The custom section that holds the bill of materials: CycloneDX 1.6, as JSON.
+pub const SBOM_SECTION: &str = "elias:sbom";
 /// The manifest format that this version writes. A reader refuses a higher one.
 pub const FORMAT: u32 = 1;
 /// The largest manifest that is read, in bytes.

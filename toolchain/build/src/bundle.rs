@@ -58,6 +58,8 @@ pub struct Bundle {
     pub map: String,
     /// Every source file that was read, tree-shaken or not: path relative to the project and SHA-256, sorted by path.
     pub sources: Vec<(String, String)>,
+    /// The files of which something is in the bundle, sorted.
+    pub bundled: Vec<PathBuf>,
     /// The files whose change makes the bundle stale, sorted: the sources and the `tsconfig.json` files they obey.
     pub modules: Vec<PathBuf>,
     /// Whether the entry module has a default export.
@@ -170,12 +172,16 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
     let mut sources: Vec<_> = read.into_iter().map(|(path, digest)| (relative(&path, &cwd), digest)).collect();
     sources.sort_unstable();
     sources.dedup();
+    let mut bundled: Vec<PathBuf> = chunk.module_ids.iter().map(|id| PathBuf::from(id.as_str())).collect();
+    bundled.retain(|path| path.is_absolute());
+    bundled.sort_unstable();
     let mut exports: Vec<String> = chunk.exports.iter().map(ToString::to_string).collect();
     exports.sort_unstable();
     Ok(Bundle {
         code: chunk.code.clone(),
         map: chunk.map.as_ref().map(oxc_sourcemap::SourceMap::to_json_string).unwrap_or_default(),
         sources,
+        bundled,
         modules,
         has_default_export: exports.iter().any(|name| name == "default"),
         exports,

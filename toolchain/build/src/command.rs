@@ -50,6 +50,9 @@ pub struct InspectArguments {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Print the packages in the component, as CycloneDX JSON
+    #[arg(long, conflicts_with = "json")]
+    pub sbom: bool,
 }
 
 /// Builds a component and writes it. Exit code 0, or 1 with the reason on standard error and no file written.
@@ -89,6 +92,9 @@ pub fn inspect(arguments: &InspectArguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if arguments.sbom {
+        return show_sbom(arguments, &bytes);
+    }
     match inspect::inspect(&bytes) {
         Ok(inspection) if arguments.json => {
             let json = serde_json::to_string_pretty(&inspection).unwrap_or_default();
@@ -107,6 +113,21 @@ pub fn inspect(arguments: &InspectArguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn show_sbom(arguments: &InspectArguments, bytes: &[u8]) -> ExitCode {
+    let component = arguments.component.display();
+    let problem = match inspect::sbom(bytes) {
+        Ok(Some(document)) => {
+            let json = serde_json::to_string_pretty(&document).unwrap_or_default();
+            print(&mut std::io::stdout(), &format!("{json}\n"));
+            return ExitCode::SUCCESS;
+        }
+        Ok(None) => format!("error[no-sbom]: {component} says nothing of its packages; build it again\n"),
+        Err(error) => format!("error[bad-component]: {component}: {error}\n"),
+    };
+    print(&mut std::io::stderr(), &problem);
+    ExitCode::FAILURE
 }
 
 /// The options that the arguments and elias.toml mean.

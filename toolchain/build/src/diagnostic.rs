@@ -308,6 +308,8 @@ problems! {
         NoHandler = "no-handler",
         /// Cryptographic randomness was asked for while building.
         RandomAtBuild = "random-at-build",
+        /// A bundled package is not what the project's lockfile says it must be.
+        LockfileMismatch = "lockfile-mismatch",
         /// A source, the bundle or the component is over its limit.
         TooLarge = "too-large",
         /// The table `[build]` of elias.toml is wrong.
@@ -326,6 +328,8 @@ problems! {
         ClockAtBuild = "clock-at-build",
         /// The top level called `Math.random` and got the fixed sequence of the build.
         RandomAtBuildSeeded = "random-at-build-seeded",
+        /// No lockfile that is read says what the bundled packages must be.
+        NoLockfile = "no-lockfile",
         /// The source uses something that will go away.
         Deprecated = "deprecated",
         /// The bundler found something doubtful.
@@ -361,6 +365,7 @@ impl BuildError {
             | Self::NoDefaultExport(details)
             | Self::NoHandler(details)
             | Self::RandomAtBuild(details)
+            | Self::LockfileMismatch(details)
             | Self::TooLarge(details)
             | Self::Config(details)
             | Self::Io(details)

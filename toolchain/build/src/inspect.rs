@@ -95,6 +95,14 @@ pub fn inspect(component: &[u8]) -> Result<Inspection, LayoutError> {
     })
 }
 
+/// The bill of materials in a component; none if it has none that is JSON.
+///
+/// # Errors
+/// [`LayoutError`] if the bytes are no component, or not as they were made.
+pub fn sbom(component: &[u8]) -> Result<Option<serde_json::Value>, LayoutError> {
+    Ok(layout::read(component)?.sbom.and_then(|json| serde_json::from_slice(json).ok()))
+}
+
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(manifest) = &self.manifest {

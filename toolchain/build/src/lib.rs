@@ -15,6 +15,7 @@ mod explain;
 mod image;
 pub mod inspect;
 mod package;
+mod sbom;
 pub mod uses;
 mod web;
 
@@ -22,7 +23,7 @@ pub use diagnostic::{BuildError, BuildWarning};
 
 use diagnostic::Details;
 use elias_contract::layout::{self, append_custom_section};
-use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SOURCE_MAP_SECTION};
+use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION};
 use elias_host::engine::CompiledCache;
 use std::path::PathBuf;
 
@@ -109,6 +110,7 @@ impl Builder {
             minify: options.minify,
         })
         .await?;
+        let (sbom, unlocked) = sbom::make(&options.project, &package, &bundle.bundled)?;
         let needs = web::Needs::of(&uses::scan(&bundle.code, options.eval));
         if !bundle.has_default_export && !needs.has_forms() {
             return Err(explain::no_default_export(options, &bundle));
@@ -146,6 +148,7 @@ impl Builder {
             builder: concat!("elias-build ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         append_custom_section(&mut wasm, MANIFEST_SECTION, &manifest.to_json());
+        append_custom_section(&mut wasm, SBOM_SECTION, sbom.to_string().as_bytes());
         append_custom_section(&mut wasm, SOURCE_MAP_SECTION, bundle.map.as_bytes());
         if wasm.len() > COMPONENT_BYTES_MAX {
             let message = format!("the component has {} bytes; at most {COMPONENT_BYTES_MAX} are allowed", wasm.len());
@@ -154,6 +157,7 @@ impl Builder {
         }
         let mut warnings = explain::warnings(&evaluated.report.warnings, &bundle);
         warnings.extend(bundle.warnings);
+        warnings.extend(unlocked);
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();
         let watch = bundle.modules.into_iter().chain(package.file).collect();
         Ok(Built { wasm, manifest, warnings, logs, watch })

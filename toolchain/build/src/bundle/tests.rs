@@ -141,6 +141,68 @@ fn bundles() {
 }
 
 #[test]
+fn resolves_as_bundlers_for_workers_do() {
+    #[track_caller]
+    fn check(source: &[u8], package: &[u8], contains: &[&str], not: &[&str]) {
+        let code = built(&[
+            ("index.js", source),
+            ("node_modules/p/package.json", package),
+            ("node_modules/p/m.js", b"export default 'module'"),
+            ("node_modules/p/c.cjs", b"module.exports = 'common'"),
+            (
+                "node_modules/p/u.cjs",
+                b"exports.u = [require('util').inspect, require('node:util'), require('fs'), require('./c.cjs')]",
+            ),
+            (
+                "node_modules/p/w.js",
+                b"import { format, nothing } from 'util'; import fs from 'fs'; export default [format, nothing, fs]",
+            ),
+        ])
+        .code;
+        for part in contains {
+            assert!(code.contains(part), "{part:?} in\n{code}");
+        }
+        for part in not {
+            assert!(!code.contains(part), "no {part:?} in\n{code}");
+        }
+    }
+    let both = br#"{"name":"p","exports":{"node":"./x.js","import":"./m.js","require":"./c.cjs"}}"#;
+    check(b"import x from 'p'; export default x", both, &["\"module\""], &["\"common\""]);
+    check(b"module.exports = require('p')", both, &["\"common\""], &["\"module\""]);
+    let order = br#"{"name":"p","exports":{"default":"./m.js","worker":"./c.cjs"}}"#;
+    check(b"import x from 'p'; export default x", order, &["\"module\""], &["\"common\""]);
+    let workerd = br#"{"name":"p","exports":{"browser":"./m.js","workerd":"./c.cjs"},"main":"./u.cjs"}"#;
+    check(b"import x from 'p'; export default x", workerd, &["\"module\""], &[]);
+    // What Node.js has is imported once, whichever way it was asked for; what it has and we do not throws where it is used.
+    let node = br#"{"name":"p","main":"./u.cjs"}"#;
+    check(
+        b"import { u } from 'p'; export default u",
+        node,
+        &["from \"node:util\"", "There is no file system", "common"],
+        &["require(\"util"],
+    );
+    check(
+        b"import w from 'p/w.js'; export default w",
+        node,
+        &["from \"node:util\"", ".nothing"],
+        &["from \"node:fs\""],
+    );
+    let mapped = br#"{"name":"p","main":"./u.cjs","browser":{"fs":false,"./c.cjs":"./m.js","util":"./c.cjs"}}"#;
+    check(
+        b"import { u } from 'p'; export default u",
+        mapped,
+        &["\"module\""],
+        &["no file system", "from \"node:util\""],
+    );
+    check(
+        b"import { format } from 'util'; export default format",
+        node,
+        &["import { format } from \"node:util\""],
+        &[],
+    );
+}
+
+#[test]
 fn tells_what_it_read() {
     let bundle = built(&[
         ("src/index.ts", b"import { b } from './b'; export const version = '1'; export default b;"),

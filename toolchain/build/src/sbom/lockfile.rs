@@ -1,0 +1,117 @@
+//! package-lock.json, versions 2 and 3. <https://docs.npmjs.com/cli/configuring-npm/package-lock-json>
+
+use super::Installed;
+use crate::diagnostic::{BuildError, Details};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The names under which npm writes its lockfile; the first goes first.
+const NPM: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
+/// The lockfiles of other package managers.
+const OTHERS: [&str; 4] = ["pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"];
+/// The most bytes of a lockfile that are read.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// What there is of lockfiles.
+pub(super) enum Lockfile {
+    Read(Locked),
+    /// One that is not read: its name.
+    Unread(&'static str),
+    None,
+}
+
+/// What a lockfile says must be installed.
+pub(super) struct Locked {
+    file: PathBuf,
+    /// By folder, relative to the lockfile's, with forward slashes.
+    packages: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    version: Option<String>,
+    integrity: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Json {
+    #[serde(rename = "lockfileVersion", default)]
+    version: u32,
+    #[serde(default)]
+    packages: BTreeMap<String, Entry>,
+}
+
+/// The lockfile that holds for the project: the nearest, in its folder or above it.
+pub(super) fn find(project: &Path) -> Result<Lockfile, BuildError> {
+    let project = project.canonicalize().unwrap_or_else(|_| project.to_owned());
+    for folder in project.ancestors() {
+        for name in NPM {
+            let file = folder.join(name);
+            if file.is_file() {
+                return read(file).map(Lockfile::Read);
+            }
+        }
+        if let Some(name) = OTHERS.into_iter().find(|name| folder.join(name).is_file()) {
+            return Ok(Lockfile::Unread(name));
+        }
+    }
+    Ok(Lockfile::None)
+}
+
+fn read(file: PathBuf) -> Result<Locked, BuildError> {
+    let name = file_name(&file);
+    let fail = |message: String| Err(mismatch(message, "Run `npm install`, which writes it anew."));
+    match file.metadata() {
+        Ok(metadata) if metadata.len() > BYTES_MAX => {
+            return fail(format!("{name} has {} bytes; at most {BYTES_MAX} are read", metadata.len()));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(BuildError::io(format_args!("read {name}"), &error)),
+    }
+    let text = std::fs::read(&file).map_err(|error| BuildError::io(format_args!("read {name}"), &error))?;
+    match serde_json::from_slice::<Json>(&text) {
+        Err(error) => fail(format!("{name} cannot be read: {error}")),
+        Ok(json) if !(2..=3).contains(&json.version) => {
+            fail(format!("{name} is of version {}; versions 2 and 3 are read", json.version))
+        }
+        Ok(json) => Ok(Locked { file, packages: json.packages }),
+    }
+}
+
+impl Locked {
+    /// The integrity of each package that has one, by its folder.
+    pub(super) fn check(&self, packages: &[Installed]) -> Result<BTreeMap<PathBuf, String>, BuildError> {
+        let root = self.file.parent().unwrap_or(Path::new("/"));
+        let mut integrities = BTreeMap::new();
+        let mut errors = Vec::new();
+        for package in packages {
+            let folder = package.folder.canonicalize().unwrap_or_else(|_| package.folder.clone());
+            let place = folder.strip_prefix(root).ok().map(|place| place.to_string_lossy().replace('\\', "/"));
+            let entry = place.and_then(|place| self.packages.get(&place));
+            let should = match entry.and_then(|entry| entry.version.as_deref()) {
+                Some(version) if version == package.version => {
+                    let integrity = entry.and_then(|entry| entry.integrity.clone());
+                    integrities.extend(integrity.map(|integrity| (package.folder.clone(), integrity)));
+                    continue;
+                }
+                Some(version) => format!("says {version}"),
+                None => "does not have it there".to_owned(),
+            };
+            let message =
+                format!("{} {} is installed, and {} {should}", package.name, package.version, file_name(&self.file));
+            let help =
+                "Run `npm ci` to install what the lockfile says, or `npm install` to write down what is installed.";
+            errors.push(mismatch(message, help));
+        }
+        BuildError::all(errors).map_or(Ok(integrities), Err)
+    }
+}
+
+fn file_name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn mismatch(message: String, help: &str) -> BuildError {
+    BuildError::LockfileMismatch(Box::new(Details::new(message).help(help)))
+}
