@@ -1,6 +1,6 @@
 import { createSchema, createYoga } from "graphql-yoga";
 
-export const requests = ["/graphql?query=%7Bhello%7D", "/graphql?query=%7Bnothing%7D", "/elsewhere"];
+export const requests = ["/graphql?query=%7Bhello%7D", "/graphql?query=%7Bnothing%7D", "/graphql?query=%7B__typename%7D"];
 
 const yoga = createYoga({
   schema: createSchema({
