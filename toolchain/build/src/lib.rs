@@ -110,7 +110,7 @@ impl Builder {
             minify: options.minify,
         })
         .await?;
-        let (sbom, unlocked) = sbom::make(&options.project, &package, &bundle.bundled)?;
+        let (sbom, unlocked) = sbom::make(&package, &bundle.bundled)?;
         let needs = web::Needs::of(&uses::scan(&bundle.code, options.eval));
         if !bundle.has_default_export && !needs.has_forms() {
             return Err(explain::no_default_export(options, &bundle));

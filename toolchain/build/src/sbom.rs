@@ -11,6 +11,7 @@ use base64::Engine as _;
 use lockfile::Lockfile;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::path::{Path, PathBuf};
 
 const NODE_MODULES: &str = "node_modules";
@@ -29,29 +30,36 @@ struct Installed {
 ///
 /// # Errors
 /// [`BuildError::LockfileMismatch`] if a bundled package is not what the project's lockfile says it must be.
-pub(crate) fn make(
-    project: &Path,
-    package: &Package,
-    bundled: &[PathBuf],
-) -> Result<(Value, Vec<BuildWarning>), BuildError> {
+pub(crate) fn make(package: &Package, bundled: &[PathBuf]) -> Result<(Value, Vec<BuildWarning>), BuildError> {
     let packages = installed(bundled);
-    let mut warnings = Vec::new();
-    let mut integrities = BTreeMap::new();
-    if !packages.is_empty() {
-        match lockfile::find(project)? {
-            Lockfile::Read(locked) => integrities = locked.check(&packages)?,
-            Lockfile::Unread(name) => warnings.push(no_integrity(
-                format!("{name} is not read: the packages in the component are recorded without their integrity"),
-                "The integrities are in package-lock.json: `npm install --package-lock-only` writes one.",
-            )),
-            Lockfile::None => warnings.push(no_integrity(
-                format!("there is no lockfile that says what the {} packages in the component must be", packages.len()),
-                "Run `npm install`, and commit package-lock.json.",
-            )),
-        }
+    let mut lockfiles = BTreeMap::new();
+    let (mut components, mut errors, mut unlocked) = (Vec::new(), Vec::new(), BTreeMap::<_, usize>::new());
+    for package in &packages {
+        let holder = lockfile::holder(&package.folder);
+        let lockfile = match lockfiles.entry(holder) {
+            Slot::Occupied(open) => open.into_mut(),
+            Slot::Vacant(new) => new.insert(lockfile::open(holder)?),
+        };
+        let integrity = match lockfile {
+            Lockfile::Read(locked) => locked.check(package).unwrap_or_else(|error| {
+                errors.push(error);
+                None
+            }),
+            Lockfile::Unread(name) => {
+                *unlocked.entry(Some(*name)).or_default() += 1;
+                None
+            }
+            Lockfile::None => {
+                *unlocked.entry(None).or_default() += 1;
+                None
+            }
+        };
+        components.push(component(package, integrity));
     }
-    let components: Vec<Value> =
-        packages.iter().map(|found| component(found, integrities.get(&found.folder).map(String::as_str))).collect();
+    if let Some(error) = BuildError::all(errors) {
+        return Err(error);
+    }
+    let warnings = unlocked.into_iter().map(|(name, count)| no_integrity(name, count)).collect();
     let url = purl(&package.name, &package.version);
     let document = json!({
         "bomFormat": "CycloneDX",
@@ -66,8 +74,18 @@ pub(crate) fn make(
     Ok((document, warnings))
 }
 
-fn no_integrity(message: String, help: &str) -> BuildWarning {
-    BuildWarning::NoLockfile(Box::new(Details::new(message).help(help)))
+/// The warning that `count` packages have no integrity; `lockfile` is one that is not read.
+fn no_integrity(lockfile: Option<&str>, count: usize) -> BuildWarning {
+    let packages = if count == 1 { "one package".to_owned() } else { format!("{count} packages") };
+    let details = match lockfile {
+        Some(name) => {
+            Details::new(format!("{name} is not read: {packages} in the component have no integrity on record"))
+                .help("package-lock.json has the integrities: `npm install --package-lock-only` writes one.")
+        }
+        None => Details::new(format!("there is no lockfile that says what {packages} in the component must be"))
+            .help("Run `npm install`, and commit package-lock.json."),
+    };
+    BuildWarning::NoLockfile(Box::new(details))
 }
 
 /// The packages that the files belong to, sorted by name, version and folder.
@@ -193,7 +211,7 @@ mod tests {
     fn of(folder: &tempfile::TempDir) -> Result<(Value, Vec<BuildWarning>), BuildError> {
         let package = Package { name: "app".into(), version: "1.0.0".into(), file: None };
         let files = ["node_modules/a/x.js", "node_modules/a/y.js", "node_modules/@s/b/x.js", "src/index.js"];
-        make(folder.path(), &package, &files.map(|file| folder.path().join(file)))
+        make(&package, &files.map(|file| folder.path().canonicalize().expect("it is there").join(file)))
     }
 
     #[test]

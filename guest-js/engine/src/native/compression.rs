@@ -120,9 +120,9 @@ impl Coder {
             Self::Gzip(encoder) => encoder.finish().map_err(|_| CORRUPT),
             Self::Zlib(encoder) => encoder.finish().map_err(|_| CORRUPT),
             Self::Deflate(encoder) => encoder.finish().map_err(|_| CORRUPT),
-            Self::Gunzip(decoder) => decoder.finish().map_err(|error| match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => TRUNCATED,
-                _ => CORRUPT,
+            Self::Gunzip(decoder) => decoder.finish().map_err(|error| {
+                // All bytes were valid so far: either there are too few, or their sum is wrong.
+                if error.to_string().contains("checksum") { CORRUPT } else { TRUNCATED }
             }),
             Self::Inflate(_, ended) => {
                 if ended {

@@ -42,10 +42,16 @@ struct Json {
     packages: BTreeMap<String, Entry>,
 }
 
-/// The lockfile that holds for the project: the nearest, in its folder or above it.
-pub(super) fn find(project: &Path) -> Result<Lockfile, BuildError> {
-    let project = project.canonicalize().unwrap_or_else(|_| project.to_owned());
-    for folder in project.ancestors() {
+/// The folder whose lockfile holds for the package in `folder`: the nearest above it that is not itself in a package.
+pub(super) fn holder(folder: &Path) -> Option<&Path> {
+    let is_installed = |folder: &Path| folder.components().any(|part| part.as_os_str() == super::NODE_MODULES);
+    let mut folders = folder.ancestors().filter(|folder| !is_installed(folder));
+    folders.find(|folder| NPM.iter().chain(&OTHERS).any(|name| folder.join(name).is_file()))
+}
+
+/// The lockfile in `folder`.
+pub(super) fn open(folder: Option<&Path>) -> Result<Lockfile, BuildError> {
+    if let Some(folder) = folder {
         for name in NPM {
             let file = folder.join(name);
             if file.is_file() {
@@ -80,31 +86,22 @@ fn read(file: PathBuf) -> Result<Locked, BuildError> {
 }
 
 impl Locked {
-    /// The integrity of each package that has one, by its folder.
-    pub(super) fn check(&self, packages: &[Installed]) -> Result<BTreeMap<PathBuf, String>, BuildError> {
+    /// The integrity of a package, if there is one.
+    pub(super) fn check(&self, package: &Installed) -> Result<Option<&str>, BuildError> {
         let root = self.file.parent().unwrap_or(Path::new("/"));
-        let mut integrities = BTreeMap::new();
-        let mut errors = Vec::new();
-        for package in packages {
-            let folder = package.folder.canonicalize().unwrap_or_else(|_| package.folder.clone());
-            let place = folder.strip_prefix(root).ok().map(|place| place.to_string_lossy().replace('\\', "/"));
-            let entry = place.and_then(|place| self.packages.get(&place));
-            let should = match entry.and_then(|entry| entry.version.as_deref()) {
-                Some(version) if version == package.version => {
-                    let integrity = entry.and_then(|entry| entry.integrity.clone());
-                    integrities.extend(integrity.map(|integrity| (package.folder.clone(), integrity)));
-                    continue;
-                }
-                Some(version) => format!("says {version}"),
-                None => "does not have it there".to_owned(),
-            };
-            let message =
-                format!("{} {} is installed, and {} {should}", package.name, package.version, file_name(&self.file));
-            let help =
-                "Run `npm ci` to install what the lockfile says, or `npm install` to write down what is installed.";
-            errors.push(mismatch(message, help));
-        }
-        BuildError::all(errors).map_or(Ok(integrities), Err)
+        let place = package.folder.strip_prefix(root).unwrap_or(&package.folder).to_string_lossy().replace('\\', "/");
+        let entry = self.packages.get(&place);
+        let should = match entry.and_then(|entry| entry.version.as_deref()) {
+            Some(version) if version == package.version => {
+                return Ok(entry.and_then(|entry| entry.integrity.as_deref()));
+            }
+            Some(version) => format!("says {version}"),
+            None => "does not have it there".to_owned(),
+        };
+        let message =
+            format!("{} {} is installed, and {} {should}", package.name, package.version, file_name(&self.file));
+        let help = "Run `npm ci` to install what the lockfile says, or `npm install` to write down what is installed.";
+        Err(mismatch(message, help))
     }
 }
 
