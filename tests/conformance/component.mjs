@@ -12,7 +12,11 @@ const run = promisify(execFile);
 /** Limits under which conformance is measured: large, since it is not they that are tested. */
 const LIMITS = ["--fuel", "60000000000", "--memory-bytes", "536870912", "--response-bytes", "100000000", "--log-bytes-per-second", "1000000"];
 
-const ELIAS_TOML = (port) => `[capabilities.http]
+// The suites' scripts are run by eval.
+const ELIAS_TOML = (port) => `[build]
+eval = true
+
+[capabilities.http]
 allow = ["http://127.0.0.1:${port}"]
 private = ["127.0.0.1/32"]
 `;
