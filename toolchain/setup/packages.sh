@@ -8,7 +8,7 @@ for folder in examples/* tests/packages "$@"; do
   [ -e "$lock" ] || continue
   if [ ! -e "$folder/node_modules/.package-lock.json" ] || [ "$lock" -nt "$folder/node_modules/.package-lock.json" ]; then
     echo "installing packages of $folder"
-    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
     touch "$folder/node_modules/.package-lock.json"
   fi
 done

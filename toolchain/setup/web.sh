@@ -8,7 +8,7 @@ made_from=$(find "$vendor" -name node_modules -prune -o -type f -print0 | LC_ALL
 if [ "$(cat target/web/made-from 2>/dev/null)" = "$made_from" ]; then exit 0; fi
 
 if ! cmp -s "$vendor/package-lock.json" "$vendor/node_modules/.installed-lock.json"; then
-  (cd "$vendor" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+  (cd "$vendor" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
   cp "$vendor/package-lock.json" "$vendor/node_modules/.installed-lock.json"
 fi
 node "$vendor/build.mjs"

@@ -1,8 +1,0 @@
-import { pack, unpack } from "msgpackr";
-
-export default {
-  async fetch(request) {
-    const packed = pack({ a: [1, -2, 3.5, "ü"], b: true, c: null, d: new Date(86400000), e: 2 ** 40 });
-    return Response.json({ bytes: [...packed], back: unpack(packed) });
-  },
-};
