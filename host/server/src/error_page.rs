@@ -1,6 +1,7 @@
 //! What a client reads when its request failed: a problem document (RFC 9457), in development with the exception.
 
 use crate::exchange::EXECUTION_ID;
+use crate::live;
 use crate::refusal::Refusal;
 use crate::response_body::Content;
 use crate::source::Current;
@@ -158,12 +159,13 @@ fn html(problem: &Problem<'_>) -> String {
     let _ = writeln!(
         page,
         "<title>{title}</title><h1>{title}</h1><pre>{text}</pre><p><small>{status} {code}{execution} \u{b7} shown because \
-         of --dev</small>",
+         of --dev</small></p>{live}",
         title = escape(&heading),
         text = escape(text),
         status = problem.status,
         code = problem.code,
         execution = escape(&execution),
+        live = live::tag(),
     );
     page
 }

@@ -6,6 +6,7 @@ use crate::config::milliseconds;
 use crate::connection::Shared;
 use crate::error_page::{self, Audience, Failure};
 use crate::head::{HostCache, absolute_uri, strip_hop_by_hop};
+use crate::live;
 use crate::refusal::Refusal;
 use crate::request_body::RequestBody;
 use crate::response_body::{Content, ResponseBody};
@@ -118,6 +119,10 @@ pub(crate) fn answer(
                 exchange.record = None; // probes would drown the rest
                 Ok(health(server.is_draining()))
             }
+            Ok(Plan::Live(asked)) => {
+                exchange.record = None;
+                Ok(live::answer(asked, &server))
+            }
             Ok(Plan::NoContent) => Ok(no_content()),
             Err(refusal) => Err(Failure::Refused(refusal)),
         };
@@ -139,6 +144,7 @@ pub(crate) fn answer(
 enum Plan {
     Component,
     Health,
+    Live(live::Asked),
     NoContent,
 }
 
@@ -150,6 +156,11 @@ fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incom
     }
     if exchange.shared.late {
         return Err(Refusal::Draining);
+    }
+    if config.dev
+        && let Some(asked) = live::asked(request)
+    {
+        return Ok(Plan::Live(asked));
     }
     if request.method() == Method::CONNECT {
         return Err(Refusal::NotImplemented);
@@ -193,6 +204,8 @@ async fn call(
     exchange.place = Some(server.admission.enter().await.ok_or(Refusal::Overloaded)?);
 
     let method = request.method().clone();
+    // In development a page follows what is served.
+    let follows = server.config.dev.then(|| request.headers().clone());
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
     let timeout = milliseconds(server.config.body_timeout_ms);
@@ -212,7 +225,13 @@ async fn call(
             return Err(Failure::Refused(fault));
         }
     };
-    pass_on(exchange, &method, response).map_err(Failure::Refused)
+    let response = pass_on(exchange, &method, response).map_err(Failure::Refused)?;
+    let (mut parts, content) = response.into_parts();
+    let content = match follows {
+        Some(request) => live::follow_page(&request, &mut parts.headers, content),
+        None => content,
+    };
+    Ok(Response::from_parts(parts, content))
 }
 
 /// Makes the guest's response the one that the client gets.

@@ -25,6 +25,7 @@ mod error_page;
 mod exchange;
 mod head;
 mod io;
+mod live;
 mod refusal;
 mod request_body;
 mod response_body;

@@ -4,6 +4,7 @@ use crate::exchange::Exchange;
 use crate::stall::{self, Did};
 use bytes::Bytes;
 use elias_host::Error;
+use futures::stream::BoxStream;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -28,6 +29,10 @@ pub(crate) enum Content {
     Page(Bytes),
     /// The guest.
     Guest(elias_host::Body),
+    /// The guest, and what its page ends with in development. Trailers are left out.
+    GuestPage { body: elias_host::Body, end: Option<Bytes> },
+    /// The server, as long as it serves.
+    Events(BoxStream<'static, Bytes>),
 }
 
 impl ResponseBody {
@@ -49,6 +54,17 @@ impl ResponseBody {
                     self.exchange.fail(error);
                 }
                 Poll::Ready(frame)
+            }
+            Content::GuestPage { body, end } => match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
+                Some(Err(error)) => {
+                    self.exchange.fail(&error);
+                    Poll::Ready(Some(Err(error)))
+                }
+                _ => Poll::Ready(end.take().map(|end| Ok(Frame::data(end)))),
+            },
+            Content::Events(events) => {
+                Poll::Ready(ready!(events.as_mut().poll_next(cx)).map(|event| Ok(Frame::data(event))))
             }
             own => match std::mem::replace(own, Content::Empty) {
                 Content::Page(page) => Poll::Ready(Some(Ok(Frame::data(page)))),
@@ -99,6 +115,7 @@ impl Body for ResponseBody {
                 Content::Empty => true,
                 Content::Page(page) => page.is_empty(),
                 Content::Guest(body) => body.is_end_stream(),
+                Content::GuestPage { .. } | Content::Events(_) => false,
             }
     }
 
@@ -107,7 +124,8 @@ impl Body for ResponseBody {
             Content::Empty => SizeHint::with_exact(self.rest.len() as u64),
             Content::Page(page) => SizeHint::with_exact(page.len() as u64),
             Content::Guest(body) if self.rest.is_empty() => body.size_hint(),
-            Content::Guest(_) => SizeHint::default(), // asked before the first piece only
+            // Asked before the first piece only.
+            Content::Guest(_) | Content::GuestPage { .. } | Content::Events(_) => SizeHint::default(),
         }
     }
 }

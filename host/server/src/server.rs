@@ -12,11 +12,10 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long to wait before accepting again after the system refused: out of file descriptors, as a rule.
@@ -39,7 +38,7 @@ pub(crate) struct Inner {
     pub(crate) source: AppSource,
     pub(crate) admission: Admission,
     pub(crate) http: auto::Builder<StreamExecutor>,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
     /// The connections that a drain waits for.
     open: Mutex<HashMap<u64, Arc<Shared>>>,
     /// Rings when the last of them is gone.
@@ -113,7 +112,7 @@ impl Server {
             source,
             admission,
             http,
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
             open: Mutex::default(),
             empty: Notify::new(),
         };
@@ -153,7 +152,16 @@ impl Server {
 impl Inner {
     /// Whether the server is about to end.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Relaxed)
+        *self.draining.borrow()
+    }
+
+    /// Resolves when the server is about to end.
+    pub(crate) fn drains(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut draining = self.draining.subscribe();
+        async move {
+            // An error means that the server is gone.
+            let _ = draining.wait_for(|draining| *draining).await;
+        }
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Shared>>> {
@@ -172,7 +180,7 @@ impl Inner {
     }
 
     async fn drain(&self, mut accept: Pin<&mut impl Future<Output = ()>>) -> Drained {
-        self.draining.store(true, Relaxed);
+        self.draining.send_replace(true);
         let open: Vec<_> = self.open().values().cloned().collect();
         open.iter().for_each(|connection| connection.drain());
         drop(open);

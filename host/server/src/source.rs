@@ -18,7 +18,7 @@ pub struct AppSource {
 pub(crate) struct Current {
     /// The component, if there is one.
     pub(crate) app: Option<App>,
-    /// Why there is none: shown in development only.
+    /// Why the newest version is not what answers: shown in development only.
     pub(crate) reason: Option<Arc<str>>,
 }
 
@@ -42,22 +42,27 @@ impl AppSource {
         self.sender.send_replace(Current { app: Some(app), reason: None });
     }
 
-    /// Says why there is no component; the server shows it if it is in development mode. Without effect once there is one.
+    /// Says why the newest version cannot be served. In development mode the server shows it, in place of a component that is
+    /// not there and over the pages of one that is. The next [`swap`](Self::swap) ends that, as does [`settle`](Self::settle).
     pub fn explain(&self, reason: impl Into<Arc<str>>) {
         let reason = reason.into();
-        self.sender.send_if_modified(|current| {
-            let missing = current.app.is_none();
-            if missing {
-                current.reason = Some(reason);
-            }
-            missing
-        });
+        self.sender.send_modify(|current| current.reason = Some(reason));
+    }
+
+    /// Says that what is served is the newest version after all.
+    pub fn settle(&self) {
+        self.sender.send_if_modified(|current| current.reason.take().is_some());
     }
 
     /// What is served now.
     #[must_use]
     pub fn current(&self) -> Option<App> {
         self.sender.borrow().app.clone()
+    }
+
+    /// What answers, and every change of it.
+    pub(crate) fn changes(&self) -> watch::Receiver<Current> {
+        self.sender.subscribe()
     }
 
     /// A reader for one connection.

@@ -1,7 +1,8 @@
 //! The commands `build` and `inspect`, as `elias-build` and `elias` have them.
 
 use crate::diagnostic::{BuildError, Details};
-use crate::{BuildOptions, Builder, Built, config, inspect};
+use crate::project::Project;
+use crate::{BuildOptions, Builder, Built, inspect};
 use clap::Args;
 use elias_host::engine::CompiledCache;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,9 +14,8 @@ use std::time::{Duration, Instant};
 /// What `build` is told.
 #[derive(Debug, Args)]
 pub struct BuildArguments {
-    /// The entry module: JavaScript or TypeScript
-    #[arg(required = true)]
-    pub entry: PathBuf,
+    /// The entry module: JavaScript or TypeScript [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    pub entry: Option<PathBuf>,
     /// Where to write the component [default: the project's name with .wasm]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -133,22 +133,13 @@ fn show_sbom(arguments: &InspectArguments, bytes: &[u8]) -> ExitCode {
 /// The options that the arguments and elias.toml mean.
 ///
 /// # Errors
-/// If elias.toml is wrong; see [`config::read`].
+/// If elias.toml is wrong; see [`Project::find`].
 pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
-    let project = arguments.project.clone().unwrap_or_else(|| project_of(&arguments.entry));
-    let entry = std::path::absolute(&arguments.entry).unwrap_or_else(|_| arguments.entry.clone());
-    let eval = arguments.eval || config::read(arguments.config.as_deref(), &project)?.eval;
-    Ok(BuildOptions { thin: arguments.thin, minify: arguments.minify, eval, ..BuildOptions::new(entry, project) })
-}
-
-/// The nearest folder above `entry` with a package.json; without one, the entry's own, or the one above if that is `src`.
-#[must_use]
-pub fn project_of(entry: &Path) -> PathBuf {
-    let entry = std::path::absolute(entry).unwrap_or_else(|_| entry.to_owned());
-    let folder = entry.parent().unwrap_or(Path::new("."));
-    let named = folder.ancestors().find(|folder| folder.join("package.json").is_file());
-    let own = if folder.file_name().is_some_and(|name| name == "src") { folder.parent() } else { None };
-    named.or(own).unwrap_or(folder).to_owned()
+    let project =
+        Project::find(arguments.project.as_deref(), arguments.entry.as_deref(), arguments.config.as_deref())?;
+    let entry = project.entry(arguments.entry.as_deref())?;
+    let eval = arguments.eval || project.build.eval;
+    Ok(BuildOptions { thin: arguments.thin, minify: arguments.minify, eval, ..BuildOptions::new(entry, project.root) })
 }
 
 /// The folder for compiled code that the arguments, `ELIAS_CACHE_DIR` or the system name; none if none does.
@@ -183,7 +174,7 @@ fn build_with_progress(
     };
     progress.set_message("opening the engine (compiled once, some seconds)");
     let builder = Builder::new(cache.as_ref())?;
-    progress.set_message(format!("building {}", arguments.entry.display()));
+    progress.set_message(format!("building {}", options.entry.display()));
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| BuildError::io("start", &error))?;
     let built = runtime.block_on(builder.build(options));

@@ -9,27 +9,21 @@ use toml::de::{DeTable, DeValue};
 pub const CONFIG_FILE: &str = "elias.toml";
 
 /// What `[build]` says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildTable {
+    /// `entry`: the entry module, relative to the file.
+    pub entry: Option<PathBuf>,
     /// `eval`: whether strings can be compiled as code. It is off unless the file says otherwise.
     pub eval: bool,
 }
 
-/// The configuration of a project: `given`, or else elias.toml in the project's root, or else in the current folder.
-#[must_use]
-pub fn find(given: Option<&Path>, project: &Path) -> Option<PathBuf> {
-    let found = || [project.join(CONFIG_FILE), CONFIG_FILE.into()].into_iter().find(|file| file.is_file());
-    given.map(Path::to_owned).or_else(found)
-}
-
-/// Reads `[build]` of the file that [`find`] finds; the defaults if there is none.
+/// Reads `[build]` of a configuration.
 ///
 /// # Errors
 /// [`BuildError::Io`] if it cannot be read, [`BuildError::Config`] if it is not TOML or the table is wrong.
-pub fn read(given: Option<&Path>, project: &Path) -> Result<BuildTable, BuildError> {
-    let Some(path) = find(given, project) else { return Ok(BuildTable::default()) };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| BuildError::io(format_args!("read {}", path.display()), &error))?;
+pub(crate) fn read(path: &Path) -> Result<BuildTable, BuildError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| BuildError::io(format_args!("read {}", path.display()), &error))?;
     parse(&text).map_err(|(span, message)| {
         let place = Place::new(path.display().to_string(), text.as_str(), span.start, span.len());
         BuildError::Config(Box::new(Details::new(message).at(place)))
@@ -57,10 +51,12 @@ pub fn build_table(table: &DeTable<'_>) -> Result<BuildTable, (Range<usize>, Str
     let mut build = BuildTable::default();
     for (key, value) in table {
         match (key.get_ref().as_ref(), value.get_ref()) {
+            ("entry", DeValue::String(entry)) if !entry.is_empty() => build.entry = Some(entry.as_ref().into()),
+            ("entry", _) => return Err((value.span(), "entry must be a file's name, such as \"src/main.ts\"".to_owned())),
             ("eval", DeValue::Boolean(eval)) => build.eval = *eval,
             ("eval", _) => return Err((value.span(), "eval must be true or false".to_owned())),
             (name, _) => {
-                return Err((key.span(), format!("there is no key `{name}` in [build]; there is `eval`")));
+                return Err((key.span(), format!("there is no key `{name}` in [build]; there are `entry` and `eval`")));
             }
         }
     }
@@ -73,8 +69,8 @@ mod tests {
 
     #[test]
     fn reads_the_table() {
-        assert_eq!(parse(""), Ok(BuildTable { eval: false }));
-        assert_eq!(parse("[limits]\nfuel = 1\n[build]\neval = true\n"), Ok(BuildTable { eval: true }));
+        assert_eq!(parse(""), Ok(BuildTable::default()));
+        assert_eq!(parse("[limits]\nfuel = 1\n[build]\neval = true\n"), Ok(BuildTable { entry: None, eval: true }));
         for (text, at, wanted) in [
             ("[build]\nevil = true", 8..12, "no key `evil`"),
             ("[build]\neval = 1", 15..16, "true or false"),

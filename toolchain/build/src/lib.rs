@@ -15,6 +15,7 @@ mod explain;
 mod image;
 pub mod inspect;
 mod package;
+pub mod project;
 mod sbom;
 pub mod uses;
 mod web;

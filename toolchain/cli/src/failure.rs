@@ -1,7 +1,8 @@
 //! Why a command failed, for the person who typed it.
 
+use elias_build::BuildError;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// A failure with a stable code, what happened, and what to do.
@@ -44,6 +45,12 @@ impl Failure {
         let _ = std::io::stderr().write_all(text.as_bytes());
         ExitCode::FAILURE
     }
+}
+
+/// Why a source was not built, with its lines: in colours for a terminal, without for a page.
+pub(crate) fn failed(error: &BuildError) -> Failure {
+    Failure::new(error.name(), error.render(std::io::stderr().is_terminal()).trim_start())
+        .plain(error.render(false).trim_start())
 }
 
 impl From<elias_host::Error> for Failure {

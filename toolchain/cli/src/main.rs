@@ -25,17 +25,21 @@ enum Command {
     Build(BuildArguments),
     /// Shows what a component is: manifest, sizes, digest, imports
     Inspect(InspectArguments),
+    /// Builds a project, serves it, and follows its changes
+    Dev(serve::DevArguments),
     /// Serves a component over HTTP
     Serve(serve::ServeArguments),
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Build(arguments) => command::build(&arguments),
-        Command::Inspect(arguments) => command::inspect(&arguments),
-        Command::Serve(arguments) => match serve::serve(&arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failure.report(),
-        },
+    let outcome = match Arguments::parse().command {
+        Command::Build(arguments) => return command::build(&arguments),
+        Command::Inspect(arguments) => return command::inspect(&arguments),
+        Command::Dev(arguments) => serve::dev(arguments),
+        Command::Serve(arguments) => serve::serve(arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
     }
 }

@@ -1,21 +1,23 @@
-//! `elias serve`: a component, over HTTP.
+//! `elias serve` and `elias dev`: a component, over HTTP.
 
 use crate::config_file;
-use crate::failure::Failure;
+use crate::failure::{Failure, failed};
 use crate::logging::{self, LogFormat};
 use crate::origin::Origin;
 use crate::settings::{SettingFlags, Settings};
-use crate::watch::Follower;
+use crate::watch::{Configuration, Follower};
 use clap::Args;
 use elias_build::command::cache_dir;
+use elias_build::config::CONFIG_FILE;
+use elias_build::project::Project;
 use elias_host::{Host, LoadOptions};
 use elias_server::{AppSource, Server};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// The file that is read when none is named, if it is there.
-const CONFIG_FILE: &str = "elias.toml";
+/// Where data is kept if nothing else is said.
+const DATA_DIR: &str = ".elias";
 
 /// The capabilities that components can be granted.
 pub(crate) const CAPABILITIES: [&str; 5] = ["cache", "config", "db", "http", "log"];
@@ -26,21 +28,38 @@ pub(crate) const CAPABILITIES: [&str; 5] = ["cache", "config", "db", "http", "lo
 pub(crate) struct ServeArguments {
     /// A component, or with --watch a JavaScript or TypeScript file
     file: PathBuf,
-    /// Address and port to listen on [default: 127.0.0.1:8787]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<String>,
-    /// The configuration [default: elias.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// Show exceptions with their stacks to whoever sent the request
     #[arg(long)]
     dev: bool,
     /// Follow changes: reload a component, build a source file again
     #[arg(long)]
     watch: bool,
-    /// Where components' databases are kept
-    #[arg(long, value_name = "DIR", default_value = ".elias")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// What `dev` is told.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub(crate) struct DevArguments {
+    /// The entry module [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    entry: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+struct ServerArguments {
+    /// Address and port to listen on [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The configuration [default: elias.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where components' databases are kept [default: .elias]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -54,64 +73,95 @@ pub(crate) struct ServeArguments {
     limits: SettingFlags,
 }
 
+/// What is served, and how.
+struct Serving {
+    /// A component or a source.
+    file: PathBuf,
+    /// The configuration, which need not be there unless it was named.
+    config: PathBuf,
+    data_dir: PathBuf,
+    dev: bool,
+    watch: bool,
+    server: ServerArguments,
+}
+
 /// Serves until a signal says to stop, and then until the requests in flight have ended.
 ///
 /// # Errors
 /// Whatever keeps the server from starting.
-pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
-    let settings = settings(arguments)?;
-    let _logging = logging::start(arguments.log_format);
+pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    let ServeArguments { file, dev, watch, server } = arguments;
+    let config = server.config.clone().unwrap_or_else(|| CONFIG_FILE.into());
+    let data_dir = server.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
+    start(&Serving { file, config, data_dir, dev, watch, server })
+}
+
+/// Builds and serves a project, and follows its changes.
+///
+/// # Errors
+/// Whatever keeps the server from starting; a source that does not build is not among that.
+pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
+    let DevArguments { entry, server } = arguments;
+    let project = Project::find(None, entry.as_deref(), server.config.as_deref()).map_err(|error| failed(&error))?;
+    let file = project.entry(entry.as_deref()).map_err(|error| failed(&error))?;
+    let config = project.config.unwrap_or_else(|| project.root.join(CONFIG_FILE));
+    let data_dir = server.data_dir.clone().unwrap_or_else(|| project.root.join(DATA_DIR));
+    start(&Serving { file, config, data_dir, dev: true, watch: true, server })
+}
+
+fn start(serving: &Serving) -> Result<(), Failure> {
+    let settings = settings(serving)?;
+    let _logging = logging::start(serving.server.log_format);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = settings.workers {
         runtime.worker_threads(workers as usize);
     }
     let runtime = runtime.enable_all().build().map_err(|error| Failure::new("io", error))?;
-    runtime.block_on(run(arguments, settings))
+    runtime.block_on(run(serving, settings))
 }
 
 /// Defaults, then the file, then the flags.
-fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
+fn settings(serving: &Serving) -> Result<Settings, Failure> {
+    let arguments = &serving.server;
     let mut settings = Settings::default();
-    match &arguments.config {
-        Some(path) => config_file::apply(path, &mut settings)?,
-        None if Path::new(CONFIG_FILE).is_file() => config_file::apply(Path::new(CONFIG_FILE), &mut settings)?,
-        None => {}
+    if arguments.config.is_some() || serving.config.is_file() {
+        config_file::apply(&serving.config, &mut settings)?;
     }
     arguments.limits.apply(&mut settings).map_err(|message| Failure::new("config", message))?;
     if let Some(listen) = &arguments.listen {
         settings.server.listen.clone_from(listen);
     }
-    settings.server.dev = arguments.dev;
+    settings.server.dev = serving.dev;
     settings.server.request_bytes = settings.limits.request_bytes;
     settings.server.concurrent_executions = settings.limits.concurrent_executions;
     Ok(settings)
 }
 
-async fn run(arguments: &ServeArguments, settings: Settings) -> Result<(), Failure> {
+async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
+    let arguments = &serving.server;
     let cache = if arguments.no_cache { None } else { cache_dir(arguments.cache_dir.as_deref()) };
-    let host = host(&settings, arguments.data_dir.clone(), cache.as_deref())?;
-    let origin = Origin::of(&arguments.file, arguments.config.as_deref(), cache)?;
-    if !arguments.watch && origin.is_source() {
-        let help = "build it first with `elias build`, or add --watch to build and serve it";
-        return Err(
-            Failure::new("bad-component", format_args!("{} is a source file", arguments.file.display())).help(help)
-        );
+    let host = host(&settings, serving.data_dir.clone(), cache.as_deref())?;
+    let origin = Origin::of(&serving.file, &serving.config, cache)?;
+    if !serving.watch && origin.is_source() {
+        let help = "build it first with `elias build`, or use `elias dev` to build and serve it";
+        return Err(Failure::new("bad-component", format_args!("{} is a source file", serving.file.display())).help(help));
     }
     let given = LoadOptions {
         grants: settings.grants,
-        folder: arguments.config.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned(),
+        folder: serving.config.parent().unwrap_or(Path::new("")).to_owned(),
         ..LoadOptions::default()
     };
     let source = AppSource::empty();
-    let follower = if arguments.watch {
-        Some(Follower::start(origin, host, given, source.clone()).await?)
+    let follower = if serving.watch {
+        let config = Configuration::new(serving.config.clone())?;
+        Some(Follower::start(origin, host, config, given, source.clone()).await?)
     } else {
         source.swap(origin.load(&host, &given).await?.0);
         None
     };
     let server =
         Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
-    announce(arguments, &source, server.local_addr());
+    announce(&serving.file, &source, server.local_addr());
     if let Some(follower) = follower {
         tokio::spawn(follower.follow());
     }
@@ -150,9 +200,9 @@ fn host(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<
     })
 }
 
-fn announce(arguments: &ServeArguments, source: &AppSource, address: SocketAddr) {
+fn announce(file: &Path, source: &AppSource, address: SocketAddr) {
     let what = source.current().map_or_else(
-        || arguments.file.display().to_string(),
+        || file.display().to_string(),
         |app| format!("{} {} ({})", app.name(), app.version(), &app.digest()[..12]),
     );
     // A client on this machine reaches a server that listens everywhere by the loopback address.

@@ -1,8 +1,10 @@
 //! Following changes: build and load again, and exchange what is served.
 
+use crate::config_file;
 use crate::failure::Failure;
 use crate::origin::Origin;
-use elias_host::{Host, LoadOptions};
+use crate::settings::Settings;
+use elias_host::{Grants, Host, Limits, LoadOptions};
 use elias_server::AppSource;
 use notify::event::{Event, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -15,10 +17,45 @@ use tokio::sync::mpsc;
 /// Editors write a file in several steps; what follows within this time belongs to the same save.
 const SETTLE: Duration = Duration::from_millis(5);
 
+/// The configuration that is followed: what it grants can change while the server runs, its limits cannot.
+pub(crate) struct Configuration {
+    file: PathBuf,
+    /// Those that the file and the flags gave at the start.
+    of_file: Limits,
+}
+
+impl Configuration {
+    /// The configuration in `file`, which need not be there.
+    pub(crate) fn new(file: PathBuf) -> Result<Self, Failure> {
+        let file = std::path::absolute(&file).map_err(|error| Failure::new("io", error))?;
+        let of_file = read(&file)?.limits;
+        Ok(Self { file, of_file })
+    }
+
+    /// What it grants now.
+    fn grants(&mut self) -> Result<Grants, Failure> {
+        let settings = read(&self.file)?;
+        if settings.limits != self.of_file {
+            tracing::warn!("limits in {} have changed: start again for them to hold", self.file.display());
+            self.of_file = settings.limits;
+        }
+        Ok(settings.grants)
+    }
+}
+
+fn read(file: &Path) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    if file.is_file() {
+        config_file::apply(file, &mut settings)?;
+    }
+    Ok(settings)
+}
+
 /// Serves the last version of an origin that could be loaded.
 pub(crate) struct Follower {
     origin: Origin,
     host: Host,
+    config: Configuration,
     given: LoadOptions,
     source: AppSource,
     watcher: RecommendedWatcher,
@@ -27,8 +64,8 @@ pub(crate) struct Follower {
     files: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// Their folders, which are watched: a watch on a file ends when an editor replaces it.
     folders: BTreeSet<PathBuf>,
-    /// SHA-256 of what is served.
-    digest: Option<String>,
+    /// SHA-256 of what is served, and what that is granted.
+    served: Option<(String, Grants)>,
 }
 
 impl Follower {
@@ -36,6 +73,7 @@ impl Follower {
     pub(crate) async fn start(
         origin: Origin,
         host: Host,
+        config: Configuration,
         given: LoadOptions,
         source: AppSource,
     ) -> Result<Self, Failure> {
@@ -49,7 +87,7 @@ impl Follower {
         });
         let watcher = watcher.map_err(|error| unwatchable(&error))?;
         let mut follower =
-            Self { origin, host, given, source, watcher, changes, files, folders: BTreeSet::new(), digest: None };
+            Self { origin, host, config, given, source, watcher, changes, files, folders: BTreeSet::new(), served: None };
         follower.watch(BTreeSet::from([follower.origin.file().to_owned()]))?;
         follower.load().await;
         Ok(follower)
@@ -66,14 +104,24 @@ impl Follower {
     async fn load(&mut self) {
         loop {
             let (started, start) = (SystemTime::now(), Instant::now());
-            match self.origin.load(&self.host, &self.given).await {
+            let loaded = match self.config.grants() {
+                Ok(grants) => {
+                    self.given.grants = grants;
+                    self.origin.load(&self.host, &self.given).await
+                }
+                Err(failure) => Err(failure),
+            };
+            match loaded {
                 Ok((app, files)) => {
-                    if self.digest.as_deref() != Some(app.digest()) {
+                    let version = (app.digest().to_owned(), self.given.grants.clone());
+                    if self.served.as_ref() != Some(&version) {
                         let milliseconds = start.elapsed().as_millis() as u64;
                         let (component, digest) = (app.name(), app.digest());
                         tracing::info!(component, digest, milliseconds, "serving the new version");
-                        self.digest = Some(digest.to_owned());
+                        self.served = Some(version);
                         self.source.swap(app);
+                    } else {
+                        self.source.settle();
                     }
                     // A file that was saved before its folder was watched gave no event.
                     let stale =
@@ -87,7 +135,7 @@ impl Follower {
                 Err(failure) => {
                     failure.report();
                     self.source.explain(failure.page());
-                    if self.digest.is_some() {
+                    if self.served.is_some() {
                         tracing::warn!("the last good version goes on serving");
                     }
                 }
@@ -97,7 +145,8 @@ impl Follower {
     }
 
     /// Watches the folders of these files; says whether there are new ones.
-    fn watch(&mut self, files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
+    fn watch(&mut self, mut files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
+        files.insert(self.config.file.clone());
         let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
         let mut new = false;

@@ -1,0 +1,45 @@
+// Live reload and the overlay of `elias dev`. It is only there in development.
+(() => {
+  let served;
+  let overlay;
+
+  const hide = () => {
+    overlay?.remove();
+    overlay = undefined;
+  };
+
+  const show = (problem) => {
+    hide();
+    overlay = document.createElement("elias-overlay");
+    const root = overlay.attachShadow({ mode: "open" });
+    const style = document.createElement("style");
+    style.textContent =
+      ":host{position:fixed;inset:0;z-index:2147483647;background:#000c;overflow:auto;color:#eee}" +
+      "main{max-width:60rem;margin:3rem auto;padding:1rem 1.5rem;background:#1b1b1f;border-top:4px solid #f55;border-radius:.5rem;" +
+      "font:16px/1.5 system-ui,sans-serif}h1{font-size:1.2rem;margin:.2rem 0 1rem}" +
+      "pre{overflow:auto;font:13px/1.45 ui-monospace,monospace}button{float:right;font:inherit}small{opacity:.7}";
+    const main = document.createElement("main");
+    main.setAttribute("role", "alertdialog");
+    const close = document.createElement("button");
+    close.textContent = "Close";
+    close.onclick = hide;
+    const heading = document.createElement("h1");
+    heading.textContent = "The newest version cannot be served";
+    const text = document.createElement("pre");
+    text.textContent = problem;
+    const note = document.createElement("small");
+    note.textContent = "This goes away by itself when the build succeeds. Until then the last good version serves.";
+    main.append(close, heading, text, note);
+    root.append(style, main);
+    document.documentElement.append(overlay);
+  };
+
+  const events = new EventSource("/__elias/events");
+  events.onmessage = ({ data }) => {
+    const { version, problem } = JSON.parse(data);
+    if (served !== undefined && version !== served) return location.reload();
+    served = version;
+    if (problem === null) hide();
+    else if (version !== null) show(problem);
+  };
+})();
