@@ -11,7 +11,7 @@ const FORM_TYPE = "application/x-www-form-urlencoded;charset=UTF-8";
 /** The source of a body whose bytes the host still has. */
 const INCOMING = Symbol("incoming");
 
-/** A source with `read(): Promise<Uint8Array | null>` and `cancel(reason)`. */
+/** A source with `read(): Promise<Uint8Array | null>` and `cancel(reason)`; if `givesOwn` is true, nobody else has the chunks. */
 export class Puller {}
 
 /** A body that is not null. */
@@ -124,7 +124,7 @@ export function extractBody(init) {
 /** { read(): Promise<chunk | null>, cancel(reason) } over a source that is not at hand. */
 function pullerOf(source) {
   if (source instanceof Puller) return source;
-  if (source === INCOMING) return { read: native.requestBodyRead, cancel: native.requestBodyCancel };
+  if (source === INCOMING) return { read: native.requestBodyRead, cancel: native.requestBodyCancel, givesOwn: true };
   if (registry.isReadableStream?.(source)) {
     const reader = source.getReader();
     return {

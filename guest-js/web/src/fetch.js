@@ -40,6 +40,7 @@ function explain(error, url) {
 
 /** The body of a response that the host still has. */
 class Incoming extends Puller {
+  givesOwn = true;
   #id;
   #url;
   #cleanUp;

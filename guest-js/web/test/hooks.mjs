@@ -9,7 +9,7 @@ const moved = (url, from, to) => (url.startsWith(from) ? to + url.slice(from.len
 export async function resolve(specifier, context, next) {
   const world = context.parentURL === undefined ? "" : new URL(context.parentURL).search;
   // As in the engine, what a module of a world wants of Node.js is a web module.
-  if (specifier.startsWith("node:") && world.startsWith("?world=")) {
+  if (specifier.startsWith("node:") && world.startsWith("?world=") && !context.parentURL.startsWith(NATIVE)) {
     return { url: `${new URL(`../src/node/${specifier.slice(5)}.js`, import.meta.url)}${world}`, shortCircuit: true };
   }
   if (specifier === "elias:native") return { url: NATIVE + world, shortCircuit: true };

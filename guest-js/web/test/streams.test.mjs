@@ -263,3 +263,53 @@ test("text streams keep characters together that chunks cut apart", async () => 
   const encoded = ReadableStream.from(["a\ud83d", "\ude00", "\ud83d"]).pipeThrough(new TextEncoderStream());
   assert.equal(await new Response(encoded).text(), "a😀\ufffd");
 });
+
+test("a BYOB reader fills the view it is given, and a view too small leaves the rest for the next", async () => {
+  const stream = new ReadableStream({
+    type: "bytes",
+    start(controller) {
+      controller.enqueue(new Uint8Array([1, 2, 3, 4, 5]));
+      controller.close();
+    },
+  });
+  const reader = stream.getReader({ mode: "byob" });
+  assert.deepEqual((await reader.read(new Uint8Array(3))).value, new Uint8Array([1, 2, 3]));
+  const buffer = new ArrayBuffer(8);
+  const { value } = await reader.read(new Uint8Array(buffer, 2, 4));
+  assert.deepEqual([value.byteOffset, ...value], [2, 4, 5]);
+  assert.equal(buffer.detached, true);
+  assert.deepEqual(await reader.read(new Uint8Array(1)), { value: new Uint8Array(0), done: true });
+});
+
+test("a source answers a BYOB request in place, or with min elements at once", async () => {
+  const views = [];
+  const stream = new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      const { view } = controller.byobRequest;
+      views.push(view.byteLength);
+      view[0] = views.length;
+      controller.byobRequest.respond(1);
+      assert.equal(controller.byobRequest, views.length < 3 ? controller.byobRequest : null);
+    },
+  });
+  const reader = stream.getReader({ mode: "byob" });
+  assert.deepEqual((await reader.read(new Uint8Array(4), { min: 3 })).value, new Uint8Array([1, 2, 3]));
+  assert.deepEqual(views, [4, 3, 2]);
+  assert.throws(() => new ReadableStream().getReader({ mode: "byob" }), /byte stream/);
+});
+
+test("the branches of a byte stream have buffers of their own", async () => {
+  const [one, two] = new Response("bytes").body.tee();
+  const first = (await one.getReader().read()).value;
+  const second = (await two.getReader({ mode: "byob" }).read(new Uint8Array(9))).value;
+  assert.deepEqual(first, second);
+  assert.notEqual(first.buffer, second.buffer);
+});
+
+test("a Blob's stream ends for a reader with a view of its own", async () => {
+  const reader = new Blob(["onetwo"]).stream().getReader({ mode: "byob" });
+  const read = [];
+  for (let step; !(step = await reader.read(new Uint8Array(4))).done; ) read.push(new TextDecoder().decode(step.value));
+  assert.deepEqual(read, ["onet", "wo"]);
+});

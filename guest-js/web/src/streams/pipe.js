@@ -1,5 +1,5 @@
 // Piping. https://streams.spec.whatwg.org/#readable-stream-pipe-to (4.9.1, "ReadableStreamPipeTo")
-import { handled, noop } from "./queue.js";
+import { afterThis, handled, noop, react, resolved } from "./queue.js";
 import { ReaderState } from "./readable-state.js";
 import { WriterState } from "./writable-state.js";
 
@@ -11,7 +11,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
 
   return new Promise((resolve, reject) => {
     let shuttingDown = false;
-    let lastWrite = Promise.resolve();
+    let lastWrite = resolved(undefined);
 
     /** All that was read has to be written before the pipe lets go, also what is written while we wait. */
     async function writesFinished() {
@@ -57,18 +57,22 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
 
     function step() {
       if (shuttingDown) return;
-      writer.ready.promise.then(() => {
+      const go = () => {
         if (shuttingDown) return;
         source.read({
-          chunk(chunk) {
-            lastWrite = writer.write(chunk).then(undefined, noop);
-            step();
-          },
+          // In a microtask, so that a source that enqueues does not come back to find its chunk written.
+          chunk: (chunk) =>
+            afterThis(() => {
+              if (writer.stream === undefined) return;
+              lastWrite = react(writer.write(chunk), undefined, noop);
+              step();
+            }),
           // The closed promises of both sides tell about the end and about errors.
           close: noop,
           error: noop,
         });
-      }, noop);
+      };
+      react(writer.ready.promise, go, noop);
     }
 
     if (signal !== undefined) {
@@ -86,8 +90,8 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
       onTargetError(new TypeError("the destination of the pipe is closed or closing"));
     }
 
-    reader.closed.promise.then(onSourceClosed, onSourceError);
-    handled(writer.closed.promise.then(noop, onTargetError));
+    react(reader.closed.promise, onSourceClosed, onSourceError);
+    handled(react(writer.closed.promise, noop, onTargetError));
     step();
   });
 }

@@ -1,6 +1,6 @@
 // Queue-with-sizes, queuing strategies and the promise helpers that the streams share.
 // https://streams.spec.whatwg.org/#queue-with-sizes (8.1), #qs (7)
-import { defineInterface } from "../webidl.js";
+import { defineInterface, dictionary } from "../webidl.js";
 
 /** A queue of chunks that knows their total size. */
 export class SizedQueue {
@@ -81,16 +81,36 @@ export class Deferred {
 
 export const noop = () => {};
 
+const { then } = Promise.prototype;
+
+/** `promise.then(...)`, whatever a script has made of `then`. */
+export const react = (promise, onDone, onError) => Reflect.apply(then, promise, [onDone, onError]);
+
+/** "A promise resolved with" the value: a new one, also if the value is a promise. */
+export const resolved = (value) => new Promise((resolve) => resolve(value));
+
+/** Runs `task` in a microtask. */
+export const afterThis = (task) => void react(resolved(undefined), task);
+
 /** Marks the promise as handled. */
 export function handled(promise) {
-  promise.then(undefined, noop);
+  react(promise, undefined, noop);
   return promise;
 }
 
 /** Calls an underlying source's or sink's method; a throw becomes a rejection. */
 export function callAsync(method, ...args) {
   try {
-    return Promise.resolve(method(...args));
+    return resolved(method(...args));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** What an operation that returns a promise gives: a throw, also one of a brand check, is a rejection, and no turn is lost. */
+export function promised(operation) {
+  try {
+    return operation();
   } catch (error) {
     return Promise.reject(error);
   }
@@ -104,34 +124,46 @@ export function methodOf(object, name, fallback) {
   return (...args) => Reflect.apply(method, object, args);
 }
 
-/** An underlying source, sink, transformer or strategy is an object, a function or left out. */
-export function toDictionary(value, what) {
-  if (value === undefined || value === null) return {};
-  if (typeof value !== "object" && typeof value !== "function") throw new TypeError(`${what} must be an object`);
+/** An underlying source, sink or transformer is an object, a function or left out. */
+export function toObject(value, what) {
+  if (value === undefined) return {};
+  if (value === null || (typeof value !== "object" && typeof value !== "function")) throw new TypeError(`${what} must be an object`);
   return value;
 }
 
+/** Web IDL's [EnforceRange] unsigned integer up to `most`. */
+export function enforceRange(value, most, what) {
+  const number = Math.trunc(Number(value));
+  if (!(number >= 0 && number <= most)) throw new TypeError(`${what} must be an integer from 0 to ${most}, not ${value}`);
+  return number + 0;
+}
+
+/** A queuing strategy as { highWaterMark, size }, each undefined if it is left out. */
+export function toStrategy(value, what) {
+  const strategy = dictionary(value, what);
+  const mark = strategy.highWaterMark;
+  const highWaterMark = mark === undefined ? undefined : Number(mark);
+  const { size } = strategy;
+  if (size !== undefined && typeof size !== "function") throw new TypeError("the size of a queuing strategy must be a function");
+  return { highWaterMark, size };
+}
+
 /** "ExtractHighWaterMark" (7.4). */
-export function highWaterMarkOf(strategy, fallback) {
-  if (strategy.highWaterMark === undefined) return fallback;
-  const mark = Number(strategy.highWaterMark);
-  if (!(mark >= 0)) throw new RangeError(`highWaterMark must be a number that is not negative, not ${mark}`);
-  return mark;
+export function highWaterMarkOf({ highWaterMark = undefined }, fallback) {
+  if (highWaterMark === undefined) return fallback;
+  if (!(highWaterMark >= 0)) throw new RangeError(`highWaterMark must be a number that is not negative, not ${highWaterMark}`);
+  return highWaterMark;
 }
 
 /** "ExtractSizeAlgorithm" (7.4). */
-export function sizeOf(strategy) {
-  const { size } = strategy;
-  if (size === undefined) return one;
-  if (typeof size !== "function") throw new TypeError("the size of a queuing strategy must be a function");
-  return (chunk) => size(chunk);
-}
+export const sizeOf = ({ size }) => (size === undefined ? one : (chunk) => size(chunk));
 
 export const one = () => 1;
 
 function markFromInit(init) {
-  if (init?.highWaterMark === undefined) throw new TypeError("a queuing strategy needs { highWaterMark }");
-  return Number(init.highWaterMark);
+  const { highWaterMark } = dictionary(init, "the argument of a queuing strategy");
+  if (highWaterMark === undefined) throw new TypeError("a queuing strategy needs { highWaterMark }");
+  return Number(highWaterMark);
 }
 
 const count = { size: () => 1 }.size;
@@ -149,6 +181,7 @@ export class CountQueuingStrategy {
   }
 
   get size() {
+    void this.#mark;
     return count;
   }
 }
@@ -165,6 +198,7 @@ export class ByteLengthQueuingStrategy {
   }
 
   get size() {
+    void this.#mark;
     return byteLength;
   }
 }

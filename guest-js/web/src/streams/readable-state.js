@@ -1,37 +1,35 @@
 // The internals of a readable stream: the slots and abstract operations of ReadableStream, its default controller and its
-// default reader. https://streams.spec.whatwg.org/#rs-abstract-ops (4.9)
+// readers. https://streams.spec.whatwg.org/#rs-abstract-ops (4.9)
 //
-// A stream and its controller live and die together, so one object holds the slots of both.
-import { Deferred, SizedQueue, callAsync, noop, one } from "./queue.js";
+// A stream and its controller live and die together, so one object holds the slots of both. What they are called by is never
+// a script's object, so nothing here looks anything up on one.
+import { Deferred, SizedQueue, callAsync, noop, one, react, resolved } from "./queue.js";
 
-export class ReadableState {
+/** What the two kinds of controllers have in common. A kind adds desiredSize, resetQueue, read and releaseRequests. */
+export class StreamState {
   /** "readable", "closed" or "errored". */
   phase = "readable";
   storedError = undefined;
   disturbed = false;
   /** The ReaderState that has the lock, or undefined. */
   reader = undefined;
+  closeRequested = false;
 
-  queue = new SizedQueue();
   #started = false;
-  #closeRequested = false;
   #pulling = false;
   #pullAgain = false;
   #pull = noop;
   #cancel = noop;
-  #size = one;
-  #highWaterMark = 1;
 
-  /** "SetUpReadableStreamDefaultController" (4.9.5). The start function may throw, and then so does this. */
-  setUp({ start = noop, pull = noop, cancel = noop, highWaterMark = 1, size = one }) {
+  /** "SetUpReadableStreamDefaultController" (4.9.4) and its like for bytes. The start function may throw, and then so does this. */
+  begin(start, pull, cancel) {
     this.#pull = pull;
     this.#cancel = cancel;
-    this.#size = size;
-    this.#highWaterMark = highWaterMark;
-    Promise.resolve(start()).then(
+    react(
+      resolved(start()),
       () => {
         this.#started = true;
-        this.#callPullIfNeeded();
+        this.pullIfNeeded();
       },
       (error) => this.fail(error),
     );
@@ -42,13 +40,8 @@ export class ReadableState {
     return this.reader !== undefined;
   }
 
-  get desiredSize() {
-    if (this.phase === "errored") return null;
-    return this.phase === "closed" ? 0 : this.#highWaterMark - this.queue.total;
-  }
-
   get canCloseOrEnqueue() {
-    return !this.#closeRequested && this.phase === "readable";
+    return !this.closeRequested && this.phase === "readable";
   }
 
   get shouldPull() {
@@ -56,13 +49,91 @@ export class ReadableState {
     return this.reader?.requests.length > 0 || this.desiredSize > 0;
   }
 
+  /** "ReadableStreamDefaultControllerError", "ReadableByteStreamControllerError". */
+  fail(error) {
+    if (this.phase !== "readable") return;
+    this.resetQueue();
+    this.clearAlgorithms();
+    this.phase = "errored";
+    this.storedError = error;
+    const { reader } = this;
+    if (reader === undefined) return;
+    reader.closed.rejectHandled(error);
+    reader.errorRequests(error);
+  }
+
+  /** "ReadableStreamCancel". */
+  cancel(reason) {
+    this.disturbed = true;
+    if (this.phase === "closed") return resolved(undefined);
+    if (this.phase === "errored") return Promise.reject(this.storedError);
+    this.finishClose();
+    if (this.reader?.byob) for (const request of this.reader.takeRequests()) request.close(undefined);
+    this.resetQueue();
+    const result = callAsync(this.#cancel, reason);
+    this.clearAlgorithms();
+    return react(result, noop);
+  }
+
+  /** "ReadableStreamClose". The requests of a BYOB reader wait for their buffers to come back. */
+  finishClose() {
+    this.phase = "closed";
+    const { reader } = this;
+    if (reader === undefined) return;
+    reader.closed.resolve();
+    if (!reader.byob) for (const request of reader.takeRequests()) request.close();
+  }
+
+  pullIfNeeded() {
+    if (!this.shouldPull) return;
+    if (this.#pulling) {
+      this.#pullAgain = true;
+      return;
+    }
+    this.#pulling = true;
+    react(
+      callAsync(this.#pull),
+      () => {
+        this.#pulling = false;
+        if (this.#pullAgain) {
+          this.#pullAgain = false;
+          this.pullIfNeeded();
+        }
+      },
+      (error) => this.fail(error),
+    );
+  }
+
+  /** Lets go of the underlying source, so that it can be collected before the stream is. */
+  clearAlgorithms() {
+    this.#pull = this.#cancel = noop;
+  }
+}
+
+/** A stream of any values: the slots of ReadableStreamDefaultController. */
+export class ReadableState extends StreamState {
+  #queue = new SizedQueue();
+  #size = one;
+  #highWaterMark = 1;
+
+  setUp({ start, pull, cancel, highWaterMark, size }) {
+    this.#size = size;
+    this.#highWaterMark = highWaterMark;
+    return this.begin(start, pull, cancel);
+  }
+
+  get desiredSize() {
+    if (this.phase === "errored") return null;
+    return this.phase === "closed" ? 0 : this.#highWaterMark - this.#queue.total;
+  }
+
   /** "ReadableStreamDefaultControllerClose": what is queued is still read. */
   close() {
     if (!this.canCloseOrEnqueue) return;
-    this.#closeRequested = true;
-    if (this.queue.length === 0) {
-      this.#clearAlgorithms();
-      this.#finishClose();
+    this.closeRequested = true;
+    if (this.#queue.length === 0) {
+      this.clearAlgorithms();
+      this.finishClose();
     }
   }
 
@@ -72,37 +143,13 @@ export class ReadableState {
       this.reader.requests.shift().chunk(chunk);
     } else {
       try {
-        this.queue.push(chunk, this.#size(chunk));
+        this.#queue.push(chunk, this.#size(chunk));
       } catch (error) {
         this.fail(error);
         throw error;
       }
     }
-    this.#callPullIfNeeded();
-  }
-
-  /** "ReadableStreamDefaultControllerError". */
-  fail(error) {
-    if (this.phase !== "readable") return;
-    this.queue.clear();
-    this.#clearAlgorithms();
-    this.phase = "errored";
-    this.storedError = error;
-    const { reader } = this;
-    if (reader === undefined) return;
-    reader.closed.rejectHandled(error);
-    reader.errorRequests(error);
-  }
-
-  cancel(reason) {
-    this.disturbed = true;
-    if (this.phase === "closed") return Promise.resolve();
-    if (this.phase === "errored") return Promise.reject(this.storedError);
-    this.#finishClose();
-    this.queue.clear();
-    const result = callAsync(this.#cancel, reason);
-    this.#clearAlgorithms();
-    return result.then(noop);
+    this.pullIfNeeded();
   }
 
   /** "ReadableStreamDefaultReaderRead": exactly one of the request's chunk, close and error is called. */
@@ -112,51 +159,29 @@ export class ReadableState {
       request.close();
     } else if (this.phase === "errored") {
       request.error(this.storedError);
-    } else if (this.queue.length > 0) {
-      const chunk = this.queue.shift();
-      if (this.#closeRequested && this.queue.length === 0) {
-        this.#clearAlgorithms();
-        this.#finishClose();
+    } else if (this.#queue.length > 0) {
+      const chunk = this.#queue.shift();
+      if (this.closeRequested && this.#queue.length === 0) {
+        this.clearAlgorithms();
+        this.finishClose();
       } else {
-        this.#callPullIfNeeded();
+        this.pullIfNeeded();
       }
       request.chunk(chunk);
     } else {
       this.reader.requests.push(request);
-      this.#callPullIfNeeded();
+      this.pullIfNeeded();
     }
   }
 
-  #finishClose() {
-    this.phase = "closed";
-    const { reader } = this;
-    if (reader === undefined) return;
-    reader.closed.resolve();
-    for (const request of reader.takeRequests()) request.close();
+  resetQueue() {
+    this.#queue.clear();
   }
 
-  #callPullIfNeeded() {
-    if (!this.shouldPull) return;
-    if (this.#pulling) {
-      this.#pullAgain = true;
-      return;
-    }
-    this.#pulling = true;
-    callAsync(this.#pull).then(
-      () => {
-        this.#pulling = false;
-        if (this.#pullAgain) {
-          this.#pullAgain = false;
-          this.#callPullIfNeeded();
-        }
-      },
-      (error) => this.fail(error),
-    );
-  }
+  releaseRequests() {}
 
-  /** Lets go of the underlying source, so that it can be collected before the stream is. */
-  #clearAlgorithms() {
-    this.#pull = this.#cancel = noop;
+  clearAlgorithms() {
+    super.clearAlgorithms();
     this.#size = one;
   }
 }
@@ -166,14 +191,23 @@ export class ReaderState {
   stream;
   requests = [];
   closed;
+  /** Whether the requests are those of a ReadableStreamBYOBReader. */
+  byob;
 
-  constructor(stream) {
+  constructor(stream, byob = false) {
     if (stream.locked) throw new TypeError("the ReadableStream is already locked to a reader");
     this.stream = stream;
+    this.byob = byob;
     stream.reader = this;
     if (stream.phase === "readable") this.closed = new Deferred();
     else if (stream.phase === "closed") this.closed = Deferred.resolved();
     else this.closed = Deferred.rejected(stream.storedError);
+  }
+
+  /** The stream, or a TypeError if the lock on it was released. */
+  get attached() {
+    if (this.stream === undefined) throw new TypeError("the reader was released and has no stream any more");
+    return this.stream;
   }
 
   takeRequests() {
@@ -188,8 +222,9 @@ export class ReaderState {
 
   /** A read as a promise of { value, done }. */
   readAsync() {
+    const { attached } = this;
     return new Promise((resolve, reject) => {
-      this.stream.read({
+      attached.read({
         chunk: (value) => resolve({ value, done: false }),
         close: () => resolve({ value: undefined, done: true }),
         error: reject,
@@ -198,11 +233,13 @@ export class ReaderState {
   }
 
   release() {
-    if (this.stream === undefined) return;
+    const { stream } = this;
+    if (stream === undefined) return;
     const error = new TypeError("the reader was released");
-    if (this.closed.pending) this.closed.rejectHandled(error);
+    if (stream.phase === "readable") this.closed.rejectHandled(error);
     else this.closed = Deferred.rejected(error);
-    this.stream.reader = undefined;
+    stream.releaseRequests();
+    stream.reader = undefined;
     this.stream = undefined;
     this.errorRequests(error);
   }

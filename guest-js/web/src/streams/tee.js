@@ -1,5 +1,5 @@
 // Tee of a readable stream. https://streams.spec.whatwg.org/#abstract-opdef-readablestreamdefaulttee (4.9.1)
-import { Deferred } from "./queue.js";
+import { Deferred, afterThis, noop, one, react } from "./queue.js";
 import { ReadableState, ReaderState } from "./readable-state.js";
 
 /** Two streams with the chunks of `source`, the second of which sees them through `copy`. */
@@ -20,7 +20,7 @@ export function tee(source, copy) {
     reading = true;
     source.read({
       // In a microtask, so that an error of the source that comes at the same time is seen by both branches first.
-      chunk: (chunk) => queueMicrotask(() => deliver(chunk)),
+      chunk: (chunk) => afterThis(() => deliver(chunk)),
       close() {
         reading = false;
         branches.forEach((branch, index) => cancelled[index] || branch.close());
@@ -50,6 +50,7 @@ export function tee(source, copy) {
 
   branches.forEach((branch, index) => {
     branch.setUp({
+      start: noop,
       pull,
       cancel(reason) {
         cancelled[index] = true;
@@ -57,9 +58,11 @@ export function tee(source, copy) {
         if (cancelled[0] && cancelled[1]) cancelling.resolve(source.cancel(reasons));
         return cancelling.promise;
       },
+      highWaterMark: 1,
+      size: one,
     });
   });
-  reader.closed.promise.then(undefined, (error) => {
+  react(reader.closed.promise, undefined, (error) => {
     for (const branch of branches) branch.fail(error);
     if (!cancelled[0] || !cancelled[1]) cancelling.resolve();
   });

@@ -1,6 +1,6 @@
 // TransformStream. https://streams.spec.whatwg.org/#ts (6)
 import { defineInterface } from "../webidl.js";
-import { Deferred, callAsync, highWaterMarkOf, methodOf, noop, sizeOf, toDictionary } from "./queue.js";
+import { Deferred, callAsync, highWaterMarkOf, methodOf, noop, react, sizeOf, toObject, toStrategy } from "./queue.js";
 import { ReadableStream } from "./readable.js";
 import { ReadableState } from "./readable-state.js";
 import { WritableStream } from "./writable.js";
@@ -119,15 +119,21 @@ class TransformState {
     this.#finish = new Deferred();
     const result = callAsync(method);
     this.#clearAlgorithms();
-    result
-      .then(onDone, (error) => {
+    react(
+      result,
+      () => {
+        try {
+          onDone();
+          this.#finish.resolve();
+        } catch (error) {
+          this.#finish.reject(error);
+        }
+      },
+      (error) => {
         onError(error);
-        throw error;
-      })
-      .then(
-        () => this.#finish.resolve(),
-        (error) => this.#finish.rejectHandled(error),
-      );
+        this.#finish.reject(error);
+      },
+    );
     return this.#finish.promise;
   }
 
@@ -154,27 +160,29 @@ export class TransformStream {
   #writable;
 
   constructor(transformer = undefined, writableStrategy = undefined, readableStrategy = undefined) {
-    transformer = toDictionary(transformer, "the transformer");
-    writableStrategy = toDictionary(writableStrategy, "the writable strategy");
-    readableStrategy = toDictionary(readableStrategy, "the readable strategy");
-    if (transformer.readableType !== undefined || transformer.writableType !== undefined) {
-      throw new RangeError("a transformer has no readableType or writableType yet; leave them out");
-    }
+    transformer = toObject(transformer, "the transformer");
+    writableStrategy = toStrategy(writableStrategy, "the writable strategy");
+    readableStrategy = toStrategy(readableStrategy, "the readable strategy");
     const state = new TransformState();
     const controller = new TransformStreamDefaultController(state);
+    const cancel = methodOf(transformer, "cancel", noop);
+    const flush = methodOf(transformer, "flush", noop);
+    const { readableType } = transformer;
     const start = methodOf(transformer, "start", noop);
     const transform = methodOf(transformer, "transform", (chunk) => state.enqueue(chunk));
-    const flush = methodOf(transformer, "flush", noop);
+    if (readableType !== undefined || transformer.writableType !== undefined) {
+      throw new RangeError("a transformer has no readableType or writableType yet; leave them out");
+    }
     this.#readable = new ReadableStream(state.readable);
     this.#writable = new WritableStream(state.writable);
     state.setUp({
       start: () => start(controller),
       transform: (chunk) => transform(chunk, controller),
       flush: () => flush(controller),
-      cancel: methodOf(transformer, "cancel", noop),
+      cancel,
+      readableMark: highWaterMarkOf(readableStrategy, 0),
       writableMark: highWaterMarkOf(writableStrategy, 1),
       writableSize: sizeOf(writableStrategy),
-      readableMark: highWaterMarkOf(readableStrategy, 0),
       readableSize: sizeOf(readableStrategy),
     });
   }
@@ -191,7 +199,7 @@ export class TransformStream {
 export class TransformStreamDefaultController {
   #state;
 
-  constructor(state) {
+  constructor(state = undefined) {
     if (!(state instanceof TransformState)) throw new TypeError("Illegal constructor");
     this.#state = state;
   }

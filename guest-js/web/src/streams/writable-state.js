@@ -1,7 +1,7 @@
 // The internals of a writable stream: the slots and abstract operations of WritableStream, its controller and its writer.
 // https://streams.spec.whatwg.org/#ws-abstract-ops (5.4, 5.5)
 import { registry } from "../registry.js";
-import { Deferred, SizedQueue, callAsync, noop, one } from "./queue.js";
+import { Deferred, SizedQueue, callAsync, noop, one, react, resolved } from "./queue.js";
 
 /** In the queue, the mark that close() was called. */
 const CLOSE = Symbol("close");
@@ -30,14 +30,15 @@ export class WritableState {
   #abortSignalled = undefined;
 
   /** "SetUpWritableStreamDefaultController" (5.5.4). The start function may throw, and then so does this. */
-  setUp({ start = noop, write = noop, close = noop, abort = noop, highWaterMark = 1, size = one }) {
+  setUp({ start, write, close, abort, highWaterMark, size }) {
     this.#write = write;
     this.#close = close;
     this.#abort = abort;
     this.#size = size;
     this.#highWaterMark = highWaterMark;
     this.#updateBackpressure();
-    Promise.resolve(start()).then(
+    react(
+      resolved(start()),
       () => {
         this.#started = true;
         this.#advance();
@@ -74,11 +75,11 @@ export class WritableState {
   }
 
   abort(reason) {
-    if (this.phase === "closed" || this.phase === "errored") return Promise.resolve();
+    if (this.phase === "closed" || this.phase === "errored") return resolved(undefined);
     this.#abortSignalled = { reason };
     this.#abortController?.abort(reason);
     // A listener of the signal may have ended the stream.
-    if (this.phase === "closed" || this.phase === "errored") return Promise.resolve();
+    if (this.phase === "closed" || this.phase === "errored") return resolved(undefined);
     if (this.#pendingAbort !== undefined) return this.#pendingAbort.done.promise;
     const wasErroring = this.phase === "erroring";
     const done = new Deferred();
@@ -146,7 +147,8 @@ export class WritableState {
     this.#queue.shift();
     const closed = callAsync(this.#close);
     this.#clearAlgorithms();
-    closed.then(
+    react(
+      closed,
       () => this.#finishInFlightClose(),
       (error) => {
         this.#inFlightClose.reject(error);
@@ -173,7 +175,8 @@ export class WritableState {
 
   #processWrite(chunk) {
     this.#inFlightWrite = this.#writeRequests.shift();
-    callAsync(this.#write, chunk).then(
+    react(
+      callAsync(this.#write, chunk),
       () => {
         this.#inFlightWrite.resolve();
         this.#inFlightWrite = undefined;
@@ -217,7 +220,8 @@ export class WritableState {
     } else {
       const aborted = callAsync(this.#abort, pending.reason);
       this.#clearAlgorithms();
-      aborted.then(
+      react(
+        aborted,
         () => {
           pending.done.resolve();
           this.#rejectCloseAndClosed();
@@ -294,7 +298,7 @@ export class WriterState {
   /** "WritableStreamDefaultWriterCloseWithErrorPropagation". */
   closeWithErrorPropagation() {
     const { stream } = this;
-    if (stream.closeQueuedOrInFlight || stream.phase === "closed") return Promise.resolve();
+    if (stream.closeQueuedOrInFlight || stream.phase === "closed") return resolved(undefined);
     if (stream.phase === "errored") return Promise.reject(stream.storedError);
     return stream.close();
   }

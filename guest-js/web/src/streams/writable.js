@@ -1,6 +1,6 @@
 // WritableStream, its controller and its writer. https://streams.spec.whatwg.org/#ws (5)
 import { defineInterface } from "../webidl.js";
-import { highWaterMarkOf, methodOf, noop, sizeOf, toDictionary } from "./queue.js";
+import { highWaterMarkOf, methodOf, noop, promised, sizeOf, toObject, toStrategy } from "./queue.js";
 import { WritableState, WriterState } from "./writable-state.js";
 
 let stateOf;
@@ -25,20 +25,22 @@ export class WritableStream {
       this.#state = sink;
       return;
     }
-    sink = toDictionary(sink, "the underlying sink");
-    strategy = toDictionary(strategy, "the queuing strategy");
-    if (sink.type !== undefined) throw new RangeError("an underlying sink has no type yet; leave it out");
+    sink = toObject(sink, "the underlying sink");
+    strategy = toStrategy(strategy, "the queuing strategy");
     this.#state = new WritableState();
     const controller = new WritableStreamDefaultController(this.#state);
+    const abort = methodOf(sink, "abort", noop);
+    const close = methodOf(sink, "close", noop);
     const start = methodOf(sink, "start", noop);
+    if (sink.type !== undefined) throw new RangeError("an underlying sink has no type yet; leave it out");
     const write = methodOf(sink, "write", noop);
     this.#state.setUp({
       start: () => start(controller),
       write: (chunk) => write(chunk, controller),
-      close: methodOf(sink, "close", noop),
-      abort: methodOf(sink, "abort", noop),
-      highWaterMark: highWaterMarkOf(strategy, 1),
+      close,
+      abort,
       size: sizeOf(strategy),
+      highWaterMark: highWaterMarkOf(strategy, 1),
     });
   }
 
@@ -46,15 +48,19 @@ export class WritableStream {
     return this.#state.locked;
   }
 
-  async abort(reason = undefined) {
-    if (this.#state.locked) throw new TypeError("cannot abort a WritableStream that is locked to a writer");
-    return this.#state.abort(reason);
+  abort(reason = undefined) {
+    return promised(() => {
+      if (this.#state.locked) throw new TypeError("cannot abort a WritableStream that is locked to a writer");
+      return this.#state.abort(reason);
+    });
   }
 
-  async close() {
-    if (this.#state.locked) throw new TypeError("cannot close a WritableStream that is locked to a writer");
-    if (this.#state.closeQueuedOrInFlight) throw new TypeError("the WritableStream is closing already");
-    return this.#state.close();
+  close() {
+    return promised(() => {
+      if (this.#state.locked) throw new TypeError("cannot close a WritableStream that is locked to a writer");
+      if (this.#state.closeQueuedOrInFlight) throw new TypeError("the WritableStream is closing already");
+      return this.#state.close();
+    });
   }
 
   getWriter() {
@@ -70,7 +76,7 @@ export class WritableStreamDefaultWriter {
   }
 
   get closed() {
-    return this.#state.closed.promise;
+    return promised(() => this.#state.closed.promise);
   }
 
   get desiredSize() {
@@ -78,17 +84,19 @@ export class WritableStreamDefaultWriter {
   }
 
   get ready() {
-    return this.#state.ready.promise;
+    return promised(() => this.#state.ready.promise);
   }
 
-  async abort(reason = undefined) {
-    return this.#attached().abort(reason);
+  abort(reason = undefined) {
+    return promised(() => this.#attached().abort(reason));
   }
 
-  async close() {
-    const stream = this.#attached();
-    if (stream.closeQueuedOrInFlight) throw new TypeError("the WritableStream is closing already");
-    return stream.close();
+  close() {
+    return promised(() => {
+      const stream = this.#attached();
+      if (stream.closeQueuedOrInFlight) throw new TypeError("the WritableStream is closing already");
+      return stream.close();
+    });
   }
 
   releaseLock() {
@@ -96,12 +104,10 @@ export class WritableStreamDefaultWriter {
   }
 
   write(chunk = undefined) {
-    try {
+    return promised(() => {
       this.#attached();
       return this.#state.write(chunk);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    });
   }
 
   #attached() {
@@ -114,7 +120,7 @@ export class WritableStreamDefaultWriter {
 export class WritableStreamDefaultController {
   #state;
 
-  constructor(state) {
+  constructor(state = undefined) {
     if (!(state instanceof WritableState)) throw new TypeError("Illegal constructor");
     this.#state = state;
   }
