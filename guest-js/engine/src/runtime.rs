@@ -78,6 +78,7 @@ impl Resolver for WebModules {
         if let Some(capability) = name.strip_prefix("elias/") {
             return Ok(match capability {
                 "forms" => "elias:web/forms.js".to_owned(),
+                "test" => "elias:web/testing/index.js".to_owned(),
                 _ => format!("elias:web/capabilities/{capability}.js"),
             });
         }

@@ -4,6 +4,7 @@ import native from "elias:native";
 import { createAPI as addEndpoint, isJson } from "./forms/api.js";
 import { HttpError, problem } from "./forms/problem.js";
 import { check, checkSchema, Invalid } from "./forms/schema.js";
+import { registry } from "./registry.js";
 import { Response } from "./response.js";
 import { defineGlobals } from "./webidl.js";
 
@@ -15,6 +16,7 @@ function become(form, component) {
     throw new TypeError(`this module is a component already, by ${made.form}: a module makes one component`);
   }
   made = { form, component };
+  registry.made = component;
   native.setApplication(component);
   return component;
 }

@@ -45,9 +45,18 @@ const ours = {
 // Packages that stand for what is there: a module of Node.js, or globals.
 const STAND_INS = { "safe-buffer": "buffer", "abort-controller": null };
 
+// Packages that look for modules of Node.js in a `try`, and shall not find them.
+const WITHOUT_NODE = ["@sinonjs/fake-timers"];
+
 const builtins = {
   name: "builtins",
   setup(bundler) {
+    bundler.onResolve({ filter: /^(?:node:)?[\w/-]+$/ }, ({ path, importer }) =>
+      WITHOUT_NODE.some((name) => importer.includes(`/node_modules/${name}/`)) && builtinModules.includes(path.replace(/^node:/, ""))
+        ? { path, namespace: "absent" }
+        : undefined,
+    );
+    bundler.onLoad({ filter: /./, namespace: "absent" }, ({ path }) => ({ contents: `throw new Error("there is no ${path}");`, loader: "js" }));
     bundler.onResolve({ filter: /^(?:node:)?[\w-]+\/?$/ }, ({ path, kind }) => {
       const standIn = STAND_INS[path];
       if (standIn === null) return { path, namespace: "globals" };

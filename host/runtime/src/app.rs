@@ -104,6 +104,12 @@ impl App {
         &self.inner.limits
     }
 
+    /// A stack that JavaScript gave, in positions of the original sources, where the component has a source map.
+    #[must_use]
+    pub fn original_stack(&self, stack: &str) -> String {
+        self.inner.original_stack(stack)
+    }
+
     /// Answers an HTTP request in a fresh instance.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and then

@@ -29,6 +29,11 @@ impl Grants {
         self.0.get(capability)
     }
 
+    /// What was granted, by capability, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, configuration)| (name.as_str(), configuration))
+    }
+
     /// The names of the capabilities, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -135,8 +135,7 @@ fn show_sbom(arguments: &InspectArguments, bytes: &[u8]) -> ExitCode {
 /// # Errors
 /// If elias.toml is wrong; see [`Project::find`].
 pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
-    let project =
-        Project::find(arguments.project.as_deref(), arguments.entry.as_deref(), arguments.config.as_deref())?;
+    let project = Project::find(arguments.project.as_deref(), arguments.entry.as_deref(), arguments.config.as_deref())?;
     let entry = project.entry(arguments.entry.as_deref())?;
     let eval = arguments.eval || project.build.eval;
     Ok(BuildOptions { thin: arguments.thin, minify: arguments.minify, eval, ..BuildOptions::new(entry, project.root) })

@@ -22,8 +22,8 @@ pub struct BuildTable {
 /// # Errors
 /// [`BuildError::Io`] if it cannot be read, [`BuildError::Config`] if it is not TOML or the table is wrong.
 pub(crate) fn read(path: &Path) -> Result<BuildTable, BuildError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| BuildError::io(format_args!("read {}", path.display()), &error))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| BuildError::io(format_args!("read {}", path.display()), &error))?;
     parse(&text).map_err(|(span, message)| {
         let place = Place::new(path.display().to_string(), text.as_str(), span.start, span.len());
         BuildError::Config(Box::new(Details::new(message).at(place)))
@@ -52,7 +52,9 @@ pub fn build_table(table: &DeTable<'_>) -> Result<BuildTable, (Range<usize>, Str
     for (key, value) in table {
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("entry", DeValue::String(entry)) if !entry.is_empty() => build.entry = Some(entry.as_ref().into()),
-            ("entry", _) => return Err((value.span(), "entry must be a file's name, such as \"src/main.ts\"".to_owned())),
+            ("entry", _) => {
+                return Err((value.span(), "entry must be a file's name, such as \"src/main.ts\"".to_owned()));
+            }
             ("eval", DeValue::Boolean(eval)) => build.eval = *eval,
             ("eval", _) => return Err((value.span(), "eval must be true or false".to_owned())),
             (name, _) => {

@@ -175,17 +175,23 @@ pub(crate) fn node_module(name: &str) -> bool {
     words.filter_map(|word| word.strip_prefix("node:")).any(|word| word == name)
 }
 
-/// The module `elias`: what the importable modules export.
+/// The module `elias`: what the importable modules export, but for that of tests.
 pub(crate) fn sdk_module() -> String {
     let mut module = String::new();
     for entry in INDEX.iter().filter(|entry| !entry.exports.is_empty()) {
         let name = entry.words.iter().find(|word| word.starts_with(IMPORTABLE_PREFIX)).map_or("", String::as_str);
+        if name == TESTING {
+            continue;
+        }
         module.push_str(&format!("export {{ {} }} from \"{name}\";\n", entry.exports.join(", ")));
     }
     // A namespace, so that `sdk.db` is as good as `db`: a member that is not used is not in the component.
     module.push_str("export * as default from \"elias\";\n");
     module
 }
+
+/// What test files import. A component has no use for it.
+const TESTING: &str = "elias/test";
 
 /// The web module that makes components in other ways than by a default export.
 const FORMS: &str = "forms.js";

@@ -37,6 +37,17 @@ pub(crate) fn start(format: Option<LogFormat>) -> Logging {
     Logging { guard: Some(guard), dropped }
 }
 
+/// Shows what components log under test, as text.
+pub(crate) fn start_for_tests() -> Logging {
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let dropped = writer.error_counter();
+    let filter = EnvFilter::try_from_env("ELIAS_LOG").unwrap_or_else(|_| EnvFilter::new("warn,elias::guest=debug"));
+    let terminal = std::io::stderr().is_terminal();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(terminal);
+    let _ = subscriber.without_time().with_target(false).try_init();
+    Logging { guard: Some(guard), dropped }
+}
+
 impl Drop for Logging {
     fn drop(&mut self) {
         drop(self.guard.take()); // writes what is in the buffer

@@ -1,11 +1,17 @@
-//! `elias`: build components, look into them, serve them.
+//! `elias`: build components, look into them, test and serve them.
 
+mod changes;
+mod check;
 mod config_file;
 mod failure;
+mod grants;
+mod init;
 mod logging;
 mod origin;
 mod serve;
 mod settings;
+mod testing;
+mod types;
 mod watch;
 
 use clap::{Parser, Subcommand};
@@ -21,25 +27,31 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Writes a small project to begin with
+    Init(init::InitArguments),
     /// Compiles JavaScript or TypeScript into a component
     Build(BuildArguments),
+    /// Says whether a project would build and be loaded, and whether its types are right
+    Check(check::CheckArguments),
     /// Shows what a component is: manifest, sizes, digest, imports
     Inspect(InspectArguments),
     /// Builds a project, serves it, and follows its changes
     Dev(serve::DevArguments),
     /// Serves a component over HTTP
     Serve(serve::ServeArguments),
+    /// Runs a project's tests in the engine
+    Test(testing::TestArguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Build(arguments) => return command::build(&arguments),
         Command::Inspect(arguments) => return command::inspect(&arguments),
-        Command::Dev(arguments) => serve::dev(arguments),
-        Command::Serve(arguments) => serve::serve(arguments),
+        Command::Init(arguments) => init::init(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Dev(arguments) => serve::dev(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Serve(arguments) => serve::serve(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Test(arguments) => testing::test(&arguments),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    outcome.unwrap_or_else(|failure| failure.report())
 }

@@ -5,6 +5,7 @@ use crate::failure::{Failure, failed};
 use crate::logging::{self, LogFormat};
 use crate::origin::Origin;
 use crate::settings::{SettingFlags, Settings};
+use crate::types;
 use crate::watch::{Configuration, Follower};
 use clap::Args;
 use elias_build::command::cache_dir;
@@ -104,6 +105,8 @@ pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
     let DevArguments { entry, server } = arguments;
     let project = Project::find(None, entry.as_deref(), server.config.as_deref()).map_err(|error| failed(&error))?;
     let file = project.entry(entry.as_deref()).map_err(|error| failed(&error))?;
+    // Editors use the types; serving goes on without.
+    let _ = types::write(&project.root);
     let config = project.config.unwrap_or_else(|| project.root.join(CONFIG_FILE));
     let data_dir = server.data_dir.clone().unwrap_or_else(|| project.root.join(DATA_DIR));
     start(&Serving { file, config, data_dir, dev: true, watch: true, server })
@@ -144,7 +147,9 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && origin.is_source() {
         let help = "build it first with `elias build`, or use `elias dev` to build and serve it";
-        return Err(Failure::new("bad-component", format_args!("{} is a source file", serving.file.display())).help(help));
+        return Err(
+            Failure::new("bad-component", format_args!("{} is a source file", serving.file.display())).help(help)
+        );
     }
     let given = LoadOptions {
         grants: settings.grants,
@@ -175,7 +180,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn host(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
+/// A host with all capabilities.
+pub(crate) fn host(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
     let instances = settings.instances.unwrap_or(settings.limits.concurrent_executions);
     let mut host = Host::builder()
         .limits(settings.limits.clone())

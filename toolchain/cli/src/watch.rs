@@ -1,21 +1,15 @@
 //! Following changes: build and load again, and exchange what is served.
 
+use crate::changes::Changes;
 use crate::config_file;
 use crate::failure::Failure;
 use crate::origin::Origin;
 use crate::settings::Settings;
 use elias_host::{Grants, Host, Limits, LoadOptions};
 use elias_server::AppSource;
-use notify::event::{Event, EventKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::mpsc;
-
-/// Editors write a file in several steps; what follows within this time belongs to the same save.
-const SETTLE: Duration = Duration::from_millis(5);
+use std::time::{Instant, SystemTime};
 
 /// The configuration that is followed: what it grants can change while the server runs, its limits cannot.
 pub(crate) struct Configuration {
@@ -58,12 +52,7 @@ pub(crate) struct Follower {
     config: Configuration,
     given: LoadOptions,
     source: AppSource,
-    watcher: RecommendedWatcher,
-    changes: mpsc::UnboundedReceiver<()>,
-    /// What went into the last version.
-    files: Arc<Mutex<BTreeSet<PathBuf>>>,
-    /// Their folders, which are watched: a watch on a file ends when an editor replaces it.
-    folders: BTreeSet<PathBuf>,
+    changes: Changes,
     /// SHA-256 of what is served, and what that is granted.
     served: Option<(String, Grants)>,
 }
@@ -77,17 +66,7 @@ impl Follower {
         given: LoadOptions,
         source: AppSource,
     ) -> Result<Self, Failure> {
-        let (changed, changes) = mpsc::unbounded_channel();
-        let files = Arc::new(Mutex::new(BTreeSet::new()));
-        let known = Arc::clone(&files);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.is_ok_and(|event| matters(&event, &known.lock().unwrap_or_else(PoisonError::into_inner))) {
-                let _ = changed.send(()); // nobody listens any more: the server is ending
-            }
-        });
-        let watcher = watcher.map_err(|error| unwatchable(&error))?;
-        let mut follower =
-            Self { origin, host, config, given, source, watcher, changes, files, folders: BTreeSet::new(), served: None };
+        let mut follower = Self { origin, host, config, given, source, changes: Changes::new()?, served: None };
         follower.watch(BTreeSet::from([follower.origin.file().to_owned()]))?;
         follower.load().await;
         Ok(follower)
@@ -95,8 +74,7 @@ impl Follower {
 
     /// Loads again at every change; until that goes well the last good version serves.
     pub(crate) async fn follow(mut self) {
-        while self.changes.recv().await.is_some() {
-            while let Ok(Some(())) = tokio::time::timeout(SETTLE, self.changes.recv()).await {}
+        while self.changes.next().await.is_some() {
             self.load().await;
         }
     }
@@ -144,35 +122,9 @@ impl Follower {
         }
     }
 
-    /// Watches the folders of these files; says whether there are new ones.
+    /// Watches these files and the configuration; says whether there are new folders.
     fn watch(&mut self, mut files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
         files.insert(self.config.file.clone());
-        let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
-        let mut new = false;
-        for folder in &folders {
-            if self.folders.insert(folder.clone()) {
-                self.watcher.watch(folder, RecursiveMode::NonRecursive).map_err(|error| unwatchable(&error))?;
-                new = true;
-            }
-        }
-        Ok(new)
-    }
-}
-
-fn unwatchable(error: &notify::Error) -> Failure {
-    Failure::new("io", format_args!("changes cannot be followed: {error}"))
-}
-
-/// Whether an event can change the outcome: it is about a file that went in, or a file came or went, which can change what
-/// an import means. What editors leave behind cannot.
-fn matters(event: &Event, files: &BTreeSet<PathBuf>) -> bool {
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let litter = |name: &str| name.starts_with('.') || name.ends_with('~') || name.ends_with(".swp");
-    let known = || event.paths.iter().any(|path| files.contains(path));
-    match event.kind {
-        EventKind::Modify(_) => known(),
-        EventKind::Create(_) | EventKind::Remove(_) => known() || event.paths.iter().any(|path| !litter(&name(path))),
-        _ => false,
+        self.changes.follow(files)
     }
 }

@@ -1,0 +1,267 @@
+// elias/test: what test files import. `elias test` runs them in the engine, each test in an instance of its own.
+//
+//     import { app, describe, expect, it } from "elias/test";
+//
+//     describe("the page", () => {
+//       it("is there", async () => {
+//         expect((await app.fetch("/")).status).toBe(200);
+//       });
+//     });
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** What a test's function is given. */
+export interface TestContext {
+  readonly task: { readonly name: string };
+  readonly expect: typeof expect;
+  onTestFinished(callback: (context: TestContext) => MaybePromise<void>): void;
+  /** Ends the test without a result. */
+  skip(): never;
+}
+
+export interface TestOptions {
+  /** Milliseconds that the test may take. Default: 5000, and no more than the limit `deadline-ms`. */
+  timeout?: number;
+  skip?: boolean;
+  only?: boolean;
+  todo?: boolean;
+  /** Whether the test is right if it fails. */
+  fails?: boolean;
+}
+
+type TestFunction = (context: TestContext) => MaybePromise<unknown>;
+
+interface Each<Body> {
+  <T extends readonly unknown[]>(cases: readonly T[]): (name: string, run: (...values: T) => MaybePromise<unknown>, options?: number | TestOptions) => void;
+  <T>(cases: readonly T[]): (name: string, run: (value: T) => MaybePromise<unknown>, options?: number | TestOptions) => void;
+  (strings: TemplateStringsArray, ...values: unknown[]): (name: string, run: (value: any) => MaybePromise<unknown>, options?: number | TestOptions) => void;
+}
+
+export interface Test {
+  (name: string | Function, run?: TestFunction, options?: number | TestOptions): void;
+  (name: string | Function, options: TestOptions, run?: TestFunction): void;
+  readonly skip: Test;
+  readonly only: Test;
+  readonly todo: Test;
+  readonly fails: Test;
+  readonly concurrent: Test;
+  readonly sequential: Test;
+  skipIf(condition: unknown): Test;
+  runIf(condition: unknown): Test;
+  /** A test for each case; `%s`, `%i`, `%j`, `%#` and `$key` in the name stand for its values. */
+  readonly each: Each<TestFunction>;
+  for<T>(cases: readonly T[]): (name: string, run: (value: T, context: TestContext) => MaybePromise<unknown>, options?: number | TestOptions) => void;
+}
+
+export interface Suite {
+  (name: string | Function, body?: () => void, options?: TestOptions): void;
+  readonly skip: Suite;
+  readonly only: Suite;
+  readonly todo: Suite;
+  readonly concurrent: Suite;
+  readonly sequential: Suite;
+  skipIf(condition: unknown): Suite;
+  runIf(condition: unknown): Suite;
+  readonly each: Each<() => void>;
+}
+
+export const it: Test;
+export const test: Test;
+export const describe: Suite;
+export const suite: Suite;
+
+type Hook = (run: (context: TestContext) => MaybePromise<void | (() => MaybePromise<void>)>, timeout?: number) => void;
+
+/** Runs before the first test of its suite; as each test has an instance of its own, before each of them. */
+export const beforeAll: Hook;
+export const afterAll: Hook;
+export const beforeEach: Hook;
+export const afterEach: Hook;
+/** Does something when the test is over, whether or not it went well. */
+export function onTestFinished(callback: (context: TestContext) => MaybePromise<void>): void;
+
+/** The matchers of vitest. https://vitest.dev/api/expect.html */
+export interface Matchers<R = void> {
+  readonly not: Matchers<R>;
+  readonly resolves: Matchers<Promise<void>>;
+  readonly rejects: Matchers<Promise<void>>;
+  toBe(expected: unknown): R;
+  toEqual(expected: unknown): R;
+  toStrictEqual(expected: unknown): R;
+  toBeTruthy(): R;
+  toBeFalsy(): R;
+  toBeNull(): R;
+  toBeUndefined(): R;
+  toBeDefined(): R;
+  toBeNullable(): R;
+  toBeNaN(): R;
+  toBeTypeOf(expected: string): R;
+  toBeInstanceOf(expected: Function): R;
+  toBeOneOf(expected: readonly unknown[]): R;
+  toBeCloseTo(expected: number, digits?: number): R;
+  toBeGreaterThan(expected: number | bigint): R;
+  toBeGreaterThanOrEqual(expected: number | bigint): R;
+  toBeLessThan(expected: number | bigint): R;
+  toBeLessThanOrEqual(expected: number | bigint): R;
+  toContain(expected: unknown): R;
+  toContainEqual(expected: unknown): R;
+  toHaveLength(expected: number): R;
+  toHaveProperty(path: string | readonly (string | number)[], value?: unknown): R;
+  toMatch(expected: string | RegExp): R;
+  toMatchObject(expected: object | readonly unknown[]): R;
+  toSatisfy(predicate: (value: any) => boolean, message?: string): R;
+  toThrow(expected?: unknown): R;
+  toThrowError(expected?: unknown): R;
+  toHaveBeenCalled(): R;
+  toHaveBeenCalledOnce(): R;
+  toHaveBeenCalledTimes(count: number): R;
+  toHaveBeenCalledWith(...values: unknown[]): R;
+  toHaveBeenCalledExactlyOnceWith(...values: unknown[]): R;
+  toHaveBeenLastCalledWith(...values: unknown[]): R;
+  toHaveBeenNthCalledWith(call: number, ...values: unknown[]): R;
+  toHaveReturned(): R;
+  toHaveReturnedTimes(count: number): R;
+  toHaveReturnedWith(value: unknown): R;
+  toHaveLastReturnedWith(value: unknown): R;
+  toHaveNthReturnedWith(call: number, value: unknown): R;
+  toHaveResolved(): R;
+  toHaveResolvedWith(value: unknown): R;
+  /** Compares with the snapshot in `__snapshots__` beside the test. */
+  toMatchSnapshot(hint?: string): R;
+  toMatchSnapshot(properties: object, hint?: string): R;
+  toMatchInlineSnapshot(snapshot?: string): R;
+  toMatchInlineSnapshot(properties: object, snapshot?: string): R;
+  toThrowErrorMatchingSnapshot(hint?: string): R;
+  toThrowErrorMatchingInlineSnapshot(snapshot?: string): R;
+}
+
+interface Asymmetric {
+  any(type: unknown): any;
+  anything(): any;
+  arrayContaining<T>(expected: readonly T[]): any;
+  closeTo(expected: number, digits?: number): any;
+  objectContaining(expected: object): any;
+  stringContaining(expected: string): any;
+  stringMatching(expected: string | RegExp): any;
+}
+
+export const expect: Asymmetric & {
+  (value: unknown, message?: string): Matchers;
+  readonly not: Asymmetric;
+  /** Goes on after a failure, which is told when the test ends. */
+  soft(value: unknown, message?: string): Matchers;
+  /** Asks again and again, until the assertion holds. */
+  poll(ask: () => unknown, options?: { timeout?: number; interval?: number; message?: string }): Matchers<Promise<void>>;
+  extend(matchers: Record<string, (this: any, received: any, ...values: any[]) => MaybePromise<{ pass: boolean; message: () => string }>>): void;
+  /** How many assertions the test must make. */
+  assertions(count: number): void;
+  hasAssertions(): void;
+  unreachable(message?: string): never;
+};
+
+/** The assertions of Chai. */
+export const assert: any;
+export const should: any;
+
+export interface Mock<F extends (...values: any[]) => any = (...values: any[]) => any> {
+  (...values: Parameters<F>): ReturnType<F>;
+  new (...values: Parameters<F>): any;
+  readonly mock: {
+    readonly calls: Parameters<F>[];
+    readonly lastCall: Parameters<F> | undefined;
+    readonly results: { type: "return" | "throw" | "incomplete"; value: any }[];
+    readonly instances: unknown[];
+    readonly contexts: unknown[];
+    readonly invocationCallOrder: number[];
+  };
+  mockImplementation(implementation: F): this;
+  mockImplementationOnce(implementation: F): this;
+  mockReturnValue(value: ReturnType<F>): this;
+  mockReturnValueOnce(value: ReturnType<F>): this;
+  mockResolvedValue(value: Awaited<ReturnType<F>>): this;
+  mockResolvedValueOnce(value: Awaited<ReturnType<F>>): this;
+  mockRejectedValue(error: unknown): this;
+  mockRejectedValueOnce(error: unknown): this;
+  mockReturnThis(): this;
+  mockName(name: string): this;
+  getMockName(): string;
+  getMockImplementation(): F | undefined;
+  mockClear(): this;
+  mockReset(): this;
+  mockRestore(): void;
+}
+
+/** Spies, and time that tests move by hand. https://vitest.dev/api/vi.html */
+export const vi: {
+  fn<F extends (...values: any[]) => any>(implementation?: F): Mock<F>;
+  spyOn<T extends object, K extends keyof T>(object: T, key: K, access?: "get" | "set"): T[K] extends (...values: any[]) => any ? Mock<T[K]> : Mock;
+  isMockFunction(value: unknown): value is Mock;
+  mocked<T>(value: T): T extends (...values: any[]) => any ? Mock<T> : T;
+  clearAllMocks(): typeof vi;
+  resetAllMocks(): typeof vi;
+  restoreAllMocks(): typeof vi;
+  useFakeTimers(options?: { now?: number | Date; toFake?: string[] }): typeof vi;
+  useRealTimers(): typeof vi;
+  isFakeTimers(): boolean;
+  setSystemTime(time: number | string | Date): typeof vi;
+  getMockedSystemTime(): Date | null;
+  getRealSystemTime(): number;
+  getTimerCount(): number;
+  advanceTimersByTime(milliseconds: number): typeof vi;
+  advanceTimersByTimeAsync(milliseconds: number): Promise<typeof vi>;
+  advanceTimersToNextTimer(): typeof vi;
+  advanceTimersToNextTimerAsync(): Promise<typeof vi>;
+  runAllTimers(): typeof vi;
+  runAllTimersAsync(): Promise<typeof vi>;
+  runOnlyPendingTimers(): typeof vi;
+  runOnlyPendingTimersAsync(): Promise<typeof vi>;
+  clearAllTimers(): typeof vi;
+  stubGlobal(name: string, value: unknown): typeof vi;
+  unstubAllGlobals(): typeof vi;
+  waitFor<T>(callback: () => MaybePromise<T>, options?: number | { timeout?: number; interval?: number }): Promise<T>;
+  waitUntil<T>(callback: () => MaybePromise<T>, options?: number | { timeout?: number; interval?: number }): Promise<T>;
+};
+export const vitest: typeof vi;
+
+interface Given {
+  /** Takes the place of the component's `env`. */
+  env?: object;
+  /** Members for the component's `ctx`. */
+  ctx?: object;
+}
+
+/** The component under test: the project's entry, asked as the host asks it. */
+export const app: {
+  /** Sends it a request: a path, a URL or a Request. */
+  fetch(input: string | URL | Request, init?: RequestInit, given?: Given): Promise<Response>;
+  /** Calls it: JSON in, JSON out. */
+  call(input?: unknown, given?: Given): Promise<any>;
+  /** Waits for what it gave to `ctx.waitUntil`. */
+  settled(): Promise<void>;
+};
+
+type Answer = Response | string | object | null | undefined;
+
+/** Fakes for what the component reaches. Databases and caches are real, and empty when a test begins. */
+export const fake: {
+  readonly http: {
+    /**
+     * Answers `fetch` of whatever fits: `"GET https://host/path"`, where `*` stands for anything and a pattern without a query
+     * takes any; a URL alone; a RegExp for the URL; or a function. The newest that fits answers. What none does is an error.
+     */
+    (pattern: string | RegExp | ((request: Request) => boolean), respond: Answer | ((request: Request) => MaybePromise<Answer>)): void;
+    once(pattern: string | RegExp | ((request: Request) => boolean), respond: Answer | ((request: Request) => MaybePromise<Answer>)): void;
+    /** Lets out what no fake answers, within what elias.toml grants. */
+    network(): void;
+    /** The requests that were made, oldest first. */
+    readonly requests: Request[];
+  };
+  /** Gives `env` these values, beside those of elias.toml. */
+  config(values: Record<string, unknown>): void;
+  readonly log: {
+    /** The lines that were written. */
+    readonly lines: { level: "trace" | "debug" | "info" | "warn" | "error"; message: string; fields: Record<string, unknown> }[];
+  };
+};
+/** For the runner: makes the component that it calls. */
+export function tests(component: unknown): object;

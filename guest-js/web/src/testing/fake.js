@@ -1,0 +1,89 @@
+// Fakes for what a component reaches: the network, its configuration, its log. Databases and caches are real, and empty when a
+// test begins.
+import native from "elias:native";
+import { fetch as realFetch } from "../fetch.js";
+import { registry } from "../registry.js";
+import { Response } from "../response.js";
+
+/** The fakes of `http`, the newest first. */
+let fakes = [];
+const requests = [];
+let network = false;
+
+/** `"GET https://host/path"`, where `*` stands for anything, a URL alone, a RegExp for the URL, or a function. */
+function matcherOf(pattern) {
+  if (typeof pattern === "function") return pattern;
+  if (pattern instanceof RegExp) return ({ url }) => pattern.test(url);
+  const [, method, url] = /^(?:([A-Z]+)\s+)?(\S+)$/.exec(`${pattern}`) ?? [];
+  if (url === undefined) throw new TypeError(`fake.http needs "METHOD URL", a URL, a RegExp or a function, not ${pattern}`);
+  const escaped = url.split("*").map((part) => part.replaceAll(/[\\^$.|?+()[\]{}]/g, "\\$&"));
+  const wanted = new RegExp(`^${escaped.join(".*")}$`);
+  // A pattern without a query takes any.
+  return (request) =>
+    (method === undefined || request.method === method) && (wanted.test(request.url) || (!url.includes("?") && wanted.test(request.url.split("?")[0])));
+}
+
+const responseOf = (value) => {
+  if (value instanceof Response) return value.clone();
+  if (typeof value === "string") return new Response(value);
+  return value === undefined || value === null ? new Response(null, { status: 204 }) : Response.json(value);
+};
+
+registry.fakeFetch = async (request) => {
+  requests.push(request.clone());
+  for (const { matches, respond, once } of fakes) {
+    if (!matches(request)) continue;
+    if (once) fakes = fakes.filter((fake) => fake.respond !== respond);
+    return responseOf(typeof respond === "function" ? await respond(request) : respond);
+  }
+  if (network) return realFetch(request, undefined, true);
+  throw new TypeError(
+    `fetch of ${request.method} ${request.url}: the test has no answer to that. Give one: fake.http("${request.method} ${request.url}", () => ` +
+      `Response.json({})); or let requests out: fake.http.network()`,
+  );
+};
+
+const http = (pattern, respond) => {
+  fakes = [{ matches: matcherOf(pattern), respond }, ...fakes];
+};
+http.once = (pattern, respond) => {
+  fakes = [{ matches: matcherOf(pattern), respond, once: true }, ...fakes];
+};
+/** Lets through what no fake answers, within what elias.toml grants. */
+http.network = () => {
+  network = true;
+};
+/** The requests that were made, oldest first, with their bodies. */
+Object.defineProperty(http, "requests", { get: () => [...requests], enumerable: true });
+
+const realEnv = () => registry.env;
+let values = {};
+export const fakedEnv = () => (Object.keys(values).length === 0 ? (realEnv() ?? Object.freeze({})) : { ...(realEnv() ?? {}), ...values });
+
+const LEVELS = ["trace", "debug", "info", "warn", "error"];
+const lines = [];
+const { log: realLog, logFields: realLogFields } = native;
+native.log = (level, message, given) => {
+  lines.push({ level: LEVELS[level] ?? "error", message, fields: {} });
+  realLog(level, message, given);
+};
+native.logFields = (level, message, pairs) => {
+  const fields = {};
+  for (let at = 0; at + 1 < pairs.length; at += 2) fields[pairs[at]] = JSON.parse(pairs[at + 1]);
+  lines.push({ level: LEVELS[level] ?? "error", message, fields });
+  realLogFields(level, message, pairs);
+};
+
+export const fake = Object.freeze({
+  http,
+  /** Gives `env` these values, beside those of elias.toml. */
+  config(given) {
+    values = { ...values, ...given };
+  },
+  log: Object.freeze({
+    /** The lines that were written: { level, message, fields }. */
+    get lines() {
+      return [...lines];
+    },
+  }),
+});

@@ -1,0 +1,125 @@
+// elias/test: what test files import, and what the runner, `elias test`, calls. Each test runs in an instance of its own.
+import { registry } from "../registry.js";
+import { Request } from "../request.js";
+import { isResponse } from "../response.js";
+import { processError } from "../vendor/testing/expect.js";
+import { assert, begin, expect, settle, should } from "./expect.js";
+import { fake, fakedEnv } from "./fake.js";
+import { beginSnapshots, takenSnapshots } from "./snapshot.js";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it, plan, suite, test, testOf } from "./suite.js";
+import { vi, vitest } from "./vi.js";
+
+const TIMEOUT_MS = 5000;
+const realSetTimeout = globalThis.setTimeout;
+const realClearTimeout = globalThis.clearTimeout;
+
+/** The component under test, and what it left to do after its responses. */
+let component;
+let background = [];
+let finished = [];
+
+const contextOf = (given) => ({
+  tenantId: undefined,
+  userId: undefined,
+  organizationId: undefined,
+  executionId: "test",
+  deadline: Date.now() + 10_000,
+  waitUntil: (promise) => void background.push(Promise.resolve(promise)),
+  ...given,
+});
+
+const handler = (name) => {
+  if (typeof component?.[name] !== "function") throw new TypeError(`the component has no ${name} handler`);
+  return component[name].bind(component);
+};
+
+/** The component under test, asked as the host asks it. */
+export const app = Object.freeze({
+  /** Sends it a request: a path, a URL or a Request. */
+  async fetch(input, init = undefined, { env = fakedEnv(), ctx } = {}) {
+    const request = typeof input === "string" ? new Request(new URL(input, "http://localhost/"), init) : new Request(input, init);
+    const response = await handler("fetch")(request, env, contextOf(ctx));
+    if (!isResponse(response)) throw new TypeError("the fetch handler returned something that is no Response");
+    return response;
+  },
+  /** Calls it: JSON in, JSON out. */
+  async call(input = null, { env = fakedEnv(), ctx } = {}) {
+    const output = await handler("call")(JSON.parse(JSON.stringify(input)), env, contextOf(ctx));
+    return output === undefined ? null : JSON.parse(JSON.stringify(output));
+  },
+  /** Waits for what it gave to ctx.waitUntil. */
+  async settled() {
+    while (background.length > 0) await Promise.all(background.splice(0));
+  },
+});
+
+/** Does something when the test is over, whether or not it went well. */
+export const onTestFinished = (callback) => void finished.push(callback);
+
+function withTimeout(run, milliseconds, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = realSetTimeout(() => reject(new Error(`${what} took longer than ${milliseconds} ms; give it more as the last argument`)), milliseconds);
+  });
+  return Promise.race([run(), late]).finally(() => realClearTimeout(timer));
+}
+
+async function runTest(one, name, { snapshots = {}, update = false, locked = false }) {
+  const errors = [];
+  const attempt = async (run, timeout, what) => {
+    try {
+      return await withTimeout(async () => run(), timeout ?? TIMEOUT_MS, what);
+    } catch (error) {
+      errors.push(error);
+    }
+  };
+  begin(name);
+  beginSnapshots(name, snapshots, update, locked);
+  const context = { task: { name: one.name }, expect, onTestFinished, skip: () => { throw SKIPPED; } };
+  const line = one.suite.line;
+  const after = [];
+  const cleanUp = (result) => {
+    if (typeof result === "function") after.unshift({ run: result });
+  };
+  for (const kind of ["beforeAll", "beforeEach"]) {
+    for (const { hooks } of line) {
+      for (const hook of hooks[kind]) if (errors.length === 0) cleanUp(await attempt(() => hook.run(context), hook.timeout, kind));
+    }
+  }
+  if (errors.length === 0) await attempt(() => one.run(context), one.timeout, "the test");
+  if (errors.includes(SKIPPED)) return { skipped: true };
+  errors.push(...settle());
+  const reversed = line.toReversed();
+  for (const kind of ["afterEach", "afterAll"]) {
+    for (const { hooks } of reversed) for (const hook of hooks[kind].toReversed()) await attempt(() => hook.run(context), hook.timeout, kind);
+  }
+  for (const { run } of after) await attempt(run, undefined, "a hook's clean-up");
+  for (const callback of finished.toReversed()) await attempt(() => callback(context), undefined, "onTestFinished");
+  vi.useRealTimers();
+  await attempt(() => app.settled(), undefined, "ctx.waitUntil");
+  if (!one.fails) return { errors };
+  return { errors: errors.length > 0 ? [] : [new Error("the test was to fail, and did not")] };
+}
+
+const SKIPPED = new Error("skipped");
+
+function told(error) {
+  const { name = "Error", message, stack = "", diff } = processError(error);
+  // Whoever shows it knows whether there are colours.
+  const plain = diff === undefined ? null : `${diff}`.replaceAll(/\x1b\[\d+m/g, "");
+  return { name: `${name}`, message: `${message}`, stack: `${stack}`, diff: plain };
+}
+
+/** The component that the runner calls: { list: true } gives the tests, { run: id, ... } runs one. `module` is under test. */
+export function tests(module) {
+  component = module?.default ?? registry.made;
+  return {
+    async call(order) {
+      if (order.list) return plan();
+      const { errors = [], skipped = false } = await runTest(testOf(order.run), order.name, order);
+      return { skipped, errors: errors.map(told), snapshots: takenSnapshots() };
+    },
+  };
+}
+
+export { afterAll, afterEach, assert, beforeAll, beforeEach, describe, expect, fake, it, should, suite, test, vi, vitest };

@@ -1,0 +1,87 @@
+//! `elias check`: whether a project would build and be loaded, and what TypeScript says of it.
+
+use crate::failure::{Failure, failed};
+use crate::origin::builder;
+use crate::settings::Settings;
+use crate::{config_file, grants, serve, types};
+use clap::Args;
+use elias_build::command::cache_dir;
+use elias_build::project::Project;
+use elias_build::{BuildOptions, Built};
+use elias_host::LoadOptions;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// What `check` is told.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The entry module [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    entry: Option<PathBuf>,
+    /// The configuration [default: the project's elias.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+}
+
+/// Checks, and tells on standard error. Exit code 0 if nothing is wrong.
+///
+/// # Errors
+/// If there is no project, or its configuration is wrong.
+pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
+    let entry = arguments.entry.as_deref();
+    let project = Project::find(None, entry, arguments.config.as_deref()).map_err(|error| failed(&error))?;
+    let entry = project.entry(entry).map_err(|error| failed(&error))?;
+    types::write(&project.root).map_err(|error| Failure::new("io", error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    let loaded = runtime.block_on(load(&project, entry, arguments.cache_dir.as_deref()));
+    let mut good = loaded.map_err(|failure| failure.report()).is_ok();
+    good &= compiler(&project.root)?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Builds the component, and loads it with what elias.toml grants, on embedded databases and caches in a temporary folder.
+async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result<(), Failure> {
+    let mut settings = Settings::default();
+    if let Some(config) = &project.config {
+        config_file::apply(config, &mut settings)?;
+    }
+    let cache = cache_dir(cache);
+    let options = BuildOptions { eval: project.build.eval, ..BuildOptions::new(entry, project.root.clone()) };
+    let built: Built = builder(cache.clone())?.build(&options).await.map_err(|error| failed(&error))?;
+    for warning in &built.warnings {
+        eprint!("{}", warning.render(std::io::stderr().is_terminal()));
+    }
+    let data = tempfile::tempdir().map_err(|error| Failure::new("io", error))?;
+    let host = serve::host(&settings, data.path().to_owned(), cache.as_deref())?;
+    let given = LoadOptions {
+        grants: grants::local(&settings.grants),
+        folder: project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root).to_owned(),
+        ..LoadOptions::default()
+    };
+    let app = host.load_with(&built.wasm, &given).await?;
+    let imports = app.manifest().map(|manifest| manifest.imports.join(", ")).unwrap_or_default();
+    eprintln!("{} {} builds: {:.2} MB, imports {imports}", app.name(), app.version(), built.wasm.len() as f64 / 1e6);
+    Ok(())
+}
+
+/// Runs the TypeScript compiler of the project, if it has one and a tsconfig.json; says whether it is content.
+fn compiler(root: &Path) -> Result<bool, Failure> {
+    if !root.join("tsconfig.json").is_file() {
+        return Ok(true);
+    }
+    let Some(compiler) = root.ancestors().map(|at| at.join("node_modules/.bin/tsc")).find(|tsc| tsc.is_file()) else {
+        eprintln!("types are not checked: the project has no TypeScript (npm install --save-dev typescript)");
+        return Ok(true);
+    };
+    let status = Command::new(&compiler).args(["--noEmit", "--project", "tsconfig.json"]).current_dir(root).status();
+    let status =
+        status.map_err(|error| Failure::new("io", format_args!("cannot run {}: {error}", compiler.display())))?;
+    if status.success() {
+        eprintln!("types are right");
+    }
+    Ok(status.success())
+}

@@ -1,0 +1,119 @@
+//! `elias init`: a small project to begin with.
+
+use crate::failure::Failure;
+use crate::types;
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+
+/// What `init` is told.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The folder to make; its name is the project's
+    folder: PathBuf,
+    /// What to begin with
+    #[arg(long, value_enum, default_value_t = Template::Hello)]
+    template: Template,
+}
+
+/// What a project begins with.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Template {
+    /// A page
+    Hello,
+    /// Routes, with Hono
+    Hono,
+    /// A JSON API with a database, by ELIAS.createAPI
+    Api,
+    /// An output for an input, by ELIAS.createComponent
+    Worker,
+}
+
+/// Files by their paths.
+type Files = &'static [(&'static str, &'static str)];
+
+/// The files below `templates/NAME`.
+macro_rules! files {
+    ($template:literal: $($path:literal),*) => {
+        &[$(($path, include_str!(concat!("../templates/", $template, "/", $path)))),*]
+    };
+}
+
+const COMMON: Files = &[
+    (".gitignore", include_str!("../templates/common/gitignore")),
+    ("tsconfig.json", include_str!("../templates/common/tsconfig.json")),
+];
+
+impl Template {
+    fn files(self) -> Files {
+        match self {
+            Self::Hello => files!("hello": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
+            Self::Hono => files!("hono": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
+            Self::Api => {
+                files!("api": "package.json", "elias.toml", "migrations/0001_notes.sql", "src/index.ts", "test/index.test.ts")
+            }
+            Self::Worker => files!("worker": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
+        }
+    }
+
+    /// Whether it runs before packages are installed.
+    fn is_alone(self) -> bool {
+        !matches!(self, Self::Hono)
+    }
+}
+
+/// Writes the project.
+///
+/// # Errors
+/// If the folder has something in it, its name is no name for a package, or it cannot be written.
+pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
+    let folder = std::path::absolute(&arguments.folder).map_err(|error| Failure::new("io", error))?;
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !is_name(&name) {
+        let message = format!("`{name}` is no name for a package");
+        return Err(Failure::new("bad-name", message)
+            .help("use lower-case letters, digits, dots, hyphens and underscores, at most 64"));
+    }
+    if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
+        let message = format!("{} is not empty", folder.display());
+        return Err(Failure::new("not-empty", message).help("name a folder that is empty or not there yet"));
+    }
+    let unwritable = |error| Failure::new("io", format_args!("cannot write {}: {error}", folder.display()));
+    for (path, text) in COMMON.iter().chain(arguments.template.files()) {
+        write(&folder.join(path), &text.replace("{{name}}", &name)).map_err(unwritable)?;
+    }
+    types::write(&folder).map_err(unwritable)?;
+    let shown = arguments.folder.display();
+    let install =
+        if arguments.template.is_alone() { "npm install   # for `elias check` and editors" } else { "npm install" };
+    println!("{shown} is there. Next:\n\n  cd {shown}\n  {install}\n  elias dev\n  elias test");
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, text)
+}
+
+/// Whether npm takes it as a package's name, and ELIAS as a component's.
+fn is_name(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 64
+        && name.starts_with(letter)
+        && name.chars().all(|c| letter(c) || matches!(c, '.' | '-' | '_'))
+        && name != "node_modules"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_packages() {
+        for (name, wanted) in [("my-app", true), ("a", true), ("", false), ("My", false), ("a b", false), (".x", false)]
+        {
+            assert_eq!(is_name(name), wanted, "{name}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `elias test`: the project's test files, each built with the component into one of its own, run in the engine with the limits
+//! of elias.toml.
+//!
+//! Every test runs in a fresh instance, as every request does: it sees nothing of what another left, and one that runs out of
+//! fuel or memory fails alone. Databases and caches are real, embedded, and empty at its start.
+
+mod files;
+mod outcome;
+mod report;
+mod run;
+mod snapshots;
+
+use crate::changes::Changes;
+use crate::failure::{Failure, failed};
+use crate::logging;
+use crate::settings::SettingFlags;
+use crate::types;
+use clap::{Args, ValueEnum};
+use elias_build::project::Project;
+use report::Report;
+use run::{Choice, Runner};
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What `test` is told.
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Run the test files whose path contains one of these [default: all]
+    filters: Vec<String>,
+    /// Run the tests whose name, with those of the suites around it, contains this
+    #[arg(short = 't', long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Write snapshots anew, and delete those that no test asks for
+    #[arg(short, long)]
+    update: bool,
+    /// Run again at every change
+    #[arg(short, long)]
+    watch: bool,
+    /// Stop after so many failed tests
+    #[arg(long, value_name = "N")]
+    bail: Option<u32>,
+    /// How results are told
+    #[arg(long, value_enum, default_value_t = Reporter::Default)]
+    reporter: Reporter,
+    /// Write what the reporter says to a file, and tell a person on standard error
+    #[arg(short, long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+    /// The component's entry [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    #[arg(long, value_name = "FILE")]
+    entry: Option<PathBuf>,
+    /// The configuration [default: the project's elias.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    limits: SettingFlags,
+}
+
+/// How results are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reporter {
+    /// For a person
+    Default,
+    /// XML, as continuous integration reads it
+    Junit,
+    /// One JSON object
+    Json,
+}
+
+/// Runs the tests. Exit code 0 if none failed and there is one.
+///
+/// # Errors
+/// What keeps them from running at all.
+pub(crate) fn test(arguments: &TestArguments) -> Result<ExitCode, Failure> {
+    let _logging = logging::start_for_tests();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    runtime.block_on(async { if arguments.watch { watch(arguments).await } else { once(arguments).await } })
+}
+
+async fn once(arguments: &TestArguments) -> Result<ExitCode, Failure> {
+    let runner = runner(arguments)?;
+    let report = round(arguments, &runner, &mut BTreeSet::new()).await?;
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs all at every change, until the process is ended.
+async fn watch(arguments: &TestArguments) -> Result<ExitCode, Failure> {
+    let mut changes = Changes::new()?;
+    loop {
+        let mut read = BTreeSet::new();
+        // The configuration may be what is being mended.
+        match runner(arguments) {
+            Ok(runner) => {
+                read.insert(runner.config().to_owned());
+                if let Err(failure) = round(arguments, &runner, &mut read).await {
+                    failure.report();
+                }
+            }
+            Err(failure) => drop(failure.report()),
+        }
+        if !read.is_empty() {
+            changes.follow(read)?;
+        }
+        eprintln!("waiting for changes; Ctrl-C ends");
+        if changes.next().await.is_none() {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn runner(arguments: &TestArguments) -> Result<Runner, Failure> {
+    let entry = arguments.entry.as_deref();
+    let project = Project::find(None, entry, arguments.config.as_deref()).map_err(|error| failed(&error))?;
+    // A project of functions alone can be tested too.
+    let entry = match entry {
+        Some(_) => Some(project.entry(entry).map_err(|error| failed(&error))?),
+        None => project.entry(None).ok(),
+    };
+    // Test files import the types; that they cannot be written is for tsc to say.
+    let _ = types::write(&project.root);
+    Runner::new(project, entry, &arguments.limits, arguments.cache_dir.as_deref())
+}
+
+/// Runs the tests once; notes in `read` what they were made of.
+async fn round(arguments: &TestArguments, runner: &Runner, read: &mut BTreeSet<PathBuf>) -> Result<Report, Failure> {
+    let tests = files::find(runner.root(), &arguments.filters);
+    if tests.is_empty() {
+        let wanted = match arguments.filters.as_slice() {
+            [] => String::new(),
+            filters => format!(" whose path contains {}", filters.join(" or ")),
+        };
+        let message = format!("there are no test files below {}{wanted}", runner.root().display());
+        return Err(
+            Failure::new("no-tests", message).help("tests are in files named NAME.test.ts, NAME.test.js or .spec")
+        );
+    }
+    let choice = Choice {
+        name: arguments.name.clone(),
+        update: arguments.update,
+        // Nobody looks at what is written there.
+        locked: !arguments.update && std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false"),
+    };
+    let person = arguments.reporter == Reporter::Default || arguments.output_file.is_some();
+    let mut report = Report::new(person, std::io::stderr().is_terminal());
+    for test in &tests {
+        read.insert(test.clone());
+        let done =
+            runner.run(test, &choice, arguments.bail.map(|most| most.saturating_sub(report.failures())), read).await;
+        report.add(done);
+        if arguments.bail.is_some_and(|most| report.failures() >= most) {
+            break;
+        }
+    }
+    report.finish(arguments.reporter, arguments.output_file.as_deref())?;
+    Ok(report)
+}

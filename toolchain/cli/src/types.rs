@@ -1,0 +1,66 @@
+//! The types of the package `elias`, which come with this program: a project finds them in its folder `.elias`, always in the
+//! version of the program that it uses.
+
+use std::path::Path;
+
+/// The compiler options of a component, and where the types are.
+const TSCONFIG: &str = r#"{
+  "compilerOptions": {
+    "target": "es2023",
+    "lib": ["es2023", "esnext.disposable", "dom", "dom.iterable", "dom.asynciterable"],
+    "types": [],
+    "module": "esnext",
+    "moduleResolution": "bundler",
+    "customConditions": ["elias", "workerd", "worker", "browser"],
+    "moduleDetection": "force",
+    "allowImportingTsExtensions": true,
+    "resolveJsonModule": true,
+    "isolatedModules": true,
+    "strict": true,
+    "skipLibCheck": true,
+    "noEmit": true,
+    "paths": { "elias": ["./types/index.d.ts"], "elias/*": ["./types/modules/*.d.ts"] }
+  }
+}
+"#;
+
+/// Files of the package, by their paths in `.elias`.
+const FILES: [(&str, &str); 9] = [
+    ("tsconfig.json", TSCONFIG),
+    ("types/index.d.ts", include_str!("../../../guest-js/sdk/index.d.ts")),
+    ("types/modules/cache.d.ts", include_str!("../../../guest-js/sdk/modules/cache.d.ts")),
+    ("types/modules/config.d.ts", include_str!("../../../guest-js/sdk/modules/config.d.ts")),
+    ("types/modules/db.d.ts", include_str!("../../../guest-js/sdk/modules/db.d.ts")),
+    ("types/modules/forms.d.ts", include_str!("../../../guest-js/sdk/modules/forms.d.ts")),
+    ("types/modules/http.d.ts", include_str!("../../../guest-js/sdk/modules/http.d.ts")),
+    ("types/modules/log.d.ts", include_str!("../../../guest-js/sdk/modules/log.d.ts")),
+    ("types/modules/test.d.ts", include_str!("../../../guest-js/sdk/modules/test.d.ts")),
+];
+
+/// Writes what is missing or of another version.
+pub(crate) fn write(root: &Path) -> std::io::Result<()> {
+    for (name, text) in FILES {
+        let path = root.join(".elias").join(name);
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::write(path, text)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_module_of_the_package_is_here() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-js/sdk/modules");
+        for file in std::fs::read_dir(folder).expect("it is there").flatten() {
+            let name = format!("types/modules/{}", file.file_name().to_string_lossy());
+            assert!(FILES.iter().any(|(known, _)| *known == name), "{name}");
+        }
+    }
+}
