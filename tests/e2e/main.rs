@@ -7,6 +7,7 @@ mod capability_cache;
 mod capability_config;
 mod capability_db;
 mod capability_http;
+mod command_line;
 mod crypto;
 mod embedding;
 mod eval;

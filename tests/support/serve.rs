@@ -118,7 +118,23 @@ impl Server {
     #[must_use]
     pub fn start_file(file: &Path, flags: &[&str], folder: tempfile::TempDir) -> Self {
         let mut command = command(file, flags);
-        let command = command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.current_dir(folder.path());
+        Self::start_command(command, folder)
+    }
+
+    /// Serves a project and follows its changes.
+    ///
+    /// # Panics
+    /// If the server does not start.
+    #[must_use]
+    pub fn develop(root: &Path, flags: &[&str]) -> Self {
+        let mut command = Command::new(binary("elias"));
+        command.arg("dev").args(["--listen", "127.0.0.1:0", "--log-format", "json"]).args(flags).current_dir(root);
+        Self::start_command(command, tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn start_command(mut command: Command, folder: tempfile::TempDir) -> Self {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("elias starts");
         let log = Arc::new(Mutex::new(String::new()));
         let mut errors = process.stderr.take().expect("it is piped");

@@ -3,7 +3,7 @@
 # are stopped and removed when the command has ended, however it ended.
 #
 # The command finds them in ELIAS_TEST_POSTGRES (a URL of a superuser) and ELIAS_TEST_REDIS (a URL), and PostgreSQL's programs
-# in ELIAS_TEST_POSTGRES_BIN.
+# in ELIAS_TEST_POSTGRES_BIN. ELIAS_TEST_BROWSER is a Chromium for pages.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -14,6 +14,14 @@ done
 if [ -z "$postgres" ] || ! command -v redis-server >/dev/null; then
   "$here/system.sh" postgresql redis-server
   for folder in /usr/lib/postgresql/*/bin; do postgres=$folder; done
+fi
+
+for browser in chromium-headless-shell chromium chromium-browser google-chrome; do
+  browser=$(command -v "$browser") && break
+done
+if [ -z "$browser" ]; then
+  "$here/system.sh" chromium-headless-shell
+  browser=$(command -v chromium-headless-shell)
 fi
 
 folder=$(mktemp -d)
@@ -62,5 +70,6 @@ until (exec 3<>"/dev/tcp/127.0.0.1/$redis_port") 2>/dev/null; do sleep 0.05; don
 
 export ELIAS_TEST_POSTGRES="postgres://elias@127.0.0.1:$postgres_port/postgres"
 export ELIAS_TEST_POSTGRES_BIN="$postgres"
+export ELIAS_TEST_BROWSER="$browser"
 export ELIAS_TEST_REDIS="redis://127.0.0.1:$redis_port"
 "$@"

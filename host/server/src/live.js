@@ -17,7 +17,7 @@
       ":host{position:fixed;inset:0;z-index:2147483647;background:#000c;overflow:auto;color:#eee}" +
       "main{max-width:60rem;margin:3rem auto;padding:1rem 1.5rem;background:#1b1b1f;border-top:4px solid #f55;border-radius:.5rem;" +
       "font:16px/1.5 system-ui,sans-serif}h1{font-size:1.2rem;margin:.2rem 0 1rem}" +
-      "pre{overflow:auto;font:13px/1.45 ui-monospace,monospace}button{float:right;font:inherit}small{opacity:.7}";
+      "button{float:right;font:inherit}small{opacity:.7}";
     const main = document.createElement("main");
     main.setAttribute("role", "alertdialog");
     const close = document.createElement("button");
@@ -25,11 +25,14 @@
     close.onclick = hide;
     const heading = document.createElement("h1");
     heading.textContent = "The newest version cannot be served";
+    // In the page's own tree, where whoever reads the page finds it.
     const text = document.createElement("pre");
+    text.style.cssText = "all:initial;display:block;overflow:auto;white-space:pre;font:13px/1.45 ui-monospace,monospace;color:#eee";
     text.textContent = problem;
+    overlay.append(text);
     const note = document.createElement("small");
     note.textContent = "This goes away by itself when the build succeeds. Until then the last good version serves.";
-    main.append(close, heading, text, note);
+    main.append(close, heading, document.createElement("slot"), note);
     root.append(style, main);
     document.documentElement.append(overlay);
   };

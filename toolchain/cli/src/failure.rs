@@ -49,8 +49,12 @@ impl Failure {
 
 /// Why a source was not built, with its lines: in colours for a terminal, without for a page.
 pub(crate) fn failed(error: &BuildError) -> Failure {
-    Failure::new(error.name(), error.render(std::io::stderr().is_terminal()).trim_start())
-        .plain(error.render(false).trim_start())
+    // The code is said already.
+    let text = |colours| {
+        let text = error.render(colours);
+        text.trim_start().strip_prefix(error.name()).map_or(text.clone(), |rest| rest.trim_start().to_owned())
+    };
+    Failure::new(error.name(), text(std::io::stderr().is_terminal())).plain(text(false))
 }
 
 impl From<elias_host::Error> for Failure {

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::types;
 use clap::{Args, ValueEnum};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What `init` is told.
@@ -85,7 +86,9 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
     let shown = arguments.folder.display();
     let install =
         if arguments.template.is_alone() { "npm install   # for `elias check` and editors" } else { "npm install" };
-    println!("{shown} is there. Next:\n\n  cd {shown}\n  {install}\n  elias dev\n  elias test");
+    let text = format!("{shown} is there. Next:\n\n  cd {shown}\n  {install}\n  elias dev\n  elias test\n");
+    // Whoever closed standard output does not want to know.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())
 }
 
