@@ -1,6 +1,7 @@
 //! `elias-build` as an author sees it.
 
 use elias_tests::build::Project;
+use elias_tests::serve::Server;
 use serde_json::Value;
 
 /// Builds `files` and expects a failure whose text has every one of `wanted`; no file is left behind.
@@ -166,4 +167,54 @@ fn inspect_lists_the_packages_in_a_component() {
     let said = project.elias_build(&["index.js", "-o", "app.wasm"]).stderr;
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("lockfile-mismatch") && said.contains("1.0.1"), "{said}");
+}
+
+#[test]
+fn typescript_is_converted_as_its_tsconfig_says() {
+    let project = Project::new(&[
+        (
+            "tsconfig.json",
+            r#"{ "compilerOptions": { "paths": { "@lib/*": ["./src/lib/*"] }, "experimentalDecorators": true, "jsx": "react-jsx",
+                 "jsxImportSource": "@lib", "useDefineForClassFields": false } }"#,
+        ),
+        (
+            "src/lib/jsx-runtime.ts",
+            "export const jsx = (tag: any, { children }: any): any => typeof tag === 'function' ? tag({ children }) : \
+             `<${tag}>${[children].flat().join('')}</${tag}>`;\nexport const jsxs = jsx;\n\
+             export const Fragment = ({ children }: any) => [children].flat().join('');\n",
+        ),
+        ("src/lib/greet.ts", "export const greet = (who: string): string => `hi ${who}`;\n"),
+        (
+            "src/index.tsx",
+            r#"
+            import { greet } from "@lib/greet.js";
+            enum Color { Red, Green = "g" }
+            const enum Size { Large = 5 }
+            namespace Inner { export const x = 1; }
+            function loud(_target: any, _key: string, descriptor: PropertyDescriptor) {
+              const { value } = descriptor;
+              descriptor.value = function (...given: any[]) { return `${value.apply(this, given)}!`; };
+            }
+            class Greeter {
+              constructor(private readonly who: string) {}
+              @loud greet(): string { return greet(this.who); }
+            }
+            const page = <><b>{new Greeter("x").greet()}</b></>;
+            export default { fetch: (): Response => new Response(`${page}${Color.Red}${Color.Green}${Size.Large}${Inner.x}`) };
+            "#,
+        ),
+    ]);
+    let wasm = project.build("src/index.tsx");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        assert_eq!(Server::start(&wasm, &[]).get("/").await.body, "<b>hi x!</b>0g51");
+    });
+    project.write("tsconfig.json", "{}");
+    project.write("src/index.tsx", "const d = (v: any, _: any) => v;\nclass A { @d m() {} }\nexport default { fetch: () => new Response(`${A}`) };\n");
+    let output = project.elias_build(&["src/index.tsx"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("experimentalDecorators") && said.contains("src/index.tsx:2:"),
+        "{said}"
+    );
 }

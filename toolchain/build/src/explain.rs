@@ -44,7 +44,18 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
     let Thrown { name, message, .. } = thrown;
     let random = message.starts_with(RANDOM_REFUSED);
     let details = Details::new(if random { message } else { format!("{name}: {message}") }).stack(stack);
-    let details = match place(&thrown.stack, map.as_ref()) {
+    let place = place(&thrown.stack, map.as_ref());
+    if name == "SyntaxError" && place.as_ref().is_some_and(has_decorator) {
+        let details = Details::new(
+            "decorators of the ECMAScript proposal are not known to the engine, and not rewritten",
+        )
+        .help("those of TypeScript are: write \"experimentalDecorators\": true under compilerOptions in tsconfig.json");
+        return BuildError::SyntaxError(Box::new(match place {
+            Some(place) => details.at(place.labelled("decorated here")),
+            None => details,
+        }));
+    }
+    let details = match place {
         Some(place) => details.at(place.labelled("thrown here")),
         None => details,
     };
@@ -101,6 +112,17 @@ fn place(stack: &str, map: Option<&SourceMap<'_>>) -> Option<Place> {
     let position = locate(map, frame.line, frame.column)?;
     let source = position.source.unwrap_or_default().to_owned();
     Some(Place::of_line(position.file, source, position.line as usize, position.column as usize))
+}
+
+/// Whether there is a decorator in the place's line, or in the one before.
+fn has_decorator(place: &Place) -> bool {
+    let source = place.source.as_deref().unwrap_or_default();
+    let mut lines = source
+        .lines()
+        .skip(place.line.saturating_sub(2))
+        .take(2)
+        .flat_map(|line| line.match_indices('@').map(move |(at, _)| &line[at + 1..]));
+    lines.any(|rest| rest.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$'))
 }
 
 /// Points at the entry's default export, or at its first line.
