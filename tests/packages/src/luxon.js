@@ -6,7 +6,7 @@ export default {
     return Response.json({
       iso: date.toISO(),
       format: date.toFormat("yyyy LLL dd, HH:mm"),
-      long: date.setLocale("en-GB").toLocaleString(DateTime.DATE_FULL),
+      long: date.setLocale("en-US").toLocaleString(DateTime.DATE_FULL),
       zone: date.setZone("America/New_York").toISO(),
       plus: date.plus({ months: 1 }).toISODate(),
       duration: Duration.fromObject({ hours: 25, minutes: 61 }).normalize().toISO(),

@@ -17,6 +17,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     crypto.set("cipher", Function::new(ctx(), cipher)?)?;
     crypto.set("pbkdf2", Function::new(ctx(), pbkdf2)?)?;
     crypto.set("hkdf", Function::new(ctx(), hkdf)?)?;
+    crypto.set("scrypt", Function::new(ctx(), scrypt)?)?;
     crypto.set("generate", Function::new(ctx(), generate)?)?;
     crypto.set("convert", Function::new(ctx(), convert)?)?;
     crypto.set("sign", Function::new(ctx(), sign)?)?;
@@ -36,7 +37,7 @@ fn bytes_of<'a>(bytes: &'a Bytes<'_>) -> &'a [u8] {
 }
 
 fn hash_of(ctx: &Ctx<'_>, name: &str) -> Result<Hash> {
-    require(ctx, Import::Crypto, "crypto.subtle")?;
+    require(ctx, Import::Crypto, "cryptography")?;
     Ok(match name {
         "MD5" => Hash::Md5,
         "SHA-1" => Hash::Sha1,
@@ -48,7 +49,7 @@ fn hash_of(ctx: &Ctx<'_>, name: &str) -> Result<Hash> {
 }
 
 fn curve_of(ctx: &Ctx<'_>, name: &str) -> Result<Curve> {
-    require(ctx, Import::Crypto, "crypto.subtle")?;
+    require(ctx, Import::Crypto, "cryptography")?;
     Ok(match name {
         "P-256" => Curve::P256,
         "P-384" => Curve::P384,
@@ -93,7 +94,7 @@ fn cipher<'js>(
     key: Bytes<'js>,
     data: Bytes<'js>,
 ) -> Result<Value<'js>> {
-    require(&ctx, Import::Crypto, "crypto.subtle")?;
+    require(&ctx, Import::Crypto, "cryptography")?;
     let (mode, bits): (String, u8) = (how.get(0)?, how.get(3)?);
     let [iv, additional_data] = [how.get::<Bytes<'js>>(1)?, how.get(2)?].map(|bytes| bytes_of(&bytes).to_vec());
     let cipher = match mode.as_str() {
@@ -129,6 +130,19 @@ fn hkdf<'js>(
 ) -> Result<Value<'js>> {
     let hash = hash_of(&ctx, &hash)?;
     give(&ctx, host::hkdf(hash, bytes_of(&key), bytes_of(&salt), bytes_of(&info), bytes))
+}
+
+/// `cost`: N, r and p.
+fn scrypt<'js>(
+    ctx: Ctx<'js>,
+    password: Bytes<'js>,
+    salt: Bytes<'js>,
+    cost: Array<'js>,
+    bytes: u32,
+) -> Result<Value<'js>> {
+    require(&ctx, Import::Crypto, "cryptography")?;
+    let (n, r, p) = (cost.get(0)?, cost.get(1)?, cost.get(2)?);
+    give(&ctx, host::scrypt(bytes_of(&password), bytes_of(&salt), n, r, p, bytes))
 }
 
 /// The private and the public key of a new pair.
@@ -184,13 +198,13 @@ fn agree<'js>(ctx: Ctx<'js>, curve: String, private: Bytes<'js>, public: Bytes<'
 }
 
 fn rsa_generate<'js>(ctx: Ctx<'js>, bits: u32, exponent: Bytes<'js>) -> Result<Value<'js>> {
-    require(&ctx, Import::Crypto, "crypto.subtle")?;
+    require(&ctx, Import::Crypto, "cryptography")?;
     give(&ctx, host::rsa_generate(bits, bytes_of(&exponent)))
 }
 
 /// The numbers of a key: n and e, and of a private one d, p, q, dp, dq and qi.
 fn rsa_numbers<'js>(ctx: Ctx<'js>, private: bool, der: Bytes<'js>) -> Result<Value<'js>> {
-    require(&ctx, Import::Crypto, "crypto.subtle")?;
+    require(&ctx, Import::Crypto, "cryptography")?;
     let numbers = if private {
         host::rsa_private_numbers(bytes_of(&der)).map(|key| {
             let RsaPrivate { n, e, d, p, q, dp, dq, qi } = key;
@@ -207,7 +221,7 @@ fn rsa_numbers<'js>(ctx: Ctx<'js>, private: bool, der: Bytes<'js>) -> Result<Val
 
 /// A key of its numbers, as [`rsa_numbers`] gives them.
 fn rsa_key<'js>(ctx: Ctx<'js>, numbers: Array<'js>) -> Result<Value<'js>> {
-    require(&ctx, Import::Crypto, "crypto.subtle")?;
+    require(&ctx, Import::Crypto, "cryptography")?;
     let mut parts = numbers.iter::<Bytes<'js>>().map(|part| part.map(|part| bytes_of(&part).to_vec()));
     let mut next = || parts.next().transpose().map(Option::unwrap_or_default);
     let (n, e) = (next()?, next()?);

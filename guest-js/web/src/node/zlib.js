@@ -110,16 +110,16 @@ function operation(name, format, compresses) {
     });
   };
   const Coder = coderStream(name, format, compresses);
-  return [sync, withCallback, Coder, (options) => new Coder(options)];
+  return { sync, later: withCallback, Coder, create: (options) => new Coder(options) };
 }
 
-export const [gzipSync, gzip, Gzip, createGzip] = operation("Gzip", "gzip", true);
-export const [gunzipSync, gunzip, Gunzip, createGunzip] = operation("Gunzip", "gzip", false);
-export const [deflateSync, deflate, Deflate, createDeflate] = operation("Deflate", "deflate", true);
-export const [inflateSync, inflate, Inflate, createInflate] = operation("Inflate", "deflate", false);
-export const [deflateRawSync, deflateRaw, DeflateRaw, createDeflateRaw] = operation("DeflateRaw", "deflate-raw", true);
-export const [inflateRawSync, inflateRaw, InflateRaw, createInflateRaw] = operation("InflateRaw", "deflate-raw", false);
-export const [unzipSync, unzip, Unzip, createUnzip] = operation("Unzip", null, false);
+export const { sync: gzipSync, later: gzip, Coder: Gzip, create: createGzip } = operation("Gzip", "gzip", true);
+export const { sync: gunzipSync, later: gunzip, Coder: Gunzip, create: createGunzip } = operation("Gunzip", "gzip", false);
+export const { sync: deflateSync, later: deflate, Coder: Deflate, create: createDeflate } = operation("Deflate", "deflate", true);
+export const { sync: inflateSync, later: inflate, Coder: Inflate, create: createInflate } = operation("Inflate", "deflate", false);
+export const { sync: deflateRawSync, later: deflateRaw, Coder: DeflateRaw, create: createDeflateRaw } = operation("DeflateRaw", "deflate-raw", true);
+export const { sync: inflateRawSync, later: inflateRaw, Coder: InflateRaw, create: createInflateRaw } = operation("InflateRaw", "deflate-raw", false);
+export const { sync: unzipSync, later: unzip, Coder: Unzip, create: createUnzip } = operation("Unzip", null, false);
 
 const noBrotli = (what) => () => {
   throw unavailable(`zlib.${what}`, "Use gzip: Brotli's dictionary would be in every component.");

@@ -6,9 +6,13 @@ use super::types::{Bytes, Cipher, Curve, Error, Hash, RsaPrivate, RsaPublic, Rsa
 use super::{bits, cipher, curve, rsa};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::{InstanceState, Linker, wasmtime};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 type Store<'a> = StoreContextMut<'a, InstanceState>;
+
+/// KiB of memory that all calls of scrypt together may have at a time; more of them wait.
+static SCRYPT_KIB: Semaphore = Semaphore::const_new(256 * 1024);
 
 /// Of hashing or encrypting so many bytes.
 fn of(bytes: usize) -> u64 {
@@ -54,6 +58,29 @@ pub(super) fn init(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
         |mut store: Store<'_>, (hash, key, salt, info, bytes): (Hash, Vec<u8>, Vec<u8>, Vec<u8>, u32)| {
             charge(&mut store, of(key.len() + salt.len() + info.len()) + 100 * u64::from(bytes))?;
             Ok((bits::hkdf(hash, &Zeroizing::new(key), &salt, &info, bytes),))
+        },
+    )?;
+
+    crypto.func_wrap_async(
+        "scrypt",
+        |mut store: Store<'_>, (password, salt, n, r, p, bytes): (Vec<u8>, Vec<u8>, u32, u32, u32, u32)| {
+            Box::new(async move {
+                let password = Zeroizing::new(password);
+                let memory = match bits::scrypt_memory(n, r, p) {
+                    Ok(memory) => memory,
+                    Err(why) => return Ok((Err(why),)),
+                };
+                // What memory is allowed keeps each of the factors, and so the product, far below the end of 64 bits.
+                let mixing = u64::from(n) * u64::from(r) * u64::from(p) * price::MIX;
+                charge(&mut store, of(salt.len()) + 100 * u64::from(bytes) + mixing)?;
+                // The permit goes along with the work, which goes on when the guest that waits for it is gone.
+                let permit = SCRYPT_KIB.acquire_many(u32::try_from(memory.div_ceil(1024))?).await?;
+                let derived = aside(move || {
+                    let _permit = permit;
+                    bits::scrypt(&password, &salt, n, r, p, bytes)
+                });
+                Ok((derived.await?,))
+            })
         },
     )?;
 

@@ -14,6 +14,8 @@ pub(super) const CALL: u64 = 2_000;
 pub(super) const CURVE: u64 = 300_000;
 /// Of an iteration of PBKDF2.
 pub(super) const ITERATION: u64 = 1_000;
+/// Of mixing 128 bytes once, of which scrypt does N * r * p.
+pub(super) const MIX: u64 = 1_000;
 
 /// Of an operation with a private RSA key, or a public one: cubic, or square, in its bits.
 pub(super) fn rsa(bits: u64, private: bool) -> u64 {

@@ -4,7 +4,7 @@ use crate::web;
 use std::path::Path;
 
 /// Node.js's built-in modules that are not here, and what stands in for each.
-const MISSING: [(&[&str], &str); 9] = [
+const MISSING: [(&[&str], &str); 8] = [
     (&["fs"], "There is no file system. Import the file as JSON or as a module, or keep data in `db` or `cache`."),
     (&["tls", "dgram", "dns", "http2"], "Use the global `fetch`."),
     (&["child_process", "cluster", "worker_threads"], "A component is one thread; use promises, or another component."),
@@ -12,7 +12,6 @@ const MISSING: [(&[&str], &str); 9] = [
     (&["vm"], "Import the code, so that it is bundled."),
     (&["test"], "Test with a runner outside of the component."),
     (&["sqlite"], "Use `db` of the package `elias`."),
-    (&["crypto"], "Use the global `crypto`: `crypto.subtle`, `crypto.getRandomValues`, `crypto.randomUUID`."),
     (&["domain", "inspector", "sea", "trace_events", "v8", "wasi"], "Nothing stands in for it."),
 ];
 

@@ -1,0 +1,113 @@
+// Hash, Hmac and the one-shot hash. https://nodejs.org/api/crypto.html#class-hash
+import native from "elias:native";
+import stream from "../../vendor/node/readable-stream.js";
+import {
+  Chunks, HASH_BYTES, OTHER_HASHES, bytesFrom, checkInteger, checkString, cryptoError, dataBytes, encoded, hashNamed, lazyStream, noSuchDigest,
+  secretBytes, wrongType,
+} from "./support.js";
+
+const LazyTransform = lazyStream(stream.Transform, ["_readableState", "_writableState"]);
+/** The member in which a Hash shows its chunks to its copies. */
+const CHUNKS = Symbol("chunks");
+
+const unknownHash = () => new Error(`Digest method not supported. ${OTHER_HASHES}`);
+const finalized = () => cryptoError(Error, "HASH_FINALIZED", "Digest already called");
+
+/** What Hash and Hmac have in common: chunks, and a digest of them all. */
+class Digest extends LazyTransform {
+  #chunks = new Chunks();
+  #done = false;
+
+  get [CHUNKS]() {
+    return this.#done ? undefined : this.#chunks;
+  }
+
+  update(data, encoding = undefined) {
+    if (this.#done) throw finalized();
+    this.#chunks.push(dataBytes(data, encoding));
+    return this;
+  }
+
+  /** What `work` makes of all chunks, once; then nothing. */
+  _finish(work) {
+    if (this.#done) return undefined;
+    this.#done = true;
+    return work(this.#chunks.whole());
+  }
+
+  _transform(chunk, encoding, callback) {
+    this.#chunks.push(dataBytes(chunk, encoding));
+    callback();
+  }
+
+  _flush(callback) {
+    this.push(this.digest());
+    callback();
+  }
+}
+
+export class Hash extends Digest {
+  #hash;
+
+  constructor(algorithm, options = undefined) {
+    super(options);
+    if (algorithm?.[CHUNKS] !== undefined) {
+      this.#hash = algorithm.#hash;
+      this.update(algorithm[CHUNKS].whole());
+      return;
+    }
+    checkString(algorithm, "algorithm");
+    this.#hash = hashNamed(algorithm);
+    if (this.#hash === undefined) throw unknownHash();
+    const length = options?.outputLength;
+    if (length === undefined) return;
+    checkInteger(length, "options.outputLength");
+    if (length !== HASH_BYTES[this.#hash]) throw cryptoError(Error, "UNSUPPORTED_OPERATION", "Unsupported state or unable to set the output length");
+  }
+
+  copy(options = undefined) {
+    if (this[CHUNKS] === undefined) throw finalized();
+    return new Hash(this, options);
+  }
+
+  digest(encoding = undefined) {
+    const digest = this._finish((data) => native.crypto.digest(this.#hash, data));
+    if (digest === undefined) throw finalized();
+    return encoded(digest, encoding);
+  }
+}
+
+export class Hmac extends Digest {
+  #hash;
+  #key;
+
+  constructor(algorithm, key, options = undefined) {
+    super(options);
+    checkString(algorithm, "hmac");
+    this.#key = secretBytes(key, "key", options?.encoding).slice();
+    this.#hash = hashNamed(algorithm);
+    if (this.#hash === undefined) throw noSuchDigest(algorithm);
+  }
+
+  /** A second one is empty, as in Node.js. */
+  digest(encoding = undefined) {
+    const digest = this._finish((data) => native.crypto.hmac(this.#hash, this.#key, data));
+    return encoded(digest ?? new Uint8Array(0), encoding);
+  }
+}
+
+export const createHash = (algorithm, options = undefined) => new Hash(algorithm, options);
+export const createHmac = (algorithm, key, options = undefined) => new Hmac(algorithm, key, options);
+
+/** The hash of one text or of bytes, as hexadecimal digits if nothing else is asked for. */
+export function hash(algorithm, input, outputEncoding = "hex") {
+  checkString(algorithm, "algorithm");
+  if (typeof input !== "string" && !ArrayBuffer.isView(input)) {
+    throw wrongType("input", "of type string or an instance of Buffer, TypedArray, or DataView", input);
+  }
+  const encoding = typeof outputEncoding === "object" && outputEncoding !== null ? (outputEncoding.outputEncoding ?? "hex") : outputEncoding;
+  checkString(encoding, "outputEncoding");
+  const named = hashNamed(algorithm);
+  if (named === undefined) throw unknownHash();
+  return encoded(native.crypto.digest(named, bytesFrom(input, "input")), encoding);
+}
