@@ -8,6 +8,7 @@ const MAX_OUTPUT = 2 ** 30;
 
 /** The native's failure as zlib has it. */
 function zlibError(error) {
+  if (error.code !== undefined) return error;
   const [code, errno] = /too early/.test(error.message) ? ["Z_BUF_ERROR", -5] : ["Z_DATA_ERROR", -3];
   return Object.assign(nodeError(Error, code, code === "Z_BUF_ERROR" ? "unexpected end of file" : error.message), { errno });
 }
@@ -22,8 +23,17 @@ function toBytes(input, encoding = "utf8") {
 // What a file begins with: gzip's magic number, or else a zlib header.
 const detect = (bytes) => (bytes[0] === 0x1f && bytes[1] === 0x8b ? "gzip" : "deflate");
 
+/** Refuses what begins as no gzip file does: the native would wait for the rest of a header. */
+function checkBeginning(format, compresses, bytes) {
+  if (format !== "gzip" || compresses || bytes.length === 0) return;
+  if (bytes[0] !== 0x1f || (bytes.length > 1 && bytes[1] !== 0x8b)) {
+    throw Object.assign(nodeError(Error, "Z_DATA_ERROR", "incorrect header check"), { errno: -3 });
+  }
+}
+
 function whole(format, compresses, input, options) {
   const bytes = toBytes(input);
+  checkBeginning(format, compresses, bytes);
   const coder = native.coderNew(format ?? detect(bytes), compresses);
   let parts;
   try {
@@ -54,6 +64,7 @@ function coderStream(name, format, compresses) {
       let out;
       try {
         const bytes = toBytes(chunk, encoding);
+        if (this.bytesWritten === 0) checkBeginning(format, compresses, bytes);
         this.bytesWritten += bytes.length;
         this.coder ??= native.coderNew(detect(bytes), compresses);
         out = native.coderPush(this.coder, bytes);

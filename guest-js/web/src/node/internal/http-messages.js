@@ -129,14 +129,20 @@ Object.assign(OutgoingMessage.prototype, {
   uncork() {},
 });
 
-/** `respond` is called once, with the Response, when the head is known. */
-export function ServerResponse(request, respond) {
+/**
+ * `respond` is called once, with the Response, when the head is known. A response that a package makes for itself, to try a listener
+ * without a network, has none: what is written to it goes nowhere.
+ */
+export function ServerResponse(request, respond = undefined) {
   OutgoingMessage.call(this, { decodeStrings: true });
   this.req = request;
   this.statusCode = 200;
   this.statusMessage = undefined;
   this.socket = this.connection = request.socket ?? null;
-  this.respond = respond;
+  // Packages that answer themselves look at these two.
+  this._header = null;
+  this._hasBody = request.method !== "HEAD";
+  this.respond = typeof respond === "function" ? respond : undefined;
   this.controller = undefined;
   this.whole = undefined;
 }
@@ -147,6 +153,8 @@ const NO_BODY = new Set([204, 205, 304]);
 
 function sendHead(response, body) {
   response.headersSent = true;
+  response._header ??= "";
+  if (response.respond === undefined) return;
   const headers = new Headers();
   for (const [name, value] of response.fields.values()) {
     // How the bytes travel is the host's business.
@@ -185,6 +193,10 @@ function startBody(response) {
 
 Object.assign(ServerResponse.prototype, {
   _write(chunk, _encoding, callback) {
+    if (this.respond === undefined) {
+      this.headersSent = true;
+      return callback();
+    }
     const bytes = typeof chunk === "string" ? native.utf8Encode(chunk) : chunk;
     if (this.ending && !this.headersSent) {
       this.whole = bytes;
@@ -216,6 +228,8 @@ Object.assign(ServerResponse.prototype, {
     if (typeof message === "string") this.statusMessage = message;
     if (Array.isArray(fields)) for (let at = 0; at + 1 < fields.length; at += 2) this.setHeader(fields[at], fields[at + 1]);
     else for (const name of Object.keys(fields ?? {})) this.setHeader(name, fields[name]);
+    this._header = "";
+    if (NO_BODY.has(status)) this._hasBody = false;
     return this;
   },
   flushHeaders() {
