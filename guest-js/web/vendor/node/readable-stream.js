@@ -1,1 +1,1 @@
-export { default } from "readable-stream/lib/ours/browser.js";
+export { default } from "readable-stream/lib/stream.js";
