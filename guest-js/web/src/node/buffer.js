@@ -14,6 +14,9 @@ const vendored = {
   write: prototype.write,
 };
 
+// The engine's own are ten times as fast.
+const { toHex, toBase64 } = Uint8Array.prototype;
+
 const isUtf8Name = (encoding) => encoding === undefined || encoding === null || encoding === "" || /^utf-?8$/i.test(encoding);
 const isBase64Url = (encoding) => typeof encoding === "string" && encoding.length === 9 && encoding.toLowerCase() === "base64url";
 
@@ -57,6 +60,10 @@ prototype.toString = function toString(encoding, start = 0, end = this.length) {
   if (isUtf8Name(encoding)) return to <= from ? "" : native.utf8Decode(new Uint8Array(this.buffer, this.byteOffset + from, to - from), false, true);
   if (isBase64Url(encoding)) {
     return vendored.toString.call(this, "base64", from, to).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  }
+  if (toHex !== undefined && (encoding === "hex" || encoding === "base64")) {
+    if (to <= from) return "";
+    return (encoding === "hex" ? toHex : toBase64).call(from === 0 && to === this.length ? this : this.subarray(from, to));
   }
   return vendored.toString.call(this, encoding, start, end);
 };

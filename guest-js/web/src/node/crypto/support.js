@@ -203,11 +203,9 @@ export function missing(name, instead) {
  * streams.
  */
 export function lazyStream(Base, states) {
-  class Lazy extends Object {
-    constructor(options) {
-      super();
-      Object.defineProperty(this, "_options", { value: options, writable: true, configurable: true });
-    }
+  // A function and no derived class, whose `super` would call Base.
+  function Lazy(options) {
+    Object.defineProperty(this, "_options", { value: options, writable: true, configurable: true });
   }
   Object.setPrototypeOf(Lazy, Base);
   Object.setPrototypeOf(Lazy.prototype, Base.prototype);
@@ -215,7 +213,7 @@ export function lazyStream(Base, states) {
     Object.defineProperty(Lazy.prototype, state, {
       configurable: true,
       get() {
-        if (this === Lazy.prototype) return undefined;
+        if (!Object.hasOwn(this, "_options")) return undefined;
         Base.call(this, this._options);
         return this[state];
       },
