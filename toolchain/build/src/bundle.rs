@@ -4,6 +4,7 @@
 
 mod failure;
 mod node;
+mod optional;
 mod resolve_help;
 
 use std::borrow::Cow;
@@ -282,6 +283,9 @@ impl Plugin for Recorder {
         if let Some(resolved) = node::resolve(context, args).await {
             return Ok(Some(resolved));
         }
+        if let Some(resolved) = optional::resolve(context, args).await {
+            return Ok(Some(resolved));
+        }
         let external = web::importable().any(|name| name == args.specifier);
         Ok((external || args.specifier == SDK).then(|| HookResolveIdOutput {
             id: args.specifier.into(),
@@ -292,7 +296,7 @@ impl Plugin for Recorder {
     }
 
     async fn load(&self, _: SharedLoadPluginContext, args: &HookLoadArgs<'_>) -> HookLoadReturn {
-        if let Some(loaded) = node::load(args.id) {
+        if let Some(loaded) = node::load(args.id).or_else(|| optional::load(args.id)) {
             return Ok(Some(loaded));
         }
         Ok((args.id == SDK).then(|| HookLoadOutput {

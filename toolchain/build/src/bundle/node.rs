@@ -25,7 +25,9 @@ const MISSING_SOURCE: &str = r#"
 const make = (path, help) => new Proxy(function () {}, {
   get(target, key) {
     if (typeof key === "symbol" || key === "__esModule" || key === "then" || key === "default") return undefined;
-    return key === "prototype" ? target[key] : make(`${path}.${key}`, help);
+    // What every function has, other code may look at.
+    if (key in target && key !== "arguments" && key !== "caller") return target[key];
+    return make(`${path}.${key}`, help);
   },
   apply() { throw refusal(path, help); },
   construct() { throw refusal(path, help); },
@@ -101,6 +103,6 @@ pub(super) fn load(id: &str) -> Option<HookLoadOutput> {
     })
 }
 
-fn internal(id: String) -> HookResolveIdOutput {
+pub(super) fn internal(id: String) -> HookResolveIdOutput {
     HookResolveIdOutput { id: id.into(), side_effects: Some(HookSideEffects::False), ..HookResolveIdOutput::default() }
 }

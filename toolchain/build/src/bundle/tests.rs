@@ -141,6 +141,23 @@ fn bundles() {
 }
 
 #[test]
+fn a_package_may_import_what_is_not_there() {
+    let bundle = built(&[
+        ("index.js", b"import load from 'p'; export default load"),
+        ("node_modules/p/package.json", br#"{"name":"p","main":"m.js"}"#),
+        (
+            "node_modules/p/m.js",
+            b"export default () => [import('q').catch(() => 0), import('@s/q/r'), import('cloudflare:sockets')]",
+        ),
+    ]);
+    for part in
+        ["Cannot find package 'q'", "Cannot find package '@s/q/r'", "Sockets are not available", "ERR_MODULE_NOT_FOUND"]
+    {
+        assert!(bundle.code.contains(part), "{part:?} in\n{}", bundle.code);
+    }
+}
+
+#[test]
 fn resolves_as_bundlers_for_workers_do() {
     #[track_caller]
     fn check(source: &[u8], package: &[u8], contains: &[&str], not: &[&str]) {
