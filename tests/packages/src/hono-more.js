@@ -8,7 +8,7 @@ import { etag } from "hono/etag";
 import { secureHeaders } from "hono/secure-headers";
 import { z } from "zod";
 
-export const requests = ["/", "/page?name=<ada>", "/valid?age=7", "/valid?age=x", "/token"];
+export const requests = ["/", "/page?name=%3Cada%3E", "/valid?age=7", "/valid?age=x", "/token"];
 
 const app = new Hono();
 app.use(secureHeaders(), csrf(), etag());
