@@ -1,9 +1,11 @@
 /* Force-included before QuickJS's C: what the engine needs of QuickJS's inside and its API does not give. The structures are
    private to quickjs.c, so this code is put into it: the macro below takes the place of the head of a function that is
-   defined near its end, is called by no other, and has no declaration elsewhere. */
+   defined near its end, is called by no other, and has no declaration elsewhere. ELIAS_INSIDE_QUICKJS is the files of quickjs/,
+   made into one macro by engine.sh. */
 #define js_callsite_isnative(context, this_value, count, arguments) \
   js_callsite_isnative(context, this_value, count, arguments);      \
   ELIAS_EVAL_SWITCH                                                 \
+  ELIAS_INSIDE_QUICKJS                                              \
   static JSValue js_callsite_isnative(context, this_value, count, arguments)
 
 /* Whatever compiles a string as code goes through one pointer of the context: direct and indirect eval, and the constructors

@@ -14,6 +14,7 @@ mod eval;
 mod examples;
 mod foreign;
 mod http;
+mod json;
 mod multipart;
 mod node_builtins;
 mod packages;

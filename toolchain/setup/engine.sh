@@ -21,16 +21,18 @@ for package in wit/*/*.wit; do
 done
 
 "$root/toolchain/setup/wasm-target.sh"
-made_from=$(cat guest-js/engine/Cargo.toml $(find guest-js/engine/src -type f | sort) guest-js/engine/*.h wit/*.wit wit/*/*.wit \
+made_from=$(cat guest-js/engine/Cargo.toml $(find guest-js/engine/src -type f | sort) guest-js/engine/*.h guest-js/engine/quickjs/*.c wit/*.wit wit/*/*.wit \
   Cargo.lock "$0" target/wasm-sdk/env | cksum)
 if [ -f "$out/engine.wasm" ] && [ "$(cat "$out/made-from" 2>/dev/null)" = "$made_from" ]; then exit 0; fi
 
 # shellcheck disable=SC1091
 . target/wasm-sdk/env
 # QuickJS at -O3 and without assertions; paths are remapped so that every machine makes the same bytes.
+# What is to be within quickjs.c goes there as a macro's body; see inside-quickjs.h.
+{ echo '#define ELIAS_INSIDE_QUICKJS \'; sed 's/$/ \\/' guest-js/engine/quickjs/*.c; echo; } >"$out/quickjs-parts.h"
 # The headers' checksum is there because QuickJS's build script looks at the flags, and not at the files that they name.
-headers=$(cat guest-js/engine/*.h | cksum | cut -d' ' -f1)
-includes="-include $root/guest-js/engine/stack-limit.h -include $root/guest-js/engine/inside-quickjs.h -include $root/guest-js/engine/async-context.h"
+headers=$(cat guest-js/engine/*.h "$out/quickjs-parts.h" | cksum | cut -d' ' -f1)
+includes="-include $root/guest-js/engine/stack-limit.h -include $out/quickjs-parts.h -include $root/guest-js/engine/inside-quickjs.h -include $root/guest-js/engine/async-context.h"
 export CFLAGS_wasm32_wasip1="-O3 -DNDEBUG -DELIAS_HEADERS=$headers $includes"
 remap="--remap-path-prefix=$root=/elias --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 # The stack lies below the data (an overflow traps instead of overwriting it); QuickJS's own limit is reached before.

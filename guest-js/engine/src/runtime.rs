@@ -20,6 +20,8 @@ const GC_THRESHOLD_BYTES: usize = 16 * 1024 * 1024;
 unsafe extern "C" {
     /// Of `inside-quickjs.h`.
     fn elias_allow_eval(ctx: *mut qjs::JSContext, allow: bool);
+    /// Of `quickjs/json.c`.
+    fn elias_install_json(ctx: *mut qjs::JSContext);
 }
 
 /// Says whether strings can be compiled as code from now on: by eval, and by the constructors of functions. Where they cannot
@@ -43,7 +45,12 @@ pub(crate) fn create() -> std::result::Result<(), String> {
     let runtime = Runtime::new(config).map_err(|error| format!("{error:#}"))?;
     // SAFETY: one thread, and no reference to the slot's content exists before this line.
     unsafe { *RUNTIME.0.get() = Some(runtime) };
-    with(|ctx| native::replace_builtins(&ctx)).map_err(|error| format!("{error}"))
+    with(|ctx| {
+        // SAFETY: the context is valid and has its global object.
+        unsafe { elias_install_json(ctx.as_raw().as_ptr()) };
+        native::replace_builtins(&ctx)
+    })
+    .map_err(|error| format!("{error}"))
 }
 
 /// Runs `f` in the JavaScript context.

@@ -94,7 +94,7 @@ export async function fetch(input, init = undefined, toHost = false) {
   if (arguments.length === 0) throw new TypeError("fetch needs a URL or a Request");
   const request = new Request(input, init);
   // In a test, what the test says.
-  if (registry.fakeFetch !== undefined && toHost !== true) return registry.fakeFetch(request);
+  if (registry.fakeFetch !== undefined && toHost !== true && /^https?:/.test(request.url)) return registry.fakeFetch(request);
   if (request.integrity !== "") {
     // What is not checked must not look as if it had been.
     throw new TypeError("fetch does not check the option integrity; leave it out, and compare the digest of the body");

@@ -9,8 +9,8 @@ const source = new URL("../src/", import.meta.url);
 export const index = JSON.parse(readFileSync(new URL("index.json", source), "utf8"));
 let worlds = 0;
 
-// What Node.js has itself is not replaced under the tests' feet: see node.test.mjs.
-const isWeb = ({ file }) => !/^(?:vendor\/)?node\//.test(file);
+// What Node.js has itself is not replaced under the tests' feet: see node.test.mjs. Fakes for tests take the place of the real things.
+const isWeb = ({ file }) => !/^(?:vendor\/)?(?:node|testing)\//.test(file);
 
 /** Evaluates the modules that `wanted` picks, by default all but those of Node.js, and returns their fake host. */
 export async function newWorld(wanted = isWeb) {
