@@ -6,6 +6,7 @@
 use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
 use crate::libc;
+use crate::native::uncaught;
 use crate::phase::{self, Import};
 use crate::runtime;
 use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
@@ -126,6 +127,7 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
         let handlers = evaluate(&ctx, name, source, eval == "eval");
         REPORT.0.watching.set(false);
         REPORT.0.context.set(None);
+        uncaught::forget_expected();
         ctx.run_gc();
         handlers
     });
@@ -146,6 +148,7 @@ fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
     let loaded = runtime::with(|ctx| {
         for name in names {
             let imported = Module::import(&ctx, name).map_err(|error| Thrown::catch(&ctx, &error))?;
+            uncaught::expect(&ctx, &imported);
             event_loop::run_jobs(&ctx);
             settled(&ctx, &imported)?;
         }
@@ -161,6 +164,7 @@ fn evaluate(ctx: &Ctx<'_>, name: String, source: String, eval: bool) -> std::res
     let module = Module::declare(ctx.clone(), name, source).map_err(catch)?;
     runtime::allow_eval(ctx, eval);
     let (module, evaluated) = module.eval().map_err(catch)?;
+    uncaught::expect(ctx, &evaluated);
     event_loop::run_jobs(ctx);
     settled(ctx, &evaluated)?;
     let fail = |name: &str, message: &str| Thrown { name: name.into(), message: message.into(), stack: String::new() };

@@ -2,10 +2,12 @@
 
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{self, Pollable};
+use crate::error::Thrown;
+use crate::native::uncaught;
 use javy::quickjs::{Ctx, Error, Function, Persistent, Result};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 /// A JavaScript function that outlives the call it was passed to.
 pub(crate) type Callback = Persistent<Function<'static>>;
@@ -37,6 +39,8 @@ struct Timer {
 struct EventLoop {
     waits: RefCell<Vec<Wait>>,
     timers: RefCell<BTreeMap<u32, Timer>>,
+    /// What is to run in a turn of its own, in order.
+    tasks: RefCell<VecDeque<Callback>>,
     /// When each timer is due (nanoseconds of the monotonic clock) and in what order it was set.
     due: RefCell<BinaryHeap<Reverse<(u64, u64, u32)>>>,
     next_timer: Cell<u32>,
@@ -51,6 +55,7 @@ unsafe impl Sync for EventLoop {}
 static LOOP: EventLoop = EventLoop {
     waits: RefCell::new(Vec::new()),
     timers: RefCell::new(BTreeMap::new()),
+    tasks: RefCell::new(VecDeque::new()),
     due: RefCell::new(BinaryHeap::new()),
     next_timer: Cell::new(1),
     sequence: Cell::new(0),
@@ -113,9 +118,37 @@ fn schedule(id: u32, due: u64) {
     LOOP.due.borrow_mut().push(Reverse((due, sequence, id)));
 }
 
-/// Runs promise jobs until none is left.
+/// Runs promise jobs until none is left, and then tells of rejections that none of them handled.
 pub(crate) fn run_jobs(ctx: &Ctx<'_>) {
-    while ctx.execute_pending_job() {}
+    loop {
+        while ctx.execute_pending_job() {
+            // A promise catches what its reactions throw. What was given to `queueMicrotask` has nobody who would.
+            if ctx.has_exception() {
+                uncaught::report(ctx.clone(), ctx.catch());
+            }
+        }
+        if !uncaught::notify(ctx) {
+            return;
+        }
+    }
+}
+
+/// Calls `callback` in a later turn, after what was queued before it.
+pub(crate) fn queue_task(callback: Callback) {
+    LOOP.tasks.borrow_mut().push_back(callback);
+}
+
+/// Runs the tasks that are queued now, each with its promise jobs. Whether there were any.
+fn run_tasks(ctx: &Ctx<'_>) -> bool {
+    let count = LOOP.tasks.borrow().len();
+    for _ in 0..count {
+        let Some(task) = LOOP.tasks.borrow_mut().pop_front() else { break };
+        if let Err(error) = task.restore(ctx).and_then(|task| task.call::<_, ()>(())) {
+            report(ctx, &error);
+        }
+        run_jobs(ctx);
+    }
+    count > 0
 }
 
 /// Turns the loop until `done`.
@@ -129,7 +162,17 @@ pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::
         if done() {
             return Ok(());
         }
+        let ran = run_tasks(ctx);
         let timer = next_due();
+        if ran {
+            // Tasks that queue tasks keep neither the host's answers nor timers from their turn.
+            let ready = LOOP.waits.borrow().iter().map(|wait| wait.pollable.ready()).collect();
+            move_on(ctx, ready);
+            if timer.is_some_and(|due| due <= monotonic_clock::now()) {
+                fire(ctx);
+            }
+            continue;
+        }
         if timer.is_none() && LOOP.waits.borrow().is_empty() {
             return Err(Stalled);
         }
@@ -162,13 +205,25 @@ fn wait_for_host(ctx: &Ctx<'_>, timer: Option<u64>) {
         }
         let timer = timer.map(monotonic_clock::subscribe_instant);
         let pollables: Vec<&Pollable> = waits.iter().map(|wait| &wait.pollable).chain(timer.as_ref()).collect();
-        poll::poll(&pollables)
+        let mut ready = vec![false; waits.len()];
+        for index in poll::poll(&pollables) {
+            // What is behind the waits is the timer.
+            if let Some(ready) = ready.get_mut(index as usize) {
+                *ready = true;
+            }
+        }
+        ready
     };
+    move_on(ctx, ready);
+}
+
+/// Moves on the waits that are ready, which says for each whether it is.
+fn move_on(ctx: &Ctx<'_>, ready: Vec<bool>) {
     // From the back, so that removing one leaves the others' places.
-    for index in ready.into_iter().rev() {
-        let index = index as usize;
+    for (index, _) in ready.into_iter().enumerate().rev().filter(|(_, ready)| *ready) {
+        // Those that came before may have given up others.
         if index >= LOOP.waits.borrow().len() {
-            continue; // the timer
+            continue;
         }
         let mut wait = LOOP.waits.borrow_mut().swap_remove(index);
         match (wait.ready)(ctx) {
@@ -195,8 +250,10 @@ fn fire(ctx: &Ctx<'_>) {
 
 /// An exception that no caller waits for.
 fn report(ctx: &Ctx<'_>, error: &Error) {
-    let thrown = crate::error::Thrown::catch(ctx, error);
-    crate::native::log::uncaught(&thrown);
+    match error {
+        Error::Exception => uncaught::report(ctx.clone(), ctx.catch()),
+        other => crate::native::log::uncaught(&Thrown::catch(ctx, other)),
+    }
 }
 
 /// How many timers are set.

@@ -40,6 +40,7 @@ impl Failure {
 
 impl HttpGuest for Component {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        native::timers::start();
         native::set_request(request);
         native::set_response_out(out);
         let outcome = runtime::with(|ctx| {
@@ -71,6 +72,7 @@ fn fail(failure: Failure) {
 
 impl CallGuest for Component {
     fn call(input: String) -> Result<String, Exception> {
+        native::timers::start();
         native::set_input(input);
         let outcome = runtime::with(|ctx| -> Result<(), Failure> {
             run_handler(&ctx, Trigger::Call)?;
@@ -99,7 +101,8 @@ fn run_handler(ctx: &Ctx<'_>, trigger: Trigger) -> Result<(), Failure> {
     }
 }
 
-fn settle(ctx: &Ctx<'_>, promise: &Promise<'_>) -> Result<(), Failure> {
+fn settle<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<(), Failure> {
+    native::uncaught::expect(ctx, promise);
     event_loop::run_until(ctx, || promise.state() != PromiseState::Pending).map_err(|Stalled| Failure::NeverSettles)?;
     match promise.result::<Value<'_>>() {
         Some(Err(error)) => Err(Failure::Exception(Thrown::catch(ctx, &error))),

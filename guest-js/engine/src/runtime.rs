@@ -43,6 +43,7 @@ pub(crate) fn create() -> std::result::Result<(), String> {
     let mut config = Config::default();
     config.gc_threshold(GC_THRESHOLD_BYTES).max_stack_size(STACK_BYTES_MAX).weak_ref(true);
     let runtime = Runtime::new(config).map_err(|error| format!("{error:#}"))?;
+    runtime.context().runtime().set_host_promise_rejection_tracker(Some(Box::new(native::uncaught::track)));
     // SAFETY: one thread, and no reference to the slot's content exists before this line.
     unsafe { *RUNTIME.0.get() = Some(runtime) };
     with(|ctx| {

@@ -1,7 +1,7 @@
 // AbortController and AbortSignal. https://dom.spec.whatwg.org/#aborting-ongoing-activities (3)
 import native from "elias:native";
 import { DOMException } from "./dom-exception.js";
-import { Event, EventTarget, defineEventHandler } from "./events.js";
+import { Event, EventTarget, defineEventHandler, fire } from "./events.js";
 import { registry } from "./registry.js";
 import { defineInterface } from "./webidl.js";
 
@@ -31,7 +31,7 @@ export class AbortSignal extends EventTarget {
         it.#aborted = true;
         it.#reason = reason;
       }
-      for (const it of aborted) it.dispatchEvent(new Event("abort"));
+      for (const it of aborted) fire(it, new Event("abort"));
     };
   }
 

@@ -36,6 +36,7 @@ export class Blob {
 
   static {
     registry.bytesOfBlob = (value) => (#bytes in value ? value.#bytes : undefined);
+    registry.cloneOfBlob = (value) => (#bytes in value ? registry.blobOfBytes(value.#bytes, value.#type) : undefined);
     /** A Blob of bytes that nobody else writes to. */
     registry.blobOfBytes = (bytes, type) => {
       const blob = new Blob();
@@ -102,6 +103,7 @@ export class File extends Blob {
   #lastModified;
 
   static {
+    registry.cloneOfFile = (value) => (#name in value ? registry.renameFile(value, value.#name) : undefined);
     /** The file of an entry of a form: what `value` is, under another name. */
     registry.renameFile = (value, name) => {
       const file = new File([value], name, { type: value.type });
@@ -129,6 +131,9 @@ export class File extends Blob {
     return (this.#lastModified ??= Date.now());
   }
 }
+
+// For structuredClone; a subclass comes back as what of ours it is.
+(registry.serializers ??= []).push((value) => registry.cloneOfFile(value) ?? registry.cloneOfBlob(value));
 
 defineInterface(Blob);
 defineInterface(File);

@@ -105,7 +105,7 @@ export const log = {
   countReset(label = undefined) {
     if (!counts.delete(toLabel(label))) print(WARN, [`There is no count "${toLabel(label)}"`]);
   },
-  dir: (item, options = undefined) => write(INFO, inspect(item, options?.depth ?? 2), [item]),
+  dir: (item = undefined, options = undefined) => write(INFO, inspect(item, options?.depth ?? 2), [item]),
   dirxml: (...args) => print(INFO, args),
   group(...args) {
     if (args.length > 0) print(INFO, args);
@@ -115,7 +115,7 @@ export const log = {
   groupEnd() {
     indent = indent.slice(2);
   },
-  table(data, columns = undefined) {
+  table(data = undefined, columns = undefined) {
     if (typeof data === "object" && data !== null) write(INFO, tableOf(data, columns), [data]);
     else print(INFO, [data]);
   },
@@ -128,8 +128,10 @@ export const log = {
     elapsed(toLabel(label), []);
     timers.delete(toLabel(label));
   },
-  timeLog: (label, ...args) => elapsed(toLabel(label), args),
+  timeLog: (label = undefined, ...args) => elapsed(toLabel(label), args),
 };
 
+// A namespace's prototype is an empty object of its own, for historical reasons.
+Object.setPrototypeOf(log, {});
 defineHidden(log, Symbol.toStringTag, "console", false);
 defineHidden(globalThis, "console", log);

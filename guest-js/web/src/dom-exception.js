@@ -19,22 +19,50 @@ const CONSTANT_NAMES = {
   21: "URL_MISMATCH_ERR",
 };
 
-export class DOMException extends Error {
+/** Gives private fields to an object that another constructor has made. */
+class Given {
+  constructor(object) {
+    return object;
+  }
+}
+
+let fieldsOf;
+
+class Fields extends Given {
+  #message;
   #name;
 
+  static {
+    fieldsOf = (object) => ({ name: object.#name, message: object.#message });
+  }
+
+  constructor(error, message, name) {
+    super(error);
+    this.#message = message;
+    this.#name = name;
+  }
+}
+
+// An Error made by Error's constructor, and so with a stack, but not a subclass: Error is not its prototype.
+export class DOMException {
   constructor(message = "", name = "Error") {
-    super(`${message}`);
-    this.#name = `${name}`;
+    return new Fields(Reflect.construct(Error, [], new.target), `${message}`, `${name}`);
   }
 
   get name() {
-    return this.#name;
+    return fieldsOf(this).name;
+  }
+
+  get message() {
+    return fieldsOf(this).message;
   }
 
   get code() {
-    return this.#name === "" ? 0 : LEGACY_NAMES.indexOf(this.#name) + 1;
+    const { name } = fieldsOf(this);
+    return name === "" ? 0 : LEGACY_NAMES.indexOf(name) + 1;
   }
 }
+Object.setPrototypeOf(DOMException.prototype, Error.prototype);
 
 LEGACY_NAMES.forEach((name, index) => {
   const code = index + 1;

@@ -2,7 +2,7 @@
 import native from "elias:native";
 import { btoa } from "./base64.js";
 import { DOMException } from "./dom-exception.js";
-import { Event, EventTarget, defineEventHandler } from "./events.js";
+import { Event, EventTarget, defineEventHandler, fire } from "./events.js";
 import { registry } from "./registry.js";
 import { TextDecoder } from "./text.js";
 import { defineInterface, dictionary } from "./webidl.js";
@@ -151,7 +151,7 @@ export class FileReader extends EventTarget {
   }
 
   #fire(type, loaded, total) {
-    this.dispatchEvent(new ProgressEvent(type, { lengthComputable: total > 0, loaded, total }));
+    fire(this, new ProgressEvent(type, { lengthComputable: total > 0, loaded, total }));
   }
 }
 

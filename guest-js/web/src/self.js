@@ -1,6 +1,6 @@
 // The rest of the global scope of ECMA-429 (the minimum common API): self, navigator, reportError.
 // https://html.spec.whatwg.org/#report-the-exception (8.1.4.6)
-import { log } from "./console.js";
+import native from "elias:native";
 import { defineGlobals, defineInterface } from "./webidl.js";
 
 // The argument for which the constructor does not throw. It is not exported, so no script has it.
@@ -21,6 +21,7 @@ defineGlobals({
   self: globalThis,
   navigator: new Navigator(INTERNAL),
   reportError(error) {
-    log.error("Uncaught", error);
+    if (arguments.length === 0) throw new TypeError("reportError needs what is to be reported");
+    native.reportException(error);
   },
 });

@@ -1,13 +1,23 @@
 // structuredClone. https://html.spec.whatwg.org/#safe-passing-of-structured-data (2.7)
 import { DOMException } from "./dom-exception.js";
-import { defineGlobals, isArrayBuffer } from "./webidl.js";
+import { registry } from "./registry.js";
+import { defineGlobals, dictionary, isArrayBuffer } from "./webidl.js";
 
 const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 const WRAPPED = [Boolean, Number, String, BigInt];
+/** Kept, as a script may take the global away. */
+const { ArrayBuffer, DataView } = globalThis;
 
-function uncloneable(what) {
+export function uncloneable(what) {
   return new DOMException(`${what} cannot be cloned`, "DataCloneError");
 }
+
+/**
+ * What can be transferred beside ArrayBuffers: `is(value)`, `isDetached(object)`, `shell()` for the object that receives, and
+ * `move(from, to)` when nothing can fail any more.
+ */
+const transferables = [];
+export const addTransferable = (kind) => void transferables.push(kind);
 
 /** Clones `value`; `seen` maps each object to its clone, for cycles and for objects that are met twice. */
 function clone(value, seen) {
@@ -25,11 +35,8 @@ function clone(value, seen) {
 /** The clone without what is in it, which may lead back to it. */
 function shell(value, seen) {
   if (Array.isArray(value)) return new Array(value.length);
-  if (isArrayBuffer(value)) return value.slice(0);
-  if (ArrayBuffer.isView(value)) {
-    const buffer = clone(value.buffer, seen);
-    return new (viewClass(value))(buffer, value.byteOffset, value instanceof DataView ? value.byteLength : value.length);
-  }
+  if (isArrayBuffer(value)) return copyBuffer(value);
+  if (ArrayBuffer.isView(value)) return copyView(value, seen);
   if (value instanceof Date) return new Date(value.getTime());
   if (value instanceof RegExp) return new RegExp(value.source, value.flags);
   if (value instanceof Map) return new Map();
@@ -37,14 +44,50 @@ function shell(value, seen) {
   if (value instanceof DOMException) return new DOMException(value.message, value.name);
   if (value instanceof Error) return new (ERRORS[value.name] ?? Error)();
   for (const Wrapper of WRAPPED) if (value instanceof Wrapper) return Object(value.valueOf());
+  for (const copyOf of registry.serializers ?? []) {
+    const copy = copyOf(value);
+    if (copy !== undefined) return copy;
+  }
+  if (transferables.some((kind) => kind.is(value))) throw uncloneable(`a ${value[Symbol.toStringTag]} that is not in transfer`);
   // An object of a web interface, and a Promise or a WeakMap, has its state where no clone would find it.
   const tag = value[Symbol.toStringTag];
-  if (typeof tag === "string" && globalThis[tag] && value instanceof globalThis[tag]) throw uncloneable(`a ${tag}`);
+  if (typeof tag === "string" && typeof globalThis[tag] === "function" && value instanceof globalThis[tag]) throw uncloneable(`a ${tag}`);
   return {};
 }
 
-function viewClass(view) {
-  return view instanceof DataView ? DataView : globalThis[view[Symbol.toStringTag]];
+function copyBuffer(buffer) {
+  if (buffer.detached) throw uncloneable("an ArrayBuffer that was transferred already");
+  if (!buffer.resizable) return buffer.slice(0);
+  const copy = new ArrayBuffer(buffer.byteLength, { maxByteLength: buffer.maxByteLength });
+  new Uint8Array(copy).set(new Uint8Array(buffer));
+  return copy;
+}
+
+function copyView(view, seen) {
+  const isDataView = view instanceof DataView;
+  try {
+    // Both throw for a view that its buffer has become too small for.
+    if (isDataView) void view.byteLength;
+    else view.keys();
+  } catch {
+    throw uncloneable("a view that is out of its buffer's bounds");
+  }
+  const View = isDataView ? DataView : globalThis[view[Symbol.toStringTag]];
+  const buffer = clone(view.buffer, seen);
+  if (tracksLength(view)) return new View(buffer, view.byteOffset);
+  return new View(buffer, view.byteOffset, isDataView ? view.byteLength : view.length);
+}
+
+/** Whether a view's length follows that of its resizable buffer, which only shows when the buffer grows. */
+function tracksLength(view) {
+  const { buffer, byteLength } = view;
+  if (!buffer.resizable) return false;
+  const size = buffer.byteLength;
+  const grown = Math.min(size + 8, buffer.maxByteLength);
+  buffer.resize(grown);
+  const follows = view.byteLength !== byteLength;
+  buffer.resize(size);
+  return follows;
 }
 
 function fill(copy, value, seen) {
@@ -60,6 +103,8 @@ function fill(copy, value, seen) {
     }
   } else if (Array.isArray(value) || Object.getPrototypeOf(copy) === Object.prototype) {
     for (const key of Object.keys(value)) {
+      // One that was deleted on the way, by a getter, is gone.
+      if (!Object.hasOwn(value, key)) continue;
       // Not an assignment: a key "__proto__" is a property like any other.
       const item = clone(value[key], seen);
       Object.defineProperty(copy, key, { value: item, writable: true, enumerable: true, configurable: true });
@@ -67,19 +112,46 @@ function fill(copy, value, seen) {
   }
 }
 
+/** The list of objects to be transferred, from an argument that is the list or has it as its member `transfer`. */
+export function toTransfer(options) {
+  const isList = options != null && typeof options[Symbol.iterator] === "function";
+  const { transfer = [] } = isList ? { transfer: options } : dictionary(options, "the options");
+  const list = [...transfer];
+  for (const item of list) {
+    if (typeof item !== "object" || item === null) throw new TypeError("what is in transfer must be objects");
+  }
+  return list;
+}
+
+/** "StructuredSerializeWithTransfer" and back: the clone of `value`, and what the objects in `transfer` have become. */
+export function cloneWithTransfer(value, transfer) {
+  const seen = new Map();
+  const moves = [];
+  for (const [index, item] of transfer.entries()) {
+    if (transfer.indexOf(item) !== index) throw uncloneable("an object that is in transfer twice");
+    const kind = transferables.find((it) => it.is(item));
+    if (kind !== undefined) {
+      if (kind.isDetached(item)) throw uncloneable("an object that was transferred already");
+      const received = kind.shell();
+      seen.set(item, received);
+      moves.push(() => kind.move(item, received));
+    } else if (isArrayBuffer(item)) {
+      // The bytes move by a copy. Detaching first would be cheaper, but a view on a detached buffer has forgotten its place,
+      // and a clone that fails must leave the buffers where they were.
+      seen.set(item, copyBuffer(item));
+      moves.push(() => item.transfer(0));
+    } else {
+      throw uncloneable("what is in transfer cannot be transferred, and");
+    }
+  }
+  const copy = clone(value, seen);
+  for (const move of moves) move();
+  return { value: copy, transferred: transfer.map((item) => seen.get(item)) };
+}
+
 export function structuredClone(value, options = undefined) {
   if (arguments.length === 0) throw new TypeError("structuredClone needs a value");
-  const transfer = [...(options?.transfer ?? [])];
-  for (const [index, item] of transfer.entries()) {
-    if (!isArrayBuffer(item)) throw uncloneable("what is in transfer is no ArrayBuffer and");
-    if (item.detached) throw uncloneable("an ArrayBuffer that was transferred already");
-    if (transfer.indexOf(item) !== index) throw uncloneable("an ArrayBuffer that is in transfer twice");
-  }
-  const copy = clone(value, new Map());
-  // The bytes move by a copy. Detaching first would be cheaper, but a view on a detached buffer has forgotten its place,
-  // and a clone that fails must leave the buffers where they were.
-  for (const buffer of transfer) buffer.transfer(0);
-  return copy;
+  return cloneWithTransfer(value, toTransfer(dictionary(options, "the options of structuredClone"))).value;
 }
 
 defineGlobals({ structuredClone });

@@ -4,15 +4,25 @@ import { defineGlobals } from "./webidl.js";
 
 const indirectEval = globalThis.eval;
 
-/** The function that a string stands for. Where eval is switched off, the EvalError is thrown here and not when the timer is due. */
-function compile(source) {
-  indirectEval("");
+/**
+ * The function that the text of a handler stands for. Where eval is switched off, the error is thrown here and not when the timer
+ * is due.
+ */
+function compile(name, handler) {
+  try {
+    // That null should be run as the text "null" is nobody's wish.
+    if (handler === undefined || handler === null) throw undefined;
+    indirectEval("");
+  } catch (error) {
+    if (typeof handler === "string") throw error;
+    throw new TypeError(`${name} needs a function, not a value of type ${typeof handler}`);
+  }
+  const source = `${handler}`;
   return () => indirectEval(source);
 }
 
 function set(name, callback, delay, args, repeat) {
-  if (typeof callback === "string") callback = compile(callback);
-  if (typeof callback !== "function") throw new TypeError(`${name} needs a function, not a value of type ${typeof callback}`);
+  if (typeof callback !== "function") callback = compile(name, callback);
   const run = args.length === 0 ? callback : () => callback(...args);
   // Web IDL's "long": what is not a number, or too large for 32 bits, wraps; below zero is zero.
   return native.setTimer(run, Math.max(0, delay | 0), repeat);

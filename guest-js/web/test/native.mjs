@@ -19,6 +19,11 @@ const native = {
 
   register: (kind, handler) => void (native.handlers[kind] = handler),
   log: (level, message, json) => void native.logs.push({ level, message, json }),
+  onUncaught: (hook) => void (native.uncaught = hook),
+  reportException(error) {
+    if (!native.uncaught?.("error", error)) native.logs.push({ level: 4, message: `Uncaught ${error}`, json: "[]" });
+  },
+  queueTask: (run) => void setTimeout(run, 0),
   setTimer: (run, delay, repeat) => Number((repeat ? setInterval : setTimeout)(run, delay)),
   clearTimer: (id) => clearTimeout(id),
   now: () => Number(process.hrtime.bigint()) / 1e6,

@@ -30,11 +30,20 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     )
 }
 
-/// An exception or rejection that nothing in the component handles.
+/// An exception that nothing in the component handles.
 pub(crate) fn uncaught(thrown: &Thrown) {
+    write_thrown("Uncaught", thrown);
+}
+
+/// A rejection that nothing in the component handles.
+pub(crate) fn unhandled(reason: &Thrown) {
+    write_thrown("Uncaught (in promise)", reason);
+}
+
+fn write_thrown(what: &str, thrown: &Thrown) {
     let mut stack = String::new();
     write_json_string(&mut stack, &thrown.stack);
-    let message = format!("Uncaught {}: {}", thrown.name, thrown.message);
+    let message = format!("{what} {}: {}", thrown.name, thrown.message);
     write(4, &message, &[("stack".to_owned(), stack)]);
 }
 

@@ -20,7 +20,8 @@ mod numbers;
 mod random;
 mod streams;
 mod text;
-mod timers;
+pub(crate) mod timers;
+pub(crate) mod uncaught;
 mod url;
 mod usv_string;
 
@@ -52,6 +53,7 @@ impl ModuleDef for Native {
         for add in [
             log::add,
             timers::add,
+            uncaught::add,
             text::add,
             random::add,
             url::add,
@@ -137,6 +139,7 @@ fn register<'js>(ctx: Ctx<'js>, trigger: String, handler: Function<'js>) -> Resu
 }
 
 fn wait_until<'js>(ctx: Ctx<'js>, promise: Promise<'js>) {
+    uncaught::expect(&ctx, &promise);
     LIFECYCLE.background.borrow_mut().push(Persistent::save(&ctx, promise));
 }
 

@@ -20,6 +20,7 @@ static START: Start = Start(Cell::new(None));
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("setTimer", Function::new(ctx.clone(), set_timer)?)?;
+    native.set("queueTask", Function::new(ctx.clone(), queue_task)?)?;
     native.set("clearTimer", Function::new(ctx.clone(), event_loop::clear_timer)?)?;
     native.set("now", Function::new(ctx, now_ms)?)
 }
@@ -34,15 +35,23 @@ fn set_timer<'js>(ctx: Ctx<'js>, callback: Function<'js>, delay_ms: f64, repeat:
     Ok(event_loop::set_timer(Persistent::save(&ctx, callback), delay_ms, repeat))
 }
 
-/// Milliseconds since this was first asked for; zero during the build.
-fn now_ms() -> f64 {
-    if phase::building() || !phase::wired(Import::MonotonicClock) {
-        return 0.0;
+/// Calls `callback` in a later turn of the event loop, after what was queued before it. It needs no clock.
+fn queue_task<'js>(ctx: Ctx<'js>, callback: Function<'js>) {
+    let callback = async_context::bind(ctx.clone(), callback);
+    event_loop::queue_task(Persistent::save(&ctx, callback));
+}
+
+/// Says that the instance starts now, if it has a clock to tell.
+pub(crate) fn start() {
+    if phase::wired(Import::MonotonicClock) {
+        START.0.set(Some(monotonic_clock::now()));
     }
-    let now = monotonic_clock::now();
-    let start = START.0.get().unwrap_or_else(|| {
-        START.0.set(Some(now));
-        now
-    });
-    now.saturating_sub(start) as f64 / 1e6
+}
+
+/// Milliseconds since the instance started; zero during the build.
+fn now_ms() -> f64 {
+    match START.0.get() {
+        Some(start) => monotonic_clock::now().saturating_sub(start) as f64 / 1e6,
+        None => 0.0,
+    }
 }

@@ -1,4 +1,5 @@
 // CryptoKey. https://w3c.github.io/webcrypto/#cryptokey-interface (13)
+import { registry } from "../registry.js";
 import { defineInterface, inspect } from "../webidl.js";
 
 const INTERNAL = Symbol("internal");
@@ -29,6 +30,11 @@ export class CryptoKey {
       return key;
     };
     materialOf = (key) => key.#material;
+    // For structuredClone.
+    (registry.serializers ??= []).push((value) => {
+      if (!(#type in value)) return undefined;
+      return newKey(value.#type, value.#algorithm, value.#extractable, value.#usages, value.#material);
+    });
     isKey = (value) => typeof value === "object" && value !== null && #type in value;
   }
 
