@@ -19,46 +19,33 @@ const CONSTANT_NAMES = {
   21: "URL_MISMATCH_ERR",
 };
 
-/** Gives private fields to an object that another constructor has made. */
-class Given {
-  constructor(object) {
-    return object;
-  }
-}
+/** The message and the name of each. */
+const fields = new WeakMap();
 
-let fieldsOf;
-
-class Fields extends Given {
-  #message;
-  #name;
-
-  static {
-    fieldsOf = (object) => ({ name: object.#name, message: object.#message });
-  }
-
-  constructor(error, message, name) {
-    super(error);
-    this.#message = message;
-    this.#name = name;
-  }
+function field(exception, index) {
+  const own = fields.get(exception);
+  if (own === undefined) throw new TypeError("the object is not a DOMException");
+  return own[index];
 }
 
 // An Error made by Error's constructor, and so with a stack, but not a subclass: Error is not its prototype.
 export class DOMException {
   constructor(message = "", name = "Error") {
-    return new Fields(Reflect.construct(Error, [], new.target), `${message}`, `${name}`);
+    const exception = Reflect.construct(Error, [], new.target);
+    fields.set(exception, [`${message}`, `${name}`]);
+    return exception;
   }
 
   get name() {
-    return fieldsOf(this).name;
+    return field(this, 1);
   }
 
   get message() {
-    return fieldsOf(this).message;
+    return field(this, 0);
   }
 
   get code() {
-    const { name } = fieldsOf(this);
+    const name = field(this, 1);
     return name === "" ? 0 : LEGACY_NAMES.indexOf(name) + 1;
   }
 }

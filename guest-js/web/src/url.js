@@ -14,6 +14,10 @@ function parse(url, base) {
   return native.parseUrl(`${url}`, base === undefined ? undefined : `${base}`);
 }
 
+function needs(count, { length }) {
+  if (length < count) throw new TypeError(`${count} argument${count > 1 ? "s are" : " is"} required, and there ${length === 1 ? "is" : "are"} ${length}`);
+}
+
 export class URL {
   #parts;
   // Made when a script asks for it; from then on each follows the other.
@@ -22,28 +26,21 @@ export class URL {
   static {
     // The attributes differ in their names only.
     PARTS.forEach((part, index) => {
-      const descriptor = {
-        get() {
+      // Accessors of a literal have the names that the standard wants, "get hash" and the like.
+      const accessors = {
+        get [part]() {
           return this.#parts[index];
         },
-        configurable: true,
-      };
-      if (part !== "href" && part !== "origin") {
-        descriptor.set = function (value) {
-          const parts = native.setUrl(this.#parts[HREF], part, `${value}`);
+        set [part](value) {
+          const href = this.#parts[HREF];
+          const parts = part === "href" ? parse(value, undefined) : native.setUrl(href, part, `${value}`);
           if (parts !== null) this.#parts = parts;
-          if (part === "search") this.#updateParams();
-        };
-      }
-      Object.defineProperty(URL.prototype, part, descriptor);
-    });
-    Object.defineProperty(URL.prototype, "href", {
-      set(value) {
-        const parts = parse(value, undefined);
-        if (parts === null) throw new TypeError(`Invalid URL: ${value}`);
-        this.#parts = parts;
-        this.#updateParams();
-      },
+          else if (part === "href") throw new TypeError(`Invalid URL: ${value}`);
+          if (part === "search" || part === "href") this.#updateParams();
+        },
+      };
+      const { get, set } = Object.getOwnPropertyDescriptor(accessors, part);
+      Object.defineProperty(URL.prototype, part, { get, set: part === "origin" ? undefined : set, configurable: true });
     });
   }
 
@@ -56,10 +53,12 @@ export class URL {
   }
 
   static canParse(url, base = undefined) {
+    needs(1, arguments);
     return parse(url, base) !== null;
   }
 
   static parse(url, base = undefined) {
+    needs(1, arguments);
     return parse(url, base) === null ? null : new URL(url, base);
   }
 
@@ -136,30 +135,36 @@ export class URLSearchParams {
   }
 
   append(name, value) {
+    needs(2, arguments);
     this.#list.push(toUsv(name), toUsv(value));
     this.#changed();
   }
 
   delete(name, value = undefined) {
+    needs(1, arguments);
     this.#filter(matcher(name, value));
     this.#changed();
   }
 
   get(name) {
+    needs(1, arguments);
     const at = this.#find(matcher(name));
     return at < 0 ? null : this.#list[at + 1];
   }
 
   getAll(name) {
+    needs(1, arguments);
     name = toUsv(name);
     return this.#list.filter((_, at) => at % 2 === 1 && this.#list[at - 1] === name);
   }
 
   has(name, value = undefined) {
+    needs(1, arguments);
     return this.#find(matcher(name, value)) >= 0;
   }
 
   set(name, value) {
+    needs(2, arguments);
     name = toUsv(name);
     value = toUsv(value);
     const matches = matcher(name);
