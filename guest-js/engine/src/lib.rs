@@ -4,6 +4,9 @@
 //! and the application's top level; no import is called. The memory is then kept as the application's image. In the *run
 //! phase* the engine finds itself in a copy of that memory and only calls handlers, through the exports of [`run`].
 
+// What `bindings::export!` expands to is public.
+#![allow(unreachable_pub)]
+
 mod build;
 mod error;
 mod event_loop;
@@ -15,7 +18,7 @@ mod runtime;
 
 use run::Component;
 
-#[allow(missing_docs, unreachable_pub)] // generated from wit/
+#[allow(missing_docs)] // generated from wit/
 mod bindings {
     wit_bindgen::generate!({
         world: "elias:component/engine",

@@ -92,14 +92,14 @@ impl Follower {
             match loaded {
                 Ok((app, files)) => {
                     let version = (app.digest().to_owned(), self.given.grants.clone());
-                    if self.served.as_ref() != Some(&version) {
+                    if self.served.as_ref() == Some(&version) {
+                        self.source.settle();
+                    } else {
                         let milliseconds = start.elapsed().as_millis() as u64;
                         let (component, digest) = (app.name(), app.digest());
                         tracing::info!(component, digest, milliseconds, "serving the new version");
                         self.served = Some(version);
                         self.source.swap(app);
-                    } else {
-                        self.source.settle();
                     }
                     // A file that was saved before its folder was watched gave no event.
                     let stale =

@@ -88,7 +88,8 @@ pub(super) fn init(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
         charge(&mut store, price::CURVE)?;
         Ok((curve::generate(curve),))
     })?;
-    let conversions: [(&str, fn(Curve, &[u8]) -> Bytes); 6] = [
+    type Convert = fn(Curve, &[u8]) -> Bytes;
+    let conversions: [(&str, Convert); 6] = [
         ("public-of", curve::public_of),
         ("check-public", curve::check_public),
         ("decode-pkcs8", curve::decode_pkcs8),

@@ -33,7 +33,7 @@ pub(super) fn bits_of(der: &[u8], private: bool) -> u64 {
 }
 
 pub(super) fn generate(bits: u32, exponent: &[u8]) -> Bytes {
-    if !(1024..=8192).contains(&bits) || bits % 8 != 0 {
+    if !(1024..=8192).contains(&bits) || !bits.is_multiple_of(8) {
         return Err(Error::Unsupported);
     }
     let exponent = BigUint::from_bytes_be(exponent);
@@ -54,7 +54,7 @@ pub(super) fn private_numbers(der: &[u8]) -> Result<RsaPrivate, Error> {
     key.precompute().map_err(|_| Error::InvalidKey)?;
     let [p, q] = key.primes() else { return Err(Error::Unsupported) };
     let part = |number: Option<&BigUint>| number.map(BigUint::to_bytes_be).ok_or(Error::InvalidKey);
-    let qi = key.qinv().and_then(|qi| qi.to_biguint());
+    let qi = key.qinv().ok_or(Error::InvalidKey)?.to_biguint();
     Ok(RsaPrivate {
         n: key.n().to_bytes_be(),
         e: key.e().to_bytes_be(),

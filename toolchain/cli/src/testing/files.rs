@@ -26,12 +26,10 @@ fn look(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => {
-                if depth < DEPTH_MAX && !name.starts_with('.') && !SKIPPED.contains(&&*name) {
-                    look(&path, depth + 1, found);
-                }
+            Ok(kind) if kind.is_dir() && depth < DEPTH_MAX && !name.starts_with('.') && !SKIPPED.contains(&&*name) => {
+                look(&path, depth + 1, found);
             }
-            Ok(_) if is_test(&name) => found.push(path),
+            Ok(kind) if kind.is_file() && is_test(&name) => found.push(path),
             _ => {}
         }
     }

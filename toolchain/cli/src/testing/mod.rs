@@ -96,7 +96,7 @@ async fn watch(arguments: &TestArguments) -> Result<ExitCode, Failure> {
         // The configuration may be what is being mended.
         match runner(arguments) {
             Ok(runner) => {
-                read.insert(runner.config().to_owned());
+                read.insert(runner.config());
                 if let Err(failure) = round(arguments, &runner, &mut read).await {
                     failure.report();
                 }
