@@ -20,3 +20,4 @@ mod node_builtins;
 mod packages;
 mod plain_wasi_host;
 mod serving;
+mod uncaught;
