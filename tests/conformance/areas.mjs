@@ -44,4 +44,9 @@ export const REASONS = [
   { file: "fetch/api/abort/cache", why: "there is no CacheStorage" },
   { file: "FileAPI/url/url-with-xhr", why: "there is no XMLHttpRequest" },
   { file: "FileAPI/idlharness", why: "there is no FileList, which only a page's file input makes" },
+  { file: "streams/readable-streams/owning-type", why: "streams that own their chunks are a proposal, and there is no VideoFrame" },
+  { file: "streams/readable-byte-streams/non-transferable-buffers", why: "there is no WebAssembly" },
+  { file: "webmessaging/message-channels/close-event/garbage-collected", why: "no event tells that a port was collected" },
+  { file: "webmessaging/message-channels/user-activation", why: "there is no user" },
+  { file: "hr-time/idlharness", why: "there is no WorkerGlobalScope" },
 ];
