@@ -10,6 +10,7 @@ mod capability_http;
 mod command_line;
 mod crypto;
 mod embedding;
+mod errors;
 mod eval;
 mod examples;
 mod foreign;

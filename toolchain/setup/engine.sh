@@ -32,7 +32,7 @@ if [ -f "$out/engine.wasm" ] && [ "$(cat "$out/made-from" 2>/dev/null)" = "$made
 { echo '#define ELIAS_INSIDE_QUICKJS \'; sed 's/$/ \\/' guest-js/engine/quickjs/*.c; echo; } >"$out/quickjs-parts.h"
 # The headers' checksum is there because QuickJS's build script looks at the flags, and not at the files that they name.
 headers=$(cat guest-js/engine/*.h "$out/quickjs-parts.h" | cksum | cut -d' ' -f1)
-includes="-include $root/guest-js/engine/stack-limit.h -include $out/quickjs-parts.h -include $root/guest-js/engine/inside-quickjs.h -include $root/guest-js/engine/async-context.h"
+includes="-include $root/guest-js/engine/stack-limit.h -include $out/quickjs-parts.h -include $root/guest-js/engine/inside-quickjs.h -include $root/guest-js/engine/async-context.h -include $root/guest-js/engine/stack-traces.h"
 export CFLAGS_wasm32_wasip1="-O3 -DNDEBUG -DELIAS_HEADERS=$headers $includes"
 remap="--remap-path-prefix=$root=/elias --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 # The stack lies below the data (an overflow traps instead of overwriting it); QuickJS's own limit is reached before.

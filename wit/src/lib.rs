@@ -3,6 +3,7 @@
 //!
 //! Everything here reads and writes bytes; nothing runs WebAssembly.
 
+pub mod hint;
 pub mod layout;
 pub mod manifest;
 pub mod stack;

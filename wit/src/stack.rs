@@ -6,8 +6,45 @@
 
 pub use oxc_sourcemap::SourceMap;
 
-/// The engine's own modules, whose frames say nothing to an author, have names that begin so.
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// The application's one module, as the engine knows it.
+pub const MODULE_NAME: &str = "app.js";
+
+/// Bytes of a source map; a larger one is as good as none.
+pub const SOURCE_MAP_BYTES_MAX: usize = 32 << 20;
+
+/// Pieces that a source map may tell apart; a map with more is as good as none. Each takes 24 bytes when it is read.
+pub const SOURCE_MAP_ENTRIES_MAX: usize = 2_000_000;
+
+/// Bytes of an original file's name; a longer one is as good as none.
+const FILE_NAME_BYTES_MAX: usize = 1024;
+
+/// The engine's own modules, whose frames say nothing to an author, have names that begin so; and those without debugging
+/// information have none.
 const ENGINE_PREFIX: &str = "elias:";
+const NO_NAME: &str = "<null>";
+
+/// Reads a source map without the sources' text. Nothing if it is not valid or over its limits.
+#[must_use]
+pub fn read_positions(json: &str) -> Option<SourceMap<'static>> {
+    #[derive(Deserialize)]
+    struct Mappings<'a> {
+        #[serde(borrow)]
+        mappings: Cow<'a, str>,
+    }
+    if json.len() > SOURCE_MAP_BYTES_MAX {
+        return None;
+    }
+    let Mappings { mappings } = serde_json::from_str(json).ok()?;
+    if mappings.bytes().filter(|byte| matches!(byte, b',' | b';')).count() >= SOURCE_MAP_ENTRIES_MAX {
+        return None;
+    }
+    let mut map = SourceMap::from_json_string(json).ok()?;
+    map.set_source_contents(Vec::new());
+    Some(map.into_owned())
+}
 
 /// A place in an original source file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +91,9 @@ pub fn locate<'m>(map: &'m SourceMap<'_>, line: u32, column: u32) -> Option<Posi
     // The piece that begins at or before the position; before the first piece of a line, that piece.
     let token = low.checked_sub(1).and_then(on_line).or_else(|| on_line(low))?;
     let source = token.get_source_id()?;
+    let is_name = |file: &&str| file.len() <= FILE_NAME_BYTES_MAX && !file.contains(char::is_control);
     Some(Position {
-        file: map.get_source(source)?,
+        file: map.get_source(source).filter(is_name)?,
         line: token.get_src_line().saturating_add(1),
         column: token.get_src_col().saturating_add(1),
         source: map.get_source_content(source),
@@ -94,27 +132,68 @@ fn parse_frame(line: &str) -> Option<Frame> {
 /// are no frames, such as the message, stay as they are.
 #[must_use]
 pub fn remap_stack(stack: &str, map: &SourceMap<'_>) -> String {
-    let mut lines = Vec::new();
-    for line in stack.lines() {
-        let Some(frame) = parse_frame(line) else {
-            lines.push(line.trim_end().to_owned());
-            continue;
-        };
-        let native = frame.file == "native";
-        if frame.file.starts_with(ENGINE_PREFIX) || (native && frame.function.is_none()) {
-            continue;
-        }
-        let place = match locate(map, frame.line, frame.column) {
-            _ if native => frame.file,
-            Some(at) => format!("{}:{}:{}", at.file, at.line, at.column),
-            None => format!("{}:{}:{}", frame.file, frame.line, frame.column),
-        };
-        lines.push(match frame.function {
-            Some(function) => format!("    at {function} ({place})"),
-            None => format!("    at {place}"),
-        });
-    }
+    let lines: Vec<_> = stack.lines().filter_map(|line| remap_line(line, map)).collect();
     lines.join("\n").trim_end().to_owned()
+}
+
+/// A line of a stack trace with its frame in its original file; nothing if the frame is the engine's own.
+fn remap_line(line: &str, map: &SourceMap<'_>) -> Option<String> {
+    let Some(frame) = parse_frame(line) else { return Some(line.trim_end().to_owned()) };
+    let native = frame.file == "native";
+    if frame.file.starts_with(ENGINE_PREFIX) || frame.file == NO_NAME || (native && frame.function.is_none()) {
+        return None;
+    }
+    let original = if frame.file == MODULE_NAME { locate(map, frame.line, frame.column) } else { None };
+    let place = match original {
+        _ if native => frame.file,
+        Some(at) => format!("{}:{}:{}", at.file, at.line, at.column),
+        None => format!("{}:{}:{}", frame.file, frame.line, frame.column),
+    };
+    let indent = &line[..line.len() - line.trim_start().len()];
+    let indent = if indent.len() < 4 { "    " } else { indent };
+    Some(match frame.function {
+        Some(function) => format!("{indent}at {function} ({place})"),
+        None => format!("{indent}at {place}"),
+    })
+}
+
+/// Whether `text` may hold frames that [`remap_text`] would change: a quick look.
+#[must_use]
+pub fn may_have_frames(text: &str) -> bool {
+    text.contains("    at ")
+}
+
+/// Text with stack traces in it, such as a log line, with their frames in the original files and without those of the
+/// engine's own modules. The text may be JSON, where lines within a string end in `\\n`.
+#[must_use]
+pub fn remap_text(text: &str, map: &SourceMap<'_>) -> String {
+    let mut remapped = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = [rest.find('\n').map(|at| (at, 1)), rest.find("\\n").map(|at| (at, 2))];
+        let (at, length) = end.into_iter().flatten().min().unwrap_or((rest.len(), 0));
+        let (line, tail) = rest.split_at(at);
+        let (newline, tail) = tail.split_at(length);
+        rest = tail;
+        // What stands before the frame on its line, as a JSON string's opening, stays.
+        match line.find("    at ").filter(|&at| parse_frame(&line[at..]).is_some()) {
+            Some(at) => match remap_line(&line[at..], map) {
+                Some(frame) => {
+                    remapped.push_str(&line[..at]);
+                    remapped.push_str(&frame);
+                    remapped.push_str(newline);
+                }
+                // Without the frame nothing is left of its line but its indentation.
+                None if line[..at].chars().all(|c| c == ' ') => {}
+                None => remapped.push_str(&line[..at]),
+            },
+            None => {
+                remapped.push_str(line);
+                remapped.push_str(newline);
+            }
+        }
+    }
+    remapped
 }
 
 #[cfg(test)]
@@ -165,6 +244,43 @@ mod tests {
         check("Error: no\n    at a (b) (c:1:2)", &[(Some("a (b)"), "c", 1, 2)]);
         check("", &[]);
         check("at \n at :1:2\n at x:y\n at f (app.js:99999999999:1)\n nothing", &[]);
+    }
+
+    #[test]
+    fn rewrites_stacks_within_text() {
+        #[track_caller]
+        fn check(text: &str, expect: &str) {
+            assert_eq!(remap_text(text, &map()), expect);
+        }
+        check("Error: no\n    at f (app.js:2:12)\nend", "Error: no\n    at f (src/index.ts:5:3)\nend");
+        check("{\n      at f (app.js:2:12)\n}", "{\n      at f (src/index.ts:5:3)\n}");
+        check("a\n    at g (elias:web/x:1:1)\nb", "a\nb");
+        check("a\n    at g (<null>:0:1)", "a\n");
+        check(r#"{"stack":"    at f (app.js:4:1)\n    at <null>:0:1\n"}"#, r#"{"stack":"    at f (src/db.ts:1:1)\n"}"#);
+        check(r#"{"stack":"    at <null>:0:1\n    at f (app.js:4:1)"}"#, r#"{"stack":"    at f (src/db.ts:1:1)"}"#);
+        check("look    at the sea:3:4", "look    at the sea:3:4");
+        check("    at input (other.js:2:12)", "    at input (other.js:2:12)");
+        check("", "");
+        check("\n\n", "\n\n");
+    }
+
+    #[test]
+    fn a_map_that_lies_changes_nothing() {
+        let read = |json: &str| read_positions(json);
+        assert!(read("").is_none());
+        assert!(read("[]").is_none());
+        assert!(read(r#"{"version":3,"sources":[],"names":[],"mappings":"AAAA"}"#).is_none());
+        assert!(
+            read(&format!(r#"{{"version":3,"sources":["a"],"names":[],"mappings":"{}"}}"#, ";".repeat(3_000_000)))
+                .is_none()
+        );
+        let long = format!(
+            r#"{{"version":3,"sources":["{}","a\u0000b"],"names":[],"mappings":"AAAA;ACAA"}}"#,
+            "x".repeat(5000)
+        );
+        let long = read(&long).expect("it is valid");
+        let stack = "    at f (app.js:1:1)\n    at g (app.js:2:1)\n    at h (app.js:4294967295:4294967295)";
+        assert_eq!(remap_stack(stack, &long), stack);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use javy::quickjs::context::intrinsic;
 use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
 use javy::quickjs::{Context, Ctx, Error, Exception, Module, Result, WriteOptions, module::Declared, qjs};
 use javy::{Config, Runtime};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -22,6 +22,8 @@ unsafe extern "C" {
     fn elias_allow_eval(ctx: *mut qjs::JSContext, allow: bool);
     /// Of `quickjs/json.c`.
     fn elias_install_json(ctx: *mut qjs::JSContext);
+    /// Of `quickjs/stack_traces.c`.
+    fn elias_running_functions(ctx: *mut qjs::JSContext, text: *mut u8, size: usize) -> usize;
 }
 
 /// Says whether strings can be compiled as code from now on: by eval, and by the constructors of functions. Where they cannot
@@ -29,6 +31,40 @@ unsafe extern "C" {
 pub(crate) fn allow_eval(ctx: &Ctx<'_>, allow: bool) {
     // SAFETY: the context is valid; the function changes one of its pointers.
     unsafe { elias_allow_eval(ctx.as_raw().as_ptr(), allow) }
+}
+
+/// Bytes of the text that [`elias_running`] gives.
+const RUNNING_BYTES_MAX: usize = 4096;
+
+/// What [`elias_running`] works with: none of it is behind a lock, which would still be held by what was ended.
+struct Running {
+    ctx: Cell<*mut qjs::JSContext>,
+    text: UnsafeCell<[u8; RUNNING_BYTES_MAX]>,
+    /// Address and length of the text.
+    told: Cell<[usize; 2]>,
+}
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Running {}
+
+static RUNNING: Running = Running {
+    ctx: Cell::new(std::ptr::null_mut()),
+    text: UnsafeCell::new([0; RUNNING_BYTES_MAX]),
+    told: Cell::new([0; 2]),
+};
+
+/// The stack trace of the JavaScript that was running when the instance was ended: the address of its address and length.
+/// A host calls this after a trap and never calls anything of the instance again.
+#[unsafe(no_mangle)]
+extern "C" fn elias_running() -> *const [usize; 2] {
+    let (ctx, text) = (RUNNING.ctx.get(), RUNNING.text.get().cast::<u8>());
+    let length = match ctx.is_null() {
+        true => 0,
+        // SAFETY: the context lives as long as the memory; the text has that many bytes and nothing else refers to it.
+        false => unsafe { elias_running_functions(ctx, text, RUNNING_BYTES_MAX) },
+    };
+    RUNNING.told.set([text as usize, length]);
+    RUNNING.told.as_ptr()
 }
 
 struct Slot(UnsafeCell<Option<Runtime>>);
@@ -47,6 +83,7 @@ pub(crate) fn create() -> std::result::Result<(), String> {
     // SAFETY: one thread, and no reference to the slot's content exists before this line.
     unsafe { *RUNTIME.0.get() = Some(runtime) };
     with(|ctx| {
+        RUNNING.ctx.set(ctx.as_raw().as_ptr());
         // SAFETY: the context is valid and has its global object.
         unsafe { elias_install_json(ctx.as_raw().as_ptr()) };
         native::replace_builtins(&ctx)

@@ -7,7 +7,7 @@ import { inspect } from "./inspect.js";
 import { logArguments } from "./log-arguments.js";
 import { defineHidden } from "./webidl.js";
 
-const [TRACE, DEBUG, INFO, WARN, ERROR] = [0, 1, 2, 3, 4];
+const [DEBUG, INFO, WARN, ERROR] = [1, 2, 3, 4];
 
 let indent = "";
 const counts = new Map();
@@ -84,7 +84,8 @@ function drawTable(rows) {
 export const log = {
   trace(...args) {
     const title = args.length === 0 ? "Trace" : `Trace: ${formatMessage(args)}`;
-    write(TRACE, `${title}\n${callerStack()}`, args);
+    // Not at the level trace, which is off where nobody asks for it: who calls this wants to see it.
+    write(INFO, `${title}\n${callerStack()}`, args);
   },
   debug: (...args) => print(DEBUG, args),
   log: (...args) => print(INFO, args),

@@ -191,6 +191,7 @@ async function exchange(method, url, headers, body, signal) {
   }
   let cleanUp = () => {};
   let endBody = () => {};
+  let refused;
   const incoming = new Incoming(id, url, () => cleanUp());
   const head = new Promise((resolve, reject) => {
     const fail = (error) => {
@@ -207,11 +208,16 @@ async function exchange(method, url, headers, body, signal) {
       signal.addEventListener("abort", abort);
       cleanUp = () => signal.removeEventListener("abort", abort);
     }
-    native.fetchResponse(id).then(resolve, (error) => fail(explain(error, url)));
+    native.fetchResponse(id).then(resolve, (error) => fail((refused = error)));
     if (body !== null && !body.whole) send(id, body, (end) => (endBody = end)).catch(fail);
   });
-  const [status, ...list] = await head;
-  return [Number(status), list, incoming];
+  try {
+    const [status, ...list] = await head;
+    return [Number(status), list, incoming];
+  } catch (error) {
+    // Explained here and not in the callback, so that the stack says who waits for this.
+    throw error !== undefined && error === refused ? explain(error, url) : error;
+  }
 }
 
 async function send(id, body, started) {

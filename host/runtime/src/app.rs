@@ -5,11 +5,13 @@ use crate::call::{self, Answer, CallExport};
 use crate::capability::{ErasedCapability, ErasedGrant};
 use crate::error::{Error, ErrorCode};
 use crate::fetch;
-use crate::instance::InstanceState;
+use crate::instance::{InstanceState, SECRET_BYTES_MIN};
 use crate::limits::Limits;
+use crate::log::Budget;
 use bytes::Bytes;
 use elias_contract::manifest::Manifest;
-use elias_contract::stack::{SourceMap, remap_stack};
+use elias_contract::stack::{self, SourceMap};
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
@@ -32,6 +34,8 @@ pub(crate) struct AppInner {
     pub(crate) call: Option<CallExport>,
     pub(crate) granted: Vec<Granted>,
     pub(crate) source_map: SourceMapSlot,
+    /// What its instances may still log.
+    pub(crate) log: Arc<Budget>,
     pub(crate) executions: Arc<Semaphore>,
 }
 
@@ -53,15 +57,30 @@ impl SourceMapSlot {
     }
 
     fn get(&self) -> Option<&SourceMap<'static>> {
-        let parse = |json: &String| SourceMap::from_json_string(json).ok().map(SourceMap::into_owned);
-        self.parsed.get_or_init(|| self.json.as_ref().and_then(parse)).as_ref()
+        self.parsed.get_or_init(|| self.json.as_deref().and_then(stack::read_positions)).as_ref()
     }
 }
 
 impl AppInner {
     /// A stack of the bundle in positions of the original sources.
     pub(crate) fn original_stack(&self, stack: &str) -> String {
-        self.source_map.get().map_or_else(|| stack.to_owned(), |map| remap_stack(stack, map))
+        self.source_map.get().map_or_else(|| stack.to_owned(), |map| stack::remap_stack(stack, map))
+    }
+
+    /// Text with the stacks in it in positions of the original sources.
+    pub(crate) fn original_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match stack::may_have_frames(text).then(|| self.source_map.get()).flatten() {
+            Some(map) => Cow::Owned(stack::remap_text(text, map)),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// `text` without the secrets that the component was granted; see [`crate::capability::InstanceInfo::redact`].
+    pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let secrets = self.granted.iter().flat_map(|granted| granted.capability.secrets(&granted.grant));
+        secrets.filter(|secret| secret.len() >= SECRET_BYTES_MIN).fold(Cow::Borrowed(text), |text, secret| {
+            if text.contains(secret) { Cow::Owned(text.replace(secret, "[redacted]")) } else { text }
+        })
     }
 
     /// A place among the component's concurrent executions.

@@ -265,9 +265,9 @@ impl Streaming {
                 ready @ Poll::Ready(_) => ready,
             })
             .await;
-            match ended {
-                Ok(()) => drop(self.record.end(Outcome::Completed)),
-                Err(error) => tracing::warn!(execution = self.record.running().id(), %error, "after the response"),
+            // A failure is in the log already.
+            if ended.is_ok() {
+                self.record.end(Outcome::Completed);
             }
         });
     }

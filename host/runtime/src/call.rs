@@ -4,6 +4,7 @@ use crate::app::AppInner;
 use crate::error::{Error, ErrorCode, Exception};
 use crate::execution::{Execution, Outcome};
 use crate::instance::InstanceState;
+use crate::post_mortem;
 use crate::run::{self, MeteredStore, Record};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -55,7 +56,7 @@ pub(crate) async fn call(app: &Arc<AppInner>, input: &serde_json::Value) -> Resu
         .as_ref()
         .ok_or_else(|| Error::new(ErrorCode::MissingExport, format!("{} has no `call` handler", app.name)))?;
     let _permit = app.admit()?;
-    let record = Record::start();
+    let record = Record::start(app);
     let input = input.to_string();
     if input.len() as u64 > app.limits.request_bytes {
         return Err(record.fail(run::too_large(app)));
@@ -94,6 +95,7 @@ async fn run(
 ) -> wasmtime::Result<Result<String, GuestException>> {
     let instance = export.pre.instantiate_async(&mut metered.store).await?;
     let call: Call = instance.get_typed_func(&mut metered.store, export.function)?;
-    let (result,) = call.call_async(&mut metered.store, (input,)).await?;
+    let ended = call.call_async(&mut metered.store, (input,)).await;
+    let (result,) = ended.map_err(|error| post_mortem::examine(&mut metered.store, error))?;
     Ok(result)
 }

@@ -54,6 +54,8 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
         .memory_init_cow(true)
         // For native profilers only; every component would hold some kilobytes of it. Wasm backtraces do without.
         .native_unwind_info(false)
+        // Costs something when a guest traps only: it lists the instance's parts, for `post_mortem`.
+        .coredump_on_trap(true)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);
     if let Allocation::Pooling { instances, memory_bytes, table_elements } = *allocation {

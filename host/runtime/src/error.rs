@@ -1,6 +1,7 @@
 //! Everything that can go wrong, under stable names.
 
 use crate::execution::Execution;
+use elias_contract::hint;
 use std::fmt;
 
 /// Defines [`ErrorCode`] from the one table of names, HTTP statuses and titles.
@@ -108,6 +109,14 @@ pub struct Exception {
     pub stack: String,
 }
 
+impl Exception {
+    /// What to do about it, if it is one that many people meet.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        hint::for_exception(&self.name, &self.message)
+    }
+}
+
 /// A failure, with its code, what it says to the operator, and what the execution cost, if there was one.
 #[derive(Debug)]
 pub struct Error {
@@ -119,16 +128,24 @@ struct Inner {
     code: ErrorCode,
     message: String,
     exception: Option<Exception>,
+    running: Option<String>,
     execution: Option<Execution>,
 }
 
 impl Error {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { inner: Box::new(Inner { code, message: message.into(), exception: None, execution: None }) }
+        Self {
+            inner: Box::new(Inner { code, message: message.into(), exception: None, running: None, execution: None }),
+        }
     }
 
     pub(crate) fn with_exception(mut self, exception: Exception) -> Self {
         self.inner.exception = Some(exception);
+        self
+    }
+
+    pub(crate) fn with_running(mut self, stack: String) -> Self {
+        self.inner.running = Some(stack);
         self
     }
 
@@ -153,6 +170,12 @@ impl Error {
     #[must_use]
     pub fn exception(&self) -> Option<&Exception> {
         self.inner.exception.as_ref()
+    }
+
+    /// The stack, in positions of the original source: the exception's, or of what was running when the guest was ended.
+    #[must_use]
+    pub fn stack(&self) -> Option<&str> {
+        self.inner.exception.as_ref().map(|thrown| &thrown.stack).or(self.inner.running.as_ref()).map(String::as_str)
     }
 }
 

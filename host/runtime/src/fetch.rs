@@ -3,6 +3,7 @@
 use crate::app::AppInner;
 use crate::body::{Body, GuestFuture, Streaming};
 use crate::error::{Error, ErrorCode};
+use crate::post_mortem;
 use crate::run::{self, Meter, MeteredStore, Record};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -31,7 +32,7 @@ where
         return Err(Error::new(ErrorCode::MissingExport, format!("{} has no `fetch` handler", app.name)));
     }
     let permit = app.admit()?;
-    let record = Record::start();
+    let record = Record::start(app);
     if request.body().size_hint().lower() > app.limits.request_bytes {
         return Err(record.fail(run::too_large(app)));
     }
@@ -82,7 +83,8 @@ async fn handle(
 ) -> wasmtime::Result<()> {
     let Some(pre) = &app.fetch else { return Ok(()) };
     let proxy = pre.instantiate_async(&mut metered.store).await?;
-    proxy.wasi_http_incoming_handler().call_handle(&mut metered.store, request, out).await
+    let ended = proxy.wasi_http_incoming_handler().call_handle(&mut metered.store, request, out).await;
+    ended.map_err(|error| post_mortem::examine(&mut metered.store, error))
 }
 
 /// A request's body that ends in an error where it goes over its limit.

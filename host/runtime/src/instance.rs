@@ -3,6 +3,7 @@
 use crate::app::{AppInner, Granted};
 use crate::capability::{Capability, ErasedCapability};
 use crate::limits::Limits;
+use crate::log;
 use crate::run::Meter;
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
@@ -74,10 +75,16 @@ impl InstanceInfo {
     /// [`SECRET_BYTES_MIN`] bytes stay: they occur everywhere.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let secrets = self.app.granted.iter().flat_map(|granted| granted.capability.secrets(&granted.grant));
-        secrets.filter(|secret| secret.len() >= SECRET_BYTES_MIN).fold(Cow::Borrowed(text), |text, secret| {
-            if text.contains(secret) { Cow::Owned(text.replace(secret, "[redacted]")) } else { text }
-        })
+        self.app.redact(text)
+    }
+
+    /// Writes a line of the guest's: an event with the target `elias::guest` and the execution's id, the component and its
+    /// version. Stacks in it are shown in original positions, secrets are redacted, and control characters are shown instead
+    /// of obeyed. A line is cut to [`LINE_BYTES_MAX`](crate::log::LINE_BYTES_MAX) bytes; all lines of a component's
+    /// instances are bounded by the limit `log_bytes_per_second`: what is over is dropped, and counted in the next line that
+    /// is let through.
+    pub fn log(&self, level: tracing::Level, message: &str, fields: &[(String, String)]) {
+        log::write(&self.app, &self.execution, level, message, fields);
     }
 
     /// How long until the execution is ended.

@@ -31,6 +31,8 @@ mod instance;
 mod limits;
 mod linker;
 mod load;
+mod log;
+mod post_mortem;
 mod run;
 
 pub use app::App;

@@ -9,6 +9,7 @@ use crate::host::LoadOptions;
 use crate::instance::InstanceState;
 use crate::limits::Limits;
 use crate::linker::linker;
+use crate::log::Budgets;
 use elias_contract::layout::{self, EngineBinding, LayoutError};
 use elias_contract::manifest::Manifest;
 use std::borrow::Cow;
@@ -30,6 +31,7 @@ pub(crate) struct Loader {
     known_engines: HashMap<String, Cow<'static, [u8]>>,
     /// For each engine, by digest, a linker that has it: compiled once, shared by all components made with it.
     engines: Mutex<HashMap<String, Arc<Linker<InstanceState>>>>,
+    logs: Budgets,
 }
 
 impl Loader {
@@ -41,7 +43,16 @@ impl Loader {
         known_engines: HashMap<String, Cow<'static, [u8]>>,
     ) -> wasmtime::Result<Self> {
         let linker = linker(&engine, &capabilities)?;
-        Ok(Self { engine, cache, limits, capabilities, linker, known_engines, engines: Mutex::default() })
+        Ok(Self {
+            engine,
+            cache,
+            limits,
+            capabilities,
+            linker,
+            known_engines,
+            engines: Mutex::default(),
+            logs: Budgets::default(),
+        })
     }
 
     /// Refuses a component of this many bytes if it is too large.
@@ -128,6 +139,7 @@ impl Loader {
         }
         let ComponentInfo { name, version, digest, .. } = component;
         let limits = options.limits.as_ref().unwrap_or(&self.limits).clone();
+        let log = self.logs.of(&digest, limits.log_bytes_per_second);
         Ok(App {
             inner: Arc::new(AppInner {
                 name,
@@ -139,6 +151,7 @@ impl Loader {
                 call,
                 granted,
                 source_map: SourceMapSlot::new(source_map),
+                log,
                 executions: Arc::new(Semaphore::new(limits.concurrent_executions as usize)),
                 limits,
             }),

@@ -4,6 +4,8 @@ use crate::app::AppInner;
 use crate::error::{Error, ErrorCode, Exception};
 use crate::execution::{Execution, Outcome, Running};
 use crate::instance::InstanceState;
+use crate::log;
+use crate::post_mortem;
 use serde::Deserialize;
 use std::any::Any;
 use std::sync::Arc;
@@ -53,15 +55,21 @@ impl Drop for MeteredStore {
 
 /// The record of a run. Dropped before it was ended, it says that the run was cancelled.
 pub(crate) struct Record {
+    app: Arc<AppInner>,
     running: Running,
     started: Instant,
     pub(crate) meter: Arc<Meter>,
 }
 
 impl Record {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(app: &Arc<AppInner>) -> Self {
         let id = ulid::Ulid::new().to_string();
-        Self { running: Running::new(id), started: Instant::now(), meter: Arc::new(Meter::default()) }
+        Self {
+            app: Arc::clone(app),
+            running: Running::new(id),
+            started: Instant::now(),
+            meter: Arc::new(Meter::default()),
+        }
     }
 
     pub(crate) fn running(&self) -> &Running {
@@ -86,8 +94,9 @@ impl Record {
         execution
     }
 
-    /// Ends the record with a failure and gives the error that carries it.
+    /// Ends the record with a failure, which is logged, and gives the error that carries it.
     pub(crate) fn fail(&self, error: Error) -> Error {
+        log::failure(&self.app, self.running.id(), &error);
         let execution = self.end(Outcome::Failed(error.code()));
         error.with_execution(execution)
     }
@@ -136,19 +145,39 @@ fn trapped(app: &AppInner, meter: &Meter, error: &wasmtime::Error) -> Error {
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Error::new(ErrorCode::Overloaded, format!("all instances are in use: {error}"));
     }
-    match error.downcast_ref::<Trap>() {
+    let running = error.downcast_ref::<post_mortem::Running>().map(|running| app.original_stack(&running.0));
+    let place = running.as_deref().map(innermost).unwrap_or_default();
+    let error = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => {
-            Error::new(ErrorCode::OutOfFuel, format!("the guest used up its {} units of fuel", app.limits.fuel))
+            let fuel = app.limits.fuel;
+            Error::new(ErrorCode::OutOfFuel, format!("the guest used up its {fuel} units of fuel{place}"))
         }
-        Some(Trap::StackOverflow) => Error::new(ErrorCode::StackOverflow, "the guest used up its stack"),
-        _ if meter.memory_denied.load(Ordering::Relaxed) => out_of_memory(app),
-        Some(trap) => Error::new(ErrorCode::Trap, format!("the guest trapped: {trap}")),
-        None => Error::new(ErrorCode::Trap, format!("the guest was ended: {error:#}")),
+        Some(Trap::StackOverflow) => {
+            Error::new(ErrorCode::StackOverflow, format!("the guest used up its stack{place}"))
+        }
+        _ if meter.memory_denied.load(Ordering::Relaxed) => out_of_memory(app, &place),
+        Some(trap) => Error::new(ErrorCode::Trap, format!("the guest trapped{place}: {trap}")),
+        None => Error::new(ErrorCode::Trap, format!("the guest was ended{place}: {}", error.root_cause())),
+    };
+    match running {
+        Some(running) => error.with_running(running),
+        None => error,
     }
 }
 
-fn out_of_memory(app: &AppInner) -> Error {
-    let message = format!("the guest reached its memory cap of {} bytes", app.limits.memory_bytes);
+/// Where a stack's innermost function is: ` in NAME (FILE:LINE:COLUMN)`, or for one of the engine's with who called it.
+fn innermost(stack: &str) -> String {
+    let mut frames = stack.lines().filter_map(|line| line.trim().strip_prefix("at "));
+    let Some(first) = frames.next() else { return String::new() };
+    let is_native = |frame: &str| frame.ends_with("(native)");
+    match frames.find(|frame| !is_native(frame)) {
+        Some(caller) if is_native(first) => format!(" in {}, called by {caller}", first.trim_end_matches(" (native)")),
+        _ => format!(" in {first}"),
+    }
+}
+
+fn out_of_memory(app: &AppInner, place: &str) -> Error {
+    let message = format!("the guest reached its memory cap of {} bytes{place}", app.limits.memory_bytes);
     Error::new(ErrorCode::OutOfMemory, message)
 }
 
@@ -179,17 +208,21 @@ pub(crate) fn refused(app: &AppInner, meter: &Meter, text: Option<&str>) -> Erro
 
 /// The error for an exception that left a handler, its stack in original positions.
 pub(crate) fn thrown(app: &AppInner, meter: &Meter, kind: &str, exception: Exception) -> Error {
+    let stack = app.original_stack(&exception.stack);
+    let exception = Exception {
+        stack: app.redact(&stack).into_owned(),
+        message: app.redact(&exception.message).into_owned(),
+        ..exception
+    };
     if kind == "never-settles" {
         return Error::new(ErrorCode::NeverSettles, exception.message.clone()).with_exception(exception);
     }
     if meter.memory_denied.load(Ordering::Relaxed) {
-        return out_of_memory(app).with_exception(exception);
+        return out_of_memory(app, &innermost(&exception.stack)).with_exception(exception);
     }
     if meter.request_too_large.load(Ordering::Relaxed) {
         return too_large(app);
     }
-    let stack = app.original_stack(&exception.stack);
-    let exception = Exception { stack, ..exception };
     let message = format!("{}: {}", exception.name, exception.message);
     Error::new(ErrorCode::Exception, message).with_exception(exception)
 }

@@ -89,6 +89,9 @@ struct Problem<'a> {
     detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exception: Option<Thrown<'a>>,
+    /// What was running, where no exception says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<&'a str>,
 }
 
 /// An exception, for developers.
@@ -97,11 +100,13 @@ struct Thrown<'a> {
     name: &'a str,
     message: &'a str,
     stack: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
 }
 
 impl<'a> From<&'a Exception> for Thrown<'a> {
     fn from(exception: &'a Exception) -> Self {
-        Self { name: &exception.name, message: &exception.message, stack: &exception.stack }
+        Self { name: &exception.name, message: &exception.message, stack: &exception.stack, hint: exception.hint() }
     }
 }
 
@@ -114,8 +119,12 @@ impl<'a> Problem<'a> {
             Failure::Refused(Refusal::NoComponent) => (current.reason.as_deref().map(str::to_owned), None),
             Failure::Refused(_) => (None, None),
         };
+        let stack = match failure {
+            Failure::Component(error) if audience != Audience::Public && exception.is_none() => error.stack(),
+            _ => None,
+        };
         let execution = failure.execution().map(|execution| execution.id.as_str());
-        Self { r#type: format!("urn:elias:error:{code}"), title, status, code, execution, detail, exception }
+        Self { r#type: format!("urn:elias:error:{code}"), title, status, code, execution, detail, exception, stack }
     }
 }
 
@@ -153,7 +162,13 @@ fn html(problem: &Problem<'_>) -> String {
         .exception
         .as_ref()
         .map_or_else(|| problem.title.to_owned(), |thrown| format!("{}: {}", thrown.name, thrown.message));
-    let text = problem.exception.as_ref().map(|thrown| thrown.stack).or(problem.detail.as_deref()).unwrap_or_default();
+    let text = match (&problem.exception, &problem.detail) {
+        (Some(thrown), _) => match thrown.hint {
+            Some(hint) => format!("{}\n\nhint: {hint}", thrown.stack),
+            None => thrown.stack.to_owned(),
+        },
+        (None, detail) => [detail.as_deref(), problem.stack].into_iter().flatten().collect::<Vec<_>>().join("\n"),
+    };
     let execution = problem.execution.map(|id| format!(" \u{b7} execution {id}")).unwrap_or_default();
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -161,7 +176,7 @@ fn html(problem: &Problem<'_>) -> String {
         "<title>{title}</title><h1>{title}</h1><pre>{text}</pre><p><small>{status} {code}{execution} \u{b7} shown because \
          of --dev</small></p>{live}",
         title = escape(&heading),
-        text = escape(text),
+        text = escape(&text),
         status = problem.status,
         code = problem.code,
         execution = escape(&execution),

@@ -11,7 +11,7 @@ use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Trap};
 const FUEL: u64 = 50_000_000_000;
 
 /// The name of the application's module in stack traces.
-pub(crate) const MODULE_NAME: &str = "app.js";
+pub(crate) use elias_contract::stack::MODULE_NAME;
 
 /// What is evaluated.
 pub(crate) struct Application<'a> {

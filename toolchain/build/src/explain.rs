@@ -4,6 +4,7 @@ use crate::bundle::Bundle;
 use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
 use crate::evaluate::{Failure, MODULE_NAME, Thrown, Warning};
 use crate::{BuildOptions, engine_error};
+use elias_contract::hint;
 use elias_contract::stack::{SourceMap, locate, parse_stack, remap_stack};
 
 /// How the engine's refusal of randomness begins; see `guest-js/engine/src/native/random.rs`.
@@ -43,6 +44,7 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
     let stack = map.as_ref().map_or_else(|| thrown.stack.clone(), |map| remap_stack(&thrown.stack, map));
     let Thrown { name, message, .. } = thrown;
     let random = message.starts_with(RANDOM_REFUSED);
+    let hint = hint::for_exception(&name, &message);
     let details = Details::new(if random { message } else { format!("{name}: {message}") }).stack(stack);
     let place = place(&thrown.stack, map.as_ref());
     if name == "SyntaxError" && place.as_ref().is_some_and(has_decorator) {
@@ -64,9 +66,9 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
             details.help("call it inside a handler, where every instance has randomness of its own"),
         ));
     }
-    BuildError::TopLevelException(Box::new(details.help(
+    BuildError::TopLevelException(Box::new(details.help(hint.unwrap_or(
         "the top level of a component runs during the build; what needs a request, time or the network belongs in a handler",
-    )))
+    ))))
 }
 
 /// The error for an entry module without a default export.

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 /// The budgets of all components, by digest.
 #[derive(Debug, Default)]
-pub(super) struct Budgets {
+pub(crate) struct Budgets {
     all: Mutex<HashMap<String, Arc<Budget>>>,
 }
 
 impl Budgets {
     /// The budget of one component. Instances of the same component share it.
-    pub(super) fn of(&self, digest: &str, bytes_per_second: u32) -> Arc<Budget> {
+    pub(crate) fn of(&self, digest: &str, bytes_per_second: u32) -> Arc<Budget> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(budget) = all.get(digest) {
             return Arc::clone(budget);
@@ -27,7 +27,7 @@ impl Budgets {
 
 /// A token bucket: it fills with so many bytes a second, up to a second's worth.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     bytes_per_second: f64,
     state: Mutex<State>,
 }
