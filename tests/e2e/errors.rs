@@ -124,7 +124,7 @@ async fn errors_of_a_guest_that_was_ended_say_what_was_running() {
     for (case, code, places) in [
         ("spin", "out-of-fuel", &["in spin (src/deep.ts:", "at spin (src/index.ts:30:"][..]),
         ("sort", "out-of-fuel", &["in spin (src/deep.ts:", "at sort (native)", "at sort (src/index.ts:33:"]),
-        ("regex", "out-of-fuel", &["in test, called by regex (src/index.ts:36:"]),
+        ("regex", "out-of-fuel", &["in exec, called by regex (src/index.ts:36:"]),
         ("memory", "out-of-memory", &["in memory (src/index.ts:40:"]),
     ] {
         let answer = server.get(&format!("/{case}")).await;
@@ -144,7 +144,7 @@ async fn errors_that_many_meet_come_with_what_to_do() {
     let answer = server.get("/socket").await.json();
     assert!(answer["detail"].as_str().is_some_and(|detail| detail.contains("WebSocket is not defined")), "{answer}");
     assert!(hint(&answer).contains("fetch"), "{answer}");
-    let answer = server.get("/twice").await.json();
+    let answer = server.send(http::Request::post("/"), "/twice", "text").await.json();
     assert!(hint(&answer).contains("clone()"), "{answer}");
     let project = Project::new(&[("index.js", "document.title = 'x';\nexport default { fetch() {} };")]);
     let output = project.elias_build(&["index.js", "-o", "app.wasm"]);

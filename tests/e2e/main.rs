@@ -1,6 +1,7 @@
 //! The tests drive the shipped binaries, over real sockets where there are sockets.
 
 mod attacks;
+mod attacks_web_apis;
 mod bad_input;
 mod building;
 mod capability_cache;

@@ -157,6 +157,18 @@ fn remap_line(line: &str, map: &SourceMap<'_>) -> Option<String> {
     })
 }
 
+/// What stands before the frame on a line, such as a JSON string's opening; the frame; and what stands behind it.
+fn find_frame(line: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = line.split_at(line.find("    at ")?);
+    // Spaces of the line's own belong to the frame's indentation.
+    let (before, rest) = if before.bytes().all(|byte| byte == b' ') { ("", line) } else { (before, rest) };
+    if parse_frame(rest).is_some() {
+        return Some((before, rest, ""));
+    }
+    let (frame, after) = rest.split_at(rest.find('"')?);
+    parse_frame(frame).map(|_| (before, frame, after))
+}
+
 /// Whether `text` may hold frames that [`remap_text`] would change: a quick look.
 #[must_use]
 pub fn may_have_frames(text: &str) -> bool {
@@ -175,22 +187,20 @@ pub fn remap_text(text: &str, map: &SourceMap<'_>) -> String {
         let (line, tail) = rest.split_at(at);
         let (newline, tail) = tail.split_at(length);
         rest = tail;
-        // What stands before the frame on its line, as a JSON string's opening, stays.
-        match line.find("    at ").filter(|&at| parse_frame(&line[at..]).is_some()) {
-            Some(at) => match remap_line(&line[at..], map) {
-                Some(frame) => {
-                    remapped.push_str(&line[..at]);
-                    remapped.push_str(&frame);
-                    remapped.push_str(newline);
-                }
-                // Without the frame nothing is left of its line but its indentation.
-                None if line[..at].chars().all(|c| c == ' ') => {}
-                None => remapped.push_str(&line[..at]),
-            },
-            None => {
-                remapped.push_str(line);
+        let Some((before, frame, after)) = find_frame(line) else {
+            remapped.push_str(line);
+            remapped.push_str(newline);
+            continue;
+        };
+        remapped.push_str(before);
+        match remap_line(frame, map) {
+            Some(frame) => {
+                remapped.push_str(&frame);
+                remapped.push_str(after);
                 remapped.push_str(newline);
             }
+            // The line goes with its frame, unless there is more on it.
+            None => remapped.push_str(after),
         }
     }
     remapped
