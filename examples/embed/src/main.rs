@@ -9,7 +9,7 @@ use serde_json::json;
 async fn main() -> anyhow::Result<()> {
     let component = std::env::args().nth(1).unwrap_or_else(|| "hello.wasm".into());
     let limits = Limits { memory_bytes: 32 << 20, deadline_ms: 1_000, ..Limits::default() };
-    let host = Host::builder().limits(limits).capability(elias_capabilities::Log::default()).build()?;
+    let host = Host::builder().limits(limits).capability(elias_capabilities::Log).build()?;
     let app = host.load_file(component.as_ref()).await?;
 
     // JSON in, JSON out.

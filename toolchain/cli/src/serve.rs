@@ -192,7 +192,7 @@ pub(crate) fn host(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>)
         .capability(elias_capabilities::Crypto)
         .capability(elias_capabilities::Db::new(data_dir))
         .capability(elias_capabilities::Http)
-        .capability(elias_capabilities::Log::default());
+        .capability(elias_capabilities::Log);
     if let Some(cache) = cache {
         host = host.cache_dir(cache);
     }
