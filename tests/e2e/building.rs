@@ -70,7 +70,7 @@ fn errors_show_the_authors_own_lines() {
             "index.js",
             "for (globalThis.n = 0; ; ) globalThis.n += 1;\nexport default { fetch: () => new Response() };\n",
         )],
-        &["does not come to an end"],
+        &["does not come to an end", "index.js:1:", "running here"],
     );
     check_failure(
         &[("index.js", "const f = () => f() + 1;\nf();\nexport default { fetch() {} };\n")],

@@ -10,6 +10,9 @@ use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Trap};
 /// Fuel that an application's top level may use; some tens of seconds.
 const FUEL: u64 = 50_000_000_000;
 
+/// Fuel for telling what was running when that ended.
+const FUEL_TO_TELL: u64 = 5_000_000;
+
 /// The name of the application's module in stack traces.
 pub(crate) use elias_contract::stack::MODULE_NAME;
 
@@ -77,11 +80,16 @@ pub(crate) struct LogLine {
 pub(crate) enum Failure {
     /// An exception left the top level, or the engine found fault with the module.
     Thrown(Thrown),
-    /// The top level did not end within its fuel.
-    OutOfFuel,
+    /// The top level did not end within its fuel; with the stack of what was running.
+    OutOfFuel(String),
     /// The engine itself failed.
     Engine(anyhow::Error),
 }
+
+/// The stack of what was running when the engine was ended.
+#[derive(Debug, thiserror::Error)]
+#[error("running:\n{0}")]
+struct Running(String);
 
 /// An exception as the engine reports it.
 #[derive(Debug, Deserialize)]
@@ -94,7 +102,9 @@ pub(crate) struct Thrown {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => Self::OutOfFuel,
+            Some(Trap::OutOfFuel) => {
+                Self::OutOfFuel(error.downcast_ref::<Running>().map(|running| running.0.clone()).unwrap_or_default())
+            }
             _ => Self::Engine(error),
         }
     }
@@ -221,13 +231,33 @@ impl Run {
         let address = allocate.call(&mut self.store, length)?;
         self.memory.write(&mut self.store, address as usize, &bytes)?;
         let function = self.engine.get_typed_func::<(u32, u32), u32>(&mut self.store, export)?;
-        let answer = function.call(&mut self.store, (address, length))? as usize;
+        let answer = match function.call(&mut self.store, (address, length)) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let running = self.running().unwrap_or_default();
+                return Err(anyhow::Error::from(error).context(Running(running)));
+            }
+        };
 
         // The stack pointer is the engine's only mutable global: back at its start, nothing but memory holds state.
         let stack = self.engine.get_global(&mut self.store, "__stack_pointer").context("the engine hides its stack")?;
         let stack = stack.get(&mut self.store).i32();
         ensure!(stack == Some(STACK_TOP as i32), "the engine left its stack in use: no snapshot can hold that");
 
+        self.text(answer)
+    }
+
+    /// What was running when the engine was ended, which is called for nothing else after that.
+    fn running(&mut self) -> Result<String> {
+        self.store.set_fuel(FUEL_TO_TELL)?;
+        let tell = self.engine.get_typed_func::<(), u32>(&mut self.store, "elias_running")?;
+        let told = tell.call(&mut self.store, ())?;
+        self.text(told)
+    }
+
+    /// The text whose address and length stand at `answer`.
+    fn text(&self, answer: u32) -> Result<String> {
+        let answer = answer as usize;
         let memory = self.memory.data(&self.store);
         let word = |at: usize| -> Result<usize> {
             let bytes = memory.get(at..at + 4).context("the engine's answer lies outside of its memory")?;

@@ -14,12 +14,18 @@ const RANDOM_REFUSED: &str = "cryptographic randomness at the top level";
 pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle) -> BuildError {
     let thrown = match failure {
         Failure::Thrown(thrown) => thrown,
-        Failure::OutOfFuel => {
+        Failure::OutOfFuel(running) => {
+            let map = map(bundle);
             let details = Details::new("the top level does not come to an end").help(
                 "the top level runs once, during the build, with a limit on its CPU; look for an endless loop, or move \
                  the work into a handler",
             );
-            return BuildError::TopLevelException(Box::new(details));
+            let details = match place(&running, map.as_ref()) {
+                Some(place) => details.at(place.labelled("running here")),
+                None => details,
+            };
+            let stack = map.as_ref().map(|map| remap_stack(&running, map)).unwrap_or_default();
+            return BuildError::TopLevelException(Box::new(details.stack(stack)));
         }
         Failure::Engine(error) => return engine_error(error),
     };
