@@ -4,7 +4,7 @@ use elias_tests::serve::Server;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-const FLAGS: [&str; 6] = ["--fuel", "500000000", "--deadline-ms", "30000", "--memory-bytes", "33554432"];
+const FLAGS: [&str; 6] = ["--fuel", "500000000", "--deadline-ms", "10000", "--memory-bytes", "33554432"];
 
 /// What the host may keep of instances that are gone: a pool's slots, and the allocator's slack.
 const SLACK_BYTES: u64 = 48 << 20;
@@ -31,11 +31,25 @@ fn attacker(attacks: &str) -> Server {
 /// Runs one attack; it ends in one of `outcomes` (codes, or what the guest caught), and the component answers afterwards.
 async fn check(server: &Server, attack: &str, body: &[u8], outcomes: &[&str]) {
     let started = Instant::now();
-    let answer = server.send(http::Request::post("/"), &format!("/{attack}"), body.to_vec()).await;
+    let path = format!("/{attack}");
+    let answer = match server.try_send(http::Request::post("/"), &path, body.to_vec()).await {
+        Ok(answer) => answer,
+        Err(_) => server.send(http::Request::post("/"), &path, body.to_vec()).await,
+    };
     let outcome = if answer.status == 200 { answer.body.clone() } else { answer.code() };
     assert!(outcomes.contains(&outcome.as_str()), "{attack}: {answer:?}");
     assert!(started.elapsed() < Duration::from_secs(20), "{attack} took {:?}", started.elapsed());
-    assert_eq!(server.get("/").await.body, "fine", "after {attack}");
+    assert_eq!(fine(server).await, "fine", "after {attack}");
+}
+
+/// What the component answers when it is not attacked. A connection on which a body was left unread may end under the request.
+async fn fine(server: &Server) -> String {
+    for _ in 0..5 {
+        if let Ok(answer) = server.try_send(http::Request::get("/"), "/", "").await {
+            return answer.body;
+        }
+    }
+    "no answer".to_owned()
 }
 
 #[tokio::test]
