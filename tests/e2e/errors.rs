@@ -66,6 +66,10 @@ const cases: Record<string, (request: Request, ctx: any) => unknown> = {
     await request.text();
     return await request.text();
   },
+  unhandled() {
+    inner(4);
+    return new Promise((resolve) => setTimeout(() => resolve("answered"), 20));
+  },
 };
 
 export default {
@@ -102,6 +106,7 @@ async fn errors_in_production_are_logged_with_original_lines() {
         ("all", "not 2", &["inner (src/deep.ts:5:", "async all (src/index.ts:9:"]),
         ("body", "JSON", &["async body (src/index.ts:12:"]),
         ("background", "not 3", &["inner (src/deep.ts:5:"]),
+        ("unhandled", "not 4", &["inner (src/deep.ts:5:"]),
         ("timer", "late", &["src/index.ts:20:"]),
         ("trace", "passing by", &["trace (src/index.ts:25:"]),
         ("trace", "only logged", &["trace (src/index.ts:26:"]),
