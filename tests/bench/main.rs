@@ -10,6 +10,8 @@ mod in_process;
 mod plain_proxy;
 mod report;
 mod server;
+mod starling_monkey;
+mod web_apis;
 
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -25,6 +27,9 @@ fn main() {
     }
     if wanted("guest-cpu") {
         runtime.block_on(guest_cpu::run(&mut report));
+    }
+    if wanted("web-apis") {
+        runtime.block_on(web_apis::run(&mut report));
     }
     if wanted("capabilities") {
         // One thread for the guest and for the drivers' tasks, as each thread of a server has both.
