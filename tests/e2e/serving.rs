@@ -24,7 +24,7 @@ async fn errors_when_a_handler_throws_show_the_caller_a_code_and_nothing_else() 
     assert!(!answer.body.contains("luck") && !answer.body.contains("inner"), "{}", answer.body);
     let id = answer.headers["elias-execution-id"].to_str().expect("ASCII");
     assert!(answer.body.contains(id), "{}", answer.body);
-    let log = server.logged("exception").await;
+    let log = server.logged("\"fuel\":").await;
     assert!(log.lines().any(|line| line.contains(id) && line.contains("\"fuel\":")), "{log}");
 }
 

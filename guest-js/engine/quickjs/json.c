@@ -657,6 +657,12 @@ static JSValue elias_json_stringify(JSContext *ctx, JSValueConst this_value, int
   return outcome == ELIAS_DONE ? text : js_json_stringify(ctx, this_value, argc, argv);
 }
 
+/* The value that a text of JSON stands for. */
+JSValue elias_parse_json(JSContext *ctx, JSValueConst text) {
+  JSValueConst arguments[1] = { text };
+  return elias_json_parse(ctx, JS_UNDEFINED, 1, arguments);
+}
+
 /* Puts the two in the place of QuickJS's. */
 void elias_install_json(JSContext *ctx) {
   JSValue json = JS_GetPropertyStr(ctx, ctx->global_obj, "JSON");

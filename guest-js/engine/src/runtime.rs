@@ -4,7 +4,7 @@ use crate::error::Thrown;
 use crate::native;
 use javy::quickjs::context::intrinsic;
 use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
-use javy::quickjs::{Context, Ctx, Error, Exception, Module, Result, WriteOptions, module::Declared, qjs};
+use javy::quickjs::{Context, Ctx, Error, Exception, IntoJs, Module, Result, Value, WriteOptions, module::Declared, qjs};
 use javy::{Config, Runtime};
 use std::cell::{Cell, UnsafeCell};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ unsafe extern "C" {
     fn elias_allow_eval(ctx: *mut qjs::JSContext, allow: bool);
     /// Of `quickjs/json.c`.
     fn elias_install_json(ctx: *mut qjs::JSContext);
+    /// Of the same.
+    fn elias_parse_json(ctx: *mut qjs::JSContext, text: qjs::JSValue) -> qjs::JSValue;
     /// Of `quickjs/stack_traces.c`.
     fn elias_running_functions(ctx: *mut qjs::JSContext, text: *mut u8, size: usize) -> usize;
 }
@@ -65,6 +67,18 @@ extern "C" fn elias_running() -> *const [usize; 2] {
     };
     RUNNING.told.set([text as usize, length]);
     RUNNING.told.as_ptr()
+}
+
+/// What JSON.parse makes of a text, whatever scripts have put in its place.
+pub(crate) fn parse_json<'js>(ctx: &Ctx<'js>, json: &[u8]) -> Result<Value<'js>> {
+    let text = String::from_utf8_lossy(json).into_js(ctx)?;
+    // SAFETY: the text lives through the call, and what it gives is ours, or an exception that the context has.
+    let value = unsafe {
+        let value = elias_parse_json(ctx.as_raw().as_ptr(), text.as_raw());
+        Value::from_raw(ctx.clone(), value)
+    };
+    // SAFETY: the tag alone is looked at.
+    if unsafe { qjs::JS_IsException(value.as_raw()) } { Err(Error::Exception) } else { Ok(value) }
 }
 
 struct Slot(UnsafeCell<Option<Runtime>>);

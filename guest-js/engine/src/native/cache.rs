@@ -9,6 +9,7 @@ use crate::bindings::elias::cache::cache::{
 };
 use crate::event_loop;
 use crate::phase::Import;
+use crate::runtime;
 use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -164,7 +165,7 @@ fn decode<'js>(ctx: &Ctx<'js>, value: Option<Vec<u8>>) -> Result<Value<'js>> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_js(ctx);
     match bytes.split_first() {
         Some((&tag::TEXT, rest)) => text(rest),
-        Some((&tag::JSON, rest)) => ctx.json_parse(rest),
+        Some((&tag::JSON, rest)) => runtime::parse_json(ctx, rest),
         Some((&tag::BYTES, _)) => {
             bytes.remove(0);
             Ok(TypedArray::<u8>::new(ctx.clone(), bytes)?.into_value())
@@ -172,8 +173,9 @@ fn decode<'js>(ctx: &Ctx<'js>, value: Option<Vec<u8>>) -> Result<Value<'js>> {
         _ => {
             let digits = bytes.strip_prefix(b"-").unwrap_or(&bytes);
             let number = (1..=DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-            match std::str::from_utf8(&bytes).ok().filter(|_| number).and_then(|digits| digits.parse::<f64>().ok()) {
-                Some(number) => number.into_js(ctx),
+            match std::str::from_utf8(&bytes).ok().filter(|_| number).and_then(|digits| digits.parse::<i64>().ok()) {
+                // No f64 is parsed: the tables for that would be in every image.
+                Some(number) => integer_to_js(ctx, number),
                 None => text(&bytes),
             }
         }

@@ -228,7 +228,7 @@ fn to_js<'js>(ctx: &Ctx<'js>, value: DbValue) -> Result<Value<'js>> {
         DbValue::Float(float) => float.into_js(ctx),
         DbValue::Text(text) | DbValue::Uuid(text) | DbValue::Numeric(text) => text.into_js(ctx),
         DbValue::Bytes(bytes) => Ok(TypedArray::<u8>::new(ctx.clone(), bytes)?.into_value()),
-        DbValue::Json(json) => ctx.json_parse(json),
+        DbValue::Json(json) => crate::runtime::parse_json(ctx, json.as_bytes()),
         DbValue::Timestamp(microseconds) => {
             let date: Constructor<'_> = ctx.globals().get("Date")?;
             date.construct((microseconds as f64 / 1e3,))
