@@ -42,7 +42,6 @@ export const REASONS = [
   { file: "WebCryptoAPI/generateKey/failures_ML", why: "not offered: ML-DSA and ML-KEM are proposals" },
   { file: "WebCryptoAPI/generateKey/failures_X448", why: "not offered: X448 is a proposal" },
   { file: "WebCryptoAPI/generateKey/failures", why: "usages are looked at before the parameters; the suite wants it the other way round" },
-  { file: "WebCryptoAPI/sign_verify/eddsa_small_order", why: "public keys of small order are not refused" },
   { file: "WebCryptoAPI/", why: "proposals that are not offered: SHA-3, cSHAKE, TurboSHAKE, KMAC, Argon2, ChaCha20-Poly1305, AES-OCB, ML-DSA, ML-KEM, Ed448 and X448, and their formats" },
   { file: "compression/", why: "Brotli is not offered: its tables would be in every image; there is no SharedArrayBuffer of WebAssembly" },
   { file: "encoding/idlharness", why: "functions of Web IDL that are called without an object throw, but for a few of TextEncoder's" },

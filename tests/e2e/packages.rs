@@ -76,3 +76,24 @@ async fn packages_answer_as_in_node() {
     let found = futures::stream::iter(asked).buffer_unordered(AT_A_TIME).concat().await;
     assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
 }
+
+#[tokio::test]
+async fn drizzle_runs_over_the_capability_db() {
+    let folder = root().join("tests/packages");
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let wasm = out.path().join("app.wasm");
+    let built = Command::new(binary("elias-build"))
+        .args(["over-db/drizzle.js", "-o"])
+        .arg(&wasm)
+        .current_dir(&folder)
+        .output()
+        .expect("elias-build starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let config = folder.join("elias.toml");
+    let server = Server::start_file(&wasm, &["--config", config.to_str().expect("UTF-8"), "--dev"], out);
+    let wanted = json!({
+        "grown": [{ "name": "Grace", "age": 45 }, { "name": "Ada", "age": 37 }],
+        "left": [{ "id": 1, "name": "Ada", "age": 37 }, { "id": 3, "name": "Blaise", "age": 3 }],
+    });
+    assert_eq!(server.get("/").await.json(), wanted);
+}

@@ -4,7 +4,9 @@ use crate::error::Thrown;
 use crate::native;
 use javy::quickjs::context::intrinsic;
 use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
-use javy::quickjs::{Context, Ctx, Error, Exception, IntoJs, Module, Result, Value, WriteOptions, module::Declared, qjs};
+use javy::quickjs::{
+    Context, Ctx, Error, Exception, IntoJs, Module, Result, Value, WriteOptions, module::Declared, qjs,
+};
 use javy::{Config, Runtime};
 use std::cell::{Cell, UnsafeCell};
 use std::collections::BTreeMap;

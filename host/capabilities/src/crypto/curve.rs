@@ -2,7 +2,7 @@
 
 use super::bits;
 use super::types::{Bytes, Curve, Error, Hash, KeyPair, Secret};
-use ed25519_dalek::{Signer, SigningKey, Verifier, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use p256::elliptic_curve::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
 use p256::elliptic_curve::rand_core::OsRng;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
@@ -160,7 +160,7 @@ pub(super) fn verify(curve: Curve, hash: Hash, public: &[u8], data: &[u8], signa
         }
         let Ok(key) = VerifyingKey::from_bytes(&bytes32(public)?) else { return Ok(false) };
         let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return Ok(false) };
-        Ok(key.verify(data, &signature).is_ok())
+        Ok(key.verify_strict(data, &signature).is_ok())
     })
 }
 
