@@ -132,7 +132,7 @@ impl<'a> Problem<'a> {
 pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -> Response<Content> {
     let problem = Problem::new(failure, audience, current);
     let (media_type, page) = match audience {
-        Audience::DeveloperInBrowser => ("text/html; charset=utf-8", html(&problem).into_bytes()),
+        Audience::DeveloperInBrowser => ("text/html; charset=utf-8", html(&problem, current).into_bytes()),
         // A problem is strings and numbers: serialising it cannot fail.
         _ => ("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default()),
     };
@@ -152,7 +152,7 @@ pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -
 }
 
 /// The page for an author's browser. Everything in it may come from outside, so everything is escaped.
-fn html(problem: &Problem<'_>) -> String {
+fn html(problem: &Problem<'_>, current: &Current) -> String {
     let mut page = String::from(
         "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><style>\
          body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}\
@@ -180,7 +180,7 @@ fn html(problem: &Problem<'_>) -> String {
         status = problem.status,
         code = problem.code,
         execution = escape(&execution),
-        live = live::tag(),
+        live = live::tag(current),
     );
     page
 }

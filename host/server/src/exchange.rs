@@ -228,7 +228,7 @@ async fn call(
     let response = pass_on(exchange, &method, response).map_err(Failure::Refused)?;
     let (mut parts, content) = response.into_parts();
     let content = match follows {
-        Some(request) => live::follow_page(&request, &mut parts.headers, content),
+        Some(request) => live::follow_page(&request, &mut parts.headers, content, current),
         None => content,
     };
     Ok(Response::from_parts(parts, content))

@@ -1,6 +1,7 @@
 // Live reload and the overlay of `elias dev`. It is only there in development.
 (() => {
-  let served;
+  // The version that made this page; it may have been exchanged before this script runs.
+  let served = document.currentScript.dataset.version || null;
   let overlay;
 
   const hide = () => {
@@ -40,8 +41,15 @@
   const events = new EventSource("/__elias/events");
   events.onmessage = ({ data }) => {
     const { version, problem } = JSON.parse(data);
-    if (served !== undefined && version !== served) return location.reload();
-    served = version;
+    if (version !== served) {
+      served = version;
+      // Once for each version: a page from a cache would be loaded for ever.
+      const reloaded = "elias-reloaded";
+      if (version !== null && sessionStorage.getItem(reloaded) !== version) {
+        sessionStorage.setItem(reloaded, version);
+        return location.reload();
+      }
+    }
     if (problem === null) hide();
     else if (version !== null) show(problem);
   };

@@ -18,8 +18,6 @@ const SCRIPT_PATH: &str = "/__elias/live.js";
 /// Where the events are.
 const EVENTS_PATH: &str = "/__elias/events";
 const SCRIPT: &str = include_str!("live.js");
-/// What a page ends with.
-const TAG: &str = "<script src=\"/__elias/live.js\"></script>";
 
 /// One of the two things that a page's script asks the server itself for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +66,12 @@ fn event(current: &Current) -> Bytes {
 }
 
 /// Puts the script at the end of a page on its way to a browser. What is compressed, or is no page, stays as it is.
-pub(crate) fn follow_page(request: &HeaderMap, headers: &mut HeaderMap, content: Content) -> Content {
+pub(crate) fn follow_page(
+    request: &HeaderMap,
+    headers: &mut HeaderMap,
+    content: Content,
+    current: &Current,
+) -> Content {
     let text_of = |headers: &HeaderMap, name: &str| {
         headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
     };
@@ -81,13 +84,14 @@ pub(crate) fn follow_page(request: &HeaderMap, headers: &mut HeaderMap, content:
         Content::Guest(body) if navigates && page && !headers.contains_key(CONTENT_ENCODING) => {
             headers.remove(CONTENT_LENGTH);
             headers.remove(ETAG);
-            Content::GuestPage { body, end: Some(Bytes::from_static(TAG.as_bytes())) }
+            Content::GuestPage { body, end: Some(tag(current).into()) }
         }
         other => other,
     }
 }
 
-/// What the server's own pages end with, so that they follow the next version too.
-pub(crate) fn tag() -> &'static str {
-    TAG
+/// What a page ends with, the server's own too: the script, and the version that made the page.
+pub(crate) fn tag(current: &Current) -> String {
+    let version = current.app.as_ref().map_or("", |app| app.digest());
+    format!("<script src=\"{SCRIPT_PATH}\" data-version=\"{version}\"></script>")
 }
