@@ -45,23 +45,20 @@ const forgiving = (assertion) =>
   });
 
 /** Asks again and again, until the assertion holds or the time is over. */
-expect.poll = (ask, { timeout = 1000, interval = 50, message } = {}) =>
+expect.poll = (ask, { timeout = 1000, interval = 50, message } = {}, path = []) =>
   new Proxy({}, {
-    get: (_, key) => (key === "not" ? polled(ask, ["not"], { timeout, interval, message }) : polled(ask, [], { timeout, interval, message })[key]),
-  });
-
-const polled = (ask, path, { timeout, interval, message }) =>
-  new Proxy({}, {
-    get: (_, matcher) => async (...args) => {
-      for (const end = Date.now() + timeout; ; ) {
-        try {
-          const value = await ask();
-          return path.reduce((assertion, key) => assertion[key], expect(value, message))[matcher](...args);
-        } catch (error) {
-          if (Date.now() >= end) throw error;
+    get(_, key) {
+      if (key === "not") return expect.poll(ask, { timeout, interval, message }, ["not"]);
+      return async (...args) => {
+        for (const end = Date.now() + timeout; ; ) {
+          try {
+            return path.reduce((assertion, part) => assertion[part], expect(await ask(), message))[key](...args);
+          } catch (error) {
+            if (Date.now() >= end) throw error;
+          }
+          await new Promise((resolve) => setTimeout(resolve, interval));
         }
-        await new Promise((resolve) => setTimeout(resolve, interval));
-      }
+      };
     },
   });
 

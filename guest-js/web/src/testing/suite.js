@@ -23,7 +23,7 @@ class Suite {
 const root = new Suite("", undefined, "run");
 const all = [];
 let current = root;
-/** What failed while a file declared its tests: it is told when they are listed. */
+/** Whether there is an `.only`. */
 let focused = false;
 
 /** All tests in the order of their declaration, and whether each is to be run: only those with `.only`, if there are any. */

@@ -49,8 +49,9 @@ export class DerReader {
     return new DerReader(this.read(tag));
   }
 
-  skip(tag) {
-    if (tag === undefined || this.tag === tag) this.read(this.tag);
+  /** Passes over the next value, whatever it is, or if it has this tag. */
+  pass(tag = this.tag) {
+    if (this.tag === tag) this.read(tag);
   }
 
   /** A number without the zero byte that keeps it positive. */

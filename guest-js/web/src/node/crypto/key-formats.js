@@ -100,7 +100,7 @@ export function readSec1(bytes) {
 /** The public key of a certificate (RFC 5280, 4.1). */
 export function readCertificate(bytes) {
   const certificate = new DerReader(bytes).enter().enter();
-  certificate.skip(0xa0);
+  certificate.pass(0xa0);
   for (const tag of [INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE]) certificate.read(tag);
   return readSpki(certificate.whole(SEQUENCE));
 }

@@ -27,7 +27,7 @@ export function openPkcs8(bytes, passphrase) {
   if (derivation.oid() !== PBKDF2) throw unsupported("there is PBKDF2");
   const how = derivation.enter();
   const [salt, iterations] = [how.read(OCTET_STRING), how.small()];
-  how.skip(INTEGER);
+  how.pass(INTEGER);
   const hash = how.tag === SEQUENCE ? HMACS[how.enter().oid()] : "SHA-1";
   const cipher = parameters.enter();
   const keyBytes = AES_CBC[cipher.oid()];

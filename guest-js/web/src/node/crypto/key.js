@@ -224,8 +224,8 @@ function ofDer(bytes, type, passphrase, wantsPrivate) {
   if (type === "pkcs1") {
     // RSAPrivateKey begins with a version, and has nine numbers.
     const reader = new DerReader(bytes).enter();
-    reader.skip();
-    reader.skip();
+    reader.pass();
+    reader.pass();
     return reader.done ? [false, readPkcs1Public(bytes)] : [true, readPkcs1Private(bytes)];
   }
   if (type === undefined && !wantsPrivate) return [false, readSpki(bytes)];
