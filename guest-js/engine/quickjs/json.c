@@ -73,17 +73,18 @@ static int elias_hex_digit(uint8_t character) {
 static int elias_parse_escaped(EliasParser *parser, const uint8_t *run, JSValue *value) {
   StringBuffer buffer;
   const uint8_t *start = parser->at;
+  int outcome = ELIAS_FAILED;
   if (string_buffer_init(parser->ctx, &buffer, (int)(run - start) + 16)) return ELIAS_FAILED;
   for (;;) {
-    int failed = string_buffer_write8(&buffer, start, (int)(run - start));
     uint32_t code = 0;
-    if (failed || run >= parser->end || *run < 0x20) break;
+    if (string_buffer_write8(&buffer, start, (int)(run - start))) goto fail;
+    if (run >= parser->end || *run < 0x20) goto leave;
     if (*run == '"') {
       parser->at = run + 1;
       *value = string_buffer_end(&buffer);
       return JS_IsException(*value) ? ELIAS_FAILED : ELIAS_DONE;
     }
-    if (parser->end - run < 2) break;
+    if (parser->end - run < 2) goto leave;
     switch (run[1]) {
       case '"': case '\\': case '/': code = run[1]; break;
       case 'b': code = '\b'; break;
@@ -93,7 +94,7 @@ static int elias_parse_escaped(EliasParser *parser, const uint8_t *run, JSValue 
       case 't': code = '\t'; break;
       case 'u': {
         int digit = 0, at;
-        if (parser->end - run < 6) break;
+        if (parser->end - run < 6) goto leave;
         for (at = 2; at < 6 && digit >= 0; at++) {
           digit = elias_hex_digit(run[at]);
           code = code << 4 | (uint32_t)(digit & 15);
@@ -104,14 +105,15 @@ static int elias_parse_escaped(EliasParser *parser, const uint8_t *run, JSValue 
       }
       default: goto leave;
     }
-    if (run[1] == 'u' && parser->end - run < 6 && code == 0) goto leave;
-    if (string_buffer_putc16(&buffer, code)) break;
+    if (string_buffer_putc16(&buffer, code)) goto fail;
     start = run + 2;
     run = elias_plain_end(start, parser->end);
   }
 leave:
+  outcome = ELIAS_LEAVE;
+fail:
   string_buffer_free(&buffer);
-  return ELIAS_LEAVE;
+  return outcome;
 }
 
 static int elias_parse_string(EliasParser *parser, JSValue *value) {

@@ -5,7 +5,7 @@
 
 use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
-use crate::libc;
+use crate::heap;
 use crate::native::uncaught;
 use crate::phase::{self, Import};
 use crate::runtime;
@@ -132,7 +132,7 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
         handlers
     });
     let result = answer(handlers.map(|handlers| report(&handlers)));
-    libc::leave_headroom(HEADROOM_BYTES);
+    heap::leave_headroom(HEADROOM_BYTES);
     phase::seal();
     result
 }

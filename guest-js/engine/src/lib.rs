@@ -10,6 +10,7 @@
 mod build;
 mod error;
 mod event_loop;
+mod heap;
 mod libc;
 mod native;
 mod phase;

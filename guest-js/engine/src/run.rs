@@ -6,7 +6,7 @@ use crate::bindings::wasi::http::types::{ErrorCode, IncomingRequest, ResponseOut
 use crate::error::Thrown;
 use crate::event_loop::{self, Stalled};
 use crate::native::{self, Trigger};
-use crate::{build, libc, runtime};
+use crate::{build, heap, runtime};
 use javy::quickjs::{Ctx, Promise, Value, promise::PromiseState};
 
 /// The component's exports.
@@ -40,7 +40,7 @@ impl Failure {
 
 impl HttpGuest for Component {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        libc::touch_hot_pages();
+        heap::touch();
         native::timers::start();
         native::set_request(request);
         native::set_response_out(out);
@@ -73,7 +73,7 @@ fn fail(failure: Failure) {
 
 impl CallGuest for Component {
     fn call(input: String) -> Result<String, Exception> {
-        libc::touch_hot_pages();
+        heap::touch();
         native::timers::start();
         native::set_input(input);
         let outcome = runtime::with(|ctx| -> Result<(), Failure> {

@@ -43,7 +43,8 @@ fn parse_for_js<'js>(ctx: Ctx<'js>, bytes: TypedArray<'js, u8>, boundary: String
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    fn skip(&mut self, bytes: &[u8]) -> bool {
+    /// Reads `bytes`, if they come next; says whether they did.
+    fn accept(&mut self, bytes: &[u8]) -> bool {
         self.0.strip_prefix(bytes).map(|rest| self.0 = rest).is_some()
     }
 
@@ -77,14 +78,14 @@ fn parse<'a>(bytes: &'a [u8], boundary: &str) -> std::result::Result<Vec<Part<'a
     let end = [b"\r\n", delimiter.as_slice()].concat();
     let mut input = Input(bytes);
     let mut parts = Vec::new();
-    while input.skip(b"\r\n") {}
-    if !input.skip(&delimiter) {
+    while input.accept(b"\r\n") {}
+    if !input.accept(&delimiter) {
         return Err("it does not begin with its boundary");
     }
     // What follows the last boundary is to be ignored (RFC 2046, 5.1.1).
-    while !input.skip(b"--") {
+    while !input.accept(b"--") {
         input.skip_blanks();
-        if !input.skip(b"\r\n") {
+        if !input.accept(b"\r\n") {
             return Err("a boundary is not at the end of its line");
         }
         if parts.len() == PARTS_MAX {
@@ -103,7 +104,7 @@ type Header = (String, Option<String>, Option<String>);
 fn header(input: &mut Input<'_>) -> std::result::Result<Header, &'static str> {
     let start = input.0.len();
     let (mut disposition, mut content_type) = (None, None);
-    while !input.skip(b"\r\n") {
+    while !input.accept(b"\r\n") {
         let line = input.until(b"\r\n").ok_or("the header of a part has no end")?;
         if start - input.0.len() > HEADER_BYTES_MAX {
             return Err("the header of a part is longer than 16 KiB");
@@ -140,12 +141,12 @@ fn parse_disposition(value: &[u8]) -> std::result::Result<(Option<String>, Optio
         if input.0.is_empty() {
             return Ok((name, file_name));
         }
-        if !input.skip(b";") {
+        if !input.accept(b";") {
             return Err(MALFORMED);
         }
         input.skip_blanks();
         let key = input.until(b"=").ok_or(MALFORMED)?;
-        let value = if input.skip(b"\"") {
+        let value = if input.accept(b"\"") {
             input.until(b"\"").ok_or(MALFORMED)?
         } else {
             let length = input.0.iter().take_while(|&&byte| is_token(byte)).count();
