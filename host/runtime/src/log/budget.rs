@@ -63,6 +63,15 @@ impl Budget {
         Some(std::mem::take(&mut state.dropped))
     }
 
+    /// Whether a line of so many bytes is to be dropped, which is then counted: asked before anything is done for the line.
+    pub(super) fn lacks(&self, bytes: usize) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let refilled = state.bytes + state.at.elapsed().as_secs_f64() * self.bytes_per_second;
+        let lacks = refilled.min(self.bytes_per_second) < bytes as f64;
+        state.dropped += u64::from(lacks);
+        lacks
+    }
+
     fn is_full(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = state.at.elapsed().as_secs_f64();
@@ -74,6 +83,14 @@ impl Budget {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn what_is_over_is_known_and_counted_before_the_line_is_made() {
+        let budget = Budget::new(100, Instant::now());
+        assert!(!budget.lacks(100));
+        assert!(budget.lacks(101));
+        assert_eq!(budget.take(1), Some(1));
+    }
 
     #[test]
     fn drops_and_counts_what_is_over() {

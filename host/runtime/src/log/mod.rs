@@ -24,6 +24,10 @@ pub(crate) fn write(
     message: &str,
     fields: &[(String, String)],
 ) {
+    let bytes = message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    if app.log.lacks(bytes.min(LINE_BYTES_MAX)) {
+        return;
+    }
     let message = app.original_text(message);
     let message = app.redact(&message);
     let message = neutralise(&message, LINE_BYTES_MAX);
