@@ -2,13 +2,12 @@
 
 use crate::failure::{Failure, failed};
 use crate::origin::builder;
-use crate::settings::Settings;
-use crate::{config_file, grants, serve, types};
+use crate::trial::Trial;
+use crate::{config_file, types};
 use clap::Args;
 use elias_build::command::cache_dir;
 use elias_build::project::Project;
 use elias_build::{BuildOptions, Built};
-use elias_host::LoadOptions;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -43,26 +42,17 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Builds the component, and loads it with what elias.toml grants, on embedded databases and caches in a temporary folder.
+/// Builds the component, and tries to load it.
 async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result<(), Failure> {
-    let mut settings = Settings::default();
-    if let Some(config) = &project.config {
-        config_file::apply(config, &mut settings)?;
-    }
+    let settings = config_file::read(project.config.as_deref())?;
     let cache = cache_dir(cache);
     let options = BuildOptions { eval: project.build.eval, ..BuildOptions::new(entry, project.root.clone()) };
     let built: Built = builder(cache.clone())?.build(&options).await.map_err(|error| failed(&error))?;
     for warning in &built.warnings {
         eprint!("{}", warning.render(std::io::stderr().is_terminal()));
     }
-    let data = tempfile::tempdir().map_err(|error| Failure::new("io", error))?;
-    let host = serve::host(&settings, data.path().to_owned(), cache.as_deref())?;
-    let given = LoadOptions {
-        grants: grants::local(&settings.grants),
-        folder: project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root).to_owned(),
-        ..LoadOptions::default()
-    };
-    let app = host.load_with(&built.wasm, &given).await?;
+    let trial = Trial::load(project, &settings, cache.as_deref(), &built.wasm).await?;
+    let app = &trial.app;
     let imports = app.manifest().map(|manifest| manifest.imports.join(", ")).unwrap_or_default();
     eprintln!("{} {} builds: {:.2} MB, imports {imports}", app.name(), app.version(), built.wasm.len() as f64 / 1e6);
     Ok(())

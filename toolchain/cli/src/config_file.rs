@@ -9,11 +9,23 @@ use std::ops::Range;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
+/// The defaults, and over them what the file says, if there is one.
+///
+/// # Errors
+/// See [`apply`].
+pub(crate) fn read(path: Option<&Path>) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    if let Some(path) = path {
+        apply(path, &mut settings)?;
+    }
+    Ok(settings)
+}
+
 /// Lets the file's keys override what `settings` say.
 ///
 /// # Errors
 /// `config` with file and line for a file that is not TOML, a key that is unknown or a value that is out of range.
-pub(crate) fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
+fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new("io", format_args!("cannot read {}: {error}", path.display())))?;
     let fail = |span: Option<Range<usize>>, message: &str| {

@@ -1,7 +1,7 @@
 //! Why a command failed, for the person who typed it.
 
 use elias_build::BuildError;
-use std::fmt::Display;
+use std::fmt::{Display, Formatter};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -37,13 +37,16 @@ impl Failure {
 
     /// Prints the failure; the process's exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        let mut text = format!("error[{}]: {}\n", self.code, self.message);
-        if let Some(help) = &self.help {
-            text.push_str(&format!("  help: {help}\n"));
-        }
         // Whoever closed standard error does not want to know.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = std::io::stderr().write_all(self.to_string().as_bytes());
         ExitCode::FAILURE
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "error[{}]: {}", self.code, self.message)?;
+        self.help.as_ref().map_or(Ok(()), |help| writeln!(f, "  help: {help}"))
     }
 }
 

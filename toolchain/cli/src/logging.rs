@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use std::io::{IsTerminal, Write};
-use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -25,27 +25,33 @@ pub(crate) struct Logging {
 pub(crate) fn start(format: Option<LogFormat>) -> Logging {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-    let dropped = writer.error_counter();
-    let filter = EnvFilter::try_from_env("ELIAS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(terminal);
+    let (logging, writer) = Logging::to_standard_error();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter("info")).with_writer(writer).with_ansi(terminal);
     // An error means that logging was set up before, by whoever runs this in a test.
     let _ = match format {
         LogFormat::Text => subscriber.try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
-    Logging { guard: Some(guard), dropped }
+    logging
 }
 
 /// Shows what components log under test, as text.
 pub(crate) fn start_for_tests() -> Logging {
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-    let dropped = writer.error_counter();
-    let filter = EnvFilter::try_from_env("ELIAS_LOG").unwrap_or_else(|_| EnvFilter::new("warn,elias::guest=debug"));
-    let terminal = std::io::stderr().is_terminal();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(terminal);
-    let _ = subscriber.without_time().with_target(false).try_init();
-    Logging { guard: Some(guard), dropped }
+    let (logging, writer) = Logging::to_standard_error();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter("warn,elias::guest=debug")).with_writer(writer);
+    let _ = subscriber.with_ansi(std::io::stderr().is_terminal()).without_time().with_target(false).try_init();
+    logging
+}
+
+fn filter(default: &str) -> EnvFilter {
+    EnvFilter::try_from_env("ELIAS_LOG").unwrap_or_else(|_| EnvFilter::new(default))
+}
+
+impl Logging {
+    fn to_standard_error() -> (Self, NonBlocking) {
+        let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+        (Self { guard: Some(guard), dropped: writer.error_counter() }, writer)
+    }
 }
 
 impl Drop for Logging {

@@ -4,13 +4,13 @@ mod changes;
 mod check;
 mod config_file;
 mod failure;
-mod grants;
 mod init;
 mod logging;
 mod origin;
 mod serve;
 mod settings;
 mod testing;
+mod trial;
 mod types;
 mod watch;
 

@@ -126,10 +126,8 @@ fn start(serving: &Serving) -> Result<(), Failure> {
 /// Defaults, then the file, then the flags.
 fn settings(serving: &Serving) -> Result<Settings, Failure> {
     let arguments = &serving.server;
-    let mut settings = Settings::default();
-    if arguments.config.is_some() || serving.config.is_file() {
-        config_file::apply(&serving.config, &mut settings)?;
-    }
+    let there = arguments.config.is_some() || serving.config.is_file();
+    let mut settings = config_file::read(there.then_some(&serving.config))?;
     arguments.limits.apply(&mut settings).map_err(|message| Failure::new("config", message))?;
     if let Some(listen) = &arguments.listen {
         settings.server.listen.clone_from(listen);

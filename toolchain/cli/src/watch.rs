@@ -38,11 +38,7 @@ impl Configuration {
 }
 
 fn read(file: &Path) -> Result<Settings, Failure> {
-    let mut settings = Settings::default();
-    if file.is_file() {
-        config_file::apply(file, &mut settings)?;
-    }
-    Ok(settings)
+    config_file::read(file.is_file().then_some(file))
 }
 
 /// Serves the last version of an origin that could be loaded.

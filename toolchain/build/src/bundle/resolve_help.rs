@@ -10,7 +10,7 @@ const MISSING: [(&[&str], &str); 8] = [
     (&["child_process", "cluster", "worker_threads"], "A component is one thread; use promises, or another component."),
     (&["readline", "repl"], "There is no terminal. Read the request's body, or text that was imported."),
     (&["vm"], "Import the code, so that it is bundled."),
-    (&["test"], "Test with a runner outside of the component."),
+    (&["test"], "`elias/test` has describe, it and expect, and `elias test` runs them in the engine."),
     (&["sqlite"], "Use `db` of the package `elias`."),
     (&["domain", "inspector", "sea", "trace_events", "v8", "wasi"], "Nothing stands in for it."),
 ];

@@ -4,14 +4,14 @@ use super::outcome::{Answer, Declared, Done, End, FileDone, Mode, Problem};
 use super::snapshots::{self, Snapshots};
 use crate::config_file;
 use crate::failure::Failure;
-use crate::grants;
 use crate::origin::builder;
 use crate::settings::{SettingFlags, Settings};
+use crate::trial::Trial;
 use elias_build::command::cache_dir;
 use elias_build::config::CONFIG_FILE;
 use elias_build::project::Project;
 use elias_build::{BuildOptions, Builder};
-use elias_host::{App, Host, LoadOptions};
+use elias_host::App;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -48,12 +48,8 @@ impl Runner {
         limits: &SettingFlags,
         cache: Option<&Path>,
     ) -> Result<Self, Failure> {
-        let mut settings = Settings::default();
-        if let Some(config) = &project.config {
-            config_file::apply(config, &mut settings)?;
-        }
+        let mut settings = config_file::read(project.config.as_deref())?;
         limits.apply(&mut settings).map_err(|message| Failure::new("config", message))?;
-        settings.grants = grants::local(&settings.grants);
         let cache = cache_dir(cache);
         Ok(Self { project, entry, builder: builder(cache.clone())?, settings, cache })
     }
@@ -120,7 +116,7 @@ impl Runner {
                 Mode::Todo => ended(End::Todo),
                 Mode::Run => {
                     // What one test writes no other reads.
-                    let own = if shared.keeps { Some(self.load(&wasm).await?) } else { None };
+                    let own = if keeps(&shared.app) { Some(self.load(&wasm).await?) } else { None };
                     let app = own.as_ref().map_or(&shared.app, |own| &own.app);
                     run_one(app, &one, choice, &mut snapshots).await
                 }
@@ -182,28 +178,16 @@ impl Runner {
         Ok(joint)
     }
 
-    async fn load(&self, wasm: &[u8]) -> Result<Loaded, String> {
-        let data = tempfile::tempdir().map_err(|error| format!("cannot make a temporary folder: {error}"))?;
-        let host = crate::serve::host(&self.settings, data.path().to_owned(), self.cache.as_deref());
-        let host: Host = host.map_err(|failure| failure.page().to_owned())?;
-        let given = LoadOptions {
-            grants: self.settings.grants.clone(),
-            folder: self.config().parent().unwrap_or(Path::new("")).to_owned(),
-            ..LoadOptions::default()
-        };
-        let app = host.load_with(wasm, &given).await.map_err(|error| format!("[{}] {error}", error.code().as_str()))?;
-        let imports = app.manifest().map(|manifest| manifest.imports.as_slice()).unwrap_or_default();
-        let keeps = imports.iter().any(|import| KEEPERS.iter().any(|keeper| import.starts_with(keeper)));
-        Ok(Loaded { app, keeps, _data: data })
+    async fn load(&self, wasm: &[u8]) -> Result<Trial, String> {
+        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm).await;
+        loaded.map_err(|failure| failure.to_string())
     }
 }
 
-/// A test file's component, and the folder of its databases.
-struct Loaded {
-    app: App,
-    /// Whether one run could leave something to the next.
-    keeps: bool,
-    _data: tempfile::TempDir,
+/// Whether one run of a component could leave something to the next.
+fn keeps(app: &App) -> bool {
+    let imports = app.manifest().map(|manifest| manifest.imports.as_slice()).unwrap_or_default();
+    imports.iter().any(|import| KEEPERS.iter().any(|keeper| import.starts_with(keeper)))
 }
 
 async fn run_one(app: &App, one: &Declared, choice: &Choice, snapshots: &mut Snapshots) -> Done {

@@ -1,11 +1,44 @@
-//! What a project is granted while it is checked and tested.
+//! Loading a component to check or to test it: with what elias.toml grants, on embedded databases and caches in a temporary folder.
 
-use elias_host::Grants;
+use crate::failure::Failure;
+use crate::serve;
+use crate::settings::Settings;
+use elias_build::project::Project;
+use elias_host::{App, Grants, LoadOptions};
 use serde_json::Value;
+use std::path::Path;
+
+/// A component that was loaded, and the folder of its databases.
+pub(crate) struct Trial {
+    pub(crate) app: App,
+    _data: tempfile::TempDir,
+}
+
+impl Trial {
+    /// Loads a component as `settings` say. Nothing that it keeps is found by the next.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being loaded.
+    pub(crate) async fn load(
+        project: &Project,
+        settings: &Settings,
+        cache: Option<&Path>,
+        wasm: &[u8],
+    ) -> Result<Self, Failure> {
+        let data = tempfile::tempdir().map_err(|error| Failure::new("io", error))?;
+        let host = serve::host(settings, data.path().to_owned(), cache)?;
+        let given = LoadOptions {
+            grants: local(&settings.grants),
+            folder: project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root).to_owned(),
+            ..LoadOptions::default()
+        };
+        Ok(Self { app: host.load_with(wasm, &given).await?, _data: data })
+    }
+}
 
 /// The grants of elias.toml, for this machine alone: databases and caches are the embedded ones, and what would be read from
 /// the environment or from files of secrets has its default, or a text, number or boolean that stands for it.
-pub(crate) fn local(grants: &Grants) -> Grants {
+fn local(grants: &Grants) -> Grants {
     let mut all = Grants::default();
     for (name, table) in grants.iter() {
         let mut table = table.clone();
