@@ -48,22 +48,20 @@ pub(crate) fn run(report: &mut Report) {
                 Some(ours.per_second >= rival.per_second),
             );
         }
-        if what == "hello" {
-            system_calls(&elias, report);
-        }
+        system_calls(what, &elias, report);
     }
 }
 
 /// Counts what a warm server asks of the kernel's memory management while it answers.
-fn system_calls(server: &Server, report: &mut Report) {
+fn system_calls(component: &str, server: &Server, report: &mut Report) {
     const MEMORY: [&str; 4] = ["mmap", "munmap", "mprotect", "madvise"];
-    let what = "memory system calls (mmap, munmap, mprotect, madvise) per warm request";
+    let what = format!("memory system calls (mmap, munmap, mprotect, madvise) per warm request, {component}");
     let trace = Command::new("strace")
         .args(["-f", "-c", "-e", &format!("trace={}", MEMORY.join(",")), "-p", &server.pid().to_string()])
         .stderr(std::process::Stdio::piped())
         .spawn();
     let Ok(trace) = trace else {
-        report.row(what, "not measured: strace is missing", "0", None);
+        report.row(&what, "not measured: strace is missing", "0", None);
         return;
     };
     let requests = load(server, 16).requests;
@@ -76,7 +74,7 @@ fn system_calls(server: &Server, report: &mut Report) {
         MEMORY.contains(words.last()?).then(|| words.get(3)?.parse::<u64>().ok())?
     });
     let each = calls.sum::<u64>() as f64 / requests as f64;
-    report.row(what, &format!("{each:.3} in {requests} requests"), "0", Some(each < 0.05));
+    report.row(&what, &format!("{each:.3} in {requests} requests"), "0", Some(each < 0.05));
 }
 
 /// What `wrk` saw, and the kernel.
