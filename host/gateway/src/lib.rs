@@ -1,0 +1,1 @@
+//! What stands between an HTTP request and the component it is for.

@@ -1,0 +1,1 @@
+//! Tenants, immutable versions, deployments and rollouts, executions.
