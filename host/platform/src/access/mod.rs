@@ -1,0 +1,140 @@
+//! Who may do what: tokens, and the one table of permissions.
+
+mod permission;
+mod token;
+
+pub use permission::{Permission, Principal};
+pub use token::{NewToken, TOKEN_DAYS_MAX, TokenWithSecret};
+
+use crate::error::{Code, Error, Result};
+use crate::name::TenantId;
+use crate::store::{Actor, Role, Store};
+use cap_std::fs::Dir;
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+use token::Bearer;
+use zeroize::Zeroizing;
+
+/// How long a token that was found valid is not looked up again, and so how long another host's revocation may take to reach this one.
+const VALID_FOR: Duration = Duration::from_secs(15);
+/// How long a token that was found valid stays so while the store is away.
+const VALID_WHILE_AWAY: Duration = Duration::from_secs(24 * 3600);
+/// Tokens that are remembered.
+const REMEMBERED: u64 = 10_000;
+/// Hashes that are computed at a time: each takes 8 MiB and some milliseconds, which strangers can ask for.
+const HASHES_AT_ONCE: usize = 2;
+/// The file of the host's own token, which works without the store.
+const OPERATOR_FILE: &str = "operator-token";
+
+/// Finds out who asks.
+pub(crate) struct Access {
+    store: Store,
+    /// By the SHA-256 of the token.
+    valid: Cache<[u8; 32], Arc<Principal>>,
+    known: Cache<[u8; 32], Arc<Principal>>,
+    hashing: Semaphore,
+    operator: [u8; 32],
+}
+
+impl Access {
+    /// Access by the tokens in the store, and by the one in the data directory, which is made if it is not there.
+    pub(crate) fn open(store: Store, folder: &Dir) -> Result<Self> {
+        let operator = crate::vault::read_or_make(folder, OPERATOR_FILE, || Bearer::generate().to_string())?;
+        Ok(Self {
+            store,
+            valid: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_FOR).build(),
+            known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
+            hashing: Semaphore::new(HASHES_AT_ONCE),
+            operator: Sha256::digest(operator.trim().as_bytes()).into(),
+        })
+    }
+
+    /// Whose token this is.
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Arc<Principal>> {
+        let refused = || Error::new(Code::Unauthenticated, "the token is not valid: unknown, expired or revoked");
+        let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        if bool::from(key.ct_eq(&self.operator)) {
+            return Ok(Arc::new(Principal::operator()));
+        }
+        let still = |principal: &Arc<Principal>| principal.expires_at > crate::store::now_ms();
+        if let Some(principal) = self.valid.get(&key) {
+            return if still(&principal) { Ok(principal) } else { Err(refused()) };
+        }
+        let bearer: Bearer = token.parse().map_err(|()| refused())?;
+        match self.look_up(&bearer).await {
+            Ok(Some(principal)) => {
+                let principal = Arc::new(principal);
+                self.valid.insert(key, Arc::clone(&principal));
+                self.known.insert(key, Arc::clone(&principal));
+                Ok(principal)
+            }
+            Ok(None) => {
+                self.known.invalidate(&key);
+                Err(refused())
+            }
+            Err(error) if error.code() == Code::StoreUnavailable => match self.known.get(&key) {
+                Some(principal) if still(&principal) => Ok(principal),
+                _ => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look_up(&self, bearer: &Bearer) -> Result<Option<Principal>> {
+        let Some((token, hash)) = self.store.host_read().await?.token(bearer.id()).await? else { return Ok(None) };
+        if token.revoked_at.is_some() || token.expires_at <= crate::store::now_ms() {
+            return Ok(None);
+        }
+        let _turn = self.hashing.acquire().await;
+        let bearer = bearer.clone();
+        let matches = tokio::task::spawn_blocking(move || bearer.matches(&hash)).await.unwrap_or(false);
+        Ok(matches.then(|| Principal::of(&token)))
+    }
+
+    /// Makes a token; its secret is in the answer and nowhere else.
+    pub(crate) async fn create(&self, tenant: &TenantId, new: &NewToken, by: &Principal, actor: &Actor) -> Result<TokenWithSecret> {
+        if new.role > by.role {
+            return Err(Error::new(Code::Forbidden, format!("a token of the role {} cannot make one of more", by.role.as_str())));
+        }
+        let bearer = Bearer::generate();
+        let token = new.token(&bearer, tenant, &actor.name)?;
+        let hashed = bearer.clone();
+        let hash = tokio::task::spawn_blocking(move || hashed.hash()).await;
+        let hash = hash.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("hashing: {panic}"))))?;
+        let mut scope = self.store.write(tenant).await?;
+        scope.this_tenant().await?;
+        scope.insert_token(&token, &hash, actor).await?;
+        scope.commit().await?;
+        Ok(TokenWithSecret { token, secret: bearer.to_string() })
+    }
+
+    /// Forgets what was remembered of tokens: one was revoked.
+    pub(crate) fn forget(&self) {
+        self.valid.invalidate_all();
+        self.known.invalidate_all();
+    }
+}
+
+/// The host's own token, for commands on the same machine.
+pub fn operator_token(data_dir: &std::path::Path) -> std::io::Result<Zeroizing<String>> {
+    std::fs::read_to_string(data_dir.join(OPERATOR_FILE)).map(|text| Zeroizing::new(text.trim().to_owned()))
+}
+
+impl Principal {
+    /// Who has the host's own token.
+    fn operator() -> Self {
+        Self {
+            name: "operator".to_owned(),
+            tenant: TenantId::system(),
+            role: Role::Admin,
+            components: None,
+            user_id: None,
+            organization_id: None,
+            expires_at: i64::MAX,
+        }
+    }
+}

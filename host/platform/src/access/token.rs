@@ -1,0 +1,152 @@
+//! Tokens: `elias_ID_SECRET`. The id finds the row; of the secret only an argon2id hash is kept.
+
+use crate::error::{Code, Error, Result};
+use crate::name::{ComponentName, TenantId};
+use crate::store::{Role, Token, now_ms};
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::RngCore;
+use rand::rngs::OsRng;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+/// The longest that a token is valid.
+pub const TOKEN_DAYS_MAX: u32 = 3_650;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+const SECRET_BYTES: usize = 32;
+
+/// The token as it is sent.
+#[derive(Clone)]
+pub(super) struct Bearer {
+    id: String,
+    secret: Zeroizing<String>,
+}
+
+impl Bearer {
+    pub(super) fn generate() -> Self {
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        OsRng.fill_bytes(&mut *secret);
+        Self { id: ulid::Ulid::new().to_string(), secret: Zeroizing::new(URL_SAFE_NO_PAD.encode(*secret)) }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// argon2id. The secret has 256 random bits, so that its cost is a second line only: 8 MiB, two passes.
+    fn argon2() -> Argon2<'static> {
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 << 10, 2, 1, None).unwrap_or_default())
+    }
+
+    pub(super) fn hash(&self) -> Result<String> {
+        let salt = SaltString::generate(&mut OsRng);
+        let hash = Self::argon2().hash_password(self.secret.as_bytes(), &salt);
+        hash.map(|hash| hash.to_string()).map_err(|error| Error::new(Code::Internal, format!("hashing: {error}")))
+    }
+
+    pub(super) fn matches(&self, hash: &str) -> bool {
+        PasswordHash::new(hash).is_ok_and(|hash| Self::argon2().verify_password(self.secret.as_bytes(), &hash).is_ok())
+    }
+}
+
+impl fmt::Display for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "elias_{}_{}", self.id, *self.secret)
+    }
+}
+
+impl FromStr for Bearer {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (id, secret) = text.strip_prefix("elias_").and_then(|rest| rest.split_once('_')).ok_or(())?;
+        if ulid::Ulid::from_string(id).is_err() || secret.len() > 2 * SECRET_BYTES {
+            return Err(());
+        }
+        Ok(Self { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) })
+    }
+}
+
+/// What a token is to be.
+#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The components that it may act on; all of them if there is no list.
+    #[serde(default)]
+    pub components: Option<Vec<ComponentName>>,
+    /// The user that it stands for.
+    #[serde(default)]
+    pub user_id: Option<String>,
+    /// The organization of that user.
+    #[serde(default)]
+    pub organization_id: Option<String>,
+    /// Days that it is valid, from 1 to 3650.
+    pub days: u32,
+}
+
+/// A token that was made just now.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TokenWithSecret {
+    /// What it is.
+    pub token: Token,
+    /// The token itself. It is shown this once.
+    pub secret: String,
+}
+
+impl NewToken {
+    pub(super) fn token(&self, bearer: &Bearer, tenant: &TenantId, by: &str) -> Result<Token> {
+        if !(1..=TOKEN_DAYS_MAX).contains(&self.days) {
+            return Err(Error::new(Code::BadInput, format!("days: between 1 and {TOKEN_DAYS_MAX}")));
+        }
+        let texts = [Some(&self.name), self.user_id.as_ref(), self.organization_id.as_ref()];
+        if texts.into_iter().flatten().any(|text| text.len() > 200 || text.chars().any(char::is_control)) {
+            return Err(Error::new(Code::BadInput, "name, user_id and organization_id have at most 200 bytes and no control characters"));
+        }
+        if self.components.as_ref().is_some_and(|components| components.len() > 1_000) {
+            return Err(Error::new(Code::BadInput, "components: at most 1000"));
+        }
+        let now = now_ms();
+        Ok(Token {
+            id: bearer.id.clone(),
+            tenant: tenant.clone(),
+            name: self.name.clone(),
+            role: self.role,
+            components: self.components.clone(),
+            user_id: self.user_id.clone(),
+            organization_id: self.organization_id.clone(),
+            created_at: now,
+            created_by: by.to_owned(),
+            expires_at: now.saturating_add(i64::from(self.days) * DAY_MS),
+            revoked_at: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_token_matches_its_hash() {
+        let bearer = Bearer::generate();
+        let hash = bearer.hash().expect("hashed");
+        assert!(hash.starts_with("$argon2id$") && !hash.contains(&**bearer.secret));
+        let sent: Bearer = bearer.to_string().parse().expect("it is read back");
+        assert!(sent.matches(&hash));
+        for other in [Bearer::generate(), Bearer { id: bearer.id.clone(), secret: Zeroizing::new(String::new()) }] {
+            assert!(!other.matches(&hash));
+        }
+        assert!(!sent.matches("not a hash"));
+        for text in ["", "elias_", "elias_x_y", "Bearer x", &format!("elias_{}", bearer.id)] {
+            assert!(text.parse::<Bearer>().is_err(), "{text}");
+        }
+    }
+}

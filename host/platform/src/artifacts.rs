@@ -1,0 +1,259 @@
+//! Components and their files by SHA-256: in a folder, and behind it an S3 bucket that several hosts share.
+//!
+//! What is stored under a digest has that digest: it is checked when it comes in, and again whenever it is read, so that a file that was
+//! altered or cut short behind the host's back is found and fetched anew, never served.
+
+use crate::error::{Code, Error, Result};
+use crate::name::Digest;
+use bytes::Bytes;
+use cap_std::fs::{Dir, OpenOptions};
+use futures::{Stream, TryStreamExt};
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt};
+use sha2::{Digest as _, Sha256};
+use std::io::{ErrorKind, Read, Write};
+use std::sync::Arc;
+
+/// Where artifacts are; a cheap handle.
+#[derive(Clone)]
+pub struct Artifacts {
+    folder: Arc<Dir>,
+    bucket: Option<Arc<dyn ObjectStore>>,
+}
+
+/// The folder of what is being written.
+const PARTIAL: &str = "partial";
+
+impl Artifacts {
+    /// Artifacts in `folder`, and in the bucket at `url` (`s3://BUCKET`) if there is one. The bucket's credentials, region and endpoint are
+    /// those of the environment, as for Amazon's own tools (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` and so on).
+    ///
+    /// # Errors
+    /// `storage-failed`, `bad-input`.
+    pub fn open(folder: Dir, url: Option<&str>) -> Result<Self> {
+        // What an earlier process did not finish is nobody's.
+        if folder.exists(PARTIAL) {
+            folder.remove_dir_all(PARTIAL)?;
+        }
+        folder.create_dir(PARTIAL)?;
+        let bucket = url.map(bucket).transpose()?;
+        Ok(Self { folder: Arc::new(folder), bucket })
+    }
+
+    /// Stores what `chunks` give, if that has the digest; says how many bytes it has. Nothing is visible before all of it is on the disk.
+    ///
+    /// # Errors
+    /// `too-large` past `bytes_max`, `digest-mismatch`, `storage-failed` (a full disk), `bad-input` if the stream breaks off.
+    pub async fn put<E: std::fmt::Display>(
+        &self,
+        digest: &Digest,
+        chunks: impl Stream<Item = Result<Bytes, E>>,
+        bytes_max: u64,
+    ) -> Result<u64> {
+        let partial = Partial::begin(&self.folder)?;
+        let (mut hash, mut bytes) = (Sha256::new(), 0_u64);
+        let mut chunks = std::pin::pin!(chunks);
+        let broken = |error: E| Error::new(Code::BadInput, format!("the upload broke off: {error}"));
+        while let Some(chunk) = chunks.try_next().await.map_err(broken)? {
+            bytes += chunk.len() as u64;
+            if bytes > bytes_max {
+                return Err(Error::new(Code::TooLarge, format!("an artifact has at most {bytes_max} bytes")));
+            }
+            hash.update(&chunk);
+            partial.write(chunk).await?;
+        }
+        let found = hex(&hash.finalize());
+        if found != digest.as_str() {
+            let message = format!("what was sent has the SHA-256 {found}, not {digest}; send it again");
+            return Err(Error::new(Code::DigestMismatch, message));
+        }
+        if let Some(bucket) = &self.bucket {
+            let whole = partial.read()?;
+            bucket.put(&ObjectPath::from(key(digest)), whole.into()).await.map_err(away)?;
+        }
+        partial.finish(digest).await?;
+        Ok(bytes)
+    }
+
+    /// An artifact, checked against its digest.
+    ///
+    /// # Errors
+    /// `artifact-missing` where neither folder nor bucket has it whole.
+    pub async fn get(&self, digest: &Digest) -> Result<Bytes> {
+        let (folder, path) = (Arc::clone(&self.folder), key(digest));
+        let wanted = digest.clone();
+        let read = tokio::task::spawn_blocking(move || -> std::io::Result<Option<Vec<u8>>> {
+            let bytes = folder.read(&path)?;
+            if Digest::of(&bytes) == wanted {
+                return Ok(Some(bytes));
+            }
+            tracing::error!(digest = %wanted, "an artifact on the disk is damaged");
+            Ok(None)
+        });
+        match read.await {
+            Ok(Ok(Some(bytes))) => return Ok(bytes.into()),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {}
+            Ok(Err(error)) => return Err(error.into()),
+            Err(panic) => return Err(Error::new(Code::Internal, format!("reading an artifact: {panic}"))),
+        }
+        let missing = || {
+            let message = format!("the artifact {digest} is not in the store, or is damaged; upload it again (elias deploy does)");
+            Error::new(Code::ArtifactMissing, message)
+        };
+        let bucket = self.bucket.as_ref().ok_or_else(missing)?;
+        let fetched = match bucket.get(&ObjectPath::from(key(digest))).await {
+            Ok(object) => object.bytes().await.map_err(away)?,
+            Err(object_store::Error::NotFound { .. }) => return Err(missing()),
+            Err(error) => return Err(away(error)),
+        };
+        if Digest::of(&fetched) != *digest {
+            return Err(missing());
+        }
+        let partial = Partial::begin(&self.folder)?;
+        partial.write(fetched.clone()).await?;
+        partial.finish(digest).await?;
+        Ok(fetched)
+    }
+
+    /// Whether an artifact is there; its bytes are not looked at.
+    ///
+    /// # Errors
+    /// `store-unavailable` if the bucket does not answer.
+    pub async fn has(&self, digest: &Digest) -> Result<bool> {
+        if self.folder.exists(key(digest)) {
+            return Ok(true);
+        }
+        let Some(bucket) = &self.bucket else { return Ok(false) };
+        match bucket.head(&ObjectPath::from(key(digest))).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(away(error)),
+        }
+    }
+}
+
+/// The path of an artifact: folders by the first two digits, so that none has millions of entries.
+fn key(digest: &Digest) -> String {
+    format!("{}/{digest}", &digest.as_str()[..2])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn away(error: object_store::Error) -> Error {
+    Error::new(Code::StoreUnavailable, format!("the artifact store: {error}"))
+}
+
+fn bucket(url: &str) -> Result<Arc<dyn ObjectStore>> {
+    let name = url.strip_prefix("s3://").ok_or_else(|| {
+        Error::new(Code::BadInput, "artifacts are in the data directory, or at s3://BUCKET; the rest is said by AWS_ variables")
+    })?;
+    let built = AmazonS3Builder::from_env().with_bucket_name(name.trim_end_matches('/')).build();
+    Ok(Arc::new(built.map_err(|error| Error::new(Code::BadInput, format!("artifacts at {url}: {error}")))?))
+}
+
+/// A file that is being written; removed unless it is finished.
+struct Partial {
+    folder: Arc<Dir>,
+    name: String,
+    file: Arc<cap_std::fs::File>,
+}
+
+impl Partial {
+    fn begin(folder: &Arc<Dir>) -> Result<Self> {
+        let name = format!("{PARTIAL}/{}", ulid::Ulid::new());
+        let file = folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true))?;
+        Ok(Self { folder: Arc::clone(folder), name, file: Arc::new(file) })
+    }
+
+    async fn write(&self, chunk: Bytes) -> Result<()> {
+        let file = Arc::clone(&self.file);
+        blocking(move || (&*file).write_all(&chunk)).await
+    }
+
+    fn read(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.folder.open(&self.name)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    async fn finish(self, digest: &Digest) -> Result<()> {
+        let (folder, name, file, path) = (Arc::clone(&self.folder), self.name.clone(), Arc::clone(&self.file), key(digest));
+        blocking(move || {
+            file.sync_all()?;
+            let parent = path[..2].to_owned();
+            folder.create_dir_all(&parent)?;
+            folder.rename(&name, &folder, &path)?;
+            // The name is on the disk once its folder is.
+            folder.open(&parent)?.sync_all()
+        })
+        .await
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Gone already if it was finished.
+        let _ = self.folder.remove_file(&self.name);
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<()> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(panic) => Err(Error::new(Code::Internal, format!("writing an artifact: {panic}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+
+    fn artifacts(folder: &tempfile::TempDir) -> Artifacts {
+        let folder = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).expect("a folder");
+        Artifacts::open(folder, None).expect("it opens")
+    }
+
+    fn chunks(text: &'static str) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+        stream::iter(text.as_bytes().chunks(3).map(|chunk| Ok(Bytes::from_static(chunk))))
+    }
+
+    #[tokio::test]
+    async fn what_is_stored_is_what_was_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let artifacts = artifacts(&folder);
+        let digest = Digest::of(b"component");
+        assert_eq!(artifacts.get(&digest).await.expect_err("not there").code(), Code::ArtifactMissing);
+        assert_eq!(artifacts.put(&digest, chunks("another"), 100).await.expect_err("another").code(), Code::DigestMismatch);
+        assert_eq!(artifacts.put(&digest, chunks("component"), 8).await.expect_err("too large").code(), Code::TooLarge);
+        let broken = stream::iter([Ok(Bytes::from_static(b"comp")), Err(std::io::Error::other("gone"))]);
+        assert_eq!(artifacts.put(&digest, broken, 100).await.expect_err("cut short").code(), Code::BadInput);
+        assert!(!artifacts.has(&digest).await.expect("looked"), "none of these left anything");
+        assert_eq!(std::fs::read_dir(folder.path().join(PARTIAL)).expect("the folder").count(), 0);
+        assert_eq!(artifacts.put(&digest, chunks("component"), 9).await.expect("stored"), 9);
+        assert_eq!(artifacts.get(&digest).await.expect("there"), "component");
+    }
+
+    #[tokio::test]
+    async fn what_was_altered_behind_the_hosts_back_is_not_given_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let artifacts = artifacts(&folder);
+        let digest = Digest::of(b"component");
+        artifacts.put(&digest, chunks("component"), 9).await.expect("stored");
+        let file = folder.path().join(key(&digest));
+        std::fs::write(&file, "Component").expect("altered");
+        assert_eq!(artifacts.get(&digest).await.expect_err("altered").code(), Code::ArtifactMissing);
+        artifacts.put(&digest, chunks("component"), 9).await.expect("uploading it again mends it");
+        assert_eq!(artifacts.get(&digest).await.expect("there"), "component");
+        std::fs::remove_file(&file).expect("removed");
+        assert_eq!(artifacts.get(&digest).await.expect_err("removed").code(), Code::ArtifactMissing);
+    }
+}

@@ -1,0 +1,248 @@
+//! The names of things: checked where they come in, and types from there on.
+
+use crate::error::{Code, Error};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Bytes of the longest name.
+pub const NAME_BYTES_MAX: usize = 40;
+
+/// Letters a to z, digits and hyphens, as in a host name: names of tenants and components are labels of the hosts that serve them. Two hyphens
+/// in a row are left to the environment in such a host.
+fn is_label(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=NAME_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(good)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && !text.contains("--")
+}
+
+/// Defines a name that is a label.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+        #[serde(try_from = "String", into = "String")]
+        #[schema(value_type = String, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", max_length = 40)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self, Error> {
+                if is_label(&text) {
+                    return Ok(Self(text));
+                }
+                Err(Error::new(Code::BadName, format!(
+                    concat!("`{}` is no name of a ", $what, ": at most {} letters a to z, digits and single hyphens between them"),
+                    text.chars().take(2 * NAME_BYTES_MAX).collect::<String>().escape_debug(), NAME_BYTES_MAX,
+                )))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self, Error> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+label!(
+    /// A tenant: a team whose components, data and tokens are its own.
+    TenantId, "tenant"
+);
+label!(
+    /// A component of a tenant.
+    ComponentName, "component"
+);
+
+impl TenantId {
+    /// The tenant of those who run the host: its tokens may act on every tenant.
+    pub const SYSTEM: &'static str = "system";
+
+    /// Whether this is the tenant of those who run the host.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.0 == Self::SYSTEM
+    }
+
+    /// The tenant of those who run the host.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Self::SYSTEM.to_owned())
+    }
+}
+
+/// Where a version serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// For its authors.
+    Dev,
+    /// As production, for those who test.
+    Staging,
+    /// For everyone.
+    Production,
+}
+
+impl Environment {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Dev, Self::Staging, Self::Production];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl FromStr for Environment {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|environment| environment.as_str() == text).ok_or_else(|| {
+            let text: String = text.chars().take(NAME_BYTES_MAX).collect();
+            Error::new(
+                Code::BadName,
+                format!("there is no environment `{}`; there are dev, staging and production", text.escape_debug()),
+            )
+        })
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// SHA-256, as 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
+pub struct Digest(String);
+
+impl Digest {
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(elias_contract::digest(bytes))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+            return Ok(Self(text));
+        }
+        Err(Error::new(Code::BadName, "a digest is a SHA-256 of 64 lower-case hexadecimal digits"))
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What serves: a component of a tenant in an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServiceId {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which component.
+    pub component: ComponentName,
+    /// Where.
+    pub environment: Environment,
+}
+
+impl ServiceId {
+    /// The host's label for it under the tenant's: `shop`, and `shop--staging` outside of production.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self.environment {
+            Environment::Production => self.component.to_string(),
+            other => format!("{}--{other}", self.component),
+        }
+    }
+}
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.tenant, self.component, self.environment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_labels_of_a_host() {
+        for good in ["a", "shop", "shop-2", "0", &"x".repeat(NAME_BYTES_MAX)] {
+            assert!(TenantId::from_str(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a--b", "A", "a_b", "a.b", "a/b", "..", "ä", "a\n", &"x".repeat(NAME_BYTES_MAX + 1)] {
+            let error = ComponentName::from_str(bad).expect_err(bad);
+            assert_eq!(error.code(), Code::BadName, "{bad}");
+        }
+        assert!(serde_json::from_str::<TenantId>("\"a b\"").is_err(), "also where they are read from JSON");
+    }
+
+    #[test]
+    fn an_unknown_environment_is_told_which_there_are() {
+        assert_eq!("production".parse::<Environment>().ok(), Some(Environment::Production));
+        assert!("prod".parse::<Environment>().expect_err("unknown").to_string().contains("staging"));
+    }
+}

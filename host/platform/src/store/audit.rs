@@ -1,0 +1,88 @@
+//! Who did what, when, from where.
+
+use super::{TenantScope, get, now_ms, number, optional_json, to_json};
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Who acts.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Actor {
+    /// The token's id, `host` for what the host does of itself, or a user of the identity provider.
+    pub name: String,
+    /// The address that it came from; `local` for the host itself.
+    pub address: String,
+}
+
+impl Actor {
+    /// The host itself.
+    #[must_use]
+    pub fn host() -> Self {
+        Self { name: "host".to_owned(), address: "local".to_owned() }
+    }
+}
+
+/// One line of the audit trail.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditEntry {
+    /// Sorts by time: a ULID.
+    pub id: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// Who.
+    pub actor: Actor,
+    /// What, such as `deployment.create`.
+    pub action: String,
+    /// Of what, such as `shop/production`.
+    pub subject: String,
+    /// What it was before; nothing secret.
+    pub before: Option<Value>,
+    /// What it is since.
+    pub after: Option<Value>,
+}
+
+impl TenantScope {
+    /// Writes a line into the audit trail, in this transaction: what was done and the line are both there, or neither.
+    pub(crate) async fn audit(
+        &mut self,
+        actor: &Actor,
+        action: &str,
+        subject: impl Into<String>,
+        before: Option<&(impl Serialize + Sync)>,
+        after: Option<&(impl Serialize + Sync)>,
+    ) -> Result<()> {
+        let before = before.map(to_json).transpose()?;
+        let after = after.map(to_json).transpose()?;
+        let insert = "INSERT INTO audit (tenant, id, at, actor, address, action, subject, before, after) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let query = self.query(insert).bind(ulid::Ulid::new().to_string()).bind(now_ms());
+        let query = query.bind(actor.name.clone()).bind(actor.address.clone()).bind(action.to_owned());
+        self.run(query.bind(subject.into()).bind(before).bind(after)).await?;
+        Ok(())
+    }
+
+    /// The audit trail, newest first, from before the entry `before`.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn audit_entries(&mut self, before: Option<&str>, limit: u32) -> Result<Vec<AuditEntry>> {
+        let select = "SELECT * FROM audit WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+        let query = self.query(select).bind(before.unwrap_or("~").to_owned()).bind(i64::from(limit));
+        let entry = |row: &sqlx::any::AnyRow| {
+            Ok(AuditEntry {
+                id: get(row, "id")?,
+                at: number(row, "at")?,
+                actor: Actor { name: get(row, "actor")?, address: get(row, "address")? },
+                action: get(row, "action")?,
+                subject: get(row, "subject")?,
+                before: optional_json(row, "before")?,
+                after: optional_json(row, "after")?,
+            })
+        };
+        self.rows(query).await?.iter().map(entry).collect()
+    }
+}
+
+/// The absence of a value before or after.
+pub(crate) const NOTHING: Option<&Value> = None;
+

@@ -1,0 +1,149 @@
+//! What ran.
+
+use super::{HostScope, TenantScope, get, number, optional_json, text, to_json};
+use crate::error::Result;
+use crate::name::{ComponentName, Environment, TenantId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+
+/// One execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ExecutionRecord {
+    /// Whose.
+    pub tenant: TenantId,
+    /// A ULID: sorts by time.
+    pub id: String,
+    /// Of which component.
+    pub component: ComponentName,
+    /// Where.
+    pub environment: Environment,
+    /// Which version ran.
+    pub version: u32,
+    /// What began it: method and path of a request.
+    pub source: String,
+    /// Milliseconds since 1970.
+    pub started_at: i64,
+    /// Wall clock, in microseconds.
+    pub duration_us: u64,
+    /// Units of fuel used.
+    pub fuel: u64,
+    /// The most bytes of memory that the instance had.
+    pub memory_bytes: u64,
+    /// The answer's status; 0 if there was none.
+    pub status: u16,
+    /// `completed`, `failed` or `cancelled`.
+    pub outcome: String,
+    /// Why it failed.
+    pub code: Option<String>,
+    /// The error with its stack, in positions of the original source.
+    pub error: Option<String>,
+    /// What it logged: `[level, message]` each.
+    #[schema(value_type = Option<Object>)]
+    pub lines: Option<Value>,
+}
+
+/// Which executions are wanted.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+pub struct ExecutionFilter {
+    /// Of this component only.
+    pub component: Option<ComponentName>,
+    /// In this environment only.
+    pub environment: Option<Environment>,
+    /// Only those that failed, or only those that did not.
+    pub failed: Option<bool>,
+    /// Before the execution with this id.
+    pub before: Option<String>,
+}
+
+fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
+    Ok(ExecutionRecord {
+        tenant: text(row, "tenant")?,
+        id: get(row, "id")?,
+        component: text(row, "component")?,
+        environment: text(row, "environment")?,
+        version: number(row, "version")?,
+        source: get(row, "source")?,
+        started_at: get(row, "started_at")?,
+        duration_us: number(row, "duration_us")?,
+        fuel: number(row, "fuel")?,
+        memory_bytes: number(row, "memory_bytes")?,
+        status: number(row, "status")?,
+        outcome: get(row, "outcome")?,
+        code: get(row, "code")?,
+        error: get(row, "error")?,
+        lines: optional_json(row, "lines")?,
+    })
+}
+
+/// Rows of one INSERT: PostgreSQL takes 65,535 parameters, SQLite 32,766.
+const ROWS_PER_INSERT: usize = 1_000;
+const COLUMNS: usize = 15;
+const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, status, outcome, \
+                     code, error, lines";
+
+/// The places of one row's values, from the number `first` on.
+fn values(first: usize) -> String {
+    let places: Vec<_> = (first..first + COLUMNS).map(|place| format!("${place}")).collect();
+    format!("({})", places.join(", "))
+}
+
+impl HostScope {
+    /// Stores a batch of executions of whatever tenants.
+    pub(crate) async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<()> {
+        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        for rows in batch.chunks(ROWS_PER_INSERT) {
+            // sqlx's QueryBuilder writes `?`, which PostgreSQL does not know.
+            let places: Vec<_> = (0..rows.len()).map(|row| values(1 + row * COLUMNS)).collect();
+            let insert = format!("INSERT INTO executions ({NAMES}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "));
+            let mut query = sqlx::query(AssertSqlSafe(insert));
+            for row in rows {
+                query = query.bind(row.tenant.as_str().to_owned()).bind(row.id.clone());
+                query = query.bind(row.component.as_str().to_owned()).bind(row.environment.as_str());
+                query = query.bind(i64::from(row.version)).bind(row.source.clone()).bind(row.started_at);
+                query = query.bind(signed(row.duration_us)).bind(signed(row.fuel)).bind(signed(row.memory_bytes));
+                query = query.bind(i64::from(row.status)).bind(row.outcome.clone()).bind(row.code.clone());
+                query = query.bind(row.error.clone()).bind(row.lines.as_ref().map(to_json).transpose()?);
+            }
+            query.execute(&mut *self.tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes executions that began before `before_ms`, and of each tenant all but the newest `keep`; says how many.
+    pub(crate) async fn prune_executions(&mut self, before_ms: i64, keep: u32) -> Result<u64> {
+        let old = sqlx::query("DELETE FROM executions WHERE started_at < $1").bind(before_ms);
+        let old = old.execute(&mut *self.tx).await?.rows_affected();
+        let many = "DELETE FROM executions WHERE (tenant, id) IN (SELECT tenant, id FROM \
+                    (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY id DESC) AS place FROM executions) AS ranked \
+                    WHERE place > $1)";
+        let many = sqlx::query(many).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected();
+        Ok(old + many)
+    }
+}
+
+impl TenantScope {
+    /// The tenant's executions, newest first.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn executions(&mut self, filter: &ExecutionFilter, limit: u32) -> Result<Vec<ExecutionRecord>> {
+        let select = "SELECT * FROM executions WHERE tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) \
+                      AND ($4 = '' OR environment = $4) AND ($5 < 0 OR (outcome = 'failed') = ($5 = 1)) ORDER BY id DESC LIMIT $6";
+        let query = self.query(select).bind(filter.before.clone().unwrap_or_else(|| "~".to_owned()));
+        let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
+        let query = query.bind(filter.environment.map_or("", Environment::as_str));
+        let query = query.bind(filter.failed.map_or(-1, i64::from)).bind(i64::from(limit));
+        self.rows(query).await?.iter().map(execution).collect()
+    }
+
+    /// One execution, if it was recorded and is kept.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn execution(&mut self, id: &str) -> Result<Option<ExecutionRecord>> {
+        let query = self.query("SELECT * FROM executions WHERE tenant = $1 AND id = $2").bind(id.to_owned());
+        self.row(query).await?.as_ref().map(execution).transpose()
+    }
+}

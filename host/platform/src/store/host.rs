@@ -1,0 +1,138 @@
+//! What a host reads across tenants: everything that serves, and whether that has changed.
+
+use super::versions::VersionSettings;
+use super::{HostScope, Store, TenantSettings, get, json, number, optional_json, text};
+use crate::error::Result;
+use crate::name::{Digest, ServiceId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// All that a host has to know to serve a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceTarget {
+    /// Which service.
+    pub id: ServiceId,
+    /// The service's revision.
+    pub revision: u64,
+    /// What its tenant may do.
+    pub tenant: TenantSettings,
+    /// Whether it was stopped by hand.
+    pub stopped: bool,
+    /// Its secrets, sealed.
+    pub secrets: BTreeMap<String, String>,
+    /// What serves.
+    pub release: ReleaseTarget,
+    /// What gets a part of the traffic.
+    pub canary: Option<ReleaseTarget>,
+}
+
+/// A version that is to serve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseTarget {
+    /// The version's number.
+    pub version: u32,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// What it asks for.
+    pub settings: VersionSettings,
+    /// The deployment that gave it traffic.
+    pub deployment: String,
+    /// That deployment's rollout.
+    pub rollout: Option<Value>,
+}
+
+/// The text of the statement that reads targets, with a condition more.
+macro_rules! select_targets {
+    ($condition:literal) => {
+        concat!("SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, t.settings AS tenant_settings, ",
+            "v.number, v.digest, v.settings, s.deployment, c.number AS canary_number, c.digest AS canary_digest, c.settings AS canary_settings, ",
+            "d.id AS canary_deployment, d.rollout AS canary_rollout ",
+            "FROM services s JOIN tenants t ON t.tenant = s.tenant ",
+            "JOIN versions v ON v.tenant = s.tenant AND v.component = s.component AND v.number = s.version ",
+            "LEFT JOIN deployments d ON d.tenant = s.tenant AND d.id = s.canary ",
+            "LEFT JOIN versions c ON c.tenant = d.tenant AND c.component = d.component AND c.number = d.version ",
+            "WHERE t.deleted_at IS NULL", $condition)
+    };
+}
+
+fn service_id(row: &sqlx::any::AnyRow) -> Result<ServiceId> {
+    Ok(ServiceId {
+        tenant: text(row, "tenant")?,
+        component: text(row, "component")?,
+        environment: text(row, "environment")?,
+    })
+}
+
+fn target(row: &sqlx::any::AnyRow) -> Result<ServiceTarget> {
+    let release = ReleaseTarget {
+        version: number(row, "number")?,
+        digest: text(row, "digest")?,
+        settings: json(row, "settings")?,
+        deployment: get(row, "deployment")?,
+        rollout: None,
+    };
+    let canary = match get::<Option<i64>>(row, "canary_number")? {
+        None => None,
+        Some(_) => Some(ReleaseTarget {
+            version: number(row, "canary_number")?,
+            digest: text(row, "canary_digest")?,
+            settings: json(row, "canary_settings")?,
+            deployment: get(row, "canary_deployment")?,
+            rollout: optional_json(row, "canary_rollout")?,
+        }),
+    };
+    Ok(ServiceTarget {
+        id: service_id(row)?,
+        revision: number(row, "revision")?,
+        tenant: json(row, "tenant_settings")?,
+        stopped: get::<i64>(row, "stopped")? != 0,
+        secrets: BTreeMap::new(),
+        release,
+        canary,
+    })
+}
+
+impl HostScope {
+    /// Everything that serves.
+    pub(crate) async fn targets(&mut self) -> Result<Vec<ServiceTarget>> {
+        let rows = sqlx::query(select_targets!("")).fetch_all(&mut *self.tx).await?;
+        let mut targets = rows.iter().map(target).collect::<Result<Vec<_>>>()?;
+        let rows = sqlx::query("SELECT * FROM secrets").fetch_all(&mut *self.tx).await?;
+        let mut secrets: HashMap<ServiceId, BTreeMap<String, String>> = HashMap::new();
+        for row in &rows {
+            secrets.entry(service_id(row)?).or_default().insert(get(row, "name")?, get(row, "ciphertext")?);
+        }
+        for target in &mut targets {
+            target.secrets = secrets.remove(&target.id).unwrap_or_default();
+        }
+        Ok(targets)
+    }
+
+    /// What one service serves.
+    pub(crate) async fn target(&mut self, id: &ServiceId) -> Result<Option<ServiceTarget>> {
+        let select = select_targets!(" AND s.tenant = $1 AND s.component = $2 AND s.environment = $3");
+        let query = sqlx::query(select).bind(id.tenant.as_str().to_owned());
+        let query = query.bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        let Some(row) = query.fetch_optional(&mut *self.tx).await? else { return Ok(None) };
+        let mut target = target(&row)?;
+        let select = "SELECT name, ciphertext FROM secrets WHERE tenant = $1 AND component = $2 AND environment = $3";
+        let query = sqlx::query(select).bind(id.tenant.as_str().to_owned());
+        let query = query.bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        for row in query.fetch_all(&mut *self.tx).await? {
+            target.secrets.insert(get(&row, "name")?, get(&row, "ciphertext")?);
+        }
+        Ok(Some(target))
+    }
+}
+
+impl Store {
+    /// A number that has grown if anything that serves has changed.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn changes(&self) -> Result<i64> {
+        let row = sqlx::query("SELECT value FROM counters WHERE name = 'changes'").fetch_one(self.ready().await?).await?;
+        get(&row, "value")
+    }
+}

@@ -1,0 +1,95 @@
+//! What serves where.
+
+use super::{TenantScope, get, number, text};
+use crate::error::{Code, Error, Result};
+use crate::name::{ComponentName, Environment, ServiceId};
+use serde::{Deserialize, Serialize};
+
+/// What serves for a component in an environment.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Service {
+    /// Which component.
+    pub component: ComponentName,
+    /// Where.
+    pub environment: Environment,
+    /// Grows with each change; the ETag.
+    pub revision: u64,
+    /// The version that serves.
+    pub version: u32,
+    /// The deployment that made it so.
+    pub deployment: String,
+    /// The deployment that gets a part of the traffic.
+    pub canary: Option<String>,
+    /// Whether it was stopped by hand.
+    pub stopped: bool,
+}
+
+fn service(row: &sqlx::any::AnyRow) -> Result<Service> {
+    Ok(Service {
+        component: text(row, "component")?,
+        environment: text(row, "environment")?,
+        revision: number(row, "revision")?,
+        version: number(row, "version")?,
+        deployment: get(row, "deployment")?,
+        canary: get(row, "canary")?,
+        stopped: get::<i64>(row, "stopped")? != 0,
+    })
+}
+
+impl TenantScope {
+    /// What serves for a component in an environment, if anything ever did.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn service(&mut self, id: &ServiceId) -> Result<Option<Service>> {
+        let select = "SELECT * FROM services WHERE tenant = $1 AND component = $2 AND environment = $3";
+        let query = self.query(select).bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        self.row(query).await?.as_ref().map(service).transpose()
+    }
+
+    /// All of the tenant's services after `(component, environment)`.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn services(&mut self) -> Result<Vec<Service>> {
+        let query = self.query("SELECT * FROM services WHERE tenant = $1 ORDER BY component, environment");
+        self.rows(query).await?.iter().map(service).collect()
+    }
+
+    /// Puts a service to what it is to be, if it is still at the revision that `service` was read with; 0 is one that is not there yet.
+    ///
+    /// # Errors
+    /// `stale` if somebody else was faster.
+    pub(crate) async fn set_service(&mut self, service: &Service) -> Result<()> {
+        let bind = |query: super::Query| {
+            let query = query.bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
+            let query = query.bind(i64::try_from(service.revision).unwrap_or(i64::MAX)).bind(i64::from(service.version));
+            let query = query.bind(service.deployment.clone()).bind(service.canary.clone());
+            query.bind(i64::from(service.stopped))
+        };
+        let statement = if service.revision == 0 {
+            "INSERT INTO services (tenant, component, environment, revision, version, deployment, canary, stopped) \
+             VALUES ($1, $2, $3, $4 + 1, $5, $6, $7, $8) ON CONFLICT DO NOTHING"
+        } else {
+            "UPDATE services SET revision = revision + 1, version = $5, deployment = $6, canary = $7, stopped = $8 \
+             WHERE tenant = $1 AND component = $2 AND environment = $3 AND revision = $4"
+        };
+        let query = bind(self.query(statement));
+        if self.run(query).await? == 0 {
+            let message = format!(
+                "another change of {} in {} came first; look at `elias status` and try again",
+                service.component, service.environment
+            );
+            return Err(Error::new(Code::Stale, message));
+        }
+        self.changed().await
+    }
+
+    /// Tells the other hosts on this store that what serves has changed.
+    pub(crate) async fn changed(&mut self) -> Result<()> {
+        // `$1` is the tenant in every statement of a scope; this one has no use for it.
+        let query = self.query("UPDATE counters SET value = value + 1 WHERE name = 'changes' AND $1 <> ''");
+        self.run(query).await?;
+        Ok(())
+    }
+}

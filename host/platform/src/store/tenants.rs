@@ -1,0 +1,255 @@
+//! Tenants and what they may do.
+
+use super::audit::NOTHING;
+use super::{Actor, HostScope, TenantScope, get, json, now_ms, number, to_json};
+use crate::error::{Code, Error, Result};
+use crate::name::TenantId;
+use serde::{Deserialize, Serialize};
+
+/// A tenant.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Tenant {
+    /// Its name.
+    pub tenant: TenantId,
+    /// What it may do.
+    pub settings: TenantSettings,
+    /// Grows with each change; the ETag.
+    pub revision: u64,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+}
+
+/// What a tenant may do. Set by those who run the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TenantSettings {
+    /// Hosts that its routes may name beside its own subdomains, such as `shop.example.com` or `*.example.com`.
+    pub hosts: Vec<String>,
+    /// Capabilities that its components may be granted.
+    pub capabilities: Vec<String>,
+    /// Whether its grants may name servers, addresses and files of the host's network: a database's URL, private networks.
+    pub trusted: bool,
+    /// Whether a version needs a signature by one of its keys.
+    pub require_signature: bool,
+    /// SHA-256 of the engines that its components may carry; empty: any that the host knows or that components bring.
+    pub engines: Vec<String>,
+    /// How much it may use.
+    pub quotas: Quotas,
+}
+
+/// How much a tenant may use. Zero: no limit of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Quotas {
+    /// Components.
+    pub components: u32,
+    /// Versions of a component that are kept.
+    pub versions: u32,
+    /// Bytes of its artifacts together.
+    pub storage_bytes: u64,
+    /// Executions begun in a minute.
+    pub executions_per_minute: u32,
+    /// Executions under way at a time.
+    pub concurrent_executions: u32,
+    /// Units of fuel used in an hour.
+    pub fuel_per_hour: u64,
+    /// Bytes of memory of an instance.
+    pub memory_bytes: u64,
+    /// What happens to a request over `executions-per-minute` or `concurrent-executions`.
+    pub action: QuotaAction,
+    /// How long a request may be made to wait by `queue` or `throttle`.
+    pub wait_ms: u32,
+}
+
+/// What happens over a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum QuotaAction {
+    /// 429 at once.
+    Reject,
+    /// Wait for a place, in turn; 429 when that takes longer than `wait-ms`.
+    Queue,
+    /// Wait until the rate is kept again; 429 when that takes longer than `wait-ms`.
+    Throttle,
+}
+
+impl Default for TenantSettings {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            capabilities: ["cache", "config", "crypto", "db", "http", "log"].map(str::to_owned).to_vec(),
+            trusted: false,
+            require_signature: false,
+            engines: Vec::new(),
+            quotas: Quotas::default(),
+        }
+    }
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            components: 1_000,
+            versions: 1_000,
+            storage_bytes: 10 << 30,
+            executions_per_minute: 0,
+            concurrent_executions: 0,
+            fuel_per_hour: 0,
+            memory_bytes: 0,
+            action: QuotaAction::Reject,
+            wait_ms: 1_000,
+        }
+    }
+}
+
+/// Entries that a list in a tenant's settings may have.
+const LIST_MAX: usize = 1_000;
+
+impl TenantSettings {
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// `bad-input`, with the key.
+    pub fn check(&self) -> Result<()> {
+        let bad = |message: String| Err(Error::new(Code::BadInput, message));
+        if self.hosts.len() > LIST_MAX || self.engines.len() > LIST_MAX || self.capabilities.len() > LIST_MAX {
+            return bad(format!("hosts, engines and capabilities have at most {LIST_MAX} entries"));
+        }
+        for host in &self.hosts {
+            let name = host.strip_prefix("*.").unwrap_or(host);
+            let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+            if name.is_empty() || name.len() > 253 || !name.bytes().all(good) {
+                return bad(format!("hosts: `{}` is no host name in lower case", host.escape_debug()));
+            }
+        }
+        for engine in &self.engines {
+            engine.parse::<crate::name::Digest>()?;
+        }
+        if self.quotas.wait_ms > 60_000 {
+            return bad("quotas.wait-ms: at most 60000".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether a route of the tenant may name this host.
+    #[must_use]
+    pub fn allows_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
+            Some(_) => allowed == host || host.strip_suffix(&allowed[1..]).is_some_and(|label| !label.is_empty()),
+            None => allowed == host,
+        })
+    }
+}
+
+fn tenant(row: &sqlx::any::AnyRow) -> Result<Tenant> {
+    Ok(Tenant {
+        tenant: super::text(row, "tenant")?,
+        settings: json(row, "settings")?,
+        revision: number(row, "revision")?,
+        created_at: get(row, "created_at")?,
+    })
+}
+
+impl HostScope {
+    /// Makes the tenant if it is not there.
+    pub(crate) async fn ensure_tenant(&mut self, tenant: &TenantId) -> Result<()> {
+        let insert = "INSERT INTO tenants (tenant, settings, revision, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT DO NOTHING";
+        let query = sqlx::query(insert).bind(tenant.as_str().to_owned());
+        let query = query.bind(to_json(&TenantSettings::default())?).bind(now_ms());
+        query.execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// All tenants after the name `after`, by name.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn tenants(&mut self, after: &str, limit: u32) -> Result<Vec<Tenant>> {
+        let select = "SELECT * FROM tenants WHERE tenant > $1 AND deleted_at IS NULL ORDER BY tenant LIMIT $2";
+        let rows = sqlx::query(select).bind(after.to_owned()).bind(i64::from(limit)).fetch_all(&mut *self.tx).await?;
+        rows.iter().map(tenant).collect()
+    }
+}
+
+impl TenantScope {
+    /// The tenant itself.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn this_tenant(&mut self) -> Result<Tenant> {
+        let query = self.query("SELECT * FROM tenants WHERE tenant = $1 AND deleted_at IS NULL");
+        let row = self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("tenant {}", self.tenant)))?;
+        tenant(&row)
+    }
+
+    /// Makes the tenant.
+    ///
+    /// # Errors
+    /// `already-there`, also for one that was deleted: its name stays taken, so that nobody inherits its data.
+    pub async fn create_tenant(&mut self, settings: &TenantSettings, actor: &Actor) -> Result<Tenant> {
+        settings.check()?;
+        let insert = "INSERT INTO tenants (tenant, settings, revision, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT DO NOTHING";
+        let query = self.query(insert).bind(to_json(settings)?).bind(now_ms());
+        if self.run(query).await? == 0 {
+            let message = format!("the name {} is taken; tenants that were deleted keep theirs", self.tenant);
+            return Err(Error::new(Code::AlreadyThere, message));
+        }
+        self.audit(actor, "tenant.create", self.tenant.to_string(), NOTHING, Some(settings)).await?;
+        self.this_tenant().await
+    }
+
+    /// Changes what the tenant may do, if it is still at `revision`.
+    ///
+    /// # Errors
+    /// `not-found`, `stale`, `bad-input`.
+    pub async fn set_tenant(&mut self, settings: &TenantSettings, revision: Option<u64>, actor: &Actor) -> Result<Tenant> {
+        settings.check()?;
+        let before = self.this_tenant().await?;
+        if revision.is_some_and(|revision| revision != before.revision) {
+            return Err(Error::new(Code::Stale, format!("tenant {} was changed meanwhile: read it again", self.tenant)));
+        }
+        let update = "UPDATE tenants SET settings = $2, revision = revision + 1 WHERE tenant = $1";
+        let query = self.query(update).bind(to_json(settings)?);
+        self.run(query).await?;
+        self.audit(actor, "tenant.update", self.tenant.to_string(), Some(&before.settings), Some(settings)).await?;
+        self.this_tenant().await
+    }
+
+    /// Deletes the tenant. Its rows stay; nothing of it serves any more.
+    ///
+    /// # Errors
+    /// `not-found`; `wrong-state` for the host's own.
+    pub async fn delete_tenant(&mut self, actor: &Actor) -> Result<()> {
+        if self.tenant.is_system() {
+            return Err(Error::new(Code::WrongState, "the tenant `system` is the host's own"));
+        }
+        let before = self.this_tenant().await?;
+        let query = self.query("UPDATE tenants SET deleted_at = $2 WHERE tenant = $1").bind(now_ms());
+        self.run(query).await?;
+        let query = self.query("DELETE FROM services WHERE tenant = $1");
+        self.run(query).await?;
+        self.changed().await?;
+        self.audit(actor, "tenant.delete", self.tenant.to_string(), Some(&before.settings), NOTHING).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_allowed_by_name_or_by_domain() {
+        let settings = TenantSettings { hosts: vec!["a.example".into(), "*.b.example".into()], ..TenantSettings::default() };
+        for (host, allowed) in [
+            ("a.example", true),
+            ("x.a.example", false),
+            ("x.b.example", true),
+            ("*.b.example", true),
+            ("b.example", false),
+            (".b.example", false),
+            ("xb.example", false),
+        ] {
+            assert_eq!(settings.allows_host(host), allowed, "{host}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What the store does, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
+
+use super::audit::NOTHING;
+use super::versions::NewVersion;
+use super::*;
+use crate::name::{ComponentName, Digest, Environment, ServiceId};
+use serde_json::json;
+
+struct Place {
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+async fn sqlite() -> Option<Place> {
+    let folder = tempfile::tempdir().expect("a folder");
+    Some(Place { store: Store::open(folder.path(), None).expect("it opens"), _folder: folder })
+}
+
+/// A database of its own on the server of the tests.
+async fn postgres() -> Option<Place> {
+    let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
+    sqlx::any::install_default_drivers();
+    let name = format!("platform_{}", ulid::Ulid::new().to_string().to_lowercase());
+    let pool = AnyPool::connect(&server).await.expect("the server of the tests");
+    pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name}")).into_sql_str()).await.expect("a database");
+    let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
+    let folder = tempfile::tempdir().expect("a folder");
+    Some(Place { store: Store::open(folder.path(), Some(&url)).expect("it opens"), _folder: folder })
+}
+
+fn tenant(name: &str) -> TenantId {
+    name.parse().expect("a name")
+}
+
+fn shop() -> ComponentName {
+    "shop".parse().expect("a name")
+}
+
+fn service(tenant: &TenantId) -> ServiceId {
+    ServiceId { tenant: tenant.clone(), component: shop(), environment: Environment::Production }
+}
+
+async fn create_tenant(store: &Store, name: &str) -> TenantId {
+    let tenant = tenant(name);
+    let mut scope = store.write(&tenant).await.expect("a scope");
+    scope.create_tenant(&TenantSettings::default(), &Actor::host()).await.expect("it is made");
+    scope.commit().await.expect("committed");
+    tenant
+}
+
+/// Stores the next version of the component `shop`.
+async fn add_version(store: &Store, tenant: &TenantId, bytes: &[u8]) -> Result<Version> {
+    let mut scope = store.write(tenant).await?;
+    let number = scope.next_version(&shop(), 10).await?;
+    let place = scope.reserve_log().await?;
+    scope.append_log(place, &format!("{tenant} {number}"), &[]).await?;
+    let (digest, settings) = (Digest::of(bytes), VersionSettings::default());
+    let new = NewVersion {
+        component: &shop(),
+        number,
+        digest: &digest,
+        bytes: bytes.len() as u64,
+        manifest: Some(&json!({ "name": "shop" })),
+        settings: &settings,
+        signature: None,
+        signed_by: None,
+        log_index: place,
+    };
+    let version = scope.insert_version(&new, &Actor::host()).await?;
+    scope.commit().await?;
+    Ok(version)
+}
+
+/// Gives a version all traffic.
+async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -> Result<()> {
+    let mut scope = store.write(tenant).await?;
+    let id = service(tenant);
+    let deployment = Deployment {
+        id: ulid::Ulid::new().to_string(),
+        component: id.component.clone(),
+        environment: id.environment,
+        version,
+        replaces: None,
+        state: DeploymentState::Active,
+        reason: "test".into(),
+        rollout: None,
+        created_at: now_ms(),
+        created_by: "test".into(),
+        ended_at: None,
+    };
+    scope.insert_deployment(&deployment).await?;
+    let (component, environment) = (id.component, id.environment);
+    let deployment = deployment.id;
+    scope.set_service(&Service { component, environment, revision, version, deployment, canary: None, stopped: false }).await?;
+    scope.commit().await
+}
+
+async fn tenants_see_only_what_is_theirs(Place { store, .. }: &Place) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    add_version(store, &a, b"of a").await.expect("stored");
+    add_version(store, &b, b"of b").await.expect("stored");
+    let mut scope = store.read(&b).await.expect("a scope");
+    let versions = scope.versions(&shop(), None, 10).await.expect("read");
+    assert_eq!(versions.iter().map(|version| version.digest.clone()).collect::<Vec<_>>(), [Digest::of(b"of b")]);
+    assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 2, "its own creation, its own version");
+    // PostgreSQL guards the rows also from a statement that forgets the tenant.
+    if store.dialect == Dialect::Postgres {
+        let rows = sqlx::query("SELECT tenant FROM versions").fetch_all(&mut *scope.tx).await.expect("read");
+        assert_eq!(rows.len(), 1, "a statement without a condition sees one tenant's rows");
+        let stolen = sqlx::query("UPDATE components SET versions = 7 WHERE tenant = 'a'").execute(&mut *scope.tx).await;
+        assert_eq!(stolen.expect("it runs").rows_affected(), 0);
+    }
+}
+
+async fn versions_count_up_also_when_they_come_at_once(Place { store, .. }: &Place) {
+    let a = create_tenant(store, "a").await;
+    let uploads = (0..8_u8).map(|byte| {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move { add_version(&store, &a, &[byte]).await.expect("stored").number })
+    });
+    let mut numbers = Vec::new();
+    for upload in uploads.collect::<Vec<_>>() {
+        numbers.push(upload.await.expect("no panic"));
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
+    assert_eq!(store.check_log().await.expect("the log is whole"), 8);
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.stored_bytes().await.expect("read"), 8);
+}
+
+async fn of_two_changes_at_once_one_is_stale(Place { store, .. }: &Place) {
+    let a = create_tenant(store, "a").await;
+    add_version(store, &a, b"1").await.expect("stored");
+    add_version(store, &a, b"2").await.expect("stored");
+    let before = store.changes().await.expect("read");
+    deploy(store, &a, 1, 0).await.expect("the first");
+    for revision in [0, 7] {
+        assert_eq!(deploy(store, &a, 2, revision).await.expect_err("too late").code(), Code::Stale, "{revision}");
+    }
+    deploy(store, &a, 2, 1).await.expect("who has read the newest");
+    assert_eq!(store.changes().await.expect("read"), before + 2, "what failed changed nothing");
+    let mut scope = store.host_read().await.expect("a scope");
+    let target = scope.target(&service(&a)).await.expect("read").expect("it serves");
+    assert_eq!((target.release.version, target.revision, target.canary), (2, 2, None));
+    assert_eq!(scope.targets().await.expect("read").len(), 1);
+}
+
+async fn a_version_that_serves_is_not_deleted(Place { store, .. }: &Place) {
+    let a = create_tenant(store, "a").await;
+    add_version(store, &a, b"1").await.expect("stored");
+    add_version(store, &a, b"2").await.expect("stored");
+    deploy(store, &a, 1, 0).await.expect("deployed");
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert_eq!(scope.delete_version(&shop(), 1, &Actor::host()).await.expect_err("it serves").code(), Code::InUse);
+    scope.delete_version(&shop(), 2, &Actor::host()).await.expect("nothing refers to it");
+    assert_eq!(scope.version(&shop(), 2).await.expect_err("gone").code(), Code::NotFound);
+}
+
+async fn what_is_not_committed_never_was(Place { store, .. }: &Place) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.next_version(&shop(), 10).await.expect("a number");
+    scope.audit(&Actor::host(), "x", "y", NOTHING, NOTHING).await.expect("written");
+    drop(scope);
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert!(scope.components("", 10).await.expect("read").is_empty());
+    assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 1, "the tenant's creation");
+}
+
+async fn quotas_of_components_hold(Place { store, .. }: &Place) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    for name in ["one", "two"] {
+        scope.next_version(&name.parse().expect("a name"), 2).await.expect("within the quota");
+    }
+    let third = scope.next_version(&"three".parse().expect("a name"), 2).await;
+    assert_eq!(third.expect_err("over it").code(), Code::QuotaExceeded);
+}
+
+async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
+    let a = create_tenant(store, "a").await;
+    let record = |at: i64, outcome: &str| ExecutionRecord {
+        tenant: a.clone(),
+        id: format!("{at:026}"),
+        component: shop(),
+        environment: Environment::Production,
+        version: 1,
+        source: "GET /".into(),
+        started_at: at,
+        duration_us: 5,
+        fuel: 7,
+        memory_bytes: 9,
+        status: 200,
+        outcome: outcome.into(),
+        code: None,
+        error: None,
+        lines: Some(json!([["info", "a line"]])),
+    };
+    let mut scope = store.host_write().await.expect("a scope");
+    let batch: Vec<_> = (0..2_500).map(|at| record(at, if at % 100 == 0 { "failed" } else { "completed" })).collect();
+    scope.insert_executions(&batch).await.expect("stored");
+    scope.insert_executions(&batch[..1]).await.expect("the same again is no error");
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let failed = ExecutionFilter { failed: Some(true), component: Some(shop()), ..ExecutionFilter::default() };
+    assert_eq!(scope.executions(&failed, 100).await.expect("read").len(), 25);
+    assert_eq!(scope.execution(&format!("{:026}", 2_499)).await.expect("read"), Some(record(2_499, "completed")));
+    let before = ExecutionFilter { before: Some(format!("{:026}", 10)), ..ExecutionFilter::default() };
+    let page: Vec<_> = scope.executions(&before, 3).await.expect("read").iter().map(|record| record.started_at).collect();
+    assert_eq!(page, [9, 8, 7]);
+    drop(scope);
+    let mut scope = store.host_write().await.expect("a scope");
+    assert_eq!(scope.prune_executions(1_000, 100).await.expect("pruned"), 2_400);
+    scope.commit().await.expect("committed");
+}
+
+/// Runs each of these on each store.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod on_sqlite { $(#[tokio::test] async fn $test() { super::$test(&super::sqlite().await.expect("SQLite")).await; })* }
+        mod on_postgres { $(#[tokio::test] async fn $test() {
+            if let Some(place) = super::postgres().await { super::$test(&place).await; }
+        })* }
+    };
+}
+
+on_both! {
+    tenants_see_only_what_is_theirs
+    versions_count_up_also_when_they_come_at_once
+    of_two_changes_at_once_one_is_stale
+    a_version_that_serves_is_not_deleted
+    what_is_not_committed_never_was
+    quotas_of_components_hold
+    executions_are_found_and_pruned
+}

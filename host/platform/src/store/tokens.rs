@@ -1,0 +1,146 @@
+//! API tokens: who may act for a tenant.
+
+use super::audit::NOTHING;
+use super::{Actor, HostScope, TenantScope, get, now_ms, optional_json, text, to_json};
+use crate::error::{Code, Error, Result};
+use crate::name::{ComponentName, TenantId};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// What a token may do; each may do what the one before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Call components that ask for an API key, and nothing of the admin API.
+    Caller,
+    /// Read everything but secrets.
+    Viewer,
+    /// Upload versions, deploy to dev and staging.
+    Developer,
+    /// Deploy to production, roll back, cancel, set secrets.
+    Operator,
+    /// Tokens, keys and the tenant itself.
+    Admin,
+}
+
+impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Self; 5] = [Self::Caller, Self::Viewer, Self::Developer, Self::Operator, Self::Admin];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Viewer => "viewer",
+            Self::Developer => "developer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
+            Error::new(Code::BadName, "there is no such role; there are caller, viewer, developer, operator and admin")
+        })
+    }
+}
+
+/// A token, without its secret.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Token {
+    /// The part of it that is no secret: a ULID.
+    pub id: String,
+    /// Whose.
+    pub tenant: TenantId,
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The components that it may act on; all of them if there is no list.
+    pub components: Option<Vec<ComponentName>>,
+    /// The user that it stands for, as components see it in `ctx.userId`.
+    pub user_id: Option<String>,
+    /// The organization of that user, as components see it in `ctx.organizationId`.
+    pub organization_id: Option<String>,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Who made it.
+    pub created_by: String,
+    /// Milliseconds since 1970 from which it is not valid.
+    pub expires_at: i64,
+    /// Since when it was revoked.
+    pub revoked_at: Option<i64>,
+}
+
+fn token(row: &sqlx::any::AnyRow) -> Result<Token> {
+    Ok(Token {
+        id: get(row, "id")?,
+        tenant: text(row, "tenant")?,
+        name: get(row, "name")?,
+        role: text(row, "role")?,
+        components: optional_json(row, "components")?,
+        user_id: get(row, "user_id")?,
+        organization_id: get(row, "organization_id")?,
+        created_at: get(row, "created_at")?,
+        created_by: get(row, "created_by")?,
+        expires_at: get(row, "expires_at")?,
+        revoked_at: get(row, "revoked_at")?,
+    })
+}
+
+impl HostScope {
+    /// The token with this id and the hash of its secret, unless its tenant is gone.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn token(&mut self, id: &str) -> Result<Option<(Token, String)>> {
+        let select = "SELECT tokens.* FROM tokens JOIN tenants ON tenants.tenant = tokens.tenant \
+                      WHERE id = $1 AND tenants.deleted_at IS NULL";
+        let row = sqlx::query(select).bind(id.to_owned()).fetch_optional(&mut *self.tx).await?;
+        row.map(|row| Ok((token(&row)?, get(&row, "hash")?))).transpose()
+    }
+}
+
+impl TenantScope {
+    /// Stores a token with the hash of its secret.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn insert_token(&mut self, token: &Token, hash: &str, actor: &Actor) -> Result<()> {
+        let insert = "INSERT INTO tokens (tenant, id, name, hash, role, components, user_id, organization_id, created_at, created_by, \
+                      expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let query = self.query(insert).bind(token.id.clone()).bind(token.name.clone()).bind(hash.to_owned());
+        let query = query.bind(token.role.as_str()).bind(token.components.as_ref().map(to_json).transpose()?);
+        let query = query.bind(token.user_id.clone()).bind(token.organization_id.clone()).bind(token.created_at);
+        self.run(query.bind(token.created_by.clone()).bind(token.expires_at)).await?;
+        self.audit(actor, "token.create", token.id.clone(), NOTHING, Some(token)).await
+    }
+
+    /// The tenant's tokens after `after`, by id.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn tokens(&mut self, after: &str, limit: u32) -> Result<Vec<Token>> {
+        let select = "SELECT * FROM tokens WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
+        let query = self.query(select).bind(after.to_owned()).bind(i64::from(limit));
+        self.rows(query).await?.iter().map(token).collect()
+    }
+
+    /// Ends a token.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn revoke_token(&mut self, id: &str, actor: &Actor) -> Result<()> {
+        let update = "UPDATE tokens SET revoked_at = $3 WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL";
+        let query = self.query(update).bind(id.to_owned()).bind(now_ms());
+        if self.run(query).await? == 0 {
+            return Err(Error::not_found("such token that is valid"));
+        }
+        self.audit(actor, "token.revoke", id.to_owned(), NOTHING, NOTHING).await
+    }
+}

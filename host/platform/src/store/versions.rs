@@ -1,0 +1,174 @@
+//! Versions: what was accepted, never changed afterwards.
+
+use super::audit::NOTHING;
+use super::{Actor, TenantScope, get, json, now_ms, number, optional_json, text, to_json};
+use crate::error::{Code, Error, Result};
+use crate::name::{ComponentName, Digest};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// A version of a component: its bytes by digest, and what it asks for.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Version {
+    /// Of which component.
+    pub component: ComponentName,
+    /// Counts from 1.
+    pub number: u32,
+    /// Of the component's bytes.
+    pub digest: Digest,
+    /// How many bytes.
+    pub bytes: u64,
+    /// What the component says of itself; none for other toolchains'.
+    #[schema(value_type = Option<Object>)]
+    pub manifest: Option<Value>,
+    /// What it asks for.
+    pub settings: VersionSettings,
+    /// A detached signature, as a signed note.
+    pub signature: Option<String>,
+    /// The name of the key that signed it.
+    pub signed_by: Option<String>,
+    /// Its place in the transparency log.
+    pub log_index: u64,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Who uploaded it.
+    pub created_by: String,
+}
+
+/// What of elias.toml belongs to a version.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VersionSettings {
+    /// The tables `[capabilities.NAME]`.
+    #[schema(value_type = Object)]
+    pub capabilities: Map<String, Value>,
+    /// The table `[limits]`.
+    pub limits: BTreeMap<String, u64>,
+    /// The table `[gateway]`.
+    #[schema(value_type = Option<Object>)]
+    pub gateway: Option<Value>,
+    /// The table `[supervision]`.
+    #[schema(value_type = Option<Object>)]
+    pub supervision: Option<Value>,
+    /// The request that a version has to answer before it may serve.
+    pub smoke: Option<SmokeCall>,
+    /// Files beside the component, such as `migrations/0001_tables.sql`, by their SHA-256.
+    pub files: BTreeMap<String, Digest>,
+}
+
+/// A request that a version has to answer before it may serve: the table `[smoke]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SmokeCall {
+    /// Path and query of a GET.
+    pub path: String,
+    /// The status that the answer must have; 0: any below 500.
+    pub status: u16,
+}
+
+impl Default for SmokeCall {
+    fn default() -> Self {
+        Self { path: "/".to_owned(), status: 0 }
+    }
+}
+
+/// A version about to be stored.
+pub(crate) struct NewVersion<'a> {
+    pub(crate) component: &'a ComponentName,
+    pub(crate) number: u32,
+    pub(crate) digest: &'a Digest,
+    pub(crate) bytes: u64,
+    pub(crate) manifest: Option<&'a Value>,
+    pub(crate) settings: &'a VersionSettings,
+    pub(crate) signature: Option<&'a str>,
+    pub(crate) signed_by: Option<&'a str>,
+    pub(crate) log_index: u64,
+}
+
+fn version(row: &sqlx::any::AnyRow) -> Result<Version> {
+    Ok(Version {
+        component: text(row, "component")?,
+        number: number(row, "number")?,
+        digest: text(row, "digest")?,
+        bytes: number(row, "bytes")?,
+        manifest: optional_json(row, "manifest")?,
+        settings: json(row, "settings")?,
+        signature: get(row, "signature")?,
+        signed_by: get(row, "signed_by")?,
+        log_index: number(row, "log_index")?,
+        created_at: get(row, "created_at")?,
+        created_by: get(row, "created_by")?,
+    })
+}
+
+impl TenantScope {
+    /// Stores a version that was accepted.
+    pub(crate) async fn insert_version(&mut self, new: &NewVersion<'_>, actor: &Actor) -> Result<Version> {
+        let insert = "INSERT INTO versions (tenant, component, number, digest, bytes, manifest, settings, signature, signed_by, log_index, \
+                      created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let query = self.query(insert).bind(new.component.as_str().to_owned()).bind(i64::from(new.number));
+        let query = query.bind(new.digest.as_str().to_owned()).bind(i64::try_from(new.bytes).unwrap_or(i64::MAX));
+        let query = query.bind(new.manifest.map(to_json).transpose()?).bind(to_json(new.settings)?);
+        let query = query.bind(new.signature.map(str::to_owned)).bind(new.signed_by.map(str::to_owned));
+        let query = query.bind(i64::try_from(new.log_index).unwrap_or(i64::MAX));
+        self.run(query.bind(now_ms()).bind(actor.name.clone())).await?;
+        let stored = self.version(new.component, new.number).await?;
+        let subject = format!("{}@{}", new.component, new.number);
+        self.audit(actor, "version.create", subject, NOTHING, Some(&serde_json::json!({ "digest": new.digest }))).await?;
+        Ok(stored)
+    }
+
+    /// A version.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn version(&mut self, component: &ComponentName, number: u32) -> Result<Version> {
+        let select = "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number = $3 AND deleted_at IS NULL";
+        let query = self.query(select).bind(component.as_str().to_owned()).bind(i64::from(number));
+        let row = self.row(query).await?;
+        version(&row.ok_or_else(|| Error::not_found(format_args!("version {number} of {component}")))?)
+    }
+
+    /// A component's versions below `before`, newest first.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn versions(&mut self, component: &ComponentName, before: Option<u32>, limit: u32) -> Result<Vec<Version>> {
+        let select = "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number < $3 AND deleted_at IS NULL \
+                      ORDER BY number DESC LIMIT $4";
+        let query = self.query(select).bind(component.as_str().to_owned());
+        let query = query.bind(before.map_or(i64::MAX, i64::from)).bind(i64::from(limit));
+        self.rows(query).await?.iter().map(version).collect()
+    }
+
+    /// How many bytes the tenant's versions take.
+    pub(crate) async fn stored_bytes(&mut self) -> Result<u64> {
+        // An artifact that several versions share counts once. The cast is for PostgreSQL, whose sum of a BIGINT is a NUMERIC.
+        let select = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS bytes FROM \
+                      (SELECT digest, MAX(bytes) AS bytes FROM versions WHERE tenant = $1 AND deleted_at IS NULL GROUP BY digest) AS artifacts";
+        let query = self.query(select);
+        self.row(query).await?.map_or(Ok(0), |row| number(&row, "bytes"))
+    }
+
+    /// Deletes a version that nothing refers to.
+    ///
+    /// # Errors
+    /// `not-found`; `in-use` while it serves anywhere.
+    pub async fn delete_version(&mut self, component: &ComponentName, number: u32, actor: &Actor) -> Result<()> {
+        self.version(component, number).await?;
+        let select = "SELECT services.environment FROM services LEFT JOIN deployments ON deployments.tenant = services.tenant \
+                      AND deployments.id = services.canary WHERE services.tenant = $1 AND services.component = $2 \
+                      AND (services.version = $3 OR deployments.version = $3) LIMIT 1";
+        let query = self.query(select).bind(component.as_str().to_owned()).bind(i64::from(number));
+        if let Some(row) = self.row(query).await? {
+            let environment: String = get(&row, "environment")?;
+            let message = format!("version {number} of {component} serves in {environment}; deploy another one there first");
+            return Err(Error::new(Code::InUse, message));
+        }
+        let update = "UPDATE versions SET deleted_at = $4 WHERE tenant = $1 AND component = $2 AND number = $3";
+        let query = self.query(update).bind(component.as_str().to_owned()).bind(i64::from(number)).bind(now_ms());
+        self.run(query).await?;
+        self.audit(actor, "version.delete", format!("{component}@{number}"), NOTHING, NOTHING).await
+    }
+}
