@@ -79,6 +79,9 @@ export interface ExecutionContext {
   /** The organization of that user, if the host knows. */
   readonly organizationId: string | undefined;
 
+  /** The claims of the token that authenticated the request, if the component asks for one in `[gateway.auth]`. */
+  readonly claims: Record<string, unknown> | undefined;
+
   /**
    * Keeps the instance alive after the response until `promise` settles or the deadline passes.
    * A rejection is logged; the response is not affected.

@@ -9,9 +9,30 @@ const noEnv = Object.freeze({});
 
 /** The third argument of every handler. */
 class ExecutionContext {
-  tenantId = undefined;
-  userId = undefined;
-  organizationId = undefined;
+  #caller;
+
+  /** On whose behalf the execution runs: asked once. */
+  #known() {
+    return (this.#caller ??= native.caller());
+  }
+
+  get tenantId() {
+    return this.#known().tenantId;
+  }
+
+  get userId() {
+    return this.#known().userId;
+  }
+
+  get organizationId() {
+    return this.#known().organizationId;
+  }
+
+  /** The claims of the token that authenticated the request. */
+  get claims() {
+    const { claims } = this.#known();
+    return claims === undefined ? undefined : JSON.parse(claims);
+  }
 
   get executionId() {
     return native.execution().id;

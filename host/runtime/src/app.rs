@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorCode};
 use crate::fetch;
 use crate::instance::{InstanceState, SECRET_BYTES_MIN};
 use crate::limits::Limits;
-use crate::log::Budget;
+use crate::log::{Budget, Observer};
 use bytes::Bytes;
 use elias_contract::manifest::Manifest;
 use elias_contract::stack::{self, SourceMap};
@@ -36,6 +36,8 @@ pub(crate) struct AppInner {
     pub(crate) source_map: SourceMapSlot,
     /// What its instances may still log.
     pub(crate) log: Arc<Budget>,
+    /// Who else sees that.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) executions: Arc<Semaphore>,
 }
 

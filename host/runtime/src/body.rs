@@ -160,6 +160,10 @@ impl Streaming {
     /// Lets the guest go on. `Ready(Err)` has ended the record already.
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Some(guest) = &mut self.guest else { return Poll::Ready(Ok(())) };
+        if self.record.running().poll_cancelled(cx) {
+            let error = Error::new(ErrorCode::Cancelled, "the execution was cancelled by hand");
+            return Poll::Ready(Err(self.fail(error)));
+        }
         let Poll::Ready(ended) = guest.as_mut().poll(cx) else { return Poll::Pending };
         self.guest = None;
         let ended = run::ended(&self.app, &self.record.meter, ended);

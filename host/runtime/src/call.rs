@@ -2,7 +2,7 @@
 
 use crate::app::AppInner;
 use crate::error::{Error, ErrorCode, Exception};
-use crate::execution::{Execution, Outcome};
+use crate::execution::{Execution, Outcome, Running};
 use crate::instance::InstanceState;
 use crate::post_mortem;
 use crate::run::{self, MeteredStore, Record};
@@ -56,12 +56,12 @@ pub(crate) async fn call(app: &Arc<AppInner>, input: &serde_json::Value) -> Resu
         .as_ref()
         .ok_or_else(|| Error::new(ErrorCode::MissingExport, format!("{} has no `call` handler", app.name)))?;
     let _permit = app.admit()?;
-    let record = Record::start(app);
+    let record = Record::start(app, Running::new());
     let input = input.to_string();
     if input.len() as u64 > app.limits.request_bytes {
         return Err(record.fail(run::too_large(app)));
     }
-    let store = run::store(app, &record)?;
+    let store = run::store(app, &record, Arc::default())?;
     let guest = AssertUnwindSafe(run(export, store, input)).catch_unwind();
     // The timer costs something only once the guest has to wait.
     let ended = match tokio::time::timeout_at(record.ends(app).into(), guest).await {

@@ -1,7 +1,10 @@
 //! What an execution was and what it cost.
 
 use crate::error::ErrorCode;
+use futures::task::AtomicWaker;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Context;
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -31,7 +34,21 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// An execution that may still be under way; in the extensions of a response.
+/// On whose behalf an execution runs, as components see it in `ctx`. In a request's extensions it tells [`crate::App::fetch`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose component it is.
+    pub tenant_id: Option<String>,
+    /// The user who was authenticated.
+    pub user_id: Option<String>,
+    /// The organization of that user.
+    pub organization_id: Option<String>,
+    /// The claims of the token that authenticated the request: a JSON object.
+    pub claims: Option<String>,
+}
+
+/// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an execution before it has
+/// answered makes one and puts it into the request's extensions.
 #[derive(Debug, Clone)]
 pub struct Running {
     shared: Arc<Shared>,
@@ -42,11 +59,46 @@ struct Shared {
     id: String,
     record: OnceLock<Execution>,
     ended: Notify,
+    cancelled: AtomicBool,
+    /// Wakes whoever polls the guest.
+    guest: AtomicWaker,
+}
+
+impl Default for Running {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Running {
-    pub(crate) fn new(id: String) -> Self {
-        Self { shared: Arc::new(Shared { id, record: OnceLock::new(), ended: Notify::new() }) }
+    /// An execution that is about to begin, with a new id.
+    #[must_use]
+    pub fn new() -> Self {
+        let id = ulid::Ulid::new().to_string();
+        Self {
+            shared: Arc::new(Shared {
+                id,
+                record: OnceLock::new(),
+                ended: Notify::new(),
+                cancelled: AtomicBool::new(false),
+                guest: AtomicWaker::new(),
+            }),
+        }
+    }
+
+    /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others run.
+    pub fn cancel(&self) {
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+        self.shared.guest.wake();
+    }
+
+    /// Whether the guest is to be ended; if not, `cx` is woken when it is.
+    pub(crate) fn poll_cancelled(&self, cx: &Context<'_>) -> bool {
+        if self.shared.cancelled.load(Ordering::Relaxed) {
+            return true;
+        }
+        self.shared.guest.register(cx.waker());
+        self.shared.cancelled.load(Ordering::Relaxed)
     }
 
     /// The execution's id.

@@ -3,6 +3,7 @@
 use crate::app::AppInner;
 use crate::body::{Body, GuestFuture, Streaming};
 use crate::error::{Error, ErrorCode};
+use crate::execution::{Caller, Running};
 use crate::post_mortem;
 use crate::run::{self, Meter, MeteredStore, Record};
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
 /// What a guest gives through its response-outparam.
 pub(crate) type Head = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
 
-pub(crate) async fn fetch<B>(app: &Arc<AppInner>, request: http::Request<B>) -> Result<http::Response<Body>, Error>
+pub(crate) async fn fetch<B>(app: &Arc<AppInner>, mut request: http::Request<B>) -> Result<http::Response<Body>, Error>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -32,11 +33,14 @@ where
         return Err(Error::new(ErrorCode::MissingExport, format!("{} has no `fetch` handler", app.name)));
     }
     let permit = app.admit()?;
-    let record = Record::start(app);
+    let extensions = request.extensions_mut();
+    let running = extensions.remove::<Running>().unwrap_or_default();
+    let caller = extensions.remove::<Arc<Caller>>().unwrap_or_default();
+    let record = Record::start(app, running);
     if request.body().size_hint().lower() > app.limits.request_bytes {
         return Err(record.fail(run::too_large(app)));
     }
-    let mut metered = run::store(app, &record)?;
+    let mut metered = run::store(app, &record, caller)?;
     let (sender, head) = oneshot::channel();
     let given = give(app, &mut metered, &record.meter, request, sender);
     let (request, out) = match given {

@@ -7,7 +7,9 @@ use crate::engine::{Allocation, wasmtime_config};
 use crate::error::{Error, ErrorCode};
 use crate::grants::Grants;
 use crate::limits::Limits;
-use crate::load::Loader;
+use crate::load::{Linked, Loader};
+use crate::log::Observer;
+use elias_contract::manifest::Manifest;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -61,16 +63,27 @@ impl Host {
         self.load_file_with(path, &LoadOptions::default()).await
     }
 
+    /// Checks, compiles and links a component, and gives it nothing: whether it could be loaded, and what it would have to be granted. The
+    /// compiled code is kept in the cache, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for `capability-denied`.
+    pub async fn compile(&self, component: &[u8]) -> Result<Compiled, Error> {
+        Ok(self.link(component.to_vec()).await?.into())
+    }
+
+    async fn link(&self, component: Vec<u8>) -> Result<Linked, Error> {
+        let loader = Arc::clone(&self.loader);
+        let linked = tokio::task::spawn_blocking(move || loader.link(&component)).await;
+        linked.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))
+    }
+
     /// Loads a component with what it is granted.
     ///
     /// # Errors
     /// As [`Self::load`], and `bad-configuration` and `capability-unavailable`.
     pub async fn load_with(&self, component: &[u8], options: &LoadOptions) -> Result<App, Error> {
-        let loader = Arc::clone(&self.loader);
-        let component = component.to_vec();
-        let linked = tokio::task::spawn_blocking(move || loader.link(&component)).await;
-        let linked =
-            linked.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))?;
+        let linked = self.link(component.to_vec()).await?;
         self.loader.configure(linked, options).await
     }
 
@@ -86,8 +99,21 @@ impl Host {
     }
 }
 
+/// A component that could be loaded.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// What it says of itself; none for components of other toolchains.
+    pub manifest: Option<Manifest>,
+    /// SHA-256 of the engine that it carries or imports.
+    pub engine: Option<String>,
+    /// The capabilities that it imports.
+    pub capabilities: Vec<String>,
+    /// Whether it answers HTTP requests.
+    pub answers_http: bool,
+}
+
 /// What a component is given when it is loaded.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct LoadOptions {
     /// The capabilities that it may use.
     pub grants: Grants,
@@ -97,6 +123,8 @@ pub struct LoadOptions {
     pub name: Option<String>,
     /// Its limits in place of the host's. Memory and tables cannot be larger than the host's.
     pub limits: Option<Limits>,
+    /// Who sees its log lines beside the log.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl HostBuilder {

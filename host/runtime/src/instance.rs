@@ -2,6 +2,7 @@
 
 use crate::app::{AppInner, Granted};
 use crate::capability::{Capability, ErasedCapability};
+use crate::execution::Caller;
 use crate::limits::Limits;
 use crate::log;
 use crate::run::Meter;
@@ -38,6 +39,7 @@ pub struct InstanceInfo {
     execution: Arc<str>,
     ends: Instant,
     app: Arc<AppInner>,
+    caller: Arc<Caller>,
 }
 
 impl InstanceInfo {
@@ -63,6 +65,12 @@ impl InstanceInfo {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.app.digest
+    }
+
+    /// On whose behalf the instance runs.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// What the instance may take.
@@ -95,7 +103,7 @@ impl InstanceInfo {
 }
 
 impl InstanceState {
-    pub(crate) fn new(app: &Arc<AppInner>, execution: Arc<str>, ends: Instant, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(app: &Arc<AppInner>, execution: Arc<str>, ends: Instant, meter: Arc<Meter>, caller: Arc<Caller>) -> Self {
         let limits = &app.limits;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.host_resources as usize);
@@ -109,7 +117,7 @@ impl InstanceState {
                 tables_used: 0,
                 meter,
             },
-            info: InstanceInfo { execution, ends, app: Arc::clone(app) },
+            info: InstanceInfo { execution, ends, app: Arc::clone(app), caller },
             table,
             http,
             hooks: Hooks,

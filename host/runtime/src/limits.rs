@@ -1,9 +1,9 @@
 //! What an instance may take.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Bounds on every execution. Each has its unit in its name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// CPU, in units of fuel; see [`crate::engine`] for what a unit is. Exceeded: `out-of-fuel`.

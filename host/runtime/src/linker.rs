@@ -1,6 +1,7 @@
 //! The interfaces that every component finds.
 
 use crate::capability::ErasedCapability;
+use crate::execution::Caller;
 use crate::instance::InstanceState;
 use std::sync::Arc;
 use wasmtime::component::{ComponentType, HasData, Lift, Linker, Lower, ResourceTable};
@@ -25,6 +26,19 @@ struct Execution {
     remaining_ms: u64,
 }
 
+/// `elias:component/context.caller`.
+#[derive(ComponentType, Lift, Lower)]
+#[component(record)]
+struct CallerRecord {
+    #[component(name = "tenant-id")]
+    tenant_id: Option<String>,
+    #[component(name = "user-id")]
+    user_id: Option<String>,
+    #[component(name = "organization-id")]
+    organization_id: Option<String>,
+    claims: Option<String>,
+}
+
 /// WASI 0.2 without a network, `wasi:http/types`, `elias:component/context`, and what the capabilities add.
 pub(crate) fn linker(
     engine: &Engine,
@@ -39,14 +53,16 @@ pub(crate) fn linker(
     io::streams::add_to_linker::<InstanceState, Io>(&mut linker, |state| &mut state.table)?;
     linker.allow_shadowing(false);
     http::types::add_to_linker::<InstanceState, WasiHttp>(&mut linker, &Default::default(), InstanceState::http)?;
-    linker.instance("elias:component/context@0.1.0")?.func_wrap(
-        "current",
-        |store: StoreContextMut<'_, InstanceState>, (): ()| {
-            let info = store.data().info();
-            let remaining_ms = u64::try_from(info.remaining().as_millis()).unwrap_or(u64::MAX);
-            Ok((Execution { id: info.execution().to_owned(), remaining_ms },))
-        },
-    )?;
+    let mut context = linker.instance("elias:component/context@0.1.0")?;
+    context.func_wrap("current", |store: StoreContextMut<'_, InstanceState>, (): ()| {
+        let info = store.data().info();
+        let remaining_ms = u64::try_from(info.remaining().as_millis()).unwrap_or(u64::MAX);
+        Ok((Execution { id: info.execution().to_owned(), remaining_ms },))
+    })?;
+    context.func_wrap("current-caller", |store: StoreContextMut<'_, InstanceState>, (): ()| {
+        let Caller { tenant_id, user_id, organization_id, claims } = store.data().info().caller().clone();
+        Ok((CallerRecord { tenant_id, user_id, organization_id, claims },))
+    })?;
     for capability in capabilities {
         capability.init(&mut linker)?;
     }

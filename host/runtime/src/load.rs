@@ -5,7 +5,7 @@ use crate::cache::CompiledCache;
 use crate::call::CallExport;
 use crate::capability::{ComponentInfo, ConfigureError, ErasedCapability};
 use crate::error::{Error, ErrorCode};
-use crate::host::LoadOptions;
+use crate::host::{Compiled, LoadOptions};
 use crate::instance::InstanceState;
 use crate::limits::Limits;
 use crate::linker::linker;
@@ -76,13 +76,15 @@ impl Loader {
 
     fn link_measured(&self, bytes: &[u8], digest: impl FnOnce() -> String) -> Result<Linked, Error> {
         let layout = layout::read(bytes).map_err(bad_layout)?;
-        let (component, linker) = match layout.engine {
-            None => (Cow::Borrowed(bytes), None),
-            Some(EngineBinding::Imported { digest }) => (Cow::Borrowed(bytes), Some(self.known_engine(&digest)?)),
+        let (component, linker, engine) = match layout.engine {
+            None => (Cow::Borrowed(bytes), None, None),
+            Some(EngineBinding::Imported { digest }) => {
+                (Cow::Borrowed(bytes), Some(self.known_engine(&digest)?), Some(digest))
+            }
             Some(EngineBinding::Carried { module, digest, section }) => {
                 let linker = self.engine(&digest, module)?;
                 let thin = layout::leave_out(bytes, module, &digest, section).map_err(bad_layout)?;
-                (Cow::Owned(thin), Some(linker))
+                (Cow::Owned(thin), Some(linker), Some(digest))
             }
         };
         let compiled = match &self.cache {
@@ -104,7 +106,7 @@ impl Loader {
         };
         let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
         let imported = self.imported(&compiled);
-        Ok(Linked { name, version, digest, manifest: layout.manifest, fetch, call, source_map, imported })
+        Ok(Linked { engine, name, version, digest, manifest: layout.manifest, fetch, call, source_map, imported })
     }
 
     /// The capabilities that a component imports, each with the interface by which it does.
@@ -125,7 +127,7 @@ impl Loader {
 
     /// Gives a component what it was granted.
     pub(crate) async fn configure(&self, linked: Linked, options: &LoadOptions) -> Result<App, Error> {
-        let Linked { name, version, digest, manifest, fetch, call, source_map, imported } = linked;
+        let Linked { engine: _, name, version, digest, manifest, fetch, call, source_map, imported } = linked;
         let name = options.name.clone().unwrap_or(name);
         // The empty path is the current folder for joining, and no folder at all for opening.
         let folder = if options.folder.as_os_str().is_empty() { ".".into() } else { options.folder.clone() };
@@ -152,6 +154,7 @@ impl Loader {
                 granted,
                 source_map: SourceMapSlot::new(source_map),
                 log,
+                observer: options.observer.clone(),
                 executions: Arc::new(Semaphore::new(limits.concurrent_executions as usize)),
                 limits,
             }),
@@ -194,6 +197,7 @@ impl Loader {
 
 /// A component that was compiled and linked, and was not given its capabilities yet.
 pub(crate) struct Linked {
+    engine: Option<String>,
     name: String,
     version: String,
     digest: String,
@@ -202,6 +206,13 @@ pub(crate) struct Linked {
     call: Option<CallExport>,
     source_map: Option<String>,
     imported: Vec<(Arc<dyn ErasedCapability>, String)>,
+}
+
+impl From<Linked> for Compiled {
+    fn from(linked: Linked) -> Self {
+        let capabilities = linked.imported.iter().map(|(capability, _)| capability.name().to_owned()).collect();
+        Self { manifest: linked.manifest, engine: linked.engine, capabilities, answers_http: linked.fetch.is_some() }
+    }
 }
 
 /// Why a component does not get a capability, with the line that mends it.

@@ -2,7 +2,7 @@
 
 use crate::app::AppInner;
 use crate::error::{Error, ErrorCode, Exception};
-use crate::execution::{Execution, Outcome, Running};
+use crate::execution::{Caller, Execution, Outcome, Running};
 use crate::instance::InstanceState;
 use crate::log;
 use crate::post_mortem;
@@ -62,11 +62,10 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn start(app: &Arc<AppInner>) -> Self {
-        let id = ulid::Ulid::new().to_string();
+    pub(crate) fn start(app: &Arc<AppInner>, running: Running) -> Self {
         Self {
             app: Arc::clone(app),
-            running: Running::new(id),
+            running,
             started: Instant::now(),
             meter: Arc::new(Meter::default()),
         }
@@ -111,9 +110,9 @@ impl Drop for Record {
 }
 
 /// A store for one run of `app`.
-pub(crate) fn store(app: &Arc<AppInner>, record: &Record) -> Result<MeteredStore, Error> {
+pub(crate) fn store(app: &Arc<AppInner>, record: &Record, caller: Arc<Caller>) -> Result<MeteredStore, Error> {
     let id: Arc<str> = record.running.id().into();
-    let state = InstanceState::new(app, id, record.ends(app), Arc::clone(&record.meter));
+    let state = InstanceState::new(app, id, record.ends(app), Arc::clone(&record.meter), caller);
     let mut store = Store::new(&app.engine, state);
     store.limiter(|state| &mut state.limiter);
     let fuel = app.limits.fuel;

@@ -6,7 +6,19 @@ use crate::phase::Import;
 use javy::quickjs::{Ctx, Function, Object, Result};
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
-    native.set("execution", Function::new(native.ctx().clone(), execution)?)
+    native.set("execution", Function::new(native.ctx().clone(), execution)?)?;
+    native.set("caller", Function::new(native.ctx().clone(), caller)?)
+}
+
+fn caller<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {
+    require(&ctx, Import::Context, "ctx.tenantId")?;
+    let caller = context::current_caller();
+    let object = Object::new(ctx)?;
+    object.set("tenantId", caller.tenant_id)?;
+    object.set("userId", caller.user_id)?;
+    object.set("organizationId", caller.organization_id)?;
+    object.set("claims", caller.claims)?;
+    Ok(object)
 }
 
 fn execution<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {

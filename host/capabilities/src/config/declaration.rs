@@ -30,6 +30,8 @@ pub(super) enum Scalar {
 pub(super) struct Source {
     /// A variable of the host's environment.
     env: Option<String>,
+    /// The value itself, for a host that keeps its components' secrets: what it gives to `load_with`, not what an author writes.
+    value: Option<String>,
     /// A file, relative to the configuration's folder. A newline at its end does not count.
     file: Option<PathBuf>,
     /// What the text found there is to be read as.
@@ -69,6 +71,7 @@ impl Declaration {
         };
         let invalid = |why: String| ConfigureError::Invalid(format!("{key}: {why}"));
         let text = match (&source.env, &source.file) {
+            (None, None) if source.value.is_some() => source.value.clone().map(Zeroizing::new),
             (Some(_), Some(_)) => return Err(invalid("it has both `env` and `file`; say one of them".into())),
             (Some(name), None) => match std::env::var(name) {
                 Ok(text) => Some(Zeroizing::new(text)),

@@ -16,6 +16,25 @@ pub(crate) const LINE_BYTES_MAX: usize = 16 * 1024;
 /// Fields of a line that are kept.
 const FIELDS_MAX: usize = 32;
 
+/// A line that was let through: readable, without secrets, within bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// The execution's id.
+    pub execution: &'a str,
+    /// How much it matters.
+    pub level: tracing::Level,
+    /// The text.
+    pub message: &'a str,
+    /// `name=value`, separated by spaces.
+    pub fields: &'a str,
+}
+
+/// Sees the lines of a component beside the log; see [`crate::LoadOptions::observer`].
+pub trait Observer: Send + Sync + 'static {
+    /// A line was let through. Called on the guest's thread: it must not wait.
+    fn line(&self, line: Line<'_>);
+}
+
 /// Writes one line; see [`crate::capability::InstanceInfo::log`].
 pub(crate) fn write(
     app: &AppInner,
@@ -49,6 +68,9 @@ pub(crate) fn write(
         tracing::warn!(
             target: "elias::guest", execution, component, version, dropped, "log lines over the component's budget were dropped"
         );
+    }
+    if let Some(observer) = &app.observer {
+        observer.line(Line { execution, level, message: &message, fields: &shown });
     }
     macro_rules! event {
         ($level:ident) => {
