@@ -1,1 +1,4 @@
-//! Tenants, immutable versions, deployments and rollouts, executions.
+
+pub mod clock;
+pub mod setting;
+pub mod supervision;
