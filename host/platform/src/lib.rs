@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod rollout;
 pub mod setting;
+pub mod stages;
 pub mod statistics;
 pub mod supervision;
