@@ -2,9 +2,15 @@
 
 pub mod access;
 pub mod artifacts;
+pub mod clock;
 pub mod error;
 pub mod name;
+pub mod rollout;
+pub mod setting;
+pub mod stages;
+pub mod statistics;
 pub mod store;
+pub mod supervision;
 mod vault;
 
 pub use error::{Code, Error, Result};

@@ -1,0 +1,119 @@
+//! Feature flags: callers who get a version of their own, before any rollout.
+
+use super::assign::{Assigner, BUCKETS, Caller, Sticky};
+use crate::setting::{InvalidSetting, within};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// Gives a version to the callers of a tenant, to those whose token claims something, or to a percentage of all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FlagRule {
+    /// The version they get.
+    pub version: u64,
+    /// The tenant that the caller must be of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The claim that the caller's token must have. Instead of `tenant`; with `value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// What the claim must be, or hold if it is a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// How many percent of them. From 0 to 100; 100 if left out.
+    #[serde(default = "all")]
+    pub percent: f64,
+    /// Which of them.
+    #[serde(default)]
+    pub sticky: Sticky,
+}
+
+fn all() -> f64 {
+    100.0
+}
+
+/// Flag rules, ready to be applied. The first that fits decides.
+#[derive(Debug, Clone, Default)]
+pub struct FlagTable {
+    rules: Vec<Prepared>,
+}
+
+#[derive(Debug, Clone)]
+struct Prepared {
+    rule: FlagRule,
+    assigner: Assigner,
+    buckets: u32,
+}
+
+const RULES_MAX: usize = 100;
+const TEXT_MAX_BYTES: usize = 1024;
+
+impl FlagTable {
+    /// Checks the rules of a service, at most 100. `id` is the service's: with the version it decides who is among the
+    /// percentage.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`] for the first that cannot be used.
+    pub fn new(id: &str, rules: Vec<FlagRule>) -> Result<Self, InvalidSetting> {
+        within("flags", rules.len(), 0..=RULES_MAX)?;
+        let rules = rules.into_iter().map(|rule| prepare(id, rule)).collect::<Result<_, _>>()?;
+        Ok(Self { rules })
+    }
+
+    /// The version that a flag gives to a caller. `tenant` and `claims` are those of the caller, who was authenticated.
+    #[must_use]
+    pub fn choose(
+        &self,
+        tenant: Option<&str>,
+        claims: Option<&Map<String, Value>>,
+        caller: &Caller<'_>,
+    ) -> Option<u64> {
+        self.rules
+            .iter()
+            .find(|prepared| {
+                fits(&prepared.rule, tenant, claims) && prepared.assigner.bucket(caller) < prepared.buckets
+            })
+            .map(|prepared| prepared.rule.version)
+    }
+}
+
+fn prepare(id: &str, rule: FlagRule) -> Result<Prepared, InvalidSetting> {
+    within("flags.percent", rule.percent, 0.0..=100.0)?;
+    for (key, text) in [("flags.tenant", &rule.tenant), ("flags.claim", &rule.claim), ("flags.value", &rule.value)] {
+        within(key, text.as_ref().map_or(1, String::len), 1..=TEXT_MAX_BYTES)
+            .map_err(|_| InvalidSetting::new(key, format!("must have between 1 and {TEXT_MAX_BYTES} bytes")))?;
+    }
+    if rule.tenant.is_some() && rule.claim.is_some() {
+        return Err(InvalidSetting::new("flags.claim", "cannot be together with tenant; write two rules"));
+    }
+    if rule.claim.is_some() != rule.value.is_some() {
+        return Err(InvalidSetting::new("flags.claim", "and value belong together"));
+    }
+    let assigner = Assigner::new(&format!("{id}\0flag\0{}", rule.version), &rule.sticky)?;
+    let buckets = (rule.percent * f64::from(BUCKETS) / 100.0).round() as u32;
+    Ok(Prepared { rule, assigner, buckets })
+}
+
+fn fits(rule: &FlagRule, tenant: Option<&str>, claims: Option<&Map<String, Value>>) -> bool {
+    match (&rule.tenant, &rule.claim, &rule.value) {
+        (Some(expected), _, _) => tenant == Some(expected),
+        (None, Some(claim), Some(expected)) => {
+            claims.and_then(|claims| claims.get(claim)).is_some_and(|value| match value {
+                Value::Array(values) => values.iter().any(|value| is(value, expected)),
+                value => is(value, expected),
+            })
+        }
+        (None, None, None) => true,
+        (None, _, _) => false,
+    }
+}
+
+fn is(value: &Value, expected: &str) -> bool {
+    match value {
+        Value::String(text) => text == expected,
+        Value::Bool(flag) => expected == if *flag { "true" } else { "false" },
+        Value::Number(number) => number.to_string() == expected,
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
+}

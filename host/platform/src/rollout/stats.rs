@@ -1,0 +1,131 @@
+//! What a release did.
+
+use crate::statistics::{Histogram, HistogramSnapshot};
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// Counts of one release since it was loaded. Recording takes five relaxed additions and no lock. The 5 KB of
+/// histograms are made with the first request.
+#[derive(Debug, Default)]
+pub struct ReleaseStats {
+    requests: AtomicU64,
+    failures: AtomicU64,
+    fuel: AtomicU64,
+    histograms: OnceLock<Histograms>,
+}
+
+#[derive(Debug, Default)]
+struct Histograms {
+    latency_us: Histogram,
+    fuel: Histogram,
+}
+
+/// What a release had done at a moment, or did between two.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    requests: u64,
+    failures: u64,
+    fuel: u64,
+    latency_us: HistogramSnapshot,
+    fuel_each: HistogramSnapshot,
+}
+
+/// The figures that versions are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Figures {
+    /// Requests answered.
+    pub requests: u64,
+    /// Those that failed by the component's fault.
+    pub failures: u64,
+    /// What 99 of 100 requests did not exceed, in microseconds; up to 1/16 too high. Not known without requests.
+    pub p99_us: Option<u64>,
+    /// Units of fuel per request: the mean.
+    pub fuel_mean: f64,
+    /// Units of fuel per request: the standard deviation.
+    pub fuel_deviation: f64,
+}
+
+impl ReleaseStats {
+    /// Counts a request that has ended. It failed if that was the component's fault: a failed execution or a status of
+    /// 500 or more.
+    pub fn record(&self, failed: bool, latency: Duration, fuel: u64) {
+        let histograms = self.histograms.get_or_init(Histograms::default);
+        histograms.latency_us.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        histograms.fuel.record(fuel);
+        self.fuel.fetch_add(fuel, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if failed {
+            // Last, and read first, so that no failure is seen without its request.
+            self.failures.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Requests and failures.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let failures = self.failures.load(Ordering::Acquire);
+        (self.requests.load(Ordering::Relaxed), failures)
+    }
+
+    /// The present counts.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let (requests, failures) = self.counts();
+        let histograms = self.histograms.get();
+        Snapshot {
+            requests,
+            failures,
+            fuel: self.fuel.load(Ordering::Relaxed),
+            latency_us: histograms.map(|all| all.latency_us.snapshot()).unwrap_or_default(),
+            fuel_each: histograms.map(|all| all.fuel.snapshot()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            failures: self.failures.saturating_sub(earlier.failures),
+            fuel: self.fuel.wrapping_sub(earlier.fuel),
+            latency_us: self.latency_us.since(&earlier.latency_us),
+            fuel_each: self.fuel_each.since(&earlier.fuel_each),
+        }
+    }
+
+    /// Requests answered.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Those that failed by the component's fault.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// How long they took, in microseconds.
+    #[must_use]
+    pub fn latency_us(&self) -> &HistogramSnapshot {
+        &self.latency_us
+    }
+
+    /// The figures to compare by.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            requests: self.requests,
+            failures: self.failures,
+            p99_us: self.latency_us.quantile(0.99),
+            fuel_mean: if self.requests == 0 { 0.0 } else { self.fuel as f64 / self.requests as f64 },
+            fuel_deviation: self.fuel_each.deviation(),
+        }
+    }
+}

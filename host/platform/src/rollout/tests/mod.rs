@@ -1,0 +1,2 @@
+mod assignment;
+mod machine;
