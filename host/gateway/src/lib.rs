@@ -1,1 +1,83 @@
 //! What stands between an HTTP request and the component it is for.
+//!
+//! [`GatewayConfig`] is the table `[gateway]` of a version's elias.toml, checked: its routes, and the rules of each. [`Router`] is the
+//! one table of the routes of all services, and finds a request's. [`Rules`] are what a route asks of its requests and adds to their answers.
+//!
+//! The crate decides and does nothing else: it knows no store, no socket and no component, fetches nothing, reads no file and no clock.
+//! Whatever can be checked or prepared is when a version is deployed, so that nothing can fail for a request but the request.
+//!
+//! ```
+//! use elias_gateway::{Client, GatewayConfig, HostRule, Now, Router, Rules, Shared, Stop};
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! // When a version is deployed.
+//! let config = GatewayConfig::parse(&serde_json::json!({
+//!     "rate-limit": { "requests": 2, "per-seconds": 60 },
+//!     "headers": { "cache-control": "no-cache" },
+//!     "routes": [
+//!         { "path": "/orders/{id}", "methods": ["GET"] },
+//!         { "path": "/health", "rate-limit": false },
+//!     ],
+//! }))?;
+//! let shared = Shared::default();
+//! let rules = Rules::prepare(&config, &shared, None, None);
+//! let mut router = Router::default();
+//! let service = Arc::from("shop in production");
+//! for (route, rules) in config.routes.iter().zip(&rules) {
+//!     router.add(&service, &[HostRule::parse("shop.example.com")?], route, rules)?;
+//! }
+//!
+//! // When a request comes.
+//! let (request, ()) = http::Request::get("http://shop.example.com/orders/7").body(())?.into_parts();
+//! let client = Client { ip: [192, 0, 2, 1].into(), has_body: false };
+//! let now = Now { monotonic: Duration::from_secs(5), unix_seconds: 1_800_000_000 };
+//! let found = router.find_parts(&request).expect("a route");
+//! assert_eq!(found.matched.params.get("id"), Some("7"));
+//! let admitted = found.value.admit(&request, &found.matched, client, now).expect("within the limit");
+//!
+//! // The component answers.
+//! let (mut answer, ()) = http::Response::new(()).into_parts();
+//! found.value.finish(&admitted, &mut answer, None);
+//! assert_eq!(answer.headers["cache-control"], "no-cache");
+//! assert_eq!(answer.headers["ratelimit"], "\"default\";r=1;t=30");
+//!
+//! // Two more, of which one is too many.
+//! assert!(found.value.admit(&request, &found.matched, client, now).is_ok());
+//! match found.value.admit(&request, &found.matched, client, now) {
+//!     Err(Stop::Refused(refusal)) => assert_eq!(refusal.status(), 429),
+//!     other => panic!("{other:?}"),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod assets;
+pub mod auth;
+mod bounded;
+pub mod clock;
+pub mod config;
+pub mod cors;
+pub mod encoding;
+mod field;
+pub mod headers;
+pub mod host;
+pub mod methods;
+pub mod path;
+pub mod problem;
+pub mod rate_limit;
+pub mod router;
+pub mod rules;
+pub mod trace;
+pub mod validate;
+pub mod version;
+
+pub use assets::{AssetAnswer, AssetEntry, AssetTable};
+pub use auth::{ApiKeys, AuthMethod, Identity, JwtVerifier};
+pub use clock::Now;
+pub use config::{ConfigError, GatewayConfig, RouteConfig};
+pub use encoding::Coding;
+pub use host::HostRule;
+pub use problem::{Code, Refusal};
+pub use router::{Found, Matched, RouteError, Router};
+pub use rules::{Admitted, Client, Rules, Shared, Stop};
+pub use trace::TraceContext;

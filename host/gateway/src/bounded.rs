@@ -1,0 +1,66 @@
+//! A map that forgets what has not been used for long, so that clients cannot make it grow.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::mem;
+
+/// A map of at most twice its `half` many entries. New and used entries are young; when there are `half` of those, they become the old
+/// ones, and what was old is forgotten. So an entry is forgotten only after `half` others have been used since its last use.
+#[derive(Debug)]
+pub(crate) struct Recent<K, V> {
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+    half: usize,
+}
+
+impl<K: Eq + Hash + Clone, V> Recent<K, V> {
+    pub(crate) fn new(half: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), half: half.max(1) }
+    }
+
+    /// The entry, which counts as used.
+    pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
+        if !self.young.contains_key(key) {
+            let value = self.old.remove(key)?;
+            self.insert(key.clone(), value);
+        }
+        self.young.get_mut(key)
+    }
+
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.half && !self.young.contains_key(&key) {
+            self.old = mem::take(&mut self.young);
+        }
+        self.old.remove(&key);
+        self.young.insert(key, value);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.young = HashMap::new();
+        self.old = HashMap::new();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_stays_and_the_rest_is_bounded() {
+        let mut map = Recent::new(10);
+        map.insert(0, "kept");
+        for key in 1..10_000 {
+            map.insert(key, "passing");
+            assert!(map.len() <= 20);
+            assert_eq!(map.get(&0).map(|value| *value), Some("kept"));
+        }
+        assert_eq!(map.get(&1), None);
+        map.clear();
+        assert_eq!(map.len(), 0);
+    }
+}

@@ -1,0 +1,357 @@
+//! The table `[gateway]` of elias.toml, and what is made of it: routes with their rules, checked and prepared.
+
+use crate::assets::AssetRules;
+use crate::auth::AuthRules;
+use crate::cors::Cors;
+use crate::encoding::Compression;
+use crate::headers::HeaderRules;
+use crate::host::HostRule;
+use crate::methods::Methods;
+use crate::path;
+use crate::rate_limit::RateLimit;
+use crate::validate::Validation;
+use crate::version::VersionRule;
+use http::{HeaderName, HeaderValue};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+
+/// The most routes of a service.
+pub const MAX_ROUTES: usize = 256;
+
+/// The most rate limits of a route.
+pub const MAX_RATE_LIMITS: usize = 4;
+
+/// The most names in any list of header names.
+pub const MAX_HEADERS: usize = 64;
+
+/// What is wrong with a table, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    at: String,
+    message: String,
+}
+
+impl ConfigError {
+    /// The stable name of the error.
+    pub const CODE: &'static str = "invalid-gateway-config";
+
+    pub(crate) fn new(at: &str, message: impl Into<String>) -> Self {
+        Self { at: at.to_owned(), message: message.into() }
+    }
+
+    /// The table or key, as `gateway.routes[2].cors`.
+    #[must_use]
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}", self.at, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A rule that is written as a table.
+pub(crate) trait Rule: Sized {
+    /// The table as it is written.
+    type Table: DeserializeOwned;
+
+    /// Checks it, and prepares what is to be prepared.
+    fn check(table: Self::Table, at: &str) -> Result<Self, ConfigError>;
+}
+
+/// The checked table `[gateway]` of one version.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// At least one, in the order of the file.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// A route: which requests it is for, and the rules that they meet.
+#[derive(Debug, Clone)]
+pub struct RouteConfig {
+    /// The hosts; nothing means the service's own.
+    pub host: Option<HostRule>,
+    /// The patterns, one or two of them.
+    pub paths: Vec<Box<str>>,
+    /// The methods.
+    pub methods: Methods,
+    /// The API version.
+    pub version: Option<VersionRule>,
+    /// The rules: the route's own, else those at the top.
+    pub rules: RuleSet,
+}
+
+/// The rules of a route. Routes that take one from the top hold the same one.
+#[derive(Debug, Clone, Default)]
+pub struct RuleSet {
+    /// `cors`
+    pub cors: Option<Arc<Cors>>,
+    /// `rate-limit`
+    pub rate_limits: Vec<Arc<RateLimit>>,
+    /// `auth`
+    pub auth: Option<Arc<AuthRules>>,
+    /// `validate`
+    pub validate: Option<Arc<Validation>>,
+    /// `headers`
+    pub headers: Option<Arc<HeaderRules>>,
+    /// `compress`
+    pub compress: Option<Arc<Compression>>,
+    /// `assets`
+    pub assets: Option<Arc<AssetRules>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct GatewayTable {
+    routes: Option<Value>,
+    cors: Option<Value>,
+    rate_limit: Option<Value>,
+    auth: Option<Value>,
+    validate: Option<Value>,
+    headers: Option<Value>,
+    compress: Option<Value>,
+    assets: Option<Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RouteTable {
+    host: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    methods: Option<Vec<String>>,
+    version: Option<Value>,
+    cors: Option<Value>,
+    rate_limit: Option<Value>,
+    auth: Option<Value>,
+    validate: Option<Value>,
+    headers: Option<Value>,
+    compress: Option<Value>,
+    assets: Option<Value>,
+}
+
+impl Default for GatewayConfig {
+    /// One route, for all requests and without rules.
+    fn default() -> Self {
+        let paths = default_paths();
+        let route = RouteConfig { host: None, paths, methods: Methods::ALL, version: None, rules: RuleSet::default() };
+        Self { routes: vec![route] }
+    }
+}
+
+impl<'de> Deserialize<'de> for GatewayConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::parse(&value).map_err(serde::de::Error::custom)
+    }
+}
+
+impl GatewayConfig {
+    /// Reads and checks the table `[gateway]`. What passes here cannot fail when requests come.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn parse(value: &Value) -> Result<Self, ConfigError> {
+        let top: GatewayTable = table(value, "gateway")?;
+        let rules = RuleSet::default().with(
+            [&top.cors, &top.rate_limit, &top.auth, &top.validate, &top.headers, &top.compress, &top.assets],
+            "gateway",
+        )?;
+        let tables = match &top.routes {
+            None => &[],
+            Some(Value::Array(tables)) => tables.as_slice(),
+            Some(_) => return Err(ConfigError::new("gateway.routes", "is no array: write [[gateway.routes]]")),
+        };
+        if tables.len() > MAX_ROUTES {
+            let message = format!("{} routes are too many: a service has at most {MAX_ROUTES}", tables.len());
+            return Err(ConfigError::new("gateway.routes", message));
+        }
+        let mut routes = Vec::with_capacity(tables.len().max(1));
+        for (i, value) in tables.iter().enumerate() {
+            routes.push(RouteConfig::parse(value, &rules, &format!("gateway.routes[{i}]"))?);
+        }
+        if routes.is_empty() {
+            routes = Self::default().routes;
+            routes.iter_mut().for_each(|route| route.rules = rules.clone());
+        }
+        for (i, route) in routes.iter().enumerate() {
+            let at = if tables.is_empty() { "gateway".to_owned() } else { format!("gateway.routes[{i}]") };
+            route.rules.check_together(&at)?;
+        }
+        Ok(Self { routes })
+    }
+}
+
+fn default_paths() -> Vec<Box<str>> {
+    vec!["/".into(), "/{*rest}".into()]
+}
+
+impl RouteConfig {
+    fn parse(value: &Value, inherited: &RuleSet, at: &str) -> Result<Self, ConfigError> {
+        let route: RouteTable = table(value, at)?;
+        let wrong = |key: &'static str| move |message: String| ConfigError::new(&format!("{at}.{key}"), message);
+        let host = route.host.as_deref().map(HostRule::parse).transpose().map_err(wrong("host"))?;
+        let paths = match route.path {
+            Some(path) => {
+                path::check_pattern(&path).map_err(wrong("path"))?;
+                vec![path.into_boxed_str()]
+            }
+            None => default_paths(),
+        };
+        let methods = match route.methods {
+            Some(names) if names.is_empty() => {
+                return Err(wrong("methods")("is empty: leave it out to allow every method".into()));
+            }
+            Some(names) => Methods::parse(&names).map_err(wrong("methods"))?,
+            None => Methods::ALL,
+        };
+        let version = match &route.version {
+            Some(value) => Some(rule::<VersionRule>(value, &format!("{at}.version"))?),
+            None => None,
+        };
+        let rules = inherited.clone().with(
+            [
+                &route.cors,
+                &route.rate_limit,
+                &route.auth,
+                &route.validate,
+                &route.headers,
+                &route.compress,
+                &route.assets,
+            ],
+            at,
+        )?;
+        Ok(Self { host, paths, methods, version, rules })
+    }
+}
+
+impl RuleSet {
+    /// Whether there is no rule.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { cors, rate_limits, auth, validate, headers, compress, assets } = self;
+        cors.is_none()
+            && rate_limits.is_empty()
+            && auth.is_none()
+            && validate.is_none()
+            && headers.is_none()
+            && compress.is_none()
+            && assets.is_none()
+    }
+
+    /// These, with the tables that stand here in their places.
+    fn with(mut self, tables: [&Option<Value>; 7], at: &str) -> Result<Self, ConfigError> {
+        let [cors, rate_limit, auth, validate, headers, compress, assets] = tables;
+        replace(&mut self.cors, cors, at, "cors")?;
+        replace(&mut self.auth, auth, at, "auth")?;
+        replace(&mut self.validate, validate, at, "validate")?;
+        replace(&mut self.headers, headers, at, "headers")?;
+        replace(&mut self.compress, compress, at, "compress")?;
+        replace(&mut self.assets, assets, at, "assets")?;
+        if let Some(value) = rate_limit {
+            self.rate_limits = rate_limits(value, &format!("{at}.rate-limit"))?;
+        }
+        Ok(self)
+    }
+
+    fn check_together(&self, at: &str) -> Result<(), ConfigError> {
+        let at = format!("{at}.rate-limit");
+        if self.auth.is_none() && self.rate_limits.iter().any(|limit| limit.needs_identity()) {
+            return Err(ConfigError::new(&at, "`by = \"identity\"` needs the table `auth` beside it"));
+        }
+        Ok(())
+    }
+}
+
+fn rate_limits(value: &Value, at: &str) -> Result<Vec<Arc<RateLimit>>, ConfigError> {
+    let limits = match value {
+        Value::Bool(false) => Vec::new(),
+        Value::Array(all) if all.len() > MAX_RATE_LIMITS => {
+            return Err(ConfigError::new(at, format!("a route has at most {MAX_RATE_LIMITS} rate limits")));
+        }
+        Value::Array(all) => {
+            let each = all.iter().enumerate().map(|(i, value)| rule::<RateLimit>(value, &format!("{at}[{i}]")));
+            each.collect::<Result<Vec<_>, _>>()?
+        }
+        one => vec![rule::<RateLimit>(one, at)?],
+    };
+    for (i, limit) in limits.iter().enumerate() {
+        if limits.iter().take(i).any(|other| other.name() == limit.name()) {
+            let message = format!("two rate limits are called \"{}\": give each a `name`", limit.name());
+            return Err(ConfigError::new(at, message));
+        }
+    }
+    Ok(limits.into_iter().map(|limit| Arc::new(limit.placed_at(at))).collect())
+}
+
+/// Puts a rule in the place of the inherited one; `false` takes that away.
+fn replace<R: Rule>(place: &mut Option<Arc<R>>, value: &Option<Value>, at: &str, key: &str) -> Result<(), ConfigError> {
+    match value {
+        None => {}
+        Some(Value::Bool(false)) => *place = None,
+        Some(value) => *place = Some(Arc::new(rule(value, &format!("{at}.{key}"))?)),
+    }
+    Ok(())
+}
+
+/// Reads and checks one rule.
+pub(crate) fn rule<R: Rule>(value: &Value, at: &str) -> Result<R, ConfigError> {
+    R::check(table(value, at)?, at)
+}
+
+/// Reads one table.
+fn table<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, ConfigError> {
+    if !value.is_object() {
+        return Err(ConfigError::new(at, "is not a table"));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string() {
+        path if path == "." => ConfigError::new(at, error.inner().to_string()),
+        path => ConfigError::new(&format!("{at}.{path}"), error.inner().to_string()),
+    })
+}
+
+/// The name of a header.
+pub(crate) fn header_name(text: &str, at: &str) -> Result<HeaderName, ConfigError> {
+    let wrong = || ConfigError::new(at, format!("\"{}\" is no header's name", crate::problem::bounded(text)));
+    if text.len() > 128 {
+        return Err(wrong());
+    }
+    HeaderName::from_bytes(text.as_bytes()).map_err(|_| wrong())
+}
+
+/// The names of headers, [`MAX_HEADERS`] at most.
+pub(crate) fn header_names(texts: &[String], at: &str) -> Result<Vec<HeaderName>, ConfigError> {
+    if texts.len() > MAX_HEADERS {
+        return Err(ConfigError::new(at, format!("lists more than {MAX_HEADERS} headers")));
+    }
+    texts.iter().map(|text| header_name(text, at)).collect()
+}
+
+/// The value of a header, of at most 4 KiB.
+pub(crate) fn header_value(text: &str, at: &str) -> Result<HeaderValue, ConfigError> {
+    let wrong = || ConfigError::new(at, "is no header's value, or longer than 4096 bytes");
+    if text.len() > 4096 { Err(wrong()) } else { HeaderValue::from_str(text).map_err(|_| wrong()) }
+}
+
+/// A number within bounds.
+pub(crate) fn within<T: PartialOrd + fmt::Display + Copy>(
+    value: T,
+    [least, most]: [T; 2],
+    at: &str,
+    key: &str,
+) -> Result<T, ConfigError> {
+    if value < least || value > most {
+        return Err(ConfigError::new(at, format!("`{key}` is {value}, which is not between {least} and {most}")));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+use super::*;
+use serde_json::json;
+
+fn parse(value: Value) -> Result<GatewayConfig, ConfigError> {
+    GatewayConfig::parse(&value)
+}
+
+#[test]
+fn an_empty_table_is_one_route_for_everything() {
+    for config in [parse(json!({})).expect("a table"), GatewayConfig::default()] {
+        let [route] = config.routes.as_slice() else { panic!("{config:?}") };
+        assert_eq!(route.paths, ["/".into(), "/{*rest}".into()]);
+        assert!(route.host.is_none() && route.methods == Methods::ALL && route.rules.is_empty());
+    }
+    let config = parse(json!({ "headers": {} })).expect("a table");
+    assert!(config.routes.iter().all(|route| route.rules.headers.is_some()), "the rules at the top are for it");
+}
+
+#[test]
+fn routes_take_rules_from_the_top_replace_them_or_go_without() {
+    let config = parse(json!({
+        "cors": { "origins": ["*"] },
+        "rate-limit": { "requests": 1, "per-seconds": 1 },
+        "routes": [
+            { "path": "/a" },
+            { "path": "/b", "cors": { "origins": ["https://b.test"] }, "rate-limit": [] },
+            { "path": "/c", "cors": false, "rate-limit": false, "compress": {} },
+        ],
+    }))
+    .expect("a table");
+    let [a, b, c] = config.routes.as_slice() else { panic!("{config:?}") };
+    let origin = |route: &RouteConfig| {
+        let cors = route.rules.cors.as_ref()?;
+        cors.origin(&http::HeaderMap::from_iter([(http::header::ORIGIN, HeaderValue::from_static("https://b.test"))]))
+    };
+    assert_eq!(origin(a).expect("an origin"), "*");
+    assert_eq!(origin(b).expect("an origin"), "https://b.test");
+    assert_eq!((a.rules.rate_limits.len(), b.rules.rate_limits.len()), (1, 0));
+    assert!(c.rules.cors.is_none() && c.rules.rate_limits.is_empty() && c.rules.compress.is_some());
+    assert!(a.rules.compress.is_none());
+}
+
+#[test]
+fn errors_name_the_place_and_the_key() {
+    let limit = json!({ "requests": 1, "per-seconds": 1 });
+    for (table, at, part) in [
+        (json!([]), "gateway", "table"),
+        (json!({ "route": [] }), "gateway.route", "`route`"),
+        (json!({ "routes": {} }), "gateway.routes", "[[gateway.routes]]"),
+        (json!({ "routes": [{}, { "hosts": "a" }] }), "gateway.routes[1].hosts", "`hosts`"),
+        (json!({ "routes": [{ "host": "*" }] }), "gateway.routes[0].host", "\"*\""),
+        (json!({ "routes": [{ "path": "a" }] }), "gateway.routes[0].path", "\"a\""),
+        (json!({ "routes": [{ "methods": [] }] }), "gateway.routes[0].methods", "empty"),
+        (json!({ "routes": [{ "methods": ["get"] }] }), "gateway.routes[0].methods", "get"),
+        (json!({ "routes": [{ "version": { "header": "v" } }] }), "gateway.routes[0].version", "`value`"),
+        (json!({ "routes": [{ "version": { "header": "v", "value": " " } }] }), "gateway.routes[0].version", "empty"),
+        (json!({ "routes": [{ "version": { "media-type": "json" } }] }), "gateway.routes[0].version", "media-type"),
+        (json!({ "routes": [{ "version": { "media-type": "a/*" } }] }), "gateway.routes[0].version", "media-type"),
+        (json!({ "routes": [{ "version": { "header": "a b", "value": "1" } }] }), "gateway.routes[0].version", "a b"),
+        (json!({ "cors": true }), "gateway.cors", "table"),
+        (json!({ "cors": { "origin": "*" } }), "gateway.cors.origin", "`origin`"),
+        (json!({ "cors": { "origins": ["*"], "max-age": "1" } }), "gateway.cors.max-age", "u32"),
+        (json!({ "cors": null }), "", ""),
+        (json!({ "rate-limit": [limit, limit] }), "gateway.rate-limit", "default"),
+        (json!({ "rate-limit": vec![limit.clone(); MAX_RATE_LIMITS + 1] }), "gateway.rate-limit", "4"),
+        (json!({ "rate-limit": { "requests": 1, "per-seconds": 1, "by": "identity" } }), "gateway.rate-limit", "auth"),
+        (json!({ "routes": [{ "auth": { "jwt": { "jwks": 1 } } }] }), "gateway.routes[0].auth.jwt.jwks", "string"),
+        (json!({ "headers": { "hsts": { "max-age": -1 } } }), "gateway.headers.hsts.max-age", "u64"),
+        (json!({ "validate": { "body": { "type": 1 } } }), "gateway.validate.body", "schema"),
+    ] {
+        match parse(table.clone()) {
+            Err(error) => {
+                assert_eq!(error.at(), at, "{error}");
+                assert!(error.to_string().contains(part), "{error}");
+            }
+            Ok(_) => assert_eq!(at, "", "{table}"),
+        }
+    }
+    let error = serde_json::from_value::<GatewayConfig>(json!({ "nothing": 1 })).expect_err("an error");
+    assert!(error.to_string().contains("[gateway.nothing] unknown field `nothing`"), "{error}");
+}
+
+#[test]
+fn a_service_has_a_limit_of_routes() {
+    let routes = |count: usize| (0..count).map(|i| json!({ "path": format!("/{i}") })).collect::<Vec<_>>();
+    assert!(parse(json!({ "routes": routes(MAX_ROUTES) })).is_ok());
+    let error = parse(json!({ "routes": routes(100_000) })).expect_err("too many");
+    assert!(error.to_string().contains("100000") && error.to_string().contains("256"), "{error}");
+}

@@ -1,0 +1,394 @@
+//! From a request's host, path, method and version to the route that it takes.
+//!
+//! One table for all services of a host process. The host is looked up in a map (then its parent domains in the map of wildcards, the
+//! longest first), and the one table found has the patterns. A host's table that has no pattern for a path is not passed over for
+//! a more general one: whoever has the host has all of its paths.
+
+use crate::config::RouteConfig;
+use crate::host::{self, HostRule};
+use crate::methods::Methods;
+use crate::path::{self, AsciiSet};
+use crate::problem::{Code, Refusal};
+use crate::version::VersionRule;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The most patterns with one host, of all services together.
+pub const MAX_PATTERNS_PER_HOST: usize = 4096;
+
+/// The most routes of a table.
+pub const MAX_TABLE_ROUTES: usize = 1_000_000;
+
+/// Why routes cannot be in one table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// Two routes would answer the same requests.
+    #[error(
+        "the route {host}{pattern} of {service} conflicts with {host}{other_pattern} of {other}: \
+         change the path, the methods or the version of one of them"
+    )]
+    Conflict {
+        /// The host that both have.
+        host: String,
+        /// The pattern of the route that is added.
+        pattern: String,
+        /// Whose it is.
+        service: String,
+        /// The pattern of the one that is there.
+        other_pattern: String,
+        /// Whose that is.
+        other: String,
+    },
+    /// A pattern that is none.
+    #[error("the route {pattern} of {service}: {message}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// Whose it is.
+        service: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A limit of the table is reached.
+    #[error("no more routes fit: {limit}")]
+    Full {
+        /// Which limit.
+        limit: String,
+    },
+}
+
+impl RouteError {
+    /// The stable name.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Conflict { .. } => "route-conflict",
+            Self::Pattern { .. } => "route-pattern",
+            Self::Full { .. } => "too-many-routes",
+        }
+    }
+}
+
+/// Routes of many services.
+#[derive(Debug)]
+pub struct Router<T> {
+    exact: HashMap<Box<str>, HostTable<T>>,
+    below: HashMap<Box<str>, HostTable<T>>,
+    any: Option<HostTable<T>>,
+    routes: usize,
+}
+
+impl<T> Default for Router<T> {
+    fn default() -> Self {
+        Self { exact: HashMap::new(), below: HashMap::new(), any: None, routes: 0 }
+    }
+}
+
+/// The patterns of one host.
+#[derive(Debug)]
+struct HostTable<T> {
+    patterns: matchit::Router<usize>,
+    places: Vec<Place<T>>,
+    by_pattern: HashMap<Box<str>, usize>,
+    literals: AsciiSet,
+}
+
+/// The routes of one pattern.
+#[derive(Debug)]
+struct Place<T> {
+    pattern: Box<str>,
+    routes: Vec<Route<T>>,
+    vary: Vec<HeaderName>,
+}
+
+#[derive(Debug)]
+struct Route<T> {
+    service: Arc<str>,
+    methods: Methods,
+    version: Option<VersionRule>,
+    value: T,
+}
+
+/// The route that a request takes.
+#[derive(Debug)]
+pub struct Found<'r, 'p, T> {
+    /// What was added with the route.
+    pub value: &'r T,
+    /// How it was found.
+    pub matched: Matched<'r, 'p>,
+}
+
+/// How a route was found.
+#[derive(Debug, Clone, Default)]
+pub struct Matched<'r, 'p> {
+    /// The pattern that matched: of few values, so fit for metrics.
+    pub pattern: &'r str,
+    /// The pattern's parameters.
+    pub params: Params<'r, 'p>,
+    /// The headers of requests that decide between versions here. They belong into `Vary`.
+    pub vary: &'r [HeaderName],
+}
+
+/// The parameters of a path.
+#[derive(Debug, Clone, Default)]
+pub struct Params<'r, 'p>(matchit::Params<'r, 'p>);
+
+impl<'r, 'p> Params<'r, 'p> {
+    #[cfg(test)]
+    pub(crate) fn of(params: matchit::Params<'r, 'p>) -> Self {
+        Self(params)
+    }
+
+    /// The names and values in the order of the path, as they stand there, percent-encoding and all.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'p str)> {
+        self.0.iter()
+    }
+
+    /// The value of a parameter, as it stands in the path.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'p str> {
+        self.0.get(name)
+    }
+
+    /// The names and values without percent-encoding; what is not UTF-8 then has no value.
+    pub fn decoded(&self) -> impl Iterator<Item = (&str, Option<Cow<'p, str>>)> {
+        self.0.iter().map(|(name, value)| (name, path::decode(value)))
+    }
+}
+
+impl<T: Clone> Router<T> {
+    /// Adds a route of a service with its value: for the hosts of the route, else for `own_hosts`.
+    ///
+    /// # Errors
+    /// [`RouteError`]; the router is then not to be used, for part of the route may be in it.
+    pub fn add(
+        &mut self,
+        service: &Arc<str>,
+        own_hosts: &[HostRule],
+        route: &RouteConfig,
+        value: &T,
+    ) -> Result<(), RouteError> {
+        let hosts = route.host.as_ref().map_or(own_hosts, std::slice::from_ref);
+        for host in hosts {
+            for pattern in &route.paths {
+                if self.routes >= MAX_TABLE_ROUTES {
+                    return Err(RouteError::Full { limit: format!("a table has at most {MAX_TABLE_ROUTES}") });
+                }
+                let table = match host {
+                    HostRule::Exact(name) => self.exact.entry(name.clone()).or_default(),
+                    HostRule::Below(name) => self.below.entry(name.clone()).or_default(),
+                    HostRule::Any => self.any.get_or_insert_default(),
+                };
+                let route = Route {
+                    service: Arc::clone(service),
+                    methods: route.methods.clone(),
+                    version: route.version.clone(),
+                    value: value.clone(),
+                };
+                table.add(host, pattern, route)?;
+                self.routes += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T> Router<T> {
+    /// How many routes there are, one for each pair of host and pattern.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.routes
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.routes == 0
+    }
+
+    /// How many hosts, exact ones and wildcards, have a table.
+    #[must_use]
+    pub fn hosts(&self) -> usize {
+        self.exact.len() + self.below.len() + usize::from(self.any.is_some())
+    }
+
+    /// The route of a request. The host is that of the URI, else that of the only `Host` header.
+    ///
+    /// # Errors
+    /// As [`Router::find`].
+    pub fn find_parts<'r, 'p>(&'r self, parts: &'p Parts) -> Result<Found<'r, 'p, T>, Refusal> {
+        let host = match parts.uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => crate::field::single(&parts.headers, &HOST)
+                .and_then(|host| host.to_str().ok())
+                .ok_or_else(|| Refusal::new(Code::BadHost))?,
+        };
+        self.find(host, parts.uri.path(), &parts.method, &parts.headers)
+    }
+
+    /// The route of a request with this host (a port may follow) and this path (without query).
+    ///
+    /// A preflight (OPTIONS with `Access-Control-Request-Method`) finds the route of the method that it asks about, unless a route
+    /// is for OPTIONS itself.
+    ///
+    /// # Errors
+    /// [`Code::BadHost`], [`Code::AmbiguousPath`], [`Code::NoRoute`], [`Code::MethodNotAllowed`] or
+    /// [`Code::UnknownApiVersion`].
+    pub fn find<'r, 'p>(
+        &'r self,
+        host: &str,
+        path: &'p str,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Found<'r, 'p, T>, Refusal> {
+        let host = host::normalize(host).map_err(|_| Refusal::new(Code::BadHost))?;
+        let Some(table) = self.table(&host) else {
+            path::check_path(path, AsciiSet::default())?;
+            return Err(Refusal::new(Code::NoRoute));
+        };
+        path::check_path(path, table.literals)?;
+        let matched = table.patterns.at(path).map_err(|_| Refusal::new(Code::NoRoute))?;
+        let place = table.places.get(*matched.value).ok_or_else(|| Refusal::new(Code::NoRoute))?;
+        let route = place.choose(method, headers)?;
+        let matched = Matched { pattern: &place.pattern, params: Params(matched.params), vary: &place.vary };
+        Ok(Found { value: &route.value, matched })
+    }
+
+    /// The table of a host: one look-up, and one for each parent domain where there are wildcards.
+    fn table(&self, host: &str) -> Option<&HostTable<T>> {
+        if let Some(table) = self.exact.get(host) {
+            return Some(table);
+        }
+        let mut rest = host;
+        while !self.below.is_empty()
+            && let Some((_, parent)) = rest.split_once('.')
+        {
+            if let Some(table) = self.below.get(parent) {
+                return Some(table);
+            }
+            rest = parent;
+        }
+        self.any.as_ref()
+    }
+}
+
+impl<T> Default for HostTable<T> {
+    fn default() -> Self {
+        Self {
+            patterns: matchit::Router::new(),
+            places: Vec::new(),
+            by_pattern: HashMap::new(),
+            literals: AsciiSet::default(),
+        }
+    }
+}
+
+impl<T> HostTable<T> {
+    fn add(&mut self, host: &HostRule, pattern: &str, route: Route<T>) -> Result<(), RouteError> {
+        let wrong =
+            |message| RouteError::Pattern { pattern: pattern.to_owned(), service: route.service.to_string(), message };
+        let conflict = |other_pattern: &str, other: &str| RouteError::Conflict {
+            host: host.to_string(),
+            pattern: pattern.to_owned(),
+            service: route.service.to_string(),
+            other_pattern: other_pattern.to_owned(),
+            other: other.to_owned(),
+        };
+        let at = match self.by_pattern.get(pattern) {
+            Some(at) => *at,
+            None => {
+                if self.places.len() >= MAX_PATTERNS_PER_HOST {
+                    return Err(RouteError::Full {
+                        limit: format!("{host} has at most {MAX_PATTERNS_PER_HOST} paths"),
+                    });
+                }
+                self.literals = self.literals.union(path::check_pattern(pattern).map_err(wrong)?);
+                let at = self.places.len();
+                match self.patterns.insert(pattern, at) {
+                    Ok(()) => {}
+                    Err(matchit::InsertError::Conflict { with }) => {
+                        return Err(conflict(&with, self.owner(&with).unwrap_or("another service")));
+                    }
+                    Err(error) => return Err(wrong(error.to_string())),
+                }
+                self.places.push(Place { pattern: pattern.into(), routes: Vec::new(), vary: Vec::new() });
+                self.by_pattern.insert(pattern.into(), at);
+                at
+            }
+        };
+        let Some(place) = self.places.get_mut(at) else { return Ok(()) };
+        let same = |other: &&Route<T>| other.version == route.version && other.methods.overlap(&route.methods);
+        if let Some(other) = place.routes.iter().find(same) {
+            return Err(conflict(pattern, &other.service));
+        }
+        if let Some(version) = &route.version
+            && !place.vary.contains(&version.vary())
+        {
+            place.vary.push(version.vary());
+        }
+        place.routes.push(route);
+        Ok(())
+    }
+
+    fn owner(&self, pattern: &str) -> Option<&str> {
+        let place = self.places.get(*self.by_pattern.get(pattern)?)?;
+        place.routes.first().map(|route| route.service.as_ref())
+    }
+}
+
+impl<T> Place<T> {
+    fn choose(&self, method: &Method, headers: &HeaderMap) -> Result<&Route<T>, Refusal> {
+        if let [only] = self.routes.as_slice()
+            && only.version.is_none()
+            && only.methods.allow(method)
+        {
+            return Ok(only);
+        }
+        let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| *method == Method::OPTIONS);
+        if let Some(asked) = asked
+            && !self.routes.iter().any(|route| !route.methods.are_all() && route.methods.lists(method))
+        {
+            // The preflight brings no headers of the request that it is for, so it cannot name a version.
+            let asked = Method::from_bytes(asked.as_bytes()).unwrap_or_default();
+            let fits = |route: &&Route<T>| route.methods.allow(&asked);
+            let rank = |route: &&Route<T>| (route.version.is_some(), route.methods.are_all());
+            // The first of the lowest rank; where the method is not allowed, CORS says so.
+            let found = self.routes.iter().filter(fits).min_by_key(rank);
+            return found.or(self.routes.first()).ok_or_else(|| self.method_not_allowed());
+        }
+        let mut allowed = false;
+        let mut best: Option<(&Route<T>, (u32, u8))> = None;
+        for route in self.routes.iter().filter(|route| route.methods.allow(method)) {
+            allowed = true;
+            let fit = route.version.as_ref().map_or(Some(0), |version| version.fit(headers));
+            // A route that lists the method goes before one for HEAD as a kind of GET, and that before one for all methods.
+            let named = match () {
+                () if route.methods.are_all() => 0,
+                () if route.methods.lists(method) => 2,
+                () => 1,
+            };
+            if let Some(rank) = fit.map(|fit| (fit, named))
+                && best.is_none_or(|(_, other)| rank > other)
+            {
+                best = Some((route, rank));
+            }
+        }
+        match best {
+            Some((route, _)) => Ok(route),
+            None if allowed => Err(Refusal::new(Code::UnknownApiVersion)),
+            None => Err(self.method_not_allowed()),
+        }
+    }
+
+    fn method_not_allowed(&self) -> Refusal {
+        Refusal::method_not_allowed(Methods::allow_value(self.routes.iter().map(|route| &route.methods)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
