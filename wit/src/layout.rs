@@ -21,6 +21,8 @@ const ENGINE_IMPORT_PREFIX: &str = "elias:engine/e";
 pub struct Layout<'a> {
     /// The manifest, if the component was made by `elias-build`.
     pub manifest: Option<Manifest>,
+    /// The manifest's JSON as it is in the component.
+    pub manifest_json: Option<&'a [u8]>,
     /// The source map's JSON, if there is one.
     pub source_map: Option<&'a [u8]>,
     /// The bill of materials' JSON, if there is one.
@@ -95,6 +97,7 @@ pub fn engine_import(digest: &str) -> String {
 /// See [`LayoutError`].
 pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
     let mut manifest = None;
+    let mut manifest_json = None;
     let mut source_map = None;
     let mut sbom = None;
     let mut first_module = None;
@@ -130,7 +133,10 @@ pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
             Payload::CustomSection(section) if depth == 0 => {
                 end_of_previous = section.range().end;
                 match section.name() {
-                    MANIFEST_SECTION => manifest = Some(Manifest::parse(section.data())?),
+                    MANIFEST_SECTION => {
+                        manifest = Some(Manifest::parse(section.data())?);
+                        manifest_json = Some(section.data());
+                    }
                     SBOM_SECTION => sbom = Some(section.data()),
                     SOURCE_MAP_SECTION => source_map = Some(section.data()),
                     _ => {}
@@ -166,7 +172,7 @@ pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
         }
         (Some(_), None, None) => return Err(LayoutError::NoEngine),
     };
-    Ok(Layout { manifest, source_map, sbom, engine })
+    Ok(Layout { manifest, manifest_json, source_map, sbom, engine })
 }
 
 /// Offsets in a slice fit a `usize`; the parser counts in `u64`.

@@ -1,11 +1,13 @@
 //! What a component and a host agree on, beside the WIT packages in this folder: the manifest, the custom sections that
-//! carry it, and where the shared engine stands in a component's bytes.
+//! carry it, where the shared engine stands in a component's bytes, and the signature beside the file.
 //!
 //! Everything here reads and writes bytes; nothing runs WebAssembly.
 
 pub mod hint;
 pub mod layout;
 pub mod manifest;
+pub mod note;
+pub mod signature;
 pub mod stack;
 
 use sha2::{Digest, Sha256};
