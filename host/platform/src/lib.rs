@@ -1,1 +1,3 @@
 //! Tenants, immutable versions, deployments and rollouts, executions.
+
+pub mod transparency;
