@@ -22,4 +22,5 @@ mod node_builtins;
 mod packages;
 mod plain_wasi_host;
 mod serving;
+mod signing;
 mod uncaught;

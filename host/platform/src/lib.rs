@@ -11,6 +11,7 @@ pub mod stages;
 pub mod statistics;
 pub mod store;
 pub mod supervision;
+pub mod transparency;
 mod vault;
 
 pub use error::{Code, Error, Result};

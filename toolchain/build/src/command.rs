@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{BuildError, Details};
 use crate::project::Project;
-use crate::{BuildOptions, Builder, Built, inspect};
+use crate::{BuildOptions, Builder, Built, inspect, signing};
 use clap::Args;
 use elias_host::engine::CompiledCache;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,6 +34,9 @@ pub struct BuildArguments {
     /// The configuration [default: elias.toml in the project's root, else in the current folder]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Sign the component with the key in this file, into FILE.sig beside it; may be given several times
+    #[arg(long, value_name = "KEYFILE")]
+    pub sign: Vec<PathBuf>,
     /// Where compiled code of the engine is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -60,15 +63,9 @@ pub struct InspectArguments {
 pub fn build(arguments: &BuildArguments) -> ExitCode {
     let started = Instant::now();
     let terminal = std::io::stderr().is_terminal() && !arguments.json;
-    let built = options(arguments).and_then(|options| build_with_progress(arguments, &options, terminal));
-    let built = built.and_then(|built| {
-        let output =
-            arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", file_name(&built.manifest.name)).into());
-        write_whole(&output, &built.wasm).map(|()| (built, output))
-    });
-    match built {
-        Ok((built, output)) => {
-            report(arguments, &built, &output, started.elapsed(), terminal);
+    match build_and_write(arguments, terminal) {
+        Ok(written) => {
+            report(arguments, &written, started.elapsed(), terminal);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -77,6 +74,37 @@ pub fn build(arguments: &BuildArguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a build left behind.
+struct Written {
+    built: Built,
+    output: PathBuf,
+    signature: Option<Signature>,
+}
+
+struct Signature {
+    file: PathBuf,
+    signers: Vec<String>,
+}
+
+fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<Written, BuildError> {
+    let options = options(arguments)?;
+    // A key that cannot be used is said before the work, and nothing is written.
+    let keys = arguments.sign.iter().map(|file| signing::read_key(file)).collect::<Result<Vec<_>, _>>()?;
+    let built = build_with_progress(arguments, &options, terminal)?;
+    let note = if keys.is_empty() { None } else { Some(signing::sign(&keys, &built.wasm)?) };
+    let output = arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", file_name(&built.manifest.name)).into());
+    write_whole(&output, &built.wasm)?;
+    let signature = match note {
+        None => None,
+        Some(note) => {
+            let file = signing::signature_path(&output);
+            write_whole(&file, note.as_bytes())?;
+            Some(Signature { file, signers: keys.iter().map(|key| key.id().to_string()).collect() })
+        }
+    };
+    Ok(Written { built, output, signature })
 }
 
 /// Shows a component. Exit code 0, or 1 with the reason on standard error.
@@ -200,12 +228,16 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     write().map_err(|error| BuildError::io(format_args!("write {}", path.display()), &error))
 }
 
-fn report(arguments: &BuildArguments, built: &Built, output: &Path, took: Duration, terminal: bool) {
+fn report(arguments: &BuildArguments, written: &Written, took: Duration, terminal: bool) {
+    let Written { built, output, signature } = written;
     if arguments.json {
         let json = serde_json::json!({
             "output": output, "bytes": built.wasm.len(), "digest": elias_contract::digest(&built.wasm),
             "manifest": built.manifest, "milliseconds": took.as_millis() as u64,
             "warnings": built.warnings.iter().map(crate::BuildWarning::to_json).collect::<Vec<_>>(),
+            "signature": signature.as_ref().map(|Signature { file, signers }| {
+                serde_json::json!({ "output": file, "signers": signers })
+            }),
         });
         print(&mut std::io::stdout(), &format!("{json}\n"));
         return;
@@ -220,6 +252,9 @@ fn report(arguments: &BuildArguments, built: &Built, output: &Path, took: Durati
     let size = built.wasm.len() as f64 / 1e6;
     let handlers = built.manifest.handlers.join(", ");
     text.push_str(&format!("{} ({size:.2} MB, handles {handlers}) in {} ms\n", output.display(), took.as_millis()));
+    if let Some(Signature { file, signers }) = signature {
+        text.push_str(&format!("{} signed by {}\n", file.display(), signers.join(", ")));
+    }
     print(&mut std::io::stderr(), &text);
 }
 

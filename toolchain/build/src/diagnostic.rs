@@ -310,6 +310,10 @@ problems! {
         RandomAtBuild = "random-at-build",
         /// A bundled package is not what the project's lockfile says it must be.
         LockfileMismatch = "lockfile-mismatch",
+        /// A signing key is none, or the component cannot be signed with it.
+        BadKey = "bad-key",
+        /// A signing key's file can be read by others than its owner.
+        ExposedKey = "exposed-key",
         /// A source, the bundle or the component is over its limit.
         TooLarge = "too-large",
         /// The table `[build]` of elias.toml is wrong.
@@ -366,6 +370,8 @@ impl BuildError {
             | Self::NoHandler(details)
             | Self::RandomAtBuild(details)
             | Self::LockfileMismatch(details)
+            | Self::BadKey(details)
+            | Self::ExposedKey(details)
             | Self::TooLarge(details)
             | Self::Config(details)
             | Self::Io(details)

@@ -17,6 +17,7 @@ pub mod inspect;
 mod package;
 pub mod project;
 mod sbom;
+pub mod signing;
 pub mod uses;
 mod web;
 

@@ -5,6 +5,7 @@ mod check;
 mod config_file;
 mod failure;
 mod init;
+mod keys;
 mod logging;
 mod origin;
 mod serve;
@@ -12,6 +13,7 @@ mod settings;
 mod testing;
 mod trial;
 mod types;
+mod verify;
 mod watch;
 
 use clap::{Parser, Subcommand};
@@ -35,12 +37,16 @@ enum Command {
     Check(check::CheckArguments),
     /// Shows what a component is: manifest, sizes, digest, imports
     Inspect(InspectArguments),
+    /// Makes and shows keys that components are signed with
+    Keys(keys::KeysArguments),
     /// Builds a project, serves it, and follows its changes
     Dev(serve::DevArguments),
     /// Serves a component over HTTP
     Serve(serve::ServeArguments),
     /// Runs a project's tests in the engine
     Test(testing::TestArguments),
+    /// Says whether a component is signed, is in a transparency log, and whether that log only grew
+    Verify(verify::VerifyArguments),
 }
 
 fn main() -> ExitCode {
@@ -48,10 +54,12 @@ fn main() -> ExitCode {
         Command::Build(arguments) => return command::build(&arguments),
         Command::Inspect(arguments) => return command::inspect(&arguments),
         Command::Init(arguments) => init::init(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Keys(arguments) => keys::keys(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::check(&arguments),
         Command::Dev(arguments) => serve::dev(arguments).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => serve::serve(arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => testing::test(&arguments),
+        Command::Verify(arguments) => verify::verify(&arguments),
     };
     outcome.unwrap_or_else(|failure| failure.report())
 }

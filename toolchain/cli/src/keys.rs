@@ -1,0 +1,135 @@
+//! `elias keys`: the keys that components are signed with.
+
+use crate::failure::{Failure, failed};
+use clap::{Args, Subcommand};
+use elias_build::signing::read_key;
+use elias_contract::note::SigningKey;
+use rand::RngCore;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What `keys` is told.
+#[derive(Debug, Args)]
+pub(crate) struct KeysArguments {
+    #[command(subcommand)]
+    command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Makes a signing key: writes it to a file that only you can read, and prints its verifier key
+    New {
+        /// Whose key it is, such as example.com/team: visible ASCII characters without `+`
+        name: String,
+        /// Where to write it [default: the name's last part with .key]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the verifier key of a signing key
+    Show {
+        /// The file with the signing key
+        file: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Makes a key, or shows one's public half on standard output.
+///
+/// # Errors
+/// If the name is none, the file is there already, or it cannot be written or read.
+pub(crate) fn keys(arguments: &KeysArguments) -> Result<(), Failure> {
+    match &arguments.command {
+        KeysCommand::New { name, out, json } => {
+            let mut seed = [0; 32];
+            rand::rngs::OsRng.try_fill_bytes(&mut seed).map_err(|error| Failure::new("io", error))?;
+            let key = SigningKey::from_seed(name, &seed).map_err(|error| {
+                Failure::new(error.code(), error).help("choose a name like example.com/team, or a word")
+            })?;
+            let file = out.clone().unwrap_or_else(|| default_file(name));
+            write(&file, &key)?;
+            show(&key, Some(&file), *json);
+        }
+        KeysCommand::Show { file, json } => {
+            show(&read_key(file).map_err(|error| failed(&error))?, None, *json);
+        }
+    }
+    Ok(())
+}
+
+fn show(key: &SigningKey, written: Option<&Path>, json: bool) {
+    let verifier = key.verifying_key().to_string();
+    let text = if json {
+        format!("{}\n", serde_json::json!({ "id": key.id().to_string(), "verifier": verifier, "file": written }))
+    } else {
+        format!("{verifier}\n")
+    };
+    if let (Some(file), false) = (written, json) {
+        let file = file.display();
+        eprintln!("{file} is the signing key: keep it secret, and a copy of it in a safe place. Its verifier key:");
+    }
+    // Whoever closed standard output does not want to know.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// The last part of a key's name, with `.key`.
+fn default_file(name: &str) -> PathBuf {
+    let last = name.rsplit('/').find(|part| !part.is_empty()).unwrap_or("signing");
+    format!("{last}.key").into()
+}
+
+/// Writes a key to a new file that only its owner can read.
+fn write(path: &Path, key: &SigningKey) -> Result<(), Failure> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(format!("{}\n", key.to_text()).as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| {
+        let failure = Failure::new("io", format_args!("cannot write {}: {error}", path.display()));
+        match error.kind() {
+            std::io::ErrorKind::AlreadyExists => failure.help("a key is never overwritten: name another file by --out"),
+            _ => failure,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_key_is_its_owners_alone_and_never_overwritten() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("team.key");
+        let new = KeysArguments {
+            command: KeysCommand::New { name: "example.com/team".into(), out: Some(file.clone()), json: true },
+        };
+        keys(&new).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let first = read_key(&file).unwrap();
+        assert_eq!(first.id().name, "example.com/team");
+        assert!(keys(&new).unwrap_err().to_string().contains("never overwritten"));
+        assert_eq!(read_key(&file).unwrap().to_text(), first.to_text());
+        let bad = KeysCommand::New { name: "a b".into(), out: Some(folder.path().join("other")), json: false };
+        assert!(keys(&KeysArguments { command: bad }).unwrap_err().to_string().contains("bad-key"));
+    }
+
+    #[test]
+    fn a_key_is_written_to_a_file_of_its_name() {
+        for (name, wanted) in
+            [("team", "team.key"), ("example.com/team", "team.key"), ("a/", "a.key"), ("/", "signing.key")]
+        {
+            assert_eq!(default_file(name), Path::new(wanted));
+        }
+    }
+}
