@@ -223,7 +223,7 @@ fn to_folder(request: &Parts) -> AssetAnswer {
 
 fn answer(asset: &Asset, cache_control: HeaderValue, request: &Parts) -> AssetAnswer {
     let file = asset.choose(|offered| negotiate(&request.headers, offered));
-    let tag = file.tag();
+    let tag = file.tag.clone();
     let mut headers = HeaderMap::new();
     headers.insert(ETAG, tag.clone());
     headers.insert(CACHE_CONTROL, cache_control);

@@ -3,8 +3,10 @@
 //! A client whose credentials do not pass learns that and no more; the reason is for the log.
 
 mod jwt;
+mod jwt_rules;
 
-pub use jwt::{JwtRules, JwtVerifier, MAX_KEYS, MAX_TOKEN_BYTES};
+pub use jwt::{JwtVerifier, MAX_KEYS, MAX_TOKEN_BYTES};
+pub use jwt_rules::JwtRules;
 
 use crate::clock::Now;
 use crate::config::{ConfigError, Rule, header_name, rule};

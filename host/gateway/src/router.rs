@@ -322,7 +322,12 @@ impl<T> HostTable<T> {
             }
         };
         let Some(place) = self.places.get_mut(at) else { return Ok(()) };
-        let same = |other: &&Route<T>| other.version == route.version && other.methods.overlap(&route.methods);
+        // A route for all methods takes what the service's others leave, but no other service's.
+        let overlap = |other: &Route<T>| {
+            let all = other.methods.are_all() || route.methods.are_all();
+            other.methods.overlap(&route.methods) || all && other.service != route.service
+        };
+        let same = |other: &&Route<T>| other.version == route.version && overlap(other);
         if let Some(other) = place.routes.iter().find(same) {
             return Err(conflict(pattern, &other.service));
         }

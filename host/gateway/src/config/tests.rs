@@ -87,3 +87,30 @@ fn a_service_has_a_limit_of_routes() {
     let error = parse(json!({ "routes": routes(100_000) })).expect_err("too many");
     assert!(error.to_string().contains("100000") && error.to_string().contains("256"), "{error}");
 }
+
+#[test]
+fn what_a_service_keeps_for_its_callers_is_bounded() {
+    let each = |count: usize, rules: fn(usize) -> Value| {
+        let route = |i: usize| {
+            let mut route = rules(i);
+            route["path"] = json!(format!("/{i}"));
+            route
+        };
+        parse(json!({ "routes": (0..count).map(route).collect::<Vec<_>>() }))
+    };
+    let limit = |_| json!({ "rate-limit": { "requests": 1, "per-seconds": 1 } });
+    let issuer =
+        |i| json!({ "auth": { "jwt": { "jwks": "https://a.test", "issuer": format!("{i}"), "audience": "a" } } });
+    let same = |_| json!({ "auth": { "jwt": { "jwks": "https://a.test", "issuer": "i", "audience": "a" } } });
+    let schema = |_| json!({ "validate": { "body": { "const": "x".repeat(60_000) } } });
+    assert!(each(MAX_LIMITERS, limit).is_ok() && each(MAX_ISSUERS, issuer).is_ok() && each(8, schema).is_ok());
+    assert!(each(100, same).is_ok());
+    for (error, part) in [
+        (each(MAX_LIMITERS + 1, limit), "rate limits"),
+        (each(MAX_ISSUERS + 1, issuer), "auth.jwt"),
+        (each(9, schema), "schemas"),
+    ] {
+        let message = error.expect_err(part).to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}

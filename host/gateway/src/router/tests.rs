@@ -189,6 +189,7 @@ fn a_conflict_names_both_services() {
     let conflicts = [
         (json!([{ "path": "/a" }]), json!([{ "path": "/a" }]), "/a"),
         (json!([{ "path": "/a", "methods": ["GET", "PUT"] }]), json!([{ "path": "/a", "methods": ["PUT"] }]), "/a"),
+        (json!([{ "path": "/a" }]), json!([{ "path": "/a", "methods": ["PUT"] }]), "/a"),
         (json!([{ "path": "/a/{x}" }]), json!([{ "path": "/a/{y}" }]), "/a/{x}"),
         (json!([{ "path": "/a/{x}" }]), json!([{ "path": "/a/{*rest}" }]), "/a/{x}"),
         (
