@@ -1,7 +1,8 @@
 //! Requests against JSON Schema (draft 2020-12): the body, the query and the path's parameters.
 //!
-//! A schema is a tenant's, and the host's processor reads it. So regular expressions are those that need linear time (no look-around, no
-//! back-references), references stay within the schema, and [`cost`] bounds how often a schema looks at one value.
+//! A schema is a tenant's, and the host's processor reads it. So regular expressions are those that need linear time
+//! (no look-around, no back-references), references stay within the schema, and [`cost`] bounds how often a schema
+//! looks at one value.
 
 mod cost;
 
@@ -234,7 +235,8 @@ impl Validation {
         self.schema_bytes
     }
 
-    /// Whether the body of such a request is checked: that of POST, PUT and PATCH always, that of others if there is one.
+    /// Whether the body of such a request is checked: that of POST, PUT and PATCH always, that of others if there is
+    /// one.
     #[must_use]
     pub fn takes_body(&self, method: &Method, has_body: bool) -> bool {
         self.body.is_some() && (has_body || [Method::POST, Method::PUT, Method::PATCH].contains(method))
@@ -246,7 +248,8 @@ impl Validation {
         self.max_body_bytes
     }
 
-    /// Checks what the head says of a body that [`Validation::takes_body`]: that it is JSON, not compressed, and not too large.
+    /// Checks what the head says of a body that [`Validation::takes_body`]: that it is JSON, not compressed, and not
+    /// too large.
     ///
     /// # Errors
     /// [`Code::UnsupportedMediaType`] or [`Code::RequestTooLarge`].

@@ -65,8 +65,8 @@ impl Failure {
 /// Checks tokens with the keys that it is given. It fetches none: ask [`JwtVerifier::wants_keys`] now and then, fetch
 /// [`JwtRules::jwks`], and call [`JwtVerifier::set_keys`].
 ///
-/// Verified tokens are remembered by their digest, at most 512, until the keys change: checking a signature takes some hundred
-/// microseconds.
+/// Verified tokens are remembered by their digest, at most 512, until the keys change: checking a signature takes some
+/// hundred microseconds.
 pub struct JwtVerifier {
     rules: JwtRules,
     keys: RwLock<Arc<Keys>>,
@@ -120,8 +120,8 @@ impl JwtVerifier {
         &self.rules
     }
 
-    /// Whether newer keys are to be fetched: there are none, they are an hour old, or a token named an unknown one. Says yes at most once
-    /// a minute, whatever tokens come, so a caller that hears it is to fetch.
+    /// Whether newer keys are to be fetched: there are none, they are an hour old, or a token named an unknown one.
+    /// Says yes at most once a minute, whatever tokens come, so a caller that hears it is to fetch.
     pub fn wants_keys(&self, now: Now) -> bool {
         let now = now.unix_seconds;
         let since = self.keys().since;
@@ -141,8 +141,9 @@ impl JwtVerifier {
         mine
     }
 
-    /// Takes new keys in the place of the old ones, and says how many of them can be used. Left out are keys for encryption, symmetric ones, those
-    /// of algorithms that are not allowed, RSA keys of less than 2048 bits, and what is beyond [`MAX_KEYS`].
+    /// Takes new keys in the place of the old ones, and says how many of them can be used. Left out are keys for
+    /// encryption, symmetric ones, those of algorithms that are not allowed, RSA keys of less than 2048 bits, and what
+    /// is beyond [`MAX_KEYS`].
     pub fn set_keys(&self, set: &JwkSet, now: Now) -> usize {
         let all: Vec<Key> =
             set.keys.iter().filter_map(|jwk| usable(jwk, &self.rules.algorithms)).take(MAX_KEYS).collect();
@@ -249,8 +250,8 @@ fn numeric_date(value: &Value) -> Option<u64> {
     })
 }
 
-/// What a header must not have: extensions that have to be understood (RFC 7515, section 4.1.11), and the type of a token that is for
-/// something else (RFC 8725, section 3.11).
+/// What a header must not have: extensions that have to be understood (RFC 7515, section 4.1.11), and the type of a
+/// token that is for something else (RFC 8725, section 3.11).
 fn check_header(header: &Header) -> Result<(), Failure> {
     let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
     let kind = kind.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));

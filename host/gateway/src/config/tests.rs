@@ -114,3 +114,25 @@ fn what_a_service_keeps_for_its_callers_is_bounded() {
         assert!(message.contains(part), "{message}");
     }
 }
+
+const DOCUMENTATION: &str = include_str!("../../../../docs/gateway.md");
+
+#[test]
+fn the_example_of_the_documentation_is_right() {
+    let after = DOCUMENTATION.split("## Example\n").nth(1).expect("an example");
+    let lines = after.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let table: Value = toml::from_str(&text).expect("TOML");
+    let config = parse(table["gateway"].clone()).expect("a table");
+    let auth: Vec<bool> = config.routes.iter().map(|route| route.rules.auth.is_some()).collect();
+    assert_eq!(auth, [false, true, true, true]);
+    assert!(config.routes[2].rules.validate.is_some() && config.routes[0].rules.rate_limits.is_empty());
+}
+
+#[test]
+fn every_code_is_documented_with_its_status() {
+    for code in crate::Code::ALL {
+        let row = format!("| `{}` | {} |", code.as_str(), code.status().as_u16());
+        assert!(DOCUMENTATION.contains(&row), "{row}");
+    }
+}

@@ -1,8 +1,8 @@
 //! How often a schema looks at one value, in the worst case.
 //!
 //! `anyOf` and its like look at a value several times, and where a recursive schema does so at each level, the number doubles with
-//! the depth of the value: a body of a few hundred bytes could keep a processor busy for years. The bound here is computed on the schema alone, for
-//! values as deep as the limit lets them be.
+//! the depth of the value: a body of a few hundred bytes could keep a processor busy for years. The bound here is
+//! computed on the schema alone, for values as deep as the limit lets them be.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -10,7 +10,8 @@ use std::collections::HashMap;
 /// How many subschemas may look at one value together with the values that it is in, at most.
 pub const MAX_LOOKS: u64 = 1000;
 
-/// How many looks there may be for a whole body, of one value in every byte: with a larger body, a schema may look less often.
+/// How many looks there may be for a whole body, of one value in every byte: with a larger body, a schema may look less
+/// often.
 pub const MAX_LOOKS_BY_BYTES: u64 = 64 << 20;
 
 /// The most regular expressions of a schema.
