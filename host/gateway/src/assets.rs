@@ -1,4 +1,5 @@
-//! Static files beside a component: what a request for one gets (RFC 9110, sections 13 and 14). The server reads the bytes.
+//! Static files beside a component: what a request for one gets (RFC 9110, sections 13 and 14). The server reads the
+//! bytes.
 
 mod table;
 
@@ -109,8 +110,9 @@ impl AssetRules {
     }
 }
 
-/// Whether a file's name has a hash of its content: eight or more hexadecimal digits between dots, dashes or underscores, among them a
-/// letter and a digit. Names of other kinds are listed in `immutable`, for a file that changes under such a name is lost to its readers.
+/// Whether a file's name has a hash of its content: eight or more hexadecimal digits between dots, dashes or
+/// underscores, among them a letter and a digit. Names of other kinds are listed in `immutable`, for a file that
+/// changes under such a name is lost to its readers.
 fn is_content_hashed(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let Some((stem, _)) = name.rsplit_once('.') else { return false };
@@ -158,7 +160,8 @@ enum Hit<'t> {
 }
 
 impl AssetTable {
-    /// What a request gets; nothing if the component is to answer it. `private` says that the answer is not for everybody.
+    /// What a request gets; nothing if the component is to answer it. `private` says that the answer is not for
+    /// everybody.
     #[must_use]
     pub fn answer(&self, rules: &AssetRules, request: &Parts, private: bool) -> Option<AssetAnswer> {
         let readable = request.method == Method::GET || request.method == Method::HEAD;
@@ -223,7 +226,7 @@ fn to_folder(request: &Parts) -> AssetAnswer {
 
 fn answer(asset: &Asset, cache_control: HeaderValue, request: &Parts) -> AssetAnswer {
     let file = asset.choose(|offered| negotiate(&request.headers, offered));
-    let tag = file.tag();
+    let tag = file.tag.clone();
     let mut headers = HeaderMap::new();
     headers.insert(ETAG, tag.clone());
     headers.insert(CACHE_CONTROL, cache_control);
@@ -298,7 +301,8 @@ fn names(headers: &HeaderMap, field: &http::HeaderName, tag: &HeaderValue, compa
     })
 }
 
-/// One range of bytes. Nothing: whatever is none, or several, which are answered with the whole. `Some(None)`: none of the file's bytes are in it.
+/// One range of bytes. Nothing: whatever is none, or several, which are answered with the whole. `Some(None)`: none of
+/// the file's bytes are in it.
 fn parse_range(text: &str, bytes: u64) -> Option<Option<Range<u64>>> {
     let (unit, range) = text.split_once('=')?;
     let (first, last) = range.trim().split_once('-')?;

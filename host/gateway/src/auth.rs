@@ -3,8 +3,10 @@
 //! A client whose credentials do not pass learns that and no more; the reason is for the log.
 
 mod jwt;
+mod jwt_rules;
 
-pub use jwt::{JwtRules, JwtVerifier, MAX_KEYS, MAX_TOKEN_BYTES};
+pub use jwt::{JwtVerifier, MAX_KEYS, MAX_TOKEN_BYTES};
+pub use jwt_rules::JwtRules;
 
 use crate::clock::Now;
 use crate::config::{ConfigError, Rule, header_name, rule};
@@ -57,7 +59,8 @@ impl AuthMethod {
 
 /// The API keys of a service.
 pub trait ApiKeys: Send + Sync {
-    /// Whose key it is; nothing if it is nobody's, or no more. The key has 1 to [`MAX_API_KEY_BYTES`] bytes of visible ASCII.
+    /// Whose key it is; nothing if it is nobody's, or no more. The key has 1 to [`MAX_API_KEY_BYTES`] bytes of visible
+    /// ASCII.
     fn verify(&self, key: &str) -> Option<Identity>;
 }
 
@@ -216,8 +219,8 @@ impl Authenticator {
         identity.map(Arc::new).ok_or_else(|| self.refuse("an unknown API key", true))
     }
 
-    /// A 401 with a challenge for each way in. `presented` says that there were credentials, which a challenge may say too (RFC
-    /// 6750, section 3.1).
+    /// A 401 with a challenge for each way in. `presented` says that there were credentials, which a challenge may say
+    /// too (RFC 6750, section 3.1).
     fn refuse(&self, reason: &'static str, presented: bool) -> Refusal {
         let mut refusal = Refusal::new(Code::Unauthenticated).with_reason(reason);
         for [plain, invalid] in &self.rules.challenges {

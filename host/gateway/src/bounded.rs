@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::mem;
 
-/// A map of at most twice its `half` many entries. New and used entries are young; when there are `half` of those, they become the old
-/// ones, and what was old is forgotten. So an entry is forgotten only after `half` others have been used since its last use.
+/// A map of at most twice its `half` many entries. New and used entries are young; when there are `half` of those, they
+/// become the old ones, and what was old is forgotten. So an entry is forgotten only after `half` others have been used
+/// since its last use.
 #[derive(Debug)]
 pub(crate) struct Recent<K, V> {
     young: HashMap<K, V>,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// When a request arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// The time since some point before, the same for all requests, by a clock that never goes back. Rate limits count by it.
+    /// The time since some point before, the same for all requests, by a clock that never goes back. Rate limits count
+    /// by it.
     pub monotonic: Duration,
     /// The seconds since 1970, by the clock on the wall. Tokens expire by it.
     pub unix_seconds: u64,

@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +24,15 @@ pub const MAX_ROUTES: usize = 256;
 
 /// The most rate limits of a route.
 pub const MAX_RATE_LIMITS: usize = 4;
+
+/// The most different rate limits of a service, each of which has callers of its own.
+pub const MAX_LIMITERS: usize = 32;
+
+/// The most different tables `auth.jwt` of a service, each of which has keys of its own.
+pub const MAX_ISSUERS: usize = 4;
+
+/// The most bytes of schemas of a service, as JSON texts.
+pub const MAX_SERVICE_SCHEMA_BYTES: usize = 512 * 1024;
 
 /// The most names in any list of header names.
 pub const MAX_HEADERS: usize = 64;
@@ -185,7 +195,36 @@ impl GatewayConfig {
             let at = if tables.is_empty() { "gateway".to_owned() } else { format!("gateway.routes[{i}]") };
             route.rules.check_together(&at)?;
         }
-        Ok(Self { routes })
+        let config = Self { routes };
+        config.check_totals()?;
+        Ok(config)
+    }
+
+    /// What each route may have, all routes together may not.
+    fn check_totals(&self) -> Result<(), ConfigError> {
+        let mut limits = HashSet::new();
+        let mut issuers = HashSet::new();
+        let mut schemas = HashMap::new();
+        for rules in self.routes.iter().map(|route| &route.rules) {
+            limits.extend(rules.rate_limits.iter());
+            issuers.extend(rules.auth.as_ref().and_then(|auth| auth.jwt()));
+            schemas.extend(rules.validate.as_ref().map(|rules| (Arc::as_ptr(rules), rules.schema_bytes())));
+        }
+        let schema_bytes: usize = schemas.values().sum();
+        let wrong = |message: String| Err(ConfigError::new("gateway", message));
+        if limits.len() > MAX_LIMITERS {
+            return wrong(format!("the routes have {} different rate limits, at most {MAX_LIMITERS} go", limits.len()));
+        }
+        if issuers.len() > MAX_ISSUERS {
+            return wrong(format!(
+                "the routes have {} different tables auth.jwt, at most {MAX_ISSUERS} go",
+                issuers.len()
+            ));
+        }
+        if schema_bytes > MAX_SERVICE_SCHEMA_BYTES {
+            return wrong(format!("the schemas have {schema_bytes} bytes, at most {MAX_SERVICE_SCHEMA_BYTES} go"));
+        }
+        Ok(())
     }
 }
 

@@ -45,8 +45,8 @@ impl Coding {
 
 /// The coding that a request prefers among those offered, which are in the server's order; nothing means none.
 ///
-/// Where a request refuses everything, also the identity, it gets the identity: an answer that it may not be able to read says more
-/// than a 406 (RFC 9110, section 12.5.3, leaves it to the server).
+/// Where a request refuses everything, also the identity, it gets the identity: an answer that it may not be able to
+/// read says more than a 406 (RFC 9110, section 12.5.3, leaves it to the server).
 #[must_use]
 pub fn negotiate(request: &HeaderMap, offered: &[Coding]) -> Option<Coding> {
     let mut weights = [None::<u16>; 3];
@@ -130,7 +130,8 @@ impl Compression {
         negotiate(request, &self.codings)
     }
 
-    /// Decides, and changes the headers of the answer accordingly: the server has only to compress the body, if a coding is returned.
+    /// Decides, and changes the headers of the answer accordingly: the server has only to compress the body, if a
+    /// coding is returned.
     ///
     /// `preferred` is what [`Compression::negotiate`] said, `bytes` the length of the body, where it is known beside the
     /// header `Content-Length`.

@@ -3,8 +3,8 @@
 use http::header::VARY;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The elements of a field that is a list (RFC 9110, section 5.6.1), of all its lines; commas within quotes part nothing.
-/// Values that are not ASCII have no elements.
+/// The elements of a field that is a list (RFC 9110, section 5.6.1), of all its lines; commas within quotes part
+/// nothing. Values that are not ASCII have no elements.
 pub(crate) fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| split_unquoted(line, ',')).map(str::trim).filter(|element| !element.is_empty())
@@ -24,7 +24,8 @@ pub(crate) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item 
     })
 }
 
-/// An element without its parameters, and its weight in thousandths (RFC 9110, section 12.4.2). A malformed weight is 0.
+/// An element without its parameters, and its weight in thousandths (RFC 9110, section 12.4.2). A malformed weight is
+/// 0.
 pub(crate) fn weighted(element: &str) -> (&str, u16) {
     let mut parts = split_unquoted(element, ';').map(str::trim);
     let value = parts.next().unwrap_or_default();

@@ -132,8 +132,8 @@ fn is_reserved(name: &HeaderName) -> bool {
 }
 
 impl HeaderRules {
-    /// Changes the headers of an answer. What the component says of its own counts, unless `set` or `remove` name it; `cache-control`
-    /// is for answers that are no errors.
+    /// Changes the headers of an answer. What the component says of its own counts, unless `set` or `remove` name it;
+    /// `cache-control` is for answers that are no errors.
     pub fn apply(&self, answer: &mut Parts) {
         let is_error = answer.status.is_client_error() || answer.status.is_server_error();
         let headers = &mut answer.headers;

@@ -58,8 +58,8 @@ pub struct BadHost;
 /// The one spelling of a request's host: lower case, without port and without one trailing dot.
 ///
 /// # Errors
-/// [`BadHost`] for whatever could be taken for two hosts: empty labels, user information, percent signs, characters that
-/// are in no host name, a port that is no number.
+/// [`BadHost`] for whatever could be taken for two hosts: empty labels, user information, percent signs, characters
+/// that are in no host name, a port that is no number.
 pub fn normalize(host: &str) -> Result<Cow<'_, str>, BadHost> {
     if let Some(rest) = host.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or(BadHost)?;

@@ -1,10 +1,12 @@
 //! What stands between an HTTP request and the component it is for.
 //!
-//! [`GatewayConfig`] is the table `[gateway]` of a version's elias.toml, checked: its routes, and the rules of each. [`Router`] is the
-//! one table of the routes of all services, and finds a request's. [`Rules`] are what a route asks of its requests and adds to their answers.
+//! [`GatewayConfig`] is the table `[gateway]` of a version's elias.toml, checked: its routes, and the rules of each.
+//! [`Router`] is the one table of the routes of all services, and finds a request's. [`Rules`] are what a route asks of
+//! its requests and adds to their answers.
 //!
-//! The crate decides and does nothing else: it knows no store, no socket and no component, fetches nothing, reads no file and no clock.
-//! Whatever can be checked or prepared is when a version is deployed, so that nothing can fail for a request but the request.
+//! The crate decides and does nothing else: it knows no store, no socket and no component, fetches nothing, reads no
+//! file and no clock. Whatever can be checked or prepared is when a version is deployed, so that nothing can fail for a
+//! request but the request.
 //!
 //! ```
 //! use elias_gateway::{Client, GatewayConfig, HostRule, Now, Router, Rules, Shared, Stop};

@@ -1,8 +1,9 @@
 //! How many requests a caller may make: the generic cell rate algorithm, by `governor`.
 //!
-//! A caller's cell is known by 128 bits, a keyed hash of the caller, so a caller costs the same however long its name is; and
-//! there are at most [`MAX_CELLS`] in a limiter. Those that were not asked for longest are forgotten, which gives their callers a full burst again:
-//! a limit by a header that a client invents anew each time holds nobody back, one by address or identity does.
+//! A caller's cell is known by 128 bits, a keyed hash of the caller, so a caller costs the same however long its name
+//! is; and there are at most [`MAX_CELLS`] in a limiter. Those that were not asked for longest are forgotten, which
+//! gives their callers a full burst again: a limit by a header that a client invents anew each time holds nobody back,
+//! one by address or identity does.
 
 use crate::auth::Identity;
 use crate::bounded::Recent;

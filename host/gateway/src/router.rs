@@ -1,8 +1,8 @@
 //! From a request's host, path, method and version to the route that it takes.
 //!
-//! One table for all services of a host process. The host is looked up in a map (then its parent domains in the map of wildcards, the
-//! longest first), and the one table found has the patterns. A host's table that has no pattern for a path is not passed over for
-//! a more general one: whoever has the host has all of its paths.
+//! One table for all services of a host process. The host is looked up in a map (then its parent domains in the map of
+//! wildcards, the longest first), and the one table found has the patterns. A host's table that has no pattern for a
+//! path is not passed over for a more general one: whoever has the host has all of its paths.
 
 use crate::config::RouteConfig;
 use crate::host::{self, HostRule};
@@ -233,8 +233,8 @@ impl<T> Router<T> {
 
     /// The route of a request with this host (a port may follow) and this path (without query).
     ///
-    /// A preflight (OPTIONS with `Access-Control-Request-Method`) finds the route of the method that it asks about, unless a route
-    /// is for OPTIONS itself.
+    /// A preflight (OPTIONS with `Access-Control-Request-Method`) finds the route of the method that it asks about,
+    /// unless a route is for OPTIONS itself.
     ///
     /// # Errors
     /// [`Code::BadHost`], [`Code::AmbiguousPath`], [`Code::NoRoute`], [`Code::MethodNotAllowed`] or
@@ -322,7 +322,12 @@ impl<T> HostTable<T> {
             }
         };
         let Some(place) = self.places.get_mut(at) else { return Ok(()) };
-        let same = |other: &&Route<T>| other.version == route.version && other.methods.overlap(&route.methods);
+        // A route for all methods takes what the service's others leave, but no other service's.
+        let overlap = |other: &Route<T>| {
+            let all = other.methods.are_all() || route.methods.are_all();
+            other.methods.overlap(&route.methods) || all && other.service != route.service
+        };
+        let same = |other: &&Route<T>| other.version == route.version && overlap(other);
         if let Some(other) = place.routes.iter().find(same) {
             return Err(conflict(pattern, &other.service));
         }
@@ -366,7 +371,8 @@ impl<T> Place<T> {
         for route in self.routes.iter().filter(|route| route.methods.allow(method)) {
             allowed = true;
             let fit = route.version.as_ref().map_or(Some(0), |version| version.fit(headers));
-            // A route that lists the method goes before one for HEAD as a kind of GET, and that before one for all methods.
+            // A route that lists the method goes before one for HEAD as a kind of GET, and that before one for all
+            // methods.
             let named = match () {
                 () if route.methods.are_all() => 0,
                 () if route.methods.lists(method) => 2,

@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What outlives a version: callers keep their rate limits, and the keys for tokens are not fetched anew, when a service goes from one
-/// version to the next, or serves two. One for each service.
+/// What outlives a version: callers keep their rate limits, and the keys for tokens are not fetched anew, when a
+/// service goes from one version to the next, or serves two. One for each service.
 #[derive(Debug, Default)]
 pub struct Shared {
     limiters: Mutex<HashMap<RateLimit, Weak<Limiter>>>,
@@ -88,7 +88,8 @@ pub struct Admitted {
     pub identity: Option<Arc<Identity>>,
     /// The file that answers in the component's place.
     pub asset: Option<AssetAnswer>,
-    /// Whether the body is to be read whole, at most [`Rules::max_body_bytes`] of it, and given to [`Rules::check_body`] first.
+    /// Whether the body is to be read whole, at most [`Rules::max_body_bytes`] of it, and given to
+    /// [`Rules::check_body`] first.
     pub checks_body: bool,
     marks: Marks,
 }
@@ -155,8 +156,8 @@ impl Rules {
         Self { methods, prepared: Some(Box::new(prepared)) }
     }
 
-    /// Lets a request pass, or not. In this order: a preflight is answered; the rate limits by address and header; who calls;
-    /// the rate limits by identity; the files; the query, the path and the head of a body.
+    /// Lets a request pass, or not. In this order: a preflight is answered; the rate limits by address and header; who
+    /// calls; the rate limits by identity; the files; the query, the path and the head of a body.
     ///
     /// # Errors
     /// [`Stop`], with all headers that the client's scripts need to read it.
@@ -204,7 +205,8 @@ impl Rules {
     }
 
     /// Puts the rules' headers into an answer to an admitted request, be it the component's, a file or an error of the
-    /// server's. The server is to compress the body if a coding is returned. `bytes` is the body's length, where it is known.
+    /// server's. The server is to compress the body if a coding is returned. `bytes` is the body's length, where it is
+    /// known.
     pub fn finish(&self, admitted: &Admitted, answer: &mut response::Parts, bytes: Option<u64>) -> Option<Coding> {
         self.mark(&admitted.marks, &mut answer.headers);
         let rules = self.prepared.as_ref()?;

@@ -28,7 +28,8 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Continues the trace of a request, or begins one if it has none or a malformed one. `random` are the ids for that.
+    /// Continues the trace of a request, or begins one if it has none or a malformed one. `random` are the ids for
+    /// that.
     #[must_use]
     pub fn continued(request: &HeaderMap, random: [u8; 24]) -> Self {
         let (fresh_trace, fresh_span) = random.split_at(16);
@@ -61,7 +62,8 @@ impl TraceContext {
         text
     }
 
-    /// Puts the context into the headers that the component gets. `tracestate` is kept if the trace goes on and it is within the limits.
+    /// Puts the context into the headers that the component gets. `tracestate` is kept if the trace goes on and it is
+    /// within the limits.
     pub fn apply(&self, request: &mut HeaderMap) {
         request.insert(TRACEPARENT, self.traceparent());
         if self.parent_id.is_none() || !keeps_state(request) {
@@ -131,8 +133,8 @@ fn keeps_state(headers: &HeaderMap) -> bool {
     bytes <= MAX_TRACESTATE_BYTES && entries <= MAX_TRACESTATE_ENTRIES
 }
 
-/// The id that a trusted caller gave a request in `X-Request-Id`: one value of 1 to 128 letters, digits and `-_.`. Nothing else
-/// gets into logs and answers.
+/// The id that a trusted caller gave a request in `X-Request-Id`: one value of 1 to 128 letters, digits and `-_.`.
+/// Nothing else gets into logs and answers.
 #[must_use]
 pub fn request_id(request: &HeaderMap) -> Option<&str> {
     let id = single(request, &X_REQUEST_ID)?.to_str().ok()?;

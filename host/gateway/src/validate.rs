@@ -1,11 +1,12 @@
 //! Requests against JSON Schema (draft 2020-12): the body, the query and the path's parameters.
 //!
-//! A schema is a tenant's, and the host's processor reads it. So regular expressions are those that need linear time (no look-around, no
-//! back-references), references stay within the schema, and [`cost`] bounds how often a schema looks at one value.
+//! A schema is a tenant's, and the host's processor reads it. So regular expressions are those that need linear time
+//! (no look-around, no back-references), references stay within the schema, and [`cost`] bounds how often a schema
+//! looks at one value.
 
 mod cost;
 
-pub use cost::MAX_LOOKS;
+pub use cost::{MAX_LOOKS, MAX_LOOKS_BY_BYTES, MAX_PATTERNS};
 
 use crate::config::{ConfigError, Rule, within};
 use crate::field::single;
@@ -27,7 +28,10 @@ pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 pub const MAX_QUERY_PARAMS: usize = 256;
 
 /// The largest compiled regular expression, in bytes.
-const MAX_REGEX_BYTES: usize = 1 << 20;
+const MAX_REGEX_BYTES: usize = 256 * 1024;
+
+/// What a query and a path are taken to have at most, in bytes.
+const MAX_PARAM_BYTES: usize = 16 * 1024;
 
 /// What requests have to be like.
 #[derive(Debug)]
@@ -37,6 +41,7 @@ pub struct Validation {
     path: Option<ParamSchema>,
     max_body_bytes: usize,
     max_depth: usize,
+    schema_bytes: usize,
 }
 
 /// The table `validate`.
@@ -55,21 +60,28 @@ impl Rule for Validation {
 
     fn check(table: ValidateTable, at: &str) -> Result<Self, ConfigError> {
         let max_depth = within(table.max_depth.unwrap_or(32), [1, 64], at, "max-depth")?;
-        let schema = |value: Option<&Value>, key: &str, depth: usize| {
-            let compile =
-                |value| Schema::compile(value, depth).map_err(|what| ConfigError::new(&format!("{at}.{key}"), what));
+        let max_body_bytes = within(table.max_body_bytes.unwrap_or(256 * 1024), [1, 1 << 20], at, "max-body-bytes")?;
+        let schema = |value: Option<&Value>, key: &str, bytes: usize, depth: usize| {
+            let compile = |value| {
+                Schema::compile(value, bytes, depth).map_err(|what| ConfigError::new(&format!("{at}.{key}"), what))
+            };
             value.map(compile).transpose()
         };
         let params = |value: Option<&Value>, key: &str| {
-            let compiled = schema(value, key, 2)?;
+            let compiled = schema(value, key, MAX_PARAM_BYTES, 2)?;
             Ok(compiled.zip(value).map(|(schema, value)| ParamSchema::new(schema, value)))
         };
         let rules = Self {
-            body: schema(table.body.as_ref(), "body", max_depth)?,
+            body: schema(table.body.as_ref(), "body", max_body_bytes, max_depth)?,
             query: params(table.query.as_ref(), "query")?,
             path: params(table.path.as_ref(), "path")?,
-            max_body_bytes: within(table.max_body_bytes.unwrap_or(256 * 1024), [1, 1 << 20], at, "max-body-bytes")?,
+            max_body_bytes,
             max_depth,
+            schema_bytes: [&table.body, &table.query, &table.path]
+                .into_iter()
+                .flatten()
+                .map(|schema| schema.to_string().len())
+                .sum(),
         };
         if rules.body.is_none() && rules.query.is_none() && rules.path.is_none() {
             return Err(ConfigError::new(at, "says not what: add the schema `body`, `query` or `path`"));
@@ -87,14 +99,17 @@ impl fmt::Debug for Schema {
 }
 
 impl Schema {
-    fn compile(schema: &Value, depth: usize) -> Result<Self, String> {
+    fn compile(schema: &Value, body_bytes: usize, depth: usize) -> Result<Self, String> {
         let bytes = schema.to_string().len();
         if bytes > MAX_SCHEMA_BYTES {
             return Err(format!("the schema has {bytes} bytes, and at most {MAX_SCHEMA_BYTES} are read"));
         }
-        cost::check(schema, depth)?;
+        cost::check(schema, body_bytes, depth)?;
         let options = jsonschema::draft202012::options()
             .offline()
+            .should_validate_formats(true)
+            // A pattern that a client sends is not compiled.
+            .with_format("regex", |_: &str| true)
             .with_pattern_options(PatternOptions::regex().size_limit(MAX_REGEX_BYTES).dfa_size_limit(MAX_REGEX_BYTES));
         let validator =
             options.build(schema).map_err(|error| format!("the schema is wrong: {}", bounded(&error.to_string())))?;
@@ -215,7 +230,13 @@ impl Validation {
         outcome(faults)
     }
 
-    /// Whether the body of such a request is checked: that of POST, PUT and PATCH always, that of others if there is one.
+    /// How many bytes the schemas have, as JSON texts.
+    pub(crate) fn schema_bytes(&self) -> usize {
+        self.schema_bytes
+    }
+
+    /// Whether the body of such a request is checked: that of POST, PUT and PATCH always, that of others if there is
+    /// one.
     #[must_use]
     pub fn takes_body(&self, method: &Method, has_body: bool) -> bool {
         self.body.is_some() && (has_body || [Method::POST, Method::PUT, Method::PATCH].contains(method))
@@ -227,7 +248,8 @@ impl Validation {
         self.max_body_bytes
     }
 
-    /// Checks what the head says of a body that [`Validation::takes_body`]: that it is JSON, not compressed, and not too large.
+    /// Checks what the head says of a body that [`Validation::takes_body`]: that it is JSON, not compressed, and not
+    /// too large.
     ///
     /// # Errors
     /// [`Code::UnsupportedMediaType`] or [`Code::RequestTooLarge`].

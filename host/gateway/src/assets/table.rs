@@ -72,6 +72,8 @@ pub(super) struct File {
     pub(super) coding: Option<Coding>,
     pub(super) digest: [u8; 32],
     pub(super) bytes: u64,
+    /// A strong entity tag, of the bytes that are sent.
+    pub(super) tag: HeaderValue,
 }
 
 impl File {
@@ -83,18 +85,8 @@ impl File {
         for (byte, digits) in digest.iter_mut().zip(sha256.as_bytes().chunks_exact(2)) {
             *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         }
-        Some(Self { coding, digest, bytes })
-    }
-
-    /// A strong entity tag, of the bytes that are sent.
-    pub(super) fn tag(&self) -> HeaderValue {
-        let mut text = String::with_capacity(34);
-        text.push('"');
-        for byte in self.digest.iter().take(16) {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text.push('"');
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+        let tag = HeaderValue::try_from(format!("\"{}\"", sha256.get(..32)?)).ok()?;
+        Some(Self { coding, digest, bytes, tag })
     }
 }
 

@@ -1,13 +1,10 @@
 //! JSON Web Tokens (RFC 7519), signed with a key of a set that somebody else fetches (RFC 7517), as RFC 8725 advises.
 
-use super::{AuthMethod, Identity};
+use super::{AuthMethod, Identity, JwtRules};
 use crate::bounded::Recent;
 use crate::clock::Now;
-use crate::config::{ConfigError, Rule, within};
-use http::Uri;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,123 +19,14 @@ pub const MAX_KEYS: usize = 64;
 /// Half of how many verified tokens a verifier remembers.
 const HALF_CACHE: usize = 256;
 
+/// The longest token that is remembered, in bytes: what its claims take is a multiple of that.
+const MAX_CACHED_BYTES: usize = 4 * 1024;
+
 /// Seconds between two wishes for newer keys.
 const WISH_SECONDS: u64 = 60;
 
 /// Seconds after which keys are asked for anew in any case, so that one which its issuer withdrew does not last.
 const KEYS_AGE_SECONDS: u64 = 3600;
-
-/// Every algorithm that a set of public keys can serve. HMAC is not among them: its "public" key would be the secret.
-const ALGORITHMS: [(&str, Algorithm); 9] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-];
-
-/// What tokens have to be like.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct JwtRules {
-    jwks: String,
-    issuer: String,
-    audience: Vec<String>,
-    algorithms: Vec<Algorithm>,
-    leeway_seconds: u64,
-    user_claim: String,
-    organization_claim: String,
-}
-
-/// The table `auth.jwt`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct JwtTable {
-    jwks: String,
-    issuer: String,
-    audience: OneOrMore,
-    algorithms: Option<Vec<String>>,
-    leeway_seconds: Option<u64>,
-    user_claim: Option<String>,
-    organization_claim: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
-}
-
-impl Rule for JwtRules {
-    type Table = JwtTable;
-
-    fn check(table: JwtTable, at: &str) -> Result<Self, ConfigError> {
-        let wrong = |message: String| ConfigError::new(at, message);
-        check_url(&table.jwks).map_err(|what| wrong(format!("`jwks` {what}")))?;
-        let audience = match table.audience {
-            OneOrMore::One(audience) => vec![audience],
-            OneOrMore::More(audience) => audience,
-        };
-        let is_text = |text: &String| !text.is_empty() && text.len() <= 512;
-        if !is_text(&table.issuer) {
-            return Err(wrong("`issuer` is empty or longer than 512 bytes".into()));
-        }
-        if audience.is_empty() || audience.len() > 16 || !audience.iter().all(is_text) {
-            return Err(wrong("`audience` is empty or too long: name the API, as its tokens do".into()));
-        }
-        let algorithms = match &table.algorithms {
-            None => ALGORITHMS.map(|(_, algorithm)| algorithm).into(),
-            Some(names) if names.is_empty() => return Err(wrong("`algorithms` is empty".into())),
-            Some(names) => names.iter().map(|name| algorithm(name).map_err(wrong)).collect::<Result<_, _>>()?,
-        };
-        let claim = |name: Option<String>, default: &str| {
-            let name = name.unwrap_or_else(|| default.to_owned());
-            if is_text(&name) { Ok(name) } else { Err(wrong("a claim's name is empty or too long".into())) }
-        };
-        Ok(Self {
-            jwks: table.jwks,
-            issuer: table.issuer,
-            audience,
-            algorithms,
-            leeway_seconds: within(table.leeway_seconds.unwrap_or(60), [0, 300], at, "leeway-seconds")?,
-            user_claim: claim(table.user_claim, "sub")?,
-            organization_claim: claim(table.organization_claim, "org_id")?,
-        })
-    }
-}
-
-fn algorithm(name: &str) -> Result<Algorithm, String> {
-    ALGORITHMS.iter().find(|(known, _)| *known == name).map(|(_, algorithm)| *algorithm).ok_or_else(|| {
-        let known = ALGORITHMS.map(|(name, _)| name).join(", ");
-        format!("`algorithms` has \"{}\", which is not among {known}", crate::problem::bounded(name))
-    })
-}
-
-/// Keys come over TLS, or from this machine.
-fn check_url(text: &str) -> Result<(), &'static str> {
-    let uri: Uri = text.parse().map_err(|_| "is no https URL")?;
-    let host = uri.host().unwrap_or_default();
-    let local = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
-    match uri.scheme_str() {
-        _ if text.len() > 2048 => Err("is longer than 2048 bytes"),
-        _ if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) => Err("has user information"),
-        Some("https") if !host.is_empty() => Ok(()),
-        Some("http") if local => Ok(()),
-        _ => Err("is no https URL"),
-    }
-}
-
-impl JwtRules {
-    /// Where the keys are to be fetched from.
-    #[must_use]
-    pub fn jwks(&self) -> &str {
-        &self.jwks
-    }
-}
 
 /// Why a token does not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,8 +65,8 @@ impl Failure {
 /// Checks tokens with the keys that it is given. It fetches none: ask [`JwtVerifier::wants_keys`] now and then, fetch
 /// [`JwtRules::jwks`], and call [`JwtVerifier::set_keys`].
 ///
-/// Verified tokens are remembered by their digest, at most 512, until the keys change: checking a signature takes some hundred
-/// microseconds.
+/// Verified tokens are remembered by their digest, at most 512, until the keys change: checking a signature takes some
+/// hundred microseconds.
 pub struct JwtVerifier {
     rules: JwtRules,
     keys: RwLock<Arc<Keys>>,
@@ -232,8 +120,8 @@ impl JwtVerifier {
         &self.rules
     }
 
-    /// Whether newer keys are to be fetched: there are none, they are an hour old, or a token named an unknown one. Says yes at most once
-    /// a minute, whatever tokens come, so a caller that hears it is to fetch.
+    /// Whether newer keys are to be fetched: there are none, they are an hour old, or a token named an unknown one.
+    /// Says yes at most once a minute, whatever tokens come, so a caller that hears it is to fetch.
     pub fn wants_keys(&self, now: Now) -> bool {
         let now = now.unix_seconds;
         let since = self.keys().since;
@@ -253,8 +141,9 @@ impl JwtVerifier {
         mine
     }
 
-    /// Takes new keys in the place of the old ones, and says how many of them can be used. Left out are keys for encryption, symmetric ones, those
-    /// of algorithms that are not allowed, RSA keys of less than 2048 bits, and what is beyond [`MAX_KEYS`].
+    /// Takes new keys in the place of the old ones, and says how many of them can be used. Left out are keys for
+    /// encryption, symmetric ones, those of algorithms that are not allowed, RSA keys of less than 2048 bits, and what
+    /// is beyond [`MAX_KEYS`].
     pub fn set_keys(&self, set: &JwkSet, now: Now) -> usize {
         let all: Vec<Key> =
             set.keys.iter().filter_map(|jwk| usable(jwk, &self.rules.algorithms)).take(MAX_KEYS).collect();
@@ -282,7 +171,7 @@ impl JwtVerifier {
                 let verified = self.verify_signature(token, &keys)?;
                 let mut cache = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
                 // Under the lock, so that what old keys have verified is not kept beyond them.
-                if Arc::ptr_eq(&keys, &self.keys()) {
+                if token.len() <= MAX_CACHED_BYTES && Arc::ptr_eq(&keys, &self.keys()) {
                     cache.insert(digest, verified.clone());
                 }
                 verified
@@ -361,8 +250,8 @@ fn numeric_date(value: &Value) -> Option<u64> {
     })
 }
 
-/// What a header must not have: extensions that have to be understood (RFC 7515, section 4.1.11), and the type of a token that is for
-/// something else (RFC 8725, section 3.11).
+/// What a header must not have: extensions that have to be understood (RFC 7515, section 4.1.11), and the type of a
+/// token that is for something else (RFC 8725, section 3.11).
 fn check_header(header: &Header) -> Result<(), Failure> {
     let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
     let kind = kind.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));

@@ -87,3 +87,52 @@ fn a_service_has_a_limit_of_routes() {
     let error = parse(json!({ "routes": routes(100_000) })).expect_err("too many");
     assert!(error.to_string().contains("100000") && error.to_string().contains("256"), "{error}");
 }
+
+#[test]
+fn what_a_service_keeps_for_its_callers_is_bounded() {
+    let each = |count: usize, rules: fn(usize) -> Value| {
+        let route = |i: usize| {
+            let mut route = rules(i);
+            route["path"] = json!(format!("/{i}"));
+            route
+        };
+        parse(json!({ "routes": (0..count).map(route).collect::<Vec<_>>() }))
+    };
+    let limit = |_| json!({ "rate-limit": { "requests": 1, "per-seconds": 1 } });
+    let issuer =
+        |i| json!({ "auth": { "jwt": { "jwks": "https://a.test", "issuer": format!("{i}"), "audience": "a" } } });
+    let same = |_| json!({ "auth": { "jwt": { "jwks": "https://a.test", "issuer": "i", "audience": "a" } } });
+    let schema = |_| json!({ "validate": { "body": { "const": "x".repeat(60_000) } } });
+    assert!(each(MAX_LIMITERS, limit).is_ok() && each(MAX_ISSUERS, issuer).is_ok() && each(8, schema).is_ok());
+    assert!(each(100, same).is_ok());
+    for (error, part) in [
+        (each(MAX_LIMITERS + 1, limit), "rate limits"),
+        (each(MAX_ISSUERS + 1, issuer), "auth.jwt"),
+        (each(9, schema), "schemas"),
+    ] {
+        let message = error.expect_err(part).to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+const DOCUMENTATION: &str = include_str!("../../../../docs/gateway.md");
+
+#[test]
+fn the_example_of_the_documentation_is_right() {
+    let after = DOCUMENTATION.split("## Example\n").nth(1).expect("an example");
+    let lines = after.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let table: Value = toml::from_str(&text).expect("TOML");
+    let config = parse(table["gateway"].clone()).expect("a table");
+    let auth: Vec<bool> = config.routes.iter().map(|route| route.rules.auth.is_some()).collect();
+    assert_eq!(auth, [false, true, true, true]);
+    assert!(config.routes[2].rules.validate.is_some() && config.routes[0].rules.rate_limits.is_empty());
+}
+
+#[test]
+fn every_code_is_documented_with_its_status() {
+    for code in crate::Code::ALL {
+        let row = format!("| `{}` | {} |", code.as_str(), code.status().as_u16());
+        assert!(DOCUMENTATION.contains(&row), "{row}");
+    }
+}

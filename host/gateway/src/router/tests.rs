@@ -189,6 +189,7 @@ fn a_conflict_names_both_services() {
     let conflicts = [
         (json!([{ "path": "/a" }]), json!([{ "path": "/a" }]), "/a"),
         (json!([{ "path": "/a", "methods": ["GET", "PUT"] }]), json!([{ "path": "/a", "methods": ["PUT"] }]), "/a"),
+        (json!([{ "path": "/a" }]), json!([{ "path": "/a", "methods": ["PUT"] }]), "/a"),
         (json!([{ "path": "/a/{x}" }]), json!([{ "path": "/a/{y}" }]), "/a/{x}"),
         (json!([{ "path": "/a/{x}" }]), json!([{ "path": "/a/{*rest}" }]), "/a/{x}"),
         (
@@ -245,4 +246,69 @@ fn a_host_has_a_limit_of_patterns() {
     let error = add(&mut router, "s", "s.test", json!([{ "path": "/more" }])).expect_err("full");
     assert_eq!(error.code(), "too-many-routes");
     assert_eq!(find(&router, "GET s.test /p4095/1", &[]), "s0");
+}
+
+/// Whether a path is one of a pattern's, and how specific that is: the first segment that differs decides.
+fn rank(pattern: &str, path: &str) -> Option<Vec<u8>> {
+    let (mut rank, mut rest) = (Vec::new(), path.split('/').skip(1));
+    for segment in pattern.split('/').skip(1) {
+        let part = rest.next()?;
+        let (before, after) = match (segment.split_once('{'), segment.split_once('}')) {
+            (Some((before, _)), Some((_, after))) => (before, after),
+            _ if segment == part => {
+                rank.push(0);
+                continue;
+            }
+            _ => return None,
+        };
+        let whole = before.is_empty() && after.is_empty();
+        if segment.contains('*') {
+            rank.push(3);
+            return (!part.is_empty() || rest.next().is_some()).then_some(rank);
+        }
+        if part.len() <= before.len() + after.len() || !part.starts_with(before) || !part.ends_with(after) {
+            return None;
+        }
+        rank.push(if whole { 2 } else { 1 });
+    }
+    rest.next().is_none().then_some(rank)
+}
+
+#[test]
+fn of_all_patterns_that_match_the_most_specific_is_found() {
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % below
+    };
+    let (inner, last) = (["a", "b", "ab", "{p}"], ["a", "b", "{p}", "a{p}", "{p}b", "a{p}b", "{p}.js", "{*p}", ""]);
+    let parts = ["a", "b", "ab", "aab", "abb", "acb", "c", "c.js", "a.js", ".js"];
+    let mut found = 0;
+    for _ in 0..4000 {
+        let mut patterns: Vec<String> = Vec::new();
+        let mut router = Router::default();
+        for _ in 0..5 {
+            let mut pattern = String::new();
+            for i in 0..random(3) {
+                pattern += &format!("/{}", inner[random(inner.len())].replace('p', &format!("p{i}")));
+            }
+            pattern += &format!("/{}", last[random(last.len())]);
+            // What conflicts may be in part of the table, so it is made anew.
+            let mut trial = Router::default();
+            let routes = patterns.iter().chain([&pattern]).map(|path| json!({ "path": path })).collect();
+            if add(&mut trial, "", "h.test", routes).is_ok() {
+                router = trial;
+                patterns.push(pattern);
+            }
+        }
+        for _ in 0..10 {
+            let path: String = (0..=random(3)).map(|_| format!("/{}", parts[random(parts.len())])).collect();
+            let best = patterns.iter().filter_map(|pattern| rank(pattern, &path)).min();
+            let outcome = router.find("h.test", &path, &Method::GET, &HeaderMap::new()).ok();
+            let outcome = outcome.and_then(|outcome| rank(outcome.matched.pattern, &path));
+            assert_eq!(outcome, best, "{path} of {patterns:?}");
+            found += usize::from(best.is_some());
+        }
+    }
+    assert!(found > 4000, "{found}");
 }

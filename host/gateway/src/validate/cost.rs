@@ -1,21 +1,32 @@
 //! How often a schema looks at one value, in the worst case.
 //!
 //! `anyOf` and its like look at a value several times, and where a recursive schema does so at each level, the number doubles with
-//! the depth of the value: a body of a few hundred bytes could keep a processor busy for years. The bound here is computed on the schema alone, for
-//! values as deep as the limit lets them be.
+//! the depth of the value: a body of a few hundred bytes could keep a processor busy for years. The bound here is
+//! computed on the schema alone, for values as deep as the limit lets them be.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// How many subschemas may look at one value together with the values that it is in.
+/// How many subschemas may look at one value together with the values that it is in, at most.
 pub const MAX_LOOKS: u64 = 1000;
+
+/// How many looks there may be for a whole body, of one value in every byte: with a larger body, a schema may look less
+/// often.
+pub const MAX_LOOKS_BY_BYTES: u64 = 64 << 20;
+
+/// The most regular expressions of a schema.
+pub const MAX_PATTERNS: usize = 64;
+
+/// As many names or values of a schema are compared with one of the request at the price of one look.
+const COMPARISONS_A_LOOK: usize = 16;
 
 /// The most subschemas.
 const MAX_NODES: usize = 4096;
 
-/// Checks a schema for values nested as deep as `depth`.
-pub(super) fn check(schema: &Value, depth: usize) -> Result<(), String> {
-    let mut graph = Graph { root: schema, nodes: Vec::new(), known: HashMap::new(), anchors: HashMap::new() };
+/// Checks a schema for texts of at most `bytes` bytes, with values nested as deep as `depth`.
+pub(super) fn check(schema: &Value, bytes: usize, depth: usize) -> Result<(), String> {
+    let mut graph =
+        Graph { root: schema, nodes: Vec::new(), known: HashMap::new(), anchors: HashMap::new(), patterns: 0 };
     collect_anchors(schema, &mut graph.anchors, true)?;
     graph.node(schema)?;
     // Nodes are appended while their schemas are read.
@@ -27,13 +38,17 @@ pub(super) fn check(schema: &Value, depth: usize) -> Result<(), String> {
         }
         at += 1;
     }
+    if graph.patterns > MAX_PATTERNS {
+        return Err(format!("the schema has more than {MAX_PATTERNS} regular expressions"));
+    }
     let order = graph.order()?;
     let looks = graph.looks(&order, depth);
-    if looks > MAX_LOOKS {
+    let most = MAX_LOOKS.min(MAX_LOOKS_BY_BYTES / u64::try_from(bytes).unwrap_or(u64::MAX).max(1));
+    if looks > most {
         let looks = if looks == u64::MAX { "countless".to_owned() } else { looks.to_string() };
         return Err(format!(
-            "the schema would look at a value {looks} times, and at most {MAX_LOOKS} are allowed: use fewer of \
-             anyOf, oneOf and allOf within schemas that refer to themselves, or a smaller `max-depth`"
+            "the schema would look at a value {looks} times, and at most {most} are allowed: use fewer of anyOf, \
+             oneOf and allOf within schemas that refer to themselves, or a smaller `max-depth` or `max-body-bytes`"
         ));
     }
     Ok(())
@@ -51,6 +66,7 @@ struct Graph<'s> {
     nodes: Vec<Node<'s>>,
     known: HashMap<*const Value, usize>,
     anchors: HashMap<&'s str, &'s Value>,
+    patterns: usize,
 }
 
 struct Node<'s> {
@@ -68,6 +84,8 @@ struct Edges {
     apart: Vec<usize>,
     /// The schemas for the same value are gone through twice.
     twice: bool,
+    /// What it costs to compare a value with the names and values that the schema itself lists.
+    own: u64,
 }
 
 fn collect_anchors<'s>(value: &'s Value, anchors: &mut HashMap<&'s str, &'s Value>, root: bool) -> Result<(), String> {
@@ -104,11 +122,20 @@ impl<'s> Graph<'s> {
     }
 
     fn edges(&mut self, schema: &'s Value) -> Result<Edges, String> {
-        let mut edges = Edges::default();
+        let mut edges = Edges { own: 1, ..Edges::default() };
         let Some(object) = schema.as_object() else { return Ok(edges) };
+        let mut comparisons = 0;
         for (keyword, value) in object {
             let keyword = keyword.as_str();
             match keyword {
+                "enum" | "required" => comparisons += value.as_array().map_or(0, Vec::len),
+                "properties" | "patternProperties" | "dependentRequired" | "dependentSchemas" => {
+                    comparisons += value.as_object().map_or(0, Map::len);
+                }
+                _ => {}
+            }
+            match keyword {
+                "pattern" => self.patterns += 1,
                 "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" => {
                     return Err(format!("`{keyword}` is not supported: use `$ref`"));
                 }
@@ -129,6 +156,7 @@ impl<'s> Graph<'s> {
                 }
                 "patternProperties" => {
                     for value in values(value) {
+                        self.patterns += 1;
                         edges.within.push(self.node(value)?);
                     }
                 }
@@ -146,6 +174,7 @@ impl<'s> Graph<'s> {
                 _ => {}
             }
         }
+        edges.own = 1 + u64::try_from(comparisons / COMPARISONS_A_LOOK).unwrap_or(u64::MAX - 1);
         // What these leave over is found by looking at everything else once more.
         edges.twice = object.contains_key("unevaluatedProperties") || object.contains_key("unevaluatedItems");
         Ok(edges)
@@ -215,7 +244,8 @@ impl<'s> Graph<'s> {
                 let Some(Node { edges, .. }) = self.nodes.get(*at) else { continue };
                 let apart = edges.apart.iter().filter_map(|at| inner.get(*at)).max().copied().unwrap_or(0);
                 let here = sum(&outer, &edges.here).saturating_mul(if edges.twice { 2 } else { 1 });
-                let all = here.saturating_add(sum(&inner, &edges.within)).saturating_add(apart).saturating_add(1);
+                let all =
+                    here.saturating_add(sum(&inner, &edges.within)).saturating_add(apart).saturating_add(edges.own);
                 if let Some(place) = outer.get_mut(*at) {
                     *place = all;
                 }

@@ -97,6 +97,8 @@ fn parameters_are_read_as_what_the_schema_says() {
                 "tag": { "type": "array", "items": { "type": "string", "maxLength": 3 }, "maxItems": 2 },
                 "size": { "type": "array", "items": { "type": "number" } },
                 "name": { "type": "string" },
+                "day": { "format": "date" },
+                "pattern": { "format": "regex" },
             },
             "additionalProperties": false,
         },
@@ -111,7 +113,16 @@ fn parameters_are_read_as_what_the_schema_says() {
             pointers.collect::<Vec<_>>().join(" ")
         })
     };
-    for good in ["", "limit=5", "deep=true&tag=a&tag=b", "size=1.5&size=-2e1", "name=5", "name=a%20b+c"] {
+    for good in [
+        "",
+        "limit=5",
+        "deep=true&tag=a&tag=b",
+        "size=1.5&size=-2e1",
+        "name=5",
+        "name=a%20b+c",
+        "day=2026-02-28",
+        "pattern=(",
+    ] {
         assert_eq!(check("/1", good), Ok(()), "{good}");
     }
     for (bad, pointer) in [
@@ -121,6 +132,7 @@ fn parameters_are_read_as_what_the_schema_says() {
         ("limit=", "#/limit"),
         ("limit=1&limit=2", "#/limit"),
         ("deep=yes", "#/deep"),
+        ("day=2026-02-30", "#/day"),
         ("tag=abcd", "#/tag/0"),
         ("tag=a&tag=b&tag=c", "#/tag"),
         ("name=a&name=b", "#/name"),
@@ -152,6 +164,9 @@ fn tables_are_checked() {
         (json!({ "body": { "$schema": "http://json-schema.org/draft-07/schema#" } }), "draft"),
         (json!({ "body": { "const": "x".repeat(MAX_SCHEMA_BYTES) } }), "bytes"),
         (json!({ "body": { "anyOf": vec![json!({}); 5000] } }), "4096"),
+        (json!({ "body": { "anyOf": vec![json!({ "pattern": "a" }); MAX_PATTERNS + 1] } }), "regular expressions"),
+        (json!({ "body": { "enum": (0..5000).collect::<Vec<_>>() } }), "would look"),
+        (json!({ "body": { "allOf": vec![true; 100] }, "max-body-bytes": 1 << 20 }), "max-body-bytes"),
         (json!({ "body": true, "max-depth": 65 }), "max-depth"),
         (json!({ "body": true, "max-body-bytes": 2_000_000 }), "max-body-bytes"),
     ] {
