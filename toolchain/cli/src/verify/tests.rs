@@ -195,3 +195,21 @@ fn nothing_to_check_is_said_and_not_taken_for_good() {
     let said = verify(&secret).unwrap_err().to_string();
     assert!(said.contains("bad-key") && !said.contains("PRIVATE+KEY+team"), "{said}");
 }
+
+#[test]
+fn a_log_is_not_read_without_its_key() {
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        arguments: VerifyArguments,
+    }
+    let parse = |words: &[&str]| <Program as clap::Parser>::try_parse_from(words).map(|program| program.arguments.json);
+    for words in
+        ["v a --key k", "v a --key k --key l --signature s --json", "v --log l --log-key k --log-key m --state s"]
+    {
+        assert!(parse(&words.split(' ').collect::<Vec<_>>()).is_ok(), "{words}");
+    }
+    for words in ["v a --log l", "v a --log-key k", "v a --state s", "v a --signature s"] {
+        assert!(parse(&words.split(' ').collect::<Vec<_>>()).is_err(), "{words}");
+    }
+}
