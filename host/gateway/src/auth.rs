@@ -189,7 +189,7 @@ impl Authenticator {
         match (token, key) {
             (Some(_), Some(_)) => Err(self.refuse("both a token and an API key", true)),
             (Some(_), None) => self.token(headers, now).map(Some),
-            (None, Some(name)) => self.key(headers, name).map(Some),
+            (None, Some(_)) => self.key(headers).map(Some),
             (None, None) if self.rules.optional => Ok(None),
             (None, None) => Err(self.refuse("no credentials", false)),
         }
@@ -211,9 +211,15 @@ impl Authenticator {
         })
     }
 
-    fn key(&self, headers: &HeaderMap, name: &HeaderName) -> Result<Arc<Identity>, Refusal> {
-        let key = single(headers, name).and_then(|value| value.to_str().ok());
-        let key = key.filter(|key| !key.is_empty() && key.len() <= MAX_API_KEY_BYTES);
+    /// The API key of a request, which [`ApiKeys::verify`] will be asked about: for a host that has to look keys up before that.
+    #[must_use]
+    pub fn api_key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let key = single(headers, self.rules.api_key.as_ref()?).and_then(|value| value.to_str().ok());
+        key.filter(|key| !key.is_empty() && key.len() <= MAX_API_KEY_BYTES)
+    }
+
+    fn key(&self, headers: &HeaderMap) -> Result<Arc<Identity>, Refusal> {
+        let key = self.api_key(headers);
         let key = key.ok_or_else(|| self.refuse("a malformed API key", true))?;
         let identity = self.api_keys.as_ref().and_then(|keys| keys.verify(key));
         identity.map(Arc::new).ok_or_else(|| self.refuse("an unknown API key", true))

@@ -156,8 +156,14 @@ impl Rules {
         Self { methods, prepared: Some(Box::new(prepared)) }
     }
 
-    /// Lets a request pass, or not. In this order: a preflight is answered; the rate limits by address and header; who
-    /// calls; the rate limits by identity; the files; the query, the path and the head of a body.
+    /// The API key that [`ApiKeys::verify`] would be asked about: for a host that has to look keys up before that.
+    #[must_use]
+    pub fn api_key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        self.prepared.as_ref()?.auth.as_ref()?.api_key(headers)
+    }
+
+    /// Lets a request pass, or not. In this order: a preflight is answered; the rate limits by address and header; who calls;
+    /// the rate limits by identity; the files; the query, the path and the head of a body.
     ///
     /// # Errors
     /// [`Stop`], with all headers that the client's scripts need to read it.

@@ -1,5 +1,36 @@
 //! Time as the state machines are given it.
 
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The clock of a process: the time of day when it started, and what a monotonic clock has counted since.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    start_ms: u64,
+    started: Instant,
+}
+
+impl Clock {
+    /// Starts at the present time of day.
+    #[must_use]
+    pub fn start() -> Self {
+        let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { start_ms: u64::try_from(start.as_millis()).unwrap_or_default(), started: Instant::now() }
+    }
+
+    /// This moment.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let since = u64::try_from(self.started.elapsed().as_millis()).unwrap_or_default();
+        Now::from_unix_ms(self.start_ms.saturating_add(since))
+    }
+
+    /// This moment, as the gateway is told it.
+    #[must_use]
+    pub fn gateway_now(&self) -> elias_gateway::Now {
+        elias_gateway::Now { monotonic: self.started.elapsed(), unix_seconds: self.now().unix_ms() / 1_000 }
+    }
+}
+
 /// A moment: milliseconds since 1970-01-01 00:00 UTC.
 ///
 /// State machines never read a clock. Whoever calls them should give the time of day at the start of the process plus

@@ -1,11 +1,18 @@
-//! Tenants, immutable versions, deployments and rollouts, executions: one host that many teams share.
+//! Tenants, immutable versions, deployments and rollouts, executions: one host that many teams share. Start at [`Platform`].
 
 pub mod access;
 pub mod artifacts;
 pub mod clock;
+mod deploy;
 pub mod error;
+mod log;
+mod maintenance;
 pub mod name;
+mod platform;
+mod recorder;
 pub mod rollout;
+mod serving;
+mod session;
 pub mod setting;
 pub mod stages;
 pub mod statistics;
@@ -14,4 +21,10 @@ pub mod supervision;
 pub mod transparency;
 mod vault;
 
+pub use deploy::{DeployRequest, Diff, ReleaseStatus, RolloutAction, ServiceStatus, UploadedVersion};
 pub use error::{Code, Error, Result};
+pub use platform::{DEFAULT_TENANT, Passage, Platform, PlatformConfig};
+pub use recorder::Retention;
+pub use serving::{Ending, FollowedLine, NotAdmitted, Service, Ticket};
+pub use session::Session;
+pub use vault::{KEY_VARIABLE, SECRET_BYTES_MAX};

@@ -1,7 +1,9 @@
 //! The access log: one event a request, when its execution has ended.
 
 use crate::request_body::Progress;
-use elias_host::{App, Execution, Outcome, Running};
+use crate::exchange::explain;
+use elias_host::{App, Error, Execution, Outcome, Running};
+use elias_platform::{Ending, Ticket};
 use futures::FutureExt;
 use http::{Method, Request, Uri, Version};
 use std::fmt::{self, Write};
@@ -11,7 +13,8 @@ use std::time::Instant;
 /// The `tracing` target of the access log. Its events have the level INFO and the message `request`.
 pub const TARGET: &str = "elias::access";
 
-/// What is written of one request. It exists only while the log is on, so that a log that is off costs nothing.
+/// What is written of one request. It exists only while the log is on or the request is a platform's, so that a log that is off costs
+/// nothing.
 pub(crate) struct Record {
     method: Method,
     uri: Uri,
@@ -33,15 +36,19 @@ pub(crate) struct Record {
     pub(crate) received: Option<Arc<Progress>>,
     /// Bytes of the response's body.
     pub(crate) sent: u64,
+    /// The admission to a platform's service, which is told how the request ended.
+    pub(crate) ticket: Option<Ticket>,
+    /// The error with its stack, for the service's executions.
+    pub(crate) error: Option<String>,
+    /// Whether the log is on.
+    logged: bool,
 }
 
 impl Record {
     /// The record of a request, if anyone wants it.
-    pub(crate) fn begin<B>(request: &Request<B>) -> Option<Self> {
-        if !tracing::event_enabled!(target: TARGET, tracing::Level::INFO) {
-            return None;
-        }
-        Some(Self {
+    pub(crate) fn begin<B>(request: &Request<B>, for_a_ticket: bool) -> Option<Self> {
+        let logged = tracing::event_enabled!(target: TARGET, tracing::Level::INFO);
+        (logged || for_a_ticket).then(|| Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
@@ -54,23 +61,53 @@ impl Record {
             execution: None,
             received: None,
             sent: 0,
+            ticket: None,
+            error: None,
+            logged,
         })
     }
 
     /// Writes the record as soon as the execution has ended: as a rule it has.
     pub(crate) fn finish(mut self) {
         let Some(running) = self.running.take() else {
-            self.write();
+            self.end();
             return;
         };
         let mut ended = Box::pin(async move {
             self.execution = Some(running.finished().await);
-            self.write();
+            self.end();
         });
         if ended.as_mut().now_or_never().is_none()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(ended);
+        }
+    }
+
+    /// A first try has failed, and another follows: it counts for the health of the service all the same.
+    pub(crate) fn end_attempt(&mut self, error: &Error) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.end(Ending {
+                source: format!("{} {}", self.method, self.uri.path()),
+                status: error.code().status(),
+                execution: error.execution(),
+                error: Some(explain(error)),
+            });
+        }
+    }
+
+    /// Tells everyone who wants to know.
+    fn end(mut self) {
+        if self.logged {
+            self.write();
+        }
+        if let Some(ticket) = self.ticket.take() {
+            ticket.end(Ending {
+                source: format!("{} {}", self.method, self.uri.path()),
+                status: self.status,
+                execution: self.execution.as_ref(),
+                error: self.error.take(),
+            });
         }
     }
 
@@ -98,6 +135,8 @@ impl Record {
             execution_id = execution.map(|execution| execution.id.as_str()),
             component = self.app.as_ref().map(App::name).map(Printable).map(tracing::field::display),
             version = self.app.as_ref().map(App::version).map(Printable).map(tracing::field::display),
+            release = self.ticket.as_ref().map(Ticket::version),
+            canary = self.ticket.as_ref().and_then(|ticket| ticket.is_canary().then_some(true)),
             fuel = execution.map(|execution| execution.fuel),
             memory_peak_bytes = execution.map(|execution| execution.memory_peak_bytes),
             request_bytes = self.received.as_ref().map_or(0, |progress| progress.bytes()),

@@ -9,6 +9,7 @@ use futures::task::AtomicWaker;
 use hyper::service::service_fn;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) server: Arc<Inner>,
     /// Whether the connection was made while the server was already draining.
     pub(crate) late: bool,
+    /// Who is at the other end.
+    pub(crate) peer: IpAddr,
     opened: Instant,
     requests: AtomicU32,
     idle_since_ms: AtomicU64,
@@ -50,10 +53,11 @@ const DRAIN: u8 = 1;
 const CUT: u8 = 2;
 
 impl Shared {
-    pub(crate) fn new(server: Arc<Inner>, late: bool) -> Self {
+    pub(crate) fn new(server: Arc<Inner>, peer: IpAddr, late: bool) -> Self {
         Self {
             server,
             late,
+            peer,
             opened: Instant::now(),
             requests: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),
@@ -158,7 +162,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let idle_timeout = milliseconds(server.config.idle_timeout_ms);
     let io = Io::new(stream, Arc::clone(&shared), milliseconds(server.config.write_timeout_ms));
 
-    let answering = RefCell::new((server.source.reader(), HostCache::default()));
+    let answering = RefCell::new((server.ingress.reader(), HostCache::default()));
     let of_requests = Arc::clone(&shared);
     let service = service_fn(move |request| {
         let (reader, hosts) = &mut *answering.borrow_mut();

@@ -6,6 +6,7 @@ use crate::refusal::Refusal;
 use crate::response_body::Content;
 use crate::source::Current;
 use elias_host::{Error, Exception, Execution};
+use elias_platform::{Code, NotAdmitted};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -17,6 +18,10 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// It failed.
     Component(Error),
+    /// The rules of its route, or that it has none.
+    Gateway(Box<elias_gateway::Refusal>),
+    /// Its service does not take the request now.
+    NotAdmitted(Box<NotAdmitted>),
 }
 
 impl From<Refusal> for Failure {
@@ -34,8 +39,8 @@ impl Failure {
     /// What ran, if anything did.
     pub(crate) fn execution(&self) -> Option<&Execution> {
         match self {
-            Self::Refused(_) => None,
             Self::Component(error) => error.execution(),
+            _ => None,
         }
     }
 
@@ -46,6 +51,26 @@ impl Failure {
                 let code = error.code();
                 (code.as_str(), code.status(), code.title())
             }
+            Self::Gateway(refusal) => {
+                let code = refusal.code();
+                (code.as_str(), code.status().as_u16(), code.title())
+            }
+            Self::NotAdmitted(refused) => match refused.error.code() {
+                // What the deployment would have said is the operator's affair: to clients the service is not there for now.
+                Code::Component(_) | Code::MissingConfiguration | Code::BadInput => Refusal::Unavailable.entry(),
+                code => (code.as_str(), code.status(), code.title()),
+            },
+        }
+    }
+
+    /// What the answer's header says beside the page.
+    fn headers(&self) -> HeaderMap {
+        match self {
+            Self::Gateway(refusal) => refusal.headers().clone(),
+            Self::NotAdmitted(refused) => {
+                refused.retry_after_seconds.map(|seconds| (RETRY_AFTER, seconds.into())).into_iter().collect()
+            }
+            _ => HeaderMap::new(),
         }
     }
 }
@@ -87,6 +112,9 @@ struct Problem<'a> {
     execution: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// What is wrong with the request, by its schema.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [elias_gateway::problem::Fault],
     #[serde(skip_serializing_if = "Option::is_none")]
     exception: Option<Thrown<'a>>,
     /// What was running, where no exception says it.
@@ -114,9 +142,11 @@ impl<'a> Problem<'a> {
     fn new(failure: &'a Failure, audience: Audience, current: &Current) -> Self {
         let (code, status, title) = failure.entry();
         let (detail, exception) = match failure {
+            Failure::Gateway(refusal) => (refusal.detail().map(str::to_owned), None),
             _ if audience == Audience::Public => (None, None),
             Failure::Component(error) => (Some(error.to_string()), error.exception().map(Thrown::from)),
             Failure::Refused(Refusal::NoComponent) => (current.reason.as_deref().map(str::to_owned), None),
+            Failure::NotAdmitted(refused) => (Some(refused.error.to_string()), None),
             Failure::Refused(_) => (None, None),
         };
         let stack = match failure {
@@ -124,7 +154,11 @@ impl<'a> Problem<'a> {
             _ => None,
         };
         let execution = failure.execution().map(|execution| execution.id.as_str());
-        Self { r#type: format!("urn:elias:error:{code}"), title, status, code, execution, detail, exception, stack }
+        let errors = match failure {
+            Failure::Gateway(refusal) => refusal.errors(),
+            _ => &[],
+        };
+        Self { r#type: format!("urn:elias:error:{code}"), title, status, code, execution, detail, errors, exception, stack }
     }
 }
 
@@ -143,6 +177,9 @@ pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    for (name, value) in &failure.headers() {
+        headers.insert(name, value.clone());
     }
     if let Some(id) = problem.execution.and_then(|id| HeaderValue::from_str(id).ok()) {
         headers.insert(EXECUTION_ID, id);

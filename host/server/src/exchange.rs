@@ -1,18 +1,19 @@
 //! One request and its answer.
 
 use crate::access::Record;
-use crate::admission::Place;
 use crate::config::milliseconds;
 use crate::connection::Shared;
 use crate::error_page::{self, Audience, Failure};
 use crate::head::{HostCache, absolute_uri, strip_hop_by_hop};
 use crate::live;
+use crate::passage::{self, Marked};
 use crate::refusal::Refusal;
-use crate::request_body::RequestBody;
+use crate::request_body::{Progress, RequestBody};
 use crate::response_body::{Content, ResponseBody};
-use crate::source::Current;
+use crate::source::{Current, Ingress};
 use bytes::Bytes;
-use elias_host::{Error, Running};
+use elias_host::{App, Error, Running};
+use elias_platform::supervision::Place;
 use futures::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -36,21 +37,43 @@ pub(crate) struct Exchange {
     pub(crate) record: Option<Box<Record>>,
     /// The place in the component.
     place: Option<Place>,
+    /// What became of the request's body.
+    received: Option<Arc<Progress>>,
+    /// What the rules of the request's route add to its answer.
+    pub(crate) marked: Option<Box<Marked>>,
 }
 
 impl Exchange {
     fn begin<B>(shared: Arc<Shared>, request: &Request<B>) -> Self {
         let version = request.version();
         shared.begin(version == Version::HTTP_2);
-        let record = Record::begin(request).map(Box::new);
-        Self { shared, version, answered: false, record, place: None }
+        let for_a_ticket = matches!(shared.server.ingress, Ingress::Platform(_));
+        let record = Record::begin(request, for_a_ticket).map(Box::new);
+        Self { shared, version, answered: false, record, place: None, received: None, marked: None }
     }
 
     /// Changes what will be logged, if anything will.
-    fn note(&mut self, change: impl FnOnce(&mut Record)) {
+    pub(crate) fn note(&mut self, change: impl FnOnce(&mut Record)) {
         if let Some(record) = &mut self.record {
             change(record);
         }
+    }
+
+    /// Waits for a place among the host's executions.
+    pub(crate) async fn enter(&mut self) -> Result<(), Refusal> {
+        let server = Arc::clone(&self.shared.server);
+        self.place = Some(server.admission.enter().await.ok_or(Refusal::Overloaded)?);
+        Ok(())
+    }
+
+    /// A request's body, within the server's bounds.
+    pub(crate) fn receive(&mut self, body: Incoming) -> RequestBody<Incoming> {
+        let config = &self.shared.server.config;
+        let body = RequestBody::new(body, config.request_bytes, milliseconds(config.body_timeout_ms), &self.shared);
+        self.received = body.progress();
+        let received = self.received.clone();
+        self.note(|record| record.received = received);
+        body
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -64,7 +87,10 @@ impl Exchange {
 
     /// The guest failed after its response had begun.
     pub(crate) fn fail(&mut self, error: &Error) {
-        self.note(|record| record.code = Some(error.code().as_str()));
+        self.note(|record| {
+            record.code = Some(error.code().as_str());
+            record.error = record.ticket.is_some().then(|| explain(error));
+        });
         if self.version < Version::HTTP_11 {
             self.shared.reset();
         }
@@ -111,7 +137,14 @@ pub(crate) fn answer(
         let audience = Audience::of(server.config.dev, request.headers());
         let outcome = match checked {
             Ok(Plan::Component) => {
-                let call = AssertUnwindSafe(call(&mut exchange, &current, request)).catch_unwind();
+                let call = async {
+                    match &server.ingress {
+                        Ingress::Component(_) => call(&mut exchange, &current, request).await,
+                        Ingress::Platform(platform) => passage::call(&mut exchange, platform, request).await,
+                        Ingress::Admin(router) => Ok(passage::administer(&mut exchange, router, request).await),
+                    }
+                };
+                let call = AssertUnwindSafe(call).catch_unwind();
                 // The panic hook has printed where and why.
                 call.await.unwrap_or(Err(Failure::Refused(Refusal::Internal)))
             }
@@ -131,8 +164,14 @@ pub(crate) fn answer(
                 record.code = Some(failure.code());
                 record.execution = failure.execution().cloned();
             });
+            if let Failure::Component(error) = &failure {
+                exchange.note(|record| record.error = record.ticket.is_some().then(|| explain(error)));
+            }
             error_page::render(&failure, audience, &current)
         });
+        if let Some(marked) = exchange.marked.take() {
+            response = marked.finish(response);
+        }
         if exchange.shared.late && !exchange.is_http2() {
             response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -198,24 +237,33 @@ async fn call(
     current: &Current,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Failure> {
-    let server = Arc::clone(&exchange.shared.server);
     let app = current.app.as_ref().ok_or(Refusal::NoComponent)?;
-    exchange.note(|record| record.app = Some(app.clone()));
-    exchange.place = Some(server.admission.enter().await.ok_or(Refusal::Overloaded)?);
-
-    let method = request.method().clone();
+    exchange.enter().await?;
     // In development a page follows what is served.
-    let follows = server.config.dev.then(|| request.headers().clone());
+    let follows = exchange.shared.server.config.dev.then(|| request.headers().clone());
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
-    let timeout = milliseconds(server.config.body_timeout_ms);
-    let body = RequestBody::new(body, server.config.request_bytes, timeout, &exchange.shared);
-    let received = body.progress();
-    exchange.note(|record| record.received.clone_from(&received));
+    let body = exchange.receive(body);
+    let response = ask(exchange, app, Request::from_parts(parts, body)).await?;
+    let (mut parts, content) = response.into_parts();
+    let content = match follows {
+        Some(request) => live::follow_page(&request, &mut parts.headers, content, current),
+        None => content,
+    };
+    Ok(Response::from_parts(parts, content))
+}
 
-    let result = app.fetch(Request::from_parts(parts, body)).await;
+/// Asks a component, and makes its answer the one that the client gets.
+pub(crate) async fn ask<B>(exchange: &mut Exchange, app: &App, request: Request<B>) -> Result<Response<Content>, Failure>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let method = request.method().clone();
+    exchange.note(|record| record.app = Some(app.clone()));
+    let result = app.fetch(request).await;
     // What was wrong with the body is the client's fault, whatever the guest made of it.
-    let fault = received.and_then(|received| received.fault());
+    let fault = exchange.received.as_ref().and_then(|received| received.fault());
     let response = match (result, fault) {
         (Ok(response), None) => response,
         (Err(error), None) => return Err(Failure::Component(error)),
@@ -225,13 +273,15 @@ async fn call(
             return Err(Failure::Refused(fault));
         }
     };
-    let response = pass_on(exchange, &method, response).map_err(Failure::Refused)?;
-    let (mut parts, content) = response.into_parts();
-    let content = match follows {
-        Some(request) => live::follow_page(&request, &mut parts.headers, content, current),
-        None => content,
-    };
-    Ok(Response::from_parts(parts, content))
+    pass_on(exchange, &method, response).map_err(Failure::Refused)
+}
+
+/// An error and its stack, for whoever looks at the execution later.
+pub(crate) fn explain(error: &Error) -> String {
+    match error.stack().filter(|stack| !stack.is_empty()) {
+        Some(stack) => format!("{error}\n{stack}"),
+        None => error.to_string(),
+    }
 }
 
 /// Makes the guest's response the one that the client gets.

@@ -1,4 +1,4 @@
-//! HTTP/1.1 and HTTP/2 in front of one component.
+//! HTTP/1.1 and HTTP/2 in front of one component, or of a platform of many.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,11 +14,14 @@
 //! ```
 //!
 //! Every request goes through the same rooms: [`server`](Server) accepts the connection, `connection` keeps its clocks,
-//! `exchange` answers one request and `access` writes it down. What the client sends and what the guest sends are both
+//! `exchange` answers one request and `access` writes it down; `passage` takes it through a platform. What the client sends and what the guest sends are both
 //! untrusted: each has a limit in [`ServerConfig`], and whatever breaks one ends that request or that connection alone.
 
 mod access;
-mod admission;
+mod admin;
+mod asset;
+mod compress;
+mod passage;
 mod config;
 mod connection;
 mod error_page;
@@ -34,6 +37,7 @@ mod source;
 mod stall;
 
 pub use access::TARGET as ACCESS_LOG_TARGET;
+pub use admin::openapi;
 pub use config::ServerConfig;
 pub use server::{Drained, ServeError, Server};
-pub use source::AppSource;
+pub use source::{AppSource, Ingress};

@@ -50,7 +50,7 @@ pub(crate) fn answer(asked: Asked, server: &Inner) -> Response<Content> {
 
 /// What is served, now and after every change, until the server drains.
 fn events(server: &Inner) -> BoxStream<'static, Bytes> {
-    let mut changes = server.source.changes();
+    let mut changes = server.ingress.changes();
     changes.mark_changed();
     let next = |mut changes: watch::Receiver<Current>| async move {
         changes.changed().await.ok()?;

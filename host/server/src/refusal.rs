@@ -28,6 +28,8 @@ pub(crate) enum Refusal {
     Draining,
     /// There is no component yet.
     NoComponent,
+    /// The service that the request is for cannot be loaded.
+    Unavailable,
 }
 
 impl Refusal {
@@ -46,6 +48,7 @@ impl Refusal {
             Self::Overloaded => like(ErrorCode::Overloaded),
             Self::Draining => ("draining", 503, "The server is shutting down"),
             Self::NoComponent => ("no-component", 503, "No component is loaded"),
+            Self::Unavailable => ("unavailable", 503, "The component cannot be loaded"),
         }
     }
 

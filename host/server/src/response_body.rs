@@ -33,6 +33,20 @@ pub(crate) enum Content {
     GuestPage { body: elias_host::Body, end: Option<Bytes> },
     /// The server, as long as it serves.
     Events(BoxStream<'static, Bytes>),
+    /// The guest, compressed.
+    Compressed(BoxStream<'static, Result<Bytes, Error>>),
+}
+
+impl Content {
+    /// How many bytes there are, where that is known.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Page(page) => Some(page.len() as u64),
+            Self::Guest(body) => body.size_hint().exact(),
+            Self::GuestPage { .. } | Self::Events(_) | Self::Compressed(_) => None,
+        }
+    }
 }
 
 impl ResponseBody {
@@ -66,6 +80,13 @@ impl ResponseBody {
             Content::Events(events) => {
                 Poll::Ready(ready!(events.as_mut().poll_next(cx)).map(|event| Ok(Frame::data(event))))
             }
+            Content::Compressed(chunks) => match ready!(chunks.as_mut().poll_next(cx)) {
+                Some(Err(error)) => {
+                    self.exchange.fail(&error);
+                    Poll::Ready(Some(Err(error)))
+                }
+                chunk => Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data))),
+            },
             own => match std::mem::replace(own, Content::Empty) {
                 Content::Page(page) => Poll::Ready(Some(Ok(Frame::data(page)))),
                 _ => Poll::Ready(None),
@@ -115,7 +136,7 @@ impl Body for ResponseBody {
                 Content::Empty => true,
                 Content::Page(page) => page.is_empty(),
                 Content::Guest(body) => body.is_end_stream(),
-                Content::GuestPage { .. } | Content::Events(_) => false,
+                Content::GuestPage { .. } | Content::Events(_) | Content::Compressed(_) => false,
             }
     }
 
@@ -125,7 +146,9 @@ impl Body for ResponseBody {
             Content::Page(page) => SizeHint::with_exact(page.len() as u64),
             Content::Guest(body) if self.rest.is_empty() => body.size_hint(),
             // Asked before the first piece only.
-            Content::Guest(_) | Content::GuestPage { .. } | Content::Events(_) => SizeHint::default(),
+            Content::Guest(_) | Content::GuestPage { .. } | Content::Events(_) | Content::Compressed(_) => {
+                SizeHint::default()
+            }
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Accepting connections, and letting them end.
 
-use crate::admission::Admission;
 use crate::config::{HEAD_FIELDS_ON_STACK, ServerConfig, milliseconds};
 use crate::connection::{self, Shared};
-use crate::source::AppSource;
+use crate::source::Ingress;
 use crate::stall::StreamExecutor;
+use elias_platform::supervision::Admission;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct Server {
 /// What all connections share.
 pub(crate) struct Inner {
     pub(crate) config: ServerConfig,
-    pub(crate) source: AppSource,
+    pub(crate) ingress: Ingress,
     pub(crate) admission: Admission,
     pub(crate) http: auto::Builder<StreamExecutor>,
     draining: watch::Sender<bool>,
@@ -98,7 +98,7 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub async fn bind(config: ServerConfig, source: AppSource) -> Result<Self, ServeError> {
+    pub async fn bind(config: ServerConfig, ingress: impl Into<Ingress>) -> Result<Self, ServeError> {
         let failed = |error| ServeError::new(&config.listen, error);
         let unknown = |error| ServeError::AddressInvalid(config.listen.clone(), error);
         let addresses: Vec<_> = tokio::net::lookup_host(&config.listen).await.map_err(unknown)?.collect();
@@ -109,7 +109,7 @@ impl Server {
         let http = http(&config);
         let inner = Inner {
             config,
-            source,
+            ingress: ingress.into(),
             admission,
             http,
             draining: watch::Sender::new(false),
@@ -136,8 +136,8 @@ impl Server {
             for id in 0_u64.. {
                 // The place first: a connection for which there is none stays in the kernel's queue.
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                let stream = accept(&self.listener).await;
-                Inner::spawn(&self.inner, id, stream, place);
+                let (stream, peer) = accept(&self.listener).await;
+                Inner::spawn(&self.inner, id, stream, peer.ip(), place);
             }
         };
         let mut accept = pin!(accept);
@@ -168,10 +168,10 @@ impl Inner {
         self.open.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
     }
 
-    fn spawn(inner: &Arc<Self>, id: u64, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn spawn(inner: &Arc<Self>, id: u64, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) {
         // Answers are small and written whole: Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
-        let shared = Arc::new(Shared::new(Arc::clone(inner), inner.is_draining()));
+        let shared = Arc::new(Shared::new(Arc::clone(inner), peer, inner.is_draining()));
         let entry = (!shared.late).then(|| Entry::new(Arc::clone(inner), id, Arc::clone(&shared)));
         tokio::spawn(async move {
             connection::serve(stream, shared).await;
@@ -232,10 +232,10 @@ impl Drop for Entry {
 }
 
 /// The next connection; what the system refuses in between is not the server's end.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             // The client left before it was accepted.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }

@@ -1,6 +1,9 @@
 //! Which component answers, and how it is exchanged while requests are in flight.
 
+use crate::admin;
+use axum::Router;
 use elias_host::App;
+use elias_platform::Platform;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -70,6 +73,53 @@ impl AppSource {
         let mut receiver = self.sender.subscribe();
         let current = receiver.borrow_and_update().clone();
         Reader { receiver, current }
+    }
+}
+
+/// Where requests go.
+#[derive(Clone)]
+pub enum Ingress {
+    /// To one component.
+    Component(AppSource),
+    /// To whichever of a platform's components their routes name.
+    Platform(Platform),
+    /// To the admin API of a platform.
+    Admin(Box<Router>),
+}
+
+impl Ingress {
+    /// The admin API of a platform.
+    #[must_use]
+    pub fn admin(platform: Platform) -> Self {
+        Self::Admin(Box::new(admin::router(platform)))
+    }
+
+    /// A reader for one connection.
+    pub(crate) fn reader(&self) -> Reader {
+        match self {
+            Self::Component(source) => source.reader(),
+            Self::Platform(_) | Self::Admin(_) => AppSource::empty().reader(),
+        }
+    }
+
+    /// The component that is served, and every change of it; nothing where there are many.
+    pub(crate) fn changes(&self) -> watch::Receiver<Current> {
+        match self {
+            Self::Component(source) => source.changes(),
+            Self::Platform(_) | Self::Admin(_) => AppSource::empty().changes(),
+        }
+    }
+}
+
+impl From<AppSource> for Ingress {
+    fn from(source: AppSource) -> Self {
+        Self::Component(source)
+    }
+}
+
+impl From<Platform> for Ingress {
+    fn from(platform: Platform) -> Self {
+        Self::Platform(platform)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
 use crate::store::{Actor, Role, Store};
 use cap_std::fs::Dir;
+use elias_gateway::{ApiKeys, AuthMethod, Identity};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -30,12 +31,14 @@ const HASHES_AT_ONCE: usize = 2;
 /// The file of the host's own token, which works without the store.
 const OPERATOR_FILE: &str = "operator-token";
 
+/// Principals by the SHA-256 of their token.
+type Remembered = Cache<[u8; 32], Arc<Principal>>;
+
 /// Finds out who asks.
 pub(crate) struct Access {
     store: Store,
-    /// By the SHA-256 of the token.
-    valid: Cache<[u8; 32], Arc<Principal>>,
-    known: Cache<[u8; 32], Arc<Principal>>,
+    valid: Remembered,
+    known: Remembered,
     hashing: Semaphore,
     operator: [u8; 32],
 }
@@ -112,10 +115,39 @@ impl Access {
         Ok(TokenWithSecret { token, secret: bearer.to_string() })
     }
 
+    /// What checks the API keys of a tenant's components, among those that were [authenticated](Self::authenticate) just before.
+    pub(crate) fn api_keys(&self, tenant: &TenantId) -> Arc<dyn ApiKeys> {
+        Arc::new(TenantKeys { tenant: tenant.clone(), valid: self.valid.clone(), known: self.known.clone() })
+    }
+
     /// Forgets what was remembered of tokens: one was revoked.
     pub(crate) fn forget(&self) {
         self.valid.invalidate_all();
         self.known.invalidate_all();
+    }
+}
+
+/// The API keys of one tenant's components: its tokens.
+struct TenantKeys {
+    tenant: TenantId,
+    valid: Remembered,
+    known: Remembered,
+}
+
+impl ApiKeys for TenantKeys {
+    fn verify(&self, key: &str) -> Option<Identity> {
+        let key: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let principal = self.valid.get(&key).or_else(|| self.known.get(&key))?;
+        if principal.tenant != self.tenant || principal.expires_at <= crate::store::now_ms() {
+            return None;
+        }
+        Some(Identity {
+            subject: principal.name.clone(),
+            user_id: principal.user_id.clone(),
+            organization_id: principal.organization_id.clone(),
+            claims: serde_json::Map::new(),
+            method: AuthMethod::ApiKey,
+        })
     }
 }
 

@@ -74,6 +74,13 @@ impl Rollout {
         &self.plan
     }
 
+    /// The last transition again, of a rollout that has ended: for one whose end could not be stored at once.
+    #[must_use]
+    pub fn ended(&self) -> Option<RolloutEvent> {
+        let (to, reason) = (self.state, self.reason.clone());
+        to.is_final().then(|| RolloutEvent { at_ms: self.since_ms, from: None, to, reason })
+    }
+
     /// Where it is.
     #[must_use]
     pub fn state(&self) -> RolloutState {

@@ -2,6 +2,9 @@
 
 use super::{HostScope, Store, TenantScope, get, number};
 use crate::error::{Code, Error, Result};
+use crate::transparency::Hash;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::HashMap;
 
 impl TenantScope {
@@ -13,25 +16,25 @@ impl TenantScope {
     }
 
     /// Hashes of the log by position.
-    pub(crate) async fn log_hashes(&mut self, positions: &[u64]) -> Result<HashMap<u64, String>> {
+    pub(crate) async fn log_hashes(&mut self, positions: &[u64]) -> Result<HashMap<u64, Hash>> {
         let mut hashes = HashMap::new();
         for position in positions {
             let query = self.query("SELECT hash FROM log_hashes WHERE position = $2 AND $1 <> ''").bind(signed(*position));
             if let Some(row) = self.row(query).await? {
-                hashes.insert(*position, get(&row, "hash")?);
+                hashes.insert(*position, hash(&row)?);
             }
         }
         Ok(hashes)
     }
 
     /// Stores a record and the hashes that it adds.
-    pub(crate) async fn append_log(&mut self, position: u64, record: &str, hashes: &[(u64, String)]) -> Result<()> {
+    pub(crate) async fn append_log(&mut self, position: u64, record: &str, hashes: &[(u64, Hash)]) -> Result<()> {
         let insert = "INSERT INTO log_records (position, record) SELECT $2, $3 WHERE $1 <> ''";
         let query = self.query(insert).bind(signed(position)).bind(record.to_owned());
         self.run(query).await?;
         for (position, hash) in hashes {
             let insert = "INSERT INTO log_hashes (position, hash) SELECT $2, $3 WHERE $1 <> ''";
-            let query = self.query(insert).bind(signed(*position)).bind(hash.clone());
+            let query = self.query(insert).bind(signed(*position)).bind(BASE64.encode(hash.0));
             self.run(query).await?;
         }
         Ok(())
@@ -45,13 +48,13 @@ impl HostScope {
         number(&row, "value")
     }
 
-    /// Hashes by position, from `from` to before `to`.
-    pub(crate) async fn log_hashes(&mut self, positions: &[u64]) -> Result<HashMap<u64, String>> {
+    /// Hashes by position.
+    pub(crate) async fn log_hashes(&mut self, positions: &[u64]) -> Result<HashMap<u64, Hash>> {
         let mut hashes = HashMap::new();
         for position in positions {
             let query = sqlx::query("SELECT hash FROM log_hashes WHERE position = $1").bind(signed(*position));
             if let Some(row) = query.fetch_optional(&mut *self.tx).await? {
-                hashes.insert(*position, get(&row, "hash")?);
+                hashes.insert(*position, hash(&row)?);
             }
         }
         Ok(hashes)
@@ -80,6 +83,12 @@ impl Store {
         }
         Err(Error::new(Code::Internal, format!("the log has {records} records where it counts {size}")))
     }
+}
+
+/// A hash, stored in Base64.
+fn hash(row: &sqlx::any::AnyRow) -> Result<Hash> {
+    let bytes = BASE64.decode(get::<String>(row, "hash")?).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Hash).ok_or_else(|| Error::new(Code::Internal, "a hash of the log is damaged; restore the store from a backup"))
 }
 
 fn signed(position: u64) -> i64 {

@@ -23,13 +23,14 @@ pub use audit::{Actor, AuditEntry};
 pub use components::Component;
 pub use deployments::{Deployment, DeploymentState};
 pub use executions::{ExecutionFilter, ExecutionRecord};
-pub use host::ServiceTarget;
+pub use host::{ReleaseTarget, ServiceTarget};
 pub use idempotency::Remembered;
 pub use keys::SigningKeyEntry;
 pub use services::Service;
 pub use tenants::{QuotaAction, Quotas, Tenant, TenantSettings};
 pub use tokens::{Role, Token};
-pub use versions::{Version, VersionSettings};
+pub(crate) use versions::NewVersion;
+pub use versions::{SmokeCall, Version, VersionSettings};
 
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
@@ -170,6 +171,12 @@ impl Store {
             tx.execute(AssertSqlSafe(statement).into_sql_str()).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Whether other hosts may be at work in it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.dialect == Dialect::Postgres
     }
 
     /// Whether it answers.

@@ -32,7 +32,8 @@ pub struct SupervisionConfig {
     pub restarts: u32,
     /// The time in which openings are counted. From one second to seven days.
     pub restart_window_ms: u64,
-    /// How often an idempotent request is tried again after a failure. At most 5.
+    /// How often a request of an idempotent method (RFC 9110, section 9.2.2) without a body is tried again if it failed without an
+    /// answer. None unless it is said: it marks them as safe to repeat. At most 5.
     pub retries: u32,
 }
 
@@ -52,7 +53,7 @@ impl Default for SupervisionConfig {
             // A component of which every trial fails is stopped after some seven minutes.
             restarts: 30,
             restart_window_ms: 600_000,
-            retries: 1,
+            retries: 0,
         }
     }
 }

@@ -204,63 +204,6 @@ fn many_threads_at_once_open_it_once() {
 }
 
 #[test]
-fn the_bulkhead_holds_its_limit_and_gives_places_back() {
-    let bulkhead = Bulkhead::new(2);
-    let first = bulkhead.try_enter().unwrap();
-    let _second = bulkhead.try_enter().unwrap();
-    assert!(bulkhead.try_enter().is_none());
-    drop(first);
-    assert!(bulkhead.try_enter().is_some());
-    assert_eq!((bulkhead.running(), bulkhead.limit()), (1, 2));
-    let limit = Bulkhead::new(3);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            let bulkhead = Arc::clone(&limit);
-            scope.spawn(move || {
-                for _ in 0..10_000 {
-                    let _permit = bulkhead.try_enter();
-                    assert!(bulkhead.running() <= 3);
-                }
-            });
-        }
-    });
-    assert_eq!(limit.running(), 0);
-}
-
-#[test]
-fn load_is_shed_by_the_documented_rule() {
-    let rule = SheddingRule { concurrency: 10, queue: 5, queue_timeout: Duration::from_secs(4) };
-    let shed = |running, queued, wait_ms| {
-        let load = Load { running, queued, queue_wait_p99: Duration::from_millis(wait_ms) };
-        let step = u64::MAX / 1000;
-        (0..1000u64).filter(|n| rule.decide(load, n * step).is_err()).count()
-    };
-    // Running, queued, wait, and how many of 1,000 are shed.
-    let table = [
-        (9, 5, 4_000, 0..=0),
-        (10, 0, 2_000, 0..=0),
-        (10, 4, 3_000, 490..=510),
-        (10, 4, 9_000, 1000..=1000),
-        (10, 5, 0, 1000..=1000),
-    ];
-    for (running, queued, wait_ms, expected) in table {
-        assert!(expected.contains(&shed(running, queued, wait_ms)), "{running} {queued} {wait_ms}");
-    }
-}
-
-#[test]
-fn who_is_shed_is_told_different_times_to_come_back() {
-    let rule = SheddingRule::of(&SupervisionConfig { queue: 0, ..SupervisionConfig::default() });
-    for (wait, seconds) in [(0, 1..=2), (5, 5..=10), (100_000, 30..=60)] {
-        let load = Load { running: 200, queued: 0, queue_wait_p99: Duration::from_secs(wait) };
-        let told: Vec<u32> =
-            (0..100).map(|random| rule.decide(load, random).unwrap_err().retry_after_seconds).collect();
-        assert!(told.iter().all(|after| seconds.contains(after)), "{told:?}");
-        assert!(told.contains(seconds.start()) && told.contains(seconds.end()), "{told:?}");
-    }
-}
-
-#[test]
 fn a_configuration_out_of_bounds_names_the_key() {
     assert_eq!(SupervisionConfig::default().check(), Ok(()));
     let table = [

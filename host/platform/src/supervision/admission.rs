@@ -1,30 +1,40 @@
-//! How many requests are in the component at once, and how many may wait.
+//! How many requests are in a component at once, and how many may wait: the bulkhead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The door to the component.
-pub(crate) struct Admission {
+/// The door to a component, or to the whole host.
+#[derive(Debug)]
+pub struct Admission {
     places: Arc<Semaphore>,
+    places_max: usize,
     waiting: AtomicU32,
     waiting_max: u32,
     timeout: Duration,
 }
 
 /// A place in the component; given back when dropped.
-pub(crate) type Place = OwnedSemaphorePermit;
+pub type Place = OwnedSemaphorePermit;
 
 impl Admission {
     /// A door that lets `places` in and `waiting_max` wait, each for `timeout` at most.
-    pub(crate) fn new(places: u32, waiting_max: u32, timeout: Duration) -> Self {
+    #[must_use]
+    pub fn new(places: u32, waiting_max: u32, timeout: Duration) -> Self {
         let places = (places.max(1) as usize).min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), waiting: AtomicU32::new(0), waiting_max, timeout }
+        Self { places: Arc::new(Semaphore::new(places)), places_max: places, waiting: AtomicU32::new(0), waiting_max, timeout }
+    }
+
+    /// How many are inside.
+    #[must_use]
+    pub fn inside(&self) -> u32 {
+        let inside = self.places_max.saturating_sub(self.places.available_permits());
+        u32::try_from(inside).unwrap_or(u32::MAX)
     }
 
     /// A place, at once or after waiting in turn; `None` if too many wait already or it took too long.
-    pub(crate) async fn enter(&self) -> Option<Place> {
+    pub async fn enter(&self) -> Option<Place> {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Some(place);
         }

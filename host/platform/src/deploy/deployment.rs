@@ -1,0 +1,190 @@
+//! Giving a version traffic: all of it at once (blue-green), or step by step (canary).
+
+use super::smoke::smoke;
+use crate::access::Permission;
+use crate::error::{Code, Error, Result};
+use crate::name::{Environment, ServiceId};
+use crate::platform::Platform;
+use crate::rollout::{Rollout, RolloutPlan};
+use crate::serving::{Release, own_host};
+use crate::session::Session;
+use crate::store::{Deployment, DeploymentState, ReleaseTarget, Service, ServiceTarget, Version, now_ms};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What is to be deployed, and how.
+#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DeployRequest {
+    /// The version's number; or none with `promote-from`.
+    #[serde(default)]
+    pub version: Option<u32>,
+    /// The environment whose version is to serve here too.
+    #[serde(default)]
+    pub promote_from: Option<Environment>,
+    /// Steps and health of a canary; none: all traffic at once.
+    #[serde(default)]
+    pub rollout: Option<RolloutPlan>,
+    /// Why, for the history.
+    #[serde(default)]
+    pub reason: String,
+    /// The service's revision that this is based on; of two deployments at once the later one is then `stale`.
+    #[serde(default)]
+    pub revision: Option<u64>,
+}
+
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 500;
+
+impl Platform {
+    /// Gives a version traffic, after it was loaded with its environment's configuration and has answered the smoke call. What serves goes on
+    /// until then, and requests in flight end on the version that they began on.
+    ///
+    /// # Errors
+    /// `not-found`, `stale`, `wrong-state`, `missing-configuration`, `smoke-failed`, `not-allowed` for a route that is taken, and the host's codes.
+    /// Nothing has changed then.
+    pub async fn deploy(&self, session: &Session, id: &ServiceId, request: &DeployRequest) -> Result<Deployment> {
+        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        let plan = request.rollout.as_ref().map(RolloutPlan::check).transpose();
+        plan.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+
+        let mut scope = self.store().read(&id.tenant).await?;
+        let tenant = scope.this_tenant().await?;
+        let number = match (request.version, request.promote_from) {
+            (Some(number), None) => number,
+            (None, Some(environment)) => {
+                let from = ServiceId { environment, ..id.clone() };
+                let serves = scope.service(&from).await?;
+                serves.ok_or_else(|| Error::not_found(format_args!("version of {} in {environment}", id.component)))?.version
+            }
+            _ => return Err(Error::new(Code::BadInput, "say either `version` or `promote-from`")),
+        };
+        let version = scope.version(&id.component, number).await?;
+        let service = scope.service(id).await?;
+        drop(scope);
+
+        let revision = service.as_ref().map_or(0, |service| service.revision);
+        if request.revision.is_some_and(|asked| asked != revision) {
+            let message = format!("{id} is at revision {revision} by now; look at what was deployed meanwhile");
+            return Err(Error::new(Code::Stale, message));
+        }
+        let rollout = self.rollout_of(id, service.as_ref(), request)?;
+        let deployment = self.describe(id, &version, service.as_ref(), rollout.as_ref(), request, session)?;
+        let release = release(&version, &deployment);
+        let mut target = self.serving_target(id, service.as_ref()).await?.unwrap_or_else(|| ServiceTarget {
+            id: id.clone(),
+            revision: 0,
+            tenant: tenant.settings.clone(),
+            stopped: false,
+            secrets: Default::default(),
+            release: release.clone(),
+            canary: None,
+        });
+        target.tenant = tenant.settings;
+        if target.revision == 0 {
+            target.secrets = self.sealed_secrets(id).await?;
+        }
+        if rollout.is_none() {
+            target.release = release.clone();
+            target.canary = None;
+            self.serving().check_routes(&target).await?;
+        }
+        let warm = self.warm(&target, &release).await?;
+
+        let mut scope = self.store().write(&id.tenant).await?;
+        scope.insert_deployment(&deployment).await?;
+        let next = match &service {
+            // All traffic: what served, and a canary that was under way, give place.
+            _ if rollout.is_none() => {
+                if let Some(service) = &service {
+                    let reason = format!("version {number} was deployed");
+                    scope.set_deployment(&service.deployment, DeploymentState::Superseded, &reason).await?;
+                    if let Some(canary) = &service.canary {
+                        scope.set_deployment(canary, DeploymentState::RolledBack, &reason).await?;
+                    }
+                }
+                Service {
+                    component: id.component.clone(),
+                    environment: id.environment,
+                    revision,
+                    version: number,
+                    deployment: deployment.id.clone(),
+                    canary: None,
+                    stopped: false,
+                }
+            }
+            Some(service) => Service { canary: Some(deployment.id.clone()), ..service.clone() },
+            None => return Err(Error::new(Code::Internal, "a canary without anything beside it")),
+        };
+        scope.set_service(&next).await?;
+        let subject = format!("{}/{}", id.component, id.environment);
+        scope.audit(&session.actor(), "deployment.create", subject, service.as_ref(), Some(&deployment)).await?;
+        scope.commit().await?;
+        self.follow_store(id, &[warm]).await?;
+        Ok(deployment)
+    }
+
+    /// The rollout that was asked for; none where there is nothing to compare a canary with.
+    fn rollout_of(&self, id: &ServiceId, service: Option<&Service>, request: &DeployRequest) -> Result<Option<RolloutPlan>> {
+        let (Some(plan), Some(service)) = (&request.rollout, service) else { return Ok(None) };
+        if service.canary.is_some() {
+            let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
+            return Err(Error::new(Code::WrongState, message));
+        }
+        Ok(Some(plan.clone()))
+    }
+
+    fn describe(
+        &self,
+        id: &ServiceId,
+        version: &Version,
+        service: Option<&Service>,
+        plan: Option<&RolloutPlan>,
+        request: &DeployRequest,
+        session: &Session,
+    ) -> Result<Deployment> {
+        let deployment = ulid::Ulid::new().to_string();
+        let rollout = match plan {
+            None => None,
+            Some(plan) => {
+                let started = Rollout::start(deployment.clone(), plan.clone(), self.serving().clock.now());
+                let (rollout, _) = started.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+                Some(serde_json::to_value(rollout).map_err(|error| Error::new(Code::Internal, error.to_string()))?)
+            }
+        };
+        Ok(Deployment {
+            id: deployment,
+            component: id.component.clone(),
+            environment: id.environment,
+            version: version.number,
+            replaces: service.map(|service| service.version),
+            state: if plan.is_some() { DeploymentState::Canary } else { DeploymentState::Active },
+            reason: request.reason.chars().filter(|character| !character.is_control()).take(REASON_CHARS_MAX).collect(),
+            rollout,
+            created_at: now_ms(),
+            created_by: session.principal.name.clone(),
+            ended_at: None,
+        })
+    }
+
+    /// Loads a release beside what serves, and sends it the smoke call.
+    async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
+        let warm = self.serving().warm(target, release).await?;
+        if let Some(app) = warm.loaded(self.serving().clock.now()) {
+            let host = own_host(&target.id, &self.serving().domain)?.to_string();
+            smoke(&app, &host, &release.settings.smoke.clone().unwrap_or_default()).await?;
+        }
+        Ok(warm)
+    }
+}
+
+/// A version as it is to serve by a deployment.
+pub(super) fn release(version: &Version, deployment: &Deployment) -> ReleaseTarget {
+    ReleaseTarget {
+        version: version.number,
+        digest: version.digest.clone(),
+        settings: version.settings.clone(),
+        deployment: deployment.id.clone(),
+        rollout: deployment.rollout.clone(),
+    }
+}

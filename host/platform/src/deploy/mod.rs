@@ -1,0 +1,11 @@
+//! From an upload to a version, from a version to a deployment, and back.
+
+mod deployment;
+mod rollback;
+mod smoke;
+mod steering;
+mod version;
+
+pub use deployment::DeployRequest;
+pub use steering::{RolloutAction, ServiceStatus, ReleaseStatus};
+pub use version::{Diff, UploadedVersion};

@@ -1,0 +1,132 @@
+//! Going back to a version that served before: at once, and also while the store is away.
+
+use super::deployment::release;
+use crate::access::Permission;
+use crate::error::{Code, Error, Result};
+use crate::name::ServiceId;
+use crate::platform::Platform;
+use crate::session::Session;
+use crate::store::{Deployment, DeploymentState, ReleaseTarget, Service, ServiceTarget, now_ms};
+
+impl Platform {
+    /// Serves a version that was deployed before: `to`, or the one before the present one. A canary under way is given up. There is no smoke
+    /// call: what is left is known to be bad. While the store is away, what this host remembers of the last versions is enough, and the store is
+    /// told when it is back.
+    ///
+    /// # Errors
+    /// `not-found`, `wrong-state` if there is nothing to go back to, `artifact-missing`.
+    pub async fn rollback(&self, session: &Session, id: &ServiceId, to: Option<u32>) -> Result<Deployment> {
+        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        match self.rollback_in_store(session, id, to).await {
+            Err(error) if error.code() == Code::StoreUnavailable => self.rollback_alone(session, id, to).await,
+            done => done,
+        }
+    }
+
+    async fn rollback_in_store(&self, session: &Session, id: &ServiceId, to: Option<u32>) -> Result<Deployment> {
+        let mut scope = self.store().write(&id.tenant).await?;
+        let service = scope.service(id).await?.ok_or_else(|| nothing_serves(id))?;
+        let number = match to {
+            Some(number) => number,
+            None => {
+                let past = scope.deployments(id, None, 100).await?;
+                let served = |deployment: &&Deployment| {
+                    deployment.version != service.version && deployment.state == DeploymentState::Superseded
+                };
+                past.iter().find(served).map(|deployment| deployment.version).ok_or_else(|| nothing_before(id))?
+            }
+        };
+        let version = scope.version(&id.component, number).await?;
+        let deployment = describe(id, number, service.version, session);
+        let release = release(&version, &deployment);
+        // Loaded before anything changes; with the transaction open, since a rollback waits for nobody.
+        let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(|| nothing_serves(id))?;
+        (target.release, target.canary, target.stopped) = (release.clone(), None, false);
+        let warm = self.serving().warm(&target, &release).await?;
+        scope.insert_deployment(&deployment).await?;
+        let reason = format!("rolled back to version {number}");
+        scope.set_deployment(&service.deployment, DeploymentState::RolledBack, &reason).await?;
+        if let Some(canary) = &service.canary {
+            scope.set_deployment(canary, DeploymentState::RolledBack, &reason).await?;
+        }
+        let next = Service { version: number, deployment: deployment.id.clone(), canary: None, stopped: false, ..service.clone() };
+        scope.set_service(&next).await?;
+        let subject = format!("{}/{}", id.component, id.environment);
+        scope.audit(&session.actor(), "deployment.rollback", subject, Some(&service), Some(&deployment)).await?;
+        scope.commit().await?;
+        self.follow_store(id, &[warm]).await?;
+        Ok(deployment)
+    }
+
+    /// By what this host remembers.
+    async fn rollback_alone(&self, session: &Session, id: &ServiceId, to: Option<u32>) -> Result<Deployment> {
+        let service = self.serving().service(id).ok_or_else(|| nothing_serves(id))?;
+        let known = service.state().known.clone();
+        let remembered = known.history.iter().find(|release| to.is_none_or(|to| release.version == to));
+        let remembered = remembered.ok_or_else(|| nothing_before(id))?;
+        let deployment = describe(id, remembered.version, known.target.release.version, session);
+        let release = ReleaseTarget { deployment: deployment.id.clone(), rollout: None, ..remembered.clone() };
+        let target = ServiceTarget { release: release.clone(), canary: None, stopped: false, ..known.target };
+        let warm = self.serving().warm(&target, &release).await?;
+        self.serving().serve_pending(&service, target, &[warm]).await?;
+        tracing::warn!(service = %id, version = release.version, "rolled back while the store is away; it is told when it is back");
+        Ok(deployment)
+    }
+
+    /// Tells the store of a rollback that was made while it was away. If somebody has deployed since, that stands.
+    pub(crate) async fn report_pending(&self, id: &ServiceId) -> Result<()> {
+        let Some(service) = self.serving().service(id) else { return Ok(()) };
+        let known = service.state().known.clone();
+        let mut scope = self.store().write(&id.tenant).await?;
+        let stored = scope.service(id).await?.ok_or_else(|| nothing_serves(id))?;
+        if stored.revision == known.target.revision {
+            let release = &known.target.release;
+            let deployment = Deployment {
+                id: release.deployment.clone(),
+                replaces: Some(stored.version),
+                reason: "rolled back while the store was away".to_owned(),
+                ..describe_as(id, release.version, "host")
+            };
+            scope.insert_deployment(&deployment).await?;
+            for left in std::iter::once(&stored.deployment).chain(&stored.canary) {
+                scope.set_deployment(left, DeploymentState::RolledBack, &deployment.reason).await?;
+            }
+            let next =
+                Service { version: release.version, deployment: deployment.id.clone(), canary: None, ..stored.clone() };
+            scope.set_service(&next).await?;
+            let subject = format!("{}/{}", id.component, id.environment);
+            let actor = crate::store::Actor::host();
+            scope.audit(&actor, "deployment.rollback", subject, Some(&stored), Some(&deployment)).await?;
+            scope.commit().await?;
+        }
+        self.follow_store(id, &[]).await
+    }
+}
+
+fn describe(id: &ServiceId, version: u32, replaces: u32, session: &Session) -> Deployment {
+    Deployment { replaces: Some(replaces), ..describe_as(id, version, &session.principal.name) }
+}
+
+fn describe_as(id: &ServiceId, version: u32, by: &str) -> Deployment {
+    Deployment {
+        id: ulid::Ulid::new().to_string(),
+        component: id.component.clone(),
+        environment: id.environment,
+        version,
+        replaces: None,
+        state: DeploymentState::Active,
+        reason: "rolled back".to_owned(),
+        rollout: None,
+        created_at: now_ms(),
+        created_by: by.to_owned(),
+        ended_at: None,
+    }
+}
+
+fn nothing_serves(id: &ServiceId) -> Error {
+    Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment))
+}
+
+fn nothing_before(id: &ServiceId) -> Error {
+    Error::new(Code::WrongState, format!("{id} has served no other version that can be gone back to; name one with --to"))
+}

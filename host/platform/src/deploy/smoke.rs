@@ -1,0 +1,41 @@
+//! The request that a version has to answer before it may serve.
+
+use crate::error::{Code, Error, Result};
+use crate::store::SmokeCall;
+use bytes::Bytes;
+use elias_host::App;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+
+/// The header that tells a component that a request is the smoke call.
+const HEADER: &str = "elias-smoke";
+
+/// Sends the smoke call, unless the version wants none or answers no requests.
+pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall) -> Result<()> {
+    let handles = app.manifest().is_none_or(|manifest| manifest.handlers.iter().any(|handler| handler == "fetch"));
+    if call.path.is_empty() || !handles {
+        return Ok(());
+    }
+    let failed = |what: String| {
+        let message = format!(
+            "GET {} {what}; mend the component, or say in [smoke] of elias.toml which `path` and `status` are right (an empty path for none)",
+            call.path
+        );
+        Error::new(Code::SmokeFailed, message)
+    };
+    let request = Request::get(format!("http://{host}{}", call.path)).header(HEADER, "1").body(Empty::<Bytes>::new());
+    let request = request.map_err(|error| failed(error.to_string()))?;
+    let told = |error: elias_host::Error| failed(match error.stack() {
+        Some(stack) if !stack.is_empty() => format!("failed: {error}\n{stack}\n"),
+        _ => format!("failed: {error}"),
+    });
+    let response = app.fetch(request).await.map_err(told)?;
+    let status = response.status().as_u16();
+    let mut body = response.into_body();
+    // The guest may fail while it writes the body.
+    while let Some(frame) = body.frame().await {
+        frame.map_err(told)?;
+    }
+    let good = if call.status == 0 { status < 500 } else { status == call.status };
+    if good { Ok(()) } else { Err(failed(format!("was answered with {status}"))) }
+}

@@ -1,0 +1,230 @@
+//! Rollouts under way: what they decide, and what is decided by hand; and how services stand.
+
+use crate::access::Permission;
+use crate::error::{Code, Error, Result};
+use crate::name::{ComponentName, Environment, ServiceId, TenantId};
+use crate::platform::Platform;
+use crate::rollout::{Figures, RolloutEvent, RolloutState, RolloutStatus};
+use crate::serving::{Release, Service as Serves, Steer};
+use crate::session::Session;
+use crate::store::{Actor, DeploymentState, Service};
+use crate::supervision::HealthState;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What can be done with a rollout by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RolloutAction {
+    /// Give the canary all traffic now.
+    Promote,
+    /// Stay at this step.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Give the canary up.
+    Abort,
+}
+
+/// How a service stands on this host.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ServiceStatus {
+    /// Which component.
+    pub component: ComponentName,
+    /// Where.
+    pub environment: Environment,
+    /// The service's revision.
+    pub revision: u64,
+    /// Whether it was stopped by hand.
+    pub stopped: bool,
+    /// The address of its own, without a port.
+    pub host: String,
+    /// What serves.
+    pub release: ReleaseStatus,
+    /// What gets a part of the traffic.
+    pub canary: Option<ReleaseStatus>,
+    /// How far its rollout is.
+    pub rollout: Option<RolloutStatus>,
+    /// Executions under way on this host.
+    pub executions: Vec<String>,
+    /// Whether the store has yet to be told of a rollback that was made while it was away.
+    pub pending: bool,
+}
+
+/// How a version stands on this host.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ReleaseStatus {
+    /// The version's number.
+    pub version: u32,
+    /// SHA-256 of its bytes.
+    pub digest: String,
+    /// The deployment that gave it traffic.
+    pub deployment: String,
+    /// Whether its component is in memory; it is loaded by the next request.
+    pub loaded: bool,
+    /// Its circuit breaker.
+    pub health: HealthState,
+    /// What it did on this host since it was loaded first.
+    pub figures: Figures,
+}
+
+impl Platform {
+    /// Steers the rollout of a service by hand.
+    ///
+    /// # Errors
+    /// `wrong-state` without a rollout, or one that is not in a state for this.
+    pub async fn steer(&self, session: &Session, id: &ServiceId, action: RolloutAction, reason: &str) -> Result<()> {
+        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        let none = || Error::new(Code::WrongState, format!("no rollout of {id} is under way"));
+        let service = self.serving().service(id).ok_or_else(none)?;
+        let state = Arc::clone(&service.state());
+        let canary = state.canary.as_ref().ok_or_else(none)?;
+        let now = self.serving().clock.now();
+        let reason = if reason.is_empty() { format!("by {}", session.principal.name) } else { reason.to_owned() };
+        let event = canary.steer(|rollout| match action {
+            RolloutAction::Promote => rollout.promote(&reason, now),
+            RolloutAction::Pause => rollout.pause(&reason, now),
+            RolloutAction::Resume => rollout.resume(&reason, now),
+            RolloutAction::Abort => rollout.abort(&reason, now),
+        });
+        let event = event.map_err(|error| Error::new(Code::WrongState, error.to_string()))?;
+        let deployment = canary.release.target.deployment.clone();
+        self.settle(&Steer { service, deployment, event }, &session.actor()).await
+    }
+
+    /// Stores what a rollout has decided, and brings what serves in line. Requests go by the decision already.
+    pub(crate) async fn settle(&self, steer: &Steer, actor: &Actor) -> Result<()> {
+        let Steer { service, deployment, event } = steer;
+        let id = &service.id;
+        let state = Arc::clone(&service.state());
+        let Some(canary) = state.canary.as_ref().filter(|canary| canary.release.target.deployment == *deployment) else {
+            return Ok(()); // something else was deployed meanwhile
+        };
+        let rollout = canary.steer(|rollout| serde_json::to_value(&*rollout));
+        let rollout = rollout.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let mut scope = self.store().write(&id.tenant).await?;
+        let stored = scope.service(id).await?.filter(|stored| stored.canary.as_ref() == Some(deployment));
+        let Some(stored) = stored else { return self.follow_store(id, &[]).await };
+        scope.set_rollout(deployment, &rollout).await?;
+        let next = match event.to {
+            RolloutState::Running { .. } | RolloutState::Paused { .. } => stored.clone(),
+            RolloutState::Promoted => {
+                scope.set_deployment(&stored.deployment, DeploymentState::Superseded, &event.reason).await?;
+                scope.set_deployment(deployment, DeploymentState::Active, &event.reason).await?;
+                let version = canary.release.target.version;
+                Service { version, deployment: deployment.clone(), canary: None, ..stored.clone() }
+            }
+            RolloutState::Aborted | RolloutState::RolledBack => {
+                scope.set_deployment(deployment, DeploymentState::RolledBack, &event.reason).await?;
+                Service { canary: None, ..stored.clone() }
+            }
+        };
+        scope.set_service(&next).await?;
+        let subject = format!("{}/{}", id.component, id.environment);
+        let before = event.from;
+        scope.audit(actor, "rollout.change", subject, before.as_ref(), Some(event)).await?;
+        scope.commit().await?;
+        let RolloutEvent { to, reason, .. } = event;
+        tracing::info!(service = %id, version = canary.release.target.version, ?to, %reason, "rollout");
+        self.follow_store(id, &[]).await
+    }
+
+    /// Stops a service: its requests get 503 until it is started again, or deployed to.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn stop(&self, session: &Session, id: &ServiceId) -> Result<()> {
+        self.set_stopped(session, id, true).await
+    }
+
+    /// Starts a service that was stopped, by hand or by its supervisor.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn start(&self, session: &Session, id: &ServiceId) -> Result<()> {
+        self.set_stopped(session, id, false).await?;
+        if let Some(service) = self.serving().service(id) {
+            let state = service.state();
+            let reason = format!("started by {}", session.principal.name);
+            let now = self.serving().clock.now();
+            state.release.breaker.resume(&reason, now);
+            if let Some(canary) = &state.canary {
+                canary.release.breaker.resume(&reason, now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn set_stopped(&self, session: &Session, id: &ServiceId, stopped: bool) -> Result<()> {
+        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        let mut scope = self.store().write(&id.tenant).await?;
+        let service = scope.service(id).await?;
+        let service = service.ok_or_else(|| Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment)))?;
+        if service.stopped != stopped {
+            let next = Service { stopped, ..service.clone() };
+            scope.set_service(&next).await?;
+            let action = if stopped { "service.stop" } else { "service.start" };
+            let subject = format!("{}/{}", id.component, id.environment);
+            scope.audit(&session.actor(), action, subject, Some(&service), Some(&next)).await?;
+            scope.commit().await?;
+            self.follow_store(id, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// How a tenant's services stand on this host. The store is not asked.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn status(&self, session: &Session, tenant: &TenantId, component: Option<&ComponentName>) -> Result<Vec<ServiceStatus>> {
+        session.require(Permission::Read, tenant, component)?;
+        let table = self.serving().table();
+        let mine = table.services.values().filter(|service| {
+            let id = &service.id;
+            id.tenant == *tenant && session.require(Permission::Read, tenant, Some(&id.component)).is_ok()
+        });
+        let mut all: Vec<_> = mine.filter(|service| component.is_none_or(|component| service.id.component == *component)).collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(all.into_iter().map(|service| self.service_status(service)).collect())
+    }
+
+    fn service_status(&self, service: &Serves) -> ServiceStatus {
+        let state = service.state();
+        let now = self.serving().clock.now();
+        let release = |release: &Release| ReleaseStatus {
+            version: release.target.version,
+            digest: release.target.digest.to_string(),
+            deployment: release.target.deployment.clone(),
+            loaded: release.idle_since_ms().is_some(),
+            health: release.breaker.health(now),
+            figures: release.stats.snapshot().figures(),
+        };
+        let target = &state.known.target;
+        ServiceStatus {
+            component: service.id.component.clone(),
+            environment: service.id.environment,
+            revision: target.revision,
+            stopped: target.stopped,
+            host: format!("{}.{}.{}", service.id.label(), service.id.tenant, self.serving().domain),
+            release: release(&state.release),
+            canary: state.canary.as_ref().map(|canary| release(&canary.release)),
+            rollout: state.canary.as_ref().map(|canary| canary.steer(|rollout| rollout.status())),
+            executions: service.executions(),
+            pending: state.known.pending,
+        }
+    }
+
+    /// Ends an execution that is under way on this host.
+    ///
+    /// # Errors
+    /// `not-found` if there is none, or not any more.
+    pub fn cancel(&self, session: &Session, tenant: &TenantId, execution: &str) -> Result<()> {
+        session.require(Permission::Cancel, tenant, None)?;
+        let table = self.serving().table();
+        let mut mine = table.services.values().filter(|service| service.id.tenant == *tenant);
+        if mine.any(|service| service.cancel(execution)) {
+            return Ok(());
+        }
+        Err(Error::not_found("such execution under way on this host"))
+    }
+}

@@ -1,0 +1,383 @@
+//! Accepting a version. All that can be wrong with it is found here, off the requests' path, and before anything changes.
+
+use crate::access::Permission;
+use crate::error::{Code, Error, Result};
+use crate::name::{ComponentName, Digest, TenantId};
+use crate::platform::Platform;
+use crate::serving::{Tables, limits};
+use crate::session::Session;
+use crate::store::{NewVersion, SigningKeyEntry, TenantScope, TenantSettings, Version, VersionSettings, now_ms};
+use crate::transparency;
+use elias_contract::note::{KeyId, VerifyingKey};
+use elias_contract::{layout, signature};
+use elias_host::{Compiled, ErrorCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Files beside a component.
+const FILES_MAX: usize = 20_000;
+/// Bytes of a file's path.
+const PATH_BYTES_MAX: usize = 512;
+/// Bytes of a version's settings.
+const SETTINGS_BYTES_MAX: usize = 1 << 20;
+
+/// A version as it is uploaded, after its artifacts.
+#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadedVersion {
+    /// SHA-256 of the component, whose bytes were uploaded before.
+    pub digest: Digest,
+    /// What of elias.toml belongs to it.
+    #[serde(default)]
+    pub settings: VersionSettings,
+    /// A detached signature: what `elias-build --sign` wrote beside the component.
+    #[serde(default)]
+    pub signature: Option<String>,
+}
+
+/// How two versions differ.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Diff {
+    /// The first version's number.
+    pub from: u32,
+    /// The second's.
+    pub to: u32,
+    /// Bytes of the component, before and after.
+    pub bytes: (u64, u64),
+    /// Imports that are new.
+    pub imports_added: Vec<String>,
+    /// Imports that are gone.
+    pub imports_removed: Vec<String>,
+    /// What differs, as `path: before -> after`, in manifest and settings.
+    pub changes: Vec<String>,
+    /// npm packages that are new, `name@version`.
+    pub packages_added: Vec<String>,
+    /// npm packages that are gone.
+    pub packages_removed: Vec<String>,
+    /// Source files that are new.
+    pub sources_added: Vec<String>,
+    /// Source files that are gone.
+    pub sources_removed: Vec<String>,
+}
+
+impl Platform {
+    /// Accepts a version of a component, which is made if it is new. The version that has just these bytes and settings and is the newest already is
+    /// given again.
+    ///
+    /// # Errors
+    /// `artifact-missing`, `bad-input`, `not-allowed`, `signature-refused`, `quota-exceeded`, `compile-timeout`, and the host's own codes for
+    /// what cannot be loaded. Nothing has changed then.
+    pub async fn create_version(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        component: &ComponentName,
+        uploaded: &UploadedVersion,
+    ) -> Result<Version> {
+        session.require(Permission::Upload, tenant, Some(component))?;
+        let (settings, keys, newest) = {
+            let mut scope = self.store().read(tenant).await?;
+            let settings = scope.this_tenant().await?.settings;
+            let newest = scope.versions(component, None, 1).await?.pop();
+            (settings, scope.signing_keys().await?, newest)
+        };
+        if let Some(newest) = newest
+            && newest.digest == uploaded.digest
+            && newest.settings == uploaded.settings
+            && newest.signature == uploaded.signature
+        {
+            return Ok(newest);
+        }
+        check_settings(&uploaded.settings, &settings)?;
+        limits(&self.serving().loader.limits, &settings, &uploaded.settings)?;
+        for (path, digest) in &uploaded.settings.files {
+            if !self.artifacts().has(digest).await? {
+                let message = format!("the file {path} was not uploaded: send its bytes to /v1/tenants/{tenant}/artifacts/{digest}");
+                return Err(Error::new(Code::ArtifactMissing, message));
+            }
+        }
+        let bytes = self.artifacts().get(&uploaded.digest).await?;
+        let signers = check_signature(uploaded.signature.as_deref(), &bytes, &keys, &settings)?;
+        let compiled = self.serving().loader.compile(&uploaded.digest).await?;
+        check_imports(&compiled, &uploaded.settings, &settings)?;
+        let manifest = compiled.manifest.as_ref().map(serde_json::to_value).transpose();
+        let manifest = manifest.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+
+        let mut scope = self.store().write(tenant).await?;
+        let quotas = &settings.quotas;
+        let number = scope.next_version(component, quotas.components).await?;
+        if quotas.versions > 0 && scope.count_versions(component).await? >= quotas.versions {
+            let message = format!("{component} has {} versions already; delete some with: elias versions delete", quotas.versions);
+            return Err(Error::new(Code::QuotaExceeded, message));
+        }
+        if quotas.storage_bytes > 0 && scope.stored_bytes().await?.saturating_add(bytes.len() as u64) > quotas.storage_bytes {
+            let message = format!("the tenant {tenant} may store {} bytes; delete versions, or ask for more", quotas.storage_bytes);
+            return Err(Error::new(Code::QuotaExceeded, message));
+        }
+        let entry = transparency::Entry {
+            format: transparency::ENTRY_FORMAT,
+            tenant: tenant.to_string(),
+            component: component.to_string(),
+            version: number.into(),
+            sha256: uploaded.digest.to_string(),
+            manifest: layout::read(&bytes).ok().and_then(|layout| layout.manifest_json).map(elias_contract::digest),
+            signers: signers.iter().map(ToString::to_string).collect(),
+            time: u64::try_from(now_ms()).unwrap_or_default(),
+        };
+        let log_index = append(&mut scope, &entry).await?;
+        let signed_by = signers.first().map(ToString::to_string);
+        let new = NewVersion {
+            component,
+            number,
+            digest: &uploaded.digest,
+            bytes: bytes.len() as u64,
+            manifest: manifest.as_ref(),
+            settings: &uploaded.settings,
+            signature: uploaded.signature.as_deref(),
+            signed_by: signed_by.as_deref(),
+            log_index,
+        };
+        let version = scope.insert_version(&new, &session.actor()).await?;
+        scope.commit().await?;
+        Ok(version)
+    }
+
+    /// How two versions of a component differ.
+    ///
+    /// # Errors
+    /// `not-found`, `artifact-missing`.
+    pub async fn diff(&self, session: &Session, tenant: &TenantId, component: &ComponentName, from: u32, to: u32) -> Result<Diff> {
+        session.require(Permission::Read, tenant, Some(component))?;
+        let mut scope = self.store().read(tenant).await?;
+        let (a, b) = (scope.version(component, from).await?, scope.version(component, to).await?);
+        drop(scope);
+        let contents = async |version: &Version| {
+            let bytes = self.artifacts().get(&version.digest).await?;
+            Ok::<_, Error>((packages(&bytes), sources(&bytes)))
+        };
+        let ((packages_a, sources_a), (packages_b, sources_b)) = (contents(&a).await?, contents(&b).await?);
+        let imports = |version: &Version| -> BTreeSet<String> {
+            let imports = version.manifest.as_ref().and_then(|manifest| manifest.get("imports")?.as_array());
+            imports.into_iter().flatten().filter_map(|import| import.as_str().map(str::to_owned)).collect()
+        };
+        let mut changes = Vec::new();
+        compare("manifest", a.manifest.as_ref(), b.manifest.as_ref(), &mut changes);
+        let settings = |version: &Version| serde_json::to_value(&version.settings).ok();
+        compare("settings", settings(&a).as_ref(), settings(&b).as_ref(), &mut changes);
+        let less = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
+        Ok(Diff {
+            from,
+            to,
+            bytes: (a.bytes, b.bytes),
+            imports_added: less(&imports(&b), &imports(&a)),
+            imports_removed: less(&imports(&a), &imports(&b)),
+            changes,
+            packages_added: less(&packages_b, &packages_a),
+            packages_removed: less(&packages_a, &packages_b),
+            sources_added: less(&sources_b, &sources_a),
+            sources_removed: less(&sources_a, &sources_b),
+        })
+    }
+}
+
+/// Appends to the transparency log, in the transaction that stores the version.
+async fn append(scope: &mut TenantScope, entry: &transparency::Entry) -> Result<u64> {
+    let internal = |error: &dyn std::fmt::Display| Error::new(Code::Internal, format!("the transparency log: {error}"));
+    let place = scope.reserve_log().await?;
+    let known = scope.log_hashes(&transparency::append_needs(place)).await?;
+    let record = entry.to_bytes().map_err(|error| internal(&error))?;
+    let appended = transparency::append(place, &record, &known).map_err(|error| internal(&error))?;
+    let record = String::from_utf8(record).map_err(|error| internal(&error))?;
+    scope.append_log(place, &record, &appended.stored).await?;
+    Ok(place)
+}
+
+/// Checks what a version asks for, but for what only its environment can say.
+fn check_settings(settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
+    let bad = |message: String| Error::new(Code::BadInput, message);
+    let bytes = serde_json::to_vec(settings).map_or(0, |text| text.len());
+    if bytes > SETTINGS_BYTES_MAX {
+        return Err(Error::new(Code::TooLarge, format!("the settings have {bytes} bytes; at most {SETTINGS_BYTES_MAX} are taken")));
+    }
+    Tables::read(settings)?;
+    if settings.files.len() > FILES_MAX {
+        return Err(bad(format!("a version has at most {FILES_MAX} files")));
+    }
+    for path in settings.files.keys() {
+        let good = path.len() <= PATH_BYTES_MAX
+            && !path.contains(['\\', '\0'])
+            && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+        if !good {
+            return Err(bad(format!("the file's path `{}` is not relative and plain", path.escape_debug())));
+        }
+    }
+    if let Some(smoke) = &settings.smoke
+        && !(smoke.path.is_empty() || smoke.path.starts_with('/') && smoke.path.parse::<http::uri::PathAndQuery>().is_ok())
+    {
+        return Err(bad("[smoke] path: must begin with a slash, or be empty for none".to_owned()));
+    }
+    for (name, table) in &settings.capabilities {
+        if !tenant.capabilities.contains(name) {
+            let message = format!("[capabilities.{name}]: the tenant may not use this capability; whoever runs the host allows it with: elias tenants set");
+            return Err(Error::new(Code::NotAllowed, message));
+        }
+        if !tenant.trusted {
+            check_untrusted(name, table)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what would reach into the host or its network.
+fn check_untrusted(capability: &str, table: &Value) -> Result<()> {
+    let refuse = |key: &str, why: &str| {
+        let message = format!(
+            "[capabilities.{capability}] {key}: {why}; whoever runs the host allows it with: elias tenants set --trusted"
+        );
+        Err(Error::new(Code::NotAllowed, message))
+    };
+    let keys: &[&str] = match capability {
+        "db" => &["url", "schema"],
+        "cache" => &["url"],
+        "http" => &["private", "ca-file"],
+        _ => &[],
+    };
+    if let Some(key) = keys.iter().find(|key| table.get(**key).is_some()) {
+        return refuse(key, "it names something of the host's own network");
+    }
+    if let Some(backend) = table.get("backend").and_then(Value::as_str)
+        && !matches!(backend, "sqlite" | "memory")
+    {
+        return refuse("backend", "it names a server of the host's own network");
+    }
+    if capability == "config" {
+        let file = table.as_object().into_iter().flatten().find(|(_, entry)| entry.get("file").is_some());
+        if let Some((key, _)) = file {
+            return refuse(key, "it names a file of the host; use `env`, and set it with: elias secrets set");
+        }
+    }
+    Ok(())
+}
+
+/// Checks the signature, if there is one or the tenant wants one; gives the keys that made it.
+fn check_signature(
+    signature: Option<&str>,
+    bytes: &[u8],
+    keys: &[SigningKeyEntry],
+    tenant: &TenantSettings,
+) -> Result<Vec<KeyId>> {
+    let refused = |message: String| Error::new(Code::SignatureRefused, message);
+    let Some(signature) = signature else {
+        if tenant.require_signature {
+            let message = "the tenant takes signed versions only: build with elias-build --sign KEYFILE";
+            return Err(refused(message.to_owned()));
+        }
+        return Ok(Vec::new());
+    };
+    let valid = keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| VerifyingKey::parse(&key.verifier));
+    let valid = valid.collect::<Result<Vec<_>, _>>().map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    let verified = signature::verify(signature, bytes, &valid);
+    verified
+        .map(|verified| verified.signers)
+        .map_err(|error| refused(format!("{error}; the tenant's keys are listed by: elias keys list")))
+}
+
+/// Checks the engine, and that everything imported was granted.
+fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
+    if let Some(engine) = &compiled.engine
+        && !tenant.engines.is_empty()
+        && !tenant.engines.contains(engine)
+    {
+        let message = format!("the component's engine {engine} is not among those that the tenant allows; build it with another elias-build");
+        return Err(Error::new(Code::NotAllowed, message));
+    }
+    for capability in &compiled.capabilities {
+        // Crypto needs no grant, and a log is granted to everyone.
+        let needs_grant = !matches!(capability.as_str(), "crypto" | "log");
+        if needs_grant && !settings.capabilities.contains_key(capability) {
+            let message = format!("it imports {capability}, which it was not granted; add this line to elias.toml: [capabilities.{capability}]");
+            return Err(Error::new(Code::Component(ErrorCode::CapabilityDenied), message));
+        }
+    }
+    Ok(())
+}
+
+/// The npm packages in a component's bill of materials.
+fn packages(component: &[u8]) -> BTreeSet<String> {
+    let section = layout::read(component).ok().and_then(|layout| layout.sbom);
+    let sbom: Option<Value> = section.and_then(|json| serde_json::from_slice(json).ok());
+    let components = sbom.as_ref().and_then(|sbom| sbom.get("components")?.as_array());
+    let name = |package: &Value| Some(format!("{}@{}", package.get("name")?.as_str()?, package.get("version")?.as_str()?));
+    components.into_iter().flatten().filter_map(name).collect()
+}
+
+/// The source files in a component's source map.
+fn sources(component: &[u8]) -> BTreeSet<String> {
+    let section = layout::read(component).ok().and_then(|layout| layout.source_map);
+    let map: Option<Value> = section.and_then(|json| serde_json::from_slice(json).ok());
+    let sources = map.as_ref().and_then(|map| map.get("sources")?.as_array());
+    sources.into_iter().flatten().filter_map(|source| source.as_str().map(str::to_owned)).collect()
+}
+
+/// Lists where two JSON values differ.
+fn compare(path: &str, a: Option<&Value>, b: Option<&Value>, changes: &mut Vec<String>) {
+    const CHANGES_MAX: usize = 1_000;
+    if a == b || changes.len() >= CHANGES_MAX {
+        return;
+    }
+    if let (Some(Value::Object(a)), Some(Value::Object(b))) = (a, b) {
+        let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+        keys.into_iter().for_each(|key| compare(&format!("{path}.{key}"), a.get(key), b.get(key), changes));
+        return;
+    }
+    let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+    changes.push(format!("{path}: {} -> {}", shown(a), shown(b)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn settings(capabilities: Value) -> VersionSettings {
+        serde_json::from_value(json!({ "capabilities": capabilities })).expect("settings")
+    }
+
+    #[test]
+    fn an_untrusted_tenant_reaches_nothing_of_the_hosts() {
+        let tenant = TenantSettings::default();
+        let trusted = TenantSettings { trusted: true, ..TenantSettings::default() };
+        for (capabilities, key) in [
+            (json!({ "db": { "backend": "postgres", "url": "postgres://db" } }), "url"),
+            (json!({ "db": { "backend": "postgres" } }), "backend"),
+            (json!({ "cache": { "backend": "redis" } }), "backend"),
+            (json!({ "http": { "allow": ["*"], "private": ["10.0.0.0/8"] } }), "private"),
+            (json!({ "config": { "a": { "file": "/etc/passwd" } } }), "a"),
+        ] {
+            let error = check_settings(&settings(capabilities.clone()), &tenant).expect_err(key);
+            assert_eq!(error.code(), Code::NotAllowed);
+            assert!(error.to_string().contains(key), "{error}");
+            assert!(check_settings(&settings(capabilities), &trusted).is_ok());
+        }
+        let good = json!({ "db": {}, "cache": {}, "http": { "allow": ["*"] }, "config": { "a": { "env": "A" }, "b": 1 } });
+        assert!(check_settings(&settings(good), &tenant).is_ok());
+    }
+
+    #[test]
+    fn paths_of_files_stay_in_their_folder() {
+        for path in ["../a", "/a", "a//b", "a/./b", "a\\b", "", "a/"] {
+            let settings: VersionSettings =
+                serde_json::from_value(json!({ "files": { path: Digest::of(b"x") } })).expect("settings");
+            let error = check_settings(&settings, &TenantSettings::default()).expect_err(path);
+            assert_eq!(error.code(), Code::BadInput, "{path}");
+        }
+    }
+
+    #[test]
+    fn differences_are_listed_by_their_place() {
+        let mut changes = Vec::new();
+        compare("settings", Some(&json!({ "a": { "b": 1, "c": 2 } })), Some(&json!({ "a": { "b": 1, "d": 3 } })), &mut changes);
+        assert_eq!(changes, ["settings.a.c: 2 -> nothing", "settings.a.d: nothing -> 3"]);
+    }
+}

@@ -1,0 +1,103 @@
+//! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions are deleted.
+
+use crate::platform::{Inner, Platform};
+use crate::recorder;
+use crate::serving::Steer;
+use crate::store::Actor;
+use crate::supervision::BreakerState;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often rollouts are looked at, and the store is asked whether something has changed.
+const TICK: Duration = Duration::from_secs(1);
+/// How many ticks pass between looks at idle components, and between deletions of old executions.
+const UNLOAD_TICKS: u64 = 10;
+const PRUNE_TICKS: u64 = 600;
+
+/// Starts the work; it ends with the platform.
+pub(crate) fn start(platform: &Arc<Inner>, steers: mpsc::UnboundedReceiver<Steer>) {
+    tokio::spawn(settle(Arc::downgrade(platform), steers));
+    tokio::spawn(tick(Arc::downgrade(platform)));
+}
+
+/// Stores what rollouts decide, in the order in which they do.
+async fn settle(platform: Weak<Inner>, mut steers: mpsc::UnboundedReceiver<Steer>) {
+    while let Some(steer) = steers.recv().await {
+        let Some(inner) = platform.upgrade() else { return };
+        let platform = Platform::of(inner);
+        // What fails here is tried again by `tick`: traffic goes by the decision already.
+        if let Err(error) = platform.settle(&steer, &Actor::host()).await {
+            tracing::error!(service = %steer.service.id, %error, "a rollout's decision cannot be stored yet");
+        }
+    }
+}
+
+async fn tick(platform: Weak<Inner>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = None;
+    for count in 0_u64.. {
+        ticks.tick().await;
+        let Some(inner) = platform.upgrade() else { return };
+        let platform = Platform::of(inner);
+        look_at_rollouts(&platform).await;
+        if let Err(error) = follow(&platform, &mut seen).await {
+            tracing::warn!(%error, "the store cannot be followed; serving what is known");
+        }
+        if count % UNLOAD_TICKS == UNLOAD_TICKS - 1 {
+            let config = platform.config();
+            platform.serving().unload(config.idle_unload_ms, config.loaded_components as usize);
+        }
+        if count % PRUNE_TICKS == PRUNE_TICKS - 1
+            && let Err(error) = recorder::prune(platform.store(), platform.config().retention).await
+        {
+            tracing::warn!(%error, "old executions cannot be deleted");
+        }
+    }
+}
+
+/// Lets every rollout know that time has passed, and stores what could not be stored before.
+async fn look_at_rollouts(platform: &Platform) {
+    let services: Vec<_> = platform.serving().table().services.values().cloned().collect();
+    for service in services {
+        let state = Arc::clone(&service.state());
+        let Some(canary) = &state.canary else { continue };
+        let now = platform.serving().clock.now();
+        let (stats, base) = (&canary.release.stats, &state.release.stats);
+        let stopped = canary.release.breaker.state() == BreakerState::Stopped;
+        let event = canary.steer(|rollout| {
+            let stopped = stopped.then(|| rollout.roll_back("its circuit breaker gave up on it", now).ok()).flatten();
+            stopped.or_else(|| rollout.on_tick(stats, base, now)).or_else(|| rollout.ended())
+        });
+        if let Some(event) = event {
+            let deployment = canary.release.target.deployment.clone();
+            let steer = Steer { service: Arc::clone(&service), deployment, event };
+            if let Err(error) = platform.settle(&steer, &Actor::host()).await {
+                tracing::error!(service = %service.id, %error, "a rollout's decision cannot be stored yet");
+            }
+        }
+    }
+}
+
+/// Serves what other hosts have changed in the store, and tells it what was done while it was away.
+async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()> {
+    let pending: Vec<_> = {
+        let table = platform.serving().table();
+        let pending = table.services.values().filter(|service| service.state().known.pending);
+        pending.map(|service| service.id.clone()).collect()
+    };
+    for id in pending {
+        platform.report_pending(&id).await?;
+    }
+    // A store of this host alone changes by what this host does, and that is served already.
+    if platform.store().is_shared() {
+        let changes = platform.store().changes().await?;
+        if *seen != Some(changes) {
+            platform.refresh().await?;
+            *seen = Some(changes);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Writes what ran into the store, in batches and off the requests' path.
+
+use crate::store::{ExecutionRecord, Store, now_ms};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Records that may wait to be written.
+const WAITING: usize = 20_000;
+/// Records of one batch.
+const BATCH: usize = 2_000;
+/// How long a record waits for others to be written with.
+const GATHER: Duration = Duration::from_millis(250);
+/// How long to wait before a store that is away is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How many executions are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Days.
+    pub days: u32,
+    /// Executions of each tenant.
+    pub per_tenant: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { days: 7, per_tenant: 100_000 }
+    }
+}
+
+/// Where to put what ran; a cheap handle.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    sender: mpsc::Sender<ExecutionRecord>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Recorder {
+    /// A recorder, and the work that it needs done.
+    pub(crate) fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let dropped = Arc::new(AtomicU64::new(0));
+        (Self { sender, dropped: Arc::clone(&dropped) }, write(store, receiver))
+    }
+
+    /// Records what ran, unless so many wait already that the store cannot keep up: those are counted.
+    pub(crate) fn record(&self, record: ExecutionRecord) {
+        if self.sender.try_send(record).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Records that were not written since the host began.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+async fn write(store: Store, mut receiver: mpsc::Receiver<ExecutionRecord>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(first) = receiver.recv().await {
+        batch.push(first);
+        let until = Instant::now() + GATHER;
+        while batch.len() < BATCH {
+            tokio::select! {
+                record = receiver.recv() => match record {
+                    Some(record) => batch.push(record),
+                    None => break,
+                },
+                () = sleep_until(until) => break,
+            }
+        }
+        // While the store is away records wait, and then those that follow are dropped and counted.
+        while let Err(error) = insert(&store, &batch).await {
+            tracing::warn!(%error, records = batch.len(), "executions cannot be recorded; trying again");
+            sleep(RETRY).await;
+            if receiver.is_closed() {
+                return;
+            }
+        }
+        batch.clear();
+    }
+}
+
+async fn insert(store: &Store, batch: &[ExecutionRecord]) -> crate::Result<()> {
+    let mut scope = store.host_write().await?;
+    scope.insert_executions(batch).await?;
+    scope.commit().await
+}
+
+/// Deletes what is kept no longer.
+pub(crate) async fn prune(store: &Store, retention: Retention) -> crate::Result<()> {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    let mut scope = store.host_write().await?;
+    let before = now_ms().saturating_sub(i64::from(retention.days).saturating_mul(DAY_MS));
+    scope.prune_executions(before, retention.per_tenant).await?;
+    scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
+    scope.commit().await
+}

@@ -1,0 +1,116 @@
+//! What every service is known to serve, a file each: from these a host starts, and rolls back, while the store is away.
+
+use crate::error::{Code, Error, Result};
+use crate::name::ServiceId;
+use crate::store::{ReleaseTarget, ServiceTarget};
+use cap_std::fs::Dir;
+use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// Releases that are remembered for going back to.
+const HISTORY: usize = 5;
+
+/// What a service serves and served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Known {
+    /// What it serves.
+    pub(crate) target: ServiceTarget,
+    /// What it served before, the latest first.
+    pub(crate) history: Vec<ReleaseTarget>,
+    /// Whether a rollback was made that the store has not been told of.
+    pub(crate) pending: bool,
+}
+
+impl Known {
+    /// What is known once the service serves `target`.
+    pub(crate) fn then(&self, target: ServiceTarget) -> Self {
+        let mut history = self.history.clone();
+        if target.release.version != self.target.release.version {
+            history.retain(|release| release.version != target.release.version);
+            history.retain(|release| release.version != self.target.release.version);
+            history.insert(0, self.target.release.clone());
+            history.truncate(HISTORY);
+        }
+        Self { target, history, pending: false }
+    }
+
+    /// Of a service that was not there.
+    pub(crate) fn first(target: ServiceTarget) -> Self {
+        Self { target, history: Vec::new(), pending: false }
+    }
+}
+
+/// The folder of these files.
+pub(crate) struct KnownFiles {
+    folder: Arc<Dir>,
+}
+
+impl KnownFiles {
+    pub(crate) fn open(folder: Dir) -> Self {
+        Self { folder: Arc::new(folder) }
+    }
+
+    /// Everything that is known. A file that cannot be read is passed over with a line in the log: it may be half written by a process that
+    /// another program killed, or of a later version.
+    pub(crate) fn all(&self) -> Result<Vec<Known>> {
+        let mut all = Vec::new();
+        for tenant in self.folder.entries()? {
+            let tenant = tenant?;
+            if !tenant.file_type()?.is_dir() {
+                continue;
+            }
+            for file in tenant.open_dir()?.entries()? {
+                let file = file?;
+                let name = file.file_name();
+                if !name.to_string_lossy().ends_with(".json") {
+                    continue;
+                }
+                let text = std::io::read_to_string(file.open()?)?;
+                match serde_json::from_str(&text) {
+                    Ok(known) => all.push(known),
+                    Err(error) => tracing::error!(file = ?name, %error, "what a service serves cannot be read"),
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Keeps what a service serves. The file is replaced whole or not at all.
+    pub(crate) async fn keep(&self, known: &Known) -> Result<()> {
+        let text = serde_json::to_vec(known).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let (folder, tenant, name) = (Arc::clone(&self.folder), known.target.id.tenant.to_string(), file_name(&known.target.id));
+        blocking(move || {
+            use std::io::Write;
+            folder.create_dir_all(&tenant)?;
+            let folder = folder.open_dir(&tenant)?;
+            let partial = format!("{name}.{}", ulid::Ulid::new());
+            let mut file = folder.create(&partial)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            folder.rename(&partial, &folder, &name)
+        })
+        .await
+    }
+
+    /// Forgets a service.
+    pub(crate) async fn forget(&self, id: &ServiceId) -> Result<()> {
+        let (folder, path) = (Arc::clone(&self.folder), format!("{}/{}", id.tenant, file_name(id)));
+        blocking(move || match folder.remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+        .await
+    }
+}
+
+fn file_name(id: &ServiceId) -> String {
+    format!("{}.{}.json", id.component, id.environment)
+}
+
+async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<()> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(panic) => Err(Error::new(Code::Internal, format!("writing what a service serves: {panic}"))),
+    }
+}

@@ -1,0 +1,112 @@
+//! What components log, by execution, until the execution is recorded; and for those who follow the log.
+
+use elias_host::{Line, Observer};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
+
+/// Lines that are kept of one execution.
+const LINES_MAX: usize = 100;
+/// Bytes that are kept of one execution's lines.
+const BYTES_MAX: usize = 64 << 10;
+/// Lines that wait for one who follows; who is slower loses some, and is told so.
+const FOLLOWED: usize = 1_000;
+
+/// A line, for those who follow the log.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct FollowedLine {
+    /// The execution's id.
+    pub execution: String,
+    /// How much it matters.
+    pub level: &'static str,
+    /// The text.
+    pub message: String,
+    /// `name=value`, separated by spaces.
+    pub fields: String,
+}
+
+/// The lines of one service's executions under way.
+pub(crate) struct Lines {
+    /// How many executions have lines: those that have none, as most, take no lock.
+    executions: AtomicUsize,
+    kept: Mutex<HashMap<String, Kept>>,
+    followers: broadcast::Sender<FollowedLine>,
+}
+
+#[derive(Default)]
+struct Kept {
+    lines: Vec<Value>,
+    bytes: usize,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { executions: AtomicUsize::new(0), kept: Mutex::default(), followers: broadcast::Sender::new(FOLLOWED) }
+    }
+}
+
+impl Lines {
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+    }
+
+    /// The lines of an execution that has ended.
+    pub(crate) fn take(&self, execution: &str) -> Option<Value> {
+        if self.executions.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut kept = self.kept();
+        let lines = kept.remove(execution)?;
+        self.executions.store(kept.len(), Ordering::Relaxed);
+        Some(Value::Array(lines.lines))
+    }
+
+    /// The lines from now on.
+    pub(crate) fn follow(&self) -> broadcast::Receiver<FollowedLine> {
+        self.followers.subscribe()
+    }
+}
+
+impl Observer for Lines {
+    fn line(&self, line: Line<'_>) {
+        let level = line.level.as_str();
+        let text = match (line.message, line.fields) {
+            (message, "") => message.to_owned(),
+            (message, fields) => format!("{message} {fields}"),
+        };
+        let mut all = self.kept();
+        let kept = all.entry(line.execution.to_owned()).or_default();
+        kept.bytes += text.len();
+        if kept.lines.len() < LINES_MAX && kept.bytes <= BYTES_MAX {
+            kept.lines.push(Value::from(vec![level.to_ascii_lowercase(), text]));
+        }
+        self.executions.store(all.len(), Ordering::Relaxed);
+        drop(all);
+        if self.followers.receiver_count() > 0 {
+            let (message, fields) = (line.message.to_owned(), line.fields.to_owned());
+            // Whoever followed has left.
+            let _ = self.followers.send(FollowedLine { execution: line.execution.to_owned(), level, message, fields });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_execution_keeps_its_own_lines_up_to_a_bound() {
+        let lines = Lines::default();
+        for number in 0..(2 * LINES_MAX) {
+            let (level, message) = (tracing::Level::INFO, number.to_string());
+            lines.line(Line { execution: "a", level, message: &message, fields: "" });
+        }
+        lines.line(Line { execution: "b", level: tracing::Level::WARN, message: "m", fields: "n=1" });
+        assert_eq!(lines.take("a").expect("kept").as_array().map(Vec::len), Some(LINES_MAX));
+        assert_eq!(lines.take("b"), Some(serde_json::json!([["warn", "m n=1"]])));
+        assert_eq!((lines.take("a"), lines.take("b"), lines.kept().len()), (None, None, 0));
+    }
+}

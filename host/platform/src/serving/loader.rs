@@ -1,0 +1,196 @@
+//! From what is to serve to a component that is ready.
+
+use crate::artifacts::Artifacts;
+use crate::error::{Code, Error, Result};
+use crate::name::{Digest, ServiceId};
+use crate::store::{ReleaseTarget, TenantSettings, VersionSettings};
+use crate::vault::Vault;
+use cap_std::fs::Dir;
+use elias_host::{App, Grants, Host, Limits, LoadOptions, Observer};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Loads components with what their versions and tenants allow.
+pub(crate) struct Loader {
+    pub(crate) host: Host,
+    /// The host's own limits: those of a version can only be tighter.
+    pub(crate) limits: Limits,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) vault: Vault,
+    /// Versions' files, a folder each, and its path.
+    pub(crate) files: Dir,
+    pub(crate) files_path: PathBuf,
+    pub(crate) compile_timeout: Duration,
+    /// Compiling takes whole cores: one at a time leaves the others to requests.
+    pub(crate) compiling: Arc<Semaphore>,
+}
+
+/// What a component is loaded for.
+pub(crate) struct Purpose<'a> {
+    pub(crate) service: &'a ServiceId,
+    pub(crate) tenant: &'a TenantSettings,
+    pub(crate) secrets: &'a BTreeMap<String, String>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+impl Loader {
+    /// A release's component, ready to run.
+    pub(crate) async fn load(&self, purpose: &Purpose<'_>, release: &ReleaseTarget) -> Result<App> {
+        let bytes = self.artifacts.get(&release.digest).await?;
+        let folder = self.place_files(&release.settings).await?;
+        let options = LoadOptions {
+            grants: self.grants(purpose, &release.settings)?,
+            folder,
+            // Capabilities keep what belongs to a component under its name.
+            name: Some(purpose.service.to_string()),
+            limits: Some(limits(&self.limits, purpose.tenant, &release.settings)?),
+            observer: purpose.observer.clone(),
+        };
+        let _turn = Arc::clone(&self.compiling).acquire_owned().await;
+        let (host, digest) = (self.host.clone(), release.digest.clone());
+        // A task of its own: compiling that takes too long cannot be stopped, but nobody waits for it.
+        let loading = tokio::spawn(async move { host.load_with(&bytes, &options).await });
+        match tokio::time::timeout(self.compile_timeout, loading).await {
+            Ok(Ok(loaded)) => Ok(loaded?),
+            Ok(Err(panic)) => Err(Error::new(Code::Internal, format!("loading failed: {panic}"))),
+            Err(_) => Err(compile_timeout(&digest, self.compile_timeout)),
+        }
+    }
+
+    /// Whether a component can be loaded at all, and what it would have to be granted.
+    pub(crate) async fn compile(&self, digest: &Digest) -> Result<elias_host::Compiled> {
+        let bytes = self.artifacts.get(digest).await?;
+        let turn = Arc::clone(&self.compiling).acquire_owned().await;
+        let host = self.host.clone();
+        let compiling = tokio::spawn(async move {
+            let _turn = turn;
+            host.compile(&bytes).await
+        });
+        match tokio::time::timeout(self.compile_timeout, compiling).await {
+            Ok(Ok(compiled)) => Ok(compiled?),
+            Ok(Err(panic)) => Err(Error::new(Code::Internal, format!("compiling failed: {panic}"))),
+            Err(_) => Err(compile_timeout(digest, self.compile_timeout)),
+        }
+    }
+
+    /// The grants with the service's secrets in the place of where a component's own machine would have them.
+    fn grants(&self, purpose: &Purpose<'_>, settings: &VersionSettings) -> Result<Grants> {
+        let mut grants = Grants::none();
+        for (name, table) in &settings.capabilities {
+            let mut table = table.clone();
+            if name == "config" {
+                self.fill_in(purpose, table.as_object_mut())?;
+            }
+            grants = grants.with(name, table);
+        }
+        Ok(grants)
+    }
+
+    /// Puts the values of secrets where `[capabilities.config]` names variables of the environment: a tenant never sees the host's own.
+    fn fill_in(&self, purpose: &Purpose<'_>, table: Option<&mut Map<String, Value>>) -> Result<()> {
+        let Some(table) = table else { return Ok(()) };
+        let mut absent = Vec::new();
+        for (key, entry) in table.iter_mut() {
+            let Some(source) = entry.as_object_mut() else { continue };
+            let Some(Value::String(name)) = source.remove("env") else { continue };
+            match purpose.secrets.get(&name) {
+                Some(sealed) => {
+                    let secret = self.vault.open_sealed(purpose.service, &name, sealed)?;
+                    source.remove("default");
+                    source.insert("value".to_owned(), json!(*secret));
+                }
+                None if source.contains_key("default") => {}
+                None if source.get("optional") == Some(&Value::Bool(true)) => absent.push(key.clone()),
+                None => {
+                    let ServiceId { component, environment, .. } = purpose.service;
+                    let message = format!(
+                        "[capabilities.config] {key} needs {name}, which is not set for {component} in {environment}; \
+                         set it with: elias secrets set {component} {name} --env {environment}"
+                    );
+                    return Err(Error::new(Code::MissingConfiguration, message));
+                }
+            }
+        }
+        absent.iter().for_each(|key| drop(table.remove(key)));
+        Ok(())
+    }
+
+    /// The folder that has the version's files; made unless another version had the same.
+    async fn place_files(&self, settings: &VersionSettings) -> Result<PathBuf> {
+        let text = serde_json::to_vec(&settings.files).unwrap_or_default();
+        let name = Digest::of(&text).to_string();
+        let folder = self.files_path.join(&name);
+        if self.files.exists(&name) {
+            return Ok(folder);
+        }
+        let partial = format!("{name}.{}", ulid::Ulid::new());
+        self.files.create_dir(&partial)?;
+        let dir = self.files.open_dir(&partial)?;
+        for (path, digest) in settings.files.iter().filter(|(path, _)| !is_asset(path)) {
+            let bytes = self.artifacts.get(digest).await?;
+            if let Some((parent, _)) = path.rsplit_once('/') {
+                dir.create_dir_all(parent)?;
+            }
+            dir.write(path, bytes)?;
+        }
+        if let Err(error) = self.files.rename(&partial, &self.files, &name) {
+            let _ = self.files.remove_dir_all(&partial);
+            // Another load may have been faster.
+            if !self.files.exists(&name) {
+                return Err(error.into());
+            }
+        }
+        Ok(folder)
+    }
+}
+
+/// Whether a file is for clients, not for the component: those under `public/` are served as they are.
+pub(crate) fn is_asset(path: &str) -> bool {
+    path.starts_with("public/")
+}
+
+fn compile_timeout(digest: &Digest, timeout: Duration) -> Error {
+    let message = format!("the component {digest} was not compiled within {} s; make it smaller", timeout.as_secs());
+    Error::new(Code::CompileTimeout, message)
+}
+
+/// The host's limits with what the version asks for, and the tenant's cap of memory: the tightest wins.
+pub(crate) fn limits(host: &Limits, tenant: &TenantSettings, settings: &VersionSettings) -> Result<Limits> {
+    let bad = |message: String| Error::new(Code::BadInput, message);
+    let mut table = serde_json::to_value(host).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    for (name, asked) in &settings.limits {
+        let key = name.replace('-', "_");
+        let most = table.get(&key).and_then(Value::as_u64);
+        let most = most.ok_or_else(|| bad(format!("[limits] {name}: there is no such limit of a component")))?;
+        table[key] = json!(most.min(*asked).max(1));
+    }
+    let mut limits: Limits = serde_json::from_value(table).map_err(|error| bad(format!("[limits]: {error}")))?;
+    if tenant.quotas.memory_bytes > 0 {
+        limits.memory_bytes = limits.memory_bytes.min(tenant.quotas.memory_bytes);
+    }
+    Ok(limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tightest_limit_wins() {
+        let mut tenant = TenantSettings::default();
+        let mut settings = VersionSettings::default();
+        settings.limits.insert("fuel".into(), 5);
+        settings.limits.insert("deadline-ms".into(), u64::MAX);
+        tenant.quotas.memory_bytes = 1 << 20;
+        let host = Limits::default();
+        let limits = limits(&host, &tenant, &settings).expect("they are good");
+        assert_eq!((limits.fuel, limits.deadline_ms, limits.memory_bytes), (5, host.deadline_ms, 1 << 20));
+        settings.limits.insert("connections".into(), 5);
+        let error = super::limits(&host, &tenant, &settings).expect_err("not a component's");
+        assert!(error.to_string().contains("connections"), "{error}");
+    }
+}

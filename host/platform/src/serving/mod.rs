@@ -1,0 +1,317 @@
+//! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in flight.
+
+mod known;
+mod lines;
+mod loader;
+mod quota;
+mod release;
+mod sampler;
+mod service;
+mod table;
+mod ticket;
+
+pub use lines::FollowedLine;
+pub(crate) use known::{Known, KnownFiles};
+pub(crate) use loader::{Loader, Purpose, limits};
+pub(crate) use release::Release;
+pub use service::Service;
+pub(crate) use service::{Canary, Route, State, Tables};
+pub(crate) use table::{ApiKeysOf, Table, own_host};
+pub(crate) use ticket::Steer;
+pub use ticket::{Ending, NotAdmitted, Ticket};
+
+use crate::clock::Clock;
+use crate::error::{Code, Error, Result};
+use crate::name::{ServiceId, TenantId};
+use crate::recorder::Recorder;
+use crate::rollout::Caller;
+use crate::store::{ReleaseTarget, ServiceTarget, TenantSettings};
+use arc_swap::ArcSwap;
+use elias_host::{App, Running};
+use http::HeaderMap;
+use quota::TenantUse;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// Everything that serves on this host.
+pub(crate) struct Serving {
+    pub(crate) loader: Loader,
+    pub(crate) known: KnownFiles,
+    pub(crate) clock: Clock,
+    pub(crate) recorder: Recorder,
+    pub(crate) domain: String,
+    api_keys: Arc<ApiKeysOf>,
+    pub(crate) table: ArcSwap<Table>,
+    tenants: Mutex<HashMap<TenantId, Arc<TenantUse>>>,
+    steering: mpsc::UnboundedSender<Steer>,
+    /// Held while the table is exchanged.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Serving {
+    /// Serves nothing yet. What rollouts decide is sent to `steering`.
+    pub(crate) fn new(
+        loader: Loader,
+        known: KnownFiles,
+        recorder: Recorder,
+        domain: String,
+        api_keys: Arc<ApiKeysOf>,
+        steering: mpsc::UnboundedSender<Steer>,
+    ) -> Self {
+        Self {
+            loader,
+            known,
+            clock: Clock::start(),
+            recorder,
+            domain,
+            api_keys,
+            table: ArcSwap::default(),
+            tenants: Mutex::default(),
+            steering,
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// All services and routes.
+    pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {
+        self.table.load()
+    }
+
+    /// A service, if anything was ever deployed to it.
+    pub(crate) fn service(&self, id: &ServiceId) -> Option<Arc<Service>> {
+        self.table.load().services.get(id).cloned()
+    }
+
+    /// Admits a request to a service: chooses its release, and takes its places.
+    pub(crate) async fn enter(
+        &self,
+        service: &Arc<Service>,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+    ) -> Result<Ticket, NotAdmitted> {
+        let started = Instant::now();
+        let state = Arc::clone(&service.state());
+        if state.known.target.stopped {
+            let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
+            return Err(Error::new(Code::Stopped, message).into());
+        }
+        let now = self.clock.now();
+        let random = if state.canary.is_some() { rand::random() } else { 0 };
+        let (release, is_canary) = state.choose(&Caller { headers, address, random });
+        let release = Arc::clone(release);
+        let entry = ticket::entered(service, release.breaker.try_enter(now))?;
+        let place = state.admission.enter().await.ok_or_else(|| {
+            Error::new(Code::BulkheadFull, format!("{}: as many requests as allowed are under way, and wait", service.id))
+        })?;
+        let quota = state.tenant.enter(now.unix_ms()).await?;
+        let app = match release.loaded(now) {
+            Some(app) => app,
+            None => self.load(service, &state, &release).await?,
+        };
+        let running = Running::new();
+        let under_way = service.begin(&running);
+        Ok(Ticket {
+            service: Arc::clone(service),
+            state,
+            release,
+            is_canary,
+            app,
+            entry: Some(entry),
+            running,
+            under_way,
+            started,
+            _places: (place, quota),
+            clock: self.clock.clone(),
+            recorder: self.recorder.clone(),
+            steering: self.steering.clone(),
+            ended: false,
+        })
+    }
+
+    async fn load(&self, service: &Arc<Service>, state: &State, release: &Release) -> Result<App> {
+        let target = &state.known.target;
+        let observer = Some(Arc::clone(&service.lines) as _);
+        let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
+        release.load(&self.loader, &purpose, self.clock.now()).await
+    }
+
+    /// Loads what a service is to serve, beside what it serves now.
+    pub(crate) async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
+        let now = self.clock.now();
+        let tables = Tables::read(&release.settings)?;
+        // A service that is new has nobody who follows its log yet; its lines are kept from its first request on.
+        let observer = self.service(&target.id).map(|service| Arc::clone(&service.lines) as _);
+        let purpose = Purpose { service: &target.id, tenant: &target.tenant, secrets: &target.secrets, observer };
+        let warm = Release::new(release.clone(), &tables.supervision, now);
+        warm.load(&self.loader, &purpose, now).await?;
+        Ok(warm)
+    }
+
+    /// Checks that what a service is to serve would find its routes free.
+    pub(crate) async fn check_routes(&self, target: &ServiceTarget) -> Result<()> {
+        let known = Known::first(target.clone());
+        let service = Service::new(target.id.clone(), self.state(known, None, &[])?);
+        let (table, domain, api_keys) = (self.table.load_full(), self.domain.clone(), Arc::clone(&self.api_keys));
+        let checked = tokio::task::spawn_blocking(move || table.check(&service, &domain, &*api_keys)).await;
+        checked.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("checking routes: {panic}"))))
+    }
+
+    /// Serves exactly these from now on: what the store says, or what was known when the host last ran.
+    pub(crate) async fn serve_all(&self, all: Vec<Known>) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        let before = self.table.load_full();
+        let mut services = HashMap::with_capacity(all.len());
+        let mut changed = Vec::new();
+        for known in all {
+            let id = known.target.id.clone();
+            let service = match before.services.get(&id) {
+                Some(service) if service.state().known.target == known.target => Arc::clone(service),
+                Some(service) => {
+                    let then = service.state().known.then(known.target);
+                    service.exchange(self.state(then.clone(), Some(&service.state()), &[])?);
+                    changed.push(then);
+                    Arc::clone(service)
+                }
+                None => {
+                    changed.push(known.clone());
+                    Service::new(id.clone(), self.state(known, None, &[])?)
+                }
+            };
+            services.insert(id, service);
+        }
+        let gone: Vec<_> = before.services.keys().filter(|id| !services.contains_key(id)).cloned().collect();
+        self.exchange(services).await?;
+        for known in changed {
+            self.known.keep(&known).await?;
+        }
+        for id in gone {
+            self.known.forget(&id).await?;
+        }
+        Ok(())
+    }
+
+    /// Serves this from the next request on, by releases that are loaded already where `warm` has them.
+    pub(crate) async fn serve(&self, target: ServiceTarget, warm: &[Arc<Release>]) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        let before = self.table.load_full();
+        let id = target.id.clone();
+        let known = match before.services.get(&id) {
+            Some(service) => {
+                let state = service.state();
+                if state.known.target.revision > target.revision {
+                    return Ok(()); // somebody else's later change was faster
+                }
+                let known = state.known.then(target);
+                let routes_change = routes_of(&known.target) != routes_of(&state.known.target);
+                service.exchange(self.state(known.clone(), Some(&state), warm)?);
+                if routes_change {
+                    self.exchange(before.services.clone()).await?;
+                }
+                known
+            }
+            None => {
+                let known = Known::first(target);
+                let mut services = before.services.clone();
+                services.insert(id.clone(), Service::new(id, self.state(known.clone(), None, warm)?));
+                self.exchange(services).await?;
+                known
+            }
+        };
+        self.known.keep(&known).await
+    }
+
+    /// Serves what is known, without telling the store: it is away.
+    pub(crate) async fn serve_pending(&self, service: &Service, target: ServiceTarget, warm: &[Arc<Release>]) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        let state = service.state();
+        let known = Known { pending: true, ..state.known.then(target) };
+        service.exchange(self.state(known.clone(), Some(&state), warm)?);
+        self.known.keep(&known).await
+    }
+
+    async fn exchange(&self, services: HashMap<ServiceId, Arc<Service>>) -> Result<()> {
+        let (domain, api_keys) = (self.domain.clone(), Arc::clone(&self.api_keys));
+        let table = tokio::task::spawn_blocking(move || Table::new(services, &domain, &*api_keys)).await;
+        let table = table.map_err(|panic| Error::new(Code::Internal, format!("making the routes: {panic}")))?;
+        self.table.store(Arc::new(table));
+        Ok(())
+    }
+
+    /// The state that serves what is known, with as much of the state before as stays the same: what is loaded, what was counted.
+    fn state(&self, known: Known, before: Option<&State>, warm: &[Arc<Release>]) -> Result<State> {
+        let now = self.clock.now();
+        let target = &known.target;
+        let tables = Tables::read(&target.release.settings)?;
+        let same_secrets = before.is_some_and(|before| before.known.target.secrets == target.secrets);
+        let there = before.into_iter().flat_map(|before| {
+            std::iter::once(&before.release).chain(before.canary.as_ref().map(|canary| &canary.release))
+        });
+        let there: Vec<_> = warm.iter().chain(there.filter(|_| same_secrets)).collect();
+        let release_of = |wanted: &ReleaseTarget, tables: &Tables| {
+            let same = |release: &&&Arc<Release>| release.target.version == wanted.version;
+            there.iter().find(same).map_or_else(|| Release::new(wanted.clone(), &tables.supervision, now), |release| Arc::clone(release))
+        };
+        let release = release_of(&target.release, &tables);
+        let canary = match &target.canary {
+            None => None,
+            Some(wanted) => {
+                let rollout = service::rollout(wanted, now)?;
+                match before.and_then(|before| before.canary.as_ref()) {
+                    Some(canary) if same_secrets && canary.is(wanted, &rollout) => Some(Arc::clone(canary)),
+                    _ => {
+                        let tables = Tables::read(&wanted.settings)?;
+                        Some(Arc::new(Canary::new(release_of(wanted, &tables), rollout)?))
+                    }
+                }
+            }
+        };
+        let admission = match before {
+            Some(before) if before.supervision == tables.supervision => Arc::clone(&before.admission),
+            _ => service::admission(&tables.supervision),
+        };
+        let tenant = self.tenant(&target.id.tenant, &target.tenant);
+        Ok(State { release, canary, supervision: tables.supervision, admission, tenant, known })
+    }
+
+    /// What the tenant uses, counted for all its services together.
+    fn tenant(&self, tenant: &TenantId, settings: &TenantSettings) -> Arc<TenantUse> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
+        match tenants.get(tenant) {
+            Some(known) if *known.quotas() == settings.quotas => Arc::clone(known),
+            _ => {
+                let made = TenantUse::new(tenant.clone(), settings.quotas);
+                tenants.insert(tenant.clone(), Arc::clone(&made));
+                made
+            }
+        }
+    }
+
+    /// Gives back the memory of components that nobody asked for since `idle_ms`, and of the least recently used beyond `loaded_max`.
+    pub(crate) fn unload(&self, idle_ms: u64, loaded_max: usize) {
+        let now = self.clock.now().unix_ms();
+        let mut loaded = Vec::new();
+        for service in self.table.load().services.values() {
+            let state = service.state();
+            for release in std::iter::once(&state.release).chain(state.canary.as_ref().map(|canary| &canary.release)) {
+                match release.idle_since_ms() {
+                    Some(since) if now.saturating_sub(since) >= idle_ms => release.unload(),
+                    Some(since) => loaded.push((since, Arc::clone(release))),
+                    None => {}
+                }
+            }
+        }
+        if loaded.len() > loaded_max {
+            loaded.sort_by_key(|(since, _)| *since);
+            let surplus = loaded.len() - loaded_max;
+            loaded.iter().take(surplus).for_each(|(_, release)| release.unload());
+        }
+    }
+}
+
+/// What of a target decides its routes.
+fn routes_of(target: &ServiceTarget) -> (&Option<serde_json::Value>, &Vec<String>) {
+    (&target.release.settings.gateway, &target.tenant.hosts)
+}

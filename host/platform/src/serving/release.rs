@@ -1,0 +1,71 @@
+//! A version that serves, and its component while that is loaded.
+
+use super::loader::{Loader, Purpose};
+use crate::clock::Now;
+use crate::error::Result;
+use crate::rollout::ReleaseStats;
+use crate::store::ReleaseTarget;
+use crate::supervision::{Breaker, SupervisionConfig};
+use arc_swap::ArcSwapOption;
+use elias_host::App;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Mutex;
+
+/// A version that serves. Requests hold it to their end; it is unloaded when nothing serves it and nobody holds it.
+pub(crate) struct Release {
+    pub(crate) target: ReleaseTarget,
+    pub(crate) stats: ReleaseStats,
+    pub(crate) breaker: Breaker,
+    app: ArcSwapOption<App>,
+    /// Held while loading, so that a hundred first requests load it once.
+    loading: Mutex<()>,
+    used_ms: AtomicU64,
+}
+
+impl Release {
+    /// A release that is not loaded yet.
+    pub(crate) fn new(target: ReleaseTarget, supervision: &SupervisionConfig, now: Now) -> Arc<Self> {
+        Arc::new(Self {
+            target,
+            stats: ReleaseStats::default(),
+            breaker: Breaker::new(supervision, rand::random(), now),
+            app: ArcSwapOption::empty(),
+            loading: Mutex::new(()),
+            used_ms: AtomicU64::new(now.unix_ms()),
+        })
+    }
+
+    /// Its component, if it is loaded.
+    pub(crate) fn loaded(&self, now: Now) -> Option<App> {
+        let app = self.app.load();
+        let app = app.as_deref()?.clone();
+        self.used_ms.store(now.unix_ms(), Ordering::Relaxed);
+        Some(app)
+    }
+
+    /// Its component, loaded if it is not.
+    pub(crate) async fn load(&self, loader: &Loader, purpose: &Purpose<'_>, now: Now) -> Result<App> {
+        if let Some(app) = self.loaded(now) {
+            return Ok(app);
+        }
+        let _turn = self.loading.lock().await;
+        if let Some(app) = self.loaded(now) {
+            return Ok(app);
+        }
+        let app = loader.load(purpose, &self.target).await?;
+        self.app.store(Some(Arc::new(app.clone())));
+        self.used_ms.store(now.unix_ms(), Ordering::Relaxed);
+        Ok(app)
+    }
+
+    /// Gives its component's memory back. Requests that run keep theirs; the next one loads it again.
+    pub(crate) fn unload(&self) {
+        self.app.store(None);
+    }
+
+    /// When it was last used, if it is loaded.
+    pub(crate) fn idle_since_ms(&self) -> Option<u64> {
+        self.app.load().is_some().then(|| self.used_ms.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,180 @@
+//! A component in an environment, as requests find it.
+
+use super::known::Known;
+use super::lines::Lines;
+use super::quota::TenantUse;
+use super::release::Release;
+use crate::clock::Now;
+use crate::error::{Code, Error, Result};
+use crate::name::ServiceId;
+use crate::rollout::{Assigner, Caller, Rollout, RolloutPlan};
+use crate::store::{ReleaseTarget, VersionSettings};
+use crate::supervision::{Admission, SupervisionConfig};
+use arc_swap::{ArcSwap, Guard};
+use elias_gateway::{GatewayConfig, Rules, Shared};
+use elias_host::Running;
+use slab::Slab;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A component in an environment.
+pub struct Service {
+    pub(crate) id: ServiceId,
+    state: ArcSwap<State>,
+    /// What is under way.
+    running: Mutex<Slab<Running>>,
+    pub(crate) lines: Arc<Lines>,
+    pub(crate) sampler: super::sampler::Sampler,
+    /// What its rules keep from version to version: rate limits, keys for tokens.
+    pub(crate) rules: Shared,
+}
+
+/// What a service serves at a moment; exchanged whole.
+pub(crate) struct State {
+    pub(crate) known: Known,
+    pub(crate) release: Arc<Release>,
+    pub(crate) canary: Option<Arc<Canary>>,
+    pub(crate) supervision: SupervisionConfig,
+    /// The places in the component.
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) tenant: Arc<TenantUse>,
+}
+
+/// What gets a part of the traffic.
+pub(crate) struct Canary {
+    pub(crate) release: Arc<Release>,
+    rollout: Mutex<Rollout>,
+    assigner: Assigner,
+    /// Requests in a lower bucket are the canary's.
+    buckets: AtomicU32,
+}
+
+impl Canary {
+    /// The canary of a deployment whose rollout is `rollout`.
+    pub(crate) fn new(release: Arc<Release>, rollout: Rollout) -> Result<Self> {
+        let assigner = Assigner::new(rollout.id(), &rollout.plan().sticky);
+        let assigner = assigner.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+        let buckets = AtomicU32::new(rollout.buckets());
+        Ok(Self { release, rollout: Mutex::new(rollout), assigner, buckets })
+    }
+
+    /// Whether this is the canary that a target asks for, at the same place of its rollout.
+    pub(crate) fn is(&self, wanted: &ReleaseTarget, rollout: &Rollout) -> bool {
+        self.release.target.deployment == wanted.deployment && self.steer(|own| own.state() == rollout.state())
+    }
+
+    /// The rollout, which is read and steered under this lock; the share of the traffic is brought up to date when it is given back.
+    pub(crate) fn steer<T>(&self, steer: impl FnOnce(&mut Rollout) -> T) -> T {
+        let mut rollout = self.lock();
+        let done = steer(&mut rollout);
+        self.buckets.store(rollout.buckets(), Ordering::Relaxed);
+        done
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rollout> {
+        self.rollout.lock().unwrap_or_else(PoisonError::into_inner) // a rollout is whole after every transition
+    }
+}
+
+impl State {
+    /// The release that a request gets, and whether it is the canary.
+    pub(crate) fn choose(&self, caller: &Caller<'_>) -> (&Arc<Release>, bool) {
+        match &self.canary {
+            Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => (&canary.release, true),
+            _ => (&self.release, false),
+        }
+    }
+}
+
+impl Service {
+    pub(crate) fn new(id: ServiceId, state: State) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            state: ArcSwap::from_pointee(state),
+            running: Mutex::default(),
+            lines: Arc::default(),
+            sampler: super::sampler::Sampler::default(),
+            rules: Shared::default(),
+        })
+    }
+
+    /// What it serves now.
+    pub(crate) fn state(&self) -> Guard<Arc<State>> {
+        self.state.load()
+    }
+
+    /// Serves this from the next request on.
+    pub(crate) fn exchange(&self, state: State) {
+        self.state.store(Arc::new(state));
+    }
+
+    fn running(&self) -> MutexGuard<'_, Slab<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner) // the slab is whole after every operation
+    }
+
+    pub(crate) fn begin(&self, running: &Running) -> usize {
+        self.running().insert(running.clone())
+    }
+
+    pub(crate) fn end(&self, place: usize) {
+        self.running().try_remove(place);
+    }
+
+    /// Ends an execution that is under way; says whether there was one.
+    pub(crate) fn cancel(&self, execution: &str) -> bool {
+        let running = self.running();
+        let found = running.iter().find(|(_, running)| running.id() == execution);
+        found.map(|(_, running)| running.cancel()).is_some()
+    }
+
+    /// The executions under way.
+    pub(crate) fn executions(&self) -> Vec<String> {
+        self.running().iter().map(|(_, running)| running.id().to_owned()).collect()
+    }
+}
+
+/// The tables of a version's settings that are read here.
+pub(crate) struct Tables {
+    pub(crate) gateway: GatewayConfig,
+    pub(crate) supervision: SupervisionConfig,
+}
+
+impl Tables {
+    /// Reads and checks them.
+    pub(crate) fn read(settings: &VersionSettings) -> Result<Self> {
+        let bad = |message: String| Error::new(Code::BadInput, message);
+        let gateway = settings.gateway.as_ref().map(GatewayConfig::parse).transpose();
+        let gateway = gateway.map_err(|error| bad(error.to_string()))?.unwrap_or_default();
+        let supervision = match &settings.supervision {
+            Some(table) => serde_json::from_value(table.clone()).map_err(|error| bad(format!("[supervision]: {error}")))?,
+            None => SupervisionConfig::default(),
+        };
+        supervision.check().map_err(|error| bad(error.to_string()))?;
+        Ok(Self { gateway, supervision })
+    }
+}
+
+/// The rollout of a deployment: as it was stored, or from its beginning.
+pub(crate) fn rollout(release: &ReleaseTarget, now: Now) -> Result<Rollout> {
+    let bad = |message: String| Error::new(Code::Internal, message);
+    match &release.rollout {
+        Some(stored) => serde_json::from_value(stored.clone()).map_err(|error| bad(format!("a stored rollout: {error}"))),
+        None => {
+            let started = Rollout::start(release.deployment.clone(), RolloutPlan::default(), now);
+            Ok(started.map_err(|error| bad(error.to_string()))?.0)
+        }
+    }
+}
+
+/// The places in a component, as its version asks for them.
+pub(crate) fn admission(config: &SupervisionConfig) -> Arc<Admission> {
+    Arc::new(Admission::new(config.concurrency, config.queue, Duration::from_millis(config.queue_timeout_ms)))
+}
+
+/// A route of a service, with its rules.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) service: Arc<Service>,
+    pub(crate) rules: Arc<Rules>,
+}

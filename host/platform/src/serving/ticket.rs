@@ -1,0 +1,215 @@
+//! What a request holds from its admission to its end.
+
+use super::quota;
+use super::release::Release;
+use super::service::{Service, State};
+use crate::clock::Clock;
+use crate::error::{Code, Error, Result};
+use crate::recorder::Recorder;
+use crate::rollout::RolloutEvent;
+use crate::store::ExecutionRecord;
+use crate::supervision::{Entry, Place};
+use elias_host::{App, Caller, ErrorCode, Execution, Outcome, Running};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// A request's admission to a service: which release answers it, and its places. The release stays the same to the request's end, whatever is
+/// deployed meanwhile.
+pub struct Ticket {
+    pub(super) service: Arc<Service>,
+    pub(super) state: Arc<State>,
+    pub(super) release: Arc<Release>,
+    pub(super) is_canary: bool,
+    pub(super) app: App,
+    pub(super) entry: Option<Entry>,
+    pub(super) running: Running,
+    pub(super) under_way: usize,
+    pub(super) started: Instant,
+    /// Given back when the ticket is dropped.
+    pub(super) _places: (Place, quota::Place),
+    pub(super) clock: Clock,
+    pub(super) recorder: Recorder,
+    pub(super) steering: mpsc::UnboundedSender<Steer>,
+    pub(super) ended: bool,
+}
+
+/// A transition of a rollout that a request brought about.
+pub(crate) struct Steer {
+    pub(crate) service: Arc<Service>,
+    pub(crate) deployment: String,
+    pub(crate) event: RolloutEvent,
+}
+
+/// How a request ended, as the server saw it.
+#[derive(Debug, Clone, Default)]
+pub struct Ending<'a> {
+    /// Method and path.
+    pub source: String,
+    /// The answer's status; 0 if there was none.
+    pub status: u16,
+    /// What it cost; none if it never ran.
+    pub execution: Option<&'a Execution>,
+    /// Why it failed, with its stack, in positions of the original source.
+    pub error: Option<String>,
+}
+
+/// Bytes that are kept of a request's method and path, and of an error.
+const SOURCE_BYTES_MAX: usize = 512;
+const ERROR_BYTES_MAX: usize = 16 << 10;
+
+impl Ticket {
+    /// The component that answers.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The number of the version that answers.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.release.target.version
+    }
+
+    /// Whether the version that answers is a canary.
+    #[must_use]
+    pub fn is_canary(&self) -> bool {
+        self.is_canary
+    }
+
+    /// Tells the host on whose behalf the request runs, and by which name it can be cancelled.
+    pub fn prepare(&self, extensions: &mut http::Extensions, mut caller: Caller) {
+        caller.tenant_id = Some(self.service.id.tenant.to_string());
+        extensions.insert(Arc::new(caller));
+        extensions.insert(self.running.clone());
+    }
+
+    /// The request has ended.
+    pub fn end(mut self, ending: Ending<'_>) {
+        self.ended = true;
+        let now = self.clock.now();
+        let (duration, fuel) = ending.execution.map_or((self.started.elapsed(), 0), |ran| (ran.duration, ran.fuel));
+        let outcome = ending.execution.map(|ran| ran.outcome);
+        // A client that leaves, and a request that is wrong, say nothing about the component.
+        let failed = ending.status >= 500 && !matches!(outcome, Some(Outcome::Cancelled));
+        // Nor does a host that has no place left.
+        let outside = matches!(outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Overloaded)));
+        let counts = ending.execution.is_some() && !outside;
+        if let Some(entry) = self.entry.take()
+            && counts
+        {
+            self.release.breaker.record(entry, !failed, now);
+        }
+        if counts {
+            self.release.stats.record(failed, duration, fuel);
+            if failed && self.is_canary {
+                self.judge();
+            }
+        }
+        self.state.tenant.spend(fuel, now.unix_ms());
+        let lines = self.service.lines.take(self.running.id());
+        let failed = failed || matches!(outcome, Some(Outcome::Failed(_)));
+        if ending.execution.is_some() && self.service.sampler.takes(failed, now.unix_ms()) {
+            self.recorder.record(self.record(ending, duration, fuel, failed, lines));
+        }
+    }
+
+    fn record(
+        &self,
+        ending: Ending<'_>,
+        duration: Duration,
+        fuel: u64,
+        failed: bool,
+        lines: Option<serde_json::Value>,
+    ) -> ExecutionRecord {
+        let outcome = ending.execution.map(|ran| ran.outcome);
+        let id = &self.service.id;
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        ExecutionRecord {
+            tenant: id.tenant.clone(),
+            id: self.running.id().to_owned(),
+            component: id.component.clone(),
+            environment: id.environment,
+            version: self.version(),
+            source: cut(ending.source, SOURCE_BYTES_MAX),
+            started_at: i64::try_from(self.clock.now().unix_ms() - duration_us / 1_000).unwrap_or(i64::MAX),
+            duration_us,
+            fuel,
+            memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),
+            status: ending.status,
+            outcome: match outcome {
+                Some(Outcome::Cancelled) => "cancelled",
+                _ if failed => "failed",
+                _ => "completed",
+            }
+            .to_owned(),
+            code: match outcome {
+                Some(Outcome::Failed(code)) => Some(code.as_str().to_owned()),
+                _ => None,
+            },
+            error: ending.error.map(|error| cut(error, ERROR_BYTES_MAX)),
+            lines,
+        }
+    }
+
+    /// Asks the rollout what the canary's failure means.
+    fn judge(&self) {
+        let Some(canary) = self.state.canary.as_ref() else { return };
+        let (stats, base) = (&self.release.stats, &self.state.release.stats);
+        let event = canary.steer(|rollout| rollout.on_result(true, stats, base, self.clock.now()));
+        if let Some(event) = event {
+            let (service, deployment) = (Arc::clone(&self.service), self.release.target.deployment.clone());
+            // The receiver ends with the platform.
+            let _ = self.steering.send(Steer { service, deployment, event });
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.service.end(self.under_way);
+        if !self.ended {
+            // What it logged would else stay for ever.
+            self.service.lines.take(self.running.id());
+        }
+    }
+}
+
+/// The beginning of a text, in whole characters.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
+
+/// Why a service does not take a request now.
+#[derive(Debug)]
+pub struct NotAdmitted {
+    /// What was refused.
+    pub error: Error,
+    /// Seconds after which to try again.
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl From<Error> for NotAdmitted {
+    fn from(error: Error) -> Self {
+        let busy = matches!(error.code(), Code::QuotaExceeded | Code::BulkheadFull | Code::StoreUnavailable);
+        Self { error, retry_after_seconds: busy.then_some(1) }
+    }
+}
+
+pub(super) fn entered(
+    service: &Service,
+    entry: std::result::Result<Entry, crate::supervision::Refused>,
+) -> Result<Entry, NotAdmitted> {
+    entry.map_err(|refused| {
+        let code = match refused.state {
+            crate::supervision::BreakerState::Stopped => Code::Stopped,
+            _ => Code::CircuitOpen,
+        };
+        let error = Error::new(code, format!("{}: {refused}", service.id));
+        NotAdmitted { error, retry_after_seconds: Some(refused.retry_after.as_secs().max(1)) }
+    })
+}

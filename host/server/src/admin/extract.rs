@@ -1,0 +1,150 @@
+//! What handlers take from a request, with refusals that are problem documents.
+
+use super::problem::Problem;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::Json;
+use elias_platform::store::PAGE_ROWS_MAX;
+use elias_platform::{Code, Error, Platform, Session};
+use http::header::{AUTHORIZATION, IF_MATCH};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// The address of the client, in a request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PeerAddress(pub(crate) IpAddr);
+
+/// Who asks.
+pub(super) struct Asking(pub(super) Session);
+
+impl FromRequestParts<Platform> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Problem> {
+        // Asked once, also where a middleware wants to know too.
+        if let Some(session) = parts.extensions.get::<Session>() {
+            return Ok(Self(session.clone()));
+        }
+        let needed = || Error::new(Code::Unauthenticated, "send a token: `Authorization: Bearer elias_...` (elias login, elias tokens create)");
+        let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return Err(needed().into()) };
+        let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(needed)?.trim();
+        let address = parts.extensions.get::<PeerAddress>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.to_string());
+        let session = platform.authenticate(token, address).await?;
+        parts.extensions.insert(session.clone());
+        Ok(Self(session))
+    }
+}
+
+/// The parameters of the path.
+pub(super) struct PathOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for PathOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Problem> {
+        let path = Path::<T>::from_request_parts(parts, platform).await;
+        path.map(|Path(path)| Self(path)).map_err(|error: PathRejection| bad_input(&error.body_text()))
+    }
+}
+
+/// The parameters of the query.
+pub(super) struct QueryOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for QueryOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, platform).await;
+        query.map(|Query(query)| Self(query)).map_err(|error: QueryRejection| bad_input(&error.body_text()))
+    }
+}
+
+/// The body.
+pub(super) struct JsonOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
+        let json = Json::<T>::from_request(request, platform).await;
+        json.map(|Json(json)| Self(json)).map_err(|error: JsonRejection| {
+            if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+                return Error::new(Code::TooLarge, "the body has more than 2 MiB").into();
+            }
+            bad_input(&error.body_text())
+        })
+    }
+}
+
+/// The revision in `If-Match`, if there is one.
+pub(super) struct IfMatch(pub(super) Option<u64>);
+
+impl FromRequestParts<Platform> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Platform) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(IF_MATCH) else { return Ok(Self(None)) };
+        let revision = value.to_str().ok().and_then(|value| value.trim_matches('"').parse().ok());
+        revision.map(|revision| Self(Some(revision))).ok_or_else(|| bad_input("If-Match must be an ETag that this API gave"))
+    }
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+pub(super) struct PageQuery {
+    /// What `next` of the page before said; none for the first.
+    pub(super) after: Option<String>,
+    /// At most so many items: 1 to 1000.
+    #[param(minimum = 1, maximum = 1000)]
+    pub(super) limit: u32,
+}
+
+impl Default for PageQuery {
+    fn default() -> Self {
+        Self { after: None, limit: 100 }
+    }
+}
+
+impl PageQuery {
+    pub(super) fn limit(&self) -> Result<u32, Problem> {
+        if (1..=PAGE_ROWS_MAX).contains(&self.limit) {
+            return Ok(self.limit);
+        }
+        Err(bad_input(&format!("limit: between 1 and {PAGE_ROWS_MAX}")))
+    }
+
+    pub(super) fn after(&self) -> &str {
+        self.after.as_deref().unwrap_or_default()
+    }
+
+    /// The number that a page of numbered things goes on below.
+    pub(super) fn before_number(&self) -> Result<Option<u32>, Problem> {
+        let number = self.after.as_deref().map(str::parse).transpose();
+        number.map_err(|_| bad_input("after: must be what `next` of the page before said"))
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Page<T> {
+    /// The items.
+    pub(super) items: Vec<T>,
+    /// `after` of the next page; none if there may be no more.
+    pub(super) next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of at most `limit` items, of which `key` is where the next goes on.
+    pub(super) fn new(items: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
+        let next = (items.len() >= limit as usize).then(|| items.last().map(key)).flatten();
+        Self { items, next }
+    }
+}
+
+pub(super) fn bad_input(message: &str) -> Problem {
+    Error::new(Code::BadInput, message).into()
+}

@@ -1,0 +1,55 @@
+//! The admin API: REST under /v1. Every handler asks the platform, which asks who may; the OpenAPI document is made from the handlers.
+
+mod executions;
+mod extract;
+mod idempotency;
+mod log;
+mod problem;
+mod services;
+mod tenants;
+mod versions;
+
+pub(crate) use extract::PeerAddress;
+
+use axum::{Json, Router};
+use elias_platform::{Code, Error, Platform};
+use problem::Problem;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The admin API of a platform.
+pub(crate) fn router(platform: Platform) -> Router {
+    let (router, document) = routes().split_for_parts();
+    let document = Json(document);
+    router
+        .route("/v1/openapi.json", axum::routing::get(async move || document.clone()))
+        .fallback(async || Problem::from(Error::new(Code::NotFound, "there is no such path; /v1/openapi.json lists those there are")))
+        .method_not_allowed_fallback(async || Problem::from(Error::new(Code::BadInput, "this path does not take this method")))
+        .layer(axum::middleware::from_fn_with_state(platform.clone(), idempotency::remember))
+        .with_state(platform)
+}
+
+/// The OpenAPI 3.1 document of the admin API.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    routes().split_for_parts().1
+}
+
+fn routes() -> OpenApiRouter<Platform> {
+    let info = InfoBuilder::new()
+        .title("ELIAS")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Tenants, versions, deployments and executions. Errors are problem documents (RFC 9457) with a stable `code`."));
+    let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    let security = SecurityRequirement::new("token", Vec::<String>::new());
+    let mut document = OpenApiBuilder::new().info(info.build()).security(Some([security])).build();
+    document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    let v1 = OpenApiRouter::new()
+        .merge(tenants::routes())
+        .merge(versions::routes())
+        .merge(services::routes())
+        .merge(executions::routes())
+        .merge(log::routes());
+    OpenApiRouter::with_openapi(document).nest("/v1", v1)
+}

@@ -1,0 +1,57 @@
+//! What a client of the admin API reads when its request was refused: a problem document (RFC 9457).
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use elias_platform::{Code, Error};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// A refusal.
+#[derive(Debug)]
+pub(super) struct Problem(pub(super) Error);
+
+/// The document.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct ProblemDocument {
+    /// `urn:elias:error:CODE`.
+    r#type: String,
+    /// The code, for people.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// The stable name.
+    code: String,
+    /// What happened, and what to do.
+    detail: String,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let code = self.0.code();
+        let document = ProblemDocument {
+            r#type: format!("urn:elias:error:{code}"),
+            title: code.title().to_owned(),
+            status: code.status(),
+            code: code.to_string(),
+            detail: self.0.to_string(),
+        };
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if code == Code::Unauthenticated {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,273 @@
+//! What serves: deployments, rollouts, secrets, logs.
+
+use super::extract::{Asking, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf};
+use super::problem::{Problem, ProblemDocument};
+use axum::Json;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use elias_platform::access::Permission;
+use elias_platform::name::{ComponentName, Environment, ServiceId, TenantId};
+use elias_platform::store::Deployment;
+use elias_platform::{DeployRequest, FollowedLine, Platform, RolloutAction, ServiceStatus};
+use futures::Stream;
+use http::StatusCode;
+use serde::Deserialize;
+use std::convert::Infallible;
+use tokio::sync::broadcast::error::RecvError;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Platform> {
+    OpenApiRouter::new()
+        .routes(routes!(status))
+        .routes(routes!(deployments, deploy))
+        .routes(routes!(rollback))
+        .routes(routes!(steer))
+        .routes(routes!(stop))
+        .routes(routes!(start))
+        .routes(routes!(secrets))
+        .routes(routes!(set_secret, delete_secret))
+        .routes(routes!(logs))
+}
+
+/// The path of a service.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+struct ServicePath {
+    /// Whose.
+    tenant: TenantId,
+    /// Which component.
+    component: ComponentName,
+    /// Where.
+    environment: Environment,
+}
+
+impl From<ServicePath> for ServiceId {
+    fn from(path: ServicePath) -> Self {
+        Self { tenant: path.tenant, component: path.component, environment: path.environment }
+    }
+}
+
+/// Which services are wanted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+struct StatusQuery {
+    /// Those of this component only.
+    component: Option<ComponentName>,
+}
+
+/// How a tenant's services stand on this host.
+#[utoipa::path(get, path = "/tenants/{tenant}/services", tag = "services", params(("tenant" = TenantId, Path), StatusQuery), responses(
+    (status = 200, body = Page<ServiceStatus>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn status(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(tenant): PathOf<TenantId>,
+    QueryOf(query): QueryOf<StatusQuery>,
+) -> Result<Json<Page<ServiceStatus>>, Problem> {
+    Ok(Json(Page { items: platform.status(&session, &tenant, query.component.as_ref())?, next: None }))
+}
+
+/// A service's deployments, newest first.
+#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
+    params(ServicePath, PageQuery), responses(
+    (status = 200, body = Page<Deployment>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn deployments(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<ServicePath>,
+    QueryOf(page): QueryOf<PageQuery>,
+) -> Result<Json<Page<Deployment>>, Problem> {
+    let (id, limit) = (ServiceId::from(path), page.limit()?);
+    let mut scope = platform.read(&session, Permission::Read, &id.tenant, Some(&id.component)).await?;
+    let found = scope.deployments(&id, page.after.as_deref(), limit).await?;
+    Ok(Json(Page::new(found, limit, |deployment| deployment.id.clone())))
+}
+
+/// Gives a version traffic: all of it at once, or with `rollout` step by step. `If-Match` with the service's revision refuses if somebody else was
+/// faster.
+#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
+    params(ServicePath), request_body = DeployRequest, responses(
+    (status = 201, body = Deployment), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn deploy(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    IfMatch(revision): IfMatch,
+    PathOf(path): PathOf<ServicePath>,
+    JsonOf(request): JsonOf<DeployRequest>,
+) -> Result<(StatusCode, Json<Deployment>), Problem> {
+    let request = DeployRequest { revision: request.revision.or(revision), ..request };
+    Ok((StatusCode::CREATED, Json(platform.deploy(&session, &path.into(), &request).await?)))
+}
+
+/// Where to go back to.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct RollbackRequest {
+    /// The version; none for the one that served before.
+    to: Option<u32>,
+}
+
+/// Serves a version that served before.
+#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollback", tag = "services",
+    params(ServicePath), request_body = RollbackRequest, responses(
+    (status = 201, body = Deployment), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn rollback(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<ServicePath>,
+    JsonOf(request): JsonOf<RollbackRequest>,
+) -> Result<(StatusCode, Json<Deployment>), Problem> {
+    Ok((StatusCode::CREATED, Json(platform.rollback(&session, &path.into(), request.to).await?)))
+}
+
+/// What to do with a rollout.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SteerRequest {
+    /// What.
+    action: RolloutAction,
+    /// Why, for the history.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Steers the rollout that is under way.
+#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollout", tag = "services",
+    params(ServicePath), request_body = SteerRequest, responses(
+    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn steer(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<ServicePath>,
+    JsonOf(request): JsonOf<SteerRequest>,
+) -> Result<StatusCode, Problem> {
+    platform.steer(&session, &path.into(), request.action, &request.reason).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Stops a service: its requests get 503.
+#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/stop", tag = "services",
+    params(ServicePath), responses(
+    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn stop(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<ServicePath>,
+) -> Result<StatusCode, Problem> {
+    platform.stop(&session, &path.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Starts a service that was stopped, by hand or by its supervisor.
+#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/start", tag = "services",
+    params(ServicePath), responses(
+    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn start(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<ServicePath>,
+) -> Result<StatusCode, Problem> {
+    platform.start(&session, &path.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The names of a service's secrets. Nobody can read their values.
+#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets", tag = "services",
+    params(ServicePath), responses(
+    (status = 200, body = Page<String>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn secrets(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<ServicePath>,
+) -> Result<Json<Page<String>>, Problem> {
+    Ok(Json(Page { items: platform.secret_names(&session, &path.into()).await?, next: None }))
+}
+
+/// The path of a secret.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+struct SecretPath {
+    /// Whose.
+    tenant: TenantId,
+    /// Of which component.
+    component: ComponentName,
+    /// Where.
+    environment: Environment,
+    /// Letters, digits and underscores, as a variable of the environment.
+    name: String,
+}
+
+impl SecretPath {
+    fn split(self) -> (ServiceId, String) {
+        (ServiceId { tenant: self.tenant, component: self.component, environment: self.environment }, self.name)
+    }
+}
+
+/// A secret's value.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SecretValue {
+    /// The text.
+    value: String,
+}
+
+/// Sets a secret. What serves gets it with its next load, which is at once.
+#[utoipa::path(put, path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}", tag = "services",
+    params(SecretPath), request_body = SecretValue, responses(
+    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn set_secret(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<SecretPath>,
+    JsonOf(secret): JsonOf<SecretValue>,
+) -> Result<StatusCode, Problem> {
+    let (id, name) = path.split();
+    platform.set_secret(&session, &id, &name, &secret.value).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a secret.
+#[utoipa::path(delete, path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}", tag = "services",
+    params(SecretPath), responses(
+    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn delete_secret(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<SecretPath>,
+) -> Result<StatusCode, Problem> {
+    let (id, name) = path.split();
+    platform.delete_secret(&session, &id, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a service logs on this host from now on, as server-sent events: `line` events with a JSON object each, and `lost` with how many were
+/// missed by a slow reader.
+#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/environments/{environment}/logs", tag = "services",
+    params(ServicePath), responses(
+    (status = 200, body = FollowedLine, content_type = "text/event-stream"), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn logs(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<ServicePath>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let lines = platform.follow_log(&session, &path.into())?;
+    let events = futures::stream::unfold(lines, async |mut lines| {
+        let event = match lines.recv().await {
+            Ok(line) => Event::default().event("line").data(serde_json::to_string(&line).unwrap_or_default()),
+            Err(RecvError::Lagged(lost)) => Event::default().event("lost").data(lost.to_string()),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((Ok(event), lines))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}

@@ -1,0 +1,171 @@
+//! A request's way through a platform: the rules of its route, admission to its service, the component, and back.
+
+use crate::admin::PeerAddress;
+use crate::asset;
+use crate::compress::compress;
+use crate::error_page::Failure;
+use crate::exchange::{Exchange, ask};
+use crate::refusal::Refusal;
+use crate::response_body::Content;
+use axum::Router;
+use bytes::Bytes;
+use elias_gateway::{Admitted, Client, Identity, Rules, Stop, TraceContext};
+use elias_host::Caller;
+use elias_platform::{NotAdmitted, Platform, Service};
+use futures::StreamExt;
+use http::{Method, Request, Response};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// What the rules of a request's route add to its answer, whatever that is.
+pub(crate) struct Marked {
+    rules: Arc<Rules>,
+    admitted: Admitted,
+}
+
+impl Marked {
+    /// The answer with what the rules add, compressed if they say so.
+    pub(crate) fn finish(&self, response: Response<Content>) -> Response<Content> {
+        let (mut parts, content) = response.into_parts();
+        let coding = self.rules.finish(&self.admitted, &mut parts, content.bytes());
+        let content = match coding {
+            Some(coding) => compress(content, coding),
+            None => content,
+        };
+        Response::from_parts(parts, content)
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(refusal) => Self::Gateway(Box::new(refusal)),
+            // `call` answers with it.
+            Stop::Answer(_) => Self::Refused(Refusal::Internal),
+        }
+    }
+}
+
+impl From<NotAdmitted> for Failure {
+    fn from(refused: NotAdmitted) -> Self {
+        tracing::debug!(error = %refused.error, "not admitted");
+        Self::NotAdmitted(Box::new(refused))
+    }
+}
+
+/// Has a platform answer.
+pub(crate) async fn call(
+    exchange: &mut Exchange,
+    platform: &Platform,
+    request: Request<Incoming>,
+) -> Result<Response<Content>, Failure> {
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
+    TraceContext::continued(&parts.headers, rand::random()).apply(&mut parts.headers);
+    let client = Client { ip: exchange.shared.peer, has_body: !body.is_end_stream() };
+    let passage = match platform.pass(&parts, client).await {
+        Ok(passage) => passage,
+        Err(Stop::Answer(response)) => return Ok(response.map(|()| Content::Empty)),
+        Err(refused) => return Err(refused.into()),
+    };
+    let (service, rules, mut admitted) = (passage.service, passage.rules, passage.admitted);
+    let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
+    let marked = exchange.marked.insert(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
+    if let Some(asset) = asset {
+        return asset::answer(platform, asset).await;
+    }
+    let bytes_max = rules.max_body_bytes();
+    let body = if checks_body {
+        // One byte more, so that the rules see that there are too many.
+        let read = Limited::new(body, bytes_max + 1).collect().await;
+        let whole = read.map(http_body_util::Collected::to_bytes).unwrap_or_else(|_| vec![0; bytes_max + 1].into());
+        rules.check_body(&marked.admitted, &whole).map_err(|refusal| Failure::Gateway(Box::new(refusal)))?;
+        Sent::Whole(whole)
+    } else {
+        Sent::Streamed(body)
+    };
+    exchange.enter().await?;
+    let caller = identity.as_deref().map(caller).unwrap_or_default();
+    let mut attempt = Attempt { platform, service: &service, caller: &caller };
+    let body = match body {
+        Sent::Whole(bytes) => return attempt.ask(exchange, Request::from_parts(parts, Full::new(bytes))).await,
+        Sent::Streamed(body) if client.has_body || !is_idempotent(&parts.method) => {
+            let body = exchange.receive(body);
+            return attempt.ask(exchange, Request::from_parts(parts, body)).await;
+        }
+        Sent::Streamed(_) => Empty::<Bytes>::new(),
+    };
+    let mut retries = platform.retries(&service);
+    while retries > 0 {
+        match attempt.ask(exchange, Request::from_parts(parts.clone(), body)).await {
+            Err(Failure::Component(error)) => exchange.note(|record| record.end_attempt(&error)),
+            answered => return answered,
+        }
+        retries -= 1;
+    }
+    attempt.ask(exchange, Request::from_parts(parts, body)).await
+}
+
+/// A request's body, once its route's schema has been looked at.
+enum Sent {
+    Whole(Bytes),
+    Streamed(Incoming),
+}
+
+/// Asking a service once.
+struct Attempt<'a> {
+    platform: &'a Platform,
+    service: &'a Arc<Service>,
+    caller: &'a Caller,
+}
+
+impl Attempt<'_> {
+    async fn ask<B>(&mut self, exchange: &mut Exchange, mut request: Request<B>) -> Result<Response<Content>, Failure>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let ticket = self.platform.enter(self.service, request.headers(), Some(exchange.shared.peer)).await?;
+        ticket.prepare(request.extensions_mut(), self.caller.clone());
+        let app = ticket.app().clone();
+        exchange.note(|record| record.ticket = Some(ticket));
+        ask(exchange, &app, request).await
+    }
+}
+
+/// RFC 9110, section 9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
+}
+
+fn caller(identity: &Identity) -> Caller {
+    Caller {
+        tenant_id: None,
+        user_id: identity.user_id.clone().or_else(|| Some(identity.subject.clone())),
+        organization_id: identity.organization_id.clone(),
+        claims: (!identity.claims.is_empty()).then(|| serde_json::Value::Object(identity.claims.clone()).to_string()),
+    }
+}
+
+/// Has the admin API answer.
+pub(crate) async fn administer(exchange: &mut Exchange, router: &Router, request: Request<Incoming>) -> Response<Content> {
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.clear();
+    parts.extensions.insert(PeerAddress(exchange.shared.peer));
+    let body = exchange.receive(body);
+    let request = Request::from_parts(parts, axum::body::Body::new(body));
+    let response = match router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (parts, body) = response.into_parts();
+    let content = match body.size_hint().exact() {
+        // What is whole already is sent with its length.
+        Some(_) => Content::Page(body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default()),
+        None => Content::Events(body.into_data_stream().filter_map(async |chunk| chunk.ok()).boxed()),
+    };
+    Response::from_parts(parts, content)
+}
