@@ -2,6 +2,7 @@
 //! the shipped `elias`, and speaking HTTP to it.
 
 pub mod build;
+pub mod platform;
 pub mod serve;
 pub mod services;
 pub mod upstream;
