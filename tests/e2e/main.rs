@@ -21,6 +21,7 @@ mod multipart;
 mod node_builtins;
 mod packages;
 mod plain_wasi_host;
+mod platform_deploy;
 mod serving;
 mod signing;
 mod uncaught;

@@ -1,6 +1,7 @@
 //! What the end-to-end tests and the benches share: building components with the shipped `elias-build`, serving them with
 //! the shipped `elias`, and speaking HTTP to it.
 
+pub mod answering;
 pub mod build;
 pub mod platform;
 pub mod serve;
