@@ -6,4 +6,5 @@ pub mod build;
 pub mod platform;
 pub mod serve;
 pub mod services;
+pub mod tenant;
 pub mod upstream;

@@ -2,6 +2,7 @@
 
 use crate::build::binary;
 use crate::serve::{Answer, PATIENCE};
+use crate::tenant::Tenant;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -10,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -28,16 +29,6 @@ pub struct Platform {
     log: Arc<Mutex<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
     folder: tempfile::TempDir,
-}
-
-/// What one tenant does, by a token.
-#[derive(Clone)]
-pub struct Tenant<'a> {
-    platform: &'a Platform,
-    /// Its name.
-    pub name: String,
-    /// Whose token is sent: the operator's, unless another one was made.
-    pub token: String,
 }
 
 impl Platform {
@@ -94,6 +85,12 @@ impl Platform {
     #[must_use]
     pub fn data(&self, path: &str) -> PathBuf {
         self.folder.path().join("data").join(path)
+    }
+
+    /// Whether a file of the data directory, other than the operator's token, has this text in it.
+    #[must_use]
+    pub fn keeps(&self, text: &str) -> bool {
+        holds(&self.data(""), text.as_bytes())
     }
 
     /// Where an artifact is kept.
@@ -223,135 +220,6 @@ impl Drop for Platform {
     }
 }
 
-impl Tenant<'_> {
-    /// The same tenant by a token that is made now: its role, and the components that it is for.
-    ///
-    /// # Panics
-    /// If the token cannot be made.
-    pub async fn with_role(&self, role: &str, components: Option<&[&str]>) -> Self {
-        let wanted = json!({ "name": role, "role": role, "components": components, "days": 1 });
-        let (status, made) = self.ask("POST", "/tokens", wanted).await;
-        assert_eq!(status, 201, "{made}");
-        Self { token: made["secret"].as_str().expect("a secret").to_owned(), ..self.clone() }
-    }
-
-    /// A path of the admin API below the tenant's.
-    #[must_use]
-    pub fn path(&self, path: &str) -> String {
-        format!("/v1/tenants/{}{path}", self.name)
-    }
-
-    /// Asks the admin API; the path is below the tenant's.
-    pub async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        self.platform.admin_as(&self.token, method, &self.path(path), body).await
-    }
-
-    /// Asks for something that is done; gives the answer.
-    ///
-    /// # Panics
-    /// If it is not done.
-    pub async fn done(&self, method: &str, path: &str, body: Value) -> Value {
-        let (status, answer) = self.ask(method, path, body).await;
-        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
-        answer
-    }
-
-    /// Asks for something that is refused; gives the code and the explanation.
-    ///
-    /// # Panics
-    /// If it is not refused by a problem document.
-    pub async fn refused(&self, method: &str, path: &str, body: Value) -> (String, String) {
-        let (status, answer) = self.ask(method, path, body).await;
-        assert!(status >= 400 && answer["status"] == status, "{method} {path}: {status} {answer}");
-        let text =
-            |key: &str| answer[key].as_str().unwrap_or_else(|| panic!("{key} is missing in {answer}")).to_owned();
-        (text("code"), text("detail"))
-    }
-
-    /// Uploads an artifact; gives its digest.
-    ///
-    /// # Panics
-    /// If it is refused.
-    pub async fn upload(&self, bytes: &[u8]) -> String {
-        let digest = elias_contract::digest(bytes);
-        let answer = self.put_artifact(&digest, bytes).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        digest
-    }
-
-    /// Uploads bytes as the artifact with this digest.
-    pub async fn put_artifact(&self, digest: &str, bytes: &[u8]) -> Answer {
-        let request = http::Request::put("/").header("authorization", format!("Bearer {}", self.token));
-        self.platform.call(request, &self.path(&format!("/artifacts/{digest}")), bytes.to_vec()).await
-    }
-
-    /// Uploads a component and makes a version of it with these settings; gives its number.
-    ///
-    /// # Panics
-    /// If it is refused.
-    pub async fn version(&self, component: &str, bytes: &[u8], settings: Value) -> u64 {
-        let digest = self.upload(bytes).await;
-        let version = json!({ "digest": digest, "settings": settings });
-        let made = self.done("POST", &format!("/components/{component}/versions"), version).await;
-        made["number"].as_u64().expect("versions have numbers")
-    }
-
-    /// Deploys a version; `Value::Null` is no rollout.
-    ///
-    /// # Panics
-    /// If it is refused.
-    pub async fn deploy(&self, component: &str, environment: &str, number: u64, rollout: Value) -> Value {
-        let request = json!({ "version": number, "rollout": rollout });
-        self.done("POST", &service(component, environment, "/deployments"), request).await
-    }
-
-    /// Makes a version and gives it all traffic in production; gives its number.
-    ///
-    /// # Panics
-    /// If it is refused.
-    pub async fn serve(&self, component: &str, bytes: &[u8], settings: Value) -> u64 {
-        let number = self.version(component, bytes, settings).await;
-        self.deploy(component, "production", number, Value::Null).await;
-        number
-    }
-
-    /// How a component's service in production stands.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub async fn status(&self, component: &str) -> Value {
-        let all = self.done("GET", &format!("/services?component={component}"), Value::Null).await;
-        let mut services = all["items"].as_array().expect("a list").iter();
-        services.find(|service| service["environment"] == "production").unwrap_or_else(|| panic!("{all}")).clone()
-    }
-
-    /// A component's deployments in production, newest first.
-    ///
-    /// # Panics
-    /// If they cannot be listed.
-    pub async fn history(&self, component: &str) -> Vec<Value> {
-        let all = self.done("GET", &service(component, "production", "/deployments"), Value::Null).await;
-        all["items"].as_array().expect("a list").clone()
-    }
-
-    /// The host at which a component answers in production.
-    #[must_use]
-    pub fn host(&self, component: &str) -> String {
-        format!("{component}.{}.localhost", self.name)
-    }
-
-    /// `GET path` of a component in production.
-    pub async fn get(&self, component: &str, path: &str) -> Answer {
-        self.platform.ask(&self.host(component), path).await
-    }
-}
-
-/// The path of a service below its tenant's.
-#[must_use]
-pub fn service(component: &str, environment: &str, path: &str) -> String {
-    format!("/components/{component}/environments/{environment}{path}")
-}
-
 /// Waits until `look` finds something, and gives that.
 ///
 /// # Panics
@@ -365,6 +233,18 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
         assert!(started.elapsed() < PATIENCE, "it never comes to this: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+fn holds(folder: &Path, bytes: &[u8]) -> bool {
+    std::fs::read_dir(folder).expect("the folder is ours").any(|entry| {
+        let path = entry.expect("the folder is ours").path();
+        if path.is_dir() {
+            return holds(&path, bytes);
+        }
+        // What is gone by now was a temporary file.
+        let has = || std::fs::read(&path).is_ok_and(|content| content.windows(bytes.len()).any(|part| part == bytes));
+        !path.ends_with("operator-token") && has()
+    })
 }
 
 fn command(folder: &tempfile::TempDir, flags: &[String]) -> Command {
