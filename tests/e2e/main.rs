@@ -24,6 +24,7 @@ mod plain_wasi_host;
 mod platform_access;
 mod platform_deploy;
 mod platform_requests;
+mod platform_rollout;
 mod serving;
 mod signing;
 mod uncaught;
