@@ -23,6 +23,7 @@ mod packages;
 mod plain_wasi_host;
 mod platform_access;
 mod platform_deploy;
+mod platform_executions;
 mod platform_recovery;
 mod platform_requests;
 mod platform_rollout;
