@@ -147,6 +147,8 @@ async fn a_token_of_another_tenant_reaches_nothing_on_any_route() {
     assert_eq!(own["items"][0]["tenant"], "stranger");
     let made = platform.admin_as(&stranger.token, "POST", "/v1/tenants", json!({ "tenant": "mine" })).await;
     assert_eq!((made.0, &made.1["code"]), (403, &json!("forbidden")));
+    let backup = platform.admin_as(&stranger.token, "GET", "/v1/backup", Value::Null).await;
+    assert_eq!((backup.0, &backup.1["code"]), (403, &json!("forbidden")), "a backup has everybody's");
 }
 
 #[tokio::test]

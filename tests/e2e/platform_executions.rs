@@ -237,7 +237,7 @@ async fn attack_14_tenants_with_the_same_names_have_nothing_in_common() {
     let failed = recorded(&other, "failed=true", 1).await;
     assert_eq!(failed.len(), 1, "{failed:?}");
     let error = failed[0]["error"].as_str().expect("it failed");
-    assert!(error.contains("other-was-here") && error.contains("token-of-other-production"), "{error}");
+    assert!(error.contains("other-was-here"), "{error}");
     for path in ["/executions", "/components", "/services", "/audit", "/tokens", "/components/shop/versions"] {
         seen += &other.done("GET", path, Value::Null).await.to_string();
     }
