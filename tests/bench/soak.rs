@@ -202,7 +202,7 @@ fn look(platform: &Platform, target: &mut Target, digests: &[String; 2], texts: 
 /// Deploys new versions to each in turn, and has them run, until the server answers no more.
 fn deploy_until_it_ends(platform: &Platform, targets: &mut [Target], digests: &[String; 2]) {
     let deploy = |target: &mut Target| -> std::io::Result<()> {
-        let digest = &digests[usize::from(target.acknowledged % 2 == 0)];
+        let digest = &digests[usize::from(target.acknowledged.is_multiple_of(2))];
         let settings = json!({ "limits": { "deadline-ms": 10_000 + target.acknowledged } });
         let version = platform.version(&target.name, digest, &settings)?;
         target.tried = Some(version);

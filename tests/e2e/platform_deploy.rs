@@ -128,7 +128,7 @@ async fn an_upload_that_is_refused_makes_no_version() {
     assert_eq!((mismatch.status, mismatch.code().as_str()), (422, "digest-mismatch"));
     let large = vec![b'x'; most + 1];
     let large = team.put_artifact(&elias_contract::digest(&large), &large).await;
-    assert_eq!((large.status, large.code().as_str()), (413, "too-large"));
+    assert_eq!((large.status, large.code().as_str()), (413, "request-too-large"));
     assert!(!platform.artifact(&other).exists(), "what was refused is not kept");
 
     let versions = "/components/shop/versions";

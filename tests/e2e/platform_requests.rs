@@ -166,7 +166,8 @@ async fn paths_methods_names_and_bodies_that_make_no_sense_are_refused_as_proble
         &deep,
     ] {
         let request = http::Request::post("/").header("authorization", format!("Bearer {}", team.token));
-        let answer = platform.call(request.header("content-type", "application/json"), deployments, body.to_owned()).await;
+        let answer =
+            platform.call(request.header("content-type", "application/json"), deployments, body.to_owned()).await;
         assert_eq!((answer.status, answer.code().as_str()), (400, "bad-input"), "{body}: {answer:?}");
     }
     assert_eq!(team.get("shop", "/").await.body, "one");
