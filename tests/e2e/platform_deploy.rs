@@ -49,7 +49,7 @@ async fn what_is_deployed_answers_and_what_served_before_can_be_gone_back_to() {
     assert_eq!(platform.ask("shop--staging.default.localhost", "/").await.body, "three");
     assert_eq!(team.get("shop", "/").await.body, "two");
     let promoted = service("shop", "production", "/deployments");
-    let promoted = team.done("POST", &promoted, json!({ "promote-from": "staging", "reason": "tested" })).await;
+    let promoted = team.done("POST", &promoted, json!({ "promote_from": "staging", "reason": "tested" })).await;
     assert_eq!((&promoted["version"], &promoted["reason"]), (&json!(3), &json!("tested")));
     assert_eq!(team.get("shop", "/").await.body, "three");
 }
@@ -128,7 +128,7 @@ async fn an_upload_that_is_refused_makes_no_version() {
     assert_eq!((mismatch.status, mismatch.code().as_str()), (422, "digest-mismatch"));
     let large = vec![b'x'; most + 1];
     let large = team.put_artifact(&elias_contract::digest(&large), &large).await;
-    assert_eq!((large.status, large.code().as_str()), (413, "too-large"));
+    assert_eq!((large.status, large.code().as_str()), (413, "request-too-large"));
     assert!(!platform.artifact(&other).exists(), "what was refused is not kept");
 
     let versions = "/components/shop/versions";
@@ -194,9 +194,9 @@ async fn a_deployment_that_is_refused_changes_nothing_that_serves() {
         (json!({ "version": 99 }), "not-found", "99"),
         (json!({ "version": 0 }), "not-found", "0"),
         (json!({ "version": -1 }), "bad-input", "-1"),
-        (json!({}), "bad-input", "promote-from"),
-        (json!({ "version": 1, "promote-from": "staging" }), "bad-input", "either"),
-        (json!({ "promote-from": "staging" }), "not-found", "staging"),
+        (json!({}), "bad-input", "promote_from"),
+        (json!({ "version": 1, "promote_from": "staging" }), "bad-input", "either"),
+        (json!({ "promote_from": "staging" }), "not-found", "staging"),
         (bad_plan, "bad-input", "rollout.steps"),
         (json!({ "version": 1, "rollout": { "every-ms": 1 } }), "bad-input", "rollout.every-ms"),
         (json!({ "version": 1, "rollout": { "sticky": { "header": "no name" } } }), "bad-input", "sticky.header"),

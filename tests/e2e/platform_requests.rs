@@ -146,7 +146,7 @@ async fn paths_methods_names_and_bodies_that_make_no_sense_are_refused_as_proble
         for (path, body) in [
             ("/v1/tenants", json!({ "tenant": name })),
             ("/v1/tenants/default/tokens", json!({ "name": "x", "role": "viewer", "days": 1, "components": [name] })),
-            (deployments, json!({ "promote-from": name })),
+            (deployments, json!({ "promote_from": name })),
         ] {
             let (status, answer) = platform.admin("POST", path, body).await;
             assert_eq!((status, answer["code"].as_str()), (400, Some("bad-input")), "{path} {name:?}: {answer}");

@@ -13,6 +13,7 @@ use crate::store::{Actor, NOTHING, Store};
 use crate::transparency;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path};
@@ -30,10 +31,10 @@ impl Platform {
         session.require(Permission::Backup, &TenantId::system(), None)?;
         let data_dir = self.config().data_dir.clone();
         let copy = data_dir.join(format!("backup.{}.sqlite", ulid::Ulid::new()));
+        let before = self.store().host_read().await?.referenced_artifacts().await?;
         let copied = self.store().copy_to(&copy).await;
-        // Of the copy, not of the store: what is deleted meanwhile is still referred to there.
         let archived = match copied {
-            Ok(()) => self.archive(&data_dir, &copy).await,
+            Ok(()) => self.archive(&data_dir, &copy, before).await,
             Err(error) => Err(error),
         };
         let _ = std::fs::remove_file(&copy);
@@ -44,9 +45,10 @@ impl Platform {
         Ok(archive)
     }
 
-    async fn archive(&self, data_dir: &Path, copy: &Path) -> Result<File> {
-        // After the copy was made, so that everything it refers to is there.
-        let referenced = self.store().host_read().await?.referenced_artifacts().await?;
+    async fn archive(&self, data_dir: &Path, copy: &Path, before: HashSet<String>) -> Result<File> {
+        // What the copy refers to was referred to before it was made, or is now: versions may come and go meanwhile.
+        let mut referenced = self.store().host_read().await?.referenced_artifacts().await?;
+        referenced.extend(before);
         for digest in &referenced {
             // A host whose artifacts are in a bucket may not have all of them.
             self.artifacts().get(&digest.parse()?).await?;

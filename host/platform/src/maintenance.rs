@@ -167,7 +167,15 @@ async fn sweep(platform: &Platform, swept: &mut Now) -> crate::Result<()> {
     if u128::from(now.unix_ms().saturating_sub(swept.unix_ms())) < SWEPT_AGE.as_millis() {
         return Ok(());
     }
-    let referenced = platform.store().host_read().await?.referenced_artifacts().await?;
+    let mut referenced = platform.store().host_read().await?.referenced_artifacts().await?;
+    // What this host can go back to while the store is away.
+    for service in platform.serving().table().services.values() {
+        let state = service.state();
+        for release in state.known.history.iter().chain([&state.known.target.release]) {
+            referenced.insert(release.digest.to_string());
+            referenced.extend(release.settings.files.values().map(ToString::to_string));
+        }
+    }
     let (artifacts, host) = (platform.artifacts().clone(), platform.serving().loader.host.clone());
     let compiled_bytes = platform.config().compiled_bytes;
     let work = tokio::task::spawn_blocking(move || {

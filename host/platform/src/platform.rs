@@ -163,10 +163,10 @@ impl Platform {
     async fn begin(&self) -> Result<()> {
         let known = self.serving().known.all()?;
         match self.targets(&known).await {
-            Ok(all) => self.serving().serve_all(all).await,
+            Ok(all) => self.serving().serve_all(all, &known).await,
             Err(error) if error.code() == Code::StoreUnavailable && !known.is_empty() => {
                 tracing::error!(%error, services = known.len(), "the store is away: serving what is known");
-                self.serving().serve_all(known).await
+                self.serving().serve_all(known.clone(), &known).await
             }
             Err(error) => Err(error),
         }
@@ -502,7 +502,7 @@ impl Platform {
             Some(service) if service.state().known.pending => service.state().known.clone(),
             _ => Known::first(target),
         });
-        self.serving().serve_all(all.collect()).await
+        self.serving().serve_all(all.collect(), &[]).await
     }
 }
 

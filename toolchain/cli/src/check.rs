@@ -1,14 +1,11 @@
 //! `elias check`: whether a project would build and be loaded, and what TypeScript says of it.
 
 use crate::failure::{Failure, failed};
-use crate::origin::builder;
 use crate::trial::Trial;
-use crate::{config_file, types};
+use crate::{config_file, origin, types};
 use clap::Args;
 use elias_build::command::cache_dir;
 use elias_build::project::Project;
-use elias_build::{BuildOptions, Built};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -45,12 +42,9 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
 /// Builds the component, and tries to load it.
 async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result<(), Failure> {
     let settings = config_file::read(project.config.as_deref())?;
+    settings.service.check()?;
     let cache = cache_dir(cache);
-    let options = BuildOptions { eval: project.build.eval, ..BuildOptions::new(entry, project.root.clone()) };
-    let built: Built = builder(cache.clone())?.build(&options).await.map_err(|error| failed(&error))?;
-    for warning in &built.warnings {
-        eprint!("{}", warning.render(std::io::stderr().is_terminal()));
-    }
+    let built = origin::build(project, entry, cache.clone()).await?;
     let trial = Trial::load(project, &settings, cache.as_deref(), &built.wasm).await?;
     let app = &trial.app;
     let imports = app.manifest().map(|manifest| manifest.imports.join(", ")).unwrap_or_default();

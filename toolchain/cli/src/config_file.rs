@@ -47,6 +47,7 @@ fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
                         fail(Some(value.span()), &format!("{name} must be a number that is not negative"))
                     })?;
                     settings.set(name, number).map_err(|message| fail(Some(key.span()), &message))?;
+                    settings.service.limits.insert(name.to_owned(), number);
                 }
             }
             ("capabilities", DeValue::Table(tables)) => {
@@ -62,17 +63,23 @@ fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
                     settings.grants = std::mem::take(&mut settings.grants).with(name, json(value.get_ref()));
                 }
             }
+            ("gateway", table @ DeValue::Table(_)) => settings.service.gateway = Some(json(table)),
+            ("supervision", table @ DeValue::Table(_)) => settings.service.supervision = Some(json(table)),
+            ("smoke", table @ DeValue::Table(_)) => settings.service.smoke = Some(json(table)),
             // What it says is read when a source is built; see `origin`.
             ("build", DeValue::Table(table)) => {
                 build_table(table).map_err(|(span, message)| fail(Some(span), &message))?;
+            }
+            (name @ ("gateway" | "supervision" | "smoke"), _) => {
+                return Err(fail(Some(value.span()), &format!("it must be a table: [{name}]")));
             }
             ("listen", _) => {
                 return Err(fail(Some(value.span()), "listen must be a string such as \"127.0.0.1:8787\""));
             }
             (key_name, _) => {
                 let message = format!(
-                    "there is no key `{key_name}` here; there are `listen` and the tables `[build]`, `[limits]` and \
-                     `[capabilities.NAME]`"
+                    "there is no key `{key_name}` here; there are `listen` and the tables `[build]`, `[limits]`, \
+                     `[capabilities.NAME]`, `[gateway]`, `[supervision]` and `[smoke]`"
                 );
                 return Err(fail(Some(key.span()), &message));
             }
@@ -129,6 +136,19 @@ mod tests {
     }
 
     #[test]
+    fn keeps_what_is_for_a_platform() {
+        let text = "[limits]\nfuel = 5\nconnections = 7\n[gateway.cors]\norigins = [\"*\"]\n[supervision]\nretries = 1\n[smoke]\npath = \"/up\"\n";
+        let service = check(text).expect("it is right").service;
+        assert_eq!(service.gateway, Some(serde_json::json!({ "cors": { "origins": ["*"] } })));
+        assert_eq!(service.supervision, Some(serde_json::json!({ "retries": 1 })));
+        assert_eq!(service.smoke, Some(serde_json::json!({ "path": "/up" })));
+        assert_eq!(
+            service.limits.into_iter().collect::<Vec<_>>(),
+            [("connections".to_owned(), 7), ("fuel".to_owned(), 5)]
+        );
+    }
+
+    #[test]
     fn names_the_line_of_what_is_wrong() {
         for (text, wanted) in [
             ("[limits]\nfule = 5\n", "elias.toml:2: there is no setting `fule`; did you mean `fuel`?"),
@@ -137,6 +157,7 @@ mod tests {
             ("workers = 5\n", "elias.toml:1: there is no key `workers` here"),
             ("[build]\nevil = true\n", "elias.toml:2: there is no key `evil` in [build]"),
             ("listen = 5\n", "elias.toml:1: listen must be a string"),
+            ("gateway = 5\n", "elias.toml:1: it must be a table: [gateway]"),
             ("[capabilities.cash]\n", "elias.toml:1: there is no capability `cash`"),
         ] {
             let error = check(text).map(|_| ()).expect_err(text);

@@ -1,4 +1,4 @@
-//! `elias`: build components, look into them, test and serve them.
+//! `elias`: build components, look into them, test and serve them, and deploy them to a platform.
 
 mod changes;
 mod check;
@@ -9,7 +9,9 @@ mod keys;
 mod logging;
 mod origin;
 mod platform;
+mod remote;
 mod serve;
+mod service_tables;
 mod settings;
 mod testing;
 mod trial;
@@ -48,6 +50,8 @@ enum Command {
     Test(testing::TestArguments),
     /// Says whether a component is signed, is in a transparency log, and whether that log only grew
     Verify(verify::VerifyArguments),
+    #[command(flatten)]
+    Remote(remote::RemoteCommand),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(*arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => testing::test(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
+        Command::Remote(command) => command.run().map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|failure| failure.report())
 }

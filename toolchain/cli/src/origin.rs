@@ -2,10 +2,11 @@
 
 use crate::failure::{Failure, failed};
 use elias_build::project::Project;
-use elias_build::{BuildOptions, Builder};
+use elias_build::{BuildOptions, Builder, Built};
 use elias_host::engine::CompiledCache;
 use elias_host::{App, Host, LoadOptions};
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Where the component comes from.
@@ -19,9 +20,9 @@ pub(crate) enum Origin {
 impl Origin {
     /// What `file` is, by its ending. A source is built as `config` says, if that is there.
     pub(crate) fn of(file: &Path, config: &Path, cache: Option<PathBuf>) -> Result<Self, Failure> {
-        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let source = is_source(file);
         let file = std::path::absolute(file).map_err(|error| Failure::new("io", error))?;
-        if !matches!(ending, "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx") {
+        if !source {
             return Ok(Self::Component(file));
         }
         Ok(Self::Source { entry: file, config: config.to_owned(), builder: Box::new(builder(cache)?) })
@@ -52,6 +53,22 @@ impl Origin {
             }
         }
     }
+}
+
+/// Whether a file is JavaScript or TypeScript, by its ending.
+pub(crate) fn is_source(file: &Path) -> bool {
+    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    matches!(ending, "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx")
+}
+
+/// Builds a project once, and shows its warnings on standard error.
+pub(crate) async fn build(project: &Project, entry: PathBuf, cache: Option<PathBuf>) -> Result<Built, Failure> {
+    let options = BuildOptions { eval: project.build.eval, ..BuildOptions::new(entry, project.root.clone()) };
+    let built = builder(cache)?.build(&options).await.map_err(|error| failed(&error))?;
+    for warning in &built.warnings {
+        eprint!("{}", warning.render(std::io::stderr().is_terminal()));
+    }
+    Ok(built)
 }
 
 /// What builds sources, with compiled code kept in `cache`.

@@ -1,5 +1,6 @@
 //! Every limit, in one table: from it come the flags of `elias serve` and the keys of elias.toml.
 
+use crate::service_tables::ServiceTables;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use elias_host::{Grants, Limits};
 use elias_server::ServerConfig;
@@ -15,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) workers: Option<u32>,
     /// What the component may use.
     pub(crate) grants: Grants,
+    /// What only a platform uses.
+    pub(crate) service: ServiceTables,
 }
 
 /// One setting: a number with its unit in its name.

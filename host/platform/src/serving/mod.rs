@@ -103,8 +103,12 @@ impl Serving {
         let now = self.clock.now();
         let random = if state.canary.is_some() { rand::random() } else { 0 };
         let (release, is_canary) = state.choose(&Caller { headers, address, random });
-        let release = Arc::clone(release);
-        let entry = ticket::entered(service, release.breaker.try_enter(now))?;
+        let (release, is_canary, entry) = match release.breaker.try_enter(now) {
+            // What is to be replaced takes over from a canary that is given a rest.
+            Err(_) if is_canary => (&state.release, false, state.release.breaker.try_enter(now)),
+            entered => (release, is_canary, entered),
+        };
+        let (release, entry) = (Arc::clone(release), ticket::entered(service, entry)?);
         let place = state.admission.enter().await.ok_or_else(|| {
             Error::new(
                 Code::BulkheadFull,
@@ -157,6 +161,15 @@ impl Serving {
 
     /// Checks that what a service is to serve would find its routes free.
     pub(crate) async fn check_routes(&self, target: &ServiceTarget) -> Result<()> {
+        // The hosts of its own are nobody else's.
+        let names_hosts =
+            Tables::read(&target.release.settings)?.gateway.routes.iter().any(|route| route.host.is_some());
+        let as_before = self
+            .service(&target.id)
+            .is_some_and(|service| routes_of(&service.state().known.target) == routes_of(target));
+        if as_before || !names_hosts {
+            return Ok(());
+        }
         let known = Known::first(target.clone());
         let service = Service::new(target.id.clone(), self.state(known, None, &[])?);
         let (table, around) = (self.table.load_full(), Arc::clone(&self.around));
@@ -164,8 +177,9 @@ impl Serving {
         checked.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("checking routes: {panic}"))))
     }
 
-    /// Serves exactly these from now on: what the store says, or what was known when the host last ran.
-    pub(crate) async fn serve_all(&self, all: Vec<Known>) -> Result<()> {
+    /// Serves exactly these from now on: what the store says, or what was known when the host last ran. Those in `kept` are in their files already.
+    pub(crate) async fn serve_all(&self, all: Vec<Known>, kept: &[Known]) -> Result<()> {
+        let kept: HashMap<&ServiceId, &Known> = kept.iter().map(|known| (&known.target.id, known)).collect();
         let _turn = self.changing.lock().await;
         let before = self.table.load_full();
         let mut services = HashMap::with_capacity(all.len());
@@ -192,8 +206,8 @@ impl Serving {
             self.loader.fetch_assets(&known.target.release.settings).await;
         }
         self.exchange(services).await?;
-        for known in changed {
-            self.known.keep(&known).await?;
+        for known in changed.iter().filter(|known| kept.get(&known.target.id) != Some(known)) {
+            self.keep(known).await;
         }
         for id in gone {
             self.known.forget(&id).await?;
@@ -229,7 +243,15 @@ impl Serving {
                 known
             }
         };
-        self.known.keep(&known).await
+        self.keep(&known).await;
+        Ok(())
+    }
+
+    /// Keeps what a service serves in its file. Where that fails the service serves all the same, and the store knows.
+    async fn keep(&self, known: &Known) {
+        if let Err(error) = self.known.keep(known).await {
+            tracing::error!(service = %known.target.id, %error, "what the service serves cannot be kept on the disk");
+        }
     }
 
     /// Serves what is known, without telling the store: it is away.
@@ -280,7 +302,10 @@ impl Serving {
                     Some(canary) if same_secrets && canary.is(wanted, &rollout) => Some(Arc::clone(canary)),
                     _ => {
                         let tables = Tables::read(&wanted.settings)?;
-                        Some(Arc::new(Canary::new(release_of(wanted, &tables), rollout)?))
+                        let canary = Canary::new(release_of(wanted, &tables), rollout)?;
+                        // From here on it is watched.
+                        canary.steer(|rollout| rollout.on_tick(&canary.release.stats, &release.stats, now));
+                        Some(Arc::new(canary))
                     }
                 }
             }

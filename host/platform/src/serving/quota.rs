@@ -148,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn who_may_queue_gets_the_place_of_who_leaves() {
         let places = tenant(|quotas| {
-            (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000)
+            (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000);
         });
         let inside = places.enter(0).await.expect("the first");
         let mut second = Box::pin(places.enter(0));

@@ -1,0 +1,223 @@
+//! `elias deploy`: from a project, or a component's file, to a version that serves.
+
+use super::canary::CanaryArguments;
+use super::client::{Client, read};
+use super::target::Target;
+use super::{files, output, rollouts};
+use crate::failure::{Failure, failed};
+use crate::{config_file, origin};
+use clap::Args;
+use elias_build::command::cache_dir;
+use elias_build::project::Project;
+use elias_build::signing;
+use elias_contract::layout;
+use elias_platform::name::{ComponentName, Digest, Environment, NAME_BYTES_MAX};
+use elias_platform::store::{Deployment, DeploymentState, Version, VersionSettings};
+use elias_platform::{DeployRequest, UploadedVersion};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What `deploy` is told.
+#[derive(Debug, Args)]
+pub(crate) struct DeployArguments {
+    /// A component, or the entry module of a project [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    file: Option<PathBuf>,
+    /// The component's name on the platform [default: the name in its manifest, as a label: @acme/shop is shop]
+    #[arg(long, value_name = "COMPONENT")]
+    name: Option<ComponentName>,
+    /// Where it is to serve: dev, staging or production
+    #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
+    environment: Environment,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// Upload the version, and leave what serves as it is
+    #[arg(long)]
+    no_serve: bool,
+    /// Sign the component with this key; may be given several times
+    #[arg(long, value_name = "KEYFILE", conflicts_with = "signature")]
+    sign: Vec<PathBuf>,
+    /// The component's signature, as `elias build --sign` wrote it
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// The configuration [default: the project's elias.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    canary: CanaryArguments,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// A version before it is uploaded.
+struct Packed {
+    name: ComponentName,
+    wasm: Vec<u8>,
+    signature: Option<String>,
+    settings: VersionSettings,
+    files: BTreeMap<String, PathBuf>,
+}
+
+/// Builds if need be, uploads, and serves.
+///
+/// # Errors
+/// Whatever is wrong with the project, and what the platform refuses. What serves has not changed then.
+pub(super) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
+    // What is wrong with the command is said before anything is built.
+    let client = arguments.target.client()?;
+    let rollout = arguments.canary.plan()?;
+    let packed = pack(arguments)?;
+    let component = packed.name.clone();
+    let (answer, version) = upload(&client, packed)?;
+    let number = version.number;
+    if arguments.no_serve {
+        let said = format!(
+            "{component} {number} is uploaded and serves nothing yet: elias promote {component} --version {number}"
+        );
+        return output::done(arguments.target.json, &answer, &said);
+    }
+    let request = DeployRequest {
+        version: Some(number),
+        promote_from: None,
+        rollout,
+        reason: arguments.reason.clone(),
+        revision: None,
+    };
+    serve(&client, &component, arguments.environment, &request, arguments.target.json)
+}
+
+/// Asks for a deployment, and says what serves where.
+pub(super) fn serve(
+    client: &Client,
+    component: &ComponentName,
+    environment: Environment,
+    request: &DeployRequest,
+    json: bool,
+) -> Result<(), Failure> {
+    let answer = client.post(client.service_url(component, &environment, &["deployments"]), request)?;
+    output::answer(json, &answer, || {
+        let deployment: Deployment = read(&answer)?;
+        let status = rollouts::status_of(client, component, environment)?;
+        let at = status.as_ref().map_or_else(String::new, |status| format!(" at {}", output::plain(&status.host)));
+        let number = deployment.version;
+        let rollout = status.and_then(|status| status.rollout).filter(|_| deployment.state == DeploymentState::Canary);
+        Ok(match rollout {
+            Some(rollout) => {
+                let waiting = output::plain(&rollout.waiting);
+                format!(
+                    "{component} {number} gets {} % of {environment}{at}; it waits for: {waiting}\n",
+                    rollout.percent
+                )
+            }
+            None if deployment.state == DeploymentState::Canary => {
+                format!("{component} {number} is the canary of {environment}{at}\n")
+            }
+            None => {
+                // A canary needs something to be compared with.
+                let all = if request.rollout.is_some() { ", all of it: nothing served there before" } else { "" };
+                format!("{component} {number} serves {environment}{at}{all}\n")
+            }
+        })
+    })
+}
+
+/// What is to be uploaded, from the project or the component's file.
+fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
+    let file = arguments.file.as_deref();
+    let project = Project::find(None, file, arguments.config.as_deref()).map_err(|error| failed(&error))?;
+    let settings = config_file::read(project.config.as_deref())?;
+    let capabilities = settings.grants.iter().map(|(name, table)| (name.to_owned(), table.clone())).collect();
+    let wasm = match file.filter(|file| !origin::is_source(file)) {
+        Some(component) => files::read(component)?,
+        None => build(&project, file, arguments.cache_dir.as_deref())?,
+    };
+    let name = match &arguments.name {
+        Some(name) => name.clone(),
+        None => name_of(&wasm, file)?,
+    };
+    let signature = match &arguments.signature {
+        Some(file) => {
+            let note = String::from_utf8(files::read(file)?);
+            Some(note.map_err(|_| Failure::new("bad-signature", format_args!("{} is no signature", file.display())))?)
+        }
+        None => sign(&arguments.sign, &wasm)?,
+    };
+    let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root);
+    let files = files::collect(folder, settings.grants.get("db"))?;
+    Ok(Packed { name, wasm, signature, settings: settings.service.version(capabilities)?, files })
+}
+
+fn build(project: &Project, entry: Option<&Path>, cache: Option<&Path>) -> Result<Vec<u8>, Failure> {
+    let entry = project.entry(entry).map_err(|error| failed(&error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    Ok(runtime.block_on(origin::build(project, entry, cache_dir(cache)))?.wasm)
+}
+
+fn sign(keys: &[PathBuf], wasm: &[u8]) -> Result<Option<String>, Failure> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let keys = keys.iter().map(|file| signing::read_key(file)).collect::<Result<Vec<_>, _>>();
+    let signed = keys.and_then(|keys| signing::sign(&keys, wasm));
+    signed.map(Some).map_err(|error| failed(&error))
+}
+
+/// Stores the bytes that the platform has not yet, and makes a version of them.
+fn upload(client: &Client, packed: Packed) -> Result<(Value, Version), Failure> {
+    let Packed { name, wasm, signature, mut settings, files } = packed;
+    let digest = Digest::of(&wasm);
+    client.upload(&digest, wasm.into())?;
+    settings.files = files::upload(client, &files)?;
+    let uploaded = UploadedVersion { digest, settings, signature };
+    let answer = client.post(client.tenant_url(&["components", name.as_str(), "versions"]), &uploaded)?;
+    let version = read(&answer)?;
+    Ok((answer, version))
+}
+
+/// The component's name by its manifest, or its file's if other tools made it.
+fn name_of(wasm: &[u8], file: Option<&Path>) -> Result<ComponentName, Failure> {
+    let manifest = layout::read(wasm).map_err(|error| Failure::new("not-a-component", error))?.manifest;
+    let of_file = || Some(file?.file_stem()?.to_string_lossy().into_owned());
+    let name = manifest.map(|manifest| manifest.name).or_else(of_file).unwrap_or_default();
+    label(&name).ok_or_else(|| {
+        let message = format!("`{}` cannot be made a name on the platform", output::plain(&name));
+        Failure::new("bad-name", message).help("name the component with --name: letters a to z, digits and hyphens")
+    })
+}
+
+/// A package's name as a label: without its scope, and with hyphens for all that no label can have.
+fn label(name: &str) -> Option<ComponentName> {
+    let last = name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let words = last.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut label = words.collect::<Vec<_>>().join("-");
+    label.truncate(NAME_BYTES_MAX);
+    label.trim_end_matches('-').parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packages_name_becomes_a_label() {
+        let long = format!("{}-b", "a".repeat(NAME_BYTES_MAX - 1));
+        for (name, wanted) in [
+            ("shop", "shop"),
+            ("@acme/shop", "shop"),
+            ("@acme/Shop.Front_end", "shop-front-end"),
+            ("--a--b--", "a-b"),
+            ("café 2", "caf-2"),
+            (&long, &"a".repeat(NAME_BYTES_MAX - 1)),
+        ] {
+            assert_eq!(label(name).expect(name).as_str(), wanted);
+        }
+        for name in ["", "/", "@acme/", "日本", "---"] {
+            assert!(label(name).is_none(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What serves: `elias status`, `rollback`, `canary`, `stop` and `start`.
+
+use super::client::{Client, items, read};
+use super::output::{self, duration, number};
+use super::target::Target;
+use crate::failure::Failure;
+use clap::{Args, Subcommand};
+use elias_platform::RolloutAction;
+use elias_platform::name::{ComponentName, Environment};
+use elias_platform::rollout::Figures;
+use elias_platform::store::Deployment;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Which component, and where.
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArguments {
+    /// The component
+    component: ComponentName,
+    /// Where: dev, staging or production
+    #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
+    environment: Environment,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// What `rollback` is told.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArguments {
+    /// The version to go back to [default: the one that served before]
+    #[arg(long, value_name = "N")]
+    to: Option<u32>,
+    #[command(flatten)]
+    service: ServiceArguments,
+}
+
+/// What `canary` is told.
+#[derive(Debug, Args)]
+pub(crate) struct CanaryCommandArguments {
+    /// The component
+    component: ComponentName,
+    #[command(subcommand)]
+    action: CanaryAction,
+    /// Where: dev, staging or production
+    #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production", global = true)]
+    environment: Environment,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", default_value = "", global = true)]
+    reason: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum CanaryAction {
+    /// Gives the canary all requests now
+    Promote,
+    /// Leaves it its share; its health is still watched
+    Pause,
+    /// Goes on
+    Resume,
+    /// Gives the canary up: the version before has all requests again
+    Abort,
+}
+
+/// What `status` is told.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// The component; without one, all
+    component: Option<ComponentName>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// How a service stands, as far as it is shown.
+#[derive(Debug, Deserialize)]
+pub(super) struct Status {
+    component: ComponentName,
+    environment: Environment,
+    stopped: bool,
+    pub(super) host: String,
+    release: Release,
+    canary: Option<Release>,
+    pub(super) rollout: Option<Rollout>,
+    pending: bool,
+}
+
+/// How a version that serves stands.
+#[derive(Debug, Deserialize)]
+struct Release {
+    version: u32,
+    health: Health,
+    figures: Figures,
+}
+
+#[derive(Debug, Deserialize)]
+struct Health {
+    state: String,
+    reason: String,
+}
+
+/// How far a canary is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rollout {
+    pub(super) percent: f64,
+    /// `running` or `paused`.
+    state: String,
+    pub(super) waiting: String,
+}
+
+/// Goes back to a version that served before.
+pub(super) fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
+    let ServiceArguments { component, environment, target } = &arguments.service;
+    let client = target.client()?;
+    let body = json!({ "to": arguments.to });
+    let answer = client.post(client.service_url(component, environment, &["rollback"]), &body)?;
+    output::answer(target.json, &answer, || {
+        let deployment: Deployment = read(&answer)?;
+        let instead = deployment.replaces.map_or_else(String::new, |version| format!(" instead of {version}"));
+        Ok(format!("{component} {} serves {environment}{instead}\n", deployment.version))
+    })
+}
+
+/// Steers the canary that is under way.
+pub(super) fn canary(arguments: &CanaryCommandArguments) -> Result<(), Failure> {
+    let CanaryCommandArguments { component, action, environment, reason, target } = arguments;
+    let client = target.client()?;
+    let (action, said) = match action {
+        CanaryAction::Promote => (RolloutAction::Promote, "has all requests"),
+        CanaryAction::Pause => (RolloutAction::Pause, "keeps its share"),
+        CanaryAction::Resume => (RolloutAction::Resume, "goes on"),
+        CanaryAction::Abort => (RolloutAction::Abort, "is given up"),
+    };
+    let body = json!({ "action": action, "reason": reason });
+    let answer = client.post(client.service_url(component, environment, &["rollout"]), &body)?;
+    output::done(target.json, &answer, &format!("the canary of {component} in {environment} {said}"))
+}
+
+/// Stops a service.
+pub(super) fn stop(arguments: &ServiceArguments) -> Result<(), Failure> {
+    switch(arguments, "stop", "is stopped: its requests get 503")
+}
+
+/// Starts a service that was stopped.
+pub(super) fn start(arguments: &ServiceArguments) -> Result<(), Failure> {
+    switch(arguments, "start", "is started")
+}
+
+fn switch(arguments: &ServiceArguments, action: &str, said: &str) -> Result<(), Failure> {
+    let ServiceArguments { component, environment, target } = arguments;
+    let client = target.client()?;
+    let answer = client.post(client.service_url(component, environment, &[action]), &json!({}))?;
+    output::done(target.json, &answer, &format!("{component} in {environment} {said}"))
+}
+
+/// Shows how services stand.
+pub(super) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
+    let client = arguments.target.client()?;
+    let answer = client.get(services(&client, arguments.component.as_ref()))?;
+    output::answer(arguments.target.json, &answer, || {
+        let all: Vec<Status> = items(&answer)?;
+        if let (true, Some(component)) = (all.is_empty(), &arguments.component) {
+            return Ok(format!("{component} serves nowhere\n"));
+        }
+        Ok(show(&all))
+    })
+}
+
+/// How one service stands; none if it does not serve on the host that was asked.
+pub(super) fn status_of(
+    client: &Client,
+    component: &ComponentName,
+    environment: Environment,
+) -> Result<Option<Status>, Failure> {
+    let all: Vec<Status> = items(&client.get(services(client, Some(component)))?)?;
+    Ok(all.into_iter().find(|status| status.environment == environment))
+}
+
+fn services(client: &Client, component: Option<&ComponentName>) -> reqwest::Url {
+    let mut url = client.tenant_url(&["services"]);
+    if let Some(component) = component {
+        url.query_pairs_mut().append_pair("component", component.as_str());
+    }
+    url
+}
+
+/// A line for each version that serves, the canary under what it is to replace.
+fn show(all: &[Status]) -> String {
+    let header =
+        ["component", "environment", "version", "share", "health", "requests", "failures", "p99", "fuel", "waits for"];
+    output::table(header, all.iter().flat_map(rows))
+}
+
+fn rows(status: &Status) -> Vec<[String; 10]> {
+    let share = status.rollout.as_ref().map_or(0.0, |rollout| rollout.percent);
+    let waiting = status.rollout.as_ref().map_or_else(String::new, |rollout| match rollout.state.as_str() {
+        "paused" => "paused: elias canary resume".to_owned(),
+        _ => rollout.waiting.clone(),
+    });
+    let store = if status.pending { "the store, to be told of a rollback" } else { "" };
+    let row = |release: &Release, share: f64, waiting: &str| {
+        let Figures { requests, failures, p99_us, fuel_mean, .. } = release.figures;
+        let health = match (status.stopped, release.health.reason.as_str()) {
+            (true, _) => "stopped by hand".to_owned(),
+            (false, "") => release.health.state.clone(),
+            (false, reason) => format!("{}: {reason}", release.health.state),
+        };
+        [
+            status.component.to_string(),
+            status.environment.to_string(),
+            release.version.to_string(),
+            // Shares have two digits after the point; what is left of 100 may have more.
+            format!("{} %", (share * 100.0).round() / 100.0),
+            health,
+            number(requests),
+            number(failures),
+            p99_us.map_or_else(String::new, duration),
+            number(fuel_mean.max(0.0) as u64),
+            waiting.to_owned(),
+        ]
+    };
+    let base = row(&status.release, 100.0 - share, store);
+    let canary = status.canary.as_ref().map(|canary| row(canary, share, &waiting));
+    std::iter::once(base).chain(canary).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canary_is_shown_under_what_it_is_to_replace() {
+        let release = |version: u32, reason: &str| {
+            let figures =
+                json!({ "requests": 1234, "failures": 1, "p99_us": 1500, "fuel-mean": 2000.5, "fuel-deviation": 1.0 });
+            let health = json!({ "state": "healthy", "reason": reason, "since_ms": 0 });
+            json!({ "version": version, "digest": "d", "deployment": "x", "loaded": true, "health": health, "figures": figures })
+        };
+        let rollout = json!({
+            "id": "x", "state": "running", "step": 0, "percent": 10.0, "steps": [10.0, 100.0], "since_ms": 0, "reason": "",
+            "waiting": "50 requests", "canary": {}, "base": null
+        });
+        let status = json!({
+            "component": "shop", "environment": "production", "revision": 3, "stopped": false, "host": "shop.default.localhost",
+            "release": release(1, ""), "canary": release(2, "it was open"), "rollout": rollout, "executions": [], "pending": false
+        });
+        let status: Status = read(&status).expect("it is as the API writes it");
+        let text = show(&[status]);
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect())
+            .collect();
+        assert_eq!(lines[1], ["shop", "production", "1", "90 %", "healthy", "1,234", "1", "1.5 ms", "2,000"]);
+        let canary =
+            ["shop", "production", "2", "10 %", "healthy: it was open", "1,234", "1", "1.5 ms", "2,000", "50 requests"];
+        assert_eq!(lines[2], canary);
+    }
+}

@@ -1,0 +1,210 @@
+//! `elias versions`, `elias diff` and `elias promote`.
+
+use super::canary::CanaryArguments;
+use super::client::{items, read};
+use super::deploy;
+use super::output::{self, bytes, short, time};
+use super::target::Target;
+use crate::failure::Failure;
+use clap::{Args, Subcommand};
+use elias_platform::name::{ComponentName, Environment};
+use elias_platform::store::{Component, Version};
+use elias_platform::{DeployRequest, Diff};
+
+/// What `versions` is told.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct VersionsArguments {
+    #[command(subcommand)]
+    command: Option<VersionsCommand>,
+    /// The component whose versions are listed; without one, the components are
+    component: Option<ComponentName>,
+    /// At most so many, the newest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+enum VersionsCommand {
+    /// Shows a version: what it is, what it asks for, who made it
+    Show(VersionArguments),
+    /// Deletes a version that serves nowhere
+    Delete(VersionArguments),
+}
+
+#[derive(Debug, Args)]
+struct VersionArguments {
+    /// The component
+    component: ComponentName,
+    /// The version's number
+    number: u32,
+}
+
+/// What `diff` is told.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArguments {
+    /// The component
+    component: ComponentName,
+    /// A version's number
+    from: u32,
+    /// Another one's
+    to: u32,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// What `promote` is told.
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArguments {
+    /// The component
+    component: ComponentName,
+    /// The environment whose version is to serve: dev, staging or production
+    #[arg(long, value_name = "ENVIRONMENT", required_unless_present = "version", conflicts_with = "version")]
+    from: Option<Environment>,
+    /// The version that is to serve, by its number
+    #[arg(long, value_name = "N")]
+    version: Option<u32>,
+    /// Where it is to serve: dev, staging or production
+    #[arg(long = "to", value_name = "ENVIRONMENT", default_value = "production")]
+    environment: Environment,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    canary: CanaryArguments,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Lists components or versions, shows or deletes one.
+pub(super) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
+    let client = arguments.target.client()?;
+    let json = arguments.target.json;
+    match (&arguments.command, &arguments.component) {
+        (Some(VersionsCommand::Show(version)), _) => {
+            let answer = client.get(client.tenant_url(&path(version).each_ref().map(String::as_str)))?;
+            output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
+        }
+        (Some(VersionsCommand::Delete(version)), _) => {
+            let answer = client.delete(client.tenant_url(&path(version).each_ref().map(String::as_str)))?;
+            output::done(json, &answer, &format!("version {} of {} is deleted", version.number, version.component))
+        }
+        (None, Some(component)) => {
+            let url = client.tenant_url(&["components", component.as_str(), "versions"]);
+            let answer = client.list(&url, arguments.limit)?;
+            output::answer(json, &answer, || {
+                let row = |version: Version| {
+                    [
+                        version.number.to_string(),
+                        time(version.created_at),
+                        version.created_by,
+                        bytes(version.bytes),
+                        short(version.digest.as_str()),
+                        version.signed_by.unwrap_or_default(),
+                    ]
+                };
+                let header = ["version", "uploaded", "by", "size", "digest", "signed by"];
+                Ok(output::table(header, items(&answer)?.into_iter().map(row)))
+            })
+        }
+        (None, None) => {
+            let answer = client.list(&client.tenant_url(&["components"]), arguments.limit)?;
+            output::answer(json, &answer, || {
+                let row = |found: Component| {
+                    [found.component.to_string(), found.versions.to_string(), time(found.created_at)]
+                };
+                Ok(output::table(["component", "newest", "since"], items(&answer)?.into_iter().map(row)))
+            })
+        }
+    }
+}
+
+fn path(version: &VersionArguments) -> [String; 4] {
+    let (component, number) = (version.component.to_string(), version.number.to_string());
+    ["components".to_owned(), component, "versions".to_owned(), number]
+}
+
+fn describe(version: &Version) -> String {
+    let settings = &version.settings;
+    let names = |names: Vec<&str>| names.join(", ");
+    let limits: Vec<_> = settings.limits.iter().map(|(name, limit)| format!("{name} {limit}")).collect();
+    output::facts([
+        ("version", format!("{} of {}", version.number, version.component)),
+        ("digest", version.digest.to_string()),
+        ("size", bytes(version.bytes)),
+        ("uploaded", format!("{} by {}", time(version.created_at), version.created_by)),
+        ("signed by", version.signed_by.clone().unwrap_or_default()),
+        ("log entry", version.log_index.to_string()),
+        ("capabilities", names(settings.capabilities.keys().map(String::as_str).collect())),
+        ("limits", limits.join(", ")),
+        ("files", names(settings.files.keys().map(String::as_str).collect())),
+        ("gateway", settings.gateway.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("supervision", settings.supervision.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("manifest", version.manifest.as_ref().map(ToString::to_string).unwrap_or_default()),
+    ])
+}
+
+/// Shows how two versions differ.
+pub(super) fn diff(arguments: &DiffArguments) -> Result<(), Failure> {
+    let client = arguments.target.client()?;
+    let (from, to) = (arguments.from.to_string(), arguments.to.to_string());
+    let component = arguments.component.as_str();
+    let answer = client.get(client.tenant_url(&["components", component, "versions", &from, "diff", &to]))?;
+    output::answer(arguments.target.json, &answer, || Ok(differences(&read(&answer)?)))
+}
+
+fn differences(diff: &Diff) -> String {
+    let mut text = String::new();
+    if diff.bytes.0 != diff.bytes.1 {
+        text.push_str(&format!("size: {} -> {}\n", bytes(diff.bytes.0), bytes(diff.bytes.1)));
+    }
+    diff.changes.iter().for_each(|change| text.push_str(&format!("{}\n", output::plain(change))));
+    for (what, added, removed) in [
+        ("import", &diff.imports_added, &diff.imports_removed),
+        ("package", &diff.packages_added, &diff.packages_removed),
+        ("source", &diff.sources_added, &diff.sources_removed),
+    ] {
+        let signed = removed.iter().map(|name| ('-', name)).chain(added.iter().map(|name| ('+', name)));
+        signed.for_each(|(sign, name)| text.push_str(&format!("{sign} {what} {}\n", output::plain(name))));
+    }
+    if text.is_empty() { "no difference that is listed\n".to_owned() } else { text }
+}
+
+/// Serves a version that is there already.
+pub(super) fn promote(arguments: &PromoteArguments) -> Result<(), Failure> {
+    let request = DeployRequest {
+        version: arguments.version,
+        promote_from: arguments.from,
+        rollout: arguments.canary.plan()?,
+        reason: arguments.reason.clone(),
+        revision: None,
+    };
+    let client = arguments.target.client()?;
+    deploy::serve(&client, &arguments.component, arguments.environment, &request, arguments.target.json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_listed_with_its_sign() {
+        let diff = Diff {
+            from: 1,
+            to: 2,
+            bytes: (1_000, 2_000),
+            imports_added: vec!["elias:db".into()],
+            imports_removed: Vec::new(),
+            changes: vec!["settings.limits.fuel: 1 -> 2".into()],
+            packages_added: Vec::new(),
+            packages_removed: vec!["left-pad@1.0.0".into()],
+            sources_added: Vec::new(),
+            sources_removed: Vec::new(),
+        };
+        let wanted =
+            "size: 1.0 kB -> 2.0 kB\nsettings.limits.fuel: 1 -> 2\n+ import elias:db\n- package left-pad@1.0.0\n";
+        assert_eq!(differences(&diff), wanted);
+    }
+}
