@@ -51,6 +51,8 @@ codes! {
     Forbidden = "forbidden", 403, "The token does not allow this";
     /// There is no such thing, or the token may not know of it.
     NotFound = "not-found", 404, "There is no such thing";
+    /// The path takes other methods.
+    MethodNotAllowed = "method-not-allowed", 405, "The method is not allowed here";
     /// It is there already.
     AlreadyThere = "already-there", 409, "It is there already";
     /// Something else still needs it.

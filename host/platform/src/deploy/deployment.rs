@@ -179,7 +179,7 @@ impl Platform {
         let warm = self.serving().warm(target, release).await?;
         if let Some(app) = warm.loaded(self.serving().clock.now()) {
             let host = own_host(&target.id, self.serving().domain())?.to_string();
-            smoke(&app, &host, &release.settings.smoke.clone().unwrap_or_default()).await?;
+            smoke(&app, &host, &release.settings.smoke.clone().unwrap_or_default(), &warm.lines).await?;
         }
         Ok(warm)
     }

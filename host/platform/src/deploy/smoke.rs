@@ -1,9 +1,10 @@
 //! The request that a version has to answer before it may serve.
 
 use crate::error::{Code, Error, Result};
+use crate::serving::Lines;
 use crate::store::SmokeCall;
 use bytes::Bytes;
-use elias_host::App;
+use elias_host::{App, Running};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 
@@ -11,7 +12,17 @@ use http_body_util::{BodyExt, Empty};
 const HEADER: &str = "elias-smoke";
 
 /// Sends the smoke call, unless the version wants none or answers no requests.
-pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall) -> Result<()> {
+///
+/// What it logs stays in the log and is no execution's.
+pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall, lines: &Lines) -> Result<()> {
+    let running = Running::new();
+    let id = running.id().to_owned();
+    let answered = ask(app, host, call, running).await;
+    lines.take(&id);
+    answered
+}
+
+async fn ask(app: &App, host: &str, call: &SmokeCall, running: Running) -> Result<()> {
     let handles = app.manifest().is_none_or(|manifest| manifest.handlers.iter().any(|handler| handler == "fetch"));
     if call.path.is_empty() || !handles {
         return Ok(());
@@ -23,7 +34,8 @@ pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall) -> Result<()>
         );
         Error::new(Code::SmokeFailed, message)
     };
-    let request = Request::get(format!("http://{host}{}", call.path)).header(HEADER, "1").body(Empty::<Bytes>::new());
+    let request = Request::get(format!("http://{host}{}", call.path)).header(HEADER, "1").extension(running);
+    let request = request.body(Empty::<Bytes>::new());
     let request = request.map_err(|error| failed(error.to_string()))?;
     let told = |error: elias_host::Error| {
         failed(match error.stack() {

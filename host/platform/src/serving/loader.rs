@@ -35,7 +35,7 @@ pub(crate) struct Purpose<'a> {
     pub(crate) service: &'a ServiceId,
     pub(crate) tenant: &'a TenantSettings,
     pub(crate) secrets: &'a BTreeMap<String, String>,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Loader {
@@ -49,7 +49,7 @@ impl Loader {
             // Capabilities keep what belongs to a component under its name.
             name: Some(purpose.service.to_string()),
             limits: Some(limits(&self.limits, purpose.tenant, &release.settings)?),
-            observer: purpose.observer.clone(),
+            observer: Some(Arc::clone(&purpose.observer)),
         };
         let _turn = Arc::clone(&self.compiling).acquire_owned().await;
         let (host, digest) = (self.host.clone(), release.digest.clone());

@@ -12,6 +12,7 @@ mod ticket;
 
 pub(crate) use known::{Known, KnownFiles};
 pub use lines::FollowedLine;
+pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, limits};
 pub(crate) use release::Release;
 pub use service::Service;
@@ -142,7 +143,7 @@ impl Serving {
 
     async fn load(&self, service: &Arc<Service>, state: &State, release: &Release) -> Result<App> {
         let target = &state.known.target;
-        let observer = Some(Arc::clone(&service.lines) as _);
+        let observer = Arc::clone(&service.lines) as _;
         let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
         release.load(&self.loader, &purpose, self.clock.now()).await
     }
@@ -151,10 +152,10 @@ impl Serving {
     pub(crate) async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
         let now = self.clock.now();
         let tables = Tables::read(&release.settings)?;
-        // A service that is new has nobody who follows its log yet; its lines are kept from its first request on.
-        let observer = self.service(&target.id).map(|service| Arc::clone(&service.lines) as _);
+        let lines = self.service(&target.id).map(|service| Arc::clone(&service.lines)).unwrap_or_default();
+        let observer = Arc::clone(&lines) as _;
         let purpose = Purpose { service: &target.id, tenant: &target.tenant, secrets: &target.secrets, observer };
-        let warm = Release::new(release.clone(), &tables.supervision, now);
+        let warm = Release::new(release.clone(), &tables.supervision, lines, now);
         warm.load(&self.loader, &purpose, now).await?;
         Ok(warm)
     }
@@ -286,12 +287,12 @@ impl Serving {
             std::iter::once(&before.release).chain(before.canary.as_ref().map(|canary| &canary.release))
         });
         let there: Vec<_> = warm.iter().chain(there.filter(|_| same_secrets)).collect();
+        let lines = before.map(|before| &before.release).or(there.first().copied());
+        let lines = lines.map(|release| Arc::clone(&release.lines)).unwrap_or_default();
         let release_of = |wanted: &ReleaseTarget, tables: &Tables| {
+            let new = || Release::new(wanted.clone(), &tables.supervision, Arc::clone(&lines), now);
             let same = |release: &&&Arc<Release>| release.target.version == wanted.version;
-            there
-                .iter()
-                .find(same)
-                .map_or_else(|| Release::new(wanted.clone(), &tables.supervision, now), |release| Arc::clone(release))
+            there.iter().find(same).map_or_else(new, |release| Arc::clone(release))
         };
         let release = release_of(&target.release, &tables);
         let canary = match &target.canary {

@@ -1,5 +1,6 @@
 //! A version that serves, and its component while that is loaded.
 
+use super::lines::Lines;
 use super::loader::{Loader, Purpose};
 use crate::clock::Now;
 use crate::error::Result;
@@ -17,6 +18,8 @@ pub(crate) struct Release {
     pub(crate) target: ReleaseTarget,
     pub(crate) stats: ReleaseStats,
     pub(crate) breaker: Breaker,
+    /// What its component logs: of the service, whichever release serves it.
+    pub(crate) lines: Arc<Lines>,
     app: ArcSwapOption<App>,
     /// Held while loading, so that a hundred first requests load it once.
     loading: Mutex<()>,
@@ -25,11 +28,17 @@ pub(crate) struct Release {
 
 impl Release {
     /// A release that is not loaded yet.
-    pub(crate) fn new(target: ReleaseTarget, supervision: &SupervisionConfig, now: Now) -> Arc<Self> {
+    pub(crate) fn new(
+        target: ReleaseTarget,
+        supervision: &SupervisionConfig,
+        lines: Arc<Lines>,
+        now: Now,
+    ) -> Arc<Self> {
         Arc::new(Self {
             target,
             stats: ReleaseStats::default(),
             breaker: Breaker::new(supervision, rand::random(), now),
+            lines,
             app: ArcSwapOption::empty(),
             loading: Mutex::new(()),
             used_ms: AtomicU64::new(now.unix_ms()),

@@ -93,9 +93,9 @@ impl Service {
     pub(crate) fn new(id: ServiceId, state: State) -> Arc<Self> {
         Arc::new(Self {
             id,
+            lines: Arc::clone(&state.release.lines),
             state: ArcSwap::from_pointee(state),
             running: Mutex::default(),
-            lines: Arc::default(),
             sampler: super::sampler::Sampler::default(),
             rules: Shared::default(),
         })

@@ -91,10 +91,12 @@ impl Ticket {
         let (duration, fuel) = ending.execution.map_or((self.started.elapsed(), 0), |ran| (ran.duration, ran.fuel));
         let outcome = ending.execution.map(|ran| ran.outcome);
         // A client that leaves, and a request that is wrong, say nothing about the component.
-        let failed = ending.status >= 500 && !matches!(outcome, Some(Outcome::Cancelled));
+        let failed = ending.status >= 500;
         // Nor does a host that has no place left.
-        let outside = matches!(outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Overloaded)));
+        let cancelled = matches!(outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)));
+        let outside = cancelled || matches!(outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
         let counts = ending.execution.is_some() && !outside;
+        let failed = failed && !cancelled;
         if let Some(entry) = self.entry.take()
             && counts
         {
@@ -115,7 +117,7 @@ impl Ticket {
         }
         self.state.tenant.spend(fuel, now.unix_ms());
         let lines = self.service.lines.take(self.running.id());
-        let failed = failed || matches!(outcome, Some(Outcome::Failed(_)));
+        let failed = !cancelled && (failed || matches!(outcome, Some(Outcome::Failed(_))));
         if ending.execution.is_some() && self.service.sampler.takes(failed, now.unix_ms()) {
             self.recorder.record(self.record(ending, duration, fuel, failed, lines));
         }
@@ -145,7 +147,7 @@ impl Ticket {
             memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),
             status: ending.status,
             outcome: match outcome {
-                Some(Outcome::Cancelled) => "cancelled",
+                Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)) => "cancelled",
                 _ if failed => "failed",
                 _ => "completed",
             }

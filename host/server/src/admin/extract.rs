@@ -2,8 +2,9 @@
 
 use super::problem::Problem;
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use bytes::Bytes;
 use elias_platform::store::PAGE_ROWS_MAX;
 use elias_platform::{Code, Error, Platform, Session};
 use http::header::{AUTHORIZATION, IF_MATCH};
@@ -75,13 +76,19 @@ impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
-        let json = Json::<T>::from_request(request, platform).await;
-        json.map(|Json(json)| Self(json)).map_err(|error: JsonRejection| {
+        let bytes = Bytes::from_request(request, platform).await.map_err(|error: BytesRejection| {
             if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-                return Error::new(Code::TooLarge, "the body has more than 2 MiB").into();
+                return Problem::from(Error::new(Code::TooLarge, "the body has more than 2 MiB"));
             }
             bad_input(&error.body_text())
-        })
+        })?;
+        // serde would take an array for an object with its members in order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(bad_input("the body must be a JSON object"));
+        }
+        Json::from_bytes(&bytes)
+            .map(|Json(json)| Self(json))
+            .map_err(|error: JsonRejection| bad_input(&error.body_text()))
     }
 }
 

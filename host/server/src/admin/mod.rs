@@ -29,7 +29,10 @@ pub(crate) fn router(platform: Platform) -> Router {
             Problem::from(Error::new(Code::NotFound, "there is no such path; /v1/openapi.json lists those there are"))
         })
         .method_not_allowed_fallback(async || {
-            Problem::from(Error::new(Code::BadInput, "this path does not take this method"))
+            Problem::from(Error::new(
+                Code::MethodNotAllowed,
+                "this path does not take this method; /v1/openapi.json lists those it takes",
+            ))
         })
         .layer(axum::middleware::from_fn_with_state(platform.clone(), idempotency::remember))
         .with_state(platform)

@@ -212,6 +212,7 @@ async fn add_key(
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(new): JsonOf<NewKey>,
 ) -> Result<StatusCode, Problem> {
+    session.require(Permission::Access, &tenant, None)?;
     let key = VerifyingKey::parse(new.verifier.trim());
     let key = key.map_err(|error| Error::new(Code::BadInput, format!("verifier: {error}")))?;
     let mut scope = platform.write(&session, Permission::Access, &tenant, None).await?;
