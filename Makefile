@@ -1,6 +1,6 @@
 # The commands a newcomer has to know. Each does its own set-up, and is quick when that has been done.
 
-.PHONY: run test lint bench conformance fuzz engine build packages clean
+.PHONY: run test lint bench soak conformance fuzz engine build packages clean
 
 # Compiled engine code of this checkout stays in it.
 export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
@@ -22,6 +22,10 @@ lint: engine
 # Ratios against rivals in the same run; writes docs/performance.md.
 bench: build packages
 	toolchain/setup/bench.sh
+
+# A platform with many components (COMPONENTS, 10000), and one that is killed again and again, for SOAK_SECONDS (600) in all; prints what it measured.
+soak: build
+	toolchain/setup/soak.sh
 
 # web-platform-tests and test262, from clones of either; writes docs/conformance.md.
 conformance: build

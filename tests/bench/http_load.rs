@@ -78,15 +78,26 @@ fn system_calls(component: &str, server: &Server, report: &mut Report) {
 }
 
 /// What `wrk` saw, and the kernel.
-struct Load {
-    requests: u64,
+pub(crate) struct Load {
+    pub(crate) requests: u64,
+    /// Those without an answer of 200 or so.
+    pub(crate) failed: u64,
+    /// Of these those with another answer.
+    refused: u64,
     per_second: f64,
     p50: String,
-    p99: String,
-    cpu_microseconds: f64,
+    pub(crate) p99: String,
+    pub(crate) cpu_microseconds: f64,
 }
 
 impl Load {
+    /// The p99 latency, which `wrk` says with a unit.
+    pub(crate) fn p99_microseconds(&self) -> f64 {
+        let units = [("us", 1.0), ("ms", 1e3), ("s", 1e6)];
+        let in_unit = |(unit, factor): (&str, f64)| Some(self.p99.strip_suffix(unit)?.parse::<f64>().ok()? * factor);
+        units.into_iter().find_map(in_unit).unwrap_or(f64::NAN)
+    }
+
     fn beside(&self, baseline: &Self) -> String {
         format!("{self}; {:.2}x Node", self.per_second / baseline.per_second)
     }
@@ -99,10 +110,20 @@ impl std::fmt::Display for Load {
     }
 }
 
-fn load(server: &Server, connections: u32) -> Load {
+/// Loads a server for three seconds; none of the requests may be refused.
+pub(crate) fn load(server: &Server, connections: u32) -> Load {
+    let load = load_of(server, connections, 3, &[]);
+    assert_eq!(load.refused, 0, "{load}");
+    load
+}
+
+/// Loads a server with requests that have these header fields.
+pub(crate) fn load_of(server: &Server, connections: u32, seconds: u32, headers: &[&str]) -> Load {
     let before = server.cpu_seconds();
     let output = Command::new("wrk")
-        .args(["--latency", "-t1", "-d3s", &format!("-c{connections}"), server.url()])
+        .args(["--latency", "-t1", &format!("-d{seconds}s"), &format!("-c{connections}")])
+        .args(headers.iter().flat_map(|header| ["-H", *header]))
+        .arg(server.url())
         .output()
         .expect("wrk runs");
     let cpu_seconds = server.cpu_seconds() - before;
@@ -111,11 +132,16 @@ fn load(server: &Server, connections: u32) -> Load {
         let line = text.lines().find_map(|line| line.trim().strip_prefix(label));
         line.unwrap_or_default().trim().to_owned()
     };
-    assert!(!text.contains("Non-2xx"), "{text}");
+    let numbers = |text: String| -> u64 {
+        text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok()).sum()
+    };
+    let refused = numbers(after("Non-2xx or 3xx responses:"));
     let counted = text.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
     let requests: u64 = counted.expect("wrk says how many");
     Load {
         requests,
+        failed: refused + numbers(after("Socket errors:")),
+        refused,
         per_second: after("Requests/sec:").parse().unwrap_or(0.0),
         p50: after("50%"),
         p99: after("99%"),

@@ -1,6 +1,8 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/performance.md. With the names of parts as
 //! arguments (`cargo bench --package elias-tests --features bench --profile release -- building`) only those run, and nothing is written.
+//! `soak` runs only if it is named: `make soak`.
 
+mod admin;
 mod bare;
 mod building;
 mod capabilities;
@@ -8,8 +10,10 @@ mod guest_cpu;
 mod http_load;
 mod in_process;
 mod plain_proxy;
+mod platform;
 mod report;
 mod server;
+mod soak;
 mod starling_monkey;
 mod web_apis;
 
@@ -40,6 +44,12 @@ fn main() {
     drop(runtime);
     if wanted("http") {
         http_load::run(&mut report);
+    }
+    if wanted("platform") {
+        platform::run(&mut report);
+    }
+    if parts.iter().any(|part| part == "soak") {
+        soak::run(&mut report);
     }
     if parts.is_empty() {
         report.write();

@@ -3,6 +3,7 @@
 use elias_tests::build::{Project, binary, root};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -26,6 +27,29 @@ impl Server {
     pub(crate) fn elias(arguments: &[&str]) -> Self {
         let mut command = Command::new(binary("elias"));
         Self::start(command.env("ELIAS_LOG", "off").arg("serve").args(arguments).args(["--listen", "127.0.0.1:0"]))
+    }
+
+    /// Starts `elias serve --platform` in this data directory; gives the address of its admin API too.
+    pub(crate) fn platform(data_dir: &Path) -> (Self, String) {
+        let mut command = Command::new(binary("elias"));
+        command.env("ELIAS_LOG", "off").args([
+            "serve",
+            "--platform",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ]);
+        command.arg("--data-dir").arg(data_dir).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("the server starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        let mut address = || {
+            let line = lines.next().expect("it says where it listens").expect("UTF-8");
+            let (_, rest) = line.split_once("http://").expect("a URL");
+            rest.split('/').next().unwrap_or_default().to_owned()
+        };
+        let (services, admin) = (address(), address());
+        (Self { process, url: format!("http://{services}/") }, admin)
     }
 
     /// Starts workerd with one worker of this script.

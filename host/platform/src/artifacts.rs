@@ -12,8 +12,10 @@ use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where artifacts are; a cheap handle.
 #[derive(Clone)]
@@ -99,7 +101,9 @@ impl Artifacts {
             Err(panic) => return Err(Error::new(Code::Internal, format!("reading an artifact: {panic}"))),
         }
         let missing = || {
-            let message = format!("the artifact {digest} is not in the store, or is damaged; upload it again (elias deploy does)");
+            let message = format!(
+                "the artifact {digest} is not in the store, or is damaged; upload it again (elias deploy does)"
+            );
             Error::new(Code::ArtifactMissing, message)
         };
         let bucket = self.bucket.as_ref().ok_or_else(missing)?;
@@ -115,6 +119,37 @@ impl Artifacts {
         partial.write(fetched.clone()).await?;
         partial.finish(digest).await?;
         Ok(fetched)
+    }
+
+    /// How many bytes an artifact in the folder has.
+    pub(crate) fn bytes(&self, digest: &Digest) -> Option<u64> {
+        self.folder.metadata(key(digest)).ok().map(|metadata| metadata.len())
+    }
+
+    /// Deletes what is in the folder, is not among `referenced`, and was put there more than `age` ago: uploads that no version came of, and
+    /// what deleted versions left. Says how many.
+    ///
+    /// # Errors
+    /// `storage-failed`.
+    pub(crate) fn sweep(&self, referenced: &HashSet<String>, age: Duration) -> Result<u64> {
+        let mut swept = 0;
+        for entry in self.folder.entries()? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() || entry.file_name().to_str() == Some(PARTIAL) {
+                continue;
+            }
+            let folder = entry.open_dir()?;
+            for file in folder.entries()? {
+                let file = file?;
+                let old = file.metadata()?.modified()?.into_std().elapsed().is_ok_and(|since| since > age);
+                let name = file.file_name();
+                if old && !referenced.contains(&*name.to_string_lossy()) {
+                    folder.remove_file(name)?;
+                    swept += 1;
+                }
+            }
+        }
+        Ok(swept)
     }
 
     /// Whether an artifact is there; its bytes are not looked at.
@@ -153,8 +188,13 @@ fn away(error: object_store::Error) -> Error {
 
 fn bucket(url: &str) -> Result<Arc<dyn ObjectStore>> {
     let name = url.strip_prefix("s3://").ok_or_else(|| {
-        Error::new(Code::BadInput, "artifacts are in the data directory, or at s3://BUCKET; the rest is said by AWS_ variables")
+        Error::new(
+            Code::BadInput,
+            "artifacts are in the data directory, or at s3://BUCKET; the rest is said by AWS_ variables",
+        )
     })?;
+    // Of the providers that may be compiled in, the one that all of the host uses. A second call changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let built = AmazonS3Builder::from_env().with_bucket_name(name.trim_end_matches('/')).build();
     Ok(Arc::new(built.map_err(|error| Error::new(Code::BadInput, format!("artifacts at {url}: {error}")))?))
 }
@@ -185,7 +225,8 @@ impl Partial {
     }
 
     async fn finish(self, digest: &Digest) -> Result<()> {
-        let (folder, name, file, path) = (Arc::clone(&self.folder), self.name.clone(), Arc::clone(&self.file), key(digest));
+        let (folder, name, file, path) =
+            (Arc::clone(&self.folder), self.name.clone(), Arc::clone(&self.file), key(digest));
         blocking(move || {
             file.sync_all()?;
             let parent = path[..2].to_owned();
@@ -232,7 +273,10 @@ mod tests {
         let artifacts = artifacts(&folder);
         let digest = Digest::of(b"component");
         assert_eq!(artifacts.get(&digest).await.expect_err("not there").code(), Code::ArtifactMissing);
-        assert_eq!(artifacts.put(&digest, chunks("another"), 100).await.expect_err("another").code(), Code::DigestMismatch);
+        assert_eq!(
+            artifacts.put(&digest, chunks("another"), 100).await.expect_err("another").code(),
+            Code::DigestMismatch
+        );
         assert_eq!(artifacts.put(&digest, chunks("component"), 8).await.expect_err("too large").code(), Code::TooLarge);
         let broken = stream::iter([Ok(Bytes::from_static(b"comp")), Err(std::io::Error::other("gone"))]);
         assert_eq!(artifacts.put(&digest, broken, 100).await.expect_err("cut short").code(), Code::BadInput);

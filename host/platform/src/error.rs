@@ -146,7 +146,9 @@ impl From<sqlx::Error> for Error {
         let code = match &error {
             sqlx::Error::Database(database) if database.is_unique_violation() => Code::AlreadyThere,
             // A table or column that is not there is a defect of ours; all else is the store's affair: gone, full, locked.
-            sqlx::Error::ColumnNotFound(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Code::Internal,
+            sqlx::Error::ColumnNotFound(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Code::Internal
+            }
             _ => Code::StoreUnavailable,
         };
         Self::new(code, format!("the store: {error}"))

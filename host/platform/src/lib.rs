@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod artifacts;
+mod backup;
 pub mod clock;
 mod deploy;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod supervision;
 pub mod transparency;
 mod vault;
 
+pub use backup::{Restored, restore};
 pub use deploy::{DeployRequest, Diff, ReleaseStatus, RolloutAction, ServiceStatus, UploadedVersion};
 pub use error::{Code, Error, Result};
 pub use platform::{DEFAULT_TENANT, Passage, Platform, PlatformConfig};

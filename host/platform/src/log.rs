@@ -14,7 +14,8 @@ const KEY_FILE: &str = "log.key";
 
 /// The key that signs checkpoints of the log of this origin; made if it is not there.
 pub(crate) fn open_key(folder: &Dir, origin: &str) -> Result<SigningKey> {
-    let wrong = |error: elias_contract::note::NoteError| Error::new(Code::BadInput, format!("the file {KEY_FILE}: {error}"));
+    let wrong =
+        |error: elias_contract::note::NoteError| Error::new(Code::BadInput, format!("the file {KEY_FILE}: {error}"));
     let mut seed = [0; 32];
     OsRng.fill_bytes(&mut seed);
     let made = SigningKey::from_seed(origin, &seed).map_err(wrong)?;
@@ -53,7 +54,9 @@ impl Platform {
         match tile.needs(size).map_err(refused)? {
             TileNeeds::Hashes(positions) => {
                 let known = scope.log_hashes(&positions).await?;
-                let hashes = positions.iter().map(|position| known.get(position).copied().ok_or(LogError::MissingHash(*position)));
+                let hashes = positions
+                    .iter()
+                    .map(|position| known.get(position).copied().ok_or(LogError::MissingHash(*position)));
                 Ok(transparency::hash_tile(&hashes.collect::<Result<Vec<_>, _>>().map_err(refused)?))
             }
             TileNeeds::Entries(range) => {

@@ -1,11 +1,14 @@
 //! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions are deleted.
 
+use crate::clock::Now;
+use crate::name::TenantId;
 use crate::platform::{Inner, Platform};
 use crate::recorder;
 use crate::serving::Steer;
 use crate::store::Actor;
 use crate::supervision::BreakerState;
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,6 +18,33 @@ const TICK: Duration = Duration::from_secs(1);
 /// How many ticks pass between looks at idle components, and between deletions of old executions.
 const UNLOAD_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
+/// How many ticks pass between sweeps of artifacts, and how old what is swept is at least.
+const SWEEP_TICKS: u64 = 3_600;
+const SWEPT_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Bytes that tenants have uploaded since artifacts were swept last: what no version came of takes place until then.
+#[derive(Default)]
+pub(crate) struct Uploads(Mutex<HashMap<TenantId, u64>>);
+
+impl Uploads {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+    }
+
+    pub(crate) fn of(&self, tenant: &TenantId) -> u64 {
+        self.lock().get(tenant).copied().unwrap_or_default()
+    }
+
+    fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(crate) fn add(&self, tenant: &TenantId, bytes: u64) {
+        let mut uploads = self.lock();
+        let sum = uploads.entry(tenant.clone()).or_default();
+        *sum = sum.saturating_add(bytes);
+    }
+}
 
 /// Starts the work; it ends with the platform.
 pub(crate) fn start(platform: &Arc<Inner>, steers: mpsc::UnboundedReceiver<Steer>) {
@@ -38,6 +68,7 @@ async fn tick(platform: Weak<Inner>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = None;
+    let mut swept = Now::from_unix_ms(0);
     for count in 0_u64.. {
         ticks.tick().await;
         let Some(inner) = platform.upgrade() else { return };
@@ -45,6 +76,12 @@ async fn tick(platform: Weak<Inner>) {
         look_at_rollouts(&platform).await;
         if let Err(error) = follow(&platform, &mut seen).await {
             tracing::warn!(%error, "the store cannot be followed; serving what is known");
+        }
+        fetch_keys(&platform);
+        if count % SWEEP_TICKS == SWEEP_TICKS - 1
+            && let Err(error) = sweep(&platform, &mut swept).await
+        {
+            tracing::warn!(%error, "artifacts cannot be swept");
         }
         if count % UNLOAD_TICKS == UNLOAD_TICKS - 1 {
             let config = platform.config();
@@ -99,5 +136,56 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()
             *seen = Some(changes);
         }
     }
+    Ok(())
+}
+
+/// Fetches the keys of identity providers that are due, each beside the other.
+fn fetch_keys(platform: &Platform) {
+    let Some(fetch) = &platform.config().fetch else { return };
+    let now = platform.serving().clock.gateway_now();
+    let table = platform.serving().table();
+    let of_services = table.services.values().flat_map(|service| service.rules.verifiers());
+    for verifier in of_services.chain(platform.access().verifier()).filter(|verifier| verifier.wants_keys(now)) {
+        let (fetch, clock) = (Arc::clone(fetch), platform.serving().clock.clone());
+        tokio::spawn(async move {
+            let url = verifier.rules().jwks();
+            let keys = fetch
+                .fetch(url)
+                .await
+                .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+            match keys {
+                Ok(keys) => drop(verifier.set_keys(&keys, clock.gateway_now())),
+                Err(error) => tracing::warn!(%url, %error, "keys of an identity provider cannot be fetched"),
+            }
+        });
+    }
+}
+
+/// Deletes artifacts that nothing refers to and compiled code that was not used for long, once a day.
+async fn sweep(platform: &Platform, swept: &mut Now) -> crate::Result<()> {
+    let now = platform.serving().clock.now();
+    if u128::from(now.unix_ms().saturating_sub(swept.unix_ms())) < SWEPT_AGE.as_millis() {
+        return Ok(());
+    }
+    let mut referenced = platform.store().host_read().await?.referenced_artifacts().await?;
+    // What this host can go back to while the store is away.
+    for service in platform.serving().table().services.values() {
+        let state = service.state();
+        for release in state.known.history.iter().chain([&state.known.target.release]) {
+            referenced.insert(release.digest.to_string());
+            referenced.extend(release.settings.files.values().map(ToString::to_string));
+        }
+    }
+    let (artifacts, host) = (platform.artifacts().clone(), platform.serving().loader.host.clone());
+    let compiled_bytes = platform.config().compiled_bytes;
+    let work = tokio::task::spawn_blocking(move || {
+        host.prune_cache(compiled_bytes);
+        artifacts.sweep(&referenced, SWEPT_AGE)
+    });
+    if let Ok(count) = work.await {
+        tracing::info!(artifacts = count?, "swept");
+    }
+    platform.uploads().clear();
+    *swept = now;
     Ok(())
 }

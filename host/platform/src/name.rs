@@ -233,7 +233,8 @@ mod tests {
         for good in ["a", "shop", "shop-2", "0", &"x".repeat(NAME_BYTES_MAX)] {
             assert!(TenantId::from_str(good).is_ok(), "{good}");
         }
-        for bad in ["", "-a", "a-", "a--b", "A", "a_b", "a.b", "a/b", "..", "ä", "a\n", &"x".repeat(NAME_BYTES_MAX + 1)] {
+        for bad in ["", "-a", "a-", "a--b", "A", "a_b", "a.b", "a/b", "..", "ä", "a\n", &"x".repeat(NAME_BYTES_MAX + 1)]
+        {
             let error = ComponentName::from_str(bad).expect_err(bad);
             assert_eq!(error.code(), Code::BadName, "{bad}");
         }

@@ -1,13 +1,15 @@
 //! The platform as the server and the command line see it.
 
-use crate::access::{Access, NewToken, Permission, TokenWithSecret};
+use crate::access::{Access, FetchKeys, NewToken, OidcConfig, Permission, TokenWithSecret};
 use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
 use crate::log;
-use crate::maintenance;
+use crate::maintenance::{self, Uploads};
 use crate::name::{ComponentName, Digest, ServiceId, TenantId};
 use crate::recorder::{Recorder, Retention};
-use crate::serving::{FollowedLine, Known, KnownFiles, Loader, NotAdmitted, Release, Route, Service, Serving, Ticket};
+use crate::serving::{
+    Around, FollowedLine, Known, KnownFiles, Loader, NotAdmitted, Release, Route, Service, Serving, Ticket,
+};
 use crate::session::Session;
 use crate::store::{self, Store, Tenant, TenantScope, TenantSettings};
 use crate::vault::{SECRET_BYTES_MAX, Vault};
@@ -28,7 +30,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
 /// What a platform is told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PlatformConfig {
     /// Where it keeps what is its own: the store if that is SQLite, artifacts, keys, and what every service serves. For one host alone.
     pub data_dir: PathBuf,
@@ -46,8 +48,14 @@ pub struct PlatformConfig {
     pub idle_unload_ms: u64,
     /// Milliseconds that compiling a component may take.
     pub compile_timeout_ms: u64,
+    /// Bytes of compiled code that are kept on the disk; beyond it what was not used for longest is deleted, and compiled again when needed.
+    pub compiled_bytes: u64,
     /// How many executions are kept.
     pub retention: Retention,
+    /// An identity provider whose users may use the admin API.
+    pub oidc: Option<OidcConfig>,
+    /// What fetches the keys of identity providers: the platform dials nothing itself.
+    pub fetch: Option<Arc<dyn FetchKeys>>,
 }
 
 impl PlatformConfig {
@@ -63,7 +71,10 @@ impl PlatformConfig {
             loaded_components: 500,
             idle_unload_ms: 15 * 60 * 1_000,
             compile_timeout_ms: 60_000,
+            compiled_bytes: 10 << 30,
             retention: Retention::default(),
+            oidc: None,
+            fetch: None,
         }
     }
 }
@@ -85,6 +96,8 @@ pub(crate) struct Inner {
     config: PlatformConfig,
     /// Signs the checkpoints of the transparency log.
     log_key: SigningKey,
+    /// What tenants have uploaded since artifacts were swept last.
+    uploads: Uploads,
     /// Bytes of an artifact.
     artifact_bytes_max: u64,
     /// Held as long as the data directory is used.
@@ -108,7 +121,7 @@ impl Platform {
             Ok(dir.open_dir(name)?)
         };
         let artifacts = Artifacts::open(sub("artifacts")?, config.artifacts.as_deref())?;
-        let access = Arc::new(Access::open(store.clone(), &dir)?);
+        let access = Arc::new(Access::open(store.clone(), &dir, config.oidc.as_ref())?);
         let artifact_bytes_max = limits.component_bytes;
         let loader = Loader {
             host,
@@ -123,11 +136,22 @@ impl Platform {
         let (recorder, recording) = Recorder::new(store.clone());
         let (steering, steers) = mpsc::unbounded_channel();
         let keys = Arc::clone(&access);
-        let api_keys = Arc::new(move |tenant: &TenantId| keys.api_keys(tenant));
+        let api_keys = Box::new(move |tenant: &TenantId| keys.api_keys(tenant));
+        let around = Around { domain: config.domain.clone(), api_keys, artifacts: artifacts.clone() };
         let known = KnownFiles::open(sub("services")?);
-        let serving = Serving::new(loader, known, recorder, config.domain.clone(), api_keys, steering);
+        let serving = Serving::new(loader, known, recorder, around, steering);
         let log_key = log::open_key(&dir, &config.log_origin)?;
-        let inner = Inner { store, artifacts, access, serving, config, log_key, artifact_bytes_max, _lock: lock };
+        let inner = Inner {
+            store,
+            artifacts,
+            access,
+            serving,
+            config,
+            log_key,
+            uploads: Uploads::default(),
+            artifact_bytes_max,
+            _lock: lock,
+        };
         let platform = Self { inner: Arc::new(inner) };
         platform.begin().await?;
         tokio::spawn(recording);
@@ -139,10 +163,10 @@ impl Platform {
     async fn begin(&self) -> Result<()> {
         let known = self.serving().known.all()?;
         match self.targets(&known).await {
-            Ok(all) => self.serving().serve_all(all).await,
+            Ok(all) => self.serving().serve_all(all, &known).await,
             Err(error) if error.code() == Code::StoreUnavailable && !known.is_empty() => {
                 tracing::error!(%error, services = known.len(), "the store is away: serving what is known");
-                self.serving().serve_all(known).await
+                self.serving().serve_all(known.clone(), &known).await
             }
             Err(error) => Err(error),
         }
@@ -171,6 +195,14 @@ impl Platform {
 
     pub(crate) fn serving(&self) -> &Serving {
         &self.inner.serving
+    }
+
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.inner.uploads
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.inner.access
     }
 
     pub(crate) fn config(&self) -> &PlatformConfig {
@@ -228,7 +260,12 @@ impl Platform {
     ///
     /// # Errors
     /// Stopped, open circuit, quota, no free place, or a component that cannot be loaded.
-    pub async fn enter(&self, service: &Arc<Service>, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Ticket, NotAdmitted> {
+    pub async fn enter(
+        &self,
+        service: &Arc<Service>,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+    ) -> Result<Ticket, NotAdmitted> {
         self.serving().enter(service, headers, address).await
     }
 
@@ -360,9 +397,22 @@ impl Platform {
     ) -> Result<u64> {
         session.require(Permission::Upload, tenant, None).or_else(|error| {
             // A token for single components uploads for those.
-            if session.principal.components.is_some() && session.principal.tenant == *tenant { Ok(()) } else { Err(error) }
+            if session.principal.components.is_some() && session.principal.tenant == *tenant {
+                Ok(())
+            } else {
+                Err(error)
+            }
         })?;
-        self.artifacts().put(digest, chunks, self.inner.artifact_bytes_max).await
+        let most = self.store().read(tenant).await?.this_tenant().await?.settings.quotas.storage_bytes;
+        if most > 0 && self.inner.uploads.of(tenant) >= most {
+            let message = format!(
+                "the tenant {tenant} has uploaded {most} bytes since yesterday; try again tomorrow, or ask for more"
+            );
+            return Err(Error::new(Code::QuotaExceeded, message));
+        }
+        let bytes = self.artifacts().put(digest, chunks, self.inner.artifact_bytes_max).await?;
+        self.inner.uploads.add(tenant, bytes);
+        Ok(bytes)
     }
 
     /// The names of a service's secrets.
@@ -452,7 +502,7 @@ impl Platform {
             Some(service) if service.state().known.pending => service.state().known.clone(),
             _ => Known::first(target),
         });
-        self.serving().serve_all(all.collect()).await
+        self.serving().serve_all(all.collect(), &[]).await
     }
 }
 
@@ -472,7 +522,8 @@ fn lock(data_dir: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
-            let message = format!("another process serves from the data directory {}; stop it first", data_dir.display());
+            let message =
+                format!("another process serves from the data directory {}; stop it first", data_dir.display());
             Err(Error::new(Code::InUse, message))
         }
         Err(std::fs::TryLockError::Error(error)) => Err(error.into()),

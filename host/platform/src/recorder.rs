@@ -43,7 +43,7 @@ impl Recorder {
     pub(crate) fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
-        (Self { sender, dropped: Arc::clone(&dropped) }, write(store, receiver))
+        (Self { sender, dropped: Arc::clone(&dropped) }, write(store, receiver, dropped))
     }
 
     /// Records what ran, unless so many wait already that the store cannot keep up: those are counted.
@@ -59,8 +59,9 @@ impl Recorder {
     }
 }
 
-async fn write(store: Store, mut receiver: mpsc::Receiver<ExecutionRecord>) {
+async fn write(store: Store, mut receiver: mpsc::Receiver<ExecutionRecord>, dropped: Arc<AtomicU64>) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut told = 0;
     while let Some(first) = receiver.recv().await {
         batch.push(first);
         let until = Instant::now() + GATHER;
@@ -82,6 +83,11 @@ async fn write(store: Store, mut receiver: mpsc::Receiver<ExecutionRecord>) {
             }
         }
         batch.clear();
+        let dropped = dropped.load(Ordering::Relaxed);
+        if dropped > told {
+            tracing::warn!(executions = dropped - told, "executions were not recorded: the store does not keep up");
+            told = dropped;
+        }
     }
 }
 

@@ -49,7 +49,9 @@ impl Vault {
     /// Decrypts a secret of a service.
     pub(crate) fn open_sealed(&self, service: &ServiceId, name: &str, sealed: &str) -> Result<Zeroizing<String>> {
         let failed = || {
-            let message = format!("the secret {name} of {service} cannot be decrypted: the host's key is another one; set it again");
+            let message = format!(
+                "the secret {name} of {service} cannot be decrypted: the host's key is another one; set it again"
+            );
             Error::new(Code::MissingConfiguration, message)
         };
         let bytes = BASE64.decode(sealed).map_err(|_| failed())?;
@@ -93,7 +95,11 @@ mod tests {
         };
         let sealed = vault.seal(&service("a"), "TOKEN", "s3cret").expect("encrypted");
         assert!(!sealed.contains("s3cret"));
-        assert_ne!(sealed, vault.seal(&service("a"), "TOKEN", "s3cret").expect("encrypted"), "each has a nonce of its own");
+        assert_ne!(
+            sealed,
+            vault.seal(&service("a"), "TOKEN", "s3cret").expect("encrypted"),
+            "each has a nonce of its own"
+        );
         let again = Vault::open(&folder).expect("the key is found again");
         assert_eq!(*again.open_sealed(&service("a"), "TOKEN", &sealed).expect("decrypted"), "s3cret");
         assert!(again.open_sealed(&service("b"), "TOKEN", &sealed).is_err(), "another tenant's");

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
@@ -111,7 +112,34 @@ impl CompiledCache {
             return None;
         }
         content.truncate(content.len() - TRAILER_BYTES);
+        // What is used is kept by `prune`. A folder that cannot be written is none that is pruned.
+        let _ = file.try_clone().and_then(|file| file.into_std().set_modified(SystemTime::now()));
         Some((file, content))
+    }
+
+    /// Deletes what was not used for longest until what is kept has at most `bytes_max` bytes. Files that are mapped stay until they are not.
+    ///
+    /// # Errors
+    /// If the folder cannot be read or written.
+    pub fn prune(&self, bytes_max: u64) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in self.dir.entries()? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_file() {
+                files.push((metadata.modified()?.into_std(), metadata.len(), entry.file_name()));
+            }
+        }
+        files.sort();
+        let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, size, name) in files {
+            if bytes <= bytes_max {
+                break;
+            }
+            self.dir.remove_file(name)?;
+            bytes = bytes.saturating_sub(size);
+        }
+        Ok(())
     }
 
     /// Keeps `payload` under `name`, whole or not at all.

@@ -72,6 +72,12 @@ impl Host {
         Ok(self.link(component.to_vec()).await?.into())
     }
 
+    /// Deletes compiled code that was not used for longest until what is kept has at most `bytes_max` bytes. What is loaded is not
+    /// affected. Not for asynchronous threads.
+    pub fn prune_cache(&self, bytes_max: u64) {
+        self.loader.prune_cache(bytes_max);
+    }
+
     async fn link(&self, component: Vec<u8>) -> Result<Linked, Error> {
         let loader = Arc::clone(&self.loader);
         let linked = tokio::task::spawn_blocking(move || loader.link(&component)).await;

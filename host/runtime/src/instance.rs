@@ -103,7 +103,13 @@ impl InstanceInfo {
 }
 
 impl InstanceState {
-    pub(crate) fn new(app: &Arc<AppInner>, execution: Arc<str>, ends: Instant, meter: Arc<Meter>, caller: Arc<Caller>) -> Self {
+    pub(crate) fn new(
+        app: &Arc<AppInner>,
+        execution: Arc<str>,
+        ends: Instant,
+        meter: Arc<Meter>,
+        caller: Arc<Caller>,
+    ) -> Self {
         let limits = &app.limits;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.host_resources as usize);

@@ -41,7 +41,7 @@ pub use call::Answer;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, ErrorCode, Exception};
 pub use execution::{Caller, Execution, Outcome, Running};
-pub use log::{Line, Observer};
 pub use grants::Grants;
 pub use host::{Compiled, Host, HostBuilder, LoadOptions};
 pub use limits::Limits;
+pub use log::{Line, Observer};

@@ -64,6 +64,15 @@ impl Loader {
         Err(Error::new(ErrorCode::ComponentTooLarge, message))
     }
 
+    /// Bounds the compiled code that is kept.
+    pub(crate) fn prune_cache(&self, bytes_max: u64) {
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.prune(bytes_max)
+        {
+            tracing::warn!(%error, "compiled code cannot be pruned");
+        }
+    }
+
     /// Makes a component ready. Compiles, so not for asynchronous threads.
     pub(crate) fn link(&self, bytes: &[u8]) -> Result<Linked, Error> {
         self.check_size(bytes.len() as u64)?;

@@ -63,12 +63,7 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn start(app: &Arc<AppInner>, running: Running) -> Self {
-        Self {
-            app: Arc::clone(app),
-            running,
-            started: Instant::now(),
-            meter: Arc::new(Meter::default()),
-        }
+        Self { app: Arc::clone(app), running, started: Instant::now(), meter: Arc::new(Meter::default()) }
     }
 
     pub(crate) fn running(&self) -> &Running {

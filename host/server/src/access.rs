@@ -1,7 +1,7 @@
 //! The access log: one event a request, when its execution has ended.
 
-use crate::request_body::Progress;
 use crate::exchange::explain;
+use crate::request_body::Progress;
 use elias_host::{App, Error, Execution, Outcome, Running};
 use elias_platform::{Ending, Ticket};
 use futures::FutureExt;

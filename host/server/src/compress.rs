@@ -1,8 +1,8 @@
 //! Compressing what a component answers.
 
 use crate::response_body::Content;
-use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZstdEncoder};
 use async_compression::Level;
+use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZstdEncoder};
 use bytes::Bytes;
 use elias_gateway::Coding;
 use elias_host::Error;

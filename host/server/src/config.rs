@@ -13,6 +13,9 @@ pub struct ServerConfig {
     pub dev: bool,
     /// The path that answers for the server itself: 200 `ok`, or 503 while it drains. Empty: none.
     pub health_path: String,
+    /// Proxies in front of the server that each add the address of who called them to `X-Forwarded-For`. With 0 the header is not believed, and
+    /// the client is who connects.
+    pub forwarded_hops: u32,
     /// Connections open at once. Beyond it the server does not accept: clients wait in the kernel's backlog.
     pub connections: u32,
     /// Requests in the component at once.
@@ -53,6 +56,7 @@ impl Default for ServerConfig {
             listen: "127.0.0.1:8787".to_owned(),
             dev: false,
             health_path: "/healthz".to_owned(),
+            forwarded_hops: 0,
             connections: 10_000,
             concurrent_executions: 1_000,
             queued_requests: 1_000,

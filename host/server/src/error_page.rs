@@ -158,7 +158,17 @@ impl<'a> Problem<'a> {
             Failure::Gateway(refusal) => refusal.errors(),
             _ => &[],
         };
-        Self { r#type: format!("urn:elias:error:{code}"), title, status, code, execution, detail, errors, exception, stack }
+        Self {
+            r#type: format!("urn:elias:error:{code}"),
+            title,
+            status,
+            code,
+            execution,
+            detail,
+            errors,
+            exception,
+            stack,
+        }
     }
 }
 

@@ -254,7 +254,11 @@ async fn call(
 }
 
 /// Asks a component, and makes its answer the one that the client gets.
-pub(crate) async fn ask<B>(exchange: &mut Exchange, app: &App, request: Request<B>) -> Result<Response<Content>, Failure>
+pub(crate) async fn ask<B>(
+    exchange: &mut Exchange,
+    app: &App,
+    request: Request<B>,
+) -> Result<Response<Content>, Failure>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

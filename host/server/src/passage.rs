@@ -13,10 +13,11 @@ use elias_gateway::{Admitted, Client, Identity, Rules, Stop, TraceContext};
 use elias_host::Caller;
 use elias_platform::{NotAdmitted, Platform, Service};
 use futures::StreamExt;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -65,7 +66,8 @@ pub(crate) async fn call(
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
     TraceContext::continued(&parts.headers, rand::random()).apply(&mut parts.headers);
-    let client = Client { ip: exchange.shared.peer, has_body: !body.is_end_stream() };
+    let ip = address(&parts.headers, exchange.shared.peer, exchange.shared.server.config.forwarded_hops);
+    let client = Client { ip, has_body: !body.is_end_stream() };
     let passage = match platform.pass(&parts, client).await {
         Ok(passage) => passage,
         Err(Stop::Answer(response)) => return Ok(response.map(|()| Content::Empty)),
@@ -81,7 +83,7 @@ pub(crate) async fn call(
     let body = if checks_body {
         // One byte more, so that the rules see that there are too many.
         let read = Limited::new(body, bytes_max + 1).collect().await;
-        let whole = read.map(http_body_util::Collected::to_bytes).unwrap_or_else(|_| vec![0; bytes_max + 1].into());
+        let whole = read.map_or_else(|_| vec![0; bytes_max + 1].into(), http_body_util::Collected::to_bytes);
         rules.check_body(&marked.admitted, &whole).map_err(|refusal| Failure::Gateway(Box::new(refusal)))?;
         Sent::Whole(whole)
     } else {
@@ -89,7 +91,7 @@ pub(crate) async fn call(
     };
     exchange.enter().await?;
     let caller = identity.as_deref().map(caller).unwrap_or_default();
-    let mut attempt = Attempt { platform, service: &service, caller: &caller };
+    let mut attempt = Attempt { platform, service: &service, caller: &caller, ip };
     let body = match body {
         Sent::Whole(bytes) => return attempt.ask(exchange, Request::from_parts(parts, Full::new(bytes))).await,
         Sent::Streamed(body) if client.has_body || !is_idempotent(&parts.method) => {
@@ -120,6 +122,7 @@ struct Attempt<'a> {
     platform: &'a Platform,
     service: &'a Arc<Service>,
     caller: &'a Caller,
+    ip: IpAddr,
 }
 
 impl Attempt<'_> {
@@ -128,12 +131,21 @@ impl Attempt<'_> {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let ticket = self.platform.enter(self.service, request.headers(), Some(exchange.shared.peer)).await?;
+        let ticket = self.platform.enter(self.service, request.headers(), Some(self.ip)).await?;
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();
         exchange.note(|record| record.ticket = Some(ticket));
         ask(exchange, &app, request).await
     }
+}
+
+/// Who sent a request: who connected, or whom the outermost of the proxies in front saw. Of `X-Forwarded-For` only what those proxies added is believed:
+/// the last values; what is in front of them anyone may have written.
+fn address(headers: &HeaderMap, peer: IpAddr, hops: u32) -> IpAddr {
+    let Some(at) = (hops as usize).checked_sub(1) else { return peer };
+    let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let addresses: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    addresses.iter().rev().nth(at).and_then(|address| address.parse().ok()).unwrap_or(peer)
 }
 
 /// RFC 9110, section 9.2.2.
@@ -151,7 +163,11 @@ fn caller(identity: &Identity) -> Caller {
 }
 
 /// Has the admin API answer.
-pub(crate) async fn administer(exchange: &mut Exchange, router: &Router, request: Request<Incoming>) -> Response<Content> {
+pub(crate) async fn administer(
+    exchange: &mut Exchange,
+    router: &Router,
+    request: Request<Incoming>,
+) -> Response<Content> {
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear();
     parts.extensions.insert(PeerAddress(exchange.shared.peer));
@@ -168,4 +184,28 @@ pub(crate) async fn administer(exchange: &mut Exchange, router: &Router, request
         None => Content::Events(body.into_data_stream().filter_map(async |chunk| chunk.ok()).boxed()),
     };
     Response::from_parts(parts, content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_trusted_proxies_added_is_believed() {
+        let peer: IpAddr = [10, 0, 0, 1].into();
+        for (header, hops, wanted) in [
+            ("203.0.113.7", 0, "10.0.0.1"),
+            ("203.0.113.7", 1, "203.0.113.7"),
+            ("1.2.3.4, 203.0.113.7", 1, "203.0.113.7"),
+            ("1.2.3.4, 203.0.113.7, 10.0.0.2", 2, "203.0.113.7"),
+            ("203.0.113.7", 2, "10.0.0.1"),
+            ("nonsense", 1, "10.0.0.1"),
+        ] {
+            let headers: HeaderMap =
+                [(http::HeaderName::from_static("x-forwarded-for"), header.parse().expect("a value"))]
+                    .into_iter()
+                    .collect();
+            assert_eq!(address(&headers, peer, hops).to_string(), wanted, "{header} {hops}");
+        }
+    }
 }

@@ -60,6 +60,12 @@ pub(crate) fn failed(error: &BuildError) -> Failure {
     Failure::new(error.name(), text(std::io::stderr().is_terminal())).plain(text(false))
 }
 
+impl From<elias_platform::Error> for Failure {
+    fn from(error: elias_platform::Error) -> Self {
+        Self::new(error.code().as_str(), error)
+    }
+}
+
 impl From<elias_host::Error> for Failure {
     fn from(error: elias_host::Error) -> Self {
         Self::new(error.code().as_str(), error)

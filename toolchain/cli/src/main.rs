@@ -9,6 +9,7 @@ mod keys;
 mod logging;
 mod manual;
 mod origin;
+mod platform;
 mod remote;
 mod serve;
 mod service_tables;
@@ -44,8 +45,8 @@ enum Command {
     Keys(keys::KeysArguments),
     /// Builds a project, serves it, and follows its changes
     Dev(serve::DevArguments),
-    /// Serves a component over HTTP
-    Serve(serve::ServeArguments),
+    /// Serves a component over HTTP, or a platform of many
+    Serve(Box<serve::ServeArguments>),
     /// Runs a project's tests in the engine
     Test(testing::TestArguments),
     /// Says whether a component is signed, is in a transparency log, and whether that log only grew
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
         Command::Keys(arguments) => keys::keys(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::check(&arguments),
         Command::Dev(arguments) => serve::dev(arguments).map(|()| ExitCode::SUCCESS),
-        Command::Serve(arguments) => serve::serve(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Serve(arguments) => serve::serve(*arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => testing::test(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Remote(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -4,6 +4,7 @@ use crate::config_file;
 use crate::failure::{Failure, failed};
 use crate::logging::{self, LogFormat};
 use crate::origin::Origin;
+use crate::platform::{self, PlatformArguments};
 use crate::settings::{SettingFlags, Settings};
 use crate::types;
 use crate::watch::{Configuration, Follower};
@@ -12,7 +13,7 @@ use elias_build::command::cache_dir;
 use elias_build::config::CONFIG_FILE;
 use elias_build::project::Project;
 use elias_host::{Host, LoadOptions};
-use elias_server::{AppSource, Server};
+use elias_server::{AppSource, Drained, Server};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -27,14 +28,17 @@ pub(crate) const CAPABILITIES: [&str; 5] = ["cache", "config", "db", "http", "lo
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub(crate) struct ServeArguments {
-    /// A component, or with --watch a JavaScript or TypeScript file
-    file: PathBuf,
+    /// A component, or with --watch a JavaScript or TypeScript file; none with --platform
+    #[arg(required_unless_present = "platform")]
+    file: Option<PathBuf>,
     /// Show exceptions with their stacks to whoever sent the request
     #[arg(long)]
     dev: bool,
     /// Follow changes: reload a component, build a source file again
     #[arg(long)]
     watch: bool,
+    #[command(flatten)]
+    platform: PlatformArguments,
     #[command(flatten)]
     server: ServerArguments,
 }
@@ -75,12 +79,12 @@ struct ServerArguments {
 }
 
 /// What is served, and how.
-struct Serving {
-    /// A component or a source.
+pub(crate) struct Serving {
+    /// A component or a source; nothing for a platform.
     file: PathBuf,
     /// The configuration, which need not be there unless it was named.
     config: PathBuf,
-    data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     dev: bool,
     watch: bool,
     server: ServerArguments,
@@ -91,10 +95,14 @@ struct Serving {
 /// # Errors
 /// Whatever keeps the server from starting.
 pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
-    let ServeArguments { file, dev, watch, server } = arguments;
+    let ServeArguments { file, dev, watch, platform, server } = arguments;
     let config = server.config.clone().unwrap_or_else(|| CONFIG_FILE.into());
     let data_dir = server.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
-    start(&Serving { file, config, data_dir, dev, watch, server })
+    let serving = Serving { file: file.unwrap_or_default(), config, data_dir, dev, watch, server };
+    if platform.is_wanted() {
+        return start(&serving, async |settings| platform::run(&serving, &platform, settings).await);
+    }
+    start(&serving, async |settings| run(&serving, settings).await)
 }
 
 /// Builds and serves a project, and follows its changes.
@@ -109,10 +117,12 @@ pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
     let _ = types::write(&project.root);
     let config = project.config.unwrap_or_else(|| project.root.join(CONFIG_FILE));
     let data_dir = server.data_dir.clone().unwrap_or_else(|| project.root.join(DATA_DIR));
-    start(&Serving { file, config, data_dir, dev: true, watch: true, server })
+    let serving = Serving { file, config, data_dir, dev: true, watch: true, server };
+    start(&serving, async |settings| run(&serving, settings).await)
 }
 
-fn start(serving: &Serving) -> Result<(), Failure> {
+/// Reads the settings, and runs what serves by them.
+fn start(serving: &Serving, run: impl AsyncFnOnce(Settings) -> Result<(), Failure>) -> Result<(), Failure> {
     let settings = settings(serving)?;
     let _logging = logging::start(serving.server.log_format);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -120,7 +130,7 @@ fn start(serving: &Serving) -> Result<(), Failure> {
         runtime.worker_threads(workers as usize);
     }
     let runtime = runtime.enable_all().build().map_err(|error| Failure::new("io", error))?;
-    runtime.block_on(run(serving, settings))
+    runtime.block_on(run(settings))
 }
 
 /// Defaults, then the file, then the flags.
@@ -139,8 +149,7 @@ fn settings(serving: &Serving) -> Result<Settings, Failure> {
 }
 
 async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
-    let arguments = &serving.server;
-    let cache = if arguments.no_cache { None } else { cache_dir(arguments.cache_dir.as_deref()) };
+    let cache = serving.cache();
     let host = host(&settings, serving.data_dir.clone(), cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && origin.is_source() {
@@ -168,14 +177,25 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     if let Some(follower) = follower {
         tokio::spawn(follower.follow());
     }
-    let drained = server.run(stop_signal()).await;
+    warn_of_cut(server.run(stop_signal()).await);
+    Ok(())
+}
+
+pub(crate) fn warn_of_cut(drained: Drained) {
     if drained.cut > 0 {
         tracing::warn!(
             connections = drained.cut,
             "requests had not ended when the drain's time was over; they were cut"
         );
     }
-    Ok(())
+}
+
+impl Serving {
+    /// Where compiled code is kept, if it is.
+    pub(crate) fn cache(&self) -> Option<PathBuf> {
+        let arguments = &self.server;
+        if arguments.no_cache { None } else { cache_dir(arguments.cache_dir.as_deref()) }
+    }
 }
 
 /// A host with all capabilities.
@@ -221,7 +241,7 @@ fn announce(file: &Path, source: &AppSource, address: SocketAddr) {
 }
 
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once.
-async fn stop_signal() {
+pub(crate) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

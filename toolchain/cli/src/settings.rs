@@ -63,6 +63,7 @@ settings! {
     "concurrent-executions" => limits.concurrent_executions: u32, min 1, "Requests in a component at a time";
     "queued-requests" => server.queued_requests: u32, min 0, "Requests that may wait for one of those places";
     "queue-timeout-ms" => server.queue_timeout_ms: u64, min 1, "How long one may wait there";
+    "forwarded-hops" => server.forwarded_hops: u32, min 0, "Proxies in front, whose X-Forwarded-For is believed";
     "connections" => server.connections: u32, min 1, "Connections open at a time";
     "uri-bytes" => server.uri_bytes: u32, min 1, "A request's target";
     "head-bytes" => server.head_bytes: u32, min 1, "A request's head";

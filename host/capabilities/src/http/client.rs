@@ -135,13 +135,18 @@ async fn system_lookup(name: String) -> std::io::Result<Vec<SocketAddr>> {
 /// The addresses that may be dialled: public ones, and those that the grant names. A name is looked up once for a dial, and
 /// what is dialled is what was checked.
 #[derive(Clone)]
-struct Addresses {
+pub(super) struct Addresses {
     private: Vec<IpNet>,
     lookup: Arc<Lookup>,
 }
 
 impl Addresses {
-    fn allow(&self, address: IpAddr) -> bool {
+    /// Public addresses and those of these networks, as the system resolves names.
+    pub(super) fn new(private: Vec<IpNet>) -> Self {
+        Self { private, lookup: Arc::new(|name| system_lookup(name).boxed()) }
+    }
+
+    pub(super) fn allow(&self, address: IpAddr) -> bool {
         is_public(address) || self.private.iter().any(|network| network.contains(&address.to_canonical()))
     }
 }

@@ -12,7 +12,10 @@ mod body;
 mod client;
 mod error;
 mod grant;
+mod public;
 mod rule;
+
+pub use public::PublicFetch;
 
 use client::Client;
 use elias_host::capability::wasmtime::StoreContextMut;

@@ -1,8 +1,10 @@
 //! Who may do what: tokens, and the one table of permissions.
 
+mod oidc;
 mod permission;
 mod token;
 
+pub use oidc::{FetchKeys, OidcConfig};
 pub use permission::{Permission, Principal};
 pub use token::{NewToken, TOKEN_DAYS_MAX, TokenWithSecret};
 
@@ -10,14 +12,15 @@ use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
 use crate::store::{Actor, Role, Store};
 use cap_std::fs::Dir;
-use elias_gateway::{ApiKeys, AuthMethod, Identity};
+use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 use moka::sync::Cache;
+use oidc::Oidc;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 use token::Bearer;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 /// How long a token that was found valid is not looked up again, and so how long another host's revocation may take to reach this one.
@@ -41,11 +44,12 @@ pub(crate) struct Access {
     known: Remembered,
     hashing: Semaphore,
     operator: [u8; 32],
+    oidc: Option<Oidc>,
 }
 
 impl Access {
     /// Access by the tokens in the store, and by the one in the data directory, which is made if it is not there.
-    pub(crate) fn open(store: Store, folder: &Dir) -> Result<Self> {
+    pub(crate) fn open(store: Store, folder: &Dir, oidc: Option<&OidcConfig>) -> Result<Self> {
         let operator = crate::vault::read_or_make(folder, OPERATOR_FILE, || Bearer::generate().to_string())?;
         Ok(Self {
             store,
@@ -53,6 +57,7 @@ impl Access {
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             operator: Sha256::digest(operator.trim().as_bytes()).into(),
+            oidc: oidc.map(Oidc::new).transpose()?,
         })
     }
 
@@ -66,6 +71,9 @@ impl Access {
         let still = |principal: &Arc<Principal>| principal.expires_at > crate::store::now_ms();
         if let Some(principal) = self.valid.get(&key) {
             return if still(&principal) { Ok(principal) } else { Err(refused()) };
+        }
+        if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {
+            return oidc.principal(token).map(Arc::new).ok_or_else(refused);
         }
         let bearer: Bearer = token.parse().map_err(|()| refused())?;
         match self.look_up(&bearer).await {
@@ -99,9 +107,18 @@ impl Access {
     }
 
     /// Makes a token; its secret is in the answer and nowhere else.
-    pub(crate) async fn create(&self, tenant: &TenantId, new: &NewToken, by: &Principal, actor: &Actor) -> Result<TokenWithSecret> {
+    pub(crate) async fn create(
+        &self,
+        tenant: &TenantId,
+        new: &NewToken,
+        by: &Principal,
+        actor: &Actor,
+    ) -> Result<TokenWithSecret> {
         if new.role > by.role {
-            return Err(Error::new(Code::Forbidden, format!("a token of the role {} cannot make one of more", by.role.as_str())));
+            return Err(Error::new(
+                Code::Forbidden,
+                format!("a token of the role {} cannot make one of more", by.role.as_str()),
+            ));
         }
         let bearer = Bearer::generate();
         let token = new.token(&bearer, tenant, &actor.name)?;
@@ -113,6 +130,11 @@ impl Access {
         scope.insert_token(&token, &hash, actor).await?;
         scope.commit().await?;
         Ok(TokenWithSecret { token, secret: bearer.to_string() })
+    }
+
+    /// What checks the tokens of the identity provider, if there is one.
+    pub(crate) fn verifier(&self) -> Option<Arc<JwtVerifier>> {
+        self.oidc.as_ref().map(Oidc::verifier)
     }
 
     /// What checks the API keys of a tenant's components, among those that were [authenticated](Self::authenticate) just before.

@@ -114,7 +114,9 @@ impl Principal {
                 forbidden(format!("the token is not for the component {component}"))
             }
             // A token for some components has nothing to do with the tenant as a whole, but may look at the lists.
-            (Some(_), None) if permission != Permission::Read => forbidden("the token is for single components".to_owned()),
+            (Some(_), None) if permission != Permission::Read => {
+                forbidden("the token is for single components".to_owned())
+            }
             _ => Ok(()),
         }
     }
@@ -127,14 +129,23 @@ mod tests {
     fn principal(tenant: &str, role: Role, components: Option<&[&str]>) -> Principal {
         let components = components.map(|names| names.iter().map(|name| name.parse().expect("a name")).collect());
         let tenant = tenant.parse().expect("a name");
-        Principal { name: "p".into(), tenant, role, components, user_id: None, organization_id: None, expires_at: i64::MAX }
+        Principal {
+            name: "p".into(),
+            tenant,
+            role,
+            components,
+            user_id: None,
+            organization_id: None,
+            expires_at: i64::MAX,
+        }
     }
 
     #[test]
     fn each_role_may_do_what_the_one_before_it_may_and_more() {
         let acme: TenantId = "acme".parse().expect("a name");
         for role in Role::ALL {
-            let allowed = |permission: Permission| principal("acme", role, None).require(permission, &acme, None).is_ok();
+            let allowed =
+                |permission: Permission| principal("acme", role, None).require(permission, &acme, None).is_ok();
             assert_eq!(allowed(Permission::Read), role >= Role::Viewer);
             assert_eq!(allowed(Permission::Deploy), role >= Role::Developer);
             assert_eq!(allowed(Permission::DeployProduction), role >= Role::Operator);
@@ -156,7 +167,8 @@ mod tests {
     #[test]
     fn a_token_for_one_component_acts_on_that_alone() {
         let acme: TenantId = "acme".parse().expect("a name");
-        let (shop, blog): (ComponentName, ComponentName) = ("shop".parse().expect("a name"), "blog".parse().expect("a name"));
+        let (shop, blog): (ComponentName, ComponentName) =
+            ("shop".parse().expect("a name"), "blog".parse().expect("a name"));
         let token = principal("acme", Role::Admin, Some(&["shop"]));
         assert!(token.require(Permission::DeployProduction, &acme, Some(&shop)).is_ok());
         assert!(token.require(Permission::Read, &acme, Some(&blog)).is_err());

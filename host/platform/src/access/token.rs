@@ -108,7 +108,10 @@ impl NewToken {
         }
         let texts = [Some(&self.name), self.user_id.as_ref(), self.organization_id.as_ref()];
         if texts.into_iter().flatten().any(|text| text.len() > 200 || text.chars().any(char::is_control)) {
-            return Err(Error::new(Code::BadInput, "name, user_id and organization_id have at most 200 bytes and no control characters"));
+            return Err(Error::new(
+                Code::BadInput,
+                "name, user_id and organization_id have at most 200 bytes and no control characters",
+            ));
         }
         if self.components.as_ref().is_some_and(|components| components.len() > 1_000) {
             return Err(Error::new(Code::BadInput, "components: at most 1000"));

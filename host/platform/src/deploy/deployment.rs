@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 /// What is to be deployed, and how.
 #[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 pub struct DeployRequest {
-    /// The version's number; or none with `promote-from`.
+    /// The version's number; or none with `promote_from`.
     #[serde(default)]
     pub version: Option<u32>,
     /// The environment whose version is to serve here too.
@@ -55,9 +55,11 @@ impl Platform {
             (None, Some(environment)) => {
                 let from = ServiceId { environment, ..id.clone() };
                 let serves = scope.service(&from).await?;
-                serves.ok_or_else(|| Error::not_found(format_args!("version of {} in {environment}", id.component)))?.version
+                serves
+                    .ok_or_else(|| Error::not_found(format_args!("version of {} in {environment}", id.component)))?
+                    .version
             }
-            _ => return Err(Error::new(Code::BadInput, "say either `version` or `promote-from`")),
+            _ => return Err(Error::new(Code::BadInput, "say either `version` or `promote_from`")),
         };
         let version = scope.version(&id.component, number).await?;
         let service = scope.service(id).await?;
@@ -125,7 +127,12 @@ impl Platform {
     }
 
     /// The rollout that was asked for; none where there is nothing to compare a canary with.
-    fn rollout_of(&self, id: &ServiceId, service: Option<&Service>, request: &DeployRequest) -> Result<Option<RolloutPlan>> {
+    fn rollout_of(
+        &self,
+        id: &ServiceId,
+        service: Option<&Service>,
+        request: &DeployRequest,
+    ) -> Result<Option<RolloutPlan>> {
         let (Some(plan), Some(service)) = (&request.rollout, service) else { return Ok(None) };
         if service.canary.is_some() {
             let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
@@ -171,7 +178,7 @@ impl Platform {
     async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
         let warm = self.serving().warm(target, release).await?;
         if let Some(app) = warm.loaded(self.serving().clock.now()) {
-            let host = own_host(&target.id, &self.serving().domain)?.to_string();
+            let host = own_host(&target.id, self.serving().domain())?.to_string();
             smoke(&app, &host, &release.settings.smoke.clone().unwrap_or_default()).await?;
         }
         Ok(warm)

@@ -7,5 +7,5 @@ mod steering;
 mod version;
 
 pub use deployment::DeployRequest;
-pub use steering::{RolloutAction, ServiceStatus, ReleaseStatus};
+pub use steering::{ReleaseStatus, RolloutAction, ServiceStatus};
 pub use version::{Diff, UploadedVersion};

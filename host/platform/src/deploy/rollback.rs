@@ -49,7 +49,13 @@ impl Platform {
         if let Some(canary) = &service.canary {
             scope.set_deployment(canary, DeploymentState::RolledBack, &reason).await?;
         }
-        let next = Service { version: number, deployment: deployment.id.clone(), canary: None, stopped: false, ..service.clone() };
+        let next = Service {
+            version: number,
+            deployment: deployment.id.clone(),
+            canary: None,
+            stopped: false,
+            ..service.clone()
+        };
         scope.set_service(&next).await?;
         let subject = format!("{}/{}", id.component, id.environment);
         scope.audit(&session.actor(), "deployment.rollback", subject, Some(&service), Some(&deployment)).await?;
@@ -128,5 +134,8 @@ fn nothing_serves(id: &ServiceId) -> Error {
 }
 
 fn nothing_before(id: &ServiceId) -> Error {
-    Error::new(Code::WrongState, format!("{id} has served no other version that can be gone back to; name one with --to"))
+    Error::new(
+        Code::WrongState,
+        format!("{id} has served no other version that can be gone back to; name one with --to"),
+    )
 }

@@ -25,10 +25,12 @@ pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall) -> Result<()>
     };
     let request = Request::get(format!("http://{host}{}", call.path)).header(HEADER, "1").body(Empty::<Bytes>::new());
     let request = request.map_err(|error| failed(error.to_string()))?;
-    let told = |error: elias_host::Error| failed(match error.stack() {
-        Some(stack) if !stack.is_empty() => format!("failed: {error}\n{stack}\n"),
-        _ => format!("failed: {error}"),
-    });
+    let told = |error: elias_host::Error| {
+        failed(match error.stack() {
+            Some(stack) if !stack.is_empty() => format!("failed: {error}\n{stack}\n"),
+            _ => format!("failed: {error}"),
+        })
+    };
     let response = app.fetch(request).await.map_err(told)?;
     let status = response.status().as_u16();
     let mut body = response.into_body();

@@ -97,7 +97,8 @@ impl Platform {
         let Steer { service, deployment, event } = steer;
         let id = &service.id;
         let state = Arc::clone(&service.state());
-        let Some(canary) = state.canary.as_ref().filter(|canary| canary.release.target.deployment == *deployment) else {
+        let Some(canary) = state.canary.as_ref().filter(|canary| canary.release.target.deployment == *deployment)
+        else {
             return Ok(()); // something else was deployed meanwhile
         };
         let rollout = canary.steer(|rollout| serde_json::to_value(&*rollout));
@@ -159,7 +160,8 @@ impl Platform {
         session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
         let mut scope = self.store().write(&id.tenant).await?;
         let service = scope.service(id).await?;
-        let service = service.ok_or_else(|| Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment)))?;
+        let service = service
+            .ok_or_else(|| Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment)))?;
         if service.stopped != stopped {
             let next = Service { stopped, ..service.clone() };
             scope.set_service(&next).await?;
@@ -176,14 +178,20 @@ impl Platform {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn status(&self, session: &Session, tenant: &TenantId, component: Option<&ComponentName>) -> Result<Vec<ServiceStatus>> {
+    pub fn status(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        component: Option<&ComponentName>,
+    ) -> Result<Vec<ServiceStatus>> {
         session.require(Permission::Read, tenant, component)?;
         let table = self.serving().table();
         let mine = table.services.values().filter(|service| {
             let id = &service.id;
             id.tenant == *tenant && session.require(Permission::Read, tenant, Some(&id.component)).is_ok()
         });
-        let mut all: Vec<_> = mine.filter(|service| component.is_none_or(|component| service.id.component == *component)).collect();
+        let mut all: Vec<_> =
+            mine.filter(|service| component.is_none_or(|component| service.id.component == *component)).collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all.into_iter().map(|service| self.service_status(service)).collect())
     }
@@ -205,7 +213,7 @@ impl Platform {
             environment: service.id.environment,
             revision: target.revision,
             stopped: target.stopped,
-            host: format!("{}.{}.{}", service.id.label(), service.id.tenant, self.serving().domain),
+            host: format!("{}.{}.{}", service.id.label(), service.id.tenant, self.serving().domain()),
             release: release(&state.release),
             canary: state.canary.as_ref().map(|canary| release(&canary.release)),
             rollout: state.canary.as_ref().map(|canary| canary.steer(|rollout| rollout.status())),

@@ -93,7 +93,9 @@ impl Platform {
         limits(&self.serving().loader.limits, &settings, &uploaded.settings)?;
         for (path, digest) in &uploaded.settings.files {
             if !self.artifacts().has(digest).await? {
-                let message = format!("the file {path} was not uploaded: send its bytes to /v1/tenants/{tenant}/artifacts/{digest}");
+                let message = format!(
+                    "the file {path} was not uploaded: send its bytes to /v1/tenants/{tenant}/artifacts/{digest}"
+                );
                 return Err(Error::new(Code::ArtifactMissing, message));
             }
         }
@@ -108,11 +110,19 @@ impl Platform {
         let quotas = &settings.quotas;
         let number = scope.next_version(component, quotas.components).await?;
         if quotas.versions > 0 && scope.count_versions(component).await? >= quotas.versions {
-            let message = format!("{component} has {} versions already; delete some with: elias versions delete", quotas.versions);
+            let message = format!(
+                "{component} has {} versions already; delete some with: elias versions delete",
+                quotas.versions
+            );
             return Err(Error::new(Code::QuotaExceeded, message));
         }
-        if quotas.storage_bytes > 0 && scope.stored_bytes().await?.saturating_add(bytes.len() as u64) > quotas.storage_bytes {
-            let message = format!("the tenant {tenant} may store {} bytes; delete versions, or ask for more", quotas.storage_bytes);
+        if quotas.storage_bytes > 0
+            && scope.stored_bytes().await?.saturating_add(bytes.len() as u64) > quotas.storage_bytes
+        {
+            let message = format!(
+                "the tenant {tenant} may store {} bytes; delete versions, or ask for more",
+                quotas.storage_bytes
+            );
             return Err(Error::new(Code::QuotaExceeded, message));
         }
         let entry = transparency::Entry {
@@ -147,7 +157,14 @@ impl Platform {
     ///
     /// # Errors
     /// `not-found`, `artifact-missing`.
-    pub async fn diff(&self, session: &Session, tenant: &TenantId, component: &ComponentName, from: u32, to: u32) -> Result<Diff> {
+    pub async fn diff(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        component: &ComponentName,
+        from: u32,
+        to: u32,
+    ) -> Result<Diff> {
         session.require(Permission::Read, tenant, Some(component))?;
         let mut scope = self.store().read(tenant).await?;
         let (a, b) = (scope.version(component, from).await?, scope.version(component, to).await?);
@@ -198,7 +215,10 @@ fn check_settings(settings: &VersionSettings, tenant: &TenantSettings) -> Result
     let bad = |message: String| Error::new(Code::BadInput, message);
     let bytes = serde_json::to_vec(settings).map_or(0, |text| text.len());
     if bytes > SETTINGS_BYTES_MAX {
-        return Err(Error::new(Code::TooLarge, format!("the settings have {bytes} bytes; at most {SETTINGS_BYTES_MAX} are taken")));
+        return Err(Error::new(
+            Code::TooLarge,
+            format!("the settings have {bytes} bytes; at most {SETTINGS_BYTES_MAX} are taken"),
+        ));
     }
     Tables::read(settings)?;
     if settings.files.len() > FILES_MAX {
@@ -213,13 +233,16 @@ fn check_settings(settings: &VersionSettings, tenant: &TenantSettings) -> Result
         }
     }
     if let Some(smoke) = &settings.smoke
-        && !(smoke.path.is_empty() || smoke.path.starts_with('/') && smoke.path.parse::<http::uri::PathAndQuery>().is_ok())
+        && !(smoke.path.is_empty()
+            || smoke.path.starts_with('/') && smoke.path.parse::<http::uri::PathAndQuery>().is_ok())
     {
         return Err(bad("[smoke] path: must begin with a slash, or be empty for none".to_owned()));
     }
     for (name, table) in &settings.capabilities {
         if !tenant.capabilities.contains(name) {
-            let message = format!("[capabilities.{name}]: the tenant may not use this capability; whoever runs the host allows it with: elias tenants set");
+            let message = format!(
+                "[capabilities.{name}]: the tenant may not use this capability; whoever runs the host allows it with: elias tenants set"
+            );
             return Err(Error::new(Code::NotAllowed, message));
         }
         if !tenant.trusted {
@@ -289,14 +312,18 @@ fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &Tenan
         && !tenant.engines.is_empty()
         && !tenant.engines.contains(engine)
     {
-        let message = format!("the component's engine {engine} is not among those that the tenant allows; build it with another elias-build");
+        let message = format!(
+            "the component's engine {engine} is not among those that the tenant allows; build it with another elias-build"
+        );
         return Err(Error::new(Code::NotAllowed, message));
     }
     for capability in &compiled.capabilities {
         // Crypto needs no grant, and a log is granted to everyone.
         let needs_grant = !matches!(capability.as_str(), "crypto" | "log");
         if needs_grant && !settings.capabilities.contains_key(capability) {
-            let message = format!("it imports {capability}, which it was not granted; add this line to elias.toml: [capabilities.{capability}]");
+            let message = format!(
+                "it imports {capability}, which it was not granted; add this line to elias.toml: [capabilities.{capability}]"
+            );
             return Err(Error::new(Code::Component(ErrorCode::CapabilityDenied), message));
         }
     }
@@ -308,7 +335,8 @@ fn packages(component: &[u8]) -> BTreeSet<String> {
     let section = layout::read(component).ok().and_then(|layout| layout.sbom);
     let sbom: Option<Value> = section.and_then(|json| serde_json::from_slice(json).ok());
     let components = sbom.as_ref().and_then(|sbom| sbom.get("components")?.as_array());
-    let name = |package: &Value| Some(format!("{}@{}", package.get("name")?.as_str()?, package.get("version")?.as_str()?));
+    let name =
+        |package: &Value| Some(format!("{}@{}", package.get("name")?.as_str()?, package.get("version")?.as_str()?));
     components.into_iter().flatten().filter_map(name).collect()
 }
 
@@ -360,7 +388,8 @@ mod tests {
             assert!(error.to_string().contains(key), "{error}");
             assert!(check_settings(&settings(capabilities), &trusted).is_ok());
         }
-        let good = json!({ "db": {}, "cache": {}, "http": { "allow": ["*"] }, "config": { "a": { "env": "A" }, "b": 1 } });
+        let good =
+            json!({ "db": {}, "cache": {}, "http": { "allow": ["*"] }, "config": { "a": { "env": "A" }, "b": 1 } });
         assert!(check_settings(&settings(good), &tenant).is_ok());
     }
 
@@ -377,7 +406,12 @@ mod tests {
     #[test]
     fn differences_are_listed_by_their_place() {
         let mut changes = Vec::new();
-        compare("settings", Some(&json!({ "a": { "b": 1, "c": 2 } })), Some(&json!({ "a": { "b": 1, "d": 3 } })), &mut changes);
+        compare(
+            "settings",
+            Some(&json!({ "a": { "b": 1, "c": 2 } })),
+            Some(&json!({ "a": { "b": 1, "d": 3 } })),
+            &mut changes,
+        );
         assert_eq!(changes, ["settings.a.c: 2 -> nothing", "settings.a.d: nothing -> 3"]);
     }
 }

@@ -78,7 +78,7 @@ impl Rollout {
     #[must_use]
     pub fn ended(&self) -> Option<RolloutEvent> {
         let (to, reason) = (self.state, self.reason.clone());
-        to.is_final().then(|| RolloutEvent { at_ms: self.since_ms, from: None, to, reason })
+        to.is_final().then_some(RolloutEvent { at_ms: self.since_ms, from: None, to, reason })
     }
 
     /// Where it is.

@@ -45,7 +45,6 @@ impl RolloutState {
 
 /// A transition, to be stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
 pub struct RolloutEvent {
     /// When, in milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,
@@ -59,7 +58,6 @@ pub struct RolloutEvent {
 
 /// What an operator is told of a rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
 pub struct RolloutStatus {
     /// The rollout's id.
     pub id: String,

@@ -35,7 +35,6 @@ pub struct Snapshot {
 
 /// The figures that versions are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
 pub struct Figures {
     /// Requests answered.
     pub requests: u64,

@@ -79,7 +79,8 @@ impl KnownFiles {
     /// Keeps what a service serves. The file is replaced whole or not at all.
     pub(crate) async fn keep(&self, known: &Known) -> Result<()> {
         let text = serde_json::to_vec(known).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-        let (folder, tenant, name) = (Arc::clone(&self.folder), known.target.id.tenant.to_string(), file_name(&known.target.id));
+        let (folder, tenant, name) =
+            (Arc::clone(&self.folder), known.target.id.tenant.to_string(), file_name(&known.target.id));
         blocking(move || {
             use std::io::Write;
             folder.create_dir_all(&tenant)?;

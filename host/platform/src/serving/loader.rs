@@ -1,5 +1,6 @@
 //! From what is to serve to a component that is ready.
 
+use super::service::Tables;
 use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
 use crate::name::{Digest, ServiceId};
@@ -119,9 +120,29 @@ impl Loader {
         Ok(())
     }
 
-    /// The folder that has the version's files; made unless another version had the same.
+    /// Brings the files that a version serves into the folder of artifacts. What is missing is logged, and is not served.
+    pub(crate) async fn fetch_assets(&self, settings: &VersionSettings) {
+        if settings.gateway.is_none() {
+            return;
+        }
+        for (path, digest) in &settings.files {
+            if self.artifacts.bytes(digest).is_none()
+                && let Err(error) = self.artifacts.get(digest).await
+            {
+                tracing::error!(%path, %error, "a file cannot be served");
+            }
+        }
+    }
+
+    /// The folder that has the version's files for its capabilities, as migrations; made unless another version had the same. Those that its routes
+    /// serve are read from the artifacts.
     async fn place_files(&self, settings: &VersionSettings) -> Result<PathBuf> {
-        let text = serde_json::to_vec(&settings.files).unwrap_or_default();
+        let gateway = Tables::read(settings)?.gateway;
+        let served =
+            gateway.routes.iter().find_map(|route| Some(format!("{}/", route.rules.assets.as_ref()?.folder())));
+        let is_served = |path: &String| served.as_ref().is_some_and(|folder| path.starts_with(folder));
+        let files: BTreeMap<_, _> = settings.files.iter().filter(|(path, _)| !is_served(path)).collect();
+        let text = serde_json::to_vec(&files).unwrap_or_default();
         let name = Digest::of(&text).to_string();
         let folder = self.files_path.join(&name);
         if self.files.exists(&name) {
@@ -130,7 +151,7 @@ impl Loader {
         let partial = format!("{name}.{}", ulid::Ulid::new());
         self.files.create_dir(&partial)?;
         let dir = self.files.open_dir(&partial)?;
-        for (path, digest) in settings.files.iter().filter(|(path, _)| !is_asset(path)) {
+        for (path, digest) in files {
             let bytes = self.artifacts.get(digest).await?;
             if let Some((parent, _)) = path.rsplit_once('/') {
                 dir.create_dir_all(parent)?;
@@ -146,11 +167,6 @@ impl Loader {
         }
         Ok(folder)
     }
-}
-
-/// Whether a file is for clients, not for the component: those under `public/` are served as they are.
-pub(crate) fn is_asset(path: &str) -> bool {
-    path.starts_with("public/")
 }
 
 fn compile_timeout(digest: &Digest, timeout: Duration) -> Error {

@@ -10,13 +10,13 @@ mod service;
 mod table;
 mod ticket;
 
-pub use lines::FollowedLine;
 pub(crate) use known::{Known, KnownFiles};
+pub use lines::FollowedLine;
 pub(crate) use loader::{Loader, Purpose, limits};
 pub(crate) use release::Release;
 pub use service::Service;
 pub(crate) use service::{Canary, Route, State, Tables};
-pub(crate) use table::{ApiKeysOf, Table, own_host};
+pub(crate) use table::{Around, Table, own_host};
 pub(crate) use ticket::Steer;
 pub use ticket::{Ending, NotAdmitted, Ticket};
 
@@ -42,8 +42,7 @@ pub(crate) struct Serving {
     pub(crate) known: KnownFiles,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
-    pub(crate) domain: String,
-    api_keys: Arc<ApiKeysOf>,
+    around: Arc<Around>,
     pub(crate) table: ArcSwap<Table>,
     tenants: Mutex<HashMap<TenantId, Arc<TenantUse>>>,
     steering: mpsc::UnboundedSender<Steer>,
@@ -57,8 +56,7 @@ impl Serving {
         loader: Loader,
         known: KnownFiles,
         recorder: Recorder,
-        domain: String,
-        api_keys: Arc<ApiKeysOf>,
+        around: Around,
         steering: mpsc::UnboundedSender<Steer>,
     ) -> Self {
         Self {
@@ -66,13 +64,17 @@ impl Serving {
             known,
             clock: Clock::start(),
             recorder,
-            domain,
-            api_keys,
+            around: Arc::new(around),
             table: ArcSwap::default(),
             tenants: Mutex::default(),
             steering,
             changing: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The domain of the services' own hosts.
+    pub(crate) fn domain(&self) -> &str {
+        &self.around.domain
     }
 
     /// All services and routes.
@@ -101,10 +103,17 @@ impl Serving {
         let now = self.clock.now();
         let random = if state.canary.is_some() { rand::random() } else { 0 };
         let (release, is_canary) = state.choose(&Caller { headers, address, random });
-        let release = Arc::clone(release);
-        let entry = ticket::entered(service, release.breaker.try_enter(now))?;
+        let (release, is_canary, entry) = match release.breaker.try_enter(now) {
+            // What is to be replaced takes over from a canary that is given a rest.
+            Err(_) if is_canary => (&state.release, false, state.release.breaker.try_enter(now)),
+            entered => (release, is_canary, entered),
+        };
+        let (release, entry) = (Arc::clone(release), ticket::entered(service, entry)?);
         let place = state.admission.enter().await.ok_or_else(|| {
-            Error::new(Code::BulkheadFull, format!("{}: as many requests as allowed are under way, and wait", service.id))
+            Error::new(
+                Code::BulkheadFull,
+                format!("{}: as many requests as allowed are under way, and wait", service.id),
+            )
         })?;
         let quota = state.tenant.enter(now.unix_ms()).await?;
         let app = match release.loaded(now) {
@@ -152,15 +161,25 @@ impl Serving {
 
     /// Checks that what a service is to serve would find its routes free.
     pub(crate) async fn check_routes(&self, target: &ServiceTarget) -> Result<()> {
+        // The hosts of its own are nobody else's.
+        let names_hosts =
+            Tables::read(&target.release.settings)?.gateway.routes.iter().any(|route| route.host.is_some());
+        let as_before = self
+            .service(&target.id)
+            .is_some_and(|service| routes_of(&service.state().known.target) == routes_of(target));
+        if as_before || !names_hosts {
+            return Ok(());
+        }
         let known = Known::first(target.clone());
         let service = Service::new(target.id.clone(), self.state(known, None, &[])?);
-        let (table, domain, api_keys) = (self.table.load_full(), self.domain.clone(), Arc::clone(&self.api_keys));
-        let checked = tokio::task::spawn_blocking(move || table.check(&service, &domain, &*api_keys)).await;
+        let (table, around) = (self.table.load_full(), Arc::clone(&self.around));
+        let checked = tokio::task::spawn_blocking(move || table.check(&service, &around)).await;
         checked.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("checking routes: {panic}"))))
     }
 
-    /// Serves exactly these from now on: what the store says, or what was known when the host last ran.
-    pub(crate) async fn serve_all(&self, all: Vec<Known>) -> Result<()> {
+    /// Serves exactly these from now on: what the store says, or what was known when the host last ran. Those in `kept` are in their files already.
+    pub(crate) async fn serve_all(&self, all: Vec<Known>, kept: &[Known]) -> Result<()> {
+        let kept: HashMap<&ServiceId, &Known> = kept.iter().map(|known| (&known.target.id, known)).collect();
         let _turn = self.changing.lock().await;
         let before = self.table.load_full();
         let mut services = HashMap::with_capacity(all.len());
@@ -183,9 +202,12 @@ impl Serving {
             services.insert(id, service);
         }
         let gone: Vec<_> = before.services.keys().filter(|id| !services.contains_key(id)).cloned().collect();
+        for known in &changed {
+            self.loader.fetch_assets(&known.target.release.settings).await;
+        }
         self.exchange(services).await?;
-        for known in changed {
-            self.known.keep(&known).await?;
+        for known in changed.iter().filter(|known| kept.get(&known.target.id) != Some(known)) {
+            self.keep(known).await;
         }
         for id in gone {
             self.known.forget(&id).await?;
@@ -195,6 +217,7 @@ impl Serving {
 
     /// Serves this from the next request on, by releases that are loaded already where `warm` has them.
     pub(crate) async fn serve(&self, target: ServiceTarget, warm: &[Arc<Release>]) -> Result<()> {
+        self.loader.fetch_assets(&target.release.settings).await;
         let _turn = self.changing.lock().await;
         let before = self.table.load_full();
         let id = target.id.clone();
@@ -220,11 +243,24 @@ impl Serving {
                 known
             }
         };
-        self.known.keep(&known).await
+        self.keep(&known).await;
+        Ok(())
+    }
+
+    /// Keeps what a service serves in its file. Where that fails the service serves all the same, and the store knows.
+    async fn keep(&self, known: &Known) {
+        if let Err(error) = self.known.keep(known).await {
+            tracing::error!(service = %known.target.id, %error, "what the service serves cannot be kept on the disk");
+        }
     }
 
     /// Serves what is known, without telling the store: it is away.
-    pub(crate) async fn serve_pending(&self, service: &Service, target: ServiceTarget, warm: &[Arc<Release>]) -> Result<()> {
+    pub(crate) async fn serve_pending(
+        &self,
+        service: &Service,
+        target: ServiceTarget,
+        warm: &[Arc<Release>],
+    ) -> Result<()> {
         let _turn = self.changing.lock().await;
         let state = service.state();
         let known = Known { pending: true, ..state.known.then(target) };
@@ -233,8 +269,8 @@ impl Serving {
     }
 
     async fn exchange(&self, services: HashMap<ServiceId, Arc<Service>>) -> Result<()> {
-        let (domain, api_keys) = (self.domain.clone(), Arc::clone(&self.api_keys));
-        let table = tokio::task::spawn_blocking(move || Table::new(services, &domain, &*api_keys)).await;
+        let around = Arc::clone(&self.around);
+        let table = tokio::task::spawn_blocking(move || Table::new(services, &around)).await;
         let table = table.map_err(|panic| Error::new(Code::Internal, format!("making the routes: {panic}")))?;
         self.table.store(Arc::new(table));
         Ok(())
@@ -252,7 +288,10 @@ impl Serving {
         let there: Vec<_> = warm.iter().chain(there.filter(|_| same_secrets)).collect();
         let release_of = |wanted: &ReleaseTarget, tables: &Tables| {
             let same = |release: &&&Arc<Release>| release.target.version == wanted.version;
-            there.iter().find(same).map_or_else(|| Release::new(wanted.clone(), &tables.supervision, now), |release| Arc::clone(release))
+            there
+                .iter()
+                .find(same)
+                .map_or_else(|| Release::new(wanted.clone(), &tables.supervision, now), |release| Arc::clone(release))
         };
         let release = release_of(&target.release, &tables);
         let canary = match &target.canary {
@@ -263,7 +302,10 @@ impl Serving {
                     Some(canary) if same_secrets && canary.is(wanted, &rollout) => Some(Arc::clone(canary)),
                     _ => {
                         let tables = Tables::read(&wanted.settings)?;
-                        Some(Arc::new(Canary::new(release_of(wanted, &tables), rollout)?))
+                        let canary = Canary::new(release_of(wanted, &tables), rollout)?;
+                        // From here on it is watched.
+                        canary.steer(|rollout| rollout.on_tick(&canary.release.stats, &release.stats, now));
+                        Some(Arc::new(canary))
                     }
                 }
             }
@@ -312,6 +354,9 @@ impl Serving {
 }
 
 /// What of a target decides its routes.
-fn routes_of(target: &ServiceTarget) -> (&Option<serde_json::Value>, &Vec<String>) {
-    (&target.release.settings.gateway, &target.tenant.hosts)
+fn routes_of(target: &ServiceTarget) -> impl PartialEq + '_ {
+    let settings = &target.release.settings;
+    // Files matter to routes that serve them.
+    let files = settings.gateway.as_ref().map(|_| &settings.files);
+    (&settings.gateway, files, &target.tenant.hosts)
 }

@@ -147,7 +147,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_may_queue_gets_the_place_of_who_leaves() {
-        let places = tenant(|quotas| (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000));
+        let places = tenant(|quotas| {
+            (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000);
+        });
         let inside = places.enter(0).await.expect("the first");
         let mut second = Box::pin(places.enter(0));
         assert!(futures::poll!(second.as_mut()).is_pending());

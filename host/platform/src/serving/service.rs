@@ -81,7 +81,9 @@ impl State {
     /// The release that a request gets, and whether it is the canary.
     pub(crate) fn choose(&self, caller: &Caller<'_>) -> (&Arc<Release>, bool) {
         match &self.canary {
-            Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => (&canary.release, true),
+            Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => {
+                (&canary.release, true)
+            }
             _ => (&self.release, false),
         }
     }
@@ -147,7 +149,9 @@ impl Tables {
         let gateway = settings.gateway.as_ref().map(GatewayConfig::parse).transpose();
         let gateway = gateway.map_err(|error| bad(error.to_string()))?.unwrap_or_default();
         let supervision = match &settings.supervision {
-            Some(table) => serde_json::from_value(table.clone()).map_err(|error| bad(format!("[supervision]: {error}")))?,
+            Some(table) => {
+                serde_json::from_value(table.clone()).map_err(|error| bad(format!("[supervision]: {error}")))?
+            }
             None => SupervisionConfig::default(),
         };
         supervision.check().map_err(|error| bad(error.to_string()))?;
@@ -159,7 +163,9 @@ impl Tables {
 pub(crate) fn rollout(release: &ReleaseTarget, now: Now) -> Result<Rollout> {
     let bad = |message: String| Error::new(Code::Internal, message);
     match &release.rollout {
-        Some(stored) => serde_json::from_value(stored.clone()).map_err(|error| bad(format!("a stored rollout: {error}"))),
+        Some(stored) => {
+            serde_json::from_value(stored.clone()).map_err(|error| bad(format!("a stored rollout: {error}")))
+        }
         None => {
             let started = Rollout::start(release.deployment.clone(), RolloutPlan::default(), now);
             Ok(started.map_err(|error| bad(error.to_string()))?.0)

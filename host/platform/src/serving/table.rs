@@ -1,14 +1,25 @@
 //! All services of the host, and the routes to them; immutable, exchanged whole.
 
 use super::service::{Route, Service, Tables};
+use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
-use crate::name::{ServiceId, TenantId};
-use elias_gateway::{ApiKeys, HostRule, Router, Rules};
-use std::collections::HashMap;
+use crate::name::{Digest, ServiceId, TenantId};
+use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, Router, Rules};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What checks a tenant's API keys.
 pub(crate) type ApiKeysOf = dyn Fn(&TenantId) -> Arc<dyn ApiKeys> + Send + Sync;
+
+/// What a table is made with, beside the services.
+pub(crate) struct Around {
+    /// The domain of the services' own hosts.
+    pub(crate) domain: String,
+    /// What checks API keys.
+    pub(crate) api_keys: Box<ApiKeysOf>,
+    /// Where files are.
+    pub(crate) artifacts: Artifacts,
+}
 
 /// All services and routes.
 #[derive(Default)]
@@ -18,27 +29,30 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The table of these services, whose own hosts are below `domain`. A service whose routes clash with another's is left without any, which
+    /// The table of these services, in these surroundings. A service whose routes clash with another's is left without any, which
     /// the log says: deploying checks that it does not come to this.
-    pub(crate) fn new(services: HashMap<ServiceId, Arc<Service>>, domain: &str, api_keys: &ApiKeysOf) -> Self {
+    pub(crate) fn new(services: HashMap<ServiceId, Arc<Service>>, around: &Around) -> Self {
         let mut table = Self { services, router: Router::default() };
         let mut all: Vec<_> = table.services.values().cloned().collect();
         // The same order on every host, so that of two that clash the same one wins everywhere.
         all.sort_by(|a, b| a.id.cmp(&b.id));
         for service in all {
-            if let Err(error) = table.add(&service, domain, api_keys) {
+            if let Err(error) = table.add(&service, around) {
                 tracing::error!(service = %service.id, %error, "the service is not reachable");
             }
         }
         table
     }
 
-    fn add(&mut self, service: &Arc<Service>, domain: &str, api_keys: &ApiKeysOf) -> Result<()> {
+    fn add(&mut self, service: &Arc<Service>, around: &Around) -> Result<()> {
         let state = service.state();
         let tables = Tables::read(&state.known.target.release.settings)?;
         let name: Arc<str> = service.id.to_string().into();
-        let own = [own_host(&service.id, domain)?];
-        let rules = Rules::prepare(&tables.gateway, &service.rules, Some(&api_keys(&service.id.tenant)), None);
+        let own = [own_host(&service.id, &around.domain)?];
+        let files = &state.known.target.release.settings.files;
+        let assets = assets(&tables.gateway, files, &around.artifacts)?;
+        let api_keys = (around.api_keys)(&service.id.tenant);
+        let rules = Rules::prepare(&tables.gateway, &service.rules, Some(&api_keys), assets.as_ref());
         for (route, rules) in tables.gateway.routes.iter().zip(rules) {
             if let Some(host) = &route.host {
                 let host = host.to_string();
@@ -59,12 +73,36 @@ impl Table {
     }
 
     /// Checks that a service would find place in the table, beside all others.
-    pub(crate) fn check(&self, service: &Arc<Service>, domain: &str, api_keys: &ApiKeysOf) -> Result<()> {
+    pub(crate) fn check(&self, service: &Arc<Service>, around: &Around) -> Result<()> {
         let mut services = self.services.clone();
         services.remove(&service.id);
-        let mut table = Self::new(services, domain, api_keys);
-        table.add(service, domain, api_keys)
+        let mut table = Self::new(services, around);
+        table.add(service, around)
     }
+}
+
+/// The files that a version's routes serve, if any do. Those that are not in the folder are left out: loading a version puts them there.
+fn assets(
+    gateway: &GatewayConfig,
+    files: &BTreeMap<String, Digest>,
+    artifacts: &Artifacts,
+) -> Result<Option<Arc<AssetTable>>> {
+    let Some(rules) = gateway.routes.iter().find_map(|route| route.rules.assets.as_ref()) else { return Ok(None) };
+    let entry = |(path, digest): (&String, &Digest)| {
+        let path = path.strip_prefix(rules.folder())?;
+        let bytes = artifacts.bytes(digest)?;
+        let sha256 = digest.to_string();
+        path.starts_with('/').then(|| AssetEntry {
+            path: path.to_owned(),
+            sha256,
+            bytes,
+            content_type: None,
+            encodings: Vec::new(),
+        })
+    };
+    let entries: Vec<_> = files.iter().filter_map(entry).collect();
+    let table = AssetTable::new(&entries).map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+    Ok(Some(Arc::new(table)))
 }
 
 /// The host that a service has without asking: `shop.acme.DOMAIN`, and `shop--staging.acme.DOMAIN` outside of production.

@@ -98,7 +98,14 @@ impl Ticket {
         if let Some(entry) = self.entry.take()
             && counts
         {
-            self.release.breaker.record(entry, !failed, now);
+            let breaker = &self.release.breaker;
+            let before = breaker.state();
+            breaker.record(entry, !failed, now);
+            let state = breaker.state();
+            if state != before {
+                let reason = breaker.health(now).reason;
+                tracing::warn!(service = %self.service.id, version = self.release.target.version, ?state, %reason, "circuit breaker");
+            }
         }
         if counts {
             self.release.stats.record(failed, duration, fuel);

@@ -85,4 +85,3 @@ impl TenantScope {
 
 /// The absence of a value before or after.
 pub(crate) const NOTHING: Option<&Value> = None;
-

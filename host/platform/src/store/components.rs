@@ -41,10 +41,12 @@ impl TenantScope {
         let insert = "INSERT INTO components (tenant, component, versions, created_at) VALUES ($1, $2, 0, $3) ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(component.as_str().to_owned()).bind(now_ms());
         if self.run(query).await? > 0 && components_max > 0 {
-            let query = self.query("SELECT count(*) AS components FROM components WHERE tenant = $1 AND deleted_at IS NULL");
+            let query =
+                self.query("SELECT count(*) AS components FROM components WHERE tenant = $1 AND deleted_at IS NULL");
             let row = self.row(query).await?.ok_or_else(|| Error::not_found("count"))?;
             if number::<u64>(&row, "components")? > u64::from(components_max) {
-                let message = format!("tenant {tenant} may have {components_max} components; delete one, or ask for more");
+                let message =
+                    format!("tenant {tenant} may have {components_max} components; delete one, or ask for more");
                 return Err(Error::new(Code::QuotaExceeded, message));
             }
         }

@@ -132,7 +132,12 @@ impl TenantScope {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn deployments(&mut self, service: &ServiceId, before: Option<&str>, limit: u32) -> Result<Vec<Deployment>> {
+    pub async fn deployments(
+        &mut self,
+        service: &ServiceId,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Deployment>> {
         let select = "SELECT * FROM deployments WHERE tenant = $1 AND component = $2 AND environment = $3 AND id < $4 \
                       ORDER BY id DESC LIMIT $5";
         let query = self.query(select).bind(service.component.as_str().to_owned()).bind(service.environment.as_str());

@@ -96,7 +96,8 @@ impl HostScope {
         for rows in batch.chunks(ROWS_PER_INSERT) {
             // sqlx's QueryBuilder writes `?`, which PostgreSQL does not know.
             let places: Vec<_> = (0..rows.len()).map(|row| values(1 + row * COLUMNS)).collect();
-            let insert = format!("INSERT INTO executions ({NAMES}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "));
+            let insert =
+                format!("INSERT INTO executions ({NAMES}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "));
             let mut query = sqlx::query(AssertSqlSafe(insert));
             for row in rows {
                 query = query.bind(row.tenant.as_str().to_owned()).bind(row.id.clone());

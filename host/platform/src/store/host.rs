@@ -132,7 +132,8 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub(crate) async fn changes(&self) -> Result<i64> {
-        let row = sqlx::query("SELECT value FROM counters WHERE name = 'changes'").fetch_one(self.ready().await?).await?;
+        let row =
+            sqlx::query("SELECT value FROM counters WHERE name = 'changes'").fetch_one(self.ready().await?).await?;
         get(&row, "value")
     }
 }

@@ -19,7 +19,8 @@ impl TenantScope {
     pub(crate) async fn log_hashes(&mut self, positions: &[u64]) -> Result<HashMap<u64, Hash>> {
         let mut hashes = HashMap::new();
         for position in positions {
-            let query = self.query("SELECT hash FROM log_hashes WHERE position = $2 AND $1 <> ''").bind(signed(*position));
+            let query =
+                self.query("SELECT hash FROM log_hashes WHERE position = $2 AND $1 <> ''").bind(signed(*position));
             if let Some(row) = self.row(query).await? {
                 hashes.insert(*position, hash(&row)?);
             }
@@ -88,7 +89,9 @@ impl Store {
 /// A hash, stored in Base64.
 fn hash(row: &sqlx::any::AnyRow) -> Result<Hash> {
     let bytes = BASE64.decode(get::<String>(row, "hash")?).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.map(Hash).ok_or_else(|| Error::new(Code::Internal, "a hash of the log is damaged; restore the store from a backup"))
+    bytes
+        .map(Hash)
+        .ok_or_else(|| Error::new(Code::Internal, "a hash of the log is damaged; restore the store from a backup"))
 }
 
 fn signed(position: u64) -> i64 {

@@ -19,6 +19,7 @@ mod tests;
 mod tokens;
 mod versions;
 
+pub(crate) use audit::NOTHING;
 pub use audit::{Actor, AuditEntry};
 pub use components::Component;
 pub use deployments::{Deployment, DeploymentState};
@@ -106,7 +107,8 @@ impl Store {
                 (Dialect::Postgres, url.to_owned())
             }
             Some(_) => {
-                let message = "the store's URL must begin with postgres://; without one it is a file in the data directory";
+                let message =
+                    "the store's URL must begin with postgres://; without one it is a file in the data directory";
                 return Err(Error::new(Code::BadInput, message));
             }
             None => (Dialect::Sqlite, format!("sqlite://{}?mode=rwc", folder.join("platform.sqlite").display())),
@@ -122,7 +124,9 @@ impl Store {
                 Ok(())
             })
         });
-        let pool = options.connect_lazy(&url).map_err(|error| Error::new(Code::BadInput, format!("the store's URL: {error}")))?;
+        let pool = options
+            .connect_lazy(&url)
+            .map_err(|error| Error::new(Code::BadInput, format!("the store's URL: {error}")))?;
         Ok(Self { pool, dialect, ready: Arc::default() })
     }
 
@@ -336,5 +340,6 @@ fn damaged(column: &str) -> Error {
 }
 
 fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, format!("cannot be written as JSON: {error}")))
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(Code::Internal, format!("cannot be written as JSON: {error}")))
 }

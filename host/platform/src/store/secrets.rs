@@ -14,7 +14,13 @@ impl TenantScope {
     }
 
     /// Stores a secret; an earlier one of that name is replaced.
-    pub(crate) async fn set_secret(&mut self, service: &ServiceId, name: &str, ciphertext: &str, actor: &Actor) -> Result<()> {
+    pub(crate) async fn set_secret(
+        &mut self,
+        service: &ServiceId,
+        name: &str,
+        ciphertext: &str,
+        actor: &Actor,
+    ) -> Result<()> {
         let upsert = "INSERT INTO secrets (tenant, component, environment, name, ciphertext, created_at, created_by) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, component, environment, name) \
                       DO UPDATE SET ciphertext = excluded.ciphertext, created_at = excluded.created_at, created_by = excluded.created_by";

@@ -63,7 +63,8 @@ impl TenantScope {
     pub(crate) async fn set_service(&mut self, service: &Service) -> Result<()> {
         let bind = |query: super::Query| {
             let query = query.bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
-            let query = query.bind(i64::try_from(service.revision).unwrap_or(i64::MAX)).bind(i64::from(service.version));
+            let query =
+                query.bind(i64::try_from(service.revision).unwrap_or(i64::MAX)).bind(i64::from(service.version));
             let query = query.bind(service.deployment.clone()).bind(service.canary.clone());
             query.bind(i64::from(service.stopped))
         };

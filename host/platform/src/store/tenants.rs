@@ -202,11 +202,19 @@ impl TenantScope {
     ///
     /// # Errors
     /// `not-found`, `stale`, `bad-input`.
-    pub async fn set_tenant(&mut self, settings: &TenantSettings, revision: Option<u64>, actor: &Actor) -> Result<Tenant> {
+    pub async fn set_tenant(
+        &mut self,
+        settings: &TenantSettings,
+        revision: Option<u64>,
+        actor: &Actor,
+    ) -> Result<Tenant> {
         settings.check()?;
         let before = self.this_tenant().await?;
         if revision.is_some_and(|revision| revision != before.revision) {
-            return Err(Error::new(Code::Stale, format!("tenant {} was changed meanwhile: read it again", self.tenant)));
+            return Err(Error::new(
+                Code::Stale,
+                format!("tenant {} was changed meanwhile: read it again", self.tenant),
+            ));
         }
         let update = "UPDATE tenants SET settings = $2, revision = revision + 1 WHERE tenant = $1";
         let query = self.query(update).bind(to_json(settings)?);
@@ -239,7 +247,8 @@ mod tests {
 
     #[test]
     fn hosts_are_allowed_by_name_or_by_domain() {
-        let settings = TenantSettings { hosts: vec!["a.example".into(), "*.b.example".into()], ..TenantSettings::default() };
+        let settings =
+            TenantSettings { hosts: vec!["a.example".into(), "*.b.example".into()], ..TenantSettings::default() };
         for (host, allowed) in [
             ("a.example", true),
             ("x.a.example", false),

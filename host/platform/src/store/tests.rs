@@ -11,9 +11,9 @@ struct Place {
     _folder: tempfile::TempDir,
 }
 
-async fn sqlite() -> Option<Place> {
+fn sqlite() -> Place {
     let folder = tempfile::tempdir().expect("a folder");
-    Some(Place { store: Store::open(folder.path(), None).expect("it opens"), _folder: folder })
+    Place { store: Store::open(folder.path(), None).expect("it opens"), _folder: folder }
 }
 
 /// A database of its own on the server of the tests.
@@ -91,7 +91,9 @@ async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -
     scope.insert_deployment(&deployment).await?;
     let (component, environment) = (id.component, id.environment);
     let deployment = deployment.id;
-    scope.set_service(&Service { component, environment, revision, version, deployment, canary: None, stopped: false }).await?;
+    scope
+        .set_service(&Service { component, environment, revision, version, deployment, canary: None, stopped: false })
+        .await?;
     scope.commit().await
 }
 
@@ -207,7 +209,8 @@ async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
     assert_eq!(scope.executions(&failed, 100).await.expect("read").len(), 25);
     assert_eq!(scope.execution(&format!("{:026}", 2_499)).await.expect("read"), Some(record(2_499, "completed")));
     let before = ExecutionFilter { before: Some(format!("{:026}", 10)), ..ExecutionFilter::default() };
-    let page: Vec<_> = scope.executions(&before, 3).await.expect("read").iter().map(|record| record.started_at).collect();
+    let page: Vec<_> =
+        scope.executions(&before, 3).await.expect("read").iter().map(|record| record.started_at).collect();
     assert_eq!(page, [9, 8, 7]);
     drop(scope);
     let mut scope = store.host_write().await.expect("a scope");
@@ -218,7 +221,7 @@ async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
 /// Runs each of these on each store.
 macro_rules! on_both {
     ($($test:ident)*) => {
-        mod on_sqlite { $(#[tokio::test] async fn $test() { super::$test(&super::sqlite().await.expect("SQLite")).await; })* }
+        mod on_sqlite { $(#[tokio::test] async fn $test() { super::$test(&super::sqlite()).await; })* }
         mod on_postgres { $(#[tokio::test] async fn $test() {
             if let Some(place) = super::postgres().await { super::$test(&place).await; }
         })* }

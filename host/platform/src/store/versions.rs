@@ -1,12 +1,12 @@
 //! Versions: what was accepted, never changed afterwards.
 
 use super::audit::NOTHING;
-use super::{Actor, TenantScope, get, json, now_ms, number, optional_json, text, to_json};
+use super::{Actor, HostScope, TenantScope, get, json, now_ms, number, optional_json, text, to_json};
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, Digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A version of a component: its bytes by digest, and what it asks for.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
@@ -102,6 +102,22 @@ fn version(row: &sqlx::any::AnyRow) -> Result<Version> {
     })
 }
 
+impl HostScope {
+    /// The artifacts that any version refers to.
+    pub(crate) async fn referenced_artifacts(&mut self) -> Result<HashSet<String>> {
+        let rows = sqlx::query("SELECT digest, settings FROM versions WHERE deleted_at IS NULL")
+            .fetch_all(&mut *self.tx)
+            .await?;
+        let mut referenced = HashSet::new();
+        for row in &rows {
+            let settings: VersionSettings = json(row, "settings")?;
+            referenced.insert(get(row, "digest")?);
+            referenced.extend(settings.files.into_values().map(String::from));
+        }
+        Ok(referenced)
+    }
+}
+
 impl TenantScope {
     /// Stores a version that was accepted.
     pub(crate) async fn insert_version(&mut self, new: &NewVersion<'_>, actor: &Actor) -> Result<Version> {
@@ -115,7 +131,8 @@ impl TenantScope {
         self.run(query.bind(now_ms()).bind(actor.name.clone())).await?;
         let stored = self.version(new.component, new.number).await?;
         let subject = format!("{}@{}", new.component, new.number);
-        self.audit(actor, "version.create", subject, NOTHING, Some(&serde_json::json!({ "digest": new.digest }))).await?;
+        self.audit(actor, "version.create", subject, NOTHING, Some(&serde_json::json!({ "digest": new.digest })))
+            .await?;
         Ok(stored)
     }
 
@@ -124,7 +141,8 @@ impl TenantScope {
     /// # Errors
     /// `not-found`.
     pub async fn version(&mut self, component: &ComponentName, number: u32) -> Result<Version> {
-        let select = "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number = $3 AND deleted_at IS NULL";
+        let select =
+            "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number = $3 AND deleted_at IS NULL";
         let query = self.query(select).bind(component.as_str().to_owned()).bind(i64::from(number));
         let row = self.row(query).await?;
         version(&row.ok_or_else(|| Error::not_found(format_args!("version {number} of {component}")))?)
@@ -134,7 +152,12 @@ impl TenantScope {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn versions(&mut self, component: &ComponentName, before: Option<u32>, limit: u32) -> Result<Vec<Version>> {
+    pub async fn versions(
+        &mut self,
+        component: &ComponentName,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<Version>> {
         let select = "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number < $3 AND deleted_at IS NULL \
                       ORDER BY number DESC LIMIT $4";
         let query = self.query(select).bind(component.as_str().to_owned());
@@ -155,7 +178,8 @@ impl TenantScope {
 
     /// How many versions of a component are kept.
     pub(crate) async fn count_versions(&mut self, component: &ComponentName) -> Result<u32> {
-        let select = "SELECT count(*) AS versions FROM versions WHERE tenant = $1 AND component = $2 AND deleted_at IS NULL";
+        let select =
+            "SELECT count(*) AS versions FROM versions WHERE tenant = $1 AND component = $2 AND deleted_at IS NULL";
         let query = self.query(select).bind(component.as_str().to_owned());
         self.row(query).await?.map_or(Ok(0), |row| number(&row, "versions"))
     }
@@ -181,7 +205,8 @@ impl TenantScope {
         let query = self.query(select).bind(component.as_str().to_owned()).bind(i64::from(number));
         if let Some(row) = self.row(query).await? {
             let environment: String = get(&row, "environment")?;
-            let message = format!("version {number} of {component} serves in {environment}; deploy another one there first");
+            let message =
+                format!("version {number} of {component} serves in {environment}; deploy another one there first");
             return Err(Error::new(Code::InUse, message));
         }
         let update = "UPDATE versions SET deleted_at = $4 WHERE tenant = $1 AND component = $2 AND number = $3";

@@ -23,7 +23,13 @@ impl Admission {
     #[must_use]
     pub fn new(places: u32, waiting_max: u32, timeout: Duration) -> Self {
         let places = (places.max(1) as usize).min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), places_max: places, waiting: AtomicU32::new(0), waiting_max, timeout }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            places_max: places,
+            waiting: AtomicU32::new(0),
+            waiting_max,
+            timeout,
+        }
     }
 
     /// How many are inside.

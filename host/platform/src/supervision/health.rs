@@ -21,7 +21,6 @@ pub enum Health {
 
 /// A condition with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
 pub struct HealthState {
     /// The condition.
     pub state: Health,

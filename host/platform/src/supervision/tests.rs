@@ -1,6 +1,5 @@
 use super::*;
 use crate::clock::Now;
-use std::sync::Arc;
 use std::time::Duration;
 
 const START_MS: u64 = 1_800_000_000_000;

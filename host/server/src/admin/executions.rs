@@ -48,7 +48,8 @@ async fn show(
 ) -> Result<Json<ExecutionRecord>, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     let found = scope.execution(&id).await?;
-    let found = found.filter(|execution| session.require(Permission::Read, &tenant, Some(&execution.component)).is_ok());
+    let found =
+        found.filter(|execution| session.require(Permission::Read, &tenant, Some(&execution.component)).is_ok());
     Ok(Json(found.ok_or_else(|| Error::not_found("such execution, or it is not kept"))?))
 }
 

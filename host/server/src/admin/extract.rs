@@ -1,9 +1,9 @@
 //! What handlers take from a request, with refusals that are problem documents.
 
 use super::problem::Problem;
+use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::Json;
 use elias_platform::store::PAGE_ROWS_MAX;
 use elias_platform::{Code, Error, Platform, Session};
 use http::header::{AUTHORIZATION, IF_MATCH};
@@ -27,11 +27,17 @@ impl FromRequestParts<Platform> for Asking {
         if let Some(session) = parts.extensions.get::<Session>() {
             return Ok(Self(session.clone()));
         }
-        let needed = || Error::new(Code::Unauthenticated, "send a token: `Authorization: Bearer elias_...` (elias login, elias tokens create)");
+        let needed = || {
+            Error::new(
+                Code::Unauthenticated,
+                "send a token: `Authorization: Bearer elias_...` (elias login, elias tokens create)",
+            )
+        };
         let mut values = parts.headers.get_all(AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return Err(needed().into()) };
         let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(needed)?.trim();
-        let address = parts.extensions.get::<PeerAddress>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.to_string());
+        let address =
+            parts.extensions.get::<PeerAddress>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.to_string());
         let session = platform.authenticate(token, address).await?;
         parts.extensions.insert(session.clone());
         Ok(Self(session))
@@ -88,7 +94,9 @@ impl FromRequestParts<Platform> for IfMatch {
     async fn from_request_parts(parts: &mut Parts, _: &Platform) -> Result<Self, Problem> {
         let Some(value) = parts.headers.get(IF_MATCH) else { return Ok(Self(None)) };
         let revision = value.to_str().ok().and_then(|value| value.trim_matches('"').parse().ok());
-        revision.map(|revision| Self(Some(revision))).ok_or_else(|| bad_input("If-Match must be an ETag that this API gave"))
+        revision
+            .map(|revision| Self(Some(revision)))
+            .ok_or_else(|| bad_input("If-Match must be an ETag that this API gave"))
     }
 }
 

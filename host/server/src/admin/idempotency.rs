@@ -21,11 +21,17 @@ const KEY_BYTES_MAX: usize = 128;
 const BODY_BYTES_MAX: usize = 2 << 20;
 
 /// Keeps the answers to POST requests that have a key. Those of tokens are not: they have a secret in them.
-pub(super) async fn remember(State(platform): State<Platform>, request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn remember(
+    State(platform): State<Platform>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let keyed = *request.method() == Method::POST && !request.uri().path().ends_with("/tokens");
     let Some(key) = request.headers().get(KEY).filter(|_| keyed) else { return Ok(next.run(request).await) };
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
-    let key = key.ok_or_else(|| Error::new(Code::BadInput, format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters")))?.to_owned();
+    let key = key
+        .ok_or_else(|| Error::new(Code::BadInput, format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters")))?
+        .to_owned();
     let (mut parts, body) = request.into_parts();
     let Asking(session) = Asking::from_request_parts(&mut parts, &platform).await?;
     let body = to_bytes(body, BODY_BYTES_MAX).await;

@@ -1,5 +1,6 @@
 //! The admin API: REST under /v1. Every handler asks the platform, which asks who may; the OpenAPI document is made from the handlers.
 
+mod backup;
 mod executions;
 mod extract;
 mod idempotency;
@@ -24,8 +25,12 @@ pub(crate) fn router(platform: Platform) -> Router {
     let document = Json(document);
     router
         .route("/v1/openapi.json", axum::routing::get(async move || document.clone()))
-        .fallback(async || Problem::from(Error::new(Code::NotFound, "there is no such path; /v1/openapi.json lists those there are")))
-        .method_not_allowed_fallback(async || Problem::from(Error::new(Code::BadInput, "this path does not take this method")))
+        .fallback(async || {
+            Problem::from(Error::new(Code::NotFound, "there is no such path; /v1/openapi.json lists those there are"))
+        })
+        .method_not_allowed_fallback(async || {
+            Problem::from(Error::new(Code::BadInput, "this path does not take this method"))
+        })
         .layer(axum::middleware::from_fn_with_state(platform.clone(), idempotency::remember))
         .with_state(platform)
 }
@@ -37,10 +42,9 @@ pub fn openapi() -> OpenApi {
 }
 
 fn routes() -> OpenApiRouter<Platform> {
-    let info = InfoBuilder::new()
-        .title("ELIAS")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Tenants, versions, deployments and executions. Errors are problem documents (RFC 9457) with a stable `code`."));
+    let info = InfoBuilder::new().title("ELIAS").version(env!("CARGO_PKG_VERSION")).description(Some(
+        "Tenants, versions, deployments and executions. Errors are problem documents (RFC 9457) with a stable `code`.",
+    ));
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let security = SecurityRequirement::new("token", Vec::<String>::new());
     let mut document = OpenApiBuilder::new().info(info.build()).security(Some([security])).build();
@@ -50,6 +54,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(versions::routes())
         .merge(services::routes())
         .merge(executions::routes())
-        .merge(log::routes());
+        .merge(log::routes())
+        .merge(backup::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }

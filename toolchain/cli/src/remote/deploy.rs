@@ -147,7 +147,7 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
         None => sign(&arguments.sign, &wasm)?,
     };
     let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root);
-    let files = files::collect(folder, settings.grants.get("db"))?;
+    let files = files::collect(folder, settings.grants.get("db"), settings.service.assets()?.as_deref())?;
     Ok(Packed { name, wasm, signature, settings: settings.service.version(capabilities)?, files })
 }
 

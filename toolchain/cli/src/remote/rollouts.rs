@@ -232,12 +232,12 @@ mod tests {
     fn a_canary_is_shown_under_what_it_is_to_replace() {
         let release = |version: u32, reason: &str| {
             let figures =
-                json!({ "requests": 1234, "failures": 1, "p99-us": 1500, "fuel-mean": 2000.5, "fuel-deviation": 1.0 });
-            let health = json!({ "state": "healthy", "reason": reason, "since-ms": 0 });
+                json!({ "requests": 1234, "failures": 1, "p99_us": 1500, "fuel_mean": 2000.5, "fuel_deviation": 1.0 });
+            let health = json!({ "state": "healthy", "reason": reason, "since_ms": 0 });
             json!({ "version": version, "digest": "d", "deployment": "x", "loaded": true, "health": health, "figures": figures })
         };
         let rollout = json!({
-            "id": "x", "state": "running", "step": 0, "percent": 10.0, "steps": [10.0, 100.0], "since-ms": 0, "reason": "",
+            "id": "x", "state": "running", "step": 0, "percent": 10.0, "steps": [10.0, 100.0], "since_ms": 0, "reason": "",
             "waiting": "50 requests", "canary": {}, "base": null
         });
         let status = json!({

@@ -1,0 +1,88 @@
+//! Documents that the host itself fetches from where others say: the keys of identity providers.
+
+use super::client::Addresses;
+use ipnet::IpNet;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Until a document is there whole.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a document.
+const BYTES_MAX: usize = 1 << 20;
+
+/// Fetches documents from public addresses, and from the networks that it was told, as a component's grant would allow: whoever names a URL
+/// cannot lead the host into its own network. Redirects are not followed.
+#[derive(Clone)]
+pub struct PublicFetch {
+    addresses: Arc<Addresses>,
+    client: Client,
+}
+
+impl PublicFetch {
+    /// A client that may dial public addresses and those of `private` networks.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub fn new(private: Vec<IpNet>) -> Result<Self, String> {
+        let addresses = Arc::new(Addresses::new(private));
+        let builder = Client::builder().redirect(Policy::none()).referer(false).no_proxy().timeout(TIMEOUT);
+        let client = builder.dns_resolver(Arc::clone(&addresses)).build();
+        Ok(Self { addresses, client: client.map_err(|error| format!("no client can be made: {error}"))? })
+    }
+
+    /// The document at `url`, of at most 1 MiB.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        if literal.is_some_and(|address| !self.addresses.allow(address)) {
+            return Err(
+                "its address is not public; whoever runs the host allows its network with --private-network".to_owned()
+            );
+        }
+        let mut response = self.client.get(url).send().await.map_err(|error| error.to_string())?;
+        if !response.status().is_success() {
+            return Err(format!("it was answered with {}", response.status()));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
+            if bytes.len() + chunk.len() > BYTES_MAX {
+                return Err(format!("it has more than {BYTES_MAX} bytes"));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_networks_that_were_named_are_dialled() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = server.local_addr().expect("it listens").port();
+        for url in
+            [format!("http://127.0.0.1:{port}/"), format!("http://localhost:{port}/"), format!("http://[::1]:{port}/")]
+        {
+            let fetch = PublicFetch::new(Vec::new()).expect("a client");
+            assert!(fetch.get(&url).await.is_err(), "{url}");
+        }
+        let answer = async {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let (mut stream, _) = server.accept().await.expect("someone calls");
+            let _ = stream.read(&mut [0; 1024]).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.expect("written");
+        };
+        let fetch = PublicFetch::new(vec!["127.0.0.0/8".parse().expect("a network")]).expect("a client");
+        let url = format!("http://127.0.0.1:{port}/");
+        let (got, ()) = tokio::join!(fetch.get(&url), answer);
+        assert_eq!(got.expect("allowed"), b"{}");
+    }
+}

@@ -1,0 +1,282 @@
+//! `elias serve --platform` as a process of its own, its admin API, and the components that it serves.
+
+use crate::build::binary;
+use crate::serve::{Answer, PATIENCE};
+use crate::tenant::Tenant;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A platform that is ended when dropped.
+pub struct Platform {
+    process: Child,
+    /// Where components answer.
+    pub address: SocketAddr,
+    /// Where the admin API answers.
+    pub admin_address: SocketAddr,
+    /// The operator's token.
+    pub token: String,
+    flags: Vec<String>,
+    log: Arc<Mutex<String>>,
+    client: Client<HttpConnector, Full<Bytes>>,
+    folder: tempfile::TempDir,
+}
+
+impl Platform {
+    /// Starts one in a new folder.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let log = Arc::default();
+        let (process, address, admin_address) = spawn(&folder, &flags, &log);
+        let token = std::fs::read_to_string(folder.path().join("data/operator-token"));
+        let token = token.expect("the operator's token is in the data directory").trim().to_owned();
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { process, address, admin_address, token, flags, log, client, folder }
+    }
+
+    /// Kills it without warning and starts it again on the same data, at new addresses.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart(&mut self) {
+        self.kill();
+        (self.process, self.address, self.admin_address) = spawn(&self.folder, &self.flags, &self.log);
+        self.client = Client::builder(TokioExecutor::new()).build_http();
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill(); // it may have ended
+        let _ = self.process.wait();
+    }
+
+    /// Sends it a signal; it is waited for by [`restart`](Self::restart) or the end of the test.
+    ///
+    /// # Panics
+    /// If `kill` is missing.
+    pub fn signal(&self, name: &str) {
+        Command::new("kill").args([name, &self.process.id().to_string()]).status().expect("kill is there");
+    }
+
+    /// A second process on the same data directory, which has to be refused; gives what it said.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn second(&self) -> Output {
+        command(&self.folder, &self.flags).output().expect("elias starts")
+    }
+
+    /// A path in the data directory.
+    #[must_use]
+    pub fn data(&self, path: &str) -> PathBuf {
+        self.folder.path().join("data").join(path)
+    }
+
+    /// Whether a file of the data directory, other than the operator's token, has this text in it.
+    #[must_use]
+    pub fn keeps(&self, text: &str) -> bool {
+        holds(&self.data(""), text.as_bytes())
+    }
+
+    /// Where an artifact is kept.
+    #[must_use]
+    pub fn artifact(&self, digest: &str) -> PathBuf {
+        self.data("artifacts").join(&digest[..2]).join(digest)
+    }
+
+    /// Everything that was logged so far, over all restarts.
+    ///
+    /// # Panics
+    /// If the thread that reads the log did.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no reader panics").clone()
+    }
+
+    /// Waits until the log says `text`, and gives the log.
+    pub async fn logged(&self, text: &str) -> String {
+        until(&format!("the log says {text}"), async || Some(self.log()).filter(|log| log.contains(text))).await
+    }
+
+    /// The tenant that is there from the start, with the operator's token.
+    #[must_use]
+    pub fn default_tenant(&self) -> Tenant<'_> {
+        Tenant { platform: self, name: "default".to_owned(), token: self.token.clone() }
+    }
+
+    /// A tenant that is made now, with the operator's token.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub async fn new_tenant(&self, name: &str, settings: Value) -> Tenant<'_> {
+        let (status, made) = self.admin("POST", "/v1/tenants", json!({ "tenant": name, "settings": settings })).await;
+        assert_eq!(status, 201, "{made}");
+        Tenant { platform: self, name: name.to_owned(), token: self.token.clone() }
+    }
+
+    /// Asks the admin API with the operator's token; `Value::Null` is no body.
+    pub async fn admin(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        self.admin_as(&self.token, method, path, body).await
+    }
+
+    /// Asks the admin API with this token.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn admin_as(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        self.try_admin(token, method, path, body).await.expect("an answer")
+    }
+
+    /// Asks the admin API with this token.
+    ///
+    /// # Errors
+    /// If the connection breaks before the answer is whole.
+    pub async fn try_admin(&self, token: &str, method: &str, path: &str, body: Value) -> Result<(u16, Value), Broken> {
+        let request = http::Request::builder().method(method).header("authorization", format!("Bearer {token}"));
+        let answer = match body {
+            Value::Null => self.try_call(request, path, "").await?,
+            body => self.try_call(request.header("content-type", "application/json"), path, body.to_string()).await?,
+        };
+        Ok((answer.status, serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body))))
+    }
+
+    /// Sends any request to the admin API.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn call(&self, request: http::request::Builder, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.try_call(request, path, body).await.expect("an answer")
+    }
+
+    /// Sends any request to the admin API.
+    ///
+    /// # Errors
+    /// If the connection breaks before the answer is whole.
+    pub async fn try_call(
+        &self,
+        request: http::request::Builder,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, Broken> {
+        self.send(request.uri(format!("http://{}{path}", self.admin_address)), body.into()).await
+    }
+
+    /// `GET path` of the component that answers at a host.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn ask(&self, host: &str, path: &str) -> Answer {
+        self.ask_with(http::Request::get("/"), host, path, "").await
+    }
+
+    /// Any request to the component that answers at a host.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn ask_with(
+        &self,
+        request: http::request::Builder,
+        host: &str,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let request = request.header("host", host).uri(format!("http://{}{path}", self.address));
+        self.send(request, body.into()).await.expect("an answer")
+    }
+
+    async fn send(&self, request: http::request::Builder, body: Bytes) -> Result<Answer, Broken> {
+        let request = request.body(Full::new(body)).expect("the request is well formed");
+        let answer = async {
+            let (parts, body) = self.client.request(request).await?.into_parts();
+            let body = body.collect().await?.to_bytes();
+            let body = String::from_utf8_lossy(&body).into_owned();
+            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        };
+        tokio::time::timeout(PATIENCE, answer).await.expect("something happens")
+    }
+}
+
+/// Why there is no answer.
+pub type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Waits until `look` finds something, and gives that.
+///
+/// # Panics
+/// If it never does.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "it never comes to this: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn holds(folder: &Path, bytes: &[u8]) -> bool {
+    std::fs::read_dir(folder).expect("the folder is ours").any(|entry| {
+        let path = entry.expect("the folder is ours").path();
+        if path.is_dir() {
+            return holds(&path, bytes);
+        }
+        // What is gone by now was a temporary file.
+        let has = || std::fs::read(&path).is_ok_and(|content| content.windows(bytes.len()).any(|part| part == bytes));
+        !path.ends_with("operator-token") && has()
+    })
+}
+
+fn command(folder: &tempfile::TempDir, flags: &[String]) -> Command {
+    let mut command = Command::new(binary("elias"));
+    command.args(["serve", "--platform", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    command.args(["--data-dir", "data", "--log-format", "json"]).args(flags).current_dir(folder.path());
+    command
+}
+
+/// Starts the process; gives its two addresses, from the two lines that it prints.
+fn spawn(folder: &tempfile::TempDir, flags: &[String], log: &Arc<Mutex<String>>) -> (Child, SocketAddr, SocketAddr) {
+    let mut process =
+        command(folder, flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("elias starts");
+    let mut errors = process.stderr.take().expect("it is piped");
+    let reader = Arc::clone(log);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = errors.read(&mut bytes) {
+            reader.lock().expect("no reader panics").push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    });
+    let mut output = BufReader::new(process.stdout.take().expect("it is piped"));
+    let mut address = || {
+        let mut line = String::new();
+        output.read_line(&mut line).expect("elias says where it listens");
+        let after = line.split_once("http://").map(|(_, rest)| rest);
+        let address =
+            after.and_then(|rest| rest.split(['/', ',', ' ', '\n']).next()).and_then(|text| text.parse().ok());
+        address.unwrap_or_else(|| panic!("no address in {line:?}\n{}", log.lock().expect("no reader panics")))
+    };
+    let (address, admin_address) = (address(), address());
+    // Whatever else it prints is read, so that it never waits for us.
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    (process, address, admin_address)
+}

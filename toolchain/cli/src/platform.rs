@@ -1,0 +1,145 @@
+//! `elias serve --platform`: many teams' components, and the admin API that they are deployed by.
+
+use crate::failure::Failure;
+use crate::serve::{self, Serving, stop_signal, warn_of_cut};
+use crate::settings::Settings;
+use clap::Args;
+use elias_capabilities::http::PublicFetch;
+use elias_platform::access::{FetchKeys, OidcConfig};
+use elias_platform::{Platform, PlatformConfig};
+use elias_server::{Ingress, Server, ServerConfig};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ipnet::IpNet;
+use std::io::Write;
+use std::sync::Arc;
+
+/// Where the admin API listens if nothing else is said.
+const ADMIN: &str = "127.0.0.1:8788";
+/// What the data directory has for the components' databases.
+const DATABASES: &str = "databases";
+
+/// What `serve` is told of a platform.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Platform")]
+pub(crate) struct PlatformArguments {
+    /// Serve all components that are deployed, and an admin API to deploy them by
+    #[arg(long, conflicts_with_all = ["file", "dev", "watch"])]
+    platform: bool,
+    /// Address and port of the admin API [default: 127.0.0.1:8788]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "platform")]
+    admin: Option<String>,
+    /// A PostgreSQL that several hosts share [default: SQLite in the data directory]
+    #[arg(long, value_name = "URL", requires = "platform", env = "ELIAS_STORE", hide_env_values = true)]
+    store: Option<String>,
+    /// A bucket that several hosts share, such as s3://components [default: the data directory]
+    #[arg(long, value_name = "URL", requires = "platform")]
+    artifacts: Option<String>,
+    /// Components answer at COMPONENT.TENANT.DOMAIN [default: localhost]
+    #[arg(long, requires = "platform")]
+    domain: Option<String>,
+    /// The name of the transparency log [default: DOMAIN/log]
+    #[arg(long, value_name = "NAME", requires = "platform")]
+    log_origin: Option<String>,
+    /// An identity provider whose users may use the admin API: what `iss` of their tokens is
+    #[arg(long, value_name = "ISSUER", requires_all = ["platform", "oidc_jwks", "oidc_audience"])]
+    oidc_issuer: Option<String>,
+    /// Where its keys are
+    #[arg(long, value_name = "URL", requires = "oidc_issuer")]
+    oidc_jwks: Option<String>,
+    /// What `aud` of the tokens is
+    #[arg(long, value_name = "AUDIENCE", requires = "oidc_issuer")]
+    oidc_audience: Option<String>,
+    /// The claim with the tenant's name
+    #[arg(long, value_name = "CLAIM", default_value = "elias_tenant")]
+    oidc_tenant_claim: String,
+    /// The claim with the role's name
+    #[arg(long, value_name = "CLAIM", default_value = "elias_role")]
+    oidc_role_claim: String,
+    /// A network that is not public from which keys of identity providers may be fetched, such as 10.1.0.0/16
+    #[arg(long, value_name = "NETWORK", requires = "platform")]
+    private_network: Vec<IpNet>,
+    /// Components in memory at a time [default: 500]
+    #[arg(long, value_name = "N", requires = "platform")]
+    loaded_components: Option<u32>,
+    /// Days that executions are kept [default: 7]
+    #[arg(long, value_name = "N", requires = "platform")]
+    execution_days: Option<u32>,
+}
+
+impl PlatformArguments {
+    /// Whether a platform is to be served.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.platform
+    }
+
+    fn config(&self, serving: &Serving) -> Result<PlatformConfig, Failure> {
+        let mut config = PlatformConfig::new(&serving.data_dir);
+        config.store.clone_from(&self.store);
+        config.artifacts.clone_from(&self.artifacts);
+        if let Some(domain) = &self.domain {
+            config.domain.clone_from(domain);
+        }
+        config.log_origin = self.log_origin.clone().unwrap_or_else(|| format!("{}/log", config.domain));
+        config.loaded_components = self.loaded_components.unwrap_or(config.loaded_components);
+        config.retention.days = self.execution_days.unwrap_or(config.retention.days);
+        let fetch = PublicFetch::new(self.private_network.clone()).map_err(|error| Failure::new("io", error))?;
+        config.fetch = Some(Arc::new(Keys(fetch)));
+        if let (Some(issuer), Some(jwks), Some(audience)) = (&self.oidc_issuer, &self.oidc_jwks, &self.oidc_audience) {
+            config.oidc = Some(OidcConfig {
+                jwks: jwks.clone(),
+                issuer: issuer.clone(),
+                audience: audience.clone(),
+                tenant_claim: self.oidc_tenant_claim.clone(),
+                role_claim: self.oidc_role_claim.clone(),
+            });
+        }
+        Ok(config)
+    }
+}
+
+/// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says more.
+struct Keys(PublicFetch);
+
+impl FetchKeys for Keys {
+    fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
+        self.0.get(url).boxed()
+    }
+}
+
+/// Serves a platform until a signal says to stop, and then until the requests in flight have ended.
+///
+/// # Errors
+/// Whatever keeps the platform or its servers from starting.
+pub(crate) async fn run(serving: &Serving, arguments: &PlatformArguments, settings: Settings) -> Result<(), Failure> {
+    if settings.grants.names().next().is_some() {
+        tracing::warn!("[capabilities.*] of the host's own elias.toml grant nothing: each version brings its own");
+    }
+    let cache = serving.cache();
+    let host = serve::host(&settings, serving.data_dir.join(DATABASES), cache.as_deref())?;
+    let platform = Platform::open(arguments.config(serving)?, host, settings.limits.clone()).await?;
+    let admin = ServerConfig {
+        listen: arguments.admin.clone().unwrap_or_else(|| ADMIN.to_owned()),
+        // Components are uploaded here.
+        request_bytes: settings.limits.component_bytes,
+        ..ServerConfig::default()
+    };
+    let server = bind(settings.server, Ingress::from(platform.clone())).await?;
+    let admin = bind(admin, Ingress::admin(platform)).await?;
+    let text = format!(
+        "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in {}/operator-token\n",
+        server.local_addr(),
+        admin.local_addr(),
+        serving.data_dir.display()
+    );
+    // Whoever closed standard output does not want to know.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let stop = stop_signal().shared();
+    let (drained, _) = tokio::join!(server.run(stop.clone()), admin.run(stop));
+    warn_of_cut(drained);
+    Ok(())
+}
+
+async fn bind(config: ServerConfig, ingress: Ingress) -> Result<Server, Failure> {
+    Server::bind(config, ingress).await.map_err(|error| Failure::new(error.code(), error))
+}
