@@ -169,8 +169,11 @@ pub(super) fn audit(arguments: &AuditArguments) -> Result<(), Failure> {
     let client = arguments.target.client()?;
     let answer = client.list(&client.tenant_url(&["audit"]), arguments.limit)?;
     output::answer(arguments.target.json, &answer, || {
-        let row =
-            |entry: AuditEntry| [time(entry.at), entry.actor.name, entry.actor.address, entry.action, entry.subject];
-        Ok(output::table(["when", "who", "from", "did", "what"], items(&answer)?.into_iter().map(row)))
+        let row = |entry: AuditEntry| {
+            let reason = entry.after.as_ref().and_then(|after| after.get("reason")?.as_str());
+            let reason = reason.unwrap_or_default().to_owned();
+            [time(entry.at), entry.actor.name, entry.actor.address, entry.action, entry.subject, reason]
+        };
+        Ok(output::table(["when", "who", "from", "did", "what", "why"], items(&answer)?.into_iter().map(row)))
     })
 }
