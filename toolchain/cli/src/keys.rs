@@ -1,6 +1,7 @@
 //! `elias keys`: the keys that components are signed with.
 
 use crate::failure::{Failure, failed};
+use crate::remote::TenantKeysCommand;
 use clap::{Args, Subcommand};
 use elias_build::signing::read_key;
 use elias_contract::note::SigningKey;
@@ -36,12 +37,14 @@ enum KeysCommand {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    OfTenant(TenantKeysCommand),
 }
 
-/// Makes a key, or shows one's public half on standard output.
+/// Makes a key, or shows one's public half on standard output; or lists, adds and revokes those that a tenant accepts.
 ///
 /// # Errors
-/// If the name is none, the file is there already, or it cannot be written or read.
+/// If the name is none, the file is there already, or it cannot be written or read; and what the platform refuses.
 pub(crate) fn keys(arguments: &KeysArguments) -> Result<(), Failure> {
     match &arguments.command {
         KeysCommand::New { name, out, json } => {
@@ -57,6 +60,7 @@ pub(crate) fn keys(arguments: &KeysArguments) -> Result<(), Failure> {
         KeysCommand::Show { file, json } => {
             show(&read_key(file).map_err(|error| failed(&error))?, None, *json);
         }
+        KeysCommand::OfTenant(command) => command.run()?,
     }
     Ok(())
 }

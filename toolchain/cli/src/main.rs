@@ -7,6 +7,7 @@ mod failure;
 mod init;
 mod keys;
 mod logging;
+mod manual;
 mod origin;
 mod platform;
 mod remote;
@@ -19,7 +20,7 @@ mod types;
 mod verify;
 mod watch;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use elias_build::command::{self, BuildArguments, InspectArguments};
 use std::process::ExitCode;
 
@@ -40,7 +41,7 @@ enum Command {
     Check(check::CheckArguments),
     /// Shows what a component is: manifest, sizes, digest, imports
     Inspect(InspectArguments),
-    /// Makes and shows keys that components are signed with
+    /// Makes, shows, adds and revokes keys that components are signed with
     Keys(keys::KeysArguments),
     /// Builds a project, serves it, and follows its changes
     Dev(serve::DevArguments),
@@ -51,7 +52,11 @@ enum Command {
     /// Says whether a component is signed, is in a transparency log, and whether that log only grew
     Verify(verify::VerifyArguments),
     #[command(flatten)]
-    Remote(remote::RemoteCommand),
+    Remote(Box<remote::RemoteCommand>),
+    /// Prints what a shell needs to complete commands
+    Completions(manual::CompletionsArguments),
+    /// Prints or writes the manual's pages
+    Man(manual::ManArguments),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +71,21 @@ fn main() -> ExitCode {
         Command::Test(arguments) => testing::test(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Remote(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Completions(arguments) => {
+            manual::completions(&arguments, Arguments::command());
+            return ExitCode::SUCCESS;
+        }
+        Command::Man(arguments) => manual::man(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|failure| failure.report())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_put_together_rightly() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -1,7 +1,7 @@
 //! What elias.toml says for a platform alone: `elias deploy` sends it with a version, and `elias check` looks whether it is right.
 
 use crate::failure::Failure;
-use elias_gateway::GatewayConfig;
+use elias_gateway::{ConfigError, GatewayConfig};
 use elias_host::Limits;
 use elias_platform::store::{SmokeCall, VersionSettings};
 use elias_platform::supervision::SupervisionConfig;
@@ -28,9 +28,7 @@ impl ServiceTables {
     /// # Errors
     /// `invalid-gateway-config`, `bad-configuration`, `config`.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if let Some(gateway) = &self.gateway {
-            GatewayConfig::parse(gateway).map_err(|error| Failure::new(elias_gateway::ConfigError::CODE, error))?;
-        }
+        self.gateway()?;
         if let Some(table) = &self.supervision {
             let supervision: SupervisionConfig = read("supervision", table)?;
             supervision.check().map_err(|error| Failure::new(error.code(), &error))?;
@@ -55,6 +53,22 @@ impl ServiceTables {
             smoke: self.smoke()?,
             files: BTreeMap::new(),
         })
+    }
+
+    /// The folder of the files that `[gateway.assets]` serves, if there is that table.
+    ///
+    /// # Errors
+    /// `invalid-gateway-config`.
+    pub(crate) fn assets(&self) -> Result<Option<String>, Failure> {
+        let folder = |gateway: GatewayConfig| {
+            gateway.routes.iter().find_map(|route| Some(route.rules.assets.as_ref()?.folder().to_owned()))
+        };
+        Ok(self.gateway()?.and_then(folder))
+    }
+
+    fn gateway(&self) -> Result<Option<GatewayConfig>, Failure> {
+        let gateway = self.gateway.as_ref().map(GatewayConfig::parse).transpose();
+        gateway.map_err(|error| Failure::new(ConfigError::CODE, error))
     }
 
     fn smoke(&self) -> Result<Option<SmokeCall>, Failure> {
@@ -93,6 +107,8 @@ mod tests {
         }
         assert!(tables("smoke", json!({ "path": "/up", "status": 204 })).check().is_ok());
         assert!(ServiceTables::default().check().is_ok());
+        let assets = tables("gateway", json!({ "assets": { "folder": "public/" } })).assets().expect("it is right");
+        assert_eq!(assets.as_deref(), Some("public"));
     }
 
     #[test]

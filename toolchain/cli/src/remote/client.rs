@@ -321,7 +321,7 @@ mod tests {
         let body = br#"{"type":"urn:elias:error:in-use","title":"t","status":409,"code":"in-use","detail":"it \u001b[2J\nserves"}"#;
         let text = refused(&base, StatusCode::CONFLICT, body).to_string();
         assert!(text.contains("error[in-use]: it \\u{1b}[2J\nserves"), "{text}");
-        for body in [&b""[..], b"<html>", b"{}", b"[1]", b"\xff"] {
+        for body in [&b""[..], &b"<html>"[..], &b"{}"[..], &b"[1]"[..], &b"\xff"[..]] {
             let text = refused(&base, StatusCode::BAD_GATEWAY, body).to_string();
             assert!(text.contains("bad-answer") && text.contains("502"), "{text}");
         }

@@ -147,7 +147,7 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
         None => sign(&arguments.sign, &wasm)?,
     };
     let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root);
-    let files = files::collect(folder, settings.grants.get("db"))?;
+    let files = files::collect(folder, settings.grants.get("db"), settings.service.assets()?.as_deref())?;
     Ok(Packed { name, wasm, signature, settings: settings.service.version(capabilities)?, files })
 }
 
@@ -205,14 +205,15 @@ mod tests {
 
     #[test]
     fn a_packages_name_becomes_a_label() {
-        let long = format!("{}-b", "a".repeat(NAME_BYTES_MAX - 1));
+        let cut = "a".repeat(NAME_BYTES_MAX - 1);
+        let long = format!("{cut}-b");
         for (name, wanted) in [
             ("shop", "shop"),
             ("@acme/shop", "shop"),
             ("@acme/Shop.Front_end", "shop-front-end"),
             ("--a--b--", "a-b"),
             ("café 2", "caf-2"),
-            (&long, &"a".repeat(NAME_BYTES_MAX - 1)),
+            (long.as_str(), cut.as_str()),
         ] {
             assert_eq!(label(name).expect(name).as_str(), wanted);
         }

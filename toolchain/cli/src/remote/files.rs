@@ -10,16 +10,18 @@ use std::path::{Component, Path, PathBuf};
 
 /// The folder of migrations, unless `[capabilities.db]` names another.
 const MIGRATIONS: &str = "migrations";
-/// The folder of what is served as it is.
-const PUBLIC: &str = "public";
 /// How deep folders may be in each other.
 const DEPTH_MAX: usize = 32;
 
 /// The files below `folder`, by the path that they have in the version.
 ///
 /// # Errors
-/// `io` if a folder cannot be read, `bad-file` for names and links that cannot be uploaded.
-pub(super) fn collect(folder: &Path, db: Option<&Value>) -> Result<BTreeMap<String, PathBuf>, Failure> {
+/// `config` if a folder that elias.toml names is not there, `io` if it cannot be read, `bad-file` for names and links that cannot be uploaded.
+pub(super) fn collect(
+    folder: &Path,
+    db: Option<&Value>,
+    assets: Option<&str>,
+) -> Result<BTreeMap<String, PathBuf>, Failure> {
     let mut files = BTreeMap::new();
     if let Some(db) = db {
         let named = db.get("migrations").and_then(Value::as_str);
@@ -28,15 +30,22 @@ pub(super) fn collect(folder: &Path, db: Option<&Value>) -> Result<BTreeMap<Stri
         if migrations.is_dir() {
             walk(&migrations, &path, 1, &|name| name.ends_with(".sql"), &mut files)?;
         } else if named.is_some() {
-            let message = format!("[capabilities.db] migrations: there is no folder {}", migrations.display());
-            return Err(Failure::new("config", message));
+            return Err(no_folder("[capabilities.db] migrations", &migrations));
         }
     }
-    let public = folder.join(PUBLIC);
-    if public.is_dir() {
-        walk(&public, PUBLIC, DEPTH_MAX, &|_| true, &mut files)?;
+    if let Some(path) = assets {
+        let assets = folder.join(path);
+        if !assets.is_dir() {
+            return Err(no_folder("[gateway.assets] folder", &assets));
+        }
+        walk(&assets, path, DEPTH_MAX, &|_| true, &mut files)?;
     }
     Ok(files)
+}
+
+fn no_folder(key: &str, folder: &Path) -> Failure {
+    let help = "it is relative to the folder of elias.toml: make it, or name another";
+    Failure::new("config", format_args!("{key}: there is no folder {}", folder.display())).help(help)
 }
 
 /// A relative path as the platform writes it.
@@ -125,11 +134,12 @@ mod tests {
     }
 
     fn names(folder: &Path, db: Option<Value>) -> Vec<String> {
-        collect(folder, db.as_ref()).expect("they are good").into_keys().collect()
+        let assets = folder.join("public").is_dir().then_some("public");
+        collect(folder, db.as_ref(), assets).expect("they are good").into_keys().collect()
     }
 
     #[test]
-    fn migrations_and_public_files_go_with_a_component() {
+    fn migrations_and_assets_go_with_a_component() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path();
         assert!(names(folder, Some(json!({}))).is_empty());
@@ -147,8 +157,9 @@ mod tests {
         assert_eq!(names(folder, Some(json!({}))), ["migrations/1.sql", "public/a/b.css"]);
         assert_eq!(names(folder, Some(json!({ "migrations": "./db/a/" }))), ["db/a/2.sql", "public/a/b.css"]);
         for path in ["../x", "/etc", "none"] {
-            assert!(collect(folder, Some(&json!({ "migrations": path }))).is_err(), "{path}");
+            assert!(collect(folder, Some(&json!({ "migrations": path })), None).is_err(), "{path}");
         }
+        assert!(collect(folder, None, Some("none")).expect_err("no folder").to_string().contains("[gateway.assets]"));
     }
 
     #[cfg(unix)]
@@ -157,6 +168,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path(), "public/a.css");
         std::os::unix::fs::symlink(folder.path(), folder.path().join("public/all")).expect("a link");
-        assert!(collect(folder.path(), None).expect_err("a loop").to_string().contains("bad-file"));
+        assert!(collect(folder.path(), None, Some("public")).expect_err("a loop").to_string().contains("bad-file"));
     }
 }

@@ -1,14 +1,21 @@
 //! The commands that talk to a platform's admin API.
 
+mod access;
 mod account;
 mod canary;
 mod client;
 mod deploy;
+mod events;
+mod executions;
 mod files;
 mod output;
 mod rollouts;
+mod secrets;
 mod target;
+mod tenants;
 mod versions;
+
+pub(crate) use access::TenantKeysCommand;
 
 use crate::failure::Failure;
 use clap::Subcommand;
@@ -38,6 +45,20 @@ pub(crate) enum RemoteCommand {
     Start(rollouts::ServiceArguments),
     /// Shows what serves, and how it does
     Status(rollouts::StatusArguments),
+    /// Lists what ran, and shows one execution
+    Executions(executions::ExecutionsArguments),
+    /// Shows what a component logs
+    Logs(executions::LogsArguments),
+    /// Ends an execution that is under way
+    Cancel(executions::CancelArguments),
+    /// Lists, sets and deletes a component's secrets
+    Secrets(secrets::SecretsArguments),
+    /// Lists, makes and revokes the tokens of a tenant
+    Tokens(access::TokensArguments),
+    /// Lists, makes, changes and deletes tenants
+    Tenants(tenants::TenantsArguments),
+    /// Shows who did what
+    Audit(access::AuditArguments),
 }
 
 impl RemoteCommand {
@@ -58,6 +79,113 @@ impl RemoteCommand {
             Self::Stop(arguments) => rollouts::stop(arguments),
             Self::Start(arguments) => rollouts::start(arguments),
             Self::Status(arguments) => rollouts::status(arguments),
+            Self::Executions(arguments) => executions::executions(arguments),
+            Self::Logs(arguments) => executions::logs(arguments),
+            Self::Cancel(arguments) => executions::cancel(arguments),
+            Self::Secrets(arguments) => secrets::secrets(arguments),
+            Self::Tokens(arguments) => access::tokens(arguments),
+            Self::Tenants(arguments) => tenants::tenants(arguments),
+            Self::Audit(arguments) => access::audit(arguments),
         }
+    }
+}
+
+impl TenantKeysCommand {
+    /// Does what was asked for, and tells on standard output.
+    ///
+    /// # Errors
+    /// If there is no platform, it cannot be reached, or it refuses.
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        access::tenant_keys(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        _command: RemoteCommand,
+    }
+
+    fn parse(line: &str) -> Result<String, String> {
+        let parsed = Line::try_parse_from(format!("elias {line}").split_whitespace());
+        parsed.map(|line| format!("{line:?}")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn commands_are_read_as_they_are_written_in_the_documents() {
+        for line in [
+            "login http://127.0.0.1:8788 --data-dir .elias --tenant acme",
+            "logout",
+            "deploy",
+            "deploy app.wasm --name shop --env staging --signature app.wasm.sig --reason x --no-serve",
+            "deploy --sign a.key --sign b.key --canary 10% --step 25,50,100 --every 2m --requests 50 --sticky cookie:user",
+            "versions",
+            "versions shop --limit 5 --json",
+            "versions show shop 3 --json",
+            "versions delete shop 3 --tenant acme",
+            "diff shop 2 3",
+            "promote shop --from staging --to production --canary 10",
+            "promote shop --version 3",
+            "rollback shop",
+            "rollback shop --to 2 --env staging",
+            "canary shop pause",
+            "canary shop abort --env staging --reason slow",
+            "stop shop",
+            "start shop --env dev",
+            "status",
+            "status shop --json",
+            "executions --component shop --env staging --failed --limit 5",
+            "executions show 01J0 --json",
+            "logs shop --follow",
+            "cancel 01J0",
+            "secrets list shop",
+            "secrets set shop API_TOKEN --env staging --from-file token",
+            "secrets delete shop API_TOKEN",
+            "tokens list",
+            "tokens create ci --role developer --days 30 --component shop --component blog --user u --organization o",
+            "tokens revoke 01J0 --json",
+            "tenants create acme --host *.acme.example --trusted --quota versions=50",
+            "tenants set acme --require-signature=false --tenant other",
+            "tenants delete acme",
+            "audit --limit 5 --url http://a.example --token-file token",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
+        }
+    }
+
+    #[test]
+    fn what_belongs_together_and_what_does_not_is_told() {
+        for line in [
+            "login",
+            "login http://a --token-file x --data-dir y",
+            "deploy --env prod",
+            "deploy --name A_B",
+            "deploy --step 25",
+            "deploy --sign a.key --signature b.sig",
+            "promote shop",
+            "promote shop --from staging --version 3",
+            "diff shop 1",
+            "canary shop",
+            "tokens create ci",
+            "tokens create ci --role king",
+            "secrets set shop",
+            "secrets set shop NAME value",
+            "status --tenant A/B",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_flag_after_a_command_of_a_command_counts() {
+        let line = parse("canary shop pause --env staging --reason slow --tenant acme").expect("it is good");
+        assert!(line.contains("Staging") && line.contains("slow") && line.contains("acme"), "{line}");
+        let line = parse("secrets list shop --env dev --json").expect("it is good");
+        assert!(line.contains("Dev") && line.contains("json: true"), "{line}");
     }
 }

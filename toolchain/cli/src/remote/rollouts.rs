@@ -1,7 +1,7 @@
 //! What serves: `elias status`, `rollback`, `canary`, `stop` and `start`.
 
 use super::client::{Client, items, read};
-use super::output::{self, duration, number};
+use super::output::{self, duration, number, time};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
@@ -97,6 +97,7 @@ struct Release {
 struct Health {
     state: String,
     reason: String,
+    since_ms: i64,
 }
 
 /// How far a canary is.
@@ -187,7 +188,7 @@ fn services(client: &Client, component: Option<&ComponentName>) -> reqwest::Url 
 /// A line for each version that serves, the canary under what it is to replace.
 fn show(all: &[Status]) -> String {
     let header =
-        ["component", "environment", "version", "share", "health", "requests", "failures", "p99", "fuel", "waits for"];
+        ["component", "environment", "version", "share", "requests", "failures", "p99", "fuel", "health", "waits for"];
     output::table(header, all.iter().flat_map(rows))
 }
 
@@ -203,7 +204,7 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
         let health = match (status.stopped, release.health.reason.as_str()) {
             (true, _) => "stopped by hand".to_owned(),
             (false, "") => release.health.state.clone(),
-            (false, reason) => format!("{}: {reason}", release.health.state),
+            (false, reason) => format!("{} since {}: {reason}", release.health.state, time(release.health.since_ms)),
         };
         [
             status.component.to_string(),
@@ -211,11 +212,11 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
             release.version.to_string(),
             // Shares have two digits after the point; what is left of 100 may have more.
             format!("{} %", (share * 100.0).round() / 100.0),
-            health,
             number(requests),
             number(failures),
             p99_us.map_or_else(String::new, duration),
             number(fuel_mean.max(0.0) as u64),
+            health,
             waiting.to_owned(),
         ]
     };
@@ -232,7 +233,7 @@ mod tests {
     fn a_canary_is_shown_under_what_it_is_to_replace() {
         let release = |version: u32, reason: &str| {
             let figures =
-                json!({ "requests": 1234, "failures": 1, "p99_us": 1500, "fuel-mean": 2000.5, "fuel-deviation": 1.0 });
+                json!({ "requests": 1234, "failures": 1, "p99_us": 1500, "fuel_mean": 2000.5, "fuel_deviation": 1.0 });
             let health = json!({ "state": "healthy", "reason": reason, "since_ms": 0 });
             json!({ "version": version, "digest": "d", "deployment": "x", "loaded": true, "health": health, "figures": figures })
         };
@@ -250,9 +251,9 @@ mod tests {
             .lines()
             .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect())
             .collect();
-        assert_eq!(lines[1], ["shop", "production", "1", "90 %", "healthy", "1,234", "1", "1.5 ms", "2,000"]);
-        let canary =
-            ["shop", "production", "2", "10 %", "healthy: it was open", "1,234", "1", "1.5 ms", "2,000", "50 requests"];
+        assert_eq!(lines[1], ["shop", "production", "1", "90 %", "1,234", "1", "1.5 ms", "2,000", "healthy"]);
+        let health = "healthy since 1970-01-01T00:00:00Z: it was open";
+        let canary = ["shop", "production", "2", "10 %", "1,234", "1", "1.5 ms", "2,000", health, "50 requests"];
         assert_eq!(lines[2], canary);
     }
 }

@@ -18,7 +18,7 @@ const TOKEN_BYTES_MAX: usize = 4096;
 
 /// The flags of all commands that talk to a platform.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// Where the platform's admin API is [default: $ELIAS_URL, else what `elias login` remembers]
     #[arg(long, value_name = "URL", global = true, help_heading = "Platform")]
     url: Option<String>,

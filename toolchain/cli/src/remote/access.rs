@@ -1,0 +1,179 @@
+//! Who may do what, and who did what: `elias tokens`, the keys of a tenant, and `elias audit`.
+
+use super::client::{items, read};
+use super::output::{self, plain, time};
+use super::target::Target;
+use crate::failure::Failure;
+use clap::{Args, Subcommand};
+use elias_platform::access::{NewToken, TokenWithSecret};
+use elias_platform::name::ComponentName;
+use elias_platform::store::{AuditEntry, Role, SigningKeyEntry, Token};
+use serde_json::json;
+
+/// The most keys and tokens that are listed.
+const LISTED_MAX: usize = 10_000;
+
+/// What `tokens` is told.
+#[derive(Debug, Args)]
+pub(crate) struct TokensArguments {
+    #[command(subcommand)]
+    command: TokensCommand,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokensCommand {
+    /// Lists the tenant's tokens, without their secrets
+    List,
+    /// Makes a token, and prints it this once
+    Create {
+        /// What it is for
+        name: String,
+        /// What it may do: caller, viewer, developer, operator or admin
+        #[arg(long)]
+        role: Role,
+        /// Days that it is valid
+        #[arg(long, value_name = "N", default_value_t = 90)]
+        days: u32,
+        /// A component that it may act on [default: all]; may be given several times
+        #[arg(long = "component", value_name = "COMPONENT")]
+        components: Vec<ComponentName>,
+        /// The user that it stands for: `ctx.userId` of the component that it calls
+        #[arg(long, value_name = "ID")]
+        user: Option<String>,
+        /// The organization of that user: `ctx.organizationId`
+        #[arg(long, value_name = "ID")]
+        organization: Option<String>,
+    },
+    /// Ends a token
+    Revoke {
+        /// The token's id: what stands between `elias_` and the next `_`
+        id: String,
+    },
+}
+
+/// The keys whose signatures a tenant accepts: commands of `elias keys`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantKeysCommand {
+    /// Lists the keys whose signatures the tenant on the platform accepts
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Lets the tenant on the platform accept a key's signatures
+    Add {
+        /// The verifier key, NAME+HASH+BASE64, as `elias keys show` prints it
+        verifier: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Lets the tenant on the platform refuse a key's signatures from now on
+    Revoke {
+        /// The key's name
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// What `audit` is told.
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {
+    /// At most so many entries, the newest first
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Lists, makes and revokes tokens.
+pub(super) fn tokens(arguments: &TokensArguments) -> Result<(), Failure> {
+    let client = arguments.target.client()?;
+    let json = arguments.target.json;
+    let url = client.tenant_url(&["tokens"]);
+    match &arguments.command {
+        TokensCommand::List => {
+            let answer = client.list(&url, LISTED_MAX)?;
+            output::answer(json, &answer, || {
+                let header = ["token", "name", "role", "components", "valid until", "revoked"];
+                Ok(output::table(header, items(&answer)?.into_iter().map(row)))
+            })
+        }
+        TokensCommand::Create { name, role, days, components, user, organization } => {
+            let new = NewToken {
+                name: name.clone(),
+                role: *role,
+                components: (!components.is_empty()).then(|| components.clone()),
+                user_id: user.clone(),
+                organization_id: organization.clone(),
+                days: *days,
+            };
+            let answer = client.post_once(url, &new)?;
+            output::answer(json, &answer, || {
+                let TokenWithSecret { token, secret } = read(&answer)?;
+                let until = time(token.expires_at);
+                eprintln!("{} is valid until {until}. This is the token; it is shown this once:", plain(&token.id));
+                Ok(format!("{}\n", plain(&secret)))
+            })
+        }
+        TokensCommand::Revoke { id } => {
+            let answer = client.delete(client.tenant_url(&["tokens", id]))?;
+            output::done(json, &answer, &format!("token {} is revoked", plain(id)))
+        }
+    }
+}
+
+fn row(token: Token) -> [String; 6] {
+    let names = |names: Vec<ComponentName>| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    [
+        token.id,
+        token.name,
+        token.role.as_str().to_owned(),
+        token.components.map_or_else(|| "all".to_owned(), names),
+        time(token.expires_at),
+        token.revoked_at.map_or_else(String::new, time),
+    ]
+}
+
+/// Lists, adds and revokes the keys of the tenant.
+pub(super) fn tenant_keys(command: &TenantKeysCommand) -> Result<(), Failure> {
+    match command {
+        TenantKeysCommand::List { target } => {
+            let client = target.client()?;
+            let answer = client.get(client.tenant_url(&["keys"]))?;
+            output::answer(target.json, &answer, || {
+                let row = |key: SigningKeyEntry| {
+                    [key.name, key.verifier, time(key.created_at), key.revoked_at.map_or_else(String::new, time)]
+                };
+                Ok(output::table(["name", "verifier", "accepted", "revoked"], items(&answer)?.into_iter().map(row)))
+            })
+        }
+        TenantKeysCommand::Add { verifier, target } => {
+            let client = target.client()?;
+            let answer = client.post(client.tenant_url(&["keys"]), &json!({ "verifier": verifier }))?;
+            let said = format!("signatures by {} are accepted for tenant {}", plain(verifier), client.tenant());
+            output::done(target.json, &answer, &said)
+        }
+        TenantKeysCommand::Revoke { name, target } => {
+            let client = target.client()?;
+            let answer = client.delete(client.tenant_url(&["keys", name]))?;
+            let said = format!("signatures by {} are refused; what was accepted with it goes on serving", plain(name));
+            output::done(target.json, &answer, &said)
+        }
+    }
+}
+
+/// Shows who did what.
+pub(super) fn audit(arguments: &AuditArguments) -> Result<(), Failure> {
+    let client = arguments.target.client()?;
+    let answer = client.list(&client.tenant_url(&["audit"]), arguments.limit)?;
+    output::answer(arguments.target.json, &answer, || {
+        let row = |entry: AuditEntry| {
+            let reason = entry.after.as_ref().and_then(|after| after.get("reason")?.as_str());
+            let reason = reason.unwrap_or_default().to_owned();
+            [time(entry.at), entry.actor.name, entry.actor.address, entry.action, entry.subject, reason]
+        };
+        Ok(output::table(["when", "who", "from", "did", "what", "why"], items(&answer)?.into_iter().map(row)))
+    })
+}

@@ -1,0 +1,220 @@
+//! `elias tenants`: what teams on a host may do. For those who run the host.
+
+use super::client::{items, read};
+use super::output::{self, time};
+use super::target::Target;
+use crate::failure::Failure;
+use clap::{Args, Subcommand};
+use elias_platform::name::TenantId;
+use elias_platform::store::{Quotas, Tenant, TenantSettings};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The most tenants that are listed.
+const LISTED_MAX: usize = 100_000;
+
+/// What `tenants` is told.
+#[derive(Debug, Args)]
+pub(crate) struct TenantsArguments {
+    #[command(subcommand)]
+    command: TenantsCommand,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+enum TenantsCommand {
+    /// Lists the tenants
+    List,
+    /// Makes a tenant
+    Create {
+        /// Its name, which is part of its components' hosts
+        name: TenantId,
+        #[command(flatten)]
+        flags: SettingsFlags,
+    },
+    /// Shows what a tenant may do
+    Show {
+        /// Its name
+        name: TenantId,
+    },
+    /// Changes what a tenant may do; what is not said stays
+    Set {
+        /// Its name
+        name: TenantId,
+        #[command(flatten)]
+        flags: SettingsFlags,
+    },
+    /// Deletes a tenant: nothing of it serves any more
+    Delete {
+        /// Its name
+        name: TenantId,
+    },
+}
+
+/// What a tenant may do, as far as it is said. A list takes the place of the one before; an empty name makes it empty.
+#[derive(Debug, Clone, Default, Args)]
+struct SettingsFlags {
+    /// A host that its routes may name, such as shop.example.com or *.example.com; all of them are to be given
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<String>,
+    /// A capability that its components may have; all of them are to be given
+    #[arg(long = "capability", value_name = "NAME")]
+    capabilities: Vec<String>,
+    /// The SHA-256 of an engine that its components may carry; all of them are to be given
+    #[arg(long = "engine", value_name = "SHA256")]
+    engines: Vec<String>,
+    /// Whether its grants may name servers, addresses and files of the host's network; --trusted=false takes it back
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    trusted: Option<bool>,
+    /// Whether it takes signed versions only; --require-signature=false takes it back
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    require_signature: Option<bool>,
+    /// How much it may use, such as versions=50, storage-bytes=1000000000, executions-per-minute=600 or action=queue; 0: no limit
+    #[arg(long = "quota", value_name = "NAME=N", value_parser = quota)]
+    quotas: Vec<(String, Value)>,
+}
+
+fn quota(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=N")?;
+    let value = value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from);
+    Ok((name.to_owned(), value))
+}
+
+impl SettingsFlags {
+    /// Lets the flags override what `settings` say.
+    fn apply(&self, settings: &mut TenantSettings) -> Result<(), Failure> {
+        for (given, list) in [
+            (&self.hosts, &mut settings.hosts),
+            (&self.capabilities, &mut settings.capabilities),
+            (&self.engines, &mut settings.engines),
+        ] {
+            if !given.is_empty() {
+                *list = given.iter().filter(|name| !name.is_empty()).cloned().collect();
+            }
+        }
+        settings.trusted = self.trusted.unwrap_or(settings.trusted);
+        settings.require_signature = self.require_signature.unwrap_or(settings.require_signature);
+        let bad = |error: &dyn std::fmt::Display| Failure::new("bad-input", format_args!("--quota: {error}"));
+        let mut quotas = serde_json::to_value(settings.quotas).map_err(|error| bad(&error))?;
+        if let Some(quotas) = quotas.as_object_mut() {
+            quotas.extend(self.quotas.iter().cloned());
+        }
+        settings.quotas = Quotas::deserialize(quotas).map_err(|error| bad(&error))?;
+        settings.check().map_err(|error| Failure::new(error.code().as_str(), error))
+    }
+}
+
+/// Lists, makes, shows, changes and deletes tenants.
+pub(super) fn tenants(arguments: &TenantsArguments) -> Result<(), Failure> {
+    let client = arguments.target.client()?;
+    let json = arguments.target.json;
+    let all = client.host_url(&["tenants"]);
+    let one = |name: &TenantId| client.host_url(&["tenants", name.as_str()]);
+    match &arguments.command {
+        TenantsCommand::List => {
+            let answer = client.list(&all, LISTED_MAX)?;
+            output::answer(json, &answer, || {
+                let row = |tenant: Tenant| {
+                    let TenantSettings { trusted, require_signature, hosts, .. } = tenant.settings;
+                    [
+                        tenant.tenant.to_string(),
+                        time(tenant.created_at),
+                        yes(trusted),
+                        yes(require_signature),
+                        hosts.join(", "),
+                    ]
+                };
+                let header = ["tenant", "since", "trusted", "signed only", "hosts"];
+                Ok(output::table(header, items(&answer)?.into_iter().map(row)))
+            })
+        }
+        TenantsCommand::Create { name, flags } => {
+            let mut settings = TenantSettings::default();
+            flags.apply(&mut settings)?;
+            let answer = client.post(all, &json!({ "tenant": name, "settings": settings }))?;
+            output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
+        }
+        TenantsCommand::Show { name } => {
+            let answer = client.get(one(name))?;
+            output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
+        }
+        TenantsCommand::Set { name, flags } => {
+            let Tenant { mut settings, revision, .. } = read(&client.get(one(name))?)?;
+            flags.apply(&mut settings)?;
+            let answer = client.put_at(one(name), &settings, revision)?;
+            output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
+        }
+        TenantsCommand::Delete { name } => {
+            let answer = client.delete(one(name))?;
+            output::done(json, &answer, &format!("tenant {name} is deleted; its name stays taken"))
+        }
+    }
+}
+
+fn yes(yes: bool) -> String {
+    String::from(if yes { "yes" } else { "no" })
+}
+
+fn describe(tenant: &Tenant) -> String {
+    let settings = &tenant.settings;
+    let quotas = serde_json::to_value(settings.quotas).unwrap_or_default();
+    let quotas = quotas.as_object().into_iter().flatten().map(|(name, value)| match value.as_str() {
+        Some(text) => format!("{name}={text}"),
+        None => format!("{name}={value}"),
+    });
+    output::facts([
+        ("tenant", tenant.tenant.to_string()),
+        ("since", time(tenant.created_at)),
+        ("trusted", yes(settings.trusted)),
+        ("signed only", yes(settings.require_signature)),
+        ("capabilities", settings.capabilities.join(", ")),
+        ("hosts", settings.hosts.join(", ")),
+        ("engines", settings.engines.join(", ")),
+        ("quotas", quotas.collect::<Vec<_>>().join(" ")),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        settings: SettingsFlags,
+    }
+
+    fn apply(line: &str, mut settings: TenantSettings) -> Result<TenantSettings, String> {
+        let flags = Flags::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
+        flags.settings.apply(&mut settings).map_err(|failure| failure.to_string())?;
+        Ok(settings)
+    }
+
+    #[test]
+    fn what_is_not_said_stays() {
+        let before = TenantSettings { trusted: true, hosts: vec!["a.example".into()], ..TenantSettings::default() };
+        assert_eq!(apply("elias", before.clone()), Ok(before.clone()));
+        let line = "elias --trusted=false --require-signature --host b.example --host *.c.example --quota versions=5 --quota action=queue";
+        let after = apply(line, before.clone()).expect("it is good");
+        assert!(!after.trusted && after.require_signature);
+        assert_eq!(after.hosts, ["b.example", "*.c.example"]);
+        let quotas = (after.quotas.versions, after.quotas.action, after.quotas.components);
+        assert_eq!(quotas, (5, elias_platform::store::QuotaAction::Queue, before.quotas.components));
+        assert!(apply("elias --host ", before).expect("an empty list").hosts.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_setting_is_refused() {
+        for line in [
+            "elias --quota x",
+            "elias --quota x=1",
+            "elias --quota versions=many",
+            "elias --host A_B",
+            "elias --trusted=so",
+        ] {
+            assert!(apply(line, TenantSettings::default()).is_err(), "{line}");
+        }
+    }
+}
