@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod backup;
 mod canary;
 mod client;
 mod deploy;
@@ -59,6 +60,8 @@ pub(crate) enum RemoteCommand {
     Tenants(tenants::TenantsArguments),
     /// Shows who did what
     Audit(access::AuditArguments),
+    /// Writes everything of the platform into one archive
+    Backup(backup::BackupArguments),
 }
 
 impl RemoteCommand {
@@ -86,6 +89,7 @@ impl RemoteCommand {
             Self::Tokens(arguments) => access::tokens(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Audit(arguments) => access::audit(arguments),
+            Self::Backup(arguments) => backup::backup(arguments),
         }
     }
 }

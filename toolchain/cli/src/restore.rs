@@ -1,0 +1,36 @@
+//! `elias restore`: a platform's data directory from the archive that `elias backup` wrote.
+
+use crate::failure::Failure;
+use clap::Args;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+/// What `restore` is told.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArguments {
+    /// The archive
+    archive: PathBuf,
+    /// The new data directory: a folder that is empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// Restores, and checks every artifact and the transparency log.
+///
+/// # Errors
+/// If the archive is damaged, or the folder is not empty.
+pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
+    let archive = File::open(&arguments.archive);
+    let archive = archive.map_err(|error| Failure::new("io", format_args!("{}: {error}", arguments.archive.display())))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    let restored = runtime.block_on(elias_platform::restore(BufReader::new(archive), &arguments.data_dir))?;
+    println!(
+        "restored and checked: {} artifacts, a log of {} versions; serve it with: elias serve --platform --data-dir {}",
+        restored.artifacts,
+        restored.log_size,
+        arguments.data_dir.display()
+    );
+    Ok(())
+}
