@@ -38,7 +38,10 @@ impl Platform {
     /// If it does not start.
     #[must_use]
     pub fn start(flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), flags)
+    }
+
+    fn start_in(folder: tempfile::TempDir, flags: &[&str]) -> Self {
         let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
         let log = Arc::default();
         let (process, address, admin_address) = spawn(&folder, &flags, &log);
@@ -46,6 +49,18 @@ impl Platform {
         let token = token.expect("the operator's token is in the data directory").trim().to_owned();
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { process, address, admin_address, token, flags, log, client, folder }
+    }
+
+    /// Starts one on a data directory that is there: a copy is made, for it is another's.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_on(data: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let status = Command::new("cp").arg("-r").arg(data).arg(folder.path().join("data")).status();
+        assert!(status.is_ok_and(|status| status.success()), "the data directory is copied");
+        Self::start_in(folder, &[])
     }
 
     /// Kills it without warning and starts it again on the same data, at new addresses.

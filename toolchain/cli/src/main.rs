@@ -11,6 +11,7 @@ mod manual;
 mod origin;
 mod platform;
 mod remote;
+mod restore;
 mod serve;
 mod service_tables;
 mod settings;
@@ -51,6 +52,8 @@ enum Command {
     Test(testing::TestArguments),
     /// Says whether a component is signed, is in a transparency log, and whether that log only grew
     Verify(verify::VerifyArguments),
+    /// Makes a platform's data directory of the archive that `backup` wrote, and checks it
+    Restore(restore::RestoreArguments),
     #[command(flatten)]
     Remote(Box<remote::RemoteCommand>),
     /// Prints what a shell needs to complete commands
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(*arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => testing::test(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
+        Command::Restore(arguments) => restore::restore(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Remote(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Completions(arguments) => {
             manual::completions(&arguments, Arguments::command());

@@ -22,7 +22,8 @@ pub(crate) struct RestoreArguments {
 /// If the archive is damaged, or the folder is not empty.
 pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
     let archive = File::open(&arguments.archive);
-    let archive = archive.map_err(|error| Failure::new("io", format_args!("{}: {error}", arguments.archive.display())))?;
+    let archive =
+        archive.map_err(|error| Failure::new("io", format_args!("{}: {error}", arguments.archive.display())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("io", error))?;
     let restored = runtime.block_on(elias_platform::restore(BufReader::new(archive), &arguments.data_dir))?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What `backup` is told.
 #[derive(Debug, Args)]
-pub(super) struct BackupArguments {
+pub(crate) struct BackupArguments {
     /// Where to write the archive; there must be no such file. It is as secret as the platform's data directory
     file: PathBuf,
     #[command(flatten)]
@@ -26,10 +26,16 @@ pub(super) fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
     let client = arguments.target.client()?;
     let io = |error: std::io::Error| Failure::new("io", format_args!("{}: {error}", arguments.file.display()));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&arguments.file).map_err(io)?;
-    let written = receive(&client, &arguments.file, &file).and_then(|bytes| file.sync_all().map(|()| bytes).map_err(io));
+    let written =
+        receive(&client, &arguments.file, &file).and_then(|bytes| file.sync_all().map(|()| bytes).map_err(io));
     match written {
         Ok(bytes) => {
-            println!("{}: {:.1} MB; check it with: elias restore {} --data-dir NEW", arguments.file.display(), bytes as f64 / 1e6, arguments.file.display());
+            println!(
+                "{}: {:.1} MB; check it with: elias restore {} --data-dir NEW",
+                arguments.file.display(),
+                bytes as f64 / 1e6,
+                arguments.file.display()
+            );
             Ok(())
         }
         Err(failure) => {

@@ -1,0 +1,216 @@
+//! What stands between a request and its component, in the shipped server: files, rate limits, keys and tokens, schemas, compression; and users of an
+//! identity provider in the admin API.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signer, SigningKey};
+use elias_tests::build::component;
+use elias_tests::platform::{Platform, until};
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// Says who calls, and how long a body it got.
+fn echo() -> Vec<u8> {
+    component(
+        "export default { async fetch(request, env, ctx) {
+            const { pathname } = new URL(request.url);
+            if (pathname === '/long') return new Response('word '.repeat(2000), { headers: { 'content-type': 'text/plain' } });
+            const { tenantId, userId, organizationId, claims } = ctx;
+            return Response.json({ tenantId, userId, organizationId, claims, body: (await request.text()).length });
+        } };",
+    )
+}
+
+#[tokio::test]
+async fn files_beside_a_component_are_served_with_tags_and_ranges_and_the_rest_is_the_components() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let (page, style) = (team.upload(b"<h1>Shop</h1>").await, team.upload(b"body { color: red }").await);
+    let settings = json!({
+        "files": { "public/index.html": page, "public/css/main.css": style, "other/secret.txt": page },
+        "gateway": { "assets": { "folder": "public" } },
+    });
+    team.serve("shop", &echo(), settings).await;
+    let first = team.get("shop", "/").await;
+    assert_eq!((first.status, first.body.as_str()), (200, "<h1>Shop</h1>"));
+    assert_eq!(first.headers["content-type"], "text/html; charset=utf-8");
+    let host = team.host("shop");
+    let again = http::Request::get("/").header("if-none-match", first.headers["etag"].clone());
+    assert_eq!(platform.ask_with(again, &host, "/", "").await.status, 304);
+    let part = http::Request::get("/").header("range", "bytes=0-3");
+    let part = platform.ask_with(part, &host, "/css/main.css", "").await;
+    assert_eq!((part.status, part.body.as_str()), (206, "body"));
+    for path in ["/api", "/other/secret.txt", "/secret.txt"] {
+        assert!(team.get("shop", path).await.body.contains("tenantId"), "{path} is the component's");
+    }
+}
+
+#[tokio::test]
+async fn rules_refuse_before_the_component_runs_and_shape_what_it_answers() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let schema = json!({ "type": "object", "required": ["sku"], "properties": { "sku": { "type": "string" } } });
+    let settings = json!({ "gateway": {
+        "compress": {},
+        "headers": {},
+        "routes": [
+            { "path": "/limited", "rate-limit": { "requests": 2, "per-seconds": 3600 } },
+            { "path": "/orders", "methods": ["POST"], "validate": { "body": schema } },
+            { "path": "/{*rest}", "cors": { "origins": ["https://shop.example.com"] } },
+        ],
+    } });
+    team.serve("shop", &echo(), settings).await;
+    let host = team.host("shop");
+
+    for wanted in [200, 200, 429] {
+        assert_eq!(team.get("shop", "/limited").await.status, wanted);
+    }
+    let refused = team.get("shop", "/limited").await;
+    assert!(refused.headers.contains_key("retry-after") && refused.headers.contains_key("ratelimit"), "{refused:?}");
+
+    assert_eq!(team.get("shop", "/orders").await.status, 405);
+    let send = async |body: &'static str| {
+        let request = http::Request::post("/").header("content-type", "application/json");
+        platform.ask_with(request, &host, "/orders", body).await
+    };
+    assert_eq!(send("{\"sku\":\"A\"}").await.status, 200);
+    let wrong = send("{\"sku\":7}").await;
+    let problem: Value = serde_json::from_str(&wrong.body).expect("a problem document");
+    assert!((400..423).contains(&wrong.status) && problem["errors"][0]["pointer"] == "#/sku", "{wrong:?}");
+
+    let preflight = http::Request::options("/").header("origin", "https://shop.example.com");
+    let preflight = preflight.header("access-control-request-method", "DELETE");
+    let preflight = platform.ask_with(preflight, &host, "/long", "").await;
+    assert_eq!((preflight.status, preflight.body.as_str()), (204, ""));
+    let long = http::Request::get("/").header("accept-encoding", "gzip").header("origin", "https://shop.example.com");
+    let long = platform.ask_with(long, &host, "/long", "").await;
+    assert_eq!(long.headers["content-encoding"], "gzip");
+    assert_eq!(long.headers["x-content-type-options"], "nosniff");
+    assert_eq!(long.headers["access-control-allow-origin"], "https://shop.example.com");
+    assert!(long.body.len() < 1_000, "ten thousand characters became {} bytes", long.body.len());
+
+    for path in ["/a//b", "/a/../b", "/a%2fb"] {
+        let ambiguous = platform.ask(&host, path).await;
+        assert_eq!((ambiguous.status, ambiguous.code().as_str()), (400, "ambiguous-path"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn api_keys_are_tokens_of_the_tenant_and_say_who_calls() {
+    let platform = Platform::start(&[]);
+    let (team, other) = (platform.default_tenant(), platform.new_tenant("other", json!({})).await);
+    let rules = json!({ "gateway": { "auth": { "api-key": {} } } });
+    team.serve("shop", &echo(), rules.clone()).await;
+    other.serve("shop", &echo(), rules).await;
+    let made = json!({ "name": "app", "role": "caller", "days": 1, "user_id": "ada", "organization_id": "analysts" });
+    let key = team.done("POST", "/tokens", made).await["secret"].as_str().expect("a secret").to_owned();
+    let ask = async |host: &str, key: &str| {
+        platform.ask_with(http::Request::get("/").header("x-api-key", key), host, "/", "").await
+    };
+    let known = ask(&team.host("shop"), &key).await;
+    let who: Value = serde_json::from_str(&known.body).expect("JSON");
+    assert_eq!(
+        (&who["tenantId"], &who["userId"], &who["organizationId"]),
+        (&json!("default"), &json!("ada"), &json!("analysts"))
+    );
+    for (host, key) in [(team.host("shop"), "elias_no"), (other.host("shop"), key.as_str())] {
+        let refused = ask(&host, key).await;
+        assert_eq!(refused.status, 401, "{host} {refused:?}");
+        assert!(refused.headers.contains_key("www-authenticate"));
+    }
+    let none = team.get("shop", "/").await;
+    assert_eq!(none.status, 401, "{none:?}");
+}
+
+/// An identity provider: its keys over HTTP, and tokens that it signs.
+struct Issuer {
+    key: SigningKey,
+    url: String,
+}
+
+impl Issuer {
+    async fn start() -> Self {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
+        let keys =
+            json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "k1", "x": x }] });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/jwks.json", listener.local_addr().expect("it listens"));
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let body = keys.to_string();
+                let _ = stream.read(&mut [0; 4096]).await;
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                let _ = stream.write_all((head + &body).as_bytes()).await;
+            }
+        });
+        Self { key, url }
+    }
+
+    fn token(&self, change: Value) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        let mut claims = json!({ "iss": "https://id.test", "aud": "shop", "sub": "ada", "iat": now, "exp": now + 600 });
+        for (name, value) in change.as_object().expect("an object") {
+            claims[name] = value.clone();
+        }
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encode(&json!({ "alg": "EdDSA", "kid": "k1", "typ": "JWT" })), encode(&claims));
+        let signature = URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()).to_bytes());
+        format!("{signed}.{signature}")
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_an_identity_provider_are_checked_and_their_claims_reach_the_component() {
+    let issuer = Issuer::start().await;
+    let platform = Platform::start(&["--private-network", "127.0.0.0/8"]);
+    let team = platform.default_tenant();
+    let jwt = json!({ "jwks": issuer.url, "issuer": "https://id.test", "audience": "shop" });
+    team.serve("shop", &echo(), json!({ "gateway": { "auth": { "jwt": jwt } } })).await;
+    let ask = async |token: &str| {
+        let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+        platform.ask_with(request, &team.host("shop"), "/", "").await
+    };
+    let good = issuer.token(json!({ "role": "buyer" }));
+    // The keys are fetched after the deployment.
+    let answer =
+        until("the keys are there", async || Some(ask(&good).await).filter(|answer| answer.status != 503)).await;
+    let who: Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!((&who["userId"], &who["claims"]["role"]), (&json!("ada"), &json!("buyer")), "{answer:?}");
+    let altered = format!("{}x", &good[..good.len() - 2]);
+    for (what, token) in [
+        ("expired", issuer.token(json!({ "exp": 1_000_000_000 }))),
+        ("of another issuer", issuer.token(json!({ "iss": "https://evil.test" }))),
+        ("for another audience", issuer.token(json!({ "aud": "blog" }))),
+        ("altered", altered),
+        ("nothing", String::new()),
+    ] {
+        assert_eq!(ask(&token).await.status, 401, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn users_of_an_identity_provider_use_the_admin_api_as_their_claims_say() {
+    let issuer = Issuer::start().await;
+    let flags = ["--oidc-issuer", "https://id.test", "--oidc-jwks", &issuer.url, "--oidc-audience", "shop"];
+    let platform = Platform::start(&[&flags[..], &["--private-network", "127.0.0.0/8"]].concat());
+    let ask =
+        async |claims: Value, path: &str| platform.admin_as(&issuer.token(claims), "GET", path, Value::Null).await;
+    let viewer = json!({ "elias_tenant": "default", "elias_role": "viewer" });
+    let whoami = until("the keys are there", async || {
+        let (status, answer) = ask(viewer.clone(), "/v1/whoami").await;
+        (status == 200).then_some(answer)
+    });
+    let whoami = whoami.await;
+    assert_eq!((&whoami["name"], &whoami["role"]), (&json!("user:ada"), &json!("viewer")));
+    assert_eq!(ask(viewer.clone(), "/v1/tenants/default/components").await.0, 200);
+    assert_eq!(ask(viewer, "/v1/tenants/default/tokens").await.0, 403);
+    assert_eq!(ask(json!({ "elias_tenant": "other", "elias_role": "admin" }), "/v1/tenants/default").await.0, 403);
+    for claims in
+        [json!({}), json!({ "elias_tenant": "default" }), json!({ "elias_tenant": "default", "elias_role": "god" })]
+    {
+        assert_eq!(ask(claims.clone(), "/v1/whoami").await.0, 401, "{claims}");
+    }
+}
