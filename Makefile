@@ -10,10 +10,11 @@ run: build
 	target/release/elias-build examples/hello/src/index.js -o target/hello.wasm
 	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
 
-# Every test: the crates' own, the end-to-end tests of the shipped binaries, and the web modules under Node.
+# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, and the admin API by its own document.
 test: build packages
 	toolchain/setup/with-services.sh cargo test --locked --release --no-fail-fast
 	cd guest-js/web && node --test test/*.test.mjs ../sdk/test/*.test.mjs
+	toolchain/setup/openapi.sh
 
 # Formatting, clippy, and the engine's clippy for its own target.
 lint: engine

@@ -62,6 +62,7 @@ fn body(method: &str, template: &str) -> Value {
         ("post", "versions") => json!({ "digest": elias_contract::digest(answering()) }),
         ("post", "deployments") => json!({ "version": 1 }),
         ("post", "rollout") => json!({ "action": "abort" }),
+        ("put", "flags") => json!({ "rules": [] }),
         ("put", "{name}") => json!({ "value": "x" }),
         ("put" | "post", _) => json!({}),
         _ => Value::Null,

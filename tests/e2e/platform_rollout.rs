@@ -231,3 +231,40 @@ async fn a_service_that_is_stopped_stays_so_until_it_is_started_or_deployed_to()
     assert_eq!(team.get("shop", "/").await.body, "two");
     assert_eq!(team.refused("POST", &service("nothing", "production", "/stop"), Value::Null).await.0, "not-found");
 }
+
+#[tokio::test]
+async fn a_flag_gives_some_callers_a_version_of_their_own() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let mut settings = [answers("one"), answers("two")];
+    // Who calls is known by an API key.
+    settings
+        .iter_mut()
+        .for_each(|settings| settings["gateway"] = json!({ "auth": { "api-key": {}, "optional": true } }));
+    let [one, two] = settings;
+    team.serve("shop", answering(), one).await;
+    let second = team.version("shop", answering(), two).await;
+    let key = async |organization: &str| {
+        let made = json!({ "name": "key", "role": "caller", "days": 1, "organization_id": organization });
+        team.done("POST", "/tokens", made).await["secret"].as_str().expect("a secret").to_owned()
+    };
+    let (acme, other) = (key("acme").await, key("other").await);
+    let ask = async |key: &str| {
+        let request = http::Request::get("/").header("x-api-key", key);
+        platform.ask_with(request, &team.host("shop"), "/", "").await.body
+    };
+    let flags = service("shop", "production", "/flags");
+    team.done("PUT", &flags, json!({ "rules": [{ "version": second, "organization": "acme" }] })).await;
+    assert_eq!((ask(&acme).await.as_str(), ask(&other).await.as_str()), ("two", "one"));
+    assert_eq!(team.get("shop", "/").await.body, "one", "nobody in particular");
+    let (code, _) = team.refused("DELETE", &format!("/components/shop/versions/{second}"), Value::Null).await;
+    assert_eq!(code, "in-use");
+    assert_eq!(team.refused("PUT", &flags, json!({ "rules": [{ "version": 9 }] })).await.0, "not-found");
+    assert_eq!(
+        team.refused("PUT", &flags, json!({ "rules": [{ "version": 1, "percent": 101.0 }] })).await.0,
+        "bad-input"
+    );
+    assert_eq!(ask(&acme).await, "two", "what is refused changes nothing");
+    team.done("PUT", &flags, json!({ "rules": [] })).await;
+    assert_eq!(ask(&acme).await, "one");
+}

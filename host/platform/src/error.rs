@@ -80,7 +80,7 @@ codes! {
     /// A tenant's quota is used up.
     QuotaExceeded = "quota-exceeded", 429, "A quota is used up";
     /// A component's bytes are not where they were.
-    ArtifactMissing = "artifact-missing", 503, "The component's bytes are missing";
+    ArtifactMissing = "artifact-missing", 422, "The component's bytes are missing";
     /// The database or the artifact store cannot be reached.
     StoreUnavailable = "store-unavailable", 503, "The store cannot be reached";
     /// No space, or no right to write.

@@ -5,6 +5,7 @@ pub mod artifacts;
 mod backup;
 pub mod clock;
 mod deploy;
+mod doctor;
 pub mod error;
 mod log;
 mod maintenance;
@@ -24,6 +25,7 @@ mod vault;
 
 pub use backup::{Restored, restore};
 pub use deploy::{DeployRequest, Diff, ReleaseStatus, RolloutAction, ServiceStatus, UploadedVersion};
+pub use doctor::Finding;
 pub use error::{Code, Error, Result};
 pub use platform::{DEFAULT_TENANT, Passage, Platform, PlatformConfig};
 pub use recorder::Retention;

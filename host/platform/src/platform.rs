@@ -17,7 +17,7 @@ use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_contract::note::SigningKey;
-use elias_gateway::{Admitted, Client, Rules, Stop};
+use elias_gateway::{Admitted, Client, Identity, Rules, Stop};
 use elias_host::{Host, Limits};
 use futures::Stream;
 use http::HeaderMap;
@@ -265,8 +265,9 @@ impl Platform {
         service: &Arc<Service>,
         headers: &HeaderMap,
         address: Option<IpAddr>,
+        identity: Option<&Identity>,
     ) -> Result<Ticket, NotAdmitted> {
-        self.serving().enter(service, headers, address).await
+        self.serving().enter(service, headers, address, identity).await
     }
 
     /// How often an idempotent request to a service is tried again after it failed without an answer.

@@ -91,7 +91,7 @@ pub(crate) async fn call(
     };
     exchange.enter().await?;
     let caller = identity.as_deref().map(caller).unwrap_or_default();
-    let mut attempt = Attempt { platform, service: &service, caller: &caller, ip };
+    let mut attempt = Attempt { platform, service: &service, caller: &caller, identity: identity.as_deref(), ip };
     let body = match body {
         Sent::Whole(bytes) => return attempt.ask(exchange, Request::from_parts(parts, Full::new(bytes))).await,
         Sent::Streamed(body) if client.has_body || !is_idempotent(&parts.method) => {
@@ -122,6 +122,7 @@ struct Attempt<'a> {
     platform: &'a Platform,
     service: &'a Arc<Service>,
     caller: &'a Caller,
+    identity: Option<&'a Identity>,
     ip: IpAddr,
 }
 
@@ -131,7 +132,7 @@ impl Attempt<'_> {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let ticket = self.platform.enter(self.service, request.headers(), Some(self.ip)).await?;
+        let ticket = self.platform.enter(self.service, request.headers(), Some(self.ip), self.identity).await?;
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();
         exchange.note(|record| record.ticket = Some(ticket));

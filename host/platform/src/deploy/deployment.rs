@@ -81,6 +81,8 @@ impl Platform {
             secrets: Default::default(),
             release: release.clone(),
             canary: None,
+            flags: Vec::new(),
+            flagged: Vec::new(),
         });
         target.tenant = tenant.settings;
         if target.revision == 0 {
@@ -113,6 +115,7 @@ impl Platform {
                     deployment: deployment.id.clone(),
                     canary: None,
                     stopped: false,
+                    flags: service.as_ref().map(|service| service.flags.clone()).unwrap_or_default(),
                 }
             }
             Some(service) => Service { canary: Some(deployment.id.clone()), ..service.clone() },

@@ -4,10 +4,10 @@ use crate::access::Permission;
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, Environment, ServiceId, TenantId};
 use crate::platform::Platform;
-use crate::rollout::{Figures, RolloutEvent, RolloutState, RolloutStatus};
+use crate::rollout::{Figures, FlagRule, FlagTable, RolloutEvent, RolloutState, RolloutStatus};
 use crate::serving::{Release, Service as Serves, Steer};
 use crate::session::Session;
-use crate::store::{Actor, DeploymentState, Service};
+use crate::store::{Actor, DeploymentState, ReleaseTarget, Service};
 use crate::supervision::HealthState;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -43,6 +43,10 @@ pub struct ServiceStatus {
     pub release: ReleaseStatus,
     /// What gets a part of the traffic.
     pub canary: Option<ReleaseStatus>,
+    /// Callers who get a version of their own.
+    pub flags: Vec<FlagRule>,
+    /// Those versions, where they are neither of the above.
+    pub flagged: Vec<ReleaseStatus>,
     /// How far its rollout is.
     pub rollout: Option<RolloutStatus>,
     /// Executions under way on this host.
@@ -128,6 +132,54 @@ impl Platform {
         let RolloutEvent { to, reason, .. } = event;
         tracing::info!(service = %id, version = canary.release.target.version, ?to, %reason, "rollout");
         self.follow_store(id, &[]).await
+    }
+
+    /// Gives callers versions of their own, before any rollout: these rules, and no others. Each version is loaded first.
+    ///
+    /// # Errors
+    /// `bad-input`, `not-found` for a version or a service that is not there, `stale`.
+    pub async fn set_flags(
+        &self,
+        session: &Session,
+        id: &ServiceId,
+        flags: Vec<FlagRule>,
+        revision: Option<u64>,
+    ) -> Result<()> {
+        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        FlagTable::new(&id.to_string(), flags.clone())
+            .map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+        let mut scope = self.store().read(&id.tenant).await?;
+        let none = || Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment));
+        let service = scope.service(id).await?.ok_or_else(none)?;
+        let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(none)?;
+        target.flagged.clear();
+        let mut warm = Vec::new();
+        for rule in &flags {
+            let number = u32::try_from(rule.version).unwrap_or(u32::MAX);
+            let version = scope.version(&id.component, number).await?;
+            let release = ReleaseTarget {
+                version: version.number,
+                digest: version.digest,
+                settings: version.settings,
+                deployment: target.release.deployment.clone(),
+                rollout: None,
+            };
+            warm.push(self.serving().warm(&target, &release).await?);
+        }
+        drop(scope);
+        if revision.is_some_and(|revision| revision != service.revision) {
+            return Err(Error::new(
+                Code::Stale,
+                format!("{id} is at revision {} by now; look at it again", service.revision),
+            ));
+        }
+        let mut scope = self.store().write(&id.tenant).await?;
+        let next = Service { flags, ..service.clone() };
+        scope.set_service(&next).await?;
+        let subject = format!("{}/{}", id.component, id.environment);
+        scope.audit(&session.actor(), "flags.set", subject, Some(&service.flags), Some(&next.flags)).await?;
+        scope.commit().await?;
+        self.follow_store(id, &warm).await
     }
 
     /// Stops a service: its requests get 503 until it is started again, or deployed to.
@@ -216,6 +268,8 @@ impl Platform {
             host: format!("{}.{}.{}", service.id.label(), service.id.tenant, self.serving().domain()),
             release: release(&state.release),
             canary: state.canary.as_ref().map(|canary| release(&canary.release)),
+            flags: target.flags.clone(),
+            flagged: state.flagged.iter().map(|flagged| release(flagged)).collect(),
             rollout: state.canary.as_ref().map(|canary| canary.steer(|rollout| rollout.status())),
             executions: service.executions(),
             pending: state.known.pending,

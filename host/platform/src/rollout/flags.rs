@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// Gives a version to the callers of a tenant, to those whose token claims something, or to a percentage of all.
+/// Gives a version to the callers of an organization, to those whose token claims something, or to a percentage of all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FlagRule {
     /// The version they get.
     pub version: u64,
-    /// The tenant that the caller must be of.
+    /// The organization that the caller must be of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
-    /// The claim that the caller's token must have. Instead of `tenant`; with `value`.
+    pub organization: Option<String>,
+    /// The claim that the caller's token must have. Instead of `organization`; with `value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<String>,
     /// What the claim must be, or hold if it is a list.
@@ -61,18 +61,18 @@ impl FlagTable {
         Ok(Self { rules })
     }
 
-    /// The version that a flag gives to a caller. `tenant` and `claims` are those of the caller, who was authenticated.
+    /// The version that a flag gives to a caller. `organization` and `claims` are those of the caller, who was authenticated.
     #[must_use]
     pub fn choose(
         &self,
-        tenant: Option<&str>,
+        organization: Option<&str>,
         claims: Option<&Map<String, Value>>,
         caller: &Caller<'_>,
     ) -> Option<u64> {
         self.rules
             .iter()
             .find(|prepared| {
-                fits(&prepared.rule, tenant, claims) && prepared.assigner.bucket(caller) < prepared.buckets
+                fits(&prepared.rule, organization, claims) && prepared.assigner.bucket(caller) < prepared.buckets
             })
             .map(|prepared| prepared.rule.version)
     }
@@ -80,12 +80,14 @@ impl FlagTable {
 
 fn prepare(id: &str, rule: FlagRule) -> Result<Prepared, InvalidSetting> {
     within("flags.percent", rule.percent, 0.0..=100.0)?;
-    for (key, text) in [("flags.tenant", &rule.tenant), ("flags.claim", &rule.claim), ("flags.value", &rule.value)] {
+    for (key, text) in
+        [("flags.organization", &rule.organization), ("flags.claim", &rule.claim), ("flags.value", &rule.value)]
+    {
         within(key, text.as_ref().map_or(1, String::len), 1..=TEXT_MAX_BYTES)
             .map_err(|_| InvalidSetting::new(key, format!("must have between 1 and {TEXT_MAX_BYTES} bytes")))?;
     }
-    if rule.tenant.is_some() && rule.claim.is_some() {
-        return Err(InvalidSetting::new("flags.claim", "cannot be together with tenant; write two rules"));
+    if rule.organization.is_some() && rule.claim.is_some() {
+        return Err(InvalidSetting::new("flags.claim", "cannot be together with organization; write two rules"));
     }
     if rule.claim.is_some() != rule.value.is_some() {
         return Err(InvalidSetting::new("flags.claim", "and value belong together"));
@@ -95,9 +97,9 @@ fn prepare(id: &str, rule: FlagRule) -> Result<Prepared, InvalidSetting> {
     Ok(Prepared { rule, assigner, buckets })
 }
 
-fn fits(rule: &FlagRule, tenant: Option<&str>, claims: Option<&Map<String, Value>>) -> bool {
-    match (&rule.tenant, &rule.claim, &rule.value) {
-        (Some(expected), _, _) => tenant == Some(expected),
+fn fits(rule: &FlagRule, organization: Option<&str>, claims: Option<&Map<String, Value>>) -> bool {
+    match (&rule.organization, &rule.claim, &rule.value) {
+        (Some(expected), _, _) => organization == Some(expected),
         (None, Some(claim), Some(expected)) => {
             claims.and_then(|claims| claims.get(claim)).is_some_and(|value| match value {
                 Value::Array(values) => values.iter().any(|value| is(value, expected)),

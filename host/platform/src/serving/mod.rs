@@ -25,9 +25,10 @@ use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::name::{ServiceId, TenantId};
 use crate::recorder::Recorder;
-use crate::rollout::Caller;
+use crate::rollout::{Caller, FlagTable};
 use crate::store::{ReleaseTarget, ServiceTarget, TenantSettings};
 use arc_swap::ArcSwap;
+use elias_gateway::Identity;
 use elias_host::{App, Running};
 use http::HeaderMap;
 use quota::TenantUse;
@@ -94,6 +95,7 @@ impl Serving {
         service: &Arc<Service>,
         headers: &HeaderMap,
         address: Option<IpAddr>,
+        identity: Option<&Identity>,
     ) -> Result<Ticket, NotAdmitted> {
         let started = Instant::now();
         let state = Arc::clone(&service.state());
@@ -102,8 +104,8 @@ impl Serving {
             return Err(Error::new(Code::Stopped, message).into());
         }
         let now = self.clock.now();
-        let random = if state.canary.is_some() { rand::random() } else { 0 };
-        let (release, is_canary) = state.choose(&Caller { headers, address, random });
+        let random = if state.chooses() { rand::random() } else { 0 };
+        let (release, is_canary) = state.choose(&Caller { headers, address, random }, identity);
         let (release, is_canary, entry) = match release.breaker.try_enter(now) {
             // What is to be replaced takes over from a canary that is given a rest.
             Err(_) if is_canary => (&state.release, false, state.release.breaker.try_enter(now)),
@@ -283,9 +285,7 @@ impl Serving {
         let target = &known.target;
         let tables = Tables::read(&target.release.settings)?;
         let same_secrets = before.is_some_and(|before| before.known.target.secrets == target.secrets);
-        let there = before.into_iter().flat_map(|before| {
-            std::iter::once(&before.release).chain(before.canary.as_ref().map(|canary| &canary.release))
-        });
+        let there = before.into_iter().flat_map(State::releases);
         let there: Vec<_> = warm.iter().chain(there.filter(|_| same_secrets)).collect();
         let lines = before.map(|before| &before.release).or(there.first().copied());
         let lines = lines.map(|release| Arc::clone(&release.lines)).unwrap_or_default();
@@ -311,12 +311,16 @@ impl Serving {
                 }
             }
         };
+        let flagged = target.flagged.iter().map(|wanted| Ok(release_of(wanted, &Tables::read(&wanted.settings)?)));
+        let flagged = flagged.collect::<Result<Vec<_>>>()?;
+        let flags = FlagTable::new(&target.id.to_string(), target.flags.clone());
+        let flags = flags.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let admission = match before {
             Some(before) if before.supervision == tables.supervision => Arc::clone(&before.admission),
             _ => service::admission(&tables.supervision),
         };
         let tenant = self.tenant(&target.id.tenant, &target.tenant);
-        Ok(State { release, canary, supervision: tables.supervision, admission, tenant, known })
+        Ok(State { release, canary, flags, flagged, supervision: tables.supervision, admission, tenant, known })
     }
 
     /// What the tenant uses, counted for all its services together.
@@ -338,7 +342,7 @@ impl Serving {
         let mut loaded = Vec::new();
         for service in self.table.load().services.values() {
             let state = service.state();
-            for release in std::iter::once(&state.release).chain(state.canary.as_ref().map(|canary| &canary.release)) {
+            for release in state.releases() {
                 match release.idle_since_ms() {
                     Some(since) if now.saturating_sub(since) >= idle_ms => release.unload(),
                     Some(since) => loaded.push((since, Arc::clone(release))),

@@ -7,11 +7,11 @@ use super::release::Release;
 use crate::clock::Now;
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
-use crate::rollout::{Assigner, Caller, Rollout, RolloutPlan};
+use crate::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
 use crate::store::{ReleaseTarget, VersionSettings};
 use crate::supervision::{Admission, SupervisionConfig};
 use arc_swap::{ArcSwap, Guard};
-use elias_gateway::{GatewayConfig, Rules, Shared};
+use elias_gateway::{GatewayConfig, Identity, Rules, Shared};
 use elias_host::Running;
 use slab::Slab;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,6 +35,9 @@ pub(crate) struct State {
     pub(crate) known: Known,
     pub(crate) release: Arc<Release>,
     pub(crate) canary: Option<Arc<Canary>>,
+    pub(crate) flags: FlagTable,
+    /// What only flags give traffic to.
+    pub(crate) flagged: Vec<Arc<Release>>,
     pub(crate) supervision: SupervisionConfig,
     /// The places in the component.
     pub(crate) admission: Arc<Admission>,
@@ -78,8 +81,25 @@ impl Canary {
 }
 
 impl State {
+    /// All releases that get traffic.
+    pub(crate) fn releases(&self) -> impl Iterator<Item = &Arc<Release>> {
+        std::iter::once(&self.release).chain(self.canary.as_ref().map(|canary| &canary.release)).chain(&self.flagged)
+    }
+
+    /// Whether requests are told apart by chance.
+    pub(crate) fn chooses(&self) -> bool {
+        self.canary.is_some() || !self.known.target.flags.is_empty()
+    }
+
     /// The release that a request gets, and whether it is the canary.
-    pub(crate) fn choose(&self, caller: &Caller<'_>) -> (&Arc<Release>, bool) {
+    pub(crate) fn choose(&self, caller: &Caller<'_>, identity: Option<&Identity>) -> (&Arc<Release>, bool) {
+        let organization = identity.and_then(|identity| identity.organization_id.as_deref());
+        let flagged = self.flags.choose(organization, identity.map(|identity| &identity.claims), caller);
+        let flagged =
+            flagged.and_then(|version| self.releases().find(|release| u64::from(release.target.version) == version));
+        if let Some(release) = flagged {
+            return (release, false);
+        }
         match &self.canary {
             Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => {
                 (&canary.release, true)

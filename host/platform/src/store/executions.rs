@@ -46,6 +46,7 @@ pub struct ExecutionRecord {
 /// Which executions are wanted.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct ExecutionFilter {
     /// Of this component only.
     pub component: Option<ComponentName>,

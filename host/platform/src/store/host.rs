@@ -4,6 +4,7 @@ use super::versions::VersionSettings;
 use super::{HostScope, Store, TenantSettings, get, json, number, optional_json, text};
 use crate::error::Result;
 use crate::name::{Digest, ServiceId};
+use crate::rollout::FlagRule;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +26,12 @@ pub struct ServiceTarget {
     pub release: ReleaseTarget,
     /// What gets a part of the traffic.
     pub canary: Option<ReleaseTarget>,
+    /// Callers who get a version of their own.
+    #[serde(default)]
+    pub flags: Vec<FlagRule>,
+    /// Those versions, where they are neither of the above.
+    #[serde(default)]
+    pub flagged: Vec<ReleaseTarget>,
 }
 
 /// A version that is to serve.
@@ -45,7 +52,7 @@ pub struct ReleaseTarget {
 /// The text of the statement that reads targets, with a condition more.
 macro_rules! select_targets {
     ($condition:literal) => {
-        concat!("SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, t.settings AS tenant_settings, ",
+        concat!("SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, s.flags, t.settings AS tenant_settings, ",
             "v.number, v.digest, v.settings, s.deployment, c.number AS canary_number, c.digest AS canary_digest, c.settings AS canary_settings, ",
             "d.id AS canary_deployment, d.rollout AS canary_rollout ",
             "FROM services s JOIN tenants t ON t.tenant = s.tenant ",
@@ -90,6 +97,8 @@ fn target(row: &sqlx::any::AnyRow) -> Result<ServiceTarget> {
         secrets: BTreeMap::new(),
         release,
         canary,
+        flags: optional_json(row, "flags")?.unwrap_or_default(),
+        flagged: Vec::new(),
     })
 }
 
@@ -105,8 +114,36 @@ impl HostScope {
         }
         for target in &mut targets {
             target.secrets = secrets.remove(&target.id).unwrap_or_default();
+            self.add_flagged(target).await?;
         }
         Ok(targets)
+    }
+
+    /// Adds the versions that only flags give traffic to.
+    async fn add_flagged(&mut self, target: &mut ServiceTarget) -> Result<()> {
+        let mut versions: Vec<_> = target.flags.iter().map(|rule| rule.version).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        let served = [Some(target.release.version), target.canary.as_ref().map(|canary| canary.version)];
+        for version in versions {
+            if served.iter().flatten().any(|served| u64::from(*served) == version) {
+                continue;
+            }
+            let select = "SELECT digest, settings FROM versions WHERE tenant = $1 AND component = $2 AND number = $3";
+            let query = sqlx::query(select).bind(target.id.tenant.as_str().to_owned());
+            let query =
+                query.bind(target.id.component.as_str().to_owned()).bind(i64::try_from(version).unwrap_or(i64::MAX));
+            if let Some(row) = query.fetch_optional(&mut *self.tx).await? {
+                target.flagged.push(ReleaseTarget {
+                    version: u32::try_from(version).unwrap_or(u32::MAX),
+                    digest: text(&row, "digest")?,
+                    settings: json(&row, "settings")?,
+                    deployment: target.release.deployment.clone(),
+                    rollout: None,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// What one service serves.
@@ -122,6 +159,7 @@ impl HostScope {
         for row in query.fetch_all(&mut *self.tx).await? {
             target.secrets.insert(get(&row, "name")?, get(&row, "ciphertext")?);
         }
+        self.add_flagged(&mut target).await?;
         Ok(Some(target))
     }
 }

@@ -90,6 +90,7 @@ CREATE TABLE services (
     deployment TEXT NOT NULL,
     canary TEXT,
     stopped BIGINT NOT NULL,
+    flags TEXT,
     PRIMARY KEY (tenant, component, environment),
     FOREIGN KEY (tenant, deployment) REFERENCES deployments (tenant, id),
     FOREIGN KEY (tenant, canary) REFERENCES deployments (tenant, id)

@@ -92,7 +92,16 @@ async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -
     let (component, environment) = (id.component, id.environment);
     let deployment = deployment.id;
     scope
-        .set_service(&Service { component, environment, revision, version, deployment, canary: None, stopped: false })
+        .set_service(&Service {
+            component,
+            environment,
+            revision,
+            version,
+            deployment,
+            canary: None,
+            stopped: false,
+            flags: Vec::new(),
+        })
         .await?;
     scope.commit().await
 }

@@ -209,6 +209,16 @@ impl TenantScope {
                 format!("version {number} of {component} serves in {environment}; deploy another one there first");
             return Err(Error::new(Code::InUse, message));
         }
+        let flagged = self.services().await?.into_iter().find(|service| {
+            service.component == *component && service.flags.iter().any(|rule| rule.version == u64::from(number))
+        });
+        if let Some(service) = flagged {
+            let message = format!(
+                "version {number} of {component} is given to some by a flag in {}; change that first (elias flags)",
+                service.environment
+            );
+            return Err(Error::new(Code::InUse, message));
+        }
         let update = "UPDATE versions SET deleted_at = $4 WHERE tenant = $1 AND component = $2 AND number = $3";
         let query = self.query(update).bind(component.as_str().to_owned()).bind(i64::from(number)).bind(now_ms());
         self.run(query).await?;

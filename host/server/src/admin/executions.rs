@@ -17,8 +17,8 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 }
 
 /// A tenant's executions, newest first. Of busy components a part is recorded, and all failures up to a bound.
-#[utoipa::path(get, path = "/tenants/{tenant}/executions", tag = "executions", params(("tenant" = TenantId, Path), ExecutionFilter, PageQuery), responses(
-    (status = 200, body = Page<ExecutionRecord>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "executions_list", path = "/tenants/{tenant}/executions", tag = "executions", params(("tenant" = TenantId, Path), ExecutionFilter, PageQuery), responses(
+    (status = 200, description = "It is so", body = Page<ExecutionRecord>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn list(
     State(platform): State<Platform>,
@@ -37,9 +37,9 @@ async fn list(
 }
 
 /// An execution that was recorded and is kept.
-#[utoipa::path(get, path = "/tenants/{tenant}/executions/{execution}", tag = "executions",
+#[utoipa::path(get, operation_id = "executions_show", path = "/tenants/{tenant}/executions/{execution}", tag = "executions",
     params(("tenant" = TenantId, Path), ("execution" = String, Path)), responses(
-    (status = 200, body = ExecutionRecord), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = ExecutionRecord), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn show(
     State(platform): State<Platform>,
@@ -54,9 +54,9 @@ async fn show(
 }
 
 /// Ends an execution that is under way on this host.
-#[utoipa::path(post, path = "/tenants/{tenant}/executions/{execution}/cancel", tag = "executions",
+#[utoipa::path(post, operation_id = "executions_cancel", path = "/tenants/{tenant}/executions/{execution}/cancel", tag = "executions",
     params(("tenant" = TenantId, Path), ("execution" = String, Path)), responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn cancel(
     State(platform): State<Platform>,

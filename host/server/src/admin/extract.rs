@@ -110,6 +110,7 @@ impl FromRequestParts<Platform> for IfMatch {
 /// Which part of a list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
     /// What `next` of the page before said; none for the first.
     pub(super) after: Option<String>,

@@ -14,15 +14,15 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 }
 
 /// The verifier key of the log's checkpoints, in the text form of signed notes.
-#[utoipa::path(get, path = "/log/key", tag = "log", security(()), responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(get, operation_id = "log_key", path = "/log/key", tag = "log", security(()), responses((status = 200, description = "It is so", body = String, content_type = "text/plain")))]
 async fn key(State(platform): State<Platform>) -> String {
     platform.log_key() + "\n"
 }
 
 /// The log's signed head.
-#[utoipa::path(get, path = "/log/checkpoint", tag = "log", security(()), responses(
-    (status = 200, body = String, content_type = "text/plain"),
-    (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "log_checkpoint", path = "/log/checkpoint", tag = "log", security(()), responses(
+    (status = 200, description = "It is so", body = String, content_type = "text/plain"),
+    (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn checkpoint(State(platform): State<Platform>) -> Result<impl IntoResponse, Problem> {
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
@@ -30,9 +30,9 @@ async fn checkpoint(State(platform): State<Platform>) -> Result<impl IntoRespons
 }
 
 /// A tile: `tile/LEVEL/INDEX` or `tile/entries/INDEX`, partial ones with `.p/WIDTH`.
-#[utoipa::path(get, path = "/log/tile/{*path}", tag = "log", security(()), params(("path" = String, Path)), responses(
-    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
-    (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "log_tile", path = "/log/tile/{*path}", tag = "log", security(()), params(("path" = String, Path)), responses(
+    (status = 200, description = "It is so", body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn tile(State(platform): State<Platform>, PathOf(path): PathOf<String>) -> Result<impl IntoResponse, Problem> {
     // A tile never changes.

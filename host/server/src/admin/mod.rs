@@ -1,8 +1,8 @@
 //! The admin API: REST under /v1. Every handler asks the platform, which asks who may; the OpenAPI document is made from the handlers.
 
-mod backup;
 mod executions;
 mod extract;
+mod host;
 mod idempotency;
 mod log;
 mod problem;
@@ -22,7 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// The admin API of a platform.
 pub(crate) fn router(platform: Platform) -> Router {
     let (router, document) = routes().split_for_parts();
-    let document = Json(document);
+    let document = Json(plain(document));
     router
         .route("/v1/openapi.json", axum::routing::get(async move || document.clone()))
         .fallback(async || {
@@ -41,7 +41,14 @@ pub(crate) fn router(platform: Platform) -> Router {
 /// The OpenAPI 3.1 document of the admin API.
 #[must_use]
 pub fn openapi() -> OpenApi {
-    routes().split_for_parts().1
+    plain(routes().split_for_parts().1)
+}
+
+/// The document without the router's sign for a parameter that takes the rest of a path, which OpenAPI does not have.
+fn plain(mut document: OpenApi) -> OpenApi {
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    document
 }
 
 fn routes() -> OpenApiRouter<Platform> {
@@ -58,6 +65,6 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(services::routes())
         .merge(executions::routes())
         .merge(log::routes())
-        .merge(backup::routes());
+        .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use elias_platform::access::Permission;
 use elias_platform::name::{ComponentName, Environment, ServiceId, TenantId};
+use elias_platform::rollout::FlagRule;
 use elias_platform::store::Deployment;
 use elias_platform::{DeployRequest, FollowedLine, Platform, RolloutAction, ServiceStatus};
 use futures::Stream;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(deployments, deploy))
         .routes(routes!(rollback))
         .routes(routes!(steer))
+        .routes(routes!(set_flags))
         .routes(routes!(stop))
         .routes(routes!(start))
         .routes(routes!(secrets))
@@ -50,14 +52,15 @@ impl From<ServicePath> for ServiceId {
 /// Which services are wanted.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 struct StatusQuery {
     /// Those of this component only.
     component: Option<ComponentName>,
 }
 
 /// How a tenant's services stand on this host.
-#[utoipa::path(get, path = "/tenants/{tenant}/services", tag = "services", params(("tenant" = TenantId, Path), StatusQuery), responses(
-    (status = 200, body = Page<ServiceStatus>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "services_status", path = "/tenants/{tenant}/services", tag = "services", params(("tenant" = TenantId, Path), StatusQuery), responses(
+    (status = 200, description = "It is so", body = Page<ServiceStatus>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn status(
     State(platform): State<Platform>,
@@ -69,9 +72,9 @@ async fn status(
 }
 
 /// A service's deployments, newest first.
-#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
+#[utoipa::path(get, operation_id = "services_deployments", path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
     params(ServicePath, PageQuery), responses(
-    (status = 200, body = Page<Deployment>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = Page<Deployment>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn deployments(
     State(platform): State<Platform>,
@@ -87,9 +90,9 @@ async fn deployments(
 
 /// Gives a version traffic: all of it at once, or with `rollout` step by step. `If-Match` with the service's revision refuses if somebody else was
 /// faster.
-#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
+#[utoipa::path(post, operation_id = "services_deploy", path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
     params(ServicePath), request_body = DeployRequest, responses(
-    (status = 201, body = Deployment), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 201, description = "It is made", body = Deployment), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn deploy(
     State(platform): State<Platform>,
@@ -111,9 +114,9 @@ struct RollbackRequest {
 }
 
 /// Serves a version that served before.
-#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollback", tag = "services",
+#[utoipa::path(post, operation_id = "services_rollback", path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollback", tag = "services",
     params(ServicePath), request_body = RollbackRequest, responses(
-    (status = 201, body = Deployment), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 201, description = "It is made", body = Deployment), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn rollback(
     State(platform): State<Platform>,
@@ -136,9 +139,9 @@ struct SteerRequest {
 }
 
 /// Steers the rollout that is under way.
-#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollout", tag = "services",
+#[utoipa::path(post, operation_id = "services_steer", path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollout", tag = "services",
     params(ServicePath), request_body = SteerRequest, responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn steer(
     State(platform): State<Platform>,
@@ -150,10 +153,34 @@ async fn steer(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Who gets a version of their own.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Flags {
+    /// The first that fits a caller decides.
+    rules: Vec<FlagRule>,
+}
+
+/// Gives callers versions of their own, before any rollout: these rules, and no others.
+#[utoipa::path(put, operation_id = "services_set_flags", path = "/tenants/{tenant}/components/{component}/environments/{environment}/flags", tag = "services",
+    params(ServicePath), request_body = Flags, responses(
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn set_flags(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    IfMatch(revision): IfMatch,
+    PathOf(path): PathOf<ServicePath>,
+    JsonOf(flags): JsonOf<Flags>,
+) -> Result<StatusCode, Problem> {
+    platform.set_flags(&session, &path.into(), flags.rules, revision).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Stops a service: its requests get 503.
-#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/stop", tag = "services",
+#[utoipa::path(post, operation_id = "services_stop", path = "/tenants/{tenant}/components/{component}/environments/{environment}/stop", tag = "services",
     params(ServicePath), responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn stop(
     State(platform): State<Platform>,
@@ -165,9 +192,9 @@ async fn stop(
 }
 
 /// Starts a service that was stopped, by hand or by its supervisor.
-#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/environments/{environment}/start", tag = "services",
+#[utoipa::path(post, operation_id = "services_start", path = "/tenants/{tenant}/components/{component}/environments/{environment}/start", tag = "services",
     params(ServicePath), responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn start(
     State(platform): State<Platform>,
@@ -179,9 +206,9 @@ async fn start(
 }
 
 /// The names of a service's secrets. Nobody can read their values.
-#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets", tag = "services",
+#[utoipa::path(get, operation_id = "services_secrets", path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets", tag = "services",
     params(ServicePath), responses(
-    (status = 200, body = Page<String>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = Page<String>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn secrets(
     State(platform): State<Platform>,
@@ -219,9 +246,9 @@ struct SecretValue {
 }
 
 /// Sets a secret. What serves gets it with its next load, which is at once.
-#[utoipa::path(put, path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}", tag = "services",
+#[utoipa::path(put, operation_id = "services_set_secret", path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}", tag = "services",
     params(SecretPath), request_body = SecretValue, responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn set_secret(
     State(platform): State<Platform>,
@@ -235,9 +262,9 @@ async fn set_secret(
 }
 
 /// Deletes a secret.
-#[utoipa::path(delete, path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}", tag = "services",
+#[utoipa::path(delete, operation_id = "services_delete_secret", path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}", tag = "services",
     params(SecretPath), responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn delete_secret(
     State(platform): State<Platform>,
@@ -251,9 +278,9 @@ async fn delete_secret(
 
 /// What a service logs on this host from now on, as server-sent events: `line` events with a JSON object each, and `lost` with how many were
 /// missed by a slow reader.
-#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/environments/{environment}/logs", tag = "services",
+#[utoipa::path(get, operation_id = "services_logs", path = "/tenants/{tenant}/components/{component}/environments/{environment}/logs", tag = "services",
     params(ServicePath), responses(
-    (status = 200, body = FollowedLine, content_type = "text/event-stream"), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = FollowedLine, content_type = "text/event-stream"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn logs(
     State(platform): State<Platform>,

@@ -42,8 +42,8 @@ struct Whoami {
 }
 
 /// Who the token stands for.
-#[utoipa::path(get, path = "/whoami", tag = "access", responses(
-    (status = 200, body = Whoami), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "tenants_whoami", path = "/whoami", tag = "access", responses(
+    (status = 200, description = "It is so", body = Whoami), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn whoami(Asking(session): Asking) -> Json<Whoami> {
     let principal = &session.principal;
@@ -56,8 +56,8 @@ async fn whoami(Asking(session): Asking) -> Json<Whoami> {
 }
 
 /// The tenants, by name.
-#[utoipa::path(get, path = "/tenants", tag = "tenants", params(PageQuery), responses(
-    (status = 200, body = Page<Tenant>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "tenants_list", path = "/tenants", tag = "tenants", params(PageQuery), responses(
+    (status = 200, description = "It is so", body = Page<Tenant>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn list(
     State(platform): State<Platform>,
@@ -81,8 +81,8 @@ struct NewTenant {
 }
 
 /// Makes a tenant.
-#[utoipa::path(post, path = "/tenants", tag = "tenants", request_body = NewTenant, responses(
-    (status = 201, body = Tenant), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(post, operation_id = "tenants_create", path = "/tenants", tag = "tenants", request_body = NewTenant, responses(
+    (status = 201, description = "It is made", body = Tenant), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn create(
     State(platform): State<Platform>,
@@ -101,8 +101,8 @@ fn tagged(tenant: &Tenant) -> impl IntoResponse + use<> {
 }
 
 /// A tenant.
-#[utoipa::path(get, path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
-    (status = 200, body = Tenant), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "tenants_show", path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
+    (status = 200, description = "It is so", body = Tenant), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn show(
     State(platform): State<Platform>,
@@ -114,8 +114,8 @@ async fn show(
 }
 
 /// Changes what a tenant may do.
-#[utoipa::path(put, path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), request_body = TenantSettings, responses(
-    (status = 200, body = Tenant), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(put, operation_id = "tenants_change", path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), request_body = TenantSettings, responses(
+    (status = 200, description = "It is so", body = Tenant), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn change(
     State(platform): State<Platform>,
@@ -128,8 +128,8 @@ async fn change(
 }
 
 /// Deletes a tenant: nothing of it serves any more.
-#[utoipa::path(delete, path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(delete, operation_id = "tenants_delete", path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn delete(
     State(platform): State<Platform>,
@@ -141,8 +141,8 @@ async fn delete(
 }
 
 /// A tenant's tokens, by id, without their secrets.
-#[utoipa::path(get, path = "/tenants/{tenant}/tokens", tag = "access", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, body = Page<Token>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "tenants_tokens", path = "/tenants/{tenant}/tokens", tag = "access", params(("tenant" = TenantId, Path), PageQuery), responses(
+    (status = 200, description = "It is so", body = Page<Token>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn tokens(
     State(platform): State<Platform>,
@@ -156,8 +156,8 @@ async fn tokens(
 }
 
 /// Makes a token. Its secret is shown this once.
-#[utoipa::path(post, path = "/tenants/{tenant}/tokens", tag = "access", params(("tenant" = TenantId, Path)), request_body = NewToken, responses(
-    (status = 201, body = TokenWithSecret), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(post, operation_id = "tenants_create_token", path = "/tenants/{tenant}/tokens", tag = "access", params(("tenant" = TenantId, Path)), request_body = NewToken, responses(
+    (status = 201, description = "It is made", body = TokenWithSecret), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn create_token(
     State(platform): State<Platform>,
@@ -169,8 +169,8 @@ async fn create_token(
 }
 
 /// Ends a token.
-#[utoipa::path(delete, path = "/tenants/{tenant}/tokens/{token}", tag = "access", params(("tenant" = TenantId, Path), ("token" = String, Path)), responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(delete, operation_id = "tenants_revoke_token", path = "/tenants/{tenant}/tokens/{token}", tag = "access", params(("tenant" = TenantId, Path), ("token" = String, Path)), responses(
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn revoke_token(
     State(platform): State<Platform>,
@@ -182,8 +182,8 @@ async fn revoke_token(
 }
 
 /// The keys whose signatures a tenant accepts, those that were revoked too.
-#[utoipa::path(get, path = "/tenants/{tenant}/keys", tag = "access", params(("tenant" = TenantId, Path)), responses(
-    (status = 200, body = Page<SigningKeyEntry>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "tenants_keys", path = "/tenants/{tenant}/keys", tag = "access", params(("tenant" = TenantId, Path)), responses(
+    (status = 200, description = "It is so", body = Page<SigningKeyEntry>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn keys(
     State(platform): State<Platform>,
@@ -203,8 +203,8 @@ struct NewKey {
 }
 
 /// Accepts a key's signatures from now on.
-#[utoipa::path(post, path = "/tenants/{tenant}/keys", tag = "access", params(("tenant" = TenantId, Path)), request_body = NewKey, responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(post, operation_id = "tenants_add_key", path = "/tenants/{tenant}/keys", tag = "access", params(("tenant" = TenantId, Path)), request_body = NewKey, responses(
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn add_key(
     State(platform): State<Platform>,
@@ -223,8 +223,8 @@ async fn add_key(
 }
 
 /// Refuses a key's signatures from now on. What was accepted with it goes on serving.
-#[utoipa::path(delete, path = "/tenants/{tenant}/keys/{key}", tag = "access", params(("tenant" = TenantId, Path), ("key" = String, Path)), responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(delete, operation_id = "tenants_revoke_key", path = "/tenants/{tenant}/keys/{key}", tag = "access", params(("tenant" = TenantId, Path), ("key" = String, Path)), responses(
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn revoke_key(
     State(platform): State<Platform>,
@@ -238,8 +238,8 @@ async fn revoke_key(
 }
 
 /// Who did what, newest first.
-#[utoipa::path(get, path = "/tenants/{tenant}/audit", tag = "tenants", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, body = Page<AuditEntry>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "tenants_audit", path = "/tenants/{tenant}/audit", tag = "tenants", params(("tenant" = TenantId, Path), PageQuery), responses(
+    (status = 200, description = "It is so", body = Page<AuditEntry>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn audit(
     State(platform): State<Platform>,

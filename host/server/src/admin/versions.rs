@@ -35,10 +35,10 @@ struct StoredArtifact {
 }
 
 /// Stores an artifact: a component, or a file of a version.
-#[utoipa::path(put, path = "/tenants/{tenant}/artifacts/{digest}", tag = "versions",
+#[utoipa::path(put, operation_id = "versions_put_artifact", path = "/tenants/{tenant}/artifacts/{digest}", tag = "versions",
     params(("tenant" = TenantId, Path), ("digest" = Digest, Path)),
     request_body(content_type = "application/octet-stream"), responses(
-    (status = 200, body = StoredArtifact), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = StoredArtifact), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn put_artifact(
     State(platform): State<Platform>,
@@ -51,9 +51,10 @@ async fn put_artifact(
 }
 
 /// Whether an artifact need not be sent.
-#[utoipa::path(head, path = "/tenants/{tenant}/artifacts/{digest}", tag = "versions",
+#[utoipa::path(head, operation_id = "versions_has_artifact", path = "/tenants/{tenant}/artifacts/{digest}", tag = "versions",
     params(("tenant" = TenantId, Path), ("digest" = Digest, Path)),
-    responses((status = 204, description = "It is there"), (status = 404, description = "It is not")))]
+    responses((status = 204, description = "It is there"), (status = 404, description = "It is not"),
+        (status = "default", description = "It is refused")))]
 async fn has_artifact(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -68,8 +69,8 @@ async fn has_artifact(
 }
 
 /// A tenant's components, by name.
-#[utoipa::path(get, path = "/tenants/{tenant}/components", tag = "versions", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, body = Page<Component>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, operation_id = "versions_components", path = "/tenants/{tenant}/components", tag = "versions", params(("tenant" = TenantId, Path), PageQuery), responses(
+    (status = 200, description = "It is so", body = Page<Component>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn components(
     State(platform): State<Platform>,
@@ -84,9 +85,9 @@ async fn components(
 }
 
 /// A component's versions, newest first.
-#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/versions", tag = "versions",
+#[utoipa::path(get, operation_id = "versions_list", path = "/tenants/{tenant}/components/{component}/versions", tag = "versions",
     params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), PageQuery), responses(
-    (status = 200, body = Page<Version>), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = Page<Version>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn list(
     State(platform): State<Platform>,
@@ -101,9 +102,9 @@ async fn list(
 }
 
 /// Accepts a version, whose artifacts were stored before. It serves nothing yet.
-#[utoipa::path(post, path = "/tenants/{tenant}/components/{component}/versions", tag = "versions",
+#[utoipa::path(post, operation_id = "versions_create", path = "/tenants/{tenant}/components/{component}/versions", tag = "versions",
     params(("tenant" = TenantId, Path), ("component" = ComponentName, Path)), request_body = UploadedVersion, responses(
-    (status = 201, body = Version), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 201, description = "It is made", body = Version), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn create(
     State(platform): State<Platform>,
@@ -115,9 +116,9 @@ async fn create(
 }
 
 /// A version.
-#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/versions/{number}", tag = "versions",
+#[utoipa::path(get, operation_id = "versions_show", path = "/tenants/{tenant}/components/{component}/versions/{number}", tag = "versions",
     params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)), responses(
-    (status = 200, body = Version), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = Version), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn show(
     State(platform): State<Platform>,
@@ -129,9 +130,9 @@ async fn show(
 }
 
 /// Deletes a version that serves nowhere.
-#[utoipa::path(delete, path = "/tenants/{tenant}/components/{component}/versions/{number}", tag = "versions",
+#[utoipa::path(delete, operation_id = "versions_delete", path = "/tenants/{tenant}/components/{component}/versions/{number}", tag = "versions",
     params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)), responses(
-    (status = 204), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn delete(
     State(platform): State<Platform>,
@@ -145,9 +146,9 @@ async fn delete(
 }
 
 /// How two versions differ.
-#[utoipa::path(get, path = "/tenants/{tenant}/components/{component}/versions/{number}/diff/{other}", tag = "versions",
+#[utoipa::path(get, operation_id = "versions_diff", path = "/tenants/{tenant}/components/{component}/versions/{number}/diff/{other}", tag = "versions",
     params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path), ("other" = u32, Path)), responses(
-    (status = 200, body = Diff), (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = Diff), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn diff(
     State(platform): State<Platform>,

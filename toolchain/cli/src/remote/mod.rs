@@ -6,9 +6,11 @@ mod backup;
 mod canary;
 mod client;
 mod deploy;
+mod doctor;
 mod events;
 mod executions;
 mod files;
+mod flags;
 mod output;
 mod rollouts;
 mod secrets;
@@ -40,6 +42,8 @@ pub(crate) enum RemoteCommand {
     Rollback(rollouts::RollbackArguments),
     /// Steers a canary that is under way
     Canary(rollouts::CanaryCommandArguments),
+    /// Shows and sets who gets a version of their own
+    Flags(flags::FlagsArguments),
     /// Stops a component: its requests get 503
     Stop(rollouts::ServiceArguments),
     /// Starts a component that was stopped
@@ -60,6 +64,8 @@ pub(crate) enum RemoteCommand {
     Tenants(tenants::TenantsArguments),
     /// Shows who did what
     Audit(access::AuditArguments),
+    /// Says whether the platform is in order
+    Doctor(doctor::DoctorArguments),
     /// Writes everything of the platform into one archive
     Backup(backup::BackupArguments),
 }
@@ -79,6 +85,7 @@ impl RemoteCommand {
             Self::Promote(arguments) => versions::promote(arguments),
             Self::Rollback(arguments) => rollouts::rollback(arguments),
             Self::Canary(arguments) => rollouts::canary(arguments),
+            Self::Flags(arguments) => flags::flags(arguments),
             Self::Stop(arguments) => rollouts::stop(arguments),
             Self::Start(arguments) => rollouts::start(arguments),
             Self::Status(arguments) => rollouts::status(arguments),
@@ -89,6 +96,7 @@ impl RemoteCommand {
             Self::Tokens(arguments) => access::tokens(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Audit(arguments) => access::audit(arguments),
+            Self::Doctor(arguments) => doctor::doctor(arguments),
             Self::Backup(arguments) => backup::backup(arguments),
         }
     }

@@ -16,12 +16,12 @@ use serde_json::json;
 #[derive(Debug, Args)]
 pub(crate) struct ServiceArguments {
     /// The component
-    component: ComponentName,
+    pub(super) component: ComponentName,
     /// Where: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
-    environment: Environment,
+    pub(super) environment: Environment,
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
 }
 
 /// What `rollback` is told.

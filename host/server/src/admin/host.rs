@@ -1,0 +1,36 @@
+//! The host itself: whether it is in order, and everything of it in one archive.
+
+use super::extract::{Asking, Page};
+use super::problem::{Problem, ProblemDocument};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use elias_platform::{Finding, Platform};
+use http::header::CONTENT_TYPE;
+use tokio_util::io::ReaderStream;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Platform> {
+    OpenApiRouter::new().routes(routes!(doctor)).routes(routes!(backup))
+}
+
+/// Whether the platform is in order: store, log, disk, artifacts, services.
+#[utoipa::path(get, operation_id = "host_doctor", path = "/doctor", tag = "host", responses(
+    (status = 200, description = "It is so", body = Page<Finding>),
+    (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn doctor(State(platform): State<Platform>, Asking(session): Asking) -> Result<Json<Page<Finding>>, Problem> {
+    Ok(Json(Page { items: platform.examine(&session).await?, next: None }))
+}
+
+/// Everything of the platform in one tar archive: store, artifacts, keys. As secret as the data directory.
+#[utoipa::path(get, operation_id = "host_backup", path = "/backup", tag = "host", responses(
+    (status = 200, description = "It is so", content_type = "application/x-tar"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn backup(State(platform): State<Platform>, Asking(session): Asking) -> Result<Response, Problem> {
+    let archive = tokio::fs::File::from_std(platform.backup(&session).await?);
+    let body = Body::from_stream(ReaderStream::new(archive));
+    Ok(([(CONTENT_TYPE, "application/x-tar")], body).into_response())
+}
