@@ -1,12 +1,13 @@
 //! The platform as the server and the command line see it.
 
-use crate::access::{Access, FetchKeys, NewToken, OidcConfig, Permission, TokenWithSecret};
+use crate::access::{Access, NewToken, Permission, TokenWithSecret};
 use crate::artifacts::Artifacts;
+use crate::config::PlatformConfig;
 use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::maintenance::{self, Uploads};
 use crate::name::{ComponentName, Digest, ServiceId, TenantId};
-use crate::recorder::{Recorder, Retention};
+use crate::recorder::Recorder;
 use crate::serving::{
     Around, FollowedLine, Known, KnownFiles, Loader, NotAdmitted, Release, Route, Service, Serving, Ticket,
 };
@@ -24,60 +25,10 @@ use http::HeaderMap;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast, mpsc};
-
-/// What a platform is told.
-#[derive(Clone)]
-pub struct PlatformConfig {
-    /// Where it keeps what is its own: the store if that is SQLite, artifacts, keys, and what every service serves. For one host alone.
-    pub data_dir: PathBuf,
-    /// A PostgreSQL that several hosts share, `postgres://...`; none: SQLite in the data directory.
-    pub store: Option<String>,
-    /// A bucket that several hosts share, `s3://BUCKET`; none: the data directory.
-    pub artifacts: Option<String>,
-    /// The domain below which every service has a host of its own: `shop.acme.DOMAIN`.
-    pub domain: String,
-    /// The name of the transparency log, which its key has too.
-    pub log_origin: String,
-    /// Components in memory at a time; beyond it the least recently used one is unloaded, and loaded again by its next request.
-    pub loaded_components: u32,
-    /// Milliseconds without a request after which a component is unloaded.
-    pub idle_unload_ms: u64,
-    /// Milliseconds that compiling a component may take.
-    pub compile_timeout_ms: u64,
-    /// Bytes of compiled code that are kept on the disk; beyond it what was not used for longest is deleted, and compiled again when needed.
-    pub compiled_bytes: u64,
-    /// How many executions are kept.
-    pub retention: Retention,
-    /// An identity provider whose users may use the admin API.
-    pub oidc: Option<OidcConfig>,
-    /// What fetches the keys of identity providers: the platform dials nothing itself.
-    pub fetch: Option<Arc<dyn FetchKeys>>,
-}
-
-impl PlatformConfig {
-    /// The defaults, in this data directory.
-    #[must_use]
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            data_dir: data_dir.into(),
-            store: None,
-            artifacts: None,
-            domain: "localhost".to_owned(),
-            log_origin: "localhost/log".to_owned(),
-            loaded_components: 500,
-            idle_unload_ms: 15 * 60 * 1_000,
-            compile_timeout_ms: 60_000,
-            compiled_bytes: 10 << 30,
-            retention: Retention::default(),
-            oidc: None,
-            fetch: None,
-        }
-    }
-}
 
 /// The tenant that is there from the start, for a host with one team.
 pub const DEFAULT_TENANT: &str = "default";

@@ -1,11 +1,13 @@
 //! From an upload to a version, from a version to a deployment, and back.
 
 mod deployment;
+mod diff;
 mod rollback;
 mod smoke;
 mod steering;
 mod version;
 
 pub use deployment::DeployRequest;
+pub use diff::Diff;
 pub use steering::{ReleaseStatus, RolloutAction, ServiceStatus};
-pub use version::{Diff, UploadedVersion};
+pub use version::UploadedVersion;

@@ -13,7 +13,6 @@ use elias_contract::{layout, signature};
 use elias_host::{Compiled, ErrorCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// Files beside a component.
 const FILES_MAX: usize = 20_000;
@@ -34,31 +33,6 @@ pub struct UploadedVersion {
     /// A detached signature: what `elias-build --sign` wrote beside the component.
     #[serde(default)]
     pub signature: Option<String>,
-}
-
-/// How two versions differ.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Diff {
-    /// The first version's number.
-    pub from: u32,
-    /// The second's.
-    pub to: u32,
-    /// Bytes of the component, before and after.
-    pub bytes: (u64, u64),
-    /// Imports that are new.
-    pub imports_added: Vec<String>,
-    /// Imports that are gone.
-    pub imports_removed: Vec<String>,
-    /// What differs, as `path: before -> after`, in manifest and settings.
-    pub changes: Vec<String>,
-    /// npm packages that are new, `name@version`.
-    pub packages_added: Vec<String>,
-    /// npm packages that are gone.
-    pub packages_removed: Vec<String>,
-    /// Source files that are new.
-    pub sources_added: Vec<String>,
-    /// Source files that are gone.
-    pub sources_removed: Vec<String>,
 }
 
 impl Platform {
@@ -151,50 +125,6 @@ impl Platform {
         let version = scope.insert_version(&new, &session.actor()).await?;
         scope.commit().await?;
         Ok(version)
-    }
-
-    /// How two versions of a component differ.
-    ///
-    /// # Errors
-    /// `not-found`, `artifact-missing`.
-    pub async fn diff(
-        &self,
-        session: &Session,
-        tenant: &TenantId,
-        component: &ComponentName,
-        from: u32,
-        to: u32,
-    ) -> Result<Diff> {
-        session.require(Permission::Read, tenant, Some(component))?;
-        let mut scope = self.store().read(tenant).await?;
-        let (a, b) = (scope.version(component, from).await?, scope.version(component, to).await?);
-        drop(scope);
-        let contents = async |version: &Version| {
-            let bytes = self.artifacts().get(&version.digest).await?;
-            Ok::<_, Error>((packages(&bytes), sources(&bytes)))
-        };
-        let ((packages_a, sources_a), (packages_b, sources_b)) = (contents(&a).await?, contents(&b).await?);
-        let imports = |version: &Version| -> BTreeSet<String> {
-            let imports = version.manifest.as_ref().and_then(|manifest| manifest.get("imports")?.as_array());
-            imports.into_iter().flatten().filter_map(|import| import.as_str().map(str::to_owned)).collect()
-        };
-        let mut changes = Vec::new();
-        compare("manifest", a.manifest.as_ref(), b.manifest.as_ref(), &mut changes);
-        let settings = |version: &Version| serde_json::to_value(&version.settings).ok();
-        compare("settings", settings(&a).as_ref(), settings(&b).as_ref(), &mut changes);
-        let less = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
-        Ok(Diff {
-            from,
-            to,
-            bytes: (a.bytes, b.bytes),
-            imports_added: less(&imports(&b), &imports(&a)),
-            imports_removed: less(&imports(&a), &imports(&b)),
-            changes,
-            packages_added: less(&packages_b, &packages_a),
-            packages_removed: less(&packages_a, &packages_b),
-            sources_added: less(&sources_b, &sources_a),
-            sources_removed: less(&sources_a, &sources_b),
-        })
     }
 }
 
@@ -330,39 +260,6 @@ fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &Tenan
     Ok(())
 }
 
-/// The npm packages in a component's bill of materials.
-fn packages(component: &[u8]) -> BTreeSet<String> {
-    let section = layout::read(component).ok().and_then(|layout| layout.sbom);
-    let sbom: Option<Value> = section.and_then(|json| serde_json::from_slice(json).ok());
-    let components = sbom.as_ref().and_then(|sbom| sbom.get("components")?.as_array());
-    let name =
-        |package: &Value| Some(format!("{}@{}", package.get("name")?.as_str()?, package.get("version")?.as_str()?));
-    components.into_iter().flatten().filter_map(name).collect()
-}
-
-/// The source files in a component's source map.
-fn sources(component: &[u8]) -> BTreeSet<String> {
-    let section = layout::read(component).ok().and_then(|layout| layout.source_map);
-    let map: Option<Value> = section.and_then(|json| serde_json::from_slice(json).ok());
-    let sources = map.as_ref().and_then(|map| map.get("sources")?.as_array());
-    sources.into_iter().flatten().filter_map(|source| source.as_str().map(str::to_owned)).collect()
-}
-
-/// Lists where two JSON values differ.
-fn compare(path: &str, a: Option<&Value>, b: Option<&Value>, changes: &mut Vec<String>) {
-    const CHANGES_MAX: usize = 1_000;
-    if a == b || changes.len() >= CHANGES_MAX {
-        return;
-    }
-    if let (Some(Value::Object(a)), Some(Value::Object(b))) = (a, b) {
-        let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
-        keys.into_iter().for_each(|key| compare(&format!("{path}.{key}"), a.get(key), b.get(key), changes));
-        return;
-    }
-    let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
-    changes.push(format!("{path}: {} -> {}", shown(a), shown(b)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,17 +298,5 @@ mod tests {
             let error = check_settings(&settings, &TenantSettings::default()).expect_err(path);
             assert_eq!(error.code(), Code::BadInput, "{path}");
         }
-    }
-
-    #[test]
-    fn differences_are_listed_by_their_place() {
-        let mut changes = Vec::new();
-        compare(
-            "settings",
-            Some(&json!({ "a": { "b": 1, "c": 2 } })),
-            Some(&json!({ "a": { "b": 1, "d": 3 } })),
-            &mut changes,
-        );
-        assert_eq!(changes, ["settings.a.c: 2 -> nothing", "settings.a.d: nothing -> 3"]);
     }
 }
