@@ -127,9 +127,15 @@ async fn an_upload_that_is_refused_makes_no_version() {
     let mismatch = team.put_artifact(&other, b"not what it says").await;
     assert_eq!((mismatch.status, mismatch.code().as_str()), (422, "digest-mismatch"));
     let large = vec![b'x'; most + 1];
-    let large = team.put_artifact(&elias_contract::digest(&large), &large).await;
-    assert_eq!((large.status, large.code().as_str()), (413, "request-too-large"));
-    assert!(!platform.artifact(&other).exists(), "what was refused is not kept");
+    let too_large = elias_contract::digest(&large);
+    let request = http::Request::put("/").header("authorization", format!("Bearer {}", team.token));
+    // The server answers and closes before all is sent: this client may notice the one or the other.
+    if let Ok(large) = platform.try_call(request, &team.path(&format!("/artifacts/{too_large}")), large).await {
+        assert_eq!((large.status, large.code().as_str()), (413, "request-too-large"));
+    }
+    for refused in [other, too_large] {
+        assert!(!platform.artifact(&refused).exists(), "what was refused is not kept");
+    }
 
     let versions = "/components/shop/versions";
     let text = team.upload(b"no component at all").await;

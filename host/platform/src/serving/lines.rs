@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::broadcast;
 
 /// Lines that are kept of one execution.
@@ -29,23 +29,19 @@ pub struct FollowedLine {
 }
 
 /// The lines of one service's executions under way.
+#[derive(Default)]
 pub(crate) struct Lines {
     /// How many executions have lines: those that have none, as most, take no lock.
     executions: AtomicUsize,
     kept: Mutex<HashMap<String, Kept>>,
-    followers: broadcast::Sender<FollowedLine>,
+    /// Made for the first who follows: its thousand places take 100 KB, which ten thousand services would feel.
+    followers: OnceLock<broadcast::Sender<FollowedLine>>,
 }
 
 #[derive(Default)]
 struct Kept {
     lines: Vec<Value>,
     bytes: usize,
-}
-
-impl Default for Lines {
-    fn default() -> Self {
-        Self { executions: AtomicUsize::new(0), kept: Mutex::default(), followers: broadcast::Sender::new(FOLLOWED) }
-    }
 }
 
 impl Lines {
@@ -66,7 +62,7 @@ impl Lines {
 
     /// The lines from now on.
     pub(crate) fn follow(&self) -> broadcast::Receiver<FollowedLine> {
-        self.followers.subscribe()
+        self.followers.get_or_init(|| broadcast::Sender::new(FOLLOWED)).subscribe()
     }
 }
 
@@ -85,10 +81,10 @@ impl Observer for Lines {
         }
         self.executions.store(all.len(), Ordering::Relaxed);
         drop(all);
-        if self.followers.receiver_count() > 0 {
+        if let Some(followers) = self.followers.get().filter(|followers| followers.receiver_count() > 0) {
             let (message, fields) = (line.message.to_owned(), line.fields.to_owned());
             // Whoever followed has left.
-            let _ = self.followers.send(FollowedLine { execution: line.execution.to_owned(), level, message, fields });
+            let _ = followers.send(FollowedLine { execution: line.execution.to_owned(), level, message, fields });
         }
     }
 }
