@@ -133,8 +133,8 @@ async fn an_upload_that_is_refused_makes_no_version() {
     if let Ok(large) = platform.try_call(request, &team.path(&format!("/artifacts/{too_large}")), large).await {
         assert_eq!((large.status, large.code().as_str()), (413, "request-too-large"));
     }
-    for refused in [other, too_large] {
-        assert!(!platform.artifact(&refused).exists(), "what was refused is not kept");
+    for refused in [&other, &too_large] {
+        assert!(!platform.artifact(refused).exists(), "what was refused is not kept");
     }
 
     let versions = "/components/shop/versions";
