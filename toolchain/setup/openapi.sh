@@ -17,7 +17,7 @@ fi
 folder=$(mktemp -d)
 target/release/elias serve --platform --listen 127.0.0.1:0 --admin 127.0.0.1:0 --data-dir "$folder/data" >"$folder/output" 2>"$folder/log" &
 platform=$!
-trap 'kill "$platform" 2>/dev/null || true; rm -rf "$folder"' EXIT
+trap 'kill "$platform" 2>/dev/null || true; wait "$platform" || true; rm -rf "$folder"' EXIT
 until grep -q "admin API" "$folder/output"; do
   kill -0 "$platform" || { cat "$folder/log"; exit 1; }
   sleep 0.1

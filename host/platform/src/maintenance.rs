@@ -1,14 +1,13 @@
 //! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions are deleted.
 
 use crate::clock::Now;
-use crate::name::TenantId;
+use crate::error::Code;
 use crate::platform::{Inner, Platform};
 use crate::recorder;
 use crate::serving::Steer;
 use crate::store::Actor;
 use crate::supervision::BreakerState;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -21,30 +20,6 @@ const PRUNE_TICKS: u64 = 600;
 /// How many ticks pass between sweeps of artifacts, and how old what is swept is at least.
 const SWEEP_TICKS: u64 = 3_600;
 const SWEPT_AGE: Duration = Duration::from_secs(24 * 3600);
-
-/// Bytes that tenants have uploaded since artifacts were swept last: what no version came of takes place until then.
-#[derive(Default)]
-pub(crate) struct Uploads(Mutex<HashMap<TenantId, u64>>);
-
-impl Uploads {
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
-    }
-
-    pub(crate) fn of(&self, tenant: &TenantId) -> u64 {
-        self.lock().get(tenant).copied().unwrap_or_default()
-    }
-
-    fn clear(&self) {
-        self.lock().clear();
-    }
-
-    pub(crate) fn add(&self, tenant: &TenantId, bytes: u64) {
-        let mut uploads = self.lock();
-        let sum = uploads.entry(tenant.clone()).or_default();
-        *sum = sum.saturating_add(bytes);
-    }
-}
 
 /// Starts the work; it ends with the platform.
 pub(crate) fn start(platform: &Arc<Inner>, steers: mpsc::UnboundedReceiver<Steer>) {
@@ -126,7 +101,14 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()
         pending.map(|service| service.id.clone()).collect()
     };
     for id in pending {
-        platform.report_pending(&id).await?;
+        match platform.report_pending(&id).await {
+            // Its tenant is gone, or it is: nothing is left to tell.
+            Err(error) if error.code() == Code::NotFound => platform.refresh().await?,
+            told => told?,
+        }
+    }
+    if platform.was_behind() {
+        platform.refresh().await?;
     }
     // A store of this host alone changes by what this host does, and that is served already.
     if platform.store().is_shared() {
@@ -176,6 +158,10 @@ async fn sweep(platform: &Platform, swept: &mut Now) -> crate::Result<()> {
             referenced.extend(release.settings.files.values().map(ToString::to_string));
         }
     }
+    let before_ms = i64::try_from(now.unix_ms()).unwrap_or(i64::MAX).saturating_sub(SWEPT_AGE.as_millis() as i64);
+    let mut scope = platform.store().host_write().await?;
+    scope.forget_artifacts(&referenced, before_ms).await?;
+    scope.commit().await?;
     let (artifacts, host) = (platform.artifacts().clone(), platform.serving().loader.host.clone());
     let compiled_bytes = platform.config().compiled_bytes;
     let work = tokio::task::spawn_blocking(move || {
@@ -185,7 +171,6 @@ async fn sweep(platform: &Platform, swept: &mut Now) -> crate::Result<()> {
     if let Ok(count) = work.await {
         tracing::info!(artifacts = count?, "swept");
     }
-    platform.uploads().clear();
     *swept = now;
     Ok(())
 }

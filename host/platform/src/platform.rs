@@ -5,7 +5,7 @@ use crate::artifacts::Artifacts;
 use crate::config::PlatformConfig;
 use crate::error::{Code, Error, Result};
 use crate::log;
-use crate::maintenance::{self, Uploads};
+use crate::maintenance;
 use crate::name::{ComponentName, Digest, ServiceId, TenantId};
 use crate::recorder::Recorder;
 use crate::serving::{
@@ -27,11 +27,15 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
 /// The tenant that is there from the start, for a host with one team.
 pub const DEFAULT_TENANT: &str = "default";
+
+/// Secrets of a tenant.
+const SECRETS_MAX: u32 = 10_000;
 
 /// Many teams' components on one host. Cloning it is cheap; its background work ends with the last clone.
 #[derive(Clone)]
@@ -45,10 +49,10 @@ pub(crate) struct Inner {
     access: Arc<Access>,
     serving: Serving,
     config: PlatformConfig,
+    /// Whether something was stored that is not served yet.
+    behind: AtomicBool,
     /// Signs the checkpoints of the transparency log.
     log_key: SigningKey,
-    /// What tenants have uploaded since artifacts were swept last.
-    uploads: Uploads,
     /// Bytes of an artifact.
     artifact_bytes_max: u64,
     /// Held as long as the data directory is used.
@@ -87,7 +91,7 @@ impl Platform {
         let (recorder, recording) = Recorder::new(store.clone());
         let (steering, steers) = mpsc::unbounded_channel();
         let keys = Arc::clone(&access);
-        let api_keys = Box::new(move |tenant: &TenantId| keys.api_keys(tenant));
+        let api_keys = Box::new(move |service: &ServiceId| keys.api_keys(service));
         let around = Around { domain: config.domain.clone(), api_keys, artifacts: artifacts.clone() };
         let known = KnownFiles::open(sub("services")?);
         let serving = Serving::new(loader, known, recorder, around, steering);
@@ -99,7 +103,7 @@ impl Platform {
             serving,
             config,
             log_key,
-            uploads: Uploads::default(),
+            behind: AtomicBool::new(false),
             artifact_bytes_max,
             _lock: lock,
         };
@@ -114,10 +118,10 @@ impl Platform {
     async fn begin(&self) -> Result<()> {
         let known = self.serving().known.all()?;
         match self.targets(&known).await {
-            Ok(all) => self.serving().serve_all(all, &known).await,
+            Ok(all) => self.serving().serve_all(all, &known, &self.serving().turn().await).await,
             Err(error) if error.code() == Code::StoreUnavailable && !known.is_empty() => {
                 tracing::error!(%error, services = known.len(), "the store is away: serving what is known");
-                self.serving().serve_all(known.clone(), &known).await
+                self.serving().serve_all(known.clone(), &known, &self.serving().turn().await).await
             }
             Err(error) => Err(error),
         }
@@ -146,10 +150,6 @@ impl Platform {
 
     pub(crate) fn serving(&self) -> &Serving {
         &self.inner.serving
-    }
-
-    pub(crate) fn uploads(&self) -> &Uploads {
-        &self.inner.uploads
     }
 
     pub(crate) fn access(&self) -> &Access {
@@ -275,6 +275,7 @@ impl Platform {
     /// `store-unavailable`.
     pub async fn tenants(&self, session: &Session, after: &str, limit: u32) -> Result<Vec<Tenant>> {
         if session.principal.tenant.is_system() {
+            session.require(Permission::Read, &session.principal.tenant, None)?;
             return self.store().host_read().await?.tenants(after, limit).await;
         }
         let own = &session.principal.tenant;
@@ -347,23 +348,27 @@ impl Platform {
         digest: &Digest,
         chunks: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<u64> {
-        session.require(Permission::Upload, tenant, None).or_else(|error| {
-            // A token for single components uploads for those.
-            if session.principal.components.is_some() && session.principal.tenant == *tenant {
-                Ok(())
-            } else {
-                Err(error)
+        let may = session.require(Permission::Upload, tenant, None);
+        // A token for single components uploads for those.
+        let principal = &session.principal;
+        let for_some = principal.components.is_some()
+            && principal.tenant == *tenant
+            && principal.role >= Permission::Upload.role();
+        if !for_some {
+            may?;
+        }
+        {
+            let mut scope = self.store().read(tenant).await?;
+            let most = scope.this_tenant().await?.settings.quotas.storage_bytes;
+            if most > 0 && scope.stored_bytes().await? >= most {
+                let message = format!("the tenant {tenant} may store {most} bytes; delete versions, or ask for more");
+                return Err(Error::new(Code::QuotaExceeded, message));
             }
-        })?;
-        let most = self.store().read(tenant).await?.this_tenant().await?.settings.quotas.storage_bytes;
-        if most > 0 && self.inner.uploads.of(tenant) >= most {
-            let message = format!(
-                "the tenant {tenant} has uploaded {most} bytes since yesterday; try again tomorrow, or ask for more"
-            );
-            return Err(Error::new(Code::QuotaExceeded, message));
         }
         let bytes = self.artifacts().put(digest, chunks, self.inner.artifact_bytes_max).await?;
-        self.inner.uploads.add(tenant, bytes);
+        let mut scope = self.store().write(tenant).await?;
+        scope.insert_artifact(digest, bytes).await?;
+        scope.commit().await?;
         Ok(bytes)
     }
 
@@ -390,6 +395,12 @@ impl Platform {
             return Err(Error::new(Code::TooLarge, format!("a secret has at most {SECRET_BYTES_MAX} bytes")));
         }
         let mut scope = self.write(session, Permission::Secrets, &id.tenant, Some(&id.component)).await?;
+        if scope.count_secrets().await? >= SECRETS_MAX {
+            return Err(Error::new(
+                Code::QuotaExceeded,
+                format!("a tenant has at most {SECRETS_MAX} secrets; delete some"),
+            ));
+        }
         let sealed = self.serving().loader.vault.seal(id, name, secret)?;
         scope.set_secret(id, name, &sealed, &session.actor()).await?;
         scope.changed().await?;
@@ -440,21 +451,32 @@ impl Platform {
 
     /// Serves what the store says of a service, by releases that are loaded already where `warm` has them.
     pub(crate) async fn follow_store(&self, id: &ServiceId, warm: &[Arc<Release>]) -> Result<()> {
-        match self.store().host_read().await?.target(id).await? {
-            Some(target) => self.serving().serve(target, warm).await,
-            None => Ok(()),
+        // Until it is served, the store is ahead: `maintenance` looks again if this breaks off.
+        self.inner.behind.store(true, Ordering::Relaxed);
+        // Read under the lock: what is served last was read last.
+        let turn = self.serving().turn().await;
+        if let Some(target) = self.store().host_read().await?.target(id).await? {
+            self.serving().serve(target, warm, &turn).await?;
         }
+        self.inner.behind.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the store may be ahead of what is served; it is not asked again before that happens again.
+    pub(crate) fn was_behind(&self) -> bool {
+        self.inner.behind.swap(false, Ordering::Relaxed)
     }
 
     /// Serves what the store says of all services.
     pub(crate) async fn refresh(&self) -> Result<()> {
+        let turn = self.serving().turn().await;
         let targets = self.store().host_read().await?.targets().await?;
         let all = targets.into_iter().map(|target| match self.serving().service(&target.id) {
             // Told later: it is newer than what the store says.
             Some(service) if service.state().known.pending => service.state().known.clone(),
             _ => Known::first(target),
         });
-        self.serving().serve_all(all.collect(), &[]).await
+        self.serving().serve_all(all.collect(), &[], &turn).await
     }
 }
 

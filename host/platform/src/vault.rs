@@ -66,12 +66,21 @@ impl Vault {
 /// The text of a file that only this user may read; made with what `make` gives if there is none.
 pub(crate) fn read_or_make(folder: &Dir, name: &str, make: impl FnOnce() -> String) -> Result<Zeroizing<String>> {
     match folder.read_to_string(name) {
+        Ok(text) if text.trim().is_empty() => {
+            let message = format!(
+                "the file {name} in the data directory is empty; restore it from a backup, or delete it to have a new one made"
+            );
+            Err(Error::new(Code::BadInput, message))
+        }
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let text = Zeroizing::new(make());
-            let mut file = folder.open_with(name, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
+            // Whole or not at all, also if the process is killed here.
+            let partial = format!("{name}.{}", ulid::Ulid::new());
+            let mut file = folder.open_with(&partial, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
+            folder.rename(&partial, folder, name)?;
             Ok(text)
         }
         Err(error) => Err(error.into()),

@@ -136,7 +136,11 @@ impl CompiledCache {
             if bytes <= bytes_max {
                 break;
             }
-            self.dir.remove_file(name)?;
+            match self.dir.remove_file(name) {
+                // Another process was faster.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             bytes = bytes.saturating_sub(size);
         }
         Ok(())

@@ -59,8 +59,16 @@ impl Exchange {
         }
     }
 
-    /// Waits for a place among the host's executions.
+    /// What was wrong with the request's body, if anything.
+    pub(crate) fn fault(&self) -> Option<Refusal> {
+        self.received.as_ref().and_then(|received| received.fault())
+    }
+
+    /// Waits for a place among the host's executions, unless it has one.
     pub(crate) async fn enter(&mut self) -> Result<(), Refusal> {
+        if self.place.is_some() {
+            return Ok(());
+        }
         let server = Arc::clone(&self.shared.server);
         self.place = Some(server.admission.enter().await.ok_or(Refusal::Overloaded)?);
         Ok(())
@@ -133,6 +141,7 @@ pub(crate) fn answer(
     let mut exchange = Exchange::begin(shared, &request);
     let current = current.clone();
     let checked = check(&exchange, hosts, &mut request);
+    let head = request.method() == Method::HEAD;
     async move {
         let audience = Audience::of(server.config.dev, request.headers());
         let outcome = match checked {
@@ -171,6 +180,9 @@ pub(crate) fn answer(
         });
         if let Some(marked) = exchange.marked.take() {
             response = marked.finish(response);
+        }
+        if head {
+            response = without_body(response);
         }
         if exchange.shared.late && !exchange.is_http2() {
             response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
@@ -267,7 +279,7 @@ where
     exchange.note(|record| record.app = Some(app.clone()));
     let result = app.fetch(request).await;
     // What was wrong with the body is the client's fault, whatever the guest made of it.
-    let fault = exchange.received.as_ref().and_then(|received| received.fault());
+    let fault = exchange.fault();
     let response = match (result, fault) {
         (Ok(response), None) => response,
         (Err(error), None) => return Err(Failure::Component(error)),
@@ -317,6 +329,15 @@ fn pass_on(
     }
     let content = if bodiless || *method == Method::HEAD { Content::Empty } else { Content::Guest(body) };
     Ok(Response::from_parts(parts, content))
+}
+
+/// The answer to HEAD, with the length of what GET would be answered with where that is known. hyper leaves bodies out in HTTP/1 only.
+fn without_body(response: Response<Content>) -> Response<Content> {
+    let (mut parts, content) = response.into_parts();
+    if let Content::Page(page) = &content {
+        parts.headers.entry(CONTENT_LENGTH).or_insert(page.len().into());
+    }
+    Response::from_parts(parts, Content::Empty)
 }
 
 /// Whether the server is up.

@@ -6,13 +6,15 @@ use crate::compress::compress;
 use crate::error_page::Failure;
 use crate::exchange::{Exchange, ask};
 use crate::refusal::Refusal;
+use crate::request_body::RequestBody;
 use crate::response_body::Content;
 use axum::Router;
 use bytes::Bytes;
 use elias_gateway::{Admitted, Client, Identity, Rules, Stop, TraceContext};
-use elias_host::Caller;
+use elias_host::{Caller, ErrorCode};
 use elias_platform::{NotAdmitted, Platform, Service};
 use futures::StreamExt;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty, Full, Limited};
@@ -68,6 +70,8 @@ pub(crate) async fn call(
     TraceContext::continued(&parts.headers, rand::random()).apply(&mut parts.headers);
     let ip = address(&parts.headers, exchange.shared.peer, exchange.shared.server.config.forwarded_hops);
     let client = Client { ip, has_body: !body.is_end_stream() };
+    // From here on the body has its bounds and its clock, whoever reads it or leaves it.
+    let body = exchange.receive(body);
     let passage = match platform.pass(&parts, client).await {
         Ok(passage) => passage,
         Err(Stop::Answer(response)) => return Ok(response.map(|()| Content::Empty)),
@@ -75,27 +79,32 @@ pub(crate) async fn call(
     };
     let (service, rules, mut admitted) = (passage.service, passage.rules, passage.admitted);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
-    let marked = exchange.marked.insert(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
+    exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
+        exchange.enter().await?;
         return asset::answer(platform, asset).await;
     }
     let bytes_max = rules.max_body_bytes();
     let body = if checks_body {
         // One byte more, so that the rules see that there are too many.
-        let read = Limited::new(body, bytes_max + 1).collect().await;
-        let whole = read.map_or_else(|_| vec![0; bytes_max + 1].into(), http_body_util::Collected::to_bytes);
+        let whole = match Limited::new(body, bytes_max + 1).collect().await {
+            Ok(read) => read.to_bytes(),
+            Err(_) => match exchange.fault() {
+                Some(fault) => return Err(fault.into()),
+                None => vec![0; bytes_max + 1].into(),
+            },
+        };
+        let Some(marked) = &exchange.marked else { return Err(Refusal::Internal.into()) };
         rules.check_body(&marked.admitted, &whole).map_err(|refusal| Failure::Gateway(Box::new(refusal)))?;
         Sent::Whole(whole)
     } else {
         Sent::Streamed(body)
     };
-    exchange.enter().await?;
     let caller = identity.as_deref().map(caller).unwrap_or_default();
     let mut attempt = Attempt { platform, service: &service, caller: &caller, identity: identity.as_deref(), ip };
     let body = match body {
         Sent::Whole(bytes) => return attempt.ask(exchange, Request::from_parts(parts, Full::new(bytes))).await,
         Sent::Streamed(body) if client.has_body || !is_idempotent(&parts.method) => {
-            let body = exchange.receive(body);
             return attempt.ask(exchange, Request::from_parts(parts, body)).await;
         }
         Sent::Streamed(_) => Empty::<Bytes>::new(),
@@ -103,7 +112,9 @@ pub(crate) async fn call(
     let mut retries = platform.retries(&service);
     while retries > 0 {
         match attempt.ask(exchange, Request::from_parts(parts.clone(), body)).await {
-            Err(Failure::Component(error)) => exchange.note(|record| record.end_attempt(&error)),
+            Err(Failure::Component(error)) if is_worth_another(error.code()) => {
+                exchange.note(|record| record.end_attempt(&error));
+            }
             answered => return answered,
         }
         retries -= 1;
@@ -114,7 +125,7 @@ pub(crate) async fn call(
 /// A request's body, once its route's schema has been looked at.
 enum Sent {
     Whole(Bytes),
-    Streamed(Incoming),
+    Streamed(RequestBody<Incoming>),
 }
 
 /// Asking a service once.
@@ -136,6 +147,8 @@ impl Attempt<'_> {
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();
         exchange.note(|record| record.ticket = Some(ticket));
+        // Last, so that who waits for one component takes no place from the others.
+        exchange.enter().await?;
         ask(exchange, &app, request).await
     }
 }
@@ -147,6 +160,12 @@ fn address(headers: &HeaderMap, peer: IpAddr, hops: u32) -> IpAddr {
     let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let addresses: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
     addresses.iter().rev().nth(at).and_then(|address| address.parse().ok()).unwrap_or(peer)
+}
+
+/// Whether a failure may be another's the next time: not if someone ended it, and not if it took all that it was given.
+fn is_worth_another(code: ErrorCode) -> bool {
+    use ErrorCode::{Cancelled, Deadline, OutOfFuel, Overloaded};
+    !matches!(code, Cancelled | Deadline | OutOfFuel | Overloaded)
 }
 
 /// RFC 9110, section 9.2.2.
@@ -182,7 +201,17 @@ pub(crate) async fn administer(
     let content = match body.size_hint().exact() {
         // What is whole already is sent with its length.
         Some(_) => Content::Page(body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default()),
-        None => Content::Events(body.into_data_stream().filter_map(async |chunk| chunk.ok()).boxed()),
+        None => {
+            let chunks = body.into_data_stream().filter_map(async |chunk| chunk.ok());
+            let type_ = parts.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+            // Whoever follows a log would else hold up the server's end. A backup is let through whole.
+            Content::Events(match type_ {
+                Some(type_) if type_.starts_with(b"text/event-stream") => {
+                    chunks.take_until(exchange.shared.server.drains()).boxed()
+                }
+                _ => chunks.boxed(),
+            })
+        }
     };
     Response::from_parts(parts, content)
 }

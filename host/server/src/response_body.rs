@@ -41,10 +41,10 @@ impl Content {
     /// How many bytes there are, where that is known.
     pub(crate) fn bytes(&self) -> Option<u64> {
         match self {
-            Self::Empty => Some(0),
             Self::Page(page) => Some(page.len() as u64),
             Self::Guest(body) => body.size_hint().exact(),
-            Self::GuestPage { .. } | Self::Events(_) | Self::Compressed(_) => None,
+            // What is empty may be so for HEAD alone: then the header says what GET has.
+            Self::Empty | Self::GuestPage { .. } | Self::Events(_) | Self::Compressed(_) => None,
         }
     }
 }

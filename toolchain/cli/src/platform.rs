@@ -30,7 +30,7 @@ pub(crate) struct PlatformArguments {
     #[arg(long, value_name = "ADDRESS:PORT", requires = "platform")]
     admin: Option<String>,
     /// A PostgreSQL that several hosts share [default: SQLite in the data directory]
-    #[arg(long, value_name = "URL", requires = "platform", env = "ELIAS_STORE", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "ELIAS_STORE", hide_env_values = true)]
     store: Option<String>,
     /// A bucket that several hosts share, such as s3://components [default: the data directory]
     #[arg(long, value_name = "URL", requires = "platform")]

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use clap::Args;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Write};
 use std::path::PathBuf;
 
 /// What `restore` is told.
@@ -27,11 +27,13 @@ pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("io", error))?;
     let restored = runtime.block_on(elias_platform::restore(BufReader::new(archive), &arguments.data_dir))?;
-    println!(
-        "restored and checked: {} artifacts, a log of {} versions; serve it with: elias serve --platform --data-dir {}",
+    let text = format!(
+        "restored and checked: {} artifacts, a log of {} versions; serve it with: elias serve --platform --data-dir {}\n",
         restored.artifacts,
         restored.log_size,
         arguments.data_dir.display()
     );
+    // Whoever closed standard output does not want to know.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())
 }

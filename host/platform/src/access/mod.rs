@@ -9,7 +9,7 @@ pub use permission::{Permission, Principal};
 pub use token::{NewToken, TOKEN_DAYS_MAX, TokenWithSecret};
 
 use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
+use crate::name::{ServiceId, TenantId};
 use crate::store::{Actor, Role, Store};
 use cap_std::fs::Dir;
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
@@ -137,9 +137,9 @@ impl Access {
         self.oidc.as_ref().map(Oidc::verifier)
     }
 
-    /// What checks the API keys of a tenant's components, among those that were [authenticated](Self::authenticate) just before.
-    pub(crate) fn api_keys(&self, tenant: &TenantId) -> Arc<dyn ApiKeys> {
-        Arc::new(TenantKeys { tenant: tenant.clone(), valid: self.valid.clone(), known: self.known.clone() })
+    /// What checks the API keys of a service, among those that were [authenticated](Self::authenticate) just before.
+    pub(crate) fn api_keys(&self, service: &ServiceId) -> Arc<dyn ApiKeys> {
+        Arc::new(ServiceKeys { service: service.clone(), valid: self.valid.clone(), known: self.known.clone() })
     }
 
     /// Forgets what was remembered of tokens: one was revoked.
@@ -149,18 +149,20 @@ impl Access {
     }
 }
 
-/// The API keys of one tenant's components: its tokens.
-struct TenantKeys {
-    tenant: TenantId,
+/// The API keys of a service: its tenant's tokens that are for its component too.
+struct ServiceKeys {
+    service: ServiceId,
     valid: Remembered,
     known: Remembered,
 }
 
-impl ApiKeys for TenantKeys {
+impl ApiKeys for ServiceKeys {
     fn verify(&self, key: &str) -> Option<Identity> {
         let key: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         let principal = self.valid.get(&key).or_else(|| self.known.get(&key))?;
-        if principal.tenant != self.tenant || principal.expires_at <= crate::store::now_ms() {
+        let ServiceId { tenant, component, .. } = &self.service;
+        let is_for_it = principal.components.as_ref().is_none_or(|components| components.contains(component));
+        if principal.tenant != *tenant || !is_for_it || principal.expires_at <= crate::store::now_ms() {
             return None;
         }
         Some(Identity {

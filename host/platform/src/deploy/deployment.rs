@@ -1,6 +1,7 @@
 //! Giving a version traffic: all of it at once (blue-green), or step by step (canary).
 
 use super::smoke::smoke;
+use super::version::check_settings;
 use crate::access::Permission;
 use crate::error::{Code, Error, Result};
 use crate::name::{Environment, ServiceId};
@@ -91,8 +92,11 @@ impl Platform {
         if rollout.is_none() {
             target.release = release.clone();
             target.canary = None;
-            self.serving().check_routes(&target).await?;
         }
+        // Those of a canary too: it may be promoted by itself.
+        check_settings(&version.settings, &target.tenant)?;
+        let promoted = ServiceTarget { release: release.clone(), canary: None, ..target.clone() };
+        self.serving().check_routes(&promoted).await?;
         let warm = self.warm(&target, &release).await?;
 
         let mut scope = self.store().write(&id.tenant).await?;

@@ -24,7 +24,7 @@ impl Platform {
     }
 
     async fn rollback_in_store(&self, session: &Session, id: &ServiceId, to: Option<u32>) -> Result<Deployment> {
-        let mut scope = self.store().write(&id.tenant).await?;
+        let mut scope = self.store().read(&id.tenant).await?;
         let service = scope.service(id).await?.ok_or_else(|| nothing_serves(id))?;
         let number = match to {
             Some(number) => number,
@@ -39,10 +39,12 @@ impl Platform {
         let version = scope.version(&id.component, number).await?;
         let deployment = describe(id, number, service.version, session);
         let release = release(&version, &deployment);
-        // Loaded before anything changes; with the transaction open, since a rollback waits for nobody.
+        drop(scope);
+        // Loaded before anything changes. If somebody else deploys meanwhile, the service's revision tells.
         let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(|| nothing_serves(id))?;
         (target.release, target.canary, target.stopped) = (release.clone(), None, false);
         let warm = self.serving().warm(&target, &release).await?;
+        let mut scope = self.store().write(&id.tenant).await?;
         scope.insert_deployment(&deployment).await?;
         let reason = format!("rolled back to version {number}");
         scope.set_deployment(&service.deployment, DeploymentState::RolledBack, &reason).await?;
@@ -97,8 +99,13 @@ impl Platform {
             for left in std::iter::once(&stored.deployment).chain(&stored.canary) {
                 scope.set_deployment(left, DeploymentState::RolledBack, &deployment.reason).await?;
             }
-            let next =
-                Service { version: release.version, deployment: deployment.id.clone(), canary: None, ..stored.clone() };
+            let next = Service {
+                version: release.version,
+                deployment: deployment.id.clone(),
+                canary: None,
+                stopped: false,
+                ..stored.clone()
+            };
             scope.set_service(&next).await?;
             let subject = format!("{}/{}", id.component, id.environment);
             let actor = crate::store::Actor::host();

@@ -66,8 +66,9 @@ impl KnownFiles {
                 if !name.to_string_lossy().ends_with(".json") {
                     continue;
                 }
-                let text = std::io::read_to_string(file.open()?)?;
-                match serde_json::from_str(&text) {
+                let mut text = Vec::new();
+                std::io::Read::read_to_end(&mut file.open()?, &mut text)?;
+                match serde_json::from_slice(&text) {
                     Ok(known) => all.push(known),
                     Err(error) => tracing::error!(file = ?name, %error, "what a service serves cannot be read"),
                 }

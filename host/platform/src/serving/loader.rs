@@ -51,10 +51,13 @@ impl Loader {
             limits: Some(limits(&self.limits, purpose.tenant, &release.settings)?),
             observer: Some(Arc::clone(&purpose.observer)),
         };
-        let _turn = Arc::clone(&self.compiling).acquire_owned().await;
+        let turn = Arc::clone(&self.compiling).acquire_owned().await;
         let (host, digest) = (self.host.clone(), release.digest.clone());
         // A task of its own: compiling that takes too long cannot be stopped, but nobody waits for it.
-        let loading = tokio::spawn(async move { host.load_with(&bytes, &options).await });
+        let loading = tokio::spawn(async move {
+            let _turn = turn;
+            host.load_with(&bytes, &options).await
+        });
         match tokio::time::timeout(self.compile_timeout, loading).await {
             Ok(Ok(loaded)) => Ok(loaded?),
             Ok(Err(panic)) => Err(Error::new(Code::Internal, format!("loading failed: {panic}"))),
@@ -150,13 +153,9 @@ impl Loader {
         }
         let partial = format!("{name}.{}", ulid::Ulid::new());
         self.files.create_dir(&partial)?;
-        let dir = self.files.open_dir(&partial)?;
-        for (path, digest) in files {
-            let bytes = self.artifacts.get(digest).await?;
-            if let Some((parent, _)) = path.rsplit_once('/') {
-                dir.create_dir_all(parent)?;
-            }
-            dir.write(path, bytes)?;
+        if let Err(error) = self.write_files(&partial, &files).await {
+            let _ = self.files.remove_dir_all(&partial);
+            return Err(error);
         }
         if let Err(error) = self.files.rename(&partial, &self.files, &name) {
             let _ = self.files.remove_dir_all(&partial);
@@ -166,6 +165,18 @@ impl Loader {
             }
         }
         Ok(folder)
+    }
+
+    async fn write_files(&self, folder: &str, files: &BTreeMap<&String, &Digest>) -> Result<()> {
+        let dir = self.files.open_dir(folder)?;
+        for (path, digest) in files {
+            let bytes = self.artifacts.get(digest).await?;
+            if let Some((parent, _)) = path.rsplit_once('/') {
+                dir.create_dir_all(parent)?;
+            }
+            dir.write(path, bytes)?;
+        }
+        Ok(())
     }
 }
 

@@ -38,6 +38,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
+/// The right to change what serves; whoever has it reads the store and serves what it says.
+pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
+
 /// Everything that serves on this host.
 pub(crate) struct Serving {
     pub(crate) loader: Loader,
@@ -162,6 +165,11 @@ impl Serving {
         Ok(warm)
     }
 
+    /// Waits until nobody else changes what serves.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        self.changing.lock().await
+    }
+
     /// Checks that what a service is to serve would find its routes free.
     pub(crate) async fn check_routes(&self, target: &ServiceTarget) -> Result<()> {
         // The hosts of its own are nobody else's.
@@ -181,9 +189,8 @@ impl Serving {
     }
 
     /// Serves exactly these from now on: what the store says, or what was known when the host last ran. Those in `kept` are in their files already.
-    pub(crate) async fn serve_all(&self, all: Vec<Known>, kept: &[Known]) -> Result<()> {
+    pub(crate) async fn serve_all(&self, all: Vec<Known>, kept: &[Known], _turn: &Turn<'_>) -> Result<()> {
         let kept: HashMap<&ServiceId, &Known> = kept.iter().map(|known| (&known.target.id, known)).collect();
-        let _turn = self.changing.lock().await;
         let before = self.table.load_full();
         let mut services = HashMap::with_capacity(all.len());
         let mut changed = Vec::new();
@@ -193,18 +200,32 @@ impl Serving {
                 Some(service) if service.state().known.target == known.target => Arc::clone(service),
                 Some(service) => {
                     let then = service.state().known.then(known.target);
-                    service.exchange(self.state(then.clone(), Some(&service.state()), &[])?);
-                    changed.push(then);
+                    match self.state(then.clone(), Some(&service.state()), &[]) {
+                        Ok(state) => {
+                            service.exchange(state);
+                            changed.push(then);
+                        }
+                        Err(error) => {
+                            tracing::error!(service = %id, %error, "it serves what it served: the store's is wrong");
+                        }
+                    }
                     Arc::clone(service)
                 }
-                None => {
-                    changed.push(known.clone());
-                    Service::new(id.clone(), self.state(known, None, &[])?)
-                }
+                None => match self.state(known.clone(), None, &[]) {
+                    Ok(state) => {
+                        changed.push(known);
+                        Service::new(id.clone(), state)
+                    }
+                    Err(error) => {
+                        tracing::error!(service = %id, %error, "it does not serve: what the store says of it is wrong");
+                        continue;
+                    }
+                },
             };
             services.insert(id, service);
         }
-        let gone: Vec<_> = before.services.keys().filter(|id| !services.contains_key(id)).cloned().collect();
+        let were = before.services.keys().chain(kept.keys().copied());
+        let gone: Vec<_> = were.filter(|id| !services.contains_key(id)).cloned().collect();
         for known in &changed {
             self.loader.fetch_assets(&known.target.release.settings).await;
         }
@@ -219,16 +240,15 @@ impl Serving {
     }
 
     /// Serves this from the next request on, by releases that are loaded already where `warm` has them.
-    pub(crate) async fn serve(&self, target: ServiceTarget, warm: &[Arc<Release>]) -> Result<()> {
+    pub(crate) async fn serve(&self, target: ServiceTarget, warm: &[Arc<Release>], _turn: &Turn<'_>) -> Result<()> {
         self.loader.fetch_assets(&target.release.settings).await;
-        let _turn = self.changing.lock().await;
         let before = self.table.load_full();
         let id = target.id.clone();
         let known = match before.services.get(&id) {
             Some(service) => {
                 let state = service.state();
-                if state.known.target.revision > target.revision {
-                    return Ok(()); // somebody else's later change was faster
+                if state.known.pending && state.known.target.revision == target.revision {
+                    return Ok(()); // a rollback that the store has yet to be told of
                 }
                 let known = state.known.then(target);
                 let routes_change = routes_of(&known.target) != routes_of(&state.known.target);
@@ -264,11 +284,16 @@ impl Serving {
         target: ServiceTarget,
         warm: &[Arc<Release>],
     ) -> Result<()> {
-        let _turn = self.changing.lock().await;
+        let _turn = self.turn().await;
         let state = service.state();
         let known = Known { pending: true, ..state.known.then(target) };
+        let routes_change = routes_of(&known.target) != routes_of(&state.known.target);
         service.exchange(self.state(known.clone(), Some(&state), warm)?);
-        self.known.keep(&known).await
+        if routes_change {
+            self.exchange(self.table.load().services.clone()).await?;
+        }
+        self.keep(&known).await;
+        Ok(())
     }
 
     async fn exchange(&self, services: HashMap<ServiceId, Arc<Service>>) -> Result<()> {
@@ -291,7 +316,9 @@ impl Serving {
         let lines = lines.map(|release| Arc::clone(&release.lines)).unwrap_or_default();
         let release_of = |wanted: &ReleaseTarget, tables: &Tables| {
             let new = || Release::new(wanted.clone(), &tables.supervision, Arc::clone(&lines), now);
-            let same = |release: &&&Arc<Release>| release.target.version == wanted.version;
+            let same = |release: &&&Arc<Release>| {
+                release.target.version == wanted.version && release.target.deployment == wanted.deployment
+            };
             there.iter().find(same).map_or_else(new, |release| Arc::clone(release))
         };
         let release = release_of(&target.release, &tables);

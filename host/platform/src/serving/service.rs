@@ -64,7 +64,8 @@ impl Canary {
 
     /// Whether this is the canary that a target asks for, at the same place of its rollout.
     pub(crate) fn is(&self, wanted: &ReleaseTarget, rollout: &Rollout) -> bool {
-        self.release.target.deployment == wanted.deployment && self.steer(|own| own.state() == rollout.state())
+        self.release.target.deployment == wanted.deployment
+            && self.steer(|own| own.state() == rollout.state() || own.state().is_final())
     }
 
     /// The rollout, which is read and steered under this lock; the share of the traffic is brought up to date when it is given back.

@@ -3,13 +3,13 @@
 use super::service::{Route, Service, Tables};
 use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
-use crate::name::{Digest, ServiceId, TenantId};
+use crate::name::{Digest, ServiceId};
 use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, Router, Rules};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// What checks a tenant's API keys.
-pub(crate) type ApiKeysOf = dyn Fn(&TenantId) -> Arc<dyn ApiKeys> + Send + Sync;
+/// What checks a service's API keys.
+pub(crate) type ApiKeysOf = dyn Fn(&ServiceId) -> Arc<dyn ApiKeys> + Send + Sync;
 
 /// What a table is made with, beside the services.
 pub(crate) struct Around {
@@ -51,7 +51,7 @@ impl Table {
         let own = [own_host(&service.id, &around.domain)?];
         let files = &state.known.target.release.settings.files;
         let assets = assets(&tables.gateway, files, &around.artifacts)?;
-        let api_keys = (around.api_keys)(&service.id.tenant);
+        let api_keys = (around.api_keys)(&service.id);
         let rules = Rules::prepare(&tables.gateway, &service.rules, Some(&api_keys), assets.as_ref());
         for (route, rules) in tables.gateway.routes.iter().zip(rules) {
             if let Some(host) = &route.host {

@@ -87,6 +87,9 @@ impl Ticket {
     /// The request has ended.
     pub fn end(mut self, ending: Ending<'_>) {
         self.ended = true;
+        // Of a client that left before there was an answer, the server does not know what ran.
+        let ran = ending.execution.or_else(|| self.running.execution()).cloned();
+        let ending = Ending { execution: ran.as_ref(), ..ending };
         let now = self.clock.now();
         let (duration, fuel) = ending.execution.map_or((self.started.elapsed(), 0), |ran| (ran.duration, ran.fuel));
         let outcome = ending.execution.map(|ran| ran.outcome);
@@ -184,8 +187,10 @@ impl Drop for Ticket {
     }
 }
 
-/// The beginning of a text, in whole characters.
+/// The beginning of a text, in whole characters, as a store takes it.
 fn cut(mut text: String, bytes_max: usize) -> String {
+    // PostgreSQL's texts have none.
+    text.retain(|character| character != '\0');
     if text.len() > bytes_max {
         let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);

@@ -3,6 +3,7 @@
 //! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and gives it to every
 //! statement as `$1`. What is the host's own is in [`HostScope`].
 
+mod artifacts;
 mod audit;
 mod components;
 mod deployments;
@@ -54,7 +55,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
-const TENANT_TABLES: [&str; 11] = [
+const TENANT_TABLES: [&str; 12] = [
+    "artifacts",
     "tenants",
     "tokens",
     "signing_keys",

@@ -35,6 +35,15 @@ CREATE TABLE signing_keys (
     PRIMARY KEY (tenant, name)
 );
 
+-- Who stored which artifact: only its tenant may make a version of it.
+CREATE TABLE artifacts (
+    tenant TEXT NOT NULL REFERENCES tenants (tenant),
+    digest TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, digest)
+);
+
 CREATE TABLE components (
     tenant TEXT NOT NULL REFERENCES tenants (tenant),
     component TEXT NOT NULL,

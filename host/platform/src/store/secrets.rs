@@ -13,6 +13,12 @@ impl TenantScope {
         self.rows(query).await?.iter().map(|row| Ok((get(row, "name")?, get(row, "ciphertext")?))).collect()
     }
 
+    /// How many secrets the tenant has.
+    pub(crate) async fn count_secrets(&mut self) -> Result<u32> {
+        let query = self.query("SELECT count(*) AS secrets FROM secrets WHERE tenant = $1");
+        self.row(query).await?.map_or(Ok(0), |row| super::number(&row, "secrets"))
+    }
+
     /// Stores a secret; an earlier one of that name is replaced.
     pub(crate) async fn set_secret(
         &mut self,

@@ -216,9 +216,15 @@ impl TenantScope {
                 format!("tenant {} was changed meanwhile: read it again", self.tenant),
             ));
         }
-        let update = "UPDATE tenants SET settings = $2, revision = revision + 1 WHERE tenant = $1";
+        let update = "UPDATE tenants SET settings = $2, revision = revision + 1 WHERE tenant = $1 AND revision = $3 AND deleted_at IS NULL";
         let query = self.query(update).bind(to_json(settings)?);
-        self.run(query).await?;
+        let query = query.bind(i64::try_from(before.revision).unwrap_or(i64::MAX));
+        if self.run(query).await? == 0 {
+            return Err(Error::new(
+                Code::Stale,
+                format!("tenant {} was changed meanwhile: read it again", self.tenant),
+            ));
+        }
         self.audit(actor, "tenant.update", self.tenant.to_string(), Some(&before.settings), Some(settings)).await?;
         self.this_tenant().await
     }

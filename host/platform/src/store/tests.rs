@@ -52,6 +52,7 @@ async fn create_tenant(store: &Store, name: &str) -> TenantId {
 async fn add_version(store: &Store, tenant: &TenantId, bytes: &[u8]) -> Result<Version> {
     let mut scope = store.write(tenant).await?;
     let number = scope.next_version(&shop(), 10).await?;
+    scope.insert_artifact(&Digest::of(bytes), bytes.len() as u64).await?;
     let place = scope.reserve_log().await?;
     scope.append_log(place, &format!("{tenant} {number}"), &[]).await?;
     let (digest, settings) = (Digest::of(bytes), VersionSettings::default());

@@ -105,9 +105,9 @@ fn version(row: &sqlx::any::AnyRow) -> Result<Version> {
 impl HostScope {
     /// The artifacts that any version refers to.
     pub(crate) async fn referenced_artifacts(&mut self) -> Result<HashSet<String>> {
-        let rows = sqlx::query("SELECT digest, settings FROM versions WHERE deleted_at IS NULL")
-            .fetch_all(&mut *self.tx)
-            .await?;
+        let select = "SELECT digest, v.settings FROM versions v JOIN tenants t ON t.tenant = v.tenant \
+                      WHERE v.deleted_at IS NULL AND t.deleted_at IS NULL";
+        let rows = sqlx::query(select).fetch_all(&mut *self.tx).await?;
         let mut referenced = HashSet::new();
         for row in &rows {
             let settings: VersionSettings = json(row, "settings")?;
@@ -165,32 +165,12 @@ impl TenantScope {
         self.rows(query).await?.iter().map(version).collect()
     }
 
-    /// Whether an artifact belongs to one of the tenant's versions, as its component.
-    ///
-    /// # Errors
-    /// `store-unavailable`.
-    pub async fn has_artifact(&mut self, digest: &Digest) -> Result<bool> {
-        // The files of a version are in its settings, as texts of 64 digits that occur nowhere else.
-        let select = "SELECT 1 AS found FROM versions WHERE tenant = $1 AND deleted_at IS NULL AND (digest = $2 OR settings LIKE $3) LIMIT 1";
-        let query = self.query(select).bind(digest.as_str().to_owned()).bind(format!("%{digest}%"));
-        Ok(self.row(query).await?.is_some())
-    }
-
     /// How many versions of a component are kept.
     pub(crate) async fn count_versions(&mut self, component: &ComponentName) -> Result<u32> {
         let select =
             "SELECT count(*) AS versions FROM versions WHERE tenant = $1 AND component = $2 AND deleted_at IS NULL";
         let query = self.query(select).bind(component.as_str().to_owned());
         self.row(query).await?.map_or(Ok(0), |row| number(&row, "versions"))
-    }
-
-    /// How many bytes the tenant's versions take.
-    pub(crate) async fn stored_bytes(&mut self) -> Result<u64> {
-        // An artifact that several versions share counts once. The cast is for PostgreSQL, whose sum of a BIGINT is a NUMERIC.
-        let select = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS bytes FROM \
-                      (SELECT digest, MAX(bytes) AS bytes FROM versions WHERE tenant = $1 AND deleted_at IS NULL GROUP BY digest) AS artifacts";
-        let query = self.query(select);
-        self.row(query).await?.map_or(Ok(0), |row| number(&row, "bytes"))
     }
 
     /// Deletes a version that nothing refers to.

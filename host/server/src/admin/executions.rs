@@ -30,10 +30,11 @@ async fn list(
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Read, &tenant, filter.component.as_ref()).await?;
     let filter = ExecutionFilter { before: page.after.or(filter.before), ..filter };
-    let mut found = scope.executions(&filter, limit).await?;
+    let found = scope.executions(&filter, limit).await?;
+    let mut page = Page::new(found, limit, |execution| execution.id.clone());
     // A token for single components sees those.
-    found.retain(|execution| session.require(Permission::Read, &tenant, Some(&execution.component)).is_ok());
-    Ok(Json(Page::new(found, limit, |execution| execution.id.clone())))
+    page.items.retain(|execution| session.require(Permission::Read, &tenant, Some(&execution.component)).is_ok());
+    Ok(Json(page))
 }
 
 /// An execution that was recorded and is kept.

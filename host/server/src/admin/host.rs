@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use elias_platform::{Finding, Platform};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use tokio_util::io::ReaderStream;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -30,7 +30,10 @@ async fn doctor(State(platform): State<Platform>, Asking(session): Asking) -> Re
     (status = 200, description = "It is so", content_type = "application/x-tar"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn backup(State(platform): State<Platform>, Asking(session): Asking) -> Result<Response, Problem> {
-    let archive = tokio::fs::File::from_std(platform.backup(&session).await?);
-    let body = Body::from_stream(ReaderStream::new(archive));
-    Ok(([(CONTENT_TYPE, "application/x-tar")], body).into_response())
+    let archive = platform.backup(&session).await?;
+    // By its length the client knows whether it has the whole.
+    let bytes = archive.metadata().map_err(elias_platform::Error::from)?.len();
+    let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(archive)));
+    let headers = [(CONTENT_TYPE, "application/x-tar".to_owned()), (CONTENT_LENGTH, bytes.to_string())];
+    Ok((headers, body).into_response())
 }

@@ -11,6 +11,9 @@ use elias_platform::store::Remembered;
 use elias_platform::{Code, Error, Platform};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// The header with the key (draft-ietf-httpapi-idempotency-key-header).
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -20,27 +23,70 @@ const KEY_BYTES_MAX: usize = 128;
 /// Bytes of a body that is remembered, or compared.
 const BODY_BYTES_MAX: usize = 2 << 20;
 
+/// The requests with a key that are under way: one with the same key waits, and then gets the same answer.
+#[derive(Clone, Default)]
+pub(super) struct UnderWay(Arc<std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>>);
+
+impl UnderWay {
+    async fn turn(&self, key: String) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
+            all.retain(|_, lock| Arc::strong_count(lock) > 1);
+            Arc::clone(all.entry(key).or_default())
+        };
+        lock.lock_owned().await
+    }
+}
+
 /// Keeps the answers to POST requests that have a key. Those of tokens are not: they have a secret in them.
 pub(super) async fn remember(
-    State(platform): State<Platform>,
+    State((platform, under_way)): State<(Platform, UnderWay)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let keyed = *request.method() == Method::POST && !request.uri().path().ends_with("/tokens");
-    let Some(key) = request.headers().get(KEY).filter(|_| keyed) else { return Ok(next.run(request).await) };
+    let Some(key) = request.headers().get(KEY).filter(|_| keyed) else { return unkeyed(request, next).await };
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
-    let key = key
-        .ok_or_else(|| Error::new(Code::BadInput, format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters")))?
-        .to_owned();
+    let key =
+        key.ok_or_else(|| Error::new(Code::BadInput, format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters")))?;
+    let key = key.to_owned();
+    // A client that leaves does not end what it began: it may ask for the answer with the same key.
+    let done = tokio::spawn(async move { once(&platform, &under_way, key, request, next).await });
+    done.await.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("the request failed: {panic}")).into()))
+}
+
+/// A change without a key: a client that leaves in its midst does not leave it half done. Uploads end with their client.
+async fn unkeyed(request: Request, next: Next) -> Result<Response, Problem> {
+    let changes = matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE);
+    if !changes || request.uri().path().contains("/artifacts/") {
+        return Ok(next.run(request).await);
+    }
+    let done = tokio::spawn(async move { next.run(request).await }).await;
+    done.map_err(|panic| Error::new(Code::Internal, format!("the request failed: {panic}")).into())
+}
+
+async fn once(
+    platform: &Platform,
+    under_way: &UnderWay,
+    key: String,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let Asking(session) = Asking::from_request_parts(&mut parts, &platform).await?;
+    let Asking(session) = Asking::from_request_parts(&mut parts, platform).await?;
     let body = to_bytes(body, BODY_BYTES_MAX).await;
     let body = body.map_err(|_| Error::new(Code::TooLarge, "the body has more than 2 MiB, or broke off"))?;
     let told = format!("{} {} {}\n", session.principal.name, parts.method, parts.uri.path());
     let asked = Digest::of(&[told.as_bytes(), &body].concat()).to_string();
     let tenant = session.principal.tenant.clone();
-    if let Some(answer) = platform.store().read(&tenant).await?.remembered(&key, &asked).await? {
-        return Ok(replay(answer));
+    let _turn = under_way.turn(format!("{tenant} {key}")).await;
+    let known = async { platform.store().read(&tenant).await?.remembered(&key, &asked).await };
+    match known.await {
+        Ok(Some(answer)) => return Ok(replay(answer)),
+        Ok(None) => {}
+        // What needs the store says so itself; a rollback does without.
+        Err(error) if error.code() == Code::StoreUnavailable => {}
+        Err(error) => return Err(error.into()),
     }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let (parts, body) = response.into_parts();
@@ -49,10 +95,16 @@ pub(super) async fn remember(
     if parts.status.as_u16() < 500
         && let Ok(text) = std::str::from_utf8(&body)
     {
-        let mut scope = platform.store().write(&tenant).await?;
         let answer = Remembered { status: parts.status.as_u16(), body: text.to_owned() };
-        scope.remember(&key, &asked, &answer).await?;
-        scope.commit().await?;
+        let kept = async {
+            let mut scope = platform.store().write(&tenant).await?;
+            scope.remember(&key, &asked, &answer).await?;
+            scope.commit().await
+        };
+        // It is done: that it cannot be remembered does not undo it.
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "the answer to a request with an idempotency key cannot be kept");
+        }
     }
     Ok(Response::from_parts(parts, Body::from(body)))
 }

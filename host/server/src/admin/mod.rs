@@ -34,7 +34,10 @@ pub(crate) fn router(platform: Platform) -> Router {
                 "this path does not take this method; /v1/openapi.json lists those it takes",
             ))
         })
-        .layer(axum::middleware::from_fn_with_state(platform.clone(), idempotency::remember))
+        .layer(axum::middleware::from_fn_with_state(
+            (platform.clone(), idempotency::UnderWay::default()),
+            idempotency::remember,
+        ))
         .with_state(platform)
 }
 

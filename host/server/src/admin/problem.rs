@@ -35,12 +35,17 @@ impl From<Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let code = self.0.code();
+        // What the store or the disk says is the operator's.
+        let internal = matches!(code, Code::Internal | Code::StoreUnavailable | Code::StorageFailed);
+        if internal {
+            tracing::warn!(%code, error = %self.0, "the admin API could not do what was asked");
+        }
         let document = ProblemDocument {
             r#type: format!("urn:elias:error:{code}"),
             title: code.title().to_owned(),
             status: code.status(),
             code: code.to_string(),
-            detail: self.0.to_string(),
+            detail: if internal { code.title().to_owned() } else { self.0.to_string() },
         };
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(document)).into_response();

@@ -1,6 +1,7 @@
 //! Everything of a platform in one file.
 
 use super::client::Client;
+use super::output;
 use super::target::Target;
 use crate::failure::Failure;
 use clap::Args;
@@ -30,12 +31,8 @@ pub(super) fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
         receive(&client, &arguments.file, &file).and_then(|bytes| file.sync_all().map(|()| bytes).map_err(io));
     match written {
         Ok(bytes) => {
-            println!(
-                "{}: {:.1} MB; check it with: elias restore {} --data-dir NEW",
-                arguments.file.display(),
-                bytes as f64 / 1e6,
-                arguments.file.display()
-            );
+            let (file, megabytes) = (arguments.file.display(), bytes as f64 / 1e6);
+            output::print(&format!("{file}: {megabytes:.1} MB; check it with: elias restore {file} --data-dir NEW\n"));
             Ok(())
         }
         Err(failure) => {

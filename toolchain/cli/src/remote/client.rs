@@ -121,10 +121,9 @@ impl Client {
                 page.query_pairs_mut().append_pair("after", next);
             }
             let found: Page<Value> = read(&self.get(page)?)?;
-            let last = found.items.is_empty();
             items.extend(found.items);
             next = found.next;
-            if last || next.is_none() || items.len() >= limit {
+            if next.is_none() || items.len() >= limit {
                 items.truncate(limit);
                 return Ok(serde_json::json!({ "items": items, "next": next }));
             }
