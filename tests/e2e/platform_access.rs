@@ -269,3 +269,26 @@ async fn the_secret_of_a_token_is_shown_once_and_kept_nowhere() {
         assert_eq!(status == 201, fine, "{days}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn who_knows_the_digest_of_anothers_component_has_nothing_of_it() {
+    let platform = Platform::start(&[]);
+    let (acme, other) = (platform.new_tenant("acme", json!({})).await, platform.new_tenant("other", json!({})).await);
+    let digest = acme.upload(answering()).await;
+    acme.version("shop", answering(), answers("one")).await;
+    let versions = "/components/mine/versions";
+    let file = json!({ "public/shop.wasm": digest });
+    let own = other.upload(b"something else").await;
+    for body in [
+        json!({ "digest": digest }),
+        json!({ "digest": own, "settings": { "files": file, "gateway": { "assets": { "folder": "public" } } } }),
+    ] {
+        assert_eq!(other.refused("POST", versions, body.clone()).await.0, "artifact-missing", "{body}");
+    }
+    // Nor does it learn whether there is such a component.
+    let request = || http::Request::head("/").header("authorization", format!("Bearer {}", other.token));
+    for digest in [digest.as_str(), &elias_contract::digest(b"nobody's")] {
+        let path = other.path(&format!("/artifacts/{digest}"));
+        assert_eq!(platform.call(request(), &path, "").await.status, 404);
+    }
+}

@@ -55,11 +55,12 @@ impl Platform {
             let settings = scope.this_tenant().await?.settings;
             let newest = scope.versions(component, None, 1).await?.pop();
             // Another tenant's artifact is none, whoever knows its digest.
-            for digest in uploaded.settings.files.values().chain([&uploaded.digest]) {
+            let component = [("the component", &uploaded.digest)];
+            let files = uploaded.settings.files.iter().map(|(path, digest)| (path.as_str(), digest));
+            for (what, digest) in component.into_iter().chain(files) {
                 if !scope.has_artifact(digest).await? {
-                    let message = format!(
-                        "{tenant} has not uploaded {digest}: send its bytes to /v1/tenants/{tenant}/artifacts/{digest}"
-                    );
+                    let message =
+                        format!("{what} was not uploaded: send its bytes to /v1/tenants/{tenant}/artifacts/{digest}");
                     return Err(Error::new(Code::ArtifactMissing, message));
                 }
             }
