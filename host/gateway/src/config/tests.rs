@@ -65,7 +65,7 @@ fn errors_name_the_place_and_the_key() {
         (json!({ "rate-limit": vec![limit.clone(); MAX_RATE_LIMITS + 1] }), "gateway.rate-limit", "4"),
         (json!({ "rate-limit": { "requests": 1, "per-seconds": 1, "by": "identity" } }), "gateway.rate-limit", "auth"),
         (json!({ "routes": [{ "auth": { "jwt": { "jwks": 1 } } }] }), "gateway.routes[0].auth.jwt.jwks", "string"),
-        (json!({ "headers": { "hsts": { "max-age": -1 } } }), "gateway.headers.hsts.max-age", "u64"),
+        (json!({ "headers": { "hsts": { "max-age": "1" } } }), "gateway.headers.hsts.max-age", "u64"),
         (json!({ "validate": { "body": { "type": 1 } } }), "gateway.validate.body", "schema"),
     ] {
         match parse(table.clone()) {

@@ -56,7 +56,7 @@ fn faults_and_sizes_are_bounded() {
         (format!("\"{}\"", "[".repeat(100)), Code::InvalidRequest),
         (String::new(), Code::MalformedJson),
         ("{\"id\":1}x".into(), Code::MalformedJson),
-        ("{\"id\":1e999}".into(), Code::MalformedJson),
+        ("{\"id\":1e}".into(), Code::MalformedJson),
         ("\u{feff}{\"id\":1}".into(), Code::MalformedJson),
     ] {
         assert_eq!(order.check_body(body.as_bytes()).expect_err(&body).code(), code, "{body}");

@@ -73,16 +73,16 @@ fn the_key_is_the_header_the_cookie_or_the_address() {
 #[test]
 fn the_first_flag_that_fits_gives_the_version() {
     let rules = json!([
-        {"version": 7, "tenant": "acme"},
+        {"version": 7, "organization": "acme"},
         {"version": 8, "claim": "plan", "value": "beta"},
         {"version": 9, "claim": "level", "value": "3"},
         {"version": 10, "percent": 20, "sticky": "address"},
     ]);
     let table = FlagTable::new("service", serde_json::from_value(rules).unwrap()).unwrap();
     let headers = HeaderMap::new();
-    let choose = |tenant, claims: serde_json::Value, address: &str| {
+    let choose = |organization, claims: serde_json::Value, address: &str| {
         let caller = Caller { headers: &headers, address: address.parse().ok(), random: 0 };
-        table.choose(tenant, claims.as_object(), &caller)
+        table.choose(organization, claims.as_object(), &caller)
     };
     assert_eq!(choose(Some("acme"), json!({"plan": "beta"}), "192.0.2.1"), Some(7));
     assert_eq!(choose(Some("other"), json!({"plan": "beta"}), "192.0.2.1"), Some(8));
@@ -99,10 +99,10 @@ fn the_first_flag_that_fits_gives_the_version() {
 fn flags_that_cannot_be_used_are_refused() {
     let table = [
         (json!({"version": 1, "percent": 101}), "flags.percent is 101; it must be between 0 and 100"),
-        (json!({"version": 1, "tenant": ""}), "flags.tenant must have between 1 and 1024 bytes"),
+        (json!({"version": 1, "organization": ""}), "flags.organization must have between 1 and 1024 bytes"),
         (
-            json!({"version": 1, "tenant": "a", "claim": "b", "value": "c"}),
-            "flags.claim cannot be together with tenant; write two rules",
+            json!({"version": 1, "organization": "a", "claim": "b", "value": "c"}),
+            "flags.claim cannot be together with organization; write two rules",
         ),
         (json!({"version": 1, "claim": "b"}), "flags.claim and value belong together"),
         (json!({"version": 1, "value": "b"}), "flags.claim and value belong together"),
