@@ -257,3 +257,23 @@ async fn attack_14_tenants_with_the_same_names_have_nothing_in_common() {
     assert_eq!(other.ask("GET", "/components", Value::Null).await.0, 401, "its tokens went with it");
     assert_eq!(acme.get("shop", "/").await.json(), wanted);
 }
+
+#[tokio::test]
+async fn the_end_of_a_platform_waits_for_what_ran_and_not_for_who_follows_a_log() {
+    let mut platform = Platform::start(&["--drain-timeout-ms", "86400000"]);
+    let component = elias_tests::build::component(
+        "export default { fetch(request, env, ctx) {
+            ctx.waitUntil(new Promise((done) => setTimeout(done, 300)).then(() => console.log('done later')));
+            return new Response('hello');
+        } };",
+    );
+    platform.default_tenant().serve("shop", &component, json!({})).await;
+    let follower = Follower::start(&platform, &platform.default_tenant(), "shop").await;
+    assert_eq!(platform.default_tenant().get("shop", "/").await.body, "hello");
+    platform.signal("-TERM");
+    assert_eq!(platform.ended().await, Some(0));
+    drop(follower);
+    platform.restart();
+    let recorded = platform.default_tenant().done("GET", "/executions", Value::Null).await;
+    assert!(recorded["items"][0]["lines"].to_string().contains("done later"), "{recorded}");
+}

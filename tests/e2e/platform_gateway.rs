@@ -214,3 +214,45 @@ async fn users_of_an_identity_provider_use_the_admin_api_as_their_claims_say() {
         assert_eq!(ask(claims.clone(), "/v1/whoami").await.0, 401, "{claims}");
     }
 }
+
+#[tokio::test]
+async fn only_requests_that_are_safe_to_repeat_are_tried_again_and_only_where_a_version_says_so() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    // Fails at the first try of each key.
+    let flaky = component(
+        "import { cache } from 'elias/cache';
+        export default { async fetch(request) {
+            const key = new URL(request.url).searchParams.get('key');
+            if (await cache.get(key)) return new Response('at the second try');
+            await cache.set(key, true);
+            throw new Error('at the first try');
+        } };",
+    );
+    let settings = |retries: u32| json!({ "capabilities": { "cache": {} }, "supervision": { "retries": retries }, "smoke": { "path": "" } });
+    team.serve("shop", &flaky, settings(1)).await;
+    let host = team.host("shop");
+    assert_eq!(team.get("shop", "/?key=a").await.body, "at the second try");
+    for request in [http::Request::post("/"), http::Request::patch("/")] {
+        let key = format!("/?key={}", request.method_ref().expect("a method"));
+        assert_eq!(platform.ask_with(request, &host, &key, "").await.status, 500);
+    }
+    assert_eq!(
+        platform.ask_with(http::Request::put("/"), &host, "/?key=body", "body").await.status,
+        500,
+        "its body is gone"
+    );
+    team.serve("shop", &flaky, settings(0)).await;
+    assert_eq!(team.get("shop", "/?key=b").await.status, 500);
+}
+
+#[tokio::test]
+async fn what_a_tenant_stores_is_bounded_and_files_count_too() {
+    let platform = Platform::start(&[]);
+    let team = platform.new_tenant("small", json!({ "quotas": { "storage-bytes": 1000 } })).await;
+    team.upload(&[b'a'; 600]).await;
+    team.upload(&[b'b'; 600]).await;
+    let third = [b'c'; 600];
+    let refused = team.put_artifact(&elias_contract::digest(&third), &third).await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "quota-exceeded"));
+}

@@ -176,7 +176,12 @@ async fn hosts_share_a_store_and_serve_on_without_it() {
             team.refused("POST", &service("shop", "production", "/deployments"), json!({ "version": 1 })).await;
         assert_eq!(code, "store-unavailable");
     }
-    let back = here.done("POST", &service("shop", "production", "/rollback"), json!({})).await;
+    // With a key, as the command line sends it: that cannot be looked up either.
+    let request = http::Request::post("/").header("authorization", format!("Bearer {}", here.token));
+    let request = request.header("content-type", "application/json").header("idempotency-key", "rollback-1");
+    let back = first.call(request, &here.path(&service("shop", "production", "/rollback")), "{}").await;
+    assert_eq!(back.status, 201, "{back:?}");
+    let back = back.json();
     assert_eq!(back["version"], 1);
     assert_eq!(here.get("shop", "/").await.body, "one", "a rollback does without the store");
     assert_eq!(here.status("shop").await["pending"], true);

@@ -30,6 +30,11 @@ async fn a_request_that_comes_again_with_its_key_is_done_once() {
     assert_eq!((refused.code(), refused.json()), (refused_again.code(), refused_again.json()));
     assert_eq!(post("deploy-3", json!({ "version": 1 })).await.status, 201);
     assert_eq!(team.history("shop").await.len(), 2, "another key is another deployment");
+    // Two at once, as when a connection breaks and the client tries again.
+    let (one, other) =
+        tokio::join!(post("deploy-4", json!({ "version": 1 })), post("deploy-4", json!({ "version": 1 })));
+    assert_eq!(one.json(), other.json());
+    assert_eq!(team.history("shop").await.len(), 3, "of two with the same key one is done");
     for key in ["", &"x".repeat(129)] {
         assert_eq!(post(key, json!({ "version": 1 })).await.code(), "bad-input");
     }

@@ -87,6 +87,14 @@ impl Platform {
         Command::new("kill").args([name, &self.process.id().to_string()]).status().expect("kill is there");
     }
 
+    /// Waits until it has ended by itself; gives its exit code.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub async fn ended(&mut self) -> Option<i32> {
+        until("the process ends", async || self.process.try_wait().expect("it is ours")).await.code()
+    }
+
     /// A second process on the same data directory, which has to be refused; gives what it said.
     ///
     /// # Panics

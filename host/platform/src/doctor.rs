@@ -95,7 +95,7 @@ impl Platform {
     }
 
     fn examine_executions(&self) -> Result<String> {
-        match self.executions_dropped() {
+        match self.serving().recorder.dropped() {
             0 => Ok("all that were to be recorded are".to_owned()),
             dropped => {
                 Err(Error::new(Code::WrongState, format!("{dropped} were not recorded: the store does not keep up")))

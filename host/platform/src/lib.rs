@@ -21,6 +21,7 @@ pub mod stages;
 pub mod statistics;
 pub mod store;
 pub mod supervision;
+mod tenancy;
 pub mod transparency;
 mod vault;
 
@@ -29,8 +30,8 @@ pub use config::PlatformConfig;
 pub use deploy::{DeployRequest, Diff, ReleaseStatus, RolloutAction, ServiceStatus, UploadedVersion};
 pub use doctor::Finding;
 pub use error::{Code, Error, Result};
-pub use platform::{DEFAULT_TENANT, Passage, Platform};
+pub use platform::{DEFAULT_TENANT, Platform};
 pub use recorder::Retention;
-pub use serving::{Ending, FollowedLine, NotAdmitted, Service, Ticket};
+pub use serving::{Ending, FollowedLine, NotAdmitted, Passage, Service, Ticket};
 pub use session::Session;
 pub use vault::{KEY_VARIABLE, SECRET_BYTES_MAX};

@@ -4,8 +4,8 @@ use crate::store::{ExecutionRecord, Store, now_ms};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Records that may wait to be written.
 const WAITING: usize = 20_000;
@@ -15,6 +15,8 @@ const BATCH: usize = 2_000;
 const GATHER: Duration = Duration::from_millis(250);
 /// How long to wait before a store that is away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the end of the process waits for the store.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// How many executions are kept.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +33,17 @@ impl Default for Retention {
     }
 }
 
+/// What is sent to be written.
+enum Item {
+    Record(Box<ExecutionRecord>),
+    /// Answered when all before it is written.
+    Flush(oneshot::Sender<()>),
+}
+
 /// Where to put what ran; a cheap handle.
 #[derive(Clone)]
 pub(crate) struct Recorder {
-    sender: mpsc::Sender<ExecutionRecord>,
+    sender: mpsc::Sender<Item>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -48,8 +57,16 @@ impl Recorder {
 
     /// Records what ran, unless so many wait already that the store cannot keep up: those are counted.
     pub(crate) fn record(&self, record: ExecutionRecord) {
-        if self.sender.try_send(record).is_err() {
+        if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all records so far are written, or could not be: the process is about to end.
+    pub(crate) async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.sender.send(Item::Flush(done)).await.is_ok() {
+            let _ = timeout(FLUSH, written).await;
         }
     }
 
@@ -59,19 +76,22 @@ impl Recorder {
     }
 }
 
-async fn write(store: Store, mut receiver: mpsc::Receiver<ExecutionRecord>, dropped: Arc<AtomicU64>) {
-    let mut batch = Vec::with_capacity(BATCH);
+async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, dropped: Arc<AtomicU64>) {
+    let (mut batch, mut flushes) = (Vec::with_capacity(BATCH), Vec::new());
     let mut told = 0;
     while let Some(first) = receiver.recv().await {
-        batch.push(first);
         let until = Instant::now() + GATHER;
-        while batch.len() < BATCH {
-            tokio::select! {
-                record = receiver.recv() => match record {
-                    Some(record) => batch.push(record),
-                    None => break,
-                },
-                () = sleep_until(until) => break,
+        let mut next = Some(first);
+        while let Some(item) = next.take() {
+            match item {
+                Item::Record(record) => batch.push(*record),
+                Item::Flush(done) => {
+                    flushes.push(done);
+                    break;
+                }
+            }
+            if batch.len() < BATCH {
+                next = timeout_at(until, receiver.recv()).await.ok().flatten();
             }
         }
         // While the store is away records wait, and then those that follow are dropped and counted.
@@ -83,6 +103,10 @@ async fn write(store: Store, mut receiver: mpsc::Receiver<ExecutionRecord>, drop
             }
         }
         batch.clear();
+        for done in flushes.drain(..) {
+            // Whoever waited has given up.
+            let _ = done.send(());
+        }
         let dropped = dropped.load(Ordering::Relaxed);
         if dropped > told {
             tracing::warn!(executions = dropped - told, "executions were not recorded: the store does not keep up");
@@ -92,6 +116,9 @@ async fn write(store: Store, mut receiver: mpsc::Receiver<ExecutionRecord>, drop
 }
 
 async fn insert(store: &Store, batch: &[ExecutionRecord]) -> crate::Result<()> {
+    if batch.is_empty() {
+        return Ok(());
+    }
     let mut scope = store.host_write().await?;
     scope.insert_executions(batch).await?;
     scope.commit().await

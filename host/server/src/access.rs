@@ -2,9 +2,8 @@
 
 use crate::exchange::explain;
 use crate::request_body::Progress;
-use elias_host::{App, Error, Execution, Outcome, Running};
+use elias_host::{App, Error, Execution, Outcome};
 use elias_platform::{Ending, Ticket};
-use futures::FutureExt;
 use http::{Method, Request, Uri, Version};
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -28,9 +27,7 @@ pub(crate) struct Record {
     pub(crate) complete: bool,
     /// The component.
     pub(crate) app: Option<App>,
-    /// The execution behind a response that has begun.
-    pub(crate) running: Option<Running>,
-    /// The execution behind an error.
+    /// What the execution cost, if there was one.
     pub(crate) execution: Option<Execution>,
     /// The request's body.
     pub(crate) received: Option<Arc<Progress>>,
@@ -57,7 +54,6 @@ impl Record {
             code: None,
             complete: false,
             app: None,
-            running: None,
             execution: None,
             received: None,
             sent: 0,
@@ -67,28 +63,12 @@ impl Record {
         })
     }
 
-    /// Writes the record as soon as the execution has ended: as a rule it has.
-    pub(crate) fn finish(mut self) {
-        let Some(running) = self.running.take() else {
-            self.end();
-            return;
-        };
-        let mut ended = Box::pin(async move {
-            self.execution = Some(running.finished().await);
-            self.end();
-        });
-        if ended.as_mut().now_or_never().is_none()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(ended);
-        }
-    }
-
     /// A first try has failed, and another follows: it counts for the health of the service all the same.
     pub(crate) fn end_attempt(&mut self, error: &Error) {
         if let Some(ticket) = self.ticket.take() {
             ticket.end(Ending {
-                source: format!("{} {}", self.method, self.uri.path()),
+                method: self.method.as_str(),
+                path: self.uri.path(),
                 status: error.code().status(),
                 execution: error.execution(),
                 error: Some(explain(error)),
@@ -96,18 +76,15 @@ impl Record {
         }
     }
 
-    /// Tells everyone who wants to know.
-    fn end(mut self) {
+    /// Tells everyone who wants to know that the request and its execution have ended.
+    pub(crate) fn end(mut self) {
         if self.logged {
             self.write();
         }
+        let error = self.error.take();
         if let Some(ticket) = self.ticket.take() {
-            ticket.end(Ending {
-                source: format!("{} {}", self.method, self.uri.path()),
-                status: self.status,
-                execution: self.execution.as_ref(),
-                error: self.error.take(),
-            });
+            let (method, path) = (self.method.as_str(), self.uri.path());
+            ticket.end(Ending { method, path, status: self.status, execution: self.execution.as_ref(), error });
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Exchange {
     pub(crate) record: Option<Box<Record>>,
     /// The place in the component.
     place: Option<Place>,
+    /// The execution behind an answer that has begun.
+    running: Option<Running>,
     /// What became of the request's body.
     received: Option<Arc<Progress>>,
     /// What the rules of the request's route add to its answer.
@@ -49,7 +51,7 @@ impl Exchange {
         shared.begin(version == Version::HTTP_2);
         let for_a_ticket = matches!(shared.server.ingress, Ingress::Platform(_));
         let record = Record::begin(request, for_a_ticket).map(Box::new);
-        Self { shared, version, answered: false, record, place: None, received: None, marked: None }
+        Self { shared, version, answered: false, record, place: None, running: None, received: None, marked: None }
     }
 
     /// Changes what will be logged, if anything will.
@@ -123,10 +125,18 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.shared.end(self.answered);
-        if let Some(record) = self.record.take() {
-            record.finish();
+        match (self.running.take(), self.record.take()) {
+            (Some(running), record) => self.shared.server.in_background(async move {
+                let execution = running.finished().await;
+                if let Some(mut record) = record {
+                    record.execution = Some(execution);
+                    record.end();
+                }
+            }),
+            (None, Some(record)) => record.end(),
+            (None, None) => {}
         }
+        self.shared.end(self.answered);
     }
 }
 
@@ -314,7 +324,8 @@ fn pass_on(
     {
         parts.headers.insert(EXECUTION_ID, id);
     }
-    exchange.note(|record| record.running = running);
+    // What has not ended by now may go on after the last byte: the end of the server waits for it.
+    exchange.running = running;
     if parts.status.is_informational() {
         return Err(Refusal::BadResponse);
     }

@@ -5,6 +5,7 @@ use crate::connection::{self, Shared};
 use crate::source::Ingress;
 use crate::stall::StreamExecutor;
 use elias_platform::supervision::Admission;
+use futures::FutureExt;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::task::TaskTracker;
 
 /// How long to wait before accepting again after the system refused: out of file descriptors, as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -43,6 +45,8 @@ pub(crate) struct Inner {
     open: Mutex<HashMap<u64, Arc<Shared>>>,
     /// Rings when the last of them is gone.
     empty: Notify,
+    /// What goes on after its answer is out: `waitUntil`.
+    background: TaskTracker,
 }
 
 /// Why a server does not listen.
@@ -115,6 +119,7 @@ impl Server {
             draining: watch::Sender::new(false),
             open: Mutex::default(),
             empty: Notify::new(),
+            background: TaskTracker::new(),
         };
         Ok(Self { listener, address, inner: Arc::new(inner) })
     }
@@ -187,7 +192,7 @@ impl Inner {
         let deadline = Instant::now() + milliseconds(self.config.drain_timeout_ms);
         tokio::select! {
             () = &mut accept => {}
-            () = self.wait_until_empty() => return Drained { cut: 0 },
+            () = self.wait_until_idle() => return Drained { cut: 0 },
             () = sleep_until(deadline) => {}
         }
         let open: Vec<_> = self.open().values().cloned().collect();
@@ -195,6 +200,23 @@ impl Inner {
         // A guest that is cancelled still writes its line into the log.
         let _ = tokio::time::timeout(CUT_PAUSE, self.wait_until_empty()).await;
         Drained { cut: open.len() }
+    }
+
+    /// Does what follows a request's execution: as a rule it has ended, and else a drain waits for it.
+    pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Box::pin(work);
+        if work.as_mut().now_or_never().is_none()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            self.background.spawn_on(work, &runtime);
+        }
+    }
+
+    /// No connection is open, and nothing goes on in the background.
+    async fn wait_until_idle(&self) {
+        self.wait_until_empty().await;
+        self.background.close();
+        self.background.wait().await;
     }
 
     async fn wait_until_empty(&self) {

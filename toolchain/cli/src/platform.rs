@@ -122,10 +122,11 @@ pub(crate) async fn run(serving: &Serving, arguments: &PlatformArguments, settin
         listen: arguments.admin.clone().unwrap_or_else(|| ADMIN.to_owned()),
         // Components are uploaded here.
         request_bytes: settings.limits.component_bytes,
-        ..ServerConfig::default()
+        dev: false,
+        ..settings.server.clone()
     };
     let server = bind(settings.server, Ingress::from(platform.clone())).await?;
-    let admin = bind(admin, Ingress::admin(platform)).await?;
+    let admin = bind(admin, Ingress::admin(platform.clone())).await?;
     let text = format!(
         "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in {}/operator-token\n",
         server.local_addr(),
@@ -137,6 +138,7 @@ pub(crate) async fn run(serving: &Serving, arguments: &PlatformArguments, settin
     let stop = stop_signal().shared();
     let (drained, _) = tokio::join!(server.run(stop.clone()), admin.run(stop));
     warn_of_cut(drained);
+    platform.flush().await;
     Ok(())
 }
 

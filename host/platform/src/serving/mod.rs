@@ -3,6 +3,7 @@
 mod known;
 mod lines;
 mod loader;
+mod passage;
 mod quota;
 mod release;
 mod sampler;
@@ -14,9 +15,10 @@ pub(crate) use known::{Known, KnownFiles};
 pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, limits};
+pub use passage::Passage;
 pub(crate) use release::Release;
 pub use service::Service;
-pub(crate) use service::{Canary, Route, State, Tables};
+pub(crate) use service::{Canary, State, Tables};
 pub(crate) use table::{Around, Table, own_host};
 pub(crate) use ticket::Steer;
 pub use ticket::{Ending, NotAdmitted, Ticket};
@@ -25,17 +27,13 @@ use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::name::{ServiceId, TenantId};
 use crate::recorder::Recorder;
-use crate::rollout::{Caller, FlagTable};
+use crate::rollout::FlagTable;
 use crate::store::{ReleaseTarget, ServiceTarget, TenantSettings};
 use arc_swap::ArcSwap;
-use elias_gateway::Identity;
-use elias_host::{App, Running};
-use http::HeaderMap;
+use elias_gateway::Rules;
 use quota::TenantUse;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// The right to change what serves; whoever has it reads the store and serves what it says.
@@ -92,67 +90,6 @@ impl Serving {
         self.table.load().services.get(id).cloned()
     }
 
-    /// Admits a request to a service: chooses its release, and takes its places.
-    pub(crate) async fn enter(
-        &self,
-        service: &Arc<Service>,
-        headers: &HeaderMap,
-        address: Option<IpAddr>,
-        identity: Option<&Identity>,
-    ) -> Result<Ticket, NotAdmitted> {
-        let started = Instant::now();
-        let state = Arc::clone(&service.state());
-        if state.known.target.stopped {
-            let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
-            return Err(Error::new(Code::Stopped, message).into());
-        }
-        let now = self.clock.now();
-        let random = if state.chooses() { rand::random() } else { 0 };
-        let (release, is_canary) = state.choose(&Caller { headers, address, random }, identity);
-        let (release, is_canary, entry) = match release.breaker.try_enter(now) {
-            // What is to be replaced takes over from a canary that is given a rest.
-            Err(_) if is_canary => (&state.release, false, state.release.breaker.try_enter(now)),
-            entered => (release, is_canary, entered),
-        };
-        let (release, entry) = (Arc::clone(release), ticket::entered(service, entry)?);
-        let place = state.admission.enter().await.ok_or_else(|| {
-            Error::new(
-                Code::BulkheadFull,
-                format!("{}: as many requests as allowed are under way, and wait", service.id),
-            )
-        })?;
-        let quota = state.tenant.enter(now.unix_ms()).await?;
-        let app = match release.loaded(now) {
-            Some(app) => app,
-            None => self.load(service, &state, &release).await?,
-        };
-        let running = Running::new();
-        let under_way = service.begin(&running);
-        Ok(Ticket {
-            service: Arc::clone(service),
-            state,
-            release,
-            is_canary,
-            app,
-            entry: Some(entry),
-            running,
-            under_way,
-            started,
-            _places: (place, quota),
-            clock: self.clock.clone(),
-            recorder: self.recorder.clone(),
-            steering: self.steering.clone(),
-            ended: false,
-        })
-    }
-
-    async fn load(&self, service: &Arc<Service>, state: &State, release: &Release) -> Result<App> {
-        let target = &state.known.target;
-        let observer = Arc::clone(&service.lines) as _;
-        let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
-        release.load(&self.loader, &purpose, self.clock.now()).await
-    }
-
     /// Loads what a service is to serve, beside what it serves now.
     pub(crate) async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
         let now = self.clock.now();
@@ -196,6 +133,9 @@ impl Serving {
         let mut changed = Vec::new();
         for known in all {
             let id = known.target.id.clone();
+            if before.services.get(&id).is_none_or(|service| service.state().known.target != known.target) {
+                self.loader.fetch_assets(&known.target.release.settings).await;
+            }
             let service = match before.services.get(&id) {
                 Some(service) if service.state().known.target == known.target => Arc::clone(service),
                 Some(service) => {
@@ -226,9 +166,6 @@ impl Serving {
         }
         let were = before.services.keys().chain(kept.keys().copied());
         let gone: Vec<_> = were.filter(|id| !services.contains_key(id)).cloned().collect();
-        for known in &changed {
-            self.loader.fetch_assets(&known.target.release.settings).await;
-        }
         self.exchange(services).await?;
         for known in changed.iter().filter(|known| kept.get(&known.target.id) != Some(known)) {
             self.keep(known).await;
@@ -347,7 +284,12 @@ impl Serving {
             _ => service::admission(&tables.supervision),
         };
         let tenant = self.tenant(&target.id.tenant, &target.tenant);
-        Ok(State { release, canary, flags, flagged, supervision: tables.supervision, admission, tenant, known })
+        let shared = before.map(|before| Arc::clone(&before.shared)).unwrap_or_default();
+        let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.around.artifacts)?;
+        let api_keys = (self.around.api_keys)(&target.id);
+        let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
+        let Tables { gateway, supervision } = tables;
+        Ok(State { known, release, canary, flags, flagged, supervision, gateway, rules, shared, admission, tenant })
     }
 
     /// What the tenant uses, counted for all its services together.

@@ -26,8 +26,6 @@ pub struct Service {
     running: Mutex<Slab<Running>>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) sampler: super::sampler::Sampler,
-    /// What its rules keep from version to version: rate limits, keys for tokens.
-    pub(crate) rules: Shared,
 }
 
 /// What a service serves at a moment; exchanged whole.
@@ -39,6 +37,11 @@ pub(crate) struct State {
     /// What only flags give traffic to.
     pub(crate) flagged: Vec<Arc<Release>>,
     pub(crate) supervision: SupervisionConfig,
+    /// The routes and their rules, as read and prepared once.
+    pub(crate) gateway: GatewayConfig,
+    pub(crate) rules: Vec<Arc<Rules>>,
+    /// What the rules keep from version to version: rate limits, keys for tokens.
+    pub(crate) shared: Arc<Shared>,
     /// The places in the component.
     pub(crate) admission: Arc<Admission>,
     pub(crate) tenant: Arc<TenantUse>,
@@ -118,7 +121,6 @@ impl Service {
             state: ArcSwap::from_pointee(state),
             running: Mutex::default(),
             sampler: super::sampler::Sampler::default(),
-            rules: Shared::default(),
         })
     }
 

@@ -1,10 +1,10 @@
 //! All services of the host, and the routes to them; immutable, exchanged whole.
 
-use super::service::{Route, Service, Tables};
+use super::service::{Route, Service};
 use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
 use crate::name::{Digest, ServiceId};
-use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, Router, Rules};
+use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, Router};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -46,14 +46,9 @@ impl Table {
 
     fn add(&mut self, service: &Arc<Service>, around: &Around) -> Result<()> {
         let state = service.state();
-        let tables = Tables::read(&state.known.target.release.settings)?;
         let name: Arc<str> = service.id.to_string().into();
         let own = [own_host(&service.id, &around.domain)?];
-        let files = &state.known.target.release.settings.files;
-        let assets = assets(&tables.gateway, files, &around.artifacts)?;
-        let api_keys = (around.api_keys)(&service.id);
-        let rules = Rules::prepare(&tables.gateway, &service.rules, Some(&api_keys), assets.as_ref());
-        for (route, rules) in tables.gateway.routes.iter().zip(rules) {
+        for (route, rules) in state.gateway.routes.iter().zip(&state.rules) {
             if let Some(host) = &route.host {
                 let host = host.to_string();
                 if !state.known.target.tenant.allows_host(&host) {
@@ -65,7 +60,7 @@ impl Table {
                     return Err(Error::new(Code::NotAllowed, message));
                 }
             }
-            let value = Route { service: Arc::clone(service), rules };
+            let value = Route { service: Arc::clone(service), rules: Arc::clone(rules) };
             let added = self.router.add(&name, &own, route, &value);
             added.map_err(|error| Error::new(Code::NotAllowed, error.to_string()))?;
         }
@@ -81,8 +76,8 @@ impl Table {
     }
 }
 
-/// The files that a version's routes serve, if any do. Those that are not in the folder are left out: loading a version puts them there.
-fn assets(
+/// The files that a version's routes serve, if any do. Those that are not in the folder are left out: `Loader::fetch_assets` puts them there.
+pub(super) fn assets(
     gateway: &GatewayConfig,
     files: &BTreeMap<String, Digest>,
     artifacts: &Artifacts,

@@ -44,8 +44,10 @@ pub(crate) struct Steer {
 /// How a request ended, as the server saw it.
 #[derive(Debug, Clone, Default)]
 pub struct Ending<'a> {
-    /// Method and path.
-    pub source: String,
+    /// The request's method.
+    pub method: &'a str,
+    /// The path of its target.
+    pub path: &'a str,
     /// The answer's status; 0 if there was none.
     pub status: u16,
     /// What it cost; none if it never ran.
@@ -143,8 +145,9 @@ impl Ticket {
             component: id.component.clone(),
             environment: id.environment,
             version: self.version(),
-            source: cut(ending.source, SOURCE_BYTES_MAX),
-            started_at: i64::try_from(self.clock.now().unix_ms() - duration_us / 1_000).unwrap_or(i64::MAX),
+            source: cut(format!("{} {}", ending.method, ending.path), SOURCE_BYTES_MAX),
+            started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
+                .unwrap_or(i64::MAX),
             duration_us,
             fuel,
             memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),

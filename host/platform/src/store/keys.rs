@@ -18,6 +18,9 @@ pub struct SigningKeyEntry {
     pub revoked_at: Option<i64>,
 }
 
+/// Keys of a tenant, those that were revoked too.
+pub(super) const KEYS_MAX: u32 = 1_000;
+
 impl TenantScope {
     /// The tenant's keys, those that were revoked too.
     ///
@@ -49,6 +52,7 @@ impl TenantScope {
             let message = "there is a key of this name already; give the new one another name";
             return Err(Error::new(Code::AlreadyThere, message));
         }
+        self.at_most(KEYS_MAX, "keys", "SELECT count(*) AS rows_there FROM signing_keys WHERE tenant = $1").await?;
         self.audit(actor, "key.add", name, NOTHING, Some(&verifier)).await
     }
 

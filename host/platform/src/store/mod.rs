@@ -285,6 +285,16 @@ impl TenantScope {
         Ok(query.fetch_optional(&mut *self.tx).await?)
     }
 
+    /// Refuses what was inserted if the tenant has more than `most` of it now; `count` counts them.
+    async fn at_most(&mut self, most: u32, what: &str, count: &'static str) -> Result<()> {
+        let query = self.query(count);
+        let there: u64 = self.row(query).await?.map_or(Ok(0), |row| number(&row, "rows_there"))?;
+        if there <= u64::from(most) {
+            return Ok(());
+        }
+        Err(Error::new(Code::QuotaExceeded, format!("a tenant has at most {most} {what}; delete some first")))
+    }
+
     async fn run(&mut self, query: Query) -> Result<u64> {
         Ok(query.execute(&mut *self.tx).await?.rows_affected())
     }

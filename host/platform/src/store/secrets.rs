@@ -5,18 +5,15 @@ use super::{Actor, TenantScope, get};
 use crate::error::{Error, Result};
 use crate::name::ServiceId;
 
+/// Secrets of a tenant.
+pub(super) const SECRETS_MAX: u32 = 10_000;
+
 impl TenantScope {
     /// A service's secrets by name, encrypted.
     pub(crate) async fn secrets(&mut self, service: &ServiceId) -> Result<Vec<(String, String)>> {
         let select = "SELECT name, ciphertext FROM secrets WHERE tenant = $1 AND component = $2 AND environment = $3 ORDER BY name";
         let query = self.query(select).bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
         self.rows(query).await?.iter().map(|row| Ok((get(row, "name")?, get(row, "ciphertext")?))).collect()
-    }
-
-    /// How many secrets the tenant has.
-    pub(crate) async fn count_secrets(&mut self) -> Result<u32> {
-        let query = self.query("SELECT count(*) AS secrets FROM secrets WHERE tenant = $1");
-        self.row(query).await?.map_or(Ok(0), |row| super::number(&row, "secrets"))
     }
 
     /// Stores a secret; an earlier one of that name is replaced.
@@ -33,6 +30,7 @@ impl TenantScope {
         let query = self.query(upsert).bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
         let query = query.bind(name.to_owned()).bind(ciphertext.to_owned()).bind(super::now_ms());
         self.run(query.bind(actor.name.clone())).await?;
+        self.at_most(SECRETS_MAX, "secrets", "SELECT count(*) AS rows_there FROM secrets WHERE tenant = $1").await?;
         let subject = format!("{}/{}/{name}", service.component, service.environment);
         self.audit(actor, "secret.set", subject, NOTHING, NOTHING).await
     }

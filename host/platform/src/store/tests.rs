@@ -190,6 +190,18 @@ async fn quotas_of_components_hold(Place { store, .. }: &Place) {
     assert_eq!(third.expect_err("over it").code(), Code::QuotaExceeded);
 }
 
+async fn what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once(Place { store, .. }: &Place) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    for sealed in ["one", "another"] {
+        scope.set_secret(&service(&a), "TOKEN", sealed, &Actor::host()).await.expect("it is set, and replaced");
+    }
+    let count = "SELECT count(*) AS rows_there FROM secrets WHERE tenant = $1";
+    scope.at_most(1, "secrets", count).await.expect("there is one");
+    scope.set_secret(&service(&a), "OTHER", "two", &Actor::host()).await.expect("another one");
+    assert_eq!(scope.at_most(1, "secrets", count).await.expect_err("two").code(), Code::QuotaExceeded);
+}
+
 async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
     let a = create_tenant(store, "a").await;
     let record = |at: i64, outcome: &str| ExecutionRecord {
@@ -245,5 +257,6 @@ on_both! {
     a_version_that_serves_is_not_deleted
     what_is_not_committed_never_was
     quotas_of_components_hold
+    what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
     executions_are_found_and_pruned
 }

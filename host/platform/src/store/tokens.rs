@@ -93,6 +93,9 @@ fn token(row: &sqlx::any::AnyRow) -> Result<Token> {
     })
 }
 
+/// Tokens of a tenant that were not revoked.
+pub(super) const TOKENS_MAX: u32 = 10_000;
+
 impl HostScope {
     /// The token with this id and the hash of its secret, unless its tenant is gone.
     ///
@@ -118,6 +121,8 @@ impl TenantScope {
         let query = query.bind(token.role.as_str()).bind(token.components.as_ref().map(to_json).transpose()?);
         let query = query.bind(token.user_id.clone()).bind(token.organization_id.clone()).bind(token.created_at);
         self.run(query.bind(token.created_by.clone()).bind(token.expires_at)).await?;
+        let valid = "SELECT count(*) AS rows_there FROM tokens WHERE tenant = $1 AND revoked_at IS NULL";
+        self.at_most(TOKENS_MAX, "tokens that were not revoked", valid).await?;
         self.audit(actor, "token.create", token.id.clone(), NOTHING, Some(token)).await
     }
 

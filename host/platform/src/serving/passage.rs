@@ -1,0 +1,115 @@
+//! The way of a request: the rules of its route, then admission to its service.
+
+use super::release::Release;
+use super::service::{Route, Service, State};
+use super::ticket::{self, NotAdmitted, Ticket};
+use super::{Purpose, Serving};
+use crate::error::{Code, Error, Result};
+use crate::platform::Platform;
+use crate::rollout::Caller;
+use elias_gateway::{Admitted, Client, Identity, Rules, Stop};
+use elias_host::{App, Running};
+use http::HeaderMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A request that has met the rules of its route.
+pub struct Passage {
+    /// The service that it is for.
+    pub service: Arc<Service>,
+    /// The rules, which add to the answer.
+    pub rules: Arc<Rules>,
+    /// What they found.
+    pub admitted: Admitted,
+}
+
+impl Platform {
+    /// Finds a request's route, and has it meet the route's rules.
+    ///
+    /// # Errors
+    /// What the gateway answers in the component's place: no such host, path or method; a rate limit; no credentials.
+    pub async fn pass(&self, parts: &http::request::Parts, client: Client) -> Result<Passage, Stop> {
+        let table = self.serving().table.load_full();
+        let found = table.router.find_parts(parts)?;
+        let Route { service, rules } = found.value.clone();
+        if let Some(key) = rules.api_key(&parts.headers) {
+            // What is learned here is remembered for the rules, which cannot wait.
+            let _ = self.access().authenticate(key).await;
+        }
+        let now = self.serving().clock.gateway_now();
+        let admitted = rules.admit(parts, &found.matched, client, now)?;
+        Ok(Passage { service, rules, admitted })
+    }
+
+    /// How often an idempotent request to a service is tried again after it failed without an answer.
+    #[must_use]
+    pub fn retries(&self, service: &Service) -> u32 {
+        service.state().supervision.retries
+    }
+
+    /// Admits a request to the service that its route named: chooses its release, and takes its places.
+    ///
+    /// # Errors
+    /// Stopped, open circuit, quota, no free place, or a component that cannot be loaded.
+    pub async fn enter(
+        &self,
+        service: &Arc<Service>,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+        identity: Option<&Identity>,
+    ) -> Result<Ticket, NotAdmitted> {
+        let (started, serving) = (Instant::now(), self.serving());
+        let state = Arc::clone(&service.state());
+        if state.known.target.stopped {
+            let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
+            return Err(Error::new(Code::Stopped, message).into());
+        }
+        let now = serving.clock.now();
+        let random = if state.chooses() { rand::random() } else { 0 };
+        let (release, is_canary) = state.choose(&Caller { headers, address, random }, identity);
+        let (release, is_canary, entry) = match release.breaker.try_enter(now) {
+            // What is to be replaced takes over from a canary that is given a rest.
+            Err(_) if is_canary => (&state.release, false, state.release.breaker.try_enter(now)),
+            entered => (release, is_canary, entered),
+        };
+        let (release, entry) = (Arc::clone(release), ticket::entered(service, entry)?);
+        let place = state.admission.enter().await.ok_or_else(|| {
+            Error::new(
+                Code::BulkheadFull,
+                format!("{}: as many requests as allowed are under way, and wait", service.id),
+            )
+        })?;
+        let quota = state.tenant.enter(now.unix_ms()).await?;
+        let app = match release.loaded(now) {
+            Some(app) => app,
+            None => load(serving, service, &state, &release).await?,
+        };
+        let running = Running::new();
+        let under_way = service.begin(&running);
+        Ok(Ticket {
+            service: Arc::clone(service),
+            state,
+            release,
+            is_canary,
+            app,
+            entry: Some(entry),
+            running,
+            under_way,
+            started,
+            _places: (place, quota),
+            clock: serving.clock.clone(),
+            recorder: serving.recorder.clone(),
+            steering: serving.steering.clone(),
+            ended: false,
+        })
+    }
+}
+
+/// A release's component, loaded.
+async fn load(serving: &Serving, service: &Arc<Service>, state: &State, release: &Release) -> Result<App> {
+    let target = &state.known.target;
+    let observer = Arc::clone(&service.lines) as _;
+    let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
+    release.load(&serving.loader, &purpose, serving.clock.now()).await
+}

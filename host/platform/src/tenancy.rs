@@ -1,0 +1,168 @@
+//! What a tenant has beside its components: its own settings, tokens, artifacts, secrets, log.
+
+use crate::access::{NewToken, Permission, TokenWithSecret};
+use crate::error::{Code, Error, Result};
+use crate::name::{Digest, ServiceId, TenantId};
+use crate::platform::Platform;
+use crate::serving::FollowedLine;
+use crate::session::Session;
+use crate::store::{Tenant, TenantSettings};
+use crate::vault::SECRET_BYTES_MAX;
+use bytes::Bytes;
+use futures::Stream;
+use tokio::sync::broadcast;
+
+impl Platform {
+    /// The tenants after the name `after`: all of them for those who run the host, its own for anyone else.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn tenants(&self, session: &Session, after: &str, limit: u32) -> Result<Vec<Tenant>> {
+        if session.principal.tenant.is_system() {
+            session.require(Permission::Read, &session.principal.tenant, None)?;
+            return self.store().host_read().await?.tenants(after, limit).await;
+        }
+        let own = &session.principal.tenant;
+        let mut scope = self.read(session, Permission::Read, own, None).await?;
+        Ok(if own.as_str() > after { vec![scope.this_tenant().await?] } else { Vec::new() })
+    }
+
+    /// Changes what a tenant may do.
+    ///
+    /// # Errors
+    /// `not-found`, `stale`, `bad-input`.
+    pub async fn set_tenant(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        settings: &TenantSettings,
+        revision: Option<u64>,
+    ) -> Result<Tenant> {
+        let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
+        let changed = scope.set_tenant(settings, revision, &session.actor()).await?;
+        scope.changed().await?;
+        scope.commit().await?;
+        self.refresh().await?;
+        Ok(changed)
+    }
+
+    /// Deletes a tenant: nothing of it serves any more.
+    ///
+    /// # Errors
+    /// `not-found`, `wrong-state` for the host's own.
+    pub async fn delete_tenant(&self, session: &Session, tenant: &TenantId) -> Result<()> {
+        let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
+        scope.delete_tenant(&session.actor()).await?;
+        scope.commit().await?;
+        self.access().forget();
+        self.refresh().await
+    }
+
+    /// Makes a token. Its secret is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// `forbidden` also for a role beyond one's own, `bad-input`, `not-found` for the tenant.
+    pub async fn create_token(&self, session: &Session, tenant: &TenantId, new: &NewToken) -> Result<TokenWithSecret> {
+        session.require(Permission::Access, tenant, None)?;
+        self.access().create(tenant, new, &session.principal, &session.actor()).await
+    }
+
+    /// Ends a token, here at once and on other hosts within seconds.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn revoke_token(&self, session: &Session, tenant: &TenantId, id: &str) -> Result<()> {
+        let mut scope = self.write(session, Permission::Access, tenant, None).await?;
+        scope.revoke_token(id, &session.actor()).await?;
+        scope.commit().await?;
+        self.access().forget();
+        Ok(())
+    }
+
+    /// Stores an artifact; says how many bytes it has.
+    ///
+    /// # Errors
+    /// `too-large`, `digest-mismatch`, `storage-failed`.
+    pub async fn put_artifact<E: std::fmt::Display>(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        digest: &Digest,
+        chunks: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<u64> {
+        let may = session.require(Permission::Upload, tenant, None);
+        // A token for single components uploads for those.
+        let principal = &session.principal;
+        let for_some = principal.components.is_some()
+            && principal.tenant == *tenant
+            && principal.role >= Permission::Upload.role();
+        if !for_some {
+            may?;
+        }
+        {
+            let mut scope = self.store().read(tenant).await?;
+            let most = scope.this_tenant().await?.settings.quotas.storage_bytes;
+            if most > 0 && scope.stored_bytes().await? >= most {
+                let message = format!("the tenant {tenant} may store {most} bytes; delete versions, or ask for more");
+                return Err(Error::new(Code::QuotaExceeded, message));
+            }
+        }
+        let bytes = self.artifacts().put(digest, chunks, self.artifact_bytes_max()).await?;
+        let mut scope = self.store().write(tenant).await?;
+        scope.insert_artifact(digest, bytes).await?;
+        scope.commit().await?;
+        Ok(bytes)
+    }
+
+    /// The names of a service's secrets.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn secret_names(&self, session: &Session, id: &ServiceId) -> Result<Vec<String>> {
+        let mut scope = self.read(session, Permission::Secrets, &id.tenant, Some(&id.component)).await?;
+        Ok(scope.secrets(id).await?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Sets a secret of a service. What serves is loaded anew with it.
+    ///
+    /// # Errors
+    /// `bad-input` for a name that is none, `too-large`.
+    pub async fn set_secret(&self, session: &Session, id: &ServiceId, name: &str, secret: &str) -> Result<()> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || name.len() > 128 || !name.bytes().all(good) {
+            let message = "a secret's name has letters, digits and underscores, as a variable of the environment";
+            return Err(Error::new(Code::BadInput, message));
+        }
+        if secret.len() > SECRET_BYTES_MAX {
+            return Err(Error::new(Code::TooLarge, format!("a secret has at most {SECRET_BYTES_MAX} bytes")));
+        }
+        let mut scope = self.write(session, Permission::Secrets, &id.tenant, Some(&id.component)).await?;
+        let sealed = self.serving().loader.vault.seal(id, name, secret)?;
+        scope.set_secret(id, name, &sealed, &session.actor()).await?;
+        scope.changed().await?;
+        scope.commit().await?;
+        self.follow_store(id, &[]).await
+    }
+
+    /// Deletes a secret of a service.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn delete_secret(&self, session: &Session, id: &ServiceId, name: &str) -> Result<()> {
+        let mut scope = self.write(session, Permission::Secrets, &id.tenant, Some(&id.component)).await?;
+        scope.delete_secret(id, name, &session.actor()).await?;
+        scope.changed().await?;
+        scope.commit().await?;
+        self.follow_store(id, &[]).await
+    }
+
+    /// What a service logs on this host from now on.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-found`.
+    pub fn follow_log(&self, session: &Session, id: &ServiceId) -> Result<broadcast::Receiver<FollowedLine>> {
+        session.require(Permission::Read, &id.tenant, Some(&id.component))?;
+        let service = self.serving().service(id);
+        Ok(service.ok_or_else(|| Error::not_found(format_args!("deployment of {}", id.component)))?.lines.follow())
+    }
+}
