@@ -54,6 +54,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rows of one page, at most.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 
+/// The schema, in the order in which it grew: name and text. What was released is never changed; what comes is added at the end.
+const MIGRATIONS: [(&str, &str); 1] = [("platform", include_str!("schema/1_platform.sql"))];
+
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
 const TENANT_TABLES: [&str; 12] = [
     "artifacts",
@@ -139,9 +142,12 @@ impl Store {
     }
 
     async fn migrate(&self) -> Result<()> {
-        let schema = include_str!("schema.sql").into_sql_str();
-        let migration = Migration::new(1, Cow::Borrowed("schema"), MigrationType::Simple, schema, false);
-        let migrator = Migrator::with_migrations(vec![migration]);
+        let migration = |(name, text): &(&'static str, &'static str), number| {
+            Migration::new(number, Cow::Borrowed(*name), MigrationType::Simple, text.into_sql_str(), false)
+        };
+        let migrator = Migrator::with_migrations(
+            MIGRATIONS.iter().zip(1..).map(|(text, number)| migration(text, number)).collect(),
+        );
         let failed = |error| Error::new(Code::StoreUnavailable, format!("the store's schema cannot be made: {error}"));
         migrator.run(&self.pool).await.map_err(failed)?;
         if self.dialect == Dialect::Postgres {

@@ -1,5 +1,5 @@
 -- One schema for SQLite and PostgreSQL. Times are milliseconds since 1970, JSON is text. Every table but those of the host itself has the
--- column `tenant`; on PostgreSQL a policy compares it with the tenant of the transaction (see policies.sql).
+-- column `tenant`; on PostgreSQL a policy compares it with the tenant of the transaction.
 
 CREATE TABLE tenants (
     tenant TEXT PRIMARY KEY,
