@@ -218,3 +218,23 @@ fn typescript_is_converted_as_its_tsconfig_says() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn of_several_implementations_one_is_built_and_the_others_are_not_in_it() {
+    let source = "const { component } = ELIAS;\n\
+        export default component(\"shop\").implement({ fetch: () => new Response(\"the first\") })\n\
+          .stage2().implement({ process: () => \"the second\" })\n\
+          .stage3().implement({ fetch: () => new Response(\"the third\") });\n";
+    let project = Project::new(&[("index.js", source)]);
+    for (stage, body) in [("1", "the first"), ("3", "the third")] {
+        let output = project.elias_build(&["index.js", "-o", "app.wasm", "--stage", stage]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let server = Server::start(&std::fs::read(project.path("app.wasm")).expect("it was written"), &[]);
+        assert_eq!(server.get("/").await.body, body);
+    }
+    let inspected = project.elias_build(&["inspect", "app.wasm"]);
+    assert!(String::from_utf8_lossy(&inspected.stdout).contains("stage       3 of 3"), "{inspected:?}");
+    let refused = project.elias_build(&["index.js", "-o", "other.wasm", "--stage", "4"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("no-stage") && said.contains("the module has 3"), "{said}");
+}

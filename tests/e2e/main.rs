@@ -29,6 +29,7 @@ mod platform_gateway;
 mod platform_recovery;
 mod platform_requests;
 mod platform_rollout;
+mod platform_stages;
 mod serving;
 mod signing;
 mod uncaught;

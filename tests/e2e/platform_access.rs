@@ -63,6 +63,7 @@ fn body(method: &str, template: &str) -> Value {
         ("post", "deployments") => json!({ "version": 1 }),
         ("post", "rollout") => json!({ "action": "abort" }),
         ("put", "flags") => json!({ "rules": [] }),
+        ("put", "stages") => json!({ "implementations": [{ "name": "stage1", "version": 1, "weight": 1 }] }),
         ("put", "{name}") => json!({ "value": "x" }),
         ("put" | "post", _) => json!({}),
         _ => Value::Null,

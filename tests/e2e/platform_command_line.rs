@@ -1,46 +1,8 @@
 //! docs/quickstart-platform.md, step by step, by the commands that it names; and an archive that is restored.
 
-use elias_tests::build::binary;
 use elias_tests::platform::{Platform, until};
+use elias_tests::terminal::Terminal;
 use std::path::Path;
-use std::process::{Command, Output};
-
-/// A terminal: a folder to be in, and a user's own configuration.
-struct Terminal {
-    home: tempfile::TempDir,
-}
-
-impl Terminal {
-    fn new() -> Self {
-        Self { home: tempfile::tempdir().expect("a temporary folder") }
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.home.path().join(name)
-    }
-
-    /// Types a line in a folder; gives what it printed.
-    fn output(&self, folder: &str, line: &[&str]) -> Output {
-        let mut command = Command::new(binary("elias"));
-        command.args(line).current_dir(self.home.path().join(folder)).env("ELIAS_CONFIG_DIR", self.path("config"));
-        command.output().expect("elias starts")
-    }
-
-    /// Types a line that has to do what it says; gives what it printed on standard output.
-    fn types(&self, folder: &str, line: &[&str]) -> String {
-        let output = self.output(folder, line);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "elias {}\n{errors}", line.join(" "));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn edit(&self, file: &str, from: &str, to: &str) {
-        let path = self.path(file);
-        let text = std::fs::read_to_string(&path).expect("the file is there");
-        assert!(text.contains(from), "{from:?} in {text}");
-        std::fs::write(&path, text.replacen(from, to, 1)).expect("written");
-    }
-}
 
 #[tokio::test]
 async fn the_quickstart_leads_to_two_versions_a_canary_that_takes_itself_back_and_a_verified_log() {

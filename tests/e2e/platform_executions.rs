@@ -66,6 +66,26 @@ async fn an_execution_is_recorded_with_what_it_used_said_and_failed_with() {
 }
 
 #[tokio::test]
+async fn an_execution_says_how_long_it_was_with_each_capability() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let source = "import { cache, db } from 'elias';
+        export default { async fetch() {
+            await cache.set('k', 'v');
+            await Promise.all([db.query('SELECT 1'), db.query('SELECT 2'), db.query('SELECT 3')]);
+            return new Response('done');
+        } };";
+    team.serve("shop", &component(source), json!({ "capabilities": { "db": {}, "cache": {} } })).await;
+    assert_eq!(team.get("shop", "/").await.body, "done");
+    let list = recorded(&team, "component=shop&failed=false", 1).await;
+    // The smoke call is not a request.
+    let calls = list[0]["host_calls"].as_array().expect("a list");
+    let calls: Vec<_> = calls.iter().map(|of| (of["capability"].as_str(), of["calls"].as_u64())).collect();
+    assert_eq!(calls, [(Some("cache"), Some(1)), (Some("db"), Some(3))], "{list:?}");
+    assert!(list[0]["host_calls"][1]["duration_us"].as_u64().is_some_and(|time| time > 0), "{list:?}");
+}
+
+#[tokio::test]
 async fn of_a_busy_component_every_failure_is_recorded() {
     const REQUESTS: usize = 400;
     const FAILURES: usize = REQUESTS / 4;

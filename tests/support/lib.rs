@@ -7,4 +7,5 @@ pub mod platform;
 pub mod serve;
 pub mod services;
 pub mod tenant;
+pub mod terminal;
 pub mod upstream;

@@ -29,6 +29,9 @@ pub struct Manifest {
     pub handlers: Vec<String>,
     /// The WIT interfaces that the component imports, sorted.
     pub imports: Vec<String>,
+    /// Which of the source's implementations this is; none where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// Whether strings can be compiled as code: eval, `new Function`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub eval: bool,
@@ -38,6 +41,16 @@ pub struct Manifest {
     pub source: String,
     /// What wrote the component: `elias-build` and its version.
     pub builder: String,
+}
+
+/// One of several implementations in a source: `ELIAS.component(name).implement({ ... }).stage2().implement({ ... })`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// From 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
 }
 
 /// Why a manifest is refused.
@@ -106,6 +119,7 @@ mod tests {
             version: "1.0.0".into(),
             handlers: vec!["fetch".into()],
             imports: vec!["wasi:http/types@0.2.12".into()],
+            stage: None,
             eval: false,
             engine: "a".repeat(64),
             source: "0".repeat(64),

@@ -140,6 +140,7 @@ mod tests {
             version: version.into(),
             handlers: vec![],
             imports: vec![],
+            stage: None,
             eval: false,
             engine: digest(&engine.finish()),
             source: "0".repeat(64),

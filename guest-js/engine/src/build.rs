@@ -28,8 +28,8 @@ struct Report {
     /// The context, for those that are called without one while it runs.
     context: Cell<Option<NonNull<qjs::JSContext>>>,
     application: RefCell<Option<Persistent<Object<'static>>>>,
-    /// What a module without a default export is, if one of the forms made something.
-    made: RefCell<Option<Persistent<Object<'static>>>>,
+    /// What the forms made: the component's implementations, the first stage first.
+    made: RefCell<Vec<Persistent<Object<'static>>>>,
 }
 
 struct Slot(Report);
@@ -43,12 +43,14 @@ static REPORT: Slot = Slot(Report {
     watching: Cell::new(false),
     context: Cell::new(None),
     application: RefCell::new(None),
-    made: RefCell::new(None),
+    made: RefCell::new(Vec::new()),
 });
 
-/// Takes what one of the forms made for the default export of a module that has none.
-pub(crate) fn set_application<'js>(ctx: Ctx<'js>, application: Object<'js>) {
-    REPORT.0.made.replace(Some(Persistent::save(&ctx, application)));
+/// Takes what one of the forms made: the implementation with this number, from 1 without a gap. It stands for a default export.
+pub(crate) fn set_application<'js>(ctx: Ctx<'js>, application: Object<'js>, stage: usize) {
+    let mut made = REPORT.0.made.borrow_mut();
+    made.truncate(stage.saturating_sub(1));
+    made.push(Persistent::save(&ctx, application));
 }
 
 /// The application's default export.
@@ -111,27 +113,29 @@ extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
 }
 
 /// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, the names of
-/// the imports that the component will have, separated by spaces, and `eval` if strings may be compiled as code.
+/// the imports that the component will have, separated by spaces, `eval` if strings may be compiled as code, and the number
+/// of the implementation that the component is, 1 as a rule.
 ///
-/// The result names the handlers, the warnings (kind and stack) and the log lines (level and message) of the top level.
+/// The result names the handlers, how many implementations there are, the warnings (kind and stack) and the log lines (level
+/// and message) of the top level.
 #[unsafe(no_mangle)]
 extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2] {
     let mut input = take_input(input, length).into_iter();
     let mut next = || input.next().unwrap_or_default();
-    let (name, source, date, imports, eval) = (next(), next(), next(), next(), next());
+    let (name, source, date, imports, eval, stage) = (next(), next(), next(), next(), next(), next());
     phase::set_source_date(date.parse().unwrap_or(0));
     phase::wire(imports.split(' ').filter_map(Import::from_name));
-    let handlers = runtime::with(|ctx| {
+    let evaluated = runtime::with(|ctx| {
         REPORT.0.context.set(Some(ctx.as_raw()));
         REPORT.0.watching.set(true);
-        let handlers = evaluate(&ctx, name, source, eval == "eval");
+        let evaluated = evaluate(&ctx, name, source, eval == "eval", stage.parse().unwrap_or(1));
         REPORT.0.watching.set(false);
         REPORT.0.context.set(None);
         uncaught::forget_expected();
         ctx.run_gc();
-        handlers
+        evaluated
     });
-    let result = answer(handlers.map(|handlers| report(&handlers)));
+    let result = answer(evaluated.map(|(handlers, stages)| report(&handlers, stages)));
     heap::leave_headroom(HEADROOM_BYTES);
     phase::seal();
     result
@@ -158,8 +162,14 @@ fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
     loaded
 }
 
-/// Evaluates the application's module and gives the names of its handlers.
-fn evaluate(ctx: &Ctx<'_>, name: String, source: String, eval: bool) -> std::result::Result<Vec<&'static str>, Thrown> {
+/// Evaluates the application's module; gives the names of its handlers, and how many implementations it has.
+fn evaluate(
+    ctx: &Ctx<'_>,
+    name: String,
+    source: String,
+    eval: bool,
+    stage: usize,
+) -> std::result::Result<(Vec<&'static str>, usize), Thrown> {
     let catch = |error| Thrown::catch(ctx, &error);
     let module = Module::declare(ctx.clone(), name, source).map_err(catch)?;
     runtime::allow_eval(ctx, eval);
@@ -172,12 +182,19 @@ fn evaluate(ctx: &Ctx<'_>, name: String, source: String, eval: bool) -> std::res
         ctx.catch();
         Value::new_undefined(ctx.clone())
     });
-    if default.is_undefined() {
-        default = match REPORT.0.made.take() {
-            Some(made) => made.restore(ctx).map_err(catch)?.into_value(),
-            None => return Err(fail("elias:no-default-export", "the module has no default export")),
-        };
+    let mut made = REPORT.0.made.take();
+    let stages = made.len().max(1);
+    if !(1..=stages).contains(&stage) {
+        return Err(fail("elias:no-stage", &format!("there is no implementation {stage}: the module has {stages}")));
     }
+    // Where there are several the default export is the last one, whichever is wanted.
+    if default.is_undefined() || stages > 1 {
+        if made.is_empty() {
+            return Err(fail("elias:no-default-export", "the module has no default export"));
+        }
+        default = made.swap_remove(stage - 1).restore(ctx).map_err(catch)?.into_value();
+    }
+    drop(made); // the others are not in the component
     let Some(application) = default.as_object() else {
         return Err(fail("elias:no-handler", "the default export is no object with handlers"));
     };
@@ -187,7 +204,7 @@ fn evaluate(ctx: &Ctx<'_>, name: String, source: String, eval: bool) -> std::res
         return Err(fail("elias:no-handler", "the default export has no handler"));
     }
     REPORT.0.application.replace(Some(Persistent::save(ctx, application.clone())));
-    Ok(handlers)
+    Ok((handlers, stages))
 }
 
 fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> std::result::Result<(), Thrown> {
@@ -204,8 +221,8 @@ fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> std::result::Result<(), Thro
     }
 }
 
-fn report(handlers: &[&str]) -> String {
-    let mut json = String::from("{\"handlers\":[");
+fn report(handlers: &[&str], stages: usize) -> String {
+    let mut json = format!("{{\"stages\":{stages},\"handlers\":[");
     separated(&mut json, handlers, |json, handler| write_json_string(json, handler));
     json.push_str("],\"warnings\":[");
     separated(&mut json, &REPORT.0.warnings.take(), |json, (kind, stack)| {

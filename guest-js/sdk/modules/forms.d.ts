@@ -70,10 +70,24 @@ export interface Forms {
    * A named component; `implement` takes `process`, or the handlers of a default export.
    *
    *     ELIAS.component("greeter").implement({ fetch: () => new Response("hello") });
+   *
+   * Other implementations follow as `.stage2().implement({ ... })`, up to stage16. Each is built as a component of its own.
    */
-  component(name: string): { implement<Input = any, Output = unknown>(handlers: Component | ProcessOptions<Input, Output>): Component };
+  component(name: string): Stage<2>;
 
-  /** An error that a handler throws to answer with a status and a problem document (RFC 9457). */
+  /** A component that waits for an implementation; after it there may be one more. */
+export interface Stage<Next extends number> {
+  implement<Input = any, Output = unknown>(handlers: Component | ProcessOptions<Input, Output>): Component & NextStage<Next>;
+}
+
+/** `stage2()` after the first implementation, `stage3()` after the second. */
+export type NextStage<Next extends number> = Next extends keyof After ? { readonly [name in `stage${Next}`]: () => Stage<After[Next]> } : unknown;
+
+interface After {
+  2: 3; 3: 4; 4: 5; 5: 6; 6: 7; 7: 8; 8: 9; 9: 10; 10: 11; 11: 12; 12: 13; 13: 14; 14: 15; 15: 16; 16: 17;
+}
+
+/** An error that a handler throws to answer with a status and a problem document (RFC 9457). */
   readonly HttpError: typeof HttpError;
 }
 

@@ -17,9 +17,12 @@ function become(form, component) {
   }
   made = { form, component };
   registry.made = component;
-  native.setApplication(component);
+  native.setApplication(component, 1);
   return component;
 }
+
+/** Implementations that a component may have. */
+const STAGES_MAX = 16;
 
 /** An endpoint with its handler. All of a module are one router: 404 and 405 are answered by themselves. */
 export function createAPI(options) {
@@ -78,9 +81,14 @@ function processing(name, process, inputSchema, outputSchema) {
 
 const told = ({ issues }) => issues.map(({ message, path }) => (path.length ? `${path.join(".")}: ${message}` : message)).join("; ");
 
-/** A named component, which `implement` gives its handlers: those of `export default`, or `process`. */
+/** A named component, which `implement` gives its handlers: those of `export default`, or `process`; and `stage2` a second implementation. */
 export function component(name) {
   checkName(name, "ELIAS.component");
+  return stage(name, 1);
+}
+
+/** The stage `number`, which waits for its implementation. */
+function stage(name, number) {
   return {
     implement(handlers) {
       const { process, input, output, ...rest } = handlers ?? {};
@@ -90,12 +98,10 @@ export function component(name) {
       }
       const base = typeof process === "function" ? processing(name, process, input, output) : {};
       const implemented = { ...base, ...rest };
-      Object.defineProperty(implemented, "stage2", {
-        value() {
-          throw new TypeError("stages are not served yet: a component has one implementation; deploy the second as a version of its own");
-        },
-      });
-      return become("ELIAS.component", implemented);
+      if (number < STAGES_MAX) Object.defineProperty(implemented, `stage${number + 1}`, { value: () => stage(name, number + 1) });
+      if (number === 1) return become("ELIAS.component", implemented);
+      native.setApplication(implemented, number);
+      return implemented;
     },
   };
 }

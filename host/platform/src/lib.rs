@@ -27,11 +27,13 @@ mod vault;
 
 pub use backup::{Restored, restore};
 pub use config::PlatformConfig;
-pub use deploy::{DeployRequest, Diff, ReleaseStatus, RolloutAction, ServiceStatus, UploadedVersion};
+pub use deploy::{
+    DeployRequest, Diff, ReleaseStatus, RolloutAction, ServiceStatus, StageCopies, StageReport, UploadedVersion,
+};
 pub use doctor::Finding;
 pub use error::{Code, Error, Result};
 pub use platform::{DEFAULT_TENANT, Platform};
 pub use recorder::Retention;
-pub use serving::{Ending, FollowedLine, NotAdmitted, Passage, Service, Ticket};
+pub use serving::{Copies, Ended, Ending, FollowedLine, NotAdmitted, Passage, Service, Ticket};
 pub use session::Session;
 pub use vault::{KEY_VARIABLE, SECRET_BYTES_MAX};

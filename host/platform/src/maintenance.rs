@@ -14,8 +14,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often rollouts are looked at, and the store is asked whether something has changed.
 const TICK: Duration = Duration::from_secs(1);
-/// How many ticks pass between looks at idle components, and between deletions of old executions.
+/// How many ticks pass between looks at idle components and at stages, and between deletions of old executions.
 const UNLOAD_TICKS: u64 = 10;
+const STAGES_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
 /// How many ticks pass between sweeps of artifacts, and how old what is swept is at least.
 const SWEEP_TICKS: u64 = 3_600;
@@ -62,6 +63,9 @@ async fn tick(platform: Weak<Inner>) {
             let config = platform.config();
             platform.serving().unload(config.idle_unload_ms, config.loaded_components as usize);
         }
+        if count % STAGES_TICKS == STAGES_TICKS - 1 {
+            keep_stages(&platform).await;
+        }
         if count % PRUNE_TICKS == PRUNE_TICKS - 1
             && let Err(error) = recorder::prune(platform.store(), platform.config().retention).await
         {
@@ -89,6 +93,17 @@ async fn look_at_rollouts(platform: &Platform) {
             if let Err(error) = platform.settle(&steer, &Actor::host()).await {
                 tracing::error!(service = %service.id, %error, "a rollout's decision cannot be stored yet");
             }
+        }
+    }
+}
+
+/// Stores what was seen of implementations that are side by side, and does what their plans say.
+pub(crate) async fn keep_stages(platform: &Platform) {
+    let services: Vec<_> = platform.serving().table().services.values().cloned().collect();
+    for service in services {
+        let Some(staged) = service.state().staged.clone() else { continue };
+        if let Err(error) = platform.keep_stages(&service.id, &staged).await {
+            tracing::warn!(service = %service.id, %error, "what was seen of its stages cannot be stored yet");
         }
     }
 }

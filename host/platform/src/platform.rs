@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     behind: AtomicBool,
+    /// Names this run of the host among those that share the store.
+    run_id: String,
     /// Signs the checkpoints of the transparency log.
     log_key: SigningKey,
     /// Bytes of an artifact.
@@ -92,6 +94,7 @@ impl Platform {
             access,
             serving,
             config,
+            run_id: ulid::Ulid::new().to_string(),
             log_key,
             behind: AtomicBool::new(false),
             artifact_bytes_max,
@@ -154,6 +157,10 @@ impl Platform {
         &self.inner.config
     }
 
+    pub(crate) fn run_id(&self) -> &str {
+        &self.inner.run_id
+    }
+
     pub(crate) fn log_signing_key(&self) -> &SigningKey {
         &self.inner.log_key
     }
@@ -178,6 +185,7 @@ impl Platform {
 
     /// Waits until what ran so far is recorded, for the end of the process. A store that is away is not waited for.
     pub async fn flush(&self) {
+        maintenance::keep_stages(self).await;
         self.serving().recorder.flush().await;
     }
 

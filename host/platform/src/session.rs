@@ -3,7 +3,7 @@
 use crate::access::{Permission, Principal};
 use crate::error::Result;
 use crate::name::{ComponentName, TenantId};
-use crate::store::Actor;
+use crate::store::{Actor, Role};
 use std::sync::Arc;
 
 /// Who asks, and from where.
@@ -16,6 +16,20 @@ pub struct Session {
 }
 
 impl Session {
+    /// The host's own: what it does by a rule that somebody has set.
+    pub(crate) fn of_host() -> Self {
+        let principal = Principal {
+            name: Actor::host().name,
+            tenant: TenantId::system(),
+            role: Role::Admin,
+            components: None,
+            user_id: None,
+            organization_id: None,
+            expires_at: i64::MAX,
+        };
+        Self { principal: Arc::new(principal), address: Actor::host().address }
+    }
+
     /// Checks that this may be done; see [`Principal::require`].
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! instance that does not touch a capability pays nothing for it.
 
 pub use crate::grants::{ConfigureError, Grants};
-pub use crate::instance::{InstanceInfo, InstanceState, SECRET_BYTES_MIN};
+pub use crate::instance::{CallMeter, HostCall, InstanceInfo, InstanceState, SECRET_BYTES_MIN};
 pub use wasmtime;
 pub use wasmtime::component::Linker;
 

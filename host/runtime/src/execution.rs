@@ -19,8 +19,21 @@ pub struct Execution {
     pub fuel: u64,
     /// The most bytes of linear memory that the instance had.
     pub memory_peak_bytes: u64,
+    /// What it asked of capabilities, in the order of the first calls.
+    pub host_calls: Vec<HostCalls>,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// An execution's calls to one capability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostCalls {
+    /// The capability's name.
+    pub capability: &'static str,
+    /// How many there were.
+    pub calls: u32,
+    /// From their beginnings to their ends, in sum: those that were under way at the same time count each.
+    pub time: Duration,
 }
 
 /// How an execution ended.

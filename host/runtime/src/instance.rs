@@ -40,9 +40,16 @@ pub struct InstanceInfo {
     ends: Instant,
     app: Arc<AppInner>,
     caller: Arc<Caller>,
+    meter: Arc<Meter>,
 }
 
 impl InstanceInfo {
+    /// What measures this instance's calls to the capability of this name.
+    #[must_use]
+    pub fn call_meter(&self, capability: &'static str) -> CallMeter {
+        CallMeter { meter: Arc::clone(&self.meter), capability }
+    }
+
     /// The execution's id.
     #[must_use]
     pub fn execution(&self) -> &str {
@@ -102,6 +109,34 @@ impl InstanceInfo {
     }
 }
 
+/// Measures an instance's calls to a capability; a cheap handle. The default is nobody's, for tests of a capability.
+#[derive(Debug, Clone, Default)]
+pub struct CallMeter {
+    meter: Arc<Meter>,
+    capability: &'static str,
+}
+
+impl CallMeter {
+    /// A call begins now, and ends when what is given is dropped.
+    #[must_use]
+    pub fn begin(&self) -> HostCall {
+        HostCall { meter: self.clone(), began: Instant::now() }
+    }
+}
+
+/// A call to a capability, which is under way until this is dropped.
+#[derive(Debug)]
+pub struct HostCall {
+    meter: CallMeter,
+    began: Instant,
+}
+
+impl Drop for HostCall {
+    fn drop(&mut self) {
+        self.meter.meter.host_call(self.meter.capability, self.began.elapsed());
+    }
+}
+
 impl InstanceState {
     pub(crate) fn new(
         app: &Arc<AppInner>,
@@ -121,9 +156,9 @@ impl InstanceState {
                 table_elements: limits.table_elements as usize,
                 memory_used: 0,
                 tables_used: 0,
-                meter,
+                meter: Arc::clone(&meter),
             },
-            info: InstanceInfo { execution, ends, app: Arc::clone(app), caller },
+            info: InstanceInfo { execution, ends, app: Arc::clone(app), caller, meter },
             table,
             http,
             hooks: Hooks,

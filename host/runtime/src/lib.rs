@@ -40,7 +40,7 @@ pub use body::Body;
 pub use call::Answer;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, ErrorCode, Exception};
-pub use execution::{Caller, Execution, Outcome, Running};
+pub use execution::{Caller, Execution, HostCalls, Outcome, Running};
 pub use grants::Grants;
 pub use host::{Compiled, Host, HostBuilder, LoadOptions};
 pub use limits::Limits;

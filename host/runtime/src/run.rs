@@ -2,14 +2,14 @@
 
 use crate::app::AppInner;
 use crate::error::{Error, ErrorCode, Exception};
-use crate::execution::{Caller, Execution, Outcome, Running};
+use crate::execution::{Caller, Execution, HostCalls, Outcome, Running};
 use crate::instance::InstanceState;
 use crate::log;
 use crate::post_mortem;
 use serde::Deserialize;
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use wasmtime::{Store, Trap};
 
@@ -20,9 +20,26 @@ pub(crate) struct Meter {
     memory_peak_bytes: AtomicU64,
     memory_denied: AtomicBool,
     request_too_large: AtomicBool,
+    host_calls: Mutex<Vec<HostCalls>>,
 }
 
 impl Meter {
+    fn host_calls(&self) -> MutexGuard<'_, Vec<HostCalls>> {
+        self.host_calls.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    }
+
+    /// A call to a capability has ended.
+    pub(crate) fn host_call(&self, capability: &'static str, time: Duration) {
+        let mut all = self.host_calls();
+        match all.iter_mut().find(|calls| calls.capability == capability) {
+            Some(calls) => {
+                calls.calls = calls.calls.saturating_add(1);
+                calls.time = calls.time.saturating_add(time);
+            }
+            None => all.push(HostCalls { capability, calls: 1, time }),
+        }
+    }
+
     /// Memory now has this many bytes. It never shrinks.
     pub(crate) fn memory(&self, bytes: u64) {
         self.memory_peak_bytes.store(bytes, Ordering::Relaxed);
@@ -82,6 +99,7 @@ impl Record {
             duration: self.started.elapsed(),
             fuel: self.meter.fuel.load(Ordering::Relaxed),
             memory_peak_bytes: self.meter.memory_peak_bytes.load(Ordering::Relaxed),
+            host_calls: std::mem::take(&mut *self.meter.host_calls()),
             outcome,
         };
         self.running.end(execution.clone());

@@ -10,6 +10,7 @@ use crate::passage::{self, Marked};
 use crate::refusal::Refusal;
 use crate::request_body::{Progress, RequestBody};
 use crate::response_body::{Content, ResponseBody};
+use crate::shadow::{Copied, Shadowing};
 use crate::source::{Current, Ingress};
 use bytes::Bytes;
 use elias_host::{App, Error, Running};
@@ -43,6 +44,8 @@ pub(crate) struct Exchange {
     received: Option<Arc<Progress>>,
     /// What the rules of the request's route add to its answer.
     pub(crate) marked: Option<Box<Marked>>,
+    /// What is kept of the request for shadows.
+    pub(crate) shadowing: Option<Box<Shadowing>>,
 }
 
 impl Exchange {
@@ -51,7 +54,17 @@ impl Exchange {
         shared.begin(version == Version::HTTP_2);
         let for_a_ticket = matches!(shared.server.ingress, Ingress::Platform(_));
         let record = Record::begin(request, for_a_ticket).map(Box::new);
-        Self { shared, version, answered: false, record, place: None, running: None, received: None, marked: None }
+        Self {
+            shared,
+            version,
+            answered: false,
+            record,
+            place: None,
+            running: None,
+            received: None,
+            marked: None,
+            shadowing: None,
+        }
     }
 
     /// Changes what will be logged, if anything will.
@@ -135,6 +148,10 @@ impl Drop for Exchange {
             }),
             (None, Some(record)) => record.end(),
             (None, None) => {}
+        }
+        if let (Some(shadowing), Ingress::Platform(platform)) = (self.shadowing.take(), &self.shared.server.ingress) {
+            self.place = None; // a copy may be the next to have it
+            shadowing.end(&self.shared.server, platform);
         }
         self.shared.end(self.answered);
     }
@@ -292,7 +309,12 @@ where
     let fault = exchange.fault();
     let response = match (result, fault) {
         (Ok(response), None) => response,
-        (Err(error), None) => return Err(Failure::Component(error)),
+        (Err(error), None) => {
+            if let Some(shadowing) = &exchange.shadowing {
+                shadowing.fails(&error);
+            }
+            return Err(Failure::Component(error));
+        }
         (Ok(_), Some(fault)) => return Err(Failure::Refused(fault)),
         (Err(error), Some(fault)) => {
             exchange.note(|record| record.execution = error.execution().cloned());
@@ -338,8 +360,17 @@ fn pass_on(
     {
         parts.headers.entry(CONTENT_LENGTH).or_insert(bytes.into());
     }
-    let content = if bodiless || *method == Method::HEAD { Content::Empty } else { Content::Guest(body) };
-    Ok(Response::from_parts(parts, content))
+    let empty = bodiless || *method == Method::HEAD;
+    let response = Response::from_parts(parts, body);
+    if let Some(shadowing) = &exchange.shadowing {
+        let execution = exchange.running.as_ref().map(Running::id).unwrap_or_default();
+        shadowing.answers(&response, execution, empty || response.body().is_end_stream());
+    }
+    Ok(response.map(|body| match &exchange.shadowing {
+        _ if empty => Content::Empty,
+        Some(shadowing) => Content::Copied(Copied::answer(body, shadowing.kept())),
+        None => Content::Guest(body),
+    }))
 }
 
 /// The answer to HEAD, with the length of what GET would be answered with where that is known. hyper leaves bodies out in HTTP/1 only.

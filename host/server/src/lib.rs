@@ -33,6 +33,7 @@ mod refusal;
 mod request_body;
 mod response_body;
 mod server;
+mod shadow;
 mod source;
 mod stall;
 

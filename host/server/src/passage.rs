@@ -8,6 +8,7 @@ use crate::exchange::{Exchange, ask};
 use crate::refusal::Refusal;
 use crate::request_body::RequestBody;
 use crate::response_body::Content;
+use crate::shadow::{Copied, Shadowing};
 use axum::Router;
 use bytes::Bytes;
 use elias_gateway::{Admitted, Client, Identity, Rules, Stop, TraceContext};
@@ -140,12 +141,15 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn ask<B>(&mut self, exchange: &mut Exchange, mut request: Request<B>) -> Result<Response<Content>, Failure>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let ticket = self.platform.enter(self.service, request.headers(), Some(self.ip), self.identity).await?;
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();
+        exchange.shadowing = Shadowing::begin(&ticket, &request, self.caller);
+        let kept = exchange.shadowing.as_ref().map(|shadowing| shadowing.kept());
+        let request = request.map(|body| Copied::request(body, kept));
         exchange.note(|record| record.ticket = Some(ticket));
         // Last, so that who waits for one component takes no place from the others.
         exchange.enter().await?;

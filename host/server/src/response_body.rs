@@ -1,6 +1,7 @@
 //! What the client gets: the guest's bytes or a page of the server's own, and the end of the exchange when it is dropped.
 
 use crate::exchange::Exchange;
+use crate::shadow::Copied;
 use crate::stall::{self, Did};
 use bytes::Bytes;
 use elias_host::Error;
@@ -29,6 +30,8 @@ pub(crate) enum Content {
     Page(Bytes),
     /// The guest.
     Guest(elias_host::Body),
+    /// The guest, with a copy kept for shadows.
+    Copied(Copied<elias_host::Body>),
     /// The guest, and what its page ends with in development. Trailers are left out.
     GuestPage { body: elias_host::Body, end: Option<Bytes> },
     /// The server, as long as it serves.
@@ -43,6 +46,7 @@ impl Content {
         match self {
             Self::Page(page) => Some(page.len() as u64),
             Self::Guest(body) => body.size_hint().exact(),
+            Self::Copied(body) => body.size_hint().exact(),
             // What is empty may be so for HEAD alone: then the header says what GET has.
             Self::Empty | Self::GuestPage { .. } | Self::Events(_) | Self::Compressed(_) => None,
         }
@@ -63,6 +67,13 @@ impl ResponseBody {
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut self.content {
             Content::Guest(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Err(error)) = &frame {
+                    self.exchange.fail(error);
+                }
+                Poll::Ready(frame)
+            }
+            Content::Copied(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(cx));
                 if let Some(Err(error)) = &frame {
                     self.exchange.fail(error);
@@ -136,6 +147,7 @@ impl Body for ResponseBody {
                 Content::Empty => true,
                 Content::Page(page) => page.is_empty(),
                 Content::Guest(body) => body.is_end_stream(),
+                Content::Copied(body) => body.is_end_stream(),
                 Content::GuestPage { .. } | Content::Events(_) | Content::Compressed(_) => false,
             }
     }
@@ -145,10 +157,13 @@ impl Body for ResponseBody {
             Content::Empty => SizeHint::with_exact(self.rest.len() as u64),
             Content::Page(page) => SizeHint::with_exact(page.len() as u64),
             Content::Guest(body) if self.rest.is_empty() => body.size_hint(),
+            Content::Copied(body) if self.rest.is_empty() => body.size_hint(),
             // Asked before the first piece only.
-            Content::Guest(_) | Content::GuestPage { .. } | Content::Events(_) | Content::Compressed(_) => {
-                SizeHint::default()
-            }
+            Content::Guest(_)
+            | Content::Copied(_)
+            | Content::GuestPage { .. }
+            | Content::Events(_)
+            | Content::Compressed(_) => SizeHint::default(),
         }
     }
 }

@@ -205,9 +205,14 @@ impl Inner {
     /// Does what follows a request's execution: as a rule it has ended, and else a drain waits for it.
     pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut work = Box::pin(work);
-        if work.as_mut().now_or_never().is_none()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if work.as_mut().now_or_never().is_none() {
+            self.spawn_in_background(work);
+        }
+    }
+
+    /// Does what nobody waits for but a drain.
+    pub(crate) fn spawn_in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             self.background.spawn_on(work, &runtime);
         }
     }

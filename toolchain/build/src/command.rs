@@ -25,6 +25,9 @@ pub struct BuildArguments {
     /// Leave the engine out; the host must have it
     #[arg(long)]
     pub thin: bool,
+    /// Which of the source's implementations to build: `stage2` is 2
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub stage: u32,
     /// Shorten names and drop white space
     #[arg(long)]
     pub minify: bool,
@@ -166,7 +169,13 @@ pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
     let project = Project::find(arguments.project.as_deref(), arguments.entry.as_deref(), arguments.config.as_deref())?;
     let entry = project.entry(arguments.entry.as_deref())?;
     let eval = arguments.eval || project.build.eval;
-    Ok(BuildOptions { thin: arguments.thin, minify: arguments.minify, eval, ..BuildOptions::new(entry, project.root) })
+    Ok(BuildOptions {
+        thin: arguments.thin,
+        minify: arguments.minify,
+        eval,
+        stage: arguments.stage,
+        ..BuildOptions::new(entry, project.root)
+    })
 }
 
 /// The folder for compiled code that the arguments, `ELIAS_CACHE_DIR` or the system name; none if none does.

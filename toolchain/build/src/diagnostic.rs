@@ -306,6 +306,8 @@ problems! {
         NoDefaultExport = "no-default-export",
         /// The default export has no method that could handle anything.
         NoHandler = "no-handler",
+        /// The source does not have the implementation that was asked for.
+        NoStage = "no-stage",
         /// Cryptographic randomness was asked for while building.
         RandomAtBuild = "random-at-build",
         /// A bundled package is not what the project's lockfile says it must be.
@@ -368,6 +370,7 @@ impl BuildError {
             | Self::TopLevelPending(details)
             | Self::NoDefaultExport(details)
             | Self::NoHandler(details)
+            | Self::NoStage(details)
             | Self::RandomAtBuild(details)
             | Self::LockfileMismatch(details)
             | Self::BadKey(details)

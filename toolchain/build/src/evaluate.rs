@@ -28,6 +28,8 @@ pub(crate) struct Application<'a> {
     pub(crate) imports: &'a [&'static str],
     /// Whether strings may be compiled as code.
     pub(crate) eval: bool,
+    /// Which of its implementations is wanted, from 1.
+    pub(crate) stage: u32,
 }
 
 /// What came of it.
@@ -51,6 +53,8 @@ impl Evaluated {
 pub(crate) struct Report {
     /// Names of the default export's handlers, sorted.
     pub(crate) handlers: Vec<String>,
+    /// How many implementations the source has.
+    pub(crate) stages: u32,
     /// What the top level did that does not mean what it seems to.
     pub(crate) warnings: Vec<Warning>,
     /// What the top level logged.
@@ -154,7 +158,8 @@ impl Evaluator {
         let date = application.source_date.to_string();
         let imports = application.imports.join(" ");
         let eval = if application.eval { "eval" } else { "" };
-        let answer = run.call("elias_evaluate", [MODULE_NAME, application.source, &date, &imports, eval])?;
+        let stage = application.stage.to_string();
+        let answer = run.call("elias_evaluate", [MODULE_NAME, application.source, &date, &imports, eval, &stage])?;
         let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
         Ok(Evaluated { memory: run.memory(), report })
     }

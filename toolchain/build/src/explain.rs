@@ -37,6 +37,12 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
             );
             return BuildError::NoHandler(Box::new(at_default_export(details, options, bundle)));
         }
+        "elias:no-stage" => {
+            let details = Details::new(thrown.message).help(
+                "leave --stage out for the first, or add the implementation: .stage2().implement({ ... }) after the first implement",
+            );
+            return BuildError::NoStage(Box::new(details));
+        }
         "elias:top-level-pending" => {
             let details = Details::new(thrown.message).help(
                 "nothing happens during the build that could settle it: timers do not fire and nothing can be fetched; \

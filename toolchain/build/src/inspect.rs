@@ -108,6 +108,9 @@ impl fmt::Display for Inspection {
         if let Some(manifest) = &self.manifest {
             writeln!(f, "{} {}", manifest.name, manifest.version)?;
             writeln!(f, "  handlers    {}", manifest.handlers.join(", "))?;
+            if let Some(stage) = manifest.stage {
+                writeln!(f, "  stage       {} of {}", stage.number, stage.of)?;
+            }
             if manifest.eval {
                 writeln!(f, "  eval        on")?;
             }

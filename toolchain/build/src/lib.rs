@@ -25,7 +25,7 @@ pub use diagnostic::{BuildError, BuildWarning};
 
 use diagnostic::Details;
 use elias_contract::layout::{self, append_custom_section};
-use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION};
+use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
 use std::path::PathBuf;
 
@@ -45,6 +45,8 @@ pub struct BuildOptions {
     pub minify: bool,
     /// Whether eval, `new Function` and their kin work; else they throw an EvalError.
     pub eval: bool,
+    /// Which of the source's implementations is wanted, from 1; 1 also where it has just one.
+    pub stage: u32,
     /// What Date shows while the top level runs, in seconds since 1970.
     pub source_date: u64,
 }
@@ -62,6 +64,7 @@ impl BuildOptions {
             thin: false,
             minify: false,
             eval: false,
+            stage: 1,
             source_date: date.unwrap_or(0),
         }
     }
@@ -125,9 +128,11 @@ impl Builder {
                 source_date: options.source_date,
                 imports: &needs.imports,
                 eval: options.eval,
+                stage: options.stage,
             })
             .map_err(|failure| explain::failure(failure, options, &bundle))?;
 
+        let stages = evaluated.report.stages;
         let imports = needs.interfaces(&evaluated.report.handlers);
         let exports: Vec<String> =
             evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
@@ -144,6 +149,7 @@ impl Builder {
             version: package.version,
             handlers: evaluated.report.handlers.clone(),
             imports,
+            stage: (stages > 1).then_some(Stage { number: options.stage, of: stages }),
             eval: options.eval,
             engine: engine::DIGEST.clone(),
             source: source_digest(&bundle.sources),

@@ -61,9 +61,14 @@ pub(crate) fn is_source(file: &Path) -> bool {
     matches!(ending, "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx")
 }
 
-/// Builds a project once, and shows its warnings on standard error.
-pub(crate) async fn build(project: &Project, entry: PathBuf, cache: Option<PathBuf>) -> Result<Built, Failure> {
-    let options = BuildOptions { eval: project.build.eval, ..BuildOptions::new(entry, project.root.clone()) };
+/// Builds a project once, the implementation with the number `stage`, and shows its warnings on standard error.
+pub(crate) async fn build(
+    project: &Project,
+    entry: PathBuf,
+    cache: Option<PathBuf>,
+    stage: u32,
+) -> Result<Built, Failure> {
+    let options = BuildOptions { eval: project.build.eval, stage, ..BuildOptions::new(entry, project.root.clone()) };
     let built = builder(cache)?.build(&options).await.map_err(|error| failed(&error))?;
     for warning in &built.warnings {
         eprint!("{}", warning.render(std::io::stderr().is_terminal()));

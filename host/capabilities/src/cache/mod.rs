@@ -30,7 +30,7 @@ use contract::{Answer, Command, Error, Started};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::{Resource, ResourceTable, ResourceType};
 use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    CallMeter, Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
 };
 use grant::{Place, Settings};
 use lease::{Lease, Leases};
@@ -127,13 +127,14 @@ impl Component {
 }
 
 impl CacheGrant {
-    fn starter(&self) -> Starter {
+    fn starter(&self, calls: CallMeter) -> Starter {
         Starter {
             backend: Arc::clone(&self.backend),
             leases: Arc::clone(&self.component.leases),
             caps: self.settings.caps.clone(),
             operations: self.settings.operations,
             pending: Arc::default(),
+            calls,
         }
     }
 }
@@ -205,8 +206,8 @@ impl Capability for Cache {
         )
     }
 
-    fn prepare(&self, _: &InstanceInfo, grant: &Arc<CacheGrant>) -> CacheContext {
-        CacheContext(grant.starter())
+    fn prepare(&self, instance: &InstanceInfo, grant: &Arc<CacheGrant>) -> CacheContext {
+        CacheContext(grant.starter(instance.call_meter(self.name())))
     }
 }
 

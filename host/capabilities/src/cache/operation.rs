@@ -4,6 +4,7 @@ use super::backend::Backend;
 use super::contract::{Answer, Caps, Command, Error, ErrorCode};
 use super::lease::Leases;
 use elias_host::capability::wasmtime::{Result as Trapping, bail};
+use elias_host::capability::{CallMeter, HostCall};
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(super) struct Starter {
     pub(super) operations: u32,
     /// Operations that are.
     pub(super) pending: Arc<AtomicU32>,
+    pub(super) calls: CallMeter,
 }
 
 /// A command that was started.
@@ -40,6 +42,8 @@ pub(super) struct Operation {
     state: State,
     task: AbortHandle,
     pending: Arc<AtomicU32>,
+    /// Ended when the outcome is there for the guest.
+    call: Option<HostCall>,
 }
 
 enum State {
@@ -51,11 +55,13 @@ enum State {
 impl Starter {
     /// Runs a command that takes no lease, for a caller that waits.
     pub(super) async fn run(&self, command: Command) -> Outcome {
+        let _call = self.calls.begin();
         self.backend.run(self.caps.check(command)?).await
     }
 
     /// Starts a command. One that the backend can do at once never becomes an operation.
     pub(super) fn start(&self, command: Command) -> Begun {
+        let call = self.calls.begin();
         let command = match self.caps.check(command) {
             Ok(command) => command,
             Err(error) => return Begun::Done(Err(error)),
@@ -83,7 +89,8 @@ impl Starter {
         });
         self.pending.fetch_add(1, Ordering::Relaxed);
         let pending = Arc::clone(&self.pending);
-        Begun::Pending(Operation { state: State::Running(receiver), task: task.abort_handle(), pending })
+        let (state, task) = (State::Running(receiver), task.abort_handle());
+        Begun::Pending(Operation { state, task, pending, call: Some(call) })
     }
 
     fn too_many(&self) -> Error {
@@ -108,6 +115,7 @@ impl Operation {
             },
         };
         self.pending.fetch_sub(1, Ordering::Relaxed);
+        self.call = None;
         Ok(Some(outcome))
     }
 }
@@ -118,6 +126,7 @@ impl Pollable for Operation {
         if let State::Running(receiver) = &mut self.state {
             let outcome = receiver.await.unwrap_or_else(|oneshot::Canceled| Err(broken_off()));
             self.state = State::Ready(outcome);
+            self.call = None;
         }
     }
 }

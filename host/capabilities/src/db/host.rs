@@ -6,7 +6,7 @@ use super::query::Query;
 use super::statement::Statement;
 use super::transaction::{Action, Begin, Transaction};
 use super::{Batch, Db, DbContext, Error, Isolation, Value};
-use elias_host::capability::{InstanceState, wasmtime};
+use elias_host::capability::{HostCall, InstanceState, wasmtime};
 use std::sync::Arc;
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi_io::poll::{DynPollable, subscribe};
@@ -29,13 +29,13 @@ impl DbContext {
         Caps { rows: self.opened.limits.rows, bytes: self.opened.limits.result_bytes }
     }
 
-    /// A query's two ends, within the budget.
-    pub(super) fn start(&self) -> Result<(Output, Query), Error> {
+    /// The two ends of a query that began with `call`, within the budget.
+    pub(super) fn start(&self, call: HostCall) -> Result<(Output, Query), Error> {
         let limits = &self.opened.limits;
         let budget = Arc::clone(&self.budget).try_acquire_owned().map_err(|_| Error::too_many(limits.queries))?;
         let budget = Some(Arc::new(budget));
         let (output, parts) = output::channel(self.caps(), budget.clone());
-        Ok((output, Query::new(parts, budget)))
+        Ok((output, Query::new(parts, budget).timed(call)))
     }
 
     pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<Statement, Error> {
@@ -66,10 +66,11 @@ impl DbContext {
             Ok(statement) => statement,
             Err(error) => return Begun::Done(Err(error)),
         };
+        let call = self.calls.begin();
         if let Some(part) = self.opened.backend.run_now(&statement, self.caps()) {
             return Begun::Done(part);
         }
-        match self.start() {
+        match self.start(call) {
             Ok((output, query)) => Begun::Running(query.driving(self.opened.backend.run(statement, output))),
             Err(error) => Begun::Done(Err(error)),
         }
@@ -89,7 +90,7 @@ fn act(
     action: impl FnOnce(&DbContext) -> Result<Action, Error>,
 ) -> wasmtime::Result<Resource<Query>> {
     let context = state.context::<Db>();
-    let started = action(context).and_then(|action| Ok((action, context.start()?)));
+    let started = action(context).and_then(|action| Ok((action, context.start(context.calls.begin())?)));
     let query = match started {
         Ok((action, (output, query))) => {
             state.table().get_mut(transaction)?.send(action, output);

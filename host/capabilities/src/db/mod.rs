@@ -29,7 +29,7 @@ pub use transaction::Transaction;
 use backend::Backend;
 use bindings::elias::db::db::{Batch, Error, ErrorCode, Isolation, Value};
 use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    CallMeter, Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
 };
 use migrate::Migrations;
 use serde_json::Value as Json;
@@ -70,6 +70,7 @@ pub struct Opened {
 pub struct DbContext {
     opened: Arc<Opened>,
     budget: Arc<Semaphore>,
+    calls: CallMeter,
 }
 
 impl Db {
@@ -107,8 +108,8 @@ impl Capability for Db {
         Ok(Opened { limits, backend })
     }
 
-    fn prepare(&self, _: &InstanceInfo, grant: &Arc<Opened>) -> DbContext {
+    fn prepare(&self, instance: &InstanceInfo, grant: &Arc<Opened>) -> DbContext {
         let budget = Arc::new(Semaphore::new(grant.limits.queries as usize));
-        DbContext { opened: Arc::clone(grant), budget }
+        DbContext { opened: Arc::clone(grant), budget, calls: instance.call_meter(self.name()) }
     }
 }

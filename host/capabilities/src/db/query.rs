@@ -2,7 +2,7 @@
 
 use super::output::{Part, Parts};
 use super::{Error, output};
-use elias_host::capability::wasmtime;
+use elias_host::capability::{HostCall, wasmtime};
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -20,6 +20,8 @@ pub struct Query {
     /// What runs the statement. It is driven by whoever waits for the query: a task of its own would be another thread's
     /// to wake.
     running: Option<BoxFuture<'static, ()>>,
+    /// Ended when the last part is there.
+    call: Option<HostCall>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,13 @@ enum State {
 
 impl Query {
     pub(crate) fn new(parts: Parts, budget: Option<Arc<OwnedSemaphorePermit>>) -> Self {
-        Self { parts, seen: None, state: State::Running, budget, running: None }
+        Self { parts, seen: None, state: State::Running, budget, running: None, call: None }
+    }
+
+    /// The same, which is measured as this call.
+    pub(crate) fn timed(mut self, call: HostCall) -> Self {
+        self.call = Some(call);
+        self
     }
 
     /// The query that `running` gives the parts of. It begins now.
@@ -83,12 +91,17 @@ impl Query {
             part = self.take();
         }
         let Some(part) = part else { return Ok(None) };
-        if part.as_ref().map_or(true, |batch| batch.last) {
+        if is_last(&part) {
             self.state = State::Over;
             self.budget = None;
+            self.call = None;
         }
         Ok(Some(part))
     }
+}
+
+fn is_last(part: &Part) -> bool {
+    part.as_ref().map_or(true, |batch| batch.last)
 }
 
 /// The statement went without a word: its thread or task has failed, or the host is shutting down.
@@ -102,13 +115,16 @@ impl Pollable for Query {
         while self.seen.is_none() && self.state == State::Running {
             let Some(running) = &mut self.running else {
                 self.seen = Some(self.parts.next().await.unwrap_or_else(|| (Err(abandoned()), None)));
-                return;
+                break;
             };
             tokio::select! {
                 biased;
                 part = self.parts.next() => self.seen = Some(part.unwrap_or_else(|| (Err(abandoned()), None))),
                 () = running => self.running = None,
             }
+        }
+        if self.seen.as_ref().is_some_and(|(part, _)| is_last(part)) {
+            self.call = None;
         }
     }
 }

@@ -21,7 +21,7 @@ use client::Client;
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::Resource;
 use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    CallMeter, Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
 };
 use elias_host::grants;
 use serde_json::Value;
@@ -48,6 +48,7 @@ pub struct HttpGrant {
 pub struct HttpContext {
     grant: Arc<HttpGrant>,
     open: Arc<Semaphore>,
+    calls: CallMeter,
 }
 
 impl Capability for Http {
@@ -83,8 +84,9 @@ impl Capability for Http {
         Ok(HttpGrant { client: Client::new(grants::parse(granted)?, &component.folder)? })
     }
 
-    fn prepare(&self, _: &InstanceInfo, grant: &Arc<HttpGrant>) -> HttpContext {
-        HttpContext { grant: Arc::clone(grant), open: Arc::new(Semaphore::new(grant.client.grant().requests as usize)) }
+    fn prepare(&self, instance: &InstanceInfo, grant: &Arc<HttpGrant>) -> HttpContext {
+        let open = Arc::new(Semaphore::new(grant.client.grant().requests as usize));
+        HttpContext { grant: Arc::clone(grant), open, calls: instance.call_meter(self.name()) }
     }
 }
 
@@ -102,8 +104,11 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let Self { grant, open } = self.clone();
+        let Self { grant, open, calls } = self.clone();
+        // To the answer's head: when the rest of it comes is for the guest to say.
+        let call = calls.begin();
         Box::new(async move {
+            let _call = call;
             let total = Duration::from_millis(grant.client.grant().total_timeout_ms);
             let ends = Instant::now() + total;
             // More requests than may be open wait for their turn, inside their own time.

@@ -17,9 +17,12 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeployRequest {
-    /// The version's number; or none with `promote_from`.
+    /// The version's number; or none with `promote_from` or `stage`.
     #[serde(default)]
     pub version: Option<u32>,
+    /// The implementation, of those that are side by side here, that is to get all traffic.
+    #[serde(default)]
+    pub stage: Option<String>,
     /// The environment whose version is to serve here too.
     #[serde(default)]
     pub promote_from: Option<Environment>,
@@ -51,19 +54,24 @@ impl Platform {
 
         let mut scope = self.store().read(&id.tenant).await?;
         let tenant = scope.this_tenant().await?;
-        let number = match (request.version, request.promote_from) {
-            (Some(number), None) => number,
-            (None, Some(environment)) => {
+        let service = scope.service(id).await?;
+        let number = match (request.version, request.promote_from, &request.stage) {
+            (Some(number), None, None) => number,
+            (None, None, Some(name)) => {
+                let stages = service.as_ref().and_then(|service| service.stages.as_ref());
+                let implementation = stages.and_then(|stages| stages.implementation(name));
+                implementation.ok_or_else(|| Error::not_found(format_args!("stage {name} of {id}")))?.version
+            }
+            (None, Some(environment), None) => {
                 let from = ServiceId { environment, ..id.clone() };
                 let serves = scope.service(&from).await?;
                 serves
                     .ok_or_else(|| Error::not_found(format_args!("version of {} in {environment}", id.component)))?
                     .version
             }
-            _ => return Err(Error::new(Code::BadInput, "say either `version` or `promote_from`")),
+            _ => return Err(Error::new(Code::BadInput, "say either `version`, `promote_from` or `stage`")),
         };
         let version = scope.version(&id.component, number).await?;
-        let service = scope.service(id).await?;
         drop(scope);
 
         let revision = service.as_ref().map_or(0, |service| service.revision);
@@ -83,7 +91,8 @@ impl Platform {
             release: release.clone(),
             canary: None,
             flags: Vec::new(),
-            flagged: Vec::new(),
+            stages: None,
+            beside: Vec::new(),
         });
         target.tenant = tenant.settings;
         if target.revision == 0 {
@@ -91,18 +100,18 @@ impl Platform {
         }
         if rollout.is_none() {
             target.release = release.clone();
-            target.canary = None;
+            (target.canary, target.stages) = (None, None);
         }
         // Those of a canary too: it may be promoted by itself.
         check_settings(&version.settings, &target.tenant)?;
-        let promoted = ServiceTarget { release: release.clone(), canary: None, ..target.clone() };
+        let promoted = ServiceTarget { release: release.clone(), canary: None, stages: None, ..target.clone() };
         self.serving().check_routes(&promoted).await?;
         let warm = self.warm(&target, &release).await?;
 
         let mut scope = self.store().write(&id.tenant).await?;
         scope.insert_deployment(&deployment).await?;
         let next = match &service {
-            // All traffic: what served, and a canary that was under way, give place.
+            // All traffic: what served, and a canary or stages beside it, give place.
             _ if rollout.is_none() => {
                 if let Some(service) = &service {
                     let reason = format!("version {number} was deployed");
@@ -110,6 +119,7 @@ impl Platform {
                     if let Some(canary) = &service.canary {
                         scope.set_deployment(canary, DeploymentState::RolledBack, &reason).await?;
                     }
+                    scope.forget_stage_figures(id).await?;
                 }
                 Service {
                     component: id.component.clone(),
@@ -120,6 +130,7 @@ impl Platform {
                     canary: None,
                     stopped: false,
                     flags: service.as_ref().map(|service| service.flags.clone()).unwrap_or_default(),
+                    stages: None,
                 }
             }
             Some(service) => Service { canary: Some(deployment.id.clone()), ..service.clone() },
@@ -143,6 +154,12 @@ impl Platform {
         let (Some(plan), Some(service)) = (&request.rollout, service) else { return Ok(None) };
         if service.canary.is_some() {
             let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
+            return Err(Error::new(Code::WrongState, message));
+        }
+        if service.stages.is_some() {
+            let message = format!(
+                "implementations of {id} are side by side, and a canary would be another: end that first (elias stages)"
+            );
             return Err(Error::new(Code::WrongState, message));
         }
         Ok(Some(plan.clone()))
@@ -182,7 +199,7 @@ impl Platform {
     }
 
     /// Loads a release beside what serves, and sends it the smoke call.
-    async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
+    pub(super) async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
         let warm = self.serving().warm(target, release).await?;
         if let Some(app) = warm.loaded(self.serving().clock.now()) {
             let host = own_host(&target.id, self.serving().domain())?.to_string();

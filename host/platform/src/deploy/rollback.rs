@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::store::{Deployment, DeploymentState, ReleaseTarget, Service, ServiceTarget, now_ms};
 
 impl Platform {
-    /// Serves a version that was deployed before: `to`, or the one before the present one. A canary under way is given up. There is no smoke
+    /// Serves a version that was deployed before: `to`, or the one before the present one. A canary under way is given up, and so are stages. There is no smoke
     /// call: what is left is known to be bad. While the store is away, what this host remembers of the last versions is enough, and the store is
     /// told when it is back.
     ///
@@ -42,7 +42,7 @@ impl Platform {
         drop(scope);
         // Loaded before anything changes. If somebody else deploys meanwhile, the service's revision tells.
         let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(|| nothing_serves(id))?;
-        (target.release, target.canary, target.stopped) = (release.clone(), None, false);
+        (target.release, target.canary, target.stages, target.stopped) = (release.clone(), None, None, false);
         let warm = self.serving().warm(&target, &release).await?;
         let mut scope = self.store().write(&id.tenant).await?;
         scope.insert_deployment(&deployment).await?;
@@ -55,10 +55,12 @@ impl Platform {
             version: number,
             deployment: deployment.id.clone(),
             canary: None,
+            stages: None,
             stopped: false,
             ..service.clone()
         };
         scope.set_service(&next).await?;
+        scope.forget_stage_figures(id).await?;
         let subject = format!("{}/{}", id.component, id.environment);
         scope.audit(&session.actor(), "deployment.rollback", subject, Some(&service), Some(&deployment)).await?;
         scope.commit().await?;
@@ -74,7 +76,8 @@ impl Platform {
         let remembered = remembered.ok_or_else(|| nothing_before(id))?;
         let deployment = describe(id, remembered.version, known.target.release.version, session);
         let release = ReleaseTarget { deployment: deployment.id.clone(), rollout: None, ..remembered.clone() };
-        let target = ServiceTarget { release: release.clone(), canary: None, stopped: false, ..known.target };
+        let target =
+            ServiceTarget { release: release.clone(), canary: None, stages: None, stopped: false, ..known.target };
         let warm = self.serving().warm(&target, &release).await?;
         self.serving().serve_pending(&service, target, &[warm]).await?;
         tracing::warn!(service = %id, version = release.version, "rolled back while the store is away; it is told when it is back");
@@ -103,10 +106,12 @@ impl Platform {
                 version: release.version,
                 deployment: deployment.id.clone(),
                 canary: None,
+                stages: None,
                 stopped: false,
                 ..stored.clone()
             };
             scope.set_service(&next).await?;
+            scope.forget_stage_figures(id).await?;
             let subject = format!("{}/{}", id.component, id.environment);
             let actor = crate::store::Actor::host();
             scope.audit(&actor, "deployment.rollback", subject, Some(&stored), Some(&deployment)).await?;

@@ -7,6 +7,7 @@ use crate::platform::Platform;
 use crate::rollout::{Figures, FlagRule, FlagTable, RolloutEvent, RolloutState, RolloutStatus};
 use crate::serving::{Release, Service as Serves, Steer};
 use crate::session::Session;
+use crate::stages::Stages;
 use crate::store::{Actor, DeploymentState, ReleaseTarget, Service};
 use crate::supervision::HealthState;
 use serde::{Deserialize, Serialize};
@@ -45,8 +46,10 @@ pub struct ServiceStatus {
     pub canary: Option<ReleaseStatus>,
     /// Callers who get a version of their own.
     pub flags: Vec<FlagRule>,
-    /// Those versions, where they are neither of the above.
-    pub flagged: Vec<ReleaseStatus>,
+    /// Implementations side by side, the version that serves being the first; `elias compare` says how they do.
+    pub stages: Option<Stages>,
+    /// The versions of flags and stages, where they are neither what serves nor the canary.
+    pub beside: Vec<ReleaseStatus>,
     /// How far its rollout is.
     pub rollout: Option<RolloutStatus>,
     /// Executions under way on this host.
@@ -151,8 +154,7 @@ impl Platform {
         let mut scope = self.store().read(&id.tenant).await?;
         let none = || Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment));
         let service = scope.service(id).await?.ok_or_else(none)?;
-        let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(none)?;
-        target.flagged.clear();
+        let target = self.serving_target(id, Some(&service)).await?.ok_or_else(none)?;
         let mut warm = Vec::new();
         for rule in &flags {
             let number = u32::try_from(rule.version).unwrap_or(u32::MAX);
@@ -269,7 +271,8 @@ impl Platform {
             release: release(&state.release),
             canary: state.canary.as_ref().map(|canary| release(&canary.release)),
             flags: target.flags.clone(),
-            flagged: state.flagged.iter().map(|flagged| release(flagged)).collect(),
+            stages: target.stages.clone(),
+            beside: state.beside.iter().map(|beside| release(beside)).collect(),
             rollout: state.canary.as_ref().map(|canary| canary.steer(|rollout| rollout.status())),
             executions: service.executions(),
             pending: state.known.pending,

@@ -8,6 +8,7 @@ mod quota;
 mod release;
 mod sampler;
 mod service;
+mod staged;
 mod table;
 mod ticket;
 
@@ -19,9 +20,11 @@ pub use passage::Passage;
 pub(crate) use release::Release;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
+pub use staged::Copies;
+pub(crate) use staged::Staged;
 pub(crate) use table::{Around, Table, own_host};
 pub(crate) use ticket::Steer;
-pub use ticket::{Ending, NotAdmitted, Ticket};
+pub use ticket::{Ended, Ending, NotAdmitted, Ticket};
 
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
@@ -275,8 +278,20 @@ impl Serving {
                 }
             }
         };
-        let flagged = target.flagged.iter().map(|wanted| Ok(release_of(wanted, &Tables::read(&wanted.settings)?)));
-        let flagged = flagged.collect::<Result<Vec<_>>>()?;
+        let beside = target.beside.iter().map(|wanted| Ok(release_of(wanted, &Tables::read(&wanted.settings)?)));
+        let beside = beside.collect::<Result<Vec<_>>>()?;
+        let staged = match &target.stages {
+            None => None,
+            Some(wanted) => match before.and_then(|before| before.staged.as_ref()) {
+                Some(staged) if same_secrets && staged.stages.id == wanted.id => Some(Arc::clone(staged)),
+                staged => {
+                    let all = || std::iter::once(&release).chain(&beside);
+                    let of = |version| all().find(|release| release.target.version == version).cloned();
+                    let same = staged.filter(|staged| staged.stages.id == wanted.id);
+                    Some(Arc::new(Staged::new(wanted.clone(), of, same.map(AsRef::as_ref))?))
+                }
+            },
+        };
         let flags = FlagTable::new(&target.id.to_string(), target.flags.clone());
         let flags = flags.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let admission = match before {
@@ -289,7 +304,20 @@ impl Serving {
         let api_keys = (self.around.api_keys)(&target.id);
         let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
         let Tables { gateway, supervision } = tables;
-        Ok(State { known, release, canary, flags, flagged, supervision, gateway, rules, shared, admission, tenant })
+        Ok(State {
+            known,
+            release,
+            canary,
+            flags,
+            staged,
+            beside,
+            supervision,
+            gateway,
+            rules,
+            shared,
+            admission,
+            tenant,
+        })
     }
 
     /// What the tenant uses, counted for all its services together.

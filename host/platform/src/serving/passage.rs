@@ -1,7 +1,7 @@
 //! The way of a request: the rules of its route, then admission to its service.
 
 use super::release::Release;
-use super::service::{Route, Service, State};
+use super::service::{Chosen, Route, Service, State};
 use super::ticket::{self, NotAdmitted, Ticket};
 use super::{Purpose, Serving};
 use crate::error::{Code, Error, Result};
@@ -67,12 +67,16 @@ impl Platform {
         }
         let now = serving.clock.now();
         let random = if state.chooses() { rand::random() } else { 0 };
-        let (release, is_canary) = state.choose(&Caller { headers, address, random }, identity);
-        let (release, is_canary, entry) = match release.breaker.try_enter(now) {
-            // What is to be replaced takes over from a canary that is given a rest.
-            Err(_) if is_canary => (&state.release, false, state.release.breaker.try_enter(now)),
-            entered => (release, is_canary, entered),
+        let mut chosen = state.choose(&Caller { headers, address, random }, identity);
+        let entry = match chosen.release.breaker.try_enter(now) {
+            // What serves takes over from a canary or another implementation that is given a rest.
+            Err(_) if chosen.is_beside() => {
+                chosen = chosen.without(&state);
+                chosen.release.breaker.try_enter(now)
+            }
+            entered => entered,
         };
+        let Chosen { release, is_canary, stage } = chosen;
         let (release, entry) = (Arc::clone(release), ticket::entered(service, entry)?);
         let place = state.admission.enter().await.ok_or_else(|| {
             Error::new(
@@ -92,6 +96,8 @@ impl Platform {
             state,
             release,
             is_canary,
+            is_copy: false,
+            stage,
             app,
             entry: Some(entry),
             running,
@@ -107,7 +113,7 @@ impl Platform {
 }
 
 /// A release's component, loaded.
-async fn load(serving: &Serving, service: &Arc<Service>, state: &State, release: &Release) -> Result<App> {
+pub(super) async fn load(serving: &Serving, service: &Arc<Service>, state: &State, release: &Release) -> Result<App> {
     let target = &state.known.target;
     let observer = Arc::clone(&service.lines) as _;
     let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };

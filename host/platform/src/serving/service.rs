@@ -4,6 +4,8 @@ use super::known::Known;
 use super::lines::Lines;
 use super::quota::TenantUse;
 use super::release::Release;
+use super::staged::Staged;
+use super::ticket::StagePlace;
 use crate::clock::Now;
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
@@ -34,8 +36,10 @@ pub(crate) struct State {
     pub(crate) release: Arc<Release>,
     pub(crate) canary: Option<Arc<Canary>>,
     pub(crate) flags: FlagTable,
-    /// What only flags give traffic to.
-    pub(crate) flagged: Vec<Arc<Release>>,
+    /// Several implementations side by side, with what serves as the baseline.
+    pub(crate) staged: Option<Arc<Staged>>,
+    /// What only flags and stages give traffic to.
+    pub(crate) beside: Vec<Arc<Release>>,
     pub(crate) supervision: SupervisionConfig,
     /// The routes and their rules, as read and prepared once.
     pub(crate) gateway: GatewayConfig,
@@ -87,29 +91,61 @@ impl Canary {
 impl State {
     /// All releases that get traffic.
     pub(crate) fn releases(&self) -> impl Iterator<Item = &Arc<Release>> {
-        std::iter::once(&self.release).chain(self.canary.as_ref().map(|canary| &canary.release)).chain(&self.flagged)
+        std::iter::once(&self.release).chain(self.canary.as_ref().map(|canary| &canary.release)).chain(&self.beside)
     }
 
     /// Whether requests are told apart by chance.
     pub(crate) fn chooses(&self) -> bool {
-        self.canary.is_some() || !self.known.target.flags.is_empty()
+        self.canary.is_some() || self.staged.is_some() || !self.known.target.flags.is_empty()
     }
 
-    /// The release that a request gets, and whether it is the canary.
-    pub(crate) fn choose(&self, caller: &Caller<'_>, identity: Option<&Identity>) -> (&Arc<Release>, bool) {
+    /// The release that a request gets, and as what.
+    pub(crate) fn choose(&self, caller: &Caller<'_>, identity: Option<&Identity>) -> Chosen<'_> {
         let organization = identity.and_then(|identity| identity.organization_id.as_deref());
         let flagged = self.flags.choose(organization, identity.map(|identity| &identity.claims), caller);
         let flagged =
             flagged.and_then(|version| self.releases().find(|release| u64::from(release.target.version) == version));
         if let Some(release) = flagged {
-            return (release, false);
+            return Chosen { release, is_canary: false, stage: None };
+        }
+        if let Some(staged) = &self.staged {
+            let choice = staged.choose(caller);
+            if let Some(staging) = staged.implementations.get(choice.answers) {
+                let (staged, shadows) = (Arc::clone(staged), choice.shadows().collect());
+                let stage = StagePlace { staged, position: choice.answers, shadows };
+                return Chosen { release: &staging.release, is_canary: false, stage: Some(stage) };
+            }
         }
         match &self.canary {
             Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => {
-                (&canary.release, true)
+                Chosen { release: &canary.release, is_canary: true, stage: None }
             }
-            _ => (&self.release, false),
+            _ => Chosen { release: &self.release, is_canary: false, stage: None },
         }
+    }
+}
+
+/// The release that a request gets, and as what.
+pub(crate) struct Chosen<'a> {
+    pub(crate) release: &'a Arc<Release>,
+    pub(crate) is_canary: bool,
+    pub(crate) stage: Option<StagePlace>,
+}
+
+impl Chosen<'_> {
+    /// Whether it is not what serves.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.is_canary || self.stage.as_ref().is_some_and(|stage| stage.position != 0)
+    }
+
+    /// What serves in its place. Who gets a copy stays as it is, but for the one that is given a rest.
+    pub(crate) fn without(self, state: &State) -> Chosen<'_> {
+        let stage = self.stage.map(|stage| StagePlace {
+            shadows: stage.shadows.into_iter().filter(|position| *position != 0).collect(),
+            position: 0,
+            ..stage
+        });
+        Chosen { release: &state.release, is_canary: false, stage }
     }
 }
 

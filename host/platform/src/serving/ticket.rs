@@ -3,10 +3,12 @@
 use super::quota;
 use super::release::Release;
 use super::service::{Service, State};
+use super::staged::Staged;
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::recorder::Recorder;
 use crate::rollout::RolloutEvent;
+use crate::stages::Observation;
 use crate::store::ExecutionRecord;
 use crate::supervision::{Entry, Place};
 use elias_host::{App, Caller, ErrorCode, Execution, Outcome, Running};
@@ -21,6 +23,10 @@ pub struct Ticket {
     pub(super) state: Arc<State>,
     pub(super) release: Arc<Release>,
     pub(super) is_canary: bool,
+    /// Whether the request is a shadow's copy of one that another has answered.
+    pub(super) is_copy: bool,
+    /// The implementation that answers, where there are several.
+    pub(super) stage: Option<StagePlace>,
     pub(super) app: App,
     pub(super) entry: Option<Entry>,
     pub(super) running: Running,
@@ -32,6 +38,13 @@ pub struct Ticket {
     pub(super) recorder: Recorder,
     pub(super) steering: mpsc::UnboundedSender<Steer>,
     pub(super) ended: bool,
+}
+
+/// Which of several implementations answers, and which get a copy then: positions in their list.
+pub(crate) struct StagePlace {
+    pub(crate) staged: Arc<Staged>,
+    pub(crate) position: usize,
+    pub(crate) shadows: Vec<usize>,
 }
 
 /// A transition of a rollout that a request brought about.
@@ -54,6 +67,14 @@ pub struct Ending<'a> {
     pub execution: Option<&'a Execution>,
     /// Why it failed, with its stack, in positions of the original source.
     pub error: Option<String>,
+}
+
+/// An execution that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub(super) record: ExecutionRecord,
+    /// Whether it is one of those that are recorded anyway.
+    pub(super) is_taken: bool,
 }
 
 /// Bytes that are kept of a request's method and path, and of an error.
@@ -87,7 +108,15 @@ impl Ticket {
     }
 
     /// The request has ended.
-    pub fn end(mut self, ending: Ending<'_>) {
+    pub fn end(self, ending: Ending<'_>) {
+        let recorder = self.recorder.clone();
+        if let Some(ended) = self.settle(ending).filter(|ended| ended.is_taken) {
+            recorder.record(ended.record);
+        }
+    }
+
+    /// The request has ended; gives what is to be recorded of it, if it ever ran.
+    pub fn settle(mut self, ending: Ending<'_>) -> Option<Ended> {
         self.ended = true;
         // Of a client that left before there was an answer, the server does not know what ran.
         let ran = ending.execution.or_else(|| self.running.execution()).cloned();
@@ -116,6 +145,10 @@ impl Ticket {
         }
         if counts {
             self.release.stats.record(failed, duration, fuel);
+            if let Some(stage) = &self.stage {
+                let memory_peak_bytes = ending.execution.map_or(0, |ran| ran.memory_peak_bytes);
+                stage.observe(&Observation { latency: duration, fuel, memory_peak_bytes, failed });
+            }
             if failed && self.is_canary {
                 self.judge();
             }
@@ -123,9 +156,9 @@ impl Ticket {
         self.state.tenant.spend(fuel, now.unix_ms());
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(outcome, Some(Outcome::Failed(_))));
-        if ending.execution.is_some() && self.service.sampler.takes(failed, now.unix_ms()) {
-            self.recorder.record(self.record(ending, duration, fuel, failed, lines));
-        }
+        ending.execution?;
+        let is_taken = self.service.sampler.takes(failed, now.unix_ms());
+        Some(Ended { record: self.record(ending, duration, fuel, failed, lines), is_taken })
     }
 
     fn record(
@@ -145,12 +178,16 @@ impl Ticket {
             component: id.component.clone(),
             environment: id.environment,
             version: self.version(),
-            source: cut(format!("{} {}", ending.method, ending.path), SOURCE_BYTES_MAX),
+            source: cut(
+                format!("{}{} {}", if self.is_copy { "shadow " } else { "" }, ending.method, ending.path),
+                SOURCE_BYTES_MAX,
+            ),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,
             fuel,
             memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),
+            host_calls: ending.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(Into::into).collect()),
             status: ending.status,
             outcome: match outcome {
                 Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)) => "cancelled",

@@ -1,34 +1,82 @@
 //! Which implementation answers, and which get a copy.
 
+use super::comparison::BetterRule;
 use crate::rollout::{Assigner, Caller, Sticky};
 use crate::setting::{InvalidSetting, within};
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use utoipa::ToSchema;
 
-/// How requests are spread over the implementations of a component.
+/// How requests are spread over the implementations of a component, and what makes one of them better.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StagePlan {
-    /// The implementations, the baseline first; from 1 to 16.
+    /// The implementations, from 1 to 16. The first is the baseline: the version that serves.
     pub implementations: Vec<Implementation>,
     /// What keeps a client with one.
     #[serde(default)]
     pub sticky: Sticky,
+    /// Response headers in which answers may differ, beside those that differ by nature (`date`, `age`, `set-cookie` and the like); at
+    /// most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_headers: Vec<String>,
+    /// What makes another better than the baseline.
+    #[serde(default)]
+    pub better: BetterRule,
+    /// Whether the better one gets all traffic by itself. There is one look, when each has the requests of the rule.
+    #[serde(default)]
+    pub promote: bool,
 }
 
 /// One implementation's part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Implementation {
-    /// Its name; up to 64 bytes.
+    /// Its name: up to 64 letters, digits, dots, hyphens and underscores.
     pub name: String,
+    /// The version that it is.
+    pub version: u32,
     /// Its share of the answers, relative to the others'. At most 10,000; 0: it does not answer.
     #[serde(default)]
     pub weight: u32,
     /// Percent of the requests that others answer of which it gets a copy; its answer is discarded. From 0 to 100.
     #[serde(default)]
     pub shadow: f64,
+    /// Whether it also gets copies of requests with methods other than GET, which as a rule change something: then twice.
+    #[serde(default)]
+    pub shadow_unsafe: bool,
+}
+
+/// Implementations that were put side by side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Stages {
+    /// A ULID. Another plan has another one, and figures of its own.
+    pub id: String,
+    /// Who answers, and who gets copies.
+    pub plan: StagePlan,
+    /// Since when, in milliseconds since 1970.
+    pub started_at: i64,
+    /// What came of the look at the figures, where the plan is to promote the better one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+}
+
+impl Stages {
+    /// Puts the implementations of a plan side by side from now on.
+    #[must_use]
+    pub fn begin(plan: StagePlan) -> Self {
+        let id = ulid::Ulid::new();
+        let started_at = i64::try_from(id.timestamp_ms()).unwrap_or(i64::MAX);
+        Self { id: id.to_string(), plan, started_at, decision: None }
+    }
+
+    /// The implementation of this name.
+    #[must_use]
+    pub fn implementation(&self, name: &str) -> Option<&Implementation> {
+        self.plan.implementations.iter().find(|implementation| implementation.name == name)
+    }
 }
 
 /// A [`StagePlan`], ready to be applied.
@@ -51,6 +99,7 @@ pub struct StageChoice {
 
 const IMPLEMENTATIONS_MAX: usize = u16::BITS as usize;
 const NAME_MAX_BYTES: usize = 64;
+const HEADERS_MAX: usize = 32;
 
 impl StageChoice {
     /// Who gets a copy.
@@ -69,8 +118,10 @@ impl StagePlan {
         let mut names = HashSet::new();
         for implementation in &self.implementations {
             let name = implementation.name.as_str();
-            if name.is_empty() || name.len() > NAME_MAX_BYTES {
-                let what = format!("must have between 1 and {NAME_MAX_BYTES} bytes");
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            if name.is_empty() || name.len() > NAME_MAX_BYTES || !name.bytes().all(allowed) {
+                let what =
+                    format!("must have between 1 and {NAME_MAX_BYTES} letters, digits, dots, hyphens and underscores");
                 return Err(InvalidSetting::new("stages.implementations.name", what));
             }
             if !names.insert(name) {
@@ -82,6 +133,14 @@ impl StagePlan {
         if self.implementations.iter().all(|implementation| implementation.weight == 0) {
             return Err(InvalidSetting::new("stages.implementations.weight", "is 0 for all; one must answer"));
         }
+        within("stages.ignore-headers", self.ignore_headers.len(), 0..=HEADERS_MAX)?;
+        if let Some(name) = self.ignore_headers.iter().find(|name| HeaderName::try_from(name.as_str()).is_err()) {
+            return Err(InvalidSetting::new(
+                "stages.ignore-headers",
+                format!("has {name:?}, which is no name of a header field"),
+            ));
+        }
+        self.better.check()?;
         self.sticky.check()
     }
 }

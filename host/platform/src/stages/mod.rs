@@ -12,6 +12,15 @@
 //! 95 % is for one look at one interval. Who compares ten implementations, or looks each hour, should expect that
 //! chance wins now and then; a rule that promotes by itself is best given a number of requests to look at once.
 
+//!
+//! # Shadows
+//!
+//! A shadow gets a copy of a request once that was answered, with all that was read of its body; so it takes nothing from the
+//! client's time, and nothing of it reaches the client. What it answers is held against what the baseline answered, or the other
+//! way round, by status, headers and the bytes of the body. An execution of a shadow is a real one: it spends fuel, writes to the
+//! database, and is recorded as such.
+
+mod answer;
 mod choice;
 mod comparison;
 mod observed;
@@ -19,6 +28,7 @@ mod observed;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Implementation, StageChoice, StagePlan, StageTable};
+pub use answer::{Answer, AnswerReader, Differing};
+pub use choice::{Implementation, StageChoice, StagePlan, StageTable, Stages};
 pub use comparison::{BetterRule, Comparison, Difference, ImplementationFigures, Verdict};
-pub use observed::{ImplementationStats, Observation, Observed};
+pub use observed::{ImplementationStats, Observation, Observed, StageFigures};

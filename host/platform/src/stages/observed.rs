@@ -1,5 +1,6 @@
 //! What an implementation did.
 
+use super::answer::Differing;
 use crate::statistics::Moments;
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
@@ -66,6 +67,32 @@ impl Observed {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests
+    }
+}
+
+/// What is known of an implementation on one host, or on several when merged.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StageFigures {
+    /// What it did.
+    pub observed: Observed,
+    /// Copies that it was to get and did not: they were too large, the host was busy, its circuit was open.
+    pub skipped: u64,
+    /// The latest answers that differ from the baseline's, the latest first.
+    pub differences: Vec<Differing>,
+}
+
+impl StageFigures {
+    /// Answers that are shown of those that differ.
+    pub(crate) const DIFFERENCES: usize = 20;
+
+    /// Adds what another host has seen.
+    pub fn merge(&mut self, other: &Self) {
+        self.observed.merge(&other.observed);
+        self.skipped = self.skipped.saturating_add(other.skipped);
+        self.differences.extend_from_slice(&other.differences);
+        self.differences.sort_by_key(|differing| std::cmp::Reverse(differing.at));
+        self.differences.truncate(Self::DIFFERENCES);
     }
 }
 

@@ -117,10 +117,10 @@ fn table(plan: serde_json::Value) -> StageTable {
 #[test]
 fn requests_are_spread_by_weight_and_copied_to_shadows() {
     let table = table(json!({"implementations": [
-        {"name": "one", "weight": 3},
-        {"name": "idle"},
-        {"name": "two", "weight": 1, "shadow": 100},
-        {"name": "shadow", "shadow": 10},
+        {"name": "one", "version": 1, "weight": 3},
+        {"name": "idle", "version": 2},
+        {"name": "two", "version": 3, "weight": 1, "shadow": 100},
+        {"name": "shadow", "version": 4, "shadow": 10},
     ]}));
     let mut random = StdRng::seed_from_u64(8);
     let headers = HeaderMap::new();
@@ -142,7 +142,7 @@ fn requests_are_spread_by_weight_and_copied_to_shadows() {
 #[test]
 fn a_client_stays_with_its_implementation() {
     let table = table(json!({
-        "implementations": [{"name": "one", "weight": 1}, {"name": "two", "weight": 1}],
+        "implementations": [{"name": "one", "version": 1, "weight": 1}, {"name": "two", "version": 2, "weight": 1}],
         "sticky": {"header": "x-user"},
     }));
     let answers = |user: u32, random| {
@@ -157,22 +157,29 @@ fn a_client_stays_with_its_implementation() {
 #[test]
 fn plans_and_rules_out_of_bounds_name_the_key() {
     let one = |implementation: serde_json::Value| json!({"implementations": [implementation]});
-    let many: Vec<_> = (0..17).map(|n| json!({"name": n.to_string(), "weight": 1})).collect();
+    let many: Vec<_> = (0..17).map(|n| json!({"name": n.to_string(), "version": 1, "weight": 1})).collect();
+    let wrong_name =
+        "stages.implementations.name must have between 1 and 64 letters, digits, dots, hyphens and underscores";
     let table = [
         (json!({"implementations": []}), "stages.implementations is 0; it must be between 1 and 16"),
         (json!({"implementations": many}), "stages.implementations is 17; it must be between 1 and 16"),
-        (one(json!({"name": "", "weight": 1})), "stages.implementations.name must have between 1 and 64 bytes"),
-        (one(json!({"name": "a"})), "stages.implementations.weight is 0 for all; one must answer"),
+        (one(json!({"name": "", "version": 1, "weight": 1})), wrong_name),
+        (one(json!({"name": "a\n", "version": 1, "weight": 1})), wrong_name),
         (
-            one(json!({"name": "a", "weight": 10_001})),
+            json!({"implementations": [{"name": "a", "version": 1, "weight": 1}], "ignore-headers": ["a b"]}),
+            "stages.ignore-headers has \"a b\", which is no name of a header field",
+        ),
+        (one(json!({"name": "a", "version": 1})), "stages.implementations.weight is 0 for all; one must answer"),
+        (
+            one(json!({"name": "a", "version": 1, "weight": 10_001})),
             "stages.implementations.weight is 10001; it must be between 0 and 10000",
         ),
         (
-            one(json!({"name": "a", "weight": 1, "shadow": 101})),
+            one(json!({"name": "a", "version": 1, "weight": 1, "shadow": 101})),
             "stages.implementations.shadow is 101; it must be between 0 and 100",
         ),
         (
-            json!({"implementations": [{"name": "a", "weight": 1}, {"name": "a"}]}),
+            json!({"implementations": [{"name": "a", "version": 1, "weight": 1}, {"name": "a", "version": 2}]}),
             "stages.implementations.name \"a\" is there twice",
         ),
     ];

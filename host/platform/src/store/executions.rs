@@ -3,6 +3,7 @@
 use super::{HostScope, TenantScope, get, number, optional_json, text, to_json};
 use crate::error::Result;
 use crate::name::{ComponentName, Environment, TenantId};
+use elias_host::HostCalls;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
@@ -30,6 +31,9 @@ pub struct ExecutionRecord {
     pub fuel: u64,
     /// The most bytes of memory that the instance had.
     pub memory_bytes: u64,
+    /// What it asked of capabilities.
+    #[serde(default)]
+    pub host_calls: Vec<RecordedCalls>,
     /// The answer's status; 0 if there was none.
     pub status: u16,
     /// `completed`, `failed` or `cancelled`.
@@ -41,6 +45,25 @@ pub struct ExecutionRecord {
     /// What it logged: `[level, message]` each.
     #[schema(value_type = Option<Object>)]
     pub lines: Option<Value>,
+}
+
+/// An execution's calls to one capability.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RecordedCalls {
+    /// The capability's name.
+    pub capability: String,
+    /// How many there were.
+    pub calls: u32,
+    /// Microseconds from their beginnings to their ends, in sum: those that were under way at the same time count each.
+    pub duration_us: u64,
+}
+
+impl From<&HostCalls> for RecordedCalls {
+    fn from(calls: &HostCalls) -> Self {
+        let HostCalls { capability, calls, time } = calls;
+        let duration_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Self { capability: (*capability).to_owned(), calls: *calls, duration_us }
+    }
 }
 
 /// Which executions are wanted.
@@ -75,14 +98,15 @@ fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
         code: get(row, "code")?,
         error: get(row, "error")?,
         lines: optional_json(row, "lines")?,
+        host_calls: optional_json(row, "host_calls")?.unwrap_or_default(),
     })
 }
 
 /// Rows of one INSERT: PostgreSQL takes 65,535 parameters, SQLite 32,766.
 const ROWS_PER_INSERT: usize = 1_000;
-const COLUMNS: usize = 15;
+const COLUMNS: usize = 16;
 const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, status, outcome, \
-                     code, error, lines";
+                     code, error, lines, host_calls";
 
 /// The places of one row's values, from the number `first` on.
 fn values(first: usize) -> String {
@@ -107,6 +131,7 @@ impl HostScope {
                 query = query.bind(signed(row.duration_us)).bind(signed(row.fuel)).bind(signed(row.memory_bytes));
                 query = query.bind(i64::from(row.status)).bind(row.outcome.clone()).bind(row.code.clone());
                 query = query.bind(row.error.clone()).bind(row.lines.as_ref().map(to_json).transpose()?);
+                query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
             }
             query.execute(&mut *self.tx).await?;
         }

@@ -5,6 +5,7 @@ use super::{HostScope, Store, TenantSettings, get, json, number, optional_json, 
 use crate::error::Result;
 use crate::name::{Digest, ServiceId};
 use crate::rollout::FlagRule;
+use crate::stages::Stages;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -29,9 +30,12 @@ pub struct ServiceTarget {
     /// Callers who get a version of their own.
     #[serde(default)]
     pub flags: Vec<FlagRule>,
-    /// Those versions, where they are neither of the above.
+    /// Implementations side by side, with what serves as the baseline.
     #[serde(default)]
-    pub flagged: Vec<ReleaseTarget>,
+    pub stages: Option<Stages>,
+    /// The versions of flags and stages, where they are neither what serves nor the canary.
+    #[serde(default)]
+    pub beside: Vec<ReleaseTarget>,
 }
 
 /// A version that is to serve.
@@ -52,7 +56,7 @@ pub struct ReleaseTarget {
 /// The text of the statement that reads targets, with a condition more.
 macro_rules! select_targets {
     ($condition:literal) => {
-        concat!("SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, s.flags, t.settings AS tenant_settings, ",
+        concat!("SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, s.flags, s.stages, t.settings AS tenant_settings, ",
             "v.number, v.digest, v.settings, s.deployment, c.number AS canary_number, c.digest AS canary_digest, c.settings AS canary_settings, ",
             "d.id AS canary_deployment, d.rollout AS canary_rollout ",
             "FROM services s JOIN tenants t ON t.tenant = s.tenant ",
@@ -98,7 +102,8 @@ fn target(row: &sqlx::any::AnyRow) -> Result<ServiceTarget> {
         release,
         canary,
         flags: optional_json(row, "flags")?.unwrap_or_default(),
-        flagged: Vec::new(),
+        stages: optional_json(row, "stages")?,
+        beside: Vec::new(),
     })
 }
 
@@ -114,14 +119,16 @@ impl HostScope {
         }
         for target in &mut targets {
             target.secrets = secrets.remove(&target.id).unwrap_or_default();
-            self.add_flagged(target).await?;
+            self.add_beside(target).await?;
         }
         Ok(targets)
     }
 
-    /// Adds the versions that only flags give traffic to.
-    async fn add_flagged(&mut self, target: &mut ServiceTarget) -> Result<()> {
-        let mut versions: Vec<_> = target.flags.iter().map(|rule| rule.version).collect();
+    /// Adds the versions that only flags and stages give traffic to.
+    async fn add_beside(&mut self, target: &mut ServiceTarget) -> Result<()> {
+        let staged = target.stages.iter().flat_map(|stages| &stages.plan.implementations);
+        let staged = staged.map(|implementation| u64::from(implementation.version));
+        let mut versions: Vec<_> = target.flags.iter().map(|rule| rule.version).chain(staged).collect();
         versions.sort_unstable();
         versions.dedup();
         let served = [Some(target.release.version), target.canary.as_ref().map(|canary| canary.version)];
@@ -134,7 +141,7 @@ impl HostScope {
             let query =
                 query.bind(target.id.component.as_str().to_owned()).bind(i64::try_from(version).unwrap_or(i64::MAX));
             if let Some(row) = query.fetch_optional(&mut *self.tx).await? {
-                target.flagged.push(ReleaseTarget {
+                target.beside.push(ReleaseTarget {
                     version: u32::try_from(version).unwrap_or(u32::MAX),
                     digest: text(&row, "digest")?,
                     settings: json(&row, "settings")?,
@@ -159,7 +166,7 @@ impl HostScope {
         for row in query.fetch_all(&mut *self.tx).await? {
             target.secrets.insert(get(&row, "name")?, get(&row, "ciphertext")?);
         }
-        self.add_flagged(&mut target).await?;
+        self.add_beside(&mut target).await?;
         Ok(Some(target))
     }
 }

@@ -14,6 +14,7 @@ mod keys;
 mod log;
 mod secrets;
 mod services;
+mod stages;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ pub(crate) use audit::NOTHING;
 pub use audit::{Actor, AuditEntry};
 pub use components::Component;
 pub use deployments::{Deployment, DeploymentState};
-pub use executions::{ExecutionFilter, ExecutionRecord};
+pub use executions::{ExecutionFilter, ExecutionRecord, RecordedCalls};
 pub use host::{ReleaseTarget, ServiceTarget};
 pub use idempotency::Remembered;
 pub use keys::SigningKeyEntry;
@@ -55,10 +56,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 
 /// The schema, in the order in which it grew: name and text. What was released is never changed; what comes is added at the end.
-const MIGRATIONS: [(&str, &str); 1] = [("platform", include_str!("schema/1_platform.sql"))];
+const MIGRATIONS: [(&str, &str); 3] = [
+    ("platform", include_str!("schema/1_platform.sql")),
+    ("stages", include_str!("schema/2_stages.sql")),
+    ("host_calls", include_str!("schema/3_host_calls.sql")),
+];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
-const TENANT_TABLES: [&str; 12] = [
+const TENANT_TABLES: [&str; 13] = [
     "artifacts",
     "tenants",
     "tokens",
@@ -67,6 +72,7 @@ const TENANT_TABLES: [&str; 12] = [
     "versions",
     "deployments",
     "services",
+    "stage_figures",
     "secrets",
     "audit",
     "executions",

@@ -4,6 +4,7 @@ use super::{TenantScope, get, number, optional_json, text, to_json};
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, Environment, ServiceId};
 use crate::rollout::FlagRule;
+use crate::stages::Stages;
 use serde::{Deserialize, Serialize};
 
 /// What serves for a component in an environment.
@@ -25,6 +26,9 @@ pub struct Service {
     pub stopped: bool,
     /// Callers who get a version of their own.
     pub flags: Vec<FlagRule>,
+    /// Implementations side by side, with the version that serves as the baseline.
+    #[serde(default)]
+    pub stages: Option<Stages>,
 }
 
 fn service(row: &sqlx::any::AnyRow) -> Result<Service> {
@@ -37,6 +41,7 @@ fn service(row: &sqlx::any::AnyRow) -> Result<Service> {
         canary: get(row, "canary")?,
         stopped: get::<i64>(row, "stopped")? != 0,
         flags: optional_json(row, "flags")?.unwrap_or_default(),
+        stages: optional_json(row, "stages")?,
     })
 }
 
@@ -66,18 +71,19 @@ impl TenantScope {
     /// `stale` if somebody else was faster.
     pub(crate) async fn set_service(&mut self, service: &Service) -> Result<()> {
         let flags = (!service.flags.is_empty()).then(|| to_json(&service.flags)).transpose()?;
+        let stages = service.stages.as_ref().map(to_json).transpose()?;
         let bind = |query: super::Query| {
             let query = query.bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
             let query =
                 query.bind(i64::try_from(service.revision).unwrap_or(i64::MAX)).bind(i64::from(service.version));
             let query = query.bind(service.deployment.clone()).bind(service.canary.clone());
-            query.bind(i64::from(service.stopped)).bind(flags)
+            query.bind(i64::from(service.stopped)).bind(flags).bind(stages)
         };
         let statement = if service.revision == 0 {
-            "INSERT INTO services (tenant, component, environment, revision, version, deployment, canary, stopped, flags) \
-             VALUES ($1, $2, $3, $4 + 1, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING"
+            "INSERT INTO services (tenant, component, environment, revision, version, deployment, canary, stopped, flags, stages) \
+             VALUES ($1, $2, $3, $4 + 1, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING"
         } else {
-            "UPDATE services SET revision = revision + 1, version = $5, deployment = $6, canary = $7, stopped = $8, flags = $9 \
+            "UPDATE services SET revision = revision + 1, version = $5, deployment = $6, canary = $7, stopped = $8, flags = $9, stages = $10 \
              WHERE tenant = $1 AND component = $2 AND environment = $3 AND revision = $4"
         };
         let query = bind(self.query(statement));

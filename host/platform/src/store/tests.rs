@@ -4,6 +4,7 @@ use super::audit::NOTHING;
 use super::versions::NewVersion;
 use super::*;
 use crate::name::{ComponentName, Digest, Environment, ServiceId};
+use crate::stages::StageFigures;
 use serde_json::json;
 
 struct Place {
@@ -102,6 +103,7 @@ async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -
             canary: None,
             stopped: false,
             flags: Vec::new(),
+            stages: None,
         })
         .await?;
     scope.commit().await
@@ -202,6 +204,27 @@ async fn what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once(Place { s
     assert_eq!(scope.at_most(1, "secrets", count).await.expect_err("two").code(), Code::QuotaExceeded);
 }
 
+async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(Place { store, .. }: &Place) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    let seen = |skipped| StageFigures { skipped, ..StageFigures::default() };
+    for tenant in [&a, &b] {
+        let mut scope = store.write(tenant).await.expect("a scope");
+        for (host, skipped) in [("one", 1), ("two", 2), ("two", 3)] {
+            scope.set_stage_figures(&service(tenant), "x", host, "stage2", &seen(skipped)).await.expect("stored");
+        }
+        scope.commit().await.expect("committed");
+    }
+    let mut scope = store.write(&a).await.expect("a scope");
+    let theirs = scope.stage_figures(&service(&a), "x", "one").await.expect("read");
+    assert_eq!(theirs, [("stage2".to_owned(), seen(3))], "the latest of the other host");
+    assert_eq!(scope.stage_figures(&service(&a), "y", "one").await.expect("read"), [], "of other stages");
+    scope.forget_stage_figures(&service(&a)).await.expect("forgotten");
+    assert_eq!(scope.stage_figures(&service(&a), "x", "none").await.expect("read"), []);
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&b).await.expect("a scope");
+    assert_eq!(scope.stage_figures(&service(&b), "x", "none").await.expect("read").len(), 2, "another tenant's stay");
+}
+
 async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
     let a = create_tenant(store, "a").await;
     let record = |at: i64, outcome: &str| ExecutionRecord {
@@ -215,6 +238,7 @@ async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
         duration_us: 5,
         fuel: 7,
         memory_bytes: 9,
+        host_calls: vec![RecordedCalls { capability: "db".into(), calls: 2, duration_us: 3 }],
         status: 200,
         outcome: outcome.into(),
         code: None,
@@ -258,5 +282,6 @@ on_both! {
     what_is_not_committed_never_was
     quotas_of_components_hold
     what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
+    figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages
     executions_are_found_and_pruned
 }

@@ -189,14 +189,18 @@ impl TenantScope {
                 format!("version {number} of {component} serves in {environment}; deploy another one there first");
             return Err(Error::new(Code::InUse, message));
         }
-        let flagged = self.services().await?.into_iter().find(|service| {
-            service.component == *component && service.flags.iter().any(|rule| rule.version == u64::from(number))
-        });
-        if let Some(service) = flagged {
-            let message = format!(
-                "version {number} of {component} is given to some by a flag in {}; change that first (elias flags)",
-                service.environment
-            );
+        for service in self.services().await?.into_iter().filter(|service| service.component == *component) {
+            let staged = service.stages.iter().flat_map(|stages| &stages.plan.implementations);
+            let by = if service.flags.iter().any(|rule| rule.version == u64::from(number)) {
+                "a flag (elias flags)"
+            } else if staged.into_iter().any(|implementation| implementation.version == number) {
+                "a stage (elias stages)"
+            } else {
+                continue;
+            };
+            let environment = service.environment;
+            let message =
+                format!("version {number} of {component} gets requests in {environment} by {by}; change that first");
             return Err(Error::new(Code::InUse, message));
         }
         let update = "UPDATE versions SET deleted_at = $4 WHERE tenant = $1 AND component = $2 AND number = $3";

@@ -39,9 +39,15 @@ impl Admission {
         u32::try_from(inside).unwrap_or(u32::MAX)
     }
 
+    /// A place, if there is one at once.
+    #[must_use]
+    pub fn try_enter(&self) -> Option<Place> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
     /// A place, at once or after waiting in turn; `None` if too many wait already or it took too long.
     pub async fn enter(&self) -> Option<Place> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+        if let Some(place) = self.try_enter() {
             return Some(place);
         }
         let _waiting = Waiting::begin(self)?;

@@ -7,6 +7,7 @@ mod idempotency;
 mod log;
 mod problem;
 mod services;
+mod stages;
 mod tenants;
 mod versions;
 
@@ -66,6 +67,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(tenants::routes())
         .merge(versions::routes())
         .merge(services::routes())
+        .merge(stages::routes())
         .merge(executions::routes())
         .merge(log::routes())
         .merge(host::routes());

@@ -34,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 
 /// The path of a service.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-struct ServicePath {
+pub(super) struct ServicePath {
     /// Whose.
     tenant: TenantId,
     /// Which component.

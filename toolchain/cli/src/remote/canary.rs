@@ -70,13 +70,13 @@ impl CanaryArguments {
     }
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
     let number = number.ok().filter(|number| *number > 0.0 && *number <= 100.0);
     number.ok_or_else(|| "it must be a number of percent, more than 0 and at most 100".to_owned())
 }
 
-fn sticky(text: &str) -> Result<Sticky, String> {
+pub(super) fn sticky(text: &str) -> Result<Sticky, String> {
     let sticky = match text.split_once(':') {
         None if text == "address" => Sticky::Address,
         Some(("header", name)) => Sticky::Header(name.to_owned()),

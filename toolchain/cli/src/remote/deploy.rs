@@ -2,6 +2,7 @@
 
 use super::canary::CanaryArguments;
 use super::client::{Client, read};
+use super::stages::{self, StageArguments};
 use super::target::Target;
 use super::{files, output, rollouts};
 use crate::failure::{Failure, failed};
@@ -50,6 +51,8 @@ pub(crate) struct DeployArguments {
     #[command(flatten)]
     canary: CanaryArguments,
     #[command(flatten)]
+    stage: StageArguments,
+    #[command(flatten)]
     target: Target,
 }
 
@@ -72,8 +75,15 @@ pub(super) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
     let rollout = arguments.canary.plan()?;
     let packed = pack(arguments)?;
     let component = packed.name.clone();
+    if arguments.stage.stage.is_some() {
+        stages::standing(&client, &component, arguments.environment)?;
+    }
     let (answer, version) = upload(&client, packed)?;
     let number = version.number;
+    if arguments.stage.stage.is_some() {
+        let stage = (number, &arguments.stage);
+        return stages::put_beside(&client, &component, arguments.environment, stage, arguments.target.json);
+    }
     if arguments.no_serve {
         let said = format!(
             "{component} {number} is uploaded and serves nothing yet: elias promote {component} --version {number}"
@@ -82,6 +92,7 @@ pub(super) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
     }
     let request = DeployRequest {
         version: Some(number),
+        stage: None,
         promote_from: None,
         rollout,
         reason: arguments.reason.clone(),
@@ -133,7 +144,7 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
     let capabilities = settings.grants.iter().map(|(name, table)| (name.to_owned(), table.clone())).collect();
     let wasm = match file.filter(|file| !origin::is_source(file)) {
         Some(component) => files::read(component)?,
-        None => build(&project, file, arguments.cache_dir.as_deref())?,
+        None => build(&project, file, arguments)?,
     };
     let name = match &arguments.name {
         Some(name) => name.clone(),
@@ -151,11 +162,25 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
     Ok(Packed { name, wasm, signature, settings: settings.service.version(capabilities)?, files })
 }
 
-fn build(project: &Project, entry: Option<&Path>, cache: Option<&Path>) -> Result<Vec<u8>, Failure> {
+/// Builds the project: of several implementations the one that the stage's name stands for, else the first.
+fn build(project: &Project, entry: Option<&Path>, arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
     let entry = project.entry(entry).map_err(|error| failed(&error))?;
+    let cache = cache_dir(arguments.cache_dir.as_deref());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("io", error))?;
-    Ok(runtime.block_on(origin::build(project, entry, cache_dir(cache)))?.wasm)
+    let first = runtime.block_on(origin::build(project, entry.clone(), cache.clone(), 1))?;
+    let Some(stage) = first.manifest.stage else { return Ok(first.wasm) };
+    let wanted = arguments.stage.stage.as_deref().and_then(|name| name.strip_prefix("stage")?.parse().ok());
+    match wanted.filter(|wanted| (2..=stage.of).contains(wanted)) {
+        Some(wanted) => Ok(runtime.block_on(origin::build(project, entry, cache, wanted))?.wasm),
+        None => {
+            eprintln!(
+                "note: the source has {} implementations and this is the first; put another beside it with --stage stage2",
+                stage.of
+            );
+            Ok(first.wasm)
+        }
+    }
 }
 
 fn sign(keys: &[PathBuf], wasm: &[u8]) -> Result<Option<String>, Failure> {

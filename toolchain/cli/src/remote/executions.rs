@@ -7,7 +7,7 @@ use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use elias_platform::name::{ComponentName, Environment};
-use elias_platform::store::ExecutionRecord;
+use elias_platform::store::{ExecutionRecord, RecordedCalls};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -131,6 +131,7 @@ fn describe(run: &ExecutionRecord) -> String {
         ("took", duration(run.duration_us)),
         ("fuel", number(run.fuel)),
         ("memory", bytes(run.memory_bytes)),
+        ("host calls", host_calls(run)),
         ("status", run.status.to_string()),
         ("outcome", run.outcome.clone()),
         ("code", run.code.clone().unwrap_or_default()),
@@ -144,6 +145,13 @@ fn describe(run: &ExecutionRecord) -> String {
         lines.iter().for_each(|(level, message)| text.push_str(&format!("{level:<5} {message}\n")));
     }
     text
+}
+
+/// What an execution asked of capabilities: `db 3 in 1.2 ms`.
+fn host_calls(run: &ExecutionRecord) -> String {
+    let one =
+        |of: &RecordedCalls| format!("{} {} in {}", of.capability, number(of.calls.into()), duration(of.duration_us));
+    run.host_calls.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// What an execution logged, `[level, message]` each, as it can be shown.

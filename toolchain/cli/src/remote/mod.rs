@@ -14,6 +14,7 @@ mod flags;
 mod output;
 mod rollouts;
 mod secrets;
+mod stages;
 mod target;
 mod tenants;
 mod versions;
@@ -44,6 +45,10 @@ pub(crate) enum RemoteCommand {
     Canary(rollouts::CanaryCommandArguments),
     /// Shows and sets who gets a version of their own
     Flags(flags::FlagsArguments),
+    /// Shows and changes which implementations are side by side
+    Stages(stages::StagesArguments),
+    /// Shows how implementations that are side by side do, with confidence intervals
+    Compare(rollouts::ServiceArguments),
     /// Stops a component: its requests get 503
     Stop(rollouts::ServiceArguments),
     /// Starts a component that was stopped
@@ -86,6 +91,8 @@ impl RemoteCommand {
             Self::Rollback(arguments) => rollouts::rollback(arguments),
             Self::Canary(arguments) => rollouts::canary(arguments),
             Self::Flags(arguments) => flags::flags(arguments),
+            Self::Stages(arguments) => stages::stages(arguments),
+            Self::Compare(arguments) => stages::compare(arguments),
             Self::Stop(arguments) => rollouts::stop(arguments),
             Self::Start(arguments) => rollouts::start(arguments),
             Self::Status(arguments) => rollouts::status(arguments),
@@ -147,6 +154,15 @@ mod tests {
             "rollback shop --to 2 --env staging",
             "canary shop pause",
             "canary shop abort --env staging --reason slow",
+            "deploy --stage stage2",
+            "deploy app.wasm --stage faster --weight 25% --env staging",
+            "deploy --stage stage2 --shadow 10 --shadow-unsafe",
+            "stages shop",
+            "stages shop --promote --requests 5000 --differing 0 --ignore-header x-request-id --sticky cookie:user",
+            "stages shop --remove stage2",
+            "stages shop --end --env staging",
+            "compare shop --json",
+            "promote shop --stage stage2",
             "stop shop",
             "start shop --env dev",
             "status",
@@ -179,6 +195,10 @@ mod tests {
             "deploy --name A_B",
             "deploy --step 25",
             "deploy --sign a.key --signature b.sig",
+            "deploy --stage stage2 --canary 10",
+            "deploy --weight 10",
+            "stages shop --end --remove stage2",
+            "promote shop --stage stage2 --version 3",
             "promote shop",
             "promote shop --from staging --version 3",
             "diff shop 1",

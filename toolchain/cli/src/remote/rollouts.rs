@@ -177,7 +177,8 @@ pub(super) fn status_of(
     Ok(all.into_iter().find(|status| status.environment == environment))
 }
 
-fn services(client: &Client, component: Option<&ComponentName>) -> reqwest::Url {
+/// Where a tenant's services stand, or those of one component.
+pub(super) fn services(client: &Client, component: Option<&ComponentName>) -> reqwest::Url {
     let mut url = client.tenant_url(&["services"]);
     if let Some(component) = component {
         url.query_pairs_mut().append_pair("component", component.as_str());

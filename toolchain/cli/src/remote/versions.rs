@@ -61,11 +61,15 @@ pub(crate) struct PromoteArguments {
     /// The component
     component: ComponentName,
     /// The environment whose version is to serve: dev, staging or production
-    #[arg(long, value_name = "ENVIRONMENT", required_unless_present = "version", conflicts_with = "version")]
+    #[arg(long, value_name = "ENVIRONMENT", required_unless_present_any = ["version", "stage"])]
+    #[arg(conflicts_with_all = ["version", "stage"])]
     from: Option<Environment>,
     /// The version that is to serve, by its number
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "stage")]
     version: Option<u32>,
+    /// The implementation that is to serve, of those that are side by side
+    #[arg(long, value_name = "NAME")]
+    stage: Option<String>,
     /// Where it is to serve: dev, staging or production
     #[arg(long = "to", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Environment,
@@ -176,6 +180,7 @@ fn differences(diff: &Diff) -> String {
 pub(super) fn promote(arguments: &PromoteArguments) -> Result<(), Failure> {
     let request = DeployRequest {
         version: arguments.version,
+        stage: arguments.stage.clone(),
         promote_from: arguments.from,
         rollout: arguments.canary.plan()?,
         reason: arguments.reason.clone(),

@@ -5,7 +5,7 @@ use super::super::memory::Memory;
 use super::super::operation::Begun;
 use super::super::{Cache, Starter};
 use super::{bytes, entry, get, run, set, starter};
-use elias_host::capability::{Capability, ComponentInfo};
+use elias_host::capability::{CallMeter, Capability, ComponentInfo};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,17 +45,17 @@ async fn versions_of_a_component_share_and_components_do_not() {
     let grant = json!({ "total-bytes": 2 << 20 });
     let one = cache.configure(&component("a"), Some(&grant)).await.expect("it is right");
     let other = cache.configure(&component("a:b"), Some(&grant)).await.expect("it is right");
-    set(&one.starter(), "b:k", "v", None).await;
-    assert_eq!(get(&other.starter(), "b:k").await, None);
-    assert_eq!(get(&other.starter(), "k").await, None);
+    set(&one.starter(CallMeter::default()), "b:k", "v", None).await;
+    assert_eq!(get(&other.starter(CallMeter::default()), "b:k").await, None);
+    assert_eq!(get(&other.starter(CallMeter::default()), "k").await, None);
 
     let next = cache.configure(&component("a"), Some(&grant)).await.expect("it is right");
     drop(one);
-    assert_eq!(get(&next.starter(), "b:k").await.as_deref(), Some("v"));
+    assert_eq!(get(&next.starter(CallMeter::default()), "b:k").await.as_deref(), Some("v"));
     let large = bytes("v".repeat(1 << 20));
     for number in 0..4 {
         let entry = super::Entry { key: number.to_string(), value: Arc::clone(&large), ttl_ms: None };
-        run(&next.starter(), Command::Set(entry)).await.expect("it is set");
+        run(&next.starter(CallMeter::default()), Command::Set(entry)).await.expect("it is set");
     }
     assert!(cache.evictions("a") > 0);
     assert_eq!(cache.evictions("a:b"), 0);
@@ -64,5 +64,5 @@ async fn versions_of_a_component_share_and_components_do_not() {
     drop(next);
     assert_eq!(cache.evictions("a"), 0);
     let again = cache.configure(&component("a"), Some(&grant)).await.expect("it is right");
-    assert_eq!(get(&again.starter(), "b:k").await, None);
+    assert_eq!(get(&again.starter(CallMeter::default()), "b:k").await, None);
 }

@@ -11,6 +11,7 @@ use super::backend::Backend;
 use super::contract::{Answer, Caps, Command, Entry, Error, Expiry, Increment, Swap, Value};
 use super::memory::Memory;
 use super::operation::{Begun, Operation, Outcome, Starter};
+use elias_host::capability::CallMeter;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime_wasi_io::poll::Pollable;
@@ -48,6 +49,7 @@ fn starter(backend: &Arc<dyn Backend>) -> Starter {
         caps: Caps { key_bytes: 64, value_bytes: 4096, keys_per_call: 8 },
         operations: 64,
         pending: Arc::default(),
+        calls: CallMeter::default(),
     }
 }
 
@@ -59,6 +61,7 @@ fn neighbour(starter: &Starter) -> Starter {
         caps: starter.caps.clone(),
         operations: starter.operations,
         pending: Arc::default(),
+        calls: CallMeter::default(),
     }
 }
 

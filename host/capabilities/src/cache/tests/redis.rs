@@ -5,7 +5,7 @@ use super::super::contract::{Command, ErrorCode};
 use super::super::operation::{Begun, Starter};
 use super::super::redis::{Redis, open, prefix};
 use super::{get, increment, redis_url, run, set, sleep, starter};
-use elias_host::capability::{Capability, ComponentInfo};
+use elias_host::capability::{CallMeter, Capability, ComponentInfo};
 use serde_json::json;
 use std::net::TcpListener;
 use std::process::{Child, Command as Process, Stdio};
@@ -114,7 +114,7 @@ async fn a_component_loads_without_its_redis() {
         ComponentInfo { name: "test".to_owned(), version: "1".to_owned(), digest: String::new(), folder: ".".into() };
     let grant = json!({ "backend": "redis", "url": url, "timeout-ms": 200 });
     let grant = Cache::new().configure(&component, Some(&grant)).await.expect("that is no error");
-    unavailable(&grant.starter()).await;
+    unavailable(&grant.starter(CallMeter::default())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

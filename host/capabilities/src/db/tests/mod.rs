@@ -33,7 +33,7 @@ impl Place {
         let db = Db::new(self.folder.path().join("data"));
         let opened = Arc::new(db.configure(&self.info(name), Some(&grant)).await?);
         let budget = Arc::new(Semaphore::new(opened.limits.queries as usize));
-        Ok(DbContext { opened, budget })
+        Ok(DbContext { opened, budget, calls: elias_host::capability::CallMeter::default() })
     }
 
     async fn open(&self, name: &str, grant: Json) -> DbContext {
@@ -112,7 +112,7 @@ impl DbContext {
     }
 
     fn act(&self, transaction: &mut Transaction, action: Action) -> Query {
-        let (output, query) = self.start().unwrap();
+        let (output, query) = self.start(self.calls.begin()).unwrap();
         transaction.send(action, output);
         query
     }

@@ -1,0 +1,234 @@
+//! Implementations side by side: put there, compared, and the better one given all traffic.
+
+use super::deployment::DeployRequest;
+use super::version::check_settings;
+use crate::access::Permission;
+use crate::error::{Code, Error, Result};
+use crate::name::{ComponentName, Environment, ServiceId};
+use crate::platform::Platform;
+use crate::serving::Staged;
+use crate::session::Session;
+use crate::stages::{Comparison, Differing, StageFigures, StagePlan, Stages};
+use crate::store::{NOTHING, ReleaseTarget, Service};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// How implementations that are side by side do, on all hosts together.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct StageReport {
+    /// Of which component.
+    pub component: ComponentName,
+    /// Where.
+    pub environment: Environment,
+    /// Who is side by side since when.
+    pub stages: Stages,
+    /// Their figures, and which of them is better.
+    pub comparison: Comparison,
+    /// What copies of requests brought to light, for each in the plan's order.
+    pub copies: Vec<StageCopies>,
+}
+
+/// What copies of requests brought to light about an implementation.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct StageCopies {
+    /// Its name.
+    pub name: String,
+    /// Copies that it was to get and did not: they were too large, their client left, the host was busy, its circuit was open.
+    pub skipped: u64,
+    /// The latest answers that differ from the baseline's, the latest first; at most 20.
+    pub differences: Vec<Differing>,
+}
+
+fn no_stages(id: &ServiceId) -> Error {
+    Error::new(
+        Code::WrongState,
+        format!("no implementations of {id} are side by side; put one there with: elias deploy --stage NAME"),
+    )
+}
+
+impl Platform {
+    /// Puts implementations side by side, after each was loaded and has answered the smoke call. Those that were before give place, with their
+    /// figures.
+    ///
+    /// # Errors
+    /// `bad-input` for a plan that makes no sense, or whose first is not the version that serves; `not-found` for a version or a service;
+    /// `wrong-state` while a canary is under way; `stale`; and whatever loading may say. Nothing has changed then.
+    pub async fn set_stages(
+        &self,
+        session: &Session,
+        id: &ServiceId,
+        plan: StagePlan,
+        revision: Option<u64>,
+    ) -> Result<Stages> {
+        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        plan.check().map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+        let mut scope = self.store().read(&id.tenant).await?;
+        let none = || Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment));
+        let service = scope.service(id).await?.ok_or_else(none)?;
+        if service.canary.is_some() {
+            let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
+            return Err(Error::new(Code::WrongState, message));
+        }
+        if revision.is_some_and(|revision| revision != service.revision) {
+            let message = format!("{id} is at revision {} by now; look at it again", service.revision);
+            return Err(Error::new(Code::Stale, message));
+        }
+        let baseline = plan.implementations.first().map(|baseline| baseline.version);
+        if baseline != Some(service.version) {
+            let message =
+                format!("the first implementation must be the version that serves, which is {}", service.version);
+            return Err(Error::new(Code::BadInput, message));
+        }
+        let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(none)?;
+        let mut releases = Vec::new();
+        for implementation in plan.implementations.iter().skip(1) {
+            let version = scope.version(&id.component, implementation.version).await?;
+            check_settings(&version.settings, &target.tenant)?;
+            releases.push(ReleaseTarget {
+                version: version.number,
+                digest: version.digest,
+                settings: version.settings,
+                deployment: target.release.deployment.clone(),
+                rollout: None,
+            });
+        }
+        drop(scope);
+        target.stages = None;
+        let mut warm = Vec::new();
+        for release in &releases {
+            warm.push(self.warm(&target, release).await?);
+        }
+        let stages = Stages::begin(plan);
+        let next = Service { stages: Some(stages.clone()), ..service.clone() };
+        let mut scope = self.store().write(&id.tenant).await?;
+        scope.set_service(&next).await?;
+        scope.forget_stage_figures(id).await?;
+        let subject = format!("{}/{}", id.component, id.environment);
+        scope.audit(&session.actor(), "stages.set", subject, service.stages.as_ref(), next.stages.as_ref()).await?;
+        scope.commit().await?;
+        self.follow_store(id, &warm).await?;
+        Ok(stages)
+    }
+
+    /// Leaves the version that serves alone again. What the comparison was goes into the audit trail.
+    ///
+    /// # Errors
+    /// `wrong-state` if there are no stages; `stale`.
+    pub async fn end_stages(&self, session: &Session, id: &ServiceId, revision: Option<u64>) -> Result<()> {
+        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        let report = self.compare(session, id).await?;
+        let mut scope = self.store().write(&id.tenant).await?;
+        let service = scope.service(id).await?.ok_or_else(|| no_stages(id))?;
+        if revision.is_some_and(|revision| revision != service.revision) {
+            let message = format!("{id} is at revision {} by now; look at it again", service.revision);
+            return Err(Error::new(Code::Stale, message));
+        }
+        scope.set_service(&Service { stages: None, ..service }).await?;
+        scope.forget_stage_figures(id).await?;
+        let subject = format!("{}/{}", id.component, id.environment);
+        scope.audit(&session.actor(), "stages.end", subject, Some(&report), NOTHING).await?;
+        scope.commit().await?;
+        self.follow_store(id, &[]).await
+    }
+
+    /// How implementations that are side by side do: what this host has seen, and what the others have stored.
+    ///
+    /// # Errors
+    /// `wrong-state` if there are none; `forbidden`.
+    pub async fn compare(&self, session: &Session, id: &ServiceId) -> Result<StageReport> {
+        session.require(Permission::Read, &id.tenant, Some(&id.component))?;
+        let service = self.serving().service(id).ok_or_else(|| no_stages(id))?;
+        let staged = service.state().staged.clone().ok_or_else(|| no_stages(id))?;
+        let decision = service.state().known.target.stages.as_ref().and_then(|stages| stages.decision.clone());
+        let figures = self.stage_figures(id, &staged).await?;
+        let plan = &staged.stages.plan;
+        let named: Vec<_> = plan.implementations.iter().map(|one| one.name.as_str()).zip(&figures).collect();
+        let copies = named.iter().map(|(name, figures)| StageCopies {
+            name: (*name).to_owned(),
+            skipped: figures.skipped,
+            differences: figures.differences.clone(),
+        });
+        Ok(StageReport {
+            component: id.component.clone(),
+            environment: id.environment,
+            stages: Stages { decision, ..staged.stages.clone() },
+            comparison: comparison(plan, &figures),
+            copies: copies.collect(),
+        })
+    }
+
+    /// What all hosts together have seen, in the plan's order.
+    async fn stage_figures(&self, id: &ServiceId, staged: &Staged) -> Result<Vec<StageFigures>> {
+        let mut scope = self.store().read(&id.tenant).await?;
+        let others = scope.stage_figures(id, &staged.stages.id, self.run_id()).await?;
+        let own = |(position, implementation): (usize, &crate::stages::Implementation)| {
+            let mut figures = staged.figures(position).unwrap_or_default();
+            let of_others = others.iter().filter(|(name, _)| *name == implementation.name);
+            of_others.for_each(|(_, theirs)| figures.merge(theirs));
+            figures
+        };
+        Ok(staged.stages.plan.implementations.iter().enumerate().map(own).collect())
+    }
+
+    /// Stores what this host has seen of a service's implementations; and where the plan is to promote the better one, looks at the figures of
+    /// all hosts once there are enough.
+    pub(crate) async fn keep_stages(&self, id: &ServiceId, staged: &Arc<Staged>) -> Result<()> {
+        let mut scope = self.store().write(&id.tenant).await?;
+        let stored = scope.service(id).await?.and_then(|service| service.stages);
+        let Some(stored) = stored.filter(|stored| stored.id == staged.stages.id) else { return Ok(()) };
+        for (position, implementation) in staged.stages.plan.implementations.iter().enumerate() {
+            if let Some(figures) = staged.figures(position) {
+                let (stages, host) = (&staged.stages.id, self.run_id());
+                scope.set_stage_figures(id, stages, host, &implementation.name, &figures).await?;
+            }
+        }
+        scope.commit().await?;
+        if !stored.plan.promote || stored.decision.is_some() {
+            return Ok(());
+        }
+        let figures = self.stage_figures(id, staged).await?;
+        let enough = |figures: &StageFigures| figures.observed.requests() >= stored.plan.better.requests;
+        if !figures.iter().all(enough) {
+            return Ok(());
+        }
+        let comparison = comparison(&stored.plan, &figures);
+        match &comparison.better {
+            Some(name) => {
+                let found = comparison.differences.iter().find(|difference| difference.name == *name);
+                let why = found.map(|difference| difference.reason.clone()).unwrap_or_default();
+                let request = DeployRequest {
+                    version: None,
+                    stage: Some(name.clone()),
+                    promote_from: None,
+                    rollout: None,
+                    reason: format!("stage {name}: {why}"),
+                    revision: None,
+                };
+                tracing::info!(service = %id, stage = %name, %why, "an implementation is better and gets all traffic");
+                self.deploy(&Session::of_host(), id, &request).await.map(drop)
+            }
+            None => {
+                let reasons = comparison.differences.iter().map(|one| format!("{}: {}", one.name, one.reason));
+                let decision = format!("none is promoted; {}", reasons.collect::<Vec<_>>().join("; "));
+                let mut scope = self.store().write(&id.tenant).await?;
+                let Some(service) = scope.service(id).await? else { return Ok(()) };
+                let stages = Stages { decision: Some(decision), ..stored };
+                let next = Service { stages: Some(stages), ..service.clone() };
+                scope.set_service(&next).await?;
+                let subject = format!("{}/{}", id.component, id.environment);
+                let actor = Session::of_host().actor();
+                scope.audit(&actor, "stages.decide", subject, service.stages.as_ref(), next.stages.as_ref()).await?;
+                scope.commit().await?;
+                self.follow_store(id, &[]).await
+            }
+        }
+    }
+}
+
+fn comparison(plan: &StagePlan, figures: &[StageFigures]) -> Comparison {
+    let mut named =
+        plan.implementations.iter().map(|one| one.name.as_str()).zip(figures.iter().map(|one| &one.observed));
+    let nothing = Default::default();
+    let baseline = named.next().unwrap_or(("", &nothing));
+    Comparison::new(baseline, &named.collect::<Vec<_>>(), &plan.better)
+}

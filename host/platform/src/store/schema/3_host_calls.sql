@@ -1,0 +1,2 @@
+-- What an execution asked of capabilities.
+ALTER TABLE executions ADD COLUMN host_calls TEXT;

@@ -1,0 +1,407 @@
+//! Implementations side by side: `elias deploy --stage`, `elias stages` and `elias compare`.
+
+use super::canary::{percent, sticky};
+use super::client::{Client, items, read};
+use super::output::{self, bytes, number, time};
+use super::rollouts::{ServiceArguments, services};
+use crate::failure::Failure;
+use clap::Args;
+use elias_platform::name::{ComponentName, Environment};
+use elias_platform::rollout::Sticky;
+use elias_platform::stages::{Implementation, StagePlan, Stages};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Weights are shares of this many.
+const WHOLE: u32 = 10_000;
+/// The name of the version that serves, among implementations.
+const BASELINE: &str = "stage1";
+
+/// What `deploy` is told of a stage.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct StageArguments {
+    /// Put the version beside what serves, under this name, to be compared with it. Where the source has several implementations, stage2 is its second
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
+    pub(super) stage: Option<String>,
+    /// The share of the requests that it answers [default: none]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
+    weight: Option<f64>,
+    /// The share of the other requests of which it gets a copy; what it answers is compared and thrown away [default: all, if it has no weight]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
+    shadow: Option<f64>,
+    /// Copy requests that change something too, which then happens twice
+    #[arg(long, requires = "stage", help_heading = "Stages")]
+    shadow_unsafe: bool,
+}
+
+/// What `stages` is told.
+#[derive(Debug, Args)]
+pub(crate) struct StagesArguments {
+    /// Give the better one all requests by itself, once each has answered enough
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    promote: Option<bool>,
+    /// How many requests each must have answered before one is called better
+    #[arg(long, value_name = "N")]
+    requests: Option<u64>,
+    /// The share of answers that may differ from what serves
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    differing: Option<f64>,
+    /// A response header in which answers may differ; may be given several times
+    #[arg(long = "ignore-header", value_name = "NAME")]
+    ignore_headers: Vec<String>,
+    /// What keeps a client with one implementation
+    #[arg(long, value_name = "header:NAME|cookie:NAME|address", value_parser = sticky)]
+    sticky: Option<Sticky>,
+    /// Take this one away
+    #[arg(long, value_name = "NAME")]
+    remove: Option<String>,
+    /// Leave the version that serves alone again
+    #[arg(long, conflicts_with_all = ["remove", "sticky", "ignore_headers", "differing", "requests", "promote"])]
+    end: bool,
+    #[command(flatten)]
+    service: ServiceArguments,
+}
+
+/// How a service stands, as far as stages go.
+#[derive(Debug, Deserialize)]
+pub(super) struct Standing {
+    environment: Environment,
+    revision: u64,
+    release: Served,
+    stages: Option<Stages>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Served {
+    version: u32,
+}
+
+/// Puts a version beside what serves.
+///
+/// # Errors
+/// If nothing serves there yet, the shares are more than 100 %, or the platform refuses.
+pub(super) fn put_beside(
+    client: &Client,
+    component: &ComponentName,
+    environment: Environment,
+    (version, arguments): (u32, &StageArguments),
+    json: bool,
+) -> Result<(), Failure> {
+    let standing = standing(client, component, environment)?;
+    let plan = standing.stages.as_ref().map_or_else(|| alone(standing.release.version), |stages| stages.plan.clone());
+    let plan = with(plan, version, arguments)?;
+    let answer = set(client, component, environment, &standing, &plan)?;
+    output::answer(json, &answer, || {
+        Ok(format!("{}compare them with: elias compare {component} --env {environment}\n", show(&read(&answer)?)))
+    })
+}
+
+/// Shows implementations, or changes how they are compared.
+///
+/// # Errors
+/// If the platform refuses.
+pub(super) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
+    let ServiceArguments { component, environment, target } = &arguments.service;
+    let client = target.client()?;
+    if arguments.end {
+        let answer = client.delete(client.service_url(component, environment, &["stages"]))?;
+        return output::done(
+            target.json,
+            &answer,
+            &format!("{component} in {environment} has one implementation again"),
+        );
+    }
+    let standing = standing(&client, component, *environment)?;
+    let Some(now) = &standing.stages else {
+        let said = format!("{component} in {environment} has one implementation, version {}", standing.release.version);
+        return output::done(target.json, &Value::Null, &said);
+    };
+    let plan = changed(now.plan.clone(), arguments)?;
+    let answer = match plan == now.plan {
+        true => serde_json::to_value(now).map_err(|error| Failure::new("internal", error))?,
+        false => set(&client, component, *environment, &standing, &plan)?,
+    };
+    output::answer(target.json, &answer, || Ok(show(&read(&answer)?)))
+}
+
+/// Shows how implementations do.
+///
+/// # Errors
+/// If the platform refuses.
+pub(super) fn compare(arguments: &ServiceArguments) -> Result<(), Failure> {
+    let ServiceArguments { component, environment, target } = arguments;
+    let client = target.client()?;
+    let answer = client.get(client.service_url(component, environment, &["stages"]))?;
+    output::answer(target.json, &answer, || Ok(report(&read(&answer)?)))
+}
+
+/// What serves, which others can be put beside.
+///
+/// # Errors
+/// If nothing does.
+pub(super) fn standing(
+    client: &Client,
+    component: &ComponentName,
+    environment: Environment,
+) -> Result<Standing, Failure> {
+    let all: Vec<Standing> = items(&client.get(services(client, Some(component)))?)?;
+    all.into_iter().find(|standing| standing.environment == environment).ok_or_else(|| {
+        let message = format!("{component} does not serve in {environment} yet");
+        Failure::new("not-found", message)
+            .help("deploy it without --stage first: that is what others are compared with")
+    })
+}
+
+fn set(
+    client: &Client,
+    component: &ComponentName,
+    environment: Environment,
+    standing: &Standing,
+    plan: &StagePlan,
+) -> Result<Value, Failure> {
+    plan.check().map_err(|error| Failure::new(error.code(), error))?;
+    client.put_at(client.service_url(component, &environment, &["stages"]), plan, standing.revision)
+}
+
+fn alone(version: u32) -> StagePlan {
+    let name = BASELINE.to_owned();
+    let baseline = Implementation { name, version, weight: WHOLE, shadow: 0.0, shadow_unsafe: false };
+    StagePlan {
+        implementations: vec![baseline],
+        sticky: Sticky::None,
+        ignore_headers: Vec::new(),
+        better: Default::default(),
+        promote: false,
+    }
+}
+
+/// The plan with an implementation more, or in place of the one of its name. What serves answers what no other does.
+fn with(mut plan: StagePlan, version: u32, arguments: &StageArguments) -> Result<StagePlan, Failure> {
+    let name = arguments.stage.clone().unwrap_or_default();
+    if plan.implementations.first().is_some_and(|baseline| baseline.name == name) {
+        let message = format!("{name} is the version that serves");
+        return Err(Failure::new("bad-input", message)
+            .help("give the version another name, such as stage2; or deploy it without --stage"));
+    }
+    let weight = arguments.weight.map_or(0, |percent| (percent * f64::from(WHOLE) / 100.0).round() as u32);
+    let shadow = arguments.shadow.unwrap_or(if weight == 0 { 100.0 } else { 0.0 });
+    plan.implementations.retain(|implementation| implementation.name != name);
+    let shadow_unsafe = arguments.shadow_unsafe;
+    plan.implementations.push(Implementation { name, version, weight, shadow, shadow_unsafe });
+    balanced(plan)
+}
+
+/// What serves gets the weight that the others leave.
+fn balanced(mut plan: StagePlan) -> Result<StagePlan, Failure> {
+    let others = plan.implementations.iter().skip(1).map(|implementation| implementation.weight).sum::<u32>();
+    let left = WHOLE.checked_sub(others).ok_or_else(|| {
+        Failure::new("bad-input", "the implementations beside what serves would answer more than 100 % of the requests")
+            .help("give one less with --weight, or take one away with: elias stages --remove NAME")
+    })?;
+    if let Some(baseline) = plan.implementations.first_mut() {
+        baseline.weight = left;
+    }
+    Ok(plan)
+}
+
+fn changed(mut plan: StagePlan, arguments: &StagesArguments) -> Result<StagePlan, Failure> {
+    if let Some(name) = &arguments.remove {
+        let before = plan.implementations.len();
+        let mut first = true;
+        plan.implementations.retain(|one| std::mem::take(&mut first) || one.name != *name);
+        if plan.implementations.len() == before {
+            return Err(Failure::new(
+                "not-found",
+                format_args!("there is no implementation {name} beside what serves"),
+            ));
+        }
+        plan = balanced(plan)?;
+    }
+    plan.promote = arguments.promote.unwrap_or(plan.promote);
+    plan.better.requests = arguments.requests.unwrap_or(plan.better.requests);
+    plan.better.differing = arguments.differing.map_or(plan.better.differing, |percent| percent / 100.0);
+    plan.sticky = arguments.sticky.clone().unwrap_or(plan.sticky);
+    if !arguments.ignore_headers.is_empty() {
+        plan.ignore_headers.clone_from(&arguments.ignore_headers);
+    }
+    Ok(plan)
+}
+
+/// From 0 on, where a canary's share begins above it.
+fn share(text: &str) -> Result<f64, String> {
+    if text.trim_end_matches('%') == "0" { Ok(0.0) } else { percent(text) }
+}
+
+fn show(stages: &Stages) -> String {
+    let plan = &stages.plan;
+    let all: u32 = plan.implementations.iter().map(|implementation| implementation.weight).sum();
+    let rows = plan.implementations.iter().map(|one| {
+        let answers = f64::from(one.weight) * 100.0 / f64::from(all.max(1));
+        let methods = if one.shadow_unsafe { ", all methods" } else { "" };
+        let copies = if one.shadow > 0.0 { format!("{} %{methods}", one.shadow) } else { String::new() };
+        [one.name.clone(), one.version.to_string(), format!("{answers} %"), copies]
+    });
+    let mut text = output::table(["name", "version", "answers", "copies"], rows);
+    text.push_str(&format!("since {}", time(stages.started_at)));
+    if plan.promote {
+        text.push_str(&format!("; the better one is promoted once each has {} requests", number(plan.better.requests)));
+    }
+    text.push('\n');
+    text
+}
+
+/// The report, as far as it is shown.
+#[derive(Debug, Deserialize)]
+struct Report {
+    stages: Stages,
+    comparison: Comparison,
+    copies: Vec<Copies>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Comparison {
+    implementations: Vec<Figures>,
+    differences: Vec<Difference>,
+    better: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Figures {
+    name: String,
+    requests: u64,
+    failures: u64,
+    latency_ms: Option<Interval>,
+    fuel: Option<Interval>,
+    memory_bytes: Option<Interval>,
+    differing: Option<Interval>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Difference {
+    name: String,
+    verdict: String,
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Interval {
+    estimate: f64,
+    low: f64,
+    high: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Copies {
+    name: String,
+    skipped: u64,
+    differences: Vec<Differing>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Differing {
+    at: i64,
+    request: String,
+    execution: String,
+    what: String,
+}
+
+fn report(report: &Report) -> String {
+    let rows = report.comparison.implementations.iter().map(|one| {
+        let within = |interval: Option<Interval>, show: &dyn Fn(f64) -> String| {
+            let shown = interval.map(|interval| {
+                format!("{} [{}, {}]", show(interval.estimate), show(interval.low), show(interval.high))
+            });
+            shown.unwrap_or_default()
+        };
+        [
+            one.name.clone(),
+            number(one.requests),
+            number(one.failures),
+            within(one.latency_ms, &|ms| format!("{ms:.2} ms")),
+            within(one.fuel, &|fuel| number(fuel.max(0.0) as u64)),
+            within(one.memory_bytes, &|memory| bytes(memory.max(0.0) as u64)),
+            within(one.differing, &|share| format!("{:.1} %", share * 100.0)),
+        ]
+    });
+    let mut text = output::table(["name", "requests", "failures", "latency", "fuel", "memory", "differing"], rows);
+    text.push_str("means, with their 95 % intervals\n");
+    for Difference { name, verdict, reason } in &report.comparison.differences {
+        text.push_str(&format!("{}: {}: {}\n", output::plain(name), output::plain(verdict), output::plain(reason)));
+    }
+    for Copies { name, skipped, differences } in &report.copies {
+        if *skipped > 0 {
+            text.push_str(&format!("{}: {} copies were skipped\n", output::plain(name), number(*skipped)));
+        }
+        for Differing { at, request, execution, what } in differences {
+            let line = format!("{name} differed {} for {request}: {what} (execution {execution})", time(*at));
+            text.push_str(&format!("{}\n", output::plain(&line)));
+        }
+    }
+    match (&report.comparison.better, &report.stages.decision) {
+        (Some(name), _) => {
+            text.push_str(&format!("{} is better; serve it with: elias promote --stage\n", output::plain(name)));
+        }
+        (None, Some(decision)) => text.push_str(&format!("{}\n", output::plain(decision))),
+        (None, None) => {}
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn beside(name: &str, weight: Option<f64>) -> StageArguments {
+        StageArguments { stage: Some(name.to_owned()), weight, ..StageArguments::default() }
+    }
+
+    #[test]
+    fn what_serves_answers_what_the_others_leave() {
+        let plan = with(alone(3), 4, &beside("stage2", None)).expect("a shadow");
+        let of = |plan: &StagePlan| -> Vec<_> {
+            plan.implementations.iter().map(|one| (one.name.clone(), one.version, one.weight, one.shadow)).collect()
+        };
+        assert_eq!(of(&plan), [("stage1".into(), 3, 10_000, 0.0), ("stage2".into(), 4, 0, 100.0)]);
+        let plan = with(plan, 5, &beside("stage3", Some(25.5))).expect("a third");
+        assert_eq!(of(&plan)[0].2, 7_450);
+        let plan = with(plan, 6, &beside("stage2", Some(50.0))).expect("the second again");
+        assert_eq!(
+            of(&plan),
+            [("stage1".into(), 3, 2_450, 0.0), ("stage3".into(), 5, 2_550, 0.0), ("stage2".into(), 6, 5_000, 0.0)]
+        );
+        assert!(with(plan.clone(), 7, &beside("stage4", Some(25.0))).is_err(), "more than all");
+        assert!(with(plan, 7, &beside("stage1", Some(25.0))).is_err(), "that is what serves");
+    }
+
+    #[test]
+    fn a_report_is_shown_with_intervals_and_what_differed() {
+        let interval = json!({ "estimate": 2.0, "low": 1.0, "high": 3.0 });
+        let figures = |name: &str| {
+            json!({ "name": name, "requests": 1200, "failures": 1, "latency-ms": interval, "fuel": interval, "memory-bytes": null,
+                "error-rate": null, "differing": null })
+        };
+        let plan = json!({ "implementations": [{ "name": "stage1", "version": 1, "weight": 1 }] });
+        let text = report(
+            &serde_json::from_value(json!({
+                "component": "shop", "environment": "production",
+                "stages": { "id": "x", "plan": plan, "started-at": 0 },
+                "comparison": { "confidence": 0.95, "implementations": [figures("stage1"), figures("stage2")], "better": "stage2",
+                    "differences": [{ "name": "stage2", "verdict": "better", "reason": "better in fuel, and not worse in anything" }] },
+                "copies": [{ "name": "stage2", "skipped": 3, "differences": [
+                    { "at": 0, "request": "GET /", "baseline": "a", "execution": "b", "what": "status: 200 and 500" }] }],
+            }))
+            .expect("as the API writes it"),
+        );
+        for line in [
+            "stage1  1,200     1         2.00 ms [1.00 ms, 3.00 ms]  2 [1, 3]",
+            "stage2: better: better in fuel, and not worse in anything",
+            "stage2: 3 copies were skipped",
+            "stage2 differed 1970-01-01T00:00:00Z for GET /: status: 200 and 500 (execution b)",
+            "stage2 is better; serve it with: elias promote --stage",
+        ] {
+            assert!(text.lines().any(|found| found.trim_end() == line), "{line}\n{text}");
+        }
+    }
+}
