@@ -181,6 +181,9 @@ async fn each_role_may_do_what_it_is_for_and_no_more() {
         ("GET", "/audit", Value::Null, "operator"),
         ("GET", "/tokens", Value::Null, "admin"),
         ("POST", "/tokens", token, "admin"),
+        ("GET", "/packages", Value::Null, "viewer"),
+        ("GET", "/components/shop/versions/1/packages", Value::Null, "viewer"),
+        ("PUT", "/packages", json!({ "deny": ["left-pad"] }), "admin"),
         ("PUT", "", json!({}), "nobody of the tenant"),
         ("DELETE", "", Value::Null, "nobody of the tenant"),
     ];
@@ -217,6 +220,7 @@ async fn a_token_for_one_component_acts_on_that_alone() {
         ("POST", "/components/blog/versions", json!({ "digest": elias_contract::digest(answering()) })),
         ("GET", "/components/blog/versions", Value::Null),
         ("GET", "/components/blog/versions/1", Value::Null),
+        ("GET", "/components/blog/versions/1/packages", Value::Null),
         ("POST", blog("/deployments").as_str(), json!({ "version": 1 })),
         ("GET", blog("/deployments").as_str(), Value::Null),
         ("POST", blog("/rollback").as_str(), json!({})),

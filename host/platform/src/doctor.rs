@@ -30,14 +30,18 @@ impl Platform {
     /// `forbidden`.
     pub async fn examine(&self, session: &Session) -> Result<Vec<Finding>> {
         session.require(Permission::Backup, &TenantId::system(), None)?;
-        Ok(vec![
+        let mut findings = vec![
             finding("store", self.examine_store()).await,
             finding("transparency log", self.examine_log()).await,
             finding("data directory", async { self.examine_disk() }).await,
             finding("artifacts", self.examine_artifacts()).await,
             finding("services", async { self.examine_services() }).await,
             finding("executions", async { self.examine_executions() }).await,
-        ])
+        ];
+        if let Some(advisories) = self.advisories() {
+            findings.push(finding("advisories", advisories.examine()).await);
+        }
+        Ok(findings)
     }
 
     async fn examine_store(&self) -> Result<String> {

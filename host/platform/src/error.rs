@@ -69,6 +69,18 @@ codes! {
     DigestMismatch = "digest-mismatch", 422, "The bytes are not what the digest says";
     /// A signature is needed, or the one given is not valid.
     SignatureRefused = "signature-refused", 422, "The signature was refused";
+    /// The component does not say which packages are in it.
+    SbomMissing = "sbom-missing", 422, "The component has no bill of materials";
+    /// A package has no integrity that can be held against anything.
+    IntegrityMissing = "integrity-missing", 422, "A package has no integrity";
+    /// A package is not the one that it must be.
+    IntegrityMismatch = "integrity-mismatch", 422, "A package has another integrity than it must";
+    /// The tenant does not take a package.
+    PackageDenied = "package-denied", 422, "A package is not taken";
+    /// An advisory is about a package.
+    PackageVulnerable = "package-vulnerable", 422, "A package is known to be vulnerable";
+    /// Advisories are to be looked at, and the host has none.
+    AdvisoriesMissing = "advisories-missing", 503, "The host has no advisories";
     /// The version needs configuration that is not there.
     MissingConfiguration = "missing-configuration", 422, "Configuration is missing";
     /// The tenant may not use what the version asks for.

@@ -11,6 +11,7 @@ pub mod error;
 mod log;
 mod maintenance;
 pub mod name;
+pub mod packages;
 mod platform;
 mod recorder;
 pub mod rollout;

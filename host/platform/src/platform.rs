@@ -7,6 +7,7 @@ use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::maintenance;
 use crate::name::{ComponentName, ServiceId, TenantId};
+use crate::packages::Advisories;
 use crate::recorder::Recorder;
 use crate::serving::{Around, Known, KnownFiles, Loader, Release, Serving};
 use crate::session::Session;
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     artifacts: Artifacts,
     access: Arc<Access>,
     serving: Serving,
+    /// What is known to be wrong with npm packages, if the host is told.
+    advisories: Option<Advisories>,
     config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     behind: AtomicBool,
@@ -56,8 +59,8 @@ impl Platform {
     /// when that is back.
     ///
     /// # Errors
-    /// `in-use` if another process has the data directory, `storage-failed`, `bad-input`; `store-unavailable` if the store is away and nothing is
-    /// known.
+    /// `in-use` if another process has the data directory, `storage-failed`, `bad-input`, also for advisories that cannot be read; `store-unavailable` if the
+    /// store is away and nothing is known.
     pub async fn open(config: PlatformConfig, host: Host, limits: Limits) -> Result<Self> {
         std::fs::create_dir_all(&config.data_dir)?;
         let lock = lock(&config.data_dir)?;
@@ -88,11 +91,16 @@ impl Platform {
         let known = KnownFiles::open(sub("services")?);
         let serving = Serving::new(loader, known, recorder, around, steering);
         let log_key = log::open_key(&dir, &config.log_origin)?;
+        let advisories = match config.advisories.clone() {
+            Some(path) => Some(Advisories::open(path).await?),
+            None => None,
+        };
         let inner = Inner {
             store,
             artifacts,
             access,
             serving,
+            advisories,
             config,
             run_id: ulid::Ulid::new().to_string(),
             log_key,
@@ -147,6 +155,10 @@ impl Platform {
 
     pub(crate) fn access(&self) -> &Access {
         &self.inner.access
+    }
+
+    pub(crate) fn advisories(&self) -> Option<&Advisories> {
+        self.inner.advisories.as_ref()
     }
 
     pub(crate) fn artifact_bytes_max(&self) -> u64 {

@@ -12,6 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use ipnet::IpNet;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where the admin API listens if nothing else is said.
@@ -59,6 +60,9 @@ pub(crate) struct PlatformArguments {
     /// A network that is not public from which keys of identity providers may be fetched, such as 10.1.0.0/16
     #[arg(long, value_name = "NETWORK", requires = "platform")]
     private_network: Vec<IpNet>,
+    /// Advisories about npm packages in the OSV format, a file or a folder; read again when they change
+    #[arg(long, value_name = "FILE|DIR", requires = "platform")]
+    advisories: Option<PathBuf>,
     /// Components in memory at a time [default: 500]
     #[arg(long, value_name = "N", requires = "platform")]
     loaded_components: Option<u32>,
@@ -81,6 +85,7 @@ impl PlatformArguments {
             config.domain.clone_from(domain);
         }
         config.log_origin = self.log_origin.clone().unwrap_or_else(|| format!("{}/log", config.domain));
+        config.advisories.clone_from(&self.advisories);
         config.loaded_components = self.loaded_components.unwrap_or(config.loaded_components);
         config.retention.days = self.execution_days.unwrap_or(config.retention.days);
         let fetch = PublicFetch::new(self.private_network.clone()).map_err(|error| Failure::new("io", error))?;

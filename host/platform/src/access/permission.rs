@@ -59,7 +59,7 @@ permissions! {
     Delete: Operator,
     /// Read the audit trail.
     Audit: Operator,
-    /// Make and revoke tokens, add and revoke signing keys.
+    /// Make and revoke tokens, add and revoke signing keys, say which packages the tenant takes.
     Access: Admin,
     /// Make, change and delete tenants; only for the tenant `system`.
     Tenants: Admin,

@@ -3,6 +3,7 @@
 use crate::access::Permission;
 use crate::error::{Error, Result};
 use crate::name::{ComponentName, TenantId};
+use crate::packages::Package;
 use crate::platform::Platform;
 use crate::session::Session;
 use crate::store::Version;
@@ -84,12 +85,8 @@ impl Platform {
 
 /// The npm packages in a component's bill of materials.
 fn packages(component: &[u8]) -> BTreeSet<String> {
-    let section = layout::read(component).ok().and_then(|layout| layout.sbom);
-    let sbom: Option<Value> = section.and_then(|json| serde_json::from_slice(json).ok());
-    let components = sbom.as_ref().and_then(|sbom| sbom.get("components")?.as_array());
-    let name =
-        |package: &Value| Some(format!("{}@{}", package.get("name")?.as_str()?, package.get("version")?.as_str()?));
-    components.into_iter().flatten().filter_map(name).collect()
+    let packages = Package::all_of(component).ok().flatten();
+    packages.into_iter().flatten().map(|package| package.to_string()).collect()
 }
 
 /// The source files in a component's source map.

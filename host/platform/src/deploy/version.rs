@@ -40,8 +40,8 @@ impl Platform {
     /// given again.
     ///
     /// # Errors
-    /// `artifact-missing`, `bad-input`, `not-allowed`, `signature-refused`, `quota-exceeded`, `compile-timeout`, and the host's own codes for
-    /// what cannot be loaded. Nothing has changed then.
+    /// `artifact-missing`, `bad-input`, `not-allowed`, `signature-refused`, what [packages](crate::packages) are refused for, `quota-exceeded`,
+    /// `compile-timeout`, and the host's own codes for what cannot be loaded. Nothing has changed then.
     pub async fn create_version(
         &self,
         session: &Session,
@@ -77,6 +77,7 @@ impl Platform {
         limits(&self.serving().loader.limits, &settings, &uploaded.settings)?;
         let bytes = self.artifacts().get(&uploaded.digest).await?;
         let signers = check_signature(uploaded.signature.as_deref(), &bytes, &keys, &settings)?;
+        self.examine_packages(&bytes, &settings).await?;
         let compiled = self.serving().loader.compile(&uploaded.digest).await?;
         check_imports(&compiled, &uploaded.settings, &settings)?;
         let manifest = compiled.manifest.as_ref().map(serde_json::to_value).transpose();

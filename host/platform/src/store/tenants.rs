@@ -4,6 +4,7 @@ use super::audit::NOTHING;
 use super::{Actor, HostScope, TenantScope, get, json, now_ms, number, to_json};
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
+use crate::packages::PackagePolicy;
 use serde::{Deserialize, Serialize};
 
 /// A tenant.
@@ -33,6 +34,10 @@ pub struct TenantSettings {
     pub require_signature: bool,
     /// SHA-256 of the engines that its components may carry; empty: any that the host knows or that components bring.
     pub engines: Vec<String>,
+    /// Which npm packages its versions may have in them.
+    pub packages: PackagePolicy,
+    /// What the tenant itself says of that; both hold.
+    pub own_packages: PackagePolicy,
     /// How much it may use.
     pub quotas: Quotas,
 }
@@ -81,6 +86,8 @@ impl Default for TenantSettings {
             trusted: false,
             require_signature: false,
             engines: Vec::new(),
+            packages: PackagePolicy::default(),
+            own_packages: PackagePolicy::default(),
             quotas: Quotas::default(),
         }
     }
@@ -125,6 +132,8 @@ impl TenantSettings {
         for engine in &self.engines {
             engine.parse::<crate::name::Digest>()?;
         }
+        self.packages.check()?;
+        self.own_packages.check()?;
         if self.quotas.wait_ms > 60_000 {
             return bad("quotas.wait-ms: at most 60000".to_owned());
         }

@@ -5,6 +5,7 @@ mod extract;
 mod host;
 mod idempotency;
 mod log;
+mod packages;
 mod problem;
 mod services;
 mod stages;
@@ -70,6 +71,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(stages::routes())
         .merge(executions::routes())
         .merge(log::routes())
+        .merge(packages::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }

@@ -12,6 +12,7 @@ mod executions;
 mod files;
 mod flags;
 mod output;
+mod packages;
 mod rollouts;
 mod secrets;
 mod stages;
@@ -67,7 +68,9 @@ pub(crate) enum RemoteCommand {
     Tokens(access::TokensArguments),
     /// Lists, makes, changes and deletes tenants
     Tenants(tenants::TenantsArguments),
-    /// Shows who did what
+    /// Says which npm packages are in components, what advisories say of them, and which are taken
+    Packages(packages::PackagesArguments),
+    /// Shows who did what; `elias packages audit` looks at packages
     Audit(access::AuditArguments),
     /// Says whether the platform is in order
     Doctor(doctor::DoctorArguments),
@@ -102,6 +105,7 @@ impl RemoteCommand {
             Self::Secrets(arguments) => secrets::secrets(arguments),
             Self::Tokens(arguments) => access::tokens(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
+            Self::Packages(arguments) => packages::packages(arguments),
             Self::Audit(arguments) => access::audit(arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments),
             Self::Backup(arguments) => backup::backup(arguments),
@@ -180,6 +184,11 @@ mod tests {
             "tenants create acme --host *.acme.example --trusted --quota versions=50",
             "tenants set acme --require-signature=false --tenant other",
             "tenants delete acme",
+            "tenants set acme --require-integrity --refuse-vulnerable high --deny-package lodash@<4.17.21 --allow-package @acme/*",
+            "packages audit app.wasm --advisories osv --level high --json",
+            "packages audit --component shop --env production",
+            "packages policy",
+            "packages policy --require-integrity=false --ignore-advisory GHSA-35jh-r3h4-6jhm --tenant acme",
             "audit --limit 5 --url http://a.example --token-file token",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
@@ -205,6 +214,8 @@ mod tests {
             "canary shop",
             "tokens create ci",
             "tokens create ci --role king",
+            "packages audit app.wasm --component shop",
+            "packages audit --level terrible",
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",

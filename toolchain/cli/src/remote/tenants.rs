@@ -2,6 +2,7 @@
 
 use super::client::{items, read};
 use super::output::{self, time};
+use super::packages::{self, PolicyFlags};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
@@ -70,6 +71,8 @@ struct SettingsFlags {
     /// Whether it takes signed versions only; --require-signature=false takes it back
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_signature: Option<bool>,
+    #[command(flatten)]
+    packages: PolicyFlags,
     /// How much it may use, such as versions=50, storage-bytes=1000000000, executions-per-minute=600 or action=queue; 0: no limit
     #[arg(long = "quota", value_name = "NAME=N", value_parser = quota)]
     quotas: Vec<(String, Value)>,
@@ -95,6 +98,7 @@ impl SettingsFlags {
         }
         settings.trusted = self.trusted.unwrap_or(settings.trusted);
         settings.require_signature = self.require_signature.unwrap_or(settings.require_signature);
+        self.packages.apply(&mut settings.packages)?;
         let bad = |error: &dyn std::fmt::Display| Failure::new("bad-input", format_args!("--quota: {error}"));
         let mut quotas = serde_json::to_value(settings.quotas).map_err(|error| bad(&error))?;
         if let Some(quotas) = quotas.as_object_mut() {
@@ -171,6 +175,8 @@ fn describe(tenant: &Tenant) -> String {
         ("capabilities", settings.capabilities.join(", ")),
         ("hosts", settings.hosts.join(", ")),
         ("engines", settings.engines.join(", ")),
+        ("packages", packages::describe(&settings.packages)),
+        ("its own say", packages::describe(&settings.own_packages)),
         ("quotas", quotas.collect::<Vec<_>>().join(" ")),
     ])
 }

@@ -1,0 +1,95 @@
+//! Which packages a tenant takes, as flags and as it is shown.
+
+use super::super::client::read;
+use super::super::output;
+use super::super::target::Target;
+use crate::failure::Failure;
+use clap::Args;
+use elias_platform::packages::{PackagePolicies, PackagePolicy, Severity};
+
+/// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(in crate::remote) struct PolicyFlags {
+    /// Whether each npm package needs an integrity in package-lock.json; --require-integrity=false takes it back
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    require_integrity: Option<bool>,
+    /// Packages that are taken, as name, name@RANGE or @scope/*, and no others; all of them are to be given
+    #[arg(long = "allow-package", value_name = "PATTERN")]
+    allow: Vec<String>,
+    /// Packages that are refused, such as lodash@<4.17.21; all of them are to be given
+    #[arg(long = "deny-package", value_name = "PATTERN")]
+    deny: Vec<String>,
+    /// The integrity that a package must have, as package-lock.json has it; all of them are to be given
+    #[arg(long = "pin-package", value_name = "NAME@VERSION=INTEGRITY")]
+    pins: Vec<String>,
+    /// From which severity of an advisory on packages are refused: none, low, moderate, high or critical
+    #[arg(long = "refuse-vulnerable", value_name = "SEVERITY")]
+    refuse: Option<Severity>,
+    /// Advisories that refuse nothing, by GHSA or CVE; all of them are to be given
+    #[arg(long = "ignore-advisory", value_name = "ID")]
+    ignore: Vec<String>,
+}
+
+impl PolicyFlags {
+    /// Lets the flags override what `policy` says.
+    ///
+    /// # Errors
+    /// `bad-input`.
+    pub(in crate::remote) fn apply(&self, policy: &mut PackagePolicy) -> Result<(), Failure> {
+        let lists =
+            [(&self.allow, &mut policy.allow), (&self.deny, &mut policy.deny), (&self.ignore, &mut policy.ignore)];
+        for (given, list) in lists {
+            if !given.is_empty() {
+                *list = given.iter().filter(|text| !text.is_empty()).cloned().collect();
+            }
+        }
+        if !self.pins.is_empty() {
+            let pins = self.pins.iter().filter(|text| !text.is_empty()).map(|text| {
+                let split = text.split_once('=').map(|(package, integrity)| (package.to_owned(), integrity.to_owned()));
+                split.ok_or_else(|| Failure::new("bad-input", "--pin-package: write it as NAME@VERSION=sha512-..."))
+            });
+            policy.pins = pins.collect::<Result<_, _>>()?;
+        }
+        policy.require_integrity = self.require_integrity.unwrap_or(policy.require_integrity);
+        policy.refuse = self.refuse.unwrap_or(policy.refuse);
+        Ok(policy.check()?)
+    }
+}
+
+/// Shows what holds, or changes what the tenant says itself.
+pub(super) fn policy(flags: &PolicyFlags, target: &Target) -> Result<(), Failure> {
+    let client = target.client()?;
+    let url = client.tenant_url(&["packages"]);
+    let mut answer = client.get(url.clone())?;
+    if *flags != PolicyFlags::default() {
+        let mut own = read::<PackagePolicies>(&answer)?.own;
+        flags.apply(&mut own)?;
+        answer = client.put(url, &own)?;
+    }
+    output::answer(target.json, &answer, || {
+        let PackagePolicies { host, own } = read(&answer)?;
+        let said = [("the host says", host), ("the tenant says", own)];
+        Ok(output::facts(said.map(|(who, policy)| (who, describe(&policy)))))
+    })
+}
+
+/// A policy in one line.
+pub(in crate::remote) fn describe(policy: &PackagePolicy) -> String {
+    let mut said = Vec::new();
+    if policy.require_integrity {
+        said.push("integrity required".to_owned());
+    }
+    if policy.refuse != Severity::None {
+        said.push(format!("advisories refuse from {} on", policy.refuse));
+    }
+    for (what, list) in [("only", &policy.allow), ("not", &policy.deny), ("advisories ignored:", &policy.ignore)] {
+        if !list.is_empty() {
+            said.push(format!("{what} {}", list.join(" ")));
+        }
+    }
+    if !policy.pins.is_empty() {
+        let pinned: Vec<_> = policy.pins.keys().map(String::as_str).collect();
+        said.push(format!("pinned: {}", pinned.join(" ")));
+    }
+    if said.is_empty() { "any package".to_owned() } else { said.join("; ") }
+}
