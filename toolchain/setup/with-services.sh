@@ -3,7 +3,8 @@
 # are stopped and removed when the command has ended, however it ended.
 #
 # The command finds them in ELIAS_TEST_POSTGRES (a URL of a superuser) and ELIAS_TEST_REDIS (a URL), and PostgreSQL's programs
-# in ELIAS_TEST_POSTGRES_BIN. ELIAS_TEST_BROWSER is a Chromium for pages.
+# in ELIAS_TEST_POSTGRES_BIN. PostgreSQL takes TLS too, by a certificate for 127.0.0.1 whose authority is in the file ELIAS_TEST_POSTGRES_CA;
+# ELIAS_TEST_OTHER_CA is another authority's. ELIAS_TEST_BROWSER is a Chromium for pages.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -11,6 +12,7 @@ postgres=""
 for folder in /usr/lib/postgresql/*/bin $(dirname "$(command -v postgres || echo /none)"); do
   [ -x "$folder/initdb" ] && postgres=$folder
 done
+command -v openssl >/dev/null || "$here/system.sh" openssl
 if [ -z "$postgres" ] || ! command -v redis-server >/dev/null; then
   "$here/system.sh" postgresql redis-server
   for folder in /usr/lib/postgresql/*/bin; do postgres=$folder; done
@@ -54,7 +56,19 @@ free_port() {
 
 postgres_port=$(free_port)
 (cd / && "${as_postgres[@]}" "$postgres/initdb" -D "$folder/postgres/data" -U elias --auth=trust -E UTF8 --locale=C.UTF-8 -N >/dev/null)
+
+# An authority, and the server's certificate by it; and an authority that nobody has anything of.
+for authority in ca other-ca; do
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=test $authority" \
+    -keyout "$folder/$authority.key" -out "$folder/$authority.crt" 2>/dev/null
+done
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=127.0.0.1" -keyout "$folder/server.key" -out "$folder/server.csr" 2>/dev/null
+openssl x509 -req -in "$folder/server.csr" -CA "$folder/ca.crt" -CAkey "$folder/ca.key" -days 2 -out "$folder/server.crt" \
+  -extfile <(printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth') 2>/dev/null
+install -m 600 ${as_postgres:+-o postgres} "$folder/server.key" "$folder/server.crt" "$folder/postgres/data/"
+
 cat >>"$folder/postgres/data/postgresql.conf" <<EOF
+ssl = on
 listen_addresses = '127.0.0.1'
 port = $postgres_port
 unix_socket_directories = ''
@@ -70,6 +84,8 @@ until (exec 3<>"/dev/tcp/127.0.0.1/$redis_port") 2>/dev/null; do sleep 0.05; don
 
 export ELIAS_TEST_POSTGRES="postgres://elias@127.0.0.1:$postgres_port/postgres"
 export ELIAS_TEST_POSTGRES_BIN="$postgres"
+export ELIAS_TEST_POSTGRES_CA="$folder/ca.crt"
+export ELIAS_TEST_OTHER_CA="$folder/other-ca.crt"
 export ELIAS_TEST_BROWSER="$browser"
 export ELIAS_TEST_REDIS="redis://127.0.0.1:$redis_port"
 "$@"

@@ -18,6 +18,7 @@ mod stages;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tokens;
 mod versions;
 
@@ -110,11 +111,12 @@ impl Store {
     /// is first asked.
     ///
     /// # Errors
-    /// `bad-input` for another URL.
+    /// `bad-input` for another URL, or one that asks for less TLS than it seems to.
     pub fn open(folder: &Path, url: Option<&str>) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let (dialect, url) = match url {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                tls::check(url)?;
                 (Dialect::Postgres, url.to_owned())
             }
             Some(_) => {
