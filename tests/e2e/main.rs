@@ -22,6 +22,7 @@ mod node_builtins;
 mod packages;
 mod plain_wasi_host;
 mod platform_access;
+mod platform_bucket;
 mod platform_command_line;
 mod platform_deploy;
 mod platform_executions;

@@ -4,6 +4,7 @@
 pub mod answering;
 pub mod build;
 pub mod platform;
+pub mod s3;
 pub mod serve;
 pub mod services;
 pub mod tenant;

@@ -26,6 +26,7 @@ pub struct Platform {
     /// The operator's token.
     pub token: String,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     log: Arc<Mutex<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
     folder: tempfile::TempDir,
@@ -38,17 +39,27 @@ impl Platform {
     /// If it does not start.
     #[must_use]
     pub fn start(flags: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().expect("a temporary folder"), flags)
+        Self::start_with(flags, &[])
     }
 
-    fn start_in(folder: tempfile::TempDir, flags: &[&str]) -> Self {
+    /// Starts one in a new folder, with these variables in its environment.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_with(flags: &[&str], environment: &[(&str, String)]) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), flags, environment)
+    }
+
+    fn start_in(folder: tempfile::TempDir, flags: &[&str], environment: &[(&str, String)]) -> Self {
+        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
         let log = Arc::default();
-        let (process, address, admin_address) = spawn(&folder, &flags, &log);
+        let (process, address, admin_address) = spawn(&folder, &flags, &environment, &log);
         let token = std::fs::read_to_string(folder.path().join("data/operator-token"));
         let token = token.expect("the operator's token is in the data directory").trim().to_owned();
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { process, address, admin_address, token, flags, log, client, folder }
+        Self { process, address, admin_address, token, flags, environment, log, client, folder }
     }
 
     /// Starts one on a data directory that is there: a copy is made, for it is another's.
@@ -60,7 +71,7 @@ impl Platform {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let status = Command::new("cp").arg("-r").arg(data).arg(folder.path().join("data")).status();
         assert!(status.is_ok_and(|status| status.success()), "the data directory is copied");
-        Self::start_in(folder, &[])
+        Self::start_in(folder, &[], &[])
     }
 
     /// Kills it without warning and starts it again on the same data, at new addresses.
@@ -69,7 +80,8 @@ impl Platform {
     /// If it does not start.
     pub fn restart(&mut self) {
         self.kill();
-        (self.process, self.address, self.admin_address) = spawn(&self.folder, &self.flags, &self.log);
+        (self.process, self.address, self.admin_address) =
+            spawn(&self.folder, &self.flags, &self.environment, &self.log);
         self.client = Client::builder(TokioExecutor::new()).build_http();
     }
 
@@ -101,7 +113,7 @@ impl Platform {
     /// If it cannot be started.
     #[must_use]
     pub fn second(&self) -> Output {
-        command(&self.folder, &self.flags).output().expect("elias starts")
+        command(&self.folder, &self.flags, &self.environment).output().expect("elias starts")
     }
 
     /// A path in the data directory.
@@ -270,17 +282,23 @@ fn holds(folder: &Path, bytes: &[u8]) -> bool {
     })
 }
 
-fn command(folder: &tempfile::TempDir, flags: &[String]) -> Command {
+fn command(folder: &tempfile::TempDir, flags: &[String], environment: &[(String, String)]) -> Command {
     let mut command = Command::new(binary("elias"));
     command.args(["serve", "--platform", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     command.args(["--data-dir", "data", "--log-format", "json"]).args(flags).current_dir(folder.path());
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     command
 }
 
 /// Starts the process; gives its two addresses, from the two lines that it prints.
-fn spawn(folder: &tempfile::TempDir, flags: &[String], log: &Arc<Mutex<String>>) -> (Child, SocketAddr, SocketAddr) {
-    let mut process =
-        command(folder, flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("elias starts");
+fn spawn(
+    folder: &tempfile::TempDir,
+    flags: &[String],
+    environment: &[(String, String)],
+    log: &Arc<Mutex<String>>,
+) -> (Child, SocketAddr, SocketAddr) {
+    let mut command = command(folder, flags, environment);
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("elias starts");
     let mut errors = process.stderr.take().expect("it is piped");
     let reader = Arc::clone(log);
     std::thread::spawn(move || {

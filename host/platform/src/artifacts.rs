@@ -8,9 +8,9 @@ use crate::name::Digest;
 use bytes::Bytes;
 use cap_std::fs::{Dir, OpenOptions};
 use futures::{Stream, TryStreamExt};
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreExt, RetryConfig};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
@@ -23,6 +23,10 @@ pub struct Artifacts {
     folder: Arc<Dir>,
     bucket: Option<Arc<dyn ObjectStore>>,
 }
+
+/// How long a connection to the bucket may take, and a request: the largest artifact at 4 Mbit/s.
+const CONNECT_TIMEOUT: &str = "5 seconds";
+const REQUEST_TIMEOUT: &str = "130 seconds";
 
 /// The folder of what is being written.
 const PARTIAL: &str = "partial";
@@ -152,19 +156,15 @@ impl Artifacts {
         Ok(swept)
     }
 
-    /// Whether an artifact is there; its bytes are not looked at.
+    /// Whether an artifact is there, whole: what was damaged has to be sent again.
     ///
     /// # Errors
     /// `store-unavailable` if the bucket does not answer.
     pub async fn has(&self, digest: &Digest) -> Result<bool> {
-        if self.folder.exists(key(digest)) {
-            return Ok(true);
-        }
-        let Some(bucket) = &self.bucket else { return Ok(false) };
-        match bucket.head(&ObjectPath::from(key(digest))).await {
+        match self.get(digest).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(away(error)),
+            Err(error) if error.code() == Code::ArtifactMissing => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }
@@ -186,6 +186,16 @@ fn away(error: object_store::Error) -> Error {
     Error::new(Code::StoreUnavailable, format!("the artifact store: {error}"))
 }
 
+/// How often a request to the bucket is sent again, and for how long: whoever deploys waits for it.
+fn patience() -> RetryConfig {
+    let backoff = BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(2),
+        ..BackoffConfig::default()
+    };
+    RetryConfig { backoff, max_retries: 4, retry_timeout: Duration::from_secs(15) }
+}
+
 fn bucket(url: &str) -> Result<Arc<dyn ObjectStore>> {
     let name = url.strip_prefix("s3://").ok_or_else(|| {
         Error::new(
@@ -195,7 +205,16 @@ fn bucket(url: &str) -> Result<Arc<dyn ObjectStore>> {
     })?;
     // Of the providers that may be compiled in, the one that all of the host uses. A second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let built = AmazonS3Builder::from_env().with_bucket_name(name.trim_end_matches('/')).build();
+    let builder = AmazonS3Builder::from_env().with_bucket_name(name.trim_end_matches('/')).with_retry(patience());
+    // Whoever names an endpoint without TLS means it.
+    let plain =
+        builder.get_config_value(&AmazonS3ConfigKey::Endpoint).is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let set = |builder: AmazonS3Builder, key: ClientConfigKey, value: &str| {
+        builder.with_config(AmazonS3ConfigKey::Client(key), value)
+    };
+    let builder = if plain { set(builder, ClientConfigKey::AllowHttp, "true") } else { builder };
+    let builder = set(builder, ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT);
+    let built = set(builder, ClientConfigKey::Timeout, REQUEST_TIMEOUT).build();
     Ok(Arc::new(built.map_err(|error| Error::new(Code::BadInput, format!("artifacts at {url}: {error}")))?))
 }
 
@@ -295,6 +314,7 @@ mod tests {
         let file = folder.path().join(key(&digest));
         std::fs::write(&file, "Component").expect("altered");
         assert_eq!(artifacts.get(&digest).await.expect_err("altered").code(), Code::ArtifactMissing);
+        assert!(!artifacts.has(&digest).await.expect("looked"), "so that it is sent again");
         artifacts.put(&digest, chunks("component"), 9).await.expect("uploading it again mends it");
         assert_eq!(artifacts.get(&digest).await.expect("there"), "component");
         std::fs::remove_file(&file).expect("removed");
