@@ -27,6 +27,7 @@ mod platform_command_line;
 mod platform_deploy;
 mod platform_executions;
 mod platform_gateway;
+mod platform_log_required;
 mod platform_packages;
 mod platform_recovery;
 mod platform_requests;

@@ -124,6 +124,18 @@ impl Postgres {
         self.run("pg_ctl", &["-s", "-w", "-l", log.to_str().expect("UTF-8"), "-o", &port, "start"]);
     }
 
+    /// Runs a statement as the superuser, behind everybody's back.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn sql(&self, statement: &str) {
+        let (client, connection) = tokio_postgres::connect(&self.url(), tokio_postgres::NoTls).await.expect("it is up");
+        let connection = tokio::spawn(connection);
+        client.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        drop(client);
+        connection.await.expect("no panic").expect("it ends well");
+    }
+
     fn run(&self, program: &str, arguments: &[&str]) {
         let program = self.bin.join(program);
         let data = self.folder.path().join("data");

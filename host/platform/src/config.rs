@@ -30,6 +30,8 @@ pub struct PlatformConfig {
     pub retention: Retention,
     /// An identity provider whose users may use the admin API.
     pub oidc: Option<OidcConfig>,
+    /// Whether only versions are loaded that the transparency log proves.
+    pub require_log: bool,
     /// A file or a folder with advisories about npm packages, in the OSV format.
     pub advisories: Option<PathBuf>,
     /// What fetches the keys of identity providers: the platform dials nothing itself.
@@ -52,6 +54,7 @@ impl PlatformConfig {
             compiled_bytes: 10 << 30,
             retention: Retention::default(),
             oidc: None,
+            require_log: false,
             advisories: None,
             fetch: None,
         }

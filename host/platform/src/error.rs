@@ -93,6 +93,8 @@ codes! {
     QuotaExceeded = "quota-exceeded", 429, "A quota is used up";
     /// A component's bytes are not where they were.
     ArtifactMissing = "artifact-missing", 422, "The component's bytes are missing";
+    /// A version is not in the transparency log, on a host that loads nothing else.
+    NotInLog = "not-in-log", 422, "The version is not in the transparency log";
     /// The database or the artifact store cannot be reached.
     StoreUnavailable = "store-unavailable", 503, "The store cannot be reached";
     /// No space, or no right to write.

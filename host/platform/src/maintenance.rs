@@ -4,9 +4,10 @@ use crate::clock::Now;
 use crate::error::Code;
 use crate::platform::{Inner, Platform};
 use crate::recorder;
-use crate::serving::Steer;
+use crate::serving::{Steer, proof_file};
 use crate::store::Actor;
 use crate::supervision::BreakerState;
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -166,12 +167,18 @@ async fn sweep(platform: &Platform, swept: &mut Now) -> crate::Result<()> {
     }
     let mut referenced = platform.store().host_read().await?.referenced_artifacts().await?;
     // What this host can go back to while the store is away.
+    let mut proved = HashSet::new();
     for service in platform.serving().table().services.values() {
         let state = service.state();
+        proved.extend(state.releases().map(|release| proof_file(&service.id, release.target.version)));
         for release in state.known.history.iter().chain([&state.known.target.release]) {
+            proved.insert(proof_file(&service.id, release.version));
             referenced.insert(release.digest.to_string());
             referenced.extend(release.settings.files.values().map(ToString::to_string));
         }
+    }
+    if let Some(proofs) = &platform.serving().loader.proofs {
+        proofs.sweep(&proved)?;
     }
     let before_ms = i64::try_from(now.unix_ms()).unwrap_or(i64::MAX).saturating_sub(SWEPT_AGE.as_millis() as i64);
     let mut scope = platform.store().host_write().await?;

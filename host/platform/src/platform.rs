@@ -9,7 +9,7 @@ use crate::maintenance;
 use crate::name::{ComponentName, ServiceId, TenantId};
 use crate::packages::Advisories;
 use crate::recorder::Recorder;
-use crate::serving::{Around, Known, KnownFiles, Loader, Release, Serving};
+use crate::serving::{Around, Known, KnownFiles, Loader, Proofs, Release, Serving};
 use crate::session::Session;
 use crate::store::{self, Store, TenantScope};
 use crate::vault::Vault;
@@ -73,11 +73,18 @@ impl Platform {
         let artifacts = Artifacts::open(sub("artifacts")?, config.artifacts.as_deref())?;
         let access = Arc::new(Access::open(store.clone(), &dir, config.oidc.as_ref())?);
         let artifact_bytes_max = limits.component_bytes;
+        let log_key = log::open_key(&dir, &config.log_origin)?;
+        let proofs = if config.require_log {
+            Some(Proofs::open(sub("proofs")?, store.clone(), log::open_key(&dir, &config.log_origin)?)?)
+        } else {
+            None
+        };
         let loader = Loader {
             host,
             limits,
             artifacts: artifacts.clone(),
             vault: Vault::open(&dir)?,
+            proofs,
             files: sub("files")?,
             files_path: config.data_dir.join("files"),
             compile_timeout: Duration::from_millis(config.compile_timeout_ms),
@@ -90,7 +97,6 @@ impl Platform {
         let around = Around { domain: config.domain.clone(), api_keys, artifacts: artifacts.clone() };
         let known = KnownFiles::open(sub("services")?);
         let serving = Serving::new(loader, known, recorder, around, steering);
-        let log_key = log::open_key(&dir, &config.log_origin)?;
         let advisories = match config.advisories.clone() {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,

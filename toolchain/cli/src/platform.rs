@@ -60,6 +60,9 @@ pub(crate) struct PlatformArguments {
     /// A network that is not public from which keys of identity providers may be fetched, such as 10.1.0.0/16
     #[arg(long, value_name = "NETWORK", requires = "platform")]
     private_network: Vec<IpNet>,
+    /// Load only versions that the transparency log proves
+    #[arg(long, requires = "platform")]
+    require_log: bool,
     /// Advisories about npm packages in the OSV format, a file or a folder; read again when they change
     #[arg(long, value_name = "FILE|DIR", requires = "platform")]
     advisories: Option<PathBuf>,
@@ -85,6 +88,7 @@ impl PlatformArguments {
             config.domain.clone_from(domain);
         }
         config.log_origin = self.log_origin.clone().unwrap_or_else(|| format!("{}/log", config.domain));
+        config.require_log = self.require_log;
         config.advisories.clone_from(&self.advisories);
         config.loaded_components = self.loaded_components.unwrap_or(config.loaded_components);
         config.retention.days = self.execution_days.unwrap_or(config.retention.days);

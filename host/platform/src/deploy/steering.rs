@@ -69,6 +69,8 @@ pub struct ReleaseStatus {
     pub deployment: String,
     /// Whether its component is in memory; it is loaded by the next request.
     pub loaded: bool,
+    /// Why it cannot be loaded, if the last try failed: code and explanation.
+    pub problem: Option<String>,
     /// Its circuit breaker.
     pub health: HealthState,
     /// What it did on this host since it was loaded first.
@@ -258,6 +260,7 @@ impl Platform {
             digest: release.target.digest.to_string(),
             deployment: release.target.deployment.clone(),
             loaded: release.idle_since_ms().is_some(),
+            problem: release.problem(),
             health: release.breaker.health(now),
             figures: release.stats.snapshot().figures(),
         };

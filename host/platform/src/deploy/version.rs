@@ -100,6 +100,7 @@ impl Platform {
             version: number.into(),
             sha256: uploaded.digest.to_string(),
             manifest: layout::read(&bytes).ok().and_then(|layout| layout.manifest_json).map(elias_contract::digest),
+            settings: Some(uploaded.settings.digest()),
             signers: signers.iter().map(ToString::to_string).collect(),
             time: u64::try_from(now_ms()).unwrap_or_default(),
         };

@@ -1,5 +1,7 @@
 //! From what is to serve to a component that is ready.
 
+use super::known::Known;
+use super::proofs::Proofs;
 use super::service::Tables;
 use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
@@ -22,6 +24,8 @@ pub(crate) struct Loader {
     pub(crate) limits: Limits,
     pub(crate) artifacts: Artifacts,
     pub(crate) vault: Vault,
+    /// Of what may be loaded, if that is to be proved.
+    pub(crate) proofs: Option<Proofs>,
     /// Versions' files, a folder each, and its path.
     pub(crate) files: Dir,
     pub(crate) files_path: PathBuf,
@@ -41,6 +45,9 @@ pub(crate) struct Purpose<'a> {
 impl Loader {
     /// A release's component, ready to run.
     pub(crate) async fn load(&self, purpose: &Purpose<'_>, release: &ReleaseTarget) -> Result<App> {
+        if let Some(proofs) = &self.proofs {
+            proofs.require(purpose.service, release).await?;
+        }
         let bytes = self.artifacts.get(&release.digest).await?;
         let folder = self.place_files(&release.settings).await?;
         let options = LoadOptions {
@@ -121,6 +128,13 @@ impl Loader {
         }
         absent.iter().for_each(|key| drop(table.remove(key)));
         Ok(())
+    }
+
+    /// Has the proofs of what services serve and served at hand, before the store is away.
+    pub(crate) async fn remember(&self, services: &[Known]) {
+        if let Some(proofs) = &self.proofs {
+            proofs.remember(services).await;
+        }
     }
 
     /// Brings the files that a version serves into the folder of artifacts. What is missing is logged, and is not served.

@@ -4,6 +4,7 @@ mod known;
 mod lines;
 mod loader;
 mod passage;
+mod proofs;
 mod quota;
 mod release;
 mod sampler;
@@ -17,6 +18,7 @@ pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, limits};
 pub use passage::Passage;
+pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::Release;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
@@ -176,6 +178,7 @@ impl Serving {
         for id in gone {
             self.known.forget(&id).await?;
         }
+        self.loader.remember(&changed).await;
         Ok(())
     }
 
@@ -207,6 +210,7 @@ impl Serving {
             }
         };
         self.keep(&known).await;
+        self.loader.remember(&[known]).await;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::lines::Lines;
 use super::loader::{Loader, Purpose};
 use crate::clock::Now;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rollout::ReleaseStats;
 use crate::store::ReleaseTarget;
 use crate::supervision::{Breaker, SupervisionConfig};
@@ -21,6 +21,8 @@ pub(crate) struct Release {
     /// What its component logs: of the service, whichever release serves it.
     pub(crate) lines: Arc<Lines>,
     app: ArcSwapOption<App>,
+    /// Why its component could not be loaded last.
+    problem: ArcSwapOption<Error>,
     /// Held while loading, so that a hundred first requests load it once.
     loading: Mutex<()>,
     used_ms: AtomicU64,
@@ -40,6 +42,7 @@ impl Release {
             breaker: Breaker::new(supervision, rand::random(), now),
             lines,
             app: ArcSwapOption::empty(),
+            problem: ArcSwapOption::empty(),
             loading: Mutex::new(()),
             used_ms: AtomicU64::new(now.unix_ms()),
         })
@@ -62,10 +65,22 @@ impl Release {
         if let Some(app) = self.loaded(now) {
             return Ok(app);
         }
-        let app = loader.load(purpose, &self.target).await?;
+        let app = match loader.load(purpose, &self.target).await {
+            Ok(app) => app,
+            Err(error) => {
+                self.problem.store(Some(Arc::new(error.clone())));
+                return Err(error);
+            }
+        };
+        self.problem.store(None);
         self.app.store(Some(Arc::new(app.clone())));
         self.used_ms.store(now.unix_ms(), Ordering::Relaxed);
         Ok(app)
+    }
+
+    /// Why its component cannot be loaded, if the last try failed.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.problem.load().as_ref().map(|error| format!("{}: {error}", error.code()))
     }
 
     /// Gives its component's memory back. Requests that run keep theirs; the next one loads it again.

@@ -3,7 +3,7 @@
 use super::audit::NOTHING;
 use super::{Actor, HostScope, TenantScope, get, json, now_ms, number, optional_json, text, to_json};
 use crate::error::{Code, Error, Result};
-use crate::name::{ComponentName, Digest};
+use crate::name::{ComponentName, Digest, ServiceId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
@@ -102,7 +102,39 @@ fn version(row: &sqlx::any::AnyRow) -> Result<Version> {
     })
 }
 
+impl VersionSettings {
+    /// SHA-256 of what is set, in hexadecimal: of the JSON with members in the order of their names, without those that are as the default has
+    /// them. So a member that a later release adds changes the digest of no version that does not use it.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let json = |settings: &Self| serde_json::to_value(settings).unwrap_or_default();
+        let (Value::Object(mut set), default) = (json(self), json(&Self::default())) else { return String::new() };
+        set.retain(|name, value| default.get(name) != Some(value));
+        elias_contract::digest(in_order(set.into()).to_string().as_bytes())
+    }
+}
+
+/// JSON with the members of all objects in the order of their names.
+fn in_order(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> = members.into_iter().map(|(name, value)| (name, in_order(value))).collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(items) => items.into_iter().map(in_order).collect(),
+        other => other,
+    }
+}
+
 impl HostScope {
+    /// The place of a version in the log.
+    pub(crate) async fn log_index(&mut self, id: &ServiceId, version: u32) -> Result<Option<u64>> {
+        let select = "SELECT log_index FROM versions WHERE tenant = $1 AND component = $2 AND number = $3";
+        let query = sqlx::query(select).bind(id.tenant.as_str().to_owned()).bind(id.component.as_str().to_owned());
+        let row = query.bind(i64::from(version)).fetch_optional(&mut *self.tx).await?;
+        row.map(|row| number(&row, "log_index")).transpose()
+    }
+
     /// The artifacts that any version refers to.
     pub(crate) async fn referenced_artifacts(&mut self) -> Result<HashSet<String>> {
         let select = "SELECT digest, v.settings FROM versions v JOIN tenants t ON t.tenant = v.tenant \
@@ -207,5 +239,37 @@ impl TenantScope {
         let query = self.query(update).bind(component.as_str().to_owned()).bind(i64::from(number)).bind(now_ms());
         self.run(query).await?;
         self.audit(actor, "version.delete", format!("{component}@{number}"), NOTHING, NOTHING).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn digest(settings: Value) -> String {
+        serde_json::from_value::<VersionSettings>(settings).expect("settings").digest()
+    }
+
+    #[test]
+    fn a_digest_is_of_what_is_set_in_whatever_order() {
+        assert_eq!(digest(json!({})), elias_contract::digest(b"{}"), "what a later release adds changes nothing here");
+        let text = r#"{"capabilities":{"a":{"x":1,"y":[{"p":null,"q":0.5}]},"b":{}},"limits":{"fuel":5}}"#;
+        let settings: Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(
+            digest(settings.clone()),
+            elias_contract::digest(text.as_bytes()),
+            "so it is in logs that are out there"
+        );
+        let other =
+            r#"{"limits":{"fuel":5},"smoke":null,"capabilities":{"b":{},"a":{"y":[{"q":0.5,"p":null}],"x":1}}}"#;
+        assert_eq!(digest(serde_json::from_str(other).expect("JSON")), digest(settings.clone()));
+        for (path, value) in
+            [("/limits/fuel", json!(6)), ("/capabilities/a/x", json!("1")), ("/capabilities/b", json!({ "c": 1 }))]
+        {
+            let mut changed = settings.clone();
+            *changed.pointer_mut(path).expect("it is there") = value;
+            assert_ne!(digest(changed), digest(settings.clone()), "{path}");
+        }
     }
 }

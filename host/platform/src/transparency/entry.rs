@@ -3,8 +3,10 @@
 use super::LogError;
 use serde::{Deserialize, Serialize};
 
-/// The format of entries that this version writes. A reader refuses another.
-pub const ENTRY_FORMAT: u32 = 1;
+/// The format of entries that this version writes. Readers take it and the first, which says nothing of the settings.
+pub const ENTRY_FORMAT: u32 = 2;
+/// The format of entries without `settings`.
+const FORMAT_WITHOUT_SETTINGS: u32 = 1;
 /// The largest entry, in bytes. (C2SP tlog-tiles allows 65,535.)
 pub const ENTRY_BYTES_MAX: usize = 8 << 10;
 
@@ -17,7 +19,7 @@ const INTEGER_MAX: u64 = (1 << 53) - 1;
 /// members in this order:
 ///
 /// ```text
-/// {"format":1,"tenant":"acme","component":"shop","version":7,"sha256":"2c26...","manifest":"fcde...",
+/// {"format":2,"tenant":"acme","component":"shop","version":7,"sha256":"2c26...","manifest":"fcde...","settings":"9a3b...",
 ///  "signers":["example.com/team+0f3a9c1e"],"time":1767225600000}
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,9 @@ pub struct Entry {
     /// SHA-256 of the manifest's JSON, in hexadecimal; not there for components without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
+    /// SHA-256 of what the version asks for, in hexadecimal; not there in entries of format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// The keys whose signatures were found good, as `NAME+HASH`; at most 16.
     pub signers: Vec<String>,
     /// When it was accepted by the clock of the host that did, in milliseconds since 1970.
@@ -49,8 +54,9 @@ impl Entry {
     /// [`LogError::Entry`] if a field is not as its documentation says, or all are over [`ENTRY_BYTES_MAX`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, LogError> {
         let wrong = |what: &str| Err(LogError::Entry(format!("`{what}` is empty, too large, or has other characters")));
-        if self.format != ENTRY_FORMAT {
-            return Err(LogError::Entry(format!("its format is {}, not {ENTRY_FORMAT}; update", self.format)));
+        let format = if self.settings.is_some() { ENTRY_FORMAT } else { FORMAT_WITHOUT_SETTINGS };
+        if self.format != format {
+            return Err(LogError::Entry(format!("its format is {}, not {format}; update", self.format)));
         }
         for (name, value) in [("tenant", &self.tenant), ("component", &self.component)] {
             if !is_name(value) {
@@ -60,7 +66,12 @@ impl Entry {
         if !(1..=INTEGER_MAX).contains(&self.version) || self.time > INTEGER_MAX {
             return wrong(if self.time > INTEGER_MAX { "time" } else { "version" });
         }
-        for (name, value) in [("sha256", Some(&self.sha256)), ("manifest", self.manifest.as_ref())] {
+        let digests = [
+            ("sha256", Some(&self.sha256)),
+            ("manifest", self.manifest.as_ref()),
+            ("settings", self.settings.as_ref()),
+        ];
+        for (name, value) in digests {
             if value.is_some_and(|digest| !is_digest(digest)) {
                 return wrong(name);
             }

@@ -19,6 +19,7 @@
 pub mod audit;
 pub mod checkpoint;
 mod entry;
+mod proof;
 mod tile;
 mod tree;
 
@@ -27,6 +28,7 @@ mod tests;
 
 pub use checkpoint::Checkpoint;
 pub use entry::{ENTRY_BYTES_MAX, ENTRY_FORMAT, Entry};
+pub use proof::Proof;
 pub use tile::{TILE_WIDTH, TileKind, TileNeeds, TilePath, entry_bundle, hash_tile, read_bundle, static_tiles};
 pub use tlog_tiles::{Hash, record_hash};
 pub use tree::{

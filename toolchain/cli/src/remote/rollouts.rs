@@ -89,6 +89,7 @@ pub(super) struct Status {
 #[derive(Debug, Deserialize)]
 struct Release {
     version: u32,
+    problem: Option<String>,
     health: Health,
     figures: Figures,
 }
@@ -202,10 +203,13 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
     let store = if status.pending { "the store, to be told of a rollback" } else { "" };
     let row = |release: &Release, share: f64, waiting: &str| {
         let Figures { requests, failures, p99_us, fuel_mean, .. } = release.figures;
-        let health = match (status.stopped, release.health.reason.as_str()) {
-            (true, _) => "stopped by hand".to_owned(),
-            (false, "") => release.health.state.clone(),
-            (false, reason) => format!("{} since {}: {reason}", release.health.state, time(release.health.since_ms)),
+        let health = match (status.stopped, &release.problem, release.health.reason.as_str()) {
+            (true, ..) => "stopped by hand".to_owned(),
+            (false, Some(problem), _) => format!("cannot be loaded: {problem}"),
+            (false, None, "") => release.health.state.clone(),
+            (false, None, reason) => {
+                format!("{} since {}: {reason}", release.health.state, time(release.health.since_ms))
+            }
         };
         [
             status.component.to_string(),

@@ -31,6 +31,7 @@ fn write_log(folder: &Path, entries: &[&[u8]]) {
             version: number + 1,
             sha256: elias_contract::digest(file),
             manifest: None,
+            settings: Some(elias_contract::digest(b"settings")),
             signers: vec![],
             time: 0,
         };

@@ -160,9 +160,12 @@ fn an_entry_has_one_encoding() {
         for other in [
             text.replacen(',', ", ", 1),
             text.replacen("acme", "\\u0061cme", 1),
-            text.replacen("\"format\":1,", "", 1),
-            text.replacen("\"format\":1", "\"format\":2", 1),
-            text.replacen("{\"format\":1,", "{\"version\":1,\"format\":1,", 1),
+            text.replacen("\"format\":2,", "", 1),
+            text.replacen("\"format\":2", "\"format\":3", 1),
+            // The settings are of the second format, and of no other.
+            text.replacen("\"format\":2", "\"format\":1", 1),
+            text.replacen("\"settings\"", "\"more\"", 1),
+            text.replacen("{\"format\":2,", "{\"version\":1,\"format\":2,", 1),
             text.replacen("\"version\":1", "\"version\":0", 1),
             text.replacen("\"time\"", "\"more\":1,\"time\"", 1),
             text.replacen(&digest(number), &digest(number).to_uppercase(), 1),
@@ -172,13 +175,18 @@ fn an_entry_has_one_encoding() {
             assert_eq!(Entry::parse(other.as_bytes()).expect_err(&other).code(), "log-malformed");
         }
     }
-    let changes: [fn(&mut Entry); 8] = [
+    let first = Entry { format: 1, settings: None, ..entry(1) };
+    let bytes = first.to_bytes().expect("entries of the first format are read for good");
+    assert_eq!(Entry::parse(&bytes).expect("read"), first);
+    let changes: [fn(&mut Entry); 10] = [
         |entry| entry.tenant.clear(),
         |entry| entry.component = "a\nb".into(),
         |entry| entry.component = "x".repeat(257),
         |entry| entry.version = 0,
         |entry| entry.time = 1 << 53,
         |entry| entry.manifest = Some("x".into()),
+        |entry| entry.settings = Some("x".into()),
+        |entry| entry.settings = None,
         |entry| entry.signers = vec!["a+1".into(); 17],
         |entry| entry.signers = vec!["\"".repeat(256); 16],
     ];
@@ -221,4 +229,31 @@ fn a_checkpoint_is_of_the_log_whose_key_signed_it() {
     for known in [9, 1] {
         assert_eq!(Checkpoint::open(&both, &[key(ORIGIN, known).verifying_key()]).unwrap().size, 3);
     }
+}
+
+#[test]
+fn a_proof_holds_for_its_entry_at_its_place_alone() {
+    let store = Store::of((0..5).map(entry));
+    let (size, index) = (store.size(), 3);
+    let hashes = inclusion(size, index, &store.known(&inclusion_needs(size, index))).expect("it is in the tree");
+    let checkpoint = checkpoint::sign(ORIGIN, size, store.root, &[key(ORIGIN, 9)]).expect("signed");
+    let record = String::from_utf8(store.records[index as usize].clone()).expect("JSON");
+    let proof = Proof { record, index, hashes: hashes.iter().map(Hash::to_string).collect(), checkpoint };
+    assert_eq!(proof.open(&[log_key()]).expect("it holds"), entry(3));
+    let text = serde_json::to_string(&proof).expect("JSON");
+    assert_eq!(serde_json::from_str::<Proof>(&text).expect("read"), proof);
+    let changes: [fn(&mut Proof); 6] = [
+        |proof| proof.record = proof.record.replacen("acme", "emca", 1),
+        |proof| proof.index = 2,
+        |proof| proof.index = 5,
+        |proof| proof.hashes.truncate(1),
+        |proof| proof.hashes.swap(0, 1),
+        |proof| proof.checkpoint = proof.checkpoint.replacen("\n5\n", "\n4\n", 1),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut other = proof.clone();
+        change(&mut other);
+        assert!(other.open(&[log_key()]).is_err(), "change {number}");
+    }
+    assert!(proof.open(&[key(ORIGIN, 8).verifying_key()]).is_err(), "another key of that name");
 }

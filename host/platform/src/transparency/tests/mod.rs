@@ -27,6 +27,7 @@ fn entry(number: u64) -> Entry {
         version: number / 7 + 1,
         sha256: digest(number),
         manifest: (!number.is_multiple_of(5)).then(|| digest(number + 1_000_000)),
+        settings: Some(digest(number + 2_000_000)),
         signers: vec!["example.com/team+0f3a9c1e".into()],
         time: 1_767_225_600_000 + number,
     }
