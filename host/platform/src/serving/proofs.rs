@@ -71,7 +71,7 @@ impl Proofs {
     /// is loaded.
     pub(crate) async fn remember(&self, services: &[Known]) {
         for Known { target, history, .. } in services {
-            let serves = std::iter::once(&target.release).chain(&target.canary).chain(&target.flagged);
+            let serves = std::iter::once(&target.release).chain(&target.canary).chain(&target.beside);
             for release in serves.chain(history) {
                 let Err(error) = self.require(&target.id, release).await else { continue };
                 if error.code() == Code::StoreUnavailable {
