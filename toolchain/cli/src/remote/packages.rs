@@ -71,7 +71,7 @@ struct Serving {
     environment: Environment,
     release: Release,
     canary: Option<Release>,
-    flagged: Vec<Release>,
+    beside: Vec<Release>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,7 +120,7 @@ fn of_platform(client: &Client, audit: &AuditArguments, own: Option<&AdvisorySet
     let wanted = |service: &Serving| audit.environment.is_none_or(|environment| service.environment == environment);
     let mut all = Vec::new();
     for service in services.into_iter().filter(wanted) {
-        let releases = std::iter::once(&service.release).chain(&service.canary).chain(&service.flagged);
+        let releases = std::iter::once(&service.release).chain(&service.canary).chain(&service.beside);
         let versions: BTreeSet<u32> = releases.map(|release| release.version).collect();
         for version in versions {
             let name = service.component.as_str();
