@@ -16,7 +16,7 @@ mod ticket;
 pub(crate) use known::{Known, KnownFiles};
 pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
-pub(crate) use loader::{Loader, Purpose, limits};
+pub(crate) use loader::{Loader, Purpose, compiling, limits};
 pub use passage::Passage;
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::Release;

@@ -3,7 +3,7 @@
 use super::passage::load;
 use super::release::Release;
 use super::service::{Service, State};
-use super::ticket::{Ended, StagePlace, Ticket};
+use super::ticket::{self, Ended, StagePlace, Ticket};
 use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
 use crate::rollout::Caller;
@@ -206,7 +206,14 @@ impl Copies {
         let quota = state.tenant.enter(now.unix_ms()).await.ok()?;
         let app = match release.loaded(now) {
             Some(app) => app,
-            None => load(serving, service, state, release).await.ok()?,
+            None => match load(serving, service, state, release).await {
+                Ok(app) => app,
+                Err(error) => {
+                    tracing::warn!(service = %service.id, version = release.target.version, %error, "a shadow cannot be loaded");
+                    ticket::tell(service, release, entry, true, now);
+                    return None;
+                }
+            },
         };
         let stage = StagePlace { staged: Arc::clone(&self.staged), position, shadows: Vec::new() };
         let running = Running::new();

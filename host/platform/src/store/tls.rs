@@ -14,7 +14,7 @@ pub(super) fn check(url: &str) -> Result<()> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let value = |names: &[&str]| {
         let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.filter(|(name, _)| names.contains(name)).map(|(_, value)| value.to_ascii_lowercase()).last()
+        pairs.filter(|(name, _)| names.contains(name)).map(|(_, value)| value.to_ascii_lowercase()).next_back()
     };
     if value(&ROOTS).is_some() && !value(&MODES).is_some_and(|mode| mode == "verify-full" || mode == "verify-ca") {
         let message =
