@@ -28,6 +28,7 @@ mod platform_executions;
 mod platform_gateway;
 mod platform_recovery;
 mod platform_requests;
+mod platform_roles;
 mod platform_rollout;
 mod serving;
 mod signing;

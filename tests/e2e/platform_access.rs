@@ -30,6 +30,7 @@ async fn routes(platform: &Platform) -> Vec<Route> {
         ("execution", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
         ("key", "some-key"),
         ("name", "TOKEN"),
+        ("role", "deployer"),
         ("path", "0/000"),
         ("*path", "0/000"),
     ];
@@ -63,6 +64,7 @@ fn body(method: &str, template: &str) -> Value {
         ("post", "deployments") => json!({ "version": 1 }),
         ("post", "rollout") => json!({ "action": "abort" }),
         ("put", "flags") => json!({ "rules": [] }),
+        ("put", "{role}") => json!({ "policy": "permit (principal, action, resource);" }),
         ("put", "{name}") => json!({ "value": "x" }),
         ("put" | "post", _) => json!({}),
         _ => Value::Null,

@@ -208,6 +208,12 @@ async fn users_of_an_identity_provider_use_the_admin_api_as_their_claims_say() {
     assert_eq!(ask(viewer.clone(), "/v1/tenants/default/components").await.0, 200);
     assert_eq!(ask(viewer, "/v1/tenants/default/tokens").await.0, 403);
     assert_eq!(ask(json!({ "elias_tenant": "other", "elias_role": "admin" }), "/v1/tenants/default").await.0, 403);
+    // The role's claim may name one that the tenant defined.
+    let reads = json!({ "ceiling": "viewer", "policy": "permit (principal, action == Action::\"read\", resource);" });
+    platform.default_tenant().done("PUT", "/roles/reader", reads).await;
+    let reader = json!({ "elias_tenant": "default", "elias_role": "reader" });
+    assert_eq!(ask(reader.clone(), "/v1/tenants/default/components").await.0, 200);
+    assert_eq!(ask(reader, "/v1/tenants/default/roles").await.0, 403);
     for claims in
         [json!({}), json!({ "elias_tenant": "default" }), json!({ "elias_tenant": "default", "elias_role": "god" })]
     {

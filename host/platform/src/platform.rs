@@ -1,12 +1,12 @@
 //! The platform as the server and the command line see it.
 
-use crate::access::{Access, Permission};
+use crate::access::{About, Access, Permission};
 use crate::artifacts::Artifacts;
 use crate::config::PlatformConfig;
 use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::maintenance;
-use crate::name::{ComponentName, ServiceId, TenantId};
+use crate::name::{ServiceId, TenantId};
 use crate::recorder::Recorder;
 use crate::serving::{Around, Known, KnownFiles, Loader, Release, Serving};
 use crate::session::Session;
@@ -198,9 +198,9 @@ impl Platform {
         session: &Session,
         permission: Permission,
         tenant: &TenantId,
-        component: Option<&ComponentName>,
+        about: impl Into<About<'_>>,
     ) -> Result<TenantScope> {
-        session.require(permission, tenant, component)?;
+        session.require(permission, tenant, about)?;
         self.store().read(tenant).await
     }
 
@@ -213,9 +213,9 @@ impl Platform {
         session: &Session,
         permission: Permission,
         tenant: &TenantId,
-        component: Option<&ComponentName>,
+        about: impl Into<About<'_>>,
     ) -> Result<TenantScope> {
-        session.require(permission, tenant, component)?;
+        session.require(permission, tenant, about)?;
         self.store().write(tenant).await
     }
 

@@ -1,8 +1,8 @@
 //! A request to the platform by someone who is known.
 
-use crate::access::{Permission, Principal};
+use crate::access::{About, Permission, Principal};
 use crate::error::Result;
-use crate::name::{ComponentName, TenantId};
+use crate::name::TenantId;
 use crate::store::Actor;
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ impl Session {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn require(&self, permission: Permission, tenant: &TenantId, component: Option<&ComponentName>) -> Result<()> {
-        self.principal.require(permission, tenant, component)
+    pub fn require<'a>(&self, permission: Permission, tenant: &TenantId, about: impl Into<About<'a>>) -> Result<()> {
+        self.principal.require(permission, tenant, about.into(), &self.address)
     }
 
     /// Who it is, for the audit trail.

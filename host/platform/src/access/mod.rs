@@ -1,20 +1,27 @@
 //! Who may do what: tokens, and the one table of permissions.
 
+mod about;
+mod custom_role;
 mod oidc;
 mod permission;
+mod rights;
 mod token;
 
+pub use about::About;
+pub(crate) use custom_role::read_policies;
+pub use custom_role::{CustomRole, POLICY_BYTES_MAX, ROLE_SCHEMA};
 pub use oidc::{FetchKeys, OidcConfig};
 pub use permission::{Permission, Principal};
 pub use token::{NewToken, TOKEN_DAYS_MAX, TokenWithSecret};
 
 use crate::error::{Code, Error, Result};
 use crate::name::{ServiceId, TenantId};
-use crate::store::{Actor, Role, Store};
+use crate::store::{Actor, Role, Store, TokenRole};
 use cap_std::fs::Dir;
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 use moka::sync::Cache;
 use oidc::Oidc;
+use rights::Roles;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +47,7 @@ type Remembered = Cache<[u8; 32], Arc<Principal>>;
 /// Finds out who asks.
 pub(crate) struct Access {
     store: Store,
+    roles: Roles,
     valid: Remembered,
     known: Remembered,
     hashing: Semaphore,
@@ -52,6 +60,7 @@ impl Access {
     pub(crate) fn open(store: Store, folder: &Dir, oidc: Option<&OidcConfig>) -> Result<Self> {
         let operator = crate::vault::read_or_make(folder, OPERATOR_FILE, || Bearer::generate().to_string())?;
         Ok(Self {
+            roles: Roles::new(store.clone(), VALID_WHILE_AWAY),
             store,
             valid: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_FOR).build(),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
@@ -73,7 +82,13 @@ impl Access {
             return if still(&principal) { Ok(principal) } else { Err(refused()) };
         }
         if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {
-            return oidc.principal(token).map(Arc::new).ok_or_else(refused);
+            let user = oidc.user(token).ok_or_else(refused)?;
+            let rights = self.roles.rights(&user.tenant, &user.role).await.map_err(|error| match error.code() {
+                // The provider names a role that is not there: nobody's token.
+                Code::Forbidden => refused(),
+                _ => error,
+            })?;
+            return Ok(Arc::new(user.principal(rights)));
         }
         let bearer: Bearer = token.parse().map_err(|()| refused())?;
         match self.look_up(&bearer).await {
@@ -91,7 +106,10 @@ impl Access {
                 Some(principal) if still(&principal) => Ok(principal),
                 _ => Err(error),
             },
-            Err(error) => Err(error),
+            Err(error) => {
+                self.known.invalidate(&key);
+                Err(error)
+            }
         }
     }
 
@@ -103,7 +121,11 @@ impl Access {
         let _turn = self.hashing.acquire().await;
         let bearer = bearer.clone();
         let matches = tokio::task::spawn_blocking(move || bearer.matches(&hash)).await.unwrap_or(false);
-        Ok(matches.then(|| Principal::of(&token)))
+        if !matches {
+            return Ok(None);
+        }
+        let rights = self.roles.rights(&token.tenant, &token.role).await?;
+        Ok(Some(Principal::of(&token, rights)))
     }
 
     /// Makes a token; its secret is in the answer and nowhere else.
@@ -114,12 +136,14 @@ impl Access {
         by: &Principal,
         actor: &Actor,
     ) -> Result<TokenWithSecret> {
-        if new.role > by.role {
-            return Err(Error::new(
-                Code::Forbidden,
-                format!("a token of the role {} cannot make one of more", by.role.as_str()),
-            ));
-        }
+        let ceiling = match &new.role {
+            TokenRole::BuiltIn(role) => *role,
+            TokenRole::Custom(name) => {
+                let role = self.store.read(tenant).await?.role(name).await?;
+                role.ok_or_else(|| Error::not_found(format_args!("role {name}; elias roles list")))?.ceiling
+            }
+        };
+        by.may_give(&new.role, ceiling)?;
         let bearer = Bearer::generate();
         let token = new.token(&bearer, tenant, &actor.name)?;
         let hashed = bearer.clone();
@@ -142,7 +166,7 @@ impl Access {
         Arc::new(ServiceKeys { service: service.clone(), valid: self.valid.clone(), known: self.known.clone() })
     }
 
-    /// Forgets what was remembered of tokens: one was revoked.
+    /// Forgets what was remembered of tokens: one was revoked, or a role has changed.
     pub(crate) fn forget(&self) {
         self.valid.invalidate_all();
         self.known.invalidate_all();
@@ -187,6 +211,7 @@ impl Principal {
             name: "operator".to_owned(),
             tenant: TenantId::system(),
             role: Role::Admin,
+            custom: None,
             components: None,
             user_id: None,
             organization_id: None,

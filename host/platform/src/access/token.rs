@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, TenantId};
-use crate::store::{Role, Token, now_ms};
+use crate::store::{Token, TokenRole, now_ms};
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
@@ -77,8 +77,9 @@ impl FromStr for Bearer {
 pub struct NewToken {
     /// What it is for.
     pub name: String,
-    /// What it may do.
-    pub role: Role,
+    /// What it may do: a role of the platform's, or one that the tenant defined.
+    #[schema(value_type = String)]
+    pub role: TokenRole,
     /// The components that it may act on; all of them if there is no list.
     #[serde(default)]
     pub components: Option<Vec<ComponentName>>,
@@ -121,7 +122,7 @@ impl NewToken {
             id: bearer.id.clone(),
             tenant: tenant.clone(),
             name: self.name.clone(),
-            role: self.role,
+            role: self.role.clone(),
             components: self.components.clone(),
             user_id: self.user_id.clone(),
             organization_id: self.organization_id.clone(),

@@ -12,6 +12,7 @@ mod host;
 mod idempotency;
 mod keys;
 mod log;
+mod roles;
 mod secrets;
 mod services;
 mod tenants;
@@ -28,9 +29,11 @@ pub use executions::{ExecutionFilter, ExecutionRecord};
 pub use host::{ReleaseTarget, ServiceTarget};
 pub use idempotency::Remembered;
 pub use keys::SigningKeyEntry;
+pub use roles::RoleDefinition;
+pub(crate) use roles::next_role;
 pub use services::Service;
 pub use tenants::{QuotaAction, Quotas, Tenant, TenantSettings};
-pub use tokens::{Role, Token};
+pub use tokens::{Role, Token, TokenRole};
 pub(crate) use versions::NewVersion;
 pub use versions::{SmokeCall, Version, VersionSettings};
 
@@ -55,10 +58,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 
 /// The schema, in the order in which it grew: name and text. What was released is never changed; what comes is added at the end.
-const MIGRATIONS: [(&str, &str); 1] = [("platform", include_str!("schema/1_platform.sql"))];
+const MIGRATIONS: &[(&str, &str)] =
+    &[("platform", include_str!("schema/1_platform.sql")), ("access", include_str!("schema/2_access.sql"))];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
-const TENANT_TABLES: [&str; 12] = [
+const TENANT_TABLES: &[&str] = &[
     "artifacts",
     "tenants",
     "tokens",
@@ -71,6 +75,7 @@ const TENANT_TABLES: [&str; 12] = [
     "audit",
     "executions",
     "idempotency",
+    "roles",
 ];
 
 /// The store; a cheap handle.

@@ -240,6 +240,31 @@ async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
     scope.commit().await.expect("committed");
 }
 
+async fn roles_have_revisions_and_are_bounded(Place { store, .. }: &Place) {
+    let (a, host) = (create_tenant(store, "a").await, Actor::host());
+    let role = |name: &str, policy: &str, before: Option<&RoleDefinition>| {
+        next_role(name.parse().expect("a name"), Role::Viewer, policy.to_owned(), before, &host)
+    };
+    let mut scope = store.write(&a).await.expect("a scope");
+    let first = role("mine", "one", None);
+    scope.set_role(&first, None, &host).await.expect("made");
+    assert_eq!(scope.set_role(&first, None, &host).await.expect_err("it is there").code(), Code::Stale);
+    let second = role("mine", "two", Some(&first));
+    scope.set_role(&second, Some(&first), &host).await.expect("changed");
+    assert_eq!(scope.set_role(&second, Some(&first), &host).await.expect_err("it has changed").code(), Code::Stale);
+    assert_eq!(scope.role(&second.name).await.expect("read"), Some(second.clone()));
+    for number in 1..100 {
+        scope.set_role(&role(&format!("r{number}"), "", None), None, &host).await.expect("within the bound");
+    }
+    scope.set_role(&role("mine", "three", Some(&second)), Some(&second), &host).await.expect("no more than before");
+    let over = scope.set_role(&role("one-more", "", None), None, &host).await;
+    assert_eq!(over.expect_err("one too many").code(), Code::QuotaExceeded);
+    drop(scope);
+    let mut scope = store.write(&create_tenant(store, "b").await).await.expect("a scope");
+    assert_eq!(scope.role(&first.name).await.expect("read"), None, "another tenant's");
+    assert_eq!(scope.delete_role(&first.name, &host).await.expect_err("none").code(), Code::NotFound);
+}
+
 /// Runs each of these on each store.
 macro_rules! on_both {
     ($($test:ident)*) => {
@@ -259,4 +284,5 @@ on_both! {
     quotas_of_components_hold
     what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
     executions_are_found_and_pruned
+    roles_have_revisions_and_are_bounded
 }

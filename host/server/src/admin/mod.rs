@@ -6,6 +6,7 @@ mod host;
 mod idempotency;
 mod log;
 mod problem;
+mod roles;
 mod services;
 mod tenants;
 mod versions;
@@ -68,6 +69,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(services::routes())
         .merge(executions::routes())
         .merge(log::routes())
+        .merge(roles::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }

@@ -12,6 +12,7 @@ mod executions;
 mod files;
 mod flags;
 mod output;
+mod roles;
 mod rollouts;
 mod secrets;
 mod target;
@@ -60,6 +61,8 @@ pub(crate) enum RemoteCommand {
     Secrets(secrets::SecretsArguments),
     /// Lists, makes and revokes the tokens of a tenant
     Tokens(access::TokensArguments),
+    /// Lists, shows, sets and deletes the roles that a tenant defines
+    Roles(roles::RolesArguments),
     /// Lists, makes, changes and deletes tenants
     Tenants(tenants::TenantsArguments),
     /// Shows who did what
@@ -94,6 +97,7 @@ impl RemoteCommand {
             Self::Cancel(arguments) => executions::cancel(arguments),
             Self::Secrets(arguments) => secrets::secrets(arguments),
             Self::Tokens(arguments) => access::tokens(arguments),
+            Self::Roles(arguments) => roles::roles(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Audit(arguments) => access::audit(arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments),
@@ -160,7 +164,13 @@ mod tests {
             "secrets delete shop API_TOKEN",
             "tokens list",
             "tokens create ci --role developer --days 30 --component shop --component blog --user u --organization o",
+            "tokens create ci --role shop-deployer",
             "tokens revoke 01J0 --json",
+            "roles set shop-deployer --policy shop.cedar --ceiling developer",
+            "roles list",
+            "roles show shop-deployer --json",
+            "roles delete shop-deployer --tenant acme",
+            "roles schema",
             "tenants create acme --host *.acme.example --trusted --quota versions=50",
             "tenants set acme --require-signature=false --tenant other",
             "tenants delete acme",
@@ -184,7 +194,9 @@ mod tests {
             "diff shop 1",
             "canary shop",
             "tokens create ci",
-            "tokens create ci --role king",
+            "tokens create ci --role King",
+            "roles set shop-deployer",
+            "roles set shop-deployer --policy a --ceiling king",
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",
