@@ -26,6 +26,7 @@ mod platform_command_line;
 mod platform_deploy;
 mod platform_executions;
 mod platform_gateway;
+mod platform_members;
 mod platform_recovery;
 mod platform_requests;
 mod platform_roles;

@@ -31,6 +31,8 @@ async fn routes(platform: &Platform) -> Vec<Route> {
         ("key", "some-key"),
         ("name", "TOKEN"),
         ("role", "deployer"),
+        ("user", "ada"),
+        ("organization", "analysts"),
         ("path", "0/000"),
         ("*path", "0/000"),
     ];
@@ -64,6 +66,8 @@ fn body(method: &str, template: &str) -> Value {
         ("post", "deployments") => json!({ "version": 1 }),
         ("post", "rollout") => json!({ "action": "abort" }),
         ("put", "flags") => json!({ "rules": [] }),
+        ("post", "organizations" | "users") => json!({ "id": "mine", "settings": { "name": "mine" } }),
+        ("put", "{organization}" | "{user}") => json!({ "name": "mine", "disabled": true }),
         ("put", "{role}") => json!({ "policy": "permit (principal, action, resource);" }),
         ("put", "{name}") => json!({ "value": "x" }),
         ("put" | "post", _) => json!({}),

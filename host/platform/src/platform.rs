@@ -186,7 +186,8 @@ impl Platform {
     /// # Errors
     /// `unauthenticated`; `store-unavailable` if the store is away and the token was not seen lately.
     pub async fn authenticate(&self, token: &str, address: impl Into<String>) -> Result<Session> {
-        Ok(Session { principal: self.inner.access.authenticate(token).await?, address: address.into() })
+        let address = address.into();
+        Ok(Session { principal: self.inner.access.authenticate(token, &address).await?, address })
     }
 
     /// A transaction that reads what is a tenant's.

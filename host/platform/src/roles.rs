@@ -51,7 +51,7 @@ impl Platform {
             let message = format!("{name} is a role of the platform's own; give yours another name");
             return Err(Error::new(Code::BadName, message));
         }
-        if session.principal.custom.is_some() {
+        if !session.principal.custom.is_empty() {
             let message = "roles are defined by who has a role of the platform's own";
             return Err(Error::new(Code::Forbidden, message));
         }

@@ -5,6 +5,7 @@ mod custom_role;
 mod oidc;
 mod permission;
 mod rights;
+mod standing;
 mod token;
 
 pub use about::About;
@@ -23,6 +24,7 @@ use moka::sync::Cache;
 use oidc::Oidc;
 use rights::Roles;
 use sha2::{Digest, Sha256};
+use standing::Members;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -48,6 +50,7 @@ type Remembered = Cache<[u8; 32], Arc<Principal>>;
 pub(crate) struct Access {
     store: Store,
     roles: Roles,
+    members: Members,
     valid: Remembered,
     known: Remembered,
     hashing: Semaphore,
@@ -61,6 +64,7 @@ impl Access {
         let operator = crate::vault::read_or_make(folder, OPERATOR_FILE, || Bearer::generate().to_string())?;
         Ok(Self {
             roles: Roles::new(store.clone(), VALID_WHILE_AWAY),
+            members: Members::new(store.clone(), VALID_WHILE_AWAY),
             store,
             valid: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_FOR).build(),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
@@ -70,9 +74,19 @@ impl Access {
         })
     }
 
-    /// Whose token this is.
-    pub(crate) async fn authenticate(&self, token: &str) -> Result<Arc<Principal>> {
-        let refused = || Error::new(Code::Unauthenticated, "the token is not valid: unknown, expired or revoked");
+    /// Remembers whose token this is for the rules of routes, which cannot wait.
+    pub(crate) async fn learn(&self, key: &str) {
+        if key.starts_with("elias_") {
+            let _ = self.authenticate(key, "").await; // what is refused is not remembered
+        }
+    }
+
+    /// Whose token this is, that came from `address`.
+    pub(crate) async fn authenticate(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
+        let refused = || {
+            let message = "the token is not valid: unknown, expired or revoked, or its user is disabled";
+            Error::new(Code::Unauthenticated, message)
+        };
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if bool::from(key.ct_eq(&self.operator)) {
             return Ok(Arc::new(Principal::operator()));
@@ -83,12 +97,14 @@ impl Access {
         }
         if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {
             let user = oidc.user(token).ok_or_else(refused)?;
-            let rights = self.roles.rights(&user.tenant, &user.role).await.map_err(|error| match error.code() {
+            let standing = self.members.of_provider(&user, address).await?.ok_or_else(refused)?;
+            let rights = self.roles.rights(&user.tenant, &user.role, standing.bound.as_ref()).await;
+            let rights = rights.map_err(|error| match error.code() {
                 // The provider names a role that is not there: nobody's token.
                 Code::Forbidden => refused(),
                 _ => error,
             })?;
-            return Ok(Arc::new(user.principal(rights)));
+            return Ok(Arc::new(user.principal(rights, standing)));
         }
         let bearer: Bearer = token.parse().map_err(|()| refused())?;
         match self.look_up(&bearer).await {
@@ -124,8 +140,9 @@ impl Access {
         if !matches {
             return Ok(None);
         }
-        let rights = self.roles.rights(&token.tenant, &token.role).await?;
-        Ok(Some(Principal::of(&token, rights)))
+        let Some(standing) = self.members.of_token(&token).await? else { return Ok(None) };
+        let rights = self.roles.rights(&token.tenant, &token.role, standing.bound.as_ref()).await?;
+        Ok(Some(Principal::of(&token, rights, standing)))
     }
 
     /// Makes a token; its secret is in the answer and nowhere else.
@@ -144,6 +161,7 @@ impl Access {
             }
         };
         by.may_give(&new.role, ceiling)?;
+        new.check_members(&mut self.store.read(tenant).await?).await?;
         let bearer = Bearer::generate();
         let token = new.token(&bearer, tenant, &actor.name)?;
         let hashed = bearer.clone();
@@ -166,8 +184,9 @@ impl Access {
         Arc::new(ServiceKeys { service: service.clone(), valid: self.valid.clone(), known: self.known.clone() })
     }
 
-    /// Forgets what was remembered of tokens: one was revoked, or a role has changed.
+    /// Forgets what was remembered of tokens: one was revoked, or a role, a user or an organization has changed.
     pub(crate) fn forget(&self) {
+        self.members.forget();
         self.valid.invalidate_all();
         self.known.invalidate_all();
     }
@@ -210,8 +229,9 @@ impl Principal {
         Self {
             name: "operator".to_owned(),
             tenant: TenantId::system(),
+            given: TokenRole::BuiltIn(Role::Admin),
             role: Role::Admin,
-            custom: None,
+            custom: Vec::new(),
             components: None,
             user_id: None,
             organization_id: None,

@@ -2,6 +2,7 @@
 
 use super::Principal;
 use super::rights::Rights;
+use super::standing::Standing;
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
 use crate::store::{TokenRole, now_ms};
@@ -39,9 +40,10 @@ pub trait FetchKeys: Send + Sync + 'static {
 pub(super) struct User {
     pub(super) tenant: TenantId,
     pub(super) role: TokenRole,
-    subject: String,
-    user_id: Option<String>,
-    organization_id: Option<String>,
+    pub(super) subject: String,
+    pub(super) organization_id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) email: Option<String>,
 }
 
 /// Checks tokens.
@@ -84,22 +86,29 @@ impl Oidc {
             tenant: claim(&self.config.tenant_claim)?.parse().ok()?,
             role: claim(&self.config.role_claim)?.parse().ok()?,
             subject: identity.subject.clone(),
-            user_id: identity.user_id.clone(),
             organization_id: identity.organization_id.clone(),
+            name: claim("name").map(str::to_owned),
+            email: claim("email").map(str::to_owned),
         })
     }
 }
 
 impl User {
-    pub(super) fn principal(self, (role, custom): Rights) -> Principal {
+    /// Its name in the audit trail.
+    pub(super) fn actor(&self) -> String {
+        format!("user:{}", self.subject)
+    }
+
+    pub(super) fn principal(self, Rights { given, role, custom }: Rights, standing: Standing) -> Principal {
         Principal {
-            name: format!("user:{}", self.subject),
+            name: self.actor(),
             tenant: self.tenant,
+            given,
             role,
             custom,
             components: None,
-            user_id: self.user_id,
-            organization_id: self.organization_id,
+            user_id: standing.user_id,
+            organization_id: standing.organization_id,
             expires_at: FOREVER_MS,
         }
     }

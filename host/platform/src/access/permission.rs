@@ -3,6 +3,7 @@
 use super::about::About;
 use super::custom_role::{Asked, CustomRole};
 use super::rights::Rights;
+use super::standing::Standing;
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, Environment, TenantId};
 use crate::store::{Role, Token, TokenRole};
@@ -15,10 +16,12 @@ pub struct Principal {
     pub name: String,
     /// Whose it is. Those of the tenant `system` may act on every tenant.
     pub tenant: TenantId,
+    /// The role that it was given.
+    pub given: TokenRole,
     /// What it may do at most.
     pub role: Role,
-    /// The role of its tenant's that says what of that.
-    pub custom: Option<Arc<CustomRole>>,
+    /// Roles of its tenant's, each of which has to permit what it does: the one that it was given, and the one that bounds its user.
+    pub custom: Vec<Arc<CustomRole>>,
     /// The components that it may act on; all of them if there is no list.
     pub components: Option<Vec<ComponentName>>,
     /// The user that it stands for.
@@ -114,23 +117,18 @@ fn kebab(name: &str) -> String {
 }
 
 impl Principal {
-    pub(super) fn of(token: &Token, (role, custom): Rights) -> Self {
+    pub(super) fn of(token: &Token, Rights { given, role, custom }: Rights, standing: Standing) -> Self {
         Self {
             name: token.id.clone(),
             tenant: token.tenant.clone(),
+            given,
             role,
             custom,
             components: token.components.clone(),
-            user_id: token.user_id.clone(),
-            organization_id: token.organization_id.clone(),
+            user_id: standing.user_id,
+            organization_id: standing.organization_id,
             expires_at: token.expires_at,
         }
-    }
-
-    /// The name of its role.
-    #[must_use]
-    pub fn role_name(&self) -> TokenRole {
-        self.custom.as_ref().map_or(TokenRole::BuiltIn(self.role), |role| TokenRole::Custom(role.name().clone()))
     }
 
     /// Checks that it may give this role away: nobody gives what they do not have.
@@ -139,8 +137,8 @@ impl Principal {
     /// `forbidden`.
     pub(crate) fn may_give(&self, role: &TokenRole, ceiling: Role) -> Result<()> {
         // What a custom role gives cannot be compared with what another one does.
-        if self.custom.is_some() && self.role_name() != *role {
-            let message = format!("who has the role {} can give that role and no other", self.role_name());
+        if self.custom.iter().any(|custom| TokenRole::Custom(custom.name().clone()) != *role) {
+            let message = format!("who has the role {} can give that role and no other", self.given);
             return Err(Error::new(Code::Forbidden, message));
         }
         if ceiling > self.role {
@@ -158,7 +156,7 @@ impl Principal {
     pub fn require(&self, permission: Permission, tenant: &TenantId, about: About<'_>, address: &str) -> Result<()> {
         let forbidden = |why: String| Err(Error::new(Code::Forbidden, why));
         // Roles of a tenant are for that tenant, also if they are of those who run the host.
-        let reaches_all = self.tenant.is_system() && self.custom.is_none();
+        let reaches_all = self.tenant.is_system() && self.custom.is_empty();
         if !reaches_all && (permission.is_of_the_host() || self.tenant != *tenant) {
             return forbidden(format!("a token of the tenant {} may not do this to {tenant}", self.tenant));
         }
@@ -176,10 +174,8 @@ impl Principal {
             }
             _ => {}
         }
-        match &self.custom {
-            Some(role) => role.require(&Asked { by: self, permission, tenant, about, address: address.parse().ok() }),
-            None => Ok(()),
-        }
+        let address = address.parse().ok();
+        self.custom.iter().try_for_each(|role| role.require(&Asked { by: self, permission, tenant, about, address }))
     }
 }
 
@@ -193,8 +189,9 @@ mod tests {
         Principal {
             name: "p".into(),
             tenant,
+            given: TokenRole::BuiltIn(role),
             role,
-            custom: None,
+            custom: Vec::new(),
             components,
             user_id: None,
             organization_id: None,

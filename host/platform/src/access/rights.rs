@@ -11,8 +11,16 @@ use std::time::Duration;
 /// Bytes of policies that are kept parsed.
 const PARSED_BYTES: u64 = 4 << 20;
 
-/// What a role gives: at most what the role of the platform does, and of that what the tenant's own role permits.
-pub(super) type Rights = (Role, Option<Arc<CustomRole>>);
+/// What somebody may do.
+#[derive(Debug)]
+pub(super) struct Rights {
+    /// The role that it was given.
+    pub(super) given: TokenRole,
+    /// The role of the platform's that it does not exceed.
+    pub(super) role: Role,
+    /// The roles of the tenant's that each have to permit what is done.
+    pub(super) custom: Vec<Arc<CustomRole>>,
+}
 
 /// The roles that tenants defined, parsed once for each of their revisions.
 pub(super) struct Roles {
@@ -30,11 +38,31 @@ impl Roles {
         Self { store, parsed }
     }
 
-    /// What a role gives now.
+    /// What somebody may do now who was given a role, and as a user may do no more than `bound` says.
+    ///
+    /// # Errors
+    /// As [`role`](Self::role).
+    pub(super) async fn rights(
+        &self,
+        tenant: &TenantId,
+        given: &TokenRole,
+        bound: Option<&TokenRole>,
+    ) -> Result<Rights> {
+        let (mut role, first) = self.role(tenant, given).await?;
+        let mut custom: Vec<_> = first.into_iter().collect();
+        if let Some(bound) = bound.filter(|bound| *bound != given) {
+            let (most, second) = self.role(tenant, bound).await?;
+            role = role.min(most);
+            custom.extend(second);
+        }
+        Ok(Rights { given: given.clone(), role, custom })
+    }
+
+    /// What a role gives now: at most what the role of the platform does, and of that what the tenant's own permits.
     ///
     /// # Errors
     /// `forbidden` for a role of the tenant that is not there any more or that cannot be read; `store-unavailable` if it was not asked for lately.
-    pub(super) async fn rights(&self, tenant: &TenantId, role: &TokenRole) -> Result<Rights> {
+    async fn role(&self, tenant: &TenantId, role: &TokenRole) -> Result<(Role, Option<Arc<CustomRole>>)> {
         let name = match role {
             TokenRole::BuiltIn(role) => return Ok((*role, None)),
             TokenRole::Custom(name) => name,

@@ -34,8 +34,7 @@ impl Platform {
         let found = table.router.find_parts(parts)?;
         let Route { service, rules } = found.value.clone();
         if let Some(key) = rules.api_key(&parts.headers) {
-            // What is learned here is remembered for the rules, which cannot wait.
-            let _ = self.access().authenticate(key).await;
+            self.access().learn(key).await;
         }
         let now = self.serving().clock.gateway_now();
         let admitted = rules.admit(parts, &found.matched, client, now)?;

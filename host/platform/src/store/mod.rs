@@ -12,6 +12,7 @@ mod host;
 mod idempotency;
 mod keys;
 mod log;
+mod organizations;
 mod roles;
 mod secrets;
 mod services;
@@ -19,6 +20,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod users;
 mod versions;
 
 pub(crate) use audit::NOTHING;
@@ -29,11 +31,13 @@ pub use executions::{ExecutionFilter, ExecutionRecord};
 pub use host::{ReleaseTarget, ServiceTarget};
 pub use idempotency::Remembered;
 pub use keys::SigningKeyEntry;
+pub use organizations::Organization;
 pub use roles::RoleDefinition;
 pub(crate) use roles::next_role;
 pub use services::Service;
 pub use tenants::{QuotaAction, Quotas, Tenant, TenantSettings};
 pub use tokens::{Role, Token, TokenRole};
+pub use users::User;
 pub(crate) use versions::NewVersion;
 pub use versions::{SmokeCall, Version, VersionSettings};
 
@@ -76,6 +80,8 @@ const TENANT_TABLES: &[&str] = &[
     "executions",
     "idempotency",
     "roles",
+    "organizations",
+    "users",
 ];
 
 /// The store; a cheap handle.

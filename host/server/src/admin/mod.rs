@@ -5,6 +5,7 @@ mod extract;
 mod host;
 mod idempotency;
 mod log;
+mod members;
 mod problem;
 mod roles;
 mod services;
@@ -69,6 +70,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(services::routes())
         .merge(executions::routes())
         .merge(log::routes())
+        .merge(members::routes())
         .merge(roles::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)

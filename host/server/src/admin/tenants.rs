@@ -53,7 +53,7 @@ async fn whoami(Asking(session): Asking) -> Json<Whoami> {
     Json(Whoami {
         name: principal.name.clone(),
         tenant: principal.tenant.clone(),
-        role: principal.role_name(),
+        role: principal.given.clone(),
         ceiling: principal.role,
         components: principal.components.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
     })

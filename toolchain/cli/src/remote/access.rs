@@ -39,10 +39,10 @@ enum TokensCommand {
         /// A component that it may act on [default: all]; may be given several times
         #[arg(long = "component", value_name = "COMPONENT")]
         components: Vec<ComponentName>,
-        /// The user that it stands for: `ctx.userId` of the component that it calls
+        /// The user that it stands for, whom `elias users` knows: `ctx.userId` of the component that it calls
         #[arg(long, value_name = "ID")]
         user: Option<String>,
-        /// The organization of that user: `ctx.organizationId`
+        /// The organization that it stands for, where that is no user's: `ctx.organizationId`
         #[arg(long, value_name = "ID")]
         organization: Option<String>,
     },

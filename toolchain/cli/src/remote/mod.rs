@@ -11,6 +11,7 @@ mod events;
 mod executions;
 mod files;
 mod flags;
+mod members;
 mod output;
 mod roles;
 mod rollouts;
@@ -63,6 +64,10 @@ pub(crate) enum RemoteCommand {
     Tokens(access::TokensArguments),
     /// Lists, shows, sets and deletes the roles that a tenant defines
     Roles(roles::RolesArguments),
+    /// Lists, makes, shows, changes and deletes users
+    Users(members::UsersArguments),
+    /// Lists, makes, shows, changes and deletes the organizations of users
+    Organizations(members::OrganizationsArguments),
     /// Lists, makes, changes and deletes tenants
     Tenants(tenants::TenantsArguments),
     /// Shows who did what
@@ -98,6 +103,8 @@ impl RemoteCommand {
             Self::Secrets(arguments) => secrets::secrets(arguments),
             Self::Tokens(arguments) => access::tokens(arguments),
             Self::Roles(arguments) => roles::roles(arguments),
+            Self::Users(arguments) => members::users(arguments),
+            Self::Organizations(arguments) => members::organizations(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Audit(arguments) => access::audit(arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments),
@@ -171,6 +178,12 @@ mod tests {
             "roles show shop-deployer --json",
             "roles delete shop-deployer --tenant acme",
             "roles schema",
+            "organizations create analysts --name Analysts",
+            "organizations set analysts --disabled",
+            "users create ada --name Ada --email ada@a.example --organization analysts --role developer",
+            "users set ada --disabled=false --role= --json",
+            "users list --organization analysts",
+            "users delete ada",
             "tenants create acme --host *.acme.example --trusted --quota versions=50",
             "tenants set acme --require-signature=false --tenant other",
             "tenants delete acme",
@@ -200,6 +213,8 @@ mod tests {
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",
+            "users create",
+            "users set ada --disabled=so",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

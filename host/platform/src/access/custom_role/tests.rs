@@ -27,8 +27,9 @@ fn principal(policy: &str, ceiling: Role) -> Principal {
     Principal {
         name: "p".into(),
         tenant: acme(),
+        given: TokenRole::Custom(role.name().clone()),
         role: ceiling,
-        custom: Some(Arc::new(role)),
+        custom: vec![Arc::new(role)],
         components: None,
         user_id: Some("ada".into()),
         organization_id: None,
@@ -130,9 +131,22 @@ fn who_has_a_custom_role_gives_that_one_and_no_other() {
     assert!(by.may_give(&"tester".parse().expect("a name"), Role::Admin).is_ok());
     assert!(by.may_give(&"another".parse().expect("a name"), Role::Viewer).is_err());
     assert!(by.may_give(&TokenRole::BuiltIn(Role::Viewer), Role::Viewer).is_err());
-    let operator = Principal { custom: None, role: Role::Operator, ..by };
+    let operator = Principal { custom: Vec::new(), role: Role::Operator, ..by };
     assert!(operator.may_give(&"another".parse().expect("a name"), Role::Operator).is_ok());
     assert!(operator.may_give(&"another".parse().expect("a name"), Role::Admin).is_err());
+}
+
+#[test]
+fn who_is_bounded_by_two_roles_may_do_what_both_permit() {
+    let deploys =
+        "permit (principal, action, resource) when { resource is Component && resource.name like \"shop-*\" };";
+    let first = principal(deploys, Role::Operator);
+    let second = principal(&deploys.replace("shop-*", "*-eu"), Role::Developer);
+    let custom = first.custom.iter().chain(&second.custom).cloned().collect();
+    let both = Principal { custom, role: Role::Developer, ..first };
+    let deploy = |component| may(&both, Permission::Deploy, component, Environment::Staging);
+    assert!(deploy("shop-eu"));
+    assert!(!deploy("shop-us") && !deploy("blog-eu"));
 }
 
 #[test]
