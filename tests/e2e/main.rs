@@ -27,6 +27,7 @@ mod platform_deploy;
 mod platform_executions;
 mod platform_gateway;
 mod platform_members;
+mod platform_metrics;
 mod platform_recovery;
 mod platform_requests;
 mod platform_roles;

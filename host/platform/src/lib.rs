@@ -11,6 +11,7 @@ pub mod error;
 mod log;
 mod maintenance;
 mod members;
+mod metrics;
 pub mod name;
 mod platform;
 mod recorder;
@@ -33,6 +34,7 @@ pub use deploy::{DeployRequest, Diff, ReleaseStatus, RolloutAction, ServiceStatu
 pub use doctor::Finding;
 pub use error::{Code, Error, Result};
 pub use members::{OrganizationSettings, UserSettings};
+pub use metrics::METRICS_TYPE;
 pub use platform::{DEFAULT_TENANT, Platform};
 pub use recorder::Retention;
 pub use roles::RoleSettings;

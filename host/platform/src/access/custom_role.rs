@@ -1,5 +1,6 @@
 //! Roles that tenants define: Cedar policies, which say what of a role of the platform's they give.
 
+mod nesting;
 #[cfg(test)]
 mod tests;
 
@@ -124,6 +125,7 @@ pub(crate) fn read_policies(text: &str) -> Result<PolicySet> {
     if text.len() > POLICY_BYTES_MAX {
         return Err(Error::new(Code::TooLarge, format!("a role's policies have at most {POLICY_BYTES_MAX} bytes")));
     }
+    nesting::check(text)?;
     let policies: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
         wrong(text, errors.iter().map(|error| error as &dyn Diagnostic))
     })?;

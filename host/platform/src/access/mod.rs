@@ -26,6 +26,7 @@ use rights::Roles;
 use sha2::{Digest, Sha256};
 use standing::Members;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use token::Bearer;
@@ -53,6 +54,8 @@ pub(crate) struct Access {
     members: Members,
     valid: Remembered,
     known: Remembered,
+    /// How often all that is remembered was forgotten.
+    forgotten: AtomicU64,
     hashing: Semaphore,
     operator: [u8; 32],
     oidc: Option<Oidc>,
@@ -68,6 +71,7 @@ impl Access {
             store,
             valid: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_FOR).build(),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
+            forgotten: AtomicU64::new(0),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             operator: Sha256::digest(operator.trim().as_bytes()).into(),
             oidc: oidc.map(Oidc::new).transpose()?,
@@ -107,11 +111,17 @@ impl Access {
             return Ok(Arc::new(user.principal(rights, standing)));
         }
         let bearer: Bearer = token.parse().map_err(|()| refused())?;
+        let forgotten = self.forgotten.load(Ordering::SeqCst);
         match self.look_up(&bearer).await {
             Ok(Some(principal)) => {
                 let principal = Arc::new(principal);
                 self.valid.insert(key, Arc::clone(&principal));
                 self.known.insert(key, Arc::clone(&principal));
+                // What was looked up may be older than what was forgotten meanwhile.
+                if self.forgotten.load(Ordering::SeqCst) != forgotten {
+                    self.valid.invalidate(&key);
+                    self.known.invalidate(&key);
+                }
                 Ok(principal)
             }
             Ok(None) => {
@@ -186,6 +196,7 @@ impl Access {
 
     /// Forgets what was remembered of tokens: one was revoked, or a role, a user or an organization has changed.
     pub(crate) fn forget(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.members.forget();
         self.valid.invalidate_all();
         self.known.invalidate_all();

@@ -1,8 +1,10 @@
 //! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in flight.
 
+mod allowance;
 mod known;
 mod lines;
 mod loader;
+mod meter;
 mod passage;
 mod quota;
 mod release;
@@ -15,6 +17,7 @@ pub(crate) use known::{Known, KnownFiles};
 pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, limits};
+pub(crate) use meter::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 pub use passage::Passage;
 pub(crate) use release::Release;
 pub use service::Service;
@@ -31,6 +34,7 @@ use crate::rollout::FlagTable;
 use crate::store::{ReleaseTarget, ServiceTarget, TenantSettings};
 use arc_swap::ArcSwap;
 use elias_gateway::Rules;
+use meter::HostMeters;
 use quota::TenantUse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +49,7 @@ pub(crate) struct Serving {
     pub(crate) known: KnownFiles,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
+    pub(crate) meters: HostMeters,
     around: Arc<Around>,
     pub(crate) table: ArcSwap<Table>,
     tenants: Mutex<HashMap<TenantId, Arc<TenantUse>>>,
@@ -67,6 +72,7 @@ impl Serving {
             known,
             clock: Clock::start(),
             recorder,
+            meters: HostMeters::default(),
             around: Arc::new(around),
             table: ArcSwap::default(),
             tenants: Mutex::default(),
@@ -119,7 +125,7 @@ impl Serving {
             return Ok(());
         }
         let known = Known::first(target.clone());
-        let service = Service::new(target.id.clone(), self.state(known, None, &[])?);
+        let service = Service::new(target.id.clone(), self.state(known, None, &[])?, Arc::default());
         let (table, around) = (self.table.load_full(), Arc::clone(&self.around));
         let checked = tokio::task::spawn_blocking(move || table.check(&service, &around)).await;
         checked.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("checking routes: {panic}"))))
@@ -154,7 +160,7 @@ impl Serving {
                 None => match self.state(known.clone(), None, &[]) {
                     Ok(state) => {
                         changed.push(known);
-                        Service::new(id.clone(), state)
+                        self.make_service(id.clone(), state)
                     }
                     Err(error) => {
                         tracing::error!(service = %id, %error, "it does not serve: what the store says of it is wrong");
@@ -198,7 +204,7 @@ impl Serving {
             None => {
                 let known = Known::first(target);
                 let mut services = before.services.clone();
-                services.insert(id.clone(), Service::new(id, self.state(known.clone(), None, warm)?));
+                services.insert(id.clone(), self.make_service(id, self.state(known.clone(), None, warm)?));
                 self.exchange(services).await?;
                 known
             }
@@ -298,11 +304,23 @@ impl Serving {
         match tenants.get(tenant) {
             Some(known) if *known.quotas() == settings.quotas => Arc::clone(known),
             _ => {
-                let made = TenantUse::new(tenant.clone(), settings.quotas);
+                let made = TenantUse::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
                 tenants.insert(tenant.clone(), Arc::clone(&made));
                 made
             }
         }
+    }
+
+    /// What each tenant uses that serves anything.
+    pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantUse>)> {
+        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.iter().map(|(tenant, used)| (tenant.clone(), Arc::clone(used))).collect()
+    }
+
+    /// A service that is new on this host.
+    fn make_service(&self, id: ServiceId, state: State) -> Arc<Service> {
+        let meter = self.meters.services.of(&id);
+        Service::new(id, state, meter)
     }
 
     /// Gives back the memory of components that nobody asked for since `idle_ms`, and of the least recently used beyond `loaded_max`.

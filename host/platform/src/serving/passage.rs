@@ -41,6 +41,20 @@ impl Platform {
         Ok(Passage { service, rules, admitted })
     }
 
+    /// Admits an answer that no component makes, such as a file, to a service's egress.
+    ///
+    /// # Errors
+    /// Its tenant's quota.
+    pub async fn may_send(&self, service: &Service) -> Result<(), NotAdmitted> {
+        let tenant = Arc::clone(&service.state().tenant);
+        Ok(tenant.may_send(self.serving().clock.now().unix_ms()).await?)
+    }
+
+    /// Counts the bytes of such an answer.
+    pub fn sent(&self, service: &Service, bytes: u64) {
+        service.state().tenant.sent(bytes, self.serving().clock.now().unix_ms());
+    }
+
     /// How often an idempotent request to a service is tried again after it failed without an answer.
     #[must_use]
     pub fn retries(&self, service: &Service) -> u32 {

@@ -1,5 +1,6 @@
 //! What a request holds from its admission to its end.
 
+use super::meter::Ended;
 use super::quota;
 use super::release::Release;
 use super::service::{Service, State};
@@ -50,6 +51,8 @@ pub struct Ending<'a> {
     pub path: &'a str,
     /// The answer's status; 0 if there was none.
     pub status: u16,
+    /// Bytes of the answer's body that were sent.
+    pub sent_bytes: u64,
     /// What it cost; none if it never ran.
     pub execution: Option<&'a Execution>,
     /// Why it failed, with its stack, in positions of the original source.
@@ -121,10 +124,19 @@ impl Ticket {
             }
         }
         self.state.tenant.spend(fuel, now.unix_ms());
+        self.state.tenant.sent(ending.sent_bytes, now.unix_ms());
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(outcome, Some(Outcome::Failed(_))));
-        if ending.execution.is_some() && self.service.sampler.takes(failed, now.unix_ms()) {
-            self.recorder.record(self.record(ending, duration, fuel, failed, lines));
+        if ending.execution.is_some() {
+            let ended = match (cancelled, failed) {
+                (true, _) => Ended::Cancelled,
+                (false, true) => Ended::Failed,
+                (false, false) => Ended::Completed,
+            };
+            self.service.meter.record(ended, duration);
+            if self.service.sampler.takes(failed, now.unix_ms()) {
+                self.recorder.record(self.record(ending, duration, fuel, ended, lines));
+            }
         }
     }
 
@@ -133,7 +145,7 @@ impl Ticket {
         ending: Ending<'_>,
         duration: Duration,
         fuel: u64,
-        failed: bool,
+        ended: Ended,
         lines: Option<serde_json::Value>,
     ) -> ExecutionRecord {
         let outcome = ending.execution.map(|ran| ran.outcome);
@@ -152,12 +164,7 @@ impl Ticket {
             fuel,
             memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),
             status: ending.status,
-            outcome: match outcome {
-                Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)) => "cancelled",
-                _ if failed => "failed",
-                _ => "completed",
-            }
-            .to_owned(),
+            outcome: ended.as_str().to_owned(),
             code: match outcome {
                 Some(Outcome::Failed(code)) => Some(code.as_str().to_owned()),
                 _ => None,

@@ -189,7 +189,40 @@ fn policies_have_a_bound_and_at_the_bound_are_fast() {
         assert!(!may(&by, Permission::Deploy, "blog", Environment::Dev));
     }
     assert!(started.elapsed().as_secs() < 2, "{:?} for 100 looks", started.elapsed());
-    let deep =
-        format!("permit (principal, action, resource) when {{ {}true{} }};", "(".repeat(7_000), ")".repeat(7_000));
-    let _ = read_policies(&deep); // whether it is taken or not, nothing ends
+}
+
+#[test]
+fn policies_are_nested_as_deeply_as_a_stack_bears() {
+    let nested = |times: usize, open: &str, inner: &str, close: &str| {
+        format!("permit (principal, action, resource) when {{ {}{inner}{} }};", open.repeat(times), close.repeat(times))
+    };
+    // What is allowed is read, asked and dropped; one more than that is not read at all.
+    for (most, open, inner, close) in [
+        (31, "(", "true", ")"),
+        (32, "if true then ", "true", " else false"),
+        (250, "true && ", "true", ""),
+        (498, "1 + ", "1 == 1", ""),
+        (31, "[", "1", "]"),
+        (500, "", "context", ".a"),
+    ] {
+        let policy = nested(most, open, inner, close);
+        if let Ok(policies) = read_policies(&policy) {
+            let role = CustomRole { definition: definition(&policy, Role::Admin), policies };
+            let by = Principal { custom: vec![Arc::new(role)], ..principal("", Role::Admin) };
+            may(&by, Permission::Read, "shop", Environment::Dev);
+        } else {
+            assert!(!refused(&policy).1.contains("make several"), "{open}");
+        }
+        let (code, told) = refused(&nested(most + 1, open, inner, close));
+        assert!(code == Code::BadInput && told.contains("make several"), "{open}: {told}");
+    }
+    let (_, told) = refused(&nested(500, "", "context", ".a"));
+    assert!(told.contains("attribute"), "as much as is allowed is validated too: {told}");
+    // Strings and comments are as they are.
+    let text = format!(
+        "// {}\npermit (principal, action, resource) when {{ \"\\\"{}\" == \"\" }};",
+        "(".repeat(99),
+        "(".repeat(99)
+    );
+    assert!(read_policies(&text).is_ok(), "{text}");
 }
