@@ -104,7 +104,10 @@ async fn api_keys_are_tokens_of_the_tenant_and_say_who_calls() {
     let rules = json!({ "gateway": { "auth": { "api-key": {} } } });
     team.serve("shop", &echo(), rules.clone()).await;
     other.serve("shop", &echo(), rules).await;
-    let made = json!({ "name": "app", "role": "caller", "days": 1, "user_id": "ada", "organization_id": "analysts" });
+    team.done("POST", "/organizations", json!({ "id": "analysts", "settings": { "name": "Analysts" } })).await;
+    let ada = json!({ "id": "ada", "settings": { "name": "Ada", "organization": "analysts" } });
+    team.done("POST", "/users", ada).await;
+    let made = json!({ "name": "app", "role": "caller", "days": 1, "user_id": "ada" });
     let key = team.done("POST", "/tokens", made).await["secret"].as_str().expect("a secret").to_owned();
     let ask = async |host: &str, key: &str| {
         platform.ask_with(http::Request::get("/").header("x-api-key", key), host, "/", "").await
@@ -208,6 +211,29 @@ async fn users_of_an_identity_provider_use_the_admin_api_as_their_claims_say() {
     assert_eq!(ask(viewer.clone(), "/v1/tenants/default/components").await.0, 200);
     assert_eq!(ask(viewer, "/v1/tenants/default/tokens").await.0, 403);
     assert_eq!(ask(json!({ "elias_tenant": "other", "elias_role": "admin" }), "/v1/tenants/default").await.0, 403);
+    // The role's claim may name one that the tenant defined.
+    let reads = json!({ "ceiling": "viewer", "policy": "permit (principal, action == Action::\"read\", resource);" });
+    platform.default_tenant().done("PUT", "/roles/reader", reads).await;
+    let reader = json!({ "elias_tenant": "default", "elias_role": "reader" });
+    assert_eq!(ask(reader.clone(), "/v1/tenants/default/components").await.0, 200);
+    assert_eq!(ask(reader, "/v1/tenants/default/roles").await.0, 403);
+    // Whoever is seen first is recorded, and refused from the request on after that is disabled.
+    let team = platform.default_tenant();
+    let ada = team.done("GET", "/users/ada", Value::Null).await;
+    assert_eq!((&ada["created_by"], &ada["role"], &ada["revision"]), (&json!("user:ada"), &Value::Null, &json!(1)));
+    let components = "/v1/tenants/default/components";
+    let admin = json!({ "elias_tenant": "default", "elias_role": "admin" });
+    assert_eq!(ask(admin.clone(), "/v1/tenants/default/tokens").await.0, 200);
+    team.done("PUT", "/users/ada", json!({ "name": "Ada", "role": "viewer" })).await;
+    assert_eq!(ask(admin.clone(), "/v1/tenants/default/tokens").await.0, 403, "the record bounds what the claim says");
+    team.done("PUT", "/users/ada", json!({ "name": "Ada", "disabled": true })).await;
+    assert_eq!(ask(admin.clone(), components).await.0, 401);
+    team.done("PUT", "/users/ada", json!({ "name": "Ada" })).await;
+    assert_eq!(ask(admin.clone(), components).await.0, 200);
+    let grace = json!({ "sub": "grace", "name": "Grace", "email": "grace@a.example", "elias_tenant": "default", "elias_role": "viewer" });
+    assert_eq!(ask(grace, components).await.0, 200);
+    let grace = team.done("GET", "/users/grace", Value::Null).await;
+    assert_eq!((&grace["name"], &grace["email"]), (&json!("Grace"), &json!("grace@a.example")));
     for claims in
         [json!({}), json!({ "elias_tenant": "default" }), json!({ "elias_tenant": "default", "elias_role": "god" })]
     {

@@ -281,6 +281,8 @@ async fn a_flag_gives_some_callers_a_version_of_their_own() {
     team.serve("shop", answering(), one).await;
     let second = team.version("shop", answering(), two).await;
     let key = async |organization: &str| {
+        let new = json!({ "id": organization, "settings": { "name": organization } });
+        team.done("POST", "/organizations", new).await;
         let made = json!({ "name": "key", "role": "caller", "days": 1, "organization_id": organization });
         team.done("POST", "/tokens", made).await["secret"].as_str().expect("a secret").to_owned()
     };

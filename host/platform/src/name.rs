@@ -81,6 +81,11 @@ label!(
     ComponentName, "component"
 );
 
+label!(
+    /// A role that a tenant defined.
+    RoleName, "role"
+);
+
 impl TenantId {
     /// The tenant of those who run the host: its tokens may act on every tenant.
     pub const SYSTEM: &'static str = "system";

@@ -1,12 +1,12 @@
 //! The platform as the server and the command line see it.
 
-use crate::access::{Access, Permission};
+use crate::access::{About, Access, Permission};
 use crate::artifacts::Artifacts;
 use crate::config::PlatformConfig;
 use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::maintenance;
-use crate::name::{ComponentName, ServiceId, TenantId};
+use crate::name::{ServiceId, TenantId};
 use crate::packages::Advisories;
 use crate::recorder::Recorder;
 use crate::serving::{Around, Known, KnownFiles, Loader, Proofs, Release, Serving, compiling};
@@ -212,7 +212,8 @@ impl Platform {
     /// # Errors
     /// `unauthenticated`; `store-unavailable` if the store is away and the token was not seen lately.
     pub async fn authenticate(&self, token: &str, address: impl Into<String>) -> Result<Session> {
-        Ok(Session { principal: self.inner.access.authenticate(token).await?, address: address.into() })
+        let address = address.into();
+        Ok(Session { principal: self.inner.access.authenticate(token, &address).await?, address })
     }
 
     /// A transaction that reads what is a tenant's.
@@ -224,9 +225,9 @@ impl Platform {
         session: &Session,
         permission: Permission,
         tenant: &TenantId,
-        component: Option<&ComponentName>,
+        about: impl Into<About<'_>>,
     ) -> Result<TenantScope> {
-        session.require(permission, tenant, component)?;
+        session.require(permission, tenant, about)?;
         self.store().read(tenant).await
     }
 
@@ -239,9 +240,9 @@ impl Platform {
         session: &Session,
         permission: Permission,
         tenant: &TenantId,
-        component: Option<&ComponentName>,
+        about: impl Into<About<'_>>,
     ) -> Result<TenantScope> {
-        session.require(permission, tenant, component)?;
+        session.require(permission, tenant, about)?;
         self.store().write(tenant).await
     }
 

@@ -44,6 +44,7 @@ enum Item {
 #[derive(Clone)]
 pub(crate) struct Recorder {
     sender: mpsc::Sender<Item>,
+    recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -51,8 +52,9 @@ impl Recorder {
     /// A recorder, and the work that it needs done.
     pub(crate) fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let dropped = Arc::new(AtomicU64::new(0));
-        (Self { sender, dropped: Arc::clone(&dropped) }, write(store, receiver, dropped))
+        let this = Self { sender, recorded: Arc::default(), dropped: Arc::default() };
+        let (recorded, dropped) = (Arc::clone(&this.recorded), Arc::clone(&this.dropped));
+        (this, write(store, receiver, recorded, dropped))
     }
 
     /// Records what ran, unless so many wait already that the store cannot keep up: those are counted.
@@ -70,13 +72,18 @@ impl Recorder {
         }
     }
 
+    /// Records that were written since the host began.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.recorded.load(Ordering::Relaxed)
+    }
+
     /// Records that were not written since the host began.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
-async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, dropped: Arc<AtomicU64>) {
+async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, recorded: Arc<AtomicU64>, dropped: Arc<AtomicU64>) {
     let (mut batch, mut flushes) = (Vec::with_capacity(BATCH), Vec::new());
     let mut told = 0;
     while let Some(first) = receiver.recv().await {
@@ -102,6 +109,7 @@ async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, dropped: Arc<At
                 return;
             }
         }
+        recorded.fetch_add(batch.len() as u64, Ordering::Relaxed);
         batch.clear();
         for done in flushes.drain(..) {
             // Whoever waited has given up.

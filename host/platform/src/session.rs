@@ -1,9 +1,9 @@
 //! A request to the platform by someone who is known.
 
-use crate::access::{Permission, Principal};
+use crate::access::{About, Permission, Principal};
 use crate::error::Result;
-use crate::name::{ComponentName, TenantId};
-use crate::store::{Actor, Role};
+use crate::name::TenantId;
+use crate::store::{Actor, Role, TokenRole};
 use std::sync::Arc;
 
 /// Who asks, and from where.
@@ -21,7 +21,9 @@ impl Session {
         let principal = Principal {
             name: Actor::host().name,
             tenant: TenantId::system(),
+            given: TokenRole::BuiltIn(Role::Admin),
             role: Role::Admin,
+            custom: Vec::new(),
             components: None,
             user_id: None,
             organization_id: None,
@@ -34,8 +36,8 @@ impl Session {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn require(&self, permission: Permission, tenant: &TenantId, component: Option<&ComponentName>) -> Result<()> {
-        self.principal.require(permission, tenant, component)
+    pub fn require<'a>(&self, permission: Permission, tenant: &TenantId, about: impl Into<About<'a>>) -> Result<()> {
+        self.principal.require(permission, tenant, about.into(), &self.address)
     }
 
     /// Who it is, for the audit trail.

@@ -90,15 +90,7 @@ impl Platform {
         digest: &Digest,
         chunks: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<u64> {
-        let may = session.require(Permission::Upload, tenant, None);
-        // A token for single components uploads for those.
-        let principal = &session.principal;
-        let for_some = principal.components.is_some()
-            && principal.tenant == *tenant
-            && principal.role >= Permission::Upload.role();
-        if !for_some {
-            may?;
-        }
+        session.require(Permission::Upload, tenant, None)?;
         {
             let mut scope = self.store().read(tenant).await?;
             let most = scope.this_tenant().await?.settings.quotas.storage_bytes;
@@ -119,7 +111,7 @@ impl Platform {
     /// # Errors
     /// `store-unavailable`.
     pub async fn secret_names(&self, session: &Session, id: &ServiceId) -> Result<Vec<String>> {
-        let mut scope = self.read(session, Permission::Secrets, &id.tenant, Some(&id.component)).await?;
+        let mut scope = self.read(session, Permission::Secrets, &id.tenant, id).await?;
         Ok(scope.secrets(id).await?.into_iter().map(|(name, _)| name).collect())
     }
 
@@ -136,7 +128,7 @@ impl Platform {
         if secret.len() > SECRET_BYTES_MAX {
             return Err(Error::new(Code::TooLarge, format!("a secret has at most {SECRET_BYTES_MAX} bytes")));
         }
-        let mut scope = self.write(session, Permission::Secrets, &id.tenant, Some(&id.component)).await?;
+        let mut scope = self.write(session, Permission::Secrets, &id.tenant, id).await?;
         let sealed = self.serving().loader.vault.seal(id, name, secret)?;
         scope.set_secret(id, name, &sealed, &session.actor()).await?;
         scope.changed().await?;
@@ -149,7 +141,7 @@ impl Platform {
     /// # Errors
     /// `not-found`.
     pub async fn delete_secret(&self, session: &Session, id: &ServiceId, name: &str) -> Result<()> {
-        let mut scope = self.write(session, Permission::Secrets, &id.tenant, Some(&id.component)).await?;
+        let mut scope = self.write(session, Permission::Secrets, &id.tenant, id).await?;
         scope.delete_secret(id, name, &session.actor()).await?;
         scope.changed().await?;
         scope.commit().await?;
@@ -161,7 +153,7 @@ impl Platform {
     /// # Errors
     /// `forbidden`, `not-found`.
     pub fn follow_log(&self, session: &Session, id: &ServiceId) -> Result<broadcast::Receiver<FollowedLine>> {
-        session.require(Permission::Read, &id.tenant, Some(&id.component))?;
+        session.require(Permission::Read, &id.tenant, id)?;
         let service = self.serving().service(id);
         Ok(service.ok_or_else(|| Error::not_found(format_args!("deployment of {}", id.component)))?.lines.follow())
     }

@@ -70,6 +70,7 @@ impl Record {
                 method: self.method.as_str(),
                 path: self.uri.path(),
                 status: error.code().status(),
+                sent_bytes: 0,
                 execution: error.execution(),
                 error: Some(explain(error)),
             });
@@ -84,7 +85,8 @@ impl Record {
         let error = self.error.take();
         if let Some(ticket) = self.ticket.take() {
             let (method, path) = (self.method.as_str(), self.uri.path());
-            ticket.end(Ending { method, path, status: self.status, execution: self.execution.as_ref(), error });
+            let (status, sent_bytes, execution) = (self.status, self.sent, self.execution.as_ref());
+            ticket.end(Ending { method, path, status, sent_bytes, execution, error });
         }
     }
 

@@ -82,8 +82,11 @@ pub(crate) async fn call(
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
     exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
+        platform.may_send(&service).await?;
         exchange.enter().await?;
-        return asset::answer(platform, asset).await;
+        let answer = asset::answer(platform, asset).await?;
+        platform.sent(&service, answer.body().bytes().unwrap_or_default());
+        return Ok(answer);
     }
     let bytes_max = rules.max_body_bytes();
     let body = if checks_body {

@@ -5,7 +5,7 @@ use crate::server::Inner;
 use bytes::{Bytes, BytesMut};
 use elias_host::{Caller, Error, Running};
 use elias_platform::stages::{Answer, AnswerReader};
-use elias_platform::{Copies, Ended, Ending, Platform, Ticket};
+use elias_platform::{Copies, Ending, Platform, Settled, Ticket};
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -110,7 +110,7 @@ impl Shadowing {
     }
 
     /// Has one shadow answer.
-    async fn ask(&self, ticket: Ticket, body: Bytes) -> Option<(Answer, Option<Ended>)> {
+    async fn ask(&self, ticket: Ticket, body: Bytes) -> Option<(Answer, Option<Settled>)> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
@@ -135,14 +135,15 @@ impl Shadowing {
             }
             Err(error) => (failed(&error, ignored), error.execution().cloned(), Some(error)),
         };
-        let ended = ticket.settle(Ending {
+        let settled = ticket.settle(Ending {
             method: self.method.as_str(),
             path: self.uri.path(),
             status: answer.status,
+            sent_bytes: 0,
             execution: execution.as_ref(),
             error: error.as_ref().map(explain),
         });
-        Some((answer, ended))
+        Some((answer, settled))
     }
 }
 

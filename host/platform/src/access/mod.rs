@@ -1,22 +1,32 @@
 //! Who may do what: tokens, and the one table of permissions.
 
+mod about;
+mod custom_role;
 mod oidc;
 mod permission;
+mod rights;
+mod standing;
 mod token;
 
+pub use about::About;
+pub(crate) use custom_role::read_policies;
+pub use custom_role::{CustomRole, POLICY_BYTES_MAX, ROLE_SCHEMA};
 pub use oidc::{FetchKeys, OidcConfig};
 pub use permission::{Permission, Principal};
 pub use token::{NewToken, TOKEN_DAYS_MAX, TokenWithSecret};
 
 use crate::error::{Code, Error, Result};
 use crate::name::{ServiceId, TenantId};
-use crate::store::{Actor, Role, Store};
+use crate::store::{Actor, Role, Store, TokenRole};
 use cap_std::fs::Dir;
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 use moka::sync::Cache;
 use oidc::Oidc;
+use rights::Roles;
 use sha2::{Digest, Sha256};
+use standing::Members;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use token::Bearer;
@@ -40,8 +50,12 @@ type Remembered = Cache<[u8; 32], Arc<Principal>>;
 /// Finds out who asks.
 pub(crate) struct Access {
     store: Store,
+    roles: Roles,
+    members: Members,
     valid: Remembered,
     known: Remembered,
+    /// How often all that is remembered was forgotten.
+    forgotten: AtomicU64,
     hashing: Semaphore,
     operator: [u8; 32],
     oidc: Option<Oidc>,
@@ -52,18 +66,31 @@ impl Access {
     pub(crate) fn open(store: Store, folder: &Dir, oidc: Option<&OidcConfig>) -> Result<Self> {
         let operator = crate::vault::read_or_make(folder, OPERATOR_FILE, || Bearer::generate().to_string())?;
         Ok(Self {
+            roles: Roles::new(store.clone(), VALID_WHILE_AWAY),
+            members: Members::new(store.clone(), VALID_WHILE_AWAY),
             store,
             valid: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_FOR).build(),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
+            forgotten: AtomicU64::new(0),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             operator: Sha256::digest(operator.trim().as_bytes()).into(),
             oidc: oidc.map(Oidc::new).transpose()?,
         })
     }
 
-    /// Whose token this is.
-    pub(crate) async fn authenticate(&self, token: &str) -> Result<Arc<Principal>> {
-        let refused = || Error::new(Code::Unauthenticated, "the token is not valid: unknown, expired or revoked");
+    /// Remembers whose token this is for the rules of routes, which cannot wait.
+    pub(crate) async fn learn(&self, key: &str) {
+        if key.starts_with("elias_") {
+            let _ = self.authenticate(key, "").await; // what is refused is not remembered
+        }
+    }
+
+    /// Whose token this is, that came from `address`.
+    pub(crate) async fn authenticate(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
+        let refused = || {
+            let message = "the token is not valid: unknown, expired or revoked, or its user is disabled";
+            Error::new(Code::Unauthenticated, message)
+        };
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if bool::from(key.ct_eq(&self.operator)) {
             return Ok(Arc::new(Principal::operator()));
@@ -73,14 +100,28 @@ impl Access {
             return if still(&principal) { Ok(principal) } else { Err(refused()) };
         }
         if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {
-            return oidc.principal(token).map(Arc::new).ok_or_else(refused);
+            let user = oidc.user(token).ok_or_else(refused)?;
+            let standing = self.members.of_provider(&user, address).await?.ok_or_else(refused)?;
+            let rights = self.roles.rights(&user.tenant, &user.role, standing.bound.as_ref()).await;
+            let rights = rights.map_err(|error| match error.code() {
+                // The provider names a role that is not there: nobody's token.
+                Code::Forbidden => refused(),
+                _ => error,
+            })?;
+            return Ok(Arc::new(user.principal(rights, standing)));
         }
         let bearer: Bearer = token.parse().map_err(|()| refused())?;
+        let forgotten = self.forgotten.load(Ordering::SeqCst);
         match self.look_up(&bearer).await {
             Ok(Some(principal)) => {
                 let principal = Arc::new(principal);
                 self.valid.insert(key, Arc::clone(&principal));
                 self.known.insert(key, Arc::clone(&principal));
+                // What was looked up may be older than what was forgotten meanwhile.
+                if self.forgotten.load(Ordering::SeqCst) != forgotten {
+                    self.valid.invalidate(&key);
+                    self.known.invalidate(&key);
+                }
                 Ok(principal)
             }
             Ok(None) => {
@@ -91,7 +132,10 @@ impl Access {
                 Some(principal) if still(&principal) => Ok(principal),
                 _ => Err(error),
             },
-            Err(error) => Err(error),
+            Err(error) => {
+                self.known.invalidate(&key);
+                Err(error)
+            }
         }
     }
 
@@ -103,7 +147,12 @@ impl Access {
         let _turn = self.hashing.acquire().await;
         let bearer = bearer.clone();
         let matches = tokio::task::spawn_blocking(move || bearer.matches(&hash)).await.unwrap_or(false);
-        Ok(matches.then(|| Principal::of(&token)))
+        if !matches {
+            return Ok(None);
+        }
+        let Some(standing) = self.members.of_token(&token).await? else { return Ok(None) };
+        let rights = self.roles.rights(&token.tenant, &token.role, standing.bound.as_ref()).await?;
+        Ok(Some(Principal::of(&token, rights, standing)))
     }
 
     /// Makes a token; its secret is in the answer and nowhere else.
@@ -114,12 +163,15 @@ impl Access {
         by: &Principal,
         actor: &Actor,
     ) -> Result<TokenWithSecret> {
-        if new.role > by.role {
-            return Err(Error::new(
-                Code::Forbidden,
-                format!("a token of the role {} cannot make one of more", by.role.as_str()),
-            ));
-        }
+        let ceiling = match &new.role {
+            TokenRole::BuiltIn(role) => *role,
+            TokenRole::Custom(name) => {
+                let role = self.store.read(tenant).await?.role(name).await?;
+                role.ok_or_else(|| Error::not_found(format_args!("role {name}; elias roles list")))?.ceiling
+            }
+        };
+        by.may_give(&new.role, ceiling)?;
+        new.check_members(&mut self.store.read(tenant).await?).await?;
         let bearer = Bearer::generate();
         let token = new.token(&bearer, tenant, &actor.name)?;
         let hashed = bearer.clone();
@@ -142,8 +194,10 @@ impl Access {
         Arc::new(ServiceKeys { service: service.clone(), valid: self.valid.clone(), known: self.known.clone() })
     }
 
-    /// Forgets what was remembered of tokens: one was revoked.
+    /// Forgets what was remembered of tokens: one was revoked, or a role, a user or an organization has changed.
     pub(crate) fn forget(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.members.forget();
         self.valid.invalidate_all();
         self.known.invalidate_all();
     }
@@ -186,7 +240,9 @@ impl Principal {
         Self {
             name: "operator".to_owned(),
             tenant: TenantId::system(),
+            given: TokenRole::BuiltIn(Role::Admin),
             role: Role::Admin,
+            custom: Vec::new(),
             components: None,
             user_id: None,
             organization_id: None,

@@ -1,8 +1,11 @@
 //! Users of an identity provider (OpenID Connect), by the tokens that it signs.
 
 use super::Principal;
+use super::rights::Rights;
+use super::standing::Standing;
 use crate::error::{Code, Error, Result};
-use crate::store::now_ms;
+use crate::name::TenantId;
+use crate::store::{TokenRole, now_ms};
 use elias_gateway::auth::Authenticator;
 use elias_gateway::{GatewayConfig, JwtVerifier, Now};
 use futures::future::BoxFuture;
@@ -31,6 +34,16 @@ pub struct OidcConfig {
 pub trait FetchKeys: Send + Sync + 'static {
     /// The document at `url`; why not, if it cannot be had.
     fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>>;
+}
+
+/// Whom the provider's token names.
+pub(super) struct User {
+    pub(super) tenant: TenantId,
+    pub(super) role: TokenRole,
+    pub(super) subject: String,
+    pub(super) organization_id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) email: Option<String>,
 }
 
 /// Checks tokens.
@@ -62,21 +75,41 @@ impl Oidc {
     }
 
     /// Who a token stands for, if it is valid and names a tenant and a role.
-    pub(super) fn principal(&self, token: &str) -> Option<Principal> {
+    pub(super) fn user(&self, token: &str) -> Option<User> {
         let value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
         let headers: HeaderMap = [(AUTHORIZATION, value)].into_iter().collect();
         let unix_seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
         let identity =
             self.authenticator.authenticate(&headers, Now { monotonic: Duration::ZERO, unix_seconds }).ok()??;
         let claim = |name: &str| identity.claims.get(name).and_then(Value::as_str);
-        Some(Principal {
-            name: format!("user:{}", identity.subject),
+        Some(User {
             tenant: claim(&self.config.tenant_claim)?.parse().ok()?,
             role: claim(&self.config.role_claim)?.parse().ok()?,
-            components: None,
-            user_id: identity.user_id.clone(),
+            subject: identity.subject.clone(),
             organization_id: identity.organization_id.clone(),
-            expires_at: FOREVER_MS,
+            name: claim("name").map(str::to_owned),
+            email: claim("email").map(str::to_owned),
         })
+    }
+}
+
+impl User {
+    /// Its name in the audit trail.
+    pub(super) fn actor(&self) -> String {
+        format!("user:{}", self.subject)
+    }
+
+    pub(super) fn principal(self, Rights { given, role, custom }: Rights, standing: Standing) -> Principal {
+        Principal {
+            name: self.actor(),
+            tenant: self.tenant,
+            given,
+            role,
+            custom,
+            components: None,
+            user_id: standing.user_id,
+            organization_id: standing.organization_id,
+            expires_at: FOREVER_MS,
+        }
     }
 }

@@ -1,8 +1,13 @@
 //! What a role allows.
 
+use super::about::About;
+use super::custom_role::{Asked, CustomRole};
+use super::rights::Rights;
+use super::standing::Standing;
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, Environment, TenantId};
-use crate::store::{Role, Token};
+use crate::store::{Role, Token, TokenRole};
+use std::sync::Arc;
 
 /// Who asks, once that is known.
 #[derive(Debug, Clone)]
@@ -11,8 +16,12 @@ pub struct Principal {
     pub name: String,
     /// Whose it is. Those of the tenant `system` may act on every tenant.
     pub tenant: TenantId,
-    /// What it may do.
+    /// The role that it was given.
+    pub given: TokenRole,
+    /// What it may do at most.
     pub role: Role,
+    /// Roles of its tenant's, each of which has to permit what it does: the one that it was given, and the one that bounds its user.
+    pub custom: Vec<Arc<CustomRole>>,
     /// The components that it may act on; all of them if there is no list.
     pub components: Option<Vec<ComponentName>>,
     /// The user that it stands for.
@@ -38,6 +47,15 @@ macro_rules! permissions {
             pub fn role(self) -> Role {
                 match self { $(Self::$permission => Role::$role,)* }
             }
+
+            /// Its name in kebab case: an action of the policies of custom roles, if it is not the host's.
+            #[must_use]
+            pub fn kebab(self) -> String {
+                kebab(match self { $(Self::$permission => stringify!($permission),)* })
+            }
+
+            #[cfg(test)]
+            pub(super) const ALL: &'static [Self] = &[$(Self::$permission,)*];
         }
     };
 }
@@ -77,48 +95,87 @@ impl Permission {
         }
     }
 
-    fn is_of_the_host(self) -> bool {
+    pub(super) fn is_of_the_host(self) -> bool {
         matches!(self, Self::Tenants | Self::Backup)
+    }
+
+    /// Whether it is always about a component in an environment.
+    pub(super) fn is_of_a_service(self) -> bool {
+        matches!(self, Self::Deploy | Self::DeployProduction | Self::Secrets)
     }
 }
 
+fn kebab(name: &str) -> String {
+    let mut kebab = String::with_capacity(name.len() + 4);
+    for (at, letter) in name.char_indices() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            kebab.push('-');
+        }
+        kebab.push(letter.to_ascii_lowercase());
+    }
+    kebab
+}
+
 impl Principal {
-    pub(super) fn of(token: &Token) -> Self {
+    pub(super) fn of(token: &Token, Rights { given, role, custom }: Rights, standing: Standing) -> Self {
         Self {
             name: token.id.clone(),
             tenant: token.tenant.clone(),
-            role: token.role,
+            given,
+            role,
+            custom,
             components: token.components.clone(),
-            user_id: token.user_id.clone(),
-            organization_id: token.organization_id.clone(),
+            user_id: standing.user_id,
+            organization_id: standing.organization_id,
             expires_at: token.expires_at,
         }
     }
 
-    /// Checks that this may be done to the tenant, and to the component if it is about one. The answer is the same whether the tenant exists
-    /// or not.
+    /// Checks that it may give this role away: nobody gives what they do not have.
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn require(&self, permission: Permission, tenant: &TenantId, component: Option<&ComponentName>) -> Result<()> {
+    pub(crate) fn may_give(&self, role: &TokenRole, ceiling: Role) -> Result<()> {
+        // What a custom role gives cannot be compared with what another one does.
+        if self.custom.iter().any(|custom| TokenRole::Custom(custom.name().clone()) != *role) {
+            let message = format!("who has the role {} can give that role and no other", self.given);
+            return Err(Error::new(Code::Forbidden, message));
+        }
+        if ceiling > self.role {
+            let message = format!("a token of the role {} cannot give one of more", self.role.as_str());
+            return Err(Error::new(Code::Forbidden, message));
+        }
+        Ok(())
+    }
+
+    /// Checks that this may be done to the tenant, or to a component of it if it is about one, by a request from `address`. The answer is the same
+    /// whether the tenant exists or not.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn require(&self, permission: Permission, tenant: &TenantId, about: About<'_>, address: &str) -> Result<()> {
         let forbidden = |why: String| Err(Error::new(Code::Forbidden, why));
-        if !self.tenant.is_system() && (permission.is_of_the_host() || self.tenant != *tenant) {
+        // Roles of a tenant are for that tenant, also if they are of those who run the host.
+        let reaches_all = self.tenant.is_system() && self.custom.is_empty();
+        if !reaches_all && (permission.is_of_the_host() || self.tenant != *tenant) {
             return forbidden(format!("a token of the tenant {} may not do this to {tenant}", self.tenant));
         }
         if self.role < permission.role() {
             let (has, needs) = (self.role.as_str(), permission.role().as_str());
             return forbidden(format!("this takes a token of the role {needs}; this one is a {has}'s"));
         }
-        match (&self.components, component) {
+        match (&self.components, about.parts().0) {
             (Some(components), Some(component)) if !components.contains(component) => {
-                forbidden(format!("the token is not for the component {component}"))
+                return forbidden(format!("the token is not for the component {component}"));
             }
-            // A token for some components has nothing to do with the tenant as a whole, but may look at the lists.
-            (Some(_), None) if permission != Permission::Read => {
-                forbidden("the token is for single components".to_owned())
+            // A token for some components has nothing to do with the tenant as a whole, but may look at the lists, and uploads bytes for those.
+            (Some(_), None) if !matches!(permission, Permission::Read | Permission::Upload) => {
+                return forbidden("the token is for single components".to_owned());
             }
-            _ => Ok(()),
+            _ => {}
         }
+        let address = address.parse().ok();
+        self.custom.iter().try_for_each(|role| role.require(&Asked { by: self, permission, tenant, about, address }))
     }
 }
 
@@ -132,7 +189,9 @@ mod tests {
         Principal {
             name: "p".into(),
             tenant,
+            given: TokenRole::BuiltIn(role),
             role,
+            custom: Vec::new(),
             components,
             user_id: None,
             organization_id: None,
@@ -144,8 +203,9 @@ mod tests {
     fn each_role_may_do_what_the_one_before_it_may_and_more() {
         let acme: TenantId = "acme".parse().expect("a name");
         for role in Role::ALL {
-            let allowed =
-                |permission: Permission| principal("acme", role, None).require(permission, &acme, None).is_ok();
+            let allowed = |permission: Permission| {
+                principal("acme", role, None).require(permission, &acme, About::Tenant, "local").is_ok()
+            };
             assert_eq!(allowed(Permission::Read), role >= Role::Viewer);
             assert_eq!(allowed(Permission::Deploy), role >= Role::Developer);
             assert_eq!(allowed(Permission::DeployProduction), role >= Role::Operator);
@@ -158,10 +218,21 @@ mod tests {
     fn nobody_reaches_another_tenant_but_those_who_run_the_host() {
         let (acme, other): (TenantId, TenantId) = ("acme".parse().expect("a name"), "other".parse().expect("a name"));
         let admin = principal("acme", Role::Admin, None);
-        assert_eq!(admin.require(Permission::Read, &other, None).expect_err("another's").code(), Code::Forbidden);
-        assert!(principal("system", Role::Viewer, None).require(Permission::Read, &acme, None).is_ok());
-        assert!(principal("system", Role::Viewer, None).require(Permission::Tenants, &acme, None).is_err());
-        assert!(principal("system", Role::Admin, None).require(Permission::Tenants, &acme, None).is_ok());
+        assert_eq!(
+            admin.require(Permission::Read, &other, About::Tenant, "local").expect_err("another's").code(),
+            Code::Forbidden
+        );
+        assert!(
+            principal("system", Role::Viewer, None).require(Permission::Read, &acme, About::Tenant, "local").is_ok()
+        );
+        assert!(
+            principal("system", Role::Viewer, None)
+                .require(Permission::Tenants, &acme, About::Tenant, "local")
+                .is_err()
+        );
+        assert!(
+            principal("system", Role::Admin, None).require(Permission::Tenants, &acme, About::Tenant, "local").is_ok()
+        );
     }
 
     #[test]
@@ -170,8 +241,8 @@ mod tests {
         let (shop, blog): (ComponentName, ComponentName) =
             ("shop".parse().expect("a name"), "blog".parse().expect("a name"));
         let token = principal("acme", Role::Admin, Some(&["shop"]));
-        assert!(token.require(Permission::DeployProduction, &acme, Some(&shop)).is_ok());
-        assert!(token.require(Permission::Read, &acme, Some(&blog)).is_err());
-        assert!(token.require(Permission::Access, &acme, None).is_err());
+        assert!(token.require(Permission::DeployProduction, &acme, About::Component(&shop), "local").is_ok());
+        assert!(token.require(Permission::Read, &acme, About::Component(&blog), "local").is_err());
+        assert!(token.require(Permission::Access, &acme, About::Tenant, "local").is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, TenantId};
-use crate::store::{Role, Token, now_ms};
+use crate::store::{TenantScope, Token, TokenRole, now_ms};
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
@@ -77,15 +77,16 @@ impl FromStr for Bearer {
 pub struct NewToken {
     /// What it is for.
     pub name: String,
-    /// What it may do.
-    pub role: Role,
+    /// What it may do: a role of the platform's, or one that the tenant defined.
+    #[schema(value_type = String)]
+    pub role: TokenRole,
     /// The components that it may act on; all of them if there is no list.
     #[serde(default)]
     pub components: Option<Vec<ComponentName>>,
-    /// The user that it stands for.
+    /// The id of the user that it stands for, who has to be recorded. Refused with the user, and bounded by the user's role.
     #[serde(default)]
     pub user_id: Option<String>,
-    /// The organization of that user.
+    /// The id of the organization that it stands for, which has to be recorded; a user's is in the user's record.
     #[serde(default)]
     pub organization_id: Option<String>,
     /// Days that it is valid, from 1 to 3650.
@@ -102,6 +103,36 @@ pub struct TokenWithSecret {
 }
 
 impl NewToken {
+    /// Checks that the user and the organization are there.
+    pub(super) async fn check_members(&self, scope: &mut TenantScope) -> Result<()> {
+        let disabled = |what: &str, id: &str| {
+            Err(Error::new(
+                Code::WrongState,
+                format!("the {what} {id} is disabled; elias {what}s set {id} --disabled=false"),
+            ))
+        };
+        let own = match &self.user_id {
+            None => None,
+            Some(id) => {
+                let user = scope.user(id).await?;
+                if !user.is_in_force() {
+                    return disabled("user", id);
+                }
+                if self.organization_id.is_some() && self.organization_id != user.organization {
+                    let message = format!("organization_id: the user {id} is of another organization; leave it out");
+                    return Err(Error::new(Code::BadInput, message));
+                }
+                user.organization
+            }
+        };
+        if let Some(id) = own.as_ref().or(self.organization_id.as_ref())
+            && !scope.organization(id).await?.is_in_force()
+        {
+            return disabled("organization", id);
+        }
+        Ok(())
+    }
+
     pub(super) fn token(&self, bearer: &Bearer, tenant: &TenantId, by: &str) -> Result<Token> {
         if !(1..=TOKEN_DAYS_MAX).contains(&self.days) {
             return Err(Error::new(Code::BadInput, format!("days: between 1 and {TOKEN_DAYS_MAX}")));
@@ -121,7 +152,7 @@ impl NewToken {
             id: bearer.id.clone(),
             tenant: tenant.clone(),
             name: self.name.clone(),
-            role: self.role,
+            role: self.role.clone(),
             components: self.components.clone(),
             user_id: self.user_id.clone(),
             organization_id: self.organization_id.clone(),

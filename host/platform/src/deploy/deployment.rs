@@ -48,7 +48,7 @@ impl Platform {
     /// `not-found`, `stale`, `wrong-state`, `missing-configuration`, `smoke-failed`, `not-allowed` for a route that is taken, and the host's codes.
     /// Nothing has changed then.
     pub async fn deploy(&self, session: &Session, id: &ServiceId, request: &DeployRequest) -> Result<Deployment> {
-        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         let plan = request.rollout.as_ref().map(RolloutPlan::check).transpose();
         plan.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
 

@@ -16,7 +16,7 @@ impl Platform {
     /// # Errors
     /// `not-found`, `wrong-state` if there is nothing to go back to, `artifact-missing`.
     pub async fn rollback(&self, session: &Session, id: &ServiceId, to: Option<u32>) -> Result<Deployment> {
-        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         match self.rollback_in_store(session, id, to).await {
             Err(error) if error.code() == Code::StoreUnavailable => self.rollback_alone(session, id, to).await,
             done => done,

@@ -60,7 +60,7 @@ impl Platform {
         plan: StagePlan,
         revision: Option<u64>,
     ) -> Result<Stages> {
-        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         plan.check().map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let mut scope = self.store().read(&id.tenant).await?;
         let none = || Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment));
@@ -115,7 +115,7 @@ impl Platform {
     /// # Errors
     /// `wrong-state` if there are no stages; `stale`.
     pub async fn end_stages(&self, session: &Session, id: &ServiceId, revision: Option<u64>) -> Result<()> {
-        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         let report = self.compare(session, id).await?;
         let mut scope = self.store().write(&id.tenant).await?;
         let service = scope.service(id).await?.ok_or_else(|| no_stages(id))?;
@@ -136,7 +136,7 @@ impl Platform {
     /// # Errors
     /// `wrong-state` if there are none; `forbidden`.
     pub async fn compare(&self, session: &Session, id: &ServiceId) -> Result<StageReport> {
-        session.require(Permission::Read, &id.tenant, Some(&id.component))?;
+        session.require(Permission::Read, &id.tenant, id)?;
         let service = self.serving().service(id).ok_or_else(|| no_stages(id))?;
         let staged = service.state().staged.clone().ok_or_else(|| no_stages(id))?;
         let decision = service.state().known.target.stages.as_ref().and_then(|stages| stages.decision.clone());

@@ -83,7 +83,7 @@ impl Platform {
     /// # Errors
     /// `wrong-state` without a rollout, or one that is not in a state for this.
     pub async fn steer(&self, session: &Session, id: &ServiceId, action: RolloutAction, reason: &str) -> Result<()> {
-        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         let none = || Error::new(Code::WrongState, format!("no rollout of {id} is under way"));
         let service = self.serving().service(id).ok_or_else(none)?;
         let state = Arc::clone(&service.state());
@@ -150,7 +150,7 @@ impl Platform {
         flags: Vec<FlagRule>,
         revision: Option<u64>,
     ) -> Result<()> {
-        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         FlagTable::new(&id.to_string(), flags.clone())
             .map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let mut scope = self.store().read(&id.tenant).await?;
@@ -213,7 +213,7 @@ impl Platform {
     }
 
     async fn set_stopped(&self, session: &Session, id: &ServiceId, stopped: bool) -> Result<()> {
-        session.require(Permission::deploy(id.environment), &id.tenant, Some(&id.component))?;
+        session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         let mut scope = self.store().write(&id.tenant).await?;
         let service = scope.service(id).await?;
         let service = service
@@ -244,7 +244,7 @@ impl Platform {
         let table = self.serving().table();
         let mine = table.services.values().filter(|service| {
             let id = &service.id;
-            id.tenant == *tenant && session.require(Permission::Read, tenant, Some(&id.component)).is_ok()
+            id.tenant == *tenant && session.require(Permission::Read, tenant, id).is_ok()
         });
         let mut all: Vec<_> =
             mine.filter(|service| component.is_none_or(|component| service.id.component == *component)).collect();
@@ -287,12 +287,14 @@ impl Platform {
     /// # Errors
     /// `not-found` if there is none, or not any more.
     pub fn cancel(&self, session: &Session, tenant: &TenantId, execution: &str) -> Result<()> {
-        session.require(Permission::Cancel, tenant, None)?;
         let table = self.serving().table();
-        let mut mine = table.services.values().filter(|service| service.id.tenant == *tenant);
+        let mut mine = table.services.values().filter(|service| {
+            service.id.tenant == *tenant && session.require(Permission::Cancel, tenant, &service.id).is_ok()
+        });
         if mine.any(|service| service.cancel(execution)) {
             return Ok(());
         }
+        session.require(Permission::Cancel, tenant, None)?;
         Err(Error::not_found("such execution under way on this host"))
     }
 }

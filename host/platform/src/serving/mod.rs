@@ -1,8 +1,10 @@
 //! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in flight.
 
+mod allowance;
 mod known;
 mod lines;
 mod loader;
+mod meter;
 mod passage;
 mod proofs;
 mod quota;
@@ -17,6 +19,7 @@ pub(crate) use known::{Known, KnownFiles};
 pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, compiling, limits};
+pub(crate) use meter::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 pub use passage::Passage;
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::Release;
@@ -26,7 +29,7 @@ pub use staged::Copies;
 pub(crate) use staged::Staged;
 pub(crate) use table::{Around, Table, own_host};
 pub(crate) use ticket::Steer;
-pub use ticket::{Ended, Ending, NotAdmitted, Ticket};
+pub use ticket::{Ending, NotAdmitted, Settled, Ticket};
 
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
@@ -36,6 +39,7 @@ use crate::rollout::FlagTable;
 use crate::store::{ReleaseTarget, ServiceTarget, TenantSettings};
 use arc_swap::ArcSwap;
 use elias_gateway::Rules;
+use meter::HostMeters;
 use quota::TenantUse;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,6 +54,7 @@ pub(crate) struct Serving {
     pub(crate) known: KnownFiles,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
+    pub(crate) meters: HostMeters,
     around: Arc<Around>,
     pub(crate) table: ArcSwap<Table>,
     tenants: Mutex<HashMap<TenantId, Arc<TenantUse>>>,
@@ -72,6 +77,7 @@ impl Serving {
             known,
             clock: Clock::start(),
             recorder,
+            meters: HostMeters::default(),
             around: Arc::new(around),
             table: ArcSwap::default(),
             tenants: Mutex::default(),
@@ -124,7 +130,7 @@ impl Serving {
             return Ok(());
         }
         let known = Known::first(target.clone());
-        let service = Service::new(target.id.clone(), self.state(known, None, &[])?);
+        let service = Service::new(target.id.clone(), self.state(known, None, &[])?, Arc::default());
         self.table.load().check(&service, &self.around)
     }
 
@@ -159,7 +165,7 @@ impl Serving {
                 }
                 None => match self.state(known.clone(), None, &[]) {
                     Ok(state) => {
-                        routed.push(Service::new(id, state));
+                        routed.push(self.make_service(id, state));
                         changed.push(known);
                     }
                     Err(error) => {
@@ -203,7 +209,7 @@ impl Serving {
             }
             None => {
                 let known = Known::first(target);
-                let service = Service::new(id, self.state(known.clone(), None, warm)?);
+                let service = self.make_service(id, self.state(known.clone(), None, warm)?);
                 self.exchange(vec![service], Vec::new()).await?;
                 known
             }
@@ -335,11 +341,23 @@ impl Serving {
         match tenants.get(tenant) {
             Some(known) if *known.quotas() == settings.quotas => Arc::clone(known),
             _ => {
-                let made = TenantUse::new(tenant.clone(), settings.quotas);
+                let made = TenantUse::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
                 tenants.insert(tenant.clone(), Arc::clone(&made));
                 made
             }
         }
+    }
+
+    /// What each tenant uses that serves anything.
+    pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantUse>)> {
+        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.iter().map(|(tenant, used)| (tenant.clone(), Arc::clone(used))).collect()
+    }
+
+    /// A service that is new on this host.
+    fn make_service(&self, id: ServiceId, state: State) -> Arc<Service> {
+        let meter = self.meters.services.of(&id);
+        Service::new(id, state, meter)
     }
 
     /// Gives back the memory of components that nobody asked for since `idle_ms`, and of the least recently used beyond `loaded_max`.

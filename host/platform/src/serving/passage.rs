@@ -35,12 +35,25 @@ impl Platform {
         let found = table.router.find_parts(parts)?;
         let Route { service, rules } = found.value.clone();
         if let Some(key) = rules.api_key(&parts.headers) {
-            // What is learned here is remembered for the rules, which cannot wait.
-            let _ = self.access().authenticate(key).await;
+            self.access().learn(key).await;
         }
         let now = self.serving().clock.gateway_now();
         let admitted = rules.admit(parts, &found.matched, client, now)?;
         Ok(Passage { service, rules, admitted })
+    }
+
+    /// Admits an answer that no component makes, such as a file, to a service's egress.
+    ///
+    /// # Errors
+    /// Its tenant's quota.
+    pub async fn may_send(&self, service: &Service) -> Result<(), NotAdmitted> {
+        let tenant = Arc::clone(&service.state().tenant);
+        Ok(tenant.may_send(self.serving().clock.now().unix_ms()).await?)
+    }
+
+    /// Counts the bytes of such an answer.
+    pub fn sent(&self, service: &Service, bytes: u64) {
+        service.state().tenant.sent(bytes, self.serving().clock.now().unix_ms());
     }
 
     /// How often an idempotent request to a service is tried again after it failed without an answer.

@@ -1,23 +1,27 @@
 //! What a tenant's components use together, against its quotas.
 
+use super::allowance::Allowance;
+use super::meter::{QuotaCounts, QuotaKind, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
 use crate::store::{QuotaAction, Quotas};
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
 /// What a tenant uses on this host.
 pub(crate) struct TenantUse {
     tenant: TenantId,
     quotas: Quotas,
-    rate: Option<DefaultDirectRateLimiter>,
+    rate: Option<Allowance>,
     places: Option<Arc<Semaphore>>,
     fuel: Mutex<FuelHour>,
+    egress: Option<Allowance>,
+    pub(crate) counts: Arc<QuotaCounts>,
 }
 
 /// Fuel of the last hour, in minutes.
@@ -59,16 +63,31 @@ impl FuelHour {
 /// A place among the tenant's concurrent executions.
 pub(crate) type Place = Option<OwnedSemaphorePermit>;
 
+/// One request that may have to wait.
+struct Waiting {
+    /// When it gives up.
+    until: Instant,
+    began: Instant,
+    began_ms: u64,
+}
+
+impl Waiting {
+    fn now_ms(&self) -> u64 {
+        self.began_ms.saturating_add(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 impl TenantUse {
-    pub(crate) fn new(tenant: TenantId, quotas: Quotas) -> Arc<Self> {
-        let per_minute = NonZeroU32::new(quotas.executions_per_minute);
+    pub(crate) fn new(tenant: TenantId, quotas: Quotas, counts: Arc<QuotaCounts>) -> Arc<Self> {
         let places = (quotas.concurrent_executions > 0).then_some(quotas.concurrent_executions as usize);
         Arc::new(Self {
             tenant,
             quotas,
-            rate: per_minute.map(|count| RateLimiter::direct(Quota::per_minute(count))),
+            rate: Allowance::new(quotas.executions_per_minute.into(), MINUTE),
             places: places.map(|places| Arc::new(Semaphore::new(places))),
             fuel: Mutex::default(),
+            egress: Allowance::new(quotas.egress_bytes_per_hour, HOUR),
+            counts,
         })
     }
 
@@ -79,35 +98,34 @@ impl TenantUse {
 
     /// Whether the tenant may begin another execution, waiting for it where its quota says so.
     pub(crate) async fn enter(&self, now_ms: u64) -> Result<Place> {
-        if self.quotas.fuel_per_hour > 0 {
-            let used = self.fuel.lock().unwrap_or_else(PoisonError::into_inner).total(now_ms / 60_000);
-            if used >= self.quotas.fuel_per_hour {
-                return Err(self.refuse("fuel-per-hour", self.quotas.fuel_per_hour));
-            }
+        if self.quotas.fuel_per_hour > 0 && self.fuel_used(now_ms) >= self.quotas.fuel_per_hour {
+            return Err(self.refuse(QuotaKind::FuelPerHour, self.quotas.fuel_per_hour));
         }
-        let until = Instant::now() + Duration::from_millis(self.quotas.wait_ms.into());
+        let waiting = self.waiting(now_ms);
+        self.wait_for_egress(&waiting).await?;
         if let Some(rate) = &self.rate {
-            while let Err(not_until) = rate.check() {
-                let wait = not_until.wait_time_from(DefaultClock::default().now());
-                if self.quotas.action == QuotaAction::Reject || Instant::now() + wait > until {
-                    return Err(self.refuse("executions-per-minute", self.quotas.executions_per_minute.into()));
-                }
-                tokio::time::sleep(wait).await;
-            }
+            let most = self.quotas.executions_per_minute.into();
+            self.wait(QuotaKind::ExecutionsPerMinute, most, &waiting, |now_ms| rate.take(now_ms)).await?;
         }
         let Some(places) = &self.places else { return Ok(None) };
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             return Ok(Some(place));
         }
-        let most = u64::from(self.quotas.concurrent_executions);
+        let (kind, most) = (QuotaKind::ConcurrentExecutions, self.quotas.concurrent_executions.into());
         if self.quotas.action == QuotaAction::Reject {
-            return Err(self.refuse("concurrent-executions", most));
+            return Err(self.refuse(kind, most));
         }
-        let left = until.saturating_duration_since(Instant::now());
+        self.count_wait(kind);
+        let left = waiting.until.saturating_duration_since(Instant::now());
         match timeout(left, Arc::clone(places).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Some(place)),
-            _ => Err(self.refuse("concurrent-executions", most)),
+            _ => Err(self.refuse(kind, most)),
         }
+    }
+
+    /// Whether the tenant may send anything, waiting for it where its quota says so.
+    pub(crate) async fn may_send(&self, now_ms: u64) -> Result<()> {
+        self.wait_for_egress(&self.waiting(now_ms)).await
     }
 
     /// Counts the fuel of an execution.
@@ -117,7 +135,90 @@ impl TenantUse {
         }
     }
 
-    fn refuse(&self, quota: &str, most: u64) -> Error {
+    /// Counts bytes that were sent.
+    pub(crate) fn sent(&self, bytes: u64, now_ms: u64) {
+        self.counts.sent(bytes);
+        if let Some(egress) = &self.egress {
+            egress.spend(bytes, now_ms);
+        }
+    }
+
+    /// Each quota that limits something: how much of it is used, and how much there is.
+    pub(crate) fn levels(&self, now_ms: u64) -> Vec<(QuotaKind, u64, u64)> {
+        let quotas = &self.quotas;
+        let mut levels = Vec::new();
+        if let Some(rate) = &self.rate {
+            levels.push((QuotaKind::ExecutionsPerMinute, rate.used(now_ms), quotas.executions_per_minute.into()));
+        }
+        if let Some(places) = &self.places {
+            let most = u64::from(quotas.concurrent_executions);
+            levels.push((
+                QuotaKind::ConcurrentExecutions,
+                most.saturating_sub(places.available_permits() as u64),
+                most,
+            ));
+        }
+        if quotas.fuel_per_hour > 0 {
+            levels.push((QuotaKind::FuelPerHour, self.fuel_used(now_ms), quotas.fuel_per_hour));
+        }
+        if let Some(egress) = &self.egress {
+            levels.push((QuotaKind::EgressBytesPerHour, egress.used(now_ms), quotas.egress_bytes_per_hour));
+        }
+        levels
+    }
+
+    fn fuel_used(&self, now_ms: u64) -> u64 {
+        self.fuel.lock().unwrap_or_else(PoisonError::into_inner).total(now_ms / 60_000)
+    }
+
+    fn waiting(&self, now_ms: u64) -> Waiting {
+        let began = Instant::now();
+        Waiting { until: began + Duration::from_millis(self.quotas.wait_ms.into()), began, began_ms: now_ms }
+    }
+
+    async fn wait_for_egress(&self, waiting: &Waiting) -> Result<()> {
+        let Some(egress) = &self.egress else { return Ok(()) };
+        let most = self.quotas.egress_bytes_per_hour;
+        self.wait(QuotaKind::EgressBytesPerHour, most, waiting, |now_ms| egress.check(now_ms)).await
+    }
+
+    /// Waits until `attempt` goes well, as long as the quota lets it.
+    async fn wait(
+        &self,
+        kind: QuotaKind,
+        most: u64,
+        waiting: &Waiting,
+        attempt: impl Fn(u64) -> Result<(), Duration>,
+    ) -> Result<()> {
+        let mut waited = false;
+        while let Err(wait) = attempt(waiting.now_ms()) {
+            let too_long = Instant::now().checked_add(wait).is_none_or(|at| at > waiting.until);
+            if self.quotas.action == QuotaAction::Reject || too_long {
+                return Err(self.refuse(kind, most));
+            }
+            if !waited {
+                self.count_wait(kind);
+                waited = true;
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    fn count_wait(&self, kind: QuotaKind) {
+        self.counts.count(
+            kind,
+            match self.quotas.action {
+                QuotaAction::Reject => Verdict::Rejected,
+                QuotaAction::Queue => Verdict::Queued,
+                QuotaAction::Throttle => Verdict::Throttled,
+            },
+        );
+    }
+
+    fn refuse(&self, kind: QuotaKind, most: u64) -> Error {
+        self.counts.count(kind, Verdict::Rejected);
+        let quota = kind.as_str();
         Error::new(Code::QuotaExceeded, format!("the tenant {} has used up its quota {quota} of {most}", self.tenant))
     }
 }
@@ -129,7 +230,7 @@ mod tests {
     fn tenant(change: impl FnOnce(&mut Quotas)) -> Arc<TenantUse> {
         let mut quotas = Quotas::default();
         change(&mut quotas);
-        TenantUse::new("acme".parse().expect("a name"), quotas)
+        TenantUse::new("acme".parse().expect("a name"), quotas, Arc::default())
     }
 
     #[tokio::test]
@@ -168,5 +269,38 @@ mod tests {
         assert!(fuel.enter(59 * minute).await.is_err());
         assert!(fuel.enter(60 * minute).await.is_ok(), "the first 60 are an hour old");
         assert!(fuel.enter(0).await.is_ok(), "a clock that goes back refuses nobody");
+    }
+
+    #[tokio::test]
+    async fn bytes_that_were_sent_come_back_over_the_hour() {
+        let egress = tenant(|quotas| quotas.egress_bytes_per_hour = 3_600);
+        egress.sent(3_000, 0);
+        assert!(egress.enter(0).await.is_ok() && egress.may_send(0).await.is_ok());
+        egress.sent(3_000, 0);
+        let refused = egress.enter(0).await.expect_err("used up");
+        assert!(refused.to_string().contains("egress-bytes-per-hour of 3600"), "{refused}");
+        assert!(egress.may_send(0).await.is_err(), "files too");
+        assert!(egress.enter(39 * 60_000).await.is_err(), "2,400 are overdrawn");
+        assert!(egress.enter(41 * 60_000).await.is_ok());
+        assert_eq!(egress.levels(0), [(QuotaKind::EgressBytesPerHour, 6_000, 3_600)]);
+        assert_eq!(egress.counts.get(QuotaKind::EgressBytesPerHour, Verdict::Rejected), 3);
+        assert_eq!(egress.counts.bytes(), 6_000);
+    }
+
+    #[tokio::test]
+    async fn who_may_wait_for_bytes_waits_as_long_as_that_and_is_counted() {
+        for (action, verdict) in [(QuotaAction::Queue, Verdict::Queued), (QuotaAction::Throttle, Verdict::Throttled)] {
+            let egress = tenant(|quotas| {
+                (quotas.egress_bytes_per_hour, quotas.action, quotas.wait_ms) = (3_600_000, action, 60_000);
+            });
+            egress.sent(3_600_050, 0);
+            let began = Instant::now();
+            assert!(egress.enter(0).await.is_ok());
+            assert!(began.elapsed() >= Duration::from_millis(50), "a byte comes back each millisecond");
+            egress.sent(100_000, 100);
+            assert!(egress.enter(100).await.is_err(), "longer than wait-ms");
+            let count = |verdict| egress.counts.get(QuotaKind::EgressBytesPerHour, verdict);
+            assert_eq!((count(verdict), count(Verdict::Rejected)), (1, 1));
+        }
     }
 }

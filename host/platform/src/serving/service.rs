@@ -2,6 +2,7 @@
 
 use super::known::Known;
 use super::lines::Lines;
+use super::meter::ServiceMeter;
 use super::quota::TenantUse;
 use super::release::Release;
 use super::staged::Staged;
@@ -28,6 +29,7 @@ pub struct Service {
     running: Mutex<Slab<Running>>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) sampler: super::sampler::Sampler,
+    pub(crate) meter: Arc<ServiceMeter>,
 }
 
 /// What a service serves at a moment; exchanged whole.
@@ -150,13 +152,14 @@ impl Chosen<'_> {
 }
 
 impl Service {
-    pub(crate) fn new(id: ServiceId, state: State) -> Arc<Self> {
+    pub(crate) fn new(id: ServiceId, state: State, meter: Arc<ServiceMeter>) -> Arc<Self> {
         Arc::new(Self {
             id,
             lines: Arc::clone(&state.release.lines),
             state: ArcSwap::from_pointee(state),
             running: Mutex::default(),
             sampler: super::sampler::Sampler::default(),
+            meter,
         })
     }
 
@@ -187,6 +190,11 @@ impl Service {
         let running = self.running();
         let found = running.iter().find(|(_, running)| running.id() == execution);
         found.map(|(_, running)| running.cancel()).is_some()
+    }
+
+    /// How many executions are under way.
+    pub(crate) fn running_count(&self) -> usize {
+        self.running().len()
     }
 
     /// The executions under way.

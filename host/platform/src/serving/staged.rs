@@ -3,7 +3,7 @@
 use super::passage::load;
 use super::release::Release;
 use super::service::{Service, State};
-use super::ticket::{self, Ended, StagePlace, Ticket};
+use super::ticket::{self, Settled, StagePlace, Ticket};
 use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
 use crate::rollout::Caller;
@@ -162,9 +162,9 @@ impl Copies {
     /// differs is recorded like one that fails.
     pub async fn ask<F>(&self, platform: &Platform, request: &str, answer: Answer, ask: impl Fn(Ticket) -> F)
     where
-        F: Future<Output = Option<(Answer, Option<Ended>)>>,
+        F: Future<Output = Option<(Answer, Option<Settled>)>>,
     {
-        let (mut answers, mut all_ended) = (vec![(self.answered, answer)], Vec::new());
+        let (mut answers, mut all_settled) = (vec![(self.answered, answer)], Vec::new());
         for position in self.shadows.iter().copied() {
             let Some(staging) = self.staged.implementations.get(position) else { continue };
             let answer = match self.enter(platform, position, staging).await {
@@ -172,20 +172,20 @@ impl Copies {
                 None => None,
             };
             match answer {
-                Some((answer, ended)) => {
+                Some((answer, settled)) => {
                     answers.push((position, answer));
-                    all_ended.extend(ended.map(|ended| (position, ended)));
+                    all_settled.extend(settled.map(|settled| (position, settled)));
                 }
                 None => staging.skip(),
             }
         }
         let differing = self.staged.compare(request, &answers);
-        for (position, ended) in all_ended {
+        for (position, settled) in all_settled {
             // Of what answers differently from the baseline, and of the baseline where it does.
             let differs = differing.contains(&position) || (position == 0 && !differing.is_empty());
             let now = platform.serving().clock.now().unix_ms();
-            if ended.is_taken || (differs && self.service.sampler.takes(true, now)) {
-                platform.serving().recorder.record(ended.record);
+            if settled.is_taken || (differs && self.service.sampler.takes(true, now)) {
+                platform.serving().recorder.record(settled.record);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What a request holds from its admission to its end.
 
+use super::meter::Ended;
 use super::quota;
 use super::release::Release;
 use super::service::{Service, State};
@@ -63,6 +64,8 @@ pub struct Ending<'a> {
     pub path: &'a str,
     /// The answer's status; 0 if there was none.
     pub status: u16,
+    /// Bytes of the answer's body that were sent.
+    pub sent_bytes: u64,
     /// What it cost; none if it never ran.
     pub execution: Option<&'a Execution>,
     /// Why it failed, with its stack, in positions of the original source.
@@ -71,7 +74,7 @@ pub struct Ending<'a> {
 
 /// An execution that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Settled {
     pub(super) record: ExecutionRecord,
     /// Whether it is one of those that are recorded anyway.
     pub(super) is_taken: bool,
@@ -110,13 +113,13 @@ impl Ticket {
     /// The request has ended.
     pub fn end(self, ending: Ending<'_>) {
         let recorder = self.recorder.clone();
-        if let Some(ended) = self.settle(ending).filter(|ended| ended.is_taken) {
-            recorder.record(ended.record);
+        if let Some(settled) = self.settle(ending).filter(|settled| settled.is_taken) {
+            recorder.record(settled.record);
         }
     }
 
     /// The request has ended; gives what is to be recorded of it, if it ever ran.
-    pub fn settle(mut self, ending: Ending<'_>) -> Option<Ended> {
+    pub fn settle(mut self, ending: Ending<'_>) -> Option<Settled> {
         self.ended = true;
         // Of a client that left before there was an answer, the server does not know what ran.
         let ran = ending.execution.or_else(|| self.running.execution()).cloned();
@@ -147,11 +150,18 @@ impl Ticket {
             }
         }
         self.state.tenant.spend(fuel, now.unix_ms());
+        self.state.tenant.sent(ending.sent_bytes, now.unix_ms());
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(outcome, Some(Outcome::Failed(_))));
         ending.execution?;
+        let ended = match (cancelled, failed) {
+            (true, _) => Ended::Cancelled,
+            (false, true) => Ended::Failed,
+            (false, false) => Ended::Completed,
+        };
+        self.service.meter.record(ended, duration);
         let is_taken = self.service.sampler.takes(failed, now.unix_ms());
-        Some(Ended { record: self.record(ending, duration, fuel, failed, lines), is_taken })
+        Some(Settled { record: self.record(ending, duration, fuel, ended, lines), is_taken })
     }
 
     fn record(
@@ -159,7 +169,7 @@ impl Ticket {
         ending: Ending<'_>,
         duration: Duration,
         fuel: u64,
-        failed: bool,
+        ended: Ended,
         lines: Option<serde_json::Value>,
     ) -> ExecutionRecord {
         let outcome = ending.execution.map(|ran| ran.outcome);
@@ -182,12 +192,7 @@ impl Ticket {
             memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),
             host_calls: ending.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(Into::into).collect()),
             status: ending.status,
-            outcome: match outcome {
-                Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)) => "cancelled",
-                _ if failed => "failed",
-                _ => "completed",
-            }
-            .to_owned(),
+            outcome: ended.as_str().to_owned(),
             code: match outcome {
                 Some(Outcome::Failed(code)) => Some(code.as_str().to_owned()),
                 _ => None,

@@ -12,6 +12,8 @@ mod host;
 mod idempotency;
 mod keys;
 mod log;
+mod organizations;
+mod roles;
 mod secrets;
 mod services;
 mod stages;
@@ -20,6 +22,7 @@ mod tenants;
 mod tests;
 mod tls;
 mod tokens;
+mod users;
 mod versions;
 
 pub(crate) use audit::NOTHING;
@@ -30,9 +33,13 @@ pub use executions::{ExecutionFilter, ExecutionRecord, RecordedCalls};
 pub use host::{ReleaseTarget, ServiceTarget};
 pub use idempotency::Remembered;
 pub use keys::SigningKeyEntry;
+pub use organizations::Organization;
+pub use roles::RoleDefinition;
+pub(crate) use roles::next_role;
 pub use services::Service;
 pub use tenants::{QuotaAction, Quotas, Tenant, TenantSettings};
-pub use tokens::{Role, Token};
+pub use tokens::{Role, Token, TokenRole};
+pub use users::User;
 pub(crate) use versions::NewVersion;
 pub use versions::{SmokeCall, Version, VersionSettings};
 
@@ -57,14 +64,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 
 /// The schema, in the order in which it grew: name and text. What was released is never changed; what comes is added at the end.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: &[(&str, &str)] = &[
     ("platform", include_str!("schema/1_platform.sql")),
     ("stages", include_str!("schema/2_stages.sql")),
     ("host_calls", include_str!("schema/3_host_calls.sql")),
+    ("access", include_str!("schema/4_access.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
-const TENANT_TABLES: [&str; 13] = [
+const TENANT_TABLES: &[&str] = &[
     "artifacts",
     "tenants",
     "tokens",
@@ -78,6 +86,9 @@ const TENANT_TABLES: [&str; 13] = [
     "audit",
     "executions",
     "idempotency",
+    "roles",
+    "organizations",
+    "users",
 ];
 
 /// The store; a cheap handle.

@@ -3,6 +3,7 @@
 use super::audit::NOTHING;
 use super::{Actor, HostScope, TenantScope, get, json, now_ms, number, to_json};
 use crate::error::{Code, Error, Result};
+use crate::metrics::StoredUse;
 use crate::name::TenantId;
 use crate::packages::PackagePolicy;
 use serde::{Deserialize, Serialize};
@@ -58,9 +59,11 @@ pub struct Quotas {
     pub concurrent_executions: u32,
     /// Units of fuel used in an hour.
     pub fuel_per_hour: u64,
+    /// Bytes of answers' bodies sent in an hour.
+    pub egress_bytes_per_hour: u64,
     /// Bytes of memory of an instance.
     pub memory_bytes: u64,
-    /// What happens to a request over `executions-per-minute` or `concurrent-executions`.
+    /// What happens to a request over `executions-per-minute`, `concurrent-executions` or `egress-bytes-per-hour`.
     pub action: QuotaAction,
     /// How long a request may be made to wait by `queue` or `throttle`.
     pub wait_ms: u32,
@@ -102,6 +105,7 @@ impl Default for Quotas {
             executions_per_minute: 0,
             concurrent_executions: 0,
             fuel_per_hour: 0,
+            egress_bytes_per_hour: 0,
             memory_bytes: 0,
             action: QuotaAction::Reject,
             wait_ms: 1_000,
@@ -160,6 +164,20 @@ fn tenant(row: &sqlx::any::AnyRow) -> Result<Tenant> {
 }
 
 impl HostScope {
+    /// How many components each tenant has, and how many bytes of artifacts; who is not there has none.
+    pub(crate) async fn stored_use(&mut self) -> Result<StoredUse> {
+        let bytes = "SELECT tenant, CAST(SUM(bytes) AS BIGINT) AS amount FROM artifacts GROUP BY tenant";
+        let components = "SELECT tenant, COUNT(*) AS amount FROM components WHERE deleted_at IS NULL GROUP BY tenant";
+        let mut used = StoredUse::new();
+        for (select, is_bytes) in [(components, false), (bytes, true)] {
+            for row in &sqlx::query(select).fetch_all(&mut *self.tx).await? {
+                let of_tenant = used.entry(super::text(row, "tenant")?).or_default();
+                *(if is_bytes { &mut of_tenant.1 } else { &mut of_tenant.0 }) = number(row, "amount")?;
+            }
+        }
+        Ok(used)
+    }
+
     /// Makes the tenant if it is not there.
     pub(crate) async fn ensure_tenant(&mut self, tenant: &TenantId) -> Result<()> {
         let insert = "INSERT INTO tenants (tenant, settings, revision, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT DO NOTHING";

@@ -1,10 +1,13 @@
 //! What the store does, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
 
+mod access;
+
 use super::audit::NOTHING;
 use super::versions::NewVersion;
 use super::*;
 use crate::name::{ComponentName, Digest, Environment, ServiceId};
 use crate::stages::StageFigures;
+use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
 use serde_json::json;
 
 struct Place {
@@ -284,6 +287,8 @@ on_both! {
     what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
     figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages
     executions_are_found_and_pruned
+    roles_have_revisions_and_are_bounded
+    users_are_a_tenants_and_bounded
 }
 
 /// What PostgreSQL says of the connection of a store at `url` with these parameters: whether it is encrypted.

@@ -3,7 +3,7 @@
 use super::audit::NOTHING;
 use super::{Actor, HostScope, TenantScope, get, now_ms, optional_json, text, to_json};
 use crate::error::{Code, Error, Result};
-use crate::name::{ComponentName, TenantId};
+use crate::name::{ComponentName, RoleName, TenantId};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -50,6 +50,47 @@ impl FromStr for Role {
     }
 }
 
+/// The role of a token: one of the platform's, or one that its tenant defined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum TokenRole {
+    /// Of the platform's.
+    BuiltIn(Role),
+    /// Of the tenant's.
+    Custom(RoleName),
+}
+
+impl FromStr for TokenRole {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        text.parse().map(Self::BuiltIn).or_else(|_| text.parse().map(Self::Custom))
+    }
+}
+
+impl TryFrom<String> for TokenRole {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<TokenRole> for String {
+    fn from(role: TokenRole) -> Self {
+        role.to_string()
+    }
+}
+
+impl std::fmt::Display for TokenRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BuiltIn(role) => f.write_str(role.as_str()),
+            Self::Custom(name) => write!(f, "{name}"),
+        }
+    }
+}
+
 /// A token, without its secret.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Token {
@@ -59,8 +100,9 @@ pub struct Token {
     pub tenant: TenantId,
     /// What it is for.
     pub name: String,
-    /// What it may do.
-    pub role: Role,
+    /// What it may do: a role of the platform's, or one that the tenant defined.
+    #[schema(value_type = String)]
+    pub role: TokenRole,
     /// The components that it may act on; all of them if there is no list.
     pub components: Option<Vec<ComponentName>>,
     /// The user that it stands for, as components see it in `ctx.userId`.
@@ -118,7 +160,7 @@ impl TenantScope {
         let insert = "INSERT INTO tokens (tenant, id, name, hash, role, components, user_id, organization_id, created_at, created_by, \
                       expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let query = self.query(insert).bind(token.id.clone()).bind(token.name.clone()).bind(hash.to_owned());
-        let query = query.bind(token.role.as_str()).bind(token.components.as_ref().map(to_json).transpose()?);
+        let query = query.bind(token.role.to_string()).bind(token.components.as_ref().map(to_json).transpose()?);
         let query = query.bind(token.user_id.clone()).bind(token.organization_id.clone()).bind(token.created_at);
         self.run(query.bind(token.created_by.clone()).bind(token.expires_at)).await?;
         let valid = "SELECT count(*) AS rows_there FROM tokens WHERE tenant = $1 AND revoked_at IS NULL";

@@ -4,7 +4,7 @@ use super::extract::{Asking, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{Problem, ProblemDocument};
 use axum::Json;
 use axum::extract::State;
-use elias_platform::access::Permission;
+use elias_platform::access::{About, Permission};
 use elias_platform::name::TenantId;
 use elias_platform::store::{ExecutionFilter, ExecutionRecord};
 use elias_platform::{Error, Platform};
@@ -14,6 +14,10 @@ use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Platform> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(cancel))
+}
+
+fn service_of(execution: &ExecutionRecord) -> About<'_> {
+    About::Service(&execution.component, execution.environment)
 }
 
 /// A tenant's executions, newest first. Of busy components a part is recorded, and all failures up to a bound.
@@ -32,8 +36,8 @@ async fn list(
     let filter = ExecutionFilter { before: page.after.or(filter.before), ..filter };
     let found = scope.executions(&filter, limit).await?;
     let mut page = Page::new(found, limit, |execution| execution.id.clone());
-    // A token for single components sees those.
-    page.items.retain(|execution| session.require(Permission::Read, &tenant, Some(&execution.component)).is_ok());
+    // Who may read some components sees those.
+    page.items.retain(|execution| session.require(Permission::Read, &tenant, service_of(execution)).is_ok());
     Ok(Json(page))
 }
 
@@ -49,8 +53,7 @@ async fn show(
 ) -> Result<Json<ExecutionRecord>, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     let found = scope.execution(&id).await?;
-    let found =
-        found.filter(|execution| session.require(Permission::Read, &tenant, Some(&execution.component)).is_ok());
+    let found = found.filter(|execution| session.require(Permission::Read, &tenant, service_of(execution)).is_ok());
     Ok(Json(found.ok_or_else(|| Error::not_found("such execution, or it is not kept"))?))
 }
 

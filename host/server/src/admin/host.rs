@@ -6,14 +6,14 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use elias_platform::{Finding, Platform};
+use elias_platform::{Finding, METRICS_TYPE, Platform};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use tokio_util::io::ReaderStream;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().routes(routes!(doctor)).routes(routes!(backup))
+    OpenApiRouter::new().routes(routes!(doctor)).routes(routes!(backup)).routes(routes!(metrics))
 }
 
 /// Whether the platform is in order: store, log, disk, artifacts, services.
@@ -23,6 +23,15 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 ))]
 async fn doctor(State(platform): State<Platform>, Asking(session): Asking) -> Result<Json<Page<Finding>>, Problem> {
     Ok(Json(Page { items: platform.examine(&session).await?, next: None }))
+}
+
+/// The figures of this host, for Prometheus; a token of the tenant `system` with the role `viewer` will do.
+#[utoipa::path(get, operation_id = "host_metrics", path = "/metrics", tag = "host", responses(
+    (status = 200, description = "It is so", body = String, content_type = "application/openmetrics-text"),
+    (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn metrics(State(platform): State<Platform>, Asking(session): Asking) -> Result<Response, Problem> {
+    Ok(([(CONTENT_TYPE, METRICS_TYPE)], platform.metrics(&session).await?).into_response())
 }
 
 /// Everything of the platform in one tar archive: store, artifacts, keys. As secret as the data directory.

@@ -6,7 +6,9 @@ mod host;
 mod idempotency;
 mod log;
 mod packages;
+mod members;
 mod problem;
+mod roles;
 mod services;
 mod stages;
 mod tenants;
@@ -72,6 +74,8 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(executions::routes())
         .merge(log::routes())
         .merge(packages::routes())
+        .merge(members::routes())
+        .merge(roles::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }

@@ -83,7 +83,7 @@ async fn deployments(
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Page<Deployment>>, Problem> {
     let (id, limit) = (ServiceId::from(path), page.limit()?);
-    let mut scope = platform.read(&session, Permission::Read, &id.tenant, Some(&id.component)).await?;
+    let mut scope = platform.read(&session, Permission::Read, &id.tenant, &id).await?;
     let found = scope.deployments(&id, page.after.as_deref(), limit).await?;
     Ok(Json(Page::new(found, limit, |deployment| deployment.id.clone())))
 }

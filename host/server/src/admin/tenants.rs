@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use elias_contract::note::VerifyingKey;
 use elias_platform::access::{NewToken, Permission, TokenWithSecret};
 use elias_platform::name::TenantId;
-use elias_platform::store::{AuditEntry, Role, SigningKeyEntry, Tenant, TenantSettings, Token};
+use elias_platform::store::{AuditEntry, Role, SigningKeyEntry, Tenant, TenantSettings, Token, TokenRole};
 use elias_platform::{Code, Error, Platform};
 use http::StatusCode;
 use http::header::ETAG;
@@ -36,7 +36,10 @@ struct Whoami {
     /// Whose it is.
     tenant: TenantId,
     /// What it may do.
-    role: Role,
+    #[schema(value_type = String)]
+    role: TokenRole,
+    /// The role of the platform's that this one never exceeds.
+    ceiling: Role,
     /// The components that it may act on; all of them if there is no list.
     components: Option<Vec<String>>,
 }
@@ -50,7 +53,8 @@ async fn whoami(Asking(session): Asking) -> Json<Whoami> {
     Json(Whoami {
         name: principal.name.clone(),
         tenant: principal.tenant.clone(),
-        role: principal.role,
+        role: principal.given.clone(),
+        ceiling: principal.role,
         components: principal.components.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
     })
 }

@@ -81,7 +81,10 @@ async fn components(
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     let found = scope.components(page.after(), limit).await?;
-    Ok(Json(Page::new(found, limit, |component| component.component.to_string())))
+    let mut page = Page::new(found, limit, |component| component.component.to_string());
+    // Who may read some components sees those.
+    page.items.retain(|found| session.require(Permission::Read, &tenant, Some(&found.component)).is_ok());
+    Ok(Json(page))
 }
 
 /// A component's versions, newest first.

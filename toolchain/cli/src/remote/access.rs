@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use elias_platform::access::{NewToken, TokenWithSecret};
 use elias_platform::name::ComponentName;
-use elias_platform::store::{AuditEntry, Role, SigningKeyEntry, Token};
+use elias_platform::store::{AuditEntry, SigningKeyEntry, Token, TokenRole};
 use serde_json::json;
 
 /// The most keys and tokens that are listed.
@@ -30,19 +30,19 @@ enum TokensCommand {
     Create {
         /// What it is for
         name: String,
-        /// What it may do: caller, viewer, developer, operator or admin
+        /// What it may do: caller, viewer, developer, operator, admin, or a role that the tenant defined
         #[arg(long)]
-        role: Role,
+        role: TokenRole,
         /// Days that it is valid
         #[arg(long, value_name = "N", default_value_t = 90)]
         days: u32,
         /// A component that it may act on [default: all]; may be given several times
         #[arg(long = "component", value_name = "COMPONENT")]
         components: Vec<ComponentName>,
-        /// The user that it stands for: `ctx.userId` of the component that it calls
+        /// The user that it stands for, whom `elias users` knows: `ctx.userId` of the component that it calls
         #[arg(long, value_name = "ID")]
         user: Option<String>,
-        /// The organization of that user: `ctx.organizationId`
+        /// The organization that it stands for, where that is no user's: `ctx.organizationId`
         #[arg(long, value_name = "ID")]
         organization: Option<String>,
     },
@@ -103,7 +103,7 @@ pub(super) fn tokens(arguments: &TokensArguments) -> Result<(), Failure> {
         TokensCommand::Create { name, role, days, components, user, organization } => {
             let new = NewToken {
                 name: name.clone(),
-                role: *role,
+                role: role.clone(),
                 components: (!components.is_empty()).then(|| components.clone()),
                 user_id: user.clone(),
                 organization_id: organization.clone(),
@@ -129,7 +129,7 @@ fn row(token: Token) -> [String; 6] {
     [
         token.id,
         token.name,
-        token.role.as_str().to_owned(),
+        token.role.to_string(),
         token.components.map_or_else(|| "all".to_owned(), names),
         time(token.expires_at),
         token.revoked_at.map_or_else(String::new, time),

@@ -11,8 +11,10 @@ mod events;
 mod executions;
 mod files;
 mod flags;
+mod members;
 mod output;
 mod packages;
+mod roles;
 mod rollouts;
 mod secrets;
 mod stages;
@@ -66,6 +68,12 @@ pub(crate) enum RemoteCommand {
     Secrets(secrets::SecretsArguments),
     /// Lists, makes and revokes the tokens of a tenant
     Tokens(access::TokensArguments),
+    /// Lists, shows, sets and deletes the roles that a tenant defines
+    Roles(roles::RolesArguments),
+    /// Lists, makes, shows, changes and deletes users
+    Users(members::UsersArguments),
+    /// Lists, makes, shows, changes and deletes the organizations of users
+    Organizations(members::OrganizationsArguments),
     /// Lists, makes, changes and deletes tenants
     Tenants(tenants::TenantsArguments),
     /// Says which npm packages are in components, what advisories say of them, and which are taken
@@ -104,6 +112,9 @@ impl RemoteCommand {
             Self::Cancel(arguments) => executions::cancel(arguments),
             Self::Secrets(arguments) => secrets::secrets(arguments),
             Self::Tokens(arguments) => access::tokens(arguments),
+            Self::Roles(arguments) => roles::roles(arguments),
+            Self::Users(arguments) => members::users(arguments),
+            Self::Organizations(arguments) => members::organizations(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Packages(arguments) => packages::packages(arguments),
             Self::Audit(arguments) => access::audit(arguments),
@@ -180,7 +191,19 @@ mod tests {
             "secrets delete shop API_TOKEN",
             "tokens list",
             "tokens create ci --role developer --days 30 --component shop --component blog --user u --organization o",
+            "tokens create ci --role shop-deployer",
             "tokens revoke 01J0 --json",
+            "roles set shop-deployer --policy shop.cedar --ceiling developer",
+            "roles list",
+            "roles show shop-deployer --json",
+            "roles delete shop-deployer --tenant acme",
+            "roles schema",
+            "organizations create analysts --name Analysts",
+            "organizations set analysts --disabled",
+            "users create ada --name Ada --email ada@a.example --organization analysts --role developer",
+            "users set ada --disabled=false --role= --json",
+            "users list --organization analysts",
+            "users delete ada",
             "tenants create acme --host *.acme.example --trusted --quota versions=50",
             "tenants set acme --require-signature=false --tenant other",
             "tenants delete acme",
@@ -213,12 +236,16 @@ mod tests {
             "diff shop 1",
             "canary shop",
             "tokens create ci",
-            "tokens create ci --role king",
+            "tokens create ci --role King",
             "packages audit app.wasm --component shop",
             "packages audit --level terrible",
+            "roles set shop-deployer",
+            "roles set shop-deployer --policy a --ceiling king",
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",
+            "users create",
+            "users set ada --disabled=so",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

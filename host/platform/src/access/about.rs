@@ -1,0 +1,47 @@
+//! What of a tenant a request is about.
+
+use crate::name::{ComponentName, Environment, ServiceId};
+use std::fmt;
+
+/// What of a tenant a request is about.
+#[derive(Debug, Clone, Copy)]
+pub enum About<'a> {
+    /// The tenant as a whole.
+    Tenant,
+    /// A component, wherever it serves.
+    Component(&'a ComponentName),
+    /// A component in an environment.
+    Service(&'a ComponentName, Environment),
+}
+
+impl<'a> About<'a> {
+    pub(super) fn parts(self) -> (Option<&'a ComponentName>, Option<Environment>) {
+        match self {
+            Self::Tenant => (None, None),
+            Self::Component(component) => (Some(component), None),
+            Self::Service(component, environment) => (Some(component), Some(environment)),
+        }
+    }
+}
+
+impl<'a> From<Option<&'a ComponentName>> for About<'a> {
+    fn from(component: Option<&'a ComponentName>) -> Self {
+        component.map_or(Self::Tenant, Self::Component)
+    }
+}
+
+impl<'a> From<&'a ServiceId> for About<'a> {
+    fn from(id: &'a ServiceId) -> Self {
+        Self::Service(&id.component, id.environment)
+    }
+}
+
+impl fmt::Display for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tenant => f.write_str("the tenant"),
+            Self::Component(component) => write!(f, "{component}"),
+            Self::Service(component, environment) => write!(f, "{component} in {environment}"),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Whom somebody stands for, as the tenant has it in its records.
+
+use super::oidc;
+use crate::error::{Code, Error, Result};
+use crate::name::TenantId;
+use crate::store::{Actor, Store, TenantScope, Token, TokenRole, User, now_ms};
+use moka::sync::Cache;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Users of the identity provider that are remembered for when the store is away.
+const REMEMBERED: u64 = 10_000;
+/// Bytes of a user's id and name.
+const TEXT_BYTES_MAX: usize = 200;
+
+/// Whom somebody stands for.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    pub(super) user_id: Option<String>,
+    pub(super) organization_id: Option<String>,
+    /// What the user may do at most.
+    pub(super) bound: Option<TokenRole>,
+}
+
+/// The users and organizations in the store.
+pub(super) struct Members {
+    store: Store,
+    seen: Cache<(TenantId, String), Arc<Standing>>,
+}
+
+impl Members {
+    /// While the store is away, users of the identity provider who were seen within `known_for` stay as they were.
+    pub(super) fn new(store: Store, known_for: Duration) -> Self {
+        Self { store, seen: Cache::builder().max_capacity(REMEMBERED).time_to_live(known_for).build() }
+    }
+
+    /// Forgets whom it has seen: a record has changed.
+    pub(super) fn forget(&self) {
+        self.seen.invalidate_all();
+    }
+
+    /// Whom a token stands for; nothing if the user or the organization is disabled or deleted. Who is not recorded is who the token says: so it
+    /// was before there were records.
+    pub(super) async fn of_token(&self, token: &Token) -> Result<Option<Standing>> {
+        if token.user_id.is_none() && token.organization_id.is_none() {
+            return Ok(Some(Standing { user_id: None, organization_id: None, bound: None }));
+        }
+        let mut scope = self.store.read(&token.tenant).await?;
+        let user = match &token.user_id {
+            Some(id) => scope.any_user(id).await?,
+            None => None,
+        };
+        recorded(&mut scope, user.as_ref(), token.user_id.as_deref(), token.organization_id.as_deref()).await
+    }
+
+    /// Whom a user of the identity provider stands for, who is recorded at first sight.
+    pub(super) async fn of_provider(&self, user: &oidc::User, address: &str) -> Result<Option<Standing>> {
+        let key = (user.tenant.clone(), user.subject.clone());
+        match self.look_up(user, address).await {
+            Ok(Some(standing)) => {
+                self.seen.insert(key, Arc::new(standing.clone()));
+                Ok(Some(standing))
+            }
+            Ok(None) => {
+                self.seen.invalidate(&key);
+                Ok(None)
+            }
+            Err(error) if error.code() == Code::StoreUnavailable => {
+                self.seen.get(&key).map(|standing| Some((*standing).clone())).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look_up(&self, user: &oidc::User, address: &str) -> Result<Option<Standing>> {
+        let mut scope = self.store.read(&user.tenant).await?;
+        let mut record = scope.any_user(&user.subject).await?;
+        if record.is_none() {
+            drop(scope);
+            if let Err(error) = self.record(user, address).await {
+                match error.code() {
+                    // Two requests of one user at once; the other one was first.
+                    Code::AlreadyThere => {}
+                    // Who cannot be recorded is who the provider says.
+                    Code::QuotaExceeded | Code::NotFound | Code::BadInput => {
+                        tracing::debug!(tenant = %user.tenant, user = %user.subject, %error, "a user cannot be recorded");
+                    }
+                    _ => return Err(error),
+                }
+            }
+            scope = self.store.read(&user.tenant).await?;
+            record = scope.any_user(&user.subject).await?;
+        }
+        recorded(&mut scope, record.as_ref(), Some(&user.subject), user.organization_id.as_deref()).await
+    }
+
+    async fn record(&self, user: &oidc::User, address: &str) -> Result<()> {
+        let fits =
+            |text: &&str| !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control);
+        if !fits(&user.subject.as_str()) {
+            return Err(Error::new(Code::BadInput, format!("a subject has at most {TEXT_BYTES_MAX} bytes")));
+        }
+        let mut scope = self.store.write(&user.tenant).await?;
+        scope.this_tenant().await?;
+        let organization = match &user.organization_id {
+            Some(id) => scope.organization(id).await.ok().map(|organization| organization.id),
+            None => None,
+        };
+        let actor = Actor { name: user.actor(), address: address.to_owned() };
+        let made = User {
+            id: user.subject.clone(),
+            name: user.name.as_deref().filter(fits).unwrap_or(&user.subject).to_owned(),
+            email: user.email.clone().filter(|email| email.contains('@') && fits(&email.as_str())),
+            organization,
+            role: None,
+            disabled_at: None,
+            revision: 1,
+            created_at: now_ms(),
+            created_by: actor.name.clone(),
+            deleted_at: None,
+        };
+        scope.insert_user(&made, &actor).await?;
+        scope.commit().await
+    }
+}
+
+/// What the records say; nothing if they refuse.
+async fn recorded(
+    scope: &mut TenantScope,
+    record: Option<&User>,
+    user_id: Option<&str>,
+    organization_id: Option<&str>,
+) -> Result<Option<Standing>> {
+    let organization_id = match record {
+        Some(record) if !record.is_in_force() => return Ok(None),
+        Some(record) => record.organization.as_deref(),
+        None => organization_id,
+    };
+    if let Some(id) = organization_id
+        && scope.any_organization(id).await?.is_some_and(|organization| !organization.is_in_force())
+    {
+        return Ok(None);
+    }
+    Ok(Some(Standing {
+        user_id: user_id.map(str::to_owned),
+        organization_id: organization_id.map(str::to_owned),
+        bound: record.and_then(|record| record.role.clone()),
+    }))
+}

@@ -1,0 +1,250 @@
+//! The host's figures for Prometheus: what is counted anyway, put into the OpenMetrics text format when somebody asks.
+
+use crate::access::Permission;
+use crate::error::{Code, Error, Result};
+use crate::name::{ServiceId, TenantId};
+use crate::platform::Platform;
+use crate::serving::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
+use crate::session::Session;
+use crate::supervision::Health;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The label of all services, or tenants, that are not told apart: no name is like it.
+const OTHER: &str = "_other";
+const HEALTH: [(Health, &str); 5] = [
+    (Health::Healthy, "healthy"),
+    (Health::Degraded, "degraded"),
+    (Health::Open, "open"),
+    (Health::HalfOpen, "half-open"),
+    (Health::Stopped, "stopped"),
+];
+
+/// The media type of [`Platform::metrics`].
+pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl Platform {
+    /// The figures of this host. 200 services and 200 tenants are told apart at most: those that came first.
+    ///
+    /// # Errors
+    /// `forbidden` for all but those who run the host.
+    pub async fn metrics(&self, session: &Session) -> Result<String> {
+        session.require(Permission::Read, &TenantId::system(), None)?;
+        let stored = match self.store().host_read().await {
+            Ok(mut scope) => scope.stored_use().await.ok(),
+            Err(_) => None,
+        };
+        let mut registry = Registry::with_prefix("elias");
+        registry.register_collector(Box::new(Figures::read(self, stored)));
+        let mut out = String::new();
+        text::encode(&mut out, &registry)
+            .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
+        Ok(out)
+    }
+}
+
+/// What a tenant has in the store: components, and bytes of artifacts.
+pub(crate) type StoredUse = HashMap<TenantId, (u64, u64)>;
+
+/// All figures, as of one moment.
+struct Figures {
+    store_up: bool,
+    services: Vec<([String; 3], Arc<ServiceMeter>)>,
+    /// The circuits of services that are told apart, and how many of all are in each state.
+    circuits: Vec<([String; 3], Health)>,
+    states: [i64; HEALTH.len()],
+    loaded: i64,
+    in_flight: i64,
+    recorded: u64,
+    dropped: u64,
+    tenants: Vec<(String, Arc<QuotaCounts>)>,
+    /// Tenant, quota, how much is used if that is known, and how much there is.
+    levels: Vec<(String, &'static str, Option<u64>, u64)>,
+}
+
+impl Figures {
+    fn read(platform: &Platform, stored: Option<StoredUse>) -> Self {
+        let serving = platform.serving();
+        let now = serving.clock.now();
+        let (named, others) = serving.meters.services.all();
+        let (mut circuits, mut states) = (Vec::new(), [0; HEALTH.len()]);
+        let (mut loaded, mut in_flight) = (0, 0);
+        let table = serving.table();
+        for service in table.services.values() {
+            let state = service.state();
+            let health = state.release.breaker.health(now).state;
+            if let Some(at) = HEALTH.iter().position(|(one, _)| *one == health) {
+                states[at] += 1;
+            }
+            loaded += state.releases().filter(|release| release.idle_since_ms().is_some()).count() as i64;
+            in_flight += service.running_count() as i64;
+            if !Arc::ptr_eq(&service.meter, &others) {
+                circuits.push((labels(&service.id), health));
+            }
+        }
+        let mut services: Vec<_> = named.into_iter().map(|(id, meter)| (labels(&id), meter)).collect();
+        services.sort_by(|a, b| a.0.cmp(&b.0));
+        services.push((std::array::from_fn(|_| OTHER.to_owned()), others));
+        circuits.sort_by(|a, b| a.0.cmp(&b.0));
+
+        let (named, others) = serving.meters.tenants.all();
+        let mut levels = Vec::new();
+        for (tenant, used) in serving.tenants_in_use() {
+            if Arc::ptr_eq(&used.counts, &others) {
+                continue;
+            }
+            let name = tenant.to_string();
+            levels.extend(
+                used.levels(now.unix_ms())
+                    .into_iter()
+                    .map(|(kind, used, most)| (name.clone(), kind.as_str(), Some(used), most)),
+            );
+            let quotas = used.quotas();
+            let stored = stored.as_ref().map(|stored| stored.get(&tenant).copied().unwrap_or_default());
+            levels.push((name.clone(), "components", stored.map(|stored| stored.0), quotas.components.into()));
+            levels.push((name.clone(), "storage-bytes", stored.map(|stored| stored.1), quotas.storage_bytes));
+            levels.push((name, "memory-bytes", None, quotas.memory_bytes));
+        }
+        levels.retain(|(.., most)| *most > 0);
+        levels.sort();
+        let mut tenants: Vec<_> = named.into_iter().map(|(tenant, counts)| (tenant.to_string(), counts)).collect();
+        tenants.sort_by(|a, b| a.0.cmp(&b.0));
+        tenants.push((OTHER.to_owned(), others));
+        let (recorded, dropped) = (serving.recorder.recorded(), serving.recorder.dropped());
+        let store_up = stored.is_some();
+        Self { store_up, services, circuits, states, loaded, in_flight, recorded, dropped, tenants, levels }
+    }
+
+    fn encode_host(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        gauge(out, "store_up", "Whether the store answers")?.one(i64::from(self.store_up))?;
+        gauge(out, "components_loaded", "Components in memory")?.one(self.loaded)?;
+        gauge(out, "executions_in_flight", "Executions under way")?.one(self.in_flight)?;
+        let text = "Executions that were written into the store";
+        counter(out, "executions_recorded", text, None)?.one(self.recorded)?;
+        let text = "Executions that the store was too slow for, and that are not recorded";
+        counter(out, "executions_dropped", text, None)?.one(self.dropped)?;
+        let mut services = gauge(out, "services", "Services by the state of their circuit")?;
+        for ((_, name), count) in HEALTH.iter().zip(self.states) {
+            services.labelled([("state", *name)], count)?;
+        }
+        Ok(())
+    }
+
+    fn encode_services(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut executions = counter(out, "executions", "Executions that have ended", None)?;
+        for (service, meter) in &self.services {
+            let [tenant, component, environment] = of_service(service);
+            for ended in Ended::ALL {
+                let labels = [tenant, component, environment, ("outcome", ended.as_str())];
+                executions.labelled(labels, meter.ended(ended))?;
+            }
+        }
+        let text = "Wall clock from the request to the end of everything the component did";
+        let mut durations =
+            out.encode_descriptor("execution_duration", text, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (service, meter) in &self.services {
+            let (seconds, buckets) = meter.durations();
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            let labels = of_service(service);
+            let mut metric = durations.encode_family(&labels)?;
+            metric.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
+        }
+        let mut circuits = gauge(out, "circuit_state", "1 for the state in which the service's circuit is")?;
+        for (service, health) in &self.circuits {
+            let [tenant, component, environment] = of_service(service);
+            for (state, name) in HEALTH {
+                let labels = [tenant, component, environment, ("state", name)];
+                circuits.labelled(labels, i64::from(state == *health))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_tenants(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let mut limits = gauge(out, "quota_limit", "How much a tenant may use, in the quota's own unit")?;
+        for (tenant, quota, _, most) in &self.levels {
+            limits.labelled([("tenant", &**tenant), ("quota", *quota)], bytes(*most))?;
+        }
+        let mut used = gauge(out, "quota_used", "How much of it a tenant uses now")?;
+        for (tenant, quota, level, _) in &self.levels {
+            if let Some(level) = level {
+                used.labelled([("tenant", &**tenant), ("quota", *quota)], bytes(*level))?;
+            }
+        }
+        let mut decisions = counter(out, "quota_decisions", "Requests over a quota, by what became of them", None)?;
+        for (tenant, counts) in &self.tenants {
+            for kind in QuotaKind::ALL {
+                for verdict in Verdict::ALL {
+                    let labels = [("tenant", &**tenant), ("quota", kind.as_str()), ("decision", verdict.as_str())];
+                    decisions.labelled(labels, counts.get(kind, verdict))?;
+                }
+            }
+        }
+        let mut egress = counter(out, "egress", "Bytes of answers' bodies that were sent", Some(&Unit::Bytes))?;
+        for (tenant, counts) in &self.tenants {
+            egress.labelled([("tenant", &**tenant)], counts.bytes())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Figures").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.encode_host(&mut encoder)?;
+        self.encode_services(&mut encoder)?;
+        self.encode_tenants(&mut encoder)
+    }
+}
+
+fn labels(id: &ServiceId) -> [String; 3] {
+    [id.tenant.to_string(), id.component.to_string(), id.environment.to_string()]
+}
+
+fn of_service([tenant, component, environment]: &[String; 3]) -> [(&'static str, &str); 3] {
+    [("tenant", tenant), ("component", component), ("environment", environment)]
+}
+
+/// A metric that is being written.
+struct Metric<'a, V> {
+    encoder: MetricEncoder<'a>,
+    write: fn(V, MetricEncoder<'_>) -> fmt::Result,
+}
+
+impl<V> Metric<'_, V> {
+    fn labelled<const LABELS: usize>(&mut self, labels: [(&str, &str); LABELS], value: V) -> fmt::Result {
+        (self.write)(value, self.encoder.encode_family(&labels)?)
+    }
+
+    fn one(self, value: V) -> fmt::Result {
+        (self.write)(value, self.encoder)
+    }
+}
+
+fn gauge<'a>(out: &'a mut DescriptorEncoder<'_>, name: &'a str, help: &str) -> Result<Metric<'a, i64>, fmt::Error> {
+    let encoder = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    Ok(Metric { encoder, write: |value, encoder| ConstGauge::new(value).encode(encoder) })
+}
+
+fn counter<'a>(
+    out: &'a mut DescriptorEncoder<'_>,
+    name: &'a str,
+    help: &str,
+    unit: Option<&'a Unit>,
+) -> Result<Metric<'a, u64>, fmt::Error> {
+    let encoder = out.encode_descriptor(name, help, unit, MetricType::Counter)?;
+    Ok(Metric { encoder, write: |value, encoder| ConstCounter::new(value).encode(encoder) })
+}

@@ -1,0 +1,110 @@
+//! An allowance of so many units in a period, which comes back evenly.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// So many units in a period (the generic cell rate algorithm). After a rest all of them may be taken at once. Unlike the rate limiters of the
+/// crate `governor` it can be overdrawn, by what is known only afterwards, and says how much of it is used.
+pub(crate) struct Allowance {
+    units: u64,
+    period_ns: u64,
+    /// When nothing of it is used any more, in nanoseconds since 1970.
+    whole_again_ns: AtomicU64,
+}
+
+impl Allowance {
+    /// `units` in `period`; none for 0 units, which is no limit.
+    pub(crate) fn new(units: u64, period: Duration) -> Option<Self> {
+        let period_ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+        (units > 0).then(|| Self { units, period_ns, whole_again_ns: AtomicU64::new(0) })
+    }
+
+    /// How many units are used at a moment; more than there are if it is overdrawn.
+    pub(crate) fn used(&self, now_ms: u64) -> u64 {
+        let left_ns = self.whole_again_ns.load(Ordering::Relaxed).saturating_sub(now_ms.saturating_mul(NS_PER_MS));
+        scale(left_ns, self.units, self.period_ns)
+    }
+
+    /// Takes one unit, or says how long to wait for it.
+    pub(crate) fn take(&self, now_ms: u64) -> Result<(), Duration> {
+        let (now, cost) = (now_ms.saturating_mul(NS_PER_MS), self.cost_ns(1));
+        let taken = self.whole_again_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |whole_again| {
+            let next = whole_again.max(now).saturating_add(cost);
+            (next - now <= self.period_ns).then_some(next)
+        });
+        let wait = |whole_again: u64| whole_again.max(now).saturating_add(cost) - now - self.period_ns;
+        taken.map(drop).map_err(|whole_again| Duration::from_nanos(wait(whole_again)))
+    }
+
+    /// Whether anything is left of it, else how long to wait for that.
+    pub(crate) fn check(&self, now_ms: u64) -> Result<(), Duration> {
+        let now = now_ms.saturating_mul(NS_PER_MS);
+        let used_ns = self.whole_again_ns.load(Ordering::Relaxed).saturating_sub(now);
+        if used_ns < self.period_ns {
+            return Ok(());
+        }
+        Err(Duration::from_nanos((used_ns - self.period_ns).saturating_add(self.cost_ns(1)).max(NS_PER_MS)))
+    }
+
+    /// Uses units, whether they are left or not.
+    pub(crate) fn spend(&self, units: u64, now_ms: u64) {
+        let (now, cost) = (now_ms.saturating_mul(NS_PER_MS), self.cost_ns(units));
+        let spend = |whole_again: u64| Some(whole_again.max(now).saturating_add(cost));
+        let _ = self.whole_again_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend); // it always has a next
+    }
+
+    fn cost_ns(&self, units: u64) -> u64 {
+        scale(units, self.period_ns, self.units)
+    }
+}
+
+/// `amount * times / parts`, where the product may be large.
+fn scale(amount: u64, times: u64, parts: u64) -> u64 {
+    u64::try_from(u128::from(amount) * u128::from(times) / u128::from(parts)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const HOUR_MS: u64 = 3_600_000;
+
+    #[test]
+    fn all_units_may_be_taken_at_once_and_come_back_evenly() {
+        let allowance = Allowance::new(60, Duration::from_secs(60)).expect("a limit");
+        for taken in 0..60 {
+            assert_eq!(allowance.used(5_000), taken);
+            assert_eq!(allowance.take(5_000), Ok(()));
+        }
+        assert_eq!(allowance.take(5_000), Err(Duration::from_secs(1)));
+        assert_eq!(allowance.take(5_999), Err(Duration::from_millis(1)));
+        assert_eq!(allowance.take(6_000), Ok(()));
+        assert_eq!(allowance.used(36_000), 30);
+        assert_eq!(allowance.used(u64::MAX / NS_PER_MS), 0);
+    }
+
+    #[test]
+    fn what_is_overdrawn_is_waited_for() {
+        let bytes = Allowance::new(3_600, HOUR).expect("a limit");
+        assert_eq!(bytes.check(0), Ok(()));
+        bytes.spend(7_200, 0);
+        assert_eq!(bytes.used(0), 7_200);
+        let wait = bytes.check(0).expect_err("overdrawn").as_secs();
+        assert!((3_600..=3_601).contains(&wait), "{wait}");
+        assert!(bytes.check(HOUR_MS + 1_001).is_ok(), "the first byte is back");
+        assert_eq!(bytes.used(3 * HOUR_MS), 0);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_gives_nothing_twice_and_large_numbers_do_no_harm() {
+        let bytes = Allowance::new(u64::MAX, HOUR).expect("a limit");
+        bytes.spend(u64::MAX, 10);
+        bytes.spend(u64::MAX, 0);
+        assert!(bytes.check(0).is_err());
+        assert!(Allowance::new(1, HOUR).expect("a limit").take(u64::MAX).is_ok());
+        assert!(Allowance::new(0, HOUR).is_none(), "no limit");
+    }
+}

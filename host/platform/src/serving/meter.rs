@@ -1,0 +1,211 @@
+//! What is counted for the metrics: by a few relaxed additions a request, and read when somebody scrapes.
+
+use crate::name::{ServiceId, TenantId};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// Services and tenants that are told apart; those that come later are counted together. Each is some dozens of time series.
+pub(crate) const TOLD_APART_MAX: usize = 200;
+/// Ends of the buckets of durations, in microseconds.
+pub(crate) const BUCKETS_US: [u64; 14] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000, 30_000_000,
+];
+
+/// How an execution ended, as it is counted and recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Ended {
+    pub(crate) const ALL: [Self; 3] = [Self::Completed, Self::Failed, Self::Cancelled];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What the executions of a service came to, over all its releases.
+#[derive(Default)]
+pub(crate) struct ServiceMeter {
+    ended: [AtomicU64; 3],
+    /// The last has those that took longer than all ends.
+    durations: [AtomicU64; BUCKETS_US.len() + 1],
+    duration_us: AtomicU64,
+}
+
+impl ServiceMeter {
+    pub(crate) fn record(&self, ended: Ended, duration: Duration) {
+        let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.ended[ended as usize].fetch_add(1, Ordering::Relaxed);
+        self.durations[BUCKETS_US.partition_point(|end| *end < us)].fetch_add(1, Ordering::Relaxed);
+        self.duration_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self, ended: Ended) -> u64 {
+        self.ended[ended as usize].load(Ordering::Relaxed)
+    }
+
+    /// Seconds of all together, and how many there are in each bucket.
+    pub(crate) fn durations(&self) -> (f64, Vec<(f64, u64)>) {
+        let ends = BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
+        let counts = self.durations.iter().map(|count| count.load(Ordering::Relaxed));
+        (self.duration_us.load(Ordering::Relaxed) as f64 / 1e6, ends.zip(counts).collect())
+    }
+}
+
+/// A quota of what is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QuotaKind {
+    ExecutionsPerMinute,
+    ConcurrentExecutions,
+    FuelPerHour,
+    EgressBytesPerHour,
+}
+
+impl QuotaKind {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::ExecutionsPerMinute, Self::ConcurrentExecutions, Self::FuelPerHour, Self::EgressBytesPerHour];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::ExecutionsPerMinute => "executions-per-minute",
+            Self::ConcurrentExecutions => "concurrent-executions",
+            Self::FuelPerHour => "fuel-per-hour",
+            Self::EgressBytesPerHour => "egress-bytes-per-hour",
+        }
+    }
+}
+
+/// What became of a request over a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Rejected,
+    Queued,
+    Throttled,
+}
+
+impl Verdict {
+    pub(crate) const ALL: [Self; 3] = [Self::Rejected, Self::Queued, Self::Throttled];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Queued => "queued",
+            Self::Throttled => "throttled",
+        }
+    }
+}
+
+/// What a tenant's quotas did, over all their changes.
+#[derive(Default)]
+pub(crate) struct QuotaCounts {
+    verdicts: [[AtomicU64; Verdict::ALL.len()]; QuotaKind::ALL.len()],
+    bytes: AtomicU64,
+}
+
+impl QuotaCounts {
+    pub(crate) fn count(&self, kind: QuotaKind, verdict: Verdict) {
+        self.verdicts[kind as usize][verdict as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self, kind: QuotaKind, verdict: Verdict) -> u64 {
+        self.verdicts[kind as usize][verdict as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that were sent.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts by name, of which so many are told apart. Whoever comes later shares the `others`, and stays there, so that no count ever falls.
+pub(crate) struct Meters<K, M> {
+    named: Mutex<HashMap<K, Weak<M>>>,
+    others: Arc<M>,
+}
+
+/// The counts of the host.
+#[derive(Default)]
+pub(crate) struct HostMeters {
+    pub(crate) services: Meters<ServiceId, ServiceMeter>,
+    pub(crate) tenants: Meters<TenantId, QuotaCounts>,
+}
+
+impl<K, M: Default> Default for Meters<K, M> {
+    fn default() -> Self {
+        Self { named: Mutex::default(), others: Arc::default() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, M: Default> Meters<K, M> {
+    /// The counts of `key`: those that are there, new ones, or those of the others.
+    pub(crate) fn of(&self, key: &K) -> Arc<M> {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
+        if let Some(meter) = named.get(key).and_then(Weak::upgrade) {
+            return meter;
+        }
+        named.retain(|_, meter| meter.strong_count() > 0);
+        if named.len() >= TOLD_APART_MAX {
+            return Arc::clone(&self.others);
+        }
+        let meter = Arc::<M>::default();
+        named.insert(key.clone(), Arc::downgrade(&meter));
+        meter
+    }
+
+    /// The counts of those that are told apart, and of the others.
+    pub(crate) fn all(&self) -> (Vec<(K, Arc<M>)>, Arc<M>) {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = named.iter().filter_map(|(key, meter)| Some((key.clone(), meter.upgrade()?))).collect();
+        (named, Arc::clone(&self.others))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_told_apart_and_who_is_gone_leaves_a_place() {
+        let meters: Meters<usize, QuotaCounts> = Meters::default();
+        let mut held: Vec<_> = (0..TOLD_APART_MAX).map(|key| meters.of(&key)).collect();
+        let late = meters.of(&TOLD_APART_MAX);
+        late.sent(7);
+        meters.of(&3).sent(2);
+        let (named, others) = meters.all();
+        assert_eq!((named.len(), others.bytes(), held[3].bytes()), (TOLD_APART_MAX, 7, 2));
+        drop(named);
+        held.swap_remove(3);
+        meters.of(&9_999).sent(1);
+        assert_eq!(meters.all().1.bytes(), 7, "who came later has a place of its own");
+        assert!(Arc::ptr_eq(&late, &others), "and who was among the others stays there");
+    }
+
+    #[test]
+    fn a_duration_counts_in_the_bucket_that_ends_with_it() {
+        let meter = ServiceMeter::default();
+        for us in [0, 1_000, 1_001, 30_000_000, 30_000_001] {
+            meter.record(Ended::Completed, Duration::from_micros(us));
+        }
+        let (seconds, buckets) = meter.durations();
+        assert!((seconds - 60.002_002).abs() < 1e-9, "{seconds}");
+        let filled: Vec<_> = buckets.iter().filter(|(_, count)| *count > 0).copied().collect();
+        assert_eq!(filled, [(0.001, 2), (0.0025, 1), (30.0, 1), (f64::INFINITY, 1)]);
+        assert_eq!(meter.ended(Ended::Completed), 5);
+    }
+}

@@ -1,0 +1,264 @@
+//! A tenant's organizations and users: `elias organizations` and `elias users`.
+
+use super::client::{Client, items, read};
+use super::output::{self, plain, time};
+use super::target::Target;
+use crate::failure::Failure;
+use clap::{Args, Subcommand};
+use elias_platform::store::{Organization, TokenRole, User};
+use elias_platform::{OrganizationSettings, UserSettings};
+use reqwest::Url;
+use serde_json::json;
+
+/// The most organizations and users that are listed.
+const LISTED_MAX: usize = 10_000;
+
+/// What `organizations` is told.
+#[derive(Debug, Args)]
+pub(crate) struct OrganizationsArguments {
+    #[command(subcommand)]
+    command: OrganizationsCommand,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+enum OrganizationsCommand {
+    /// Lists the organizations
+    List,
+    /// Makes an organization
+    Create {
+        /// Its id, which components see as `ctx.organizationId`
+        id: String,
+        /// What people call it [default: its id]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Shows an organization
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Changes an organization; what is not said stays
+    Set {
+        /// Its id
+        id: String,
+        /// What people call it
+        #[arg(long)]
+        name: Option<String>,
+        /// Whether its users are refused; --disabled=false takes it back
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+        disabled: Option<bool>,
+    },
+    /// Deletes an organization that has no users
+    Delete {
+        /// Its id
+        id: String,
+    },
+}
+
+/// What `users` is told.
+#[derive(Debug, Args)]
+pub(crate) struct UsersArguments {
+    #[command(subcommand)]
+    command: UsersCommand,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+enum UsersCommand {
+    /// Lists the users
+    List {
+        /// Of this organization only
+        #[arg(long, value_name = "ID")]
+        organization: Option<String>,
+    },
+    /// Makes a user
+    Create {
+        /// The id, which components see as `ctx.userId`: the subject, for a user of the identity provider
+        id: String,
+        #[command(flatten)]
+        flags: UserFlags,
+    },
+    /// Shows a user
+    Show {
+        /// The id
+        id: String,
+    },
+    /// Changes a user; what is not said stays, and an empty text takes away
+    Set {
+        /// The id
+        id: String,
+        #[command(flatten)]
+        flags: UserFlags,
+    },
+    /// Deletes a user, whose tokens are refused from then on
+    Delete {
+        /// The id
+        id: String,
+    },
+}
+
+/// What a user is to be, as far as it is said.
+#[derive(Debug, Args)]
+struct UserFlags {
+    /// What people call the user [default: the id]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where the user gets mail
+    #[arg(long)]
+    email: Option<String>,
+    /// The id of the user's organization
+    #[arg(long, value_name = "ID")]
+    organization: Option<String>,
+    /// What the user may do at most, whatever the role of a token is
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// Whether the user is refused; --disabled=false takes it back
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    disabled: Option<bool>,
+}
+
+impl UserFlags {
+    fn apply(&self, settings: UserSettings) -> Result<UserSettings, Failure> {
+        let said = |flag: &Option<String>, before: Option<String>| match flag {
+            Some(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            None => before,
+        };
+        let role = said(&self.role, settings.role.map(String::from));
+        let role = role.map(|role| role.parse::<TokenRole>()).transpose();
+        Ok(UserSettings {
+            name: self.name.clone().unwrap_or(settings.name),
+            email: said(&self.email, settings.email),
+            organization: said(&self.organization, settings.organization),
+            role: role.map_err(|error| Failure::new(error.code().as_str(), error))?,
+            disabled: self.disabled.unwrap_or(settings.disabled),
+        })
+    }
+}
+
+/// Lists, makes, shows, changes and deletes organizations.
+///
+/// # Errors
+/// If the platform refuses.
+pub(super) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Failure> {
+    let client = arguments.target.client()?;
+    let json = arguments.target.json;
+    let one = |id: &str| client.tenant_url(&["organizations", id]);
+    match &arguments.command {
+        OrganizationsCommand::List => {
+            let answer = client.list(&client.tenant_url(&["organizations"]), LISTED_MAX)?;
+            output::answer(json, &answer, || {
+                let row =
+                    |found: Organization| [found.id, found.name, time(found.created_at), since(found.disabled_at)];
+                Ok(output::table(["organization", "name", "since", "disabled"], items(&answer)?.into_iter().map(row)))
+            })
+        }
+        OrganizationsCommand::Create { id, name } => {
+            let settings = OrganizationSettings { name: name.clone().unwrap_or_else(|| id.clone()), disabled: false };
+            let new = json!({ "id": id, "settings": settings });
+            let answer = client.post(client.tenant_url(&["organizations"]), &new)?;
+            output::done(json, &answer, &format!("organization {} is made", plain(id)))
+        }
+        OrganizationsCommand::Show { id } => {
+            let answer = client.get(one(id))?;
+            output::answer(json, &answer, || Ok(describe_organization(read(&answer)?)))
+        }
+        OrganizationsCommand::Set { id, name, disabled } => {
+            let before: Organization = read(&client.get(one(id))?)?;
+            let settings = OrganizationSettings {
+                name: name.clone().unwrap_or(before.name),
+                disabled: disabled.unwrap_or(before.disabled_at.is_some()),
+            };
+            let answer = client.put_at(one(id), &settings, before.revision)?;
+            output::answer(json, &answer, || Ok(describe_organization(read(&answer)?)))
+        }
+        OrganizationsCommand::Delete { id } => {
+            let answer = client.delete(one(id))?;
+            output::done(json, &answer, &format!("organization {} is deleted; its id stays taken", plain(id)))
+        }
+    }
+}
+
+/// Lists, makes, shows, changes and deletes users.
+///
+/// # Errors
+/// If the platform refuses.
+pub(super) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
+    let client = arguments.target.client()?;
+    let json = arguments.target.json;
+    match &arguments.command {
+        UsersCommand::List { organization } => {
+            let mut url = client.tenant_url(&["users"]);
+            if let Some(organization) = organization {
+                url.query_pairs_mut().append_pair("organization", organization);
+            }
+            let answer = client.list(&url, LISTED_MAX)?;
+            output::answer(json, &answer, || {
+                let row = |user: User| {
+                    let role = user.role.map(String::from).unwrap_or_default();
+                    let (organization, email) = (user.organization.unwrap_or_default(), user.email.unwrap_or_default());
+                    [user.id, user.name, email, organization, role, since(user.disabled_at)]
+                };
+                let header = ["user", "name", "email", "organization", "at most", "disabled"];
+                Ok(output::table(header, items(&answer)?.into_iter().map(row)))
+            })
+        }
+        UsersCommand::Create { id, flags } => {
+            let settings = flags.apply(UserSettings { name: id.clone(), ..UserSettings::default() })?;
+            let answer = client.post(client.tenant_url(&["users"]), &json!({ "id": id, "settings": settings }))?;
+            output::done(json, &answer, &format!("user {} is made", plain(id)))
+        }
+        UsersCommand::Show { id } => {
+            let answer = client.get(user_url(&client, id))?;
+            output::answer(json, &answer, || Ok(describe_user(read(&answer)?)))
+        }
+        UsersCommand::Set { id, flags } => {
+            let before: User = read(&client.get(user_url(&client, id))?)?;
+            let settings = flags.apply(UserSettings {
+                name: before.name,
+                email: before.email,
+                organization: before.organization,
+                role: before.role,
+                disabled: before.disabled_at.is_some(),
+            })?;
+            let answer = client.put_at(user_url(&client, id), &settings, before.revision)?;
+            output::answer(json, &answer, || Ok(describe_user(read(&answer)?)))
+        }
+        UsersCommand::Delete { id } => {
+            let answer = client.delete(user_url(&client, id))?;
+            output::done(json, &answer, &format!("user {} is deleted; the user's tokens are refused", plain(id)))
+        }
+    }
+}
+
+fn user_url(client: &Client, id: &str) -> Url {
+    client.tenant_url(&["users", id])
+}
+
+fn since(at: Option<i64>) -> String {
+    at.map_or_else(String::new, time)
+}
+
+fn describe_organization(found: Organization) -> String {
+    output::facts([
+        ("organization", found.id),
+        ("name", found.name),
+        ("since", time(found.created_at)),
+        ("disabled", since(found.disabled_at)),
+    ])
+}
+
+fn describe_user(user: User) -> String {
+    output::facts([
+        ("user", user.id),
+        ("name", user.name),
+        ("email", user.email.unwrap_or_default()),
+        ("organization", user.organization.unwrap_or_default()),
+        ("at most", user.role.map(String::from).unwrap_or_default()),
+        ("since", time(user.created_at)),
+        ("by", user.created_by),
+        ("disabled", since(user.disabled_at)),
+    ])
+}

@@ -1,0 +1,112 @@
+//! The roles that a tenant defines: `elias roles`.
+
+use super::client::{items, read};
+use super::output::{self, time};
+use super::target::Target;
+use crate::failure::Failure;
+use clap::{Args, Subcommand};
+use elias_platform::RoleSettings;
+use elias_platform::access::{POLICY_BYTES_MAX, ROLE_SCHEMA};
+use elias_platform::name::RoleName;
+use elias_platform::store::{Role, RoleDefinition};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The most roles that are listed.
+const LISTED_MAX: usize = 1_000;
+
+/// What `roles` is told.
+#[derive(Debug, Args)]
+pub(crate) struct RolesArguments {
+    #[command(subcommand)]
+    command: RolesCommand,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+enum RolesCommand {
+    /// Lists the roles that the tenant defined
+    List,
+    /// Shows a role, and its policies
+    Show {
+        /// Its name
+        name: RoleName,
+    },
+    /// Defines a role, or changes it
+    Set {
+        /// Its name
+        name: RoleName,
+        /// A file with its policies, in the Cedar language
+        #[arg(long, value_name = "FILE")]
+        policy: PathBuf,
+        /// The role that it never exceeds: caller, viewer, developer, operator or admin [default: as it was, and operator for a new one]
+        #[arg(long, value_name = "ROLE")]
+        ceiling: Option<Role>,
+    },
+    /// Deletes a role: tokens that have it may do nothing from then on
+    Delete {
+        /// Its name
+        name: RoleName,
+    },
+    /// Prints the Cedar schema that policies are validated against
+    Schema,
+}
+
+/// Lists, shows, sets and deletes roles.
+///
+/// # Errors
+/// If the platform refuses, or the policies cannot be read.
+pub(super) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
+    if let RolesCommand::Schema = arguments.command {
+        output::print(ROLE_SCHEMA);
+        return Ok(());
+    }
+    let client = arguments.target.client()?;
+    let json = arguments.target.json;
+    let one = |name: &RoleName| client.tenant_url(&["roles", name.as_str()]);
+    match &arguments.command {
+        RolesCommand::Schema => Ok(()), // printed above: it takes no platform
+        RolesCommand::List => {
+            let answer = client.list(&client.tenant_url(&["roles"]), LISTED_MAX)?;
+            output::answer(json, &answer, || {
+                let row = |role: RoleDefinition| {
+                    [role.name.to_string(), role.ceiling.as_str().to_owned(), time(role.changed_at), role.changed_by]
+                };
+                Ok(output::table(["role", "never exceeds", "changed", "by"], items(&answer)?.into_iter().map(row)))
+            })
+        }
+        RolesCommand::Show { name } => {
+            let answer = client.get(one(name))?;
+            output::answer(json, &answer, || {
+                let role: RoleDefinition = read(&answer)?;
+                let facts = output::facts([
+                    ("role", role.name.to_string()),
+                    ("never exceeds", role.ceiling.as_str().to_owned()),
+                    ("changed", time(role.changed_at)),
+                    ("by", role.changed_by),
+                ]);
+                Ok(format!("{facts}\n{}\n", output::plain_lines(&role.policy)))
+            })
+        }
+        RolesCommand::Set { name, policy, ceiling } => {
+            let settings = RoleSettings { ceiling: *ceiling, policy: read_policy(policy)? };
+            let answer = client.put(one(name), &settings)?;
+            let ceiling = read::<RoleDefinition>(&answer)?.ceiling;
+            output::done(json, &answer, &format!("role {name} is set; it never exceeds {}", ceiling.as_str()))
+        }
+        RolesCommand::Delete { name } => {
+            let answer = client.delete(one(name))?;
+            output::done(json, &answer, &format!("role {name} is deleted; tokens that have it may do nothing"))
+        }
+    }
+}
+
+fn read_policy(path: &Path) -> Result<String, Failure> {
+    let failed = |error| Failure::new("io", format_args!("cannot read the policies in {}: {error}", path.display()));
+    let mut text = String::new();
+    // One byte more, so that the platform sees that there are too many.
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(POLICY_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
