@@ -58,9 +58,11 @@ impl Failure {
             Self::NotAdmitted(refused) => match refused.error.code() {
                 Code::Component(ErrorCode::Overloaded) => Refusal::Overloaded.entry(),
                 // What the deployment would have said is the operator's affair: to clients the service is not there for now.
-                Code::Component(_) | Code::ArtifactMissing | Code::MissingConfiguration | Code::BadInput => {
-                    Refusal::Unavailable.entry()
-                }
+                Code::Component(_)
+                | Code::ArtifactMissing
+                | Code::NotInLog
+                | Code::MissingConfiguration
+                | Code::BadInput => Refusal::Unavailable.entry(),
                 code => (code.as_str(), code.status(), code.title()),
             },
         }

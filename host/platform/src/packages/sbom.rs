@@ -28,8 +28,15 @@ pub struct Package {
 
 #[derive(Deserialize)]
 struct Document {
+    #[serde(rename = "bomFormat")]
+    format: Format,
     #[serde(default)]
     components: Vec<Component>,
+}
+
+#[derive(Deserialize)]
+enum Format {
+    CycloneDX,
 }
 
 #[derive(Deserialize)]
@@ -69,8 +76,9 @@ impl Package {
         let document: Document = serde_json::from_slice(json).map_err(|error| {
             Error::new(Code::SbomMissing, format!("the component's bill of materials cannot be read: {error}"))
         })?;
+        let Document { format: Format::CycloneDX, components } = document;
         let mut packages = Vec::new();
-        let mut left: Vec<_> = document.components.into_iter().rev().collect();
+        let mut left: Vec<_> = components.into_iter().rev().collect();
         while let Some(component) = left.pop() {
             if packages.len() == PACKAGES_MAX {
                 return Err(too_large(format!("{PACKAGES_MAX} packages")));
@@ -143,12 +151,12 @@ pub(super) fn is_strong_integrity(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn npm_packages_are_read_with_the_hashes_that_are_well_formed() {
         let sha512 = "ab".repeat(64);
-        let bill = json!({ "components": [
+        let bill = json!({ "bomFormat": "CycloneDX", "components": [
             { "group": "@s", "name": "b", "version": "1.0.0", "purl": "pkg:npm/%40s/b@1.0.0",
               "hashes": [{ "alg": "SHA-512", "content": sha512 }, { "alg": "SHA-256", "content": "abc" }, { "alg": "MD5", "content": "00" }],
               "components": [{ "name": "inner", "version": "2.0.0", "hashes": [{ "alg": "SHA-1", "content": "00".repeat(20) }] }] },
@@ -168,14 +176,22 @@ mod tests {
 
     #[test]
     fn a_bill_of_materials_is_bounded_and_must_be_one() {
-        for malformed in [&b"{"[..], b"[]", br#"{"components":[{}]}"#, br#"{"components":7}"#] {
+        for malformed in [
+            &b"{"[..],
+            b"[]",
+            b"{}",
+            br#"{"bomFormat":"SPDX"}"#,
+            br#"{"bomFormat":"CycloneDX","components":[{}]}"#,
+            br#"{"bomFormat":"CycloneDX","components":7}"#,
+        ] {
             assert_eq!(Package::read(malformed).expect_err("malformed").code(), Code::SbomMissing);
         }
-        let many = |count: usize| json!({ "components": vec![json!({ "name": "a" }); count] }).to_string();
+        let bill = |components: &[Value]| json!({ "bomFormat": "CycloneDX", "components": components }).to_string();
+        let many = |count: usize| bill(&vec![json!({ "name": "a" }); count]);
         assert_eq!(Package::read(many(PACKAGES_MAX).as_bytes()).map(|all| all.len()).ok(), Some(PACKAGES_MAX));
         assert_eq!(Package::read(many(PACKAGES_MAX + 1).as_bytes()).expect_err("too many").code(), Code::TooLarge);
         assert_eq!(Package::read(&vec![b' '; BYTES_MAX + 1]).expect_err("too long").code(), Code::TooLarge);
-        let long = json!({ "components": [{ "name": "a".repeat(NAME_BYTES_MAX + 1) }] }).to_string();
+        let long = bill(&[json!({ "name": "a".repeat(NAME_BYTES_MAX + 1) })]);
         assert_eq!(Package::read(long.as_bytes()).expect_err("a long name").code(), Code::TooLarge);
     }
 }

@@ -298,7 +298,7 @@ async fn encrypted(parameters: &str) -> Option<Result<bool>> {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("{server}?{}", parameters.trim_start_matches("localhost "));
     let store = Store::open(folder.path(), Some(&url)).expect("it is a URL");
-    let asked = sqlx::query("SELECT ssl::int8 AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+    let asked = sqlx::query("SELECT ssl::int4::int8 AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
     // Not the schema, which another test may be making.
     let row = asked.fetch_one(&store.pool).await;
     Some(row.map_err(Error::from).and_then(|row| Ok(get::<i64>(&row, "encrypted")? == 1)))

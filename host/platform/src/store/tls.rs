@@ -6,7 +6,11 @@ use crate::error::{Code, Error, Result};
 const MODES: [&str; 2] = ["sslmode", "ssl-mode"];
 const ROOTS: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
 
-/// Refuses a URL that names an authority and a mode in which nobody would look at it: libpq takes `require` for `verify-ca` then, the driver does not.
+/// How far a server can be trusted.
+const KNOWN: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// Refuses a URL with a mode that there is not, or one that names an authority and a mode in which nobody would look at it: libpq takes `require` for
+/// `verify-ca` then, the driver does not.
 ///
 /// # Errors
 /// `bad-input`.
@@ -16,7 +20,11 @@ pub(super) fn check(url: &str) -> Result<()> {
         let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.filter(|(name, _)| names.contains(name)).map(|(_, value)| value.to_ascii_lowercase()).next_back()
     };
-    if value(&ROOTS).is_some() && !value(&MODES).is_some_and(|mode| mode == "verify-full" || mode == "verify-ca") {
+    let mode = value(&MODES);
+    if mode.as_ref().is_some_and(|mode| !KNOWN.contains(&mode.as_str())) {
+        return Err(Error::new(Code::BadInput, format!("the store's URL: sslmode is one of {}", KNOWN.join(", "))));
+    }
+    if value(&ROOTS).is_some() && mode.is_none_or(|mode| mode != "verify-full" && mode != "verify-ca") {
         let message =
             "the store's URL names sslrootcert, which is looked at with sslmode=verify-full alone (or verify-ca)";
         return Err(Error::new(Code::BadInput, message));
@@ -35,6 +43,7 @@ mod tests {
             ("?sslmode=require", true),
             ("?sslmode=verify-full&sslrootcert=a", true),
             ("?sslrootcert=a&ssl-mode=VERIFY-CA", true),
+            ("?sslmode=perhaps", false),
             ("?sslrootcert=a", false),
             ("?sslmode=require&sslrootcert=a", false),
             ("?sslmode=verify-full&sslmode=prefer&ssl-ca=a", false),
