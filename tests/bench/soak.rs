@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Components that get requests all the time.
 const HOT: usize = 100;
+/// With how many components a deployment is compared to one with all.
+const FEW: usize = 100;
 /// Components that are asked once.
 const COLD: usize = 50;
 /// How long the hot ones are asked.
@@ -49,19 +51,27 @@ fn many(report: &mut Report, until: Instant) {
     platform.ask("PUT", "", &json!({ "quotas": { "components": wanted.max(1) } })).expect("it is changed").json();
     let digest = platform.upload(&thin("hello"));
     let started = Instant::now();
-    let mut names: Vec<String> = Vec::new();
+    let (mut names, mut costs): (Vec<String>, Vec<f64>) = Default::default();
     while names.len() < wanted && Instant::now() < until {
+        let began = Instant::now();
         let name = format!("c{}", names.len());
         let settings = json!({ "limits": { "deadline-ms": 10_000 + names.len() } });
         let version = platform.version(&name, &digest, &settings).expect("it is accepted");
         platform.deploy(&name, version).expect("it serves");
         names.push(name);
+        costs.push(began.elapsed().as_secs_f64() * 1e3);
     }
     let taken = started.elapsed().as_secs_f64();
     let (count, all) = (names.len(), names.len() == wanted);
     let each = taken * 1e3 / count.max(1) as f64;
     let what = "components deployed, one after another";
     report.row(what, &format!("{count} of {wanted} in {taken:.0} s, {each:.1} ms each"), "all", Some(all));
+    if let (Some(first), Some(last)) = (costs.get(FEW - 50..FEW + 50), costs.last_chunk::<FEW>()) {
+        let (first, last) = (median(first), median(last));
+        let what = format!("a version and its deployment at {count} components against at {FEW}, p50");
+        let ratio = last / first;
+        report.row(&what, &format!("{ratio:.2}x ({last:.1} ms, {first:.1} ms)"), "1.5x", Some(ratio < 1.5));
+    }
     memory(report, &platform, "after that");
     drop(platform);
 
@@ -74,6 +84,12 @@ fn many(report: &mut Report, until: Instant) {
     cold(report, &platform, &names);
     hot(report, &platform, &names);
     memory(report, &platform, "after requests to these");
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 fn memory(report: &mut Report, platform: &Platform, when: &str) {

@@ -3,8 +3,10 @@
 //! One table for all services of a host process. The host is looked up in a map (then its parent domains in the map of
 //! wildcards, the longest first), and the one table found has the patterns. A host's table that has no pattern for a
 //! path is not passed over for a more general one: whoever has the host has all of its paths.
+//!
+//! A router is a value: its clone shares all hosts' tables with it, and a change of one service's routes makes anew only
+//! the tables of the hosts that this service names. So a change costs what is on these hosts, however many others there are.
 
-use crate::config::RouteConfig;
 use crate::host::{self, HostRule};
 use crate::methods::Methods;
 use crate::path::{self, AsciiSet};
@@ -14,13 +16,13 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The most patterns with one host, of all services together.
 pub const MAX_PATTERNS_PER_HOST: usize = 4096;
 
-/// The most routes of a table.
+/// The most routes of a table: [`Router::add`] and [`Router::check`] take no more.
 pub const MAX_TABLE_ROUTES: usize = 1_000_000;
 
 /// Why routes cannot be in one table.
@@ -74,35 +76,50 @@ impl RouteError {
     }
 }
 
-/// Routes of many services.
-#[derive(Debug)]
+/// Routes of many services. Cloning it is cheap.
+#[derive(Debug, Clone)]
 pub struct Router<T> {
-    exact: HashMap<Box<str>, HostTable<T>>,
-    below: HashMap<Box<str>, HostTable<T>>,
-    any: Option<HostTable<T>>,
+    exact: imbl::HashMap<Box<str>, Arc<HostTable<T>>>,
+    below: imbl::HashMap<Box<str>, Arc<HostTable<T>>>,
+    any: Option<Arc<HostTable<T>>>,
+    /// The hosts that each service names, its own included.
+    hosts_of: imbl::HashMap<Arc<str>, Arc<[HostRule]>>,
     routes: usize,
 }
 
 impl<T> Default for Router<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), below: HashMap::new(), any: None, routes: 0 }
+        Self {
+            exact: imbl::HashMap::new(),
+            below: imbl::HashMap::new(),
+            any: None,
+            hosts_of: imbl::HashMap::new(),
+            routes: 0,
+        }
     }
 }
 
 /// The patterns of one host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct HostTable<T> {
     patterns: matchit::Router<usize>,
     places: Vec<Place<T>>,
     by_pattern: HashMap<Box<str>, usize>,
     literals: AsciiSet,
+    /// What each service asked for, by its name: also what had to give way, for that has its turn when the other is gone.
+    asked: BTreeMap<Arc<str>, Vec<Asked<T>>>,
+    /// How many of these are in the table.
+    routes: usize,
 }
 
+/// A pattern with the route that is asked for there.
+type Asked<T> = (Box<str>, Arc<Route<T>>);
+
 /// The routes of one pattern.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Place<T> {
     pattern: Box<str>,
-    routes: Vec<Route<T>>,
+    routes: Vec<Arc<Route<T>>>,
     vary: Vec<HeaderName>,
 }
 
@@ -158,43 +175,6 @@ impl<'r, 'p> Params<'r, 'p> {
     /// The names and values without percent-encoding; what is not UTF-8 then has no value.
     pub fn decoded(&self) -> impl Iterator<Item = (&str, Option<Cow<'p, str>>)> {
         self.0.iter().map(|(name, value)| (name, path::decode(value)))
-    }
-}
-
-impl<T: Clone> Router<T> {
-    /// Adds a route of a service with its value: for the hosts of the route, else for `own_hosts`.
-    ///
-    /// # Errors
-    /// [`RouteError`]; the router is then not to be used, for part of the route may be in it.
-    pub fn add(
-        &mut self,
-        service: &Arc<str>,
-        own_hosts: &[HostRule],
-        route: &RouteConfig,
-        value: &T,
-    ) -> Result<(), RouteError> {
-        let hosts = route.host.as_ref().map_or(own_hosts, std::slice::from_ref);
-        for host in hosts {
-            for pattern in &route.paths {
-                if self.routes >= MAX_TABLE_ROUTES {
-                    return Err(RouteError::Full { limit: format!("a table has at most {MAX_TABLE_ROUTES}") });
-                }
-                let table = match host {
-                    HostRule::Exact(name) => self.exact.entry(name.clone()).or_default(),
-                    HostRule::Below(name) => self.below.entry(name.clone()).or_default(),
-                    HostRule::Any => self.any.get_or_insert_default(),
-                };
-                let route = Route {
-                    service: Arc::clone(service),
-                    methods: route.methods.clone(),
-                    version: route.version.clone(),
-                    value: value.clone(),
-                };
-                table.add(host, pattern, route)?;
-                self.routes += 1;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -273,76 +253,7 @@ impl<T> Router<T> {
             }
             rest = parent;
         }
-        self.any.as_ref()
-    }
-}
-
-impl<T> Default for HostTable<T> {
-    fn default() -> Self {
-        Self {
-            patterns: matchit::Router::new(),
-            places: Vec::new(),
-            by_pattern: HashMap::new(),
-            literals: AsciiSet::default(),
-        }
-    }
-}
-
-impl<T> HostTable<T> {
-    fn add(&mut self, host: &HostRule, pattern: &str, route: Route<T>) -> Result<(), RouteError> {
-        let wrong =
-            |message| RouteError::Pattern { pattern: pattern.to_owned(), service: route.service.to_string(), message };
-        let conflict = |other_pattern: &str, other: &str| RouteError::Conflict {
-            host: host.to_string(),
-            pattern: pattern.to_owned(),
-            service: route.service.to_string(),
-            other_pattern: other_pattern.to_owned(),
-            other: other.to_owned(),
-        };
-        let at = match self.by_pattern.get(pattern) {
-            Some(at) => *at,
-            None => {
-                if self.places.len() >= MAX_PATTERNS_PER_HOST {
-                    return Err(RouteError::Full {
-                        limit: format!("{host} has at most {MAX_PATTERNS_PER_HOST} paths"),
-                    });
-                }
-                self.literals = self.literals.union(path::check_pattern(pattern).map_err(wrong)?);
-                let at = self.places.len();
-                match self.patterns.insert(pattern, at) {
-                    Ok(()) => {}
-                    Err(matchit::InsertError::Conflict { with }) => {
-                        return Err(conflict(&with, self.owner(&with).unwrap_or("another service")));
-                    }
-                    Err(error) => return Err(wrong(error.to_string())),
-                }
-                self.places.push(Place { pattern: pattern.into(), routes: Vec::new(), vary: Vec::new() });
-                self.by_pattern.insert(pattern.into(), at);
-                at
-            }
-        };
-        let Some(place) = self.places.get_mut(at) else { return Ok(()) };
-        // A route for all methods takes what the service's others leave, but no other service's.
-        let overlap = |other: &Route<T>| {
-            let all = other.methods.are_all() || route.methods.are_all();
-            other.methods.overlap(&route.methods) || all && other.service != route.service
-        };
-        let same = |other: &&Route<T>| other.version == route.version && overlap(other);
-        if let Some(other) = place.routes.iter().find(same) {
-            return Err(conflict(pattern, &other.service));
-        }
-        if let Some(version) = &route.version
-            && !place.vary.contains(&version.vary())
-        {
-            place.vary.push(version.vary());
-        }
-        place.routes.push(route);
-        Ok(())
-    }
-
-    fn owner(&self, pattern: &str) -> Option<&str> {
-        let place = self.places.get(*self.by_pattern.get(pattern)?)?;
-        place.routes.first().map(|route| route.service.as_ref())
+        self.any.as_deref()
     }
 }
 
@@ -360,11 +271,11 @@ impl<T> Place<T> {
         {
             // The preflight brings no headers of the request that it is for, so it cannot name a version.
             let asked = Method::from_bytes(asked.as_bytes()).unwrap_or_default();
-            let fits = |route: &&Route<T>| route.methods.allow(&asked);
-            let rank = |route: &&Route<T>| (route.version.is_some(), route.methods.are_all());
+            let fits = |route: &&Arc<Route<T>>| route.methods.allow(&asked);
+            let rank = |route: &&Arc<Route<T>>| (route.version.is_some(), route.methods.are_all());
             // The first of the lowest rank; where the method is not allowed, CORS says so.
             let found = self.routes.iter().filter(fits).min_by_key(rank);
-            return found.or(self.routes.first()).ok_or_else(|| self.method_not_allowed());
+            return found.or(self.routes.first()).map(Arc::as_ref).ok_or_else(|| self.method_not_allowed());
         }
         let mut allowed = false;
         let mut best: Option<(&Route<T>, (u32, u8))> = None;
@@ -396,5 +307,6 @@ impl<T> Place<T> {
     }
 }
 
+mod change;
 #[cfg(test)]
 mod tests;

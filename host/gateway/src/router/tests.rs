@@ -237,6 +237,80 @@ fn a_hundred_thousand_routes_are_a_map_of_small_tables() {
     }
 }
 
+/// What a service asks for, for [`Router::set`] and [`Router::check`]; its value is its name.
+fn asks(service: &str, routes: Value) -> (Arc<str>, GatewayConfig, String) {
+    let config = GatewayConfig::parse(&json!({ "routes": routes })).expect("a table");
+    (Arc::from(service), config, service.to_owned())
+}
+
+fn set(router: &mut Router<String>, (service, config, value): &(Arc<str>, GatewayConfig, String)) -> Vec<RouteError> {
+    let routes: Vec<_> = config.routes.iter().map(|route| (route, value.clone())).collect();
+    router.set(service, &[HostRule::Exact(format!("{service}.test").into())], &routes)
+}
+
+#[test]
+fn whoever_has_a_host_is_the_same_whatever_the_order() {
+    let services = [
+        asks("a", json!([{ "host": "shop.test", "path": "/x" }, { "path": "/own" }])),
+        asks(
+            "b",
+            json!([{ "host": "shop.test", "path": "/x" }, { "host": "shop.test", "path": "/y" }, { "path": "/own" }]),
+        ),
+        asks("c", json!([{ "host": "shop.test", "path": "/y" }, { "host": "*.shop.test" }])),
+    ];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut router = Router::default();
+        for i in order {
+            set(&mut router, &services[i]);
+        }
+        let who = |router: &Router<String>| {
+            ["shop.test /x", "shop.test /y", "b.test /own", "eu.shop.test /"]
+                .map(|at| find(router, &format!("GET {at}"), &[]))
+        };
+        // All of b gives way on the host, for it clashes with a there, and so c need not.
+        assert_eq!(who(&router), ["a", "c", "b", "c"], "{order:?}");
+        assert_eq!((router.hosts(), router.len()), (4, 6), "{order:?}");
+        let (c, config, value) = &services[2];
+        let routes: Vec<_> = config.routes.iter().map(|route| (route, value.clone())).collect();
+        assert!(router.check(c, &[], &routes).is_ok(), "what serves fits");
+        let (b, config, value) = &services[1];
+        let routes: Vec<_> = config.routes.iter().map(|route| (route, value.clone())).collect();
+        assert_eq!(router.check(b, &[], &routes).expect_err("it clashes").code(), "route-conflict");
+
+        router.remove(&Arc::from("a"));
+        assert_eq!(who(&router), ["b", "b", "b", "c"], "what gave way has its turn: {order:?}");
+        assert!(!set(&mut router, &services[0]).is_empty(), "the clash is told");
+        assert_eq!(who(&router), ["a", "c", "b", "c"]);
+        for (service, ..) in &services {
+            router.remove(service);
+        }
+        assert!(router.is_empty() && router.hosts() == 0 && router.hosts_of.is_empty(), "nothing stays");
+    }
+}
+
+#[test]
+fn a_change_leaves_the_other_hosts_tables_alone() {
+    let mut before = Router::default();
+    for i in 0..1_000 {
+        set(&mut before, &asks(&format!("s{i}"), json!([{ "path": "/" }])));
+    }
+    let mut after = before.clone();
+    set(&mut after, &asks("s7", json!([{ "path": "/new" }])));
+    after.remove(&Arc::from("s8"));
+    set(&mut after, &asks("new", json!([])));
+    let shared = before
+        .exact
+        .iter()
+        .filter(|(host, table)| after.exact.get(*host).is_some_and(|other| Arc::ptr_eq(table, other)));
+    assert_eq!(shared.count(), 998);
+    assert_eq!(find(&before, "GET s8.test /", &[]), "s8", "who reads the table of before still does");
+    assert_eq!(find(&after, "GET s8.test /", &[]), "no-route");
+    assert_eq!(
+        (find(&after, "GET s7.test /new", &[]), find(&after, "GET s7.test /", &[])),
+        ("s7".into(), "no-route".into())
+    );
+}
+
 #[test]
 fn a_host_has_a_limit_of_patterns() {
     let mut router = Router::default();

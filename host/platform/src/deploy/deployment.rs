@@ -96,7 +96,7 @@ impl Platform {
         // Those of a canary too: it may be promoted by itself.
         check_settings(&version.settings, &target.tenant)?;
         let promoted = ServiceTarget { release: release.clone(), canary: None, ..target.clone() };
-        self.serving().check_routes(&promoted).await?;
+        self.serving().check_routes(&promoted)?;
         let warm = self.warm(&target, &release).await?;
 
         let mut scope = self.store().write(&id.tenant).await?;

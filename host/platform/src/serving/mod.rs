@@ -32,7 +32,7 @@ use crate::store::{ReleaseTarget, ServiceTarget, TenantSettings};
 use arc_swap::ArcSwap;
 use elias_gateway::Rules;
 use quota::TenantUse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
@@ -108,7 +108,7 @@ impl Serving {
     }
 
     /// Checks that what a service is to serve would find its routes free.
-    pub(crate) async fn check_routes(&self, target: &ServiceTarget) -> Result<()> {
+    pub(crate) fn check_routes(&self, target: &ServiceTarget) -> Result<()> {
         // The hosts of its own are nobody else's.
         let names_hosts =
             Tables::read(&target.release.settings)?.gateway.routes.iter().any(|route| route.host.is_some());
@@ -120,53 +120,53 @@ impl Serving {
         }
         let known = Known::first(target.clone());
         let service = Service::new(target.id.clone(), self.state(known, None, &[])?);
-        let (table, around) = (self.table.load_full(), Arc::clone(&self.around));
-        let checked = tokio::task::spawn_blocking(move || table.check(&service, &around)).await;
-        checked.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("checking routes: {panic}"))))
+        self.table.load().check(&service, &self.around)
     }
 
     /// Serves exactly these from now on: what the store says, or what was known when the host last ran. Those in `kept` are in their files already.
     pub(crate) async fn serve_all(&self, all: Vec<Known>, kept: &[Known], _turn: &Turn<'_>) -> Result<()> {
         let kept: HashMap<&ServiceId, &Known> = kept.iter().map(|known| (&known.target.id, known)).collect();
         let before = self.table.load_full();
-        let mut services = HashMap::with_capacity(all.len());
-        let mut changed = Vec::new();
+        let (mut changed, mut routed, mut there) = (Vec::new(), Vec::new(), HashSet::with_capacity(all.len()));
         for known in all {
             let id = known.target.id.clone();
+            there.insert(id.clone());
             if before.services.get(&id).is_none_or(|service| service.state().known.target != known.target) {
                 self.loader.fetch_assets(&known.target.release.settings).await;
             }
-            let service = match before.services.get(&id) {
-                Some(service) if service.state().known.target == known.target => Arc::clone(service),
+            match before.services.get(&id) {
+                Some(service) if service.state().known.target == known.target => {}
                 Some(service) => {
-                    let then = service.state().known.then(known.target);
-                    match self.state(then.clone(), Some(&service.state()), &[]) {
+                    let was = Arc::clone(&service.state());
+                    let then = was.known.then(known.target);
+                    match self.state(then.clone(), Some(&was), &[]) {
                         Ok(state) => {
                             service.exchange(state);
+                            if routes_of(&then.target) != routes_of(&was.known.target) {
+                                routed.push(Arc::clone(service));
+                            }
                             changed.push(then);
                         }
                         Err(error) => {
                             tracing::error!(service = %id, %error, "it serves what it served: the store's is wrong");
                         }
                     }
-                    Arc::clone(service)
                 }
                 None => match self.state(known.clone(), None, &[]) {
                     Ok(state) => {
+                        routed.push(Service::new(id, state));
                         changed.push(known);
-                        Service::new(id.clone(), state)
                     }
                     Err(error) => {
                         tracing::error!(service = %id, %error, "it does not serve: what the store says of it is wrong");
-                        continue;
+                        there.remove(&id);
                     }
                 },
-            };
-            services.insert(id, service);
+            }
         }
         let were = before.services.keys().chain(kept.keys().copied());
-        let gone: Vec<_> = were.filter(|id| !services.contains_key(id)).cloned().collect();
-        self.exchange(services).await?;
+        let gone: HashSet<_> = were.filter(|id| !there.contains(id)).cloned().collect();
+        self.exchange(routed, gone.iter().cloned().collect()).await?;
         for known in changed.iter().filter(|known| kept.get(&known.target.id) != Some(known)) {
             self.keep(known).await;
         }
@@ -191,15 +191,14 @@ impl Serving {
                 let routes_change = routes_of(&known.target) != routes_of(&state.known.target);
                 service.exchange(self.state(known.clone(), Some(&state), warm)?);
                 if routes_change {
-                    self.exchange(before.services.clone()).await?;
+                    self.exchange(vec![Arc::clone(service)], Vec::new()).await?;
                 }
                 known
             }
             None => {
                 let known = Known::first(target);
-                let mut services = before.services.clone();
-                services.insert(id.clone(), Service::new(id, self.state(known.clone(), None, warm)?));
-                self.exchange(services).await?;
+                let service = Service::new(id, self.state(known.clone(), None, warm)?);
+                self.exchange(vec![service], Vec::new()).await?;
                 known
             }
         };
@@ -217,7 +216,7 @@ impl Serving {
     /// Serves what is known, without telling the store: it is away.
     pub(crate) async fn serve_pending(
         &self,
-        service: &Service,
+        service: &Arc<Service>,
         target: ServiceTarget,
         warm: &[Arc<Release>],
     ) -> Result<()> {
@@ -227,16 +226,22 @@ impl Serving {
         let routes_change = routes_of(&known.target) != routes_of(&state.known.target);
         service.exchange(self.state(known.clone(), Some(&state), warm)?);
         if routes_change {
-            self.exchange(self.table.load().services.clone()).await?;
+            self.exchange(vec![Arc::clone(service)], Vec::new()).await?;
         }
         self.keep(&known).await;
         Ok(())
     }
 
-    async fn exchange(&self, services: HashMap<ServiceId, Arc<Service>>) -> Result<()> {
-        let around = Arc::clone(&self.around);
-        let table = tokio::task::spawn_blocking(move || Table::new(services, &around)).await;
-        let table = table.map_err(|panic| Error::new(Code::Internal, format!("making the routes: {panic}")))?;
+    /// Exchanges the table for one in which these services have their present routes, and those in `gone` are no more.
+    async fn exchange(&self, changed: Vec<Arc<Service>>, gone: Vec<ServiceId>) -> Result<()> {
+        let (mut table, around) = (Table::clone(&self.table.load()), Arc::clone(&self.around));
+        // Thousands, when a host starts.
+        let making = tokio::task::spawn_blocking(move || {
+            gone.iter().for_each(|id| table.remove(id));
+            changed.iter().for_each(|service| table.set(service, &around));
+            table
+        });
+        let table = making.await.map_err(|panic| Error::new(Code::Internal, format!("making the routes: {panic}")))?;
         self.table.store(Arc::new(table));
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! All services of the host, and the routes to them; immutable, exchanged whole.
 
-use super::service::{Route, Service};
+use super::service::{Route, Service, State};
 use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
 use crate::name::{Digest, ServiceId};
-use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, Router};
-use std::collections::{BTreeMap, HashMap};
+use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, RouteConfig, Router};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What checks a service's API keys.
@@ -21,59 +21,78 @@ pub(crate) struct Around {
     pub(crate) artifacts: Artifacts,
 }
 
-/// All services and routes.
-#[derive(Default)]
+/// All services and routes. Its clone shares almost all with it, so a table with one service changed costs what that service has.
+#[derive(Default, Clone)]
 pub(crate) struct Table {
-    pub(crate) services: HashMap<ServiceId, Arc<Service>>,
+    pub(crate) services: imbl::HashMap<ServiceId, Arc<Service>>,
     pub(crate) router: Router<Route>,
 }
 
 impl Table {
-    /// The table of these services, in these surroundings. A service whose routes clash with another's is left without any, which
-    /// the log says: deploying checks that it does not come to this.
-    pub(crate) fn new(services: HashMap<ServiceId, Arc<Service>>, around: &Around) -> Self {
-        let mut table = Self { services, router: Router::default() };
-        let mut all: Vec<_> = table.services.values().cloned().collect();
-        // The same order on every host, so that of two that clash the same one wins everywhere.
-        all.sort_by(|a, b| a.id.cmp(&b.id));
-        for service in all {
-            if let Err(error) = table.add(&service, around) {
-                tracing::error!(service = %service.id, %error, "the service is not reachable");
-            }
+    /// Puts a service in, or in the place of what it was. Where its routes clash with another's, the one whose name comes first answers on every
+    /// host of the platform, which the log says: deploying checks that it does not come to this.
+    pub(crate) fn set(&mut self, service: &Arc<Service>, around: &Around) {
+        let (name, state) = (name(&service.id), service.state());
+        let clashes = match hosts_allowed(&service.id, &state) {
+            Ok(()) => own_hosts(&service.id, around)
+                .map(|own| self.router.set(&name, &own, &routes(service, &state)))
+                .map(|clashes| clashes.into_iter().map(|error| error.to_string()).collect()),
+            Err(error) => Err(error),
+        };
+        let clashes = clashes.unwrap_or_else(|error: Error| {
+            self.router.remove(&name);
+            vec![error.to_string()]
+        });
+        for error in clashes {
+            tracing::error!(service = %service.id, %error, "a service is not reachable on one of its hosts");
         }
-        table
+        self.services.insert(service.id.clone(), Arc::clone(service));
     }
 
-    fn add(&mut self, service: &Arc<Service>, around: &Around) -> Result<()> {
-        let state = service.state();
-        let name: Arc<str> = service.id.to_string().into();
-        let own = [own_host(&service.id, &around.domain)?];
-        for (route, rules) in state.gateway.routes.iter().zip(&state.rules) {
-            if let Some(host) = &route.host {
-                let host = host.to_string();
-                if !state.known.target.tenant.allows_host(&host) {
-                    let message = format!(
-                        "a route names the host {host}, which the tenant {} may not use; whoever runs the host allows it with: \
-                         elias tenants set {} --host {host}",
-                        service.id.tenant, service.id.tenant
-                    );
-                    return Err(Error::new(Code::NotAllowed, message));
-                }
-            }
-            let value = Route { service: Arc::clone(service), rules: Arc::clone(rules) };
-            let added = self.router.add(&name, &own, route, &value);
-            added.map_err(|error| Error::new(Code::NotAllowed, error.to_string()))?;
-        }
-        Ok(())
+    /// Takes a service out.
+    pub(crate) fn remove(&mut self, id: &ServiceId) {
+        self.router.remove(&name(id));
+        self.services.remove(id);
     }
 
     /// Checks that a service would find place in the table, beside all others.
     pub(crate) fn check(&self, service: &Arc<Service>, around: &Around) -> Result<()> {
-        let mut services = self.services.clone();
-        services.remove(&service.id);
-        let mut table = Self::new(services, around);
-        table.add(service, around)
+        let state = service.state();
+        hosts_allowed(&service.id, &state)?;
+        let own = own_hosts(&service.id, around)?;
+        let checked = self.router.check(&name(&service.id), &own, &routes(service, &state));
+        checked.map_err(|error| Error::new(Code::NotAllowed, error.to_string()))
     }
+}
+
+/// By which name the router knows a service.
+fn name(id: &ServiceId) -> Arc<str> {
+    id.to_string().into()
+}
+
+fn own_hosts(id: &ServiceId, around: &Around) -> Result<[HostRule; 1]> {
+    Ok([own_host(id, &around.domain)?])
+}
+
+fn routes<'s>(service: &Arc<Service>, state: &'s State) -> Vec<(&'s RouteConfig, Route)> {
+    let value = |rules| Route { service: Arc::clone(service), rules: Arc::clone(rules) };
+    state.gateway.routes.iter().zip(state.rules.iter().map(value)).collect()
+}
+
+/// Checks that a service's tenant may use the hosts that its routes name.
+fn hosts_allowed(id: &ServiceId, state: &State) -> Result<()> {
+    for host in state.gateway.routes.iter().filter_map(|route| route.host.as_ref()) {
+        let host = host.to_string();
+        if !state.known.target.tenant.allows_host(&host) {
+            let message = format!(
+                "a route names the host {host}, which the tenant {} may not use; whoever runs the host allows it with: \
+                 elias tenants set {} --host {host}",
+                id.tenant, id.tenant
+            );
+            return Err(Error::new(Code::NotAllowed, message));
+        }
+    }
+    Ok(())
 }
 
 /// The files that a version's routes serve, if any do. Those that are not in the folder are left out: `Loader::fetch_assets` puts them there.
