@@ -1,6 +1,7 @@
 //! Canaries, circuits, and services that are stopped: what is bad takes itself back, and its neighbours do not notice.
 
 use elias_tests::answering::{answering, answers, fails};
+use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
 use elias_tests::tenant::{Tenant, service};
 use serde_json::{Value, json};
@@ -60,6 +61,41 @@ async fn a_canary_that_fails_is_taken_back_by_itself() {
     let entry = entry.unwrap_or_else(|| panic!("{audit}"));
     assert_eq!(entry["actor"]["name"], "host", "nobody had to do it");
     assert!(entry["after"]["reason"].as_str().is_some_and(|text| text.contains("requests failed")), "{entry}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_loaded_any_more_is_taken_back_as_a_canary_and_else_given_a_rest() {
+    let mut platform = Platform::start(&[]);
+    let other = component("export default { fetch: () => new Response('two') };");
+    let lost = {
+        let team = platform.default_tenant();
+        team.serve("shop", answering(), answers("one")).await;
+        let two = team.version("shop", &other, json!({})).await;
+        team.deploy("shop", "production", two, staying(50.0)).await;
+        team.serve("alone", &other, json!({ "supervision": { "consecutive-failures": 3 } })).await;
+        team.upload(&other).await
+    };
+    platform.kill();
+    std::fs::remove_file(platform.artifact(&lost)).expect("it is there");
+    platform.restart();
+    let team = platform.default_tenant();
+    let seen = decided(&team, "shop").await;
+    assert!(seen.iter().all(|(status, body)| *status == 503 || body == "one"), "{seen:?}");
+    let history = team.history("shop").await;
+    assert_eq!(history[0]["state"], "rolled-back");
+    let reason = history[0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("cannot be loaded: artifact-missing"), "{reason}");
+    for _ in 0..20 {
+        assert_eq!(team.get("shop", "/").await.body, "one");
+    }
+
+    for _ in 0..3 {
+        assert!(team.get("alone", "/").await.body.contains(r#""code":"unavailable""#));
+    }
+    until("the circuit opens", async || {
+        team.get("alone", "/").await.body.contains(r#""code":"circuit-open""#).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

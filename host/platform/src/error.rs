@@ -28,7 +28,12 @@ macro_rules! codes {
             /// The HTTP status of the answer.
             #[must_use]
             pub fn status(self) -> u16 {
-                match self { $(Self::$variant => $status,)* Self::Component(_) => 422 }
+                match self {
+                    $(Self::$variant => $status,)*
+                    // The host's affair, not the component's.
+                    Self::Component(ErrorCode::Overloaded) => 503,
+                    Self::Component(_) => 422,
+                }
             }
 
             /// A title for people.

@@ -8,7 +8,7 @@ use crate::log;
 use crate::maintenance;
 use crate::name::{ComponentName, ServiceId, TenantId};
 use crate::recorder::Recorder;
-use crate::serving::{Around, Known, KnownFiles, Loader, Release, Serving};
+use crate::serving::{Around, Known, KnownFiles, Loader, Release, Serving, compiling};
 use crate::session::Session;
 use crate::store::{self, Store, TenantScope};
 use crate::vault::Vault;
@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 /// The tenant that is there from the start, for a host with one team.
 pub const DEFAULT_TENANT: &str = "default";
@@ -76,7 +76,7 @@ impl Platform {
             files: sub("files")?,
             files_path: config.data_dir.join("files"),
             compile_timeout: Duration::from_millis(config.compile_timeout_ms),
-            compiling: Arc::new(Semaphore::new(1)),
+            compiling: compiling(Duration::from_millis(config.compile_timeout_ms)),
         };
         let (recorder, recording) = Recorder::new(store.clone());
         let (steering, steers) = mpsc::unbounded_channel();

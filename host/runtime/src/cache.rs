@@ -64,12 +64,12 @@ impl CompiledCache {
     /// # Errors
     /// If `bytes` are no valid module. A folder that cannot be written is not an error here: the code is compiled again.
     pub fn module(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
-        let name = self.name(engine, "module", bytes);
-        // SAFETY: `open_checked` and `keep` give files that are ours (see `open`) and unaltered: this same wasmtime made them.
-        let map = |file: &File| unsafe { Module::deserialize_file(engine, path_of(file)) };
-        if let Some(module) = self.open_checked(&name).and_then(|(file, _)| map(&file).ok()) {
+        if let Some(module) = self.kept_module(engine, bytes) {
             return Ok(module);
         }
+        let name = self.name(engine, "module", bytes);
+        // SAFETY: as in `kept_module`.
+        let map = |file: &File| unsafe { Module::deserialize_file(engine, path_of(file)) };
         let code = engine.precompile_module(bytes)?;
         // SAFETY: it was compiled just now.
         self.keep(&name, &code)
@@ -77,17 +77,33 @@ impl CompiledCache {
             .map_or_else(|| unsafe { Module::deserialize(engine, &code) }, Ok)
     }
 
+    /// The compiled core module for `bytes`, if the folder has it.
+    #[must_use]
+    pub fn kept_module(&self, engine: &Engine, bytes: &[u8]) -> Option<Module> {
+        let (file, _) = self.open_checked(&self.name(engine, "module", bytes))?;
+        // SAFETY: `open_checked` and `keep` give files that are ours (see `open`) and unaltered: this same wasmtime made them.
+        unsafe { Module::deserialize_file(engine, path_of(&file)) }.ok()
+    }
+
+    /// The compiled component for `bytes`, if the folder has it.
+    #[must_use]
+    pub fn kept_component(&self, engine: &Engine, bytes: &[u8]) -> Option<Component> {
+        let (file, _) = self.open_checked(&self.name(engine, "component", bytes))?;
+        // SAFETY: as in `kept_module`.
+        unsafe { Component::deserialize_file(engine, path_of(&file)) }.ok()
+    }
+
     /// The compiled component for `bytes`; as [`Self::module`].
     ///
     /// # Errors
     /// If `bytes` are no valid component.
     pub fn component(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let name = self.name(engine, "component", bytes);
-        // SAFETY: as in `module`.
-        let map = |file: &File| unsafe { Component::deserialize_file(engine, path_of(file)) };
-        if let Some(component) = self.open_checked(&name).and_then(|(file, _)| map(&file).ok()) {
+        if let Some(component) = self.kept_component(engine, bytes) {
             return Ok(component);
         }
+        let name = self.name(engine, "component", bytes);
+        // SAFETY: as in `kept_module`.
+        let map = |file: &File| unsafe { Component::deserialize_file(engine, path_of(file)) };
         let code = engine.precompile_component(bytes)?;
         // SAFETY: as in `module`.
         self.keep(&name, &code)

@@ -7,7 +7,7 @@ use crate::engine::{Allocation, wasmtime_config};
 use crate::error::{Error, ErrorCode};
 use crate::grants::Grants;
 use crate::limits::Limits;
-use crate::load::{Linked, Loader};
+use crate::load::{Compiling, Linked, Loader};
 use crate::log::Observer;
 use elias_contract::manifest::Manifest;
 use std::borrow::Cow;
@@ -78,9 +78,33 @@ impl Host {
         self.loader.prune_cache(bytes_max);
     }
 
+    /// As [`Self::compile`], if the compiled code is in the cache; else nothing is compiled, and there is none.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub async fn compiled(&self, component: &[u8]) -> Result<Option<Compiled>, Error> {
+        Ok(self.try_link(component.to_vec(), Compiling::Forbidden).await?.map(Into::into))
+    }
+
+    /// As [`Self::load_with`], if the compiled code is in the cache; else nothing is compiled, and there is none.
+    ///
+    /// # Errors
+    /// As [`Self::load_with`].
+    pub async fn load_compiled(&self, component: &[u8], options: &LoadOptions) -> Result<Option<App>, Error> {
+        match self.try_link(component.to_vec(), Compiling::Forbidden).await? {
+            Some(linked) => Ok(Some(self.loader.configure(linked, options).await?)),
+            None => Ok(None),
+        }
+    }
+
     async fn link(&self, component: Vec<u8>) -> Result<Linked, Error> {
+        let linked = self.try_link(component, Compiling::Allowed).await?;
+        linked.ok_or_else(|| Error::new(ErrorCode::Internal, "it was not compiled"))
+    }
+
+    async fn try_link(&self, component: Vec<u8>, compiling: Compiling) -> Result<Option<Linked>, Error> {
         let loader = Arc::clone(&self.loader);
-        let linked = tokio::task::spawn_blocking(move || loader.link(&component)).await;
+        let linked = tokio::task::spawn_blocking(move || loader.link(&component, compiling)).await;
         linked.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))
     }
 

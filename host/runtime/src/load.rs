@@ -14,7 +14,7 @@ use elias_contract::layout::{self, EngineBinding, LayoutError};
 use elias_contract::manifest::Manifest;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Module};
@@ -30,8 +30,33 @@ pub(crate) struct Loader {
     /// Engines that the host was given, by digest, for components that do not carry theirs.
     known_engines: HashMap<String, Cow<'static, [u8]>>,
     /// For each engine, by digest, a linker that has it: compiled once, shared by all components made with it.
-    engines: Mutex<HashMap<String, Arc<Linker<InstanceState>>>>,
+    engines: Mutex<HashMap<String, EngineSlot>>,
     logs: Budgets,
+}
+
+/// An engine's place, whose lock is held while it is compiled, so that an engine which many components bring at once is compiled once.
+type EngineSlot = Arc<EngineLock>;
+type EngineLock = Mutex<Option<Arc<Linker<InstanceState>>>>;
+
+/// The place, once nobody compiles into it; none where that would have to be waited for and must not be.
+fn wait(slot: &EngineLock, compiling: Compiling) -> Option<MutexGuard<'_, Option<Arc<Linker<InstanceState>>>>> {
+    match (slot.try_lock(), compiling) {
+        (Ok(linker), _) => Some(linker),
+        (Err(TryLockError::Poisoned(poisoned)), _) => Some(poisoned.into_inner()), // it is set whole
+        (Err(TryLockError::WouldBlock), Compiling::Allowed) => {
+            Some(slot.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+        (Err(TryLockError::WouldBlock), Compiling::Forbidden) => None,
+    }
+}
+
+/// Whether loading may compile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compiling {
+    /// What is not in the cache is compiled.
+    Allowed,
+    /// Only what is in the cache is loaded.
+    Forbidden,
 }
 
 impl Loader {
@@ -73,34 +98,44 @@ impl Loader {
         }
     }
 
-    /// Makes a component ready. Compiles, so not for asynchronous threads.
-    pub(crate) fn link(&self, bytes: &[u8]) -> Result<Linked, Error> {
+    /// Makes a component ready; none if that takes compiling, and it must not. Not for asynchronous threads.
+    pub(crate) fn link(&self, bytes: &[u8], compiling: Compiling) -> Result<Option<Linked>, Error> {
         self.check_size(bytes.len() as u64)?;
         // The digest of a megabyte takes as long as a tenth of all the rest.
         std::thread::scope(|scope| {
             let digest = scope.spawn(|| elias_contract::digest(bytes));
-            self.link_measured(bytes, || digest.join().unwrap_or_else(|_| elias_contract::digest(bytes)))
+            self.link_measured(bytes, compiling, || digest.join().unwrap_or_else(|_| elias_contract::digest(bytes)))
         })
     }
 
-    fn link_measured(&self, bytes: &[u8], digest: impl FnOnce() -> String) -> Result<Linked, Error> {
+    fn link_measured(
+        &self,
+        bytes: &[u8],
+        compiling: Compiling,
+        digest: impl FnOnce() -> String,
+    ) -> Result<Option<Linked>, Error> {
         let layout = layout::read(bytes).map_err(bad_layout)?;
         let (component, linker, engine) = match layout.engine {
             None => (Cow::Borrowed(bytes), None, None),
             Some(EngineBinding::Imported { digest }) => {
-                (Cow::Borrowed(bytes), Some(self.known_engine(&digest)?), Some(digest))
+                let Some(linker) = self.known_engine(&digest, compiling)? else { return Ok(None) };
+                (Cow::Borrowed(bytes), Some(linker), Some(digest))
             }
             Some(EngineBinding::Carried { module, digest, section }) => {
-                let linker = self.engine(&digest, module)?;
+                let Some(linker) = self.engine(&digest, module, compiling)? else { return Ok(None) };
                 let thin = layout::leave_out(bytes, module, &digest, section).map_err(bad_layout)?;
                 (Cow::Owned(thin), Some(linker), Some(digest))
             }
         };
-        let compiled = match &self.cache {
-            Some(cache) => cache.component(&self.engine, &component),
-            None => Component::new(&self.engine, &component),
+        let compiled = match (&self.cache, compiling) {
+            (Some(cache), Compiling::Allowed) => cache.component(&self.engine, &component).map_err(bad_component)?,
+            (None, Compiling::Allowed) => Component::new(&self.engine, &component).map_err(bad_component)?,
+            (cache, Compiling::Forbidden) => {
+                let kept = cache.as_ref().and_then(|cache| cache.kept_component(&self.engine, &component));
+                let Some(compiled) = kept else { return Ok(None) };
+                compiled
+            }
         };
-        let compiled = compiled.map_err(bad_component)?;
         let pre = linker.as_deref().unwrap_or(&self.linker).instantiate_pre(&compiled).map_err(foreign_import)?;
         let call = CallExport::find(&compiled, &pre);
         let fetch = ProxyPre::new(pre).ok();
@@ -115,7 +150,8 @@ impl Loader {
         };
         let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
         let imported = self.imported(&compiled);
-        Ok(Linked { engine, name, version, digest, manifest: layout.manifest, fetch, call, source_map, imported })
+        let manifest = layout.manifest;
+        Ok(Some(Linked { engine, name, version, digest, manifest, fetch, call, source_map, imported }))
     }
 
     /// The capabilities that a component imports, each with the interface by which it does.
@@ -170,37 +206,56 @@ impl Loader {
         })
     }
 
-    /// The linker that has the engine with this digest, which a component left out.
-    fn known_engine(&self, digest: &str) -> Result<Arc<Linker<InstanceState>>, Error> {
+    /// The linker that has the engine with this digest, which a component left out; none as in [`Self::engine`].
+    fn known_engine(&self, digest: &str, compiling: Compiling) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
         if let Some(module) = self.known_engines.get(digest) {
-            return self.engine(digest, module);
+            return self.engine(digest, module, compiling);
         }
         // Another component may have brought it.
         let brought = self.engines.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned();
-        brought.ok_or_else(|| {
+        let brought = match brought.as_deref().map(|slot| wait(slot, compiling)) {
+            Some(None) => return Ok(None),
+            Some(Some(linker)) => linker.clone(),
+            None => None,
+        };
+        brought.map(Some).ok_or_else(|| {
             let message =
                 format!("this host does not have the engine {digest}; load the component's self-contained form");
             Error::new(ErrorCode::UnknownEngine, message)
         })
     }
 
-    /// The linker that has the engine with this digest; compiles the engine if it is new.
-    fn engine(&self, digest: &str, module: &[u8]) -> Result<Arc<Linker<InstanceState>>, Error> {
-        // Held while compiling, so that an engine which many components bring at once is compiled once.
-        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(linker) = engines.get(digest) {
-            return Ok(Arc::clone(linker));
-        }
-        let compiled = match &self.cache {
-            Some(cache) => cache.module(&self.engine, module),
-            None => Module::new(&self.engine, module),
+    /// The linker that has the engine with this digest; compiles the engine if it is new. None if that is not allowed, or another is at it.
+    fn engine(
+        &self,
+        digest: &str,
+        module: &[u8],
+        compiling: Compiling,
+    ) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
+        let slot: EngineSlot = {
+            let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(engines.entry(digest.to_owned()).or_default())
         };
-        let compiled = compiled.map_err(bad_component)?;
-        let mut linker = self.linker.clone();
-        linker.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
-        let linker = Arc::new(linker);
-        engines.insert(digest.to_owned(), Arc::clone(&linker));
-        Ok(linker)
+        let Some(mut linker) = wait(&slot, compiling) else { return Ok(None) };
+        if let Some(linker) = linker.as_ref() {
+            return Ok(Some(Arc::clone(linker)));
+        }
+        let compiled = match (&self.cache, compiling) {
+            (Some(cache), Compiling::Allowed) => cache.module(&self.engine, module),
+            (None, Compiling::Allowed) => Module::new(&self.engine, module),
+            (cache, Compiling::Forbidden) => {
+                let kept = cache.as_ref().and_then(|cache| cache.kept_module(&self.engine, module));
+                let Some(compiled) = kept else { return Ok(None) };
+                Ok(compiled)
+            }
+        };
+        let compiled = compiled.map_err(|error| {
+            self.engines.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+            bad_component(error)
+        })?;
+        let mut made = self.linker.clone();
+        made.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
+        Ok(Some(Arc::clone(linker.insert(Arc::new(made)))))
     }
 }
 

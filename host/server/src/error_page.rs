@@ -5,7 +5,7 @@ use crate::live;
 use crate::refusal::Refusal;
 use crate::response_body::Content;
 use crate::source::Current;
-use elias_host::{Error, Exception, Execution};
+use elias_host::{Error, ErrorCode, Exception, Execution};
 use elias_platform::{Code, NotAdmitted};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -56,6 +56,7 @@ impl Failure {
                 (code.as_str(), code.status().as_u16(), code.title())
             }
             Self::NotAdmitted(refused) => match refused.error.code() {
+                Code::Component(ErrorCode::Overloaded) => Refusal::Overloaded.entry(),
                 // What the deployment would have said is the operator's affair: to clients the service is not there for now.
                 Code::Component(_) | Code::ArtifactMissing | Code::MissingConfiguration | Code::BadInput => {
                     Refusal::Unavailable.entry()

@@ -5,15 +5,15 @@ use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
 use crate::name::{Digest, ServiceId};
 use crate::store::{ReleaseTarget, TenantSettings, VersionSettings};
+use crate::supervision::{Admission, Place};
 use crate::vault::Vault;
 use cap_std::fs::Dir;
-use elias_host::{App, Grants, Host, Limits, LoadOptions, Observer};
+use elias_host::{App, ErrorCode, Grants, Host, Limits, LoadOptions, Observer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// Loads components with what their versions and tenants allow.
 pub(crate) struct Loader {
@@ -26,8 +26,17 @@ pub(crate) struct Loader {
     pub(crate) files: Dir,
     pub(crate) files_path: PathBuf,
     pub(crate) compile_timeout: Duration,
-    /// Compiling takes whole cores: one at a time leaves the others to requests.
-    pub(crate) compiling: Arc<Semaphore>,
+    /// Compiling takes whole cores: one is left to requests. Of those that have to be compiled so many may wait; what is compiled already does not.
+    pub(crate) compiling: Admission,
+}
+
+/// Components that wait for being compiled.
+const COMPILING_WAIT_MAX: u32 = 64;
+
+/// The door to compiling, with places for all cores but one.
+pub(crate) fn compiling(timeout: Duration) -> Admission {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Admission::new(u32::try_from(cores - 1).unwrap_or(u32::MAX), COMPILING_WAIT_MAX, timeout)
 }
 
 /// What a component is loaded for.
@@ -51,7 +60,10 @@ impl Loader {
             limits: Some(limits(&self.limits, purpose.tenant, &release.settings)?),
             observer: Some(Arc::clone(&purpose.observer)),
         };
-        let turn = Arc::clone(&self.compiling).acquire_owned().await;
+        if let Some(app) = self.host.load_compiled(&bytes, &options).await? {
+            return Ok(app);
+        }
+        let turn = self.turn().await?;
         let (host, digest) = (self.host.clone(), release.digest.clone());
         // A task of its own: compiling that takes too long cannot be stopped, but nobody waits for it.
         let loading = tokio::spawn(async move {
@@ -68,7 +80,10 @@ impl Loader {
     /// Whether a component can be loaded at all, and what it would have to be granted.
     pub(crate) async fn compile(&self, digest: &Digest) -> Result<elias_host::Compiled> {
         let bytes = self.artifacts.get(digest).await?;
-        let turn = Arc::clone(&self.compiling).acquire_owned().await;
+        if let Some(compiled) = self.host.compiled(&bytes).await? {
+            return Ok(compiled);
+        }
+        let turn = self.turn().await?;
         let host = self.host.clone();
         let compiling = tokio::spawn(async move {
             let _turn = turn;
@@ -79,6 +94,14 @@ impl Loader {
             Ok(Err(panic)) => Err(Error::new(Code::Internal, format!("compiling failed: {panic}"))),
             Err(_) => Err(compile_timeout(digest, self.compile_timeout)),
         }
+    }
+
+    /// A place for compiling.
+    async fn turn(&self) -> Result<Place> {
+        self.compiling.enter().await.ok_or_else(|| {
+            let message = "too many components wait for being compiled, or it took too long; try again in a moment";
+            Error::new(Code::Component(ErrorCode::Overloaded), message)
+        })
     }
 
     /// The grants with the service's secrets in the place of where a component's own machine would have them.
@@ -219,5 +242,55 @@ mod tests {
         settings.limits.insert("connections".into(), 5);
         let error = super::limits(&host, &tenant, &settings).expect_err("not a component's");
         assert!(error.to_string().contains("connections"), "{error}");
+    }
+
+    /// A component that can be compiled and cannot be loaded, which its error says after it was compiled.
+    fn component(name: &str) -> Vec<u8> {
+        // The preamble of a component, and a custom section without content.
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        bytes.extend([0, u8::try_from(name.len() + 1).expect("short"), u8::try_from(name.len()).expect("short")]);
+        bytes.extend(name.as_bytes());
+        bytes
+    }
+
+    async fn stored(artifacts: &Artifacts, bytes: Vec<u8>) -> Digest {
+        let digest = Digest::of(&bytes);
+        let chunks = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(bytes))]);
+        artifacts.put(&digest, chunks, 1 << 20).await.expect("it is stored");
+        digest
+    }
+
+    #[tokio::test]
+    async fn what_is_compiled_already_does_not_wait_for_what_is_not_and_few_wait() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sub = |name: &str| {
+            std::fs::create_dir_all(folder.path().join(name)).expect("a folder");
+            Dir::open_ambient_dir(folder.path().join(name), cap_std::ambient_authority()).expect("a folder")
+        };
+        let artifacts = Artifacts::open(sub("artifacts"), None).expect("it opens");
+        let compiled = stored(&artifacts, component("compiled")).await;
+        let cold = stored(&artifacts, component("cold")).await;
+        let loader = Loader {
+            host: Host::builder().instances(1).cache_dir(folder.path().join("cache")).build().expect("a host"),
+            limits: Limits::default(),
+            artifacts,
+            vault: Vault::open(&sub("vault")).expect("a key"),
+            files: sub("files"),
+            files_path: folder.path().join("files"),
+            compile_timeout: Duration::from_secs(60),
+            compiling: Admission::new(1, 1, Duration::from_secs(3600)),
+        };
+        let code = async |digest: &Digest| loader.compile(digest).await.expect_err("it exports nothing").code();
+        let exports_nothing = Code::Component(ErrorCode::MissingExport);
+        assert_eq!(code(&compiled).await, exports_nothing);
+
+        let busy = loader.compiling.enter().await.expect("the only place");
+        assert_eq!(code(&compiled).await, exports_nothing, "it takes no place");
+        let mut waits = Box::pin(code(&cold));
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut waits).await;
+        assert!(early.is_err(), "what has to be compiled waits");
+        assert_eq!(code(&cold).await, Code::Component(ErrorCode::Overloaded), "and only so many");
+        drop(busy);
+        assert_eq!(waits.await, exports_nothing);
     }
 }

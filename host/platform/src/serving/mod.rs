@@ -14,7 +14,7 @@ mod ticket;
 pub(crate) use known::{Known, KnownFiles};
 pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
-pub(crate) use loader::{Loader, Purpose, limits};
+pub(crate) use loader::{Loader, Purpose, compiling, limits};
 pub use passage::Passage;
 pub(crate) use release::Release;
 pub use service::Service;

@@ -2,13 +2,14 @@
 
 use super::release::Release;
 use super::service::{Route, Service, State};
-use super::ticket::{self, NotAdmitted, Ticket};
+use super::ticket::{self, NotAdmitted, Steer, Ticket};
 use super::{Purpose, Serving};
 use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
 use crate::rollout::Caller;
+use crate::supervision::Entry;
 use elias_gateway::{Admitted, Client, Identity, Rules, Stop};
-use elias_host::{App, Running};
+use elias_host::{App, ErrorCode, Running};
 use http::HeaderMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -83,7 +84,14 @@ impl Platform {
         let quota = state.tenant.enter(now.unix_ms()).await?;
         let app = match release.loaded(now) {
             Some(app) => app,
-            None => load(serving, service, &state, &release).await?,
+            None => match load(serving, service, &state, &release).await {
+                Ok(app) => app,
+                Err(error) => {
+                    let failed = Unloadable { serving, service, state: &state, release: &release, error: &error };
+                    failed.count(entry, is_canary, started);
+                    return Err(error.into());
+                }
+            },
         };
         let running = Running::new();
         let under_way = service.begin(&running);
@@ -112,4 +120,34 @@ async fn load(serving: &Serving, service: &Arc<Service>, state: &State, release:
     let observer = Arc::clone(&service.lines) as _;
     let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
     release.load(&serving.loader, &purpose, serving.clock.now()).await
+}
+
+/// A release that a request found impossible to load.
+struct Unloadable<'a> {
+    serving: &'a Serving,
+    service: &'a Arc<Service>,
+    state: &'a State,
+    release: &'a Release,
+    error: &'a Error,
+}
+
+impl Unloadable<'_> {
+    /// The request has failed by the release's fault, unless the host or its store had no time for it. A canary ends here: it answers nobody.
+    fn count(self, entry: Entry, is_canary: bool, started: Instant) {
+        let Self { serving, service, state, release, error } = self;
+        if matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable) {
+            return;
+        }
+        let now = serving.clock.now();
+        ticket::tell(service, release, entry, true, now);
+        release.stats.record(true, started.elapsed(), 0);
+        let canary = state.canary.as_ref().filter(|_| is_canary);
+        let reason = format!("it cannot be loaded: {}: {error}", error.code());
+        let event = canary.and_then(|canary| canary.steer(|rollout| rollout.roll_back(&reason, now).ok()));
+        if let Some(event) = event {
+            let (service, deployment) = (Arc::clone(service), release.target.deployment.clone());
+            // The receiver ends with the platform.
+            let _ = serving.steering.send(Steer { service, deployment, event });
+        }
+    }
 }

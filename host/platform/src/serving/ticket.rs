@@ -3,7 +3,7 @@
 use super::quota;
 use super::release::Release;
 use super::service::{Service, State};
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::error::{Code, Error, Result};
 use crate::recorder::Recorder;
 use crate::rollout::RolloutEvent;
@@ -105,14 +105,7 @@ impl Ticket {
         if let Some(entry) = self.entry.take()
             && counts
         {
-            let breaker = &self.release.breaker;
-            let before = breaker.state();
-            breaker.record(entry, !failed, now);
-            let state = breaker.state();
-            if state != before {
-                let reason = breaker.health(now).reason;
-                tracing::warn!(service = %self.service.id, version = self.release.target.version, ?state, %reason, "circuit breaker");
-            }
+            tell(&self.service, &self.release, entry, failed, now);
         }
         if counts {
             self.release.stats.record(failed, duration, fuel);
@@ -190,6 +183,18 @@ impl Drop for Ticket {
     }
 }
 
+/// Tells a release's circuit breaker how a request ended.
+pub(super) fn tell(service: &Service, release: &Release, entry: Entry, failed: bool, now: Now) {
+    let breaker = &release.breaker;
+    let before = breaker.state();
+    breaker.record(entry, !failed, now);
+    let state = breaker.state();
+    if state != before {
+        let reason = breaker.health(now).reason;
+        tracing::warn!(service = %service.id, version = release.target.version, ?state, %reason, "circuit breaker");
+    }
+}
+
 /// The beginning of a text, in whole characters, as a store takes it.
 fn cut(mut text: String, bytes_max: usize) -> String {
     // PostgreSQL's texts have none.
@@ -212,7 +217,10 @@ pub struct NotAdmitted {
 
 impl From<Error> for NotAdmitted {
     fn from(error: Error) -> Self {
-        let busy = matches!(error.code(), Code::QuotaExceeded | Code::BulkheadFull | Code::StoreUnavailable);
+        let busy = matches!(
+            error.code(),
+            Code::QuotaExceeded | Code::BulkheadFull | Code::StoreUnavailable | Code::Component(ErrorCode::Overloaded)
+        );
         Self { error, retry_after_seconds: busy.then_some(1) }
     }
 }
