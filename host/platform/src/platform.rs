@@ -1,6 +1,7 @@
 //! The platform as the server and the command line see it.
 
 use crate::access::{Access, Permission};
+use crate::answers::Answers;
 use crate::artifacts::Artifacts;
 use crate::config::PlatformConfig;
 use crate::error::{Code, Error, Result};
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     artifacts: Artifacts,
     access: Arc<Access>,
     serving: Serving,
+    answers: Arc<Answers>,
     config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     behind: AtomicBool,
@@ -91,6 +93,7 @@ impl Platform {
             artifacts,
             access,
             serving,
+            answers: Answers::new(),
             config,
             log_key,
             behind: AtomicBool::new(false),
@@ -140,6 +143,10 @@ impl Platform {
 
     pub(crate) fn serving(&self) -> &Serving {
         &self.inner.serving
+    }
+
+    pub(crate) fn answers(&self) -> &Arc<Answers> {
+        &self.inner.answers
     }
 
     pub(crate) fn access(&self) -> &Access {

@@ -1,5 +1,6 @@
 //! What the client gets: the guest's bytes or a page of the server's own, and the end of the exchange when it is dropped.
 
+use crate::cached::Filling;
 use crate::exchange::Exchange;
 use crate::stall::{self, Did};
 use bytes::Bytes;
@@ -33,7 +34,11 @@ pub(crate) enum Content {
     GuestPage { body: elias_host::Body, end: Option<Bytes> },
     /// The server, as long as it serves.
     Events(BoxStream<'static, Bytes>),
-    /// The guest, compressed.
+    /// The guest, whose answer is kept.
+    Filling(Filling),
+    /// A file, as it is read.
+    File { chunks: BoxStream<'static, Result<Bytes, Error>>, left: u64 },
+    /// The guest or a file, compressed.
     Compressed(BoxStream<'static, Result<Bytes, Error>>),
 }
 
@@ -42,7 +47,9 @@ impl Content {
     pub(crate) fn bytes(&self) -> Option<u64> {
         match self {
             Self::Page(page) => Some(page.len() as u64),
+            Self::File { left, .. } => Some(*left),
             Self::Guest(body) => body.size_hint().exact(),
+            Self::Filling(body) => body.size_hint().exact(),
             // What is empty may be so for HEAD alone: then the header says what GET has.
             Self::Empty | Self::GuestPage { .. } | Self::Events(_) | Self::Compressed(_) => None,
         }
@@ -69,6 +76,13 @@ impl ResponseBody {
                 }
                 Poll::Ready(frame)
             }
+            Content::Filling(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Err(error)) = &frame {
+                    self.exchange.fail(error);
+                }
+                Poll::Ready(frame)
+            }
             Content::GuestPage { body, end } => match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
                 Some(Err(error)) => {
@@ -86,6 +100,17 @@ impl ResponseBody {
                     Poll::Ready(Some(Err(error)))
                 }
                 chunk => Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data))),
+            },
+            Content::File { chunks, left } => match ready!(chunks.as_mut().poll_next(cx)) {
+                Some(Err(error)) => {
+                    self.exchange.fail(&error);
+                    Poll::Ready(Some(Err(error)))
+                }
+                Some(Ok(chunk)) => {
+                    *left = left.saturating_sub(chunk.len() as u64);
+                    Poll::Ready(Some(Ok(Frame::data(chunk))))
+                }
+                None => Poll::Ready(None),
             },
             own => match std::mem::replace(own, Content::Empty) {
                 Content::Page(page) => Poll::Ready(Some(Ok(Frame::data(page)))),
@@ -135,7 +160,9 @@ impl Body for ResponseBody {
             && match &self.content {
                 Content::Empty => true,
                 Content::Page(page) => page.is_empty(),
+                Content::File { left, .. } => *left == 0,
                 Content::Guest(body) => body.is_end_stream(),
+                Content::Filling(body) => body.is_end_stream(),
                 Content::GuestPage { .. } | Content::Events(_) | Content::Compressed(_) => false,
             }
     }
@@ -144,11 +171,15 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Empty => SizeHint::with_exact(self.rest.len() as u64),
             Content::Page(page) => SizeHint::with_exact(page.len() as u64),
+            Content::File { left, .. } => SizeHint::with_exact(left + self.rest.len() as u64),
             Content::Guest(body) if self.rest.is_empty() => body.size_hint(),
+            Content::Filling(body) if self.rest.is_empty() => body.size_hint(),
             // Asked before the first piece only.
-            Content::Guest(_) | Content::GuestPage { .. } | Content::Events(_) | Content::Compressed(_) => {
-                SizeHint::default()
-            }
+            Content::Guest(_)
+            | Content::Filling(_)
+            | Content::GuestPage { .. }
+            | Content::Events(_)
+            | Content::Compressed(_) => SizeHint::default(),
         }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum RemoteCommand {
     Stop(rollouts::ServiceArguments),
     /// Starts a component that was stopped
     Start(rollouts::ServiceArguments),
+    /// Forgets the answers that the platform keeps of a component
+    Purge(rollouts::ServiceArguments),
     /// Shows what serves, and how it does
     Status(rollouts::StatusArguments),
     /// Lists what ran, and shows one execution
@@ -88,6 +90,7 @@ impl RemoteCommand {
             Self::Flags(arguments) => flags::flags(arguments),
             Self::Stop(arguments) => rollouts::stop(arguments),
             Self::Start(arguments) => rollouts::start(arguments),
+            Self::Purge(arguments) => rollouts::purge(arguments),
             Self::Status(arguments) => rollouts::status(arguments),
             Self::Executions(arguments) => executions::executions(arguments),
             Self::Logs(arguments) => executions::logs(arguments),
@@ -149,6 +152,7 @@ mod tests {
             "canary shop abort --env staging --reason slow",
             "stop shop",
             "start shop --env dev",
+            "purge shop --env staging",
             "status",
             "status shop --json",
             "executions --component shop --env staging --failed --limit 5",
