@@ -23,6 +23,8 @@ mod packages;
 mod plain_wasi_host;
 mod platform_access;
 mod platform_bucket;
+mod platform_assets;
+mod platform_cache;
 mod platform_command_line;
 mod platform_deploy;
 mod platform_executions;

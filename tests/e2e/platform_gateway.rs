@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer, SigningKey};
 use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
+use elias_tests::serve::PATIENCE;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -281,4 +282,53 @@ async fn what_a_tenant_stores_is_bounded_and_files_count_too() {
     let third = [b'c'; 600];
     let refused = team.put_artifact(&elias_contract::digest(&third), &third).await;
     assert_eq!((refused.status, refused.code().as_str()), (429, "quota-exceeded"));
+}
+
+#[tokio::test]
+async fn events_pass_as_they_happen_and_websockets_are_refused_by_name() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    // Each event follows a piece of the request's body.
+    let events = component(
+        "export default { fetch(request) {
+            const text = new TextEncoder();
+            return new Response(new ReadableStream({ async start(controller) {
+                controller.enqueue(text.encode('data: begins\\n\\n'));
+                if (request.body) for await (const piece of request.body) controller.enqueue(text.encode('data: ' + piece.length + '\\n\\n'));
+                controller.close();
+            } }), { headers: { 'content-type': 'text/event-stream' } });
+        } };",
+    );
+    let rules = json!({ "gateway": { "compress": { "min-bytes": 0 }, "cache": {}, "headers": {} } });
+    team.serve("shop", &events, rules).await;
+    let host = team.host("shop");
+    let mut stream = tokio::net::TcpStream::connect(platform.address).await.expect("it listens");
+    let head =
+        format!("POST / HTTP/1.1\r\nhost: {host}\r\naccept-encoding: gzip, br\r\ntransfer-encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    let mut seen = Vec::new();
+    let mut sees = async |stream: &mut tokio::net::TcpStream, text: &str| {
+        let reading = async {
+            while !String::from_utf8_lossy(&seen).contains(text) {
+                assert!(stream.read_buf(&mut seen).await.expect("it goes on") > 0, "it ended before {text}");
+            }
+        };
+        tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("{text} is never seen"));
+        String::from_utf8_lossy(&seen).into_owned()
+    };
+    let begun = sees(&mut stream, "data: begins").await;
+    assert!(!begun.contains("content-encoding"), "{begun}");
+    for piece in ["2\r\nab\r\n", "3\r\nabc\r\n"] {
+        stream.write_all(piece.as_bytes()).await.expect("it is sent");
+        sees(&mut stream, &format!("data: {}", &piece[..1])).await;
+    }
+
+    let upgrade = "GET / HTTP/1.1\r\nhost: HOST\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut stream = tokio::net::TcpStream::connect(platform.address).await.expect("it listens");
+    stream.write_all(upgrade.replace("HOST", &host).as_bytes()).await.expect("it is sent");
+    let mut answer = vec![0; 2048];
+    let count = stream.read(&mut answer).await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 501") && answer.contains(r#""code":"upgrade-not-supported""#), "{answer}");
 }

@@ -99,6 +99,15 @@ impl Platform {
         Command::new("kill").args([name, &self.process.id().to_string()]).status().expect("kill is there");
     }
 
+    /// The process's resident memory, in bytes.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        crate::serve::resident_bytes(self.process.id())
+    }
+
     /// Waits until it has ended by itself; gives its exit code.
     ///
     /// # Panics

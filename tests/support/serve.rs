@@ -246,9 +246,7 @@ impl Server {
     /// If the system does not say.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+        resident_bytes(self.process.id())
     }
 
     /// Sends a signal.
@@ -286,4 +284,11 @@ impl Drop for Server {
 #[must_use]
 pub fn example(name: &str) -> PathBuf {
     crate::build::root().join("examples").join(name)
+}
+
+/// A process's resident memory, in bytes.
+pub(crate) fn resident_bytes(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }

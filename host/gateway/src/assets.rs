@@ -285,13 +285,13 @@ fn insert(headers: &mut HeaderMap, name: http::HeaderName, text: String) {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Comparison {
+pub(crate) enum Comparison {
     Strong,
     Weak,
 }
 
 /// Whether a list of entity tags has this one (RFC 9110, section 8.8.3.2).
-fn names(headers: &HeaderMap, field: &http::HeaderName, tag: &HeaderValue, comparison: Comparison) -> bool {
+pub(crate) fn names(headers: &HeaderMap, field: &http::HeaderName, tag: &HeaderValue, comparison: Comparison) -> bool {
     elements(headers, field).any(|listed| {
         let opaque = match comparison {
             Comparison::Weak => listed.strip_prefix("W/").unwrap_or(listed),

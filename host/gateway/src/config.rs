@@ -2,6 +2,7 @@
 
 use crate::assets::AssetRules;
 use crate::auth::AuthRules;
+use crate::cache::CacheRules;
 use crate::cors::Cors;
 use crate::encoding::Compression;
 use crate::headers::HeaderRules;
@@ -115,6 +116,8 @@ pub struct RuleSet {
     pub compress: Option<Arc<Compression>>,
     /// `assets`
     pub assets: Option<Arc<AssetRules>>,
+    /// `cache`
+    pub cache: Option<Arc<CacheRules>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -128,6 +131,7 @@ struct GatewayTable {
     headers: Option<Value>,
     compress: Option<Value>,
     assets: Option<Value>,
+    cache: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -145,6 +149,7 @@ struct RouteTable {
     headers: Option<Value>,
     compress: Option<Value>,
     assets: Option<Value>,
+    cache: Option<Value>,
 }
 
 impl Default for GatewayConfig {
@@ -171,7 +176,16 @@ impl GatewayConfig {
     pub fn parse(value: &Value) -> Result<Self, ConfigError> {
         let top: GatewayTable = table(value, "gateway")?;
         let rules = RuleSet::default().with(
-            [&top.cors, &top.rate_limit, &top.auth, &top.validate, &top.headers, &top.compress, &top.assets],
+            [
+                &top.cors,
+                &top.rate_limit,
+                &top.auth,
+                &top.validate,
+                &top.headers,
+                &top.compress,
+                &top.assets,
+                &top.cache,
+            ],
             "gateway",
         )?;
         let tables = match &top.routes {
@@ -264,6 +278,7 @@ impl RouteConfig {
                 &route.headers,
                 &route.compress,
                 &route.assets,
+                &route.cache,
             ],
             at,
         )?;
@@ -275,7 +290,7 @@ impl RuleSet {
     /// Whether there is no rule.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { cors, rate_limits, auth, validate, headers, compress, assets } = self;
+        let Self { cors, rate_limits, auth, validate, headers, compress, assets, cache } = self;
         cors.is_none()
             && rate_limits.is_empty()
             && auth.is_none()
@@ -283,17 +298,19 @@ impl RuleSet {
             && headers.is_none()
             && compress.is_none()
             && assets.is_none()
+            && cache.is_none()
     }
 
     /// These, with the tables that stand here in their places.
-    fn with(mut self, tables: [&Option<Value>; 7], at: &str) -> Result<Self, ConfigError> {
-        let [cors, rate_limit, auth, validate, headers, compress, assets] = tables;
+    fn with(mut self, tables: [&Option<Value>; 8], at: &str) -> Result<Self, ConfigError> {
+        let [cors, rate_limit, auth, validate, headers, compress, assets, cache] = tables;
         replace(&mut self.cors, cors, at, "cors")?;
         replace(&mut self.auth, auth, at, "auth")?;
         replace(&mut self.validate, validate, at, "validate")?;
         replace(&mut self.headers, headers, at, "headers")?;
         replace(&mut self.compress, compress, at, "compress")?;
         replace(&mut self.assets, assets, at, "assets")?;
+        replace(&mut self.cache, cache, at, "cache")?;
         if let Some(value) = rate_limit {
             self.rate_limits = rate_limits(value, &format!("{at}.rate-limit"))?;
         }

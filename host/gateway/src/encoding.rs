@@ -169,26 +169,32 @@ impl Compression {
     }
 
     fn is_worth(&self, media_type: &str) -> bool {
-        let media_type = media_type.to_ascii_lowercase();
-        let known = [
-            "application/javascript",
-            "application/json",
-            "application/manifest+json",
-            "application/wasm",
-            "application/x-javascript",
-            "application/xml",
-            "font/otf",
-            "font/ttf",
-            "image/bmp",
-            "image/svg+xml",
-            "image/x-icon",
-        ];
-        match media_type.as_str() {
-            // Each event is to arrive when it happens, and not when a block of the coding is full.
-            "text/event-stream" => false,
-            it if it.starts_with("text/") || it.ends_with("+json") || it.ends_with("+xml") => true,
-            it => known.contains(&it) || self.types.iter().any(|own| **own == *it),
-        }
+        is_compressible(media_type) || self.types.iter().any(|own| own.eq_ignore_ascii_case(media_type))
+    }
+}
+
+/// Whether what is of this media type becomes smaller by compression: texts and their like. Parameters are not looked at.
+#[must_use]
+pub fn is_compressible(media_type: &str) -> bool {
+    let media_type = weighted(media_type).0.to_ascii_lowercase();
+    let known = [
+        "application/javascript",
+        "application/json",
+        "application/manifest+json",
+        "application/wasm",
+        "application/x-javascript",
+        "application/xml",
+        "font/otf",
+        "font/ttf",
+        "image/bmp",
+        "image/svg+xml",
+        "image/x-icon",
+    ];
+    match media_type.as_str() {
+        // Each event is to arrive when it happens, and not when a block of the coding is full.
+        "text/event-stream" => false,
+        it if it.starts_with("text/") || it.ends_with("+json") || it.ends_with("+xml") => true,
+        it => known.contains(&it),
     }
 }
 

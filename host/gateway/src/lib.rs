@@ -56,6 +56,7 @@
 pub mod assets;
 pub mod auth;
 mod bounded;
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod cors;
@@ -75,6 +76,7 @@ pub mod version;
 
 pub use assets::{AssetAnswer, AssetEntry, AssetTable};
 pub use auth::{ApiKeys, AuthMethod, Identity, JwtVerifier};
+pub use cache::{CacheRules, Fit, KeptHead};
 pub use clock::Now;
 pub use config::{ConfigError, GatewayConfig, RouteConfig};
 pub use encoding::Coding;

@@ -2,6 +2,7 @@
 
 use crate::assets::{AssetAnswer, AssetRules, AssetTable};
 use crate::auth::{ApiKeys, Authenticator, Identity, JwtRules, JwtVerifier};
+use crate::cache::CacheRules;
 use crate::clock::Now;
 use crate::config::{GatewayConfig, RouteConfig};
 use crate::cors::Cors;
@@ -70,6 +71,7 @@ struct Prepared {
     headers: Option<Arc<HeaderRules>>,
     compress: Option<Arc<Compression>>,
     assets: Option<(Arc<AssetRules>, Arc<AssetTable>)>,
+    cache: Option<Arc<CacheRules>>,
 }
 
 /// What the connection says of a request.
@@ -118,6 +120,14 @@ impl From<Refusal> for Stop {
     }
 }
 
+impl Admitted {
+    /// The headers of the request by which its route was chosen.
+    #[must_use]
+    pub fn vary(&self) -> &[HeaderName] {
+        &self.marks.vary
+    }
+}
+
 impl Rules {
     /// The rules of a version's routes, in their order. `assets` are the version's files.
     #[must_use]
@@ -152,6 +162,7 @@ impl Rules {
             headers: rules.headers.clone(),
             compress: rules.compress.clone(),
             assets: rules.assets.as_ref().map(|rules| (Arc::clone(rules), Arc::clone(assets))),
+            cache: rules.cache.clone(),
         };
         Self { methods, prepared: Some(Box::new(prepared)) }
     }
@@ -199,6 +210,12 @@ impl Rules {
     #[must_use]
     pub fn max_body_bytes(&self) -> usize {
         self.prepared.as_ref().and_then(|rules| rules.validate.as_ref()).map_or(0, |rules| rules.max_body_bytes())
+    }
+
+    /// Which answers may be kept, if any may.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Arc<CacheRules>> {
+        self.prepared.as_ref()?.cache.as_ref()
     }
 
     /// Checks a body, where [`Admitted::checks_body`] says so.

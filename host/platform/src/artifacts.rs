@@ -17,6 +17,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod encoded;
+mod stream;
+
 /// Where artifacts are; a cheap handle.
 #[derive(Clone)]
 pub struct Artifacts {
@@ -131,12 +134,15 @@ impl Artifacts {
     }
 
     /// Deletes what is in the folder, is not among `referenced`, and was put there more than `age` ago: uploads that no version came of, and
-    /// what deleted versions left. Says how many.
+    /// what deleted versions left, compressed too. Says how many.
     ///
     /// # Errors
     /// `storage-failed`.
     pub(crate) fn sweep(&self, referenced: &HashSet<String>, age: Duration) -> Result<u64> {
         let mut swept = 0;
+        let of_referenced = referenced.iter().filter_map(|digest| digest.parse().ok());
+        let compressed: HashSet<_> =
+            of_referenced.flat_map(|digest| self.encodings(&digest)).map(|file| file.sha256).collect();
         for entry in self.folder.entries()? {
             let entry = entry?;
             if !entry.file_type()?.is_dir() || entry.file_name().to_str() == Some(PARTIAL) {
@@ -147,8 +153,10 @@ impl Artifacts {
                 let file = file?;
                 let old = file.metadata()?.modified()?.into_std().elapsed().is_ok_and(|since| since > age);
                 let name = file.file_name();
-                if old && !referenced.contains(&*name.to_string_lossy()) {
-                    folder.remove_file(name)?;
+                let text = name.to_string_lossy();
+                let kept = referenced.contains(text.strip_suffix(encoded::LIST).unwrap_or(&text));
+                if old && !kept && !compressed.contains(&*text) {
+                    folder.remove_file(&name)?;
                     swept += 1;
                 }
             }
@@ -244,17 +252,18 @@ impl Partial {
     }
 
     async fn finish(self, digest: &Digest) -> Result<()> {
-        let (folder, name, file, path) =
-            (Arc::clone(&self.folder), self.name.clone(), Arc::clone(&self.file), key(digest));
-        blocking(move || {
-            file.sync_all()?;
-            let parent = path[..2].to_owned();
-            folder.create_dir_all(&parent)?;
-            folder.rename(&name, &folder, &path)?;
-            // The name is on the disk once its folder is.
-            folder.open(&parent)?.sync_all()
-        })
-        .await
+        let digest = digest.clone();
+        blocking(move || self.finish_now(&digest)).await
+    }
+
+    fn finish_now(self, digest: &Digest) -> std::io::Result<()> {
+        self.file.sync_all()?;
+        let (folder, path) = (&self.folder, key(digest));
+        let parent = &path[..2];
+        folder.create_dir_all(parent)?;
+        folder.rename(&self.name, folder, &path)?;
+        // The name is on the disk once its folder is.
+        folder.open(parent)?.sync_all()
     }
 }
 
@@ -273,51 +282,4 @@ async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::stream;
-
-    fn artifacts(folder: &tempfile::TempDir) -> Artifacts {
-        let folder = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).expect("a folder");
-        Artifacts::open(folder, None).expect("it opens")
-    }
-
-    fn chunks(text: &'static str) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-        stream::iter(text.as_bytes().chunks(3).map(|chunk| Ok(Bytes::from_static(chunk))))
-    }
-
-    #[tokio::test]
-    async fn what_is_stored_is_what_was_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let artifacts = artifacts(&folder);
-        let digest = Digest::of(b"component");
-        assert_eq!(artifacts.get(&digest).await.expect_err("not there").code(), Code::ArtifactMissing);
-        assert_eq!(
-            artifacts.put(&digest, chunks("another"), 100).await.expect_err("another").code(),
-            Code::DigestMismatch
-        );
-        assert_eq!(artifacts.put(&digest, chunks("component"), 8).await.expect_err("too large").code(), Code::TooLarge);
-        let broken = stream::iter([Ok(Bytes::from_static(b"comp")), Err(std::io::Error::other("gone"))]);
-        assert_eq!(artifacts.put(&digest, broken, 100).await.expect_err("cut short").code(), Code::BadInput);
-        assert!(!artifacts.has(&digest).await.expect("looked"), "none of these left anything");
-        assert_eq!(std::fs::read_dir(folder.path().join(PARTIAL)).expect("the folder").count(), 0);
-        assert_eq!(artifacts.put(&digest, chunks("component"), 9).await.expect("stored"), 9);
-        assert_eq!(artifacts.get(&digest).await.expect("there"), "component");
-    }
-
-    #[tokio::test]
-    async fn what_was_altered_behind_the_hosts_back_is_not_given_out() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let artifacts = artifacts(&folder);
-        let digest = Digest::of(b"component");
-        artifacts.put(&digest, chunks("component"), 9).await.expect("stored");
-        let file = folder.path().join(key(&digest));
-        std::fs::write(&file, "Component").expect("altered");
-        assert_eq!(artifacts.get(&digest).await.expect_err("altered").code(), Code::ArtifactMissing);
-        assert!(!artifacts.has(&digest).await.expect("looked"), "so that it is sent again");
-        artifacts.put(&digest, chunks("component"), 9).await.expect("uploading it again mends it");
-        assert_eq!(artifacts.get(&digest).await.expect("there"), "component");
-        std::fs::remove_file(&file).expect("removed");
-        assert_eq!(artifacts.get(&digest).await.expect_err("removed").code(), Code::ArtifactMissing);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Tenants, immutable versions, deployments and rollouts, executions: one host that many teams share. Start at [`Platform`].
 
 pub mod access;
+mod answers;
 pub mod artifacts;
 mod backup;
 pub mod clock;
@@ -29,6 +30,7 @@ mod tenancy;
 pub mod transparency;
 mod vault;
 
+pub use answers::{Fill, Found, Kept};
 pub use backup::{Restored, restore};
 pub use config::PlatformConfig;
 pub use deploy::{

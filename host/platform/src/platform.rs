@@ -1,6 +1,7 @@
 //! The platform as the server and the command line see it.
 
 use crate::access::{About, Access, Permission};
+use crate::answers::Answers;
 use crate::artifacts::Artifacts;
 use crate::config::PlatformConfig;
 use crate::error::{Code, Error, Result};
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     serving: Serving,
     /// What is known to be wrong with npm packages, if the host is told.
     advisories: Option<Advisories>,
+    answers: Arc<Answers>,
     config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     behind: AtomicBool,
@@ -107,6 +109,7 @@ impl Platform {
             access,
             serving,
             advisories,
+            answers: Answers::new(),
             config,
             run_id: ulid::Ulid::new().to_string(),
             log_key,
@@ -157,6 +160,10 @@ impl Platform {
 
     pub(crate) fn serving(&self) -> &Serving {
         &self.inner.serving
+    }
+
+    pub(crate) fn answers(&self) -> &Arc<Answers> {
+        &self.inner.answers
     }
 
     pub(crate) fn access(&self) -> &Access {

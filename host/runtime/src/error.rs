@@ -139,6 +139,12 @@ impl Error {
         }
     }
 
+    /// A file that cannot be read, for servers that send files in a component's place.
+    #[must_use]
+    pub fn io(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Io, message)
+    }
+
     pub(crate) fn with_exception(mut self, exception: Exception) -> Self {
         self.inner.exception = Some(exception);
         self

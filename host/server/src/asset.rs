@@ -4,8 +4,10 @@ use crate::error_page::Failure;
 use crate::refusal::Refusal;
 use crate::response_body::Content;
 use elias_gateway::AssetAnswer;
+use elias_host::Error;
 use elias_platform::Platform;
 use elias_platform::name::Digest;
+use futures::{StreamExt, TryStreamExt};
 use http::Response;
 use std::fmt::Write;
 
@@ -16,16 +18,13 @@ pub(crate) async fn answer(platform: &Platform, asset: AssetAnswer) -> Result<Re
         AssetAnswer::Empty { status, headers } => (status, headers, Content::Empty),
         AssetAnswer::Bytes { status, headers, body: false, .. } => (status, headers, Content::Empty),
         AssetAnswer::Bytes { status, headers, digest, range, body: true } => {
-            let bytes = platform.artifacts().get(&hex(digest)?).await.map_err(|error| {
+            let bytes = range.end.saturating_sub(range.start);
+            let chunks = platform.artifacts().stream(&hex(digest)?, range).await.map_err(|error| {
                 tracing::error!(%error, "an asset cannot be read");
                 Failure::Refused(Refusal::Unavailable)
             })?;
-            let (start, end) = (usize::try_from(range.start), usize::try_from(range.end));
-            let (Ok(start), Ok(end)) = (start, end) else { return Err(Refusal::Internal.into()) };
-            if end > bytes.len() || start > end {
-                return Err(Refusal::Internal.into());
-            }
-            (status, headers, Content::Page(bytes.slice(start..end)))
+            let chunks = chunks.map_err(|error| Error::io(format!("an asset cannot be read: {error}")));
+            (status, headers, Content::File { chunks: chunks.boxed(), left: bytes })
         }
     };
     let mut response = Response::new(content);

@@ -20,7 +20,9 @@ pub(crate) fn compress(content: Content, coding: Coding) -> Content {
     let chunks = match content {
         Content::Page(page) => futures::stream::once(async { Ok(page) }).boxed(),
         Content::Copied(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
+        Content::File { chunks, .. } => chunks.map_err(io::Error::other).boxed(),
         Content::Guest(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
+        Content::Filling(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
         other => return other,
     };
     let reader = StreamReader::new(chunks);

@@ -4,7 +4,7 @@ use crate::access::Record;
 use crate::config::milliseconds;
 use crate::connection::Shared;
 use crate::error_page::{self, Audience, Failure};
-use crate::head::{HostCache, absolute_uri, strip_hop_by_hop};
+use crate::head::{HostCache, absolute_uri, asks_for_websocket, strip_hop_by_hop};
 use crate::live;
 use crate::passage::{self, Marked};
 use crate::refusal::Refusal;
@@ -242,6 +242,9 @@ fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incom
     }
     if request.method() == Method::CONNECT {
         return Err(Refusal::NotImplemented);
+    }
+    if asks_for_websocket(request.headers()) {
+        return Err(Refusal::UpgradeNotSupported);
     }
     let uri = request.uri();
     let authority = uri.authority().map_or(0, |authority| authority.as_str().len());

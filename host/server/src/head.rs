@@ -73,6 +73,13 @@ pub(crate) fn absolute_uri(
     Ok(())
 }
 
+/// Whether a connection is to become a WebSocket (RFC 6455, section 4.1), which no component can be given: the request would look to it like any
+/// other, and the client would wait for what never comes. Other upgrades are offers, which may be passed over.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    protocols.any(|value| value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket")))
+}
+
 /// Removes the fields that concern one connection only (RFC 9110, 7.6.1), and those that `Connection` names.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     // A usual head has none of them, and this is all it costs.

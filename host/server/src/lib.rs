@@ -20,6 +20,7 @@
 mod access;
 mod admin;
 mod asset;
+mod cached;
 mod compress;
 mod config;
 mod connection;

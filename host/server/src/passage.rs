@@ -2,6 +2,7 @@
 
 use crate::admin::PeerAddress;
 use crate::asset;
+use crate::cached::{self, Asked, Asking, Looked};
 use crate::compress::compress;
 use crate::error_page::Failure;
 use crate::exchange::{Exchange, ask};
@@ -16,6 +17,7 @@ use elias_host::{Caller, ErrorCode};
 use elias_platform::{NotAdmitted, Platform, Service};
 use futures::StreamExt;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty, Full, Limited};
@@ -80,6 +82,7 @@ pub(crate) async fn call(
     };
     let (service, rules, mut admitted) = (passage.service, passage.rules, passage.admitted);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
+    let by = Asked { vary: admitted.vary().to_vec(), identified: identity.is_some() };
     exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
         platform.may_send(&service).await?;
@@ -113,17 +116,24 @@ pub(crate) async fn call(
         }
         Sent::Streamed(_) => Empty::<Bytes>::new(),
     };
-    let mut retries = platform.retries(&service);
-    while retries > 0 {
-        match attempt.ask(exchange, Request::from_parts(parts.clone(), body)).await {
-            Err(Failure::Component(error)) if is_worth_another(error.code()) => {
-                exchange.note(|record| record.end_attempt(&error));
-            }
-            answered => return answered,
+    let Looked { answer, keeper } = cached::look(platform, &service, &rules, &parts, by).await;
+    if let Some(response) = answer {
+        platform.may_send(&service).await?;
+        platform.sent(&service, response.body().bytes().unwrap_or_default());
+        if let Some(keeper) = keeper {
+            let (platform, service, identity) = (platform.clone(), Arc::clone(&service), identity.clone());
+            let asking = Asking { platform, service, identity, caller: caller.clone(), ip };
+            let server = Arc::clone(&exchange.shared.server);
+            exchange.shared.server.in_background(cached::refresh(server, asking, keeper));
         }
-        retries -= 1;
+        return Ok(response);
     }
-    attempt.ask(exchange, Request::from_parts(parts, body)).await
+    let response = attempt.ask_again(exchange, parts, body).await?;
+    let release = exchange.record.as_ref().and_then(|record| Some(record.ticket.as_ref()?.release()));
+    Ok(match keeper {
+        Some(keeper) => keeper.keep(release, response),
+        None => response,
+    })
 }
 
 /// A request's body, once its route's schema has been looked at.
@@ -142,6 +152,24 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// Asks as often as the service says, as long as it fails without an answer.
+    async fn ask_again(
+        &mut self,
+        exchange: &mut Exchange,
+        parts: Parts,
+        body: Empty<Bytes>,
+    ) -> Result<Response<Content>, Failure> {
+        for _ in 0..self.platform.retries(self.service) {
+            match self.ask(exchange, Request::from_parts(parts.clone(), body)).await {
+                Err(Failure::Component(error)) if is_worth_another(error.code()) => {
+                    exchange.note(|record| record.end_attempt(&error));
+                }
+                answered => return answered,
+            }
+        }
+        self.ask(exchange, Request::from_parts(parts, body)).await
+    }
+
     async fn ask<B>(&mut self, exchange: &mut Exchange, mut request: Request<B>) -> Result<Response<Content>, Failure>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,

@@ -22,6 +22,8 @@ pub(crate) enum Refusal {
     BadResponse,
     /// CONNECT.
     NotImplemented,
+    /// A WebSocket.
+    UpgradeNotSupported,
     /// As many requests as allowed are in the component, and as many wait.
     Overloaded,
     /// The server is about to end.
@@ -45,6 +47,7 @@ impl Refusal {
             Self::Internal => like(ErrorCode::Internal),
             Self::BadResponse => ("bad-response", 500, "The component's response cannot be sent"),
             Self::NotImplemented => ("not-implemented", 501, "The method is not implemented"),
+            Self::UpgradeNotSupported => ("upgrade-not-supported", 501, "WebSockets are not supported"),
             Self::Overloaded => like(ErrorCode::Overloaded),
             Self::Draining => ("draining", 503, "The server is shutting down"),
             Self::NoComponent => ("no-component", 503, "No component is loaded"),

@@ -1,5 +1,6 @@
 //! What the client gets: the guest's bytes or a page of the server's own, and the end of the exchange when it is dropped.
 
+use crate::cached::Filling;
 use crate::exchange::Exchange;
 use crate::shadow::Copied;
 use crate::stall::{self, Did};
@@ -36,7 +37,11 @@ pub(crate) enum Content {
     GuestPage { body: elias_host::Body, end: Option<Bytes> },
     /// The server, as long as it serves.
     Events(BoxStream<'static, Bytes>),
-    /// The guest, compressed.
+    /// The guest, whose answer is kept.
+    Filling(Filling),
+    /// A file, as it is read.
+    File { chunks: BoxStream<'static, Result<Bytes, Error>>, left: u64 },
+    /// The guest or a file, compressed.
     Compressed(BoxStream<'static, Result<Bytes, Error>>),
 }
 
@@ -45,8 +50,10 @@ impl Content {
     pub(crate) fn bytes(&self) -> Option<u64> {
         match self {
             Self::Page(page) => Some(page.len() as u64),
+            Self::File { left, .. } => Some(*left),
             Self::Guest(body) => body.size_hint().exact(),
             Self::Copied(body) => body.size_hint().exact(),
+            Self::Filling(body) => body.size_hint().exact(),
             // What is empty may be so for HEAD alone: then the header says what GET has.
             Self::Empty | Self::GuestPage { .. } | Self::Events(_) | Self::Compressed(_) => None,
         }
@@ -66,20 +73,9 @@ impl ResponseBody {
     /// The next frame, whole.
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut self.content {
-            Content::Guest(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                if let Some(Err(error)) = &frame {
-                    self.exchange.fail(error);
-                }
-                Poll::Ready(frame)
-            }
-            Content::Copied(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                if let Some(Err(error)) = &frame {
-                    self.exchange.fail(error);
-                }
-                Poll::Ready(frame)
-            }
+            Content::Guest(body) => poll_guest(body, &mut self.exchange, cx),
+            Content::Copied(body) => poll_guest(body, &mut self.exchange, cx),
+            Content::Filling(body) => poll_guest(body, &mut self.exchange, cx),
             Content::GuestPage { body, end } => match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
                 Some(Err(error)) => {
@@ -98,12 +94,36 @@ impl ResponseBody {
                 }
                 chunk => Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data))),
             },
+            Content::File { chunks, left } => match ready!(chunks.as_mut().poll_next(cx)) {
+                Some(Err(error)) => {
+                    self.exchange.fail(&error);
+                    Poll::Ready(Some(Err(error)))
+                }
+                Some(Ok(chunk)) => {
+                    *left = left.saturating_sub(chunk.len() as u64);
+                    Poll::Ready(Some(Ok(Frame::data(chunk))))
+                }
+                None => Poll::Ready(None),
+            },
             own => match std::mem::replace(own, Content::Empty) {
                 Content::Page(page) => Poll::Ready(Some(Ok(Frame::data(page)))),
                 _ => Poll::Ready(None),
             },
         }
     }
+}
+
+/// The next frame of what a guest writes, whoever looks on.
+fn poll_guest<B: Body<Data = Bytes, Error = Error> + Unpin>(
+    body: &mut B,
+    exchange: &mut Exchange,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    let frame = ready!(Pin::new(body).poll_frame(cx));
+    if let Some(Err(error)) = &frame {
+        exchange.fail(error);
+    }
+    Poll::Ready(frame)
 }
 
 impl Body for ResponseBody {
@@ -146,8 +166,10 @@ impl Body for ResponseBody {
             && match &self.content {
                 Content::Empty => true,
                 Content::Page(page) => page.is_empty(),
+                Content::File { left, .. } => *left == 0,
                 Content::Guest(body) => body.is_end_stream(),
                 Content::Copied(body) => body.is_end_stream(),
+                Content::Filling(body) => body.is_end_stream(),
                 Content::GuestPage { .. } | Content::Events(_) | Content::Compressed(_) => false,
             }
     }
@@ -156,11 +178,14 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Empty => SizeHint::with_exact(self.rest.len() as u64),
             Content::Page(page) => SizeHint::with_exact(page.len() as u64),
+            Content::File { left, .. } => SizeHint::with_exact(left + self.rest.len() as u64),
             Content::Guest(body) if self.rest.is_empty() => body.size_hint(),
             Content::Copied(body) if self.rest.is_empty() => body.size_hint(),
+            Content::Filling(body) if self.rest.is_empty() => body.size_hint(),
             // Asked before the first piece only.
             Content::Guest(_)
             | Content::Copied(_)
+            | Content::Filling(_)
             | Content::GuestPage { .. }
             | Content::Events(_)
             | Content::Compressed(_) => SizeHint::default(),

@@ -107,6 +107,9 @@ async fn refuses_by_the_table() {
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 11\r\n".into(), "413"),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999999999999\r\n".into(), "400"),
         ("GET / HTTP/1.1\r\n".into(), "400"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: WebSocket\r\n".into(), "501"),
+        // An offer that may be passed over: there is no component.
+        ("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\n".into(), "503"),
         ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n".into(), "400"),
         ("GET / HTTP/1.1\r\nhost: a b\r\n".into(), "400"),
         ("GET a HTTP/1.1\r\nhost: a\r\n".into(), "400"),

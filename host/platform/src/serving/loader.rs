@@ -10,6 +10,8 @@ use crate::store::{ReleaseTarget, TenantSettings, VersionSettings};
 use crate::supervision::{Admission, Place};
 use crate::vault::Vault;
 use cap_std::fs::Dir;
+use elias_gateway::GatewayConfig;
+use elias_gateway::assets::content_type_of;
 use elias_host::{App, ErrorCode, Grants, Host, Limits, LoadOptions, Observer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -33,6 +35,9 @@ pub(crate) struct Loader {
     /// Compiling takes whole cores: one is left to requests. Of those that have to be compiled so many may wait; what is compiled already does not.
     pub(crate) compiling: Admission,
 }
+
+/// Bytes of files that are compressed when a version is deployed. Those beyond are, when it is deployed again.
+const ENCODED_AT_ONCE_BYTES_MAX: u64 = 64 << 20;
 
 /// Components that wait for being compiled.
 const COMPILING_WAIT_MAX: u32 = 64;
@@ -160,16 +165,25 @@ impl Loader {
         }
     }
 
-    /// Brings the files that a version serves into the folder of artifacts. What is missing is logged, and is not served.
+    /// Brings the files that a version serves into the folder of artifacts, and compresses those that have not been yet. What is missing is logged,
+    /// and is not served; what cannot be compressed is served as it is.
     pub(crate) async fn fetch_assets(&self, settings: &VersionSettings) {
         if settings.gateway.is_none() {
             return;
         }
+        let served = Tables::read(settings).ok().and_then(|tables| served_folder(&tables.gateway));
+        let mut left = ENCODED_AT_ONCE_BYTES_MAX;
         for (path, digest) in &settings.files {
             if self.artifacts.bytes(digest).is_none()
                 && let Err(error) = self.artifacts.get(digest).await
             {
                 tracing::error!(%path, %error, "a file cannot be served");
+            }
+            if left > 0 && served.as_ref().is_some_and(|folder| path.starts_with(folder)) {
+                match self.artifacts.encode(digest, content_type_of(path)).await {
+                    Ok(bytes) => left = left.saturating_sub(bytes),
+                    Err(error) => tracing::warn!(%path, %error, "a file is not compressed beforehand"),
+                }
             }
         }
     }
@@ -177,9 +191,7 @@ impl Loader {
     /// The folder that has the version's files for its capabilities, as migrations; made unless another version had the same. Those that its routes
     /// serve are read from the artifacts.
     async fn place_files(&self, settings: &VersionSettings) -> Result<PathBuf> {
-        let gateway = Tables::read(settings)?.gateway;
-        let served =
-            gateway.routes.iter().find_map(|route| Some(format!("{}/", route.rules.assets.as_ref()?.folder())));
+        let served = served_folder(&Tables::read(settings)?.gateway);
         let is_served = |path: &String| served.as_ref().is_some_and(|folder| path.starts_with(folder));
         let files: BTreeMap<_, _> = settings.files.iter().filter(|(path, _)| !is_served(path)).collect();
         let text = serde_json::to_vec(&files).unwrap_or_default();
@@ -215,6 +227,11 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// The folder that a version's routes serve, with a slash at the end.
+fn served_folder(gateway: &GatewayConfig) -> Option<String> {
+    gateway.routes.iter().find_map(|route| Some(format!("{}/", route.rules.assets.as_ref()?.folder())))
 }
 
 fn compile_timeout(digest: &Digest, timeout: Duration) -> Error {

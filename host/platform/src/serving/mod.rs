@@ -103,6 +103,8 @@ impl Serving {
 
     /// Loads what a service is to serve, beside what it serves now.
     pub(crate) async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
+        // Here, and not only while everybody else waits for what serves to change.
+        self.loader.fetch_assets(&release.settings).await;
         let now = self.clock.now();
         let tables = Tables::read(&release.settings)?;
         let lines = self.service(&target.id).map(|service| Arc::clone(&service.lines)).unwrap_or_default();

@@ -16,6 +16,8 @@ use tokio::sync::Mutex;
 /// A version that serves. Requests hold it to their end; it is unloaded when nothing serves it and nobody holds it.
 pub(crate) struct Release {
     pub(crate) target: ReleaseTarget,
+    /// No other release of this process has it.
+    pub(crate) serial: u64,
     pub(crate) stats: ReleaseStats,
     pub(crate) breaker: Breaker,
     /// What its component logs: of the service, whichever release serves it.
@@ -36,8 +38,10 @@ impl Release {
         lines: Arc<Lines>,
         now: Now,
     ) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             target,
+            serial: NEXT.fetch_add(1, Ordering::Relaxed),
             stats: ReleaseStats::default(),
             breaker: Breaker::new(supervision, rand::random(), now),
             lines,

@@ -4,6 +4,8 @@ use super::service::{Route, Service, State};
 use crate::artifacts::Artifacts;
 use crate::error::{Code, Error, Result};
 use crate::name::{Digest, ServiceId};
+use elias_gateway::assets::content_type_of;
+use elias_gateway::encoding::is_compressible;
 use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, RouteConfig, Router};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,12 +108,13 @@ pub(super) fn assets(
         let path = path.strip_prefix(rules.folder())?;
         let bytes = artifacts.bytes(digest)?;
         let sha256 = digest.to_string();
+        let encodings = if is_compressible(content_type_of(path)) { artifacts.encodings(digest) } else { Vec::new() };
         path.starts_with('/').then(|| AssetEntry {
             path: path.to_owned(),
             sha256,
             bytes,
             content_type: None,
-            encodings: Vec::new(),
+            encodings,
         })
     };
     let entries: Vec<_> = files.iter().filter_map(entry).collect();

@@ -97,6 +97,12 @@ impl Ticket {
         self.release.target.version
     }
 
+    /// The number of the release that answers, which no other of this process has.
+    #[must_use]
+    pub fn release(&self) -> u64 {
+        self.release.serial
+    }
+
     /// Whether the version that answers is a canary.
     #[must_use]
     pub fn is_canary(&self) -> bool {

@@ -27,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(set_flags))
         .routes(routes!(stop))
         .routes(routes!(start))
+        .routes(routes!(purge))
         .routes(routes!(secrets))
         .routes(routes!(set_secret, delete_secret))
         .routes(routes!(logs))
@@ -188,6 +189,20 @@ async fn stop(
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<StatusCode, Problem> {
     platform.stop(&session, &path.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets what the host that is asked keeps of a service's answers.
+#[utoipa::path(post, operation_id = "services_purge", path = "/tenants/{tenant}/components/{component}/environments/{environment}/purge", tag = "services",
+    params(ServicePath), responses(
+    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn purge(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(path): PathOf<ServicePath>,
+) -> Result<StatusCode, Problem> {
+    platform.purge_answers(&session, &path.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -56,6 +56,8 @@ pub(crate) enum RemoteCommand {
     Stop(rollouts::ServiceArguments),
     /// Starts a component that was stopped
     Start(rollouts::ServiceArguments),
+    /// Forgets the answers that the platform keeps of a component
+    Purge(rollouts::ServiceArguments),
     /// Shows what serves, and how it does
     Status(rollouts::StatusArguments),
     /// Lists what ran, and shows one execution
@@ -106,6 +108,7 @@ impl RemoteCommand {
             Self::Compare(arguments) => stages::compare(arguments),
             Self::Stop(arguments) => rollouts::stop(arguments),
             Self::Start(arguments) => rollouts::start(arguments),
+            Self::Purge(arguments) => rollouts::purge(arguments),
             Self::Status(arguments) => rollouts::status(arguments),
             Self::Executions(arguments) => executions::executions(arguments),
             Self::Logs(arguments) => executions::logs(arguments),
@@ -180,6 +183,7 @@ mod tests {
             "promote shop --stage stage2",
             "stop shop",
             "start shop --env dev",
+            "purge shop --env staging",
             "status",
             "status shop --json",
             "executions --component shop --env staging --failed --limit 5",

@@ -1,4 +1,4 @@
-//! What serves: `elias status`, `rollback`, `canary`, `stop` and `start`.
+//! What serves: `elias status`, `rollback`, `canary`, `stop`, `start` and `purge`.
 
 use super::client::{Client, items, read};
 use super::output::{self, duration, number, time};
@@ -146,6 +146,11 @@ pub(super) fn stop(arguments: &ServiceArguments) -> Result<(), Failure> {
 /// Starts a service that was stopped.
 pub(super) fn start(arguments: &ServiceArguments) -> Result<(), Failure> {
     switch(arguments, "start", "is started")
+}
+
+/// Forgets the answers that are kept of a service.
+pub(super) fn purge(arguments: &ServiceArguments) -> Result<(), Failure> {
+    switch(arguments, "purge", "has no kept answers any more")
 }
 
 fn switch(arguments: &ServiceArguments, action: &str, said: &str) -> Result<(), Failure> {

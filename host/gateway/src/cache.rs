@@ -1,0 +1,247 @@
+//! Which answers a host may keep and give to others (RFC 9111, as a shared cache), and how they are marked then (RFC 9211). The gateway
+//! decides; the host keeps them.
+
+use crate::assets::{Comparison, names};
+use crate::config::{ConfigError, Rule, within};
+use crate::field::{add_vary, elements};
+use http::header::{
+    AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, PRAGMA, RANGE, SET_COOKIE, TRAILER, VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request, response};
+use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
+use serde::Deserialize;
+use std::time::{Duration, SystemTime};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// The longest that an answer is kept, whatever it says.
+const LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Which answers of a route are kept.
+#[derive(Debug, Clone)]
+pub struct CacheRules {
+    max_bytes: u64,
+}
+
+/// The table `cache`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct CacheTable {
+    max_bytes: Option<u64>,
+}
+
+impl Rule for CacheRules {
+    type Table = CacheTable;
+
+    fn check(table: CacheTable, at: &str) -> Result<Self, ConfigError> {
+        let max_bytes = within(table.max_bytes.unwrap_or(1 << 20), [1, 8 << 20], at, "max-bytes")?;
+        Ok(Self { max_bytes })
+    }
+}
+
+impl CacheRules {
+    /// Whether a request may be answered with what is kept, and its answer kept for others. One for parts of an answer, or on a condition
+    /// that it changes, is the component's.
+    #[must_use]
+    pub fn takes(&self, request: &request::Parts) -> bool {
+        let readable = request.method == Method::GET || request.method == Method::HEAD;
+        let apart = [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE];
+        readable && !apart.iter().any(|name| request.headers.contains_key(name))
+    }
+
+    /// Whether its answer is one for others too: not where it may be without a body.
+    #[must_use]
+    pub fn fills(&self, request: &request::Parts) -> bool {
+        let conditional = [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
+        request.method == Method::GET && !conditional && self.takes(request)
+    }
+
+    /// Bytes of the longest body that is kept.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// The head of an answer to keep; none if it is for this client alone, does not say for how long it holds, or is too long. `vary` are the
+    /// headers by which the route was chosen, and `identified` says that the component knew who asked.
+    #[must_use]
+    pub fn keep(
+        &self,
+        request: &request::Parts,
+        mut answer: response::Parts,
+        vary: &[HeaderName],
+        identified: bool,
+        now: SystemTime,
+    ) -> Option<KeptHead> {
+        vary.iter().for_each(|name| add_vary(&mut answer.headers, name));
+        let told = answer.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let apart = answer.headers.contains_key(SET_COOKIE) || answer.headers.contains_key(TRAILER);
+        if !self.fills(request) || apart || told.is_some_and(|bytes| bytes > self.max_bytes) {
+            return None;
+        }
+        // RFC 9111, section 3.5; who was identified otherwise than by `Authorization` is no less somebody.
+        let says = |directive: &str| directives(&answer.headers).any(|(name, _)| name.eq_ignore_ascii_case(directive));
+        let known = identified || request.headers.contains_key(AUTHORIZATION);
+        if known && !(says("public") || says("s-maxage") || says("must-revalidate")) {
+            return None;
+        }
+        let options = CacheOptions { shared: true, cache_heuristic: 0.0, ..CacheOptions::default() };
+        let policy = CachePolicy::new_options(&Head { request }, &answer, now, options);
+        let fresh_for = policy.time_to_live(now).min(LIFETIME_MAX);
+        if !policy.is_storable() || fresh_for.is_zero() || !can_tell_apart(&answer.headers, request) {
+            return None;
+        }
+        let held = says("must-revalidate") || says("proxy-revalidate");
+        let stale_for = directives(&answer.headers)
+            .find(|(name, _)| name.eq_ignore_ascii_case("stale-while-revalidate") && !held)
+            .and_then(|(_, seconds)| seconds.trim_matches('"').parse().ok());
+        let stale_for = Duration::from_secs(stale_for.unwrap_or(0)).min(LIFETIME_MAX);
+        Some(KeptHead {
+            fresh_to: policy.age(now) + fresh_for,
+            stale_for,
+            status: answer.status,
+            headers: answer.headers,
+            policy,
+        })
+    }
+}
+
+/// What the policy wants to know of a request.
+struct Head<'r> {
+    request: &'r request::Parts,
+}
+
+impl http_cache_semantics::RequestLike for Head<'_> {
+    fn uri(&self) -> http::Uri {
+        self.request.uri.clone()
+    }
+
+    fn is_same_uri(&self, other: &http::Uri) -> bool {
+        self.request.uri == *other
+    }
+
+    fn method(&self) -> &Method {
+        // HEAD is answered with the head of what GET is.
+        static GET: Method = Method::GET;
+        if self.request.method == Method::HEAD { &GET } else { &self.request.method }
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        &self.request.headers
+    }
+}
+
+/// Whether the headers that an answer varies by are there once at most: of several values only the first would be compared.
+fn can_tell_apart(answer: &HeaderMap, request: &request::Parts) -> bool {
+    elements(answer, &VARY).all(|name| name != "*" && request.headers.get_all(name).iter().nth(1).is_none())
+}
+
+/// The directives of `Cache-Control`, with their values.
+fn directives(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    elements(headers, &CACHE_CONTROL).map(|element| element.split_once('=').unwrap_or((element, "")))
+}
+
+/// The head of an answer that is kept.
+#[derive(Debug)]
+pub struct KeptHead {
+    policy: CachePolicy,
+    /// The age at which it is stale, and for how long after that it may be given while another is fetched.
+    fresh_to: Duration,
+    stale_for: Duration,
+    status: StatusCode,
+    headers: HeaderMap,
+}
+
+/// What a kept answer is for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// The answer.
+    Fresh,
+    /// The answer, while another is fetched.
+    Stale,
+    /// Another request's, or too old.
+    None,
+}
+
+impl KeptHead {
+    /// Whether it answers a request.
+    #[must_use]
+    pub fn fits(&self, request: &request::Parts, now: SystemTime) -> Fit {
+        let age = self.policy.age(now);
+        if !can_tell_apart(&self.headers, request) {
+            return Fit::None;
+        }
+        match self.policy.before_request(&Head { request }, now) {
+            BeforeRequest::Fresh(_) if age < self.fresh_to => Fit::Fresh,
+            BeforeRequest::Stale { matches: true, .. }
+                if (self.fresh_to..self.fresh_to + self.stale_for).contains(&age)
+                    && !request.headers.contains_key(PRAGMA)
+                    && directives(&request.headers).next().is_none() =>
+            {
+                Fit::Stale
+            }
+            _ => Fit::None,
+        }
+    }
+
+    /// Whether it is the answer to such a request, however old.
+    #[must_use]
+    pub fn is_of(&self, request: &request::Parts, now: SystemTime) -> bool {
+        matches!(
+            self.policy.before_request(&Head { request }, now),
+            BeforeRequest::Fresh(_) | BeforeRequest::Stale { matches: true, .. }
+        )
+    }
+
+    /// How long it is of use.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.fresh_to + self.stale_for
+    }
+
+    /// Bytes that it takes, about: what it says, and what the request said.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // The policy has a copy of either.
+        4 * self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum::<usize>()
+    }
+
+    /// The head of the answer to a request: the kept one with its age, or 304 where the client has it already.
+    #[must_use]
+    pub fn answer(&self, request: &request::Parts, now: SystemTime) -> response::Parts {
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        (parts.status, parts.headers) = (self.status, self.headers.clone());
+        let age = self.policy.age(now).as_secs();
+        parts.headers.insert(AGE, age.into());
+        let left = i64::try_from(self.fresh_to.as_secs()).unwrap_or(i64::MAX) - i64::try_from(age).unwrap_or(i64::MAX);
+        mark(&mut parts.headers, &format!("hit; ttl={left}"));
+        if self.status == StatusCode::OK && self.is_known(request) {
+            parts.status = StatusCode::NOT_MODIFIED;
+            for name in [CONTENT_LENGTH, CONTENT_TYPE] {
+                parts.headers.remove(name);
+            }
+        }
+        parts
+    }
+
+    /// RFC 9110, section 13.2.2.
+    fn is_known(&self, request: &request::Parts) -> bool {
+        if request.headers.contains_key(IF_NONE_MATCH) {
+            let Some(tag) = self.headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return false };
+            let opaque = HeaderValue::from_str(tag.strip_prefix("W/").unwrap_or(tag));
+            return opaque.is_ok_and(|tag| names(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak));
+        }
+        let since = request.headers.get(IF_MODIFIED_SINCE);
+        since.is_some() && since == self.headers.get(LAST_MODIFIED)
+    }
+}
+
+/// Says in an answer what the cache did, after what caches behind it said.
+pub fn mark(headers: &mut HeaderMap, what: &str) {
+    if let Ok(value) = HeaderValue::try_from(format!("elias; {what}")) {
+        headers.append(CACHE_STATUS, value);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! Answers that the host keeps, and gives again in a component's place.
+
+use crate::exchange::{EXECUTION_ID, explain};
+use crate::head::strip_hop_by_hop;
+use crate::response_body::Content;
+use crate::server::Inner;
+use bytes::Bytes;
+use elias_gateway::{CacheRules, Identity, Rules, cache};
+use elias_host::{Body, Caller, Error, Running};
+use elias_platform::{Ending, Fill, Found, Platform, Service};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderName, Method, Request, Response, request};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
+
+/// What a request that may be answered by the cache meets there.
+#[derive(Default)]
+pub(crate) struct Looked {
+    /// The answer, if there is one.
+    pub(crate) answer: Option<Response<Content>>,
+    /// What the component's answer is given to: to this request, or, beside an answer that is stale, to the next one.
+    pub(crate) keeper: Option<Keeper>,
+}
+
+impl Looked {
+    fn nothing(keeper: Keeper) -> Self {
+        Self { answer: None, keeper: Some(keeper) }
+    }
+}
+
+/// Keeps the answer to a request if it is one to keep, and says in it what became of it.
+pub(crate) struct Keeper {
+    rules: Arc<CacheRules>,
+    request: request::Parts,
+    by: Asked,
+    fill: Option<Fill>,
+    why: &'static str,
+}
+
+/// What a request's answer depends on beside its host and path.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    /// The headers by which its route was chosen.
+    pub(crate) vary: Vec<HeaderName>,
+    /// Whether the component is told who asks.
+    pub(crate) identified: bool,
+}
+
+/// Looks whether there is an answer to a request without a body.
+pub(crate) async fn look(
+    platform: &Platform,
+    service: &Service,
+    rules: &Rules,
+    request: &request::Parts,
+    by: Asked,
+) -> Looked {
+    let Some(rules) = rules.cache() else { return Looked::default() };
+    let keeper = |fill, why| Keeper { rules: Arc::clone(rules), request: request.clone(), by: by.clone(), fill, why };
+    if !rules.takes(request) {
+        return Looked::nothing(keeper(None, "fwd=bypass"));
+    }
+    match platform.kept_answer(service, request).await {
+        None => Looked::nothing(keeper(None, "fwd=bypass")),
+        Some(Found::None(fill)) => Looked::nothing(keeper(fill, "fwd=miss")),
+        Some(Found::Answer(kept, refresh)) => {
+            let parts = kept.head.answer(request, SystemTime::now());
+            let bodiless = kept.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
+            let content = if bodiless { Content::Empty } else { Content::Page(kept.body.clone()) };
+            let keeper = refresh.map(|fill| keeper(Some(fill), "fwd=stale"));
+            Looked { answer: Some(Response::from_parts(parts, content)), keeper }
+        }
+    }
+}
+
+impl Keeper {
+    /// Passes on the answer of the release with this number, which is kept while it is read.
+    pub(crate) fn keep(self, release: Option<u64>, response: Response<Content>) -> Response<Content> {
+        let Self { rules, request, by, fill, why } = self;
+        let fill = fill.filter(|fill| rules.fills(&request) && release.is_some_and(|release| fill.is_of(release)));
+        let (mut parts, content) = response.into_parts();
+        let (content, stored) = match (fill, content) {
+            (Some(mut fill), Content::Guest(body)) => {
+                let mut head = parts.clone();
+                head.headers.remove(EXECUTION_ID); // it names what ran, and nothing runs when it is given again
+                match rules.keep(&request, head, &by.vary, by.identified, SystemTime::now()) {
+                    Some(head) => {
+                        fill.begin(request, head, rules.max_bytes());
+                        (Content::Filling(Filling::new(body, fill)), "; stored")
+                    }
+                    None => {
+                        fill.pass();
+                        (Content::Guest(body), "")
+                    }
+                }
+            }
+            (_, content) => (content, ""),
+        };
+        cache::mark(&mut parts.headers, &format!("{why}{stored}"));
+        Response::from_parts(parts, content)
+    }
+}
+
+/// Who asks, for asking again.
+pub(crate) struct Asking {
+    pub(crate) platform: Platform,
+    pub(crate) service: Arc<Service>,
+    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) caller: Caller,
+    pub(crate) ip: IpAddr,
+}
+
+/// Has the component answer what is stale, for the next one who asks. What fails is tried again with the next request.
+pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keeper) {
+    let Some(_place) = server.admission.enter().await else { return };
+    let Asking { platform, service, identity, caller, ip } = asking;
+    keeper.request.method = Method::GET;
+    keeper.request.headers.remove(IF_NONE_MATCH);
+    keeper.request.headers.remove(IF_MODIFIED_SINCE);
+    let parts = keeper.request.clone();
+    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+    let Ok(ticket) = platform.enter(&service, &parts.headers, Some(ip), identity.as_deref()).await else { return };
+    let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
+    ticket.prepare(request.extensions_mut(), caller);
+    let app = ticket.app().clone();
+    match app.fetch(request).await {
+        Ok(response) => {
+            let (mut parts, body) = response.into_parts();
+            let (running, status) = (parts.extensions.remove::<Running>(), parts.status.as_u16());
+            strip_hop_by_hop(&mut parts.headers);
+            let response = Response::from_parts(parts, Content::Guest(body));
+            if let Content::Filling(mut body) = keeper.keep(Some(ticket.release()), response).into_body() {
+                while let Some(Ok(_)) = body.frame().await {}
+            }
+            let execution = match running {
+                Some(running) => Some(running.finished().await),
+                None => None,
+            };
+            let (method, path) = (method.as_str(), path.as_str());
+            ticket.end(Ending { method, path, status, sent_bytes: 0, execution: execution.as_ref(), error: None });
+        }
+        Err(error) => {
+            let (method, path, status) = (method.as_str(), path.as_str(), error.code().status());
+            ticket.end(Ending { method, path, status, sent_bytes: 0, execution: error.execution(), error: Some(explain(&error)) });
+        }
+    }
+}
+
+/// A component's answer that is kept while it is read.
+pub(crate) struct Filling {
+    body: Body,
+    fill: Option<Fill>,
+}
+
+impl Filling {
+    fn new(body: Body, fill: Fill) -> Self {
+        let mut filling = Self { body, fill: Some(fill) };
+        filling.end();
+        filling
+    }
+
+    /// Whoever reads does not ask again once the body says that it is at its end.
+    fn end(&mut self) {
+        if self.body.is_end_stream()
+            && let Some(fill) = self.fill.take()
+        {
+            fill.finish();
+        }
+    }
+}
+
+impl http_body::Body for Filling {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => match (frame.data_ref(), &mut self.fill) {
+                (Some(chunk), Some(fill)) => {
+                    fill.push(chunk);
+                    self.end();
+                }
+                // Trailers are not kept, and so neither is what they belong to.
+                _ => self.fill = None,
+            },
+            Some(Err(_)) => self.fill = None,
+            None => {
+                if let Some(fill) = self.fill.take() {
+                    fill.finish();
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
