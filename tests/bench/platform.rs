@@ -1,4 +1,4 @@
-//! What a platform costs over `elias serve` with one component, and what clients notice of swaps and rollbacks.
+//! What a platform costs over `elias serve` with one component, and what clients notice of swaps, rollbacks, canaries, bad neighbours and shadows.
 
 use crate::admin::{Platform, host};
 use crate::http_load::{Load, load, load_of};
@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 const ROUNDS: usize = 3;
 const ROLLBACKS: usize = 11;
 const SWAP_EVERY: Duration = Duration::from_millis(50);
-const SWAP_SECONDS: u32 = 10;
+/// Long enough for 1,000 swaps.
+const SWAP_SECONDS: u32 = 52;
+const CANARY_SECONDS: u32 = 10;
 
 pub(crate) fn run(report: &mut Report) {
     if Command::new("wrk").arg("-v").output().is_err() {
@@ -25,6 +27,9 @@ pub(crate) fn run(report: &mut Report) {
     overhead(&platform, report);
     swaps(&platform, report);
     rollbacks(&platform, report);
+    canary(&platform, report);
+    neighbours(&platform, report);
+    shadows(&platform, report);
 }
 
 fn source(text: &str) -> Vec<u8> {
@@ -154,5 +159,76 @@ fn rollbacks(platform: &Platform, report: &mut Report) {
         &format!("{median:.0} ms, at most {most:.0} ms of {ROLLBACKS}"),
         "200 ms",
         Some(most < 200.0),
+    );
+}
+
+/// A canary that fails 20 % of its requests, under load.
+fn canary(platform: &Platform, report: &mut Report) {
+    let fails = "export default { fetch() { if (Math.random() < 0.2) throw new Error('it fails'); return new Response('two\\n'); } };";
+    for bytes in [source("one"), component(fails)] {
+        let digest = platform.upload(&bytes);
+        platform.version("canary", &digest, &json!({ "smoke": { "path": "" } })).expect("it is accepted");
+    }
+    platform.deploy("canary", 1).expect("it serves");
+    let deployment = json!({ "version": 2, "rollout": { "steps": [10.0, 50.0, 100.0], "every-ms": 5_000 } });
+    let path = "/components/canary/environments/production/deployments";
+    platform.ask("POST", path, &deployment).expect("it is a canary").json();
+    let load = load_of(&platform.server, 64, CANARY_SECONDS, &[&of("canary")]);
+    let latest = platform.ask("GET", path, &json!(null)).expect("they are listed").json()["items"][0].clone();
+    let share = load.failed as f64 / load.requests.max(1) as f64 * 100.0;
+    report.row(
+        &format!("platform, hello, 64 connections for {CANARY_SECONDS} s: requests that a canary failed of which each fifth fails"),
+        &format!("{} of {} ({share:.3} %), then {}", load.failed, load.requests, latest["state"].as_str().unwrap_or_default()),
+        "1 %, rolled-back",
+        Some(share < 1.0 && latest["state"] == "rolled-back"),
+    );
+}
+
+/// What a component notices of another one that spins until it is ended.
+fn neighbours(platform: &Platform, report: &mut Report) {
+    for (name, bytes) in [("calm", source("calm")), ("spins", component("export default { fetch() { for (;;); } };"))] {
+        let digest = platform.upload(&bytes);
+        let settings = json!({ "smoke": { "path": "" }, "limits": { "fuel": 50_000_000 } });
+        let version = platform.version(name, &digest, &settings).expect("it is accepted");
+        platform.deploy(name, version).expect("it serves");
+    }
+    let (calm, spins) = (of("calm"), of("spins"));
+    load_of(&platform.server, 16, 1, &[&calm]);
+    let alone = load_of(&platform.server, 16, 10, &[&calm]);
+    let beside = std::thread::scope(|scope| {
+        let spinning = scope.spawn(|| load_of(&platform.server, 16, 12, &[&spins]));
+        let beside = load_of(&platform.server, 16, 10, &[&calm]);
+        spinning.join().expect("wrk ends");
+        beside
+    });
+    let ratio = beside.p99_microseconds() / alone.p99_microseconds();
+    report.row(
+        "platform, hello, 16 connections: p99 beside a component that 16 connections have spin against p99 alone",
+        &format!("{ratio:.2}x ({} against {}), {} failed", beside.p99, alone.p99, beside.failed),
+        "2x, 0 failed",
+        Some(ratio <= 2.0 && beside.failed == 0),
+    );
+}
+
+/// What clients notice of a shadow that gets a copy of every request.
+fn shadows(platform: &Platform, report: &mut Report) {
+    two_versions(platform, "shadowed");
+    let shadowed = of("shadowed");
+    load_of(&platform.server, 8, 1, &[&shadowed]);
+    let without = load_of(&platform.server, 8, 10, &[&shadowed]);
+    let plan = json!({ "implementations": [
+        { "name": "stage1", "version": 1, "weight": 1 }, { "name": "stage2", "version": 2, "shadow": 100 },
+    ] });
+    platform
+        .ask("PUT", "/components/shadowed/environments/production/stages", &plan)
+        .expect("they are compared")
+        .json();
+    let with = load_of(&platform.server, 8, 10, &[&shadowed]);
+    let ratio = with.p99_microseconds() / without.p99_microseconds();
+    report.row(
+        "platform, hello, 8 connections: p99 with a shadow that gets copies against p99 without",
+        &format!("{ratio:.2}x ({} against {}), {} failed", with.p99, without.p99, with.failed),
+        "",
+        None,
     );
 }
