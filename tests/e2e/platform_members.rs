@@ -80,6 +80,8 @@ async fn records_are_checked_paged_and_changed_by_their_revision() {
     let team = platform.default_tenant();
     for number in 0..5 {
         create(&team, "/organizations", &format!("o{number}"), json!({ "name": "x" })).await;
+    }
+    for number in 0..5 {
         create(&team, "/users", &format!("u{number}"), json!({ "name": "x", "organization": "o1" })).await;
     }
     for list in ["/organizations", "/users", "/users?organization=o1"] {

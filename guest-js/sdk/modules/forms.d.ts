@@ -75,7 +75,11 @@ export interface Forms {
    */
   component(name: string): Stage<2>;
 
-  /** A component that waits for an implementation; after it there may be one more. */
+  /** An error that a handler throws to answer with a status and a problem document (RFC 9457). */
+  readonly HttpError: typeof HttpError;
+}
+
+/** A component that waits for an implementation; after it there may be one more. */
 export interface Stage<Next extends number> {
   implement<Input = any, Output = unknown>(handlers: Component | ProcessOptions<Input, Output>): Component & NextStage<Next>;
 }
@@ -85,10 +89,6 @@ export type NextStage<Next extends number> = Next extends keyof After ? { readon
 
 interface After {
   2: 3; 3: 4; 4: 5; 5: 6; 6: 7; 7: 8; 8: 9; 9: 10; 10: 11; 11: 12; 12: 13; 13: 14; 14: 15; 15: 16; 16: 17;
-}
-
-/** An error that a handler throws to answer with a status and a problem document (RFC 9457). */
-  readonly HttpError: typeof HttpError;
 }
 
 /** An error that a handler throws to answer with its `status`, from 400 to 599, and its message. */

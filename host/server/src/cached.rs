@@ -145,7 +145,14 @@ pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keep
         }
         Err(error) => {
             let (method, path, status) = (method.as_str(), path.as_str(), error.code().status());
-            ticket.end(Ending { method, path, status, sent_bytes: 0, execution: error.execution(), error: Some(explain(&error)) });
+            ticket.end(Ending {
+                method,
+                path,
+                status,
+                sent_bytes: 0,
+                execution: error.execution(),
+                error: Some(explain(&error)),
+            });
         }
     }
 }
