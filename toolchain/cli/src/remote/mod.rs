@@ -5,6 +5,7 @@ mod account;
 mod backup;
 mod canary;
 mod client;
+mod comparison;
 mod deploy;
 mod doctor;
 mod events;
@@ -105,7 +106,7 @@ impl RemoteCommand {
             Self::Canary(arguments) => rollouts::canary(arguments),
             Self::Flags(arguments) => flags::flags(arguments),
             Self::Stages(arguments) => stages::stages(arguments),
-            Self::Compare(arguments) => stages::compare(arguments),
+            Self::Compare(arguments) => comparison::compare(arguments),
             Self::Stop(arguments) => rollouts::stop(arguments),
             Self::Start(arguments) => rollouts::start(arguments),
             Self::Purge(arguments) => rollouts::purge(arguments),

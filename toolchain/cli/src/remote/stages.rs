@@ -1,8 +1,8 @@
-//! Implementations side by side: `elias deploy --stage`, `elias stages` and `elias compare`.
+//! Implementations side by side: `elias deploy --stage` and `elias stages`.
 
 use super::canary::{percent, sticky};
 use super::client::{Client, items, read};
-use super::output::{self, bytes, number, time};
+use super::output::{self, number, time};
 use super::rollouts::{ServiceArguments, services};
 use crate::failure::Failure;
 use clap::Args;
@@ -124,17 +124,6 @@ pub(super) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
     output::answer(target.json, &answer, || Ok(show(&read(&answer)?)))
 }
 
-/// Shows how implementations do.
-///
-/// # Errors
-/// If the platform refuses.
-pub(super) fn compare(arguments: &ServiceArguments) -> Result<(), Failure> {
-    let ServiceArguments { component, environment, target } = arguments;
-    let client = target.client()?;
-    let answer = client.get(client.service_url(component, environment, &["stages"]))?;
-    output::answer(target.json, &answer, || Ok(report(&read(&answer)?)))
-}
-
 /// What serves, which others can be put beside.
 ///
 /// # Errors
@@ -250,108 +239,9 @@ fn show(stages: &Stages) -> String {
     text
 }
 
-/// The report, as far as it is shown.
-#[derive(Debug, Deserialize)]
-struct Report {
-    stages: Stages,
-    comparison: Comparison,
-    copies: Vec<Copies>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Comparison {
-    implementations: Vec<Figures>,
-    differences: Vec<Difference>,
-    better: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Figures {
-    name: String,
-    requests: u64,
-    failures: u64,
-    latency_ms: Option<Interval>,
-    fuel: Option<Interval>,
-    memory_bytes: Option<Interval>,
-    differing: Option<Interval>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Difference {
-    name: String,
-    verdict: String,
-    reason: String,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-struct Interval {
-    estimate: f64,
-    low: f64,
-    high: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Copies {
-    name: String,
-    skipped: u64,
-    differences: Vec<Differing>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Differing {
-    at: i64,
-    request: String,
-    execution: String,
-    what: String,
-}
-
-fn report(report: &Report) -> String {
-    let rows = report.comparison.implementations.iter().map(|one| {
-        let within = |interval: Option<Interval>, show: &dyn Fn(f64) -> String| {
-            let shown = interval.map(|interval| {
-                format!("{} [{}, {}]", show(interval.estimate), show(interval.low), show(interval.high))
-            });
-            shown.unwrap_or_default()
-        };
-        [
-            one.name.clone(),
-            number(one.requests),
-            number(one.failures),
-            within(one.latency_ms, &|ms| format!("{ms:.2} ms")),
-            within(one.fuel, &|fuel| number(fuel.max(0.0) as u64)),
-            within(one.memory_bytes, &|memory| bytes(memory.max(0.0) as u64)),
-            within(one.differing, &|share| format!("{:.1} %", share * 100.0)),
-        ]
-    });
-    let mut text = output::table(["name", "requests", "failures", "latency", "fuel", "memory", "differing"], rows);
-    text.push_str("means, with their 95 % intervals\n");
-    for Difference { name, verdict, reason } in &report.comparison.differences {
-        text.push_str(&format!("{}: {}: {}\n", output::plain(name), output::plain(verdict), output::plain(reason)));
-    }
-    for Copies { name, skipped, differences } in &report.copies {
-        if *skipped > 0 {
-            text.push_str(&format!("{}: {} copies were skipped\n", output::plain(name), number(*skipped)));
-        }
-        for Differing { at, request, execution, what } in differences {
-            let line = format!("{name} differed {} for {request}: {what} (execution {execution})", time(*at));
-            text.push_str(&format!("{}\n", output::plain(&line)));
-        }
-    }
-    match (&report.comparison.better, &report.stages.decision) {
-        (Some(name), _) => {
-            text.push_str(&format!("{} is better; serve it with: elias promote --stage\n", output::plain(name)));
-        }
-        (None, Some(decision)) => text.push_str(&format!("{}\n", output::plain(decision))),
-        (None, None) => {}
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn beside(name: &str, weight: Option<f64>) -> StageArguments {
         StageArguments { stage: Some(name.to_owned()), weight, ..StageArguments::default() }
@@ -373,35 +263,5 @@ mod tests {
         );
         assert!(with(plan.clone(), 7, &beside("stage4", Some(25.0))).is_err(), "more than all");
         assert!(with(plan, 7, &beside("stage1", Some(25.0))).is_err(), "that is what serves");
-    }
-
-    #[test]
-    fn a_report_is_shown_with_intervals_and_what_differed() {
-        let interval = json!({ "estimate": 2.0, "low": 1.0, "high": 3.0 });
-        let figures = |name: &str| {
-            json!({ "name": name, "requests": 1200, "failures": 1, "latency-ms": interval, "fuel": interval, "memory-bytes": null,
-                "error-rate": null, "differing": null })
-        };
-        let plan = json!({ "implementations": [{ "name": "stage1", "version": 1, "weight": 1 }] });
-        let text = report(
-            &serde_json::from_value(json!({
-                "component": "shop", "environment": "production",
-                "stages": { "id": "x", "plan": plan, "started-at": 0 },
-                "comparison": { "confidence": 0.95, "implementations": [figures("stage1"), figures("stage2")], "better": "stage2",
-                    "differences": [{ "name": "stage2", "verdict": "better", "reason": "better in fuel, and not worse in anything" }] },
-                "copies": [{ "name": "stage2", "skipped": 3, "differences": [
-                    { "at": 0, "request": "GET /", "baseline": "a", "execution": "b", "what": "status: 200 and 500" }] }],
-            }))
-            .expect("as the API writes it"),
-        );
-        for line in [
-            "stage1  1,200     1         2.00 ms [1.00 ms, 3.00 ms]  2 [1, 3]",
-            "stage2: better: better in fuel, and not worse in anything",
-            "stage2: 3 copies were skipped",
-            "stage2 differed 1970-01-01T00:00:00Z for GET /: status: 200 and 500 (execution b)",
-            "stage2 is better; serve it with: elias promote --stage",
-        ] {
-            assert!(text.lines().any(|found| found.trim_end() == line), "{line}\n{text}");
-        }
     }
 }
