@@ -246,12 +246,12 @@ impl Platform {
     /// `forbidden`; `not-found` if the service is not served here; `store-unavailable` if it cannot be put on record, but is done.
     pub async fn purge_answers(&self, session: &Session, id: &ServiceId) -> Result<()> {
         let permission = Permission::deploy(id.environment);
-        session.require(permission, &id.tenant, Some(&id.component))?;
+        session.require(permission, &id.tenant, id)?;
         if self.serving().service(id).is_none() {
             return Err(Error::not_found(format_args!("service {id}")));
         }
         self.answers().purge(id);
-        let mut scope = self.write(session, permission, &id.tenant, Some(&id.component)).await?;
+        let mut scope = self.write(session, permission, &id.tenant, id).await?;
         let subject = format!("{}/{}", id.component, id.environment);
         scope.audit(&session.actor(), "answers.purge", subject, NOTHING, NOTHING).await?;
         scope.commit().await

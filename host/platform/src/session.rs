@@ -3,7 +3,7 @@
 use crate::access::{About, Permission, Principal};
 use crate::error::Result;
 use crate::name::TenantId;
-use crate::store::{Actor, Role, TokenRole};
+use crate::store::Actor;
 use std::sync::Arc;
 
 /// Who asks, and from where.
@@ -18,18 +18,8 @@ pub struct Session {
 impl Session {
     /// The host's own: what it does by a rule that somebody has set.
     pub(crate) fn of_host() -> Self {
-        let principal = Principal {
-            name: Actor::host().name,
-            tenant: TenantId::system(),
-            given: TokenRole::BuiltIn(Role::Admin),
-            role: Role::Admin,
-            custom: Vec::new(),
-            components: None,
-            user_id: None,
-            organization_id: None,
-            expires_at: i64::MAX,
-        };
-        Self { principal: Arc::new(principal), address: Actor::host().address }
+        let Actor { name, address } = Actor::host();
+        Self { principal: Arc::new(Principal { name, ..Principal::operator() }), address }
     }
 
     /// Checks that this may be done; see [`Principal::require`].

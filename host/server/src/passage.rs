@@ -178,7 +178,7 @@ impl Attempt<'_> {
         let ticket = self.platform.enter(self.service, request.headers(), Some(self.ip), self.identity).await?;
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();
-        exchange.shadowing = Shadowing::begin(&ticket, &request, self.caller);
+        exchange.shadowing = Shadowing::begin(&ticket, &request, self.caller, &exchange.shared.server.room_for_copies);
         let kept = exchange.shadowing.as_ref().map(|shadowing| shadowing.kept());
         let request = request.map(|body| Copied::request(body, kept));
         exchange.note(|record| record.ticket = Some(ticket));

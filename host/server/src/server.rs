@@ -2,6 +2,7 @@
 
 use crate::config::{HEAD_FIELDS_ON_STACK, ServerConfig, milliseconds};
 use crate::connection::{self, Shared};
+use crate::shadow::KEPT_BYTES_MAX;
 use crate::source::Ingress;
 use crate::stall::StreamExecutor;
 use elias_platform::supervision::Admission;
@@ -45,8 +46,10 @@ pub(crate) struct Inner {
     open: Mutex<HashMap<u64, Arc<Shared>>>,
     /// Rings when the last of them is gone.
     empty: Notify,
-    /// What goes on after its answer is out: `waitUntil`.
+    /// What goes on after its answer is out: `waitUntil`, shadows.
     background: TaskTracker,
+    /// Bytes of bodies that may be kept for shadows yet.
+    pub(crate) room_for_copies: Arc<Semaphore>,
 }
 
 /// Why a server does not listen.
@@ -120,6 +123,7 @@ impl Server {
             open: Mutex::default(),
             empty: Notify::new(),
             background: TaskTracker::new(),
+            room_for_copies: Arc::new(Semaphore::new(KEPT_BYTES_MAX)),
         };
         Ok(Self { listener, address, inner: Arc::new(inner) })
     }

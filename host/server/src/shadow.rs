@@ -12,9 +12,12 @@ use http_body_util::{BodyExt, Full};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of a request's body that are kept to be sent again; a larger request is not copied.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of all bodies that are kept at once; beyond that requests are not copied.
+pub(crate) const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// What is kept of a request while it is answered.
 pub(crate) struct Shadowing {
@@ -30,12 +33,14 @@ pub(crate) struct Shadowing {
 pub(crate) struct Kept {
     request: Mutex<Sent>,
     answer: Mutex<Answered>,
+    /// Bytes that may be kept yet, of all requests.
+    room: Arc<Semaphore>,
 }
 
 /// A request's body as far as it was read.
 enum Sent {
-    Part(BytesMut),
-    Whole(Bytes),
+    Part(BytesMut, Option<OwnedSemaphorePermit>),
+    Whole(Bytes, Option<OwnedSemaphorePermit>),
     /// Too large, or cut short.
     Lost,
 }
@@ -59,16 +64,28 @@ impl Kept {
 
 impl Shadowing {
     /// Begins to keep a request that has this ticket, if somebody is to get a copy.
-    pub(crate) fn begin<B: Body>(ticket: &Ticket, request: &Request<B>, caller: &Caller) -> Option<Box<Self>> {
+    pub(crate) fn begin<B: Body>(
+        ticket: &Ticket,
+        request: &Request<B>,
+        caller: &Caller,
+        room: &Arc<Semaphore>,
+    ) -> Option<Box<Self>> {
         let copies = Copies::of(ticket, request.method())?;
-        let sent = if request.body().is_end_stream() { Sent::Whole(Bytes::new()) } else { Sent::Part(BytesMut::new()) };
+        let sent = match request.body().is_end_stream() {
+            true => Sent::Whole(Bytes::new(), None),
+            false => Sent::Part(BytesMut::new(), None),
+        };
         Some(Box::new(Self {
             copies,
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
             caller: caller.clone(),
-            kept: Arc::new(Kept { request: Mutex::new(sent), answer: Mutex::new(Answered::Nothing) }),
+            kept: Arc::new(Kept {
+                request: Mutex::new(sent),
+                answer: Mutex::new(Answered::Nothing),
+                room: Arc::clone(room),
+            }),
         }))
     }
 
@@ -93,7 +110,7 @@ impl Shadowing {
     pub(crate) fn end(self: Box<Self>, server: &Arc<Inner>, platform: &Platform) {
         let sent = std::mem::replace(&mut *self.kept.request(), Sent::Lost);
         let answered = std::mem::replace(&mut *self.kept.answer(), Answered::Nothing);
-        let (Sent::Whole(body), Answered::Whole(answer)) = (sent, answered) else {
+        let (Sent::Whole(body, room), Answered::Whole(answer)) = (sent, answered) else {
             self.copies.skip();
             return;
         };
@@ -106,6 +123,7 @@ impl Shadowing {
                 self.ask(ticket, body.clone()).await
             };
             self.copies.ask(&platform, &request, answer, ask).await;
+            drop(room);
         });
     }
 
@@ -191,11 +209,17 @@ impl Way {
         match self {
             Self::ToComponent => {
                 let mut request = kept.request();
-                let Sent::Part(part) = &mut *request else { return };
-                if part.len() + data.len() > BODY_BYTES_MAX {
-                    *request = Sent::Lost;
-                } else {
-                    part.extend_from_slice(data);
+                let Sent::Part(part, held) = &mut *request else { return };
+                let more = u32::try_from(data.len()).ok().filter(|_| part.len() + data.len() <= BODY_BYTES_MAX);
+                match more.and_then(|more| Arc::clone(&kept.room).try_acquire_many_owned(more).ok()) {
+                    Some(room) => {
+                        part.extend_from_slice(data);
+                        match held {
+                            Some(held) => held.merge(room),
+                            None => *held = Some(room),
+                        }
+                    }
+                    None => *request = Sent::Lost,
                 }
             }
             Self::ToClient => {
@@ -210,8 +234,8 @@ impl Way {
         match self {
             Self::ToComponent => {
                 let mut request = kept.request();
-                if let Sent::Part(part) = &mut *request {
-                    *request = Sent::Whole(std::mem::take(part).freeze());
+                if let Sent::Part(part, held) = &mut *request {
+                    *request = Sent::Whole(std::mem::take(part).freeze(), held.take());
                 }
             }
             Self::ToClient => {
@@ -255,5 +279,34 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Copied<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has a body of so many bytes pass by, of which `room` may be kept; says whether it was kept, and what room is left then.
+    async fn passes(bytes: usize, room: usize) -> (bool, usize) {
+        let room = Arc::new(Semaphore::new(room));
+        let kept = Arc::new(Kept {
+            request: Mutex::new(Sent::Part(BytesMut::new(), None)),
+            answer: Mutex::new(Answered::Nothing),
+            room: Arc::clone(&room),
+        });
+        let pieces = vec![0; bytes].chunks(300_000).map(Bytes::copy_from_slice).collect::<Vec<_>>();
+        let pieces = futures::stream::iter(pieces.into_iter().map(|piece| Ok::<_, Error>(Frame::data(piece))));
+        let body = Copied::request(http_body_util::StreamBody::new(pieces), Some(Arc::clone(&kept)));
+        assert_eq!(body.collect().await.expect("it passes").to_bytes().len(), bytes, "the component gets all of it");
+        let whole = matches!(&*kept.request(), Sent::Whole(kept, _) if kept.len() == bytes);
+        (whole, room.available_permits())
+    }
+
+    #[tokio::test]
+    async fn a_body_is_kept_where_it_is_small_and_there_is_room_for_it() {
+        assert_eq!(passes(BODY_BYTES_MAX, KEPT_BYTES_MAX).await, (true, KEPT_BYTES_MAX - BODY_BYTES_MAX));
+        assert_eq!(passes(BODY_BYTES_MAX + 1, KEPT_BYTES_MAX).await, (false, KEPT_BYTES_MAX), "it is given back");
+        assert_eq!(passes(700_000, 700_000).await, (true, 0));
+        assert_eq!(passes(700_000, 699_999).await, (false, 699_999));
     }
 }

@@ -236,7 +236,7 @@ pub fn operator_token(data_dir: &std::path::Path) -> std::io::Result<Zeroizing<S
 
 impl Principal {
     /// Who has the host's own token.
-    fn operator() -> Self {
+    pub(crate) fn operator() -> Self {
         Self {
             name: "operator".to_owned(),
             tenant: TenantId::system(),
