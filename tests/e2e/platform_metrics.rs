@@ -1,6 +1,7 @@
 //! The host's figures, as Prometheus reads them.
 
 use elias_tests::answering::{answering, answers};
+use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -154,6 +155,37 @@ async fn a_tenant_sends_as_many_bytes_as_its_quota_says_and_the_metrics_tell() {
     assert_eq!(team.get("shop", "/").await.status, 200);
     let rejected = "elias_quota_decisions_total{tenant=\"acme\",quota=\"egress-bytes-per-hour\",decision=\"rejected\"}";
     assert!(scrape(&platform, &platform.token).await[rejected] >= 1.0, "a change of the quota forgets no count");
+}
+
+#[tokio::test]
+async fn of_what_the_host_answers_itself_the_bytes_count_that_were_sent() {
+    let platform = Platform::start(&[]);
+    let team = platform.new_tenant("acme", json!({})).await;
+    let page = team.upload("a line\n".repeat(10_000).as_bytes()).await;
+    let keeps =
+        "export default { fetch: () => new Response('hello', { headers: { 'cache-control': 'max-age=60' } }) };";
+    let gateway = json!({ "assets": { "folder": "public" }, "cache": {} });
+    team.serve("shop", &component(keeps), json!({ "files": { "public/page.txt": page }, "gateway": gateway })).await;
+    let egress = async || scrape(&platform, &platform.token).await["elias_egress_bytes_total{tenant=\"acme\"}"];
+    let before = egress().await;
+    let host = team.host("shop");
+    let ask = async |request: http::request::Builder, path: &str| {
+        let answer = platform.ask_with(request.header("accept-encoding", "br"), &host, path, "").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
+    };
+    assert_eq!(ask(http::Request::get("/"), "/").await.headers["cache-status"], "elias; fwd=miss; stored");
+    for request in [http::Request::get("/"), http::Request::head("/")] {
+        let kept = ask(request, "/").await;
+        assert!(kept.headers["cache-status"].as_bytes().starts_with(b"elias; hit"), "{kept:?}");
+    }
+    let file = ask(http::Request::get("/"), "/page.txt").await;
+    let compressed: f64 = file.headers["content-length"].to_str().expect("text").parse().expect("a length");
+    ask(http::Request::head("/"), "/page.txt").await;
+    let wanted = before + 2.0 * 5.0 + compressed;
+    until("all is counted", async || (egress().await >= wanted).then_some(())).await;
+    ask(http::Request::head("/"), "/page.txt").await;
+    assert_eq!(egress().await, wanted, "an answer to HEAD sends nothing");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Implementations side by side: by weight and as shadows, compared, and the better one promoted.
 
-use elias_tests::answering::{answering, answers, fails};
+use elias_tests::answering::{answering, answers, fails, waits};
 use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
 use elias_tests::tenant::{Tenant, service};
@@ -46,8 +46,9 @@ async fn a_shadow_gets_copies_of_what_is_read_and_its_answers_are_compared_and_t
     let same = json!({ "name": "same", "version": 1, "shadow": 100 });
     plan["implementations"].as_array_mut().expect("a list").push(same);
     beside(&team, plan).await;
-    for _ in 0..10 {
+    for number in 1..=10 {
         assert_eq!(team.get("shop", "/").await.body, "one");
+        report_after(&team, &[number; 3]).await;
     }
     let posted = http::Request::post("/");
     assert_eq!(platform.ask_with(posted, &team.host("shop"), "/", "order").await.body, "one");
@@ -120,6 +121,23 @@ async fn requests_that_change_something_are_copied_where_the_plan_says_so_and_la
 }
 
 #[tokio::test]
+async fn of_a_slow_shadow_eight_copies_are_under_way_and_no_more() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    team.serve("shop", answering(), answers("quick")).await;
+    team.version("shop", answering(), waits("slow")).await;
+    beside(&team, shadowed()).await;
+    for _ in 0..9 {
+        assert_eq!(team.get("shop", "/").await.body, "quick");
+    }
+    let skipped = async || report(&team).await["copies"][1]["skipped"].as_u64();
+    until("a copy is passed over", async || (skipped().await == Some(1)).then_some(())).await;
+    // The next one too, since the eight are under way still.
+    assert_eq!(team.get("shop", "/").await.body, "quick");
+    until("another is passed over", async || (skipped().await == Some(2)).then_some(())).await;
+}
+
+#[tokio::test]
 async fn requests_are_shared_by_weight_and_a_client_stays_with_its_implementation() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();
@@ -187,10 +205,9 @@ async fn the_better_one_is_promoted_by_hand_or_by_the_plans_rule() {
         ] })
     };
     beside(&team, plan(2, 1)).await;
-    for _ in 0..20 {
-        team.get("shop", "/").await;
-    }
+    // What is slow does not get a copy of each: it is asked until it has had enough.
     let decided = until("somebody has looked", async || {
+        team.get("shop", "/").await;
         let decision = report(&team).await["stages"]["decision"].clone();
         decision.as_str().map(str::to_owned)
     })
@@ -200,10 +217,11 @@ async fn the_better_one_is_promoted_by_hand_or_by_the_plans_rule() {
 
     team.deploy("shop", "production", 1, Value::Null).await;
     beside(&team, plan(1, 2)).await;
-    for _ in 0..20 {
+    until("the quick one serves", async || {
         team.get("shop", "/").await;
-    }
-    until("the quick one serves", async || (team.status("shop").await["release"]["version"] == 2).then_some(())).await;
+        (team.status("shop").await["release"]["version"] == 2).then_some(())
+    })
+    .await;
     let history = team.history("shop").await;
     assert_eq!(history[0]["created_by"], "host");
     assert!(

@@ -29,6 +29,7 @@ export default {
         }));
       }
     }
+    if (env.waits) await new Promise((resolve) => setTimeout(resolve, 25_000));
     if (env.fails) throw new Error(env.answer + " fails");
     return new Response(env.answer);
   },
@@ -37,7 +38,7 @@ export default {
 
 /// The component. It answers with its `answer`, and at
 /// `/log?text=` logs a line; at `/throw` throws; at `/wait` logs a line and answers much later; at `/stream` begins, and ends when the request's body
-/// does. With `fails` it throws at every other path.
+/// does. At every other path it throws with `fails`, and answers much later with `waits`.
 ///
 /// # Panics
 /// If it does not build.
@@ -56,4 +57,10 @@ pub fn answers(text: &str) -> Value {
 #[must_use]
 pub fn fails(text: &str) -> Value {
     json!({ "capabilities": { "config": { "answer": text, "fails": true } }, "smoke": { "path": "" } })
+}
+
+/// The settings of a version that answers every request much later, and is deployed all the same.
+#[must_use]
+pub fn waits(text: &str) -> Value {
+    json!({ "capabilities": { "config": { "answer": text, "waits": true } }, "smoke": { "path": "" } })
 }

@@ -252,8 +252,7 @@ impl Platform {
         }
         self.answers().purge(id);
         let mut scope = self.write(session, permission, &id.tenant, id).await?;
-        let subject = format!("{}/{}", id.component, id.environment);
-        scope.audit(&session.actor(), "answers.purge", subject, NOTHING, NOTHING).await?;
+        scope.audit(&session.actor(), "answers.purge", id.subject(), NOTHING, NOTHING).await?;
         scope.commit().await
     }
 }

@@ -29,6 +29,7 @@ pub mod supervision;
 mod tenancy;
 pub mod transparency;
 mod vault;
+mod whole_file;
 
 pub use answers::{Fill, Found, Kept};
 pub use backup::{Restored, restore};

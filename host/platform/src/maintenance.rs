@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How often rollouts are looked at, and the store is asked whether something has changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -19,6 +19,8 @@ const TICK: Duration = Duration::from_secs(1);
 const UNLOAD_TICKS: u64 = 10;
 const STAGES_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
+/// How long the end of the process waits for figures of stages to be stored.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
 /// How many ticks pass between sweeps of artifacts, and how old what is swept is at least.
 const SWEEP_TICKS: u64 = 3_600;
 const SWEPT_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -65,7 +67,7 @@ async fn tick(platform: Weak<Inner>) {
             platform.serving().unload(config.idle_unload_ms, config.loaded_components as usize);
         }
         if count % STAGES_TICKS == STAGES_TICKS - 1 {
-            keep_stages(&platform).await;
+            keep_stages(&platform, true).await;
         }
         if count % PRUNE_TICKS == PRUNE_TICKS - 1
             && let Err(error) = recorder::prune(platform.store(), platform.config().retention).await
@@ -98,15 +100,33 @@ async fn look_at_rollouts(platform: &Platform) {
     }
 }
 
-/// Stores what was seen of implementations that are side by side, and does what their plans say.
-pub(crate) async fn keep_stages(platform: &Platform) {
+/// Stores what was seen of implementations that are side by side, and does what their plans say if it `decides`.
+async fn keep_stages(platform: &Platform, decides: bool) {
     let services: Vec<_> = platform.serving().table().services.values().cloned().collect();
     for service in services {
         let Some(staged) = service.state().staged.clone() else { continue };
-        if let Err(error) = platform.keep_stages(&service.id, &staged).await {
+        let kept = async {
+            match platform.keep_stage_figures(&service.id, &staged).await? {
+                Some(stored) if decides => platform.decide_stages(&service.id, &staged, stored).await,
+                _ => Ok(()),
+            }
+        };
+        if let Err(error) = kept.await {
             tracing::warn!(service = %service.id, %error, "what was seen of its stages cannot be stored yet");
+            if error.code() == Code::StoreUnavailable {
+                return;
+            }
         }
     }
+}
+
+/// Stores what is only in memory so far, at the end of the process.
+pub(crate) async fn flush(platform: &Platform) {
+    // A deployment is nothing to begin here.
+    if timeout(FLUSH_MAX, keep_stages(platform, false)).await.is_err() {
+        tracing::warn!("the store takes too long: what was seen last of stages is lost");
+    }
+    platform.serving().recorder.flush().await;
 }
 
 /// Serves what other hosts have changed in the store, and tells it what was done while it was away.

@@ -5,13 +5,10 @@ use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
 use crate::platform::Platform;
 use crate::session::Session;
-use crate::store::{Organization, Role, TenantScope, TokenRole, User, now_ms};
+use crate::store::{
+    EMAIL_BYTES_MAX, Organization, Role, TEXT_BYTES_MAX, TenantScope, TokenRole, User, is_email, is_text, now_ms,
+};
 use serde::{Deserialize, Serialize};
-
-/// Bytes of an id or a name.
-const TEXT_BYTES_MAX: usize = 200;
-/// Bytes of a mail address (RFC 5321).
-const EMAIL_BYTES_MAX: usize = 254;
 
 /// What an organization is to be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -49,12 +46,7 @@ impl OrganizationSettings {
 impl UserSettings {
     fn check(&self) -> Result<()> {
         check_text("name", &self.name)?;
-        let good = |email: &String| {
-            let (name, host) = email.rsplit_once('@').unwrap_or_default();
-            let plain = !email.chars().any(|letter| letter.is_control() || letter.is_whitespace());
-            !name.is_empty() && !host.is_empty() && email.len() <= EMAIL_BYTES_MAX && plain
-        };
-        if self.email.as_ref().is_some_and(|email| !good(email)) {
+        if self.email.as_ref().is_some_and(|email| !is_email(email)) {
             let message = format!("email: NAME@HOST, at most {EMAIL_BYTES_MAX} bytes");
             return Err(Error::new(Code::BadInput, message));
         }
@@ -83,7 +75,7 @@ impl UserSettings {
 }
 
 fn check_text(what: &str, text: &str) -> Result<()> {
-    if text.is_empty() || text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
+    if !is_text(text) {
         let message = format!("{what}: 1 to {TEXT_BYTES_MAX} bytes without control characters");
         return Err(Error::new(Code::BadInput, message));
     }

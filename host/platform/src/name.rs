@@ -221,6 +221,11 @@ impl ServiceId {
             other => format!("{}--{other}", self.component),
         }
     }
+
+    /// How its tenant's audit trail names it: `shop/production`.
+    pub(crate) fn subject(&self) -> String {
+        format!("{}/{}", self.component, self.environment)
+    }
 }
 
 impl fmt::Display for ServiceId {

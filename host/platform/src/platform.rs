@@ -210,8 +210,7 @@ impl Platform {
 
     /// Waits until what ran so far is recorded, for the end of the process. A store that is away is not waited for.
     pub async fn flush(&self) {
-        maintenance::keep_stages(self).await;
-        self.serving().recorder.flush().await;
+        maintenance::flush(self).await;
     }
 
     /// Whose token this is, as sent after `Bearer`.

@@ -2,12 +2,13 @@
 
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
+use crate::whole_file;
 use aes_gcm::aead::{Aead, KeyInit, OsRng, Payload};
 use aes_gcm::{AeadCore, Aes256Gcm, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use std::io::{ErrorKind, Write};
+use cap_std::fs::Dir;
+use std::io::ErrorKind;
 use zeroize::Zeroizing;
 
 /// The environment's variable with the key in Base64, for hosts that share a store.
@@ -75,12 +76,7 @@ pub(crate) fn read_or_make(folder: &Dir, name: &str, make: impl FnOnce() -> Stri
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let text = Zeroizing::new(make());
-            // Whole or not at all, also if the process is killed here.
-            let partial = format!("{name}.{}", ulid::Ulid::new());
-            let mut file = folder.open_with(&partial, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            folder.rename(&partial, folder, name)?;
+            whole_file::write(folder, name, text.as_bytes())?;
             Ok(text)
         }
         Err(error) => Err(error.into()),

@@ -212,7 +212,7 @@ impl Loader {
             return self.engine(digest, module, compiling);
         }
         // Another component may have brought it.
-        let brought = self.engines.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned();
+        let brought = self.engines().get(digest).cloned();
         let brought = match brought.as_deref().map(|slot| wait(slot, compiling)) {
             Some(None) => return Ok(None),
             Some(Some(linker)) => linker.clone(),
@@ -232,30 +232,42 @@ impl Loader {
         module: &[u8],
         compiling: Compiling,
     ) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
-        let slot: EngineSlot = {
-            let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(engines.entry(digest.to_owned()).or_default())
-        };
+        let slot = Arc::clone(self.engines().entry(digest.to_owned()).or_default());
         let Some(mut linker) = wait(&slot, compiling) else { return Ok(None) };
         if let Some(linker) = linker.as_ref() {
             return Ok(Some(Arc::clone(linker)));
         }
         let compiled = match (&self.cache, compiling) {
-            (Some(cache), Compiling::Allowed) => cache.module(&self.engine, module),
-            (None, Compiling::Allowed) => Module::new(&self.engine, module),
+            (Some(cache), Compiling::Allowed) => cache.module(&self.engine, module).map_err(Some),
+            (None, Compiling::Allowed) => Module::new(&self.engine, module).map_err(Some),
             (cache, Compiling::Forbidden) => {
                 let kept = cache.as_ref().and_then(|cache| cache.kept_module(&self.engine, module));
-                let Some(compiled) = kept else { return Ok(None) };
-                Ok(compiled)
+                kept.ok_or(None)
             }
         };
-        let compiled = compiled.map_err(|error| {
-            self.engines.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
-            bad_component(error)
-        })?;
+        let compiled = match compiled {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                self.forget_engine(digest, &slot);
+                return error.map_or(Ok(None), |error| Err(bad_component(error)));
+            }
+        };
         let mut made = self.linker.clone();
         made.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
         Ok(Some(Arc::clone(linker.insert(Arc::new(made)))))
+    }
+
+    fn engines(&self) -> MutexGuard<'_, HashMap<String, EngineSlot>> {
+        self.engines.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+    }
+
+    /// Takes back an engine's place in which there is nothing, unless another is at it: components that are refused leave nothing behind.
+    fn forget_engine(&self, digest: &str, slot: &EngineSlot) {
+        let mut engines = self.engines();
+        // Who has the place by now got it from the map, which is ours here.
+        if Arc::strong_count(slot) == 2 {
+            engines.remove(digest);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::head::strip_hop_by_hop;
 use crate::response_body::Content;
 use crate::server::Inner;
 use bytes::Bytes;
-use elias_gateway::{CacheRules, Identity, Rules, cache};
+use elias_gateway::{CacheRules, Identity, cache};
 use elias_host::{Body, Caller, Error, Running};
 use elias_platform::{Ending, Fill, Found, Platform, Service};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
@@ -55,11 +55,10 @@ pub(crate) struct Asked {
 pub(crate) async fn look(
     platform: &Platform,
     service: &Service,
-    rules: &Rules,
+    rules: &Arc<CacheRules>,
     request: &request::Parts,
     by: Asked,
 ) -> Looked {
-    let Some(rules) = rules.cache() else { return Looked::default() };
     let keeper = |fill, why| Keeper { rules: Arc::clone(rules), request: request.clone(), by: by.clone(), fill, why };
     if !rules.takes(request) {
         return Looked::nothing(keeper(None, "fwd=bypass"));

@@ -14,6 +14,7 @@ use crate::shadow::{Copied, Shadowing};
 use crate::source::{Current, Ingress};
 use bytes::Bytes;
 use elias_host::{App, Error, Running};
+use elias_platform::Service;
 use elias_platform::supervision::Place;
 use futures::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName};
@@ -44,6 +45,8 @@ pub(crate) struct Exchange {
     received: Option<Arc<Progress>>,
     /// What the rules of the request's route add to its answer.
     pub(crate) marked: Option<Box<Marked>>,
+    /// The service in whose place the host answers, by a file or an answer that it kept.
+    pub(crate) instead_of: Option<Arc<Service>>,
     /// What is kept of the request for shadows.
     pub(crate) shadowing: Option<Box<Shadowing>>,
 }
@@ -63,6 +66,7 @@ impl Exchange {
             running: None,
             received: None,
             marked: None,
+            instead_of: None,
             shadowing: None,
         }
     }
@@ -138,6 +142,11 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if let (Some(service), Some(record), Ingress::Platform(platform)) =
+            (self.instead_of.take(), &self.record, &self.shared.server.ingress)
+        {
+            platform.sent(&service, record.sent);
+        }
         match (self.running.take(), self.record.take()) {
             (Some(running), record) => self.shared.server.in_background(async move {
                 let execution = running.finished().await;

@@ -82,14 +82,13 @@ pub(crate) async fn call(
     };
     let (service, rules, mut admitted) = (passage.service, passage.rules, passage.admitted);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
-    let by = Asked { vary: admitted.vary().to_vec(), identified: identity.is_some() };
+    let asked = rules.cache().map(|_| Asked { vary: admitted.vary().to_vec(), identified: identity.is_some() });
     exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
         platform.may_send(&service).await?;
         exchange.enter().await?;
-        let answer = asset::answer(platform, asset).await?;
-        platform.sent(&service, answer.body().bytes().unwrap_or_default());
-        return Ok(answer);
+        exchange.instead_of = Some(service);
+        return asset::answer(platform, asset).await;
     }
     let bytes_max = rules.max_body_bytes();
     let body = if checks_body {
@@ -116,16 +115,19 @@ pub(crate) async fn call(
         }
         Sent::Streamed(_) => Empty::<Bytes>::new(),
     };
-    let Looked { answer, keeper } = cached::look(platform, &service, &rules, &parts, by).await;
+    let Looked { answer, keeper } = match (rules.cache(), asked) {
+        (Some(rules), Some(asked)) => cached::look(platform, &service, rules, &parts, asked).await,
+        _ => Looked::default(),
+    };
     if let Some(response) = answer {
         platform.may_send(&service).await?;
-        platform.sent(&service, response.body().bytes().unwrap_or_default());
         if let Some(keeper) = keeper {
             let (platform, service, identity) = (platform.clone(), Arc::clone(&service), identity.clone());
             let asking = Asking { platform, service, identity, caller: caller.clone(), ip };
             let server = Arc::clone(&exchange.shared.server);
-            exchange.shared.server.in_background(cached::refresh(server, asking, keeper));
+            exchange.shared.server.spawn_in_background(cached::refresh(server, asking, keeper));
         }
+        exchange.instead_of = Some(service);
         return Ok(response);
     }
     let response = attempt.ask_again(exchange, parts, body).await?;

@@ -128,7 +128,7 @@ impl Shadowing {
     }
 
     /// Has one shadow answer.
-    async fn ask(&self, ticket: Ticket, body: Bytes) -> Option<(Answer, Option<Settled>)> {
+    async fn ask(&self, mut ticket: Ticket, body: Bytes) -> Option<(Answer, Option<Settled>)> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();

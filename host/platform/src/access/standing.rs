@@ -3,15 +3,13 @@
 use super::oidc;
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
-use crate::store::{Actor, Store, TenantScope, Token, TokenRole, User, now_ms};
+use crate::store::{Actor, Store, TEXT_BYTES_MAX, TenantScope, Token, TokenRole, User, is_email, is_text, now_ms};
 use moka::sync::Cache;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Users of the identity provider that are remembered for when the store is away.
 const REMEMBERED: u64 = 10_000;
-/// Bytes of a user's id and name.
-const TEXT_BYTES_MAX: usize = 200;
 
 /// Whom somebody stands for.
 #[derive(Debug, Clone)]
@@ -95,9 +93,7 @@ impl Members {
     }
 
     async fn record(&self, user: &oidc::User, address: &str) -> Result<()> {
-        let fits =
-            |text: &&str| !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control);
-        if !fits(&user.subject.as_str()) {
+        if !is_text(&user.subject) {
             return Err(Error::new(Code::BadInput, format!("a subject has at most {TEXT_BYTES_MAX} bytes")));
         }
         let mut scope = self.store.write(&user.tenant).await?;
@@ -109,8 +105,8 @@ impl Members {
         let actor = Actor { name: user.actor(), address: address.to_owned() };
         let made = User {
             id: user.subject.clone(),
-            name: user.name.as_deref().filter(fits).unwrap_or(&user.subject).to_owned(),
-            email: user.email.clone().filter(|email| email.contains('@') && fits(&email.as_str())),
+            name: user.name.as_deref().filter(|name| is_text(name)).unwrap_or(&user.subject).to_owned(),
+            email: user.email.clone().filter(|email| is_email(email)),
             organization,
             role: None,
             disabled_at: None,

@@ -137,8 +137,7 @@ impl Platform {
             None => return Err(Error::new(Code::Internal, "a canary without anything beside it")),
         };
         scope.set_service(&next).await?;
-        let subject = format!("{}/{}", id.component, id.environment);
-        scope.audit(&session.actor(), "deployment.create", subject, service.as_ref(), Some(&deployment)).await?;
+        scope.audit(&session.actor(), "deployment.create", id.subject(), service.as_ref(), Some(&deployment)).await?;
         scope.commit().await?;
         self.follow_store(id, &[warm]).await?;
         Ok(deployment)

@@ -61,8 +61,7 @@ impl Platform {
         };
         scope.set_service(&next).await?;
         scope.forget_stage_figures(id).await?;
-        let subject = format!("{}/{}", id.component, id.environment);
-        scope.audit(&session.actor(), "deployment.rollback", subject, Some(&service), Some(&deployment)).await?;
+        scope.audit(&session.actor(), "deployment.rollback", id.subject(), Some(&service), Some(&deployment)).await?;
         scope.commit().await?;
         self.follow_store(id, &[warm]).await?;
         Ok(deployment)
@@ -112,9 +111,8 @@ impl Platform {
             };
             scope.set_service(&next).await?;
             scope.forget_stage_figures(id).await?;
-            let subject = format!("{}/{}", id.component, id.environment);
             let actor = crate::store::Actor::host();
-            scope.audit(&actor, "deployment.rollback", subject, Some(&stored), Some(&deployment)).await?;
+            scope.audit(&actor, "deployment.rollback", id.subject(), Some(&stored), Some(&deployment)).await?;
             scope.commit().await?;
         }
         self.follow_store(id, &[]).await

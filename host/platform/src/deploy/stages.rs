@@ -11,7 +11,6 @@ use crate::session::Session;
 use crate::stages::{Comparison, Differing, StageFigures, StagePlan, Stages};
 use crate::store::{NOTHING, ReleaseTarget, Service};
 use serde::Serialize;
-use std::sync::Arc;
 
 /// How implementations that are side by side do, on all hosts together.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -69,10 +68,7 @@ impl Platform {
             let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
             return Err(Error::new(Code::WrongState, message));
         }
-        if revision.is_some_and(|revision| revision != service.revision) {
-            let message = format!("{id} is at revision {} by now; look at it again", service.revision);
-            return Err(Error::new(Code::Stale, message));
-        }
+        service.require_revision(revision)?;
         let baseline = plan.implementations.first().map(|baseline| baseline.version);
         if baseline != Some(service.version) {
             let message =
@@ -103,8 +99,9 @@ impl Platform {
         let mut scope = self.store().write(&id.tenant).await?;
         scope.set_service(&next).await?;
         scope.forget_stage_figures(id).await?;
-        let subject = format!("{}/{}", id.component, id.environment);
-        scope.audit(&session.actor(), "stages.set", subject, service.stages.as_ref(), next.stages.as_ref()).await?;
+        scope
+            .audit(&session.actor(), "stages.set", id.subject(), service.stages.as_ref(), next.stages.as_ref())
+            .await?;
         scope.commit().await?;
         self.follow_store(id, &warm).await?;
         Ok(stages)
@@ -119,14 +116,10 @@ impl Platform {
         let report = self.compare(session, id).await?;
         let mut scope = self.store().write(&id.tenant).await?;
         let service = scope.service(id).await?.ok_or_else(|| no_stages(id))?;
-        if revision.is_some_and(|revision| revision != service.revision) {
-            let message = format!("{id} is at revision {} by now; look at it again", service.revision);
-            return Err(Error::new(Code::Stale, message));
-        }
+        service.require_revision(revision)?;
         scope.set_service(&Service { stages: None, ..service }).await?;
         scope.forget_stage_figures(id).await?;
-        let subject = format!("{}/{}", id.component, id.environment);
-        scope.audit(&session.actor(), "stages.end", subject, Some(&report), NOTHING).await?;
+        scope.audit(&session.actor(), "stages.end", id.subject(), Some(&report), NOTHING).await?;
         scope.commit().await?;
         self.follow_store(id, &[]).await
     }
@@ -170,12 +163,11 @@ impl Platform {
         Ok(staged.stages.plan.implementations.iter().enumerate().map(own).collect())
     }
 
-    /// Stores what this host has seen of a service's implementations; and where the plan is to promote the better one, looks at the figures of
-    /// all hosts once there are enough.
-    pub(crate) async fn keep_stages(&self, id: &ServiceId, staged: &Arc<Staged>) -> Result<()> {
+    /// Stores what this host has seen of a service's implementations; gives what the store says of them, unless others are side by side by now.
+    pub(crate) async fn keep_stage_figures(&self, id: &ServiceId, staged: &Staged) -> Result<Option<Stages>> {
         let mut scope = self.store().write(&id.tenant).await?;
         let stored = scope.service(id).await?.and_then(|service| service.stages);
-        let Some(stored) = stored.filter(|stored| stored.id == staged.stages.id) else { return Ok(()) };
+        let Some(stored) = stored.filter(|stored| stored.id == staged.stages.id) else { return Ok(None) };
         for (position, implementation) in staged.stages.plan.implementations.iter().enumerate() {
             if let Some(figures) = staged.figures(position) {
                 let (stages, host) = (&staged.stages.id, self.run_id());
@@ -183,6 +175,11 @@ impl Platform {
             }
         }
         scope.commit().await?;
+        Ok(Some(stored))
+    }
+
+    /// Where the plan is to promote the better one, looks at the figures of all hosts once there are enough.
+    pub(crate) async fn decide_stages(&self, id: &ServiceId, staged: &Staged, stored: Stages) -> Result<()> {
         if !stored.plan.promote || stored.decision.is_some() {
             return Ok(());
         }
@@ -215,9 +212,10 @@ impl Platform {
                 let stages = Stages { decision: Some(decision), ..stored };
                 let next = Service { stages: Some(stages), ..service.clone() };
                 scope.set_service(&next).await?;
-                let subject = format!("{}/{}", id.component, id.environment);
                 let actor = Session::of_host().actor();
-                scope.audit(&actor, "stages.decide", subject, service.stages.as_ref(), next.stages.as_ref()).await?;
+                scope
+                    .audit(&actor, "stages.decide", id.subject(), service.stages.as_ref(), next.stages.as_ref())
+                    .await?;
                 scope.commit().await?;
                 self.follow_store(id, &[]).await
             }

@@ -130,9 +130,8 @@ impl Platform {
             }
         };
         scope.set_service(&next).await?;
-        let subject = format!("{}/{}", id.component, id.environment);
         let before = event.from;
-        scope.audit(actor, "rollout.change", subject, before.as_ref(), Some(event)).await?;
+        scope.audit(actor, "rollout.change", id.subject(), before.as_ref(), Some(event)).await?;
         scope.commit().await?;
         let RolloutEvent { to, reason, .. } = event;
         tracing::info!(service = %id, version = canary.release.target.version, ?to, %reason, "rollout");
@@ -171,17 +170,11 @@ impl Platform {
             warm.push(self.serving().warm(&target, &release).await?);
         }
         drop(scope);
-        if revision.is_some_and(|revision| revision != service.revision) {
-            return Err(Error::new(
-                Code::Stale,
-                format!("{id} is at revision {} by now; look at it again", service.revision),
-            ));
-        }
+        service.require_revision(revision)?;
         let mut scope = self.store().write(&id.tenant).await?;
         let next = Service { flags, ..service.clone() };
         scope.set_service(&next).await?;
-        let subject = format!("{}/{}", id.component, id.environment);
-        scope.audit(&session.actor(), "flags.set", subject, Some(&service.flags), Some(&next.flags)).await?;
+        scope.audit(&session.actor(), "flags.set", id.subject(), Some(&service.flags), Some(&next.flags)).await?;
         scope.commit().await?;
         self.follow_store(id, &warm).await
     }
@@ -222,8 +215,7 @@ impl Platform {
             let next = Service { stopped, ..service.clone() };
             scope.set_service(&next).await?;
             let action = if stopped { "service.stop" } else { "service.start" };
-            let subject = format!("{}/{}", id.component, id.environment);
-            scope.audit(&session.actor(), action, subject, Some(&service), Some(&next)).await?;
+            scope.audit(&session.actor(), action, id.subject(), Some(&service), Some(&next)).await?;
             scope.commit().await?;
             self.follow_store(id, &[]).await?;
         }

@@ -3,6 +3,7 @@
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
 use crate::store::{ReleaseTarget, ServiceTarget};
+use crate::whole_file;
 use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -83,14 +84,8 @@ impl KnownFiles {
         let (folder, tenant, name) =
             (Arc::clone(&self.folder), known.target.id.tenant.to_string(), file_name(&known.target.id));
         blocking(move || {
-            use std::io::Write;
             folder.create_dir_all(&tenant)?;
-            let folder = folder.open_dir(&tenant)?;
-            let partial = format!("{name}.{}", ulid::Ulid::new());
-            let mut file = folder.create(&partial)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            folder.rename(&partial, &folder, &name)
+            whole_file::write(&folder.open_dir(&tenant)?, &name, &text)
         })
         .await
     }

@@ -202,11 +202,7 @@ impl Serving {
                     return Ok(()); // a rollback that the store has yet to be told of
                 }
                 let known = state.known.then(target);
-                let routes_change = routes_of(&known.target) != routes_of(&state.known.target);
-                service.exchange(self.state(known.clone(), Some(&state), warm)?);
-                if routes_change {
-                    self.exchange(vec![Arc::clone(service)], Vec::new()).await?;
-                }
+                self.change(service, &state, known.clone(), warm).await?;
                 known
             }
             None => {
@@ -238,12 +234,18 @@ impl Serving {
         let _turn = self.turn().await;
         let state = service.state();
         let known = Known { pending: true, ..state.known.then(target) };
-        let routes_change = routes_of(&known.target) != routes_of(&state.known.target);
-        service.exchange(self.state(known.clone(), Some(&state), warm)?);
+        self.change(service, &state, known.clone(), warm).await?;
+        self.keep(&known).await;
+        Ok(())
+    }
+
+    /// Has a service that served `before` serve what is known.
+    async fn change(&self, service: &Arc<Service>, before: &State, known: Known, warm: &[Arc<Release>]) -> Result<()> {
+        let routes_change = routes_of(&known.target) != routes_of(&before.known.target);
+        service.exchange(self.state(known, Some(before), warm)?);
         if routes_change {
             self.exchange(vec![Arc::clone(service)], Vec::new()).await?;
         }
-        self.keep(&known).await;
         Ok(())
     }
 

@@ -1,15 +1,15 @@
 //! The way of a request: the rules of its route, then admission to its service.
 
 use super::release::Release;
-use super::service::{Chosen, Route, Service, State};
-use super::ticket::{self, NotAdmitted, Steer, Ticket};
+use super::service::{Route, Service, State};
+use super::ticket::{self, Entered, NotAdmitted, Steer, Ticket};
 use super::{Purpose, Serving};
 use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
 use crate::rollout::Caller;
 use crate::supervision::Entry;
 use elias_gateway::{Admitted, Client, Identity, Rules, Stop};
-use elias_host::{App, ErrorCode, Running};
+use elias_host::App;
 use http::HeaderMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -90,8 +90,7 @@ impl Platform {
             }
             entered => entered,
         };
-        let Chosen { release, is_canary, stage } = chosen;
-        let (release, entry) = (Arc::clone(release), ticket::entered(service, entry)?);
+        let (release, entry) = (chosen.release, ticket::entered(service, entry)?);
         let place = state.admission.enter().await.ok_or_else(|| {
             Error::new(
                 Code::BulkheadFull,
@@ -99,46 +98,30 @@ impl Platform {
             )
         })?;
         let quota = state.tenant.enter(now.unix_ms()).await?;
-        let app = match release.loaded(now) {
-            Some(app) => app,
-            None => match load(serving, service, &state, &release).await {
-                Ok(app) => app,
-                Err(error) => {
-                    let failed = Unloadable { serving, service, state: &state, release: &release, error: &error };
-                    failed.count(entry, is_canary, started);
-                    return Err(error.into());
-                }
-            },
+        let app = match load(serving, service, &state, release).await {
+            Ok(app) => app,
+            Err(error) => {
+                let failed = Unloadable { serving, service, state: &state, release, error: &error };
+                failed.count(entry, chosen.is_canary, started);
+                return Err(error.into());
+            }
         };
-        let running = Running::new();
-        let under_way = service.begin(&running);
-        Ok(Ticket {
-            service: Arc::clone(service),
-            state,
-            release,
-            is_canary,
-            is_copy: false,
-            stage,
-            app,
-            entry: Some(entry),
-            running,
-            under_way,
-            started,
-            _places: (place, quota),
-            clock: serving.clock.clone(),
-            recorder: serving.recorder.clone(),
-            steering: serving.steering.clone(),
-            ended: false,
-        })
+        let places = (place, quota);
+        let entered = Entered { state: Arc::clone(&state), entry, places, app, started, is_copy: false };
+        Ok(Ticket::begin(serving, service, chosen, entered))
     }
 }
 
 /// A release's component, loaded.
 pub(super) async fn load(serving: &Serving, service: &Arc<Service>, state: &State, release: &Release) -> Result<App> {
+    let now = serving.clock.now();
+    if let Some(app) = release.loaded(now) {
+        return Ok(app);
+    }
     let target = &state.known.target;
     let observer = Arc::clone(&service.lines) as _;
     let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
-    release.load(&serving.loader, &purpose, serving.clock.now()).await
+    release.load(&serving.loader, &purpose, now).await
 }
 
 /// A release that a request found impossible to load.
@@ -151,14 +134,13 @@ struct Unloadable<'a> {
 }
 
 impl Unloadable<'_> {
-    /// The request has failed by the release's fault, unless the host or its store had no time for it. A canary ends here: it answers nobody.
+    /// The request has failed, if by the release's fault. A canary ends here: it answers nobody.
     fn count(self, entry: Entry, is_canary: bool, started: Instant) {
         let Self { serving, service, state, release, error } = self;
-        if matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable) {
+        let now = serving.clock.now();
+        if !ticket::tell_unloadable(service, release, entry, error, now) {
             return;
         }
-        let now = serving.clock.now();
-        ticket::tell(service, release, entry, true, now);
         release.stats.record(true, started.elapsed(), 0);
         let canary = state.canary.as_ref().filter(|_| is_canary);
         let reason = format!("it cannot be loaded: {}: {error}", error.code());

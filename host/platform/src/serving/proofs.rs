@@ -9,10 +9,11 @@ use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
 use crate::store::{ReleaseTarget, Store};
 use crate::transparency::{self, Checkpoint, Entry, Hash, LogError, Proof, checkpoint};
+use crate::whole_file;
 use cap_std::fs::Dir;
 use elias_contract::note::{SigningKey, VerifyingKey};
 use std::collections::{HashMap, HashSet};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -129,11 +130,7 @@ impl Proofs {
         if let Some((parent, _)) = name.rsplit_once('/') {
             self.folder.create_dir_all(parent)?;
         }
-        let partial = format!("{name}.{}", ulid::Ulid::new());
-        let mut file = self.folder.create(&partial)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        Ok(self.folder.rename(&partial, &self.folder, name)?)
+        Ok(whole_file::write(&self.folder, name, text)?)
     }
 
     /// Deletes the proofs of versions that are not among those in `wanted`, as [`file_name`] names them.

@@ -98,7 +98,7 @@ impl TenantUse {
 
     /// Whether the tenant may begin another execution, waiting for it where its quota says so.
     pub(crate) async fn enter(&self, now_ms: u64) -> Result<Place> {
-        if self.quotas.fuel_per_hour > 0 && self.fuel_used(now_ms) >= self.quotas.fuel_per_hour {
+        if self.is_out_of_fuel(now_ms) {
             return Err(self.refuse(QuotaKind::FuelPerHour, self.quotas.fuel_per_hour));
         }
         let waiting = self.waiting(now_ms);
@@ -121,6 +121,19 @@ impl TenantUse {
             Ok(Ok(place)) => Ok(Some(place)),
             _ => Err(self.refuse(kind, most)),
         }
+    }
+
+    /// Whether the tenant may begin an execution now that nobody waits for, such as a shadow's: it neither waits nor counts as refused.
+    pub(crate) fn try_enter(&self, now_ms: u64) -> Option<Place> {
+        if self.is_out_of_fuel(now_ms) || self.egress.as_ref().is_some_and(|egress| egress.check(now_ms).is_err()) {
+            return None;
+        }
+        let place = match &self.places {
+            Some(places) => Some(Arc::clone(places).try_acquire_owned().ok()?),
+            None => None,
+        };
+        // Last, for it is not given back.
+        self.rate.as_ref().is_none_or(|rate| rate.take(now_ms).is_ok()).then_some(place)
     }
 
     /// Whether the tenant may send anything, waiting for it where its quota says so.
@@ -165,6 +178,10 @@ impl TenantUse {
             levels.push((QuotaKind::EgressBytesPerHour, egress.used(now_ms), quotas.egress_bytes_per_hour));
         }
         levels
+    }
+
+    fn is_out_of_fuel(&self, now_ms: u64) -> bool {
+        self.quotas.fuel_per_hour > 0 && self.fuel_used(now_ms) >= self.quotas.fuel_per_hour
     }
 
     fn fuel_used(&self, now_ms: u64) -> u64 {
@@ -256,6 +273,34 @@ mod tests {
         assert!(futures::poll!(second.as_mut()).is_pending());
         drop(inside);
         assert!(second.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_gets_what_is_free_and_counts_as_nothing_else() {
+        let places = tenant(|quotas| {
+            (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000);
+        });
+        let inside = places.enter(0).await.expect("the first");
+        assert!(places.try_enter(0).is_none());
+        drop(inside);
+        assert!(places.try_enter(0).is_some());
+
+        let rate = tenant(|quotas| (quotas.executions_per_minute, quotas.action) = (1, QuotaAction::Queue));
+        assert!(rate.try_enter(0).is_some() && rate.try_enter(0).is_none());
+
+        let fuel = tenant(|quotas| quotas.fuel_per_hour = 1);
+        fuel.spend(1, 0);
+        let egress = tenant(|quotas| quotas.egress_bytes_per_hour = 1);
+        egress.sent(2, 0);
+        for used_up in [&fuel, &egress] {
+            assert!(used_up.try_enter(0).is_none());
+        }
+        let kinds = [QuotaKind::ConcurrentExecutions, QuotaKind::ExecutionsPerMinute, QuotaKind::FuelPerHour];
+        for (tenant, kind) in [&places, &rate, &fuel].into_iter().zip(kinds) {
+            for verdict in [Verdict::Rejected, Verdict::Queued, Verdict::Throttled] {
+                assert_eq!(tenant.counts.get(kind, verdict), 0, "{kind:?}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -2,8 +2,8 @@
 
 use super::passage::load;
 use super::release::Release;
-use super::service::{Service, State};
-use super::ticket::{self, Settled, StagePlace, Ticket};
+use super::service::{Chosen, Service, State};
+use super::ticket::{self, Entered, Settled, StagePlace, Ticket};
 use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
 use crate::rollout::Caller;
@@ -11,7 +11,6 @@ use crate::stages::{
     Answer, Differing, Implementation, ImplementationStats, Observation, StageChoice, StageFigures, StageTable, Stages,
 };
 use crate::store::now_ms;
-use elias_host::Running;
 use http::Method;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -203,40 +202,20 @@ impl Copies {
         let copy = Arc::clone(&self.staged.places).try_acquire_owned().ok()?;
         let entry = release.breaker.try_enter(now).ok()?;
         let place = state.admission.try_enter()?;
-        let quota = state.tenant.enter(now.unix_ms()).await.ok()?;
-        let app = match release.loaded(now) {
-            Some(app) => app,
-            None => match load(serving, service, state, release).await {
-                Ok(app) => app,
-                Err(error) => {
-                    tracing::warn!(service = %service.id, version = release.target.version, %error, "a shadow cannot be loaded");
-                    ticket::tell(service, release, entry, true, now);
-                    return None;
-                }
-            },
+        let quota = state.tenant.try_enter(now.unix_ms())?;
+        let app = match load(serving, service, state, release).await {
+            Ok(app) => app,
+            Err(error) => {
+                tracing::warn!(service = %service.id, version = release.target.version, %error, "a shadow cannot be loaded");
+                ticket::tell_unloadable(service, release, entry, &error, serving.clock.now());
+                return None;
+            }
         };
         let stage = StagePlace { staged: Arc::clone(&self.staged), position, shadows: Vec::new() };
-        let running = Running::new();
-        let under_way = service.begin(&running);
-        let ticket = Ticket {
-            service: Arc::clone(service),
-            state: Arc::clone(state),
-            release: Arc::clone(release),
-            is_canary: false,
-            is_copy: true,
-            stage: Some(stage),
-            app,
-            entry: Some(entry),
-            running,
-            under_way,
-            started,
-            _places: (place, quota),
-            clock: serving.clock.clone(),
-            recorder: serving.recorder.clone(),
-            steering: serving.steering.clone(),
-            ended: false,
-        };
-        Some((ticket, copy))
+        let chosen = Chosen { release, is_canary: false, stage: Some(stage) };
+        let (state, places) = (Arc::clone(state), (place, quota));
+        let entered = Entered { state, entry, places, app, started, is_copy: true };
+        Some((Ticket::begin(serving, service, chosen, entered), copy))
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a request holds from its admission to its end.
 
 use super::meter::Ended;
-use super::quota;
 use super::release::Release;
-use super::service::{Service, State};
+use super::service::{Chosen, Service, State};
 use super::staged::Staged;
+use super::{Serving, quota};
 use crate::clock::{Clock, Now};
 use crate::error::{Code, Error, Result};
 use crate::recorder::Recorder;
@@ -22,23 +22,33 @@ use tokio::sync::mpsc;
 pub struct Ticket {
     pub(super) service: Arc<Service>,
     pub(super) state: Arc<State>,
-    pub(super) release: Arc<Release>,
-    pub(super) is_canary: bool,
-    /// Whether the request is a shadow's copy of one that another has answered.
-    pub(super) is_copy: bool,
+    release: Arc<Release>,
+    is_canary: bool,
+    is_copy: bool,
     /// The implementation that answers, where there are several.
     pub(super) stage: Option<StagePlace>,
-    pub(super) app: App,
-    pub(super) entry: Option<Entry>,
-    pub(super) running: Running,
-    pub(super) under_way: usize,
-    pub(super) started: Instant,
+    app: App,
+    entry: Option<Entry>,
+    running: Running,
+    under_way: usize,
+    started: Instant,
     /// Given back when the ticket is dropped.
-    pub(super) _places: (Place, quota::Place),
-    pub(super) clock: Clock,
-    pub(super) recorder: Recorder,
-    pub(super) steering: mpsc::UnboundedSender<Steer>,
-    pub(super) ended: bool,
+    _places: (Place, quota::Place),
+    clock: Clock,
+    recorder: Recorder,
+    steering: mpsc::UnboundedSender<Steer>,
+    ended: bool,
+}
+
+/// What a request has taken on the way to its execution.
+pub(super) struct Entered {
+    pub(super) state: Arc<State>,
+    pub(super) entry: Entry,
+    pub(super) places: (Place, quota::Place),
+    pub(super) app: App,
+    pub(super) started: Instant,
+    /// Whether the request is a shadow's copy of one that another has answered.
+    pub(super) is_copy: bool,
 }
 
 /// Which of several implementations answers, and which get a copy then: positions in their list.
@@ -85,6 +95,31 @@ const SOURCE_BYTES_MAX: usize = 512;
 const ERROR_BYTES_MAX: usize = 16 << 10;
 
 impl Ticket {
+    /// The ticket of a request to a service that is about to run.
+    pub(super) fn begin(serving: &Serving, service: &Arc<Service>, chosen: Chosen<'_>, entered: Entered) -> Self {
+        let Chosen { release, is_canary, stage } = chosen;
+        let Entered { state, entry, places, app, started, is_copy } = entered;
+        let running = Running::new();
+        Self {
+            under_way: service.begin(&running),
+            service: Arc::clone(service),
+            release: Arc::clone(release),
+            state,
+            is_canary,
+            is_copy,
+            stage,
+            app,
+            entry: Some(entry),
+            running,
+            started,
+            _places: places,
+            clock: serving.clock.clone(),
+            recorder: serving.recorder.clone(),
+            steering: serving.steering.clone(),
+            ended: false,
+        }
+    }
+
     /// The component that answers.
     #[must_use]
     pub fn app(&self) -> &App {
@@ -117,15 +152,14 @@ impl Ticket {
     }
 
     /// The request has ended.
-    pub fn end(self, ending: Ending<'_>) {
-        let recorder = self.recorder.clone();
+    pub fn end(mut self, ending: Ending<'_>) {
         if let Some(settled) = self.settle(ending).filter(|settled| settled.is_taken) {
-            recorder.record(settled.record);
+            self.recorder.record(settled.record);
         }
     }
 
-    /// The request has ended; gives what is to be recorded of it, if it ever ran.
-    pub fn settle(mut self, ending: Ending<'_>) -> Option<Settled> {
+    /// The request has ended, which is said once; gives what is to be recorded of it, if it ever ran.
+    pub fn settle(&mut self, ending: Ending<'_>) -> Option<Settled> {
         self.ended = true;
         // Of a client that left before there was an answer, the server does not know what ran.
         let ran = ending.execution.or_else(|| self.running.execution()).cloned();
@@ -232,7 +266,7 @@ impl Drop for Ticket {
 }
 
 /// Tells a release's circuit breaker how a request ended.
-pub(super) fn tell(service: &Service, release: &Release, entry: Entry, failed: bool, now: Now) {
+fn tell(service: &Service, release: &Release, entry: Entry, failed: bool, now: Now) {
     let breaker = &release.breaker;
     let before = breaker.state();
     breaker.record(entry, !failed, now);
@@ -241,6 +275,16 @@ pub(super) fn tell(service: &Service, release: &Release, entry: Entry, failed: b
         let reason = breaker.health(now).reason;
         tracing::warn!(service = %service.id, version = release.target.version, ?state, %reason, "circuit breaker");
     }
+}
+
+/// Tells a release's circuit breaker that a request could not load it. A host or a store that had no time for it says nothing about the
+/// release: then nothing is told, and the answer is false.
+pub(super) fn tell_unloadable(service: &Service, release: &Release, entry: Entry, error: &Error, now: Now) -> bool {
+    let at_fault = !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable);
+    if at_fault {
+        tell(service, release, entry, true, now);
+    }
+    at_fault
 }
 
 /// The beginning of a text, in whole characters, as a store takes it.

@@ -140,7 +140,7 @@ impl TenantScope {
     ) -> Result<Vec<Deployment>> {
         let select = "SELECT * FROM deployments WHERE tenant = $1 AND component = $2 AND environment = $3 AND id < $4 \
                       ORDER BY id DESC LIMIT $5";
-        let query = self.query(select).bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
+        let query = self.query_of(select, service);
         let query = query.bind(before.unwrap_or("~").to_owned()).bind(i64::from(limit));
         self.rows(query).await?.iter().map(deployment).collect()
     }

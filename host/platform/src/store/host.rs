@@ -67,6 +67,12 @@ macro_rules! select_targets {
     };
 }
 
+/// A statement of which `$1`, `$2` and `$3` are a service.
+fn query_of(sql: &'static str, id: &ServiceId) -> super::Query {
+    let query = sqlx::query(sql).bind(id.tenant.as_str().to_owned());
+    query.bind(id.component.as_str().to_owned()).bind(id.environment.as_str())
+}
+
 fn service_id(row: &sqlx::any::AnyRow) -> Result<ServiceId> {
     Ok(ServiceId {
         tenant: text(row, "tenant")?,
@@ -156,13 +162,11 @@ impl HostScope {
     /// What one service serves.
     pub(crate) async fn target(&mut self, id: &ServiceId) -> Result<Option<ServiceTarget>> {
         let select = select_targets!(" AND s.tenant = $1 AND s.component = $2 AND s.environment = $3");
-        let query = sqlx::query(select).bind(id.tenant.as_str().to_owned());
-        let query = query.bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        let query = query_of(select, id);
         let Some(row) = query.fetch_optional(&mut *self.tx).await? else { return Ok(None) };
         let mut target = target(&row)?;
         let select = "SELECT name, ciphertext FROM secrets WHERE tenant = $1 AND component = $2 AND environment = $3";
-        let query = sqlx::query(select).bind(id.tenant.as_str().to_owned());
-        let query = query.bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        let query = query_of(select, id);
         for row in query.fetch_all(&mut *self.tx).await? {
             target.secrets.insert(get(&row, "name")?, get(&row, "ciphertext")?);
         }

@@ -40,11 +40,12 @@ pub use services::Service;
 pub use tenants::{QuotaAction, Quotas, Tenant, TenantSettings};
 pub use tokens::{Role, Token, TokenRole};
 pub use users::User;
+pub(crate) use users::{EMAIL_BYTES_MAX, TEXT_BYTES_MAX, is_email, is_text};
 pub(crate) use versions::NewVersion;
 pub use versions::{SmokeCall, Version, VersionSettings};
 
 use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
+use crate::name::{ServiceId, TenantId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::{AnyPoolOptions, AnyRow};
@@ -300,6 +301,11 @@ impl TenantScope {
     /// A statement of which `$1` is the tenant.
     fn query(&self, sql: &'static str) -> Query {
         sqlx::query(sql).bind(self.tenant.as_str().to_owned())
+    }
+
+    /// A statement of which `$1`, `$2` and `$3` are the tenant, the component and the environment of one of the tenant's services.
+    fn query_of(&self, sql: &'static str, service: &ServiceId) -> Query {
+        self.query(sql).bind(service.component.as_str().to_owned()).bind(service.environment.as_str())
     }
 
     async fn rows(&mut self, query: Query) -> Result<Vec<AnyRow>> {

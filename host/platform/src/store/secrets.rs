@@ -12,7 +12,7 @@ impl TenantScope {
     /// A service's secrets by name, encrypted.
     pub(crate) async fn secrets(&mut self, service: &ServiceId) -> Result<Vec<(String, String)>> {
         let select = "SELECT name, ciphertext FROM secrets WHERE tenant = $1 AND component = $2 AND environment = $3 ORDER BY name";
-        let query = self.query(select).bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
+        let query = self.query_of(select, service);
         self.rows(query).await?.iter().map(|row| Ok((get(row, "name")?, get(row, "ciphertext")?))).collect()
     }
 
@@ -27,11 +27,11 @@ impl TenantScope {
         let upsert = "INSERT INTO secrets (tenant, component, environment, name, ciphertext, created_at, created_by) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, component, environment, name) \
                       DO UPDATE SET ciphertext = excluded.ciphertext, created_at = excluded.created_at, created_by = excluded.created_by";
-        let query = self.query(upsert).bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
+        let query = self.query_of(upsert, service);
         let query = query.bind(name.to_owned()).bind(ciphertext.to_owned()).bind(super::now_ms());
         self.run(query.bind(actor.name.clone())).await?;
         self.at_most(SECRETS_MAX, "secrets", "SELECT count(*) AS rows_there FROM secrets WHERE tenant = $1").await?;
-        let subject = format!("{}/{}/{name}", service.component, service.environment);
+        let subject = format!("{}/{name}", service.subject());
         self.audit(actor, "secret.set", subject, NOTHING, NOTHING).await
     }
 
@@ -41,11 +41,11 @@ impl TenantScope {
     /// `not-found`.
     pub async fn delete_secret(&mut self, service: &ServiceId, name: &str, actor: &Actor) -> Result<()> {
         let delete = "DELETE FROM secrets WHERE tenant = $1 AND component = $2 AND environment = $3 AND name = $4";
-        let query = self.query(delete).bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
+        let query = self.query_of(delete, service);
         if self.run(query.bind(name.to_owned())).await? == 0 {
             return Err(Error::not_found("such secret"));
         }
-        let subject = format!("{}/{}/{name}", service.component, service.environment);
+        let subject = format!("{}/{name}", service.subject());
         self.audit(actor, "secret.delete", subject, NOTHING, NOTHING).await
     }
 }

@@ -31,6 +31,21 @@ pub struct Service {
     pub stages: Option<Stages>,
 }
 
+impl Service {
+    /// Refuses a change that was made for another revision than this one; none is for whichever there is.
+    ///
+    /// # Errors
+    /// `stale`.
+    pub(crate) fn require_revision(&self, wanted: Option<u64>) -> Result<()> {
+        if wanted.is_none_or(|wanted| wanted == self.revision) {
+            return Ok(());
+        }
+        let Self { component, environment, revision, .. } = self;
+        let message = format!("{component} in {environment} is at revision {revision} by now; look at it again");
+        Err(Error::new(Code::Stale, message))
+    }
+}
+
 fn service(row: &sqlx::any::AnyRow) -> Result<Service> {
     Ok(Service {
         component: text(row, "component")?,
@@ -52,7 +67,7 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn service(&mut self, id: &ServiceId) -> Result<Option<Service>> {
         let select = "SELECT * FROM services WHERE tenant = $1 AND component = $2 AND environment = $3";
-        let query = self.query(select).bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        let query = self.query_of(select, id);
         self.row(query).await?.as_ref().map(service).transpose()
     }
 

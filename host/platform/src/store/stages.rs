@@ -18,7 +18,7 @@ impl TenantScope {
         let upsert = "INSERT INTO stage_figures (tenant, component, environment, stages, host, implementation, figures) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7) \
                       ON CONFLICT (tenant, component, environment, stages, host, implementation) DO UPDATE SET figures = $7";
-        let query = self.query(upsert).bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        let query = self.query_of(upsert, id);
         let query = query.bind(stages.to_owned()).bind(host.to_owned()).bind(implementation.to_owned());
         self.run(query.bind(to_json(figures)?)).await?;
         Ok(())
@@ -33,7 +33,7 @@ impl TenantScope {
     ) -> Result<Vec<(String, StageFigures)>> {
         let select = "SELECT implementation, figures FROM stage_figures WHERE tenant = $1 AND component = $2 AND environment = $3 \
                       AND stages = $4 AND host <> $5";
-        let query = self.query(select).bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        let query = self.query_of(select, id);
         let rows = self.rows(query.bind(stages.to_owned()).bind(host.to_owned())).await?;
         rows.iter().map(|row| Ok((get(row, "implementation")?, json(row, "figures")?))).collect()
     }
@@ -41,7 +41,7 @@ impl TenantScope {
     /// Forgets what was seen in a service: its implementations are not side by side any more, or others are.
     pub(crate) async fn forget_stage_figures(&mut self, id: &ServiceId) -> Result<()> {
         let delete = "DELETE FROM stage_figures WHERE tenant = $1 AND component = $2 AND environment = $3";
-        let query = self.query(delete).bind(id.component.as_str().to_owned()).bind(id.environment.as_str());
+        let query = self.query_of(delete, id);
         self.run(query).await?;
         Ok(())
     }

@@ -32,6 +32,23 @@ pub struct User {
     pub deleted_at: Option<i64>,
 }
 
+/// Bytes of an id or a name of a user or an organization.
+pub(crate) const TEXT_BYTES_MAX: usize = 200;
+/// Bytes of a mail address (RFC 5321).
+pub(crate) const EMAIL_BYTES_MAX: usize = 254;
+
+/// Whether a text can be an id or a name.
+pub(crate) fn is_text(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+/// Whether a text can be a mail address: `NAME@HOST`. Whether anyone reads there only a mail can tell.
+pub(crate) fn is_email(text: &str) -> bool {
+    let (name, host) = text.rsplit_once('@').unwrap_or_default();
+    let plain = !text.chars().any(|letter| letter.is_control() || letter.is_whitespace());
+    !name.is_empty() && !host.is_empty() && text.len() <= EMAIL_BYTES_MAX && plain
+}
+
 impl User {
     /// Whether the user may do anything.
     pub(crate) fn is_in_force(&self) -> bool {

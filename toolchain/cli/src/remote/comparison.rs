@@ -21,6 +21,8 @@ pub(super) fn compare(arguments: &ServiceArguments) -> Result<(), Failure> {
 /// The report, as far as it is shown.
 #[derive(Debug, Deserialize)]
 struct Report {
+    component: String,
+    environment: String,
     stages: Stages,
     comparison: Comparison,
     copies: Vec<Copies>,
@@ -108,7 +110,11 @@ fn report(report: &Report) -> String {
     }
     match (&report.comparison.better, &report.stages.decision) {
         (Some(name), _) => {
-            text.push_str(&format!("{} is better; serve it with: elias promote --stage\n", output::plain(name)));
+            let line = format!(
+                "{name} is better; serve it with: elias promote {} --to {} --stage {name}",
+                report.component, report.environment
+            );
+            text.push_str(&format!("{}\n", output::plain(&line)));
         }
         (None, Some(decision)) => text.push_str(&format!("{}\n", output::plain(decision))),
         (None, None) => {}
@@ -145,7 +151,7 @@ mod tests {
             "stage2: better: better in fuel, and not worse in anything",
             "stage2: 3 copies were skipped",
             "stage2 differed 1970-01-01T00:00:00Z for GET /: status: 200 and 500 (execution b)",
-            "stage2 is better; serve it with: elias promote --stage",
+            "stage2 is better; serve it with: elias promote shop --to production --stage stage2",
         ] {
             assert!(text.lines().any(|found| found.trim_end() == line), "{line}\n{text}");
         }
