@@ -149,10 +149,13 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()
     // A store of this host alone changes by what this host does, and that is served already.
     if platform.store().is_shared() {
         let changes = platform.store().changes().await?;
-        if *seen != Some(changes) {
-            platform.refresh().await?;
-            *seen = Some(changes);
+        match *seen {
+            Some(seen) if seen == changes => {}
+            Some(seen) if seen < changes => platform.follow_changes(seen).await?,
+            // The first look; or the store was put back to what it was.
+            _ => platform.refresh().await?,
         }
+        *seen = Some(changes);
     }
     Ok(())
 }

@@ -10,15 +10,15 @@ use crate::maintenance;
 use crate::name::{ServiceId, TenantId};
 use crate::packages::Advisories;
 use crate::recorder::Recorder;
-use crate::serving::{Around, Known, KnownFiles, Loader, Proofs, Release, Serving, compiling};
+use crate::serving::{Around, Extent, Known, KnownFiles, Loader, Proofs, Release, Serving, compiling};
 use crate::session::Session;
-use crate::store::{self, Store, TenantScope};
+use crate::store::{self, Store, TenantScope, Wanted};
 use crate::vault::Vault;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_contract::note::SigningKey;
 use elias_host::{Host, Limits};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -128,10 +128,10 @@ impl Platform {
     async fn begin(&self) -> Result<()> {
         let known = self.serving().known.all()?;
         match self.targets(&known).await {
-            Ok(all) => self.serving().serve_all(all, &known, &self.serving().turn().await).await,
+            Ok(all) => self.serving().serve_known(all, &Extent::Host, &known, &self.serving().turn().await).await,
             Err(error) if error.code() == Code::StoreUnavailable && !known.is_empty() => {
                 tracing::error!(%error, services = known.len(), "the store is away: serving what is known");
-                self.serving().serve_all(known.clone(), &known, &self.serving().turn().await).await
+                self.serving().serve_known(known.clone(), &Extent::Host, &known, &self.serving().turn().await).await
             }
             Err(error) => Err(error),
         }
@@ -142,7 +142,7 @@ impl Platform {
         let mut scope = self.inner.store.host_write().await?;
         scope.ensure_tenant(&DEFAULT_TENANT.parse()?).await?;
         scope.commit().await?;
-        let targets = self.inner.store.host_read().await?.targets().await?;
+        let targets = self.inner.store.host_read().await?.targets(Wanted::All).await?;
         let mut past: HashMap<&ServiceId, &Known> = known.iter().map(|known| (&known.target.id, known)).collect();
         Ok(targets
             .into_iter()
@@ -288,14 +288,39 @@ impl Platform {
 
     /// Serves what the store says of all services.
     pub(crate) async fn refresh(&self) -> Result<()> {
+        self.follow(Wanted::All).await
+    }
+
+    /// Serves what the store says of services that changed after the change with this number.
+    pub(crate) async fn follow_changes(&self, change: i64) -> Result<()> {
+        self.follow(Wanted::ChangedAfter(change)).await
+    }
+
+    /// Serves what the store says of a tenant's services.
+    pub(crate) async fn follow_tenant(&self, tenant: &TenantId) -> Result<()> {
+        self.follow(Wanted::OfTenant(tenant)).await
+    }
+
+    async fn follow(&self, wanted: Wanted<'_>) -> Result<()> {
+        let unserved = Unserved(&self.inner.behind);
         let turn = self.serving().turn().await;
-        let targets = self.store().host_read().await?.targets().await?;
-        let all = targets.into_iter().map(|target| match self.serving().service(&target.id) {
+        let mut scope = self.store().host_read().await?;
+        let extent = match wanted {
+            Wanted::All => Extent::Host,
+            Wanted::ChangedAfter(change) => Extent::Tenants(scope.tenants_changed_after(change).await?),
+            Wanted::OfTenant(tenant) => Extent::Tenants(HashSet::from([tenant.clone()])),
+            Wanted::Of(_) => Extent::Tenants(HashSet::new()),
+        };
+        let targets = scope.targets(wanted).await?;
+        drop(scope);
+        let known = targets.into_iter().map(|target| match self.serving().service(&target.id) {
             // Told later: it is newer than what the store says.
             Some(service) if service.state().known.pending => service.state().known.clone(),
             _ => Known::first(target),
         });
-        self.serving().serve_all(all.collect(), &[], &turn).await
+        self.serving().serve_known(known.collect(), &extent, &[], &turn).await?;
+        std::mem::forget(unserved);
+        Ok(())
     }
 }
 

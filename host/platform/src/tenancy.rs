@@ -40,9 +40,8 @@ impl Platform {
     ) -> Result<Tenant> {
         let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
         let changed = scope.set_tenant(settings, revision, &session.actor()).await?;
-        scope.changed().await?;
         scope.commit().await?;
-        self.refresh().await?;
+        self.follow_tenant(tenant).await?;
         Ok(changed)
     }
 
@@ -55,7 +54,7 @@ impl Platform {
         scope.delete_tenant(&session.actor()).await?;
         scope.commit().await?;
         self.access().forget();
-        self.refresh().await
+        self.follow_tenant(tenant).await
     }
 
     /// Makes a token. Its secret is in the answer and nowhere else.
@@ -131,7 +130,6 @@ impl Platform {
         let mut scope = self.write(session, Permission::Secrets, &id.tenant, id).await?;
         let sealed = self.serving().loader.vault.seal(id, name, secret)?;
         scope.set_secret(id, name, &sealed, &session.actor()).await?;
-        scope.changed().await?;
         scope.commit().await?;
         self.follow_store(id, &[]).await
     }
@@ -143,7 +141,6 @@ impl Platform {
     pub async fn delete_secret(&self, session: &Session, id: &ServiceId, name: &str) -> Result<()> {
         let mut scope = self.write(session, Permission::Secrets, &id.tenant, id).await?;
         scope.delete_secret(id, name, &session.actor()).await?;
-        scope.changed().await?;
         scope.commit().await?;
         self.follow_store(id, &[]).await
     }

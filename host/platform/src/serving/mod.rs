@@ -48,6 +48,23 @@ use tokio::sync::mpsc;
 /// The right to change what serves; whoever has it reads the store and serves what it says.
 pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
+/// What a list of services is the whole of: one that is not in it is no more.
+pub(crate) enum Extent {
+    /// Everything on this host.
+    Host,
+    /// Everything of these tenants.
+    Tenants(HashSet<TenantId>),
+}
+
+impl Extent {
+    fn covers(&self, id: &ServiceId) -> bool {
+        match self {
+            Self::Host => true,
+            Self::Tenants(tenants) => tenants.contains(&id.tenant),
+        }
+    }
+}
+
 /// Everything that serves on this host.
 pub(crate) struct Serving {
     pub(crate) loader: Loader,
@@ -136,8 +153,15 @@ impl Serving {
         self.table.load().check(&service, &self.around)
     }
 
-    /// Serves exactly these from now on: what the store says, or what was known when the host last ran. Those in `kept` are in their files already.
-    pub(crate) async fn serve_all(&self, all: Vec<Known>, kept: &[Known], _turn: &Turn<'_>) -> Result<()> {
+    /// Serves these from now on, and nothing else of what they are the whole of: what the store says, or what was known when the host last ran.
+    /// Those in `kept` are in their files already.
+    pub(crate) async fn serve_known(
+        &self,
+        all: Vec<Known>,
+        whole_of: &Extent,
+        kept: &[Known],
+        _turn: &Turn<'_>,
+    ) -> Result<()> {
         let kept: HashMap<&ServiceId, &Known> = kept.iter().map(|known| (&known.target.id, known)).collect();
         let before = self.table.load_full();
         let (mut changed, mut routed, mut there) = (Vec::new(), Vec::new(), HashSet::with_capacity(all.len()));
@@ -178,7 +202,7 @@ impl Serving {
             }
         }
         let were = before.services.keys().chain(kept.keys().copied());
-        let gone: HashSet<_> = were.filter(|id| !there.contains(id)).cloned().collect();
+        let gone: HashSet<_> = were.filter(|id| whole_of.covers(id) && !there.contains(id)).cloned().collect();
         self.exchange(routed, gone.iter().cloned().collect()).await?;
         for known in changed.iter().filter(|known| kept.get(&known.target.id) != Some(known)) {
             self.keep(known).await;

@@ -1,9 +1,9 @@
-//! What a host reads across tenants: everything that serves, and whether that has changed.
+//! What a host reads across tenants: what services are to serve.
 
 use super::versions::VersionSettings;
-use super::{HostScope, Store, TenantSettings, get, json, number, optional_json, text};
+use super::{HostScope, Query, TenantSettings, get, json, number, optional_json, text};
 use crate::error::Result;
-use crate::name::{Digest, ServiceId};
+use crate::name::{Digest, ServiceId, TenantId};
 use crate::rollout::FlagRule;
 use crate::stages::Stages;
 use serde::{Deserialize, Serialize};
@@ -53,24 +53,60 @@ pub struct ReleaseTarget {
     pub rollout: Option<Value>,
 }
 
-/// The text of the statement that reads targets, with a condition more.
-macro_rules! select_targets {
+/// Which of all targets are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// All.
+    All,
+    /// Those of services that changed, or whose tenants did, after the change with this number.
+    ChangedAfter(i64),
+    /// Those of a tenant.
+    OfTenant(&'a TenantId),
+    /// That of a service.
+    Of(&'a ServiceId),
+}
+
+/// The texts of the statements that read targets and their secrets, with a condition more.
+macro_rules! select {
     ($condition:literal) => {
-        concat!("SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, s.flags, s.stages, t.settings AS tenant_settings, ",
-            "v.number, v.digest, v.settings, s.deployment, c.number AS canary_number, c.digest AS canary_digest, c.settings AS canary_settings, ",
-            "d.id AS canary_deployment, d.rollout AS canary_rollout ",
-            "FROM services s JOIN tenants t ON t.tenant = s.tenant ",
-            "JOIN versions v ON v.tenant = s.tenant AND v.component = s.component AND v.number = s.version ",
-            "LEFT JOIN deployments d ON d.tenant = s.tenant AND d.id = s.canary ",
-            "LEFT JOIN versions c ON c.tenant = d.tenant AND c.component = d.component AND c.number = d.version ",
-            "WHERE t.deleted_at IS NULL", $condition)
+        (
+            concat!("SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, s.flags, s.stages, t.settings AS tenant_settings, ",
+                "v.number, v.digest, v.settings, s.deployment, c.number AS canary_number, c.digest AS canary_digest, c.settings AS canary_settings, ",
+                "d.id AS canary_deployment, d.rollout AS canary_rollout ",
+                "FROM services s JOIN tenants t ON t.tenant = s.tenant ",
+                "JOIN versions v ON v.tenant = s.tenant AND v.component = s.component AND v.number = s.version ",
+                "LEFT JOIN deployments d ON d.tenant = s.tenant AND d.id = s.canary ",
+                "LEFT JOIN versions c ON c.tenant = d.tenant AND c.component = d.component AND c.number = d.version ",
+                "WHERE t.deleted_at IS NULL", $condition),
+            concat!("SELECT x.tenant, x.component, x.environment, x.name, x.ciphertext ",
+                "FROM secrets x JOIN services s ON s.tenant = x.tenant AND s.component = x.component AND s.environment = x.environment ",
+                "JOIN tenants t ON t.tenant = s.tenant WHERE t.deleted_at IS NULL", $condition),
+        )
     };
 }
 
-/// A statement of which `$1`, `$2` and `$3` are a service.
-fn query_of(sql: &'static str, id: &ServiceId) -> super::Query {
-    let query = sqlx::query(sql).bind(id.tenant.as_str().to_owned());
-    query.bind(id.component.as_str().to_owned()).bind(id.environment.as_str())
+impl Wanted<'_> {
+    /// The statements that read the targets and their secrets.
+    fn queries(self) -> [Query; 2] {
+        let (targets, secrets) = match self {
+            Self::All => select!(""),
+            Self::ChangedAfter(_) => select!(" AND (s.change > $1 OR t.change > $1)"),
+            Self::OfTenant(_) => select!(" AND s.tenant = $1"),
+            Self::Of(_) => select!(" AND s.tenant = $1 AND s.component = $2 AND s.environment = $3"),
+        };
+        [targets, secrets].map(|sql| {
+            let query = sqlx::query(sql);
+            match self {
+                Self::All => query,
+                Self::ChangedAfter(change) => query.bind(change),
+                Self::OfTenant(tenant) => query.bind(tenant.as_str().to_owned()),
+                Self::Of(ServiceId { tenant, component, environment }) => {
+                    let query = query.bind(tenant.as_str().to_owned()).bind(component.as_str().to_owned());
+                    query.bind(environment.as_str())
+                }
+            }
+        })
+    }
 }
 
 fn service_id(row: &sqlx::any::AnyRow) -> Result<ServiceId> {
@@ -114,11 +150,12 @@ fn target(row: &sqlx::any::AnyRow) -> Result<ServiceTarget> {
 }
 
 impl HostScope {
-    /// Everything that serves.
-    pub(crate) async fn targets(&mut self) -> Result<Vec<ServiceTarget>> {
-        let rows = sqlx::query(select_targets!("")).fetch_all(&mut *self.tx).await?;
+    /// What services are to serve.
+    pub(crate) async fn targets(&mut self, wanted: Wanted<'_>) -> Result<Vec<ServiceTarget>> {
+        let [targets, secrets] = wanted.queries();
+        let rows = targets.fetch_all(&mut *self.tx).await?;
         let mut targets = rows.iter().map(target).collect::<Result<Vec<_>>>()?;
-        let rows = sqlx::query("SELECT * FROM secrets").fetch_all(&mut *self.tx).await?;
+        let rows = secrets.fetch_all(&mut *self.tx).await?;
         let mut secrets: HashMap<ServiceId, BTreeMap<String, String>> = HashMap::new();
         for row in &rows {
             secrets.entry(service_id(row)?).or_default().insert(get(row, "name")?, get(row, "ciphertext")?);
@@ -128,6 +165,11 @@ impl HostScope {
             self.add_beside(target).await?;
         }
         Ok(targets)
+    }
+
+    /// What one service is to serve.
+    pub(crate) async fn target(&mut self, id: &ServiceId) -> Result<Option<ServiceTarget>> {
+        Ok(self.targets(Wanted::Of(id)).await?.pop())
     }
 
     /// Adds the versions that only flags and stages give traffic to.
@@ -157,32 +199,5 @@ impl HostScope {
             }
         }
         Ok(())
-    }
-
-    /// What one service serves.
-    pub(crate) async fn target(&mut self, id: &ServiceId) -> Result<Option<ServiceTarget>> {
-        let select = select_targets!(" AND s.tenant = $1 AND s.component = $2 AND s.environment = $3");
-        let query = query_of(select, id);
-        let Some(row) = query.fetch_optional(&mut *self.tx).await? else { return Ok(None) };
-        let mut target = target(&row)?;
-        let select = "SELECT name, ciphertext FROM secrets WHERE tenant = $1 AND component = $2 AND environment = $3";
-        let query = query_of(select, id);
-        for row in query.fetch_all(&mut *self.tx).await? {
-            target.secrets.insert(get(&row, "name")?, get(&row, "ciphertext")?);
-        }
-        self.add_beside(&mut target).await?;
-        Ok(Some(target))
-    }
-}
-
-impl Store {
-    /// A number that has grown if anything that serves has changed.
-    ///
-    /// # Errors
-    /// `store-unavailable`.
-    pub(crate) async fn changes(&self) -> Result<i64> {
-        let row =
-            sqlx::query("SELECT value FROM counters WHERE name = 'changes'").fetch_one(self.ready().await?).await?;
-        get(&row, "value")
     }
 }

@@ -12,6 +12,10 @@ pub struct Remembered {
     pub body: String,
 }
 
+/// Answers of a tenant that are kept, and bytes of all of them; beyond that the oldest are forgotten.
+pub(super) const ANSWERS_MAX: i64 = 1_000;
+pub(super) const ANSWER_BYTES_MAX: i64 = 64 << 20;
+
 impl TenantScope {
     /// The answer to the request with this idempotency key. `request` stands for method, path and body.
     ///
@@ -27,15 +31,20 @@ impl TenantScope {
         Ok(Some(Remembered { status: number(&row, "status")?, body: get(&row, "body")? }))
     }
 
-    /// Keeps an answer for when the request comes again.
+    /// Keeps an answer for when the request comes again. A tenant's oldest are forgotten beyond 1,000 of them, or 64 MiB.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub async fn remember(&mut self, key: &str, request: &str, answer: &Remembered) -> Result<()> {
-        let insert = "INSERT INTO idempotency (tenant, key, request, status, body, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
+        let insert = "INSERT INTO idempotency (tenant, key, request, status, body, created_at, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7) \
                       ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(key.to_owned()).bind(request.to_owned());
         let query = query.bind(i64::from(answer.status)).bind(answer.body.clone()).bind(now_ms());
+        self.run(query.bind(i64::try_from(answer.body.len()).unwrap_or(i64::MAX))).await?;
+        let delete = "DELETE FROM idempotency WHERE tenant = $1 AND key IN (SELECT key FROM ( \
+                      SELECT key, ROW_NUMBER() OVER newest AS place, SUM(bytes) OVER newest AS total FROM idempotency WHERE tenant = $1 \
+                      WINDOW newest AS (ORDER BY created_at DESC, key)) AS kept WHERE place > $2 OR total > $3)";
+        let query = self.query(delete).bind(ANSWERS_MAX).bind(ANSWER_BYTES_MAX);
         self.run(query).await?;
         Ok(())
     }

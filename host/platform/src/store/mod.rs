@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod audit;
+mod changes;
 mod components;
 mod deployments;
 mod executions;
@@ -30,6 +31,7 @@ pub use audit::{Actor, AuditEntry};
 pub use components::Component;
 pub use deployments::{Deployment, DeploymentState};
 pub use executions::{ExecutionFilter, ExecutionRecord, RecordedCalls};
+pub(crate) use host::Wanted;
 pub use host::{ReleaseTarget, ServiceTarget};
 pub use idempotency::Remembered;
 pub use keys::SigningKeyEntry;
@@ -70,6 +72,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("stages", include_str!("schema/2_stages.sql")),
     ("host_calls", include_str!("schema/3_host_calls.sql")),
     ("access", include_str!("schema/4_access.sql")),
+    ("changes", include_str!("schema/5_changes.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.

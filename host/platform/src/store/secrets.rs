@@ -32,6 +32,7 @@ impl TenantScope {
         self.run(query.bind(actor.name.clone())).await?;
         self.at_most(SECRETS_MAX, "secrets", "SELECT count(*) AS rows_there FROM secrets WHERE tenant = $1").await?;
         let subject = format!("{}/{name}", service.subject());
+        self.service_changed(service).await?;
         self.audit(actor, "secret.set", subject, NOTHING, NOTHING).await
     }
 
@@ -46,6 +47,7 @@ impl TenantScope {
             return Err(Error::not_found("such secret"));
         }
         let subject = format!("{}/{name}", service.subject());
+        self.service_changed(service).await?;
         self.audit(actor, "secret.delete", subject, NOTHING, NOTHING).await
     }
 }

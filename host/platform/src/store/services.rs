@@ -109,14 +109,7 @@ impl TenantScope {
             );
             return Err(Error::new(Code::Stale, message));
         }
-        self.changed().await
-    }
-
-    /// Tells the other hosts on this store that what serves has changed.
-    pub(crate) async fn changed(&mut self) -> Result<()> {
-        // `$1` is the tenant in every statement of a scope; this one has no use for it.
-        let query = self.query("UPDATE counters SET value = value + 1 WHERE name = 'changes' AND $1 <> ''");
-        self.run(query).await?;
-        Ok(())
+        let (tenant, component) = (self.tenant.clone(), service.component.clone());
+        self.service_changed(&ServiceId { tenant, component, environment: service.environment }).await
     }
 }

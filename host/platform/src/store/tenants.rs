@@ -252,6 +252,7 @@ impl TenantScope {
                 format!("tenant {} was changed meanwhile: read it again", self.tenant),
             ));
         }
+        self.tenant_changed().await?;
         self.audit(actor, "tenant.update", self.tenant.to_string(), Some(&before.settings), Some(settings)).await?;
         self.this_tenant().await
     }
@@ -269,7 +270,7 @@ impl TenantScope {
         self.run(query).await?;
         let query = self.query("DELETE FROM services WHERE tenant = $1");
         self.run(query).await?;
-        self.changed().await?;
+        self.tenant_changed().await?;
         self.audit(actor, "tenant.delete", self.tenant.to_string(), Some(&before.settings), NOTHING).await
     }
 }

@@ -160,7 +160,50 @@ async fn of_two_changes_at_once_one_is_stale(Place { store, .. }: &Place) {
     let mut scope = store.host_read().await.expect("a scope");
     let target = scope.target(&service(&a)).await.expect("read").expect("it serves");
     assert_eq!((target.release.version, target.revision, target.canary), (2, 2, None));
-    assert_eq!(scope.targets().await.expect("read").len(), 1);
+    assert_eq!(scope.targets(Wanted::All).await.expect("read").len(), 1);
+}
+
+async fn what_changed_is_read_and_nothing_else(Place { store, .. }: &Place) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    for tenant in [&a, &b] {
+        add_version(store, tenant, b"1").await.expect("stored");
+        deploy(store, tenant, 1, 0).await.expect("it serves");
+    }
+    /// What changed after a number: the tenants, and whose services.
+    async fn after(store: &Store, change: i64) -> (Vec<String>, Vec<String>) {
+        let mut scope = store.host_read().await.expect("a scope");
+        let tenants = scope.tenants_changed_after(change).await.expect("read");
+        let targets = scope.targets(Wanted::ChangedAfter(change)).await.expect("read");
+        let mut of: Vec<_> = targets.iter().map(|target| target.id.tenant.to_string()).collect();
+        of.sort();
+        (tenants.iter().map(ToString::to_string).collect(), of)
+    }
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(after(store, 0).await.1, ["a", "b"]);
+    let seen = store.changes().await.expect("read");
+    assert_eq!(after(store, seen).await, (names(&[]), names(&[])));
+    deploy(store, &b, 1, 1).await.expect("it serves");
+    assert_eq!(after(store, seen).await, (names(&[]), names(&["b"])));
+
+    let seen = store.changes().await.expect("read");
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.set_secret(&service(&a), "KEY", "sealed", &Actor::host()).await.expect("set");
+    scope.commit().await.expect("committed");
+    let mut scope = store.host_read().await.expect("a scope");
+    let targets = scope.targets(Wanted::ChangedAfter(seen)).await.expect("read");
+    assert_eq!((targets.len(), targets[0].secrets["KEY"].as_str()), (1, "sealed"));
+    drop(scope);
+
+    let seen = store.changes().await.expect("read");
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.set_tenant(&TenantSettings::default(), None, &Actor::host()).await.expect("set");
+    scope.commit().await.expect("committed");
+    assert_eq!(after(store, seen).await, (names(&["a"]), names(&["a"])));
+    let mut scope = store.write(&b).await.expect("a scope");
+    scope.delete_tenant(&Actor::host()).await.expect("deleted");
+    scope.commit().await.expect("committed");
+    let (tenants, of) = after(store, seen + 1).await;
+    assert_eq!((tenants, of), (names(&["b"]), names(&[])), "a tenant that is gone is told without services");
 }
 
 async fn a_version_that_serves_is_not_deleted(Place { store, .. }: &Place) {
@@ -205,6 +248,34 @@ async fn what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once(Place { s
     scope.at_most(1, "secrets", count).await.expect("there is one");
     scope.set_secret(&service(&a), "OTHER", "two", &Actor::host()).await.expect("another one");
     assert_eq!(scope.at_most(1, "secrets", count).await.expect_err("two").code(), Code::QuotaExceeded);
+}
+
+async fn answers_are_given_again_until_newer_ones_take_their_place(Place { store, .. }: &Place) {
+    use super::idempotency::{ANSWER_BYTES_MAX, ANSWERS_MAX};
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    let answer = |bytes: usize| Remembered { status: 201, body: "x".repeat(bytes) };
+    scope.remember("first", "POST /", &answer(7)).await.expect("kept");
+    let known = scope.remembered("first", "POST /").await.expect("read").expect("it is there");
+    assert_eq!((known.status, known.body.len()), (201, 7));
+    let other = scope.remembered("first", "POST /other").await.expect_err("another request");
+    assert_eq!(other.code(), Code::IdempotencyMismatch);
+    // In other milliseconds than the first.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    for number in 0..ANSWERS_MAX {
+        scope.remember(&format!("of many {number}"), "POST /", &answer(1)).await.expect("kept");
+    }
+    assert!(scope.remembered("first", "POST /").await.expect("read").is_none(), "the oldest is forgotten");
+    assert!(scope.remembered("of many 0", "POST /").await.expect("read").is_some());
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let large = usize::try_from(ANSWER_BYTES_MAX).expect("it fits") / 2;
+    for number in 0..3 {
+        scope.remember(&format!("large {number}"), "POST /", &answer(large)).await.expect("kept");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    for (key, kept) in [("of many 0", false), ("large 0", false), ("large 1", true), ("large 2", true)] {
+        assert_eq!(scope.remembered(key, "POST /").await.expect("read").is_some(), kept, "{key}");
+    }
 }
 
 async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(Place { store, .. }: &Place) {
@@ -281,10 +352,12 @@ on_both! {
     tenants_see_only_what_is_theirs
     versions_count_up_also_when_they_come_at_once
     of_two_changes_at_once_one_is_stale
+    what_changed_is_read_and_nothing_else
     a_version_that_serves_is_not_deleted
     what_is_not_committed_never_was
     quotas_of_components_hold
     what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
+    answers_are_given_again_until_newer_ones_take_their_place
     figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages
     executions_are_found_and_pruned
     roles_have_revisions_and_are_bounded

@@ -1,0 +1,56 @@
+//! What has changed of what serves, for the hosts that share a store. Changes are numbered in the order in which they are committed: who makes
+//! one holds the counter's row until then.
+
+use super::{HostScope, Store, TenantScope, get, text};
+use crate::error::Result;
+use crate::name::{ServiceId, TenantId};
+use std::collections::HashSet;
+
+impl TenantScope {
+    /// Tells the other hosts on this store that a service has changed, or its secrets have.
+    pub(crate) async fn service_changed(&mut self, service: &ServiceId) -> Result<()> {
+        self.count_change().await?;
+        let update = "UPDATE services SET change = (SELECT value FROM counters WHERE name = 'changes') \
+                      WHERE tenant = $1 AND component = $2 AND environment = $3";
+        let query = self.query_of(update, service);
+        self.run(query).await?;
+        Ok(())
+    }
+
+    /// Tells them that what the tenant may do has changed, or that it is gone.
+    pub(crate) async fn tenant_changed(&mut self) -> Result<()> {
+        self.count_change().await?;
+        let update =
+            "UPDATE tenants SET change = (SELECT value FROM counters WHERE name = 'changes') WHERE tenant = $1";
+        let query = self.query(update);
+        self.run(query).await?;
+        Ok(())
+    }
+
+    async fn count_change(&mut self) -> Result<()> {
+        // `$1` is the tenant in every statement of a scope; this one has no use for it.
+        let query = self.query("UPDATE counters SET value = value + 1 WHERE name = 'changes' AND $1 <> ''");
+        self.run(query).await?;
+        Ok(())
+    }
+}
+
+impl HostScope {
+    /// The tenants that changed after the change with this number, those that are gone among them.
+    pub(crate) async fn tenants_changed_after(&mut self, change: i64) -> Result<HashSet<TenantId>> {
+        let query = sqlx::query("SELECT tenant FROM tenants WHERE change > $1").bind(change);
+        query.fetch_all(&mut *self.tx).await?.iter().map(|row| text(row, "tenant")).collect()
+    }
+}
+
+impl Store {
+    /// The number of the latest change.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn changes(&self) -> Result<i64> {
+        let row =
+            sqlx::query("SELECT value FROM counters WHERE name = 'changes'").fetch_one(self.ready().await?).await?;
+        get(&row, "value")
+    }
+}
