@@ -3,6 +3,7 @@
 use elias_tests::answering::{answering, answers};
 use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
+use elias_tests::upstream::Upstream;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
@@ -186,6 +187,28 @@ async fn of_what_the_host_answers_itself_the_bytes_count_that_were_sent() {
     until("all is counted", async || (egress().await >= wanted).then_some(())).await;
     ask(http::Request::head("/"), "/page.txt").await;
     assert_eq!(egress().await, wanted, "an answer to HEAD sends nothing");
+}
+
+#[tokio::test]
+async fn what_a_component_sends_to_other_servers_counts_too() {
+    let platform = Platform::start(&[]);
+    let settings = json!({ "trusted": true, "quotas": { "egress-bytes-per-hour": 2500 } });
+    let team = platform.new_tenant("acme", settings).await;
+    let upstream = Upstream::start().await;
+    let address = upstream.address();
+    let sends = format!(
+        "export default {{ async fetch() {{
+            await fetch('http://{address}/echo', {{ method: 'POST', body: 'x'.repeat(3000) }});
+            return new Response('sent');
+        }} }};"
+    );
+    let http = json!({ "allow": [format!("http://{address}")], "private": ["127.0.0.1/32"] });
+    let settings = json!({ "capabilities": { "http": http }, "smoke": { "path": "" } });
+    team.serve("shop", &component(&sends), settings).await;
+    assert_eq!(team.get("shop", "/").await.body, "sent");
+    until("they are counted", async || (team.get("shop", "/").await.status == 429).then_some(())).await;
+    let sent = scrape(&platform, &platform.token).await["elias_egress_bytes_total{tenant=\"acme\"}"];
+    assert!(sent >= 3004.0, "{sent}");
 }
 
 #[tokio::test]

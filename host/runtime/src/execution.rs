@@ -21,6 +21,8 @@ pub struct Execution {
     pub memory_peak_bytes: u64,
     /// What it asked of capabilities, in the order of the first calls.
     pub host_calls: Vec<HostCalls>,
+    /// Bytes of the bodies of requests that it sent to other servers.
+    pub sent_bytes: u64,
     /// How it ended.
     pub outcome: Outcome,
 }

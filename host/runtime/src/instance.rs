@@ -122,6 +122,11 @@ impl CallMeter {
     pub fn begin(&self) -> HostCall {
         HostCall { meter: self.clone(), began: Instant::now() }
     }
+
+    /// So many bytes of what the component gave go to another server.
+    pub fn sends(&self, bytes: u64) {
+        self.meter.sends(bytes);
+    }
 }
 
 /// A call to a capability, which is under way until this is dropped.

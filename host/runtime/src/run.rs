@@ -21,6 +21,7 @@ pub(crate) struct Meter {
     memory_denied: AtomicBool,
     request_too_large: AtomicBool,
     host_calls: Mutex<Vec<HostCalls>>,
+    sent_bytes: AtomicU64,
 }
 
 impl Meter {
@@ -38,6 +39,11 @@ impl Meter {
             }
             None => all.push(HostCalls { capability, calls: 1, time }),
         }
+    }
+
+    /// So many bytes go to another server.
+    pub(crate) fn sends(&self, bytes: u64) {
+        self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Memory now has this many bytes. It never shrinks.
@@ -100,6 +106,7 @@ impl Record {
             fuel: self.meter.fuel.load(Ordering::Relaxed),
             memory_peak_bytes: self.meter.memory_peak_bytes.load(Ordering::Relaxed),
             host_calls: std::mem::take(&mut *self.meter.host_calls()),
+            sent_bytes: self.meter.sent_bytes.load(Ordering::Relaxed),
             outcome,
         };
         self.running.end(execution.clone());

@@ -2,6 +2,7 @@
 
 use super::error::{BodyFailed, from_client};
 use bytes::Bytes;
+use elias_host::capability::CallMeter;
 use futures::StreamExt;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyStream;
@@ -12,8 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// The guest's body for the client; none if there is none. It ends in an error where it goes over its cap.
-pub(super) fn outgoing(body: WasiBody, bytes_max: u64) -> Option<reqwest::Body> {
+/// The guest's body for the client; none if there is none. It ends in an error where it goes over its cap. What goes out is counted.
+pub(super) fn outgoing(body: WasiBody, bytes_max: u64, calls: CallMeter) -> Option<reqwest::Body> {
     if body.is_end_stream() {
         return None;
     }
@@ -22,7 +23,11 @@ pub(super) fn outgoing(body: WasiBody, bytes_max: u64) -> Option<reqwest::Body> 
         let chunk = match frame.map(Frame::into_data) {
             Ok(Ok(data)) => {
                 sent += data.len() as u64;
-                Some(if sent > bytes_max { Err(BodyFailed::TooLarge(sent)) } else { Ok(data) })
+                if sent > bytes_max {
+                    return std::future::ready(Some(Err(BodyFailed::TooLarge(sent))));
+                }
+                calls.sends(data.len() as u64);
+                Some(Ok(data))
             }
             Ok(Err(_trailers)) => None,
             Err(_) => Some(Err(BodyFailed::Broken)),

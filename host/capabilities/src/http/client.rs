@@ -4,7 +4,7 @@ use super::address::is_public;
 use super::body::{Received, outgoing};
 use super::error::{Prohibited, from_client};
 use super::grant::Grant;
-use elias_host::capability::ConfigureError;
+use elias_host::capability::{CallMeter, ConfigureError};
 use futures::future::{BoxFuture, FutureExt};
 use http::header::ACCEPT_ENCODING;
 use http_body_util::BodyExt;
@@ -82,6 +82,7 @@ impl Client {
         options: RequestOptions,
         ends: Instant,
         place: OwnedSemaphorePermit,
+        calls: CallMeter,
     ) -> Result<http::Response<WasiBody>, Error> {
         let (head, body) = request.into_parts();
         // The parser that browsers use: hosts in decimal, octal or Unicode come out in the one form that is checked and
@@ -100,7 +101,7 @@ impl Client {
         }
         let client = if head.headers.contains_key(ACCEPT_ENCODING) { &self.raw } else { &self.decoding };
         let mut builder = client.request(head.method, url).headers(head.headers);
-        if let Some(body) = outgoing(body, self.grant.request_bytes) {
+        if let Some(body) = outgoing(body, self.grant.request_bytes, calls) {
             builder = builder.body(body);
         }
         let first_byte = Duration::from_millis(self.grant.first_byte_timeout_ms);
@@ -197,7 +198,10 @@ mod tests {
             let request = http::Request::get(format!("http://rebinds.test:{port}/")).body(body).expect("a request");
             let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
             let ends = Instant::now() + Duration::from_secs(5);
-            let error = client.send(request, RequestOptions::default(), ends, place).await.expect_err("nobody answers");
+            let error = client
+                .send(request, RequestOptions::default(), ends, place, CallMeter::default())
+                .await
+                .expect_err("nobody answers");
             prohibited.push(matches!(error, Error::DestinationIpProhibited));
         }
         assert_eq!(prohibited, [false, true, false, true]);

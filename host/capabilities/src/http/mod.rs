@@ -115,7 +115,7 @@ impl WasiHttpHooks for HttpContext {
             let place = tokio::time::timeout_at(ends, open.acquire_owned()).await;
             let place = place.map_err(|_| Error::ConnectionLimitReached)?;
             let place = place.map_err(|_| Error::ConnectionLimitReached)?;
-            let response = grant.client.send(request, options.unwrap_or_default(), ends, place).await?;
+            let response = grant.client.send(request, options.unwrap_or_default(), ends, place, calls).await?;
             let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
             Ok((response, sent))
         })

@@ -190,7 +190,8 @@ impl Ticket {
             }
         }
         self.state.tenant.spend(fuel, now.unix_ms());
-        self.state.tenant.sent(ending.sent_bytes, now.unix_ms());
+        let to_others = ending.execution.map_or(0, |ran| ran.sent_bytes);
+        self.state.tenant.sent(ending.sent_bytes.saturating_add(to_others), now.unix_ms());
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(outcome, Some(Outcome::Failed(_))));
         ending.execution?;
