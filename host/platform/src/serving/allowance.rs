@@ -27,15 +27,16 @@ impl Allowance {
         scale(left_ns, self.units, self.period_ns)
     }
 
-    /// Takes one unit, or says how long to wait for it.
-    pub(crate) fn take(&self, now_ms: u64) -> Result<(), Duration> {
+    /// Takes the next unit that is free, if that is so within `wait_max`: says how long to wait for it. Else takes nothing, and says how long it
+    /// would have been.
+    pub(crate) fn book(&self, now_ms: u64, wait_max: Duration) -> Result<Duration, Duration> {
         let (now, cost) = (now_ms.saturating_mul(NS_PER_MS), self.cost_ns(1));
-        let taken = self.whole_again_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |whole_again| {
-            let next = whole_again.max(now).saturating_add(cost);
-            (next - now <= self.period_ns).then_some(next)
+        let next = |whole_again: u64| whole_again.max(now).saturating_add(cost);
+        let wait = |whole_again| Duration::from_nanos((next(whole_again) - now).saturating_sub(self.period_ns));
+        let booked = self.whole_again_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |whole_again| {
+            (wait(whole_again) <= wait_max).then(|| next(whole_again))
         });
-        let wait = |whole_again: u64| whole_again.max(now).saturating_add(cost) - now - self.period_ns;
-        taken.map(drop).map_err(|whole_again| Duration::from_nanos(wait(whole_again)))
+        booked.map(wait).map_err(wait)
     }
 
     /// Whether anything is left of it, else how long to wait for that.
@@ -77,13 +78,22 @@ mod tests {
         let allowance = Allowance::new(60, Duration::from_secs(60)).expect("a limit");
         for taken in 0..60 {
             assert_eq!(allowance.used(5_000), taken);
-            assert_eq!(allowance.take(5_000), Ok(()));
+            assert_eq!(allowance.book(5_000, Duration::ZERO), Ok(Duration::ZERO));
         }
-        assert_eq!(allowance.take(5_000), Err(Duration::from_secs(1)));
-        assert_eq!(allowance.take(5_999), Err(Duration::from_millis(1)));
-        assert_eq!(allowance.take(6_000), Ok(()));
+        assert_eq!(allowance.book(5_000, Duration::ZERO), Err(Duration::from_secs(1)));
+        assert_eq!(allowance.book(5_999, Duration::ZERO), Err(Duration::from_millis(1)));
+        assert_eq!(allowance.book(6_000, Duration::ZERO), Ok(Duration::ZERO));
         assert_eq!(allowance.used(36_000), 30);
         assert_eq!(allowance.used(u64::MAX / NS_PER_MS), 0);
+    }
+
+    #[test]
+    fn units_that_are_booked_ahead_come_in_turn() {
+        let allowance = Allowance::new(1, Duration::from_secs(1)).expect("a limit");
+        let most = Duration::from_secs(2);
+        let waits: Vec<_> = (0..4).map(|_| allowance.book(0, most).map(|wait| wait.as_secs())).collect();
+        assert_eq!(waits, [Ok(0), Ok(1), Ok(2), Err(Duration::from_secs(3))]);
+        assert_eq!(allowance.book(1_000, most), Ok(most), "what was refused took nothing");
     }
 
     #[test]
@@ -104,7 +114,7 @@ mod tests {
         bytes.spend(u64::MAX, 10);
         bytes.spend(u64::MAX, 0);
         assert!(bytes.check(0).is_err());
-        assert!(Allowance::new(1, HOUR).expect("a limit").take(u64::MAX).is_ok());
+        assert!(Allowance::new(1, HOUR).expect("a limit").book(u64::MAX, Duration::ZERO).is_ok());
         assert!(Allowance::new(0, HOUR).is_none(), "no limit");
     }
 }

@@ -48,7 +48,7 @@ impl Platform {
     /// Its tenant's quota.
     pub async fn may_send(&self, service: &Service) -> Result<(), NotAdmitted> {
         let tenant = Arc::clone(&service.state().tenant);
-        Ok(tenant.may_send(self.serving().clock.now().unix_ms()).await?)
+        tenant.may_send(self.serving().clock.now().unix_ms()).await
     }
 
     /// Counts the bytes of such an answer.

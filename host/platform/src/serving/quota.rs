@@ -2,10 +2,11 @@
 
 use super::allowance::Allowance;
 use super::meter::{QuotaCounts, QuotaKind, Verdict};
-use crate::error::{Code, Error, Result};
+use super::ticket::NotAdmitted;
+use crate::error::{Code, Error};
 use crate::name::TenantId;
 use crate::store::{QuotaAction, Quotas};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -19,51 +20,15 @@ pub(crate) struct TenantUse {
     quotas: Quotas,
     rate: Option<Allowance>,
     places: Option<Arc<Semaphore>>,
-    fuel: Mutex<FuelHour>,
+    fuel: Option<Allowance>,
     egress: Option<Allowance>,
     pub(crate) counts: Arc<QuotaCounts>,
-}
-
-/// Fuel of the last hour, in minutes.
-struct FuelHour {
-    minute: u64,
-    used: [u64; 60],
-}
-
-impl Default for FuelHour {
-    fn default() -> Self {
-        Self { minute: 0, used: [0; 60] }
-    }
-}
-
-impl FuelHour {
-    fn advance(&mut self, minute: u64) {
-        if minute.saturating_sub(self.minute) >= 60 {
-            self.used = [0; 60];
-        } else {
-            for passed in self.minute + 1..=minute {
-                self.used[(passed % 60) as usize] = 0;
-            }
-        }
-        self.minute = self.minute.max(minute);
-    }
-
-    fn add(&mut self, minute: u64, fuel: u64) {
-        self.advance(minute);
-        let used = &mut self.used[(minute % 60) as usize];
-        *used = used.saturating_add(fuel);
-    }
-
-    fn total(&mut self, minute: u64) -> u64 {
-        self.advance(minute);
-        self.used.iter().fold(0, |total, used| total.saturating_add(*used))
-    }
 }
 
 /// A place among the tenant's concurrent executions.
 pub(crate) type Place = Option<OwnedSemaphorePermit>;
 
-/// One request that may have to wait.
+/// One request that may have to wait, for all its quotas together.
 struct Waiting {
     /// When it gives up.
     until: Instant,
@@ -75,6 +40,10 @@ impl Waiting {
     fn now_ms(&self) -> u64 {
         self.began_ms.saturating_add(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
+
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
 }
 
 impl TenantUse {
@@ -85,7 +54,7 @@ impl TenantUse {
             quotas,
             rate: Allowance::new(quotas.executions_per_minute.into(), MINUTE),
             places: places.map(|places| Arc::new(Semaphore::new(places))),
-            fuel: Mutex::default(),
+            fuel: Allowance::new(quotas.fuel_per_hour, HOUR),
             egress: Allowance::new(quotas.egress_bytes_per_hour, HOUR),
             counts,
         })
@@ -96,36 +65,42 @@ impl TenantUse {
         &self.quotas
     }
 
-    /// Whether the tenant may begin another execution, waiting for it where its quota says so.
-    pub(crate) async fn enter(&self, now_ms: u64) -> Result<Place> {
-        if self.is_out_of_fuel(now_ms) {
-            return Err(self.refuse(QuotaKind::FuelPerHour, self.quotas.fuel_per_hour));
-        }
+    /// Whether the tenant may begin another execution, waiting for it where its quotas say so.
+    pub(crate) async fn enter(&self, now_ms: u64) -> Result<Place, NotAdmitted> {
         let waiting = self.waiting(now_ms);
-        self.wait_for_egress(&waiting).await?;
+        self.wait_for(QuotaKind::FuelPerHour, self.fuel.as_ref(), &waiting).await?;
+        self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), &waiting).await?;
         if let Some(rate) = &self.rate {
-            let most = self.quotas.executions_per_minute.into();
-            self.wait(QuotaKind::ExecutionsPerMinute, most, &waiting, |now_ms| rate.take(now_ms)).await?;
+            let kind = QuotaKind::ExecutionsPerMinute;
+            let most = self.wait_max(kind, &waiting);
+            // Booked: who waits keeps its turn, and who would wait too long is told at once.
+            match rate.book(waiting.now_ms(), most) {
+                Ok(Duration::ZERO) => {}
+                Ok(wait) => {
+                    self.count_wait(kind);
+                    tokio::time::sleep(wait).await;
+                }
+                Err(wait) => return Err(self.refuse(kind, wait)),
+            }
         }
         let Some(places) = &self.places else { return Ok(None) };
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             return Ok(Some(place));
         }
-        let (kind, most) = (QuotaKind::ConcurrentExecutions, self.quotas.concurrent_executions.into());
-        if self.quotas.action == QuotaAction::Reject {
-            return Err(self.refuse(kind, most));
+        let kind = QuotaKind::ConcurrentExecutions;
+        let most = self.wait_max(kind, &waiting);
+        if most > Duration::ZERO {
+            self.count_wait(kind);
+            if let Ok(Ok(place)) = timeout(most, Arc::clone(places).acquire_owned()).await {
+                return Ok(Some(place));
+            }
         }
-        self.count_wait(kind);
-        let left = waiting.until.saturating_duration_since(Instant::now());
-        match timeout(left, Arc::clone(places).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(Some(place)),
-            _ => Err(self.refuse(kind, most)),
-        }
+        Err(self.refuse(kind, Duration::ZERO))
     }
 
     /// Whether the tenant may begin an execution now that nobody waits for, such as a shadow's: it neither waits nor counts as refused.
     pub(crate) fn try_enter(&self, now_ms: u64) -> Option<Place> {
-        if self.is_out_of_fuel(now_ms) || self.egress.as_ref().is_some_and(|egress| egress.check(now_ms).is_err()) {
+        if [&self.fuel, &self.egress].into_iter().flatten().any(|allowance| allowance.check(now_ms).is_err()) {
             return None;
         }
         let place = match &self.places {
@@ -133,18 +108,18 @@ impl TenantUse {
             None => None,
         };
         // Last, for it is not given back.
-        self.rate.as_ref().is_none_or(|rate| rate.take(now_ms).is_ok()).then_some(place)
+        self.rate.as_ref().is_none_or(|rate| rate.book(now_ms, Duration::ZERO).is_ok()).then_some(place)
     }
 
     /// Whether the tenant may send anything, waiting for it where its quota says so.
-    pub(crate) async fn may_send(&self, now_ms: u64) -> Result<()> {
-        self.wait_for_egress(&self.waiting(now_ms)).await
+    pub(crate) async fn may_send(&self, now_ms: u64) -> Result<(), NotAdmitted> {
+        self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), &self.waiting(now_ms)).await
     }
 
     /// Counts the fuel of an execution.
     pub(crate) fn spend(&self, fuel: u64, now_ms: u64) {
-        if self.quotas.fuel_per_hour > 0 {
-            self.fuel.lock().unwrap_or_else(PoisonError::into_inner).add(now_ms / 60_000, fuel);
+        if let Some(allowance) = &self.fuel {
+            allowance.spend(fuel, now_ms);
         }
     }
 
@@ -158,34 +133,37 @@ impl TenantUse {
 
     /// Each quota that limits something: how much of it is used, and how much there is.
     pub(crate) fn levels(&self, now_ms: u64) -> Vec<(QuotaKind, u64, u64)> {
-        let quotas = &self.quotas;
-        let mut levels = Vec::new();
-        if let Some(rate) = &self.rate {
-            levels.push((QuotaKind::ExecutionsPerMinute, rate.used(now_ms), quotas.executions_per_minute.into()));
-        }
-        if let Some(places) = &self.places {
-            let most = u64::from(quotas.concurrent_executions);
-            levels.push((
-                QuotaKind::ConcurrentExecutions,
-                most.saturating_sub(places.available_permits() as u64),
-                most,
-            ));
-        }
-        if quotas.fuel_per_hour > 0 {
-            levels.push((QuotaKind::FuelPerHour, self.fuel_used(now_ms), quotas.fuel_per_hour));
-        }
-        if let Some(egress) = &self.egress {
-            levels.push((QuotaKind::EgressBytesPerHour, egress.used(now_ms), quotas.egress_bytes_per_hour));
-        }
-        levels
+        let used = |kind| {
+            let of = |allowance: &Option<Allowance>| allowance.as_ref().map(|allowance| allowance.used(now_ms));
+            match kind {
+                QuotaKind::ExecutionsPerMinute => of(&self.rate),
+                QuotaKind::ConcurrentExecutions => self.places.as_ref().map(|places| {
+                    u64::from(self.quotas.concurrent_executions).saturating_sub(places.available_permits() as u64)
+                }),
+                QuotaKind::FuelPerHour => of(&self.fuel),
+                QuotaKind::EgressBytesPerHour => of(&self.egress),
+            }
+        };
+        QuotaKind::ALL.into_iter().filter_map(|kind| Some((kind, used(kind)?, self.most(kind)))).collect()
     }
 
-    fn is_out_of_fuel(&self, now_ms: u64) -> bool {
-        self.quotas.fuel_per_hour > 0 && self.fuel_used(now_ms) >= self.quotas.fuel_per_hour
+    fn most(&self, kind: QuotaKind) -> u64 {
+        match kind {
+            QuotaKind::ExecutionsPerMinute => self.quotas.executions_per_minute.into(),
+            QuotaKind::ConcurrentExecutions => self.quotas.concurrent_executions.into(),
+            QuotaKind::FuelPerHour => self.quotas.fuel_per_hour,
+            QuotaKind::EgressBytesPerHour => self.quotas.egress_bytes_per_hour,
+        }
     }
 
-    fn fuel_used(&self, now_ms: u64) -> u64 {
-        self.fuel.lock().unwrap_or_else(PoisonError::into_inner).total(now_ms / 60_000)
+    fn action(&self, kind: QuotaKind) -> QuotaAction {
+        let own = match kind {
+            QuotaKind::ExecutionsPerMinute => self.quotas.executions_per_minute_action,
+            QuotaKind::ConcurrentExecutions => self.quotas.concurrent_executions_action,
+            QuotaKind::FuelPerHour => self.quotas.fuel_per_hour_action,
+            QuotaKind::EgressBytesPerHour => self.quotas.egress_bytes_per_hour_action,
+        };
+        own.unwrap_or(self.quotas.action)
     }
 
     fn waiting(&self, now_ms: u64) -> Waiting {
@@ -193,25 +171,26 @@ impl TenantUse {
         Waiting { until: began + Duration::from_millis(self.quotas.wait_ms.into()), began, began_ms: now_ms }
     }
 
-    async fn wait_for_egress(&self, waiting: &Waiting) -> Result<()> {
-        let Some(egress) = &self.egress else { return Ok(()) };
-        let most = self.quotas.egress_bytes_per_hour;
-        self.wait(QuotaKind::EgressBytesPerHour, most, waiting, |now_ms| egress.check(now_ms)).await
+    /// How long a request may be made to wait for a quota.
+    fn wait_max(&self, kind: QuotaKind, waiting: &Waiting) -> Duration {
+        match self.action(kind) {
+            QuotaAction::Reject => Duration::ZERO,
+            QuotaAction::Queue | QuotaAction::Throttle => waiting.left(),
+        }
     }
 
-    /// Waits until `attempt` goes well, as long as the quota lets it.
-    async fn wait(
+    /// Waits until something is left of what is counted afterwards, as long as the quota lets it.
+    async fn wait_for(
         &self,
         kind: QuotaKind,
-        most: u64,
+        allowance: Option<&Allowance>,
         waiting: &Waiting,
-        attempt: impl Fn(u64) -> Result<(), Duration>,
-    ) -> Result<()> {
+    ) -> Result<(), NotAdmitted> {
+        let Some(allowance) = allowance else { return Ok(()) };
         let mut waited = false;
-        while let Err(wait) = attempt(waiting.now_ms()) {
-            let too_long = Instant::now().checked_add(wait).is_none_or(|at| at > waiting.until);
-            if self.quotas.action == QuotaAction::Reject || too_long {
-                return Err(self.refuse(kind, most));
+        while let Err(wait) = allowance.check(waiting.now_ms()) {
+            if wait > self.wait_max(kind, waiting) {
+                return Err(self.refuse(kind, wait));
             }
             if !waited {
                 self.count_wait(kind);
@@ -225,7 +204,7 @@ impl TenantUse {
     fn count_wait(&self, kind: QuotaKind) {
         self.counts.count(
             kind,
-            match self.quotas.action {
+            match self.action(kind) {
                 QuotaAction::Reject => Verdict::Rejected,
                 QuotaAction::Queue => Verdict::Queued,
                 QuotaAction::Throttle => Verdict::Throttled,
@@ -233,10 +212,14 @@ impl TenantUse {
         );
     }
 
-    fn refuse(&self, kind: QuotaKind, most: u64) -> Error {
+    /// `wait` is after how long it may go well; zero if nobody knows.
+    fn refuse(&self, kind: QuotaKind, wait: Duration) -> NotAdmitted {
         self.counts.count(kind, Verdict::Rejected);
-        let quota = kind.as_str();
-        Error::new(Code::QuotaExceeded, format!("the tenant {} has used up its quota {quota} of {most}", self.tenant))
+        let message =
+            format!("the tenant {} has used up its quota {} of {}", self.tenant, kind.as_str(), self.most(kind));
+        let seconds = wait.as_millis().div_ceil(1_000);
+        let retry_after_seconds = Some(u64::try_from(seconds).unwrap_or(u64::MAX).max(1));
+        NotAdmitted { error: Error::new(Code::QuotaExceeded, message), retry_after_seconds }
     }
 }
 
@@ -254,11 +237,11 @@ mod tests {
     async fn each_quota_refuses_with_its_name() {
         let rate = tenant(|quotas| quotas.executions_per_minute = 1);
         assert!(rate.enter(0).await.is_ok());
-        assert!(rate.enter(0).await.expect_err("too many").to_string().contains("executions-per-minute"));
+        assert!(rate.enter(0).await.expect_err("too many").error.to_string().contains("executions-per-minute"));
 
         let places = tenant(|quotas| quotas.concurrent_executions = 1);
         let inside = places.enter(0).await.expect("the first");
-        assert!(places.enter(0).await.expect_err("too many").to_string().contains("concurrent-executions"));
+        assert!(places.enter(0).await.expect_err("too many").error.to_string().contains("concurrent-executions"));
         drop(inside);
         assert!(places.enter(0).await.is_ok());
     }
@@ -304,16 +287,50 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fuel_comes_back_an_hour_later() {
-        let fuel = tenant(|quotas| quotas.fuel_per_hour = 100);
-        let minute = 60_000;
-        fuel.spend(60, 0);
+    async fn fuel_comes_back_over_the_hour() {
+        let fuel = tenant(|quotas| quotas.fuel_per_hour = 3_600);
+        fuel.spend(3_599, 0);
         assert!(fuel.enter(0).await.is_ok());
-        fuel.spend(60, 30 * minute);
-        assert!(fuel.enter(31 * minute).await.is_err());
-        assert!(fuel.enter(59 * minute).await.is_err());
-        assert!(fuel.enter(60 * minute).await.is_ok(), "the first 60 are an hour old");
-        assert!(fuel.enter(0).await.is_ok(), "a clock that goes back refuses nobody");
+        fuel.spend(601, 0);
+        let refused = fuel.enter(0).await.expect_err("used up");
+        assert!(refused.error.to_string().contains("fuel-per-hour of 3600"), "{refused:?}");
+        assert_eq!(refused.retry_after_seconds, Some(601), "600 are overdrawn");
+        assert!(fuel.enter(600_000).await.is_err());
+        assert!(fuel.enter(601_000).await.is_ok());
+        assert!(fuel.enter(0).await.is_err(), "a clock that goes back gives nothing");
+    }
+
+    #[tokio::test]
+    async fn each_quota_has_its_own_action_or_that_of_all() {
+        let both = tenant(|quotas| {
+            (quotas.executions_per_minute, quotas.concurrent_executions, quotas.wait_ms) = (60_000, 1, 60_000);
+            (quotas.action, quotas.concurrent_executions_action) = (QuotaAction::Queue, Some(QuotaAction::Reject));
+        });
+        let inside = both.enter(0).await.expect("the first");
+        assert!(both.enter(0).await.expect_err("it does not wait").error.to_string().contains("concurrent-executions"));
+        drop(inside);
+        while both.rate.as_ref().is_some_and(|rate| rate.book(0, Duration::ZERO).is_ok()) {}
+        assert!(both.enter(0).await.is_ok(), "the next comes back in a millisecond, and is waited for");
+        assert_eq!(both.counts.get(QuotaKind::ExecutionsPerMinute, Verdict::Queued), 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_rate_keeps_its_turn_and_who_would_wait_too_long_is_told_at_once() {
+        let rate = tenant(|quotas| {
+            (quotas.executions_per_minute, quotas.action, quotas.wait_ms) = (60, QuotaAction::Throttle, 2_500);
+        });
+        for _ in 0..60 {
+            assert!(rate.enter(0).await.is_ok());
+        }
+        let mut waiting = [Box::pin(rate.enter(0)), Box::pin(rate.enter(0))];
+        for one in &mut waiting {
+            assert!(futures::poll!(one.as_mut()).is_pending());
+        }
+        let refused = rate.enter(0).await.expect_err("3 s are too long");
+        assert_eq!(refused.retry_after_seconds, Some(3), "two are before it");
+        for one in waiting {
+            assert!(one.await.is_ok());
+        }
     }
 
     #[tokio::test]
@@ -323,7 +340,7 @@ mod tests {
         assert!(egress.enter(0).await.is_ok() && egress.may_send(0).await.is_ok());
         egress.sent(3_000, 0);
         let refused = egress.enter(0).await.expect_err("used up");
-        assert!(refused.to_string().contains("egress-bytes-per-hour of 3600"), "{refused}");
+        assert!(refused.error.to_string().contains("egress-bytes-per-hour of 3600"), "{refused:?}");
         assert!(egress.may_send(0).await.is_err(), "files too");
         assert!(egress.enter(39 * 60_000).await.is_err(), "2,400 are overdrawn");
         assert!(egress.enter(41 * 60_000).await.is_ok());

@@ -312,7 +312,7 @@ impl From<Error> for NotAdmitted {
     fn from(error: Error) -> Self {
         let busy = matches!(
             error.code(),
-            Code::QuotaExceeded | Code::BulkheadFull | Code::StoreUnavailable | Code::Component(ErrorCode::Overloaded)
+            Code::BulkheadFull | Code::StoreUnavailable | Code::Component(ErrorCode::Overloaded)
         );
         Self { error, retry_after_seconds: busy.then_some(1) }
     }

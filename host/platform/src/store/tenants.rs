@@ -59,12 +59,24 @@ pub struct Quotas {
     pub concurrent_executions: u32,
     /// Units of fuel used in an hour.
     pub fuel_per_hour: u64,
-    /// Bytes of answers' bodies sent in an hour.
+    /// Bytes of the bodies of answers, and of requests to other servers, sent in an hour.
     pub egress_bytes_per_hour: u64,
     /// Bytes of memory of an instance.
     pub memory_bytes: u64,
-    /// What happens to a request over `executions-per-minute`, `concurrent-executions` or `egress-bytes-per-hour`.
+    /// What happens to a request over one of these four, where that has no action of its own.
     pub action: QuotaAction,
+    /// What happens to one over `executions-per-minute`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executions_per_minute_action: Option<QuotaAction>,
+    /// What happens to one over `concurrent-executions`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_executions_action: Option<QuotaAction>,
+    /// What happens to one over `fuel-per-hour`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel_per_hour_action: Option<QuotaAction>,
+    /// What happens to one over `egress-bytes-per-hour`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress_bytes_per_hour_action: Option<QuotaAction>,
     /// How long a request may be made to wait by `queue` or `throttle`.
     pub wait_ms: u32,
 }
@@ -75,9 +87,9 @@ pub struct Quotas {
 pub enum QuotaAction {
     /// 429 at once.
     Reject,
-    /// Wait for a place, in turn; 429 when that takes longer than `wait-ms`.
+    /// Wait in turn; 429 when that takes longer than `wait-ms`.
     Queue,
-    /// Wait until the rate is kept again; 429 when that takes longer than `wait-ms`.
+    /// The same, counted as such: of a rate it says that requests are slowed down to it.
     Throttle,
 }
 
@@ -108,6 +120,10 @@ impl Default for Quotas {
             egress_bytes_per_hour: 0,
             memory_bytes: 0,
             action: QuotaAction::Reject,
+            executions_per_minute_action: None,
+            concurrent_executions_action: None,
+            fuel_per_hour_action: None,
+            egress_bytes_per_hour_action: None,
             wait_ms: 1_000,
         }
     }
