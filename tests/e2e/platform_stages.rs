@@ -277,7 +277,7 @@ async fn a_second_implementation_in_the_source_is_deployed_compared_and_promoted
     let refused = terminal.output("shop", &["deploy", "--stage", "stage2"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("does not serve in production yet"), "{refused:?}");
     terminal.types("shop", &["deploy"]);
-    let said = terminal.types("shop", &["deploy", "--stage", "stage2"]);
+    let said = terminal.types("shop", &["deploy", "--stage"]);
     assert!(said.contains("stage2  2        0 %      100 %"), "{said}");
     let host = "shop.default.localhost";
     for _ in 0..3 {

@@ -29,7 +29,7 @@ pub struct Manifest {
     pub handlers: Vec<String>,
     /// The WIT interfaces that the component imports, sorted.
     pub imports: Vec<String>,
-    /// Which of the source's implementations this is; none where it has one.
+    /// Which of the source's implementations this is; none where it has but the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
     /// Whether strings can be compiled as code: eval, `new Function`.
@@ -49,7 +49,7 @@ pub struct Manifest {
 pub struct Stage {
     /// From 1.
     pub number: u32,
-    /// How many there are.
+    /// The highest number that there is.
     pub of: u32,
 }
 

@@ -28,8 +28,8 @@ struct Report {
     /// The context, for those that are called without one while it runs.
     context: Cell<Option<NonNull<qjs::JSContext>>>,
     application: RefCell<Option<Persistent<Object<'static>>>>,
-    /// What the forms made: the component's implementations, the first stage first.
-    made: RefCell<Vec<Persistent<Object<'static>>>>,
+    /// What the forms made: the component's implementations by their numbers.
+    made: RefCell<BTreeMap<usize, Persistent<Object<'static>>>>,
 }
 
 struct Slot(Report);
@@ -43,14 +43,12 @@ static REPORT: Slot = Slot(Report {
     watching: Cell::new(false),
     context: Cell::new(None),
     application: RefCell::new(None),
-    made: RefCell::new(Vec::new()),
+    made: RefCell::new(BTreeMap::new()),
 });
 
-/// Takes what one of the forms made: the implementation with this number, from 1 without a gap. It stands for a default export.
+/// Takes what one of the forms made: the implementation with this number, from 1. It stands for a default export.
 pub(crate) fn set_application<'js>(ctx: Ctx<'js>, application: Object<'js>, stage: usize) {
-    let mut made = REPORT.0.made.borrow_mut();
-    made.truncate(stage.saturating_sub(1));
-    made.push(Persistent::save(&ctx, application));
+    REPORT.0.made.borrow_mut().insert(stage, Persistent::save(&ctx, application));
 }
 
 /// The application's default export.
@@ -114,9 +112,9 @@ extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
 
 /// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, the names of
 /// the imports that the component will have, separated by spaces, `eval` if strings may be compiled as code, and the number
-/// of the implementation that the component is, 1 as a rule.
+/// of the implementation that the component is, 0 for the first that there is.
 ///
-/// The result names the handlers, how many implementations there are, the warnings (kind and stack) and the log lines (level
+/// The result names the handlers, the implementation and the last that there is, the warnings (kind and stack) and the log lines (level
 /// and message) of the top level.
 #[unsafe(no_mangle)]
 extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2] {
@@ -128,14 +126,14 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
     let evaluated = runtime::with(|ctx| {
         REPORT.0.context.set(Some(ctx.as_raw()));
         REPORT.0.watching.set(true);
-        let evaluated = evaluate(&ctx, name, source, eval == "eval", stage.parse().unwrap_or(1));
+        let evaluated = evaluate(&ctx, name, source, eval == "eval", stage.parse().unwrap_or(0));
         REPORT.0.watching.set(false);
         REPORT.0.context.set(None);
         uncaught::forget_expected();
         ctx.run_gc();
         evaluated
     });
-    let result = answer(evaluated.map(|(handlers, stages)| report(&handlers, stages)));
+    let result = answer(evaluated.map(|evaluated| report(&evaluated)));
     heap::leave_headroom(HEADROOM_BYTES);
     phase::seal();
     result
@@ -162,14 +160,24 @@ fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
     loaded
 }
 
-/// Evaluates the application's module; gives the names of its handlers, and how many implementations it has.
+/// What the application's module came to.
+struct Evaluated {
+    /// The names of its handlers.
+    handlers: Vec<&'static str>,
+    /// The number of the implementation that the component is.
+    stage: usize,
+    /// The highest number of an implementation in the module.
+    of: usize,
+}
+
+/// Evaluates the application's module.
 fn evaluate(
     ctx: &Ctx<'_>,
     name: String,
     source: String,
     eval: bool,
-    stage: usize,
-) -> std::result::Result<(Vec<&'static str>, usize), Thrown> {
+    wanted: usize,
+) -> std::result::Result<Evaluated, Thrown> {
     let catch = |error| Thrown::catch(ctx, &error);
     let module = Module::declare(ctx.clone(), name, source).map_err(catch)?;
     runtime::allow_eval(ctx, eval);
@@ -183,16 +191,20 @@ fn evaluate(
         Value::new_undefined(ctx.clone())
     });
     let mut made = REPORT.0.made.take();
-    let stages = made.len().max(1);
-    if !(1..=stages).contains(&stage) {
-        return Err(fail("elias:no-stage", &format!("there is no implementation {stage}: the module has {stages}")));
+    let (first, of) = (made.keys().next().copied().unwrap_or(1), made.keys().last().copied().unwrap_or(1));
+    let stage = if wanted == 0 { first } else { wanted };
+    let is_there = if made.is_empty() { stage == 1 } else { made.contains_key(&stage) };
+    if !is_there {
+        let there: Vec<_> = made.keys().map(ToString::to_string).collect();
+        let there = if there.is_empty() { "1".to_owned() } else { there.join(", ") };
+        return Err(fail("elias:no-stage", &format!("there is no implementation {stage}: the module has {there}")));
     }
     // Where there are several the default export is the last one, whichever is wanted.
-    if default.is_undefined() || stages > 1 {
-        if made.is_empty() {
+    if default.is_undefined() || of > 1 {
+        let Some(implementation) = made.remove(&stage) else {
             return Err(fail("elias:no-default-export", "the module has no default export"));
-        }
-        default = made.swap_remove(stage - 1).restore(ctx).map_err(catch)?.into_value();
+        };
+        default = implementation.restore(ctx).map_err(catch)?.into_value();
     }
     drop(made); // the others are not in the component
     let Some(application) = default.as_object() else {
@@ -204,7 +216,7 @@ fn evaluate(
         return Err(fail("elias:no-handler", "the default export has no handler"));
     }
     REPORT.0.application.replace(Some(Persistent::save(ctx, application.clone())));
-    Ok((handlers, stages))
+    Ok(Evaluated { handlers, stage, of })
 }
 
 fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> std::result::Result<(), Thrown> {
@@ -221,8 +233,8 @@ fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> std::result::Result<(), Thro
     }
 }
 
-fn report(handlers: &[&str], stages: usize) -> String {
-    let mut json = format!("{{\"stages\":{stages},\"handlers\":[");
+fn report(Evaluated { handlers, stage, of }: &Evaluated) -> String {
+    let mut json = format!("{{\"stage\":{stage},\"of\":{of},\"handlers\":[");
     separated(&mut json, handlers, |json, handler| write_json_string(json, handler));
     json.push_str("],\"warnings\":[");
     separated(&mut json, &REPORT.0.warnings.take(), |json, (kind, stack)| {

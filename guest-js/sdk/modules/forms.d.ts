@@ -71,24 +71,26 @@ export interface Forms {
    *
    *     ELIAS.component("greeter").implement({ fetch: () => new Response("hello") });
    *
-   * Other implementations follow as `.stage2().implement({ ... })`, up to stage16. Each is built as a component of its own.
+   * Other implementations follow as `.stage2().implement({ ... })`, up to stage16. Each is built as a component of its own, and may also be
+   * in a module of its own: `ELIAS.component("greeter").stage2().implement({ ... })`.
    */
-  component(name: string): Stage<2>;
+  component(name: string): Stage<1>;
 
   /** An error that a handler throws to answer with a status and a problem document (RFC 9457). */
   readonly HttpError: typeof HttpError;
 }
 
-/** A component that waits for an implementation; after it there may be one more. */
-export interface Stage<Next extends number> {
-  implement<Input = any, Output = unknown>(handlers: Component | ProcessOptions<Input, Output>): Component & NextStage<Next>;
-}
+/** The implementation of a component with this number, which is to be given; or one after it, with this one left to another module. */
+export type Stage<Number extends number> = LaterStages<Number> & {
+  implement<Input = any, Output = unknown>(handlers: Component | ProcessOptions<Input, Output>): Component & LaterStages<Number>;
+};
 
-/** `stage2()` after the first implementation, `stage3()` after the second. */
-export type NextStage<Next extends number> = Next extends keyof After ? { readonly [name in `stage${Next}`]: () => Stage<After[Next]> } : unknown;
+/** After `Number`: `stage2()` for the second implementation, up to `stage16()`. */
+export type LaterStages<Number extends number> = { readonly [Next in After[Number & keyof After] as `stage${Next}`]: () => Stage<Next> };
 
 interface After {
-  2: 3; 3: 4; 4: 5; 5: 6; 6: 7; 7: 8; 8: 9; 9: 10; 10: 11; 11: 12; 12: 13; 13: 14; 14: 15; 15: 16; 16: 17;
+  1: 2 | After[2]; 2: 3 | After[3]; 3: 4 | After[4]; 4: 5 | After[5]; 5: 6 | After[6]; 6: 7 | After[7]; 7: 8 | After[8]; 8: 9 | After[9];
+  9: 10 | After[10]; 10: 11 | After[11]; 11: 12 | After[12]; 12: 13 | After[13]; 13: 14 | After[14]; 14: 15 | After[15]; 15: 16; 16: never;
 }
 
 /** An error that a handler throws to answer with its `status`, from 400 to 599, and its message. */

@@ -8,16 +8,17 @@ import { registry } from "./registry.js";
 import { Response } from "./response.js";
 import { defineGlobals } from "./webidl.js";
 
-/** The component that this module is, and the form that made it. */
+/** The component that this module is: what makes it so, by which form, and its implementations by their numbers. */
 let made;
 
-function become(form, component) {
-  if (made !== undefined && made.component !== component) {
-    throw new TypeError(`this module is a component already, by ${made.form}: a module makes one component`);
-  }
-  made = { form, component };
-  registry.made = component;
-  native.setApplication(component, 1);
+/** Makes the module what `owner` makes of it; `component` is the implementation `number`. */
+function become(form, component, owner = component, number = 1) {
+  made ??= { form, owner, stages: new Map() };
+  if (made.owner !== owner) throw new TypeError(`this module is a component already, by ${made.form}: a module makes one component`);
+  if ((made.stages.get(number) ?? component) !== component) throw new TypeError(`stage${number} of this component is implemented already`);
+  made.stages.set(number, component);
+  registry.made ??= component;
+  native.setApplication(component, number);
   return component;
 }
 
@@ -84,12 +85,13 @@ const told = ({ issues }) => issues.map(({ message, path }) => (path.length ? `$
 /** A named component, which `implement` gives its handlers: those of `export default`, or `process`; and `stage2` a second implementation. */
 export function component(name) {
   checkName(name, "ELIAS.component");
-  return stage(name, 1);
+  return stage({ name }, 1);
 }
 
-/** The stage `number`, which waits for its implementation. */
-function stage(name, number) {
-  return {
+/** The stage `number` of a component, which waits for its implementation, or is left to another module. */
+function stage(owner, number) {
+  const { name } = owner;
+  const waiting = {
     implement(handlers) {
       const { process, input, output, ...rest } = handlers ?? {};
       const none = Object.values(rest).every((handler) => typeof handler !== "function");
@@ -97,13 +99,16 @@ function stage(name, number) {
         throw new TypeError(`ELIAS.component("${name}").implement needs process, or handlers such as fetch`);
       }
       const base = typeof process === "function" ? processing(name, process, input, output) : {};
-      const implemented = { ...base, ...rest };
-      if (number < STAGES_MAX) Object.defineProperty(implemented, `stage${number + 1}`, { value: () => stage(name, number + 1) });
-      if (number === 1) return become("ELIAS.component", implemented);
-      native.setApplication(implemented, number);
-      return implemented;
+      return followed(become("ELIAS.component", { ...base, ...rest }, owner, number), owner, number);
     },
   };
+  return followed(waiting, owner, number);
+}
+
+/** What has the stages after `number` as methods, which are no handlers. */
+function followed(target, owner, number) {
+  for (let next = number + 1; next <= STAGES_MAX; next++) Object.defineProperty(target, `stage${next}`, { value: () => stage(owner, next) });
+  return target;
 }
 
 function checkName(name, form) {

@@ -25,9 +25,9 @@ pub struct BuildArguments {
     /// Leave the engine out; the host must have it
     #[arg(long)]
     pub thin: bool,
-    /// Which of the source's implementations to build: `stage2` is 2
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub stage: u32,
+    /// Which of the source's implementations to build: `stage2` is 2 [default: the first that it has]
+    #[arg(long, value_name = "N")]
+    pub stage: Option<u32>,
     /// Shorten names and drop white space
     #[arg(long)]
     pub minify: bool,

@@ -29,7 +29,7 @@ pub(crate) struct Application<'a> {
     /// Whether strings may be compiled as code.
     pub(crate) eval: bool,
     /// Which of its implementations is wanted, from 1.
-    pub(crate) stage: u32,
+    pub(crate) stage: Option<u32>,
 }
 
 /// What came of it.
@@ -53,8 +53,10 @@ impl Evaluated {
 pub(crate) struct Report {
     /// Names of the default export's handlers, sorted.
     pub(crate) handlers: Vec<String>,
-    /// How many implementations the source has.
-    pub(crate) stages: u32,
+    /// The number of the implementation that this is.
+    pub(crate) stage: u32,
+    /// The highest number of an implementation in the source.
+    pub(crate) of: u32,
     /// What the top level did that does not mean what it seems to.
     pub(crate) warnings: Vec<Warning>,
     /// What the top level logged.
@@ -158,7 +160,7 @@ impl Evaluator {
         let date = application.source_date.to_string();
         let imports = application.imports.join(" ");
         let eval = if application.eval { "eval" } else { "" };
-        let stage = application.stage.to_string();
+        let stage = application.stage.unwrap_or(0).to_string();
         let answer = run.call("elias_evaluate", [MODULE_NAME, application.source, &date, &imports, eval, &stage])?;
         let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
         Ok(Evaluated { memory: run.memory(), report })

@@ -45,8 +45,8 @@ pub struct BuildOptions {
     pub minify: bool,
     /// Whether eval, `new Function` and their kin work; else they throw an EvalError.
     pub eval: bool,
-    /// Which of the source's implementations is wanted, from 1; 1 also where it has just one.
-    pub stage: u32,
+    /// Which of the source's implementations is wanted, from 1; none is the first that it has.
+    pub stage: Option<u32>,
     /// What Date shows while the top level runs, in seconds since 1970.
     pub source_date: u64,
 }
@@ -64,7 +64,7 @@ impl BuildOptions {
             thin: false,
             minify: false,
             eval: false,
-            stage: 1,
+            stage: None,
             source_date: date.unwrap_or(0),
         }
     }
@@ -132,7 +132,6 @@ impl Builder {
             })
             .map_err(|failure| explain::failure(failure, options, &bundle))?;
 
-        let stages = evaluated.report.stages;
         let imports = needs.interfaces(&evaluated.report.handlers);
         let exports: Vec<String> =
             evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
@@ -149,7 +148,8 @@ impl Builder {
             version: package.version,
             handlers: evaluated.report.handlers.clone(),
             imports,
-            stage: (stages > 1).then_some(Stage { number: options.stage, of: stages }),
+            stage: (evaluated.report.of > 1)
+                .then_some(Stage { number: evaluated.report.stage, of: evaluated.report.of }),
             eval: options.eval,
             engine: engine::DIGEST.clone(),
             source: source_digest(&bundle.sources),

@@ -44,7 +44,7 @@ async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result
     let settings = config_file::read(project.config.as_deref())?;
     settings.service.check()?;
     let cache = cache_dir(cache);
-    let built = origin::build(project, entry, cache.clone(), 1).await?;
+    let built = origin::build(project, entry, cache.clone(), None).await?;
     let trial = Trial::load(project, &settings, cache.as_deref(), &built.wasm).await?;
     let app = &trial.app;
     let imports = app.manifest().map(|manifest| manifest.imports.join(", ")).unwrap_or_default();

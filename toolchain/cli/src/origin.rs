@@ -66,7 +66,7 @@ pub(crate) async fn build(
     project: &Project,
     entry: PathBuf,
     cache: Option<PathBuf>,
-    stage: u32,
+    stage: Option<u32>,
 ) -> Result<Built, Failure> {
     let options = BuildOptions { eval: project.build.eval, stage, ..BuildOptions::new(entry, project.root.clone()) };
     let built = builder(cache)?.build(&options).await.map_err(|error| failed(&error))?;

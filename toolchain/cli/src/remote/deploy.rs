@@ -12,6 +12,7 @@ use elias_build::command::cache_dir;
 use elias_build::project::Project;
 use elias_build::signing;
 use elias_contract::layout;
+use elias_contract::manifest::Manifest;
 use elias_platform::name::{ComponentName, Digest, Environment, NAME_BYTES_MAX};
 use elias_platform::store::{Deployment, DeploymentState, Version, VersionSettings};
 use elias_platform::{DeployRequest, UploadedVersion};
@@ -63,6 +64,8 @@ struct Packed {
     signature: Option<String>,
     settings: VersionSettings,
     files: BTreeMap<String, PathBuf>,
+    /// As what it is put beside what serves, if it is.
+    stage: Option<String>,
 }
 
 /// Builds if need be, uploads, and serves.
@@ -74,14 +77,14 @@ pub(super) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
     let client = arguments.target.client()?;
     let rollout = arguments.canary.plan()?;
     let packed = pack(arguments)?;
-    let component = packed.name.clone();
-    if arguments.stage.stage.is_some() {
+    let (component, stage) = (packed.name.clone(), packed.stage.clone());
+    if stage.is_some() {
         stages::standing(&client, &component, arguments.environment)?;
     }
     let (answer, version) = upload(&client, packed)?;
     let number = version.number;
-    if arguments.stage.stage.is_some() {
-        let stage = (number, &arguments.stage);
+    if let Some(name) = stage {
+        let stage = (number, name.as_str(), &arguments.stage);
         return stages::put_beside(&client, &component, arguments.environment, stage, arguments.target.json);
     }
     if arguments.no_serve {
@@ -146,9 +149,11 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
         Some(component) => files::read(component)?,
         None => build(&project, file, arguments)?,
     };
+    let manifest = layout::read(&wasm).map_err(|error| Failure::new("not-a-component", error))?.manifest;
+    let stage = arguments.stage.stage.as_ref().map(|name| stage_name(name.as_deref(), manifest.as_ref()));
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None => name_of(&wasm, file)?,
+        None => name_of(manifest, file)?,
     };
     let signature = match &arguments.signature {
         Some(file) => {
@@ -159,7 +164,13 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
     };
     let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root);
     let files = files::collect(folder, settings.grants.get("db"), settings.service.assets()?.as_deref())?;
-    Ok(Packed { name, wasm, signature, settings: settings.service.version(capabilities)?, files })
+    Ok(Packed { name, wasm, signature, settings: settings.service.version(capabilities)?, files, stage })
+}
+
+/// The name that a stage was given, else that of the component's place in its source.
+fn stage_name(given: Option<&str>, manifest: Option<&Manifest>) -> String {
+    let number = manifest.and_then(|manifest| manifest.stage).map_or(1, |stage| stage.number);
+    given.map_or_else(|| format!("stage{}", number.max(2)), str::to_owned)
 }
 
 /// Builds the project: of several implementations the one that the stage's name stands for, else the first.
@@ -168,16 +179,26 @@ fn build(project: &Project, entry: Option<&Path>, arguments: &DeployArguments) -
     let cache = cache_dir(arguments.cache_dir.as_deref());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("io", error))?;
-    let first = runtime.block_on(origin::build(project, entry.clone(), cache.clone(), 1))?;
+    let first = runtime.block_on(origin::build(project, entry.clone(), cache.clone(), None))?;
     let Some(stage) = first.manifest.stage else { return Ok(first.wasm) };
-    let wanted = arguments.stage.stage.as_deref().and_then(|name| name.strip_prefix("stage")?.parse().ok());
-    match wanted.filter(|wanted| (2..=stage.of).contains(wanted)) {
-        Some(wanted) => Ok(runtime.block_on(origin::build(project, entry, cache, wanted))?.wasm),
+    let wanted = match arguments.stage.stage.as_ref().map(Option::as_deref) {
+        Some(Some(name)) => name.strip_prefix("stage").and_then(|number| number.parse().ok()),
+        Some(None) if stage.number == 1 && stage.of > 2 => {
+            let message = format!("the source has implementations up to stage{}: say which one", stage.of);
+            return Err(Failure::new("bad-input", message).help("elias deploy --stage stage2"));
+        }
+        Some(None) if stage.number == 1 => Some(2),
+        Some(None) | None => None,
+    };
+    match wanted.filter(|wanted| *wanted != stage.number && (1..=stage.of).contains(wanted)) {
+        Some(wanted) => Ok(runtime.block_on(origin::build(project, entry, cache, Some(wanted)))?.wasm),
         None => {
-            eprintln!(
-                "note: the source has {} implementations and this is the first; put another beside it with --stage stage2",
-                stage.of
-            );
+            if stage.number == 1 {
+                let of = stage.of;
+                eprintln!(
+                    "note: this is the first implementation; the source has more, up to stage{of}: put one beside it with --stage stage{of}"
+                );
+            }
             Ok(first.wasm)
         }
     }
@@ -194,7 +215,7 @@ fn sign(keys: &[PathBuf], wasm: &[u8]) -> Result<Option<String>, Failure> {
 
 /// Stores the bytes that the platform has not yet, and makes a version of them.
 fn upload(client: &Client, packed: Packed) -> Result<(Value, Version), Failure> {
-    let Packed { name, wasm, signature, mut settings, files } = packed;
+    let Packed { name, wasm, signature, mut settings, files, stage: _ } = packed;
     let digest = Digest::of(&wasm);
     client.upload(&digest, wasm.into())?;
     settings.files = files::upload(client, &files)?;
@@ -205,8 +226,7 @@ fn upload(client: &Client, packed: Packed) -> Result<(Value, Version), Failure> 
 }
 
 /// The component's name by its manifest, or its file's if other tools made it.
-fn name_of(wasm: &[u8], file: Option<&Path>) -> Result<ComponentName, Failure> {
-    let manifest = layout::read(wasm).map_err(|error| Failure::new("not-a-component", error))?.manifest;
+fn name_of(manifest: Option<Manifest>, file: Option<&Path>) -> Result<ComponentName, Failure> {
     let of_file = || Some(file?.file_stem()?.to_string_lossy().into_owned());
     let name = manifest.map(|manifest| manifest.name).or_else(of_file).unwrap_or_default();
     label(&name).ok_or_else(|| {

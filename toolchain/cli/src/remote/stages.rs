@@ -20,9 +20,9 @@ const BASELINE: &str = "stage1";
 /// What `deploy` is told of a stage.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StageArguments {
-    /// Put the version beside what serves, under this name, to be compared with it. Where the source has several implementations, stage2 is its second
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
-    pub(super) stage: Option<String>,
+    /// Put the version beside what serves, to be compared with it, under this name, or that of the implementation in the source: stage2 is its second
+    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
+    pub(super) stage: Option<Option<String>>,
     /// The share of the requests that it answers [default: none]
     #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
     weight: Option<f64>,
@@ -84,12 +84,12 @@ pub(super) fn put_beside(
     client: &Client,
     component: &ComponentName,
     environment: Environment,
-    (version, arguments): (u32, &StageArguments),
+    (version, name, arguments): (u32, &str, &StageArguments),
     json: bool,
 ) -> Result<(), Failure> {
     let standing = standing(client, component, environment)?;
     let plan = standing.stages.as_ref().map_or_else(|| alone(standing.release.version), |stages| stages.plan.clone());
-    let plan = with(plan, version, arguments)?;
+    let plan = with(plan, version, name, arguments)?;
     let answer = set(client, component, environment, &standing, &plan)?;
     output::answer(json, &answer, || {
         Ok(format!("{}compare them with: elias compare {component} --env {environment}\n", show(&read(&answer)?)))
@@ -165,8 +165,7 @@ fn alone(version: u32) -> StagePlan {
 }
 
 /// The plan with an implementation more, or in place of the one of its name. What serves answers what no other does.
-fn with(mut plan: StagePlan, version: u32, arguments: &StageArguments) -> Result<StagePlan, Failure> {
-    let name = arguments.stage.clone().unwrap_or_default();
+fn with(mut plan: StagePlan, version: u32, name: &str, arguments: &StageArguments) -> Result<StagePlan, Failure> {
     if plan.implementations.first().is_some_and(|baseline| baseline.name == name) {
         let message = format!("{name} is the version that serves");
         return Err(Failure::new("bad-input", message)
@@ -176,7 +175,7 @@ fn with(mut plan: StagePlan, version: u32, arguments: &StageArguments) -> Result
     let shadow = arguments.shadow.unwrap_or(if weight == 0 { 100.0 } else { 0.0 });
     plan.implementations.retain(|implementation| implementation.name != name);
     let shadow_unsafe = arguments.shadow_unsafe;
-    plan.implementations.push(Implementation { name, version, weight, shadow, shadow_unsafe });
+    plan.implementations.push(Implementation { name: name.to_owned(), version, weight, shadow, shadow_unsafe });
     balanced(plan)
 }
 
@@ -243,25 +242,25 @@ fn show(stages: &Stages) -> String {
 mod tests {
     use super::*;
 
-    fn beside(name: &str, weight: Option<f64>) -> StageArguments {
-        StageArguments { stage: Some(name.to_owned()), weight, ..StageArguments::default() }
+    fn answering(weight: f64) -> StageArguments {
+        StageArguments { weight: Some(weight), ..StageArguments::default() }
     }
 
     #[test]
     fn what_serves_answers_what_the_others_leave() {
-        let plan = with(alone(3), 4, &beside("stage2", None)).expect("a shadow");
+        let plan = with(alone(3), 4, "stage2", &StageArguments::default()).expect("a shadow");
         let of = |plan: &StagePlan| -> Vec<_> {
             plan.implementations.iter().map(|one| (one.name.clone(), one.version, one.weight, one.shadow)).collect()
         };
         assert_eq!(of(&plan), [("stage1".into(), 3, 10_000, 0.0), ("stage2".into(), 4, 0, 100.0)]);
-        let plan = with(plan, 5, &beside("stage3", Some(25.5))).expect("a third");
+        let plan = with(plan, 5, "stage3", &answering(25.5)).expect("a third");
         assert_eq!(of(&plan)[0].2, 7_450);
-        let plan = with(plan, 6, &beside("stage2", Some(50.0))).expect("the second again");
+        let plan = with(plan, 6, "stage2", &answering(50.0)).expect("the second again");
         assert_eq!(
             of(&plan),
             [("stage1".into(), 3, 2_450, 0.0), ("stage3".into(), 5, 2_550, 0.0), ("stage2".into(), 6, 5_000, 0.0)]
         );
-        assert!(with(plan.clone(), 7, &beside("stage4", Some(25.0))).is_err(), "more than all");
-        assert!(with(plan, 7, &beside("stage1", Some(25.0))).is_err(), "that is what serves");
+        assert!(with(plan.clone(), 7, "stage4", &answering(25.0)).is_err(), "more than all");
+        assert!(with(plan, 7, "stage1", &answering(25.0)).is_err(), "that is what serves");
     }
 }
