@@ -135,9 +135,14 @@ async fn insert(store: &Store, batch: &[ExecutionRecord]) -> crate::Result<()> {
 /// Deletes what is kept no longer.
 pub(crate) async fn prune(store: &Store, retention: Retention) -> crate::Result<()> {
     const DAY_MS: i64 = 24 * 3600 * 1000;
+    /// Lines of a tenant's audit trail, and deployments of a service, that are kept.
+    const AUDIT_MAX: u32 = 100_000;
+    const DEPLOYMENTS_MAX: u32 = 1_000;
     let mut scope = store.host_write().await?;
     let before = now_ms().saturating_sub(i64::from(retention.days).saturating_mul(DAY_MS));
     scope.prune_executions(before, retention.per_tenant).await?;
     scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
+    scope.prune_audit(AUDIT_MAX).await?;
+    scope.prune_deployments(DEPLOYMENTS_MAX).await?;
     scope.commit().await
 }

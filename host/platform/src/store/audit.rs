@@ -1,6 +1,6 @@
 //! Who did what, when, from where.
 
-use super::{TenantScope, get, now_ms, number, optional_json, to_json};
+use super::{HostScope, TenantScope, get, now_ms, number, optional_json, to_json};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,6 +39,16 @@ pub struct AuditEntry {
     pub before: Option<Value>,
     /// What it is since.
     pub after: Option<Value>,
+}
+
+impl HostScope {
+    /// Deletes of each tenant's audit trail all but the newest `keep` lines.
+    pub(crate) async fn prune_audit(&mut self, keep: u32) -> Result<u64> {
+        let delete = "DELETE FROM audit WHERE (tenant, id) IN (SELECT tenant, id FROM \
+                      (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY id DESC) AS place FROM audit) AS ranked \
+                      WHERE place > $1)";
+        Ok(sqlx::query(delete).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected())
+    }
 }
 
 impl TenantScope {

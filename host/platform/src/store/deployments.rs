@@ -1,6 +1,6 @@
 //! Deployments: the acts that gave a version traffic.
 
-use super::{TenantScope, get, now_ms, number, optional_json, text, to_json};
+use super::{HostScope, TenantScope, get, now_ms, number, optional_json, text, to_json};
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, Environment, ServiceId};
 use serde::{Deserialize, Serialize};
@@ -143,5 +143,17 @@ impl TenantScope {
         let query = self.query_of(select, service);
         let query = query.bind(before.unwrap_or("~").to_owned()).bind(i64::from(limit));
         self.rows(query).await?.iter().map(deployment).collect()
+    }
+}
+
+impl HostScope {
+    /// Deletes of each service's deployments all but the newest `keep`, and those that serve.
+    pub(crate) async fn prune_deployments(&mut self, keep: u32) -> Result<u64> {
+        let delete = "DELETE FROM deployments WHERE (tenant, id) IN (SELECT tenant, id FROM \
+                      (SELECT tenant, id, row_number() OVER (PARTITION BY tenant, component, environment ORDER BY id DESC) AS place \
+                      FROM deployments) AS ranked WHERE place > $1) \
+                      AND NOT EXISTS (SELECT 1 FROM services s WHERE s.tenant = deployments.tenant \
+                      AND (s.deployment = deployments.id OR s.canary = deployments.id))";
+        Ok(sqlx::query(delete).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected())
     }
 }

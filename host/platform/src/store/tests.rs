@@ -40,6 +40,11 @@ fn shop() -> ComponentName {
     "shop".parse().expect("a name")
 }
 
+/// Lets the clock go on: what is stored in one millisecond has no order.
+async fn later() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
+}
+
 fn service(tenant: &TenantId) -> ServiceId {
     ServiceId { tenant: tenant.clone(), component: shop(), environment: Environment::Production }
 }
@@ -250,6 +255,27 @@ async fn what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once(Place { s
     assert_eq!(scope.at_most(1, "secrets", count).await.expect_err("two").code(), Code::QuotaExceeded);
 }
 
+async fn of_what_was_done_the_newest_is_kept_and_what_serves(Place { store, .. }: &Place) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    later().await;
+    add_version(store, &a, b"1").await.expect("stored");
+    add_version(store, &b, b"1").await.expect("stored");
+    for revision in 0..5 {
+        deploy(store, &a, 1, revision).await.expect("it serves");
+        later().await;
+    }
+    deploy(store, &b, 1, 0).await.expect("it serves");
+    let mut scope = store.host_write().await.expect("a scope");
+    assert_eq!(scope.prune_deployments(2).await.expect("pruned"), 3, "the other tenant has one");
+    assert_eq!(scope.prune_deployments(0).await.expect("pruned"), 1, "the two that serve stay");
+    let deleted = scope.prune_audit(1).await.expect("pruned");
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.deployments(&service(&a), None, 10).await.expect("read").len(), 1);
+    let audit = scope.audit_entries(None, 10).await.expect("read");
+    assert!(deleted > 0 && audit.len() == 1 && audit[0].action.starts_with("version"), "{deleted} {audit:?}");
+}
+
 async fn answers_are_given_again_until_newer_ones_take_their_place(Place { store, .. }: &Place) {
     use super::idempotency::{ANSWER_BYTES_MAX, ANSWERS_MAX};
     let a = create_tenant(store, "a").await;
@@ -260,18 +286,17 @@ async fn answers_are_given_again_until_newer_ones_take_their_place(Place { store
     assert_eq!((known.status, known.body.len()), (201, 7));
     let other = scope.remembered("first", "POST /other").await.expect_err("another request");
     assert_eq!(other.code(), Code::IdempotencyMismatch);
-    // In other milliseconds than the first.
-    tokio::time::sleep(Duration::from_millis(2)).await;
+    later().await;
     for number in 0..ANSWERS_MAX {
         scope.remember(&format!("of many {number}"), "POST /", &answer(1)).await.expect("kept");
     }
     assert!(scope.remembered("first", "POST /").await.expect("read").is_none(), "the oldest is forgotten");
     assert!(scope.remembered("of many 0", "POST /").await.expect("read").is_some());
-    tokio::time::sleep(Duration::from_millis(2)).await;
+    later().await;
     let large = usize::try_from(ANSWER_BYTES_MAX).expect("it fits") / 2;
     for number in 0..3 {
         scope.remember(&format!("large {number}"), "POST /", &answer(large)).await.expect("kept");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        later().await;
     }
     for (key, kept) in [("of many 0", false), ("large 0", false), ("large 1", true), ("large 2", true)] {
         assert_eq!(scope.remembered(key, "POST /").await.expect("read").is_some(), kept, "{key}");
@@ -357,6 +382,7 @@ on_both! {
     what_is_not_committed_never_was
     quotas_of_components_hold
     what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
+    of_what_was_done_the_newest_is_kept_and_what_serves
     answers_are_given_again_until_newer_ones_take_their_place
     figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages
     executions_are_found_and_pruned
