@@ -13,10 +13,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// How often rollouts are looked at, and the store is asked whether something has changed.
+/// How often rollouts and what is loaded are looked at, and the store is asked whether something has changed.
 const TICK: Duration = Duration::from_secs(1);
-/// How many ticks pass between looks at idle components and at stages, and between deletions of old executions.
-const UNLOAD_TICKS: u64 = 10;
+/// How many ticks pass between looks at stages, and between deletions of old executions.
 const STAGES_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
 /// How long the end of the process waits for figures of stages to be stored.
@@ -62,15 +61,13 @@ async fn tick(platform: Weak<Inner>) {
         {
             tracing::warn!(%error, "artifacts cannot be swept");
         }
-        if count % UNLOAD_TICKS == UNLOAD_TICKS - 1 {
-            let config = platform.config();
-            platform.serving().unload(config.idle_unload_ms, config.loaded_components as usize);
-        }
+        let config = platform.config();
+        platform.serving().unload(config.idle_unload_ms, config.loaded_components as usize);
         if count % STAGES_TICKS == STAGES_TICKS - 1 {
             keep_stages(&platform, true).await;
         }
         if count % PRUNE_TICKS == PRUNE_TICKS - 1
-            && let Err(error) = recorder::prune(platform.store(), platform.config().retention).await
+            && let Err(error) = recorder::prune(platform.store(), config.retention).await
         {
             tracing::warn!(%error, "old executions cannot be deleted");
         }

@@ -5,12 +5,14 @@ use super::client::{Client, items, read};
 use super::output::{self, number, time};
 use super::rollouts::{ServiceArguments, services};
 use crate::failure::Failure;
+use crate::origin;
 use clap::Args;
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::rollout::Sticky;
 use elias_platform::stages::{Implementation, StagePlan, Stages};
 use serde::Deserialize;
 use serde_json::Value;
+use std::path::Path;
 
 /// Weights are shares of this many.
 const WHOLE: u32 = 10_000;
@@ -21,7 +23,7 @@ const BASELINE: &str = "stage1";
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StageArguments {
     /// Put the version beside what serves, to be compared with it, under this name, or that of the implementation in the source: stage2 is its second
-    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, value_parser = name, conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
     pub(super) stage: Option<Option<String>>,
     /// The share of the requests that it answers [default: none]
     #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
@@ -60,6 +62,15 @@ pub(crate) struct StagesArguments {
     end: bool,
     #[command(flatten)]
     service: ServiceArguments,
+}
+
+/// A stage's name, and not the file that may stand behind `--stage` where that has none.
+fn name(text: &str) -> Result<String, String> {
+    let file = Path::new(text);
+    if origin::is_source(file) || file.extension().is_some_and(|extension| extension == "wasm") {
+        return Err(format!("{text} is a file: write it before --stage"));
+    }
+    Ok(text.to_owned())
 }
 
 /// How a service stands, as far as stages go.
@@ -244,6 +255,14 @@ mod tests {
 
     fn answering(weight: f64) -> StageArguments {
         StageArguments { weight: Some(weight), ..StageArguments::default() }
+    }
+
+    #[test]
+    fn a_file_is_no_name() {
+        assert_eq!(name("v1.2"), Ok("v1.2".to_owned()));
+        for file in ["app.wasm", "src/index.ts"] {
+            assert!(name(file).is_err_and(|why| why.contains("before --stage")), "{file}");
+        }
     }
 
     #[test]
