@@ -138,6 +138,28 @@ async fn of_a_slow_shadow_eight_copies_are_under_way_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_copy_that_is_under_way_takes_no_clients_place() {
+    let platform = Platform::start(&[]);
+    let team = platform.new_tenant("acme", json!({ "quotas": { "concurrent-executions": 1 } })).await;
+    let mut quick = answers("quick");
+    quick["supervision"] = json!({ "concurrency": 1 });
+    team.serve("shop", answering(), quick).await;
+    team.version("shop", answering(), waits("slow")).await;
+    beside(&team, shadowed()).await;
+    let under_way = async || team.status("shop").await["executions"].as_array().map_or(0, Vec::len);
+    // A place that its request has yet to give back is not free for a copy.
+    until("a copy is under way", async || {
+        let answer = team.get("shop", "/").await;
+        assert!(matches!(answer.status, 200 | 429), "{answer:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        (under_way().await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(team.get("shop", "/").await.body, "quick");
+    assert!(under_way().await >= 1, "the copy goes on");
+}
+
+#[tokio::test]
 async fn requests_are_shared_by_weight_and_a_client_stays_with_its_implementation() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();

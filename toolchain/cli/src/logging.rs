@@ -20,13 +20,16 @@ pub(crate) struct Logging {
     dropped: ErrorCounter,
 }
 
+/// What is logged unless `ELIAS_LOG` says otherwise. PostgreSQL notices each `IF EXISTS` of which nothing exists.
+const DEFAULT: &str = "info,sqlx::postgres::notice=warn";
+
 /// Sends log lines to standard error, through a buffer that does not block the requests; what does not fit is dropped, and
 /// counted in the last line. `ELIAS_LOG` filters, as in `info,elias::access=off`.
 pub(crate) fn start(format: Option<LogFormat>) -> Logging {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let (logging, writer) = Logging::to_standard_error();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter("info")).with_writer(writer).with_ansi(terminal);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter(DEFAULT)).with_writer(writer).with_ansi(terminal);
     // An error means that logging was set up before, by whoever runs this in a test.
     let _ = match format {
         LogFormat::Text => subscriber.try_init(),

@@ -106,7 +106,7 @@ impl Platform {
                 return Err(error.into());
             }
         };
-        let places = (place, quota);
+        let places = Some((place, quota));
         let entered = Entered { state: Arc::clone(&state), entry, places, app, started, is_copy: false };
         Ok(Ticket::begin(serving, service, chosen, entered))
     }

@@ -201,8 +201,9 @@ impl Copies {
         let (service, state, release) = (&self.service, &self.state, &staging.release);
         let copy = Arc::clone(&self.staged.places).try_acquire_owned().ok()?;
         let entry = release.breaker.try_enter(now).ok()?;
-        let place = state.admission.try_enter()?;
-        let quota = state.tenant.try_enter(now.unix_ms())?;
+        // A copy runs where a place is free, and takes none: the next client finds it so.
+        drop(state.admission.try_enter()?);
+        drop(state.tenant.try_enter(now.unix_ms())?);
         let app = match load(serving, service, state, release).await {
             Ok(app) => app,
             Err(error) => {
@@ -213,8 +214,7 @@ impl Copies {
         };
         let stage = StagePlace { staged: Arc::clone(&self.staged), position, shadows: Vec::new() };
         let chosen = Chosen { release, is_canary: false, stage: Some(stage) };
-        let (state, places) = (Arc::clone(state), (place, quota));
-        let entered = Entered { state, entry, places, app, started, is_copy: true };
+        let entered = Entered { state: Arc::clone(state), entry, places: None, app, started, is_copy: true };
         Some((Ticket::begin(serving, service, chosen, entered), copy))
     }
 }

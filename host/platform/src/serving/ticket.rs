@@ -33,7 +33,7 @@ pub struct Ticket {
     under_way: usize,
     started: Instant,
     /// Given back when the ticket is dropped.
-    _places: (Place, quota::Place),
+    _places: Option<(Place, quota::Place)>,
     clock: Clock,
     recorder: Recorder,
     steering: mpsc::UnboundedSender<Steer>,
@@ -44,7 +44,8 @@ pub struct Ticket {
 pub(super) struct Entered {
     pub(super) state: Arc<State>,
     pub(super) entry: Entry,
-    pub(super) places: (Place, quota::Place),
+    /// In the component, and among its tenant's executions; none for a copy.
+    pub(super) places: Option<(Place, quota::Place)>,
     pub(super) app: App,
     pub(super) started: Instant,
     /// Whether the request is a shadow's copy of one that another has answered.
