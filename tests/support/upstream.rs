@@ -14,20 +14,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
 
 /// A server on a free port of the loopback address; it ends with the test's runtime.
 pub struct Upstream {
     address: SocketAddr,
-    cut: Arc<AtomicUsize>,
+    state: Arc<State>,
 }
 
 /// How long `/slow` takes.
-pub const SLOW: Duration = Duration::from_millis(200);
+const SLOW: Duration = Duration::from_millis(200);
+/// How many requests to `/together` are waited for.
+pub const TOGETHER: usize = 10;
+
+struct State {
+    /// Requests to `/never` whose client left.
+    cut: AtomicUsize,
+    together: Barrier,
+}
 
 impl Upstream {
     /// Starts one. It answers:
-    /// `/slow` after [`SLOW`]; `/never` never; `/version` with the protocol; `/echo` with the request's body; `/headers` with its headers as JSON;
+    /// `/slow` after 200 ms; `/together` once [`TOGETHER`] ask for it at the same time; `/never` never; `/version` with the protocol; `/echo` with the request's body; `/headers` with its headers as JSON;
     /// `/endless` with chunks as fast as they are read; `/to/URL` with a redirect; `/bomb` with a gzip that is a thousand
     /// times its size; anything else with its path.
     ///
@@ -60,13 +69,13 @@ impl Upstream {
     async fn listen(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let cut = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&cut);
+        let state = Arc::new(State { cut: AtomicUsize::new(0), together: Barrier::new(TOGETHER) });
+        let of_server = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (cut, tls) = (Arc::clone(&counter), tls.clone());
+                let (state, tls) = (Arc::clone(&of_server), tls.clone());
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| answer(request, Cut(Arc::clone(&cut))));
+                    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
                     let server = auto::Builder::new(TokioExecutor::new());
                     // A client that leaves, or does not like the certificate, is an error here, and what some tests are about.
                     match tls {
@@ -80,7 +89,7 @@ impl Upstream {
                 });
             }
         });
-        Self { address, cut }
+        Self { address, state }
     }
 
     /// Where it listens.
@@ -92,18 +101,16 @@ impl Upstream {
     /// How many requests to `/never` were given up by the client.
     #[must_use]
     pub fn cut(&self) -> usize {
-        self.cut.load(Ordering::SeqCst)
+        self.state.cut.load(Ordering::SeqCst)
     }
 }
 
 /// Counts a request whose client left: hyper drops what answers it.
-struct Cut(Arc<AtomicUsize>);
-
-struct CutOnDrop(Arc<AtomicUsize>);
+struct CutOnDrop(Arc<State>);
 
 impl Drop for CutOnDrop {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.0.cut.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -113,13 +120,16 @@ fn whole(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed()
 }
 
-async fn answer(request: Request<Incoming>, cut: Cut) -> Result<Response<Body>, Infallible> {
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
     let mut response = Response::new(whole(path.clone()));
     match path.as_str() {
         "/slow" => tokio::time::sleep(SLOW).await,
+        "/together" => {
+            state.together.wait().await;
+        }
         "/never" => {
-            let _counted = CutOnDrop(cut.0);
+            let _counted = CutOnDrop(state);
             std::future::pending::<()>().await;
         }
         "/version" => *response.body_mut() = whole(format!("{:?}", request.version())),

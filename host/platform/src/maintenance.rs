@@ -148,7 +148,7 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()
         let changes = platform.store().changes().await?;
         match *seen {
             Some(seen) if seen == changes => {}
-            Some(seen) if seen < changes => platform.follow_changes(seen).await?,
+            Some(seen) if seen < changes => platform.follow_changes(seen, changes).await?,
             // The first look; or the store was put back to what it was.
             _ => platform.refresh().await?,
         }

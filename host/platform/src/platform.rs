@@ -291,9 +291,12 @@ impl Platform {
         self.follow(Wanted::All).await
     }
 
-    /// Serves what the store says of services that changed after the change with this number.
-    pub(crate) async fn follow_changes(&self, change: i64) -> Result<()> {
-        self.follow(Wanted::ChangedAfter(change)).await
+    /// Serves what the store says of services that changed after the change `seen`, up to the change `latest`.
+    pub(crate) async fn follow_changes(&self, seen: i64, latest: i64) -> Result<()> {
+        if self.store().host_read().await?.latest_known_change().await? < latest {
+            return self.refresh().await;
+        }
+        self.follow(Wanted::ChangedAfter(seen)).await
     }
 
     /// Serves what the store says of a tenant's services.

@@ -41,6 +41,14 @@ impl HostScope {
         let query = sqlx::query("SELECT tenant FROM tenants WHERE change > $1").bind(change);
         query.fetch_all(&mut *self.tx).await?.iter().map(|row| text(row, "tenant")).collect()
     }
+
+    /// The number of the latest change that is written beside what it changed. Lower than the latest of all, something has changed of which it is
+    /// not known what: a host of an earlier release does not say so.
+    pub(crate) async fn latest_known_change(&mut self) -> Result<i64> {
+        let select = "SELECT max(change) AS change FROM \
+                      (SELECT max(change) AS change FROM services UNION ALL SELECT max(change) AS change FROM tenants) AS latest";
+        Ok(get::<Option<i64>>(&sqlx::query(select).fetch_one(&mut *self.tx).await?, "change")?.unwrap_or_default())
+    }
 }
 
 impl Store {

@@ -207,6 +207,9 @@ async fn what_changed_is_read_and_nothing_else(Place { store, .. }: &Place) {
     let mut scope = store.write(&b).await.expect("a scope");
     scope.delete_tenant(&Actor::host()).await.expect("deleted");
     scope.commit().await.expect("committed");
+    let mut scope = store.host_read().await.expect("a scope");
+    assert_eq!(scope.latest_known_change().await.expect("read"), seen + 2);
+    drop(scope);
     let (tenants, of) = after(store, seen + 1).await;
     assert_eq!((tenants, of), (names(&["b"]), names(&[])), "a tenant that is gone is told without services");
 }
