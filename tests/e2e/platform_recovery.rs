@@ -169,6 +169,16 @@ async fn hosts_share_a_store_and_serve_on_without_it() {
     assert_eq!(there.get("shop", "/").await.body, "two");
     answered(&here, "two").await;
 
+    // A host of an earlier release counts a change, and does not write beside the service that it was this one.
+    for (stopped, status) in [(1, 503), (0, 200)] {
+        let change = "revision = revision + 1 WHERE component = 'shop'";
+        postgres.sql(&format!("UPDATE services SET stopped = {stopped}, {change}")).await;
+        postgres.sql("UPDATE counters SET value = value + 1 WHERE name = 'changes'").await;
+        let followed = async || (here.get("shop", "/").await.status == status).then_some(());
+        until("what it changed is followed", followed).await;
+        until("by all", async || (there.get("shop", "/").await.status == status).then_some(())).await;
+    }
+
     postgres.stop();
     for team in [&here, &there] {
         assert_eq!(team.get("shop", "/").await.body, "two");

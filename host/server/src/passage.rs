@@ -82,7 +82,8 @@ pub(crate) async fn call(
     };
     let (service, rules, mut admitted) = (passage.service, passage.rules, passage.admitted);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
-    let asked = rules.cache().map(|_| Asked { vary: admitted.vary().to_vec(), identified: identity.is_some() });
+    let identified = identity.is_some();
+    let caching = rules.cache().map(|rules| (rules, Asked { vary: admitted.vary().to_vec(), identified }));
     exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
         platform.may_send(&service).await?;
@@ -115,9 +116,9 @@ pub(crate) async fn call(
         }
         Sent::Streamed(_) => Empty::<Bytes>::new(),
     };
-    let Looked { answer, keeper } = match (rules.cache(), asked) {
-        (Some(rules), Some(asked)) => cached::look(platform, &service, rules, &parts, asked).await,
-        _ => Looked::default(),
+    let Looked { answer, keeper } = match caching {
+        Some((rules, by)) => cached::look(platform, &service, rules, &parts, by).await,
+        None => Looked::default(),
     };
     if let Some(response) = answer {
         platform.may_send(&service).await?;

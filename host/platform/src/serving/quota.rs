@@ -98,17 +98,14 @@ impl TenantUse {
         Err(self.refuse(kind, Duration::ZERO))
     }
 
-    /// Whether the tenant may begin an execution now that nobody waits for, such as a shadow's: it neither waits nor counts as refused.
-    pub(crate) fn try_enter(&self, now_ms: u64) -> Option<Place> {
-        if [&self.fuel, &self.egress].into_iter().flatten().any(|allowance| allowance.check(now_ms).is_err()) {
-            return None;
-        }
-        let place = match &self.places {
-            Some(places) => Some(Arc::clone(places).try_acquire_owned().ok()?),
-            None => None,
-        };
+    /// Whether the tenant may begin an execution now that nobody waits for, such as a shadow's: it is one of those of the minute, needs a place to
+    /// be free and takes none, and neither waits nor counts as refused.
+    pub(crate) fn admits_copy(&self, now_ms: u64) -> bool {
+        let is_left = |allowance: &Option<Allowance>| allowance.as_ref().is_none_or(|some| some.check(now_ms).is_ok());
+        let is_free = self.places.as_ref().is_none_or(|places| places.available_permits() > 0);
+        let may_run = is_left(&self.fuel) && is_left(&self.egress) && is_free;
         // Last, for it is not given back.
-        self.rate.as_ref().is_none_or(|rate| rate.book(now_ms, Duration::ZERO).is_ok()).then_some(place)
+        may_run && self.rate.as_ref().is_none_or(|rate| rate.book(now_ms, Duration::ZERO).is_ok())
     }
 
     /// Whether the tenant may send anything, waiting for it where its quota says so.
@@ -264,19 +261,19 @@ mod tests {
             (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000);
         });
         let inside = places.enter(0).await.expect("the first");
-        assert!(places.try_enter(0).is_none());
+        assert!(!places.admits_copy(0));
         drop(inside);
-        assert!(places.try_enter(0).is_some());
+        assert!(places.admits_copy(0) && places.admits_copy(0), "it takes no place");
 
         let rate = tenant(|quotas| (quotas.executions_per_minute, quotas.action) = (1, QuotaAction::Queue));
-        assert!(rate.try_enter(0).is_some() && rate.try_enter(0).is_none());
+        assert!(rate.admits_copy(0) && !rate.admits_copy(0));
 
         let fuel = tenant(|quotas| quotas.fuel_per_hour = 1);
         fuel.spend(1, 0);
         let egress = tenant(|quotas| quotas.egress_bytes_per_hour = 1);
         egress.sent(2, 0);
         for used_up in [&fuel, &egress] {
-            assert!(used_up.try_enter(0).is_none());
+            assert!(!used_up.admits_copy(0));
         }
         let kinds = [QuotaKind::ConcurrentExecutions, QuotaKind::ExecutionsPerMinute, QuotaKind::FuelPerHour];
         for (tenant, kind) in [&places, &rate, &fuel].into_iter().zip(kinds) {

@@ -202,8 +202,9 @@ impl Copies {
         let copy = Arc::clone(&self.staged.places).try_acquire_owned().ok()?;
         let entry = release.breaker.try_enter(now).ok()?;
         // A copy runs where a place is free, and takes none: the next client finds it so.
-        drop(state.admission.try_enter()?);
-        drop(state.tenant.try_enter(now.unix_ms())?);
+        if !state.admission.is_free() || !state.tenant.admits_copy(now.unix_ms()) {
+            return None;
+        }
         let app = match load(serving, service, state, release).await {
             Ok(app) => app,
             Err(error) => {

@@ -39,6 +39,12 @@ impl Admission {
         u32::try_from(inside).unwrap_or(u32::MAX)
     }
 
+    /// Whether a place is free at this moment, without taking it.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
     /// A place, if there is one at once.
     #[must_use]
     pub fn try_enter(&self) -> Option<Place> {
@@ -83,6 +89,7 @@ mod tests {
         let inside = door.enter().await.expect("the first gets in");
         let mut second = Box::pin(door.enter());
         assert!(second.as_mut().now_or_never().is_none(), "the second waits");
+        assert!(!door.is_free());
         assert!(door.enter().await.is_none(), "the third is refused");
         drop(inside);
         assert!(second.await.is_some(), "the second gets the place of the first");
