@@ -3,7 +3,7 @@
 
 mod table;
 
-pub use table::{AssetEntry, AssetError, AssetTable, EncodedAsset, MAX_ASSET_PATH_BYTES, MAX_ASSETS, content_type_of};
+pub use table::{AssetEntry, AssetError, AssetTable, EncodedAsset, MAX_ASSET_PATH_BYTES, MAX_ASSETS, content_type_of, is_hidden};
 
 use crate::config::{ConfigError, Rule, within};
 use crate::encoding::negotiate;

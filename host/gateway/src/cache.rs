@@ -56,6 +56,12 @@ impl CacheRules {
         request.method == Method::GET && !conditional && self.takes(request)
     }
 
+    /// Whether a client wants a cached response or none (RFC 9111, section 5.2.1.7).
+    #[must_use]
+    pub fn is_only_if_cached(&self, request: &request::Parts) -> bool {
+        directives(&request.headers).any(|(name, _)| name.eq_ignore_ascii_case("only-if-cached"))
+    }
+
     /// Bytes of the longest body that is kept.
     #[must_use]
     pub fn max_bytes(&self) -> u64 {
@@ -117,7 +123,7 @@ impl http_cache_semantics::RequestLike for Head<'_> {
     }
 
     fn is_same_uri(&self, other: &http::Uri) -> bool {
-        self.request.uri == *other
+        key_uri(&self.request.uri) == key_uri(other)
     }
 
     fn method(&self) -> &Method {
@@ -234,6 +240,18 @@ impl KeptHead {
         let since = request.headers.get(IF_MODIFIED_SINCE);
         since.is_some() && since == self.headers.get(LAST_MODIFIED)
     }
+}
+
+/// The part of a cache key that is the request's URI: one for all spellings of a host that name the same routes. The port
+/// stays: the component sees it in `request.url` and may put it into what it sends, so that a response which was cached for
+/// one client's port must not be another's (an unkeyed port is a way to poison a cache).
+#[must_use]
+pub fn key_uri(uri: &http::Uri) -> String {
+    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+    let host = crate::host::normalize(authority).unwrap_or(authority.into());
+    let port = uri.port_u16().filter(|port| *port != 80).map(|port| format!(":{port}")).unwrap_or_default();
+    let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    format!("{host}{port}{path}")
 }
 
 /// Says in an answer what the cache did, after what caches behind it said.

@@ -73,6 +73,8 @@ codes! {
     MalformedJson = "malformed-json", BAD_REQUEST, "The request's body is not valid JSON";
     /// Parameters or a body that the schema does not allow.
     InvalidRequest = "invalid-request", UNPROCESSABLE_ENTITY, "The request does not match its schema";
+    /// The client wanted a cached response or none (`Cache-Control: only-if-cached`), and there is none.
+    NotCached = "not-cached", GATEWAY_TIMEOUT, "There is no cached response";
     /// No asset has this path, and the component is not asked.
     NoAsset = "no-asset", NOT_FOUND, "There is no such file";
     /// `If-Match` names none of the asset's entity tags.

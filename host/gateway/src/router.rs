@@ -239,6 +239,17 @@ impl<T> Router<T> {
         Ok(Found { value: &route.value, matched })
     }
 
+    /// The routes whose rules speak for a request that [`Router::find_parts`] refused: those of the pattern that its path
+    /// has, else all of its host's. A page of another origin may only read the refusal if CORS of one of them lets it.
+    pub fn nearest<'r>(&'r self, parts: &Parts) -> impl Iterator<Item = &'r T> + use<'r, T> {
+        let host = parts.uri.authority().and_then(|authority| host::normalize(authority.as_str()).ok());
+        let table = host.and_then(|host| self.table(&host));
+        let place = table.and_then(|table| table.places.get(*table.patterns.at(parts.uri.path()).ok()?.value));
+        let others = table.filter(|_| place.is_none()).map(|table| table.asked.values().flatten());
+        let of_host = others.into_iter().flatten().map(|(_, route)| route);
+        place.into_iter().flat_map(|place| &place.routes).chain(of_host).map(|route| &route.value)
+    }
+
     /// The table of a host: one look-up, and one for each parent domain where there are wildcards.
     fn table(&self, host: &str) -> Option<&HostTable<T>> {
         if let Some(table) = self.exact.get(host) {

@@ -239,6 +239,14 @@ impl Rules {
         rules.compress.as_ref()?.apply(admitted.marks.coding, answer, bytes)
     }
 
+    /// Puts the headers of CORS into a refusal of a request that has no route; false if the route has no rule for them. See
+    /// [`Router::nearest`](crate::Router::nearest).
+    pub fn let_origin_read(&self, request: &HeaderMap, refusal: &mut Refusal) -> bool {
+        let Some(cors) = self.prepared.as_ref().and_then(|rules| rules.cors.as_ref()) else { return false };
+        cors.apply(cors.origin(request).as_ref(), refusal.headers_mut());
+        true
+    }
+
     fn marked(&self, mut refusal: Refusal, marks: &Marks) -> Refusal {
         self.mark(marks, refusal.headers_mut());
         refusal

@@ -16,6 +16,7 @@ use crate::serving::Service;
 use crate::session::Session;
 use crate::store::NOTHING;
 use bytes::Bytes;
+use elias_gateway::cache::key_uri;
 use elias_gateway::{Fit, KeptHead};
 use http::request::Parts;
 use moka::Expiry;
@@ -43,6 +44,8 @@ pub(crate) struct AnswerKey {
     service: ServiceId,
     release: u64,
     uri: String,
+    /// Whether the component was told who asked: what it says to nobody in particular is not for somebody whom it knows.
+    identified: bool,
 }
 
 impl AnswerKey {
@@ -229,13 +232,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Platform {
     /// What there is for a request to a service; nothing is looked for where callers are given different versions, or it is stopped.
-    pub async fn kept_answer(&self, service: &Service, request: &Parts) -> Option<Found> {
+    pub async fn kept_answer(&self, service: &Service, request: &Parts, identified: bool) -> Option<Found> {
         let key = {
             let state = service.state();
             if state.chooses() || state.known.target.stopped {
                 return None;
             }
-            AnswerKey { service: service.id.clone(), release: state.release.serial, uri: request.uri.to_string() }
+            let (service, release) = (service.id.clone(), state.release.serial);
+            AnswerKey { service, release, uri: key_uri(&request.uri), identified }
         };
         Some(self.answers().find(&key, request).await)
     }

@@ -63,7 +63,7 @@ pub(crate) async fn look(
     if !rules.takes(request) {
         return Looked::nothing(keeper(None, "fwd=bypass"));
     }
-    match platform.kept_answer(service, request).await {
+    match platform.kept_answer(service, request, by.identified).await {
         None => Looked::nothing(keeper(None, "fwd=bypass")),
         Some(Found::None(fill)) => Looked::nothing(keeper(fill, "fwd=miss")),
         Some(Found::Answer(kept, refresh)) => {

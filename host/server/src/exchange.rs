@@ -4,7 +4,7 @@ use crate::access::Record;
 use crate::config::milliseconds;
 use crate::connection::Shared;
 use crate::error_page::{self, Audience, Failure};
-use crate::head::{HostCache, absolute_uri, asks_for_websocket, strip_hop_by_hop};
+use crate::head::{HostCache, absolute_uri, asks_for_websocket, join_cookies, strip_hop_by_hop};
 use crate::live;
 use crate::passage::{self, Marked};
 use crate::refusal::Refusal;
@@ -278,6 +278,7 @@ fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incom
         return Err(Refusal::RequestTooLarge);
     }
     strip_hop_by_hop(request.headers_mut());
+    join_cookies(request.headers_mut());
     request.headers_mut().remove(EXPECT); // hyper sends the 100 when the guest reads
     Ok(Plan::Component)
 }

@@ -1,30 +1,41 @@
-//! Heads of requests and responses: which request it is, and which fields go no further than one hop.
+//! Headers of requests and responses: which request it is, and which fields go no further than one hop.
 
 use crate::refusal::Refusal;
 use http::header::{
-    CONNECTION, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Uri, Version};
 
 /// The authority of the last request on a connection: the next one has the same, as a rule.
 #[derive(Default)]
-pub(crate) struct HostCache(Option<(HeaderValue, Authority)>);
+pub(crate) struct HostCache(Option<(Box<[u8]>, Authority)>);
 
 impl HostCache {
-    fn parse(&mut self, host: &HeaderValue) -> Option<Authority> {
+    /// The canonical form of what a client sent as `Host` or `:authority`; `None` where that is not valid.
+    fn parse(&mut self, sent: &[u8]) -> Option<Authority> {
         if let Some((known, authority)) = &self.0
-            && known == host
+            && **known == *sent
         {
             return Some(authority.clone());
         }
-        let authority = Authority::try_from(host.as_bytes()).ok()?;
-        if authority.as_str().contains('@') {
-            return None;
-        }
-        self.0 = Some((host.clone(), authority.clone()));
+        let authority = canonical(Authority::try_from(sent).ok()?)?;
+        self.0 = Some((sent.into(), authority.clone()));
         Some(authority)
     }
+}
+
+/// An authority as URLs are serialised (WHATWG URL, 4.5): host in lower case, IPv4 in four numbers, no default port. `None` where
+/// there is no URL with it, so that `new URL(request.url)` cannot fail in a component: a port over 65,535, user information,
+/// an invalid address.
+fn canonical(authority: Authority) -> Option<Authority> {
+    let url = url::Url::parse(&format!("http://{authority}/")).ok()?;
+    let serialised = url.as_str().strip_prefix("http://")?.strip_suffix('/')?;
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    if serialised == authority.as_str() { Some(authority) } else { serialised.parse().ok() }
 }
 
 /// The absolute URI of a request: the scheme is `http`, the authority that of the target, else of `Host`.
@@ -41,22 +52,20 @@ pub(crate) fn absolute_uri(
     let mut values = headers.get_all(HOST).iter();
     let host = match (values.next(), values.next()) {
         (_, Some(_)) => return Err(Refusal::BadRequest),
-        (Some(host), None) if !host.is_empty() => Some(hosts.parse(host).ok_or(Refusal::BadRequest)?),
+        (Some(host), None) if !host.is_empty() => Some(hosts.parse(host.as_bytes()).ok_or(Refusal::BadRequest)?),
         (Some(_), None) => None,
         (None, None) if version == Version::HTTP_11 => return Err(Refusal::BadRequest),
         (None, None) => None,
     };
     let Parts { scheme, authority, path_and_query, .. } = std::mem::take(uri).into_parts();
-    let authority = match (authority, host) {
+    let target = authority.map(|target| hosts.parse(target.as_str().as_bytes()).ok_or(Refusal::BadRequest));
+    let authority = match (target.transpose()?, host) {
         (Some(_), _) if scheme.is_none() => return Err(Refusal::BadRequest), // authority form, which is CONNECT's
         (Some(target), Some(host)) if version == Version::HTTP_2 && target != host => return Err(Refusal::BadRequest),
         (Some(target), _) => target, // RFC 9112, 3.2.2: an absolute target wins
         (None, Some(host)) => host,
         (None, None) => Authority::from_static("localhost"),
     };
-    if authority.as_str().contains('@') {
-        return Err(Refusal::BadRequest);
-    }
     let path_and_query = match path_and_query {
         Some(path) if path.as_str().starts_with('/') => path,
         Some(path) if path.as_str().starts_with('?') => {
@@ -78,6 +87,22 @@ pub(crate) fn absolute_uri(
 pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let mut protocols = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
     protocols.any(|value| value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket")))
+}
+
+/// Makes one field of several `Cookie` fields. HTTP/2 clients send a field for each cookie, and to a component that joins
+/// fields by commas they would be one cookie (RFC 9113, 8.2.3); several in HTTP/1.1 are read in the same way, as Node.js does.
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(COOKIE).iter();
+    let Some(first) = values.next() else { return };
+    let Some(second) = values.next() else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for value in std::iter::once(second).chain(values) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(value.as_bytes());
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(COOKIE, value); // in the place of all
+    }
 }
 
 /// Removes the fields that concern one connection only (RFC 9110, 7.6.1), and those that `Connection` names.
@@ -150,6 +175,14 @@ mod tests {
             ("http://user@t.test/", Version::HTTP_11, &["t.test"], None),
             ("http://t.test/", Version::HTTP_2, &["other.test"], None),
             ("t.test:443", Version::HTTP_11, &["t.test"], None),
+            ("/", Version::HTTP_11, &["H.Test:80"], Some("http://h.test/")),
+            ("/", Version::HTTP_11, &["0x7f.1:81"], Some("http://127.0.0.1:81/")),
+            ("http://T.test:80/", Version::HTTP_2, &["t.test"], Some("http://t.test/")),
+            ("/", Version::HTTP_11, &["x:99999"], None),
+            ("/", Version::HTTP_11, &["x:abc"], None),
+            ("/", Version::HTTP_11, &["1.2.3.256"], None),
+            ("/", Version::HTTP_11, &["[::1::]"], None),
+            ("http://x:99999/", Version::HTTP_11, &["t.test"], None),
             ("*", Version::HTTP_11, &["t.test"], None),
         ];
         for (target, version, hosts, expected) in cases {
@@ -161,9 +194,22 @@ mod tests {
     fn the_cache_tells_hosts_apart() {
         let mut hosts = HostCache::default();
         for name in ["a.test", "b.test", "b.test", "a.test"] {
-            let parsed = hosts.parse(&HeaderValue::from_static(name)).expect("valid");
+            let parsed = hosts.parse(name.as_bytes()).expect("valid");
             assert_eq!(parsed.as_str(), name);
         }
+    }
+
+    #[test]
+    fn cookies_of_several_fields_are_one_list() {
+        let mut headers = HeaderMap::new();
+        join_cookies(&mut headers);
+        assert!(headers.is_empty());
+        for value in ["session=abc", "theme=dark; x=1", "last=\u{fe}"] {
+            headers.append("cookie", HeaderValue::from_bytes(value.as_bytes()).expect("a field value"));
+        }
+        join_cookies(&mut headers);
+        let joined: Vec<_> = headers.get_all("cookie").iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(joined, ["session=abc; theme=dark; x=1; last=\u{fe}".as_bytes()]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::admin::PeerAddress;
 use crate::asset;
 use crate::cached::{self, Asked, Asking, Looked};
 use crate::compress::compress;
+use crate::config::{ServerConfig, milliseconds};
 use crate::error_page::Failure;
 use crate::exchange::{Exchange, ask};
 use crate::refusal::Refusal;
@@ -24,6 +25,7 @@ use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tower::ServiceExt;
 
 /// What the rules of a request's route add to its answer, whatever that is.
@@ -94,7 +96,9 @@ pub(crate) async fn call(
     let bytes_max = rules.max_body_bytes();
     let body = if checks_body {
         // One byte more, so that the rules see that there are too many.
-        let whole = match Limited::new(body, bytes_max + 1).collect().await {
+        let read = Limited::new(body, bytes_max + 1).collect();
+        let in_time = tokio::time::timeout(whole_body_time(bytes_max, &exchange.shared.server.config), read);
+        let whole = match in_time.await.map_err(|_| Refusal::RequestTimeout)? {
             Ok(read) => read.to_bytes(),
             Err(_) => match exchange.fault() {
                 Some(fault) => return Err(fault.into()),
@@ -116,6 +120,7 @@ pub(crate) async fn call(
         }
         Sent::Streamed(_) => Empty::<Bytes>::new(),
     };
+    let only_if_cached = caching.as_ref().is_some_and(|(rules, _)| rules.is_only_if_cached(&parts));
     let Looked { answer, keeper } = match caching {
         Some((rules, by)) => cached::look(platform, &service, rules, &parts, by).await,
         None => Looked::default(),
@@ -131,12 +136,22 @@ pub(crate) async fn call(
         exchange.instead_of = Some(service);
         return Ok(response);
     }
+    if only_if_cached {
+        return Err(Failure::Gateway(Box::new(elias_gateway::Refusal::new(elias_gateway::Code::NotCached))));
+    }
     let response = attempt.ask_again(exchange, parts, body).await?;
     let release = exchange.record.as_ref().and_then(|record| Some(record.ticket.as_ref()?.release()));
     Ok(match keeper {
         Some(keeper) => keeper.keep(release, response),
         None => response,
     })
+}
+
+/// How long a client may take for a body that the rules read whole: the longest pause, and what the longest body takes at the
+/// slowest rate. The clock of the pauses alone would let a byte a pause hold the request for hours.
+fn whole_body_time(bytes_max: usize, config: &ServerConfig) -> Duration {
+    const BYTES_PER_SECOND_MIN: u64 = 8 << 10;
+    milliseconds(config.body_timeout_ms) + Duration::from_secs(bytes_max as u64 / BYTES_PER_SECOND_MIN)
 }
 
 /// A request's body, once its route's schema has been looked at.

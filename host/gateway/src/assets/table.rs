@@ -154,6 +154,9 @@ impl AssetTable {
     }
 
     pub(super) fn get(&self, path: &str) -> Option<(&str, &Asset)> {
+        if path.split('/').any(is_hidden) {
+            return None; // of a version that was uploaded by other means than ours
+        }
         self.0.get_key_value(path).map(|(name, asset)| (&**name, asset))
     }
 }
@@ -174,6 +177,13 @@ pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
         return Err("has a backslash or a control character");
     }
     Ok(())
+}
+
+/// Whether a name of a file or folder says that it is not for others: it begins with a dot (`.env`, `.git`, `.htpasswd`). The
+/// folder `.well-known` (RFC 8615) is for all.
+#[must_use]
+pub fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') && name != ".well-known"
 }
 
 /// The media type of a path's extension, `application/octet-stream` for an unknown one.

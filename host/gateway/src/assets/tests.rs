@@ -26,6 +26,9 @@ fn table() -> AssetTable {
         entry("/app.3f2a9c1b.js", 3, &[(Coding::Gzip, 4), (Coding::Brotli, 5)]),
         entry("/logo.png", 6, &[]),
         entry("/gr\u{fc}n und rot.txt", 7, &[]),
+        entry("/.env", 8, &[]),
+        entry("/.git/config", 9, &[]),
+        entry("/.well-known/security.txt", 10, &[]),
     ])
     .expect("a table")
 }
@@ -95,6 +98,11 @@ fn paths_lead_to_files_folders_or_the_component() {
         (&only, "GET /static/missing.png", &[], "404 None"),
         (&only, "PUT /static/logo.png", &[], "405 Some(\"GET, HEAD\")"),
         (&only, "GET /other", &[], "component"),
+        (&public(), "GET /.env", &[], "component"),
+        (&public(), "GET /%2Eenv", &[], "component"),
+        (&public(), "GET /.git/config", &[], "component"),
+        (&public(), "GET /.well-known/security.txt", &[], "200 10 0..100 plain"),
+        (&only, "GET /static/.env", &[], "404 None"),
     ];
     for (table, request, pairs, expected) in cases {
         assert_eq!(ask((*table).clone(), request, pairs), *expected, "{request} {table}");

@@ -136,3 +136,25 @@ fn answers_say_their_age_and_clients_that_have_them_get_304() {
     let since = request("GET", &[("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")]);
     assert_eq!(dated.answer(&since, at(1)).status, StatusCode::NOT_MODIFIED);
 }
+
+#[test]
+fn one_host_has_one_key_and_each_port_its_own() {
+    let key = |uri: &str| key_uri(&uri.parse().expect("a URI"));
+    for same in ["http://Shop.Test/a?b=C", "http://shop.test./a?b=C", "http://shop.test:80/a?b=C", "http://SHOP.test.:80/a?b=C"] {
+        assert_eq!(key(same), "shop.test/a?b=C", "{same}");
+    }
+    assert_eq!(key("http://[0:0::1]:80/"), "[::1]/");
+    let other = ["http://shop.test:8080/a?b=C", "http://shop.test/A?b=C", "http://shop.test/a?b=c", "http://shops.test/a?b=C"];
+    for other in other {
+        assert_ne!(key(other), "shop.test/a?b=C", "{other}");
+    }
+}
+
+#[test]
+fn a_client_may_want_a_cached_response_or_none() {
+    let rules: CacheRules = rule(&json!({}), "cache").expect("a table");
+    for (value, wanted) in [("only-if-cached", true), ("max-age=5, Only-If-Cached", true), ("no-cache", false)] {
+        let request = request("GET", &[("cache-control", value)]);
+        assert_eq!(rules.is_only_if_cached(&request), wanted, "{value}");
+    }
+}

@@ -213,3 +213,32 @@ fn a_preflight_gets_the_route_of_the_method_it_asks_about() {
     };
     assert_eq!((ask("GET"), ask("PUT"), ask("DELETE")), (204, 405, 403));
 }
+
+#[test]
+fn scripts_can_read_why_a_request_has_no_route() {
+    let table = json!({
+        "cors": { "origins": ["https://a.test"] },
+        "routes": [
+            { "path": "/orders/{id}", "methods": ["GET"] },
+            { "path": "/closed", "methods": ["GET"], "cors": false },
+            { "path": "/other", "methods": ["GET"], "cors": { "origins": ["https://b.test"] } },
+        ],
+    });
+    let router = router(table, &Shared::default());
+    for (method, path, origin, code, allowed) in [
+        ("DELETE", "/orders/1", "https://a.test", Code::MethodNotAllowed, Some("https://a.test")),
+        ("DELETE", "/orders/1", "https://b.test", Code::MethodNotAllowed, None),
+        ("DELETE", "/other", "https://b.test", Code::MethodNotAllowed, Some("https://b.test")),
+        ("DELETE", "/closed", "https://a.test", Code::MethodNotAllowed, None),
+        ("GET", "/orders/%31", "https://a.test", Code::AmbiguousPath, Some("https://a.test")),
+        ("GET", "//", "https://a.test", Code::AmbiguousPath, Some("https://a.test")),
+        ("GET", "/nothing", "https://a.test", Code::NoRoute, Some("https://a.test")),
+    ] {
+        let request = request(method, path, &[("origin", origin)]);
+        let mut refusal = router.find_parts(&request).expect_err("no route");
+        assert_eq!(refusal.code(), code, "{method} {path}");
+        router.nearest(&request).find(|rules| rules.let_origin_read(&request.headers, &mut refusal));
+        let header = refusal.headers().get(http::header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(header.and_then(|value| value.to_str().ok()), allowed, "{method} {path} {origin}");
+    }
+}

@@ -9,7 +9,7 @@ fn key(tenant: &str, release: u64, path: &str) -> AnswerKey {
         component: "shop".parse().expect("a name"),
         environment: crate::name::Environment::Production,
     };
-    AnswerKey { service, release, uri: format!("http://shop.test{path}") }
+    AnswerKey { service, release, uri: format!("shop.test{path}"), identified: false }
 }
 
 fn request(language: &str) -> Parts {
@@ -99,7 +99,7 @@ async fn one_fetches_and_the_others_wait_for_it() {
     fill.finish();
     assert!(matches!(second.await, Found::Answer(kept, None) if kept.body == "once"));
 
-    let other = AnswerKey { uri: "http://shop.test/other".into(), ..key };
+    let other = AnswerKey { uri: "shop.test/other".into(), ..key };
     let Found::None(Some(fill)) = answers.find(&other, &asked).await else { panic!("nothing was kept") };
     let mut second = Box::pin(answers.find(&other, &asked));
     assert!(second.as_mut().now_or_never().is_none());

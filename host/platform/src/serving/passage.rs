@@ -32,7 +32,10 @@ impl Platform {
     /// What the gateway answers in the component's place: no such host, path or method; a rate limit; no credentials.
     pub async fn pass(&self, parts: &http::request::Parts, client: Client) -> Result<Passage, Stop> {
         let table = self.serving().table.load_full();
-        let found = table.router.find_parts(parts)?;
+        let found = table.router.find_parts(parts).map_err(|mut refusal| {
+            table.router.nearest(parts).find(|route| route.rules.let_origin_read(&parts.headers, &mut refusal));
+            refusal
+        })?;
         let Route { service, rules } = found.value.clone();
         if let Some(key) = rules.api_key(&parts.headers) {
             self.access().learn(key).await;

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use crate::failure::Failure;
+use elias_gateway::assets::is_hidden;
 use elias_platform::name::Digest;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -81,6 +82,9 @@ fn walk(
         let name = entry.file_name();
         let name = name.to_str().filter(|name| !name.contains('\\') && !name.contains(char::is_control));
         let Some(name) = name else { return Err(bad(&path, "its name cannot be part of a path")) };
+        if is_hidden(name) {
+            continue; // `.env`, `.git`: neither a migration nor for the world
+        }
         let inner = format!("{prefix}/{name}");
         if kind.is_dir() {
             if depth > 1 {
@@ -149,6 +153,9 @@ mod tests {
             "migrations/old/0.sql",
             "db/a/2.sql",
             "public/a/b.css",
+            "public/.env",
+            "public/a/.git/config",
+            "migrations/.2.sql",
             "src/x.ts",
         ] {
             write(folder, name);
@@ -156,6 +163,8 @@ mod tests {
         assert_eq!(names(folder, None), ["public/a/b.css"]);
         assert_eq!(names(folder, Some(json!({}))), ["migrations/1.sql", "public/a/b.css"]);
         assert_eq!(names(folder, Some(json!({ "migrations": "./db/a/" }))), ["db/a/2.sql", "public/a/b.css"]);
+        write(folder, "public/.well-known/security.txt");
+        assert_eq!(names(folder, None), ["public/.well-known/security.txt", "public/a/b.css"]);
         for path in ["../x", "/etc", "none"] {
             assert!(collect(folder, Some(&json!({ "migrations": path })), None).is_err(), "{path}");
         }
