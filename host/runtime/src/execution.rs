@@ -2,6 +2,7 @@
 
 use crate::error::ErrorCode;
 use futures::task::AtomicWaker;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
@@ -60,6 +61,8 @@ pub struct Caller {
     pub organization_id: Option<String>,
     /// The claims of the token that authenticated the request: a JSON object.
     pub claims: Option<String>,
+    /// The address of the client that sent the request, as far as it is trusted.
+    pub client_address: Option<IpAddr>,
 }
 
 /// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an execution before it has

@@ -60,8 +60,11 @@ pub(crate) fn linker(
         Ok((Execution { id: info.execution().to_owned(), remaining_ms },))
     })?;
     context.func_wrap("current-caller", |store: StoreContextMut<'_, InstanceState>, (): ()| {
-        let Caller { tenant_id, user_id, organization_id, claims } = store.data().info().caller().clone();
+        let Caller { tenant_id, user_id, organization_id, claims, .. } = store.data().info().caller().clone();
         Ok((CallerRecord { tenant_id, user_id, organization_id, claims },))
+    })?;
+    context.func_wrap("client-address", |store: StoreContextMut<'_, InstanceState>, (): ()| {
+        Ok((store.data().info().caller().client_address.map(|address| address.to_string()),))
     })?;
     for capability in capabilities {
         capability.init(&mut linker)?;

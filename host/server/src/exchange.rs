@@ -6,14 +6,14 @@ use crate::connection::Shared;
 use crate::error_page::{self, Audience, Failure};
 use crate::head::{HostCache, absolute_uri, asks_for_websocket, join_cookies, strip_hop_by_hop};
 use crate::live;
-use crate::passage::{self, Marked};
+use crate::passage::{self, Marked, address};
 use crate::refusal::Refusal;
 use crate::request_body::{Progress, RequestBody};
 use crate::response_body::{Content, ResponseBody};
 use crate::shadow::{Copied, Shadowing};
 use crate::source::{Current, Ingress};
 use bytes::Bytes;
-use elias_host::{App, Error, Running};
+use elias_host::{App, Caller, Error, Running};
 use elias_platform::Service;
 use elias_platform::supervision::Place;
 use futures::FutureExt;
@@ -295,6 +295,9 @@ async fn call(
     let follows = exchange.shared.server.config.dev.then(|| request.headers().clone());
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
+    let hops = exchange.shared.server.config.forwarded_hops;
+    let client_address = Some(address(&parts.headers, exchange.shared.peer, hops));
+    parts.extensions.insert(Arc::new(Caller { client_address, ..Caller::default() }));
     let body = exchange.receive(body);
     let response = ask(exchange, app, Request::from_parts(parts, body)).await?;
     let (mut parts, content) = response.into_parts();

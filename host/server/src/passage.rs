@@ -111,7 +111,7 @@ pub(crate) async fn call(
     } else {
         Sent::Streamed(body)
     };
-    let caller = identity.as_deref().map(caller).unwrap_or_default();
+    let caller = caller(identity.as_deref(), ip);
     let mut attempt = Attempt { platform, service: &service, caller: &caller, identity: identity.as_deref(), ip };
     let body = match body {
         Sent::Whole(bytes) => return attempt.ask(exchange, Request::from_parts(parts, Full::new(bytes))).await,
@@ -208,7 +208,7 @@ impl Attempt<'_> {
 
 /// Who sent a request: who connected, or whom the outermost of the proxies in front saw. Of `X-Forwarded-For` only what those proxies added is believed:
 /// the last values; what is in front of them anyone may have written.
-fn address(headers: &HeaderMap, peer: IpAddr, hops: u32) -> IpAddr {
+pub(crate) fn address(headers: &HeaderMap, peer: IpAddr, hops: u32) -> IpAddr {
     let Some(at) = (hops as usize).checked_sub(1) else { return peer };
     let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let addresses: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
@@ -226,12 +226,14 @@ fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
 }
 
-fn caller(identity: &Identity) -> Caller {
+fn caller(identity: Option<&Identity>, ip: IpAddr) -> Caller {
+    let anonymous = Caller { client_address: Some(ip), ..Caller::default() };
+    let Some(identity) = identity else { return anonymous };
     Caller {
-        tenant_id: None,
         user_id: identity.user_id.clone().or_else(|| Some(identity.subject.clone())),
         organization_id: identity.organization_id.clone(),
         claims: (!identity.claims.is_empty()).then(|| serde_json::Value::Object(identity.claims.clone()).to_string()),
+        ..anonymous
     }
 }
 
