@@ -5,7 +5,7 @@
 mod jwt;
 mod jwt_rules;
 
-pub use jwt::{JwtVerifier, MAX_KEYS, MAX_TOKEN_BYTES};
+pub use jwt::{Failure as JwtFailure, JwtVerifier, MAX_KEYS, MAX_TOKEN_BYTES};
 pub use jwt_rules::JwtRules;
 
 use crate::clock::Now;

@@ -4,7 +4,9 @@ use crate::access::{About, Permission, Principal};
 use crate::error::Result;
 use crate::name::TenantId;
 use crate::store::Actor;
+use std::fmt;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Who asks, and from where.
 #[derive(Debug, Clone)]
@@ -13,13 +15,25 @@ pub struct Session {
     pub principal: Arc<Principal>,
     /// From where, for the audit trail.
     pub address: String,
+    /// What showed who it is, to be asked again by who stays; none for the host itself.
+    pub(crate) credential: Option<Credential>,
+}
+
+/// A token, which is not shown.
+#[derive(Clone)]
+pub(crate) struct Credential(pub(crate) Arc<Zeroizing<String>>);
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
 }
 
 impl Session {
     /// The host's own: what it does by a rule that somebody has set.
     pub(crate) fn of_host() -> Self {
         let Actor { name, address } = Actor::host();
-        Self { principal: Arc::new(Principal { name, ..Principal::operator() }), address }
+        Self { principal: Arc::new(Principal { name, ..Principal::operator() }), address, credential: None }
     }
 
     /// Checks that this may be done; see [`Principal::require`].

@@ -64,17 +64,20 @@ impl CompiledCache {
     /// # Errors
     /// If `bytes` are no valid module. A folder that cannot be written is not an error here: the code is compiled again.
     pub fn module(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
-        if let Some(module) = self.kept_module(engine, bytes) {
-            return Ok(module);
+        match self.kept_module(engine, bytes) {
+            Some(module) => Ok(module),
+            None => self.keep_module(engine, bytes, &engine.precompile_module(bytes)?),
         }
-        let name = self.name(engine, "module", bytes);
+    }
+
+    /// The core module for `bytes` whose compiled code is `code`, which is kept.
+    pub(crate) fn keep_module(&self, engine: &Engine, bytes: &[u8], code: &[u8]) -> wasmtime::Result<Module> {
         // SAFETY: as in `kept_module`.
         let map = |file: &File| unsafe { Module::deserialize_file(engine, path_of(file)) };
-        let code = engine.precompile_module(bytes)?;
-        // SAFETY: it was compiled just now.
-        self.keep(&name, &code)
+        // SAFETY: this program compiled it just now, here or in a child.
+        self.keep(&self.name(engine, "module", bytes), code)
             .and_then(|file| map(&file).ok())
-            .map_or_else(|| unsafe { Module::deserialize(engine, &code) }, Ok)
+            .map_or_else(|| unsafe { Module::deserialize(engine, code) }, Ok)
     }
 
     /// The compiled core module for `bytes`, if the folder has it.
@@ -93,22 +96,14 @@ impl CompiledCache {
         unsafe { Component::deserialize_file(engine, path_of(&file)) }.ok()
     }
 
-    /// The compiled component for `bytes`; as [`Self::module`].
-    ///
-    /// # Errors
-    /// If `bytes` are no valid component.
-    pub fn component(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-        if let Some(component) = self.kept_component(engine, bytes) {
-            return Ok(component);
-        }
-        let name = self.name(engine, "component", bytes);
+    /// The component for `bytes` whose compiled code is `code`; as [`Self::keep_module`].
+    pub(crate) fn keep_component(&self, engine: &Engine, bytes: &[u8], code: &[u8]) -> wasmtime::Result<Component> {
         // SAFETY: as in `kept_module`.
         let map = |file: &File| unsafe { Component::deserialize_file(engine, path_of(file)) };
-        let code = engine.precompile_component(bytes)?;
-        // SAFETY: as in `module`.
-        self.keep(&name, &code)
+        // SAFETY: as in `keep_module`.
+        self.keep(&self.name(engine, "component", bytes), code)
             .and_then(|file| map(&file).ok())
-            .map_or_else(|| unsafe { Component::deserialize(engine, &code) }, Ok)
+            .map_or_else(|| unsafe { Component::deserialize(engine, code) }, Ok)
     }
 
     /// What was kept under `name`, if it is there and unaltered.

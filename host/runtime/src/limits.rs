@@ -29,6 +29,10 @@ pub struct Limits {
     pub log_bytes_per_second: u32,
     /// Bytes of a component's file. Exceeded: `component-too-large`.
     pub component_bytes: u64,
+    /// Bytes of WebAssembly of one function; the time that compiling takes grows faster than this. Exceeded: `compile-limit`.
+    pub function_bytes: u64,
+    /// Bytes of WebAssembly of all functions of a component together. Exceeded: `compile-limit`.
+    pub code_bytes: u64,
     /// Executions of one component that may be under way at a time. Exceeded: `overloaded`.
     pub concurrent_executions: u32,
 }
@@ -47,6 +51,8 @@ impl Default for Limits {
             host_resources: 1_000,
             log_bytes_per_second: 256 << 10,
             component_bytes: 64 << 20,
+            function_bytes: 256 << 10,
+            code_bytes: 32 << 20,
             concurrent_executions: 1_000,
         }
     }

@@ -30,22 +30,35 @@ const KEYS_AGE_SECONDS: u64 = 3600;
 
 /// Why a token does not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
+pub enum Failure {
+    /// There are no keys yet to check tokens with.
     NoKeys,
+    /// Not a token, or too long.
     Malformed,
+    /// Its header asks for what is not supported.
     Header,
+    /// Its algorithm is not among those that are allowed.
     Algorithm,
+    /// It names a key that the set does not have.
     UnknownKey,
+    /// Its signature is wrong.
     Signature,
+    /// It has expired, or does not say when it does. Its signature is right, as for all that follow.
     Expired,
+    /// It is not valid yet.
     Early,
+    /// It is from another issuer.
     Issuer,
+    /// It is for another audience.
     Audience,
+    /// It names no subject.
     Subject,
 }
 
 impl Failure {
-    pub(super) fn as_str(self) -> &'static str {
+    /// The reason, for the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::NoKeys => "the keys for tokens were not fetched yet",
             Self::Malformed => "the token is malformed or too long",
@@ -158,7 +171,11 @@ impl JwtVerifier {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn verify(&self, token: &str, now: Now) -> Result<Arc<Identity>, Failure> {
+    /// Whose token it is.
+    ///
+    /// # Errors
+    /// [`Failure`]. Clients are told no more than that a token is not valid, unless its signature was found right.
+    pub fn verify(&self, token: &str, now: Now) -> Result<Arc<Identity>, Failure> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Failure::Malformed);
         }

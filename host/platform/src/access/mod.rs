@@ -1,11 +1,15 @@
 //! Who may do what: tokens, and the one table of permissions.
 
 mod about;
+mod attempts;
 mod custom_role;
 mod oidc;
 mod permission;
 mod rights;
+mod slow_hash;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use about::About;
@@ -17,30 +21,32 @@ pub use token::{NewToken, TOKEN_DAYS_MAX, TokenWithSecret};
 
 use crate::error::{Code, Error, Result};
 use crate::name::{ServiceId, TenantId};
-use crate::store::{Actor, Role, Store, TokenRole};
+use crate::store::{Actor, Role, Store, TokenRole, now_ms};
+use attempts::Attempts;
 use cap_std::fs::Dir;
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 use moka::sync::Cache;
 use oidc::Oidc;
 use rights::Roles;
 use sha2::{Digest, Sha256};
+use slow_hash::SlowHashes;
 use standing::Members;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use token::Bearer;
-use tokio::sync::Semaphore;
+use token::{Bearer, Match};
 use zeroize::Zeroizing;
 
 /// How long a token that was found valid is not looked up again, and so how long another host's revocation may take to reach this one.
 const VALID_FOR: Duration = Duration::from_secs(15);
 /// How long a token that was found valid stays so while the store is away.
 const VALID_WHILE_AWAY: Duration = Duration::from_secs(24 * 3600);
+/// How long what was confirmed of a token need not be confirmed again: of several streams by one token, one asks the store.
+const CONFIRMED_FOR: Duration = Duration::from_millis(400);
 /// Tokens that are remembered.
 const REMEMBERED: u64 = 10_000;
-/// Hashes that are computed at a time: each takes 8 MiB and some milliseconds, which strangers can ask for.
-const HASHES_AT_ONCE: usize = 2;
 /// The file of the host's own token, which works without the store.
 const OPERATOR_FILE: &str = "operator-token";
 
@@ -54,9 +60,11 @@ pub(crate) struct Access {
     members: Members,
     valid: Remembered,
     known: Remembered,
+    confirmed: Remembered,
+    attempts: Attempts,
     /// How often all that is remembered was forgotten.
     forgotten: AtomicU64,
-    hashing: Semaphore,
+    slow_hashes: SlowHashes,
     operator: [u8; 32],
     oidc: Option<Oidc>,
 }
@@ -71,44 +79,75 @@ impl Access {
             store,
             valid: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_FOR).build(),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
+            confirmed: Cache::builder().max_capacity(REMEMBERED).time_to_live(CONFIRMED_FOR).build(),
+            attempts: Attempts::new(),
             forgotten: AtomicU64::new(0),
-            hashing: Semaphore::new(HASHES_AT_ONCE),
+            slow_hashes: SlowHashes::new(),
             operator: Sha256::digest(operator.trim().as_bytes()).into(),
             oidc: oidc.map(Oidc::new).transpose()?,
         })
     }
 
-    /// Remembers whose token this is for the rules of routes, which cannot wait.
-    pub(crate) async fn learn(&self, key: &str) {
-        if key.starts_with("elias_") {
-            let _ = self.authenticate(key, "").await; // what is refused is not remembered
+    /// Remembers whose token this is for the rules of routes, which cannot wait. What is refused is not remembered.
+    ///
+    /// # Errors
+    /// `rate-limited`.
+    pub(crate) async fn learn(&self, key: &str, address: IpAddr) -> Result<()> {
+        if !key.starts_with("elias_") {
+            return Ok(());
+        }
+        match self.authenticate(key, &address.to_string()).await {
+            Err(error) if error.code() == Code::RateLimited => Err(error),
+            _ => Ok(()),
         }
     }
 
     /// Whose token this is, that came from `address`.
     pub(crate) async fn authenticate(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
-        let refused = || {
-            let message = "the token is not valid: unknown, expired or revoked, or its user is disabled";
-            Error::new(Code::Unauthenticated, message)
-        };
-        let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if bool::from(key.ct_eq(&self.operator)) {
+        let key = key_of(token);
+        if self.is_operator(&key) {
             return Ok(Arc::new(Principal::operator()));
         }
-        let still = |principal: &Arc<Principal>| principal.expires_at > crate::store::now_ms();
         if let Some(principal) = self.valid.get(&key) {
             return if still(&principal) { Ok(principal) } else { Err(refused()) };
         }
+        // Who is known from before may be looked up wherever strangers are at the same address.
+        let ip = address.parse().ok().filter(|_| !self.known.contains_key(&key));
+        let now_ms = u64::try_from(now_ms()).unwrap_or_default();
+        self.attempts.check(ip, now_ms)?;
+        let looked_up = self.find(token, &key, address).await;
+        if let Err(error) = &looked_up
+            && matches!(error.code(), Code::Unauthenticated | Code::TokenExpired | Code::NoRole)
+        {
+            self.attempts.count(ip, now_ms);
+        }
+        looked_up
+    }
+
+    /// Whose token this is now: asked at most `CONFIRMED_FOR` ago, whatever is remembered. For who stays: a stream ends with its token. While the
+    /// store is away, tokens stay what they were, as for new requests.
+    pub(crate) async fn confirm(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
+        let key = key_of(token);
+        if self.is_operator(&key) {
+            return Ok(Arc::new(Principal::operator()));
+        }
+        if let Some(principal) = self.confirmed.get(&key).filter(still) {
+            return Ok(principal);
+        }
+        let principal = self.find(token, &key, address).await?;
+        self.confirmed.insert(key, Arc::clone(&principal));
+        Ok(principal)
+    }
+
+    fn is_operator(&self, key: &[u8; 32]) -> bool {
+        key.ct_eq(&self.operator).into()
+    }
+
+    /// Whose token this is, of the identity provider's or ours, by the store. What is found is remembered.
+    async fn find(&self, token: &str, key: &[u8; 32], address: &str) -> Result<Arc<Principal>> {
+        let key = *key;
         if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {
-            let user = oidc.user(token).ok_or_else(refused)?;
-            let standing = self.members.of_provider(&user, address).await?.ok_or_else(refused)?;
-            let rights = self.roles.rights(&user.tenant, &user.role, standing.bound.as_ref()).await;
-            let rights = rights.map_err(|error| match error.code() {
-                // The provider names a role that is not there: nobody's token.
-                Code::Forbidden => refused(),
-                _ => error,
-            })?;
-            return Ok(Arc::new(user.principal(rights, standing)));
+            return self.find_user(oidc, token, address).await;
         }
         let bearer: Bearer = token.parse().map_err(|()| refused())?;
         let forgotten = self.forgotten.load(Ordering::SeqCst);
@@ -141,18 +180,59 @@ impl Access {
 
     async fn look_up(&self, bearer: &Bearer) -> Result<Option<Principal>> {
         let Some((token, hash)) = self.store.host_read().await?.token(bearer.id()).await? else { return Ok(None) };
-        if token.revoked_at.is_some() || token.expires_at <= crate::store::now_ms() {
+        if token.revoked_at.is_some() || token.expires_at <= now_ms() {
             return Ok(None);
         }
-        let _turn = self.hashing.acquire().await;
-        let bearer = bearer.clone();
-        let matches = tokio::task::spawn_blocking(move || bearer.matches(&hash)).await.unwrap_or(false);
-        if !matches {
-            return Ok(None);
+        match bearer.matches(&hash) {
+            Match::Yes => {}
+            Match::No => return Ok(None),
+            Match::Slow => {
+                if !self.slow_hashes.verify(&token.tenant, bearer, hash.clone()).await? {
+                    return Ok(None);
+                }
+                if let Err(error) = self.replace_hash(&token.tenant, bearer, &hash).await {
+                    tracing::warn!(token = %token.id, %error, "the hash of a former release cannot be replaced yet");
+                }
+            }
         }
         let Some(standing) = self.members.of_token(&token).await? else { return Ok(None) };
         let rights = self.roles.rights(&token.tenant, &token.role, standing.bound.as_ref()).await?;
         Ok(Some(Principal::of(&token, rights, standing)))
+    }
+
+    async fn replace_hash(&self, tenant: &TenantId, bearer: &Bearer, before: &str) -> Result<()> {
+        let mut scope = self.store.write(tenant).await?;
+        scope.replace_token_hash(bearer.id(), before, &bearer.hash()).await?;
+        scope.commit().await
+    }
+
+    /// Who has a token of the identity provider. Why one is refused is in the log; the client is told what only a token with a right signature
+    /// brings to light.
+    async fn find_user(&self, oidc: &Oidc, token: &str, address: &str) -> Result<Arc<Principal>> {
+        let log = |reason: &str| tracing::info!(%reason, %address, "a token of the identity provider is refused");
+        let user = match oidc.user(token) {
+            Ok(user) => user,
+            Err(denied) => {
+                log(&denied.reason);
+                return Err(denied.error.unwrap_or_else(refused));
+            }
+        };
+        let Some(standing) = self.members.of_provider(&user, address).await? else {
+            log("its user, or the user's organization, is disabled or deleted");
+            return Err(refused());
+        };
+        let rights = self.roles.rights(&user.tenant, &user.role, standing.bound.as_ref()).await;
+        let rights = rights.map_err(|error| match error.code() {
+            // The provider names a role that is not there.
+            Code::Forbidden => {
+                log(&error.to_string());
+                let message =
+                    format!("the token gives the role {}, which the tenant {} does not have", user.role, user.tenant);
+                Error::new(Code::NoRole, message)
+            }
+            _ => error,
+        })?;
+        Ok(Arc::new(user.principal(rights, standing)))
     }
 
     /// Makes a token; its secret is in the answer and nowhere else.
@@ -174,12 +254,9 @@ impl Access {
         new.check_members(&mut self.store.read(tenant).await?).await?;
         let bearer = Bearer::generate();
         let token = new.token(&bearer, tenant, &actor.name)?;
-        let hashed = bearer.clone();
-        let hash = tokio::task::spawn_blocking(move || hashed.hash()).await;
-        let hash = hash.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("hashing: {panic}"))))?;
         let mut scope = self.store.write(tenant).await?;
         scope.this_tenant().await?;
-        scope.insert_token(&token, &hash, actor).await?;
+        scope.insert_token(&token, &bearer.hash(), actor).await?;
         scope.commit().await?;
         Ok(TokenWithSecret { token, secret: bearer.to_string() })
     }
@@ -200,7 +277,22 @@ impl Access {
         self.members.forget();
         self.valid.invalidate_all();
         self.known.invalidate_all();
+        self.confirmed.invalidate_all();
     }
+}
+
+/// What a token is remembered by.
+fn key_of(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn still(principal: &Arc<Principal>) -> bool {
+    principal.expires_at > now_ms()
+}
+
+fn refused() -> Error {
+    let message = "the token is not valid: unknown, expired or revoked, or its user is disabled";
+    Error::new(Code::Unauthenticated, message)
 }
 
 /// The API keys of a service: its tenant's tokens that are for its component too.
@@ -212,11 +304,11 @@ struct ServiceKeys {
 
 impl ApiKeys for ServiceKeys {
     fn verify(&self, key: &str) -> Option<Identity> {
-        let key: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let key = key_of(key);
         let principal = self.valid.get(&key).or_else(|| self.known.get(&key))?;
         let ServiceId { tenant, component, .. } = &self.service;
         let is_for_it = principal.components.as_ref().is_none_or(|components| components.contains(component));
-        if principal.tenant != *tenant || !is_for_it || principal.expires_at <= crate::store::now_ms() {
+        if principal.tenant != *tenant || !is_for_it || principal.expires_at <= now_ms() {
             return None;
         }
         Some(Identity {

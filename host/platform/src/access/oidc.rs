@@ -6,12 +6,11 @@ use super::standing::Standing;
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
 use crate::store::{TokenRole, now_ms};
-use elias_gateway::auth::Authenticator;
+use elias_gateway::auth::JwtFailure;
 use elias_gateway::{GatewayConfig, JwtVerifier, Now};
 use futures::future::BoxFuture;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,9 +45,16 @@ pub(super) struct User {
     pub(super) email: Option<String>,
 }
 
+/// Why a token is refused.
+pub(super) struct Denied {
+    /// For the host's log.
+    pub(super) reason: String,
+    /// For the client; none: that the token is not valid, and no more.
+    pub(super) error: Option<Error>,
+}
+
 /// Checks tokens.
 pub(super) struct Oidc {
-    authenticator: Authenticator,
     verifier: Arc<JwtVerifier>,
     config: OidcConfig,
 }
@@ -66,8 +72,7 @@ impl Oidc {
         let auth = auth.ok_or_else(|| bad("it has no rules".to_owned()))?;
         let verifier = auth.jwt().map(|rules| Arc::new(JwtVerifier::new(rules.clone())));
         let verifier = verifier.ok_or_else(|| bad("it has no rules".to_owned()))?;
-        let authenticator = Authenticator::new(auth, Some(Arc::clone(&verifier)), None);
-        Ok(Self { authenticator, verifier, config: config.clone() })
+        Ok(Self { verifier, config: config.clone() })
     }
 
     pub(super) fn verifier(&self) -> Arc<JwtVerifier> {
@@ -75,22 +80,52 @@ impl Oidc {
     }
 
     /// Who a token stands for, if it is valid and names a tenant and a role.
-    pub(super) fn user(&self, token: &str) -> Option<User> {
-        let value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
-        let headers: HeaderMap = [(AUTHORIZATION, value)].into_iter().collect();
+    pub(super) fn user(&self, token: &str) -> Result<User, Denied> {
         let unix_seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
-        let identity =
-            self.authenticator.authenticate(&headers, Now { monotonic: Duration::ZERO, unix_seconds }).ok()??;
+        let verified = self.verifier.verify(token, Now { monotonic: Duration::ZERO, unix_seconds });
+        let identity = verified.map_err(|failure| self.denied(failure))?;
         let claim = |name: &str| identity.claims.get(name).and_then(Value::as_str);
-        Some(User {
-            tenant: claim(&self.config.tenant_claim)?.parse().ok()?,
-            role: claim(&self.config.role_claim)?.parse().ok()?,
+        Ok(User {
+            tenant: read_claim("tenant", &self.config.tenant_claim, claim(&self.config.tenant_claim))?,
+            role: read_claim("role", &self.config.role_claim, claim(&self.config.role_claim))?,
             subject: identity.subject.clone(),
             organization_id: identity.organization_id.clone(),
             name: claim("name").map(str::to_owned),
             email: claim("email").map(str::to_owned),
         })
     }
+
+    fn denied(&self, failure: JwtFailure) -> Denied {
+        let error = match failure {
+            // It is said of tokens with a right signature alone.
+            JwtFailure::Expired => {
+                Some(Error::new(Code::TokenExpired, "the token has expired; get a new one from the identity provider"))
+            }
+            JwtFailure::NoKeys => {
+                let message = "the identity provider's keys were not fetched yet; try again in a moment";
+                Some(Error::new(Code::AuthUnavailable, message))
+            }
+            _ => None,
+        };
+        let reason = match failure {
+            JwtFailure::NoKeys => format!("{} from {}", failure.as_str(), self.config.jwks),
+            JwtFailure::Issuer => format!("{}, not {}", failure.as_str(), self.config.issuer),
+            JwtFailure::Audience => format!("{}, not {}", failure.as_str(), self.config.audience),
+            _ => failure.as_str().to_owned(),
+        };
+        Denied { reason, error }
+    }
+}
+
+/// What a claim of a valid token names.
+fn read_claim<T: FromStr>(what: &str, claim: &str, value: Option<&str>) -> Result<T, Denied> {
+    let why = match value.map(str::parse) {
+        Some(Ok(read)) => return Ok(read),
+        Some(Err(_)) => format!("the token names no {what}: its claim `{claim}` is not a {what}'s name"),
+        None => format!("the token names no {what}: it has no claim `{claim}` with a text"),
+    };
+    let message = format!("{why}; have the identity provider add it");
+    Err(Denied { reason: why, error: Some(Error::new(Code::NoRole, message)) })
 }
 
 impl User {

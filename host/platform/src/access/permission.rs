@@ -162,7 +162,7 @@ impl Principal {
         }
         if self.role < permission.role() {
             let (has, needs) = (self.role.as_str(), permission.role().as_str());
-            return forbidden(format!("this takes a token of the role {needs}; this one is a {has}'s"));
+            return forbidden(format!("this takes a token with the role {needs}; this one has the role {has}"));
         }
         match (&self.components, about.parts().0) {
             (Some(components), Some(component)) if !components.contains(component) => {

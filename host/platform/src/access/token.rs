@@ -1,23 +1,39 @@
-//! Tokens: `elias_ID_SECRET`. The id finds the row; of the secret only an argon2id hash is kept.
+//! Tokens: `elias_ID_SECRET`. The id finds the row; of the secret only a hash is kept: SHA-256, which is all that 256 random bits need. A slow
+//! hash, for what people think up, would only give strangers work to cause.
 
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, TenantId};
 use crate::store::{TenantScope, Token, TokenRole, now_ms};
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::Argon2;
+use argon2::password_hash::{PasswordHash, PasswordVerifier};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngCore;
 use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The longest that a token is valid.
 pub const TOKEN_DAYS_MAX: u32 = 3_650;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const SECRET_BYTES: usize = 32;
+/// What a hash begins with, before the SHA-256 in hexadecimal.
+const FAST: &str = "sha256:";
+/// What a hash of a former release begins with.
+const SLOW: &str = "$argon2";
+
+/// Whether a token is the one that was hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    Yes,
+    No,
+    /// [`Bearer::matches_slow`] knows.
+    Slow,
+}
 
 /// The token as it is sent.
 #[derive(Clone)]
@@ -37,19 +53,40 @@ impl Bearer {
         &self.id
     }
 
-    /// argon2id. The secret has 256 random bits, so that its cost is a second line only: 8 MiB, two passes.
-    fn argon2() -> Argon2<'static> {
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 << 10, 2, 1, None).unwrap_or_default())
+    /// What is stored.
+    pub(super) fn hash(&self) -> String {
+        let digest = Sha256::digest(self.secret.as_bytes());
+        digest.iter().fold(String::from(FAST), |hash, byte| hash + &format!("{byte:02x}"))
     }
 
-    pub(super) fn hash(&self) -> Result<String> {
+    /// Whether this is what was stored, in a time that does not depend on where they differ.
+    pub(super) fn matches(&self, hash: &str) -> Match {
+        if hash.starts_with(SLOW) {
+            return Match::Slow;
+        }
+        if self.hash().as_bytes().ct_eq(hash.as_bytes()).into() { Match::Yes } else { Match::No }
+    }
+
+    /// The same for a hash of a former release, which says itself how much work it takes. Not for asynchronous threads.
+    pub(super) fn matches_slow(&self, hash: &str) -> bool {
+        PasswordHash::new(hash)
+            .is_ok_and(|hash| Argon2::default().verify_password(self.secret.as_bytes(), &hash).is_ok())
+    }
+
+    /// As former releases stored it.
+    #[cfg(test)]
+    pub(super) fn slow_hash(&self) -> String {
+        use argon2::password_hash::{PasswordHasher, SaltString};
+        let params = argon2::Params::new(8 << 10, 2, 1, None).expect("they are good");
+        let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
         let salt = SaltString::generate(&mut OsRng);
-        let hash = Self::argon2().hash_password(self.secret.as_bytes(), &salt);
-        hash.map(|hash| hash.to_string()).map_err(|error| Error::new(Code::Internal, format!("hashing: {error}")))
+        argon2.hash_password(self.secret.as_bytes(), &salt).expect("hashed").to_string()
     }
 
-    pub(super) fn matches(&self, hash: &str) -> bool {
-        PasswordHash::new(hash).is_ok_and(|hash| Self::argon2().verify_password(self.secret.as_bytes(), &hash).is_ok())
+    /// The token with this id and another secret.
+    #[cfg(test)]
+    pub(super) fn guess(&self) -> Self {
+        Self { id: self.id.clone(), ..Self::generate() }
     }
 }
 
@@ -171,14 +208,20 @@ mod tests {
     #[test]
     fn only_the_whole_token_matches_its_hash() {
         let bearer = Bearer::generate();
-        let hash = bearer.hash().expect("hashed");
-        assert!(hash.starts_with("$argon2id$") && !hash.contains(&**bearer.secret));
+        let (hash, slow) = (bearer.hash(), bearer.slow_hash());
+        assert!(hash.starts_with(FAST) && hash.len() == FAST.len() + 64 && !hash.contains(&**bearer.secret));
         let sent: Bearer = bearer.to_string().parse().expect("it is read back");
-        assert!(sent.matches(&hash));
-        for other in [Bearer::generate(), Bearer { id: bearer.id.clone(), secret: Zeroizing::new(String::new()) }] {
-            assert!(!other.matches(&hash));
+        assert_eq!(
+            (sent.matches(&hash), sent.matches(&slow), sent.matches_slow(&slow)),
+            (Match::Yes, Match::Slow, true)
+        );
+        let empty = Bearer { id: bearer.id.clone(), secret: Zeroizing::new(String::new()) };
+        for other in [Bearer::generate(), bearer.guess(), empty] {
+            assert!(other.matches(&hash) == Match::No && !other.matches_slow(&slow));
         }
-        assert!(!sent.matches("not a hash"));
+        for none in ["", "not a hash", "sha256:", "sha256:00", "$argon2", "$argon2id$v=19$m=8192,t=2,p=1$c2FsdA$"] {
+            assert!(sent.matches(none) != Match::Yes && !sent.matches_slow(none), "{none}");
+        }
         for text in ["", "elias_", "elias_x_y", "Bearer x", &format!("elias_{}", bearer.id)] {
             assert!(text.parse::<Bearer>().is_err(), "{text}");
         }

@@ -7,6 +7,7 @@ use crate::metrics::StoredUse;
 use crate::name::TenantId;
 use crate::packages::PackagePolicy;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A tenant.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
@@ -39,6 +40,9 @@ pub struct TenantSettings {
     pub packages: PackagePolicy,
     /// What the tenant itself says of that; both hold.
     pub own_packages: PackagePolicy,
+    /// How much its versions may ask for, by the key of elias.toml, such as `capabilities.db.connections`: in the place of the host's ceilings.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ceilings: BTreeMap<String, u64>,
     /// How much it may use.
     pub quotas: Quotas,
 }
@@ -103,6 +107,7 @@ impl Default for TenantSettings {
             engines: Vec::new(),
             packages: PackagePolicy::default(),
             own_packages: PackagePolicy::default(),
+            ceilings: BTreeMap::new(),
             quotas: Quotas::default(),
         }
     }

@@ -168,6 +168,16 @@ impl TenantScope {
         self.audit(actor, "token.create", token.id.clone(), NOTHING, Some(token)).await
     }
 
+    /// Stores another hash of a token's secret, in the place of the one that was read.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn replace_token_hash(&mut self, id: &str, before: &str, hash: &str) -> Result<()> {
+        let update = "UPDATE tokens SET hash = $4 WHERE tenant = $1 AND id = $2 AND hash = $3";
+        let query = self.query(update).bind(id.to_owned()).bind(before.to_owned()).bind(hash.to_owned());
+        self.run(query).await.map(drop)
+    }
+
     /// The tenant's tokens after `after`, by id.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ mod admission;
 mod breaker;
 mod config;
 mod health;
+mod tenant_queue;
+mod usage;
 mod window;
 
 #[cfg(test)]
@@ -16,3 +18,5 @@ pub use admission::{Admission, Place};
 pub use breaker::{Breaker, BreakerState, Entry, Refused};
 pub use config::SupervisionConfig;
 pub use health::{Health, HealthState};
+pub use tenant_queue::{TenantQueue, TenantSlot};
+pub use usage::{Resource, Taken, Usage};

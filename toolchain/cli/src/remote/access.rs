@@ -1,6 +1,6 @@
 //! Who may do what, and who did what: `elias tokens`, the keys of a tenant, and `elias audit`.
 
-use super::client::{items, read};
+use super::client::{items, named, read};
 use super::output::{self, plain, time};
 use super::target::Target;
 use crate::failure::Failure;
@@ -172,7 +172,8 @@ pub(super) fn audit(arguments: &AuditArguments) -> Result<(), Failure> {
         let row = |entry: AuditEntry| {
             let reason = entry.after.as_ref().and_then(|after| after.get("reason")?.as_str());
             let reason = reason.unwrap_or_default().to_owned();
-            [time(entry.at), entry.actor.name, entry.actor.address, entry.action, entry.subject, reason]
+            let who = named(&answer, &entry.actor.name);
+            [time(entry.at), who, entry.actor.address, entry.action, entry.subject, reason]
         };
         Ok(output::table(["when", "who", "from", "did", "what", "why"], items(&answer)?.into_iter().map(row)))
     })

@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a connection may take to be made.
@@ -51,6 +52,9 @@ struct Request {
 struct Page<T> {
     items: Vec<T>,
     next: Option<String>,
+    /// The names of tokens and users whose ids are in the items.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
 }
 
 /// A problem document (RFC 9457), of which the platform fills in these members.
@@ -112,6 +116,7 @@ impl Client {
     /// At most `limit` items of a list, page by page.
     pub(super) fn list(&self, url: &Url, limit: usize) -> Result<Value, Failure> {
         let mut items: Vec<Value> = Vec::new();
+        let mut names = BTreeMap::new();
         let mut next: Option<String> = None;
         loop {
             let mut page = url.clone();
@@ -122,10 +127,15 @@ impl Client {
             }
             let found: Page<Value> = read(&self.get(page)?)?;
             items.extend(found.items);
+            names.extend(found.names);
             next = found.next;
             if next.is_none() || items.len() >= limit {
                 items.truncate(limit);
-                return Ok(serde_json::json!({ "items": items, "next": next }));
+                let mut list = serde_json::json!({ "items": items, "next": next });
+                if !names.is_empty() {
+                    list["names"] = serde_json::json!(names);
+                }
+                return Ok(list);
             }
         }
     }
@@ -259,6 +269,14 @@ pub(super) fn items<T: DeserializeOwned>(answer: &Value) -> Result<Vec<T>, Failu
     read::<Page<T>>(answer).map(|page| page.items)
 }
 
+/// The name that a list gives of an id, with the id; or the id alone.
+pub(super) fn named(list: &Value, id: &str) -> String {
+    match list["names"][id].as_str() {
+        Some(name) if name != id => format!("{name} ({id})"),
+        _ => id.to_owned(),
+    }
+}
+
 /// What a refusal says.
 fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
     let Ok(Problem { code, detail }) = serde_json::from_slice(body) else { return foreign(base, status) };
@@ -312,6 +330,13 @@ mod tests {
         let url = behind.service_url(&"shop", &"staging", &["rollback"]);
         assert_eq!(url.path(), "/behind/v1/tenants/acme/components/shop/environments/staging/rollback");
         assert_eq!(client("http://a.example").host_url(&["whoami"]).as_str(), "http://a.example/v1/whoami");
+    }
+
+    #[test]
+    fn a_name_is_beside_its_id() {
+        let list = serde_json::json!({ "items": [], "names": { "01J9": "ci", "operator": "operator" } });
+        assert_eq!(["01J9", "operator", "host"].map(|id| named(&list, id)), ["ci (01J9)", "operator", "host"]);
+        assert_eq!(named(&Value::Null, "01J9"), "01J9", "a list of an earlier release");
     }
 
     #[test]

@@ -116,16 +116,13 @@ pub(super) fn serve(
     output::answer(json, &answer, || {
         let deployment: Deployment = read(&answer)?;
         let status = rollouts::status_of(client, component, environment)?;
-        let at = status.as_ref().map_or_else(String::new, |status| format!(" at {}", output::plain(&status.host)));
+        let at = status.as_ref().map_or_else(String::new, |status| format!(" at {}", output::plain(status.address())));
         let number = deployment.version;
         let rollout = status.and_then(|status| status.rollout).filter(|_| deployment.state == DeploymentState::Canary);
         Ok(match rollout {
             Some(rollout) => {
                 let waiting = output::plain(&rollout.waiting);
-                format!(
-                    "{component} {number} gets {} % of {environment}{at}; it waits for: {waiting}\n",
-                    rollout.percent
-                )
+                format!("{component} {number} gets {} % of {environment}{at}; waiting: {waiting}\n", rollout.percent)
             }
             None if deployment.state == DeploymentState::Canary => {
                 format!("{component} {number} is the canary of {environment}{at}\n")

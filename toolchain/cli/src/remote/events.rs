@@ -1,9 +1,11 @@
 //! Server-sent events (HTML Living Standard, section 9.2), as the admin API sends them.
 
 use super::client::Client;
+use super::output::plain;
 use crate::failure::Failure;
 use reqwest::Url;
 use reqwest::header::ACCEPT;
+use serde_json::Value;
 use std::time::Duration;
 
 /// How long nothing at all may come: the platform sends a comment every 15 seconds.
@@ -93,6 +95,9 @@ pub(super) fn follow(
                 return Err(ended("the platform has ended the connection"));
             };
             for event in reader.read(&chunk)? {
+                if event.name == "end" {
+                    return Err(end_of(&event));
+                }
                 if each(&event).is_err() {
                     // Whoever closed standard output does not want to know.
                     return Ok(());
@@ -100,6 +105,13 @@ pub(super) fn follow(
             }
         }
     })
+}
+
+/// Why the platform ends a stream: who reads it may not any more.
+fn end_of(event: &Event) -> Failure {
+    let reason = serde_json::from_str::<Value>(&event.data).unwrap_or_default();
+    let text = |name: &str, none: &str| reason[name].as_str().map_or_else(|| none.to_owned(), plain);
+    Failure::new(text("code", "disconnected"), text("detail", "the platform has ended it"))
 }
 
 #[cfg(test)]
@@ -116,6 +128,14 @@ mod tests {
             let read = |piece| reader.read(piece).expect("it is good");
             assert_eq!(stream.chunks(size).flat_map(read).collect::<Vec<_>>(), wanted, "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn the_platform_says_why_it_ends_a_stream() {
+        let data = r#"{"code":"unauthenticated","detail":"the token was revoked"}"#;
+        let failure = end_of(&Event { name: "end".into(), data: data.into() });
+        assert_eq!(failure.to_string(), "error[unauthenticated]: the token was revoked\n");
+        assert!(end_of(&Event::default()).to_string().starts_with("error[disconnected]: "));
     }
 
     #[test]

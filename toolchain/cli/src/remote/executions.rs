@@ -1,11 +1,12 @@
 //! What ran and what it logged: `elias executions`, `elias logs` and `elias cancel`.
 
-use super::client::{items, read};
+use super::client::{Client, items, read};
 use super::events::{self, Event};
 use super::output::{self, bytes, duration, number, plain, time};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use elias_platform::RunningExecution;
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::store::{ExecutionRecord, RecordedCalls};
 use reqwest::Url;
@@ -28,6 +29,9 @@ pub(crate) struct ExecutionsArguments {
     /// Those that failed only
     #[arg(long)]
     failed: bool,
+    /// What runs now on the host that is asked, the longest-running first; `elias cancel` ends one
+    #[arg(long, conflicts_with = "failed")]
+    running: bool,
     /// At most so many, the newest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
@@ -65,7 +69,7 @@ pub(crate) struct LogsArguments {
 /// What `cancel` is told.
 #[derive(Debug, Args)]
 pub(crate) struct CancelArguments {
-    /// The execution's id, as `elias status --json` lists those under way
+    /// The execution's id, as `elias executions --running` lists those under way
     id: String,
     #[command(flatten)]
     target: Target,
@@ -88,6 +92,9 @@ pub(super) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
         let answer = client.get(client.tenant_url(&["executions", id]))?;
         return output::answer(json, &answer, || Ok(describe(&read(&answer)?)));
     }
+    if arguments.running {
+        return running(&client, arguments);
+    }
     let mut url = client.tenant_url(&["executions"]);
     wanted(&mut url, arguments.component.as_ref(), arguments.environment);
     if arguments.failed {
@@ -109,6 +116,25 @@ pub(super) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
         };
         let header = ["execution", "began", "component", "by", "status", "took", "fuel", "outcome"];
         Ok(output::table(header, items(&answer)?.into_iter().map(row)))
+    })
+}
+
+/// Lists what runs now.
+fn running(client: &Client, arguments: &ExecutionsArguments) -> Result<(), Failure> {
+    let mut url = client.tenant_url(&["executions", "running"]);
+    wanted(&mut url, arguments.component.as_ref(), arguments.environment);
+    let answer = client.list(&url, arguments.limit)?;
+    output::answer(arguments.target.json, &answer, || {
+        let row = |run: RunningExecution| {
+            let role = if run.canary { " (canary)" } else { "" };
+            [
+                run.id,
+                time(run.started_at),
+                format!("{} {}{role} {}", run.component, run.version, run.environment),
+                run.source,
+            ]
+        };
+        Ok(output::table(["execution", "since", "component", "by"], items(&answer)?.into_iter().map(row)))
     })
 }
 

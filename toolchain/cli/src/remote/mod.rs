@@ -24,6 +24,7 @@ mod tenants;
 mod versions;
 
 pub(crate) use access::TenantKeysCommand;
+pub(crate) use output::{plain, print};
 
 use crate::failure::Failure;
 use clap::Subcommand;

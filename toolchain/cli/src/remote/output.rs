@@ -21,13 +21,13 @@ pub(super) fn done(json: bool, value: &Value, said: &str) -> Result<(), Failure>
 }
 
 /// Writes to standard output.
-pub(super) fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Text on one line that steers no terminal: what is not visible is escaped, and so is what turns the direction of writing.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().fold(String::with_capacity(text.len()), |mut plain, c| {
         if steers(c) {
@@ -44,13 +44,16 @@ pub(super) fn plain_lines(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
-/// A table: columns as wide as their widest cell, two spaces between them.
+/// A table: columns as wide as their widest cell, two spaces between them; `none` without rows.
 pub(super) fn table<const COLUMNS: usize>(
     header: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> String {
     let rows = rows.into_iter().map(|row| row.map(|cell| plain(&cell)));
     let rows: Vec<_> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
+    if rows.len() == 1 {
+        return String::from("none\n");
+    }
     let widths: [usize; COLUMNS] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let line = |row: &[String; COLUMNS]| {
@@ -117,7 +120,7 @@ mod tests {
     fn columns_are_as_wide_as_their_cells_and_steer_no_terminal() {
         let rows = [["a".to_owned(), "b\u{1b}[0m".to_owned()], ["längeres".to_owned(), "x\ny".to_owned()]];
         assert_eq!(table(["name", "what"], rows), "name      what\na         b\\u{1b}[0m\nlängeres  x\\ny\n");
-        assert_eq!(table(["name", "what"], []), "name  what\n");
+        assert_eq!(table(["name", "what"], []), "none\n");
         assert_eq!(plain("a\u{202e}b"), "a\\u{202e}b");
     }
 

@@ -1,6 +1,6 @@
 //! The roles that a tenant defines: `elias roles`.
 
-use super::client::{items, read};
+use super::client::{items, named, read};
 use super::output::{self, time};
 use super::target::Target;
 use crate::failure::Failure;
@@ -71,7 +71,8 @@ pub(super) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
             let answer = client.list(&client.tenant_url(&["roles"]), LISTED_MAX)?;
             output::answer(json, &answer, || {
                 let row = |role: RoleDefinition| {
-                    [role.name.to_string(), role.ceiling.as_str().to_owned(), time(role.changed_at), role.changed_by]
+                    let by = named(&answer, &role.changed_by);
+                    [role.name.to_string(), role.ceiling.as_str().to_owned(), time(role.changed_at), by]
                 };
                 Ok(output::table(["role", "never exceeds", "changed", "by"], items(&answer)?.into_iter().map(row)))
             })

@@ -78,11 +78,19 @@ pub(super) struct Status {
     component: ComponentName,
     environment: Environment,
     stopped: bool,
-    pub(super) host: String,
+    host: String,
+    url: Option<String>,
     release: Release,
     canary: Option<Release>,
     pub(super) rollout: Option<Rollout>,
     pending: bool,
+}
+
+impl Status {
+    /// Where it is reached.
+    pub(super) fn address(&self) -> &str {
+        self.url.as_deref().unwrap_or(&self.host)
+    }
 }
 
 /// How a version that serves stands.
@@ -195,7 +203,7 @@ pub(super) fn services(client: &Client, component: Option<&ComponentName>) -> re
 /// A line for each version that serves, the canary under what it is to replace.
 fn show(all: &[Status]) -> String {
     let header =
-        ["component", "environment", "version", "share", "requests", "failures", "p99", "fuel", "health", "waits for"];
+        ["component", "environment", "version", "share", "requests", "failures", "p99", "fuel", "health", "waiting"];
     output::table(header, all.iter().flat_map(rows))
 }
 
@@ -205,7 +213,7 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
         "paused" => "paused: elias canary resume".to_owned(),
         _ => rollout.waiting.clone(),
     });
-    let store = if status.pending { "the store, to be told of a rollback" } else { "" };
+    let store = if status.pending { "for the store, to be told of a rollback" } else { "" };
     let row = |release: &Release, share: f64, waiting: &str| {
         let Figures { requests, failures, p99_us, fuel_mean, .. } = release.figures;
         let health = match (status.stopped, &release.problem, release.health.reason.as_str()) {
@@ -252,10 +260,11 @@ mod tests {
             "waiting": "50 requests", "canary": {}, "base": null
         });
         let status = json!({
-            "component": "shop", "environment": "production", "revision": 3, "stopped": false, "host": "shop.default.localhost",
+            "component": "shop", "environment": "production", "revision": 3, "stopped": false, "host": "shop.default.localhost", "url": "http://shop.default.localhost:8787",
             "release": release(1, ""), "canary": release(2, "it was open"), "rollout": rollout, "executions": [], "pending": false
         });
         let status: Status = read(&status).expect("it is as the API writes it");
+        assert_eq!(status.address(), "http://shop.default.localhost:8787");
         let text = show(&[status]);
         let lines: Vec<Vec<&str>> = text
             .lines()

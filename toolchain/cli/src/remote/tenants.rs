@@ -6,6 +6,7 @@ use super::packages::{self, PolicyFlags};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use elias_platform::ceilings::Ceiling;
 use elias_platform::name::TenantId;
 use elias_platform::store::{Quotas, Tenant, TenantSettings};
 use serde::Deserialize;
@@ -46,6 +47,11 @@ enum TenantsCommand {
         #[command(flatten)]
         flags: SettingsFlags,
     },
+    /// Lists how much a tenant's versions may ask for in elias.toml
+    Ceilings {
+        /// Its name
+        name: TenantId,
+    },
     /// Deletes a tenant: nothing of it serves any more
     Delete {
         /// Its name
@@ -73,6 +79,10 @@ struct SettingsFlags {
     require_signature: Option<bool>,
     #[command(flatten)]
     packages: PolicyFlags,
+    /// How much its versions may ask for in elias.toml, such as capabilities.db.connections=4 or limits.fuel=100000000; KEY= takes the host's
+    /// ceiling again
+    #[arg(long = "ceiling", value_name = "KEY=N", value_parser = ceiling)]
+    ceilings: Vec<(String, Option<u64>)>,
     /// How much it may use, such as versions=50, storage-bytes=1000000000, executions-per-minute=600 or action=queue; 0: no limit
     #[arg(long = "quota", value_name = "NAME=N", value_parser = quota)]
     quotas: Vec<(String, Value)>,
@@ -82,6 +92,13 @@ fn quota(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=N")?;
     let value = value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from);
     Ok((name.to_owned(), value))
+}
+
+fn ceiling(text: &str) -> Result<(String, Option<u64>), String> {
+    match text.strip_suffix('=') {
+        Some(key) => Ok((key.to_owned(), None)),
+        None => crate::platform::ceiling(text).map(|(key, number)| (key, Some(number))),
+    }
 }
 
 impl SettingsFlags {
@@ -99,6 +116,12 @@ impl SettingsFlags {
         settings.trusted = self.trusted.unwrap_or(settings.trusted);
         settings.require_signature = self.require_signature.unwrap_or(settings.require_signature);
         self.packages.apply(&mut settings.packages)?;
+        for (key, ceiling) in &self.ceilings {
+            match ceiling {
+                Some(ceiling) => settings.ceilings.insert(key.clone(), *ceiling),
+                None => settings.ceilings.remove(key),
+            };
+        }
         let bad = |error: &dyn std::fmt::Display| Failure::new("bad-input", format_args!("--quota: {error}"));
         let mut quotas = serde_json::to_value(settings.quotas).map_err(|error| bad(&error))?;
         if let Some(quotas) = quotas.as_object_mut() {
@@ -149,6 +172,19 @@ pub(super) fn tenants(arguments: &TenantsArguments) -> Result<(), Failure> {
             let answer = client.put_at(one(name), &settings, revision)?;
             output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
         }
+        TenantsCommand::Ceilings { name } => {
+            let answer = client.get(client.host_url(&["tenants", name.as_str(), "ceilings"]))?;
+            output::answer(json, &answer, || {
+                let or_none = |number: Option<u64>, none: &str| {
+                    number.map_or_else(|| none.to_owned(), |number| number.to_string())
+                };
+                let row = |Ceiling { key, ceiling, default, own }: Ceiling| {
+                    let of = if own { "the tenant's" } else { "the host's" };
+                    [key, or_none(ceiling, "none"), or_none(default, ""), ceiling.map_or("", |_| of).to_owned()]
+                };
+                Ok(output::table(["key", "ceiling", "default", "set as"], items(&answer)?.into_iter().map(row)))
+            })
+        }
         TenantsCommand::Delete { name } => {
             let answer = client.delete(one(name))?;
             output::done(json, &answer, &format!("tenant {name} is deleted; its name stays taken"))
@@ -167,6 +203,7 @@ fn describe(tenant: &Tenant) -> String {
         Some(text) => format!("{name}={text}"),
         None => format!("{name}={value}"),
     });
+    let ceilings = settings.ceilings.iter().map(|(key, ceiling)| format!("{key}={ceiling}"));
     output::facts([
         ("tenant", tenant.tenant.to_string()),
         ("since", time(tenant.created_at)),
@@ -177,6 +214,7 @@ fn describe(tenant: &Tenant) -> String {
         ("engines", settings.engines.join(", ")),
         ("packages", packages::describe(&settings.packages)),
         ("its own say", packages::describe(&settings.own_packages)),
+        ("ceilings", ceilings.collect::<Vec<_>>().join(" ")),
         ("quotas", quotas.collect::<Vec<_>>().join(" ")),
     ])
 }
@@ -208,6 +246,11 @@ mod tests {
         assert_eq!(after.hosts, ["b.example", "*.c.example"]);
         let quotas = (after.quotas.versions, after.quotas.action, after.quotas.components);
         assert_eq!(quotas, (5, elias_platform::store::QuotaAction::Queue, before.quotas.components));
+        let capped =
+            apply("elias --ceiling limits.fuel=5 --ceiling capabilities.db.rows=7", before.clone()).expect("good");
+        assert_eq!(capped.ceilings.get("limits.fuel"), Some(&5));
+        let kept = apply("elias --ceiling limits.fuel=", capped).expect("good").ceilings;
+        assert_eq!(kept.into_iter().collect::<Vec<_>>(), [("capabilities.db.rows".to_owned(), 7)]);
         assert!(apply("elias --host ", before).expect("an empty list").hosts.is_empty());
     }
 
@@ -219,6 +262,8 @@ mod tests {
             "elias --quota versions=many",
             "elias --host A_B",
             "elias --trusted=so",
+            "elias --ceiling limits.fuel",
+            "elias --ceiling limits.fuel=-1",
         ] {
             assert!(apply(line, TenantSettings::default()).is_err(), "{line}");
         }

@@ -1,7 +1,7 @@
 //! `elias versions`, `elias diff` and `elias promote`.
 
 use super::canary::CanaryArguments;
-use super::client::{items, read};
+use super::client::{items, named, read};
 use super::deploy;
 use super::output::{self, bytes, short, time};
 use super::target::Target;
@@ -103,7 +103,7 @@ pub(super) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
                     [
                         version.number.to_string(),
                         time(version.created_at),
-                        version.created_by,
+                        named(&answer, &version.created_by),
                         bytes(version.bytes),
                         short(version.digest.as_str()),
                         version.signed_by.unwrap_or_default(),

@@ -189,6 +189,46 @@ fn without_requests_of_the_base_what_it_did_before_counts() {
 }
 
 #[test]
+fn at_the_last_step_with_nothing_beside_it_a_latency_that_may_be_chance_holds_nothing_up() {
+    let answers = |stats: &ReleaseStats, count: usize, ms: u64| {
+        (0..count).for_each(|_| stats.record(false, Duration::from_millis(ms), 1_000));
+    };
+    let mut bench = Bench::new(RolloutPlan { steps: vec![50.0, 100.0], ..plan() });
+    answers(&bench.base, 200, 5);
+    answers(&bench.canary, 200, 5);
+    bench.seconds(61);
+    assert_eq!(bench.rollout.percent(), 100.0);
+    bench.seconds(1);
+    // Two of 100 slow: more than one in a hundred, and perhaps chance.
+    answers(&bench.canary, 98, 5);
+    answers(&bench.canary, 2, 50);
+    bench.seconds(59);
+    assert!(bench.waiting().starts_with("needs 60 s"), "{}", bench.waiting());
+    bench.seconds(3);
+    assert_eq!(bench.rollout.state(), RolloutState::Promoted, "{}", bench.waiting());
+
+    // Beside the base it is waited for.
+    let mut bench = Bench::new(RolloutPlan { steps: vec![50.0, 100.0], ..plan() });
+    answers(&bench.base, 200, 5);
+    answers(&bench.canary, 98, 5);
+    answers(&bench.canary, 2, 50);
+    bench.seconds(70);
+    assert!(bench.waiting().ends_with("may be chance"), "{}", bench.waiting());
+
+    // And with nothing beside it, for failures that may be.
+    let mut bench = Bench::new(RolloutPlan { steps: vec![50.0, 100.0], ..plan() });
+    answers(&bench.base, 200, 5);
+    answers(&bench.canary, 200, 5);
+    bench.seconds(62);
+    assert_eq!(bench.rollout.percent(), 100.0);
+    answers(&bench.canary, 48, 5);
+    bench.canary_answers(2, true);
+    bench.seconds(70);
+    assert!(bench.waiting().ends_with("may be chance"), "{}", bench.waiting());
+    assert_eq!(bench.rollout.state(), RolloutState::Running { step: 1 });
+}
+
+#[test]
 fn a_canary_of_whose_base_nothing_is_known_may_not_fail() {
     let mut bench = Bench::new(plan());
     bench.canary_answers(30, false);

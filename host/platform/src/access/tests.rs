@@ -1,0 +1,118 @@
+//! Tokens in the store: what is remembered, what is hashed, and what strangers can make the host do.
+
+use super::attempts::IN_VAIN_PER_MINUTE;
+use super::*;
+use crate::store::{TenantSettings, Token};
+use cap_std::ambient_authority;
+
+struct Bench {
+    access: Access,
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), None).expect("it opens");
+    let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).expect("the folder");
+    Bench { access: Access::open(store.clone(), &dir, None).expect("it opens"), store, _folder: folder }
+}
+
+impl Bench {
+    /// A token of a new tenant's, with its hash as `hash` makes it.
+    async fn token(&self, tenant: &str, hash: impl FnOnce(&Bearer) -> String) -> Bearer {
+        let tenant: TenantId = tenant.parse().expect("a name");
+        let bearer = Bearer::generate();
+        let token = Token {
+            id: bearer.id().to_owned(),
+            tenant: tenant.clone(),
+            name: "t".into(),
+            role: TokenRole::BuiltIn(Role::Viewer),
+            components: None,
+            user_id: None,
+            organization_id: None,
+            created_at: now_ms(),
+            created_by: "test".into(),
+            expires_at: now_ms() + 3_600_000,
+            revoked_at: None,
+        };
+        let mut scope = self.store.write(&tenant).await.expect("a scope");
+        scope.create_tenant(&TenantSettings::default(), &Actor::host()).await.expect("made");
+        scope.insert_token(&token, &hash(&bearer), &Actor::host()).await.expect("stored");
+        scope.commit().await.expect("committed");
+        bearer
+    }
+
+    async fn code(&self, bearer: &Bearer, address: &str) -> std::result::Result<(), Code> {
+        self.access.authenticate(&bearer.to_string(), address).await.map(drop).map_err(|error| error.code())
+    }
+
+    async fn stored_hash(&self, bearer: &Bearer) -> String {
+        let mut scope = self.store.host_read().await.expect("a scope");
+        scope.token(bearer.id()).await.expect("read").expect("it is there").1
+    }
+}
+
+#[tokio::test]
+async fn a_hash_of_a_former_release_works_once_and_is_replaced() {
+    let bench = bench();
+    let old = bench.token("acme", Bearer::slow_hash).await;
+    assert_eq!(bench.code(&old.guess(), "192.0.2.1").await, Err(Code::Unauthenticated));
+    assert!(bench.stored_hash(&old).await.starts_with("$argon2id$"), "a guess replaces nothing");
+    assert_eq!(bench.code(&old, "192.0.2.2").await, Ok(()));
+    assert_eq!((bench.access.slow_hashes.computed(), bench.stored_hash(&old).await), (2, old.hash()));
+    bench.access.forget();
+    assert_eq!(bench.code(&old, "192.0.2.2").await, Ok(()));
+    assert_eq!(bench.code(&old.guess(), "192.0.2.2").await, Err(Code::Unauthenticated));
+    assert_eq!(bench.access.slow_hashes.computed(), 2, "no slow hash any more");
+}
+
+#[tokio::test]
+async fn wrong_tokens_run_no_slow_hash_and_beyond_the_limit_not_even_a_look_up() {
+    let bench = bench();
+    let (new, stranger) = (bench.token("acme", Bearer::hash).await, "192.0.2.1");
+    assert_eq!(bench.code(&new, "192.0.2.9").await, Ok(()));
+    for _ in 0..IN_VAIN_PER_MINUTE {
+        assert_eq!(bench.code(&new.guess(), stranger).await, Err(Code::Unauthenticated));
+    }
+    let old = bench.token("other", Bearer::slow_hash).await;
+    // It comes back by one in a tenth of a second, which a slow machine may take for these.
+    let mut refused = 0;
+    for _ in 0..50 {
+        refused += u32::from(bench.code(&old.guess(), stranger).await == Err(Code::RateLimited));
+    }
+    assert!(refused > 25, "{refused}");
+    assert_eq!(bench.access.slow_hashes.computed() + u64::from(refused), 50, "a hash for each that was looked up");
+    assert_eq!(bench.code(&new, stranger).await, Ok(()), "who is known is known at that address too");
+    assert_eq!(bench.code(&old, "192.0.2.2").await, Ok(()), "and another address is not concerned");
+}
+
+#[tokio::test]
+async fn guesses_at_a_tenants_old_tokens_hold_up_no_other_tenant() {
+    let bench = bench();
+    let (attacked, other) =
+        (bench.token("acme", Bearer::slow_hash).await, bench.token("other", Bearer::slow_hash).await);
+    let acme: TenantId = "acme".parse().expect("a name");
+    let guessing = bench.access.slow_hashes.enter(&acme).await.expect("the tenant's place");
+    assert_eq!(bench.code(&other, "192.0.2.2").await, Ok(()), "another tenant has its own");
+    let mut waits = Box::pin(bench.code(&attacked, "192.0.2.3"));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut waits).await;
+    assert!(early.is_err(), "the tenant's own wait for each other");
+    drop(guessing);
+    assert_eq!(waits.await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_is_confirmed_is_asked_of_the_store_and_not_of_what_is_remembered() {
+    let bench = bench();
+    let bearer = bench.token("acme", Bearer::hash).await;
+    let tenant: TenantId = "acme".parse().expect("a name");
+    assert_eq!(bench.code(&bearer, "").await, Ok(()));
+    // As another host revokes it: nobody tells this one.
+    let mut scope = bench.store.write(&tenant).await.expect("a scope");
+    scope.revoke_token(bearer.id(), &Actor::host()).await.expect("revoked");
+    scope.commit().await.expect("committed");
+    assert_eq!(bench.code(&bearer, "").await, Ok(()), "it is remembered for some seconds");
+    let confirmed = bench.access.confirm(&bearer.to_string(), "").await.map(drop).map_err(|error| error.code());
+    assert_eq!(confirmed, Err(Code::Unauthenticated));
+}
