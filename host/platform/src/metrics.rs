@@ -6,7 +6,8 @@ use crate::name::{ServiceId, TenantId};
 use crate::platform::Platform;
 use crate::serving::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
-use crate::supervision::Health;
+use crate::supervision::{Health, Resource};
+use elias_host::CpuLoad;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -62,6 +63,9 @@ struct Figures {
     states: [i64; HEALTH.len()],
     loaded: i64,
     in_flight: i64,
+    cpu: CpuLoad,
+    /// Of connections, requests, bytes that wait for clients, and executions that do.
+    in_use: [(Resource, u64); 4],
     recorded: u64,
     dropped: u64,
     tenants: Vec<(String, Arc<QuotaCounts>)>,
@@ -119,13 +123,47 @@ impl Figures {
         tenants.push((OTHER.to_owned(), others));
         let (recorded, dropped) = (serving.recorder.recorded(), serving.recorder.dropped());
         let store_up = stored.is_some();
-        Self { store_up, services, circuits, states, loaded, in_flight, recorded, dropped, tenants, levels }
+        let cpu = serving.loader.host.cpu_load();
+        let in_use = [
+            Resource::Connections,
+            Resource::Requests,
+            Resource::BufferedBytes,
+            Resource::StalledExecutions,
+        ];
+        let in_use = in_use.map(|resource| (resource, platform.usage().of(resource)));
+        Self {
+            store_up,
+            services,
+            circuits,
+            states,
+            loaded,
+            in_flight,
+            cpu,
+            in_use,
+            recorded,
+            dropped,
+            tenants,
+            levels,
+        }
     }
 
     fn encode_host(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         gauge(out, "store_up", "Whether the store answers")?.one(i64::from(self.store_up))?;
         gauge(out, "components_loaded", "Components in memory")?.one(self.loaded)?;
         gauge(out, "executions_in_flight", "Executions under way")?.one(self.in_flight)?;
+        gauge(out, "cpu_cores", "Executions that may run at a time")?.one(self.cpu.cores.into())?;
+        gauge(out, "executions_running", "Executions that run at this moment")?.one(self.cpu.running.into())?;
+        let text = "Executions that could run and wait for their turn";
+        gauge(out, "executions_runnable", text)?.one(self.cpu.waiting.into())?;
+        for (resource, used) in self.in_use {
+            let (name, text) = match resource {
+                Resource::Connections => ("connections", "Open connections"),
+                Resource::Requests => ("requests_in_flight", "Requests whose last byte is not sent yet"),
+                Resource::BufferedBytes => ("response_buffered_bytes", "Bytes that wait for slow clients in memory"),
+                Resource::StalledExecutions => ("executions_stalled", "Executions that wait for slow clients"),
+            };
+            gauge(out, name, text)?.one(i64::try_from(used).unwrap_or(i64::MAX))?;
+        }
         let text = "Executions that were written into the store";
         counter(out, "executions_recorded", text, None)?.one(self.recorded)?;
         let text = "Executions that the store was too slow for, and that are not recorded";

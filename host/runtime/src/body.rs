@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode as HttpErrorCode;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
@@ -85,7 +85,6 @@ pub(crate) struct Streaming {
     deadline: Option<Pin<Box<Sleep>>>,
     record: Record,
     app: Arc<AppInner>,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// What polling the body gave.
@@ -96,9 +95,9 @@ enum Polled {
 }
 
 impl Streaming {
-    pub(crate) fn new(app: Arc<AppInner>, guest: GuestFuture, record: Record, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(app: Arc<AppInner>, guest: GuestFuture, record: Record) -> Self {
         let left = app.limits.response_bytes;
-        Self { guest: Some(guest), body: None, left, deadline: None, record, app, _permit: permit }
+        Self { guest: Some(guest), body: None, left, deadline: None, record, app }
     }
 
     /// Runs the guest until it has answered, and gives the response with what there is of its body.
@@ -166,6 +165,8 @@ impl Streaming {
         }
         let Poll::Ready(ended) = guest.as_mut().poll(cx) else { return Poll::Pending };
         self.guest = None;
+        // Its instance is free, though its last bytes may not be on their way yet.
+        self.record.running().release();
         let ended = run::ended(&self.app, &self.record.meter, ended);
         Poll::Ready(ended.map_err(|error| self.record.fail(error)))
     }

@@ -6,6 +6,7 @@ use crate::execution::{Execution, Outcome, Running};
 use crate::instance::InstanceState;
 use crate::post_mortem;
 use crate::run::{self, MeteredStore, Record};
+use crate::schedule::Scheduled;
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -55,14 +56,16 @@ pub(crate) async fn call(app: &Arc<AppInner>, input: &serde_json::Value) -> Resu
         .call
         .as_ref()
         .ok_or_else(|| Error::new(ErrorCode::MissingExport, format!("{} has no `call` handler", app.name)))?;
-    let _permit = app.admit()?;
-    let record = Record::start(app, Running::new());
+    let permit = app.admit()?;
+    let running = Running::new();
+    running.hold(permit);
+    let record = Record::start(app, running);
     let input = input.to_string();
     if input.len() as u64 > app.limits.request_bytes {
         return Err(record.fail(run::too_large(app)));
     }
     let store = run::store(app, &record, Arc::default())?;
-    let guest = AssertUnwindSafe(run(export, store, input)).catch_unwind();
+    let guest = Scheduled::new(&app.share, AssertUnwindSafe(run(export, store, input)).catch_unwind());
     // The timer costs something only once the guest has to wait.
     let ended = match tokio::time::timeout_at(record.ends(app).into(), guest).await {
         Ok(ended) => run::ended(app, &record.meter, ended),

@@ -3,8 +3,9 @@
 use crate::error::ErrorCode;
 use futures::task::AtomicWaker;
 use std::net::IpAddr;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Context;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -80,6 +81,16 @@ struct Shared {
     cancelled: AtomicBool,
     /// Wakes whoever polls the guest.
     guest: AtomicWaker,
+    held: Held,
+}
+
+/// What is dropped when the instance is gone: the latest first. None once it is.
+struct Held(Mutex<Option<Vec<Box<dyn Any + Send>>>>);
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Held")
+    }
 }
 
 impl Default for Running {
@@ -100,8 +111,26 @@ impl Running {
                 ended: Notify::new(),
                 cancelled: AtomicBool::new(false),
                 guest: AtomicWaker::new(),
+                held: Held(Mutex::new(Some(Vec::new()))),
             }),
         }
+    }
+
+    /// Keeps something as long as the execution has an instance, such as a permit to have one: it is dropped when the instance is gone,
+    /// before the record of the execution is there. That may be long after the response, if the guest goes on in `waitUntil`, and
+    /// before its last byte is sent. If the instance is gone already it is dropped at once.
+    pub fn hold(&self, what: impl Send + 'static) {
+        let mut held = self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner); // whole after every operation
+        match &mut *held {
+            Some(held) => held.push(Box::new(what)),
+            None => drop((held, what)),
+        }
+    }
+
+    /// The instance is gone.
+    pub(crate) fn release(&self) {
+        let held = self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        held.into_iter().flatten().rev().for_each(drop);
     }
 
     /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others run.
@@ -144,6 +173,7 @@ impl Running {
 
     /// Sets the record; the first one counts.
     pub(crate) fn end(&self, execution: Execution) {
+        self.release();
         if self.shared.record.set(execution).is_ok() {
             self.shared.ended.notify_waiters();
         }

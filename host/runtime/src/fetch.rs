@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorCode};
 use crate::execution::{Caller, Running};
 use crate::post_mortem;
 use crate::run::{self, Meter, MeteredStore, Record};
+use crate::schedule::Scheduled;
 use bytes::Bytes;
 use futures::FutureExt;
 use http_body::{Frame, SizeHint};
@@ -36,6 +37,7 @@ where
     let extensions = request.extensions_mut();
     let running = extensions.remove::<Running>().unwrap_or_default();
     let caller = extensions.remove::<Arc<Caller>>().unwrap_or_default();
+    running.hold(permit);
     let record = Record::start(app, running);
     if request.body().size_hint().lower() > app.limits.request_bytes {
         return Err(record.fail(run::too_large(app)));
@@ -50,8 +52,9 @@ where
             return Err(record.fail(Error::new(ErrorCode::BadRequest, format!("{error:#}"))));
         }
     };
-    let guest: GuestFuture = Box::pin(AssertUnwindSafe(handle(Arc::clone(app), metered, request, out)).catch_unwind());
-    Streaming::new(Arc::clone(app), guest, record, permit).response(head).await
+    let guest = AssertUnwindSafe(handle(Arc::clone(app), metered, request, out)).catch_unwind();
+    let guest: GuestFuture = Box::pin(Scheduled::new(&app.share, guest));
+    Streaming::new(Arc::clone(app), guest, record).response(head).await
 }
 
 /// Puts the request into the instance's table, and the place for the answer.

@@ -18,6 +18,18 @@ pub struct ServerConfig {
     pub forwarded_hops: u32,
     /// Connections open at once. Beyond it the server does not accept: clients wait in the kernel's backlog.
     pub connections: u32,
+    /// Connections of one client address open at once; of an IPv6 client, of its network of 64 bits. Beyond it requests on another one get 429.
+    /// With proxies in front ([`Self::forwarded_hops`]) there is no such bound: the proxies are the clients.
+    pub connections_per_address: u32,
+    /// Requests under way at once, from their headers to the last byte of their responses. Beyond it: 503.
+    pub requests: u32,
+    /// The same of one client address. Beyond it: 429.
+    pub requests_per_address: u32,
+    /// The same of one service of a platform. Beyond it: 503.
+    pub requests_per_service: u32,
+    /// Bytes of responses that wait in memory for their clients, so that their executions can end; of one service or client address a quarter.
+    /// Beyond it executions wait for their clients.
+    pub buffered_bytes: u64,
     /// Requests in the component at once.
     pub concurrent_executions: u32,
     /// Requests that may wait for one of the above. Beyond it: 503 with `Retry-After`.
@@ -58,6 +70,11 @@ impl Default for ServerConfig {
             health_path: "/healthz".to_owned(),
             forwarded_hops: 0,
             connections: 10_000,
+            connections_per_address: 2_000,
+            requests: 10_000,
+            requests_per_address: 2_000,
+            requests_per_service: 4_000,
+            buffered_bytes: 256 << 20,
             concurrent_executions: 1_000,
             queued_requests: 1_000,
             queue_timeout_ms: 5_000,

@@ -4,7 +4,9 @@ use crate::config::milliseconds;
 use crate::exchange;
 use crate::head::HostCache;
 use crate::io::Io;
+use crate::refusal::Refusal;
 use crate::server::Inner;
+use elias_platform::supervision::{Resource, Usage};
 use futures::task::AtomicWaker;
 use hyper::service::service_fn;
 use std::cell::RefCell;
@@ -16,10 +18,16 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a connection that was told to end may take for its last frames.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Executions that may begin on an HTTP/2 connection before the client has read anything of others.
+const UNREAD_STREAMS_MAX: usize = 16;
+/// After so long the next one may begin all the same, if those before it have nothing to be read.
+const UNREAD_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the socket, the requests and the clocks of one connection know of each other.
 ///
@@ -31,6 +39,14 @@ pub(crate) struct Shared {
     pub(crate) late: bool,
     /// Who is at the other end.
     pub(crate) peer: IpAddr,
+    /// What that address has in use.
+    pub(crate) address: Arc<Usage>,
+    /// What this connection has in use.
+    pub(crate) usage: Arc<Usage>,
+    /// Whether it is one too many of its address.
+    pub(crate) over_share: bool,
+    /// Executions of an HTTP/2 connection that may begin before the client has read anything of others.
+    unread: Arc<Semaphore>,
     opened: Instant,
     requests: AtomicU32,
     idle_since_ms: AtomicU64,
@@ -53,11 +69,15 @@ const DRAIN: u8 = 1;
 const CUT: u8 = 2;
 
 impl Shared {
-    pub(crate) fn new(server: Arc<Inner>, peer: IpAddr, late: bool) -> Self {
+    pub(crate) fn new(server: Arc<Inner>, peer: IpAddr, address: Arc<Usage>, over_share: bool, late: bool) -> Self {
         Self {
             server,
             late,
             peer,
+            address,
+            usage: Arc::default(),
+            over_share,
+            unread: Arc::new(Semaphore::new(UNREAD_STREAMS_MAX)),
             opened: Instant::now(),
             requests: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),
@@ -102,6 +122,31 @@ impl Shared {
         } else if self.abandoned.fetch_add(1, Relaxed) >= self.server.config.http2_resets {
             self.order(CUT);
         }
+    }
+
+    /// Lets an execution begin on an HTTP/2 connection; what is given is to be dropped when its client has read something.
+    ///
+    /// A client that opens no flow-control window leaves each of its streams with an execution that has written all it can and
+    /// keeps its memory. So only some begin at once; the others follow as soon as those are read or have ended, or a
+    /// little later if they have nothing to be read yet. While some wait for the client to read, no more begin.
+    ///
+    /// # Errors
+    /// [`Refusal::ConnectionStalled`] if that is so for as long as a request may wait.
+    pub(crate) async fn may_begin(&self) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+        let unread = Arc::clone(&self.unread).acquire_owned();
+        if let Ok(permit) = timeout(UNREAD_PAUSE, unread).await {
+            return Ok(permit.ok());
+        }
+        let until = Instant::now() + milliseconds(self.server.config.queue_timeout_ms);
+        while self.usage.of(Resource::StalledExecutions) >= UNREAD_STREAMS_MAX as u64 {
+            let unread = Arc::clone(&self.unread).acquire_owned();
+            match timeout(UNREAD_PAUSE, unread).await {
+                Ok(permit) => return Ok(permit.ok()),
+                Err(_) if Instant::now() >= until => return Err(Refusal::ConnectionStalled),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Bytes have come.

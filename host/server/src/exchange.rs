@@ -7,15 +7,17 @@ use crate::error_page::{self, Audience, Failure};
 use crate::head::{HostCache, absolute_uri, asks_for_websocket, join_cookies, strip_hop_by_hop};
 use crate::live;
 use crate::passage::{self, Marked, address};
+use crate::read_ahead::{GuestBody, ReadAhead};
 use crate::refusal::Refusal;
 use crate::request_body::{Progress, RequestBody};
 use crate::response_body::{Content, ResponseBody};
 use crate::shadow::{Copied, Shadowing};
+use crate::shares::{Room, Sharers};
 use crate::source::{Current, Ingress};
 use bytes::Bytes;
 use elias_host::{App, Caller, Error, Running};
 use elias_platform::Service;
-use elias_platform::supervision::Place;
+use elias_platform::supervision::{Place, Taken};
 use futures::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -25,6 +27,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The response header that names the execution; the same id stands in the log and in problem documents.
 pub(crate) const EXECUTION_ID: HeaderName = HeaderName::from_static("elias-execution-id");
@@ -37,8 +40,17 @@ pub(crate) struct Exchange {
     answered: bool,
     /// Boxed, for it is large and absent when the log is off.
     pub(crate) record: Option<Box<Record>>,
-    /// The place in the component.
-    place: Option<Place>,
+    /// The place in the component, which the execution has too. Kept while bytes of its response wait for the client for which there is no
+    /// room beside.
+    place: Option<Arc<Place>>,
+    /// Of bytes that wait for the client.
+    room: Option<Room>,
+    /// Until the client has read something, on an HTTP/2 connection.
+    unread: Option<OwnedSemaphorePermit>,
+    /// Who shares in what the request uses.
+    sharers: Sharers,
+    /// What it has of the shares of requests.
+    requests: Vec<Taken>,
     /// The execution behind an answer that has begun.
     running: Option<Running>,
     /// What became of the request's body.
@@ -55,6 +67,12 @@ impl Exchange {
     fn begin<B>(shared: Arc<Shared>, request: &Request<B>) -> Self {
         let version = request.version();
         shared.begin(version == Version::HTTP_2);
+        let server = &shared.server;
+        let address = match server.config.forwarded_hops {
+            0 => Arc::clone(&shared.address),
+            hops => server.addresses.usage(address(request.headers(), shared.peer, hops)),
+        };
+        let sharers = Sharers::new(&server.usage, address, &shared.usage, &server.config);
         let for_a_ticket = matches!(shared.server.ingress, Ingress::Platform(_));
         let record = Record::begin(request, for_a_ticket).map(Box::new);
         Self {
@@ -63,6 +81,10 @@ impl Exchange {
             answered: false,
             record,
             place: None,
+            room: None,
+            unread: None,
+            sharers,
+            requests: Vec::new(),
             running: None,
             received: None,
             marked: None,
@@ -83,14 +105,47 @@ impl Exchange {
         self.received.as_ref().and_then(|received| received.fault())
     }
 
-    /// Waits for a place among the host's executions, unless it has one.
-    pub(crate) async fn enter(&mut self) -> Result<(), Refusal> {
-        if self.place.is_some() {
-            return Ok(());
-        }
-        let server = Arc::clone(&self.shared.server);
-        self.place = Some(server.admission.enter().await.ok_or(Refusal::Overloaded)?);
+    /// Counts the request among those of the host and of its address.
+    fn count(&mut self) -> Result<(), Refusal> {
+        self.requests.extend(self.sharers.request(&self.shared.server.config)?);
         Ok(())
+    }
+
+    /// Counts the request among those of its service.
+    pub(crate) fn count_for(&mut self, service: &Service) -> Result<(), Refusal> {
+        self.requests.push(self.sharers.service_request(service.usage(), &self.shared.server.config)?);
+        Ok(())
+    }
+
+    /// Waits for a place among the host's executions, which an execution has from now on as long as it has an instance.
+    pub(crate) async fn enter(&mut self, running: &Running) -> Result<(), Refusal> {
+        (self.place, self.unread) = (None, None); // of an attempt that failed
+        let shared = Arc::clone(&self.shared);
+        if self.is_http2() {
+            self.unread = shared.may_begin().await?;
+        }
+        let place = Arc::new(shared.server.admit().await.ok_or(Refusal::Overloaded)?);
+        running.hold(Arc::clone(&place));
+        self.place = Some(place);
+        Ok(())
+    }
+
+    /// Has a guest's response wait for its client beside the guest: what is whole is held if there is room for it, the rest is read ahead.
+    fn read_ahead(&mut self, body: elias_host::Body) -> GuestBody {
+        let Some(bytes) = body.size_hint().exact() else {
+            let (sharers, stalls) = (self.sharers.clone(), &self.shared.server.stalls);
+            return GuestBody::Ahead(ReadAhead::start(body, self.place.take(), sharers, stalls));
+        };
+        self.room = self.sharers.room(bytes);
+        if self.room.is_some() {
+            self.place = None;
+        }
+        GuestBody::Direct(body)
+    }
+
+    /// The client has read what it was given.
+    pub(crate) fn is_read(&mut self) {
+        self.unread = None;
     }
 
     /// A request's body, within the server's bounds.
@@ -177,6 +232,10 @@ pub(crate) fn answer(
     let mut exchange = Exchange::begin(shared, &request);
     let current = current.clone();
     let checked = check(&exchange, hosts, &mut request);
+    let checked = match checked {
+        Ok(Plan::Component) => exchange.count().map(|()| Plan::Component),
+        other => other,
+    };
     let head = request.method() == Method::HEAD;
     async move {
         let audience = Audience::of(server.config.dev, request.headers());
@@ -220,7 +279,11 @@ pub(crate) fn answer(
         if head {
             response = without_body(response);
         }
-        if exchange.shared.late && !exchange.is_http2() {
+        let shared = &exchange.shared;
+        if shared.over_share && exchange.is_http2() {
+            shared.drain();
+        }
+        if (shared.late || shared.over_share) && !exchange.is_http2() {
             response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(exchange.respond(response))
@@ -243,6 +306,9 @@ fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incom
     }
     if exchange.shared.late {
         return Err(Refusal::Draining);
+    }
+    if exchange.shared.over_share {
+        return Err(Refusal::AddressConnections);
     }
     if config.dev
         && let Some(asked) = live::asked(request)
@@ -290,13 +356,15 @@ async fn call(
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Failure> {
     let app = current.app.as_ref().ok_or(Refusal::NoComponent)?;
-    exchange.enter().await?;
+    let running = Running::new();
+    exchange.enter(&running).await?;
     // In development a page follows what is served.
     let follows = exchange.shared.server.config.dev.then(|| request.headers().clone());
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
     let hops = exchange.shared.server.config.forwarded_hops;
     let client_address = Some(address(&parts.headers, exchange.shared.peer, hops));
+    parts.extensions.insert(running);
     parts.extensions.insert(Arc::new(Caller { client_address, ..Caller::default() }));
     let body = exchange.receive(body);
     let response = ask(exchange, app, Request::from_parts(parts, body)).await?;
@@ -382,10 +450,15 @@ fn pass_on(
         let execution = exchange.running.as_ref().map(Running::id).unwrap_or_default();
         shadowing.answers(&response, execution, empty || response.body().is_end_stream());
     }
-    Ok(response.map(|body| match &exchange.shadowing {
-        _ if empty => Content::Empty,
-        Some(shadowing) => Content::Copied(Copied::answer(body, shadowing.kept())),
-        None => Content::Guest(body),
+    Ok(response.map(|body| {
+        if empty {
+            return Content::Empty;
+        }
+        let body = exchange.read_ahead(body);
+        match &exchange.shadowing {
+            Some(shadowing) => Content::Copied(Copied::answer(body, shadowing.kept())),
+            None => Content::Guest(body),
+        }
     }))
 }
 

@@ -30,11 +30,13 @@ mod head;
 mod io;
 mod live;
 mod passage;
+mod read_ahead;
 mod refusal;
 mod request_body;
 mod response_body;
 mod server;
 mod shadow;
+mod shares;
 mod source;
 mod stall;
 

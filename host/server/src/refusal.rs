@@ -26,6 +26,16 @@ pub(crate) enum Refusal {
     UpgradeNotSupported,
     /// As many requests as allowed are in the component, and as many wait.
     Overloaded,
+    /// Too many connections of the client's address.
+    AddressConnections,
+    /// Too many requests of the client's address.
+    AddressRequests,
+    /// Too many requests to the service.
+    ServiceRequests,
+    /// Too many requests.
+    HostRequests,
+    /// Too many responses on the connection wait for the client to read.
+    ConnectionStalled,
     /// The server is about to end.
     Draining,
     /// There is no component yet.
@@ -49,6 +59,13 @@ impl Refusal {
             Self::NotImplemented => ("not-implemented", 501, "The method is not implemented"),
             Self::UpgradeNotSupported => ("upgrade-not-supported", 501, "WebSockets are not supported"),
             Self::Overloaded => like(ErrorCode::Overloaded),
+            Self::AddressConnections => ("address-connections", 429, "Too many connections of this address are open"),
+            Self::AddressRequests => ("address-requests", 429, "Too many requests of this address are under way"),
+            Self::ServiceRequests => ("service-requests", 503, "Too many requests to this service are under way"),
+            Self::HostRequests => ("host-requests", 503, "Too many requests are under way"),
+            Self::ConnectionStalled => {
+                ("connection-stalled", 429, "Too many responses on this connection wait for the client to read them")
+            }
             Self::Draining => ("draining", 503, "The server is shutting down"),
             Self::NoComponent => ("no-component", 503, "No component is loaded"),
             Self::Unavailable => ("unavailable", 503, "The component cannot be loaded"),

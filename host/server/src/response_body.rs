@@ -2,6 +2,7 @@
 
 use crate::cached::Filling;
 use crate::exchange::Exchange;
+use crate::read_ahead::GuestBody;
 use crate::shadow::Copied;
 use crate::stall::{self, Did};
 use bytes::Bytes;
@@ -19,6 +20,8 @@ pub(crate) struct ResponseBody {
     content: Content,
     /// What is left of a piece that was too large.
     rest: Bytes,
+    /// Whether a piece was given.
+    given: bool,
     /// Last, so that the guest is gone when the exchange ends.
     exchange: Exchange,
 }
@@ -30,11 +33,11 @@ pub(crate) enum Content {
     /// The server.
     Page(Bytes),
     /// The guest.
-    Guest(elias_host::Body),
+    Guest(GuestBody),
     /// The guest, with a copy kept for shadows.
-    Copied(Copied<elias_host::Body>),
+    Copied(Copied<GuestBody>),
     /// The guest, and what its page ends with in development. Trailers are left out.
-    GuestPage { body: elias_host::Body, end: Option<Bytes> },
+    GuestPage { body: GuestBody, end: Option<Bytes> },
     /// The server, as long as it serves.
     Events(BoxStream<'static, Bytes>),
     /// The guest, whose answer is kept.
@@ -62,7 +65,7 @@ impl Content {
 
 impl ResponseBody {
     pub(crate) fn new(content: Content, exchange: Exchange) -> Self {
-        Self { content, rest: Bytes::new(), exchange }
+        Self { content, rest: Bytes::new(), given: false, exchange }
     }
 
     /// All was sent, or there is nothing to send.
@@ -133,6 +136,9 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
         let http2 = this.exchange.is_http2();
+        if this.given {
+            this.exchange.is_read();
+        }
         let next = if this.rest.is_empty() {
             this.poll_content(cx)
         } else {
@@ -145,6 +151,7 @@ impl Body for ResponseBody {
             this.complete();
             return Poll::Ready(None);
         };
+        this.given = true;
         let frame = match frame?.into_data() {
             Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             Ok(mut data) => {

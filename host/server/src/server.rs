@@ -2,10 +2,12 @@
 
 use crate::config::{HEAD_FIELDS_ON_STACK, ServerConfig, milliseconds};
 use crate::connection::{self, Shared};
+use crate::read_ahead::Stalls;
 use crate::shadow::KEPT_BYTES_MAX;
+use crate::shares::Addresses;
 use crate::source::Ingress;
 use crate::stall::StreamExecutor;
-use elias_platform::supervision::Admission;
+use elias_platform::supervision::{Admission, Place, Resource, Usage};
 use futures::FutureExt;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
@@ -25,6 +27,10 @@ use tokio_util::task::TaskTracker;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long connections that are cut may take to give back what they hold.
 const CUT_PAUSE: Duration = Duration::from_secs(1);
+/// How often an execution that waits for a slow client is looked for, while a request waits for a place.
+const EVICTION_PAUSE: Duration = Duration::from_millis(200);
+/// Connections of an address beyond its share that are told so; the others are closed.
+const OVER_SHARE_MAX: u64 = 32;
 /// An HTTP/1 connection's buffer is at least this large, for the sake of bodies.
 const BUFFER_BYTES_MIN: usize = 64 << 10;
 
@@ -40,6 +46,11 @@ pub(crate) struct Inner {
     pub(crate) config: ServerConfig,
     pub(crate) ingress: Ingress,
     pub(crate) admission: Admission,
+    /// What is in use, in all and by client address.
+    pub(crate) usage: Arc<Usage>,
+    pub(crate) addresses: Addresses,
+    /// Executions that wait for their clients.
+    pub(crate) stalls: Arc<Stalls>,
     pub(crate) http: auto::Builder<StreamExecutor>,
     draining: watch::Sender<bool>,
     /// The connections that a drain waits for.
@@ -114,10 +125,18 @@ impl Server {
         let admission =
             Admission::new(config.concurrent_executions, config.queued_requests, milliseconds(config.queue_timeout_ms));
         let http = http(&config);
+        let ingress = ingress.into();
+        let usage = match &ingress {
+            Ingress::Platform(platform) => Arc::clone(platform.usage()),
+            Ingress::Component(_) | Ingress::Admin(_) => Arc::default(),
+        };
         let inner = Inner {
             config,
-            ingress: ingress.into(),
+            ingress,
             admission,
+            usage,
+            addresses: Addresses::default(),
+            stalls: Arc::default(),
             http,
             draining: watch::Sender::new(false),
             open: Mutex::default(),
@@ -177,14 +196,44 @@ impl Inner {
         self.open.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
     }
 
+    /// A place among the executions: a free one, that of an execution which waits for a slow client, or in turn the next one.
+    pub(crate) async fn admit(&self) -> Option<Place> {
+        if let Some(place) = self.admission.try_enter() {
+            return Some(place);
+        }
+        let mut entering = pin!(self.admission.enter());
+        loop {
+            self.stalls.evict();
+            if let Ok(entered) = tokio::time::timeout(EVICTION_PAUSE, &mut entering).await {
+                return entered;
+            }
+        }
+    }
+
     fn spawn(inner: &Arc<Self>, id: u64, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) {
+        let address = inner.addresses.usage(peer);
+        let most = match inner.config.forwarded_hops {
+            0 => inner.config.connections_per_address.into(),
+            _ => u64::MAX,
+        };
+        let taken = address.take(Resource::Connections, 1, most);
+        let mut over_share = None;
+        if taken.is_none() {
+            // It is told so by an answer, as long as there are few of these.
+            over_share = address.take(Resource::Connections, 1, most.saturating_add(OVER_SHARE_MAX));
+            if over_share.is_none() {
+                return;
+            }
+        }
+        let open = inner.usage.take(Resource::Connections, 1, u64::MAX);
         // Answers are small and written whole: Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
-        let shared = Arc::new(Shared::new(Arc::clone(inner), peer, inner.is_draining()));
+        let shared = Shared::new(Arc::clone(inner), peer, address, over_share.is_some(), inner.is_draining());
+        let shared = Arc::new(shared);
         let entry = (!shared.late).then(|| Entry::new(Arc::clone(inner), id, Arc::clone(&shared)));
         tokio::spawn(async move {
             connection::serve(stream, shared).await;
-            drop((entry, place));
+            drop((entry, place, taken, over_share, open));
         });
     }
 

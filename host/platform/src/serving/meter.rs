@@ -1,6 +1,7 @@
 //! What is counted for the metrics: by a few relaxed additions a request, and read when somebody scrapes.
 
 use crate::name::{ServiceId, TenantId};
+use crate::supervision::Usage;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,6 +145,8 @@ pub(crate) struct Meters<K, M> {
 pub(crate) struct HostMeters {
     pub(crate) services: Meters<ServiceId, ServiceMeter>,
     pub(crate) tenants: Meters<TenantId, QuotaCounts>,
+    /// What the servers in front have in use.
+    pub(crate) usage: Arc<Usage>,
 }
 
 impl<K, M: Default> Default for Meters<K, M> {

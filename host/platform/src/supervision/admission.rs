@@ -32,6 +32,12 @@ impl Admission {
         }
     }
 
+    /// Whether another door lets as many in.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.places_max == other.places_max
+    }
+
     /// How many are inside.
     #[must_use]
     pub fn inside(&self) -> u32 {

@@ -1,0 +1,205 @@
+//! Who runs: as many guests at a time as there are cores, and by turns those of different shares.
+//!
+//! A guest is a future, and whatever polls it pays with a thread. Left to the asynchronous runtime, each guest that can
+//! run has its turn after all others, so that whoever starts more guests gets more of the CPU. Here a guest must have a
+//! *core* while it is polled. As long as nobody waits for one, taking it is one atomic operation, and the guest runs on
+//! the thread that polls it anyway. Else it waits in a [`queue`], at each yield anew, and its thread is free for others.
+//!
+//! A turn is charged by the time for which it held its core. Fuel would be the same on every machine, but it does not see
+//! what the kernel does for a guest (page faults, the reset of its memory), nor the host functions that it calls.
+
+mod guest;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use guest::Scheduled;
+
+use guest::Turn;
+use queue::{Charge, FairQueue, ShareKey, WEIGHT_DEFAULT};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Whose CPU a component's executions use, where there is not enough for all.
+///
+/// What guests of different groups get is in proportion to the groups' weights, and within a group to those of its
+/// subgroups, however many guests each has. The names mean nothing to the host. Weights are from 1 to 10,000; of several
+/// components with the same names the one that was loaded last says the weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CpuShare {
+    /// The group, such as a customer.
+    pub group: String,
+    /// Its weight among all groups.
+    pub group_weight: u32,
+    /// The part of the group, such as one of the customer's services.
+    pub subgroup: String,
+    /// Its weight within the group.
+    pub subgroup_weight: u32,
+}
+
+impl CpuShare {
+    /// A share with the usual weight, 100, at both levels.
+    #[must_use]
+    pub fn new(group: impl Into<String>, subgroup: impl Into<String>) -> Self {
+        Self {
+            group: group.into(),
+            group_weight: WEIGHT_DEFAULT,
+            subgroup: subgroup.into(),
+            subgroup_weight: WEIGHT_DEFAULT,
+        }
+    }
+}
+
+/// How busy the cores are at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuLoad {
+    /// Guests that may run at a time.
+    pub cores: u32,
+    /// Guests that run.
+    pub running: u32,
+    /// Guests that could run and wait for a core.
+    pub waiting: u32,
+}
+
+/// Gives cores to guests.
+pub(crate) struct Scheduler {
+    cores: u32,
+    /// How many run, and how many wait: one word, so that both are true of the same moment. Those who wait are counted with the
+    /// queue's lock held. While somebody waits all cores are taken, and are passed on with the lock held.
+    state: AtomicU64,
+    queue: Mutex<FairQueue<Arc<Turn>>>,
+}
+
+/// A subgroup's key, held as long as a component or a guest needs it.
+pub(crate) struct Share {
+    scheduler: Arc<Scheduler>,
+    key: ShareKey,
+}
+
+/// How many run and how many wait, as one word.
+#[derive(Clone, Copy)]
+struct State {
+    running: u32,
+    waiting: u32,
+}
+
+impl From<u64> for State {
+    fn from(word: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = word.to_be_bytes();
+        Self { waiting: u32::from_be_bytes([a, b, c, d]), running: u32::from_be_bytes([e, f, g, h]) }
+    }
+}
+
+impl From<State> for u64 {
+    fn from(state: State) -> Self {
+        Self::from(state.waiting) << 32 | Self::from(state.running)
+    }
+}
+
+impl Scheduler {
+    /// Lets `cores` guests run at a time, one at least.
+    pub(crate) fn new(cores: u32) -> Arc<Self> {
+        Arc::new(Self { cores: cores.max(1), state: AtomicU64::new(0), queue: Mutex::default() })
+    }
+
+    /// The key of a share.
+    pub(crate) fn share(self: &Arc<Self>, share: &CpuShare) -> Arc<Share> {
+        let CpuShare { group, group_weight, subgroup, subgroup_weight } = share;
+        let key = self.queue().hold((group, *group_weight), (subgroup, *subgroup_weight));
+        Arc::new(Share { scheduler: Arc::clone(self), key })
+    }
+
+    /// How busy the cores are.
+    pub(crate) fn load(&self) -> CpuLoad {
+        let State { running, waiting } = self.state.load(Ordering::Relaxed).into();
+        CpuLoad { cores: self.cores, running, waiting }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, FairQueue<Arc<Turn>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner) // nothing panics within it but a defect
+    }
+
+    /// Changes the state if `change` says how; gives whether it did.
+    fn update(&self, change: impl Fn(State) -> Option<State>) -> bool {
+        let change = |word: u64| change(word.into()).map(u64::from);
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).is_ok()
+    }
+
+    /// A core, if one is free and nobody waits.
+    fn try_take(&self) -> bool {
+        self.update(|State { running, waiting }| {
+            (waiting == 0 && running < self.cores).then_some(State { running: running + 1, waiting })
+        })
+    }
+
+    /// A core at once, or a place in the queue; says which.
+    fn take_or_wait(&self, turn: &Arc<Turn>) -> bool {
+        if self.try_take() {
+            return true;
+        }
+        let mut queue = self.queue();
+        loop {
+            // A core may have been given back meanwhile, which takes no lock while nobody waits.
+            if self.try_take() {
+                return true;
+            }
+            let waits = |State { running, waiting }| {
+                (running >= self.cores || waiting > 0).then_some(State { running, waiting: waiting + 1 })
+            };
+            if self.update(waits) {
+                turn.wait_at(queue.push(turn.key(), Arc::clone(turn)));
+                return false;
+            }
+        }
+    }
+
+    /// Gives a core back after `nanoseconds`; `again` waits for the next one. Says whether it does: if nobody else waits it need not.
+    fn give_back(&self, key: ShareKey, charge: Charge, nanoseconds: u64, again: Option<&Arc<Turn>>) -> bool {
+        let alone = |State { running, waiting }| (waiting == 0).then_some(State { running: running - 1, waiting });
+        if self.update(alone) {
+            return false;
+        }
+        let mut queue = self.queue();
+        queue.served(key, charge, nanoseconds);
+        if let Some(turn) = again {
+            self.update(|State { running, waiting }| Some(State { running, waiting: waiting + 1 }));
+            turn.wait_at(queue.push(key, Arc::clone(turn)));
+        }
+        self.pass_on(queue);
+        true
+    }
+
+    /// Gives a core that is free to whose turn it is.
+    fn pass_on(&self, mut queue: MutexGuard<'_, FairQueue<Arc<Turn>>>) {
+        match queue.pop() {
+            Some((next, _, charge)) => {
+                self.update(|State { running, waiting }| Some(State { running, waiting: waiting - 1 }));
+                next.grant(charge);
+                drop(queue);
+                next.wake_task();
+            }
+            None => {
+                self.update(|State { running, waiting }| Some(State { running: running - 1, waiting }));
+            }
+        }
+    }
+
+    /// Takes a guest out of the queue that will not run again; gives back its core if it was just given one.
+    fn leave(&self, turn: &Turn) {
+        let mut queue = self.queue();
+        if let Some(place) = turn.place()
+            && queue.leave(turn.key(), place).is_some()
+        {
+            self.update(|State { running, waiting }| Some(State { running, waiting: waiting - 1 }));
+        } else if let Some(charge) = turn.take_grant() {
+            queue.served(turn.key(), charge, 0);
+            self.pass_on(queue);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.scheduler.queue().give_up(self.key);
+    }
+}

@@ -1,0 +1,253 @@
+//! A component's response, read ahead of its client.
+//!
+//! hyper asks a body for more only when the client has read what it was given. Were the guest asked only then, a slow
+//! client would keep it, its memory and its permit for as long as it likes. So a response that is still being written is
+//! read by a task of its own, up to a bound: the guest ends when it has written all, and what is left are some bytes. A guest
+//! that has more to write than that bound waits, and is *stalled* meanwhile; see [`Stalls`] for what becomes of it.
+
+use crate::shares::{READ_AHEAD_BYTES_MAX, Room, Sharers};
+use bytes::Bytes;
+use elias_host::Error;
+use elias_platform::supervision::Place;
+use futures::task::AtomicWaker;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
+
+/// How long a guest may be stalled before another request can have its place: a client that reads at all has read
+/// something by then.
+const STALLED_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// What a guest writes as its response.
+pub(crate) enum GuestBody {
+    /// As the guest writes it, or all that it has written.
+    Direct(elias_host::Body),
+    /// Read ahead.
+    Ahead(ReadAhead),
+}
+
+impl Body for GuestBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut *self {
+            Self::Direct(body) => Pin::new(body).poll_frame(cx),
+            Self::Ahead(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Direct(body) => body.is_end_stream(),
+            Self::Ahead(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Direct(body) => body.size_hint(),
+            Self::Ahead(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// The client's end. Dropping it ends the guest.
+pub(crate) struct ReadAhead {
+    buffer: Arc<Buffer>,
+    task: AbortHandle,
+    /// Of the piece that was given last, until the next one is asked for.
+    room: Option<Room>,
+}
+
+impl ReadAhead {
+    /// Begins to read a body; `place` is given back once all of it has been read.
+    pub(crate) fn start(
+        body: elias_host::Body,
+        place: Option<Arc<Place>>,
+        sharers: Sharers,
+        stalls: &Arc<Stalls>,
+    ) -> Self {
+        let buffer = Arc::new(Buffer::default());
+        let reader = Reader { body, buffer: Arc::clone(&buffer), sharers, stalls: Arc::clone(stalls) };
+        let task = tokio::spawn(async move {
+            reader.read().await;
+            drop(place);
+        });
+        Self { buffer, task: task.abort_handle(), room: None }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.room = None;
+        self.buffer.client.register(cx.waker());
+        let mut state = self.buffer.state();
+        let Some(Piece { frame, room, bytes }) = state.pieces.pop_front() else {
+            return if state.ended { Poll::Ready(None) } else { Poll::Pending };
+        };
+        state.bytes -= bytes;
+        drop(state);
+        self.room = room;
+        self.buffer.guest.wake();
+        Poll::Ready(Some(frame))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = self.buffer.state();
+        state.ended && state.pieces.is_empty()
+    }
+}
+
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What lies between guest and client.
+#[derive(Default)]
+struct Buffer {
+    state: Mutex<State>,
+    /// Waits for a piece.
+    client: AtomicWaker,
+    /// Waits for room.
+    guest: AtomicWaker,
+}
+
+#[derive(Default)]
+struct State {
+    pieces: VecDeque<Piece>,
+    bytes: u64,
+    ended: bool,
+    /// The guest is to be ended: another request needs its place.
+    evicted: bool,
+}
+
+struct Piece {
+    frame: Result<Frame<Bytes>, Error>,
+    /// None where there was none left: then the next piece is not read before this one is taken.
+    room: Option<Room>,
+    bytes: u64,
+}
+
+impl Buffer {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    }
+
+    fn push(&self, frame: Result<Frame<Bytes>, Error>, room: Option<Room>, bytes: u64) {
+        let mut state = self.state();
+        state.bytes += bytes;
+        state.pieces.push_back(Piece { frame, room, bytes });
+        drop(state);
+        self.client.wake();
+    }
+
+    fn end(&self) {
+        self.state().ended = true;
+        self.client.wake();
+    }
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.bytes < READ_AHEAD_BYTES_MAX && self.pieces.iter().all(|piece| piece.room.is_some())
+    }
+}
+
+/// The guest's end.
+struct Reader {
+    body: elias_host::Body,
+    buffer: Arc<Buffer>,
+    sharers: Sharers,
+    stalls: Arc<Stalls>,
+}
+
+impl Reader {
+    async fn read(mut self) {
+        while self.room().await {
+            let Some(frame) = self.body.frame().await else { break };
+            let bytes = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
+            let room = self.sharers.room(bytes);
+            self.buffer.push(frame, room, bytes);
+        }
+        let Self { body, buffer, .. } = self;
+        drop(body);
+        buffer.end();
+    }
+
+    /// Waits until another piece may be read; false if the guest is to end.
+    async fn room(&mut self) -> bool {
+        if self.buffer.state().has_room() {
+            return true;
+        }
+        let _stalled = (self.stalls.begin(&self.buffer), self.sharers.stalled());
+        let evicted = poll_fn(|cx| {
+            self.buffer.guest.register(cx.waker());
+            let state = self.buffer.state();
+            match state.evicted {
+                true => Poll::Ready(true),
+                false if state.has_room() => Poll::Ready(false),
+                false => Poll::Pending,
+            }
+        });
+        if evicted.await {
+            let error = Error::slow_client("the client read too slowly, and another request needed the place");
+            self.buffer.push(Err(error), None, 0);
+            return false;
+        }
+        true
+    }
+}
+
+/// Guests that wait for their clients to read.
+///
+/// They hold permits to run that they do not use, so a request for which there is no permit gets that of the guest which has been
+/// stalled for longest. Slow clients so keep nobody out, and nobody is cut off for being slow while there is room.
+#[derive(Default)]
+pub(crate) struct Stalls {
+    stalled: Mutex<BTreeMap<(Instant, u64), Arc<Buffer>>>,
+    count: AtomicU64,
+}
+
+impl Stalls {
+    fn stalled(&self) -> MutexGuard<'_, BTreeMap<(Instant, u64), Arc<Buffer>>> {
+        self.stalled.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+    }
+
+    fn begin<'a>(&'a self, buffer: &Arc<Buffer>) -> Stalled<'a> {
+        let key = (Instant::now(), self.count.fetch_add(1, Ordering::Relaxed));
+        self.stalled().insert(key, Arc::clone(buffer));
+        Stalled { stalls: self, key }
+    }
+
+    /// Ends the guest that has been stalled for longest, if that is long enough.
+    pub(crate) fn evict(&self) {
+        let mut stalled = self.stalled();
+        let Some(oldest) = stalled.first_entry().filter(|oldest| oldest.key().0.elapsed() >= STALLED_AT_LEAST) else {
+            return;
+        };
+        let buffer = oldest.remove();
+        drop(stalled);
+        buffer.state().evicted = true;
+        buffer.guest.wake();
+    }
+}
+
+/// A guest that is stalled until this is dropped.
+struct Stalled<'a> {
+    stalls: &'a Stalls,
+    key: (Instant, u64),
+}
+
+impl Drop for Stalled<'_> {
+    fn drop(&mut self) {
+        self.stalls.stalled().remove(&self.key);
+    }
+}

@@ -1,0 +1,173 @@
+//! What one client address, one service and one connection may hold of the server: connections, requests, bytes in memory.
+
+use crate::config::ServerConfig;
+use crate::refusal::Refusal;
+use elias_platform::supervision::{Resource, Taken, Usage};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Bytes of one response that are read ahead of its client.
+pub(crate) const READ_AHEAD_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of all responses of one connection that are read ahead: HTTP/2 has many on one.
+const CONNECTION_BYTES_MAX: u64 = 4 << 20;
+/// A service's and an address's part of all bytes that are read ahead.
+const SHARE_OF_BYTES: u64 = 4;
+/// A body of so few bytes waits for its client uncounted: its request is counted.
+const BYTES_UNCOUNTED: u64 = 16 << 10;
+/// Addresses that are known at once before those are forgotten that nobody uses.
+const ADDRESSES_MIN: usize = 1 << 10;
+
+/// What is in use, by client address.
+pub(crate) struct Addresses {
+    known: Mutex<Known>,
+}
+
+struct Known {
+    usages: HashMap<IpAddr, Weak<Usage>>,
+    /// How many there may be before the next look for those that are unused.
+    most: usize,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self { known: Mutex::new(Known { usages: HashMap::new(), most: ADDRESSES_MIN }) }
+    }
+}
+
+impl Addresses {
+    /// What an address uses. Addresses of one IPv6 network of 64 bits are one: a single client has them all.
+    pub(crate) fn usage(&self, address: IpAddr) -> Arc<Usage> {
+        let address = match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+            address @ IpAddr::V4(_) => address,
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
+        if let Some(usage) = known.usages.get(&address).and_then(Weak::upgrade) {
+            return usage;
+        }
+        if known.usages.len() >= known.most {
+            known.usages.retain(|_, usage| usage.strong_count() > 0);
+            known.most = ADDRESSES_MIN.max(known.usages.len() * 2);
+        }
+        let usage = Arc::new(Usage::default());
+        known.usages.insert(address, Arc::downgrade(&usage));
+        usage
+    }
+}
+
+/// Who shares in what a request uses.
+#[derive(Clone)]
+pub(crate) struct Sharers {
+    pub(crate) host: Arc<Usage>,
+    pub(crate) address: Arc<Usage>,
+    pub(crate) connection: Arc<Usage>,
+    /// Known once the request's route is.
+    pub(crate) service: Option<Arc<Usage>>,
+    /// Bytes of all responses together.
+    bytes_max: u64,
+}
+
+impl Sharers {
+    pub(crate) fn new(
+        host: &Arc<Usage>,
+        address: Arc<Usage>,
+        connection: &Arc<Usage>,
+        config: &ServerConfig,
+    ) -> Self {
+        let (host, connection) = (Arc::clone(host), Arc::clone(connection));
+        Self { host, address, connection, service: None, bytes_max: config.buffered_bytes }
+    }
+
+    /// Counts a request.
+    pub(crate) fn request(&self, config: &ServerConfig) -> Result<[Taken; 2], Refusal> {
+        let one = |usage: &Arc<Usage>, max: u32| usage.take(Resource::Requests, 1, max.into());
+        let host = one(&self.host, config.requests).ok_or(Refusal::HostRequests)?;
+        let address = one(&self.address, config.requests_per_address).ok_or(Refusal::AddressRequests)?;
+        Ok([host, address])
+    }
+
+    /// Counts a request to this service.
+    pub(crate) fn service_request(&mut self, service: &Arc<Usage>, config: &ServerConfig) -> Result<Taken, Refusal> {
+        let taken = service.take(Resource::Requests, 1, config.requests_per_service.into());
+        self.service = Some(Arc::clone(service));
+        taken.ok_or(Refusal::ServiceRequests)
+    }
+
+    /// Room in memory for bytes of a response, if all who share have so much left.
+    pub(crate) fn room(&self, bytes: u64) -> Option<Room> {
+        if bytes <= BYTES_UNCOUNTED {
+            return Some(Room::default());
+        }
+        let take = |usage: &Arc<Usage>, max| usage.take(Resource::BufferedBytes, bytes, max);
+        let part = self.bytes_max / SHARE_OF_BYTES;
+        let service = match &self.service {
+            Some(service) => Some(take(service, part)?),
+            None => None,
+        };
+        let others = [
+            take(&self.connection, CONNECTION_BYTES_MAX)?,
+            take(&self.address, part)?,
+            take(&self.host, self.bytes_max)?,
+        ];
+        Some(Room { _service: service, _others: Some(others) })
+    }
+
+    /// Counts an execution that waits for its client.
+    pub(crate) fn stalled(&self) -> [Option<Taken>; 2] {
+        [&self.host, &self.connection].map(|usage| usage.take(Resource::StalledExecutions, 1, u64::MAX))
+    }
+}
+
+/// Room in memory, given back when dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    _service: Option<Taken>,
+    _others: Option<[Taken; 3]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_is_one_client_and_mapped_addresses_are_ipv4() {
+        let addresses = Addresses::default();
+        let of = |text: &str| addresses.usage(text.parse().expect("an address"));
+        let one = of("2001:db8::1");
+        assert!(Arc::ptr_eq(&one, &of("2001:db8::ffff:1")));
+        assert!(!Arc::ptr_eq(&one, &of("2001:db8:0:1::1")));
+        let four = of("192.0.2.1");
+        assert!(Arc::ptr_eq(&four, &of("::ffff:192.0.2.1")) && !Arc::ptr_eq(&four, &of("192.0.2.2")));
+    }
+
+    #[test]
+    fn addresses_that_nobody_uses_are_forgotten() {
+        let addresses = Addresses::default();
+        let kept = addresses.usage([10, 0, 0, 1].into());
+        for number in 0..10_000_u32 {
+            addresses.usage(IpAddr::V4(number.into()));
+        }
+        assert!(addresses.known.lock().expect("no panic").usages.len() <= ADDRESSES_MIN);
+        assert!(Arc::ptr_eq(&kept, &addresses.usage([10, 0, 0, 1].into())));
+    }
+
+    #[test]
+    fn nobody_has_more_than_a_part_of_the_memory() {
+        let (host, service) = (Arc::new(Usage::default()), Arc::new(Usage::default()));
+        let config = ServerConfig { buffered_bytes: 4 << 20, ..ServerConfig::default() };
+        let sharers = |address: &Arc<Usage>| {
+            let mut sharers = Sharers::new(&host, Arc::clone(address), &Arc::default(), &config);
+            sharers.service_request(&service, &config).map(|_| sharers).expect("few requests")
+        };
+        let [first, second] = [Arc::default(), Arc::default()];
+        let room = sharers(&first).room(1 << 20).expect("a quarter");
+        assert!(sharers(&first).room(20_000).is_none(), "the address has its part");
+        assert!(sharers(&second).room(20_000).is_none(), "the service has its part");
+        assert!(sharers(&second).room(BYTES_UNCOUNTED).is_some());
+        assert_eq!(host.of(Resource::BufferedBytes), 1 << 20);
+        drop(room);
+        assert!(sharers(&first).room(20_000).is_some());
+        assert_eq!(host.of(Resource::BufferedBytes), 0);
+    }
+}
