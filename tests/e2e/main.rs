@@ -1,6 +1,7 @@
 //! The tests drive the shipped binaries, over real sockets where there are sockets.
 
 mod attacks;
+mod attacks_host_calls;
 mod attacks_web_apis;
 mod bad_input;
 mod building;
@@ -25,6 +26,7 @@ mod platform_access;
 mod platform_assets;
 mod platform_bucket;
 mod platform_cache;
+mod platform_ceilings;
 mod platform_command_line;
 mod platform_deploy;
 mod platform_executions;
@@ -38,6 +40,8 @@ mod platform_requests;
 mod platform_roles;
 mod platform_rollout;
 mod platform_stages;
+mod platform_store;
 mod serving;
+mod shares;
 mod signing;
 mod uncaught;

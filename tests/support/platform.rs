@@ -29,7 +29,18 @@ pub struct Platform {
     environment: Vec<(String, String)>,
     log: Arc<Mutex<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
+    /// Unmounted before its folder is removed.
+    _disk: Option<SmallDisk>,
     folder: tempfile::TempDir,
+}
+
+/// A file system of its own.
+struct SmallDisk(PathBuf);
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
 
 impl Platform {
@@ -59,7 +70,26 @@ impl Platform {
         let token = std::fs::read_to_string(folder.path().join("data/operator-token"));
         let token = token.expect("the operator's token is in the data directory").trim().to_owned();
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { process, address, admin_address, token, flags, environment, log, client, folder }
+        Self { process, address, admin_address, token, flags, environment, log, client, _disk: None, folder }
+    }
+
+    /// Starts one whose data directory is on a file system of its own, with little room; nothing where the tests do not
+    /// run as root.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_on_small_disk(megabytes: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let size = format!("size={megabytes}m,mode=0700");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status();
+        if !mount.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let disk = SmallDisk(folder.path().to_owned());
+        let mut platform = Self::start_in(folder, &[], &[]);
+        platform._disk = Some(disk);
+        Some(platform)
     }
 
     /// Starts one on a data directory that is there: a copy is made, for it is another's.
@@ -108,6 +138,24 @@ impl Platform {
         crate::serve::resident_bytes(self.process.id())
     }
 
+    /// The compilers that it runs at the moment.
+    ///
+    /// # Panics
+    /// If the system does not list processes.
+    #[must_use]
+    pub fn compilers(&self) -> usize {
+        let parent = self.process.id().to_string();
+        let all = std::fs::read_dir("/proc").expect("processes are listed").flatten();
+        let is_compiler = |folder: &Path| {
+            let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            // After the program's name in brackets: its state, its parent.
+            let stat = read("stat");
+            let is_child = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)) == Some(&parent);
+            is_child && read("cmdline").contains("compile-worker")
+        };
+        all.filter(|entry| is_compiler(&entry.path())).count()
+    }
+
     /// Waits until it has ended by itself; gives its exit code.
     ///
     /// # Panics
@@ -123,6 +171,15 @@ impl Platform {
     #[must_use]
     pub fn second(&self) -> Output {
         command(&self.folder, &self.flags, &self.environment).output().expect("elias starts")
+    }
+
+    /// Starts it again with other flags, on the same data.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart_with(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        self.restart();
     }
 
     /// A path in the data directory.

@@ -6,7 +6,7 @@
 use crate::error::{Code, Error, Result};
 use crate::name::Digest;
 use bytes::Bytes;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use futures::{Stream, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path as ObjectPath;
@@ -45,7 +45,7 @@ impl Artifacts {
         if folder.exists(PARTIAL) {
             folder.remove_dir_all(PARTIAL)?;
         }
-        folder.create_dir(PARTIAL)?;
+        folder.create_dir_with(PARTIAL, DirBuilder::new().mode(0o700))?;
         let bucket = url.map(bucket).transpose()?;
         Ok(Self { folder: Arc::new(folder), bucket })
     }
@@ -53,7 +53,7 @@ impl Artifacts {
     /// Stores what `chunks` give, if that has the digest; says how many bytes it has. Nothing is visible before all of it is on the disk.
     ///
     /// # Errors
-    /// `too-large` past `bytes_max`, `digest-mismatch`, `storage-failed` (a full disk), `bad-input` if the stream breaks off.
+    /// `too-large` past `bytes_max`, `digest-mismatch`, `no-space-left`, `storage-failed`, `bad-input` if the stream breaks off.
     pub async fn put<E: std::fmt::Display>(
         &self,
         digest: &Digest,
@@ -182,7 +182,7 @@ fn key(digest: &Digest) -> String {
     format!("{}/{digest}", &digest.as_str()[..2])
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -236,7 +236,7 @@ struct Partial {
 impl Partial {
     fn begin(folder: &Arc<Dir>) -> Result<Self> {
         let name = format!("{PARTIAL}/{}", ulid::Ulid::new());
-        let file = folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true))?;
+        let file = folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true).mode(0o600))?;
         Ok(Self { folder: Arc::clone(folder), name, file: Arc::new(file) })
     }
 
@@ -260,7 +260,7 @@ impl Partial {
         self.file.sync_all()?;
         let (folder, path) = (&self.folder, key(digest));
         let parent = &path[..2];
-        folder.create_dir_all(parent)?;
+        folder.create_dir_with(parent, DirBuilder::new().recursive(true).mode(0o700))?;
         folder.rename(&self.name, folder, &path)?;
         // The name is on the disk once its folder is.
         folder.open(parent)?.sync_all()

@@ -2,7 +2,9 @@
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::recorder::Retention;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// What a platform is told.
@@ -12,10 +14,16 @@ pub struct PlatformConfig {
     pub data_dir: PathBuf,
     /// A PostgreSQL that several hosts share, `postgres://...`; none: SQLite in the data directory.
     pub store: Option<String>,
+    /// Takes the store that is found, though the data directory belongs to another or to one that is missing. What was
+    /// served from that one is set aside, and is served no more.
+    pub abandon_former_store: bool,
     /// A bucket that several hosts share, `s3://BUCKET`; none: the data directory.
     pub artifacts: Option<String>,
     /// The domain below which every service has a host of its own: `shop.acme.DOMAIN`.
     pub domain: String,
+    /// The scheme and port by which clients reach the domain, such as `https`, if not `http` and the port that is
+    /// listened on.
+    pub public: Option<PublicScheme>,
     /// The name of the transparency log, which its key has too.
     pub log_origin: String,
     /// Components in memory at a time; beyond it the least recently used one is unloaded, and loaded again by its next request.
@@ -26,6 +34,9 @@ pub struct PlatformConfig {
     pub compile_timeout_ms: u64,
     /// Bytes of compiled code that are kept on the disk; beyond it what was not used for longest is deleted, and compiled again when needed.
     pub compiled_bytes: u64,
+    /// How much versions may ask for, by the key of elias.toml, for tenants that have no ceiling of their own; in the
+    /// place of what capabilities say themselves. See [`crate::ceilings`].
+    pub ceilings: BTreeMap<String, u64>,
     /// How many executions are kept.
     pub retention: Retention,
     /// An identity provider whose users may use the admin API.
@@ -45,18 +56,77 @@ impl PlatformConfig {
         Self {
             data_dir: data_dir.into(),
             store: None,
+            abandon_former_store: false,
             artifacts: None,
             domain: "localhost".to_owned(),
+            public: None,
             log_origin: "localhost/log".to_owned(),
             loaded_components: 500,
             idle_unload_ms: 15 * 60 * 1_000,
             compile_timeout_ms: 60_000,
             compiled_bytes: 10 << 30,
+            ceilings: BTreeMap::new(),
             retention: Retention::default(),
             oidc: None,
             require_log: false,
             advisories: None,
             fetch: None,
+        }
+    }
+}
+
+/// How clients reach services from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicScheme {
+    /// `http` or `https`.
+    pub scheme: String,
+    /// The port, if it is not the scheme's own.
+    pub port: Option<u16>,
+}
+
+impl FromStr for PublicScheme {
+    type Err = String;
+
+    /// Reads `https` or `https:8443`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, port) = text.split_once(':').map_or((text, None), |(scheme, port)| (scheme, Some(port)));
+        let port = port.map(str::parse).transpose().map_err(|_| "the port must be a number up to 65535".to_owned())?;
+        if !matches!(scheme, "http" | "https") {
+            return Err("write http or https, with a port if need be, such as https:8443".to_owned());
+        }
+        Ok(Self { scheme: scheme.to_owned(), port })
+    }
+}
+
+impl PublicScheme {
+    /// The URL of a host.
+    pub(crate) fn url(&self, host: &str) -> String {
+        let Self { scheme, port } = self;
+        let own = if scheme == "https" { 443 } else { 80 };
+        match port.filter(|port| *port != own) {
+            Some(port) => format!("{scheme}://{host}:{port}"),
+            None => format!("{scheme}://{host}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_have_a_scheme_and_a_port_where_it_is_needed() {
+        for (text, url) in [
+            ("https", "https://a.b"),
+            ("https:443", "https://a.b"),
+            ("https:8443", "https://a.b:8443"),
+            ("http:80", "http://a.b"),
+            ("http:8787", "http://a.b:8787"),
+        ] {
+            assert_eq!(text.parse::<PublicScheme>().map(|public| public.url("a.b")), Ok(url.to_owned()));
+        }
+        for text in ["", "ftp", "https:", "https:x", "https:99999", "https://a.b"] {
+            assert!(text.parse::<PublicScheme>().is_err(), "{text}");
         }
     }
 }

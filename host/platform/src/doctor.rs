@@ -4,13 +4,19 @@ use crate::access::Permission;
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
 use crate::platform::Platform;
+use crate::private;
 use crate::session::Session;
+use crate::store::Wanted;
 use crate::supervision::Health;
 use crate::transparency;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::future::Future;
 use std::io::Write;
 use std::time::Instant;
+
+/// Bytes that the store may need for a deployment: its log grows before it is written back.
+const STORE_BYTES: u64 = 32 << 20;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -24,7 +30,8 @@ pub struct Finding {
 }
 
 impl Platform {
-    /// Looks at the store, the log, the disk, the artifacts of what serves, and the services' health.
+    /// Looks at the store, the log, the disk, the modes of files, the artifacts of what serves, and the services'
+    /// health.
     ///
     /// # Errors
     /// `forbidden`.
@@ -34,8 +41,9 @@ impl Platform {
             finding("store", self.examine_store()).await,
             finding("transparency log", self.examine_log()).await,
             finding("data directory", async { self.examine_disk() }).await,
+            finding("file modes", self.examine_modes()).await,
             finding("artifacts", self.examine_artifacts()).await,
-            finding("services", async { self.examine_services() }).await,
+            finding("services", self.examine_services()).await,
             finding("executions", async { self.examine_executions() }).await,
         ];
         if let Some(advisories) = self.advisories() {
@@ -47,8 +55,12 @@ impl Platform {
     async fn examine_store(&self) -> Result<String> {
         let started = Instant::now();
         self.store().ping().await?;
+        let read = started.elapsed().as_secs_f64() * 1e3;
+        self.store().check_write().await?;
+        let written = started.elapsed().as_secs_f64() * 1e3 - read;
         let kind = if self.store().is_shared() { "PostgreSQL" } else { "SQLite" };
-        Ok(format!("{kind} answers in {:.1} ms", started.elapsed().as_secs_f64() * 1e3))
+        let identity = self.store().identity().await?;
+        Ok(format!("{kind}, {identity}, answers in {read:.1} ms and commits in {written:.1} ms"))
     }
 
     async fn examine_log(&self) -> Result<String> {
@@ -59,17 +71,55 @@ impl Platform {
     }
 
     fn examine_disk(&self) -> Result<String> {
-        let path = self.config().data_dir.join(format!("doctor.{}", ulid::Ulid::new()));
+        let folder = &self.config().data_dir;
+        let path = folder.join(format!("doctor.{}", ulid::Ulid::new()));
         let written = std::fs::File::create_new(&path).and_then(|mut file| {
             file.write_all(&[0; 4096])?;
             file.sync_all()
         });
         let _ = std::fs::remove_file(&path);
         written?;
-        Ok(format!("{} can be written to", self.config().data_dir.display()))
+        let disk = rustix::fs::statvfs(folder).map_err(std::io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let all = disk.f_blocks.saturating_mul(disk.f_frsize).max(1);
+        let used = 100 - (free.saturating_mul(100) / all).min(100);
+        // An upload is written once, and the store's log grows with what is deployed then.
+        let needed = self.artifact_bytes_max().saturating_add(STORE_BYTES);
+        let (free_mb, needed_mb, shown) = (free / 1_000_000, needed / 1_000_000, folder.display());
+        if free < needed {
+            let message = format!(
+                "the disk of {shown} has {free_mb} MB left ({used} % are used), and an upload may take {needed_mb} MB: make room, \
+                 or let uploads be smaller (component-bytes)"
+            );
+            return Err(Error::new(Code::NoSpaceLeft, message));
+        }
+        if disk.f_files > 0 && disk.f_favail == 0 {
+            return Err(Error::new(Code::NoSpaceLeft, format!("the disk of {shown} has no inodes left: delete files")));
+        }
+        Ok(format!("{shown} can be written to, with {free_mb} MB left ({used} % are used)"))
+    }
+
+    async fn examine_modes(&self) -> Result<String> {
+        let folder = self.config().data_dir.clone();
+        let shown = folder.display().to_string();
+        let open = tokio::task::spawn_blocking(move || private::open_to_others(&folder)).await;
+        let open = open.map_err(|panic| Error::new(Code::Internal, format!("looking at files: {panic}")))??;
+        match open.first() {
+            None => Ok("files and folders are for their owner alone".to_owned()),
+            Some(first) => {
+                let (count, first) = (open.len(), first.display());
+                let message = format!(
+                    "{count} files and folders are open to others, such as {first}: chmod -R u=rwX,go= {shown}, as their owner"
+                );
+                Err(Error::new(Code::WrongState, message))
+            }
+        }
     }
 
     async fn examine_artifacts(&self) -> Result<String> {
+        if let Some(why) = self.meet_hosts().await? {
+            return Err(Error::new(Code::WrongState, why));
+        }
         let table = self.serving().table.load_full();
         let mut checked = 0;
         for service in table.services.values() {
@@ -79,9 +129,24 @@ impl Platform {
         Ok(format!("those of {checked} services are there and unaltered"))
     }
 
-    fn examine_services(&self) -> Result<String> {
+    async fn examine_services(&self) -> Result<String> {
+        let stored: HashSet<_> = {
+            let mut scope = self.store().host_read().await?;
+            scope.targets(Wanted::All).await?.into_iter().map(|target| target.id).collect()
+        };
+        let table = self.serving().table.load_full();
+        let mut unknown: Vec<_> =
+            table.services.keys().filter(|id| !stored.contains(id)).map(ToString::to_string).collect();
+        unknown.sort();
+        if let Some(first) = unknown.first() {
+            let count = unknown.len();
+            let message = format!(
+                "{count} are served as this host knows them, and the store does not know them, such as {first}: it was put back to an earlier \
+                 state. Deploy them again, or stop the host and delete their files in `services`"
+            );
+            return Err(Error::new(Code::WrongState, message));
+        }
         let now = self.serving().clock.now();
-        let table = self.serving().table();
         let ill = |service: &&std::sync::Arc<crate::serving::Service>| {
             let state = service.state();
             let health = state.release.breaker.health(now);

@@ -2,6 +2,7 @@
 
 use elias_host::ErrorCode;
 use std::fmt;
+use std::io::ErrorKind;
 
 /// Defines [`Code`] from the one table of names, HTTP statuses and titles.
 macro_rules! codes {
@@ -52,6 +53,14 @@ codes! {
     BadInput = "bad-input", 400, "The request is malformed";
     /// No token, or none that is valid.
     Unauthenticated = "unauthenticated", 401, "A valid token is needed";
+    /// The identity provider's token was valid, and is not any more.
+    TokenExpired = "token-expired", 401, "The token has expired";
+    /// The identity provider's token is valid, and names no tenant or no role that is there.
+    NoRole = "no-role", 403, "The token gives no role";
+    /// The keys of the identity provider were not fetched yet.
+    AuthUnavailable = "auth-unavailable", 503, "Tokens cannot be checked at the moment";
+    /// Too many tokens that are not valid came from an address.
+    RateLimited = "rate-limited", 429, "Too many requests";
     /// The token's role does not allow it.
     Forbidden = "forbidden", 403, "The token does not allow this";
     /// There is no such thing, or the token may not know of it.
@@ -90,6 +99,8 @@ codes! {
     MissingConfiguration = "missing-configuration", 422, "Configuration is missing";
     /// The tenant may not use what the version asks for.
     NotAllowed = "not-allowed", 422, "The tenant is not allowed this";
+    /// The version asks for more than a ceiling of its tenant.
+    AboveCeiling = "above-ceiling", 422, "The version asks for more than the tenant may have";
     /// Compiling took too long.
     CompileTimeout = "compile-timeout", 422, "The component takes too long to compile";
     /// The smoke call failed.
@@ -102,7 +113,13 @@ codes! {
     NotInLog = "not-in-log", 422, "The version is not in the transparency log";
     /// The database or the artifact store cannot be reached.
     StoreUnavailable = "store-unavailable", 503, "The store cannot be reached";
-    /// No space, or no right to write.
+    /// The data directory belongs to a store that is not there.
+    StoreMissing = "store-missing", 503, "The store is missing";
+    /// The data directory belongs to another store.
+    StoreMismatch = "store-mismatch", 503, "The store is not the one that the data directory belongs to";
+    /// The disk is full, or a quota of it.
+    NoSpaceLeft = "no-space-left", 507, "There is no space left on the disk";
+    /// The data directory cannot be written to, by whatever else but a full disk.
     StorageFailed = "storage-failed", 507, "The data directory cannot be written to";
     /// The service's circuit breaker is open.
     CircuitOpen = "circuit-open", 503, "The component fails and is given a rest";
@@ -162,10 +179,26 @@ impl From<elias_host::Error> for Error {
     }
 }
 
+/// How databases say that their disk is full: SQLite by SQLITE_FULL, and SQLITE_IOERR_SHMSIZE for its index of the log;
+/// PostgreSQL by disk_full.
+const FULL: [&str; 3] = ["13", "4874", "53100"];
+/// What to do then.
+const MAKE_ROOM: &str = "make room on the disk, and do it again";
+
+/// Whether a file could not be written for want of space: on the disk, in the user's quota, or in what the process may
+/// write.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let code = match &error {
             sqlx::Error::Database(database) if database.is_unique_violation() => Code::AlreadyThere,
+            sqlx::Error::Database(database) if database.code().is_some_and(|code| FULL.contains(&&*code)) => {
+                return Self::new(Code::NoSpaceLeft, format!("the store: {error}; {MAKE_ROOM}"));
+            }
+            sqlx::Error::Io(error) if is_full(error) => Code::NoSpaceLeft,
             // A table or column that is not there is a defect of ours; all else is the store's affair: gone, full, locked.
             sqlx::Error::ColumnNotFound(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
                 Code::Internal
@@ -178,6 +211,9 @@ impl From<sqlx::Error> for Error {
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
+        if is_full(&error) {
+            return Self::new(Code::NoSpaceLeft, format!("the data directory: {error}; {MAKE_ROOM}"));
+        }
         Self::new(Code::StorageFailed, format!("the data directory: {error}"))
     }
 }

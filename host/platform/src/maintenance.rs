@@ -17,6 +17,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 const TICK: Duration = Duration::from_secs(1);
 /// How many ticks pass between looks at stages, and between deletions of old executions.
 const STAGES_TICKS: u64 = 10;
+/// How many ticks pass between looks at the other hosts on the store.
+const HOSTS_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
 /// How long the end of the process waits for figures of stages to be stored.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
@@ -47,6 +49,7 @@ async fn tick(platform: Weak<Inner>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = None;
     let mut swept = Now::from_unix_ms(0);
+    let mut unshared = None;
     for count in 0_u64.. {
         ticks.tick().await;
         let Some(inner) = platform.upgrade() else { return };
@@ -56,6 +59,13 @@ async fn tick(platform: Weak<Inner>) {
             tracing::warn!(%error, "the store cannot be followed; serving what is known");
         }
         fetch_keys(&platform);
+        if count % HOSTS_TICKS == 0
+            && let Ok(found) = platform.meet_hosts().await
+            && found != unshared
+        {
+            found.iter().for_each(|why| tracing::error!("{why}"));
+            unshared = found;
+        }
         if count % SWEEP_TICKS == SWEEP_TICKS - 1
             && let Err(error) = sweep(&platform, &mut swept).await
         {
@@ -124,6 +134,8 @@ pub(crate) async fn flush(platform: &Platform) {
         tracing::warn!("the store takes too long: what was seen last of stages is lost");
     }
     platform.serving().recorder.flush().await;
+    // One that is away finds out by itself.
+    let _ = timeout(FLUSH_MAX, platform.leave_hosts()).await;
 }
 
 /// Serves what other hosts have changed in the store, and tells it what was done while it was away.
@@ -135,8 +147,12 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()
     };
     for id in pending {
         match platform.report_pending(&id).await {
-            // Its tenant is gone, or it is: nothing is left to tell.
-            Err(error) if error.code() == Code::NotFound => platform.refresh().await?,
+            // Its tenant was deleted, or the store has lost it.
+            Err(error) if error.code() == Code::NotFound => {
+                tracing::warn!(service = %id, %error, "a rollback made while the store was away cannot be told: the store does not know the service");
+                platform.refresh().await?;
+                platform.serving().forget_pending(&id).await?;
+            }
             told => told?,
         }
     }
@@ -172,7 +188,10 @@ fn fetch_keys(platform: &Platform) {
                 .await
                 .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
             match keys {
-                Ok(keys) => drop(verifier.set_keys(&keys, clock.gateway_now())),
+                Ok(keys) if verifier.set_keys(&keys, clock.gateway_now()) == 0 => {
+                    tracing::warn!(%url, "an identity provider's keys have none for the algorithms that are allowed");
+                }
+                Ok(_) => {}
                 Err(error) => tracing::warn!(%url, %error, "keys of an identity provider cannot be fetched"),
             }
         });

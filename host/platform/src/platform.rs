@@ -3,15 +3,18 @@
 use crate::access::{About, Access, Permission};
 use crate::answers::Answers;
 use crate::artifacts::Artifacts;
-use crate::config::PlatformConfig;
+use crate::ceilings::Ceilings;
+use crate::config::{PlatformConfig, PublicScheme};
 use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::maintenance;
 use crate::name::{ServiceId, TenantId};
 use crate::packages::Advisories;
+use crate::peers;
+use crate::private;
 use crate::recorder::Recorder;
-use crate::serving::{Around, Extent, Known, KnownFiles, Loader, Proofs, Release, Serving, compiling};
-use crate::session::Session;
+use crate::serving::{Around, Known, KnownFiles, Loader, Proofs, Release, Serving, compile_queue};
+use crate::session::{Credential, Session};
 use crate::store::{self, Store, TenantScope, Wanted};
 use crate::vault::Vault;
 use cap_std::ambient_authority;
@@ -20,11 +23,13 @@ use elias_contract::note::SigningKey;
 use elias_host::{Host, Limits};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 /// The tenant that is there from the start, for a host with one team.
 pub const DEFAULT_TENANT: &str = "default";
@@ -48,10 +53,14 @@ pub(crate) struct Inner {
     behind: AtomicBool,
     /// Names this run of the host among those that share the store.
     run_id: String,
+    /// Names the host among them, from start to start.
+    host_id: String,
     /// Signs the checkpoints of the transparency log.
     log_key: SigningKey,
     /// Bytes of an artifact.
     artifact_bytes_max: u64,
+    /// The port that requests come to, once the server listens.
+    port: OnceLock<u16>,
     /// Held as long as the data directory is used.
     _lock: File,
 }
@@ -64,12 +73,16 @@ impl Platform {
     /// `in-use` if another process has the data directory, `storage-failed`, `bad-input`, also for advisories that cannot be read; `store-unavailable` if the
     /// store is away and nothing is known.
     pub async fn open(config: PlatformConfig, host: Host, limits: Limits) -> Result<Self> {
-        std::fs::create_dir_all(&config.data_dir)?;
+        private::create_folder(&config.data_dir)?;
         let lock = lock(&config.data_dir)?;
+        private::restrict(&config.data_dir)?;
         let dir = Dir::open_ambient_dir(&config.data_dir, ambient_authority())?;
         let store = Store::open(&config.data_dir, config.store.as_deref())?;
+        if config.abandon_former_store {
+            store.abandon_former().await?;
+        }
         let sub = |name: &str| -> Result<Dir> {
-            dir.create_dir_all(name)?;
+            private::create_folder(&config.data_dir.join(name))?;
             Ok(dir.open_dir(name)?)
         };
         let artifacts = Artifacts::open(sub("artifacts")?, config.artifacts.as_deref())?;
@@ -82,6 +95,7 @@ impl Platform {
             None
         };
         let loader = Loader {
+            ceilings: Ceilings::new(&host, &limits, &config.ceilings)?,
             host,
             limits,
             artifacts: artifacts.clone(),
@@ -90,7 +104,7 @@ impl Platform {
             files: sub("files")?,
             files_path: config.data_dir.join("files"),
             compile_timeout: Duration::from_millis(config.compile_timeout_ms),
-            compiling: compiling(Duration::from_millis(config.compile_timeout_ms)),
+            compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
         let (recorder, recording) = Recorder::new(store.clone());
         let (steering, steers) = mpsc::unbounded_channel();
@@ -112,7 +126,9 @@ impl Platform {
             answers: Answers::new(),
             config,
             run_id: ulid::Ulid::new().to_string(),
+            host_id: peers::host_id(&dir)?,
             log_key,
+            port: OnceLock::new(),
             behind: AtomicBool::new(false),
             artifact_bytes_max,
             _lock: lock,
@@ -124,34 +140,58 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Serves what the store says, else what is known.
+    /// Serves what the store says, else what is known. What the store does not know goes on serving.
     async fn begin(&self) -> Result<()> {
         let known = self.serving().known.all()?;
         match self.targets(&known).await {
-            Ok(all) => self.serving().serve_known(all, &Extent::Host, &known, &self.serving().turn().await).await,
+            Ok((all, deleted)) => {
+                self.serving().serve_known(all, &deleted, &known, &self.serving().turn().await).await?;
+                self.tell_of_artifacts();
+                let key = self.log_key();
+                match self.store().set_log_key(&key).await {
+                    Ok(None) => {}
+                    Ok(Some(before)) => {
+                        tracing::warn!(%key, %before, "this host signs the transparency log with another key than the store's hosts did before");
+                    }
+                    Err(error) => tracing::warn!(%error, "the store cannot be told which key signs the log"),
+                }
+                Ok(())
+            }
             Err(error) if error.code() == Code::StoreUnavailable && !known.is_empty() => {
                 tracing::error!(%error, services = known.len(), "the store is away: serving what is known");
-                self.serving().serve_known(known.clone(), &Extent::Host, &known, &self.serving().turn().await).await
+                let turn = self.serving().turn().await;
+                self.serving().serve_known(known.clone(), &HashSet::new(), &known, &turn).await
             }
             Err(error) => Err(error),
         }
     }
 
-    /// What the store says is to be served, with what is known of the past.
-    async fn targets(&self, known: &[Known]) -> Result<Vec<Known>> {
+    /// What the store says is to be served, with what is known of the past, and what only this host knows; and the
+    /// tenants that were deleted.
+    async fn targets(&self, known: &[Known]) -> Result<(Vec<Known>, HashSet<TenantId>)> {
         let mut scope = self.inner.store.host_write().await?;
         scope.ensure_tenant(&DEFAULT_TENANT.parse()?).await?;
         scope.commit().await?;
-        let targets = self.inner.store.host_read().await?.targets(Wanted::All).await?;
+        let mut scope = self.inner.store.host_read().await?;
+        let targets = scope.targets(Wanted::All).await?;
+        let deleted = scope.deleted_tenants(Wanted::All).await?;
+        drop(scope);
         let mut past: HashMap<&ServiceId, &Known> = known.iter().map(|known| (&known.target.id, known)).collect();
-        Ok(targets
-            .into_iter()
-            .map(|target| match past.remove(&target.id) {
-                Some(known) if known.pending && known.target.revision == target.revision => known.clone(),
-                Some(known) => known.then(target),
-                None => Known::first(target),
-            })
-            .collect())
+        let stored = targets.into_iter().map(|target| match past.remove(&target.id) {
+            // The store is told of what was done here; if somebody has deployed meanwhile, that stands, and this host
+            // follows it then.
+            Some(known) if known.pending => known.clone(),
+            Some(known) => known.then(target),
+            None => Known::first(target),
+        });
+        let mut all: Vec<_> = stored.collect();
+        for (id, known) in past {
+            if !deleted.contains(&id.tenant) {
+                tracing::error!(service = %id, "the store does not know it: it goes on serving as this host knows it; see `elias doctor`");
+                all.push(known.clone());
+            }
+        }
+        Ok((all, deleted))
     }
 
     pub(crate) fn of(inner: Arc<Inner>) -> Self {
@@ -186,6 +226,10 @@ impl Platform {
         &self.inner.run_id
     }
 
+    pub(crate) fn host_id(&self) -> &str {
+        &self.inner.host_id
+    }
+
     pub(crate) fn log_signing_key(&self) -> &SigningKey {
         &self.inner.log_key
     }
@@ -208,6 +252,17 @@ impl Platform {
         &self.inner.config.domain
     }
 
+    /// Says which port requests come to, for the URLs that people are shown. Said once.
+    pub fn listens_on(&self, port: u16) {
+        let _ = self.inner.port.set(port);
+    }
+
+    /// The URL of a host of the domain, if it is known how that is reached.
+    pub(crate) fn url_of(&self, host: &str) -> Option<String> {
+        let listening = || Some(PublicScheme { scheme: "http".to_owned(), port: Some(*self.inner.port.get()?) });
+        self.inner.config.public.clone().or_else(listening).map(|public| public.url(host))
+    }
+
     /// Waits until what ran so far is recorded, for the end of the process. A store that is away is not waited for.
     pub async fn flush(&self) {
         maintenance::flush(self).await;
@@ -219,7 +274,31 @@ impl Platform {
     /// `unauthenticated`; `store-unavailable` if the store is away and the token was not seen lately.
     pub async fn authenticate(&self, token: &str, address: impl Into<String>) -> Result<Session> {
         let address = address.into();
-        Ok(Session { principal: self.inner.access.authenticate(token, &address).await?, address })
+        let principal = self.inner.access.authenticate(token, &address).await?;
+        let credential = Some(Credential(Arc::new(Zeroizing::new(token.to_owned()))));
+        Ok(Session { principal, address, credential })
+    }
+
+    /// Whether a session may still do what it was found to be allowed: its token was not revoked and has not expired,
+    /// on whatever host that happened, and its role has not changed. For who stays, to be asked about each second.
+    ///
+    /// # Errors
+    /// `unauthenticated`, `token-expired`, `forbidden`; `store-unavailable` only if the token was not seen lately.
+    pub async fn confirm(
+        &self,
+        session: &Session,
+        permission: Permission,
+        tenant: &TenantId,
+        about: impl Into<About<'_>>,
+    ) -> Result<()> {
+        let about = about.into();
+        match &session.credential {
+            None => session.require(permission, tenant, about),
+            Some(Credential(token)) => {
+                let principal = self.inner.access.confirm(token, &session.address).await?;
+                principal.require(permission, tenant, about, &session.address)
+            }
+        }
     }
 
     /// A transaction that reads what is a tenant's.
@@ -308,12 +387,7 @@ impl Platform {
         let unserved = Unserved(&self.inner.behind);
         let turn = self.serving().turn().await;
         let mut scope = self.store().host_read().await?;
-        let extent = match wanted {
-            Wanted::All => Extent::Host,
-            Wanted::ChangedAfter(change) => Extent::Tenants(scope.tenants_changed_after(change).await?),
-            Wanted::OfTenant(tenant) => Extent::Tenants(HashSet::from([tenant.clone()])),
-            Wanted::Of(_) => Extent::Tenants(HashSet::new()),
-        };
+        let deleted = scope.deleted_tenants(wanted).await?;
         let targets = scope.targets(wanted).await?;
         drop(scope);
         let known = targets.into_iter().map(|target| match self.serving().service(&target.id) {
@@ -321,7 +395,7 @@ impl Platform {
             Some(service) if service.state().known.pending => service.state().known.clone(),
             _ => Known::first(target),
         });
-        self.serving().serve_known(known.collect(), &extent, &[], &turn).await?;
+        self.serving().serve_known(known.collect(), &deleted, &[], &turn).await?;
         std::mem::forget(unserved);
         Ok(())
     }
@@ -337,8 +411,11 @@ impl Drop for Unserved<'_> {
 }
 
 /// Keeps other processes out of the data directory. The system lets go of it when the process ends, however it ends.
-fn lock(data_dir: &Path) -> Result<File> {
-    let file = File::options().create(true).truncate(false).write(true).open(data_dir.join("lock"))?;
+pub(crate) fn lock(data_dir: &Path) -> Result<File> {
+    let file = {
+        let mut options = File::options();
+        OpenOptionsExt::mode(options.create(true).truncate(false).write(true), 0o600).open(data_dir.join("lock"))?
+    };
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {

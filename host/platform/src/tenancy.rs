@@ -1,6 +1,7 @@
 //! What a tenant has beside its components: its own settings, tokens, artifacts, secrets, log.
 
 use crate::access::{NewToken, Permission, TokenWithSecret};
+use crate::ceilings::Ceiling;
 use crate::error::{Code, Error, Result};
 use crate::name::{Digest, ServiceId, TenantId};
 use crate::platform::Platform;
@@ -10,6 +11,7 @@ use crate::store::{Tenant, TenantSettings};
 use crate::vault::SECRET_BYTES_MAX;
 use bytes::Bytes;
 use futures::Stream;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::broadcast;
 
 impl Platform {
@@ -27,7 +29,34 @@ impl Platform {
         Ok(if own.as_str() > after { vec![scope.this_tenant().await?] } else { Vec::new() })
     }
 
-    /// Changes what a tenant may do.
+    /// Makes a tenant.
+    ///
+    /// # Errors
+    /// `already-there`, `bad-input`.
+    pub async fn create_tenant(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        settings: &TenantSettings,
+    ) -> Result<Tenant> {
+        let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
+        self.serving().loader.ceilings.check_keys(&settings.ceilings)?;
+        let made = scope.create_tenant(settings, &session.actor()).await?;
+        scope.commit().await?;
+        Ok(made)
+    }
+
+    /// The ceilings that hold for a tenant's versions on this host.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-found`.
+    pub async fn ceilings(&self, session: &Session, tenant: &TenantId) -> Result<Vec<Ceiling>> {
+        let mut scope = self.read(session, Permission::Read, tenant, None).await?;
+        let settings = scope.this_tenant().await?.settings;
+        Ok(self.serving().loader.ceilings.of(&settings))
+    }
+
+    /// Changes what a tenant may do. What serves is loaded anew, within its ceilings, if these have changed.
     ///
     /// # Errors
     /// `not-found`, `stale`, `bad-input`.
@@ -39,6 +68,7 @@ impl Platform {
         revision: Option<u64>,
     ) -> Result<Tenant> {
         let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
+        self.serving().loader.ceilings.check_keys(&settings.ceilings)?;
         let changed = scope.set_tenant(settings, revision, &session.actor()).await?;
         scope.commit().await?;
         self.follow_tenant(tenant).await?;
@@ -55,6 +85,20 @@ impl Platform {
         scope.commit().await?;
         self.access().forget();
         self.follow_tenant(tenant).await
+    }
+
+    /// The names of tokens and users, by the ids that lists have of who did something. What was deleted, and the host
+    /// itself, has none.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn actor_names<'a>(
+        &self,
+        tenant: &TenantId,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Result<BTreeMap<String, String>> {
+        let ids: BTreeSet<&str> = ids.into_iter().collect();
+        self.store().host_read().await?.actor_names(tenant, &ids).await
     }
 
     /// Makes a token. Its secret is in the answer and nowhere else.
@@ -81,7 +125,7 @@ impl Platform {
     /// Stores an artifact; says how many bytes it has.
     ///
     /// # Errors
-    /// `too-large`, `digest-mismatch`, `storage-failed`.
+    /// `too-large`, `digest-mismatch`, `no-space-left`, `storage-failed`.
     pub async fn put_artifact<E: std::fmt::Display>(
         &self,
         session: &Session,

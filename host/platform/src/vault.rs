@@ -1,8 +1,8 @@
 //! The key of the host, and what is encrypted with it: AES-256-GCM (NIST SP 800-38D), a random nonce each, bound to whose secret it is.
 
+use crate::atomic_write;
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
-use crate::whole_file;
 use aes_gcm::aead::{Aead, KeyInit, OsRng, Payload};
 use aes_gcm::{AeadCore, Aes256Gcm, Nonce};
 use base64::Engine;
@@ -27,10 +27,19 @@ pub(crate) struct Vault {
 impl Vault {
     /// The vault with the environment's key, or with that of the data directory, where one is made if there is none.
     pub(crate) fn open(folder: &Dir) -> Result<Self> {
-        let text = match std::env::var(KEY_VARIABLE) {
-            Ok(text) => Zeroizing::new(text),
-            Err(_) => read_or_make(folder, KEY_FILE, || BASE64.encode(Aes256Gcm::generate_key(OsRng)))?,
-        };
+        match Self::of_environment()? {
+            Some(vault) => Ok(vault),
+            None => Self::of(&read_or_make(folder, KEY_FILE, || BASE64.encode(Aes256Gcm::generate_key(OsRng)))?),
+        }
+    }
+
+    /// The vault with the environment's key, if that has one.
+    pub(crate) fn of_environment() -> Result<Option<Self>> {
+        std::env::var(KEY_VARIABLE).ok().map(|text| Self::of(&Zeroizing::new(text))).transpose()
+    }
+
+    /// The vault with the key of this text.
+    pub(crate) fn of(text: &str) -> Result<Self> {
         let key = BASE64.decode(text.trim()).map(Zeroizing::new).unwrap_or_default();
         let cipher = Aes256Gcm::new_from_slice(&key).map_err(|_| {
             Error::new(Code::BadInput, format!("{KEY_VARIABLE} or the file {KEY_FILE} must be 32 bytes in Base64"))
@@ -76,7 +85,7 @@ pub(crate) fn read_or_make(folder: &Dir, name: &str, make: impl FnOnce() -> Stri
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let text = Zeroizing::new(make());
-            whole_file::write(folder, name, text.as_bytes())?;
+            atomic_write::write(folder, name, text.as_bytes())?;
             Ok(text)
         }
         Err(error) => Err(error.into()),

@@ -3,11 +3,13 @@
 mod changes;
 mod check;
 mod config_file;
+mod database;
 mod failure;
 mod init;
 mod keys;
 mod logging;
 mod manual;
+mod move_store;
 mod origin;
 mod platform;
 mod remote;
@@ -52,8 +54,12 @@ enum Command {
     Test(testing::TestArguments),
     /// Says whether a component is signed, is in a transparency log, and whether that log only grew
     Verify(verify::VerifyArguments),
-    /// Makes a platform's data directory of the archive that `backup` wrote, and checks it
+    /// Restore a platform's data directory from the archive that `backup` wrote, and check it
     Restore(restore::RestoreArguments),
+    /// Move a platform's store from SQLite to PostgreSQL
+    MoveStore(move_store::MoveStoreArguments),
+    /// Query a component's SQLite database, read-only
+    Db(database::DbArguments),
     #[command(flatten)]
     Remote(Box<remote::RemoteCommand>),
     /// Prints what a shell needs to complete commands
@@ -63,6 +69,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // A platform has components compiled by this program in a process of its own; see `elias_host::compiler`. It is no
+    // command: nobody types it.
+    let mut given = std::env::args_os().skip(1);
+    if given.next().is_some_and(|first| first == elias_host::compiler::ARGUMENT) {
+        return elias_host::compiler::main(given.filter_map(|argument| argument.into_string().ok()));
+    }
     let outcome = match Arguments::parse().command {
         Command::Build(arguments) => return command::build(&arguments),
         Command::Inspect(arguments) => return command::inspect(&arguments),
@@ -74,6 +86,8 @@ fn main() -> ExitCode {
         Command::Test(arguments) => testing::test(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Restore(arguments) => restore::restore(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::MoveStore(arguments) => move_store::move_store(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Db(arguments) => database::db(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Remote(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Completions(arguments) => {
             manual::completions(&arguments, Arguments::command());

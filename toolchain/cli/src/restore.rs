@@ -1,7 +1,9 @@
 //! `elias restore`: a platform's data directory from the archive that `elias backup` wrote.
 
 use crate::failure::Failure;
+use crate::remote::plain;
 use clap::Args;
+use elias_platform::Restored;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::PathBuf;
@@ -27,12 +29,15 @@ pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("io", error))?;
     let restored = runtime.block_on(elias_platform::restore(BufReader::new(archive), &arguments.data_dir))?;
-    let text = format!(
-        "restored and checked: {} artifacts, a log of {} versions; serve it with: elias serve --platform --data-dir {}\n",
-        restored.artifacts,
-        restored.log_size,
+    let Restored { artifacts, log_size, databases, secrets, notes } = restored;
+    let mut text = format!(
+        "restored and checked: {artifacts} artifacts, a log of {log_size} versions, {databases} databases, {secrets} secrets; \
+         serve it with: elias serve --platform --data-dir {}\n",
         arguments.data_dir.display()
     );
+    for note in notes {
+        text += &format!("  note: {}\n", plain(&note));
+    }
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())

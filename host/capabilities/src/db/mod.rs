@@ -9,6 +9,7 @@ mod backend;
 mod error;
 mod grant;
 mod host;
+mod link;
 mod migrate;
 mod output;
 mod postgres;
@@ -29,7 +30,7 @@ pub use transaction::Transaction;
 use backend::Backend;
 use bindings::elias::db::db::{Batch, Error, ErrorCode, Isolation, Value};
 use elias_host::capability::{
-    CallMeter, Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime,
 };
 use migrate::Migrations;
 use serde_json::Value as Json;
@@ -58,7 +59,11 @@ mod bindings {
 #[derive(Debug)]
 pub struct Db {
     folder: PathBuf,
+    servers: postgres::Servers,
 }
+
+/// Connections to one PostgreSQL, of all components together, unless the host says otherwise.
+const POSTGRES_CONNECTIONS: u32 = 80;
 
 /// A component's database, and what it may use of it.
 pub struct Opened {
@@ -70,14 +75,47 @@ pub struct Opened {
 pub struct DbContext {
     opened: Arc<Opened>,
     budget: Arc<Semaphore>,
+    /// What the parameters of statements under way may take, in parts of [`HELD`] bytes.
+    held: Arc<Semaphore>,
     calls: CallMeter,
+}
+
+/// Bytes of a part of what parameters may take.
+const HELD: u64 = 1 << 10;
+
+/// How many statements' parameters, at their longest, an instance may have under way.
+const HELD_STATEMENTS: u64 = 16;
+
+impl DbContext {
+    fn new(opened: Arc<Opened>, calls: CallMeter) -> Self {
+        let parts = opened.limits.parameter_bytes * HELD_STATEMENTS / HELD;
+        let parts = usize::try_from(parts).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
+        let budget = Arc::new(Semaphore::new(opened.limits.queries as usize));
+        Self { opened, budget, held: Arc::new(Semaphore::new(parts)), calls }
+    }
 }
 
 impl Db {
     /// Databases that need no server are files in `db` in this folder, each named after its component.
     #[must_use]
     pub fn new(data_dir: PathBuf) -> Self {
-        Self { folder: data_dir.join("db") }
+        Self { folder: data_dir.join("db"), servers: postgres::Servers::new(POSTGRES_CONNECTIONS) }
+    }
+
+    /// At most this many connections to each PostgreSQL, of all components together: 80 unless set. A component has of
+    /// them what its grant says at most; the last quarter is for components that have none, and idle connections are
+    /// closed for those who need one. Hosts that share a server each have as many.
+    #[must_use]
+    pub fn postgres_connections(self, most: u32) -> Self {
+        Self { servers: postgres::Servers::new(most), ..self }
+    }
+}
+
+impl Db {
+    /// The file of the database of a component that needs no server, for whoever made the capability with this folder.
+    #[must_use]
+    pub fn file_of(data_dir: PathBuf, component: &str) -> PathBuf {
+        data_dir.join("db").join(sqlite::file_name(component))
     }
 }
 
@@ -89,12 +127,16 @@ impl Capability for Db {
         "db"
     }
 
+    fn amounts(&self) -> &'static [Amount] {
+        grant::AMOUNTS
+    }
+
     fn interfaces(&self) -> &'static [&'static str] {
         &["elias:db/db"]
     }
 
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
-        bindings::elias::db::db::add_to_linker::<InstanceState, host::View>(linker, |state| state)
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
+        link::init(linker)
     }
 
     async fn configure(&self, component: &ComponentInfo, granted: Option<&Json>) -> Result<Opened, ConfigureError> {
@@ -103,13 +145,14 @@ impl Capability for Db {
         let migrations = Migrations::read(&component.folder, limits.migrations.as_deref())?;
         let backend: Arc<dyn Backend> = match limits.backend {
             BackendKind::Sqlite => Arc::new(sqlite::open(&self.folder, &component.name, &limits, migrations).await?),
-            BackendKind::Postgres => Arc::new(postgres::open(&component.name, &limits, migrations).await?),
+            BackendKind::Postgres => {
+                Arc::new(postgres::open(&component.name, &limits, migrations, &self.servers).await?)
+            }
         };
         Ok(Opened { limits, backend })
     }
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<Opened>) -> DbContext {
-        let budget = Arc::new(Semaphore::new(grant.limits.queries as usize));
-        DbContext { opened: Arc::clone(grant), budget, calls: instance.call_meter(self.name()) }
+        DbContext::new(Arc::clone(grant), instance.call_meter(self.name()))
     }
 }

@@ -5,8 +5,9 @@ use crate::access::Permission;
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
 use crate::platform::Platform;
+use crate::serving::PendingAct;
 use crate::session::Session;
-use crate::store::{Deployment, DeploymentState, ReleaseTarget, Service, ServiceTarget, now_ms};
+use crate::store::{Actor, Deployment, DeploymentState, ReleaseTarget, Service, ServiceTarget, now_ms};
 
 impl Platform {
     /// Serves a version that was deployed before: `to`, or the one before the present one. A canary under way is given up, and so are stages. There is no smoke
@@ -78,31 +79,54 @@ impl Platform {
         let target =
             ServiceTarget { release: release.clone(), canary: None, stages: None, stopped: false, ..known.target };
         let warm = self.serving().warm(&target, &release).await?;
-        self.serving().serve_pending(&service, target, &[warm]).await?;
-        tracing::warn!(service = %id, version = release.version, "rolled back while the store is away; it is told when it is back");
+        let act = PendingAct { deployment: deployment.clone(), actor: session.actor() };
+        self.serving().serve_pending(&service, target, act, &[warm]).await?;
+        tracing::warn!(service = %id, version = release.version, by = %session.principal.name,
+            "rolled back while the store is away; it is told when it is back");
         Ok(deployment)
     }
 
-    /// Tells the store of a rollback that was made while it was away. If somebody has deployed since, that stands.
+    /// Tells the store of the rollbacks that were made while it was away. If somebody has deployed since, that stands.
+    /// Each of them was acknowledged: each has its line in the audit trail, by the one who made it, and what does not
+    /// stand one in the log.
     pub(crate) async fn report_pending(&self, id: &ServiceId) -> Result<()> {
         let Some(service) = self.serving().service(id) else { return Ok(()) };
         let known = service.state().known.clone();
         let mut scope = self.store().write(&id.tenant).await?;
         let stored = scope.service(id).await?.ok_or_else(|| nothing_serves(id))?;
-        if stored.revision == known.target.revision {
-            let release = &known.target.release;
+        let stands = stored.revision == known.target.revision;
+        let mut acts = known.acts.clone();
+        if acts.is_empty() {
+            // Made by a release that did not remember who.
             let deployment = Deployment {
-                id: release.deployment.clone(),
+                id: known.target.release.deployment.clone(),
+                ..describe_as(id, known.target.release.version, "host")
+            };
+            acts.push(PendingAct { deployment, actor: Actor::host() });
+        }
+        let last = if stands { acts.pop() } else { None };
+        for PendingAct { deployment, actor } in &acts {
+            let (by, at, instead) = (&actor.name, deployment.created_at, stored.deployment.as_str());
+            if stands {
+                tracing::info!(service = %id, version = deployment.version, by, at, "a rollback made while the store was away was followed by another");
+            } else {
+                tracing::warn!(service = %id, version = deployment.version, by, at, serves = stored.version, deployment = instead,
+                    "a rollback made while the store was away does not stand: another change was stored first");
+            }
+            scope.audit(actor, "deployment.rollback-discarded", id.subject(), Some(deployment), Some(&stored)).await?;
+        }
+        if let Some(PendingAct { deployment, actor }) = last {
+            let deployment = Deployment {
                 replaces: Some(stored.version),
                 reason: "rolled back while the store was away".to_owned(),
-                ..describe_as(id, release.version, "host")
+                ..deployment
             };
             scope.insert_deployment(&deployment).await?;
             for left in std::iter::once(&stored.deployment).chain(&stored.canary) {
                 scope.set_deployment(left, DeploymentState::RolledBack, &deployment.reason).await?;
             }
             let next = Service {
-                version: release.version,
+                version: deployment.version,
                 deployment: deployment.id.clone(),
                 canary: None,
                 stages: None,
@@ -111,10 +135,9 @@ impl Platform {
             };
             scope.set_service(&next).await?;
             scope.forget_stage_figures(id).await?;
-            let actor = crate::store::Actor::host();
             scope.audit(&actor, "deployment.rollback", id.subject(), Some(&stored), Some(&deployment)).await?;
-            scope.commit().await?;
         }
+        scope.commit().await?;
         self.follow_store(id, &[]).await
     }
 }

@@ -1,10 +1,10 @@
 //! What every service is known to serve, a file each: from these a host starts, and rolls back, while the store is away.
 
+use crate::atomic_write;
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
-use crate::store::{ReleaseTarget, ServiceTarget};
-use crate::whole_file;
-use cap_std::fs::Dir;
+use crate::store::{Actor, Deployment, ReleaseTarget, ServiceTarget};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -21,6 +21,18 @@ pub(crate) struct Known {
     pub(crate) history: Vec<ReleaseTarget>,
     /// Whether a rollback was made that the store has not been told of.
     pub(crate) pending: bool,
+    /// The rollbacks of which it has not been told, the first one first: each was acknowledged to somebody.
+    #[serde(default)]
+    pub(crate) acts: Vec<PendingAct>,
+}
+
+/// A rollback that was made while the store was away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PendingAct {
+    /// The deployment that its client was told of.
+    pub(crate) deployment: Deployment,
+    /// Who made it.
+    pub(crate) actor: Actor,
 }
 
 impl Known {
@@ -33,12 +45,12 @@ impl Known {
             history.insert(0, self.target.release.clone());
             history.truncate(HISTORY);
         }
-        Self { target, history, pending: false }
+        Self { target, history, pending: false, acts: Vec::new() }
     }
 
     /// Of a service that was not there.
     pub(crate) fn first(target: ServiceTarget) -> Self {
-        Self { target, history: Vec::new(), pending: false }
+        Self { target, history: Vec::new(), pending: false, acts: Vec::new() }
     }
 }
 
@@ -84,8 +96,8 @@ impl KnownFiles {
         let (folder, tenant, name) =
             (Arc::clone(&self.folder), known.target.id.tenant.to_string(), file_name(&known.target.id));
         blocking(move || {
-            folder.create_dir_all(&tenant)?;
-            whole_file::write(&folder.open_dir(&tenant)?, &name, &text)
+            folder.create_dir_with(&tenant, DirBuilder::new().recursive(true).mode(0o700))?;
+            atomic_write::write(&folder.open_dir(&tenant)?, &name, &text)
         })
         .await
     }

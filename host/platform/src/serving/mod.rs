@@ -15,10 +15,11 @@ mod staged;
 mod table;
 mod ticket;
 
-pub(crate) use known::{Known, KnownFiles};
+pub(crate) use allowance::Allowance;
+pub(crate) use known::{Known, KnownFiles, PendingAct};
 pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
-pub(crate) use loader::{Loader, Purpose, compiling, limits};
+pub(crate) use loader::{Loader, Purpose, compile_queue, limits};
 pub(crate) use meter::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 pub use passage::Passage;
 pub(crate) use proofs::{Proofs, file_name as proof_file};
@@ -47,23 +48,6 @@ use tokio::sync::mpsc;
 
 /// The right to change what serves; whoever has it reads the store and serves what it says.
 pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
-
-/// What a list of services is the whole of: one that is not in it is no more.
-pub(crate) enum Extent {
-    /// Everything on this host.
-    Host,
-    /// Everything of these tenants.
-    Tenants(HashSet<TenantId>),
-}
-
-impl Extent {
-    fn covers(&self, id: &ServiceId) -> bool {
-        match self {
-            Self::Host => true,
-            Self::Tenants(tenants) => tenants.contains(&id.tenant),
-        }
-    }
-}
 
 /// Everything that serves on this host.
 pub(crate) struct Serving {
@@ -153,21 +137,23 @@ impl Serving {
         self.table.load().check(&service, &self.around)
     }
 
-    /// Serves these from now on, and nothing else of what they are the whole of: what the store says, or what was known when the host last ran.
-    /// Those in `kept` are in their files already.
+    /// Serves these from now on: what the store says, or what was known when the host last ran. Those in `kept` are in
+    /// their files already.
+    ///
+    /// Services that are not among them go on, unless the store says that their tenant was deleted: a store that does
+    /// not know a service may have lost it, and is no reason to forget it.
     pub(crate) async fn serve_known(
         &self,
         all: Vec<Known>,
-        whole_of: &Extent,
+        deleted: &HashSet<TenantId>,
         kept: &[Known],
         _turn: &Turn<'_>,
     ) -> Result<()> {
         let kept: HashMap<&ServiceId, &Known> = kept.iter().map(|known| (&known.target.id, known)).collect();
         let before = self.table.load_full();
-        let (mut changed, mut routed, mut there) = (Vec::new(), Vec::new(), HashSet::with_capacity(all.len()));
+        let (mut changed, mut routed) = (Vec::new(), Vec::new());
         for known in all {
             let id = known.target.id.clone();
-            there.insert(id.clone());
             if before.services.get(&id).is_none_or(|service| service.state().known.target != known.target) {
                 self.loader.fetch_assets(&known.target.release.settings).await;
             }
@@ -179,6 +165,10 @@ impl Serving {
                     match self.state(then.clone(), Some(&was), &[]) {
                         Ok(state) => {
                             service.exchange(state);
+                            if then.target.tenant.ceilings != was.known.target.tenant.ceilings {
+                                // What is loaded has what the ceilings before allowed.
+                                service.state().releases().for_each(|release| release.unload());
+                            }
                             if routes_of(&then.target) != routes_of(&was.known.target) {
                                 routed.push(Arc::clone(service));
                             }
@@ -196,13 +186,12 @@ impl Serving {
                     }
                     Err(error) => {
                         tracing::error!(service = %id, %error, "it does not serve: what the store says of it is wrong");
-                        there.remove(&id);
                     }
                 },
             }
         }
         let were = before.services.keys().chain(kept.keys().copied());
-        let gone: HashSet<_> = were.filter(|id| whole_of.covers(id) && !there.contains(id)).cloned().collect();
+        let gone: HashSet<_> = were.filter(|id| deleted.contains(&id.tenant)).cloned().collect();
         self.exchange(routed, gone.iter().cloned().collect()).await?;
         for known in changed.iter().filter(|known| kept.get(&known.target.id) != Some(known)) {
             self.keep(known).await;
@@ -253,12 +242,27 @@ impl Serving {
         &self,
         service: &Arc<Service>,
         target: ServiceTarget,
+        act: PendingAct,
         warm: &[Arc<Release>],
     ) -> Result<()> {
         let _turn = self.turn().await;
         let state = service.state();
-        let known = Known { pending: true, ..state.known.then(target) };
+        let mut known = state.known.then(target);
+        known.pending = true;
+        known.acts = state.known.acts.clone();
+        known.acts.push(act);
         self.change(service, &state, known.clone(), warm).await?;
+        self.keep(&known).await;
+        Ok(())
+    }
+
+    /// Gives up telling the store of rollbacks: it does not know the service any more, which goes on serving.
+    pub(crate) async fn forget_pending(&self, id: &ServiceId) -> Result<()> {
+        let _turn = self.turn().await;
+        let Some(service) = self.service(id) else { return Ok(()) };
+        let state = service.state();
+        let known = Known { pending: false, acts: Vec::new(), ..state.known.clone() };
+        self.change(&service, &state, known.clone(), &[]).await?;
         self.keep(&known).await;
         Ok(())
     }
@@ -337,9 +341,15 @@ impl Serving {
         };
         let flags = FlagTable::new(&target.id.to_string(), target.flags.clone());
         let flags = flags.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+        let executions_max = target.release.settings.limits.get("concurrent-executions").copied();
+        let executions_max = executions_max.and_then(|most| u32::try_from(most).ok()).unwrap_or(u32::MAX);
+        let executions_max = executions_max.min(self.loader.limits.concurrent_executions);
+        let admission = service::admission(&tables.supervision, executions_max);
         let admission = match before {
-            Some(before) if before.supervision == tables.supervision => Arc::clone(&before.admission),
-            _ => service::admission(&tables.supervision),
+            Some(before) if before.supervision == tables.supervision && before.admission.is_like(&admission) => {
+                Arc::clone(&before.admission)
+            }
+            _ => admission,
         };
         let tenant = self.tenant(&target.id.tenant, &target.tenant);
         let shared = before.map(|before| Arc::clone(&before.shared)).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
 use crate::store::{ReleaseTarget, Store};
 use crate::transparency::{self, Checkpoint, Entry, Hash, LogError, Proof, checkpoint};
-use crate::whole_file;
+use crate::atomic_write;
 use cap_std::fs::Dir;
 use elias_contract::note::{SigningKey, VerifyingKey};
 use std::collections::{HashMap, HashSet};
@@ -130,7 +130,7 @@ impl Proofs {
         if let Some((parent, _)) = name.rsplit_once('/') {
             self.folder.create_dir_all(parent)?;
         }
-        Ok(whole_file::write(&self.folder, name, text)?)
+        Ok(atomic_write::write(&self.folder, name, text)?)
     }
 
     /// Deletes the proofs of versions that are not among those in `wanted`, as [`file_name`] names them.

@@ -72,6 +72,11 @@ impl Release {
         let app = match loader.load(purpose, &self.target).await {
             Ok(app) => app,
             Err(error) => {
+                // Once, and not with each request that it refuses.
+                if self.problem.load().as_ref().is_none_or(|known| known.to_string() != error.to_string()) {
+                    let (service, version, code) = (purpose.service, self.target.version, error.code());
+                    tracing::error!(%service, version, %code, %error, "the component cannot be loaded: its requests get 503");
+                }
                 self.problem.store(Some(Arc::new(error.clone())));
                 return Err(error);
             }

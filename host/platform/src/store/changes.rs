@@ -1,7 +1,7 @@
 //! What has changed of what serves, for the hosts that share a store. Changes are numbered in the order in which they are committed: who makes
 //! one holds the counter's row until then.
 
-use super::{HostScope, Store, TenantScope, get, text};
+use super::{HostScope, Store, TenantScope, Wanted, get, text};
 use crate::error::Result;
 use crate::name::{ServiceId, TenantId};
 use std::collections::HashSet;
@@ -36,9 +36,18 @@ impl TenantScope {
 }
 
 impl HostScope {
-    /// The tenants that changed after the change with this number, those that are gone among them.
-    pub(crate) async fn tenants_changed_after(&mut self, change: i64) -> Result<HashSet<TenantId>> {
-        let query = sqlx::query("SELECT tenant FROM tenants WHERE change > $1").bind(change);
+    /// Of the tenants whose services are wanted those that were deleted. Nothing else ends a service for good.
+    pub(crate) async fn deleted_tenants(&mut self, wanted: Wanted<'_>) -> Result<HashSet<TenantId>> {
+        let query = match wanted {
+            Wanted::All => sqlx::query("SELECT tenant FROM tenants WHERE deleted_at IS NOT NULL"),
+            Wanted::ChangedAfter(change) => {
+                sqlx::query("SELECT tenant FROM tenants WHERE deleted_at IS NOT NULL AND change > $1").bind(change)
+            }
+            Wanted::OfTenant(tenant) | Wanted::Of(ServiceId { tenant, .. }) => {
+                let select = "SELECT tenant FROM tenants WHERE deleted_at IS NOT NULL AND tenant = $1";
+                sqlx::query(select).bind(tenant.as_str().to_owned())
+            }
+        };
         query.fetch_all(&mut *self.tx).await?.iter().map(|row| text(row, "tenant")).collect()
     }
 
@@ -57,8 +66,8 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub(crate) async fn changes(&self) -> Result<i64> {
-        let row =
-            sqlx::query("SELECT value FROM counters WHERE name = 'changes'").fetch_one(self.ready().await?).await?;
+        let select = sqlx::query("SELECT value FROM counters WHERE name = 'changes'");
+        let row = select.fetch_one(self.ready().await?).await.map_err(|error| self.explain(error))?;
         get(&row, "value")
     }
 }

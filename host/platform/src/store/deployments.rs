@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::str::FromStr;
 
 /// An act that gave a version traffic in an environment.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Deployment {
     /// A ULID: sorts by time.
     pub id: String,

@@ -109,7 +109,7 @@ impl Wanted<'_> {
     }
 }
 
-fn service_id(row: &sqlx::any::AnyRow) -> Result<ServiceId> {
+pub(super) fn service_id(row: &sqlx::any::AnyRow) -> Result<ServiceId> {
     Ok(ServiceId {
         tenant: text(row, "tenant")?,
         component: text(row, "component")?,

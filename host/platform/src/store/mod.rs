@@ -7,12 +7,18 @@ mod artifacts;
 mod audit;
 mod changes;
 mod components;
+mod connect;
 mod deployments;
 mod executions;
+mod file;
+mod guard;
 mod host;
+mod hosts;
 mod idempotency;
+mod identity;
 mod keys;
 mod log;
+mod names;
 mod organizations;
 mod roles;
 mod secrets;
@@ -23,6 +29,7 @@ mod tenants;
 mod tests;
 mod tls;
 mod tokens;
+mod transfer;
 mod users;
 mod versions;
 
@@ -31,9 +38,12 @@ pub use audit::{Actor, AuditEntry};
 pub use components::Component;
 pub use deployments::{Deployment, DeploymentState};
 pub use executions::{ExecutionFilter, ExecutionRecord, RecordedCalls};
+pub(crate) use file::{BESIDE, STORE_FILE};
 pub(crate) use host::Wanted;
 pub use host::{ReleaseTarget, ServiceTarget};
+pub(crate) use hosts::HostEntry;
 pub use idempotency::Remembered;
+pub(crate) use identity::IDENTITY_FILE;
 pub use keys::SigningKeyEntry;
 pub use organizations::Organization;
 pub use roles::RoleDefinition;
@@ -48,21 +58,18 @@ pub use versions::{SmokeCall, Version, VersionSettings};
 
 use crate::error::{Code, Error, Result};
 use crate::name::{ServiceId, TenantId};
+use connect::Shared;
+use file::StoreFile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, SqlSafeStr, Transaction};
-use std::borrow::Cow;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
-/// Connections to PostgreSQL, and readers of SQLite.
-const CONNECTIONS: u32 = 8;
-/// How long to wait for a connection before the store counts as away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rows of one page, at most.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 
@@ -73,6 +80,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("host_calls", include_str!("schema/3_host_calls.sql")),
     ("access", include_str!("schema/4_access.sql")),
     ("changes", include_str!("schema/5_changes.sql")),
+    ("identity", include_str!("schema/6_identity.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -100,8 +108,10 @@ const TENANT_TABLES: &[&str] = &[
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
-    /// Set once the schema is up to date: a host may start while its store is away.
+    /// Set once the store was found to be the right one and its schema is up to date: a host may start while its store
+    /// is away.
     ready: Arc<OnceCell<()>>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,100 +124,16 @@ enum Dialect {
 pub struct TenantScope {
     tx: Transaction<'static, Any>,
     tenant: TenantId,
+    file: Option<Arc<StoreFile>>,
 }
 
 /// A transaction about the host itself, or across tenants: for finding out whose a request is, and for what serves.
 pub struct HostScope {
     tx: Transaction<'static, Any>,
+    file: Option<Arc<StoreFile>>,
 }
 
 impl Store {
-    /// The SQLite file `platform.sqlite` in `folder`, or the PostgreSQL at `url`. It is connected to, and its schema brought up to date, when it
-    /// is first asked.
-    ///
-    /// # Errors
-    /// `bad-input` for another URL, or one that asks for less TLS than it seems to.
-    pub fn open(folder: &Path, url: Option<&str>) -> Result<Self> {
-        sqlx::any::install_default_drivers();
-        let (dialect, url) = match url {
-            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                tls::check(url)?;
-                (Dialect::Postgres, url.to_owned())
-            }
-            Some(_) => {
-                let message =
-                    "the store's URL must begin with postgres://; without one it is a file in the data directory";
-                return Err(Error::new(Code::BadInput, message));
-            }
-            None => (Dialect::Sqlite, format!("sqlite://{}?mode=rwc", folder.join("platform.sqlite").display())),
-        };
-        let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-        let options = options.after_connect(move |connection, _| {
-            Box::pin(async move {
-                if dialect == Dialect::Sqlite {
-                    // What was acknowledged survives the loss of power: hence FULL and not NORMAL.
-                    let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;";
-                    connection.execute(pragmas).await?;
-                }
-                Ok(())
-            })
-        });
-        let pool = options
-            .connect_lazy(&url)
-            .map_err(|error| Error::new(Code::BadInput, format!("the store's URL: {error}")))?;
-        Ok(Self { pool, dialect, ready: Arc::default() })
-    }
-
-    /// Waits until the schema is up to date.
-    async fn ready(&self) -> Result<&AnyPool> {
-        self.ready.get_or_try_init(|| self.migrate()).await?;
-        Ok(&self.pool)
-    }
-
-    async fn migrate(&self) -> Result<()> {
-        let migration = |(name, text): &(&'static str, &'static str), number| {
-            Migration::new(number, Cow::Borrowed(*name), MigrationType::Simple, text.into_sql_str(), false)
-        };
-        let migrator = Migrator::with_migrations(
-            MIGRATIONS.iter().zip(1..).map(|(text, number)| migration(text, number)).collect(),
-        );
-        let failed = |error| Error::new(Code::StoreUnavailable, format!("the store's schema cannot be made: {error}"));
-        migrator.run(&self.pool).await.map_err(failed)?;
-        if self.dialect == Dialect::Postgres {
-            self.guard().await?;
-        }
-        let mut scope = HostScope { tx: self.begin_write(&self.pool).await? };
-        scope.ensure_tenant(&TenantId::system()).await?;
-        scope.commit().await
-    }
-
-    /// Row-level security: a tenant's transactions take the role `elias_tenant`, which sees the rows of the tenant in `elias.tenant` only.
-    async fn guard(&self) -> Result<()> {
-        let mut statements = vec![
-            "SELECT pg_advisory_xact_lock(7357235)::text".to_owned(), // hosts that start at once take turns
-            // Roles belong to the whole server: another database's host may have made it, or be about to.
-            "DO $$ BEGIN CREATE ROLE elias_tenant NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$".to_owned(),
-            "DO $$ BEGIN IF NOT pg_has_role(current_user, 'elias_tenant', 'MEMBER') THEN \
-             EXECUTE format('GRANT elias_tenant TO %I', current_user); END IF; END $$"
-                .to_owned(),
-            "DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO elias_tenant', current_schema()); END $$".to_owned(),
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON log_records, log_hashes, counters TO elias_tenant".to_owned(),
-        ];
-        for table in TENANT_TABLES {
-            statements.push(format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO elias_tenant"));
-            statements.push(format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"));
-            statements.push(format!("DROP POLICY IF EXISTS of_tenant ON {table}"));
-            statements.push(format!(
-                "CREATE POLICY of_tenant ON {table} TO elias_tenant USING (tenant = current_setting('elias.tenant'))"
-            ));
-        }
-        let mut tx = self.pool.begin().await?;
-        for statement in statements {
-            tx.execute(AssertSqlSafe(statement).into_sql_str()).await?;
-        }
-        Ok(tx.commit().await?)
-    }
-
     /// Whether other hosts may be at work in it.
     #[must_use]
     pub fn is_shared(&self) -> bool {
@@ -219,8 +145,8 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(self.ready().await?).await?;
-        Ok(())
+        let answer = sqlx::query("SELECT 1").execute(self.ready().await?).await;
+        answer.map(drop).map_err(|error| self.explain(error))
     }
 
     /// A transaction that reads what is a tenant's.
@@ -228,7 +154,7 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub async fn read(&self, tenant: &TenantId) -> Result<TenantScope> {
-        let tx = self.ready().await?.begin().await?;
+        let tx = self.begin_read().await?;
         self.scope(tx, tenant).await
     }
 
@@ -246,7 +172,7 @@ impl Store {
             let bind = "SELECT set_config('role', 'elias_tenant', true), set_config('elias.tenant', $1, true)";
             sqlx::query(bind).bind(tenant.as_str()).execute(&mut *tx).await?;
         }
-        Ok(TenantScope { tx, tenant: tenant.clone() })
+        Ok(TenantScope { tx, tenant: tenant.clone(), file: self.shared.file.clone() })
     }
 
     /// A transaction of the host that reads.
@@ -254,7 +180,7 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub(crate) async fn host_read(&self) -> Result<HostScope> {
-        Ok(HostScope { tx: self.ready().await?.begin().await? })
+        Ok(HostScope { tx: self.begin_read().await?, file: self.shared.file.clone() })
     }
 
     /// A transaction of the host that writes.
@@ -262,16 +188,20 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub(crate) async fn host_write(&self) -> Result<HostScope> {
-        Ok(HostScope { tx: self.begin_write(self.ready().await?).await? })
+        Ok(HostScope { tx: self.begin_write(self.ready().await?).await?, file: self.shared.file.clone() })
     }
 
     async fn begin_write(&self, pool: &AnyPool) -> Result<Transaction<'static, Any>> {
         // SQLite has one writer: who reads first and then wants to write would fail, not wait.
         let begin = if self.dialect == Dialect::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        Ok(pool.begin_with(begin).await?)
+        pool.begin_with(begin).await.map_err(|error| self.explain(error))
     }
 
-    /// Copies a SQLite store into a new file, as of one moment.
+    async fn begin_read(&self) -> Result<Transaction<'static, Any>> {
+        self.ready().await?.begin().await.map_err(|error| self.explain(error))
+    }
+
+    /// Copies a SQLite store into a file that is new or empty, as of one moment.
     ///
     /// # Errors
     /// `wrong-state` for PostgreSQL, which has tools of its own; `storage-failed`.
@@ -280,9 +210,20 @@ impl Store {
             let message = "a store on PostgreSQL is backed up with pg_dump; see docs/operations.md";
             return Err(Error::new(Code::WrongState, message));
         }
-        let mut connection = self.ready().await?.acquire().await?;
+        let mut connection = self.ready().await?.acquire().await.map_err(|error| self.explain(error))?;
         sqlx::query("VACUUM INTO $1").bind(file.display().to_string()).execute(&mut *connection).await?;
         Ok(())
+    }
+
+    /// The artifacts to which the versions in such a copy refer.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn artifacts_of_copy(file: &Path) -> Result<HashSet<String>> {
+        let mut connection = AnyConnection::connect(&format!("sqlite://{}?mode=ro", file.display())).await?;
+        let referenced = versions::referenced_artifacts(&mut connection).await;
+        connection.close().await?;
+        referenced
     }
 }
 
@@ -298,7 +239,7 @@ impl TenantScope {
     /// # Errors
     /// `store-unavailable`; nothing has changed then.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
+        commit(self.tx, self.file.as_deref()).await
     }
 
     /// A statement of which `$1` is the tenant.
@@ -340,8 +281,14 @@ impl HostScope {
     /// # Errors
     /// `store-unavailable`; nothing has changed then.
     pub(crate) async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
+        commit(self.tx, self.file.as_deref()).await
     }
+}
+
+/// Commits, and acknowledges it only if what was written is where the next start finds it.
+async fn commit(tx: Transaction<'static, Any>, file: Option<&StoreFile>) -> Result<()> {
+    tx.commit().await?;
+    file.map_or(Ok(()), StoreFile::check)
 }
 
 type Query = sqlx::query::Query<'static, Any, sqlx::any::AnyArguments>;

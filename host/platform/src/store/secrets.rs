@@ -1,12 +1,22 @@
 //! Secrets, encrypted before they come here.
 
 use super::audit::NOTHING;
-use super::{Actor, TenantScope, get};
+use super::host::service_id;
+use super::{Actor, HostScope, TenantScope, get};
 use crate::error::{Error, Result};
 use crate::name::ServiceId;
 
 /// Secrets of a tenant.
 pub(super) const SECRETS_MAX: u32 = 10_000;
+
+impl HostScope {
+    /// All secrets of all services, encrypted.
+    pub(crate) async fn all_secrets(&mut self) -> Result<Vec<(ServiceId, String, String)>> {
+        let select = "SELECT tenant, component, environment, name, ciphertext FROM secrets ORDER BY tenant, component, environment, name";
+        let rows = sqlx::query(select).fetch_all(&mut *self.tx).await?;
+        rows.iter().map(|row| Ok((service_id(row)?, get(row, "name")?, get(row, "ciphertext")?))).collect()
+    }
+}
 
 impl TenantScope {
     /// A service's secrets by name, encrypted.

@@ -1,6 +1,8 @@
 //! What the store does, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
 
 mod access;
+mod durability;
+mod identity;
 
 use super::audit::NOTHING;
 use super::versions::NewVersion;
@@ -9,15 +11,24 @@ use crate::name::{ComponentName, Digest, Environment, ServiceId};
 use crate::stages::StageFigures;
 use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
 use serde_json::json;
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
+use std::time::Duration;
 
 struct Place {
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// The URL of the database, if it is a server's.
+    fn url(&self) -> Option<String> {
+        (self.store.dialect == Dialect::Postgres).then(|| self.store.shared.url.clone())
+    }
 }
 
 fn sqlite() -> Place {
     let folder = tempfile::tempdir().expect("a folder");
-    Place { store: Store::open(folder.path(), None).expect("it opens"), _folder: folder }
+    Place { store: Store::open(folder.path(), None).expect("it opens"), folder }
 }
 
 /// A database of its own on the server of the tests.
@@ -29,7 +40,7 @@ async fn postgres() -> Option<Place> {
     pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name}")).into_sql_str()).await.expect("a database");
     let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
     let folder = tempfile::tempdir().expect("a folder");
-    Some(Place { store: Store::open(folder.path(), Some(&url)).expect("it opens"), _folder: folder })
+    Some(Place { store: Store::open(folder.path(), Some(&url)).expect("it opens"), folder })
 }
 
 fn tenant(name: &str) -> TenantId {
@@ -174,10 +185,10 @@ async fn what_changed_is_read_and_nothing_else(Place { store, .. }: &Place) {
         add_version(store, tenant, b"1").await.expect("stored");
         deploy(store, tenant, 1, 0).await.expect("it serves");
     }
-    /// What changed after a number: the tenants, and whose services.
+    /// What changed after a number: the tenants that were deleted, and whose services.
     async fn after(store: &Store, change: i64) -> (Vec<String>, Vec<String>) {
         let mut scope = store.host_read().await.expect("a scope");
-        let tenants = scope.tenants_changed_after(change).await.expect("read");
+        let tenants = scope.deleted_tenants(Wanted::ChangedAfter(change)).await.expect("read");
         let targets = scope.targets(Wanted::ChangedAfter(change)).await.expect("read");
         let mut of: Vec<_> = targets.iter().map(|target| target.id.tenant.to_string()).collect();
         of.sort();
@@ -203,7 +214,7 @@ async fn what_changed_is_read_and_nothing_else(Place { store, .. }: &Place) {
     let mut scope = store.write(&a).await.expect("a scope");
     scope.set_tenant(&TenantSettings::default(), None, &Actor::host()).await.expect("set");
     scope.commit().await.expect("committed");
-    assert_eq!(after(store, seen).await, (names(&["a"]), names(&["a"])));
+    assert_eq!(after(store, seen).await, (names(&[]), names(&["a"])));
     let mut scope = store.write(&b).await.expect("a scope");
     scope.delete_tenant(&Actor::host()).await.expect("deleted");
     scope.commit().await.expect("committed");

@@ -137,17 +137,22 @@ impl HostScope {
 
     /// The artifacts that any version refers to.
     pub(crate) async fn referenced_artifacts(&mut self) -> Result<HashSet<String>> {
-        let select = "SELECT digest, v.settings FROM versions v JOIN tenants t ON t.tenant = v.tenant \
-                      WHERE v.deleted_at IS NULL AND t.deleted_at IS NULL";
-        let rows = sqlx::query(select).fetch_all(&mut *self.tx).await?;
-        let mut referenced = HashSet::new();
-        for row in &rows {
-            let settings: VersionSettings = json(row, "settings")?;
-            referenced.insert(get(row, "digest")?);
-            referenced.extend(settings.files.into_values().map(String::from));
-        }
-        Ok(referenced)
+        referenced_artifacts(&mut self.tx).await
     }
+}
+
+/// The artifacts that any version refers to, in the store at the other end of a connection.
+pub(super) async fn referenced_artifacts(connection: &mut sqlx::AnyConnection) -> Result<HashSet<String>> {
+    let select = "SELECT digest, v.settings FROM versions v JOIN tenants t ON t.tenant = v.tenant \
+                  WHERE v.deleted_at IS NULL AND t.deleted_at IS NULL";
+    let rows = sqlx::query(select).fetch_all(connection).await?;
+    let mut referenced = HashSet::new();
+    for row in &rows {
+        let settings: VersionSettings = json(row, "settings")?;
+        referenced.insert(get(row, "digest")?);
+        referenced.extend(settings.files.into_values().map(String::from));
+    }
+    Ok(referenced)
 }
 
 impl TenantScope {

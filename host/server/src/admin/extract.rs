@@ -5,12 +5,14 @@ use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
+use elias_platform::name::TenantId;
 use elias_platform::store::PAGE_ROWS_MAX;
 use elias_platform::{Code, Error, Platform, Session};
 use http::header::{AUTHORIZATION, IF_MATCH};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The address of the client, in a request's extensions.
@@ -158,6 +160,30 @@ impl<T> Page<T> {
     pub(super) fn new(items: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
         let next = (items.len() >= limit as usize).then(|| items.last().map(key)).flatten();
         Self { items, next }
+    }
+}
+
+/// A part of a list of what somebody did, which has ids of tokens and users.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct NamedPage<T> {
+    /// The items.
+    items: Vec<T>,
+    /// `after` of the next page; none if there may be no more.
+    next: Option<String>,
+    /// The names of tokens and users, by the ids that are in the items.
+    names: BTreeMap<String, String>,
+}
+
+impl<T> Page<T> {
+    /// The page with the names of those who did what is in it; `by` says who.
+    pub(super) async fn named(
+        self,
+        platform: &Platform,
+        tenant: &TenantId,
+        by: impl Fn(&T) -> &str,
+    ) -> Result<NamedPage<T>, Problem> {
+        let names = platform.actor_names(tenant, self.items.iter().map(by)).await?;
+        Ok(NamedPage { items: self.items, next: self.next, names })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The roles that a tenant defines.
 
-use super::extract::{Asking, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{Problem, ProblemDocument};
 use axum::Json;
 use axum::extract::State;
@@ -20,17 +20,19 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 
 /// The roles that a tenant defined, by name.
 #[utoipa::path(get, operation_id = "roles_list", path = "/tenants/{tenant}/roles", tag = "access", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<RoleDefinition>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = NamedPage<RoleDefinition>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn list(
     State(platform): State<Platform>,
     Asking(session): Asking,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(page): QueryOf<PageQuery>,
-) -> Result<Json<Page<RoleDefinition>>, Problem> {
+) -> Result<Json<NamedPage<RoleDefinition>>, Problem> {
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
-    Ok(Json(Page::new(scope.roles(page.after(), limit).await?, limit, |role| role.name.to_string())))
+    let page = Page::new(scope.roles(page.after(), limit).await?, limit, |role| role.name.to_string());
+    drop(scope);
+    Ok(Json(page.named(&platform, &tenant, |role| &role.changed_by).await?))
 }
 
 /// A role, with its revision as the ETag.

@@ -1,6 +1,6 @@
 //! What serves: deployments, rollouts, secrets, logs.
 
-use super::extract::{Asking, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{Problem, ProblemDocument};
 use axum::Json;
 use axum::extract::State;
@@ -9,12 +9,14 @@ use elias_platform::access::Permission;
 use elias_platform::name::{ComponentName, Environment, ServiceId, TenantId};
 use elias_platform::rollout::FlagRule;
 use elias_platform::store::Deployment;
-use elias_platform::{DeployRequest, FollowedLine, Platform, RolloutAction, ServiceStatus};
+use elias_platform::{DeployRequest, Error, FollowedLine, Platform, RolloutAction, ServiceStatus};
 use futures::Stream;
 use http::StatusCode;
 use serde::Deserialize;
 use std::convert::Infallible;
+use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -75,18 +77,20 @@ async fn status(
 /// A service's deployments, newest first.
 #[utoipa::path(get, operation_id = "services_deployments", path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
     params(ServicePath, PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<Deployment>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = NamedPage<Deployment>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn deployments(
     State(platform): State<Platform>,
     Asking(session): Asking,
     PathOf(path): PathOf<ServicePath>,
     QueryOf(page): QueryOf<PageQuery>,
-) -> Result<Json<Page<Deployment>>, Problem> {
+) -> Result<Json<NamedPage<Deployment>>, Problem> {
     let (id, limit) = (ServiceId::from(path), page.limit()?);
     let mut scope = platform.read(&session, Permission::Read, &id.tenant, &id).await?;
     let found = scope.deployments(&id, page.after.as_deref(), limit).await?;
-    Ok(Json(Page::new(found, limit, |deployment| deployment.id.clone())))
+    drop(scope);
+    let page = Page::new(found, limit, |deployment| deployment.id.clone());
+    Ok(Json(page.named(&platform, &id.tenant, |deployment| &deployment.created_by).await?))
 }
 
 /// Gives a version traffic: all of it at once, or with `rollout` step by step. `If-Match` with the service's revision refuses if somebody else was
@@ -291,8 +295,9 @@ async fn delete_secret(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a service logs on this host from now on, as server-sent events: `line` events with a JSON object each, and `lost` with how many were
-/// missed by a slow reader.
+/// What a service logs on this host from now on, as server-sent events: `line` events with a JSON object each, and
+/// `lost` with how many were missed by a slow reader. It ends within a second of the token's end, its revocation or a
+/// change of its role, with an event `end` that has the code and the reason.
 #[utoipa::path(get, operation_id = "services_logs", path = "/tenants/{tenant}/components/{component}/environments/{environment}/logs", tag = "services",
     params(ServicePath), responses(
     (status = 200, description = "It is so", body = FollowedLine, content_type = "text/event-stream"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
@@ -302,14 +307,41 @@ async fn logs(
     Asking(session): Asking,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let lines = platform.follow_log(&session, &path.into())?;
-    let events = futures::stream::unfold(lines, async |mut lines| {
-        let event = match lines.recv().await {
-            Ok(line) => Event::default().event("line").data(serde_json::to_string(&line).unwrap_or_default()),
-            Err(RecvError::Lagged(lost)) => Event::default().event("lost").data(lost.to_string()),
-            Err(RecvError::Closed) => return None,
-        };
-        Some((Ok(event), lines))
+    let id = ServiceId::from(path);
+    let lines = platform.follow_log(&session, &id)?;
+    let mut looks = tokio::time::interval(CONFIRM_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let events = futures::stream::unfold(Some((lines, looks)), move |state| {
+        let (platform, session, id) = (platform.clone(), session.clone(), id.clone());
+        async move {
+            let (mut lines, mut looks) = state?;
+            let event = loop {
+                tokio::select! {
+                    // A log that never rests must not keep its reader from being looked at.
+                    biased;
+                    _ = looks.tick() => {
+                        if let Err(error) = platform.confirm(&session, Permission::Read, &id.tenant, &id).await {
+                            return Some((Ok(end_event(&error)), None));
+                        }
+                    }
+                    line = lines.recv() => break match line {
+                        Ok(line) => Event::default().event("line").data(serde_json::to_string(&line).unwrap_or_default()),
+                        Err(RecvError::Lagged(lost)) => Event::default().event("lost").data(lost.to_string()),
+                        Err(RecvError::Closed) => return None,
+                    },
+                }
+            };
+            Some((Ok(event), Some((lines, looks))))
+        }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// How often it is looked whether who follows a log still may.
+const CONFIRM_EVERY: Duration = Duration::from_millis(500);
+
+/// The last event of a stream whose reader may read no more.
+fn end_event(error: &Error) -> Event {
+    let reason = serde_json::json!({ "code": error.code().as_str(), "detail": error.to_string() });
+    Event::default().event("end").data(reason.to_string())
 }

@@ -1,12 +1,13 @@
 //! Tenants, their tokens and keys, and their audit trail.
 
-use super::extract::{Asking, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{Problem, ProblemDocument};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use elias_contract::note::VerifyingKey;
 use elias_platform::access::{NewToken, Permission, TokenWithSecret};
+use elias_platform::ceilings::Ceiling;
 use elias_platform::name::TenantId;
 use elias_platform::store::{AuditEntry, Role, SigningKeyEntry, Tenant, TenantSettings, Token, TokenRole};
 use elias_platform::{Code, Error, Platform};
@@ -21,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(whoami))
         .routes(routes!(list, create))
         .routes(routes!(show, change, delete))
+        .routes(routes!(ceilings))
         .routes(routes!(tokens, create_token))
         .routes(routes!(revoke_token))
         .routes(routes!(keys, add_key))
@@ -93,9 +95,7 @@ async fn create(
     Asking(session): Asking,
     JsonOf(new): JsonOf<NewTenant>,
 ) -> Result<Response, Problem> {
-    let mut scope = platform.write(&session, Permission::Tenants, &new.tenant, None).await?;
-    let tenant = scope.create_tenant(&new.settings, &session.actor()).await?;
-    scope.commit().await?;
+    let tenant = platform.create_tenant(&session, &new.tenant, &new.settings).await?;
     Ok((StatusCode::CREATED, tagged(&tenant)).into_response())
 }
 
@@ -142,6 +142,18 @@ async fn delete(
 ) -> Result<StatusCode, Problem> {
     platform.delete_tenant(&session, &tenant).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// How much a tenant's versions may ask for: the ceilings that hold on this host, by the key of elias.toml.
+#[utoipa::path(get, operation_id = "tenants_ceilings", path = "/tenants/{tenant}/ceilings", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
+    (status = 200, description = "The ceilings", body = Page<Ceiling>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn ceilings(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(tenant): PathOf<TenantId>,
+) -> Result<Json<Page<Ceiling>>, Problem> {
+    Ok(Json(Page { items: platform.ceilings(&session, &tenant).await?, next: None }))
 }
 
 /// A tenant's tokens, by id, without their secrets.
@@ -243,16 +255,18 @@ async fn revoke_key(
 
 /// Who did what, newest first.
 #[utoipa::path(get, operation_id = "tenants_audit", path = "/tenants/{tenant}/audit", tag = "tenants", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<AuditEntry>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = NamedPage<AuditEntry>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn audit(
     State(platform): State<Platform>,
     Asking(session): Asking,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(page): QueryOf<PageQuery>,
-) -> Result<Json<Page<AuditEntry>>, Problem> {
+) -> Result<Json<NamedPage<AuditEntry>>, Problem> {
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Audit, &tenant, None).await?;
     let entries = scope.audit_entries(page.after.as_deref(), limit).await?;
-    Ok(Json(Page::new(entries, limit, |entry| entry.id.clone())))
+    drop(scope);
+    let page = Page::new(entries, limit, |entry| entry.id.clone());
+    Ok(Json(page.named(&platform, &tenant, |entry| &entry.actor.name).await?))
 }

@@ -1,6 +1,6 @@
 //! Artifacts, components and versions.
 
-use super::extract::{Asking, JsonOf, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Asking, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{Problem, ProblemDocument};
 use axum::Json;
 use axum::body::Body;
@@ -90,18 +90,20 @@ async fn components(
 /// A component's versions, newest first.
 #[utoipa::path(get, operation_id = "versions_list", path = "/tenants/{tenant}/components/{component}/versions", tag = "versions",
     params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<Version>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 200, description = "It is so", body = NamedPage<Version>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 async fn list(
     State(platform): State<Platform>,
     Asking(session): Asking,
     PathOf((tenant, component)): PathOf<(TenantId, ComponentName)>,
     QueryOf(page): QueryOf<PageQuery>,
-) -> Result<Json<Page<Version>>, Problem> {
+) -> Result<Json<NamedPage<Version>>, Problem> {
     let (limit, before) = (page.limit()?, page.before_number()?);
     let mut scope = platform.read(&session, Permission::Read, &tenant, Some(&component)).await?;
     let versions = scope.versions(&component, before, limit).await?;
-    Ok(Json(Page::new(versions, limit, |version| version.number.to_string())))
+    drop(scope);
+    let page = Page::new(versions, limit, |version| version.number.to_string());
+    Ok(Json(page.named(&platform, &tenant, |version| &version.created_by).await?))
 }
 
 /// Accepts a version, whose artifacts were stored before. It serves nothing yet.

@@ -1,11 +1,20 @@
 //! SQLite: a file per component, and a thread per connection.
 
 mod connection;
+mod cores;
 mod error;
+mod functions;
+mod json_patch;
+mod like;
+mod memory;
 mod migrations;
 mod pool;
 mod quick;
 mod run;
+mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use super::Error;
 use super::backend::Backend;
@@ -32,6 +41,11 @@ pub(crate) struct Sqlite {
     timeout: Duration,
 }
 
+/// The name of a component's file.
+pub(crate) fn file_name(component: &str) -> String {
+    format!("{}.sqlite", safe_name(component, 40))
+}
+
 /// Opens, or makes, a component's file in a folder, and migrates it.
 pub(crate) async fn open(
     folder: &Path,
@@ -39,7 +53,11 @@ pub(crate) async fn open(
     limits: &DbGrant,
     migrations: Migrations,
 ) -> Result<Sqlite, ConfigureError> {
-    let settings = Arc::new(Settings::new(folder.to_owned(), format!("{}.sqlite", safe_name(component, 40)), limits));
+    if !memory::is_installed() {
+        let why = "SQLite was initialised before its memory could be accounted: open no database before main";
+        return Err(ConfigureError::Unavailable(why.into()));
+    }
+    let settings = Arc::new(Settings::new(folder.to_owned(), file_name(component), limits));
     let prepared = Arc::clone(&settings);
     let quick = tokio::task::spawn_blocking(move || {
         check_place(&prepared)

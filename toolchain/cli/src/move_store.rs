@@ -1,0 +1,40 @@
+//! `elias move-store`: a platform's store from the SQLite file in its data directory to a PostgreSQL.
+
+use crate::failure::Failure;
+use clap::Args;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// What `move-store` is told.
+#[derive(Debug, Args)]
+pub(crate) struct MoveStoreArguments {
+    /// The data directory of a platform that is stopped
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// An empty PostgreSQL database, postgres://...
+    #[arg(long, value_name = "URL", env = "ELIAS_STORE", hide_env_values = true)]
+    to: String,
+}
+
+/// Moves the store, and says how many rows each table has.
+///
+/// # Errors
+/// If the platform runs, or the database is not empty; nothing has changed then.
+pub(crate) fn move_store(arguments: &MoveStoreArguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    let moved = runtime.block_on(elias_platform::move_store(&arguments.data_dir, &arguments.to))?;
+    let mut text = format!("moved the store {}; both sides have the same rows:\n", moved.identity);
+    for (table, rows) in &moved.rows {
+        let _ = writeln!(text, "  {table:<16} {rows}");
+    }
+    let (data_dir, file) = (arguments.data_dir.display(), moved.file.display());
+    let _ = writeln!(
+        text,
+        "serve it with: elias serve --platform --data-dir {data_dir} --store URL\n  {file} is not used any more"
+    );
+    // Whoever closed standard output does not want to know.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
+}
