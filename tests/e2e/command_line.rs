@@ -234,7 +234,7 @@ fn tests_run_in_the_engine_and_failures_show_their_lines() {
         "test/index.test.js:10:",
         "out-of-fuel",
         "the test took longer than 30 ms",
-        "1 snapshots written",
+        "1 snapshot written",
     ] {
         assert!(told.contains(wanted), "{wanted} is missing in {told}");
     }

@@ -12,7 +12,7 @@ async fn the_quickstart_leads_to_two_versions_a_canary_that_takes_itself_back_an
     terminal.types("", &["login", &url, "--data-dir", &data]);
     terminal.types("", &["init", "shop"]);
     let said = terminal.types("shop", &["deploy", "--reason", "the first"]);
-    assert!(said.contains("shop 1 serves production at shop.default.localhost"), "{said}");
+    assert!(said.contains("shop 1 serves production at http://shop.default.localhost:"), "{said}");
     let host = "shop.default.localhost";
     assert!(platform.ask(host, "/").await.body.contains("Hello, world!"));
 

@@ -118,8 +118,21 @@ async fn a_running_execution_is_cancelled_by_those_who_may() {
     let viewer = team.with_role("viewer", None).await;
     let cancel = async {
         platform.logged("one waits").await;
-        let running = team.status("shop").await["executions"].clone();
-        let id = running[0].as_str().unwrap_or_else(|| panic!("nothing runs: {running}")).to_owned();
+        let running = viewer.done("GET", "/executions/running?component=shop", Value::Null).await["items"].clone();
+        let id = running[0]["id"].as_str().unwrap_or_else(|| panic!("nothing runs: {running}")).to_owned();
+        assert_eq!(team.status("shop").await["executions"], json!([id]));
+        let what = ["component", "environment", "version", "source", "canary"].map(|key| running[0][key].clone());
+        assert_eq!(what, [json!("shop"), json!("production"), json!(1), json!("GET /wait"), json!(false)]);
+        assert!(running[0]["started_at"].as_i64().is_some_and(|since| since > 1_600_000_000_000), "{running}");
+        let after = format!("/executions/running?after={id}");
+        for path in [after.as_str(), "/executions/running?environment=staging", "/executions/running?component=other"] {
+            assert_eq!(viewer.done("GET", path, Value::Null).await["items"], json!([]), "{path}");
+        }
+        let blog = team.with_role("viewer", Some(&["blog"])).await;
+        assert_eq!(blog.done("GET", "/executions/running", Value::Null).await["items"], json!([]), "not its component");
+        assert_eq!(stranger.done("GET", "/executions/running", Value::Null).await["items"], json!([]));
+        let foreign = platform.admin_as(&stranger.token, "GET", &team.path("/executions/running"), Value::Null).await;
+        assert_eq!(foreign.0, 403, "{}", foreign.1);
         let path = format!("/executions/{id}/cancel");
         assert_eq!(viewer.refused("POST", &path, Value::Null).await.0, "forbidden");
         assert_eq!(stranger.refused("POST", &path, Value::Null).await.0, "not-found", "of the stranger's own");
@@ -197,6 +210,48 @@ async fn a_log_is_followed_as_it_is_written_also_over_a_deployment() {
     assert!(!seen.contains("before") && !seen.contains("elsewhere"), "{seen}");
     let (code, _) = team.refused("GET", &service("nothing", "production", "/logs"), Value::Null).await;
     assert_eq!(code, "not-found");
+}
+
+#[tokio::test]
+async fn a_log_that_is_followed_ends_with_the_token_and_with_the_role() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    team.serve("shop", answering(), answers("one")).await;
+    let revoked = team.with_role("viewer", None).await;
+    team.done("POST", "/users", json!({ "id": "ada", "settings": { "name": "Ada" } })).await;
+    let disabled = team.with_user("viewer", "ada").await;
+    let reads = json!({ "ceiling": "viewer", "policy": "permit (principal, action == Action::\"read\", resource);" });
+    team.done("PUT", "/roles/reader", reads.clone()).await;
+    let demoted = team.with_role("reader", None).await;
+    let stays = team.with_role("viewer", None).await;
+    let mut followers = Vec::new();
+    for reader in [&revoked, &disabled, &demoted, &stays] {
+        followers.push(Follower::start(&platform, reader, "shop").await);
+    }
+    assert_eq!(team.get("shop", "/log?text=before").await.status, 200);
+    for follower in &mut followers {
+        follower.sees("one says before").await;
+    }
+    let id = revoked.token.split('_').nth(1).expect("tokens have an id").to_owned();
+    team.done("DELETE", &format!("/tokens/{id}"), Value::Null).await;
+    team.done("PUT", "/users/ada", json!({ "name": "Ada", "disabled": true })).await;
+    let nothing = json!({ "ceiling": "viewer", "policy": "permit (principal, action == Action::\"upload\", resource);" });
+    let changed = team.ask("PUT", "/roles/reader", nothing).await;
+    assert!(changed.0 < 300 || changed.0 == 412, "{changed:?}");
+    if changed.0 == 412 {
+        team.done("DELETE", "/roles/reader", Value::Null).await;
+    }
+    // It is so within a second, whatever is logged meanwhile.
+    let ended = std::time::Instant::now();
+    let mut stays = followers.pop().expect("the last");
+    for (follower, code) in followers.iter_mut().zip(["unauthenticated", "unauthenticated", "forbidden"]) {
+        let seen = follower.sees("event: end").await;
+        let seen = if seen.contains(code) { seen } else { follower.sees(code).await };
+        assert!(!seen.contains("one says after"), "{seen}");
+    }
+    assert!(ended.elapsed() < std::time::Duration::from_secs(5), "{:?}", ended.elapsed());
+    assert_eq!(team.get("shop", "/log?text=after").await.status, 200);
+    stays.sees("one says after").await;
 }
 
 const SHARING: &str = r#"

@@ -238,8 +238,30 @@ async fn users_of_an_identity_provider_use_the_admin_api_as_their_claims_say() {
     for claims in
         [json!({}), json!({ "elias_tenant": "default" }), json!({ "elias_tenant": "default", "elias_role": "god" })]
     {
-        assert_eq!(ask(claims.clone(), "/v1/whoami").await.0, 401, "{claims}");
+        let (status, answer) = ask(claims.clone(), "/v1/whoami").await;
+        assert_eq!((status, &answer["code"]), (403, &json!("no-role")), "{claims}");
     }
+    // Why is said of tokens that the provider has signed, and in the log of all.
+    let (status, answer) = ask(json!({ "exp": 1_000_000_000 }), "/v1/whoami").await;
+    assert_eq!((status, &answer["code"]), (401, &json!("token-expired")), "{answer}");
+    let (status, answer) = ask(json!({ "aud": "blog" }), "/v1/whoami").await;
+    assert_eq!((status, &answer["code"]), (401, &json!("unauthenticated")), "{answer}");
+    platform.logged("the token is for another audience").await;
+    platform.logged("it has no claim `elias_role` with a text").await;
+}
+
+#[tokio::test]
+async fn an_identity_provider_whose_keys_cannot_be_fetched_is_told_apart_from_a_wrong_token() {
+    let issuer = Issuer::start().await;
+    // Nobody listens there.
+    let jwks = "http://127.0.0.1:9/keys";
+    let flags = ["--oidc-issuer", "https://id.test", "--oidc-jwks", jwks, "--oidc-audience", "shop"];
+    let platform = Platform::start(&[&flags[..], &["--private-network", "127.0.0.0/8"]].concat());
+    let token = issuer.token(json!({ "elias_tenant": "default", "elias_role": "viewer" }));
+    let (status, answer) = platform.admin_as(&token, "GET", "/v1/whoami", Value::Null).await;
+    assert_eq!((status, &answer["code"]), (503, &json!("auth-unavailable")), "{answer}");
+    platform.logged("the keys for tokens were not fetched yet").await;
+    platform.logged("keys of an identity provider cannot be fetched").await;
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 //!
 //! [`Capability`]: elias_host::capability::Capability
 
+#[cfg(all(test, feature = "cache", feature = "db", feature = "http"))]
+mod amounts_tests;
 #[cfg(feature = "cache")]
 pub mod cache;
 #[cfg(feature = "config")]

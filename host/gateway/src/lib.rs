@@ -83,5 +83,5 @@ pub use encoding::Coding;
 pub use host::HostRule;
 pub use problem::{Code, Refusal};
 pub use router::{Found, Matched, RouteError, Router};
-pub use rules::{Admitted, Client, Rules, Shared, Stop};
+pub use rules::{Admitted, Client, Rules, Shared, Stop, Unidentified};
 pub use trace::TraceContext;

@@ -96,6 +96,10 @@ pub struct Admitted {
     marks: Marks,
 }
 
+/// A request that is within the rate limits by address and header; who calls is not known yet.
+#[derive(Debug)]
+pub struct Unidentified(Admitted);
+
 /// What an answer is to say of its request.
 #[derive(Debug, Default)]
 struct Marks {
@@ -185,6 +189,21 @@ impl Rules {
         client: Client,
         now: Now,
     ) -> Result<Admitted, Stop> {
+        self.identify(self.limit(request, matched, client, now)?, request, matched, client, now)
+    }
+
+    /// The first half of [`Rules::admit`]: preflights, and the rate limits by address and header. What a host has to look up to know who calls,
+    /// it looks up after this, so that a limit also bounds how often strangers make it look.
+    ///
+    /// # Errors
+    /// As [`Rules::admit`].
+    pub fn limit(
+        &self,
+        request: &request::Parts,
+        matched: &Matched<'_, '_>,
+        client: Client,
+        now: Now,
+    ) -> Result<Unidentified, Stop> {
         let preflight = self.prepared.as_ref().and_then(|rules| rules.cors.as_ref()?.preflight(request, &self.methods));
         match preflight {
             Some(Ok(response)) => return Err(Stop::Answer(Box::new(response))),
@@ -197,10 +216,40 @@ impl Rules {
         let misled = request.method == Method::OPTIONS && !self.methods.lists(&Method::OPTIONS);
         let outcome = match &self.prepared {
             _ if misled => Err(Refusal::method_not_allowed(Methods::allow_value(std::iter::once(&self.methods)))),
-            None => return Ok(admitted),
-            Some(rules) => rules.admit(request, matched, client, now, &mut admitted),
+            None => Ok(()),
+            Some(rules) => {
+                admitted.marks.origin = rules.cors.as_ref().and_then(|cors| cors.origin(&request.headers));
+                admitted.marks.coding =
+                    rules.compress.as_ref().and_then(|compress| compress.negotiate(&request.headers));
+                rules.limit(&request.headers, client, now, &mut admitted, false)
+            }
         };
         match outcome {
+            Ok(()) => Ok(Unidentified(admitted)),
+            Err(refusal) => Err(self.marked(refusal, &admitted.marks).into()),
+        }
+    }
+
+    /// Refuses a request between the two halves, with all headers that the client's scripts need to read it.
+    #[must_use]
+    pub fn refuse(&self, Unidentified(admitted): &Unidentified, refusal: Refusal) -> Stop {
+        self.marked(refusal, &admitted.marks).into()
+    }
+
+    /// The second half of [`Rules::admit`], for the same request.
+    ///
+    /// # Errors
+    /// As [`Rules::admit`].
+    pub fn identify(
+        &self,
+        Unidentified(mut admitted): Unidentified,
+        request: &request::Parts,
+        matched: &Matched<'_, '_>,
+        client: Client,
+        now: Now,
+    ) -> Result<Admitted, Stop> {
+        let rules = self.prepared.as_ref();
+        match rules.map_or(Ok(()), |rules| rules.identify(request, matched, client, now, &mut admitted)) {
             Ok(()) => Ok(admitted),
             Err(refusal) => Err(self.marked(refusal, &admitted.marks).into()),
         }
@@ -268,7 +317,7 @@ impl Rules {
 }
 
 impl Prepared {
-    fn admit(
+    fn identify(
         &self,
         request: &request::Parts,
         matched: &Matched<'_, '_>,
@@ -277,9 +326,6 @@ impl Prepared {
         admitted: &mut Admitted,
     ) -> Result<(), Refusal> {
         let headers = &request.headers;
-        admitted.marks.origin = self.cors.as_ref().and_then(|cors| cors.origin(headers));
-        admitted.marks.coding = self.compress.as_ref().and_then(|compress| compress.negotiate(headers));
-        self.limit(headers, client, now, admitted, false)?;
         if let Some(auth) = &self.auth {
             admitted.identity = auth.authenticate(headers, now)?;
             self.limit(headers, client, now, admitted, true)?;

@@ -2,11 +2,12 @@
 
 use crate::exchange::{EXECUTION_ID, explain};
 use crate::head::strip_hop_by_hop;
+use crate::read_ahead::GuestBody;
 use crate::response_body::Content;
 use crate::server::Inner;
 use bytes::Bytes;
 use elias_gateway::{CacheRules, Identity, cache};
-use elias_host::{Body, Caller, Error, Running};
+use elias_host::{Caller, Error, Running};
 use elias_platform::{Ending, Fill, Found, Platform, Service};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderName, Method, Request, Response, request};
@@ -115,7 +116,6 @@ pub(crate) struct Asking {
 
 /// Has the component answer what is stale, for the next one who asks. What fails is tried again with the next request.
 pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keeper) {
-    let Some(_place) = server.admission.enter().await else { return };
     let Asking { platform, service, identity, caller, ip } = asking;
     keeper.request.method = Method::GET;
     keeper.request.headers.remove(IF_NONE_MATCH);
@@ -124,14 +124,17 @@ pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keep
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let Ok(ticket) = platform.enter(&service, &parts.headers, Some(ip), identity.as_deref()).await else { return };
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
+    ticket.set_request(request.method(), request.uri());
     ticket.prepare(request.extensions_mut(), caller);
+    let Some(place) = server.admit().await else { return };
+    ticket.running().hold(place);
     let app = ticket.app().clone();
     match app.fetch(request).await {
         Ok(response) => {
             let (mut parts, body) = response.into_parts();
             let (running, status) = (parts.extensions.remove::<Running>(), parts.status.as_u16());
             strip_hop_by_hop(&mut parts.headers);
-            let response = Response::from_parts(parts, Content::Guest(body));
+            let response = Response::from_parts(parts, Content::Guest(GuestBody::Direct(body)));
             if let Content::Filling(mut body) = keeper.keep(Some(ticket.release()), response).into_body() {
                 while let Some(Ok(_)) = body.frame().await {}
             }
@@ -158,12 +161,12 @@ pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keep
 
 /// A component's answer that is kept while it is read.
 pub(crate) struct Filling {
-    body: Body,
+    body: GuestBody,
     fill: Option<Fill>,
 }
 
 impl Filling {
-    fn new(body: Body, fill: Fill) -> Self {
+    fn new(body: GuestBody, fill: Fill) -> Self {
         let mut filling = Self { body, fill: Some(fill) };
         filling.end();
         filling

@@ -84,12 +84,12 @@ pub(crate) async fn call(
     };
     let (service, rules, mut admitted) = (passage.service, passage.rules, passage.admitted);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
+    exchange.count_for(&service)?;
     let identified = identity.is_some();
     let caching = rules.cache().map(|rules| (rules, Asked { vary: admitted.vary().to_vec(), identified }));
     exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
         platform.may_send(&service).await?;
-        exchange.enter().await?;
         exchange.instead_of = Some(service);
         return asset::answer(platform, asset).await;
     }
@@ -194,14 +194,16 @@ impl Attempt<'_> {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let ticket = self.platform.enter(self.service, request.headers(), Some(self.ip), self.identity).await?;
+        ticket.set_request(request.method(), request.uri());
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();
         exchange.shadowing = Shadowing::begin(&ticket, &request, self.caller, &exchange.shared.server.room_for_copies);
         let kept = exchange.shadowing.as_ref().map(|shadowing| shadowing.kept());
         let request = request.map(|body| Copied::request(body, kept));
+        let running = ticket.running().clone();
         exchange.note(|record| record.ticket = Some(ticket));
         // Last, so that who waits for one component takes no place from the others.
-        exchange.enter().await?;
+        exchange.enter(&running).await?;
         ask(exchange, &app, request).await
     }
 }

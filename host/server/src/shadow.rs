@@ -117,9 +117,9 @@ impl Shadowing {
         let (host, platform) = (Arc::clone(server), platform.clone());
         server.spawn_in_background(async move {
             let request = format!("{} {}", self.method, self.uri.path());
-            let ask = async |ticket| {
+            let ask = async |ticket: Ticket| {
                 // Who waits for a place goes before a copy.
-                let _place = host.admission.try_enter()?;
+                ticket.running().hold(host.admission.try_enter()?);
                 self.ask(ticket, body.clone()).await
             };
             self.copies.ask(&platform, &request, answer, ask).await;
@@ -133,6 +133,7 @@ impl Shadowing {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
+        ticket.set_request(&self.method, &self.uri);
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();
         let ignored = self.copies.ignored();

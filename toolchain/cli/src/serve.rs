@@ -12,7 +12,7 @@ use clap::Args;
 use elias_build::command::cache_dir;
 use elias_build::config::CONFIG_FILE;
 use elias_build::project::Project;
-use elias_host::{Host, LoadOptions};
+use elias_host::{Host, HostBuilder, LoadOptions};
 use elias_server::{AppSource, Drained, Server};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,6 +20,13 @@ use std::path::{Path, PathBuf};
 
 /// Where data is kept if nothing else is said.
 const DATA_DIR: &str = ".elias";
+
+/// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers and the admin API go on
+/// whatever the guests do. The system gives such a thread a core when it has something to do, for it mostly sleeps.
+const HOST_SHARE: u32 = 8;
+
+/// Instances beyond those of requests, which have a permit each: for smoke tests, which have none.
+const INSTANCES_SPARE: u32 = 16;
 
 /// The capabilities that components can be granted.
 pub(crate) const CAPABILITIES: [&str; 5] = ["cache", "config", "db", "http", "log"];
@@ -126,9 +133,8 @@ fn start(serving: &Serving, run: impl AsyncFnOnce(Settings) -> Result<(), Failur
     let settings = settings(serving)?;
     let _logging = logging::start(serving.server.log_format);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = settings.workers {
-        runtime.worker_threads(workers as usize);
-    }
+    let guests = guest_threads(&settings);
+    runtime.worker_threads((guests + (guests / HOST_SHARE).max(1)) as usize);
     let runtime = runtime.enable_all().build().map_err(|error| Failure::new("io", error))?;
     runtime.block_on(run(settings))
 }
@@ -198,19 +204,45 @@ impl Serving {
     }
 }
 
+/// How many guests run at a time.
+fn guest_threads(settings: &Settings) -> u32 {
+    settings.workers.unwrap_or_else(|| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        u32::try_from(cores).unwrap_or(u32::MAX)
+    })
+}
+
 /// A host with all capabilities.
 pub(crate) fn host(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
+    build(builder(settings, data_dir), cache)
+}
+
+fn database(settings: &Settings, data_dir: PathBuf) -> elias_capabilities::Db {
+    let database = elias_capabilities::Db::new(data_dir);
+    match settings.postgres_connections {
+        Some(most) => database.postgres_connections(most),
+        None => database,
+    }
+}
+
+/// A host to be, with all capabilities.
+pub(crate) fn builder(settings: &Settings, data_dir: PathBuf) -> HostBuilder {
     let instances = settings.instances.unwrap_or(settings.limits.concurrent_executions);
-    let mut host = Host::builder()
+    Host::builder()
         .limits(settings.limits.clone())
-        .instances(instances)
+        .instances(instances.saturating_add(INSTANCES_SPARE))
+        .cores(guest_threads(settings))
         .engine(elias_build::engine::ENGINE)
         .capability(elias_capabilities::Cache::new())
         .capability(elias_capabilities::Config)
         .capability(elias_capabilities::Crypto)
-        .capability(elias_capabilities::Db::new(data_dir))
+        .capability(database(settings, data_dir))
         .capability(elias_capabilities::Http)
-        .capability(elias_capabilities::Log);
+        .capability(elias_capabilities::Log)
+}
+
+/// The host, with compiled code kept in the folder `cache`.
+pub(crate) fn build(mut host: HostBuilder, cache: Option<&Path>) -> Result<Host, Failure> {
     if let Some(cache) = cache {
         host = host.cache_dir(cache);
     }

@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) instances: Option<u32>,
     /// Threads that run components.
     pub(crate) workers: Option<u32>,
+    /// Connections to each PostgreSQL, of all components together.
+    pub(crate) postgres_connections: Option<u32>,
     /// What the component may use.
     pub(crate) grants: Grants,
     /// What only a platform uses.
@@ -60,11 +62,18 @@ settings! {
     "host-resources" => limits.host_resources: u32, min 1, "Handles to host resources that an instance may hold";
     "log-bytes-per-second" => limits.log_bytes_per_second: u32, min 0, "Log lines of a component";
     "component-bytes" => limits.component_bytes: u64, min 1, "A component's file";
+    "function-bytes" => limits.function_bytes: u64, min 1, "WebAssembly of one function";
+    "code-bytes" => limits.code_bytes: u64, min 1, "WebAssembly of all functions of a component";
     "concurrent-executions" => limits.concurrent_executions: u32, min 1, "Requests in a component at a time";
     "queued-requests" => server.queued_requests: u32, min 0, "Requests that may wait for one of those places";
     "queue-timeout-ms" => server.queue_timeout_ms: u64, min 1, "How long one may wait there";
     "forwarded-hops" => server.forwarded_hops: u32, min 0, "Proxies in front, whose X-Forwarded-For is believed";
     "connections" => server.connections: u32, min 1, "Connections open at a time";
+    "connections-per-address" => server.connections_per_address: u32, min 1, "Connections of one client address";
+    "requests" => server.requests: u32, min 1, "Requests under way at a time, until their last byte is sent";
+    "requests-per-address" => server.requests_per_address: u32, min 1, "The same of one client address";
+    "requests-per-service" => server.requests_per_service: u32, min 1, "The same of one service of a platform";
+    "buffered-bytes" => server.buffered_bytes: u64, min 1, "Bytes of responses that wait for their clients in memory";
     "uri-bytes" => server.uri_bytes: u32, min 1, "A request's target";
     "head-bytes" => server.head_bytes: u32, min 1, "A request's head";
     "head-fields" => server.head_fields: u32, min 1, "Header fields of a request";
@@ -78,6 +87,7 @@ settings! {
     "http2-ping-interval-ms" => server.http2_ping_interval_ms: u64, min 1, "How often a quiet HTTP/2 connection is asked";
     "instances" => instances: u32, min 1, "Instances that the host has room for [default: concurrent executions]";
     "workers" => workers: u32, min 1, "Threads that run components [default: one per CPU]";
+    "postgres-connections" => postgres_connections: u32, min 1, "Connections to a PostgreSQL, of all components together [default: 80]";
 }
 
 impl Settings {

@@ -1,20 +1,21 @@
 //! `elias:config`: values and secrets that the operator gives a component; `env` in JavaScript.
 //!
 //! It is free: a component gets the keys of its own table and no others. Values are read when the component is loaded, so
-//! that a missing one is noticed then; secrets are cleared from memory when the component is unloaded, and reading one is
-//! written to the log under the target `elias::audit`, by its name.
+//! that a missing one is noticed then; secrets are cleared from memory when the component is unloaded, and that an execution
+//! reads one is written to the log under the target `elias::audit`, by its name and once.
 
 mod declaration;
 
 use declaration::{Declaration, Entry};
+use elias_host::capability::pricing::{Payload, Price, size_of_state};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
 };
 use elias_host::grants;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Keys that a component can have.
@@ -22,6 +23,16 @@ pub const KEYS_MAX: usize = 256;
 
 /// Bytes of a value.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+
+/// Units of fuel of a key that is listed, and of one whose value is read.
+const KEY: u64 = 500;
+const READ: u64 = 3_000;
+
+/// Bytes of a number or a boolean as text, about.
+const NUMBER_BYTES: usize = 24;
+
+/// Bytes that all values of a component can have.
+const BYTES_MAX: u64 = (KEYS_MAX * (VALUE_BYTES_MAX + 1024)) as u64;
 
 /// The config capability.
 #[derive(Debug, Default)]
@@ -35,8 +46,9 @@ pub struct ConfigGrant {
 /// What one instance has of it.
 pub struct ConfigContext {
     grant: Arc<ConfigGrant>,
-    execution: String,
-    component: String,
+    instance: InstanceInfo,
+    /// Secrets that it has read, which is told once of each.
+    read: BTreeSet<String>,
 }
 
 /// `elias:config/config.value`.
@@ -49,6 +61,12 @@ enum ConfigValue {
     Number(f64),
     #[component(name = "boolean")]
     Boolean(bool),
+}
+
+impl Payload for ConfigValue {
+    fn units(&self) -> u64 {
+        if let Self::Text(text) = self { text.units() } else { 0 }
+    }
 }
 
 impl ConfigValue {
@@ -72,6 +90,14 @@ enum WasiConfigError {
     Io(String),
 }
 
+impl Payload for WasiConfigError {
+    fn units(&self) -> u64 {
+        match self {
+            Self::Upstream(why) | Self::Io(why) => why.units(),
+        }
+    }
+}
+
 impl Capability for Config {
     type Grant = ConfigGrant;
     type Context = ConfigContext;
@@ -80,31 +106,52 @@ impl Capability for Config {
         "config"
     }
 
+    /// All of them are values that the component reads.
+    fn is_data(&self, _: &str) -> bool {
+        true
+    }
+
     fn interfaces(&self) -> &'static [&'static str] {
         &["elias:config/config", "wasi:config/store"]
     }
 
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
-        let mut interface = linker.instance("elias:config/config@0.1.0")?;
-        interface.func_wrap("keys", |mut store: StoreContextMut<'_, InstanceState>, (): ()| {
-            let keys: Vec<String> = store.data_mut().context::<Self>().grant.entries.keys().cloned().collect();
-            Ok((keys,))
-        })?;
-        interface.func_wrap("get", |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
+        let mut interface = linker.interface("elias:config/config@0.1.0")?;
+        let all = || size_of_state("keys", |state, ()| state.context::<Self>().grant.entries.len() as u64);
+        interface.func(
+            "keys",
+            Price::call().per(KEY, all().limited_to(KEYS_MAX as u64)),
+            |mut store: StoreContextMut<'_, InstanceState>, (): ()| {
+                let keys: Vec<String> = store.data_mut().context::<Self>().grant.entries.keys().cloned().collect();
+                Ok((keys,))
+            },
+        )?;
+        interface.func("get", Price::of(READ), |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
             Ok((store.data_mut().context::<Self>().get(&key),))
         })?;
         // The same for components of other toolchains, where every value is text.
-        let mut interface = linker.instance("wasi:config/store@0.2.0-rc.1")?;
-        interface.func_wrap("get", |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
+        let mut interface = linker.interface("wasi:config/store@0.2.0-rc.1")?;
+        interface.func("get", Price::of(READ), |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
             let value = store.data_mut().context::<Self>().get(&key);
             Ok((Ok::<_, WasiConfigError>(value.map(ConfigValue::into_text)),))
         })?;
-        interface.func_wrap("get-all", |mut store: StoreContextMut<'_, InstanceState>, (): ()| {
-            let context = store.data_mut().context::<Self>();
-            let text = |key: &String| Some((key.clone(), context.get(key)?.into_text()));
-            let all: Vec<(String, String)> = context.grant.entries.keys().filter_map(text).collect();
-            Ok((Ok::<_, WasiConfigError>(all),))
-        })
+        let bytes = size_of_state("bytes", |state, ()| state.context::<Self>().bytes());
+        interface.func_async(
+            "get-all",
+            Price::call().per(READ, all().limited_to(KEYS_MAX as u64)).per(1, bytes.limited_to(BYTES_MAX)),
+            |mut store: StoreContextMut<'_, InstanceState>, (): ()| {
+                Box::new(async move {
+                    let context = store.data_mut().context::<Self>();
+                    let keys: Vec<String> = context.grant.entries.keys().cloned().collect();
+                    let text = |key: String| {
+                        let value = context.get(&key)?.into_text();
+                        Some((key, value))
+                    };
+                    let all: Vec<(String, String)> = keys.into_iter().filter_map(text).collect();
+                    Ok((Ok::<_, WasiConfigError>(all),))
+                })
+            },
+        )
     }
 
     async fn configure(
@@ -138,25 +185,34 @@ impl Capability for Config {
     }
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<ConfigGrant>) -> ConfigContext {
-        ConfigContext {
-            grant: Arc::clone(grant),
-            execution: instance.execution().to_owned(),
-            component: instance.component().to_owned(),
-        }
+        ConfigContext { grant: Arc::clone(grant), instance: instance.clone(), read: BTreeSet::new() }
     }
 }
 
 impl ConfigContext {
-    fn get(&self, key: &str) -> Option<ConfigValue> {
+    fn get(&mut self, key: &str) -> Option<ConfigValue> {
         match self.grant.entries.get(key)? {
             Entry::Plain(value) => Some(value.clone()),
             Entry::Secret(text) => {
-                tracing::info!(
-                    target: "elias::audit", execution = %self.execution, component = %self.component, key,
-                    "a secret was read"
-                );
+                if !self.read.contains(key) {
+                    self.read.insert(key.to_owned());
+                    self.instance.secret_read(key);
+                }
                 Some(ConfigValue::Text(text.as_str().to_owned()))
             }
         }
+    }
+
+    /// Bytes of all keys and values, as text.
+    fn bytes(&self) -> u64 {
+        let bytes = |(key, entry): (&String, &Entry)| {
+            let value = match entry {
+                Entry::Plain(ConfigValue::Text(text)) => text.len(),
+                Entry::Plain(_) => NUMBER_BYTES,
+                Entry::Secret(text) => text.len(),
+            };
+            (key.len() + value) as u64
+        };
+        self.grant.entries.iter().map(bytes).sum()
     }
 }

@@ -1,7 +1,5 @@
 use super::*;
-use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
-};
+use elias_host::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};
 use std::sync::Arc;
 
 /// A capability of an embedder's, with an amount in a table of its table, and data beside them.
@@ -27,7 +25,7 @@ impl Capability for Maps {
         key == "places"
     }
 
-    fn init(&self, _: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+    fn init(&self, _: &mut HostLinker) -> wasmtime::Result<()> {
         Ok(())
     }
 

@@ -45,7 +45,7 @@ impl Platform {
     /// until then, and requests in flight end on the version that they began on.
     ///
     /// # Errors
-    /// `not-found`, `stale`, `wrong-state`, `missing-configuration`, `smoke-failed`, `not-allowed` for a route that is taken, and the host's codes.
+    /// `not-found`, `stale`, `wrong-state`, `missing-configuration`, `smoke-failed`, `above-ceiling`, `not-allowed` for a route that is taken, and the host's codes.
     /// Nothing has changed then.
     pub async fn deploy(&self, session: &Session, id: &ServiceId, request: &DeployRequest) -> Result<Deployment> {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
@@ -104,6 +104,7 @@ impl Platform {
         }
         // Those of a canary too: it may be promoted by itself.
         check_settings(&version.settings, &target.tenant)?;
+        self.serving().loader.ceilings.check(&target.tenant, &version.settings)?;
         let promoted = ServiceTarget { release: release.clone(), canary: None, stages: None, ..target.clone() };
         self.serving().check_routes(&promoted)?;
         let warm = self.warm(&target, &release).await?;

@@ -80,6 +80,7 @@ impl Platform {
         for implementation in plan.implementations.iter().skip(1) {
             let version = scope.version(&id.component, implementation.version).await?;
             check_settings(&version.settings, &target.tenant)?;
+            self.serving().loader.ceilings.check(&target.tenant, &version.settings)?;
             releases.push(ReleaseTarget {
                 version: version.number,
                 digest: version.digest,

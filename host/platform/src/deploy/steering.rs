@@ -40,6 +40,8 @@ pub struct ServiceStatus {
     pub stopped: bool,
     /// The address of its own, without a port.
     pub host: String,
+    /// The same as clients reach it, with scheme and port; none if the platform was not told.
+    pub url: Option<String>,
     /// What serves.
     pub release: ReleaseStatus,
     /// What gets a part of the traffic.
@@ -257,12 +259,14 @@ impl Platform {
             figures: release.stats.snapshot().figures(),
         };
         let target = &state.known.target;
+        let host = format!("{}.{}.{}", service.id.label(), service.id.tenant, self.serving().domain());
         ServiceStatus {
             component: service.id.component.clone(),
             environment: service.id.environment,
             revision: target.revision,
             stopped: target.stopped,
-            host: format!("{}.{}.{}", service.id.label(), service.id.tenant, self.serving().domain()),
+            url: self.url_of(&host),
+            host,
             release: release(&state.release),
             canary: state.canary.as_ref().map(|canary| release(&canary.release)),
             flags: target.flags.clone(),

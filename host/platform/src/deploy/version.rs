@@ -40,7 +40,7 @@ impl Platform {
     /// given again.
     ///
     /// # Errors
-    /// `artifact-missing`, `bad-input`, `not-allowed`, `signature-refused`, what [packages](crate::packages) are refused for, `quota-exceeded`,
+    /// `artifact-missing`, `bad-input`, `not-allowed`, `above-ceiling`, `signature-refused`, what [packages](crate::packages) are refused for, `quota-exceeded`,
     /// `compile-timeout`, and the host's own codes for what cannot be loaded. Nothing has changed then.
     pub async fn create_version(
         &self,
@@ -75,10 +75,11 @@ impl Platform {
         }
         check_settings(&uploaded.settings, &settings)?;
         limits(&self.serving().loader.limits, &settings, &uploaded.settings)?;
+        self.serving().loader.ceilings.check(&settings, &uploaded.settings)?;
         let bytes = self.artifacts().get(&uploaded.digest).await?;
         let signers = check_signature(uploaded.signature.as_deref(), &bytes, &keys, &settings)?;
         self.examine_packages(&bytes, &settings).await?;
-        let compiled = self.serving().loader.compile(&uploaded.digest).await?;
+        let compiled = self.serving().loader.compile(tenant, &uploaded.digest).await?;
         check_imports(&compiled, &uploaded.settings, &settings)?;
         let manifest = compiled.manifest.as_ref().map(serde_json::to_value).transpose();
         let manifest = manifest.map_err(|error| Error::new(Code::Internal, error.to_string()))?;

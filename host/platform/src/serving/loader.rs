@@ -4,15 +4,16 @@ use super::known::Known;
 use super::proofs::Proofs;
 use super::service::Tables;
 use crate::artifacts::Artifacts;
+use crate::ceilings::Ceilings;
 use crate::error::{Code, Error, Result};
-use crate::name::{Digest, ServiceId};
+use crate::name::{Digest, ServiceId, TenantId};
 use crate::store::{ReleaseTarget, TenantSettings, VersionSettings};
-use crate::supervision::{Admission, Place};
+use crate::supervision::TenantQueue;
 use crate::vault::Vault;
 use cap_std::fs::Dir;
 use elias_gateway::GatewayConfig;
 use elias_gateway::assets::content_type_of;
-use elias_host::{App, ErrorCode, Grants, Host, Limits, LoadOptions, Observer};
+use elias_host::{App, CpuShare, ErrorCode, Grants, Host, Limits, LoadOptions, Observer};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) struct Loader {
     pub(crate) host: Host,
     /// The host's own limits: those of a version can only be tighter.
     pub(crate) limits: Limits,
+    pub(crate) ceilings: Ceilings,
     pub(crate) artifacts: Artifacts,
     pub(crate) vault: Vault,
     /// Of what may be loaded, if that is to be proved.
@@ -32,20 +34,25 @@ pub(crate) struct Loader {
     pub(crate) files: Dir,
     pub(crate) files_path: PathBuf,
     pub(crate) compile_timeout: Duration,
-    /// Compiling takes whole cores: one is left to requests. Of those that have to be compiled so many may wait; what is compiled already does not.
-    pub(crate) compiling: Admission,
+    /// For what has to be compiled; what is compiled already does not wait.
+    pub(crate) compiling: TenantQueue,
 }
 
 /// Bytes of files that are compressed when a version is deployed. Those beyond are, when it is deployed again.
 const ENCODED_AT_ONCE_BYTES_MAX: u64 = 64 << 20;
 
-/// Components that wait for being compiled.
-const COMPILING_WAIT_MAX: u32 = 64;
+/// Compilers at a time for each core. They are of the lowest priority; what they share is the cores that requests leave, so that a short
+/// compilation ends soon beside long ones, where it would have waited for them in a queue.
+const COMPILERS_PER_CORE: u32 = 2;
 
-/// The door to compiling, with places for all cores but one.
-pub(crate) fn compiling(timeout: Duration) -> Admission {
+/// The fewest of them.
+const COMPILERS_MIN: u32 = 4;
+
+/// The queue of what has to be compiled.
+pub(crate) fn compile_queue(timeout: Duration) -> TenantQueue {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Admission::new(u32::try_from(cores - 1).unwrap_or(u32::MAX), COMPILING_WAIT_MAX, timeout)
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+    TenantQueue::new(cores.saturating_mul(COMPILERS_PER_CORE).max(COMPILERS_MIN), timeout)
 }
 
 /// What a component is loaded for.
@@ -69,58 +76,61 @@ impl Loader {
             folder,
             // Capabilities keep what belongs to a component under its name.
             name: Some(purpose.service.to_string()),
-            limits: Some(limits(&self.limits, purpose.tenant, &release.settings)?),
+            limits: Some(
+                self.ceilings.limits(purpose.tenant, &limits(&self.limits, purpose.tenant, &release.settings)?)?,
+            ),
             observer: Some(Arc::clone(&purpose.observer)),
+            // A tenant has no more of the CPU for having more services, nor a service for having more executions.
+            share: Some(CpuShare::new(purpose.service.tenant.to_string(), purpose.service.to_string())),
         };
         if let Some(app) = self.host.load_compiled(&bytes, &options).await? {
             return Ok(app);
         }
-        let turn = self.turn().await?;
-        let (host, digest) = (self.host.clone(), release.digest.clone());
-        // A task of its own: compiling that takes too long cannot be stopped, but nobody waits for it.
-        let loading = tokio::spawn(async move {
-            let _turn = turn;
-            host.load_with(&bytes, &options).await
-        });
-        match tokio::time::timeout(self.compile_timeout, loading).await {
-            Ok(Ok(loaded)) => Ok(loaded?),
-            Ok(Err(panic)) => Err(Error::new(Code::Internal, format!("loading failed: {panic}"))),
-            Err(_) => Err(compile_timeout(&digest, self.compile_timeout)),
-        }
+        let host = self.host.clone();
+        let loading = async move { host.load_with(&bytes, &options).await };
+        self.compile_in_turn(&purpose.service.tenant, &release.digest, loading).await
     }
 
     /// Whether a component can be loaded at all, and what it would have to be granted.
-    pub(crate) async fn compile(&self, digest: &Digest) -> Result<elias_host::Compiled> {
+    pub(crate) async fn compile(&self, tenant: &TenantId, digest: &Digest) -> Result<elias_host::Compiled> {
         let bytes = self.artifacts.get(digest).await?;
         if let Some(compiled) = self.host.compiled(&bytes).await? {
             return Ok(compiled);
         }
-        let turn = self.turn().await?;
         let host = self.host.clone();
-        let compiling = tokio::spawn(async move {
-            let _turn = turn;
-            host.compile(&bytes).await
-        });
-        match tokio::time::timeout(self.compile_timeout, compiling).await {
-            Ok(Ok(compiled)) => Ok(compiled?),
-            Ok(Err(panic)) => Err(Error::new(Code::Internal, format!("compiling failed: {panic}"))),
-            Err(_) => Err(compile_timeout(digest, self.compile_timeout)),
-        }
+        self.compile_in_turn(tenant, digest, async move { host.compile(&bytes).await }).await
     }
 
-    /// A place for compiling.
-    async fn turn(&self) -> Result<Place> {
-        self.compiling.enter().await.ok_or_else(|| {
-            let message = "too many components wait for being compiled, or it took too long; try again in a moment";
+    /// Compiles when it is the tenant's turn, for so long as that may take.
+    async fn compile_in_turn<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        digest: &Digest,
+        compiling: impl Future<Output = Result<T, elias_host::Error>> + Send + 'static,
+    ) -> Result<T> {
+        let slot = self.compiling.enter(tenant).await.ok_or_else(|| {
+            let message =
+                "too many components of the tenant wait for being compiled, or it took too long; try again in a moment";
             Error::new(Code::Component(ErrorCode::Overloaded), message)
-        })
+        })?;
+        let most = self.compile_timeout;
+        // A task of its own: a client that hangs up does not end it, so that the next finds it compiled. The compiler is ended by the time-out, which
+        // drops what waits for it.
+        let compiled = tokio::spawn(async move {
+            let _slot = slot;
+            tokio::time::timeout(most, compiling).await
+        });
+        match compiled.await {
+            Ok(Ok(compiled)) => Ok(compiled?),
+            Ok(Err(_)) => Err(compile_timeout(digest, most)),
+            Err(panic) => Err(Error::new(Code::Internal, format!("compiling failed: {panic}"))),
+        }
     }
 
     /// The grants with the service's secrets in the place of where a component's own machine would have them.
     fn grants(&self, purpose: &Purpose<'_>, settings: &VersionSettings) -> Result<Grants> {
         let mut grants = Grants::none();
-        for (name, table) in &settings.capabilities {
-            let mut table = table.clone();
+        for (name, mut table) in self.ceilings.grants(purpose.tenant, settings) {
             if name == "config" {
                 self.fill_in(purpose, table.as_object_mut())?;
             }
@@ -292,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_compiled_already_does_not_wait_for_what_is_not_and_few_wait() {
+    async fn what_is_compiled_already_does_not_wait_for_what_is_not_and_nobody_for_another_tenants() {
         let folder = tempfile::tempdir().expect("a folder");
         let sub = |name: &str| {
             std::fs::create_dir_all(folder.path().join(name)).expect("a folder");
@@ -301,27 +311,33 @@ mod tests {
         let artifacts = Artifacts::open(sub("artifacts"), None).expect("it opens");
         let compiled = stored(&artifacts, component("compiled")).await;
         let cold = stored(&artifacts, component("cold")).await;
+        let other_cold = stored(&artifacts, component("colder")).await;
+        let host = Host::builder().instances(1).cache_dir(folder.path().join("cache")).build().expect("a host");
         let loader = Loader {
-            host: Host::builder().instances(1).cache_dir(folder.path().join("cache")).build().expect("a host"),
             limits: Limits::default(),
+            ceilings: Ceilings::new(&host, &Limits::default(), &BTreeMap::new()).expect("no ceilings"),
+            host,
             artifacts,
             proofs: None,
             vault: Vault::open(&sub("vault")).expect("a key"),
             files: sub("files"),
             files_path: folder.path().join("files"),
             compile_timeout: Duration::from_secs(60),
-            compiling: Admission::new(1, 1, Duration::from_secs(3600)),
+            compiling: compile_queue(Duration::from_secs(3600)),
         };
-        let code = async |digest: &Digest| loader.compile(digest).await.expect_err("it exports nothing").code();
+        let (tenant, other): (TenantId, TenantId) = ("acme".parse().expect("a name"), "other".parse().expect("a name"));
+        let code = async |tenant: &TenantId, digest: &Digest| {
+            loader.compile(tenant, digest).await.expect_err("it exports nothing").code()
+        };
         let exports_nothing = Code::Component(ErrorCode::MissingExport);
-        assert_eq!(code(&compiled).await, exports_nothing);
+        assert_eq!(code(&tenant, &compiled).await, exports_nothing);
 
-        let busy = loader.compiling.enter().await.expect("the only place");
-        assert_eq!(code(&compiled).await, exports_nothing, "it takes no place");
-        let mut waits = Box::pin(code(&cold));
+        let busy = loader.compiling.enter(&tenant).await.expect("its place");
+        assert_eq!(code(&tenant, &compiled).await, exports_nothing, "it takes no place");
+        let mut waits = Box::pin(code(&tenant, &cold));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut waits).await;
         assert!(early.is_err(), "what has to be compiled waits");
-        assert_eq!(code(&cold).await, Code::Component(ErrorCode::Overloaded), "and only so many");
+        assert_eq!(code(&other, &other_cold).await, exports_nothing, "another tenant's does not");
         drop(busy);
         assert_eq!(waits.await, exports_nothing);
     }

@@ -7,10 +7,11 @@ use super::{Purpose, Serving};
 use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
 use crate::rollout::Caller;
-use crate::supervision::Entry;
-use elias_gateway::{Admitted, Client, Identity, Rules, Stop};
+use crate::supervision::{Entry, Usage};
+use elias_gateway::{Admitted, Client, Identity, Refusal, Rules, Stop};
 use elias_host::App;
-use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,12 +38,22 @@ impl Platform {
             refusal
         })?;
         let Route { service, rules } = found.value.clone();
-        if let Some(key) = rules.api_key(&parts.headers) {
-            self.access().learn(key).await;
-        }
         let now = self.serving().clock.gateway_now();
-        let admitted = rules.admit(parts, &found.matched, client, now)?;
+        let limited = rules.limit(parts, &found.matched, client, now)?;
+        if let Some(key) = rules.api_key(&parts.headers)
+            && let Err(error) = self.access().learn(key, client.ip).await
+        {
+            let refusal = Refusal::new(elias_gateway::Code::RateLimited).with_reason(error.to_string());
+            return Err(rules.refuse(&limited, refusal.with_header(RETRY_AFTER, HeaderValue::from_static("1"))));
+        }
+        let admitted = rules.identify(limited, parts, &found.matched, client, now)?;
         Ok(Passage { service, rules, admitted })
+    }
+
+    /// What is in use of this host, as the server in front counts it.
+    #[must_use]
+    pub fn usage(&self) -> &Arc<Usage> {
+        &self.serving().meters.usage
     }
 
     /// Admits an answer that no component makes, such as a file, to a service's egress.

@@ -6,16 +6,18 @@ use super::meter::ServiceMeter;
 use super::quota::TenantUse;
 use super::release::Release;
 use super::staged::Staged;
-use super::ticket::StagePlace;
+use super::ticket::{self, StagePlace};
 use crate::clock::Now;
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
 use crate::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
+use crate::running::RunningExecution;
 use crate::store::{ReleaseTarget, VersionSettings};
-use crate::supervision::{Admission, SupervisionConfig};
+use crate::supervision::{Admission, SupervisionConfig, Usage};
 use arc_swap::{ArcSwap, Guard};
 use elias_gateway::{GatewayConfig, Identity, Rules, Shared};
 use elias_host::Running;
+use http::{Method, Uri};
 use slab::Slab;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,11 +27,22 @@ use std::time::Duration;
 pub struct Service {
     pub(crate) id: ServiceId,
     state: ArcSwap<State>,
-    /// What is under way.
-    running: Mutex<Slab<Running>>,
+    running: Mutex<Slab<UnderWay>>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) sampler: super::sampler::Sampler,
     pub(crate) meter: Arc<ServiceMeter>,
+    usage: Arc<Usage>,
+}
+
+/// An execution under way.
+pub(super) struct UnderWay {
+    pub(super) running: Running,
+    pub(super) version: u32,
+    pub(super) is_canary: bool,
+    pub(super) is_copy: bool,
+    pub(super) started_ms: u64,
+    /// The request, once it is known; as cheap to keep as a pointer.
+    pub(super) request: Option<(Method, Uri)>,
 }
 
 /// What a service serves at a moment; exchanged whole.
@@ -160,7 +173,14 @@ impl Service {
             running: Mutex::default(),
             sampler: super::sampler::Sampler::default(),
             meter,
+            usage: Arc::default(),
         })
+    }
+
+    /// What its requests have in use of the host.
+    #[must_use]
+    pub fn usage(&self) -> &Arc<Usage> {
+        &self.usage
     }
 
     /// What it serves now.
@@ -173,12 +193,19 @@ impl Service {
         self.state.store(Arc::new(state));
     }
 
-    fn running(&self) -> MutexGuard<'_, Slab<Running>> {
+    fn running(&self) -> MutexGuard<'_, Slab<UnderWay>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner) // the slab is whole after every operation
     }
 
-    pub(crate) fn begin(&self, running: &Running) -> usize {
-        self.running().insert(running.clone())
+    pub(super) fn begin(&self, execution: UnderWay) -> usize {
+        self.running().insert(execution)
+    }
+
+    /// Says which request an execution is for.
+    pub(super) fn set_request(&self, place: usize, method: &Method, uri: &Uri) {
+        if let Some(execution) = self.running().get_mut(place) {
+            execution.request = Some((method.clone(), uri.clone()));
+        }
     }
 
     pub(crate) fn end(&self, place: usize) {
@@ -188,8 +215,8 @@ impl Service {
     /// Ends an execution that is under way; says whether there was one.
     pub(crate) fn cancel(&self, execution: &str) -> bool {
         let running = self.running();
-        let found = running.iter().find(|(_, running)| running.id() == execution);
-        found.map(|(_, running)| running.cancel()).is_some()
+        let found = running.iter().find(|(_, under_way)| under_way.running.id() == execution);
+        found.map(|(_, under_way)| under_way.running.cancel()).is_some()
     }
 
     /// How many executions are under way.
@@ -199,7 +226,23 @@ impl Service {
 
     /// The executions under way.
     pub(crate) fn executions(&self) -> Vec<String> {
-        self.running().iter().map(|(_, running)| running.id().to_owned()).collect()
+        self.running().iter().map(|(_, under_way)| under_way.running.id().to_owned()).collect()
+    }
+
+    /// What is under way, described.
+    pub(crate) fn under_way(&self) -> Vec<RunningExecution> {
+        let describe = |under_way: &UnderWay| RunningExecution {
+            id: under_way.running.id().to_owned(),
+            component: self.id.component.clone(),
+            environment: self.id.environment,
+            version: under_way.version,
+            canary: under_way.is_canary,
+            started_at: i64::try_from(under_way.started_ms).unwrap_or(i64::MAX),
+            source: under_way.request.as_ref().map_or_else(String::new, |(method, uri)| {
+                ticket::source(under_way.is_copy, method.as_str(), uri.path())
+            }),
+        };
+        self.running().iter().map(|(_, under_way)| describe(under_way)).collect()
     }
 }
 
@@ -240,9 +283,11 @@ pub(crate) fn rollout(release: &ReleaseTarget, now: Now) -> Result<Rollout> {
     }
 }
 
-/// The places in a component, as its version asks for them.
-pub(crate) fn admission(config: &SupervisionConfig) -> Arc<Admission> {
-    Arc::new(Admission::new(config.concurrency, config.queue, Duration::from_millis(config.queue_timeout_ms)))
+/// The places in a component, as its version asks for them: no more than executions of it may be under way, so that whoever has a
+/// place has an execution too.
+pub(crate) fn admission(config: &SupervisionConfig, executions_max: u32) -> Arc<Admission> {
+    let places = config.concurrency.min(executions_max);
+    Arc::new(Admission::new(places, config.queue, Duration::from_millis(config.queue_timeout_ms)))
 }
 
 /// A route of a service, with its rules.

@@ -2,7 +2,7 @@
 
 use super::meter::Ended;
 use super::release::Release;
-use super::service::{Chosen, Service, State};
+use super::service::{Chosen, Service, State, UnderWay};
 use super::staged::Staged;
 use super::{Serving, quota};
 use crate::clock::{Clock, Now};
@@ -13,11 +13,13 @@ use crate::stages::Observation;
 use crate::store::ExecutionRecord;
 use crate::supervision::{Entry, Place};
 use elias_host::{App, Caller, ErrorCode, Execution, Outcome, Running};
+use http::{Method, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// A request's admission to a service: which release answers it, and its places. The release stays the same to the request's end, whatever is
+/// A request's admission to a service: which release answers it, and its places, which its execution has as long as
+/// it has an instance. The release stays the same to the request's end, whatever is
 /// deployed meanwhile.
 pub struct Ticket {
     pub(super) service: Arc<Service>,
@@ -32,8 +34,6 @@ pub struct Ticket {
     running: Running,
     under_way: usize,
     started: Instant,
-    /// Given back when the ticket is dropped.
-    _places: Option<(Place, quota::Place)>,
     clock: Clock,
     recorder: Recorder,
     steering: mpsc::UnboundedSender<Steer>,
@@ -101,8 +101,18 @@ impl Ticket {
         let Chosen { release, is_canary, stage } = chosen;
         let Entered { state, entry, places, app, started, is_copy } = entered;
         let running = Running::new();
+        if let Some(places) = places {
+            running.hold(places);
+        }
         Self {
-            under_way: service.begin(&running),
+            under_way: service.begin(UnderWay {
+                running: running.clone(),
+                version: release.target.version,
+                is_canary,
+                is_copy,
+                started_ms: serving.clock.now().unix_ms(),
+                request: None,
+            }),
             service: Arc::clone(service),
             release: Arc::clone(release),
             state,
@@ -113,7 +123,6 @@ impl Ticket {
             entry: Some(entry),
             running,
             started,
-            _places: places,
             clock: serving.clock.clone(),
             recorder: serving.recorder.clone(),
             steering: serving.steering.clone(),
@@ -125,6 +134,12 @@ impl Ticket {
     #[must_use]
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// The request's execution, by which its place among the host's is held.
+    #[must_use]
+    pub fn running(&self) -> &Running {
+        &self.running
     }
 
     /// The number of the version that answers.
@@ -143,6 +158,11 @@ impl Ticket {
     #[must_use]
     pub fn is_canary(&self) -> bool {
         self.is_canary
+    }
+
+    /// Says which request it is, for who lists what runs.
+    pub fn set_request(&self, method: &Method, uri: &Uri) {
+        self.service.set_request(self.under_way, method, uri);
     }
 
     /// Tells the host on whose behalf the request runs, and by which name it can be cancelled.
@@ -223,10 +243,7 @@ impl Ticket {
             component: id.component.clone(),
             environment: id.environment,
             version: self.version(),
-            source: cut(
-                format!("{}{} {}", if self.is_copy { "shadow " } else { "" }, ending.method, ending.path),
-                SOURCE_BYTES_MAX,
-            ),
+            source: source(self.is_copy, ending.method, ending.path),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,
@@ -287,6 +304,11 @@ pub(super) fn tell_unloadable(service: &Service, release: &Release, entry: Entry
         tell(service, release, entry, true, now);
     }
     at_fault
+}
+
+/// What began an execution.
+pub(super) fn source(is_copy: bool, method: &str, path: &str) -> String {
+    cut(format!("{}{method} {path}", if is_copy { "shadow " } else { "" }), SOURCE_BYTES_MAX)
 }
 
 /// The beginning of a text, in whole characters, as a store takes it.

@@ -7,13 +7,13 @@ use axum::extract::State;
 use elias_platform::access::{About, Permission};
 use elias_platform::name::TenantId;
 use elias_platform::store::{ExecutionFilter, ExecutionRecord};
-use elias_platform::{Error, Platform};
+use elias_platform::{Error, Platform, RunningExecution, RunningFilter};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(cancel))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(running)).routes(routes!(show)).routes(routes!(cancel))
 }
 
 fn service_of(execution: &ExecutionRecord) -> About<'_> {
@@ -39,6 +39,23 @@ async fn list(
     // Who may read some components sees those.
     page.items.retain(|execution| session.require(Permission::Read, &tenant, service_of(execution)).is_ok());
     Ok(Json(page))
+}
+
+/// A tenant's executions under way on this host, the longest-running first.
+#[utoipa::path(get, operation_id = "executions_running", path = "/tenants/{tenant}/executions/running", tag = "executions",
+    params(("tenant" = TenantId, Path), RunningFilter, PageQuery), responses(
+    (status = 200, description = "What runs now", body = Page<RunningExecution>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn running(
+    State(platform): State<Platform>,
+    Asking(session): Asking,
+    PathOf(tenant): PathOf<TenantId>,
+    QueryOf(filter): QueryOf<RunningFilter>,
+    QueryOf(page): QueryOf<PageQuery>,
+) -> Result<Json<Page<RunningExecution>>, Problem> {
+    let limit = page.limit()?;
+    let found = platform.running(&session, &tenant, &filter, (page.after(), limit))?;
+    Ok(Json(Page::new(found, limit, |execution| execution.id.clone())))
 }
 
 /// An execution that was recorded and is kept.

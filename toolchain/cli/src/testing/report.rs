@@ -110,11 +110,11 @@ impl Report {
             }
         }
         if file.snapshots_written > 0 {
-            let _ = writeln!(text, "  {} snapshots written", file.snapshots_written);
+            let _ = writeln!(text, "  {} written", snapshots(file.snapshots_written));
         }
         if file.snapshots_obsolete > 0 {
-            let _ =
-                writeln!(text, "  {} snapshots that no test asks for; --update deletes them", file.snapshots_obsolete);
+            let obsolete = snapshots(file.snapshots_obsolete);
+            let _ = writeln!(text, "  {obsolete} that no test asks for; --update deletes what is not asked for");
         }
         text
     }
@@ -288,6 +288,11 @@ fn shown(duration: Duration) -> String {
 /// Tells a person. Whoever closed standard error does not want to know.
 fn tell(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// So many snapshots.
+fn snapshots(count: usize) -> String {
+    format!("{count} snapshot{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ fn at_the_last_step_with_nothing_beside_it_a_latency_that_may_be_chance_holds_no
     // Two of 100 slow: more than one in a hundred, and perhaps chance.
     answers(&bench.canary, 98, 5);
     answers(&bench.canary, 2, 50);
-    bench.seconds(59);
+    bench.seconds(58);
     assert!(bench.waiting().starts_with("needs 60 s"), "{}", bench.waiting());
     bench.seconds(3);
     assert_eq!(bench.rollout.state(), RolloutState::Promoted, "{}", bench.waiting());
