@@ -5,9 +5,13 @@
 //! instance that does not touch a capability pays nothing for it.
 
 pub use crate::grants::{ConfigureError, Grants};
-pub use crate::instance::{CallMeter, HostCall, InstanceInfo, InstanceState, SECRET_BYTES_MIN};
+pub use crate::aside::Stopped;
+pub use crate::instance::{
+    CallMeter, HostCall, InstanceInfo, InstanceState, LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, SECRET_BYTES_MIN,
+};
+pub use crate::pricing;
+pub use crate::pricing::HostLinker;
 pub use wasmtime;
-pub use wasmtime::component::Linker;
 
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
@@ -30,11 +34,12 @@ pub trait Capability: Send + Sync + 'static {
     /// grant.
     fn interfaces(&self) -> &'static [&'static str];
 
-    /// Defines its interfaces. Host functions reach their instance's context through [`InstanceState::context`].
+    /// Defines its interfaces, each function with its price: see [`pricing`]. Host functions reach their instance's context through
+    /// [`InstanceState::context`].
     ///
     /// # Errors
-    /// If an interface is defined already.
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()>;
+    /// If an interface is defined already, or a function could take too long for what it is.
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()>;
 
     /// Checks what a component that imports it was granted, and opens what its instances will share. `granted` is the
     /// content of `[capabilities.NAME]`; none if there is no such table.
@@ -51,11 +56,34 @@ pub trait Capability: Send + Sync + 'static {
     /// Makes the context of one instance, when that first uses the capability.
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<Self::Grant>) -> Self::Context;
 
+    /// The numbers of its table that say how much of the host a component may take. A platform holds what its tenants ask for against their
+    /// ceilings; it refuses a number that is neither here nor [data](Self::is_data).
+    fn amounts(&self) -> &'static [Amount] {
+        &[]
+    }
+
+    /// Whether numbers under this key of its table are the component's data, and no amount of anything.
+    fn is_data(&self, key: &str) -> bool {
+        let _ = key;
+        false
+    }
+
     /// What of a grant must not be shown, in log lines above all; see [`InstanceInfo::redact`].
     fn secrets<'a>(&self, grant: &'a Self::Grant) -> Vec<&'a str> {
         let _ = grant;
         Vec::new()
     }
+}
+
+/// A number in a capability's table that says how much of the host a component may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount {
+    /// Its key in the table, such as `total-bytes`; with dots if it is in a table of the table.
+    pub key: &'static str,
+    /// What a component gets that does not say, in the unit of the key's name.
+    pub default: u64,
+    /// The most that a platform lets its tenants ask for unless its operator says otherwise.
+    pub ceiling: u64,
 }
 
 /// The component that a capability is configured for.
@@ -78,7 +106,9 @@ pub(crate) type ErasedGrant = Arc<dyn Any + Send + Sync>;
 pub(crate) trait ErasedCapability: Send + Sync {
     fn name(&self) -> &'static str;
     fn interfaces(&self) -> &'static [&'static str];
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()>;
+    fn amounts(&self) -> &'static [Amount];
+    fn is_data(&self, key: &str) -> bool;
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()>;
     fn configure<'a>(
         &'a self,
         component: &'a ComponentInfo,
@@ -98,7 +128,15 @@ impl<C: Capability> ErasedCapability for C {
         Capability::interfaces(self)
     }
 
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+    fn amounts(&self) -> &'static [Amount] {
+        Capability::amounts(self)
+    }
+
+    fn is_data(&self, key: &str) -> bool {
+        Capability::is_data(self, key)
+    }
+
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
         Capability::init(self, linker)
     }
 

@@ -54,8 +54,12 @@ codes! {
     NeverSettles = "never-settles", 500, "The component waits for something that cannot happen";
     /// The guest executed a trapping instruction.
     Trap = "trap", 500, "The component crashed";
+    /// The guest asked a function of the host for more at once than it does, or handed it more.
+    HostCallTooLarge = "host-call-too-large", 500, "The component asked for too much at once";
     /// The guest ended without having answered.
     NoResponse = "no-response", 500, "The component gave no answer";
+    /// The client read so slowly that another request was given the execution's place.
+    SlowClient = "slow-client", 499, "The client read too slowly";
     /// The caller gave up.
     Cancelled = "cancelled", 499, "The request was cancelled";
     /// The request is not one that a component can be given.
@@ -70,6 +74,8 @@ codes! {
     BadComponent = "bad-component", 500, "The file is not a valid component";
     /// The component is over its size limit.
     ComponentTooLarge = "component-too-large", 500, "The component is too large";
+    /// Compiling the component takes more than it may: CPU time, memory, or the size of its functions.
+    CompileLimit = "compile-limit", 500, "The component takes too much to compile";
     /// The component imports what this host does not provide.
     ForeignImport = "foreign-import", 500, "The component imports what the host does not provide";
     /// The component imports a capability that it was not granted.
@@ -143,6 +149,12 @@ impl Error {
     #[must_use]
     pub fn io(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Io, message)
+    }
+
+    /// A client that reads too slowly, for servers that end an execution for it.
+    #[must_use]
+    pub fn slow_client(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::SlowClient, message)
     }
 
     pub(crate) fn with_exception(mut self, exception: Exception) -> Self {

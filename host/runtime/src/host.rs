@@ -2,13 +2,16 @@
 
 use crate::app::App;
 use crate::cache::CompiledCache;
-use crate::capability::{Capability, ErasedCapability};
+use crate::capability::{Amount, Capability, ErasedCapability};
+use crate::compiler::{CompileLimits, Compiler, Job};
 use crate::engine::{Allocation, wasmtime_config};
 use crate::error::{Error, ErrorCode};
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::load::{Compiling, Linked, Loader};
 use crate::log::Observer;
+use crate::pricing::HostFunction;
+use crate::schedule::{CpuLoad, CpuShare, Scheduler};
 use elias_contract::manifest::Manifest;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,9 +33,12 @@ pub struct Host {
 pub struct HostBuilder {
     limits: Limits,
     instances: u32,
+    cores: Option<u32>,
     cache_dir: Option<PathBuf>,
     engines: HashMap<String, Cow<'static, [u8]>>,
     capabilities: Vec<Arc<dyn ErasedCapability>>,
+    compiler: Option<PathBuf>,
+    compile_limits: CompileLimits,
 }
 
 impl Host {
@@ -41,9 +47,12 @@ impl Host {
         HostBuilder {
             limits: Limits::default(),
             instances: INSTANCES,
+            cores: None,
             cache_dir: None,
             engines: HashMap::new(),
             capabilities: Vec::new(),
+            compiler: None,
+            compile_limits: CompileLimits::default(),
         }
     }
 
@@ -66,16 +75,42 @@ impl Host {
     /// Checks, compiles and links a component, and gives it nothing: whether it could be loaded, and what it would have to be granted. The
     /// compiled code is kept in the cache, if there is one.
     ///
+    /// A compiler that is a process of its own is ended when this future is dropped; a compilation in this process is not.
+    ///
     /// # Errors
-    /// As [`Self::load`], but for `capability-denied`.
+    /// As [`Self::load`], but for `capability-denied`; and `compile-limit`.
     pub async fn compile(&self, component: &[u8]) -> Result<Compiled, Error> {
         Ok(self.link(component.to_vec()).await?.into())
+    }
+
+    /// The amounts that the tables of its capabilities have, by capability.
+    pub fn amounts(&self) -> impl Iterator<Item = (&'static str, &'static [Amount])> {
+        self.loader.capabilities().iter().map(|capability| (capability.name(), capability.amounts()))
+    }
+
+    /// Whether numbers under a key of a capability's table are the component's data; nothing if the host does not have the capability.
+    #[must_use]
+    pub fn takes_data(&self, capability: &str, key: &str) -> Option<bool> {
+        let mut all = self.loader.capabilities().iter();
+        all.find(|known| known.name() == capability).map(|known| known.is_data(key))
     }
 
     /// Deletes compiled code that was not used for longest until what is kept has at most `bytes_max` bytes. What is loaded is not
     /// affected. Not for asynchronous threads.
     pub fn prune_cache(&self, bytes_max: u64) {
         self.loader.prune_cache(bytes_max);
+    }
+
+    /// The functions that components can import, each with its price.
+    #[must_use]
+    pub fn functions(&self) -> &[HostFunction] {
+        self.loader.functions()
+    }
+
+    /// How busy the cores are that guests run on.
+    #[must_use]
+    pub fn cpu_load(&self) -> CpuLoad {
+        self.loader.scheduler().load()
     }
 
     /// As [`Self::compile`], if the compiled code is in the cache; else nothing is compiled, and there is none.
@@ -103,8 +138,9 @@ impl Host {
     }
 
     async fn try_link(&self, component: Vec<u8>, compiling: Compiling) -> Result<Option<Linked>, Error> {
-        let loader = Arc::clone(&self.loader);
-        let linked = tokio::task::spawn_blocking(move || loader.link(&component, compiling)).await;
+        let (loader, job) = (Arc::clone(&self.loader), Job::default());
+        let _abandon = job.abandon_on_drop();
+        let linked = tokio::task::spawn_blocking(move || loader.link(&component, compiling, &job)).await;
         linked.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))
     }
 
@@ -155,6 +191,8 @@ pub struct LoadOptions {
     pub limits: Option<Limits>,
     /// Who sees its log lines beside the log.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Whose CPU its executions use. Without it each component has a share of its own, by its name.
+    pub share: Option<CpuShare>,
 }
 
 impl HostBuilder {
@@ -167,6 +205,14 @@ impl HostBuilder {
     /// How many instances can exist at a time; beyond it requests fail as `overloaded`. Each takes 4 GiB of address space.
     pub fn instances(mut self, instances: u32) -> Self {
         self.instances = instances.max(1);
+        self
+    }
+
+    /// How many guests run at a time, on whatever threads poll them; the machine's cores if it is not said. Others that could run
+    /// wait for their turn; see [`LoadOptions::share`]. Give the asynchronous runtime at least one thread more, so that
+    /// what is no guest (connections, timers) has one at any moment.
+    pub fn cores(mut self, cores: u32) -> Self {
+        self.cores = Some(cores);
         self
     }
 
@@ -187,6 +233,21 @@ impl HostBuilder {
     pub fn engine(mut self, module: impl Into<Cow<'static, [u8]>>) -> Self {
         let module = module.into();
         self.engines.insert(elias_contract::digest(&module), module);
+        self
+    }
+
+    /// Has components compiled by this program, in a process of its own that is limited and can be ended; the program is `elias`, or one that
+    /// calls [`crate::compiler::main`]. It must be of this same version. Without one, components are compiled in this process: what a stranger
+    /// wrote may then take its cores and memory for a minute, whoever waits for it or not, and only the size of its functions is bounded
+    /// ([`Limits::function_bytes`]).
+    pub fn compiler(mut self, program: impl Into<PathBuf>) -> Self {
+        self.compiler = Some(program.into());
+        self
+    }
+
+    /// What compiling may take in such a process.
+    pub fn compile_limits(mut self, limits: CompileLimits) -> Self {
+        self.compile_limits = limits;
         self
     }
 
@@ -215,8 +276,14 @@ impl HostBuilder {
                 Error::new(ErrorCode::CacheUnwritable, format!("the cache {}: {error}", dir.display()))
             })?),
         };
-        let loader =
-            Loader::new(engine, cache, self.limits, self.capabilities.into(), self.engines).map_err(internal)?;
+        let compiler = Compiler::new(self.compiler, self.compile_limits);
+        let cores = self.cores.unwrap_or_else(|| {
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            u32::try_from(cores).unwrap_or(u32::MAX)
+        });
+        let (capabilities, scheduler) = (self.capabilities.into(), Scheduler::new(cores));
+        let loader = Loader::new(engine, cache, compiler, self.limits, capabilities, self.engines, scheduler);
+        let loader = loader.map_err(internal)?;
         Ok(Host { loader: Arc::new(loader) })
     }
 }

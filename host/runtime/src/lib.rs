@@ -17,10 +17,12 @@
 //! an [`Execution`] that says what it took.
 
 mod app;
+mod aside;
 mod body;
 mod cache;
 mod call;
 pub mod capability;
+pub mod compiler;
 pub mod engine;
 mod error;
 mod execution;
@@ -33,7 +35,10 @@ mod linker;
 mod load;
 mod log;
 mod post_mortem;
+pub mod pricing;
 mod run;
+mod wasi;
+mod schedule;
 
 pub use app::App;
 pub use body::Body;
@@ -45,3 +50,4 @@ pub use grants::Grants;
 pub use host::{Compiled, Host, HostBuilder, LoadOptions};
 pub use limits::Limits;
 pub use log::{Line, Observer};
+pub use schedule::{CpuLoad, CpuShare};

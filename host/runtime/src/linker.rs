@@ -3,19 +3,11 @@
 use crate::capability::ErasedCapability;
 use crate::execution::Caller;
 use crate::instance::InstanceState;
+use crate::pricing::{HostLinker, Payload, Price};
+use crate::wasi;
 use std::sync::Arc;
-use wasmtime::component::{ComponentType, HasData, Lift, Linker, Lower, ResourceTable};
+use wasmtime::component::{ComponentType, Lift, Lower};
 use wasmtime::{Engine, StoreContextMut};
-use wasmtime_wasi_http::p2::bindings::http;
-use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
-use wasmtime_wasi_io::bindings::wasi::io;
-
-/// `wasi:io` needs nothing but the table.
-struct Io;
-
-impl HasData for Io {
-    type Data<'a> = &'a mut ResourceTable;
-}
 
 /// `elias:component/context.execution`.
 #[derive(ComponentType, Lift, Lower)]
@@ -39,31 +31,35 @@ struct CallerRecord {
     claims: Option<String>,
 }
 
-/// WASI 0.2 without a network, `wasi:http/types`, `elias:component/context`, and what the capabilities add.
-pub(crate) fn linker(
-    engine: &Engine,
-    capabilities: &[Arc<dyn ErasedCapability>],
-) -> wasmtime::Result<Linker<InstanceState>> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    // Again, on the table alone: reading and writing bodies must not make a WasiCtx.
-    linker.allow_shadowing(true);
-    io::error::add_to_linker::<InstanceState, Io>(&mut linker, |state| &mut state.table)?;
-    io::poll::add_to_linker::<InstanceState, Io>(&mut linker, |state| &mut state.table)?;
-    io::streams::add_to_linker::<InstanceState, Io>(&mut linker, |state| &mut state.table)?;
-    linker.allow_shadowing(false);
-    http::types::add_to_linker::<InstanceState, WasiHttp>(&mut linker, &Default::default(), InstanceState::http)?;
-    let mut context = linker.instance("elias:component/context@0.1.0")?;
-    context.func_wrap("current", |store: StoreContextMut<'_, InstanceState>, (): ()| {
+impl Payload for Execution {
+    fn units(&self) -> u64 {
+        self.id.units()
+    }
+}
+
+impl Payload for CallerRecord {
+    fn units(&self) -> u64 {
+        let Self { tenant_id, user_id, organization_id, claims } = self;
+        tenant_id.units() + user_id.units() + organization_id.units() + claims.units()
+    }
+}
+
+/// WASI 0.2 without files and a network, `wasi:http/types`, `elias:component/context`, and what the capabilities add.
+pub(crate) fn linker(engine: &Engine, capabilities: &[Arc<dyn ErasedCapability>]) -> wasmtime::Result<HostLinker> {
+    let mut linker = HostLinker::new(engine);
+    wasi::link(&mut linker)?;
+    let mut context = linker.interface("elias:component/context@0.1.0")?;
+    context.func("current", Price::call(), |store: StoreContextMut<'_, InstanceState>, (): ()| {
         let info = store.data().info();
         let remaining_ms = u64::try_from(info.remaining().as_millis()).unwrap_or(u64::MAX);
         Ok((Execution { id: info.execution().to_owned(), remaining_ms },))
     })?;
-    context.func_wrap("current-caller", |store: StoreContextMut<'_, InstanceState>, (): ()| {
-        let Caller { tenant_id, user_id, organization_id, claims, .. } = store.data().info().caller().clone();
+    context.func("current-caller", Price::call(), |store: StoreContextMut<'_, InstanceState>, (): ()| {
+        let Caller { tenant_id, user_id, organization_id, claims, client_address: _ } =
+            store.data().info().caller().clone();
         Ok((CallerRecord { tenant_id, user_id, organization_id, claims },))
     })?;
-    context.func_wrap("client-address", |store: StoreContextMut<'_, InstanceState>, (): ()| {
+    context.func("client-address", Price::call(), |store: StoreContextMut<'_, InstanceState>, (): ()| {
         Ok((store.data().info().caller().client_address.map(|address| address.to_string()),))
     })?;
     for capability in capabilities {

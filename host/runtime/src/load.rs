@@ -4,12 +4,15 @@ use crate::app::{App, AppInner, Granted, SourceMapSlot};
 use crate::cache::CompiledCache;
 use crate::call::CallExport;
 use crate::capability::{ComponentInfo, ConfigureError, ErasedCapability};
+use crate::compiler::{self, Compiler, Job, Kind};
 use crate::error::{Error, ErrorCode};
 use crate::host::{Compiled, LoadOptions};
 use crate::instance::InstanceState;
 use crate::limits::Limits;
 use crate::linker::linker;
 use crate::log::Budgets;
+use crate::pricing::HostFunction;
+use crate::schedule::{CpuShare, Scheduler};
 use elias_contract::layout::{self, EngineBinding, LayoutError};
 use elias_contract::manifest::Manifest;
 use std::borrow::Cow;
@@ -24,14 +27,17 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 pub(crate) struct Loader {
     engine: Engine,
     cache: Option<CompiledCache>,
+    compiler: Compiler,
     limits: Limits,
     capabilities: Arc<[Arc<dyn ErasedCapability>]>,
     linker: Linker<InstanceState>,
+    functions: Vec<HostFunction>,
     /// Engines that the host was given, by digest, for components that do not carry theirs.
     known_engines: HashMap<String, Cow<'static, [u8]>>,
     /// For each engine, by digest, a linker that has it: compiled once, shared by all components made with it.
     engines: Mutex<HashMap<String, EngineSlot>>,
     logs: Budgets,
+    scheduler: Arc<Scheduler>,
 }
 
 /// An engine's place, whose lock is held while it is compiled, so that an engine which many components bring at once is compiled once.
@@ -63,21 +69,36 @@ impl Loader {
     pub(crate) fn new(
         engine: Engine,
         cache: Option<CompiledCache>,
+        compiler: Compiler,
         limits: Limits,
         capabilities: Arc<[Arc<dyn ErasedCapability>]>,
         known_engines: HashMap<String, Cow<'static, [u8]>>,
+        scheduler: Arc<Scheduler>,
     ) -> wasmtime::Result<Self> {
-        let linker = linker(&engine, &capabilities)?;
+        let (linker, functions) = linker(&engine, &capabilities)?.finish();
         Ok(Self {
             engine,
             cache,
+            compiler,
             limits,
             capabilities,
             linker,
+            functions,
             known_engines,
             engines: Mutex::default(),
             logs: Budgets::default(),
+            scheduler,
         })
+    }
+
+    /// What gives cores to guests.
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// The functions that components can import, and what they cost.
+    pub(crate) fn functions(&self) -> &[HostFunction] {
+        &self.functions
     }
 
     /// Refuses a component of this many bytes if it is too large.
@@ -89,6 +110,10 @@ impl Loader {
         Err(Error::new(ErrorCode::ComponentTooLarge, message))
     }
 
+    pub(crate) fn capabilities(&self) -> &[Arc<dyn ErasedCapability>] {
+        &self.capabilities
+    }
+
     /// Bounds the compiled code that is kept.
     pub(crate) fn prune_cache(&self, bytes_max: u64) {
         if let Some(cache) = &self.cache
@@ -98,13 +123,13 @@ impl Loader {
         }
     }
 
-    /// Makes a component ready; none if that takes compiling, and it must not. Not for asynchronous threads.
-    pub(crate) fn link(&self, bytes: &[u8], compiling: Compiling) -> Result<Option<Linked>, Error> {
+    /// Makes a component ready; none if that takes compiling, and it must not. Ends early if `job` is abandoned. Not for asynchronous threads.
+    pub(crate) fn link(&self, bytes: &[u8], compiling: Compiling, job: &Job) -> Result<Option<Linked>, Error> {
         self.check_size(bytes.len() as u64)?;
         // The digest of a megabyte takes as long as a tenth of all the rest.
         std::thread::scope(|scope| {
             let digest = scope.spawn(|| elias_contract::digest(bytes));
-            self.link_measured(bytes, compiling, || digest.join().unwrap_or_else(|_| elias_contract::digest(bytes)))
+            self.link_measured(bytes, compiling, job, || digest.join().unwrap_or_else(|_| elias_contract::digest(bytes)))
         })
     }
 
@@ -112,29 +137,27 @@ impl Loader {
         &self,
         bytes: &[u8],
         compiling: Compiling,
+        job: &Job,
         digest: impl FnOnce() -> String,
     ) -> Result<Option<Linked>, Error> {
         let layout = layout::read(bytes).map_err(bad_layout)?;
         let (component, linker, engine) = match layout.engine {
             None => (Cow::Borrowed(bytes), None, None),
             Some(EngineBinding::Imported { digest }) => {
-                let Some(linker) = self.known_engine(&digest, compiling)? else { return Ok(None) };
+                let Some(linker) = self.known_engine(&digest, compiling, job)? else { return Ok(None) };
                 (Cow::Borrowed(bytes), Some(linker), Some(digest))
             }
             Some(EngineBinding::Carried { module, digest, section }) => {
-                let Some(linker) = self.engine(&digest, module, compiling)? else { return Ok(None) };
+                let Some(linker) = self.engine(&digest, module, compiling, job)? else { return Ok(None) };
                 let thin = layout::leave_out(bytes, module, &digest, section).map_err(bad_layout)?;
                 (Cow::Owned(thin), Some(linker), Some(digest))
             }
         };
-        let compiled = match (&self.cache, compiling) {
-            (Some(cache), Compiling::Allowed) => cache.component(&self.engine, &component).map_err(bad_component)?,
-            (None, Compiling::Allowed) => Component::new(&self.engine, &component).map_err(bad_component)?,
-            (cache, Compiling::Forbidden) => {
-                let kept = cache.as_ref().and_then(|cache| cache.kept_component(&self.engine, &component));
-                let Some(compiled) = kept else { return Ok(None) };
-                compiled
-            }
+        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&self.engine, &component));
+        let compiled = match kept {
+            Some(compiled) => compiled,
+            None if compiling == Compiling::Forbidden => return Ok(None),
+            None => self.compile(&component, job)?,
         };
         let pre = linker.as_deref().unwrap_or(&self.linker).instantiate_pre(&compiled).map_err(foreign_import)?;
         let call = CallExport::find(&compiled, &pre);
@@ -152,6 +175,34 @@ impl Loader {
         let imported = self.imported(&compiled);
         let manifest = layout.manifest;
         Ok(Some(Linked { engine, name, version, digest, manifest, fetch, call, source_map, imported }))
+    }
+
+    /// Compiles a component, and keeps its code.
+    fn compile(&self, component: &[u8], job: &Job) -> Result<Component, Error> {
+        compiler::check(component, &self.limits)?;
+        let code = self.compiler.compile(&self.engine, Kind::Component, component, job)?;
+        let made = match &self.cache {
+            Some(cache) => cache.keep_component(&self.engine, component, &code),
+            // SAFETY: this program compiled it just now, here or in a child.
+            None => unsafe { Component::deserialize(&self.engine, &code) },
+        };
+        made.map_err(other_compiler)
+    }
+
+    /// Compiles an engine, and keeps its code. One that the host was given is trusted, and compiled here: by all cores.
+    fn compile_engine(&self, digest: &str, module: &[u8], job: &Job) -> Result<Module, Error> {
+        let code = if self.known_engines.contains_key(digest) {
+            self.engine.precompile_module(module).map_err(bad_component)?
+        } else {
+            compiler::check(module, &self.limits)?;
+            self.compiler.compile(&self.engine, Kind::Module, module, job)?
+        };
+        let made = match &self.cache {
+            Some(cache) => cache.keep_module(&self.engine, module, &code),
+            // SAFETY: as in `compile`.
+            None => unsafe { Module::deserialize(&self.engine, &code) },
+        };
+        made.map_err(other_compiler)
     }
 
     /// The capabilities that a component imports, each with the interface by which it does.
@@ -186,6 +237,10 @@ impl Loader {
         }
         let ComponentInfo { name, version, digest, .. } = component;
         let limits = options.limits.as_ref().unwrap_or(&self.limits).clone();
+        let share = match &options.share {
+            Some(share) => self.scheduler.share(share),
+            None => self.scheduler.share(&CpuShare::new(&*name, &*name)),
+        };
         let log = self.logs.of(&digest, limits.log_bytes_per_second);
         Ok(App {
             inner: Arc::new(AppInner {
@@ -200,6 +255,7 @@ impl Loader {
                 source_map: SourceMapSlot::new(source_map),
                 log,
                 observer: options.observer.clone(),
+                share,
                 executions: Arc::new(Semaphore::new(limits.concurrent_executions as usize)),
                 limits,
             }),
@@ -207,9 +263,14 @@ impl Loader {
     }
 
     /// The linker that has the engine with this digest, which a component left out; none as in [`Self::engine`].
-    fn known_engine(&self, digest: &str, compiling: Compiling) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
+    fn known_engine(
+        &self,
+        digest: &str,
+        compiling: Compiling,
+        job: &Job,
+    ) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
         if let Some(module) = self.known_engines.get(digest) {
-            return self.engine(digest, module, compiling);
+            return self.engine(digest, module, compiling, job);
         }
         // Another component may have brought it.
         let brought = self.engines().get(digest).cloned();
@@ -231,25 +292,24 @@ impl Loader {
         digest: &str,
         module: &[u8],
         compiling: Compiling,
+        job: &Job,
     ) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
         let slot = Arc::clone(self.engines().entry(digest.to_owned()).or_default());
         let Some(mut linker) = wait(&slot, compiling) else { return Ok(None) };
         if let Some(linker) = linker.as_ref() {
             return Ok(Some(Arc::clone(linker)));
         }
-        let compiled = match (&self.cache, compiling) {
-            (Some(cache), Compiling::Allowed) => cache.module(&self.engine, module).map_err(Some),
-            (None, Compiling::Allowed) => Module::new(&self.engine, module).map_err(Some),
-            (cache, Compiling::Forbidden) => {
-                let kept = cache.as_ref().and_then(|cache| cache.kept_module(&self.engine, module));
-                kept.ok_or(None)
-            }
+        let kept = self.cache.as_ref().and_then(|cache| cache.kept_module(&self.engine, module));
+        let compiled = match kept {
+            Some(compiled) => Ok(compiled),
+            None if compiling == Compiling::Forbidden => Err(None),
+            None => self.compile_engine(digest, module, job).map_err(Some),
         };
         let compiled = match compiled {
             Ok(compiled) => compiled,
             Err(error) => {
                 self.forget_engine(digest, &slot);
-                return error.map_or(Ok(None), |error| Err(bad_component(error)));
+                return error.map_or(Ok(None), Err);
             }
         };
         let mut made = self.linker.clone();
@@ -320,6 +380,12 @@ fn bad_layout(error: LayoutError) -> Error {
 
 fn bad_component(error: wasmtime::Error) -> Error {
     Error::new(ErrorCode::BadComponent, format!("the component is not valid: {error:#}"))
+}
+
+/// What was compiled apart, by a program that was built of another version.
+fn other_compiler(error: wasmtime::Error) -> Error {
+    let message = format!("the compiler's code does not fit this host: {error:#}; use a compiler of the same version");
+    Error::new(ErrorCode::Internal, message)
 }
 
 fn foreign_import(error: wasmtime::Error) -> Error {
