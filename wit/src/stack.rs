@@ -175,17 +175,50 @@ pub fn may_have_frames(text: &str) -> bool {
     text.contains("    at ")
 }
 
+/// The first line of `text`, what ends it (a line feed, the two characters of an escaped one, or nothing at the end), and the rest.
+///
+/// It looks at no byte behind the line: whoever takes a text apart with it looks at each byte once, also where one kind of line
+/// end does not occur at all.
+fn split_line(text: &str) -> (&str, &str, &str) {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    while let Some(found) = bytes[from..].iter().position(|byte| matches!(byte, b'\n' | b'\\')) {
+        let at = from + found;
+        let length = if bytes[at] == b'\n' { 1 } else { 2 };
+        if length == 1 || bytes.get(at + 1) == Some(&b'n') {
+            looked_at(at + length);
+            let (line, rest) = text.split_at(at);
+            let (newline, rest) = rest.split_at(length);
+            return (line, newline, rest);
+        }
+        from = at + 1;
+    }
+    looked_at(bytes.len());
+    (text, "", "")
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Bytes that [`split_line`] has looked at.
+    static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
+fn looked_at(bytes: usize) {
+    LOOKED_AT.set(LOOKED_AT.get() + bytes);
+}
+
+#[cfg(not(test))]
+fn looked_at(_: usize) {}
+
 /// Text with stack traces in it, such as a log line, with their frames in the original files and without those of the
-/// engine's own modules. The text may be JSON, where lines within a string end in `\\n`.
+/// engine's own modules. The text may be JSON, where lines within a string end in `\\n`. Takes time in proportion to the text's length.
 #[must_use]
 pub fn remap_text(text: &str, map: &SourceMap<'_>) -> String {
     let mut remapped = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
-        let end = [rest.find('\n').map(|at| (at, 1)), rest.find("\\n").map(|at| (at, 2))];
-        let (at, length) = end.into_iter().flatten().min().unwrap_or((rest.len(), 0));
-        let (line, tail) = rest.split_at(at);
-        let (newline, tail) = tail.split_at(length);
+        let (line, newline, tail) = split_line(rest);
         rest = tail;
         let Some((before, frame, after)) = find_frame(line) else {
             remapped.push_str(line);
@@ -272,6 +305,22 @@ mod tests {
         check("    at input (other.js:2:12)", "    at input (other.js:2:12)");
         check("", "");
         check("\n\n", "\n\n");
+    }
+
+    #[test]
+    fn twice_the_text_is_twice_the_work() {
+        // Frames, lines that never end, the beginnings of line ends, quotes, and a frame's mark over and over.
+        for piece in ["    at f (app.js:2:12)\n", "    at f (app.js:2:12)\\n", "x", "\\", "    at ", "\"    at f (a:1", "\n"] {
+            let work = |pieces: usize| {
+                let text = piece.repeat(pieces);
+                LOOKED_AT.set(0);
+                let remapped = remap_text(&text, &map());
+                assert!(remapped.len() <= 2 * text.len(), "{piece:?} grew to {} bytes", remapped.len());
+                assert_eq!(LOOKED_AT.get(), text.len(), "{piece:?}: every byte is looked at once");
+            };
+            work(1_000);
+            work(200_000);
+        }
     }
 
     #[test]

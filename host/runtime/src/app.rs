@@ -7,7 +7,8 @@ use crate::error::{Error, ErrorCode};
 use crate::fetch;
 use crate::instance::{InstanceState, SECRET_BYTES_MIN};
 use crate::limits::Limits;
-use crate::log::{Budget, Observer};
+use crate::log::{self, Budget, Observer};
+use crate::schedule::Share;
 use bytes::Bytes;
 use elias_contract::manifest::Manifest;
 use elias_contract::stack::{self, SourceMap};
@@ -39,6 +40,8 @@ pub(crate) struct AppInner {
     /// Who else sees that.
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) executions: Arc<Semaphore>,
+    /// Whose CPU its executions use.
+    pub(crate) share: Arc<Share>,
 }
 
 /// A capability that the component imports, and what it was granted of it.
@@ -79,10 +82,13 @@ impl AppInner {
 
     /// `text` without the secrets that the component was granted; see [`crate::capability::InstanceInfo::redact`].
     pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        log::redact(text, self.secrets(), usize::MAX)
+    }
+
+    /// The secrets that the component was granted, and that are long enough to be looked for.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> + Clone {
         let secrets = self.granted.iter().flat_map(|granted| granted.capability.secrets(&granted.grant));
-        secrets.filter(|secret| secret.len() >= SECRET_BYTES_MIN).fold(Cow::Borrowed(text), |text, secret| {
-            if text.contains(secret) { Cow::Owned(text.replace(secret, "[redacted]")) } else { text }
-        })
+        secrets.filter(|secret| secret.len() >= SECRET_BYTES_MIN)
     }
 
     /// A place among the component's concurrent executions.

@@ -1,14 +1,17 @@
 //! The host's side of one instance: what it holds, and what it may still take.
 
 use crate::app::{AppInner, Granted};
+use crate::aside;
 use crate::capability::{Capability, ErasedCapability};
 use crate::execution::Caller;
 use crate::limits::Limits;
 use crate::log;
+use crate::pricing::Charges;
 use crate::run::Meter;
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
@@ -21,10 +24,17 @@ use wasmtime_wasi_http::{
 /// Bytes of the shortest secret that [`InstanceInfo::redact`] looks for.
 pub const SECRET_BYTES_MIN: usize = 4;
 
+/// Bytes of a log line, message and fields together, that are kept.
+pub const LOG_LINE_BYTES_MAX: usize = log::LINE_BYTES_MAX;
+
+/// Fields of a log line that are kept.
+pub const LOG_FIELDS_MAX: usize = log::FIELDS_MAX;
+
 /// The data of an instance's store.
 pub struct InstanceState {
     info: InstanceInfo,
     pub(crate) limiter: Limiter,
+    pub(crate) charges: Charges,
     pub(crate) table: ResourceTable,
     http: WasiHttpCtx,
     hooks: Hooks,
@@ -95,11 +105,32 @@ impl InstanceInfo {
 
     /// Writes a line of the guest's: an event with the target `elias::guest` and the execution's id, the component and its
     /// version. Stacks in it are shown in original positions, secrets are redacted, and control characters are shown instead
-    /// of obeyed. A line is cut to [`LINE_BYTES_MAX`](crate::log::LINE_BYTES_MAX) bytes; all lines of a component's
+    /// of obeyed. A line is cut to [`LOG_LINE_BYTES_MAX`] bytes before any of that is done; all lines of a component's
     /// instances are bounded by the limit `log_bytes_per_second`: what is over is dropped, and counted in the next line that
     /// is let through.
     pub fn log(&self, level: tracing::Level, message: &str, fields: &[(String, String)]) {
         log::write(&self.app, &self.execution, level, message, fields);
+    }
+
+    /// Writes into the audit log (the target `elias::audit`) that the secret of this name was read. The line counts against the limit
+    /// `log_bytes_per_second`; a capability writes it once for a secret and an instance.
+    pub fn secret_read(&self, key: &str) {
+        log::secret_read(&self.app, &self.execution, key);
+    }
+
+    /// Does work that can take longer than a millisecond on one of the host's threads for such work, while the instance waits. `work` does
+    /// a part of it, of some milliseconds at most, and says whether there is more: after each part the work of others has its turn, by the
+    /// groups of their [`CpuShare`](crate::CpuShare)s, and work whose execution is over is not gone on with.
+    ///
+    /// It is paid like any other work, before it is begun, in the price of the function that does it.
+    ///
+    /// # Errors
+    /// [`Stopped`], if the execution's deadline passed meanwhile, or the work panicked.
+    pub fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnMut() -> Poll<T> + Send + 'static,
+    ) -> impl Future<Output = wasmtime::Result<T>> + Send + 'static {
+        aside::run(self.app.share.group(), self.ends, work)
     }
 
     /// How long until the execution is ended.
@@ -163,6 +194,7 @@ impl InstanceState {
                 tables_used: 0,
                 meter: Arc::clone(&meter),
             },
+            charges: Charges::new(limits.fuel, limits.fuel_yield_interval),
             info: InstanceInfo { execution, ends, app: Arc::clone(app), caller, meter },
             table,
             http,

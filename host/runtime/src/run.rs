@@ -1,11 +1,13 @@
 //! One run of a guest: its store, its meter, its record, and the meaning of its end.
 
 use crate::app::AppInner;
+use crate::aside::Stopped;
 use crate::error::{Error, ErrorCode, Exception};
 use crate::execution::{Caller, Execution, HostCalls, Outcome, Running};
 use crate::instance::InstanceState;
 use crate::log;
 use crate::post_mortem;
+use crate::pricing::{ArgumentTooLarge, HOST_CALL_BYTES_MAX};
 use serde::Deserialize;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -71,7 +73,7 @@ pub(crate) struct MeteredStore {
 
 impl Drop for MeteredStore {
     fn drop(&mut self) {
-        let left = self.store.get_fuel().unwrap_or(0);
+        let left = self.store.get_fuel().unwrap_or(0).saturating_sub(self.store.data().charges.pending());
         self.meter.fuel.store(self.fuel.saturating_sub(left), Ordering::Relaxed);
     }
 }
@@ -135,6 +137,7 @@ pub(crate) fn store(app: &Arc<AppInner>, record: &Record, caller: Arc<Caller>) -
     let state = InstanceState::new(app, id, record.ends(app), Arc::clone(&record.meter), caller);
     let mut store = Store::new(&app.engine, state);
     store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
     let fuel = app.limits.fuel;
     let set = store
         .set_fuel(fuel)
@@ -164,6 +167,9 @@ fn trapped(app: &AppInner, meter: &Meter, error: &wasmtime::Error) -> Error {
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Error::new(ErrorCode::Overloaded, format!("all instances are in use: {error}"));
     }
+    if error.downcast_ref::<Stopped>() == Some(&Stopped::Deadline) {
+        return deadline(app);
+    }
     let running = error.downcast_ref::<post_mortem::Running>().map(|running| app.original_stack(&running.0));
     let place = running.as_deref().map(innermost).unwrap_or_default();
     let error = match error.downcast_ref::<Trap>() {
@@ -176,12 +182,26 @@ fn trapped(app: &AppInner, meter: &Meter, error: &wasmtime::Error) -> Error {
         }
         _ if meter.memory_denied.load(Ordering::Relaxed) => out_of_memory(app, &place),
         Some(trap) => Error::new(ErrorCode::Trap, format!("the guest trapped{place}: {trap}")),
+        None if error.downcast_ref::<ArgumentTooLarge>().is_some() => {
+            Error::new(ErrorCode::HostCallTooLarge, format!("the guest was ended{place}: {}", error.root_cause()))
+        }
+        None if is_lifting_bound(error) => {
+            let message = format!(
+                "the guest handed more than {HOST_CALL_BYTES_MAX} bytes to the host at once{place}: hand it over in parts"
+            );
+            Error::new(ErrorCode::HostCallTooLarge, message)
+        }
         None => Error::new(ErrorCode::Trap, format!("the guest was ended{place}: {}", error.root_cause())),
     };
     match running {
         Some(running) => error.with_running(running),
         None => error,
     }
+}
+
+/// Whether wasmtime refused to lift as much as a guest gave at once. Its error has no public type.
+fn is_lifting_bound(error: &wasmtime::Error) -> bool {
+    error.root_cause().to_string().starts_with("too much data is being copied between the host and the guest")
 }
 
 /// Where a stack's innermost function is: ` in NAME (FILE:LINE:COLUMN)`, or for one of the engine's with who called it.
@@ -225,13 +245,24 @@ pub(crate) fn refused(app: &AppInner, meter: &Meter, text: Option<&str>) -> Erro
     }
 }
 
+/// Bytes of an exception's class, and of its message and stack each, that are looked at: the limits of `elias:component/call.exception`.
+const NAME_BYTES_MAX: usize = 256;
+const EXCEPTION_BYTES_MAX: usize = 64 << 10;
+
+/// `text`, or its beginning.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
 /// The error for an exception that left a handler, its stack in original positions.
 pub(crate) fn thrown(app: &AppInner, meter: &Meter, kind: &str, exception: Exception) -> Error {
-    let stack = app.original_stack(&exception.stack);
+    // The engine keeps to these; whoever else made the component may not.
+    let Exception { name, message, stack } = exception;
+    let stack = app.original_stack(cut(&stack, EXCEPTION_BYTES_MAX));
     let exception = Exception {
+        name: cut(&name, NAME_BYTES_MAX).to_owned(),
+        message: app.redact(cut(&message, EXCEPTION_BYTES_MAX)).into_owned(),
         stack: app.redact(&stack).into_owned(),
-        message: app.redact(&exception.message).into_owned(),
-        ..exception
     };
     if kind == "never-settles" {
         return Error::new(ErrorCode::NeverSettles, exception.message.clone()).with_exception(exception);

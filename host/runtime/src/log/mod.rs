@@ -2,19 +2,28 @@
 
 mod budget;
 mod neutralise;
+mod redact;
 
 pub(crate) use budget::{Budget, Budgets};
+pub(crate) use redact::redact;
 
 use crate::app::AppInner;
 use crate::error::{Error, ErrorCode, Exception};
 use neutralise::neutralise;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Bytes of a line, message and fields together, that are kept.
 pub(crate) const LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// Fields of a line that are kept.
-const FIELDS_MAX: usize = 32;
+pub(crate) const FIELDS_MAX: usize = 32;
+
+/// Bytes of a field's name that are kept.
+const NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of an audit line beside the secret's name, about.
+const AUDIT_BYTES: usize = 200;
 
 /// A line that was let through: readable, without secrets, within bounds.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +44,38 @@ pub trait Observer: Send + Sync + 'static {
     fn line(&self, line: Line<'_>);
 }
 
+/// Text of a guest as it may be shown: cut to the bound before anything else is done, so that nothing below takes longer for a longer
+/// text; then without secrets, with stacks in original positions, and safe. What is cut is said at the end.
+fn readable<'t>(app: &AppInner, text: &'t str, bytes_max: usize) -> Cow<'t, str> {
+    let kept = text.floor_char_boundary(bytes_max);
+    let cut = text.len() - kept;
+    let redacted = redact(text, app.secrets(), bytes_max);
+    if let Cow::Borrowed(redacted) = redacted
+        && let Cow::Borrowed(original) = app.original_text(redacted)
+    {
+        return neutralise(original, bytes_max, cut);
+    }
+    Cow::Owned(neutralise(&app.original_text(&redacted), bytes_max, cut).into_owned())
+}
+
+/// Writes that a secret was read, into the audit log. Within the budget of the component's log lines, as all that it can cause to be written.
+pub(crate) fn secret_read(app: &AppInner, execution: &str, key: &str) {
+    let Some(dropped) = app.log.take(AUDIT_BYTES + key.len()) else { return };
+    tell_dropped(app, execution, dropped);
+    let component = app.name.as_str();
+    tracing::info!(target: "elias::audit", execution, component, key, "a secret was read");
+}
+
+/// Says that lines were dropped before one that is let through.
+fn tell_dropped(app: &AppInner, execution: &str, dropped: u64) {
+    let (component, version) = (app.name.as_str(), app.version.as_str());
+    if dropped > 0 {
+        tracing::warn!(
+            target: "elias::guest", execution, component, version, dropped, "log lines over the component's budget were dropped"
+        );
+    }
+}
+
 /// Writes one line; see [`crate::capability::InstanceInfo::log`].
 pub(crate) fn write(
     app: &AppInner,
@@ -47,28 +88,23 @@ pub(crate) fn write(
     if app.log.lacks(bytes.min(LINE_BYTES_MAX)) {
         return;
     }
-    let message = app.original_text(message);
-    let message = app.redact(&message);
-    let message = neutralise(&message, LINE_BYTES_MAX);
+    let message = readable(app, message, LINE_BYTES_MAX);
     let mut left = LINE_BYTES_MAX - message.len().min(LINE_BYTES_MAX);
     let mut shown = String::new();
     for (name, value) in fields.iter().take(FIELDS_MAX) {
-        let field = format!("{name}={}", app.original_text(value));
-        let field = app.redact(&field);
-        let field = neutralise(&field, left);
-        left -= field.len().min(left);
+        let name = readable(app, name, left.min(NAME_BYTES_MAX));
+        let value = readable(app, value, left);
         if !shown.is_empty() {
             shown.push(' ');
         }
-        shown.push_str(&field);
+        shown.push_str(&name);
+        shown.push('=');
+        shown.push_str(&value);
+        left -= (name.len() + 1 + value.len()).min(left);
     }
     let (component, version) = (app.name.as_str(), app.version.as_str());
     let Some(dropped) = app.log.take(message.len() + shown.len()) else { return };
-    if dropped > 0 {
-        tracing::warn!(
-            target: "elias::guest", execution, component, version, dropped, "log lines over the component's budget were dropped"
-        );
-    }
+    tell_dropped(app, execution, dropped);
     if let Some(observer) = &app.observer {
         observer.line(Line { execution, level, message: &message, fields: &shown });
     }

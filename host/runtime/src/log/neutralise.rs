@@ -2,20 +2,22 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// `text` with control characters shown instead of obeyed, cut to some `bytes_max` bytes.
+/// `text` with characters shown that are to be obeyed or that nobody sees, cut to some `bytes_max` bytes. `cut` bytes behind it were cut
+/// before; what is missing in all is said at the end.
 ///
-/// Newlines, NUL and the escape that begins ANSI sequences are control characters; so are the C1 ones, which some terminals
-/// obey too. Tabs stay. Characters that turn the direction of text are shown as well (Unicode TR 36, section 2.10).
-pub(super) fn neutralise(text: &str, bytes_max: usize) -> Cow<'_, str> {
-    let end = text.floor_char_boundary(bytes_max);
-    let kept = &text[..end];
-    if end == text.len() && !kept.chars().any(is_unsafe) {
+/// It takes time in proportion to `bytes_max`, however long the text is.
+pub(super) fn neutralise(text: &str, bytes_max: usize, cut: usize) -> Cow<'_, str> {
+    let kept = &text[..text.floor_char_boundary(bytes_max)];
+    if cut == 0 && kept.len() == text.len() && !kept.chars().any(is_unsafe) {
         return Cow::Borrowed(kept);
     }
-    let mut safe = String::with_capacity(kept.len() + 16);
-    for character in kept.chars() {
+    let mut safe = String::with_capacity(kept.len() + 32);
+    let mut shown = kept.len();
+    for (at, character) in kept.char_indices() {
         if safe.len() >= bytes_max {
+            shown = at;
             break;
         }
         match character {
@@ -27,15 +29,33 @@ pub(super) fn neutralise(text: &str, bytes_max: usize) -> Cow<'_, str> {
             other => safe.push(other),
         }
     }
-    if end < text.len() {
-        let _ = write!(safe, "... ({} bytes more)", text.len() - end);
+    let missing = text.len() - shown + cut;
+    if missing > 0 {
+        let _ = write!(safe, "... ({missing} bytes more)");
     }
     Cow::Owned(safe)
 }
 
+/// Whether a character acts on what stands around it, or is not seen: control characters (newlines, NUL, the escape that begins
+/// ANSI sequences, and the C1 ones, which some terminals obey too), Unicode's line and paragraph separators, which many programs
+/// take for the end of a line, its format characters (direction marks and overrides, zero-width spaces and joiners, tags), and what
+/// else is invisible by itself. Tabs stay. See Unicode TR 36, section 2.10, and TS 39.
 fn is_unsafe(character: char) -> bool {
-    (character.is_control() && character != '\t')
-        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    if character.is_ascii() {
+        return character.is_ascii_control() && character != '\t';
+    }
+    let invisible = matches!(
+        character,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
+    );
+    invisible
+        || matches!(
+            get_general_category(character),
+            GeneralCategory::Control
+                | GeneralCategory::Format
+                | GeneralCategory::LineSeparator
+                | GeneralCategory::ParagraphSeparator
+        )
 }
 
 #[cfg(test)]
@@ -44,16 +64,31 @@ mod tests {
 
     #[test]
     fn shows_what_a_terminal_would_obey() {
-        let check = |text, expected: &str| assert_eq!(neutralise(text, 100), expected);
-        check("plain\ttext é", "plain\ttext é");
+        let check = |text, expected: &str| assert_eq!(neutralise(text, 100, 0), expected);
+        check("plain\ttext é 日本 🙂", "plain\ttext é 日本 🙂");
         check("two\nlines\r", "two\\nlines\\r");
         check("a\0b\x1b[31mred", "a\\u{0}b\\u{1b}[31mred");
         check("\u{9b}2J \u{202e}txt", "\\u{9b}2J \\u{202e}txt");
     }
 
     #[test]
-    fn cuts_between_characters() {
-        assert_eq!(neutralise("ééé", 3), "é... (4 bytes more)");
-        assert_eq!(neutralise("abc", 0), "... (3 bytes more)");
+    fn shows_what_ends_a_line_elsewhere_and_what_is_not_seen() {
+        let separators = ['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}'];
+        let invisible = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}', '\u{180e}', '\u{3164}'];
+        let bidirectional =
+            ['\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202d}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}'];
+        let tags = ['\u{e0001}', '\u{e0041}', '\u{e007f}', '\u{fff9}'];
+        for character in separators.into_iter().chain(invisible).chain(bidirectional).chain(tags) {
+            let shown = neutralise(&format!("a{character}b"), 100, 0).into_owned();
+            assert_eq!(shown, format!("a\\u{{{:x}}}b", character as u32));
+        }
+    }
+
+    #[test]
+    fn cuts_between_characters_and_says_what_is_missing() {
+        assert_eq!(neutralise("ééé", 3, 0), "é... (4 bytes more)");
+        assert_eq!(neutralise("abc", 0, 0), "... (3 bytes more)");
+        assert_eq!(neutralise("abc", 10, 7), "abc... (7 bytes more)");
+        assert_eq!(neutralise("\n\n\n\n", 4, 0), "\\n\\n... (2 bytes more)");
     }
 }

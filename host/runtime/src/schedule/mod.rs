@@ -96,6 +96,13 @@ impl From<State> for u64 {
     }
 }
 
+impl Share {
+    /// What tells its group from all others of the process.
+    pub(crate) fn group(&self) -> (usize, usize) {
+        (Arc::as_ptr(&self.scheduler) as usize, self.key.group())
+    }
+}
+
 impl Scheduler {
     /// Lets `cores` guests run at a time, one at least.
     pub(crate) fn new(cores: u32) -> Arc<Self> {

@@ -32,6 +32,13 @@ pub(super) struct ShareKey {
     subgroup: usize,
 }
 
+impl ShareKey {
+    /// Which group it is of.
+    pub(super) fn group(self) -> usize {
+        self.group
+    }
+}
+
 /// What somebody who is being served was charged in advance, to be corrected by what was used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Charge {

@@ -1,0 +1,78 @@
+//! Taking fuel for work in the host.
+
+use crate::instance::InstanceState;
+use wasmtime::{StoreContextMut, Trap};
+
+/// The least that is left to a guest until its next yield when it comes back from the host, as a part of the interval. wasmtime keeps the
+/// shortened interval until a next call changes it: the part must not be so small that a guest which then reckons for itself pays for it.
+const INTERVAL_PARTS: u64 = 8;
+
+/// Charges that are settled together, as a part of the interval: setting the fuel for each small call would cost more than the call.
+const SETTLE_PARTS: u64 = 16;
+
+/// The account of one instance.
+///
+/// wasmtime yields where the guest's own instructions have used up an interval of fuel. [`wasmtime::Store::set_fuel`] begins a new interval, so that
+/// a guest which calls the host often enough would never yield. Hence the account remembers the fuel at the last yield that it knows of, and
+/// shortens the next interval to what is left of the distance.
+#[derive(Debug)]
+pub(crate) struct Charges {
+    /// Units of fuel after which others are let run: the limit `fuel_yield_interval`.
+    interval: u64,
+    /// Charged, and not taken from the store's fuel yet.
+    pending: u64,
+    /// The store's fuel at the last yield.
+    at_yield: u64,
+}
+
+impl Charges {
+    /// Of a store that begins with so much fuel.
+    pub(crate) fn new(fuel: u64, interval: u64) -> Self {
+        Self { interval: interval.max(1), pending: 0, at_yield: fuel }
+    }
+
+    /// What the store's fuel has to be lessened by to know what is left.
+    pub(crate) fn pending(&self) -> u64 {
+        self.pending
+    }
+}
+
+/// Takes fuel for work that is about to be done. Whether the guest is to let others run now: a function that can wait does so, and for the others
+/// the guest yields soon after it came back from the host.
+///
+/// # Errors
+/// [`Trap::OutOfFuel`].
+pub(super) fn charge(
+    store: &mut StoreContextMut<'_, InstanceState>,
+    units: u64,
+    can_wait: bool,
+) -> wasmtime::Result<bool> {
+    let charges = &mut store.data_mut().charges;
+    charges.pending = charges.pending.saturating_add(units);
+    if charges.pending < charges.interval / SETTLE_PARTS {
+        return Ok(false);
+    }
+    settle(store, can_wait)
+}
+
+fn settle(store: &mut StoreContextMut<'_, InstanceState>, can_wait: bool) -> wasmtime::Result<bool> {
+    let left = store.get_fuel()?;
+    let charges = &mut store.data_mut().charges;
+    let pending = std::mem::take(&mut charges.pending);
+    let Some(left) = left.checked_sub(pending) else {
+        store.set_fuel(0)?;
+        return Err(Trap::OutOfFuel.into());
+    };
+    let spent = charges.at_yield.saturating_sub(left);
+    let due = spent >= charges.interval;
+    let interval = if due {
+        charges.at_yield = left;
+        if can_wait { charges.interval } else { 0 }
+    } else {
+        charges.interval - spent
+    };
+    let interval = interval.max(charges.interval / INTERVAL_PARTS).max(1);
+    store.fuel_async_yield_interval(Some(interval))?;
+    store.set_fuel(left)?;
+    Ok(due && can_wait)
+}

@@ -1,0 +1,287 @@
+//! The linker that defines no function without a price.
+
+use super::charge::charge;
+use super::payload::Payload;
+use super::price::{ListedSize, Price};
+use super::{ArgumentTooLarge, CALL, INLINE_UNITS_MAX};
+use crate::instance::InstanceState;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use wasmtime::component::{
+    ComponentNamedList, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType, Val, types::ComponentFunc,
+};
+use wasmtime::{AsContextMut, Engine, StoreContextMut};
+
+/// Where a host's functions are defined, each with its [`Price`]. There is no other way to give a guest a function.
+pub struct HostLinker {
+    linker: Linker<InstanceState>,
+    functions: Vec<HostFunction>,
+}
+
+/// A function that guests can call, and what it costs.
+#[derive(Debug, Clone)]
+pub struct HostFunction {
+    name: String,
+    call: u64,
+    sizes: Vec<ListedSize>,
+    can_wait: bool,
+}
+
+impl HostFunction {
+    /// `PACKAGE/INTERFACE@VERSION#FUNCTION`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Units of fuel of a call, whatever its arguments.
+    #[must_use]
+    pub fn call(&self) -> u64 {
+        self.call
+    }
+
+    /// What else is paid for.
+    #[must_use]
+    pub fn sizes(&self) -> &[ListedSize] {
+        &self.sizes
+    }
+
+    /// Whether the guest can be made to wait in it, so that it may take longer than a millisecond.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        self.can_wait
+    }
+}
+
+impl fmt::Display for HostFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}", self.name, self.call)?;
+        self.sizes.iter().try_for_each(|size| write!(f, " + {size}"))?;
+        f.write_str(if self.can_wait { ", can wait" } else { "" })
+    }
+}
+
+impl HostLinker {
+    /// A linker that has nothing.
+    pub(crate) fn new(engine: &Engine) -> Self {
+        Self { linker: Linker::new(engine), functions: Vec::new() }
+    }
+
+    /// An interface, by its whole name: `PACKAGE/INTERFACE@VERSION`.
+    ///
+    /// # Errors
+    /// If the name is taken by something else.
+    pub fn interface(&mut self, name: &str) -> wasmtime::Result<Interface<'_>> {
+        let instance = self.linker.instance(name)?;
+        Ok(Interface { instance, name: name.to_owned(), functions: &mut self.functions })
+    }
+
+    /// The functions that are defined, in the order of their definition.
+    #[must_use]
+    pub fn functions(&self) -> &[HostFunction] {
+        &self.functions
+    }
+
+    /// What components are linked with, and the list of what is in it.
+    pub(crate) fn finish(self) -> (Linker<InstanceState>, Vec<HostFunction>) {
+        (self.linker, self.functions)
+    }
+}
+
+/// An interface whose functions are being defined.
+pub struct Interface<'a> {
+    instance: LinkerInstance<'a, InstanceState>,
+    name: String,
+    functions: &'a mut Vec<HostFunction>,
+}
+
+/// What an asynchronous host function gives.
+pub type Waiting<'a, R> = Box<dyn Future<Output = wasmtime::Result<R>> + Send + 'a>;
+
+impl Interface<'_> {
+    /// Defines a function that is done in one go.
+    ///
+    /// # Errors
+    /// If the price can come to more than [`INLINE_UNITS_MAX`], or the name is taken.
+    pub fn func<P, R>(
+        &mut self,
+        name: &str,
+        price: Price<P>,
+        body: impl Fn(StoreContextMut<'_, InstanceState>, P) -> wasmtime::Result<R> + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>
+    where
+        P: ComponentNamedList + Lift + Payload + 'static,
+        R: ComponentNamedList + Lower + Payload + 'static,
+    {
+        let most = price.most();
+        wasmtime::ensure!(
+            most <= INLINE_UNITS_MAX,
+            "{}#{name} can cost {most} units of fuel; a function that is done in one go costs at most {INLINE_UNITS_MAX}: lower \
+             its bounds, or define it with func_async and do the work aside",
+            self.name
+        );
+        let function = self.list(name, &price, false);
+        self.instance.func_wrap(name, move |mut store: StoreContextMut<'_, InstanceState>, arguments: P| {
+            enter(&mut store, &function, &price, &arguments, false)?;
+            let result = body(store.as_context_mut(), arguments)?;
+            charge(&mut store, result.units(), false)?;
+            Ok(result)
+        })
+    }
+
+    /// Defines a function that the guest can be made to wait in.
+    ///
+    /// What takes longer than some 100 us of one thread's time must be done [aside](crate::capability::InstanceInfo::aside), or let others run
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn func_async<P, R>(
+        &mut self,
+        name: &str,
+        price: Price<P>,
+        body: impl for<'a> Fn(StoreContextMut<'a, InstanceState>, P) -> Waiting<'a, R> + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>
+    where
+        P: ComponentNamedList + Lift + Payload + Send + 'static,
+        R: ComponentNamedList + Lower + Payload + Send + 'static,
+    {
+        let function = self.list(name, &price, true);
+        let shared = Arc::new((function, price, body));
+        self.instance.func_wrap_async(name, move |mut store: StoreContextMut<'_, InstanceState>, arguments: P| {
+            let shared = Arc::clone(&shared);
+            Box::new(async move {
+                let (function, price, body) = &*shared;
+                let (_, due) = enter(&mut store, function, price, &arguments, true)?;
+                if due {
+                    tokio::task::yield_now().await;
+                }
+                let result = Pin::from(body(store.as_context_mut(), arguments)).await?;
+                if charge(&mut store, result.units(), true)? {
+                    tokio::task::yield_now().await;
+                }
+                Ok(result)
+            })
+        })
+    }
+
+    /// Defines a function that reckons something from its arguments alone. Whatever costs more than [`INLINE_UNITS_MAX`] is done
+    /// [aside](crate::capability::InstanceInfo::aside), in one part.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn compute<P, R>(
+        &mut self,
+        name: &str,
+        price: Price<P>,
+        body: impl Fn(P) -> R + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>
+    where
+        P: ComponentNamedList + Lift + Payload + Send + 'static,
+        R: ComponentType + Lower + Payload + Send + Sync + 'static,
+    {
+        let function = self.list(name, &price, true);
+        let shared = Arc::new((function, price, body));
+        self.instance.func_wrap_async(name, move |mut store: StoreContextMut<'_, InstanceState>, arguments: P| {
+            let shared = Arc::clone(&shared);
+            Box::new(async move {
+                let (function, price, body) = &*shared;
+                let (units, due) = enter(&mut store, function, price, &arguments, true)?;
+                if due {
+                    tokio::task::yield_now().await;
+                }
+                let result = if units <= INLINE_UNITS_MAX {
+                    body(arguments)
+                } else {
+                    let (shared, mut arguments) = (Arc::clone(&shared), Some(arguments));
+                    let work = move || arguments.take().map_or(Poll::Pending, |arguments| Poll::Ready((shared.2)(arguments)));
+                    store.data().info().aside(work).await?
+                };
+                if charge(&mut store, result.units(), true)? {
+                    tokio::task::yield_now().await;
+                }
+                Ok((result,))
+            })
+        })
+    }
+
+    /// Defines a resource; `dropped` is called when a guest drops the handle to one.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn resource<T: 'static>(
+        &mut self,
+        name: &str,
+        dropped: impl Fn(&mut InstanceState, Resource<T>) -> wasmtime::Result<()> + Send + Sync + 'static,
+    ) -> wasmtime::Result<()> {
+        self.list(&format!("[drop]{name}"), &Price::<()>::call(), false);
+        self.instance.resource(name, ResourceType::host::<T>(), move |mut store, handle| {
+            charge(&mut store, CALL, false)?;
+            dropped(store.data_mut(), Resource::new_own(handle))
+        })
+    }
+
+    /// As [`Self::resource`], where dropping may have to wait.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub(crate) fn resource_async<T: 'static>(
+        &mut self,
+        name: &str,
+        dropped: impl for<'a> Fn(&'a mut InstanceState, Resource<T>) -> Waiting<'a, ()> + Send + Sync + 'static,
+    ) -> wasmtime::Result<()> {
+        self.list(&format!("[drop]{name}"), &Price::<()>::call(), true);
+        let dropped = Arc::new(dropped);
+        self.instance.resource_async(name, ResourceType::host::<T>(), move |mut store, handle| {
+            let dropped = Arc::clone(&dropped);
+            Box::new(async move {
+                charge(&mut store, CALL, true)?;
+                Pin::from(dropped(store.data_mut(), Resource::new_own(handle))).await
+            })
+        })
+    }
+
+    /// Defines a function of an interface that components may import and that gives them nothing: `answer` says what it answers with, and
+    /// where there is none the guest is ended. The arguments are not looked at.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub(crate) fn absent(&mut self, name: &str, answer: Option<fn() -> Val>) -> wasmtime::Result<()> {
+        let function = self.list(name, &Price::<()>::call(), false);
+        self.instance.func_new(
+            name,
+            move |mut store: StoreContextMut<'_, InstanceState>, _: ComponentFunc, _: &[Val], results: &mut [Val]| {
+                charge(&mut store, CALL, false)?;
+                match (answer, results) {
+                    (Some(answer), [result]) => *result = answer(),
+                    _ => wasmtime::bail!("{function} is not provided by this host"),
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// Enters a function into the list, and gives its name.
+    fn list<P>(&mut self, name: &str, price: &Price<P>, can_wait: bool) -> String {
+        let name = format!("{}#{name}", self.name);
+        let (call, sizes) = price.listed();
+        self.functions.push(HostFunction { name: name.clone(), call, sizes, can_wait });
+        name
+    }
+}
+
+/// Takes the price of a call whose arguments were lifted. Gives it, and whether others are to be let run.
+fn enter<P: Payload>(
+    store: &mut StoreContextMut<'_, InstanceState>,
+    function: &str,
+    price: &Price<P>,
+    arguments: &P,
+    can_wait: bool,
+) -> wasmtime::Result<(u64, bool)> {
+    let units = price.reckon(store.data_mut(), arguments);
+    let units = units.map_err(|error| ArgumentTooLarge { function: function.to_owned(), ..error })?;
+    let due = charge(store, units.saturating_add(arguments.units()), can_wait)?;
+    Ok((units, due))
+}
