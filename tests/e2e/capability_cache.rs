@@ -57,6 +57,26 @@ const functions = {
     return before;
   },
 };
+const slow = (work) => new Promise((resolve, reject) => setTimeout(() => { try { resolve(work()); } catch (error) { reject(error); } }, 500));
+functions.fails = () =>
+  cache.remember("fails", 60, () => (log.info("tried in vain"), slow(() => { throw new Error("on purpose"); })))
+    .catch((error) => error.code ?? error.message);
+functions.wrong = async () => {
+  let made = 0;
+  const told = [];
+  for (const ttl of [-1, 0, NaN, "soon"]) {
+    told.push(await cache.remember("wrong", { ttl }, () => ++made).catch((error) => error.name));
+  }
+  return [made, ...told];
+};
+functions.late = () => cache.remember("late", 60, () => (log.info("making it"), slow(() => "made")));
+functions.exact = async () => {
+  const told = [];
+  for (const value of ["v".repeat(1 << 20), new Uint8Array(1 << 20), "v".repeat((1 << 20) + 1)]) {
+    told.push(await cache.set("exact", value).then(() => "kept", (error) => error.code));
+  }
+  return told;
+};
 functions.flood = async () => {
   const value = "x".repeat(4096);
   for (let i = 0; i < 4000; i++) await cache.set(`flood-${i}`, value);
@@ -92,6 +112,13 @@ async fn behaves(name: &str, backend: &str) {
     assert_eq!(server.get("/together").await.body, "[1,true]");
     let caps = server.get("/caps").await.body;
     assert_eq!(caps, r#"["invalid-key","invalid-key","too-large","too-large","not-a-number"]"#);
+    let fails = futures::future::join_all((0..20).map(|_| server.get("/fails"))).await;
+    let told: Vec<_> = fails.iter().map(|answer| answer.body.as_str()).collect();
+    assert_eq!(told.iter().filter(|told| **told == r#""on purpose""#).count(), 2, "{told:?}");
+    assert!(told.iter().all(|told| [r#""on purpose""#, r#""unavailable""#].contains(told)), "{told:?}");
+    let wrong = r#"[0,"RangeError","RangeError","RangeError","RangeError"]"#;
+    assert_eq!(server.get("/wrong").await.body, wrong, "nothing is made for a time that is none");
+    assert_eq!(server.get("/exact").await.body, r#"["kept","kept","too-large"]"#);
     let misses = futures::future::join_all((0..100).map(|_| server.get("/remember"))).await;
     assert!(misses.iter().all(|answer| answer.body == r#"{"made":true}"#), "{:?}", misses[0]);
     let log = server.logged("made the value").await;
@@ -142,6 +169,27 @@ async fn attack_21_redis_goes_and_comes_back() {
         assert!(started.elapsed() < elias_tests::serve::PATIENCE, "{}", server.log());
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn what_was_made_is_given_though_redis_has_gone() {
+    let mut redis = services::Redis::start();
+    let server = served("late", &format!("backend = \"redis\"\nurl = \"{}\"\ntimeout-ms = 500", redis.url()));
+    let (answer, ()) = tokio::join!(server.get("/late"), async {
+        server.logged("making it").await;
+        redis.stop();
+    });
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#""made""#), "{}", server.log());
+}
+
+#[tokio::test]
+async fn in_redis_by_tls() {
+    let url = std::env::var("ELIAS_TEST_REDIS_TLS").expect("run the tests with `make test`, which starts Redis");
+    let ca = std::env::var("ELIAS_TEST_POSTGRES_CA").expect("and makes an authority");
+    let backend = format!("backend = \"redis\"\nurl = \"{url}\"\nroot-certificate = \"{ca}\"");
+    let server = served("tls-user", &backend);
+    assert_eq!(server.get("/own?name=one").await.body, r#""nothing""#);
+    assert_eq!(server.get("/own?name=two").await.body, r#""one""#);
 }
 
 #[test]

@@ -82,6 +82,39 @@ const functions = {
     for (const statement of statements) codes.push([statement, (await failure(db.query(statement)))[0]]);
     return codes.filter(([, code]) => code === "no error" || code === "n");
   },
+  async hostile() {
+    const args = Array(60).fill("hex(zeroblob(1900000))").join(", ");
+    const statements = [
+      `select length(max(${args}))`, `select ${args}`,
+      "select instr(zeroblob(4000000), cast(zeroblob(2000000) as blob) || x'01') + length(zeroblob(20000000))",
+      "with recursive n(i) as (select 1 union all select i + 1 from n) select sum(length(hex(randomblob(1000000)))) from n",
+    ];
+    const told = [];
+    for (const statement of statements) told.push((await failure(db.query(statement)))[0]);
+    return told;
+  },
+  async names() {
+    const row = await db.first(`select 1 as "__proto__", 2 as constructor, 3 as a`);
+    return [Object.keys(row), row["__proto__"], Object.getPrototypeOf(row) === Object.prototype];
+  },
+  async arrays() {
+    await db.query("delete from things");
+    for (const name of ["one", "two", "three"]) await db.query("insert into things (name, size) values ($1, $2)", name, name.length);
+    const names = await db.query("select name from things where name = any($1) order by name", ["one", "three", "none"]);
+    const sizes = await db.query("select count(*) as n from things where size = any($1::int[])", [3]);
+    return [names.map(({ name }) => name), Number(sizes[0].n), await failure(db.query("select $1::int[]", [[1], [2]]))];
+  },
+  async stolen(request) {
+    const schema = new URL(request.url).searchParams.get("schema");
+    const statements = [
+      "update pg_settings set setting = 'off' where name = 'standard_conforming_strings'",
+      "select '\\'', set_config('role', 'elias', false) --'",
+      `select * from ${schema}.things`, `insert into ${schema}.things (name) values ('written')`, "select current_schema()::text as s",
+    ];
+    const told = [];
+    for (const statement of statements) told.push(await db.query(statement).then((rows) => rows[0]?.s ?? "no error", (error) => error.sqlstate));
+    return told;
+  },
   async stream() {
     let rows = 0, sum = 0;
     const numbers = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 50000) select i from n";
@@ -139,8 +172,9 @@ async fn behaves(server: &Server) {
     assert_eq!(body("/forgotten").await, "\"left\"");
     assert_eq!(server.get("/spin").await.code(), "out-of-fuel");
     assert_eq!(body("/count").await, "0", "a transaction that nobody committed leaves nothing");
-    assert_eq!(body("/errors").await, r#"[["database","23505"],["denied","42501"],["database","42P01"]]"#);
+    assert_eq!(body("/errors").await, r#"[["database","23505"],["database","42601"],["database","42P01"]]"#);
     assert_eq!(body("/denied").await, "[]", "all of these are refused");
+    assert_eq!(body("/names").await, r#"[["__proto__","constructor","a"],1,true]"#);
     assert_eq!(body("/stream").await, "[40000,800020000]");
     let caps = server.get("/caps").await.json();
     let codes: Vec<_> =
@@ -169,6 +203,38 @@ async fn attack_14_two_components_with_the_same_tables_do_not_meet() {
     assert!(one.get("/stored").await.body.contains("one"));
     assert_eq!(other.get("/template").await.body, "[0,4,1]");
     assert_eq!(other.get("/stored").await.status, 200, "the other has no row of this name yet");
+}
+
+#[tokio::test]
+async fn attack_18_a_component_stays_in_its_schema_whatever_it_sends() {
+    let (one, other) = (served("db-c", POSTGRES_SCHEMA, &postgres()), served("db-d", POSTGRES_SCHEMA, &postgres()));
+    assert!(one.get("/stored").await.body.contains("one"));
+    let schema = |told: &serde_json::Value| told[4].as_str().unwrap_or_default().to_owned();
+    let own = schema(&one.get("/stolen?schema=nowhere").await.json());
+    let told = other.get(&format!("/stolen?schema={own}")).await.json();
+    assert_eq!(told.as_array().map(|told| &told[2..4]), Some(&["42501".into(), "42501".into()][..]), "{told}");
+    assert_eq!(told[0], "42501", "{told}");
+    assert_ne!(schema(&told), own);
+    assert_eq!(one.get("/arrays").await.body, r#"[["one","three"],2,["unsupported-type","0A000"]]"#);
+}
+
+/// Statements that would take gigabytes, and hours.
+#[tokio::test]
+async fn attack_2_and_4_hostile_statements_of_one_component_leave_another_alone() {
+    let (one, other) = (served("db-e", SQLITE_SCHEMA, ""), served("db-f", SQLITE_SCHEMA, ""));
+    let before = one.resident_bytes();
+    let hostile = async {
+        let all = futures::future::join_all((0..8).map(|_| one.get("/hostile"))).await;
+        assert!(all.iter().all(|answer| !answer.body.contains("no error")), "{:?}", all[0]);
+    };
+    let neighbour = async {
+        for _ in 0..10 {
+            assert_eq!(other.get("/count").await.body, "0");
+        }
+    };
+    futures::join!(hostile, neighbour);
+    let after = one.resident_bytes();
+    assert!(after < before + (128 << 20), "{before} bytes before, {after} after");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

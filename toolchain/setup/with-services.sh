@@ -2,9 +2,10 @@
 # Runs a command with a PostgreSQL and a Redis of its own: on free ports, in a temporary folder, without passwords. Both
 # are stopped and removed when the command has ended, however it ended.
 #
-# The command finds them in ELIAS_TEST_POSTGRES (a URL of a superuser) and ELIAS_TEST_REDIS (a URL), and PostgreSQL's programs
+# The command finds them in ELIAS_TEST_POSTGRES (a URL of a superuser; ELIAS_TEST_POSTGRES_PASSWORDS is one of its databases that asks for
+# passwords) and ELIAS_TEST_REDIS (a URL), and PostgreSQL's programs
 # in ELIAS_TEST_POSTGRES_BIN. PostgreSQL takes TLS too, by a certificate for 127.0.0.1 whose authority is in the file ELIAS_TEST_POSTGRES_CA;
-# ELIAS_TEST_OTHER_CA is another authority's. ELIAS_TEST_BROWSER is a Chromium for pages.
+# ELIAS_TEST_OTHER_CA is another authority's. Redis takes TLS at ELIAS_TEST_REDIS_TLS, by the same certificate. ELIAS_TEST_BROWSER is a Chromium for pages.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -75,17 +76,26 @@ unix_socket_directories = ''
 fsync = off
 max_connections = 200
 EOF
+# One of its databases asks for passwords.
+sed -i '1i host passwords all 127.0.0.1/32 scram-sha-256' "$folder/postgres/data/pg_hba.conf"
 (cd / && "${as_postgres[@]}" "$postgres/pg_ctl" -D "$folder/postgres/data" -s -w -l "$folder/postgres/log" start)
+psql=$postgres/psql
+[ -x "$psql" ] || psql=psql
+"$psql" -q "postgres://elias@127.0.0.1:$postgres_port/postgres" -c "ALTER ROLE elias PASSWORD 'elias'" -c "CREATE DATABASE passwords"
 
 redis_port=$(free_port)
-redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --appendonly no --dir "$folder" --daemonize no >/dev/null &
+redis_tls_port=$(free_port)
+redis-server --port "$redis_port" --tls-port "$redis_tls_port" --tls-cert-file "$folder/server.crt" --tls-key-file "$folder/server.key" \
+  --tls-ca-cert-file "$folder/ca.crt" --tls-auth-clients no --bind 127.0.0.1 --save "" --appendonly no --dir "$folder" --daemonize no >/dev/null &
 redis=$!
 until (exec 3<>"/dev/tcp/127.0.0.1/$redis_port") 2>/dev/null; do sleep 0.05; done
 
 export ELIAS_TEST_POSTGRES="postgres://elias@127.0.0.1:$postgres_port/postgres"
+export ELIAS_TEST_POSTGRES_PASSWORDS="postgres://elias:elias@127.0.0.1:$postgres_port/passwords"
 export ELIAS_TEST_POSTGRES_BIN="$postgres"
 export ELIAS_TEST_POSTGRES_CA="$folder/ca.crt"
 export ELIAS_TEST_OTHER_CA="$folder/other-ca.crt"
 export ELIAS_TEST_BROWSER="$browser"
 export ELIAS_TEST_REDIS="redis://127.0.0.1:$redis_port"
+export ELIAS_TEST_REDIS_TLS="rediss://127.0.0.1:$redis_tls_port"
 "$@"

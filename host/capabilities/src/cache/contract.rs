@@ -2,6 +2,7 @@
 
 use super::lease::Lease;
 use super::operation::Operation;
+use elias_host::capability::pricing::{List, Payload, Size, size};
 use elias_host::capability::wasmtime;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower, Resource};
 use std::fmt;
@@ -12,6 +13,25 @@ pub(super) type Value = Arc<[u8]>;
 
 /// The longest time to live, in milliseconds: 100 years. Longer ones are cut to it; clocks and Redis reckon with it safely.
 pub(super) const TTL_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+
+/// Units of fuel of a command, and of each key of it: in the host's memory it is done at once, and for Redis it is written out.
+pub(super) const COMMAND: u64 = 10_000;
+pub(super) const KEY: u64 = 900;
+
+/// Keys that are taken from a component at once; as many as `keys-per-call` can allow.
+pub(super) const KEYS_MAX: usize = 10_000;
+
+/// The keys of a command, as a size by which it is paid.
+pub(super) fn keys<P: 'static>(command: fn(&P) -> &Command) -> Size<P> {
+    let keys = move |arguments: &P| match command(arguments) {
+        Command::GetMany(keys) => keys.0.len() as u64,
+        _ => 1,
+    };
+    size("keys", keys).at_most(KEYS_MAX as u64)
+}
+
+/// What the first byte of a value that JavaScript has set is: it says whether that is text, bytes or JSON.
+pub(super) const TAGS: std::ops::RangeInclusive<u8> = 1..=3;
 
 /// Why an operation failed.
 #[derive(ComponentType, Lower, Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +113,7 @@ pub(super) enum Command {
     #[component(name = "get")]
     Get(String),
     #[component(name = "get-many")]
-    GetMany(Vec<String>),
+    GetMany(List<String, KEYS_MAX>),
     #[component(name = "set")]
     Set(Entry),
     #[component(name = "set-if-absent")]
@@ -148,6 +168,49 @@ impl<L> fmt::Debug for Answer<L> {
     }
 }
 
+impl Payload for Entry {
+    fn units(&self) -> u64 {
+        self.key.units() + self.value.units()
+    }
+}
+
+impl Payload for Command {
+    fn units(&self) -> u64 {
+        match self {
+            Self::Get(key) | Self::Delete(key) | Self::Lease(key) => key.units(),
+            Self::GetMany(keys) => keys.units(),
+            Self::Set(entry) | Self::SetIfAbsent(entry) => entry.units(),
+            Self::CompareAndSwap(Swap { entry, expected }) => entry.units() + expected.units(),
+            Self::Increment(Increment { key, .. }) | Self::Expire(Expiry { key, .. }) => key.units(),
+        }
+    }
+}
+
+impl Payload for Error {
+    fn units(&self) -> u64 {
+        self.message.units()
+    }
+}
+
+impl<L> Payload for Answer<L> {
+    fn units(&self) -> u64 {
+        match self {
+            Self::Value(value) => value.units(),
+            Self::Values(values) => values.units(),
+            Self::Changed(_) | Self::Number(_) | Self::Leased(_) => 0,
+        }
+    }
+}
+
+impl Payload for Started {
+    fn units(&self) -> u64 {
+        match self {
+            Self::Done(outcome) => outcome.units(),
+            Self::Pending(_) => 0,
+        }
+    }
+}
+
 /// The caps on one command.
 #[derive(Debug, Clone)]
 pub(super) struct Caps {
@@ -164,7 +227,7 @@ impl Caps {
     pub(super) fn check(&self, mut command: Command) -> Result<Command, Error> {
         match &mut command {
             Command::Get(key) | Command::Delete(key) | Command::Lease(key) => self.key(key)?,
-            Command::GetMany(keys) => {
+            Command::GetMany(List(keys)) => {
                 if keys.len() > self.keys_per_call {
                     let message = format!("{} keys at once; keys-per-call is {}", keys.len(), self.keys_per_call);
                     return Err(Error::new(ErrorCode::TooLarge, message));
@@ -206,10 +269,12 @@ impl Caps {
     }
 
     fn value(&self, value: &Value) -> Result<(), Error> {
-        if value.len() <= self.value_bytes {
+        // The byte by which JavaScript's values tell what they are is not the component's.
+        let length = value.len() - usize::from(value.first().is_some_and(|first| TAGS.contains(first)));
+        if length <= self.value_bytes {
             return Ok(());
         }
-        let message = format!("the value has {} bytes; value-bytes is {}", value.len(), self.value_bytes);
+        let message = format!("the value has {length} bytes; value-bytes is {}", self.value_bytes);
         Err(Error::new(ErrorCode::TooLarge, message))
     }
 }

@@ -3,11 +3,22 @@
 use super::contract::Caps;
 use super::memory::ENTRY_OVERHEAD_BYTES;
 use super::redis;
-use elias_host::capability::ConfigureError;
+use elias_host::capability::{Amount, ConfigureError};
 use serde::Deserialize;
 use serde_json::Value;
+use std::io::Read;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says otherwise.
+pub(super) const AMOUNTS: &[Amount] = &[
+    Amount { key: "key-bytes", default: 512, ceiling: 4 << 10 },
+    Amount { key: "value-bytes", default: 1 << 20, ceiling: 16 << 20 },
+    Amount { key: "keys-per-call", default: 100, ceiling: 1_000 },
+    Amount { key: "total-bytes", default: 64 << 20, ceiling: 256 << 20 },
+    Amount { key: "operations", default: 64, ceiling: 256 },
+    Amount { key: "timeout-ms", default: 1_000, ceiling: 10_000 },
+];
 
 /// The table as it is written. Values are read by hand: serde's messages would quote them, and one may be a URL with a
 /// password under the wrong key.
@@ -17,6 +28,7 @@ use std::time::Duration;
 struct Table {
     backend: Value,
     url: Value,
+    root_certificate: Value,
     key_bytes: Value,
     value_bytes: Value,
     keys_per_call: Value,
@@ -56,19 +68,21 @@ pub(super) enum Place {
 /// value.
 pub(super) fn read(granted: Option<&Value>) -> Result<Settings, ConfigureError> {
     let table: Table = elias_host::grants::parse(granted)?;
-    let key_bytes = number("key-bytes", &table.key_bytes, 512, 1..=64 << 10)?;
-    let value_bytes = number("value-bytes", &table.value_bytes, 1 << 20, 1..=512 << 20)?;
-    let keys_per_call = number("keys-per-call", &table.keys_per_call, 100, 1..=10_000)?;
-    let total_bytes = number("total-bytes", &table.total_bytes, 64 << 20, 1..=1 << 40)?;
-    let operations = number("operations", &table.operations, 64, 1..=10_000)?;
-    let timeout_ms = number("timeout-ms", &table.timeout_ms, 1000, 1..=60_000)?;
+    let key_bytes = number("key-bytes", &table.key_bytes, 1..=64 << 10)?;
+    let value_bytes = number("value-bytes", &table.value_bytes, 1..=512 << 20)?;
+    let keys_per_call = number("keys-per-call", &table.keys_per_call, 1..=10_000)?;
+    let total_bytes = number("total-bytes", &table.total_bytes, 1..=1 << 40)?;
+    let operations = number("operations", &table.operations, 1..=10_000)?;
+    let timeout_ms = number("timeout-ms", &table.timeout_ms, 1..=60_000)?;
     let place = match &table.backend {
         Value::Null => Place::Memory { total_bytes },
         Value::String(backend) if backend == "memory" => Place::Memory { total_bytes },
         Value::String(backend) if backend == "redis" => {
             let url = url(&table.url)?;
-            let client = redis::open(&url)
-                .ok_or_else(|| invalid("url", "is no URL of a Redis, as redis://host:6379/0; TLS is not supported"))?;
+            let roots = root_certificate(&table.root_certificate, &url)?;
+            let client = redis::open(&url, roots).ok_or_else(|| {
+                invalid("url", "must be one of a Redis, as redis://host:6379/0 or, for TLS, rediss://host:6379/0")
+            })?;
             Place::Redis { client, timeout: Duration::from_millis(timeout_ms) }
         }
         _ => return Err(invalid("backend", "is neither \"memory\" nor \"redis\"")),
@@ -85,9 +99,9 @@ pub(super) fn read(granted: Option<&Value>) -> Result<Settings, ConfigureError> 
     Ok(Settings { place, caps, operations: u32::try_from(operations).unwrap_or(u32::MAX) })
 }
 
-fn number(key: &str, value: &Value, default: u64, range: RangeInclusive<u64>) -> Result<u64, ConfigureError> {
+fn number(key: &str, value: &Value, range: RangeInclusive<u64>) -> Result<u64, ConfigureError> {
     if value.is_null() {
-        return Ok(default);
+        return Ok(AMOUNTS.iter().find(|amount| amount.key == key).map_or(*range.end(), |amount| amount.default));
     }
     value
         .as_u64()
@@ -107,6 +121,32 @@ fn url(value: &Value) -> Result<String, ConfigureError> {
         },
         _ => Err(invalid("url", "is neither text nor a table with the key env")),
     }
+}
+
+/// Bytes of a file with certificates.
+const CERTIFICATE_BYTES: u64 = 1 << 20;
+
+/// The certificate of the authority that a Redis' is of: a file of the host, or the text of one (PEM).
+fn root_certificate(value: &Value, url: &str) -> Result<Option<Vec<u8>>, ConfigureError> {
+    let key = "root-certificate";
+    let Value::String(given) = value else {
+        return if value.is_null() { Ok(None) } else { Err(invalid(key, "must be a file, or the text of one (PEM)")) };
+    };
+    if !url.starts_with("rediss://") {
+        return Err(invalid(key, "is looked at with a url that begins with rediss:// alone"));
+    }
+    if given.contains("-----BEGIN CERTIFICATE-----") {
+        return Ok(Some(given.clone().into_bytes()));
+    }
+    // A file, and nothing that has no end.
+    let read = || -> Option<Vec<u8>> {
+        let mut pem = Vec::new();
+        let file = std::fs::metadata(given).ok().filter(std::fs::Metadata::is_file).map(|_| std::fs::File::open(given));
+        file?.ok()?.take(CERTIFICATE_BYTES).read_to_end(&mut pem).ok()?;
+        Some(pem)
+    };
+    let pem = read().filter(|pem| pem.starts_with(b"-----BEGIN") || pem.windows(11).any(|w| w == b"\n-----BEGIN"));
+    pem.map(Some).ok_or_else(|| invalid(key, "names no file of certificates (PEM) that can be read"))
 }
 
 fn invalid(key: &str, what: &str) -> ConfigureError {

@@ -2,11 +2,12 @@
 //! in use. Keys cannot be listed: a cache does not know what it still has.
 
 use super::Cache;
-use super::contract::{Answer, Command, Entry, Error as CacheError, Increment, Value};
+use super::contract::{Answer, COMMAND, Command, Entry, Error as CacheError, Increment, Value};
 use super::operation::Outcome;
+use elias_host::capability::pricing::{HostLinker, Payload, Price};
 use elias_host::capability::wasmtime::StoreContextMut;
-use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceType};
-use elias_host::capability::{InstanceState, Linker, wasmtime};
+use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower, Resource};
+use elias_host::capability::{InstanceState, wasmtime};
 
 /// `wasi:keyvalue/store.bucket`. There is one, the component's own, under two names.
 struct Bucket;
@@ -27,6 +28,18 @@ enum Error {
     Other(String),
 }
 
+impl Payload for Error {
+    fn units(&self) -> u64 {
+        if let Self::Other(why) = self { why.units() } else { 0 }
+    }
+}
+
+impl<C> Payload for Keys<C> {
+    fn units(&self) -> u64 {
+        self.keys.units()
+    }
+}
+
 impl From<CacheError> for Error {
     fn from(error: CacheError) -> Self {
         Self::Other(error.message)
@@ -42,7 +55,7 @@ struct Keys<C> {
 }
 
 /// Defines the interfaces.
-pub(super) fn init(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
     store::<u64>(linker, "0.2.0-draft")?;
     store::<String>(linker, "0.2.0-draft2")?;
     atomics(linker, "0.2.0-draft", |delta: u64| i64::try_from(delta).ok(), |sum| u64::try_from(sum).ok())?;
@@ -55,23 +68,23 @@ async fn run(store: &mut StoreContextMut<'_, InstanceState>, command: Command) -
     starter.run(command).await
 }
 
-fn store<C>(linker: &mut Linker<InstanceState>, version: &str) -> wasmtime::Result<()>
+fn store<C>(linker: &mut HostLinker, version: &str) -> wasmtime::Result<()>
 where
-    C: ComponentType + Lift + Lower + Send + Sync + 'static,
+    C: ComponentType + Lift + Lower + Payload + Send + Sync + 'static,
 {
-    let mut interface = linker.instance(&format!("wasi:keyvalue/store@{version}"))?;
-    interface.resource("bucket", ResourceType::host::<Bucket>(), |mut store, handle| {
-        store.data_mut().table().delete(Resource::<Bucket>::new_own(handle))?;
+    let mut interface = linker.interface(&format!("wasi:keyvalue/store@{version}"))?;
+    interface.resource::<Bucket>("bucket", |state, bucket| {
+        state.table().delete(bucket)?;
         Ok(())
     })?;
-    interface.func_wrap("open", |mut store: StoreContextMut<'_, InstanceState>, (name,): (String,)| {
+    interface.func("open", Price::call(), |mut store: StoreContextMut<'_, InstanceState>, (name,): (String,)| {
         Ok((if BUCKETS.contains(&name.as_str()) {
             Ok(store.data_mut().table().push(Bucket)?)
         } else {
             Err(Error::NoSuchStore)
         },))
     })?;
-    interface.func_wrap_async("[method]bucket.get", |mut store, (_, key): (Resource<Bucket>, String)| {
+    interface.func_async("[method]bucket.get",Price::of(COMMAND), |mut store, (_, key): (Resource<Bucket>, String)| {
         Box::new(async move {
             Ok((match run(&mut store, Command::Get(key)).await {
                 Ok(Answer::Value(value)) => Ok(value),
@@ -80,8 +93,9 @@ where
             },))
         })
     })?;
-    interface.func_wrap_async(
+    interface.func_async(
         "[method]bucket.set",
+        Price::of(COMMAND),
         |mut store, (_, key, value): (Resource<Bucket>, String, Value)| {
             Box::new(async move {
                 let outcome = run(&mut store, Command::Set(Entry { key, value, ttl_ms: None })).await;
@@ -89,17 +103,18 @@ where
             })
         },
     )?;
-    interface.func_wrap_async("[method]bucket.delete", |mut store, (_, key): (Resource<Bucket>, String)| {
+    interface.func_async("[method]bucket.delete",Price::of(COMMAND), |mut store, (_, key): (Resource<Bucket>, String)| {
         Box::new(async move { Ok((run(&mut store, Command::Delete(key)).await.map(drop).map_err(Error::from),)) })
     })?;
-    interface.func_wrap_async("[method]bucket.exists", |mut store, (_, key): (Resource<Bucket>, String)| {
+    interface.func_async("[method]bucket.exists",Price::of(COMMAND), |mut store, (_, key): (Resource<Bucket>, String)| {
         Box::new(async move {
             let outcome = run(&mut store, Command::Get(key)).await;
             Ok((outcome.map(|answer| matches!(answer, Answer::Value(Some(_)))).map_err(Error::from),))
         })
     })?;
-    interface.func_wrap(
+    interface.func(
         "[method]bucket.list-keys",
+        Price::call(),
         |_: StoreContextMut<'_, InstanceState>, (_, _): (Resource<Bucket>, Option<C>)| {
             Ok((Err::<Keys<C>, Error>(Error::Other("the keys of a cache cannot be listed".to_owned())),))
         },
@@ -107,17 +122,18 @@ where
 }
 
 fn atomics<D, S>(
-    linker: &mut Linker<InstanceState>,
+    linker: &mut HostLinker,
     version: &str,
     delta: fn(D) -> Option<i64>,
     sum: fn(i64) -> Option<S>,
 ) -> wasmtime::Result<()>
 where
-    D: ComponentType + Lift + Send + Sync + 'static,
-    S: ComponentType + Lower + Send + Sync + 'static,
+    D: ComponentType + Lift + Payload + Send + Sync + 'static,
+    S: ComponentType + Lower + Payload + Send + Sync + 'static,
 {
-    linker.instance(&format!("wasi:keyvalue/atomics@{version}"))?.func_wrap_async(
+    linker.interface(&format!("wasi:keyvalue/atomics@{version}"))?.func_async(
         "increment",
+        Price::of(COMMAND),
         move |mut store, (_, key, by): (Resource<Bucket>, String, D)| {
             Box::new(async move {
                 let command = delta(by).map(|by| Command::Increment(Increment { key, by, ttl_ms: None }));

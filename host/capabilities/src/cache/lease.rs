@@ -4,7 +4,7 @@
 //! once; that is the price of a lease that needs no clock, and that is free as soon as its holder is gone.
 
 use super::backend::{self, Backend};
-use super::contract::{Answer, Error};
+use super::contract::{Answer, Error, ErrorCode, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -15,18 +15,20 @@ pub(super) struct Leases(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// By key, what tells that the lease was dropped: its other end is dropped with it.
-    held: HashMap<Arc<str>, watch::Receiver<()>>,
+    /// By key, where those who wait hear of the value, or that the lease was dropped without one.
+    held: HashMap<Arc<str>, watch::Sender<Option<Value>>>,
     /// How many were dropped so far.
     dropped: u64,
 }
 
-/// The right to make a value. Dropping it, also with the instance that holds it, lets those who wait look again.
+/// How often a value may fail to be made before those who wait fail too: once, and once more by one of them.
+const FAILURES: u32 = 2;
+
+/// The right to make a value. Dropping it, also with the instance that holds it, lets one of those who wait try.
 #[derive(Debug)]
 pub(super) struct Lease {
     leases: Arc<Leases>,
     key: Arc<str>,
-    _wakes: watch::Sender<()>,
 }
 
 /// What became of the wish for a lease.
@@ -34,7 +36,7 @@ enum Taken {
     /// It is taken; `seen`: none was dropped since the value was looked for, so that nobody can have made it.
     Lease { lease: Lease, seen: bool },
     /// Another holds it.
-    Held(watch::Receiver<()>),
+    Held(watch::Receiver<Option<Value>>),
 }
 
 impl Leases {
@@ -44,22 +46,36 @@ impl Leases {
 
     fn take(self: &Arc<Self>, key: &str, dropped: u64) -> Taken {
         let mut state = self.state();
-        if let Some(waits) = state.held.get(key) {
-            return Taken::Held(waits.clone());
+        if let Some(held) = state.held.get(key) {
+            return Taken::Held(held.subscribe());
         }
-        let (wakes, waits) = watch::channel(());
         let key: Arc<str> = key.into();
-        state.held.insert(Arc::clone(&key), waits);
+        state.held.insert(Arc::clone(&key), watch::Sender::new(None));
         let seen = state.dropped == dropped;
-        Taken::Lease { lease: Lease { leases: Arc::clone(self), key, _wakes: wakes }, seen }
+        Taken::Lease { lease: Lease { leases: Arc::clone(self), key }, seen }
+    }
+
+    /// Gives a value that is being stored to those who wait for it: they have it even if it cannot be stored.
+    pub(super) fn offer(&self, key: &str, value: &Value) {
+        if let Some(held) = self.state().held.get(key) {
+            held.send_replace(Some(Arc::clone(value)));
+        }
     }
 
     /// The value under the key, or the lease on making it; waits while another holds that.
+    ///
+    /// Whoever waits tries once if a holder fails, and fails if the next one does too: were each to try in turn, the last
+    /// would wait for all of them.
     pub(super) async fn read_or_take(self: Arc<Self>, backend: Arc<dyn Backend>, key: String) -> Result<Answer, Error> {
+        let mut failures = 0;
         loop {
             let dropped = self.state().dropped;
             if let Some(value) = backend::read(&*backend, &key).await? {
                 return Ok(Answer::Value(Some(value)));
+            }
+            if failures == FAILURES {
+                let message = "the value could not be made: whoever was to make it failed, and so did the next one";
+                return Err(Error::new(ErrorCode::Unavailable, message));
             }
             match self.take(&key, dropped) {
                 Taken::Lease { lease, seen: true } => return Ok(Answer::Leased(lease)),
@@ -68,8 +84,11 @@ impl Leases {
                     let value = backend::read(&*backend, &key).await?;
                     return Ok(value.map_or(Answer::Leased(lease), |value| Answer::Value(Some(value))));
                 }
-                // Nothing is ever sent: this ends when the other end is dropped.
-                Taken::Held(mut waits) => drop(waits.changed().await),
+                // This ends with the value, or when the other end is dropped.
+                Taken::Held(mut waits) => match waits.wait_for(Option::is_some).await {
+                    Ok(value) => return Ok(Answer::Value(value.clone())),
+                    Err(_) => failures += 1,
+                },
             }
         }
     }
@@ -78,8 +97,9 @@ impl Leases {
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut state = self.leases.state();
-        state.held.remove(&self.key);
+        // Who is woken finds the lease free.
+        let woken = state.held.remove(&self.key);
         state.dropped += 1;
-        // Only then is `_wakes` dropped: who is woken finds the lease free.
+        drop((state, woken));
     }
 }

@@ -3,7 +3,8 @@
 //! The table `[capabilities.cache]` of elias.toml, every key of which has a default:
 //!
 //! - `backend`: `"memory"`, or `"redis"`.
-//! - `url`: where that Redis is, `"redis://..."` or `{ env = "REDIS_URL" }`.
+//! - `url`: where that Redis is, `"redis://..."`, `"rediss://..."` for TLS, or `{ env = "REDIS_URL" }`.
+//! - `root-certificate`: the authority of a `rediss://` one's certificate, a file or its text (PEM).
 //! - `key-bytes` = 512, `value-bytes` = 1 MiB: the longest key and value.
 //! - `keys-per-call` = 100: the most keys of one `get-many`.
 //! - `total-bytes` = 64 MiB: what all entries of the component take in memory, each with
@@ -26,20 +27,22 @@ mod redis;
 mod tests;
 
 use backend::Backend;
-use contract::{Answer, Command, Error, Started};
+use contract::{Answer, COMMAND, Command, Error, KEY, Started, keys};
+use elias_host::capability::pricing::Price;
 use elias_host::capability::wasmtime::StoreContextMut;
-use elias_host::capability::wasmtime::component::{Resource, ResourceTable, ResourceType};
+use elias_host::capability::wasmtime::component::{Resource, ResourceTable};
 use elias_host::capability::{
-    CallMeter, Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
 };
 use grant::{Place, Settings};
 use lease::{Lease, Leases};
 use memory::Memory;
-use operation::{Begun, Operation, Outcome, Starter};
+use operation::{Begun, MANY, Operation, Outcome, Starter};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::sync::Semaphore;
 use wasmtime_wasi_io::poll::{DynPollable, subscribe};
 
 type Components = HashMap<String, Weak<Component>>;
@@ -134,6 +137,7 @@ impl CacheGrant {
             caps: self.settings.caps.clone(),
             operations: self.settings.operations,
             pending: Arc::default(),
+            many: Arc::new(Semaphore::new(MANY)),
             calls,
         }
     }
@@ -145,6 +149,10 @@ impl Capability for Cache {
 
     fn name(&self) -> &'static str {
         "cache"
+    }
+
+    fn amounts(&self) -> &'static [Amount] {
+        grant::AMOUNTS
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
@@ -161,7 +169,13 @@ impl Capability for Cache {
         let backend: Arc<dyn Backend> = match &settings.place {
             Place::Memory { total_bytes } => shared.memory(&component.name, *total_bytes),
             Place::Redis { client, timeout } => {
-                let redis = redis::Redis::new(client.clone(), &self.namespace, &component.name, *timeout);
+                let redis = redis::Redis::new(
+                    client.clone(),
+                    &self.namespace,
+                    &component.name,
+                    *timeout,
+                    settings.caps.value_bytes as u64,
+                );
                 // A component is not refused for a Redis that is away: a cache may be, at any time.
                 redis.connect().await;
                 Arc::new(redis)
@@ -170,34 +184,40 @@ impl Capability for Cache {
         Ok(CacheGrant { backend, component: shared, settings })
     }
 
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
         keyvalue::init(linker)?;
-        let mut cache = linker.instance("elias:cache/cache@0.1.0")?;
-        cache.resource("lease", ResourceType::host::<Lease>(), |mut store, handle| {
-            store.data_mut().table().delete(Resource::<Lease>::new_own(handle))?;
+        let mut cache = linker.interface("elias:cache/cache@0.1.0")?;
+        cache.resource::<Lease>("lease", |state, lease| {
+            state.table().delete(lease)?;
             Ok(())
         })?;
-        cache.resource("operation", ResourceType::host::<Operation>(), |mut store, handle| {
-            store.data_mut().table().delete(Resource::<Operation>::new_own(handle))?;
+        cache.resource::<Operation>("operation", |state, operation| {
+            state.table().delete(operation)?;
             Ok(())
         })?;
-        cache.func_wrap("start", |mut store: StoreContextMut<'_, InstanceState>, (command,): (Command,)| {
-            let state = store.data_mut();
-            let begun = state.context::<Self>().0.start(command);
-            Ok((match begun {
-                Begun::Done(outcome) => Started::Done(hand_over(state.table(), outcome)?),
-                Begun::Pending(operation) => Started::Pending(state.table().push(operation)?),
-            },))
-        })?;
-        cache.func_wrap(
+        cache.func(
+            "start",
+            Price::of(COMMAND).per(KEY, keys(|(command,): &(Command,)| command)),
+            |mut store: StoreContextMut<'_, InstanceState>, (command,): (Command,)| {
+                let state = store.data_mut();
+                let begun = state.context::<Self>().0.start(command);
+                Ok((match begun {
+                    Begun::Done(outcome) => Started::Done(hand_over(state.table(), outcome)?),
+                    Begun::Pending(operation) => Started::Pending(state.table().push(operation)?),
+                },))
+            },
+        )?;
+        cache.func(
             "[method]operation.subscribe",
+            Price::call(),
             |mut store: StoreContextMut<'_, InstanceState>, (operation,): (Resource<Operation>,)| {
                 let pollable: Resource<DynPollable> = subscribe(store.data_mut().table(), operation)?;
                 Ok((pollable,))
             },
         )?;
-        cache.func_wrap(
+        cache.func(
             "[method]operation.take",
+            Price::call(),
             |mut store: StoreContextMut<'_, InstanceState>, (operation,): (Resource<Operation>,)| {
                 let table = store.data_mut().table();
                 let outcome = table.get_mut(&operation)?.take()?;

@@ -9,6 +9,7 @@ use futures::channel::oneshot;
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use wasmtime_wasi_io::async_trait;
 use wasmtime_wasi_io::poll::Pollable;
@@ -26,8 +27,16 @@ pub(super) struct Starter {
     pub(super) operations: u32,
     /// Operations that are.
     pub(super) pending: Arc<AtomicU32>,
+    /// Those of them that may have many values in memory.
+    pub(super) many: Arc<Semaphore>,
     pub(super) calls: CallMeter,
 }
+
+/// Commands for many values of one instance that run at a time, where these do not lie in memory anyway. More of them wait.
+pub(super) const MANY: usize = 4;
+
+/// What a command gives, and what it holds until that is taken.
+type Held = (Outcome, Option<OwnedSemaphorePermit>);
 
 /// A command that was started.
 pub(super) enum Begun {
@@ -47,8 +56,8 @@ pub(super) struct Operation {
 }
 
 enum State {
-    Running(oneshot::Receiver<Outcome>),
-    Ready(Outcome),
+    Running(oneshot::Receiver<Held>),
+    Ready(Held),
     Taken,
 }
 
@@ -71,12 +80,30 @@ impl Starter {
         if full && !self.backend.immediate() {
             return Begun::Done(Err(self.too_many()));
         }
-        let mut running: BoxFuture<'static, Outcome> = match command {
-            Command::Lease(key) => Arc::clone(&self.leases).read_or_take(Arc::clone(&self.backend), key).boxed(),
-            command => self.backend.run(command),
+        if let Command::Set(entry) = &command {
+            self.leases.offer(&entry.key, &entry.value);
+        }
+        let backend = Arc::clone(&self.backend);
+        if backend.immediate() && !matches!(command, Command::Lease(_)) {
+            return Begun::Done(backend.run(command).now_or_never().unwrap_or_else(|| Err(broken_off())));
+        }
+        let mut running: BoxFuture<'static, Held> = match command {
+            Command::Lease(key) => {
+                let leases = Arc::clone(&self.leases);
+                async move { (leases.read_or_take(backend, key).await, None) }.boxed()
+            }
+            Command::GetMany(_) => {
+                let many = Arc::clone(&self.many);
+                async move {
+                    let held = many.acquire_owned().await.ok();
+                    (backend.run(command).await, held)
+                }
+                .boxed()
+            }
+            command => async move { (backend.run(command).await, None) }.boxed(),
         };
         // Woken by nobody if it is not done: the task polls it again.
-        if let Some(outcome) = running.as_mut().now_or_never() {
+        if let Some((outcome, _)) = running.as_mut().now_or_never() {
             return Begun::Done(outcome);
         }
         if full {
@@ -102,7 +129,7 @@ impl Starter {
 impl Operation {
     /// The outcome, once; none while there is none yet.
     pub(super) fn take(&mut self) -> Trapping<Option<Outcome>> {
-        let outcome = match std::mem::replace(&mut self.state, State::Taken) {
+        let (outcome, _held) = match std::mem::replace(&mut self.state, State::Taken) {
             State::Taken => bail!("an operation's answer was taken twice"),
             State::Ready(outcome) => outcome,
             State::Running(mut receiver) => match receiver.try_recv() {
@@ -111,7 +138,7 @@ impl Operation {
                     self.state = State::Running(receiver);
                     return Ok(None);
                 }
-                Err(oneshot::Canceled) => Err(broken_off()),
+                Err(oneshot::Canceled) => (Err(broken_off()), None),
             },
         };
         self.pending.fetch_sub(1, Ordering::Relaxed);
@@ -124,7 +151,7 @@ impl Operation {
 impl Pollable for Operation {
     async fn ready(&mut self) {
         if let State::Running(receiver) = &mut self.state {
-            let outcome = receiver.await.unwrap_or_else(|oneshot::Canceled| Err(broken_off()));
+            let outcome = receiver.await.unwrap_or_else(|oneshot::Canceled| (Err(broken_off()), None));
             self.state = State::Ready(outcome);
             self.call = None;
         }

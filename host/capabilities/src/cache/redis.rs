@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::contract::{Answer, Command, Error, ErrorCode, Value};
 use futures::future::{BoxFuture, FutureExt};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, RedisResult, Script, cmd};
+use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, RedisResult, Script, TlsCertificates, cmd};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::LazyLock;
@@ -40,6 +40,9 @@ static INCREMENT: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// Bytes of all values that one command gives, unless a single one may have more.
+const VALUES_BYTES: u64 = 16 << 20;
+
 /// One component's values.
 pub(super) struct Redis(Arc<Inner>);
 
@@ -49,6 +52,9 @@ struct Inner {
     component: String,
     prefix: String,
     timeout: Duration,
+    /// The longest value, and all of one command's together.
+    value_bytes: u64,
+    values_bytes: u64,
     slot: Mutex<Slot>,
     /// So that losing it and finding it again are logged once each.
     lost: AtomicBool,
@@ -85,11 +91,14 @@ fn escape(name: &str) -> String {
 
 impl Redis {
     /// Connects when first used.
-    pub(super) fn new(client: Client, namespace: &str, component: &str, timeout: Duration) -> Self {
+    pub(super) fn new(client: Client, namespace: &str, component: &str, timeout: Duration, value_bytes: u64) -> Self {
         let config = AsyncConnectionConfig::new().set_connection_timeout(timeout);
         let (component, prefix) = (component.to_owned(), prefix(namespace, component));
         let (slot, lost) = (Mutex::default(), AtomicBool::new(false));
-        Self(Arc::new(Inner { client, config, component, prefix, timeout, slot, lost }))
+        // With what says what a value is.
+        let value_bytes = value_bytes + 1;
+        let values_bytes = value_bytes.max(VALUES_BYTES);
+        Self(Arc::new(Inner { client, config, component, prefix, timeout, value_bytes, values_bytes, slot, lost }))
     }
 
     /// Connects now, so that the log tells early of a Redis that cannot be reached.
@@ -198,6 +207,11 @@ impl Inner {
         }
     }
 
+    fn too_large(&self, what: &str, length: u64, most: u64) -> Error {
+        tracing::debug!(component = %self.component, length, "a cached value is larger than the component may have");
+        Error::new(ErrorCode::TooLarge, format!("{what} would be {length} bytes; {most} is the most of one command"))
+    }
+
     fn key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
@@ -210,15 +224,31 @@ impl Inner {
     ) -> RedisResult<Result<Answer, Error>> {
         let changed = match command {
             Command::Get(key) | Command::Lease(key) => {
-                let value: Option<Value> = cmd("GET").arg(self.key(key)).query_async(connection).await?;
-                return Ok(Ok(Answer::Value(value)));
+                let key = self.key(key);
+                // Never more than a value may have, whatever another program has put there.
+                let mut bounded = redis::pipe();
+                bounded.cmd("STRLEN").arg(&key).cmd("GETRANGE").arg(&key).arg(0).arg(self.value_bytes);
+                let (length, value): (u64, Value) = bounded.query_async(connection).await?;
+                if length > self.value_bytes {
+                    return Ok(Err(self.too_large("the value", length, self.value_bytes)));
+                }
+                // Nothing is there, or an empty text.
+                let there = length > 0 || cmd("EXISTS").arg(&key).query_async(connection).await?;
+                return Ok(Ok(Answer::Value(there.then_some(value))));
             }
             // Redis refuses to get none.
             Command::GetMany(keys) if keys.is_empty() => return Ok(Ok(Answer::Values(Vec::new()))),
             Command::GetMany(keys) => {
-                let mut many = cmd("MGET");
+                let (mut lengths, mut many) = (redis::pipe(), cmd("MGET"));
                 for key in keys {
-                    many.arg(self.key(key));
+                    let key = self.key(key);
+                    lengths.cmd("STRLEN").arg(&key);
+                    many.arg(key);
+                }
+                let lengths: Vec<u64> = lengths.query_async(connection).await?;
+                let all = lengths.iter().fold(0_u64, |all, length| all.saturating_add(*length));
+                if all > self.values_bytes {
+                    return Ok(Err(self.too_large("the values together", all, self.values_bytes)));
                 }
                 return Ok(Ok(Answer::Values(many.query_async(connection).await?)));
             }
@@ -284,7 +314,14 @@ fn unreachable() -> Error {
     Error::new(ErrorCode::Unavailable, "Redis cannot be reached")
 }
 
-/// Opens what a URL names, without connecting; none if it is no URL of a Redis.
-pub(super) fn open(url: &str) -> Option<Client> {
-    Client::open(url).map_err(|_: RedisError| ()).ok()
+/// Opens what a URL names, without connecting; none if it is no URL of a Redis. `roots` are the authorities (PEM) that its
+/// certificate may be of; those that browsers trust unless given.
+pub(super) fn open(url: &str, roots: Option<Vec<u8>>) -> Option<Client> {
+    if !url.starts_with("rediss://") {
+        return Client::open(url).map_err(|_: RedisError| ()).ok();
+    }
+    // The driver takes what the process has set; a program that has set nothing gets what the rest of the host uses.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let certificates = TlsCertificates { client_tls: None, root_cert: roots };
+    Client::build_with_tls(url, certificates).map_err(|_: RedisError| ()).ok()
 }

@@ -48,6 +48,12 @@ impl Error {
         Self::database("25P02", "the transaction failed earlier and was rolled back")
     }
 
+    /// More bytes of parameters under way than an instance may have.
+    pub(crate) fn too_much() -> Self {
+        let message = "the parameters of the statements that are under way are too large together: wait for some of them";
+        Self { sqlstate: Some("53400".to_owned()), ..Self::new(ErrorCode::Unavailable, message) }
+    }
+
     /// More queries under way than an instance may have.
     pub(crate) fn too_many(limit: u32) -> Self {
         let message = format!("more than {limit} queries are under way (the grant's key queries)");

@@ -1,8 +1,11 @@
 //! The table `[capabilities.db]` of elias.toml.
 
-use elias_host::capability::ConfigureError;
+use elias_host::capability::{Amount, ConfigureError};
 use serde::Deserialize;
 use std::time::Duration;
+
+/// The least memory that SQLite can do anything useful with.
+const MEMORY_BYTES_LEAST: u64 = 4 << 20;
 
 /// What a component may use of a database. Keys are in kebab-case; every one has a default.
 #[derive(Debug, Clone, Deserialize)]
@@ -10,8 +13,10 @@ use std::time::Duration;
 pub struct DbGrant {
     /// Which database.
     pub backend: BackendKind,
-    /// PostgreSQL's URL, or the variable of the host's environment that has it.
+    /// PostgreSQL's URL, or the variable of the host's environment that has it. Its role makes a login of the component's own.
     pub url: Option<Url>,
+    /// In place of `url`: the URL of a login that the operator has made for this component.
+    pub login_url: Option<Url>,
     /// PostgreSQL's schema. Derived from the component's name unless given.
     pub schema: Option<String>,
     /// The folder of the migrations, beside the component. `migrations` unless given; only a given one has to exist.
@@ -37,7 +42,24 @@ pub struct DbGrant {
     pub queries: u32,
     /// Bytes of SQLite's file.
     pub database_bytes: u64,
+    /// Bytes of memory that SQLite may have for the component, all its connections together.
+    pub memory_bytes: u64,
 }
+
+/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says otherwise.
+pub(super) const AMOUNTS: &[Amount] = &[
+    Amount { key: "connections", default: 8, ceiling: 32 },
+    Amount { key: "statement-timeout-ms", default: 5_000, ceiling: 60_000 },
+    Amount { key: "connect-timeout-ms", default: 5_000, ceiling: 30_000 },
+    Amount { key: "rows", default: 100_000, ceiling: 1_000_000 },
+    Amount { key: "result-bytes", default: 16 << 20, ceiling: 64 << 20 },
+    Amount { key: "statement-bytes", default: 64 << 10, ceiling: 1 << 20 },
+    Amount { key: "parameter-bytes", default: 4 << 20, ceiling: 16 << 20 },
+    Amount { key: "parameters", default: 1_000, ceiling: 32_000 },
+    Amount { key: "queries", default: 64, ceiling: 256 },
+    Amount { key: "database-bytes", default: 1 << 30, ceiling: 10 << 30 },
+    Amount { key: "memory-bytes", default: 64 << 20, ceiling: 256 << 20 },
+];
 
 /// The databases there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -81,6 +103,7 @@ impl Default for DbGrant {
         Self {
             backend: BackendKind::Sqlite,
             url: None,
+            login_url: None,
             schema: None,
             migrations: None,
             connections: 8,
@@ -93,6 +116,7 @@ impl Default for DbGrant {
             parameters: 1_000,
             queries: 64,
             database_bytes: 1 << 30,
+            memory_bytes: 64 << 20,
         }
     }
 }
@@ -118,27 +142,42 @@ impl DbGrant {
                 return Err(ConfigureError::Invalid(format!("{key}: must be between 1 and {most}")));
             }
         }
+        if self.memory_bytes < MEMORY_BYTES_LEAST || self.memory_bytes > 1 << 40 {
+            return Err(ConfigureError::Invalid(format!(
+                "memory-bytes: must be between {MEMORY_BYTES_LEAST} and {}",
+                1_u64 << 40
+            )));
+        }
         let sqlite = self.backend == BackendKind::Sqlite;
-        if sqlite && self.url.is_some() {
-            return Err(ConfigureError::Invalid("url: is for backend = \"postgres\"".into()));
+        for (key, given) in
+            [("url", self.url.is_some()), ("login-url", self.login_url.is_some()), ("schema", self.schema.is_some())]
+        {
+            if sqlite && given {
+                return Err(ConfigureError::Invalid(format!("{key}: is for backend = \"postgres\"")));
+            }
         }
-        if sqlite && self.schema.is_some() {
-            return Err(ConfigureError::Invalid("schema: is for backend = \"postgres\"".into()));
+        match (sqlite, &self.url, &self.login_url) {
+            (false, None, None) => Err(ConfigureError::Invalid("url: backend = \"postgres\" needs it".into())),
+            (false, Some(_), Some(_)) => {
+                Err(ConfigureError::Invalid("login-url: takes the place of url; leave one of them out".into()))
+            }
+            _ => Ok(()),
         }
-        if !sqlite && self.url.is_none() {
-            return Err(ConfigureError::Invalid("url: backend = \"postgres\" needs it".into()));
-        }
-        Ok(())
     }
 
-    /// The URL itself.
-    pub(crate) fn resolve_url(&self) -> Result<String, ConfigureError> {
-        match &self.url {
-            Some(Url::Plain(url)) => Ok(url.clone()),
-            Some(Url::Environment(Environment { env })) => std::env::var(env)
-                .map_err(|_| ConfigureError::Invalid(format!("url: the environment has no variable {env}"))),
-            None => Err(ConfigureError::Invalid("url: backend = \"postgres\" needs it".into())),
-        }
+    /// The URL itself, and whether it is that of an owner, who makes the component's login.
+    pub(crate) fn resolve_url(&self) -> Result<(String, bool), ConfigureError> {
+        let (key, url, owned) = match (&self.url, &self.login_url) {
+            (Some(url), _) => ("url", url, true),
+            (None, Some(url)) => ("login-url", url, false),
+            (None, None) => return Err(ConfigureError::Invalid("url: backend = \"postgres\" needs it".into())),
+        };
+        let url = match url {
+            Url::Plain(url) => url.clone(),
+            Url::Environment(Environment { env }) => std::env::var(env)
+                .map_err(|_| ConfigureError::Invalid(format!("{key}: the environment has no variable {env}")))?,
+        };
+        Ok((url, owned))
     }
 
     pub(crate) fn statement_timeout(&self) -> Duration {
@@ -147,5 +186,22 @@ impl DbGrant {
 
     pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_declared_are_the_defaults() {
+        let DbGrant { connections, statement_timeout_ms, connect_timeout_ms, rows, result_bytes, .. } =
+            DbGrant::default();
+        let DbGrant { statement_bytes, parameter_bytes, parameters, queries, database_bytes, memory_bytes, .. } =
+            DbGrant::default();
+        let numbers = [u64::from(connections), statement_timeout_ms, connect_timeout_ms, rows, result_bytes];
+        let more = [statement_bytes, parameter_bytes, parameters.into(), queries.into(), database_bytes, memory_bytes];
+        let declared: Vec<_> = AMOUNTS.iter().map(|amount| amount.default).collect();
+        assert_eq!(declared, numbers.into_iter().chain(more).collect::<Vec<_>>());
     }
 }

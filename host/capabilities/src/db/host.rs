@@ -5,18 +5,11 @@ use super::output::{self, Caps, Output, Part};
 use super::query::Query;
 use super::statement::Statement;
 use super::transaction::{Action, Begin, Transaction};
-use super::{Batch, Db, DbContext, Error, Isolation, Value};
+use super::{Batch, Db, DbContext, Error, HELD, Isolation, Value};
 use elias_host::capability::{HostCall, InstanceState, wasmtime};
 use std::sync::Arc;
-use wasmtime::component::{HasData, Resource};
+use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, subscribe};
-
-/// The functions work on the instance itself.
-pub(super) struct View;
-
-impl HasData for View {
-    type Data<'a> = &'a mut InstanceState;
-}
 
 /// A statement that was started.
 pub(super) enum Begun {
@@ -52,13 +45,20 @@ impl DbContext {
                 "the statement has more than {limit} parameters (the grant's key parameters)"
             )));
         }
-        if parameters.iter().map(Value::size).sum::<u64>() > limits.parameter_bytes {
+        let size = parameters.iter().map(Value::size).sum::<u64>();
+        if size > limits.parameter_bytes {
             let limit = limits.parameter_bytes;
             return Err(Error::too_large(format!(
                 "the parameters have more than {limit} bytes (the grant's key parameter-bytes)"
             )));
         }
-        Statement::guest(sql, parameters, self.opened.backend.dialect())
+        let mut statement = Statement::guest(sql, parameters, self.opened.backend.dialect())?;
+        if size >= HELD {
+            let parts = u32::try_from(size / HELD).unwrap_or(u32::MAX);
+            let held = Arc::clone(&self.held).try_acquire_many_owned(parts).map_err(|_| Error::too_much())?;
+            statement.held = Some(Arc::new(held));
+        }
+        Ok(statement)
     }
 
     pub(super) fn query(&self, sql: &str, parameters: Vec<Value>) -> Begun {

@@ -96,6 +96,7 @@ impl Output {
 }
 
 /// Sees whether a query was dropped.
+#[derive(Clone)]
 pub(crate) struct Watch(mpsc::UnboundedSender<Sent>);
 
 impl Watch {
@@ -127,21 +128,37 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
+    /// Whether a row of this size may be added. Asked before the row is copied.
+    pub(crate) fn make_room(&self, size: u64) -> Result<(), Error> {
+        if self.rows_left == 0 {
+            return Err(Error::too_large(format!(
+                "the result has more than {} rows (the grant's key rows)",
+                self.caps.rows
+            )));
+        }
+        if size > self.bytes_left {
+            return Err(Error::too_large(format!(
+                "the result has more than {} bytes (the grant's key result-bytes)",
+                self.caps.bytes
+            )));
+        }
+        Ok(())
+    }
+
     /// Adds a row, and says whether the batch is full.
     pub(crate) fn add(&mut self, row: Vec<Value>) -> Result<bool, Error> {
         let size: u64 = row.iter().map(Value::size).sum();
-        self.rows_left = self.rows_left.checked_sub(1).ok_or_else(|| {
-            Error::too_large(format!("the result has more than {} rows (the grant's key rows)", self.caps.rows))
-        })?;
-        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| {
-            Error::too_large(format!(
-                "the result has more than {} bytes (the grant's key result-bytes)",
-                self.caps.bytes
-            ))
-        })?;
+        self.make_room(size)?;
+        self.rows_left -= 1;
+        self.bytes_left -= size;
         self.size += size;
         self.rows.push(row);
         Ok(self.size >= BATCH_BYTES)
+    }
+
+    /// Bytes that the next row may take.
+    pub(crate) fn room(&self) -> u64 {
+        self.bytes_left
     }
 
     /// Whether there have been any rows.

@@ -1,11 +1,13 @@
 //! Statements, and which of them may not be sent.
 //!
 //! SQLite asks an authorizer about every statement that it compiles, so that little has to be known about its text here.
-//! PostgreSQL has nothing like it: the role that its statements run as was taken on by the connection's own, and a
-//! statement that could put it down again must not reach it.
+//! PostgreSQL keeps a component's login to its schema, whatever that sends. What is refused here beside it is what would use
+//! up the server (locks, large objects, settings), end a session's transaction, or mislead the checks of the next statement.
 
 use super::token::{Placed, Token, tokens};
 use super::{Error, Value};
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Which SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub(crate) struct Statement {
     pub(crate) writes: bool,
     /// Whether it may leave something behind in its connection.
     pub(crate) leaves: bool,
+    /// Its parameters' part of what an instance may have under way.
+    pub(crate) held: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// Where migrations are recorded.
@@ -63,6 +67,98 @@ const BEFORE_OBJECTS: &[&str] = &[
     "virtual",
 ];
 
+/// Commands that there are, and that components may not send: what is neither these nor allowed is a mistake in writing.
+const COMMANDS: &[&str] = &[
+    "abort",
+    "alter",
+    "analyze",
+    "attach",
+    "begin",
+    "call",
+    "checkpoint",
+    "close",
+    "cluster",
+    "comment",
+    "commit",
+    "copy",
+    "create",
+    "deallocate",
+    "declare",
+    "detach",
+    "discard",
+    "do",
+    "drop",
+    "end",
+    "execute",
+    "fetch",
+    "grant",
+    "import",
+    "listen",
+    "load",
+    "lock",
+    "move",
+    "notify",
+    "pragma",
+    "prepare",
+    "reassign",
+    "refresh",
+    "reindex",
+    "release",
+    "reset",
+    "revoke",
+    "rollback",
+    "savepoint",
+    "security",
+    "set",
+    "show",
+    "start",
+    "truncate",
+    "unlisten",
+    "vacuum",
+];
+
+/// What CREATE, ALTER and DROP can be about beside what components may.
+const OTHER_OBJECTS: &[&str] = &[
+    "access",
+    "aggregate",
+    "cast",
+    "collation",
+    "constraint",
+    "conversion",
+    "database",
+    "default",
+    "event",
+    "extension",
+    "foreign",
+    "function",
+    "group",
+    "language",
+    "large",
+    "operator",
+    "owned",
+    "policy",
+    "procedure",
+    "procedural",
+    "publication",
+    "role",
+    "routine",
+    "rule",
+    "schema",
+    "server",
+    "statistics",
+    "subscription",
+    "system",
+    "tablespace",
+    "text",
+    "transform",
+    "trigger",
+    "trusted",
+    "user",
+    "domain",
+    "sequence",
+    "type",
+];
+
 /// Functions of PostgreSQL that run a text as a statement, change a setting, read the server's files, speak to other
 /// servers, or reach other components' sessions. Most of them want privileges that a component's role does not have.
 const FUNCTIONS: &[&str] = &[
@@ -84,6 +180,8 @@ const FUNCTIONS: &[&str] = &[
     "pg_notify",
     "pg_reload_conf",
     "pg_rotate_logfile",
+    // An UPDATE of this view sets them.
+    "pg_settings",
     "pg_stat_file",
     "pg_terminate_backend",
     "set_config",
@@ -129,7 +227,7 @@ impl Statement {
                 .any(|token| ["insert", "update", "delete", "replace", "merge"].iter().any(|word| is(token, word)));
         let leaves = kind == Kind::Schema || words.iter().any(|token| is(token, "temp") || is(token, "temporary"));
         let sql = if dialect == Dialect::Postgres { dollars(sql, &placed) } else { sql.to_owned() };
-        Ok(Self { sql, parameters, kind, writes, leaves })
+        Ok(Self { sql, parameters, kind, writes, leaves, held: None })
     }
 
     /// Splits a migration for PostgreSQL into statements, each of which a component could have sent.
@@ -183,6 +281,9 @@ fn check_beginning(words: &[&Token], dialect: Dialect) -> Result<(), Error> {
             let at = words.iter().skip(1).position(|token| !BEFORE_OBJECTS.contains(&word(Some(token)).as_str()));
             let object = at.map_or(0, |at| at + 1);
             let name = word(words.get(object));
+            if !objects.contains(&name.as_str()) && !OTHER_OBJECTS.contains(&name.as_str()) {
+                return Err(misspelt(if name.is_empty() { &first } else { &name }));
+            }
             if !objects.contains(&name.as_str()) {
                 return Err(Error::denied(format!("{} {} is not allowed", first.to_uppercase(), name.to_uppercase())));
             }
@@ -198,11 +299,17 @@ fn check_beginning(words: &[&Token], dialect: Dialect) -> Result<(), Error> {
         name if postgres && BEGINNINGS_POSTGRES.contains(&name) => Ok(()),
         name if !postgres && BEGINNINGS_SQLITE.contains(&name) => Ok(()),
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" | "prepare" => {
-            Err(Error::denied(format!("{} is not allowed as a statement: use a transaction", first.to_uppercase())))
+            Err(Error::denied(format!("{} is not allowed as a statement: use db.transaction", first.to_uppercase())))
         }
         "" => Err(Error::database("42601", "a statement begins with a word")),
+        name if !COMMANDS.contains(&name) => Err(misspelt(name)),
         _ => Err(Error::denied(format!("{} is not allowed", first.to_uppercase()))),
     }
+}
+
+/// What databases say of a word that they do not know there.
+fn misspelt(word: &str) -> Error {
+    Error::database("42601", format!("syntax error at or near \"{word}\""))
 }
 
 /// EXPLAIN takes options, and then what it explains.

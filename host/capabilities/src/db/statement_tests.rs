@@ -73,6 +73,12 @@ fn what_components_may_not_send_is_denied() {
         "SELECT E'a' -- b\n'\\' , ' set_config(1) --'",
         "SELECT 1set_config(1)",
         "SELECT 1 --\rSET ROLE a; SET ROLE b",
+        "UPDATE pg_settings SET setting = 'off' WHERE name = 'standard_conforming_strings'",
+        "UPDATE ONLY pg_catalog . \"pg_settings\" SET setting = 'off'",
+        "UPDATE \"PG_SETTINGS\" AS s SET setting = 'off'",
+        "EXPLAIN ANALYZE UPDATE pg_settings SET setting = 'off'",
+        "CREATE VIEW v AS SELECT * FROM pg_settings",
+        "WITH a AS (UPDATE pg_settings SET setting = 'off' RETURNING 1) SELECT * FROM a",
     ] {
         let error = postgres(sql).expect_err(sql);
         assert_eq!(error.code, ErrorCode::Denied, "{sql}: {error:?}");
@@ -97,9 +103,18 @@ fn what_is_no_statement_is_a_syntax_error() {
         "EXPLAIN (",
         "EXPLAIN",
         "CREATE",
+        "selct 1",
+        "INSRT INTO t VALUES (1)",
+        "creat table t (a int)",
+        "CREATE TABEL t (a int)",
+        "DROP TABEL t",
+        "EXPLAIN selct 1",
     ] {
         let error = postgres(sql).expect_err(sql);
-        assert!(error.sqlstate.is_some(), "{sql}: {error:?}");
+        assert!(error.sqlstate.is_some() && error.code == ErrorCode::Database, "{sql}: {error:?}");
+    }
+    for sql in ["selct 1", "CREATE TABEL t (a)", "DROP INDX i"] {
+        assert_eq!(sqlite(sql).expect_err(sql).sqlstate.as_deref(), Some("42601"), "{sql}");
     }
 }
 

@@ -17,9 +17,9 @@ async fn values_are_set_read_and_deleted() {
         assert_eq!(get(&cache, "empty").await.as_deref(), Some(""));
 
         let keys = ["k", "none", "empty", "k"].map(str::to_owned).to_vec();
-        let Ok(Answer::Values(values)) = run(&cache, Command::GetMany(keys)).await else { panic!() };
+        let Ok(Answer::Values(values)) = run(&cache, Command::GetMany(keys.into())).await else { panic!() };
         assert_eq!(values, [Some(bytes("two")), None, Some(bytes("")), Some(bytes("two"))]);
-        let Ok(Answer::Values(values)) = run(&cache, Command::GetMany(Vec::new())).await else { panic!() };
+        let Ok(Answer::Values(values)) = run(&cache, Command::GetMany(Vec::new().into())).await else { panic!() };
         assert!(values.is_empty());
 
         assert!(changed(&cache, Command::Delete("k".to_owned())).await);
@@ -173,8 +173,8 @@ async fn what_is_over_a_cap_is_refused() {
             (Command::Get(long.clone()), ErrorCode::InvalidKey),
             (Command::Lease(long.clone()), ErrorCode::InvalidKey),
             (Command::Delete(long.clone()), ErrorCode::InvalidKey),
-            (Command::GetMany(vec!["k".to_owned(), String::new()]), ErrorCode::InvalidKey),
-            (Command::GetMany(vec!["k".to_owned(); 9]), ErrorCode::TooLarge),
+            (Command::GetMany(vec!["k".to_owned(), String::new()].into()), ErrorCode::InvalidKey),
+            (Command::GetMany(vec!["k".to_owned(); 9].into()), ErrorCode::TooLarge),
             (Command::Set(entry(&long, "v", None)), ErrorCode::InvalidKey),
             (Command::Set(entry("k", &large, None)), ErrorCode::TooLarge),
             (Command::SetIfAbsent(entry("k", &large, None)), ErrorCode::TooLarge),
@@ -202,5 +202,20 @@ async fn components_do_not_reach_each_others_keys() {
     for (name, cache) in names.iter().zip(&caches) {
         assert_eq!(get(cache, "b:k").await.as_deref(), Some(*name));
         assert_eq!(get(cache, "k").await.as_deref(), Some(*name));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_what_a_value_is_does_not_count() {
+    for backend in backends("tags") {
+        let cache = starter(&backend);
+        for tag in ["\x01", "\x02", "\x03"] {
+            let exact = format!("{tag}{}", "v".repeat(4096));
+            set(&cache, "k", &exact, None).await;
+            assert_eq!(get(&cache, "k").await, Some(exact.clone()));
+            let over =
+                run(&cache, Command::Set(entry("k", &format!("{exact}v"), None))).await.expect_err("one too many");
+            assert_eq!(over.code, ErrorCode::TooLarge);
+        }
     }
 }

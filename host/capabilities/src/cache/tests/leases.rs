@@ -67,6 +67,58 @@ async fn a_dropped_lease_lets_the_next_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_cannot_be_made_is_tried_twice_however_many_wait() {
+    for backend in backends("failing") {
+        let first = starter(&backend);
+        let held = lease(&first).await.expect("nothing is there");
+        let tried = Arc::new(AtomicU32::new(0));
+        let waiting: Vec<_> = (0..20)
+            .map(|_| {
+                let (cache, tried) = (neighbour(&first), Arc::clone(&tried));
+                let Begun::Pending(operation) = cache.start(Command::Lease("k".to_owned())) else { panic!("it waits") };
+                tokio::spawn(async move {
+                    match wait(operation).await {
+                        // It fails as well: nothing is set.
+                        Ok(Answer::Leased(lease)) => {
+                            tried.fetch_add(1, Ordering::Relaxed);
+                            sleep(20).await;
+                            drop(lease);
+                        }
+                        Err(error) => assert_eq!(error.code, ErrorCode::Unavailable),
+                        other => panic!("lease gave {other:?}"),
+                    }
+                })
+            })
+            .collect();
+        sleep(100).await;
+        drop(held);
+        let all = futures::future::try_join_all(waiting);
+        tokio::time::timeout(Duration::from_secs(20), all).await.expect("in time").expect("they end");
+        assert_eq!(tried.load(Ordering::Relaxed), 1);
+        // Who comes later begins anew.
+        assert!(lease(&first).await.is_ok());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_has_the_value_when_it_is_set() {
+    for backend in backends("offered") {
+        let cache = starter(&backend);
+        let held = lease(&cache).await.expect("nothing is there");
+        let Begun::Pending(operation) = neighbour(&cache).start(Command::Lease("k".to_owned())) else {
+            panic!("it waits")
+        };
+        sleep(50).await;
+        // Gone before anybody could look.
+        set(&cache, "k", "made", Some(1)).await;
+        let outcome = tokio::time::timeout(Duration::from_secs(5), wait(operation)).await.expect("it is woken");
+        let Ok(Answer::Value(Some(value))) = outcome else { panic!("lease gave {outcome:?}") };
+        assert_eq!(&*value, b"made");
+        drop(held);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn operations_under_way_are_counted_and_given_back() {
     let cache = Starter { operations: 2, ..starter(&in_memory()) };
     let held = lease(&cache).await.expect("nothing is there");

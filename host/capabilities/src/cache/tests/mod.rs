@@ -10,10 +10,11 @@ mod wit;
 use super::backend::Backend;
 use super::contract::{Answer, Caps, Command, Entry, Error, Expiry, Increment, Swap, Value};
 use super::memory::Memory;
-use super::operation::{Begun, Operation, Outcome, Starter};
+use super::operation::{Begun, MANY, Operation, Outcome, Starter};
 use elias_host::capability::CallMeter;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use wasmtime_wasi_io::poll::Pollable;
 
 /// The URL of the Redis that tests may use, if there is one.
@@ -32,8 +33,8 @@ fn in_memory() -> Arc<dyn Backend> {
 /// In a namespace of its own for each test.
 fn in_redis(url: &str, namespace: &str, component: &str) -> Arc<dyn Backend> {
     let namespace = format!("{namespace}-{}", std::process::id());
-    let client = super::redis::open(url).expect("a URL of a Redis");
-    Arc::new(super::redis::Redis::new(client, &namespace, component, Duration::from_millis(2000)))
+    let client = super::redis::open(url, None).expect("a URL of a Redis");
+    Arc::new(super::redis::Redis::new(client, &namespace, component, Duration::from_millis(2000), 4096))
 }
 
 /// Each backend there is, with values of this test alone.
@@ -49,6 +50,7 @@ fn starter(backend: &Arc<dyn Backend>) -> Starter {
         caps: Caps { key_bytes: 64, value_bytes: 4096, keys_per_call: 8 },
         operations: 64,
         pending: Arc::default(),
+        many: Arc::new(Semaphore::new(MANY)),
         calls: CallMeter::default(),
     }
 }
@@ -61,6 +63,7 @@ fn neighbour(starter: &Starter) -> Starter {
         caps: starter.caps.clone(),
         operations: starter.operations,
         pending: Arc::default(),
+        many: Arc::new(Semaphore::new(MANY)),
         calls: CallMeter::default(),
     }
 }

@@ -1,7 +1,7 @@
 //! What only the backend in Redis does.
 
 use super::super::Cache;
-use super::super::contract::{Command, ErrorCode};
+use super::super::contract::{Answer, Command, ErrorCode};
 use super::super::operation::{Begun, Starter};
 use super::super::redis::{Redis, open, prefix};
 use super::{get, increment, redis_url, run, set, sleep, starter};
@@ -41,8 +41,8 @@ fn free_port() -> u16 {
 }
 
 fn cache(port: u16, timeout_ms: u64) -> Starter {
-    let client = open(&format!("redis://127.0.0.1:{port}")).expect("a URL of a Redis");
-    let redis = Redis::new(client, "gone", "component", Duration::from_millis(timeout_ms));
+    let client = open(&format!("redis://127.0.0.1:{port}"), None).expect("a URL of a Redis");
+    let redis = Redis::new(client, "gone", "component", Duration::from_millis(timeout_ms), 4096);
     Starter { backend: Arc::new(redis), ..starter(&super::in_memory()) }
 }
 
@@ -130,6 +130,84 @@ async fn an_instance_has_so_many_operations_under_way() {
     assert_eq!(error.code, ErrorCode::TooManyOperations);
     drop(begun);
     assert!(matches!(get(), Begun::Pending(_)));
+}
+
+/// Keys as the backend writes them.
+async fn put(url: &str, namespace: &str, key: &str, value: &[u8]) {
+    let client = open(url, None).expect("a URL of a Redis");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("it is there");
+    let key = format!("{}{key}", prefix(namespace, "component"));
+    redis::cmd("SET").arg(key).arg(value).exec_async(&mut connection).await.expect("it is set");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_put_there_is_no_larger_than_a_value() {
+    let Some(url) = redis_url() else { return };
+    let namespace = format!("bounds-{}", std::process::id());
+    let client = open(&url, None).expect("a URL of a Redis");
+    let backend = Redis::new(client, &namespace, "component", Duration::from_secs(5), 4096);
+    let cache = Starter { backend: Arc::new(backend), ..starter(&super::in_memory()) };
+    put(&url, &namespace, "large", &vec![b'v'; 20 << 20]).await;
+    put(&url, &namespace, "exact", &vec![b'v'; 4097]).await;
+    put(&url, &namespace, "empty", b"").await;
+    let error = run(&cache, Command::Get("large".to_owned())).await.expect_err("it is too large");
+    assert_eq!(error.code, ErrorCode::TooLarge);
+    let error =
+        run(&cache, Command::GetMany(vec!["exact".to_owned(), "large".to_owned()].into())).await.expect_err("too large");
+    assert_eq!(error.code, ErrorCode::TooLarge);
+    assert_eq!(get(&cache, "exact").await.map(|value| value.len()), Some(4097));
+    assert_eq!(get(&cache, "empty").await.as_deref(), Some(""));
+    assert_eq!(get(&cache, "none").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_has_the_value_though_redis_is_gone() {
+    if redis_url().is_none() {
+        return;
+    }
+    let port = free_port();
+    let cache = cache(port, 500);
+    let server = Server::start(port);
+    until_back(&cache).await;
+    let Ok(Answer::Leased(lease)) = run(&cache, Command::Lease("k".to_owned())).await else {
+        panic!("nothing is there")
+    };
+    let Begun::Pending(waiting) = super::neighbour(&cache).start(Command::Lease("k".to_owned())) else {
+        panic!("it waits")
+    };
+    sleep(50).await;
+    drop(server);
+    let failed = run(&cache, Command::Set(super::entry("k", "made", None))).await.expect_err("Redis is away");
+    assert_eq!(failed.code, ErrorCode::Unavailable);
+    let outcome = tokio::time::timeout(Duration::from_secs(5), super::wait(waiting)).await.expect("it is woken");
+    assert!(matches!(&outcome, Ok(Answer::Value(Some(value))) if **value == *b"made"), "{outcome:?}");
+    drop(lease);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_takes_a_server_of_the_named_authority() {
+    let (Ok(url), Ok(ca), Ok(other)) = (
+        std::env::var("ELIAS_TEST_REDIS_TLS"),
+        std::env::var("ELIAS_TEST_POSTGRES_CA"),
+        std::env::var("ELIAS_TEST_OTHER_CA"),
+    ) else {
+        return;
+    };
+    let component =
+        ComponentInfo { name: "tls".to_owned(), version: "1".to_owned(), digest: String::new(), folder: ".".into() };
+    let text = std::fs::read_to_string(&ca).expect("it is there");
+    for (roots, works) in [(Some(ca), true), (Some(text), true), (Some(other), false), (None, false)] {
+        let grant = json!({ "backend": "redis", "url": url, "root-certificate": roots, "timeout-ms": 5_000 });
+        let grant = Cache::new().configure(&component, Some(&grant)).await.expect("it is right");
+        let cache = grant.starter(CallMeter::default());
+        if works {
+            set(&cache, "k", "v", None).await;
+            assert_eq!(get(&cache, "k").await.as_deref(), Some("v"));
+            assert!(increment(&cache, "n", 1, Some(1_000)).await.is_ok());
+        } else {
+            unavailable(&cache).await;
+        }
+    }
 }
 
 #[test]

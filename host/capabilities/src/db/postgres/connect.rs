@@ -1,20 +1,20 @@
-//! Connecting, through a stream that refuses messages longer than a result may be: the driver would keep a whole row in
-//! memory before anyone could count it.
+//! Connecting, through a stream that refuses messages longer than a result may be, for the driver would keep a whole row in
+//! memory before anyone could count it, and that hears what the server reports of the session.
 
-use super::error::error;
-use deadpool_postgres::Connect;
-use futures::future::BoxFuture;
+use super::tls::{Started, Tls};
+use super::watch::{Reported, Watcher};
+use deadpool_postgres::ClientWrapper;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio_postgres::{CancelToken, Config, NoTls};
 
 /// Bytes that a message may have beyond a result's.
 const HEADROOM: u64 = 64 << 10;
@@ -22,34 +22,77 @@ const HEADROOM: u64 = 64 << 10;
 /// How long a cancellation may take to reach the server.
 const CANCEL: Duration = Duration::from_secs(2);
 
-/// Makes connections, each with a session's settings.
+/// Makes connections of one role.
 #[derive(Clone)]
 pub(super) struct Connector {
     pub(super) config: Config,
+    pub(super) tls: Tls,
     pub(super) timeout: Duration,
     pub(super) message_bytes: u64,
     /// Connections that were closed because of a message that was too long.
     pub(super) exceeded: Arc<AtomicU64>,
-    /// What every connection begins with.
-    pub(super) session: String,
+}
+
+/// A connection, and what is known of its session.
+pub(super) struct Session {
+    client: ClientWrapper,
+    reported: Arc<Reported>,
+    /// What the session's settings were once it was set up.
+    pub(super) settings: String,
+    /// When they were last found to be so.
+    pub(super) checked: Instant,
+}
+
+impl Session {
+    /// Whether the server says that the session is still the role's own, and reads strings as it did.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.reported.is_unchanged()
+    }
+
+    /// What the server says of the session, also while a transaction has the rest of it.
+    pub(super) fn reported(&self) -> Arc<Reported> {
+        Arc::clone(&self.reported)
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Session(..)")
+    }
+}
+
+impl Deref for Session {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        &self.client
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut ClientWrapper {
+        &mut self.client
+    }
 }
 
 impl Connector {
-    /// A connection of the URL's own role, which has `timeout` to reach the server.
-    pub(super) async fn plain(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+    /// A connection, which has `timeout` to reach the server.
+    pub(super) async fn connect(&self) -> Result<Session, tokio_postgres::Error> {
+        let reported = Arc::new(Reported::new(self.config.get_user().unwrap_or_default()));
         let stream = match tokio::time::timeout(self.timeout, self.stream()).await {
-            Ok(Ok(stream)) => stream,
+            Ok(Ok(stream)) => self.limited(stream, Some(&reported)),
             // The driver's error for a server that hangs up.
-            _ => self.limited(Box::new(tokio::io::empty())),
+            _ => self.limited(Box::new(tokio::io::empty()), None),
         };
         let (client, connection) = self.config.connect_raw(stream, NoTls).await?;
         let task = tokio::spawn(async move {
             if let Err(failed) = connection.await {
-                let why = error(&failed);
+                let why = super::error::error(&failed);
                 tracing::warn!(sqlstate = why.sqlstate, "a connection to PostgreSQL has ended: {}", why.message);
             }
         });
-        Ok((client, task))
+        let client = ClientWrapper::new(client, task);
+        Ok(Session { client, reported, settings: String::new(), checked: Instant::now() })
     }
 
     /// Stops what a connection is doing.
@@ -62,29 +105,43 @@ impl Connector {
         let _ = tokio::time::timeout(CANCEL, cancelling).await;
     }
 
-    async fn stream(&self) -> io::Result<Limited> {
+    /// The first host that can be reached, by TLS if that is asked for. What the driver gets is protected already: it could
+    /// not tell how long messages are in what is encrypted.
+    async fn stream(&self) -> io::Result<Box<dyn Stream>> {
         let ports = self.config.get_ports();
         let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for (at, host) in self.config.get_hosts().iter().enumerate() {
             let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
             let stream: io::Result<Box<dyn Stream>> = match host {
-                Host::Tcp(host) => TcpStream::connect((host.as_str(), port)).await.and_then(|stream| {
-                    stream.set_nodelay(true)?;
-                    Ok(Box::new(stream) as Box<dyn Stream>)
-                }),
+                Host::Tcp(host) => self.tcp(host, port).await,
                 Host::Unix(folder) => UnixStream::connect(folder.join(format!(".s.PGSQL.{port}")))
                     .await
                     .map(|stream| Box::new(stream) as Box<dyn Stream>),
             };
             match stream {
-                Ok(stream) => return Ok(self.limited(stream)),
+                Ok(stream) => return Ok(stream),
                 Err(error) => failed = error,
             }
         }
         Err(failed)
     }
 
-    fn limited(&self, stream: Box<dyn Stream>) -> Limited {
+    async fn tcp(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
+        let connect = async |tls: &Tls| {
+            let stream = TcpStream::connect((host, port)).await?;
+            stream.set_nodelay(true)?;
+            Ok::<Box<dyn Stream>, io::Error>(match tls.start(stream, host).await? {
+                Started::Plain(stream) => Box::new(stream),
+                Started::Protected(stream) => stream,
+            })
+        };
+        match connect(&self.tls).await {
+            Err(_) if self.tls.may_do_without() => connect(&Tls::disabled()).await,
+            stream => stream,
+        }
+    }
+
+    fn limited(&self, stream: Box<dyn Stream>, reported: Option<&Arc<Reported>>) -> Limited {
         Limited {
             stream,
             header: [0; 5],
@@ -92,17 +149,8 @@ impl Connector {
             body_left: 0,
             most: self.message_bytes.saturating_add(HEADROOM),
             exceeded: Arc::clone(&self.exceeded),
+            watcher: reported.map(|reported| Watcher::new(Arc::clone(reported))),
         }
-    }
-}
-
-impl Connect for Connector {
-    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
-        Box::pin(async move {
-            let (client, task) = self.plain().await?;
-            client.batch_execute(&self.session).await?;
-            Ok((client, task))
-        })
     }
 }
 
@@ -118,6 +166,7 @@ struct Limited {
     body_left: u64,
     most: u64,
     exceeded: Arc<AtomicU64>,
+    watcher: Option<Watcher>,
 }
 
 impl Limited {
@@ -127,6 +176,9 @@ impl Limited {
             if self.body_left > 0 {
                 let taken = read.len().min(usize::try_from(self.body_left).unwrap_or(usize::MAX));
                 self.body_left -= taken as u64;
+                if let Some(watcher) = &mut self.watcher {
+                    watcher.body(&read[..taken], self.body_left == 0);
+                }
                 read = &read[taken..];
                 continue;
             }
@@ -134,13 +186,16 @@ impl Limited {
             self.header_read += 1;
             read = &read[1..];
             if self.header_read == self.header.len() {
-                let [_, a, b, c, d] = self.header;
+                let [kind, a, b, c, d] = self.header;
                 let length = u64::from(u32::from_be_bytes([a, b, c, d]));
                 if length > self.most {
                     return false;
                 }
                 self.body_left = length.saturating_sub(4);
                 self.header_read = 0;
+                if let Some(watcher) = &mut self.watcher {
+                    watcher.message(kind);
+                }
             }
         }
         true

@@ -1,6 +1,7 @@
 //! Parameters on their way to the server: as text, of which the server makes what its type is, but for bytes.
 
 use super::super::{Error, Value, value};
+use super::array;
 use std::error::Error as StdError;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
@@ -26,8 +27,14 @@ pub(super) fn parameters(values: &[Value], types: &[Type]) -> Result<Vec<Paramet
         .zip(types)
         .enumerate()
         .map(|(at, (value, declared))| {
+            let number = at + 1;
+            if let (Value::Json(json), Kind::Array(element)) = (value, base(declared).kind()) {
+                let text = array::from_json(json, base(element));
+                let text = text.map_err(|why| Error::unsupported(format!("parameter {number}: {why}")))?;
+                return Ok(Parameter(Some(Encoded::Text(text))));
+            }
             encode(value, base(declared)).map(Parameter).ok_or_else(|| {
-                let (number, kind) = (at + 1, value.type_name());
+                let kind = value.type_name();
                 Error::unsupported(format!("parameter {number}: {kind} does not fit the type {}", declared.name()))
             })
         })

@@ -3,11 +3,10 @@
 use super::super::output::{Batches, Output, Slot};
 use super::super::statement::{Kind, Statement};
 use super::super::{Error, ErrorCode};
-use super::Inner;
-use super::decode;
+use super::connect::Session;
 use super::encode::parameters;
 use super::error::error;
-use deadpool_postgres::Object;
+use super::{Inner, decode};
 use futures::TryStreamExt;
 use futures::future::{BoxFuture, FutureExt, Shared};
 use std::pin::pin;
@@ -102,7 +101,7 @@ impl Inner {
         self.give_back(connection, broken, statement.leaves).await;
     }
 
-    async fn attempt(&self, connection: &Object, statement: &Statement, output: &Output) -> Result<(), Stop> {
+    async fn attempt(&self, connection: &Session, statement: &Statement, output: &Output) -> Result<(), Stop> {
         let exceeded = self.connector.exceeded.load(Ordering::Relaxed);
         let Some(slot) = output.slot().await else { return Err(Stop::Left) };
         let started = async {
@@ -138,7 +137,7 @@ impl Inner {
                 row => row?,
             };
             let Some(row) = row else { return Ok(slot) };
-            let values = decode::row(&row).map_err(Stop::Cut)?;
+            let values = decode::row(&row, batches.room()).map_err(Stop::Cut)?;
             if batches.add(values).map_err(Stop::Cut)? {
                 slot.send(batches.take());
                 slot = output.slot().await.ok_or(Stop::Left)?;

@@ -8,8 +8,8 @@ use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
 use super::encode::parameters;
 use super::error::error;
 use super::run::{Stop, affected, is_stale, names};
-use super::{Inner, decode};
-use deadpool_postgres::{Object, Transaction};
+use super::{Connection, Inner, decode};
+use deadpool_postgres::Transaction;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use tokio_postgres::{CancelToken, IsolationLevel};
@@ -46,17 +46,15 @@ impl Inner {
         refuse(commands, &Error::transaction_over());
     }
 
-    async fn drive(&self, connection: &mut Object, begin: Begin, commands: &mut Commands, course: &mut Course) {
+    async fn drive(&self, connection: &mut Connection, begin: Begin, commands: &mut Commands, course: &mut Course) {
         let cancel = connection.cancel_token();
         let level = match begin.isolation {
             Isolation::ReadCommitted => IsolationLevel::ReadCommitted,
             Isolation::RepeatableRead => IsolationLevel::RepeatableRead,
             Isolation::Serializable => IsolationLevel::Serializable,
         };
-        let started = async {
-            connection.batch_execute(&self.place.enter()).await?;
-            connection.build_transaction().isolation_level(level).read_only(begin.read_only).start().await
-        };
+        let reported = connection.reported();
+        let started = connection.build_transaction().isolation_level(level).read_only(begin.read_only).start();
         let transaction = match tokio::time::timeout(self.timeout, started).await {
             Ok(Ok(transaction)) => transaction,
             Ok(Err(failed)) => return self.refuse_all(commands, &error(&failed), course).await,
@@ -66,7 +64,13 @@ impl Inner {
             let output = command.output;
             let control = match command.action {
                 Action::Run(statement) => {
-                    self.step(&transaction, &statement, &output, &cancel, course).await;
+                    if reported.is_unchanged() {
+                        self.step(&transaction, &statement, &output, &cancel, course).await;
+                    } else {
+                        // A statement has changed the session, so that the next would not be read as it was checked.
+                        (course.failed, course.broken) = (true, true);
+                        output.fail(Error::denied("the transaction's session was changed"));
+                    }
                     continue;
                 }
                 Action::Commit => {

@@ -1,19 +1,38 @@
 //! A connection, and what a component may do on it.
 
 use super::super::grant::DbGrant;
-use super::super::output::Watch;
 use super::super::statement::BOOKKEEPING;
+use super::functions;
+use super::json_patch;
+use super::like;
+use super::memory::Account;
+use super::watch::{Control, number};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, StatementStatus};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Steps of SQLite's machine between two looks at the clock.
 const STEPS: i32 = 1_000;
+
+/// Arguments of a function, columns of a result or a table, and instructions of a compiled statement.
+const ARGUMENTS: i32 = 127;
+const COLUMNS: i32 = 1_000;
+const INSTRUCTIONS: i32 = 100_000;
+
+/// Bytes that the instructions of a statement together may have to look at where nothing can interrupt them, one after the
+/// other: about a second's work.
+const STRAIGHT_BYTES: u64 = 2 << 30;
+
+/// Bytes of memory of an instruction and its register.
+const INSTRUCTION_BYTES: u64 = 80;
+
+/// The shortest value that every statement can handle.
+const VALUE_BYTES_LEAST: u64 = 64 << 10;
 
 /// The longest value, and row, that a connection for quick statements handles. The host's thread waits for it.
 const QUICK_VALUE_BYTES: i32 = 16 * 1024;
@@ -46,6 +65,9 @@ pub(crate) struct Settings {
     value_bytes: u64,
     parameters: u32,
     database_bytes: u64,
+    /// What SQLite may have for the component, all connections together.
+    pub(super) account: Arc<Account>,
+    component: u64,
 }
 
 impl Settings {
@@ -55,70 +77,23 @@ impl Settings {
             file,
             statement_timeout: limits.statement_timeout(),
             statement_bytes: limits.statement_bytes,
-            value_bytes: limits.result_bytes.max(limits.parameter_bytes).max(limits.statement_bytes),
+            value_bytes: limits.parameter_bytes.max(limits.statement_bytes),
             parameters: limits.parameters,
             database_bytes: limits.database_bytes,
+            account: Account::new(limits.memory_bytes),
+            component: number(),
         }
     }
 }
+
+/// Functions that components may not call: they reach out of the database, or take a time that grows with the product of
+/// their arguments' sizes.
+const FUNCTIONS: &[&str] = &["fts3_tokenizer", "jsonb_patch", "load_extension"];
 
 /// Functions that take no longer for large values than for small ones: what a [`quick`](super::quick) statement may call.
 const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "count", "ifnull", "max", "min", "sum", "total"];
 
-/// What a connection's hooks look at.
-#[derive(Default)]
-pub(super) struct Control {
-    /// Whether what is compiled comes from the component.
-    guest: AtomicBool,
-    /// Whether this connection is for statements that take microseconds.
-    quick: AtomicBool,
-    running: Mutex<Option<Running>>,
-}
-
-/// How long what runs may go on.
-enum Running {
-    /// Until then, or until its query is dropped.
-    Until(Instant, Option<Watch>),
-    /// For that many times [`STEPS`].
-    Looks(u32),
-}
-
 impl Control {
-    /// From now on, what runs may take until then, and ends when its query is dropped.
-    pub(super) fn watch(&self, deadline: Instant, watch: Option<Watch>) {
-        self.set(Running::Until(deadline, watch));
-    }
-
-    /// From now on, how many times [`STEPS`] what runs may take.
-    pub(super) fn watch_steps(&self, looks: u32) {
-        self.set(Running::Looks(looks));
-    }
-
-    fn set(&self, running: Running) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
-    }
-
-    fn interrupted(&self) -> bool {
-        match &mut *self.running.lock().unwrap_or_else(PoisonError::into_inner) {
-            None => false,
-            Some(Running::Until(deadline, watch)) => {
-                Instant::now() > *deadline || watch.as_ref().is_some_and(Watch::is_closed)
-            }
-            Some(Running::Looks(looks)) => {
-                *looks = looks.saturating_sub(1);
-                *looks == 0
-            }
-        }
-    }
-
-    /// Does something with the component's rules on.
-    pub(super) fn as_guest<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.guest.store(true, Ordering::Relaxed);
-        let done = work();
-        self.guest.store(false, Ordering::Relaxed);
-        done
-    }
-
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
         let allowed = !self.guest.load(Ordering::Relaxed)
             || (allowed(&context.action) && (!self.quick.load(Ordering::Relaxed) || is_quick(&context.action)));
@@ -142,7 +117,7 @@ fn allowed(action: &AuthAction<'_>) -> bool {
     match action {
         AuthAction::Pragma { pragma_name, .. } => listed(PRAGMAS, pragma_name),
         AuthAction::CreateVtable { module_name, .. } => listed(MODULES, module_name),
-        AuthAction::Function { function_name } => !listed(&["load_extension", "fts3_tokenizer"], function_name),
+        AuthAction::Function { function_name } => !listed(FUNCTIONS, function_name),
         AuthAction::Insert { table_name }
         | AuthAction::Delete { table_name }
         | AuthAction::Update { table_name, .. }
@@ -175,6 +150,13 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the file. `statement_bytes` is the longest text that it takes.
     pub(super) fn open(settings: &Arc<Settings>, statement_bytes: u64) -> rusqlite::Result<Self> {
+        let control = Arc::new(Control::new(&settings.account, settings.component));
+        let until = Instant::now() + settings.statement_timeout;
+        control.run(until, None, || Self::set_up(settings, statement_bytes, &control))
+    }
+
+    fn set_up(settings: &Arc<Settings>, statement_bytes: u64, control: &Arc<Control>) -> rusqlite::Result<Self> {
+        let control = Arc::clone(control);
         let folder = settings.folder.canonicalize().map_err(|_| {
             rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None)
         })?;
@@ -207,6 +189,9 @@ impl Session {
             (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, bounded(u64::from(settings.parameters))),
             (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
             (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 200),
+            (Limit::SQLITE_LIMIT_COLUMN, COLUMNS),
+            (Limit::SQLITE_LIMIT_FUNCTION_ARG, ARGUMENTS),
+            (Limit::SQLITE_LIMIT_VDBE_OP, INSTRUCTIONS),
             (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
             (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 100),
             (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
@@ -214,12 +199,25 @@ impl Session {
             connection.set_limit(limit, value)?;
         }
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let control = Arc::new(Control::default());
+        like::define(&connection, &control)?;
+        json_patch::define(&connection, &control)?;
+        functions::define(&connection, &control, bounded(settings.value_bytes.max(statement_bytes)))?;
         let hook = Arc::clone(&control);
-        connection.progress_handler(STEPS, Some(move || hook.interrupted()));
+        connection.progress_handler(STEPS, Some(move || hook.progress()));
         let hook = Arc::clone(&control);
         connection.authorizer(Some(move |context: AuthContext<'_>| hook.authorize(&context)));
+        control.interrupt_with(connection.get_interrupt_handle());
         Ok(Self { connection, control, settings: Arc::clone(settings) })
+    }
+
+    /// Bounds the values of the statement that runs next, the more the longer it is. Comparing, counting and converting a
+    /// value cannot be interrupted, and a statement may do so as often as it has instructions.
+    pub(super) fn bound_values(&self, statement: &rusqlite::Statement<'_>) -> rusqlite::Result<()> {
+        let memory = u64::try_from(statement.get_status(StatementStatus::MemUsed)).unwrap_or(0);
+        let fair = STRAIGHT_BYTES / (memory / INSTRUCTION_BYTES).max(1);
+        let bytes = fair.max(VALUE_BYTES_LEAST).min(self.settings.value_bytes);
+        self.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, i32::try_from(bytes).unwrap_or(i32::MAX))?;
+        Ok(())
     }
 
     /// Opens the file for a component's statements.
@@ -240,8 +238,7 @@ impl Session {
     /// Runs a statement of the host's own. It is not kept compiled: a component that sent the same text would get it without
     /// being asked about it.
     pub(super) fn own(&self, sql: &str, timeout: Duration) -> rusqlite::Result<()> {
-        self.control.watch(Instant::now() + timeout, None);
         self.connection.busy_timeout(timeout)?;
-        self.connection.execute_batch(sql)
+        self.control.run(Instant::now() + timeout, None, || self.connection.execute_batch(sql))
     }
 }

@@ -8,6 +8,7 @@ use super::error::error;
 use elias_host::capability::ConfigureError;
 use rusqlite::OptionalExtension;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Bytes of a migration's text that SQLite takes.
 const STATEMENT_BYTES: u64 = 8 << 20;
@@ -43,9 +44,10 @@ fn one(session: &Session, migration: &Migration) -> Result<(), ConfigureError> {
         return Ok(());
     }
     // Who wrote the migration wrote the component: the same rules hold.
+    let until = Instant::now() + TIMEOUT;
     session
         .control
-        .as_guest(|| connection.execute_batch(&migration.sql))
+        .run(until, None, || session.control.as_guest(|| connection.execute_batch(&migration.sql)))
         .map_err(|failed| migration.failed(&error(&failed)))?;
     if connection.is_autocommit() {
         return Err(migration.failed(&Error::transaction_failed()));

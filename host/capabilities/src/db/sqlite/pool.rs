@@ -3,7 +3,7 @@
 use super::super::Error;
 use super::connection::{Session, Settings};
 use super::error::error;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -11,6 +11,31 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a connection is kept without use.
 const KEPT: Duration = Duration::from_secs(60);
+
+/// How long when there are many.
+const KEPT_WHEN_MANY: Duration = Duration::from_secs(1);
+
+/// Connections, and so threads, of all files together.
+const CONNECTIONS: usize = 1_024;
+
+/// Those that there are.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// One of [`CONNECTIONS`].
+struct Open;
+
+impl Open {
+    fn new() -> Option<Self> {
+        let more = |open: usize| (open < CONNECTIONS).then_some(open + 1);
+        OPEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// What is done on a connection, or told why there is none.
 pub(super) type Job = Box<dyn FnOnce(Result<&mut Session, Error>) + Send>;
@@ -75,11 +100,14 @@ impl Pool {
                 Err(SendError(task)) => (job, permits) = (task.job, task.permits),
             }
         }
+        let Some(open) = Open::new() else {
+            return job(Err(Error::unavailable("the host has no thread for a connection")));
+        };
         let (jobs, receiver) = channel();
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let (pool, settings) = (Arc::downgrade(self), Arc::clone(&self.settings));
         let thread = std::thread::Builder::new().name("elias-sqlite".into());
-        match thread.spawn(move || work(&pool, &settings, id, &receiver)) {
+        match thread.spawn(move || work(&pool, &settings, id, &receiver, &open)) {
             Ok(_) => drop(jobs.send(Task { job, permits, worker: Worker { id, jobs: jobs.clone() } })),
             Err(_) => job(Err(Error::unavailable("the host has no thread for a connection"))),
         }
@@ -91,7 +119,7 @@ impl Pool {
 }
 
 /// What a connection's thread does.
-fn work(pool: &Weak<Pool>, settings: &Arc<Settings>, id: u64, receiver: &Receiver<Task>) {
+fn work(pool: &Weak<Pool>, settings: &Arc<Settings>, id: u64, receiver: &Receiver<Task>, _: &Open) {
     let mut session = match Session::open_for_guest(settings) {
         Ok(session) => session,
         Err(failed) => {
@@ -102,7 +130,8 @@ fn work(pool: &Weak<Pool>, settings: &Arc<Settings>, id: u64, receiver: &Receive
         }
     };
     loop {
-        match receiver.recv_timeout(KEPT) {
+        let many = OPEN.load(Ordering::Relaxed) > CONNECTIONS / 2;
+        match receiver.recv_timeout(if many { KEPT_WHEN_MANY } else { KEPT }) {
             Ok(Task { job, permits, worker }) => {
                 job(Ok(&mut session));
                 let tidy = session.tidy();

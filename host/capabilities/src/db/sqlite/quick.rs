@@ -8,7 +8,7 @@
 use super::super::output::{Caps, Part};
 use super::super::statement::{Kind, Statement};
 use super::connection::{Session, Settings};
-use super::run::{bind, columns, values};
+use super::run::{bind, columns, size, values};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, TryLockError};
 
@@ -65,7 +65,10 @@ impl Quick {
 impl Session {
     /// The whole result, if it can be had at once. What fails is left to the pool, which will say why.
     fn run_now(&self, statement: &Statement, caps: Caps) -> Option<Part> {
-        self.control.watch_steps(LOOKS);
+        self.control.run_steps(LOOKS, || self.at_once(statement, caps))
+    }
+
+    fn at_once(&self, statement: &Statement, caps: Caps) -> Option<Part> {
         let mut prepared = self.control.as_guest(|| self.connection.prepare_cached(&statement.sql)).ok()?;
         if !prepared.readonly() {
             return None;
@@ -75,6 +78,7 @@ impl Session {
         let mut rows = prepared.raw_query();
         while let Some(row) = self.control.as_guest(|| rows.next()).ok()? {
             let (batches, booleans) = started.get_or_insert_with(|| columns(row.as_ref(), caps));
+            batches.make_room(size(row, booleans.len()).ok()?).ok()?;
             if batches.add(values(row, booleans).ok()?).ok()? {
                 return None;
             }

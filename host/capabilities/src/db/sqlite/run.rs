@@ -6,33 +6,41 @@ use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
 use super::super::{Error, Value, value};
 use super::connection::Session;
 use super::error::error;
+use rusqlite::ffi;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Session {
     /// Runs a statement and sends its rows. The time in which nobody takes them does not count.
     pub(super) fn run(&self, statement: &Statement, output: &Output) -> Result<(), Error> {
         let Some(mut slot) = futures::executor::block_on(output.slot()) else { return Ok(()) };
         let mut left = self.settings.statement_timeout;
-        let mut since = self.watch(left, output)?;
-        let mut prepared = self
-            .control
-            .as_guest(|| self.connection.prepare_cached(&statement.sql))
-            .map_err(|failed| error(&failed))?;
-        bind(&mut prepared, &statement.parameters)?;
+        let mut prepared = self.working(&mut left, output, || {
+            let prepared = self.control.as_guest(|| self.connection.prepare_cached(&statement.sql));
+            let mut prepared = prepared.map_err(|failed| self.explain(&failed))?;
+            self.bound_values(&prepared).map_err(|failed| error(&failed))?;
+            bind(&mut prepared, &statement.parameters)?;
+            Ok(prepared)
+        })?;
         let mut started: Option<(Batches, Vec<bool>)> = None;
         let mut rows = prepared.raw_query();
-        // Virtual tables and PRAGMA functions compile more while they run.
-        while let Some(row) = self.control.as_guest(|| rows.next()).map_err(|failed| error(&failed))? {
-            // Only now: if another connection has changed the schema, the first step compiles the statement anew.
-            let (batches, booleans) = started.get_or_insert_with(|| columns(row.as_ref(), output.caps()));
-            if batches.add(values(row, booleans)?)? {
-                slot.send(batches.take());
-                left = left.saturating_sub(since.elapsed());
-                let Some(next) = futures::executor::block_on(output.slot()) else { return Ok(()) };
-                slot = next;
-                since = self.watch(left, output)?;
-            }
+        loop {
+            let full = self.working(&mut left, output, || {
+                // Virtual tables and PRAGMA functions compile more while they run.
+                while let Some(row) = self.control.as_guest(|| rows.next()).map_err(|failed| self.explain(&failed))? {
+                    // Only now: if another connection has changed the schema, the first step compiles the statement anew.
+                    let (batches, booleans) = started.get_or_insert_with(|| columns(row.as_ref(), output.caps()));
+                    batches.make_room(size(row, booleans.len())?)?;
+                    if batches.add(values(row, booleans)?)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })?;
+            let Some((batches, _)) = started.as_mut().filter(|_| full) else { break };
+            slot.send(batches.take());
+            let Some(next) = futures::executor::block_on(output.slot()) else { return Ok(()) };
+            slot = next;
         }
         drop(rows);
         let batches = started.map_or_else(|| columns(&prepared, output.caps()).0, |(batches, _)| batches);
@@ -41,16 +49,44 @@ impl Session {
         Ok(())
     }
 
-    fn watch(&self, left: std::time::Duration, output: &Output) -> Result<Instant, Error> {
-        let now = Instant::now();
-        self.control.watch(now + left, Some(output.watch()));
-        self.connection.busy_timeout(left).map_err(|failed| error(&failed))?;
-        Ok(now)
+    /// Does a part of a statement's work, in the time that is left of it.
+    fn working<T>(
+        &self,
+        left: &mut Duration,
+        output: &Output,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.connection.busy_timeout(*left).map_err(|failed| error(&failed))?;
+        let since = Instant::now();
+        let done = self.control.run(since + *left, Some(output.watch()), work);
+        *left = left.saturating_sub(since.elapsed());
+        done
+    }
+
+    /// What a component sees of an error: of memory that it was refused, why.
+    fn explain(&self, failed: &rusqlite::Error) -> Error {
+        let refused = self.settings.account.was_refused();
+        let memory = failed
+            .sqlite_error()
+            .is_some_and(|failed| [ffi::SQLITE_NOMEM, ffi::SQLITE_IOERR_NOMEM].contains(&failed.extended_code));
+        if memory && self.control.is_stopped() {
+            return Error::timeout();
+        }
+        if memory && refused {
+            return Error::too_large(
+                "the statement needs more memory than is left to it (the grant's key memory-bytes)",
+            );
+        }
+        error(failed)
     }
 
     /// Leaves nothing to whoever comes next. False if that did not work and the connection must go.
     pub(super) fn tidy(&self) -> bool {
         let timeout = self.settings.statement_timeout;
+        if self.settings.account.is_strained() {
+            self.connection.flush_prepared_statement_cache();
+            let _ = self.connection.release_memory();
+        }
         (self.connection.is_autocommit() || self.own("ROLLBACK", timeout).is_ok())
             && self.own("PRAGMA query_only = 0", timeout).is_ok()
     }
@@ -100,6 +136,16 @@ pub(super) fn transaction(session: Result<&mut Session, Error>, begin: Begin, mu
         }
     }
     refuse(commands, &Error::transaction_over());
+}
+
+/// What a row counts for, before any of it is copied.
+pub(super) fn size(row: &rusqlite::Row<'_>, columns: usize) -> Result<u64, Error> {
+    let content = |at| match row.get_ref(at) {
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => Ok(8 + bytes.len() as u64),
+        Ok(_) => Ok(8),
+        Err(failed) => Err(error(&failed)),
+    };
+    (0..columns).map(content).sum()
 }
 
 /// A row's values.

@@ -26,6 +26,10 @@ pub(in crate::db::tests) async fn failed_migrations_leave_nothing(place: Place) 
     }
     place.migration("1.sql", "CREATE TABLE t (a INTEGER); COMMIT");
     assert!(matches!(place.try_open("failing", json!({})).await, Err(ConfigureError::Invalid(_))));
+    if place.url.is_some() {
+        place.migration("1.sql", "CREATE VIEW v AS SELECT * FROM pg_settings");
+        assert!(matches!(place.try_open("failing", json!({})).await, Err(ConfigureError::Invalid(_))));
+    }
     place.migration("1.sql", "CREATE TABLE t (a INTEGER)");
     assert_eq!(place.open("failing", json!({})).await.count("t").await, 0);
 }

@@ -1,6 +1,7 @@
 //! What every backend does, written once and run on each. PostgreSQL's part runs where ELIAS_TEST_POSTGRES is set.
 
 mod components;
+mod postgres;
 mod statements;
 mod transactions;
 
@@ -32,8 +33,7 @@ impl Place {
         }
         let db = Db::new(self.folder.path().join("data"));
         let opened = Arc::new(db.configure(&self.info(name), Some(&grant)).await?);
-        let budget = Arc::new(Semaphore::new(opened.limits.queries as usize));
-        Ok(DbContext { opened, budget, calls: elias_host::capability::CallMeter::default() })
+        Ok(DbContext::new(opened, elias_host::capability::CallMeter::default()))
     }
 
     async fn open(&self, name: &str, grant: Json) -> DbContext {

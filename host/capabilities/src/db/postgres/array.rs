@@ -1,0 +1,308 @@
+//! Arrays: from the JSON that a component's array is into PostgreSQL's text of one, and from PostgreSQL's binary form into
+//! JSON. Both are written as they are read: what an array of a few bytes an element would be in memory is many times that.
+
+use super::super::value;
+use super::decode::{Fault, decode};
+use super::json::fits_javascript;
+use crate::db::Value;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::fmt::{self, Write};
+use tokio_postgres::types::Type;
+
+/// The array that a JSON text is, as PostgreSQL reads arrays of this type.
+///
+/// # Errors
+/// What of it does not fit.
+pub(super) fn from_json(json: &str, element: &Type) -> Result<String, String> {
+    let mut written = String::from("{");
+    let mut read = serde_json::Deserializer::from_str(json);
+    let elements = Elements { written: &mut written, element };
+    match elements.deserialize(&mut read) {
+        Ok(()) => {
+            written.push('}');
+            Ok(written)
+        }
+        Err(error) if error.is_data() => {
+            // serde appends where in the text that was; components have no such text.
+            let told = error.to_string();
+            Err(told.split(" at line ").next().unwrap_or_default().to_owned())
+        }
+        Err(_) => Err("it is not an array".to_owned()),
+    }
+}
+
+struct Elements<'a> {
+    written: &'a mut String,
+    element: &'a Type,
+}
+
+impl<'de> DeserializeSeed<'de> for Elements<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let mut first = true;
+        while let Some(scalar) = elements.next_element::<Scalar>()? {
+            if !first {
+                self.written.push(',');
+            }
+            first = false;
+            scalar.write(self.element, self.written).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+/// An element.
+enum Scalar {
+    Null,
+    Boolean(bool),
+    Integer(i128),
+    Float(f64),
+    Text(String),
+    Array,
+    Object,
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an element of an array")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_bool<E>(self, boolean: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Boolean(boolean))
+    }
+
+    fn visit_i64<E>(self, integer: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Integer(integer.into()))
+    }
+
+    fn visit_u64<E>(self, integer: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Integer(integer.into()))
+    }
+
+    fn visit_f64<E>(self, float: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Float(float))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Scalar, A::Error> {
+        Ok(Scalar::Array)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Scalar, A::Error> {
+        Ok(Scalar::Object)
+    }
+}
+
+impl Scalar {
+    fn write(&self, element: &Type, written: &mut String) -> Result<(), String> {
+        let texts = [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME, Type::UNKNOWN];
+        let integers = [Type::INT2, Type::INT4, Type::INT8, Type::OID];
+        let fractions = [Type::FLOAT4, Type::FLOAT8, Type::NUMERIC];
+        let is = |list: &[Type]| list.contains(element);
+        let misfit = |kind: &str| Err(format!("{kind} in an array does not fit the type {}", element.name()));
+        if is(&[Type::BYTEA, Type::JSON, Type::JSONB]) {
+            return Err(format!("an array of {} cannot be a parameter", element.name()));
+        }
+        // Writing to a string does not fail.
+        let _ = match self {
+            Self::Null => write!(written, "NULL"),
+            Self::Boolean(boolean) if is(&texts) || *element == Type::BOOL => write!(written, "{boolean}"),
+            Self::Boolean(_) => return misfit("boolean"),
+            Self::Integer(integer) if is(&integers) || is(&fractions) || is(&texts) => write!(written, "{integer}"),
+            Self::Integer(integer @ (0 | 1)) if *element == Type::BOOL => write!(written, "{integer}"),
+            Self::Integer(_) => return misfit("integer"),
+            Self::Float(float) if is(&fractions) || is(&texts) => write!(written, "{float}"),
+            Self::Float(float) if is(&integers) && float.fract() == 0.0 && float.abs() < 9e15 => {
+                write!(written, "{float:.0}")
+            }
+            Self::Float(_) => return misfit("float"),
+            // The server reads it as what the type is.
+            Self::Text(text) => {
+                written.push('"');
+                for c in text.chars() {
+                    if matches!(c, '"' | '\\') {
+                        written.push('\\');
+                    }
+                    written.push(c);
+                }
+                written.push('"');
+                Ok(())
+            }
+            Self::Array => return Err("an array within an array cannot be a parameter".to_owned()),
+            Self::Object => return misfit("object"),
+        };
+        Ok(())
+    }
+}
+
+/// An array from the server as JSON, of at most `most` bytes: numbers that JSON's readers would round are strings.
+pub(super) fn to_json(element: &Type, raw: &[u8], most: u64) -> Result<String, Fault> {
+    let mut raw = raw;
+    let dimensions = word(&mut raw)?;
+    let (_, _) = (word(&mut raw)?, word(&mut raw)?);
+    let mut lengths = Vec::new();
+    for _ in 0..dimensions {
+        lengths.push(usize::try_from(word(&mut raw)?).map_err(|_| Fault::Unsupported)?);
+        word(&mut raw)?;
+    }
+    let mut written = Written { text: String::new(), most };
+    if lengths.is_empty() {
+        written.text.push_str("[]");
+    } else {
+        written.nested(element, &lengths, &mut raw)?;
+    }
+    Ok(written.text)
+}
+
+fn word(raw: &mut &[u8]) -> Result<i32, Fault> {
+    let (word, rest) = raw.split_first_chunk::<4>().ok_or(Fault::Unsupported)?;
+    *raw = rest;
+    Ok(i32::from_be_bytes(*word))
+}
+
+struct Written {
+    text: String,
+    most: u64,
+}
+
+impl Written {
+    fn nested(&mut self, element: &Type, lengths: &[usize], raw: &mut &[u8]) -> Result<(), Fault> {
+        let (length, inner) = lengths.split_first().ok_or(Fault::Unsupported)?;
+        self.text.push('[');
+        for at in 0..*length {
+            if at > 0 {
+                self.text.push(',');
+            }
+            if inner.is_empty() {
+                self.element(element, raw)?;
+            } else {
+                self.nested(element, inner, raw)?;
+            }
+            if self.text.len() as u64 > self.most {
+                return Err(Fault::TooLarge);
+            }
+        }
+        self.text.push(']');
+        Ok(())
+    }
+
+    fn element(&mut self, element: &Type, raw: &mut &[u8]) -> Result<(), Fault> {
+        let Ok(size) = usize::try_from(word(raw)?) else {
+            self.text.push_str("null");
+            return Ok(());
+        };
+        let (content, rest) = raw.split_at_checked(size).ok_or(Fault::Unsupported)?;
+        *raw = rest;
+        let _ = match decode(element, content, self.most)? {
+            Value::Null => write!(self.text, "null"),
+            Value::Boolean(boolean) => write!(self.text, "{boolean}"),
+            Value::Integer(integer) if integer.unsigned_abs() < 1 << 53 => write!(self.text, "{integer}"),
+            Value::Integer(integer) => write!(self.text, "\"{integer}\""),
+            Value::Float(float) => match serde_json::Number::from_f64(float) {
+                Some(number) => write!(self.text, "{number}"),
+                // As JavaScript calls it, and as a column of its own reads.
+                None if float.is_nan() => write!(self.text, "\"NaN\""),
+                None => write!(self.text, "\"{}Infinity\"", if float < 0.0 { "-" } else { "" }),
+            },
+            Value::Text(text) | Value::Uuid(text) | Value::Numeric(text) => {
+                let quoted = serde_json::to_string(&text).map_err(|_| Fault::Unsupported)?;
+                self.text.push_str(&quoted);
+                Ok(())
+            }
+            Value::Json(json) if fits_javascript(&json) => {
+                self.text.push_str(&json);
+                Ok(())
+            }
+            Value::Timestamp(microseconds) => {
+                write!(self.text, "\"{}\"", value::iso(microseconds).ok_or(Fault::Unsupported)?)
+            }
+            Value::Json(_) | Value::Bytes(_) => return Err(Fault::Unsupported),
+        };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_written_as_the_server_reads_them() {
+        for (json, element, expected) in [
+            ("[]", Type::INT4, "{}"),
+            ("[1, null, -2.0]", Type::INT4, "{1,NULL,-2}"),
+            ("[\"a\\\"\\\\,{}\", \"null\", \"\"]", Type::TEXT, "{\"a\\\"\\\\,{}\",\"null\",\"\"}"),
+            ("[true, 0]", Type::BOOL, "{true,0}"),
+            ("[1.5, 2, \"Infinity\"]", Type::FLOAT8, "{1.5,2,\"Infinity\"}"),
+        ] {
+            assert_eq!(from_json(json, &element).as_deref(), Ok(expected), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        for (json, element, why) in [
+            ("[1.5]", Type::INT4, "float"),
+            ("[[1], [2]]", Type::INT4, "an array within an array"),
+            ("[{\"a\": 1}]", Type::TEXT, "object"),
+            ("[true]", Type::INT4, "boolean"),
+            ("[1]", Type::UUID, "integer"),
+            ("[1]", Type::BYTEA, "bytea"),
+            ("{\"0\": 1}", Type::INT4, "expected an array"),
+        ] {
+            let error = from_json(json, &element).expect_err(json);
+            assert!(error.contains(why) && !error.contains("line"), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn broken_arrays_are_no_arrays() {
+        assert!(to_json(&Type::INT4, &[0, 0, 0, 1], 100).is_err());
+        assert_eq!(to_json(&Type::INT4, &[0_u8; 12], 100).ok().as_deref(), Some("[]"));
+    }
+
+    #[test]
+    fn an_array_is_not_written_beyond_its_room() {
+        // Numbers of some bytes, each of which is a thousand digits.
+        let mut raw = [1, 0, 1700, 100, 1].map(i32::to_be_bytes).concat();
+        for _ in 0..100 {
+            raw.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0x03, 0xe8]);
+        }
+        assert!(matches!(to_json(&Type::NUMERIC, &raw, 10_000), Err(Fault::TooLarge)));
+        assert!(to_json(&Type::NUMERIC, &raw, 200_000).is_ok());
+    }
+}

@@ -1,0 +1,155 @@
+//! What no statement may do to the host: take more memory than the component has, or go on after its time.
+
+use super::super::grant::DbGrant;
+use super::super::output::{Caps, channel};
+use super::super::statement::{Dialect, Statement};
+use super::super::{Batch, Error, ErrorCode, Value};
+use super::connection::{Session, Settings};
+use serde_json::{Value as Json, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+fn settings(folder: &Path, grant: Json) -> Arc<Settings> {
+    let grant: DbGrant = serde_json::from_value(grant).unwrap();
+    Arc::new(Settings::new(folder.to_owned(), "test.sqlite".into(), &grant))
+}
+
+/// The first rows of a statement.
+fn ask(session: &Session, sql: &str) -> Result<Batch, Error> {
+    let (output, mut parts) = channel(Caps { rows: 1_000, bytes: 16 << 20 }, None);
+    session.run(&Statement::guest(sql, Vec::new(), Dialect::Sqlite)?, &output)?;
+    parts.try_next().unwrap().0
+}
+
+#[test]
+fn no_statement_has_more_memory_than_its_component() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), json!({ "memory-bytes": 16 << 20, "statement-timeout-ms": 60_000 }));
+    let session = Session::open_for_guest(&settings).unwrap();
+    let many = |count: usize, what: &str| vec![what; count].join(", ");
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) ";
+    for sql in [
+        // As many arguments, columns and rows as it takes.
+        format!("SELECT length(max({}))", many(60, "hex(zeroblob(1000000))")),
+        format!("SELECT {}", many(60, "hex(zeroblob(1000000))")),
+        format!("SELECT length(json_array({}))", many(60, "hex(zeroblob(1000000))")),
+        format!("SELECT length(coalesce(nullif(1, 1), {}))", many(60, "nullif(hex(randomblob(1000000)), 'a') || 'x'")),
+        format!("{numbers} SELECT count(*) FROM (SELECT DISTINCT hex(randomblob(1000)) FROM n)"),
+        format!("{numbers} SELECT json_group_array(hex(randomblob(1000))) FROM n"),
+        format!("{numbers} SELECT group_concat(hex(randomblob(1000))) FROM n"),
+        "SELECT length(replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000))))".to_owned(),
+        "SELECT length(printf('%.2000000000c', 'x'))".to_owned(),
+        "SELECT zeroblob(2000000000)".to_owned(),
+    ] {
+        let short: String = sql.chars().take(120).collect();
+        match ask(&session, &sql) {
+            Err(error) => assert!(matches!(error.code, ErrorCode::TooLarge | ErrorCode::Timeout), "{short}: {error:?}"),
+            Ok(batch) => assert!(matches!(batch.rows[0][0], Value::Integer(_)), "{short}"),
+        }
+        assert!(session.tidy());
+        assert!(settings.account.used() < 8 << 20, "{short}: {} bytes are kept", settings.account.used());
+        assert!(ask(&session, "SELECT 1").is_ok(), "{short}");
+    }
+    // What is within it works, and says so.
+    assert!(ask(&session, "SELECT length(hex(zeroblob(1900000)))").is_ok());
+    let error = ask(&session, &format!("SELECT length(max({}))", many(30, "hex(zeroblob(1000000))"))).unwrap_err();
+    assert!(error.code == ErrorCode::TooLarge && error.message.contains("memory-bytes"), "{error:?}");
+    drop(session);
+    assert!(settings.account.used() < 1 << 20, "{} bytes are kept", settings.account.used());
+}
+
+#[test]
+fn no_statement_goes_on_after_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), json!({ "statement-timeout-ms": 200 }));
+    let session = Session::open_for_guest(&settings).unwrap();
+    let large = "WITH v AS MATERIALIZED (SELECT hex(zeroblob(2000000)) AS a, hex(zeroblob(1000000)) || '1' AS b) ";
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) ";
+    for sql in [
+        format!("{endless} SELECT count(*) FROM n"),
+        format!(
+            "{endless}, v AS MATERIALIZED (SELECT hex(zeroblob(2000000)) AS a) SELECT sum(instr(a, '1')) FROM n, v"
+        ),
+        format!("{endless}, v AS MATERIALIZED (SELECT hex(zeroblob(2000000)) AS a) SELECT sum(a = a || '') FROM n, v"),
+        format!("{endless} SELECT sum(length(hex(randomblob(1000000)))) FROM n"),
+        format!(
+            "{endless} SELECT sum(length(c)) FROM (SELECT group_concat(i) OVER (ORDER BY i ROWS BETWEEN 100000 PRECEDING AND CURRENT ROW) AS c FROM n)"
+        ),
+        format!("{endless} SELECT count(*) FROM n, json_each('[1,2,3]') WHERE i % 7 = 8"),
+        format!("{large} SELECT a LIKE '%' || substr(b, -900) FROM v"),
+        format!(
+            "{large} SELECT {} FROM v",
+            vec!["length(replace(a, '00', '111'))"; 900].join(" + ").replace(" + ", ", ")
+        ),
+        format!("{large} SELECT {} FROM v", vec!["length(upper(a))"; 900].join(", ")),
+        format!("{large} SELECT {} FROM v", vec!["length(trim(a, '0'))"; 900].join(", ")),
+        format!("{large} SELECT {} FROM v", vec!["a GLOB '*0*0*0*0*1*'"; 900].join(", ")),
+    ] {
+        let short: String = sql.chars().take(180).collect();
+        let started = Instant::now();
+        match ask(&session, &sql) {
+            Err(error) => assert!(matches!(error.code, ErrorCode::Timeout | ErrorCode::TooLarge), "{short}: {error:?}"),
+            // Some are quick enough.
+            Ok(_) => assert!(started.elapsed() < Duration::from_millis(300), "{short}"),
+        }
+        assert!(started.elapsed() < Duration::from_secs(3), "{short}: {:?}", started.elapsed());
+        assert!(session.tidy());
+        assert!(ask(&session, "SELECT 1").is_ok(), "{short}");
+    }
+}
+
+#[test]
+fn values_are_bounded_by_what_a_statement_can_do_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), json!({}));
+    let session = Session::open_for_guest(&settings).unwrap();
+    assert!(ask(&session, "SELECT length(zeroblob(4000000))").is_ok());
+    // Thousands of comparisons of four million bytes each, one after the other.
+    let compared = vec!["a = b"; 3_000].join(", ");
+    let some = "WITH v AS MATERIALIZED (SELECT zeroblob(4000000) AS a, zeroblob(4000000) AS b)";
+    let sql = format!("{some} SELECT max({}) FROM v", vec!["a = b"; 100].join(", "));
+    assert!(ask(&session, &sql).is_ok());
+    let rows = format!("{some} SELECT count(*) FROM v WHERE 1 IN ({compared})");
+    assert_eq!(ask(&session, &rows).unwrap_err().code, ErrorCode::TooLarge);
+}
+
+#[test]
+fn what_takes_a_product_of_sizes_is_not_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::open_for_guest(&settings(folder.path(), json!({}))).unwrap();
+    for sql in ["SELECT JSONB_PATCH('{}', '{}')", "SELECT load_extension('x')"] {
+        assert_eq!(ask(&session, sql).unwrap_err().code, ErrorCode::Denied, "{sql}");
+    }
+}
+
+#[test]
+fn one_components_statements_leave_room_for_anothers() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let hostile = settings(one.path(), json!({ "statement-timeout-ms": 4_000 }));
+    Session::open_for_guest(&hostile).unwrap();
+    let ended = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let (settings, ended) = (Arc::clone(&hostile), Arc::clone(&ended));
+            std::thread::spawn(move || {
+                let session = Session::open_for_guest(&settings).unwrap();
+                let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+                               SELECT sum(length(hex(randomblob(500000)))) FROM n";
+                let _ = ask(&session, endless);
+                ended.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    let session = Session::open_for_guest(&settings(other.path(), json!({}))).unwrap();
+    for _ in 0..20 {
+        let numbers =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT sum(i) FROM n";
+        assert!(ask(&session, numbers).is_ok());
+    }
+    assert_eq!(ended.load(Ordering::Relaxed), 0, "the others were waited for");
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,191 @@
+//! How long what runs on a connection may go on, and who ends it.
+//!
+//! SQLite looks at its flag for interruption at every jump backwards, calls the progress handler after some steps, and asks
+//! for memory for what it makes: each of these ends a statement that is to end. One thread looks at all that run.
+
+use super::super::output::Watch;
+use super::cores::{CORES, Turn};
+use super::memory::{Account, on_account};
+use rusqlite::InterruptHandle;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often what runs is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What a connection's hooks look at.
+pub(super) struct Control {
+    pub(super) account: Arc<Account>,
+    /// The component, for its share of the cores.
+    component: u64,
+    /// Whether what is compiled comes from the component.
+    pub(super) guest: AtomicBool,
+    /// Whether this connection is for statements that take microseconds.
+    pub(super) quick: AtomicBool,
+    /// Looks that a quick statement has left.
+    looks: AtomicU32,
+    /// Whether what runs is to end.
+    stopped: AtomicBool,
+    running: Mutex<Option<Running>>,
+    interrupt: OnceLock<InterruptHandle>,
+}
+
+struct Running {
+    until: Instant,
+    watch: Option<Watch>,
+    turn: Arc<Turn>,
+}
+
+/// A component's number among those of the process.
+pub(super) fn number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Control {
+    pub(super) fn new(account: &Arc<Account>, component: u64) -> Self {
+        Self {
+            account: Arc::clone(account),
+            component,
+            guest: AtomicBool::new(false),
+            quick: AtomicBool::new(false),
+            looks: AtomicU32::new(0),
+            stopped: AtomicBool::new(false),
+            running: Mutex::default(),
+            interrupt: OnceLock::new(),
+        }
+    }
+
+    /// What ends a statement at its next jump.
+    pub(super) fn interrupt_with(&self, handle: InterruptHandle) {
+        let _ = self.interrupt.set(handle);
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something on the connection that may go on until then, and ends when its query is dropped.
+    pub(super) fn run<T>(self: &Arc<Self>, until: Instant, watch: Option<Watch>, work: impl FnOnce() -> T) -> T {
+        let over = || Instant::now() > until || watch.as_ref().is_some_and(Watch::is_closed);
+        let turn = CORES.enter(self.component, over);
+        self.stopped.store(over(), Ordering::Relaxed);
+        *self.running() = Some(Running { until, watch: watch.clone(), turn });
+        WATCHDOG.add(self);
+        let done = on_account(&self.account, &self.stopped, work);
+        WATCHDOG.remove(self);
+        if let Some(running) = self.running().take() {
+            CORES.leave(&running.turn);
+        }
+        done
+    }
+
+    /// Does something that may take so many looks of the progress handler.
+    pub(super) fn run_steps<T>(&self, looks: u32, work: impl FnOnce() -> T) -> T {
+        self.looks.store(looks, Ordering::Relaxed);
+        self.stopped.store(false, Ordering::Relaxed);
+        on_account(&self.account, &self.stopped, work)
+    }
+
+    /// Whether what runs is to end: for functions that take long.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// What the progress handler says: whether to end.
+    pub(super) fn progress(&self) -> bool {
+        if self.quick.load(Ordering::Relaxed) {
+            return self.looks.fetch_sub(1, Ordering::Relaxed) <= 1;
+        }
+        let turn = self.running().as_ref().map(|running| Arc::clone(&running.turn));
+        if let Some(turn) = turn.filter(|_| !self.look()) {
+            CORES.go_on(&turn, || self.look());
+        }
+        self.is_stopped()
+    }
+
+    /// Whether what runs is to end, by the time and by its query.
+    fn look(&self) -> bool {
+        let running = self.running();
+        let over = running.as_ref().is_some_and(|running| {
+            Instant::now() > running.until || running.watch.as_ref().is_some_and(Watch::is_closed)
+        });
+        if over {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        over
+    }
+
+    /// The same from another thread, which cannot wait for the progress handler.
+    fn stop_if_over(&self) {
+        let running = self.running();
+        let over = running.as_ref().is_some_and(|running| {
+            Instant::now() > running.until || running.watch.as_ref().is_some_and(Watch::is_closed)
+        });
+        if over {
+            self.stopped.store(true, Ordering::Relaxed);
+            // Under the lock: what runs next on the connection is not interrupted in its place.
+            if let Some(handle) = self.interrupt.get() {
+                handle.interrupt();
+            }
+        }
+    }
+
+    /// Does something with the component's rules on.
+    pub(super) fn as_guest<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.guest.store(true, Ordering::Relaxed);
+        let done = work();
+        self.guest.store(false, Ordering::Relaxed);
+        done
+    }
+}
+
+static WATCHDOG: LazyLock<Watchdog> = LazyLock::new(|| {
+    let thread = std::thread::Builder::new().name("elias-sqlite-watch".into());
+    // Without it the progress handler ends what makes steps.
+    let started = thread.spawn(|| WATCHDOG.look_after()).is_ok();
+    Watchdog { running: Mutex::default(), added: Condvar::new(), started }
+});
+
+struct Watchdog {
+    running: Mutex<Vec<Arc<Control>>>,
+    added: Condvar,
+    started: bool,
+}
+
+impl Watchdog {
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<Control>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, control: &Arc<Control>) {
+        if self.started {
+            let mut running = self.running();
+            running.push(Arc::clone(control));
+            if running.len() == 1 {
+                self.added.notify_one();
+            }
+        }
+    }
+
+    fn remove(&self, control: &Arc<Control>) {
+        self.running().retain(|running| !Arc::ptr_eq(running, control));
+    }
+
+    fn look_after(&self) {
+        loop {
+            let mut running = self.running();
+            while running.is_empty() {
+                running = self.added.wait(running).unwrap_or_else(PoisonError::into_inner);
+            }
+            let all = running.clone();
+            drop(running);
+            for control in &all {
+                control.stop_if_over();
+            }
+            drop(all);
+            std::thread::sleep(LOOK);
+        }
+    }
+}
