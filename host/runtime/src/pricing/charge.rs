@@ -3,8 +3,8 @@
 use crate::instance::InstanceState;
 use wasmtime::{StoreContextMut, Trap};
 
-/// The least that is left to a guest until its next yield when it comes back from the host, as a part of the interval. wasmtime keeps the
-/// shortened interval until a next call changes it: the part must not be so small that a guest which then reckons for itself pays for it.
+/// The shortest interval that is set, as a part of the usual one. wasmtime keeps a shortened interval until a next call changes it: it must not
+/// be so short that a guest which then reckons for itself pays for it.
 const INTERVAL_PARTS: u64 = 8;
 
 /// Charges that are settled together, as a part of the interval: setting the fuel for each small call would cost more than the call.
@@ -12,9 +12,10 @@ const SETTLE_PARTS: u64 = 16;
 
 /// The account of one instance.
 ///
-/// wasmtime yields where the guest's own instructions have used up an interval of fuel. [`wasmtime::Store::set_fuel`] begins a new interval, so that
-/// a guest which calls the host often enough would never yield. Hence the account remembers the fuel at the last yield that it knows of, and
-/// shortens the next interval to what is left of the distance.
+/// wasmtime yields where the guest's own instructions have used up an interval of fuel, and [`wasmtime::Store::set_fuel`] begins a new interval: a
+/// guest which calls the host often enough would never yield. So the account remembers the fuel at the last yield that it knows of. Once an
+/// interval is used up, by whomever, the host function itself yields; until then the guest's next interval is what is left of the
+/// distance.
 #[derive(Debug)]
 pub(crate) struct Charges {
     /// Units of fuel after which others are let run: the limit `fuel_yield_interval`.
@@ -37,25 +38,20 @@ impl Charges {
     }
 }
 
-/// Takes fuel for work that is about to be done. Whether the guest is to let others run now: a function that can wait does so, and for the others
-/// the guest yields soon after it came back from the host.
+/// Takes fuel for work that is about to be done. Whether the function is to let others run before the guest goes on.
 ///
 /// # Errors
 /// [`Trap::OutOfFuel`].
-pub(super) fn charge(
-    store: &mut StoreContextMut<'_, InstanceState>,
-    units: u64,
-    can_wait: bool,
-) -> wasmtime::Result<bool> {
+pub(super) fn charge(store: &mut StoreContextMut<'_, InstanceState>, units: u64) -> wasmtime::Result<bool> {
     let charges = &mut store.data_mut().charges;
     charges.pending = charges.pending.saturating_add(units);
     if charges.pending < charges.interval / SETTLE_PARTS {
         return Ok(false);
     }
-    settle(store, can_wait)
+    settle(store)
 }
 
-fn settle(store: &mut StoreContextMut<'_, InstanceState>, can_wait: bool) -> wasmtime::Result<bool> {
+fn settle(store: &mut StoreContextMut<'_, InstanceState>) -> wasmtime::Result<bool> {
     let left = store.get_fuel()?;
     let charges = &mut store.data_mut().charges;
     let pending = std::mem::take(&mut charges.pending);
@@ -65,14 +61,12 @@ fn settle(store: &mut StoreContextMut<'_, InstanceState>, can_wait: bool) -> was
     };
     let spent = charges.at_yield.saturating_sub(left);
     let due = spent >= charges.interval;
-    let interval = if due {
+    if due {
         charges.at_yield = left;
-        if can_wait { charges.interval } else { 0 }
-    } else {
-        charges.interval - spent
-    };
-    let interval = interval.max(charges.interval / INTERVAL_PARTS).max(1);
-    store.fuel_async_yield_interval(Some(interval))?;
+    }
+    let distance = if due { charges.interval } else { charges.interval - spent };
+    let distance = distance.max(charges.interval / INTERVAL_PARTS).max(1);
+    store.fuel_async_yield_interval(Some(distance))?;
     store.set_fuel(left)?;
-    Ok(due && can_wait)
+    Ok(due)
 }

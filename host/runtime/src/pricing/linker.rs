@@ -113,7 +113,7 @@ impl Interface<'_> {
     ) -> wasmtime::Result<()>
     where
         P: ComponentNamedList + Lift + Payload + 'static,
-        R: ComponentNamedList + Lower + Payload + 'static,
+        R: ComponentNamedList + Lower + Payload + Send + 'static,
     {
         let most = price.most();
         wasmtime::ensure!(
@@ -123,11 +123,17 @@ impl Interface<'_> {
             self.name
         );
         let function = self.list(name, &price, false);
-        self.instance.func_wrap(name, move |mut store: StoreContextMut<'_, InstanceState>, arguments: P| {
-            enter(&mut store, &function, &price, &arguments, false)?;
-            let result = body(store.as_context_mut(), arguments)?;
-            charge(&mut store, result.units(), false)?;
-            Ok(result)
+        self.instance.func_wrap_async(name, move |mut store: StoreContextMut<'_, InstanceState>, arguments: P| {
+            let mut due = false;
+            let mut call = || {
+                due = enter(&mut store, &function, &price, &arguments)?.1;
+                Ok(())
+            };
+            let result = call().and_then(|()| body(store.as_context_mut(), arguments)).and_then(|result| {
+                due |= charge(&mut store, result.units())?;
+                Ok(result)
+            });
+            Box::new(done(result, due))
         })
     }
 
@@ -154,12 +160,12 @@ impl Interface<'_> {
             let shared = Arc::clone(&shared);
             Box::new(async move {
                 let (function, price, body) = &*shared;
-                let (_, due) = enter(&mut store, function, price, &arguments, true)?;
+                let (_, due) = enter(&mut store, function, price, &arguments)?;
                 if due {
                     tokio::task::yield_now().await;
                 }
                 let result = Pin::from(body(store.as_context_mut(), arguments)).await?;
-                if charge(&mut store, result.units(), true)? {
+                if charge(&mut store, result.units())? {
                     tokio::task::yield_now().await;
                 }
                 Ok(result)
@@ -188,7 +194,7 @@ impl Interface<'_> {
             let shared = Arc::clone(&shared);
             Box::new(async move {
                 let (function, price, body) = &*shared;
-                let (units, due) = enter(&mut store, function, price, &arguments, true)?;
+                let (units, due) = enter(&mut store, function, price, &arguments)?;
                 if due {
                     tokio::task::yield_now().await;
                 }
@@ -199,7 +205,7 @@ impl Interface<'_> {
                     let work = move || arguments.take().map_or(Poll::Pending, |arguments| Poll::Ready((shared.2)(arguments)));
                     store.data().info().aside(work).await?
                 };
-                if charge(&mut store, result.units(), true)? {
+                if charge(&mut store, result.units())? {
                     tokio::task::yield_now().await;
                 }
                 Ok((result,))
@@ -217,9 +223,14 @@ impl Interface<'_> {
         dropped: impl Fn(&mut InstanceState, Resource<T>) -> wasmtime::Result<()> + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
         self.list(&format!("[drop]{name}"), &Price::<()>::call(), false);
-        self.instance.resource(name, ResourceType::host::<T>(), move |mut store, handle| {
-            charge(&mut store, CALL, false)?;
-            dropped(store.data_mut(), Resource::new_own(handle))
+        self.instance.resource_async(name, ResourceType::host::<T>(), move |mut store, handle| {
+            let mut due = false;
+            let mut pay = || {
+                due = charge(&mut store, CALL)?;
+                Ok(())
+            };
+            let result = pay().and_then(|()| dropped(store.data_mut(), Resource::new_own(handle)));
+            Box::new(done(result, due))
         })
     }
 
@@ -237,7 +248,9 @@ impl Interface<'_> {
         self.instance.resource_async(name, ResourceType::host::<T>(), move |mut store, handle| {
             let dropped = Arc::clone(&dropped);
             Box::new(async move {
-                charge(&mut store, CALL, true)?;
+                if charge(&mut store, CALL)? {
+                    tokio::task::yield_now().await;
+                }
                 Pin::from(dropped(store.data_mut(), Resource::new_own(handle))).await
             })
         })
@@ -250,15 +263,21 @@ impl Interface<'_> {
     /// If the name is taken.
     pub(crate) fn absent(&mut self, name: &str, answer: Option<fn() -> Val>) -> wasmtime::Result<()> {
         let function = self.list(name, &Price::<()>::call(), false);
-        self.instance.func_new(
+        let function = Arc::new(function);
+        self.instance.func_new_async(
             name,
             move |mut store: StoreContextMut<'_, InstanceState>, _: ComponentFunc, _: &[Val], results: &mut [Val]| {
-                charge(&mut store, CALL, false)?;
-                match (answer, results) {
-                    (Some(answer), [result]) => *result = answer(),
-                    _ => wasmtime::bail!("{function} is not provided by this host"),
-                }
-                Ok(())
+                let function = Arc::clone(&function);
+                Box::new(async move {
+                    if charge(&mut store, CALL)? {
+                        tokio::task::yield_now().await;
+                    }
+                    match (answer, results) {
+                        (Some(answer), [result]) => *result = answer(),
+                        _ => wasmtime::bail!("{function} is not provided by this host"),
+                    }
+                    Ok(())
+                })
             },
         )
     }
@@ -278,10 +297,21 @@ fn enter<P: Payload>(
     function: &str,
     price: &Price<P>,
     arguments: &P,
-    can_wait: bool,
 ) -> wasmtime::Result<(u64, bool)> {
     let units = price.reckon(store.data_mut(), arguments);
     let units = units.map_err(|error| ArgumentTooLarge { function: function.to_owned(), ..error })?;
-    let due = charge(store, units.saturating_add(arguments.units()), can_wait)?;
+    let due = charge(store, units.saturating_add(arguments.units()))?;
     Ok((units, due))
+}
+
+/// The end of a function that did its work in one go, before which others are let run if it is `due`.
+fn done<R>(result: wasmtime::Result<R>, due: bool) -> impl Future<Output = wasmtime::Result<R>> {
+    let (mut result, mut yields) = (Some(result), due);
+    std::future::poll_fn(move |cx| {
+        if std::mem::take(&mut yields) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(result.take().unwrap_or_else(|| Err(wasmtime::format_err!("it was done already"))))
+    })
 }

@@ -104,11 +104,14 @@ fn poll(count: u32) -> Vec<u8> {
         1,
         &format!(
             "(local.set $n (call $after (i64.const 0)))
-             (i32.store (i32.const 131072) (local.get $n))
-             (memory.copy (i32.const 131076) (i32.const 131072) (i32.const {}))
+             (i32.store (i32.const 40) (i32.const 0))
+             (loop $fill
+               (i32.store (i32.add (i32.const 131072) (i32.load (i32.const 40))) (local.get $n))
+               (i32.store (i32.const 40) (i32.add (i32.load (i32.const 40)) (i32.const 4)))
+               (br_if $fill (i32.lt_u (i32.load (i32.const 40)) (i32.const {}))))
              (call $poll (i32.const 131072) (i32.const {count}) (i32.const 32))
              (local.set $n (i32.const 1))",
-            (count - 1) * 4
+            count * 4
         ),
     )
 }
