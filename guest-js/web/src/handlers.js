@@ -34,6 +34,11 @@ class ExecutionContext {
     return claims === undefined ? undefined : JSON.parse(claims);
   }
 
+  /** The IP address of the client, as text; undefined where no request over a network started the execution. */
+  get clientAddress() {
+    return native.clientAddress();
+  }
+
   get executionId() {
     return native.execution().id;
   }
