@@ -38,6 +38,8 @@ mod platform_requests;
 mod platform_roles;
 mod platform_rollout;
 mod platform_stages;
+mod request_forms;
+mod response_body;
 mod serving;
 mod signing;
 mod uncaught;

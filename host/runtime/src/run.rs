@@ -164,6 +164,9 @@ fn trapped(app: &AppInner, meter: &Meter, error: &wasmtime::Error) -> Error {
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Error::new(ErrorCode::Overloaded, format!("all instances are in use: {error}"));
     }
+    if let Some(post_mortem::Failure(json)) = error.downcast_ref() {
+        return refused(app, meter, Some(json));
+    }
     let running = error.downcast_ref::<post_mortem::Running>().map(|running| app.original_stack(&running.0));
     let place = running.as_deref().map(innermost).unwrap_or_default();
     let error = match error.downcast_ref::<Trap>() {
