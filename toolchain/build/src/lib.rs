@@ -9,6 +9,7 @@ pub mod command;
 mod componentize;
 pub mod config;
 pub mod diagnostic;
+pub mod dotenv;
 pub mod engine;
 mod evaluate;
 mod explain;
@@ -27,6 +28,7 @@ use diagnostic::Details;
 use elias_contract::layout::{self, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The most bytes that a component may have.
@@ -47,6 +49,12 @@ pub struct BuildOptions {
     pub eval: bool,
     /// Which of the source's implementations is wanted, from 1; none is the first that it has.
     pub stage: Option<u32>,
+    /// Folders outside of the project whose files may be bundled, relative to `project` or absolute.
+    pub roots: Vec<PathBuf>,
+    /// What `process.env` has from the build, by name. It is in the component for all to read.
+    pub env: BTreeMap<String, String>,
+    /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of its instances.
+    pub random_per_build: bool,
     /// What Date shows while the top level runs, in seconds since 1970.
     pub source_date: u64,
 }
@@ -65,6 +73,9 @@ impl BuildOptions {
             minify: false,
             eval: false,
             stage: None,
+            roots: Vec::new(),
+            env: BTreeMap::new(),
+            random_per_build: false,
             source_date: date.unwrap_or(0),
         }
     }
@@ -97,7 +108,7 @@ impl Builder {
     /// # Errors
     /// [`BuildError::Engine`] if it cannot be compiled or started.
     pub fn new(cache: Option<&CompiledCache>) -> Result<Self, BuildError> {
-        let evaluator = evaluate::Evaluator::open(cache, &web::core_modules()).map_err(engine_error)?;
+        let evaluator = evaluate::Evaluator::open(cache, &web::base_modules()).map_err(engine_error)?;
         Ok(Self { evaluator })
     }
 
@@ -113,6 +124,8 @@ impl Builder {
             entry: options.entry.clone(),
             cwd: options.project.clone(),
             minify: options.minify,
+            roots: options.roots.clone(),
+            env: options.env.clone(),
         })
         .await?;
         let (sbom, unlocked) = sbom::make(&package, &bundle.bundled)?;
@@ -129,9 +142,15 @@ impl Builder {
                 imports: &needs.imports,
                 eval: options.eval,
                 stage: options.stage,
+                random: options.random_per_build,
+                name: &package.name,
             })
             .map_err(|failure| explain::failure(failure, options, &bundle))?;
 
+        if let Some(name) = evaluated.report.uncalled.first() {
+            return Err(explain::unknown_handler(name, options));
+        }
+        sbom::compare(&evaluated.report.dependencies, &sbom)?;
         let imports = needs.interfaces(&evaluated.report.handlers);
         let exports: Vec<String> =
             evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
@@ -153,6 +172,7 @@ impl Builder {
             eval: options.eval,
             engine: engine::DIGEST.clone(),
             source: source_digest(&bundle.sources),
+            outside: bundle.outside.clone(),
             builder: concat!("elias-build ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         append_custom_section(&mut wasm, MANIFEST_SECTION, &manifest.to_json());
