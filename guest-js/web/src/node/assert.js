@@ -1,7 +1,7 @@
 // node:assert. https://nodejs.org/api/assert.html
 import { inspect } from "../inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
-import { checkFunction, invalidArgument, nodeError } from "./internal/errors.js";
+import { checkFunction, invalidArgType, invalidArgument, nodeError } from "./internal/errors.js";
 
 export class AssertionError extends Error {
   constructor({ message, actual, expected, operator }) {
@@ -40,38 +40,50 @@ export function fail(message = "Failed") {
 const between = (a, b, text) => `${text}:\n\n${inspect(a)}\n\nshould equal\n\n${inspect(b)}\n`;
 
 // biome-ignore-start lint/suspicious/noDoubleEquals: loose equality is what the legacy mode means
+function needsTwo({ length }) {
+  if (length < 2) throw nodeError(TypeError, "ERR_MISSING_ARGS", 'The "actual" and "expected" arguments must be specified');
+}
+
 export function equal(actual, expected, message = undefined) {
+  needsTwo(arguments);
   check(actual == expected || (actual !== actual && expected !== expected), message, actual, expected, "==");
 }
 
 export function notEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   check(!(actual == expected || (actual !== actual && expected !== expected)), message, actual, expected, "!=");
 }
 // biome-ignore-end lint/suspicious/noDoubleEquals: as above
 
 export function strictEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   const generated = `Expected values to be strictly equal:\n\n${inspect(actual)} !== ${inspect(expected)}\n`;
   check(Object.is(actual, expected), message, actual, expected, "strictEqual", generated);
 }
 
 export function notStrictEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   const generated = `Expected "actual" to be strictly unequal to: ${inspect(expected)}`;
   check(!Object.is(actual, expected), message, actual, expected, "notStrictEqual", generated);
 }
 
 export function deepEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   check(isDeepEqual(actual, expected, false), message, actual, expected, "deepEqual", between(actual, expected, "Expected values to be loosely deep-equal"));
 }
 
 export function notDeepEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   check(!isDeepEqual(actual, expected, false), message, actual, expected, "notDeepEqual", `Expected "actual" not to be loosely deep-equal to: ${inspect(expected)}`);
 }
 
 export function deepStrictEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   check(isDeepEqual(actual, expected, true), message, actual, expected, "deepStrictEqual", between(actual, expected, "Expected values to be strictly deep-equal"));
 }
 
 export function notDeepStrictEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   check(!isDeepEqual(actual, expected, true), message, actual, expected, "notDeepStrictEqual", `Expected "actual" not to be strictly deep-equal to: ${inspect(expected)}`);
 }
 
@@ -112,8 +124,23 @@ function isExpected(error, expected, message) {
 
 const nothing = Symbol("nothing");
 
+function checkExpected(expected) {
+  if (expected === undefined || typeof expected === "function" || typeof expected === "string") return;
+  if (typeof expected !== "object" || expected === null) throw invalidArgType("error", ["Function", "Error", "RegExp", "Object"], expected);
+  if (!(expected instanceof RegExp || expected instanceof Error) && Object.keys(expected).length === 0) {
+    throw nodeError(TypeError, "ERR_INVALID_ARG_VALUE", "The argument 'error' may not be an empty object. Received {}");
+  }
+}
+
 function expectFailure(failure, expected, message, operator) {
-  if (typeof expected === "string") [expected, message] = [undefined, expected];
+  checkExpected(expected);
+  if (typeof expected === "string") {
+    if (message === undefined && failure !== nothing && expected === (typeof failure === "object" ? failure?.message : failure)) {
+      const text = `The "error/message" argument is ambiguous. The error message "${expected}" is identical to the message.`;
+      throw nodeError(TypeError, "ERR_AMBIGUOUS_ARGUMENT", text);
+    }
+    [expected, message] = [undefined, expected];
+  }
   const missing = operator === "throws" ? "exception" : "rejection";
   if (failure === nothing) check(false, message === undefined ? undefined : `Missing expected ${missing}: ${message}`, undefined, expected, operator, `Missing expected ${missing}.`);
   check(isExpected(failure, expected, message), message, failure, expected, operator, `The error is not what was expected: ${inspect(expected)}\n\n${inspect(failure)}`);
@@ -132,7 +159,9 @@ export function throws(run, expected = undefined, message = undefined) {
 
 export async function rejects(run, expected = undefined, message = undefined) {
   let failure = nothing;
-  const promise = typeof run === "function" ? run() : run;
+  const isPromise = typeof run?.then === "function";
+  if (typeof run !== "function" && !isPromise) throw invalidArgType("promiseFn", ["Function", "Promise"], run);
+  const promise = isPromise ? run : run();
   if (typeof promise?.then !== "function") {
     throw nodeError(TypeError, "ERR_INVALID_RETURN_VALUE", `Expected instance of Promise to be returned from the "promiseFn" function`);
   }

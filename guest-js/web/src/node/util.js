@@ -2,7 +2,7 @@
 import { formatMessage } from "../format.js";
 import { inspect as show } from "../inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
-import { checkFunction, invalidArgument, nodeError, unavailable } from "./internal/errors.js";
+import { checkFunction, checkString, invalidArgument, nodeError, unavailable } from "./internal/errors.js";
 import types from "./util/types.js";
 
 const customPromisify = Symbol.for("nodejs.util.promisify.custom");
@@ -107,6 +107,7 @@ const STYLES = {
 for (const name of Object.keys(STYLES)) inspect.colors[name] = STYLES[name];
 
 export function styleText(style, text) {
+  checkString(text, "text");
   return [style].flat().reduceRight((inner, name) => {
     const codes = STYLES[name];
     if (codes === undefined) throw nodeError(TypeError, "ERR_INVALID_ARG_VALUE", `The argument 'format' is not a style: ${name}`);
@@ -115,7 +116,7 @@ export function styleText(style, text) {
 }
 
 /** Settles when the signal aborts. */
-export function aborted(signal) {
+export async function aborted(signal) {
   if (typeof signal?.addEventListener !== "function") throw invalidArgument("signal", "an instance of AbortSignal", signal);
   return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
