@@ -1,8 +1,37 @@
 //! Compiles JavaScript and TypeScript into WebAssembly components that carry their own engine.
 //!
-//! [`build`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine, take the
-//! snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias serve --watch` calls the
-//! library.
+//! A [`Builder`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine, take the snapshot, put
+//! the component together. The command line is `elias-build`, in `main.rs`; `elias dev` and `elias serve --watch` call the library.
+//!
+//! # Building from a program
+//!
+//! ```
+//! use elias_build::{BuildOptions, Builder, command};
+//! use elias_host::engine::CompiledCache;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let project = folder.path();
+//! # std::fs::write(project.join("index.js"), "export default { fetch: () => new Response('hello') };")?;
+//! // The engine is compiled once for all builders that share a cache, which takes seconds.
+//! let cache = command::cache_dir(None).map(|folder| CompiledCache::open(&folder)).transpose()?;
+//! let builder = Builder::new(cache.as_ref())?;
+//!
+//! // `project::Project` reads the table `[build]` of an elias.toml; this is a build without one.
+//! let options = BuildOptions::new("index.js", project);
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! let built = runtime.block_on(builder.build(&options))?;
+//! assert_eq!(built.manifest.handlers, ["fetch"]);
+//! std::fs::write(project.join("app.wasm"), &built.wasm)?;
+//!
+//! // What is wrong with a source is said in its own lines, for people and for programs.
+//! std::fs::write(project.join("index.js"), "export default {")?;
+//! let error = runtime.block_on(builder.build(&options)).expect_err("it does not end");
+//! assert_eq!(error.name(), "syntax-error");
+//! assert_eq!(error.to_json()["file"], "index.js");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod bundle;
 pub mod command;
@@ -13,6 +42,7 @@ pub mod dotenv;
 pub mod engine;
 mod evaluate;
 mod explain;
+mod first_use;
 mod image;
 pub mod inspect;
 mod package;
@@ -152,6 +182,7 @@ impl Builder {
         }
         sbom::compare(&evaluated.report.dependencies, &sbom)?;
         let imports = needs.interfaces(&evaluated.report.handlers);
+        let needed_by = first_use::of(&bundle.code, &bundle.map, &imports);
         let exports: Vec<String> =
             evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
         let (data, pages) = evaluated.snapshot();
@@ -173,6 +204,7 @@ impl Builder {
             engine: engine::DIGEST.clone(),
             source: source_digest(&bundle.sources),
             outside: bundle.outside.clone(),
+            needed_by,
             builder: concat!("elias-build ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         append_custom_section(&mut wasm, MANIFEST_SECTION, &manifest.to_json());
