@@ -102,7 +102,10 @@ fn warns_where_the_top_level_reads_the_environment() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     for line in 2..=4 {
-        assert!(said.contains("environment-at-build") && said.contains(&format!("index.js:{line}:")), "line {line}: {said}");
+        assert!(
+            said.contains("environment-at-build") && said.contains(&format!("index.js:{line}:")),
+            "line {line}: {said}"
+        );
     }
     assert!(!said.contains("index.js:1:") && !said.contains("index.js:5:"), "{said}");
 }

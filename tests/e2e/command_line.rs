@@ -121,17 +121,24 @@ fn init_adds_to_a_project_what_it_lacks() {
 fn check_refuses_what_serve_refuses_and_says_it_as_build_does() {
     let project = Project::new(&[("src/index.js", "export default { fetch: (_, env) => new Response(env.token) };")]);
     let root = project.path("");
-    project.write("elias.toml", "[capabilities.config]\ntoken = { env = \"NOT_SET\", secret = true, default = \"x\" }\n");
+    project
+        .write("elias.toml", "[capabilities.config]\ntoken = { env = \"NOT_SET\", secret = true, default = \"x\" }\n");
     assert!(fails(&root, &["check"]).contains("a secret cannot have a default"));
     project.write("elias.toml", "");
     for handler in ["scheduled", "queue", "email"] {
-        project.write("src/index.js", format!("export default {{ fetch: () => new Response(), async {handler}() {{}} }};"));
+        project.write(
+            "src/index.js",
+            format!("export default {{ fetch: () => new Response(), async {handler}() {{}} }};"),
+        );
         for command in [&["check"][..], &["build", "-o", "x.wasm"], &["deploy", "--url", "http://127.0.0.1:1"]] {
             let told = fails(&root, command);
             assert!(told.contains("unknown-handler") && told.contains(handler), "{command:?}: {told}");
         }
     }
-    project.write("src/index.js", "import 'nowhere-a';\nimport 'nowhere-b';\nexport default { fetch: () => new Response() };");
+    project.write(
+        "src/index.js",
+        "import 'nowhere-a';\nimport 'nowhere-b';\nexport default { fetch: () => new Response() };",
+    );
     let (built, checked) = (fails(&root, &["build"]), fails(&root, &["check"]));
     assert_eq!(built.trim(), checked.trim());
     assert!(built.contains("nowhere-a") && built.contains("nowhere-b"), "{built}");
@@ -140,7 +147,10 @@ fn check_refuses_what_serve_refuses_and_says_it_as_build_does() {
 #[tokio::test]
 async fn dotenv_has_the_values_of_development() {
     let project = Project::new(&[
-        ("src/index.js", "const url = process.env.API_URL;\nexport default { fetch: (_, env) => Response.json([env.token, env.plain, url]) };"),
+        (
+            "src/index.js",
+            "const url = process.env.API_URL;\nexport default { fetch: (_, env) => Response.json([env.token, env.plain, url]) };",
+        ),
         (".env", "TOKEN_OF_DEV=\"from dotenv\"\nPLAIN_OF_DEV=1\nAPI_URL=https://api.example\n"),
         (".env.local", "PLAIN_OF_DEV=2\n"),
         (

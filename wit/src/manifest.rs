@@ -43,11 +43,12 @@ pub struct Manifest {
     pub engine: String,
     /// SHA-256 over the names and contents of the bundled sources, in hexadecimal.
     pub source: String,
-    /// The sources from outside of the project and of what is installed, relative to the project, sorted: those that a line of its
-    /// elias.toml let in.
+    /// The sources from outside of the project and of what is installed, relative to the project, sorted: those that a
+    /// line of its elias.toml let in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outside: Vec<String>,
-    /// For imports that have to be granted, where the author's source first uses them: `FILE:LINE:COLUMN`, by the name of the import.
+    /// For imports that have to be granted, where the author's source first uses them: `FILE:LINE:COLUMN`, by the name
+    /// of the import.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub needed_by: BTreeMap<String, String>,
     /// What wrote the component: `elias-build` and its version.
@@ -108,8 +109,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Where the source first uses a capability, by its short name (`db`, `http`): `FILE:LINE:COLUMN`. None where the manifest does not say
-    /// it, or says what cannot be shown on one line.
+    /// Where the source first uses a capability, by its short name (`db`, `http`): `FILE:LINE:COLUMN`. None where the
+    /// manifest does not say it, or says what cannot be shown on one line.
     #[must_use]
     pub fn first_use(&self, capability: &str) -> Option<&str> {
         let is_its = |import: &str| {

@@ -1,4 +1,5 @@
-// elias/drizzle: Drizzle over the capability db, with transactions. It is bundled with the drizzle-orm that the project installs.
+// elias/drizzle: Drizzle over the capability db, with transactions. It is bundled with the drizzle-orm that the project
+// installs.
 import { db } from "elias/db";
 import { TransactionRollbackError } from "drizzle-orm";
 import { drizzle as overPostgres } from "drizzle-orm/pg-proxy";

@@ -1,4 +1,5 @@
-// elias/kysely: Kysely over the capability db, with transactions. It is bundled with the kysely that the project installs.
+// elias/kysely: Kysely over the capability db, with transactions. It is bundled with the kysely that the project
+// installs.
 import { db } from "elias/db";
 import {
   PostgresAdapter,

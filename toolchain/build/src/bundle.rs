@@ -244,8 +244,9 @@ impl Pass {
             })
         };
         let bundle = |treeshake| factory(treeshake)?.create_bundle(BundleMode::FullBuild, None);
-        // Where statements may be dropped, rolldown first lets oxc remove what looks dead within functions, which changes what programs
-        // do (see `preserve`). So modules are read by a run that drops nothing, and linked by one that drops what nobody uses.
+        // Where statements may be dropped, rolldown first lets oxc remove what looks dead within functions, which
+        // changes what programs do (see `preserve`). So modules are read by a run that drops nothing, and linked by one
+        // that drops what nobody uses.
         let mut reading = bundle(TreeshakeOptions::Boolean(false)).map_err(fail)?;
         let modules = reading.scan_modules(rolldown_common::ScanMode::Full).await.map_err(fail)?;
         let shaking = InnerOptions { commonjs: Some(false), ..InnerOptions::default() };
@@ -289,8 +290,8 @@ fn rolldown_options(entry: &str, options: &BundleOptions, wrap_all: bool) -> Bun
             on_demand_wrapping: Some(!wrap_all),
             ..ExperimentalOptions::default()
         }),
-        // A constant of another module is read where it stands: a module that is only imported for one would not run, and in a cycle the
-        // constant may not be there yet.
+        // A constant of another module is read where it stands: a module that is only imported for one would not run,
+        // and in a cycle the constant may not be there yet.
         optimization: Some(OptimizationOption {
             inline_const: Some(InlineConstOption::Bool(false)),
             ..OptimizationOption::default()

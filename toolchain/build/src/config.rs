@@ -22,7 +22,8 @@ pub struct BuildTable {
     pub roots: Vec<PathBuf>,
     /// `env`: names of environment variables whose values the component has from the build. They are no secrets.
     pub env: Vec<String>,
-    /// `random = "per-build"`: whether the top level may draw random values, which every instance of the build then shares.
+    /// `random = "per-build"`: whether the top level may draw random values, which every instance of the build then
+    /// shares.
     pub random_per_build: bool,
 }
 
@@ -80,7 +81,8 @@ pub fn build_table(table: &DeTable<'_>) -> Result<BuildTable, (Range<usize>, Str
             }
             ("random", DeValue::String(when)) if when == "per-build" => build.random_per_build = true,
             ("random", _) => {
-                let message = "random must be \"per-build\": the top level may draw random values, which all instances share";
+                let message =
+                    "random must be \"per-build\": the top level may draw random values, which all instances share";
                 return Err((value.span(), message.to_owned()));
             }
             (name, _) => {
@@ -111,7 +113,10 @@ mod tests {
     #[test]
     fn reads_the_table() {
         assert_eq!(parse(""), Ok(BuildTable::default()));
-        assert_eq!(parse("[limits]\nfuel = 1\n[build]\neval = true\n"), Ok(BuildTable { eval: true, ..BuildTable::default() }));
+        assert_eq!(
+            parse("[limits]\nfuel = 1\n[build]\neval = true\n"),
+            Ok(BuildTable { eval: true, ..BuildTable::default() })
+        );
         assert_eq!(
             parse("[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\n"),
             Ok(BuildTable {

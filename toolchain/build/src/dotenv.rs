@@ -1,7 +1,8 @@
 //! Files `.env`: environment variables of a machine on which a project is developed.
 //!
-//! The form is the one that dotenv made common: a line is `NAME=value`, with `export` before it or not; `#` begins a comment; a value in
-//! double quotes has `\n` and its kin, one in single quotes stands as it is, and either may go over several lines.
+//! The form is the one that dotenv made common: a line is `NAME=value`, with `export` before it or not; `#` begins a
+//! comment; a value in double quotes has `\n` and its kin, one in single quotes stands as it is, and either may go over
+//! several lines.
 
 use crate::diagnostic::{BuildError, Details, Place};
 use std::collections::BTreeMap;
@@ -53,7 +54,8 @@ fn parse(text: &str, variables: &mut BTreeMap<String, String>) -> Result<(), (us
         let (value, next) = match value.trim_start().chars().next() {
             Some(quote @ ('"' | '\'')) => {
                 let opened = value_at + (value.len() - value.trim_start().len()) + 1;
-                quoted(text, opened, quote).ok_or_else(|| (opened - 1, "the quotation mark is not closed".to_owned()))?
+                quoted(text, opened, quote)
+                    .ok_or_else(|| (opened - 1, "the quotation mark is not closed".to_owned()))?
             }
             _ => {
                 let value = value.split_once(" #").map_or(value, |(value, _)| value);
@@ -113,11 +115,9 @@ mod tests {
 
     #[test]
     fn says_which_line_is_wrong() {
-        for (text, offset, wanted) in [
-            ("A=1\nnonsense\n", 4, "NAME=value"),
-            ("1A=2\n", 0, "no name"),
-            ("A=\"open\n", 2, "not closed"),
-        ] {
+        for (text, offset, wanted) in
+            [("A=1\nnonsense\n", 4, "NAME=value"), ("1A=2\n", 0, "no name"), ("A=\"open\n", 2, "not closed")]
+        {
             let (at, message) = parse(text, &mut BTreeMap::new()).expect_err(text);
             assert_eq!(at, offset, "{text}");
             assert!(message.contains(wanted), "{message}");

@@ -1,4 +1,5 @@
-//! Which line of the source makes a capability needed: the first use of it in the bundle that a file of the author's has.
+//! Which line of the source makes a capability needed: the first use of it in the bundle that a file of the author's
+//! has.
 
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{IdentifierName, IdentifierReference, ImportDeclaration, ImportDeclarationSpecifier};
@@ -17,7 +18,8 @@ const CAPABILITIES: [(&str, &str, &[&str]); 4] = [
     ("wasi:http/outgoing-handler", "elias/http", &["fetch"]),
 ];
 
-/// By interface with its version, the place `FILE:LINE:COLUMN` of the first use; without those that only packages use, or nobody does.
+/// By interface with its version, the place `FILE:LINE:COLUMN` of the first use; without those that only packages use,
+/// or nobody does.
 pub(crate) fn of(code: &str, map: &str, imports: &[String]) -> BTreeMap<String, String> {
     let needed = |interface: &str| imports.iter().find(|name| name.split('@').next() == Some(interface));
     let mut places = BTreeMap::new();

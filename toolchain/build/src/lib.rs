@@ -1,7 +1,8 @@
 //! Compiles JavaScript and TypeScript into WebAssembly components that carry their own engine.
 //!
-//! A [`Builder`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine, take the snapshot, put
-//! the component together. The command line is `elias-build`, in `main.rs`; `elias dev` and `elias serve --watch` call the library.
+//! A [`Builder`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine,
+//! take the snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias dev` and
+//! `elias serve --watch` call the library.
 //!
 //! # Building from a program
 //!

@@ -97,7 +97,9 @@ pub(crate) fn compare(dependencies: &[String], document: &Value) -> Result<(), B
                 || range.is_ok_and(|range| nodejs_semver::Version::parse(version).is_ok_and(|it| range.satisfies(&it)))
         };
         let problem = match found.iter().find(|version| !fits(version)) {
-            Some(version) => format!("the source says that it is made with {dependency}, and {name} {version} is bundled"),
+            Some(version) => {
+                format!("the source says that it is made with {dependency}, and {name} {version} is bundled")
+            }
             None if found.is_empty() => {
                 format!("the source says that it is made with {dependency}, and {name} is not in the component")
             }

@@ -130,8 +130,8 @@ pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
     })
 }
 
-/// Takes what `.env` files of a folder say into the environment, where that does not say it already. For development: a platform's secrets
-/// are in its vault.
+/// Takes what `.env` files of a folder say into the environment, where that does not say it already. For development: a
+/// platform's secrets are in its vault.
 fn take_dotenv(folder: &Path) -> Result<(), Failure> {
     for (name, value) in elias_build::dotenv::read(folder).map_err(|error| failed(&error))? {
         if std::env::var_os(&name).is_none() && !value.contains('\0') {

@@ -41,8 +41,8 @@ const FILES: [(&str, &str); 12] = [
     ("types/modules/test.d.ts", include_str!("../../../guest-js/sdk/modules/test.d.ts")),
 ];
 
-/// Writes what is missing or of another version. A project that has installed the types of Node.js is checked with them: they have the
-/// modules `node:`, of which a component has some.
+/// Writes what is missing or of another version. A project that has installed the types of Node.js is checked with
+/// them: they have the modules `node:`, of which a component has some.
 pub(crate) fn write(root: &Path) -> std::io::Result<()> {
     let root_of_project = std::path::absolute(root)?;
     let node = root_of_project.ancestors().any(|folder| folder.join("node_modules/@types/node").is_dir());

@@ -70,8 +70,8 @@ pub(crate) fn replace_math_random(ctx: &Ctx<'_>) -> Result<()> {
     math.set("random", random)
 }
 
-/// What the top level draws from, if `[build] random` lets it: bytes that the build brings along, for the engine has no generator that
-/// is fit for keys.
+/// What the top level draws from, if `[build] random` lets it: bytes that the build brings along, for the engine has no
+/// generator that is fit for keys.
 struct Build {
     bytes: RefCell<Option<Vec<u8>>>,
 }
@@ -84,9 +84,8 @@ static BUILD: Build = Build { bytes: RefCell::new(None) };
 /// Lets the top level draw random values from these bytes, in hexadecimal; without any it may not.
 pub(crate) fn allow_at_build(hexadecimal: &str) {
     let digits = hexadecimal.as_bytes().chunks_exact(2);
-    let bytes: Vec<u8> = digits
-        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
+    let bytes: Vec<u8> =
+        digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
     if bytes.is_empty() {
         return;
     }

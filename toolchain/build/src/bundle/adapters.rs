@@ -1,7 +1,9 @@
-//! `elias/drizzle` and `elias/kysely`: what lets a query builder of the project run over `db`. They are bundled with the project's own
-//! copy of that package, and so are no web modules.
+//! `elias/drizzle` and `elias/kysely`: what lets a query builder of the project run over `db`. They are bundled with
+//! the project's own copy of that package, and so are no web modules.
 
-use rolldown::plugin::{HookLoadOutput, HookResolveIdArgs, HookResolveIdOutput, PluginContext, PluginContextResolveOptions};
+use rolldown::plugin::{
+    HookLoadOutput, HookResolveIdArgs, HookResolveIdOutput, PluginContext, PluginContextResolveOptions,
+};
 use rolldown_common::ModuleType;
 use rolldown_common::side_effects::HookSideEffects;
 
@@ -16,7 +18,8 @@ const ADAPTERS: [(&str, &str); 2] = [
 
 /// Where an import of one of them leads, or what one of them imports: a package as the project would find it.
 pub(super) async fn resolve(context: &PluginContext, args: &HookResolveIdArgs<'_>) -> Option<HookResolveIdOutput> {
-    let specifier = args.specifier.strip_prefix('@').filter(|name| name.starts_with("elias/")).unwrap_or(args.specifier);
+    let specifier =
+        args.specifier.strip_prefix('@').filter(|name| name.starts_with("elias/")).unwrap_or(args.specifier);
     if ADAPTERS.iter().any(|(name, _)| *name == specifier) {
         let id = format!("{ADAPTER}{specifier}");
         return Some(HookResolveIdOutput {

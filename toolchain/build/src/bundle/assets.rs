@@ -1,7 +1,8 @@
 //! Files that are imported as text or as bytes.
 //!
-//! `import page from "./page.html"` gives the file's text, by its ending; `"./x.js?raw"`, `?text` or `with { type: "text" }` that of any
-//! file; `?bytes` or `with { type: "bytes" }` a `Uint8Array`. All are read when the component is built.
+//! `import page from "./page.html"` gives the file's text, by its ending; `"./x.js?raw"`, `?text` or `with { type:
+//! "text" }` that of any file; `?bytes` or `with { type: "bytes" }` a `Uint8Array`. All are read when the component is
+//! built.
 
 use crate::diagnostic::{BuildError, Details, Place};
 use base64::Engine as _;
@@ -84,8 +85,8 @@ pub(super) fn module(file: &str, bytes: &[u8], form: Form) -> Result<HookLoadOut
     Ok(HookLoadOutput { code: code.into(), module_type: Some(ModuleType::Js), ..HookLoadOutput::default() })
 }
 
-/// The text of a JSON module as a module of JavaScript, if it has a surrogate without its other half. `JSON.parse` takes that, and the
-/// bundler's reader does not.
+/// The text of a JSON module as a module of JavaScript, if it has a surrogate without its other half. `JSON.parse`
+/// takes that, and the bundler's reader does not.
 pub(super) fn json_with_lone_surrogate(json: &str) -> Option<String> {
     let mut high = false;
     let mut lone = false;
@@ -93,7 +94,10 @@ pub(super) fn json_with_lone_surrogate(json: &str) -> Option<String> {
     while let Some(at) = rest.find('\\') {
         lone |= high && at > 0;
         let escape = &rest[at + 1..];
-        let unit = escape.strip_prefix('u').and_then(|digits| digits.get(..4)).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        let unit = escape
+            .strip_prefix('u')
+            .and_then(|digits| digits.get(..4))
+            .and_then(|digits| u16::from_str_radix(digits, 16).ok());
         let (is_high, is_low) = match unit {
             Some(unit) => ((0xd800..0xdc00).contains(&unit), (0xdc00..0xe000).contains(&unit)),
             None => (false, false),

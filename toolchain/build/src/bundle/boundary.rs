@@ -1,8 +1,8 @@
 //! Which files may go into a component.
 //!
-//! A component is made of the project, of what it installed, and of folders that its elias.toml names. Anything else would get in
-//! without a word: by an absolute path, by `../../..`, by a link, by `paths` of a tsconfig.json or by the `main` of a package, which its
-//! author chose and not the project's.
+//! A component is made of the project, of what it installed, and of folders that its elias.toml names. Anything else
+//! would get in without a word: by an absolute path, by `../../..`, by a link, by `paths` of a tsconfig.json or by the
+//! `main` of a package, which its author chose and not the project's.
 
 use crate::diagnostic::{BuildError, Details};
 use serde_json::Value;
@@ -24,7 +24,8 @@ pub(super) struct Boundary {
 }
 
 impl Boundary {
-    /// The boundary of the project in `project`, a real path, with further folders, which are relative to it or absolute.
+    /// The boundary of the project in `project`, a real path, with further folders, which are relative to it or
+    /// absolute.
     ///
     /// # Errors
     /// [`BuildError::Config`] for a root that is no folder.
@@ -46,7 +47,8 @@ impl Boundary {
         })
     }
 
-    /// Whether this file may be bundled, and shown in an error. A file that is not there may be: it has nothing to give.
+    /// Whether this file may be bundled, and shown in an error. A file that is not there may be: it has nothing to
+    /// give.
     pub(super) fn contains(&self, file: &Path) -> bool {
         let Ok(file) = file.canonicalize() else { return true };
         let within = |folders: &[PathBuf]| folders.iter().any(|folder| file.starts_with(folder));
@@ -61,8 +63,8 @@ impl Boundary {
         !file.starts_with(&self.project) && !file.components().any(|part| part.as_os_str() == NODE_MODULES)
     }
 
-    /// What `npm`, `pnpm` or `yarn` linked for a workspace: `node_modules/x` leads to `packages/x`. Only a folder that says that it is a
-    /// workspace counts, and only what lies in it.
+    /// What `npm`, `pnpm` or `yarn` linked for a workspace: `node_modules/x` leads to `packages/x`. Only a folder that
+    /// says that it is a workspace counts, and only what lies in it.
     fn find_members(&self) -> Vec<PathBuf> {
         let Some(workspace) = self.project.ancestors().find(|folder| is_workspace(folder)) else { return Vec::new() };
         let folders = self.project.ancestors().map(|folder| folder.join(NODE_MODULES));

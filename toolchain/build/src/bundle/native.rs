@@ -5,7 +5,8 @@ use rolldown::plugin::HookLoadOutput;
 use rolldown_common::ModuleType;
 use std::path::{Path, PathBuf};
 
-/// Packages that do nothing without sockets, threads or files, and what stands in for each. Those with a build for workers are not here.
+/// Packages that do nothing without sockets, threads or files, and what stands in for each. Those with a build for
+/// workers are not here.
 const CANNOT_RUN: [(&str, &str); 14] = [
     ("bcrypt", "bcryptjs is the same in JavaScript"),
     ("better-sqlite3", "use `db` of the package `elias`"),
@@ -36,8 +37,9 @@ pub(super) fn stub(name: &str) -> HookLoadOutput {
 }
 
 pub(super) fn warning(name: &str) -> BuildWarning {
-    let details = Details::new(format!("{name} is a native addon: code for the machine, which a component cannot load"))
-        .help("it throws where it is loaded; use a package in JavaScript");
+    let details =
+        Details::new(format!("{name} is a native addon: code for the machine, which a component cannot load"))
+            .help("it throws where it is loaded; use a package in JavaScript");
     BuildWarning::CannotRun(Box::new(details))
 }
 

@@ -1,7 +1,8 @@
 //! Modules that wait do so together.
 //!
-//! The bundler awaits one module after another. ECMA-262 (16.2.1.5, "Evaluate") starts all that a module imports, and then waits for
-//! all. Where more than one module waits, each is a function of its own in the bundle, which the calls in its importers start.
+//! The bundler awaits one module after another. ECMA-262 (16.2.1.5, "Evaluate") starts all that a module imports, and
+//! then waits for all. Where more than one module waits, each is a function of its own in the bundle, which the calls
+//! in its importers start.
 
 /// Lets successive calls of modules wait for each other together: `await init_a(); init_b(); await init_c();` becomes
 /// `await Promise.all([init_a(), init_b(), init_c()]);`. Lines stay where they are, for the source map.
@@ -44,7 +45,8 @@ mod tests {
     #[test]
     fn waits_for_all_at_once() {
         let code = "\tinit_x();\n\tawait init_a();\n\tinit_b$1();\n\tawait init_c();\n\tf();\n\tawait init_d();\n";
-        let wanted = "\tawait Promise.all([init_x(),\n\tinit_a(),\n\tinit_b$1(),\n\tinit_c()]);\n\tf();\n\tawait init_d();\n";
+        let wanted =
+            "\tawait Promise.all([init_x(),\n\tinit_a(),\n\tinit_b$1(),\n\tinit_c()]);\n\tf();\n\tawait init_d();\n";
         assert_eq!(together(code), wanted);
         assert_eq!(together("init_a();\ninit_b();"), "init_a();\ninit_b();");
     }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// `sideEffects` by the folder of the package.json. webpack's field: the modules that do something although nobody uses what they export.
-/// <https://webpack.js.org/guides/tree-shaking/#mark-the-file-as-side-effect-free>
+/// `sideEffects` by the folder of the package.json. webpack's field: the modules that do something although nobody uses
+/// what they export. <https://webpack.js.org/guides/tree-shaking/#mark-the-file-as-side-effect-free>
 #[derive(Debug, Default)]
 pub(super) struct SideEffects {
     known: Mutex<HashMap<PathBuf, Option<Arc<Value>>>>,
@@ -53,7 +53,8 @@ fn matches(pattern: &str, file: &str) -> bool {
     fast_glob::glob_match(&glob, file)
 }
 
-/// The first package.json, from `folder` upwards or of what is installed under `name`, that is there and cannot be read, with the reason.
+/// The first package.json, from `folder` upwards or of what is installed under `name`, that is there and cannot be
+/// read, with the reason.
 pub(super) fn unreadable(name: &str, folder: &Path) -> Option<(PathBuf, String)> {
     let above = folder.ancestors().map(|folder| folder.join("package.json"));
     let installed = folder.ancestors().map(|folder| folder.join("node_modules").join(name).join("package.json"));

@@ -2,13 +2,17 @@
 
 use super::boundary::{Boundary, refusal};
 use super::package_json::SideEffects;
-use super::{MAX_NESTING, MAX_SOURCE_BYTES, SDK, adapters, assets, file_of, native, node, optional, preserve, relative, too_large};
+use super::{
+    MAX_NESTING, MAX_SOURCE_BYTES, SDK, adapters, assets, file_of, native, node, optional, preserve, relative,
+    too_large,
+};
 use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
 use crate::web;
 use rolldown::plugin::{
     HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
-    HookTransformArgs, HookTransformAstArgs, HookTransformAstReturn, HookTransformOutput, HookTransformReturn, HookUsage,
-    Plugin, PluginContext, PluginContextResolveOptions, SharedLoadPluginContext, SharedTransformPluginContext,
+    HookTransformArgs, HookTransformAstArgs, HookTransformAstReturn, HookTransformOutput, HookTransformReturn,
+    HookUsage, Plugin, PluginContext, PluginContextResolveOptions, SharedLoadPluginContext,
+    SharedTransformPluginContext,
 };
 use rolldown_common::side_effects::HookSideEffects;
 use rolldown_common::{ImportKind, ModuleType, RUNTIME_MODULE_KEY, ResolvedExternal};
@@ -17,8 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Sees every source before it is parsed: notes it, and refuses what the parser could not survive and what must not be read. Gives the
-/// module [`SDK`], and files that are imported as text or bytes.
+/// Sees every source before it is parsed: notes it, and refuses what the parser could not survive and what must not be
+/// read. Gives the module [`SDK`], and files that are imported as text or bytes.
 #[derive(Debug)]
 pub(super) struct Recorder {
     boundary: Arc<Boundary>,
@@ -148,7 +152,8 @@ impl Plugin for Recorder {
     }
 
     async fn load(&self, context: SharedLoadPluginContext, args: &HookLoadArgs<'_>) -> HookLoadReturn {
-        if let Some(loaded) = node::load(args.id).or_else(|| optional::load(args.id)).or_else(|| adapters::load(args.id))
+        if let Some(loaded) =
+            node::load(args.id).or_else(|| optional::load(args.id)).or_else(|| adapters::load(args.id))
         {
             return Ok(Some(loaded));
         }
@@ -221,11 +226,7 @@ impl Plugin for Recorder {
         Ok(Some(output))
     }
 
-    async fn transform_ast(
-        &self,
-        _: &PluginContext,
-        mut args: HookTransformAstArgs<'_>,
-    ) -> HookTransformAstReturn {
+    async fn transform_ast(&self, _: &PluginContext, mut args: HookTransformAstArgs<'_>) -> HookTransformAstReturn {
         let path = file_of(args.id);
         let is_code = !matches!(args.module_type, ModuleType::Json | ModuleType::Text);
         if is_code && path.is_absolute() {

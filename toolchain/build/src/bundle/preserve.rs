@@ -1,18 +1,19 @@
 //! Keeps what a module does as its source says it, although it is bundled.
 //!
-//! rolldown asks oxc which statements may be dropped when nobody uses their result, and oxc answers for programs as they are usually
-//! written: `decodeURIComponent(x)` cannot throw, `a < b` calls no `valueOf`, every superclass is a constructor. That is wrong for a
-//! program that asks just that. So oxc's dead-code pass does not run at all (see `rolldown_options`), and before the bundler looks at a
-//! module this pass
+//! rolldown asks oxc which statements may be dropped when nobody uses their result, and oxc answers for programs as
+//! they are usually written: `decodeURIComponent(x)` cannot throw, `a < b` calls no `valueOf`, every superclass is a
+//! constructor. That is wrong for a program that asks just that. So oxc's dead-code pass does not run at all (see
+//! `rolldown_options`), and before the bundler looks at a module this pass
 //!
-//! - drops branches that cannot be reached in production, which is what that pass was good for: only those whose condition consists of
-//!   literals and `process.env.NODE_ENV`;
-//! - marks each statement of the top level that has an effect although oxc thinks otherwise. The mark is `delete 0`, which does nothing
-//!   and which every bundler takes for an effect;
-//! - says where the module is, for `import.meta.url` and its kin: a place below `/app` that is the same on every machine;
+//! - drops branches that cannot be reached in production, which is what that pass was good for: only those whose
+//!   condition consists of literals and `process.env.NODE_ENV`;
+//! - marks each statement of the top level that has an effect although oxc thinks otherwise. The mark is `delete 0`,
+//!   which does nothing and which every bundler takes for an effect;
+//! - says where the module is, for `import.meta.url` and its kin: a place below `/app` that is the same on every
+//!   machine;
 //! - takes the type of an import (`with { type: "text" }`) into its name, where the rest of the bundler finds it;
-//! - writes what the printer would print as something else: a function that must stay without a name, and `new` on a constructor that
-//!   comes out of a `new`, which QuickJS reads differently when its parentheses are gone.
+//! - writes what the printer would print as something else: a function that must stay without a name, and `new` on a
+//!   constructor that comes out of a `new`, which QuickJS reads differently when its parentheses are gone.
 
 mod effects;
 
@@ -20,10 +21,9 @@ use effects::Effects;
 use oxc::allocator::{Allocator, GetAllocator, TakeIn};
 use oxc::ast::ast::{
     ArrowFunctionExpression, AssignmentOperator, AssignmentTarget, AwaitExpression, BinaryOperator, BindingIdentifier,
-    BindingPattern,
-    Class, ClassElement, Declaration, ExportDefaultDeclarationKind, Expression, ForOfStatement, Function,
-    IfStatement, ImportDeclaration, LogicalOperator, NumberBase, Program, Statement, StaticBlock, StringLiteral,
-    UnaryOperator, VariableDeclaration, VariableDeclarationKind, VariableDeclarator, WithClause,
+    BindingPattern, Class, ClassElement, Declaration, ExportDefaultDeclarationKind, Expression, ForOfStatement,
+    Function, IfStatement, ImportDeclaration, LogicalOperator, NumberBase, Program, Statement, StaticBlock,
+    StringLiteral, UnaryOperator, VariableDeclaration, VariableDeclarationKind, VariableDeclarator, WithClause,
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{Visit, VisitMut, walk_mut};
@@ -64,8 +64,9 @@ struct Known {
     constant: bool,
 }
 
-/// Where a module is, as it is told: below `/app`, for the place on the builder's disk says nothing in a component. What lies outside of
-/// the project has `_` for each folder up; what is installed above it is as if it were installed in it.
+/// Where a module is, as it is told: below `/app`, for the place on the builder's disk says nothing in a component.
+/// What lies outside of the project has `_` for each folder up; what is installed above it is as if it were installed
+/// in it.
 fn place(file: &str) -> String {
     let installed = file.find("node_modules/").filter(|at| file.starts_with("../") && file[..*at].ends_with('/'));
     let inside = installed.map_or(file, |at| &file[at..]);
@@ -102,8 +103,8 @@ impl<'a> Rewriter<'a> {
         *expression = Expression::new_sequence_expression(span, [first, expression_there], &self.ast);
     }
 
-    /// Lets `expression` stand where another expression stood that evaluates to it, which gives no `this` to a call and no name to a
-    /// function.
+    /// Lets `expression` stand where another expression stood that evaluates to it, which gives no `this` to a call and
+    /// no name to a function.
     fn as_value(&self, expression: &mut Expression<'a>) {
         let inner = expression.get_inner_expression();
         let changes = inner.is_member_expression()
@@ -203,9 +204,10 @@ impl<'a> Rewriter<'a> {
                 let (left, right) = (self.known(&logical.left), self.known(&logical.right));
                 match (left, right) {
                     (Some(left), _) if left.truth == deciding => Some(left),
-                    (_, Some(right)) if right.truth == deciding => {
-                        Some(Known { truth: deciding, constant: left.is_some_and(|left| left.constant) && right.constant })
-                    }
+                    (_, Some(right)) if right.truth == deciding => Some(Known {
+                        truth: deciding,
+                        constant: left.is_some_and(|left| left.constant) && right.constant,
+                    }),
                     (Some(left), Some(right)) => {
                         Some(Known { truth: !deciding, constant: left.constant && right.constant })
                     }
@@ -230,8 +232,7 @@ impl<'a> Rewriter<'a> {
             VariableDeclarator::new(identifier.span, pattern, None, None, false, &self.ast)
         });
         let declarators = oxc::allocator::Vec::from_iter_in(declarators, &self.ast);
-        let declaration =
-            VariableDeclaration::boxed(SPAN, VariableDeclarationKind::Var, declarators, false, &self.ast);
+        let declaration = VariableDeclaration::boxed(SPAN, VariableDeclarationKind::Var, declarators, false, &self.ast);
         Some(Statement::VariableDeclaration(declaration))
     }
 
@@ -341,8 +342,8 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// TypeScript's decorators of static members come after those of all others, which the transformer does not know. The order of what
-    /// is static and of what is not stays, and so nothing else changes, unless names are computed.
+    /// TypeScript's decorators of static members come after those of all others, which the transformer does not know.
+    /// The order of what is static and of what is not stays, and so nothing else changes, unless names are computed.
     fn order_decorated(&self, class: &mut Class<'a>) {
         let elements = &class.body.body;
         let decorated = |element: &ClassElement<'a>| match element {
@@ -356,7 +357,8 @@ impl<'a> Rewriter<'a> {
         if !elements.iter().any(decorated) || elements.iter().any(ClassElement::computed) {
             return;
         }
-        let is_static = |element: &ClassElement<'a>| element.r#static() || matches!(element, ClassElement::StaticBlock(_));
+        let is_static =
+            |element: &ClassElement<'a>| element.r#static() || matches!(element, ClassElement::StaticBlock(_));
         let (last, first): (Vec<_>, Vec<_>) = class.body.body.take_in(&self.ast).into_iter().partition(is_static);
         class.body.body.extend(first.into_iter().chain(last));
     }
@@ -437,7 +439,8 @@ impl<'a> VisitMut<'a> for Rewriter<'a> {
                         | AssignmentOperator::LogicalOr
                         | AssignmentOperator::LogicalNullish
                 );
-                // ECMA-262 13.15.2: a target in parentheses names nothing. The parser drops the parentheses and keeps their place.
+                // ECMA-262 13.15.2: a target in parentheses names nothing. The parser drops the parentheses and keeps
+                // their place.
                 let in_parentheses = matches!(it.left, AssignmentTarget::AssignmentTargetIdentifier(_))
                     && it.left.span().start > it.span.start;
                 if names && in_parentheses && is_anonymous_definition(it.right.get_inner_expression()) {

@@ -1,8 +1,8 @@
 //! Effects that oxc does not see.
 //!
-//! oxc's `MayHaveSideEffects` takes conversions to primitives, the built-in functions that convert, and the definition of a class for
-//! free of effects. This visitor says where a statement of the top level has one of these. It errs on one side: what it finds stays in
-//! the bundle, and what it does not find is oxc's to judge.
+//! oxc's `MayHaveSideEffects` takes conversions to primitives, the built-in functions that convert, and the definition
+//! of a class for free of effects. This visitor says where a statement of the top level has one of these. It errs on
+//! one side: what it finds stays in the bundle, and what it does not find is oxc's to judge.
 
 use oxc::ast::ast::{
     AccessorProperty, Argument, ArrowFunctionBody, ArrowFunctionExpression, BinaryExpression, BinaryOperator,

@@ -1,8 +1,8 @@
 //! What a project may take into its component, and what not.
 
 use super::{BundleOptions, bundle, project};
-use crate::diagnostic::BuildError;
 use crate::bundle::Bundle;
+use crate::diagnostic::BuildError;
 use std::path::{Path, PathBuf};
 
 /// Bundles `app/index.js` of a folder, with further roots.
@@ -21,7 +21,11 @@ const SECRET: &[u8] = b"export default 'the secret of the disk'";
 /// The files of a folder, and beside `app` a file with a secret.
 fn with_secret(files: &[(&str, &str)]) -> tempfile::TempDir {
     let mut all: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
-    all.extend([("secret.js", SECRET), ("secret.json", b"{\"the secret of the disk\": oops"), ("secret.txt", b"the secret of the disk")]);
+    all.extend([
+        ("secret.js", SECRET),
+        ("secret.json", b"{\"the secret of the disk\": oops"),
+        ("secret.txt", b"the secret of the disk"),
+    ]);
     project(&all)
 }
 
@@ -38,7 +42,14 @@ fn refused(folder: &tempfile::TempDir, expect: &[&str]) {
 
 #[test]
 fn files_outside_are_refused() {
-    for specifier in ["../secret.js", "../secret.json", "../secret.txt", "../secret.js?raw", "../secret.bin?bytes", "./deep/../../secret.js"] {
+    for specifier in [
+        "../secret.js",
+        "../secret.json",
+        "../secret.txt",
+        "../secret.js?raw",
+        "../secret.bin?bytes",
+        "./deep/../../secret.js",
+    ] {
         let text = format!("import x from {specifier:?}; export default x");
         let folder = with_secret(&[("app/index.js", &text), ("secret.bin", "x")]);
         refused(&folder, &["lies outside of the project", "[index.js:1:", "roots = [\"..\"]"]);
@@ -96,7 +107,10 @@ fn packages_get_nothing_from_outside() {
 #[test]
 fn roots_let_files_in() {
     let folder = with_secret(&[
-        ("app/index.js", "import x from '../shared/x.js'; import text from '../shared/page.html'; export default [x, text]"),
+        (
+            "app/index.js",
+            "import x from '../shared/x.js'; import text from '../shared/page.html'; export default [x, text]",
+        ),
         ("shared/x.js", "export default 'shared'"),
         ("shared/page.html", "<p>shared</p>"),
     ]);

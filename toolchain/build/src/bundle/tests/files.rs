@@ -18,7 +18,13 @@ fn files_are_imported_as_text_or_bytes() {
         ("src/e.bin", b"\x00\xff"),
         ("q/f.sql", "\u{feff}select 1".as_bytes()),
     ]);
-    for part in ["<p class=\\\"x\\\">((((</p>", "export default 'not run'", "{ \\\"as\\\": \\\"text\\\" }", "\"iVBORw==\"", "select 1"] {
+    for part in [
+        "<p class=\\\"x\\\">((((</p>",
+        "export default 'not run'",
+        "{ \\\"as\\\": \\\"text\\\" }",
+        "\"iVBORw==\"",
+        "select 1",
+    ] {
         let part = if part == "\"iVBORw==\"" { "atob(" } else { part };
         assert!(bundle.code.contains(part), "{part} in\n{}", bundle.code);
     }
@@ -35,7 +41,8 @@ fn files_are_imported_as_text_or_bytes() {
 
 #[test]
 fn a_lone_surrogate_is_text_of_json() {
-    let bundle = built(&[("index.js", b"import x from './a.json'; export default x"), ("a.json", br#"{"a":"\ud83d"}"#)]);
+    let bundle =
+        built(&[("index.js", b"import x from './a.json'; export default x"), ("a.json", br#"{"a":"\ud83d"}"#)]);
     assert!(bundle.code.contains("JSON.parse("), "{}", bundle.code);
 }
 
@@ -45,7 +52,14 @@ fn modules_are_told_where_they_are() {
         ("src/index.js", b"import c from './c.cjs'; export default [import.meta.url, import.meta.dirname, import.meta.filename, typeof __dirname, c]"),
         ("src/c.cjs", b"exports.x = [__dirname, __filename]; exports.own = ((__dirname) => __dirname)('own')"),
     ]);
-    for part in ["\"file:///app/src/index.js\"", "\"/app/src\"", "\"/app/src/index.js\"", "\"/app/src/c.cjs\"", "typeof __dirname", "(__dirname) => __dirname"] {
+    for part in [
+        "\"file:///app/src/index.js\"",
+        "\"/app/src\"",
+        "\"/app/src/index.js\"",
+        "\"/app/src/c.cjs\"",
+        "typeof __dirname",
+        "(__dirname) => __dirname",
+    ] {
         assert!(bundle.code.contains(part), "{part} in\n{}", bundle.code);
     }
 }
@@ -61,14 +75,20 @@ fn what_cannot_run_is_said() {
         ("node_modules/p/p.node", b"\x7fELF\xff"),
     ]);
     let texts: Vec<String> = bundle.warnings.iter().map(|warning| warning.render(false)).collect();
-    assert!(texts.iter().any(|text| text.contains("cannot-run") && text.contains("the package ws cannot work")), "{texts:?}");
+    assert!(
+        texts.iter().any(|text| text.contains("cannot-run") && text.contains("the package ws cannot work")),
+        "{texts:?}"
+    );
     assert!(texts.iter().any(|text| text.contains("p.node is a native addon")), "{texts:?}");
     assert!(bundle.code.contains("ERR_DLOPEN_DISABLED"), "{}", bundle.code);
 }
 
 #[test]
 fn every_unresolved_import_is_told() {
-    let error = failed(&[("index.js", b"import 'one-that-is-not-there';\nimport './two.js';\nimport 'three-that-is-not-there';")]);
+    let error = failed(&[(
+        "index.js",
+        b"import 'one-that-is-not-there';\nimport './two.js';\nimport 'three-that-is-not-there';",
+    )]);
     let text = error.render(false);
     for place in ["[index.js:1:8]", "[index.js:2:8]", "[index.js:3:8]"] {
         assert!(text.contains(place), "{place} in\n{text}");
