@@ -28,8 +28,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 
 fn set_timer<'js>(ctx: Ctx<'js>, callback: Function<'js>, delay_ms: f64, repeat: bool) -> Result<u32> {
     if phase::building() {
-        // It could never be due: no time passes during the build, and no request is there yet. Packages that sweep their caches set
-        // one when they are imported, and an exception would keep them from being built at all.
+        // It could never be due: no time passes during the build, and no request is there yet. Packages that sweep
+        // their caches set one when they are imported, and an exception would keep them from being built at all.
         build::timer_was_set(&ctx);
         return Ok(event_loop::unused_timer());
     }
