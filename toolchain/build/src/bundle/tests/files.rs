@@ -18,13 +18,9 @@ fn files_are_imported_as_text_or_bytes() {
         ("src/e.bin", b"\x00\xff"),
         ("q/f.sql", "\u{feff}select 1".as_bytes()),
     ]);
-    for part in [
-        "<p class=\\\"x\\\">((((</p>",
-        "export default 'not run'",
-        "{ \\\"as\\\": \\\"text\\\" }",
-        "atob(",
-        "select 1",
-    ] {
+    for part in
+        ["<p class=\\\"x\\\">((((</p>", "export default 'not run'", "{ \\\"as\\\": \\\"text\\\" }", "atob(", "select 1"]
+    {
         assert!(bundle.code.contains(part), "{part} in\n{}", bundle.code);
     }
     let names: Vec<&str> = bundle.sources.iter().map(|(name, _)| name.as_str()).collect();
