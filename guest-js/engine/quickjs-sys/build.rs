@@ -1,5 +1,5 @@
-//! Compiles QuickJS from the folder that `toolchain/setup/engine.sh` made: the C source of a newer `rquickjs-sys` with the
-//! patches of `guest-js/engine/quickjs/patches`, and that crate's inline functions in Rust.
+//! Compiles QuickJS from the folder that `toolchain/setup/engine.sh` made: the C source of a newer `rquickjs-sys`
+//! with the patches of `guest-js/engine/quickjs/patches`, and that crate's inline functions in Rust.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -11,7 +11,8 @@ const WASI_DEFINES: [(&str, &str); 3] = [("EMSCRIPTEN", "1"), ("FE_DOWNWARD", "0
 
 fn main() {
     println!("cargo:rerun-if-env-changed=ELIAS_QUICKJS");
-    let source = env::var_os("ELIAS_QUICKJS").expect("build the engine with toolchain/setup/engine.sh, which sets ELIAS_QUICKJS");
+    let source = env::var_os("ELIAS_QUICKJS")
+        .expect("build the engine with toolchain/setup/engine.sh, which sets ELIAS_QUICKJS");
     let source = PathBuf::from(source);
     println!("cargo:rerun-if-changed={}", source.display());
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -38,14 +39,17 @@ fn main() {
 
 /// The WASI SDK that `toolchain/setup/wasm-target.sh` found or arranged.
 fn sdk() -> PathBuf {
-    PathBuf::from(env::var_os("WASI_SDK").expect("build the engine with toolchain/setup/engine.sh, which sets WASI_SDK"))
+    PathBuf::from(
+        env::var_os("WASI_SDK").expect("build the engine with toolchain/setup/engine.sh, which sets WASI_SDK"),
+    )
 }
 
 /// The crate's inline functions for the target's values.
 fn inlines(source: &Path, out: &Path) {
     let narrow = env::var("CARGO_CFG_TARGET_POINTER_WIDTH").is_ok_and(|width| width == "32");
     let values = if narrow { "ptr_32_nan_boxing.rs" } else { "ptr_64.rs" };
-    let text = [values, "common.rs"].map(|file| fs::read_to_string(source.join("inlines").join(file)).expect("readable inlines"));
+    let text = [values, "common.rs"]
+        .map(|file| fs::read_to_string(source.join("inlines").join(file)).expect("readable inlines"));
     fs::write(out.join("inlines.rs"), text.concat()).expect("writable OUT_DIR");
 }
 
@@ -68,5 +72,9 @@ fn bindings(source: &Path, out: &Path, defines: &[(&str, &str)], wasi: bool) {
         let sysroot = sdk().join("share/wasi-sysroot");
         builder = builder.clang_arg("-fvisibility=default").clang_arg(format!("--sysroot={}", sysroot.display()));
     }
-    builder.generate().expect("bindings of quickjs.h").write_to_file(out.join("bindings.rs")).expect("writable OUT_DIR");
+    builder
+        .generate()
+        .expect("bindings of quickjs.h")
+        .write_to_file(out.join("bindings.rs"))
+        .expect("writable OUT_DIR");
 }

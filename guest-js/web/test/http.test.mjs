@@ -8,10 +8,19 @@ const { createServer: ourServer } = await import("../src/node/http.js?world=http
 
 // What each connection has of its own.
 const TRANSPORT = new Set(["connection", "keep-alive", "transfer-encoding", "date", "content-length"]);
-const shown = (status, headers, body) => ({ status, headers: headers.filter(([name]) => !TRANSPORT.has(name)).sort(), body });
+const shown = (status, headers, body) => ({
+  status,
+  headers: headers.filter(([name]) => !TRANSPORT.has(name)).sort(),
+  body,
+});
 
 async function ours(listener, { method = "GET", headers = {}, body } = {}) {
-  const request = new Request("http://a.test/path?q=1", { method, headers: { host: "a.test", ...headers }, body, duplex: "half" });
+  const request = new Request("http://a.test/path?q=1", {
+    method,
+    headers: { host: "a.test", ...headers },
+    body,
+    duplex: "half",
+  });
   const response = await ourServer(listener).fetch(request, {}, {});
   return shown(response.status, [...response.headers], await response.text());
 }
@@ -20,7 +29,12 @@ async function theirs(listener, { method = "GET", headers = {}, body } = {}) {
   const server = theirServer(listener);
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
-    const response = await fetch(`http://127.0.0.1:${server.address().port}/path?q=1`, { method, headers, body, duplex: "half" });
+    const response = await fetch(`http://127.0.0.1:${server.address().port}/path?q=1`, {
+      method,
+      headers,
+      body,
+      duplex: "half",
+    });
     return shown(response.status, [...response.headers], await response.text());
   } finally {
     server.close();
@@ -46,8 +60,15 @@ const listeners = {
     response.writeHead(200, ["Set-Cookie", "a=1", "Set-Cookie", "b=2", "X-A", "1"]);
     response.end("x");
   },
-  "writeHead takes pairs": (_, response) => response.writeHead(200, [["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]]).end("x"),
-  "writeHead takes an object and a message": (_, response) => response.writeHead(202, "Fine", { "X-A": "1", b: ["2", "3"] }).end("x"),
+  "writeHead takes pairs": (_, response) =>
+    response
+      .writeHead(200, [
+        ["Set-Cookie", "a=1"],
+        ["Set-Cookie", "b=2"],
+      ])
+      .end("x"),
+  "writeHead takes an object and a message": (_, response) =>
+    response.writeHead(202, "Fine", { "X-A": "1", b: ["2", "3"] }).end("x"),
   "writeHead overrides what was set": (_, response) => {
     response.setHeader("x-a", "0");
     response.setHeader("x-b", "kept");
@@ -67,10 +88,22 @@ const listeners = {
     response.appendHeader("A", "1");
     response.appendHeader("a", ["2", "3"]);
     response.appendHeader("b", ["x"]);
-    return [response.getHeader("a"), response.getHeader("B"), response.getHeaderNames(), response.getRawHeaderNames(), response.hasHeader("A")];
+    return [
+      response.getHeader("a"),
+      response.getHeader("B"),
+      response.getHeaderNames(),
+      response.getRawHeaderNames(),
+      response.hasHeader("A"),
+    ];
   }),
   "setHeaders of Headers and of a Map": told((response) => {
-    response.setHeaders(new Headers([["a", "1"], ["set-cookie", "x"], ["set-cookie", "y"]]));
+    response.setHeaders(
+      new Headers([
+        ["a", "1"],
+        ["set-cookie", "x"],
+        ["set-cookie", "y"],
+      ]),
+    );
     response.setHeaders(new Map([["m", "2"]]));
     return response.getHeaders();
   }),
@@ -96,7 +129,7 @@ const listeners = {
     response.writeHead(200, { a: 1 });
     told(() => response.writeHead(201))(_, response);
   },
-  "headersSent": told((response) => [response.headersSent, response.writeHead(200).headersSent, response.statusMessage]),
+  headersSent: told((response) => [response.headersSent, response.writeHead(200).headersSent, response.statusMessage]),
   "write of null": told((response) => response.write(null)),
   "write of a number": told((response) => response.write(5)),
   "what a listener put in writeHead's place is called by write": (_, response) => {
@@ -122,7 +155,14 @@ const listeners = {
     response.statusMessage = "Own";
     response.end("x");
   },
-  "properties": told((response) => [response.writableEnded, response.finished, response.sendDate, response.shouldKeepAlive, response.strictContentLength, response.req.method]),
+  properties: told((response) => [
+    response.writableEnded,
+    response.finished,
+    response.sendDate,
+    response.shouldKeepAlive,
+    response.strictContentLength,
+    response.req.method,
+  ]),
   "properties after end": (_, response) => {
     response.write("a");
     response.on("finish", () => {});
@@ -142,12 +182,28 @@ for (const [name, listener] of Object.entries(listeners)) {
 test("node:http: a body without a length is told of", async () => {
   const listener = (request, response) => {
     const parts = [];
-    request.on("data", (part) => parts.push(part)).on("end", () => {
-      const { "transfer-encoding": how, "content-length": length, host } = request.headers;
-      response.end(JSON.stringify([how, length, host !== undefined, Buffer.concat(parts).toString(), request.complete, request.rawHeaders.some((it) => it === "Host" || it === "host")]));
-    });
+    request
+      .on("data", (part) => parts.push(part))
+      .on("end", () => {
+        const { "transfer-encoding": how, "content-length": length, host } = request.headers;
+        response.end(
+          JSON.stringify([
+            how,
+            length,
+            host !== undefined,
+            Buffer.concat(parts).toString(),
+            request.complete,
+            request.rawHeaders.some((it) => it === "Host" || it === "host"),
+          ]),
+        );
+      });
   };
-  for (const init of [{ method: "POST", body: chunked }, { method: "POST", body: () => "abc", headers: { "content-length": "3" } }, { method: "GET" }, { method: "DELETE" }]) {
+  for (const init of [
+    { method: "POST", body: chunked },
+    { method: "POST", body: () => "abc", headers: { "content-length": "3" } },
+    { method: "GET" },
+    { method: "DELETE" },
+  ]) {
     const made = () => ({ ...init, body: init.body?.() });
     assert.deepEqual(await ours(listener, made()), await theirs(listener, made()), JSON.stringify(init));
   }

@@ -10,7 +10,8 @@ if (Uint8Array.fromBase64 === undefined) {
     fromHex: (text) => bytes(text, "hex"),
     fromBase64(text, { alphabet = "base64" } = {}) {
       if (alphabet === "base64url") text = text.replaceAll("-", "+").replaceAll("_", "/");
-      if (/[^A-Za-z\d+/=]|=[^=]|={3}/.test(text) || text.replace(/=+$/, "").length % 4 === 1) throw new SyntaxError("invalid base64");
+      if (/[^A-Za-z\d+/=]|=[^=]|={3}/.test(text) || text.replace(/=+$/, "").length % 4 === 1)
+        throw new SyntaxError("invalid base64");
       return bytes(text, "base64");
     },
   });

@@ -23,7 +23,10 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 pub(crate) fn offer(name: &str, imported: &Promise<'_>) {
     let Some(builtin) = name.strip_prefix(PREFIX).and_then(|name| name.strip_suffix(".js")) else { return };
     let ctx = imported.ctx();
-    let default = imported.result::<Object<'_>>().and_then(Result::ok).and_then(|exports| exports.get::<_, Value<'_>>("default").ok());
+    let default = imported
+        .result::<Object<'_>>()
+        .and_then(Result::ok)
+        .and_then(|exports| exports.get::<_, Value<'_>>("default").ok());
     match default {
         Some(default) if !default.is_undefined() => {
             BUILTINS.0.borrow_mut().insert(builtin.to_owned(), Persistent::save(ctx, default));

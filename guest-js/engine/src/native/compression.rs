@@ -1,5 +1,5 @@
-//! `CompressionStream`, `DecompressionStream` and node:zlib: gzip (RFC 1952), zlib (RFC 1950), deflate (RFC 1951) and Brotli
-//! (RFC 7932).
+//! `CompressionStream`, `DecompressionStream` and node:zlib: gzip (RFC 1952), zlib (RFC 1950), deflate (RFC 1951) and
+//! Brotli (RFC 7932).
 //!
 //! It runs in the guest, so that what a bomb unpacks into is the guest's own memory, and the work is its own fuel.
 
@@ -67,8 +67,9 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("coderDrop", Function::new(ctx, |id: u32| drop(CODERS.open.borrow_mut().remove(&id)))?)
 }
 
-/// Opens a coder and gives its id. `level` is that of the format (0 to 9, Brotli's quality 0 to 11), `window` the base-two
-/// logarithm of Brotli's window (10 to 24), and `node` whether a decoder takes what follows its stream's end as Node.js does.
+/// Opens a coder and gives its id. `level` is that of the format (0 to 9, Brotli's quality 0 to 11), `window` the
+/// base-two logarithm of Brotli's window (10 to 24), and `node` whether a decoder takes what follows its stream's end
+/// as Node.js does.
 fn start(
     ctx: Ctx<'_>,
     format: String,

@@ -1,9 +1,9 @@
 //! `elias/db`: the db capability.
 
+use super::bytes::buffer_source;
 use super::cache::coded;
 use super::numbers::{SAFE_MAX, integer_from_js, integer_to_js};
 use super::require;
-use super::bytes::buffer_source;
 use super::streams::promise_of;
 use super::usv_string::{UsvString, usv};
 use crate::bindings::elias::db::db::{
@@ -117,7 +117,7 @@ fn object_parameter<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<DbValue> {
     if let Some(object) = value.as_object().filter(|object| object.is_instance_of(&date)) {
         let time: f64 = object.get::<_, Function<'_>>("getTime")?.call((This(object.clone()),))?;
         if time.is_nan() {
-            let message = "a Date without a time (its getTime() is NaN) cannot be a parameter of a statement; pass null where there is none";
+            let message = "a Date without a time (getTime() is NaN) cannot be a parameter; pass null instead";
             return Err(Exception::throw_range(ctx, message));
         }
         // A Date counts milliseconds.
@@ -206,7 +206,8 @@ const PROTOTYPE: &str = "__proto__";
 
 /// An array of a batch's rows. `columns` and `affected` are properties of it that no loop meets.
 fn rows<'js>(ctx: &Ctx<'js>, batch: Batch, as_arrays: bool) -> Result<Array<'js>> {
-    let names = batch.columns.iter().map(|name| Ok((name, Atom::from_str(ctx.clone(), name)?))).collect::<Result<Vec<_>>>()?;
+    let names =
+        batch.columns.iter().map(|name| Ok((name, Atom::from_str(ctx.clone(), name)?))).collect::<Result<Vec<_>>>()?;
     let rows = Array::new(ctx.clone())?;
     for (index, row) in batch.rows.into_iter().enumerate() {
         if as_arrays {

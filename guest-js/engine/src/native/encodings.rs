@@ -32,7 +32,8 @@ fn encode<'js>(ctx: Ctx<'js>, text: JsString<'js>, encoding: String) -> Result<T
     }
 }
 
-/// The text of bytes: as for [`encode`], and `ascii`, which takes seven bits of each byte. Half a unit at the end is left out.
+/// The text of bytes: as for [`encode`], and `ascii`, which takes seven bits of each byte. Half a unit at the end is
+/// left out.
 fn decode<'js>(ctx: Ctx<'js>, bytes: TypedArray<'js, u8>, encoding: String) -> Result<Value<'js>> {
     let bytes = bytes_in(&bytes);
     let units: Vec<u16> = match encoding.as_str() {
@@ -41,7 +42,8 @@ fn decode<'js>(ctx: Ctx<'js>, bytes: TypedArray<'js, u8>, encoding: String) -> R
         "ascii" => bytes.iter().map(|&byte| (byte & 0x7f).into()).collect(),
         _ => return Err(unknown(&ctx)),
     };
-    // SAFETY: the context is alive and the units are copied; what is given is ours, or an exception that the context has.
+    // SAFETY: the context is alive and the units are copied; what is given is ours, or an exception that the context
+    // has.
     let text = unsafe {
         let text = qjs::JS_NewStringUTF16(ctx.as_raw().as_ptr(), units.as_ptr(), units.len() as _);
         Value::from_raw(ctx.clone(), text)

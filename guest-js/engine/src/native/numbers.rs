@@ -26,7 +26,8 @@ pub(crate) fn integer_from_js(ctx: &Ctx<'_>, value: Value<'_>) -> Result<i64> {
         if let Ok(integer) = digits.parse() {
             return Ok(integer);
         }
-        let message = format!("{} does not fit into 64 bits: an integer from -2^63 to 2^63 - 1 is needed", shorten(&digits));
+        let message =
+            format!("{} does not fit into 64 bits: an integer from -2^63 to 2^63 - 1 is needed", shorten(&digits));
         return Err(Exception::throw_range(ctx, &message));
     }
     Err(Exception::throw_range(ctx, "an integer of at most 64 bits is needed"))

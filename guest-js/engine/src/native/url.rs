@@ -1,5 +1,6 @@
-//! `URL` and `URLSearchParams`: parsing and serialising by the crate `url` (the WHATWG URL Standard), but for what it does in
-//! another way than the standard: `file:` URLs (`url/file.rs`), and paths that look like what they are not (`url/path.rs`).
+//! `URL` and `URLSearchParams`: parsing and serialising by the crate `url` (the WHATWG URL Standard), but for what it
+//! does in another way than the standard: `file:` URLs (`url/file.rs`), and paths that look like what they are not
+//! (`url/path.rs`).
 
 mod file;
 mod path;
@@ -56,10 +57,12 @@ impl Parsed {
         Self::Other(path::without_space_at_end(url))
     }
 
-    /// What the getters of `URL` give: href, protocol, username, password, host, hostname, port, pathname, search, hash, origin.
+    /// What the getters of `URL` give: href, protocol, username, password, host, hostname, port, pathname, search,
+    /// hash, origin.
     fn parts<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
         let array = Array::new(ctx.clone())?;
-        let put = |parts: [&str; 11]| parts.into_iter().enumerate().try_for_each(|(index, part)| array.set(index, part));
+        let put =
+            |parts: [&str; 11]| parts.into_iter().enumerate().try_for_each(|(index, part)| array.set(index, part));
         match self {
             Self::Other(url) => put([
                 quirks::href(url),
@@ -125,7 +128,9 @@ fn set<'js>(ctx: Ctx<'js>, href: String, part: String, UsvString(value): UsvStri
     let changed = match Parsed::read(&href, None) {
         Some(Parsed::File(mut url)) => match part.as_str() {
             // Another scheme makes it a URL of the other kind.
-            "protocol" if !url.host.is_empty() => changed(Url::parse(&url.href()).ok(), &part, &value).map(Parsed::Other),
+            "protocol" if !url.host.is_empty() => {
+                changed(Url::parse(&url.href()).ok(), &part, &value).map(Parsed::Other)
+            }
             _ => url.set(&part, &value).then_some(Parsed::File(url)),
         },
         Some(Parsed::Other(url)) => changed(Some(url), &part, &value).and_then(|url| Parsed::read(url.as_str(), None)),

@@ -143,9 +143,13 @@ export const asyncWrapProviders = Object.freeze({ __proto__: null });
 // queueMicrotask does not go through a promise.
 const { queueMicrotask } = globalThis;
 Object.defineProperty(globalThis, "queueMicrotask", {
-  value: Object.defineProperty((callback) => queueMicrotask(typeof callback === "function" ? native.bindAsyncContext(callback) : callback), "name", {
-    value: "queueMicrotask",
-  }),
+  value: Object.defineProperty(
+    (callback) => queueMicrotask(typeof callback === "function" ? native.bindAsyncContext(callback) : callback),
+    "name",
+    {
+      value: "queueMicrotask",
+    },
+  ),
   writable: true,
   enumerable: true,
   configurable: true,

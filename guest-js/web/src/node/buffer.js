@@ -4,12 +4,24 @@ import { canonicalName, encodingOf, encodings } from "./buffer/encodings.js";
 import { methods } from "./buffer/numbers.js";
 import { search } from "./buffer/search.js";
 import {
-  checkInteger, checkNumber, checkString, invalidArgType, invalidArgValue, nodeError, outOfBounds, outOfRange, unknownEncoding,
+  checkInteger,
+  checkNumber,
+  checkString,
+  invalidArgType,
+  invalidArgValue,
+  nodeError,
+  outOfBounds,
+  outOfRange,
+  unknownEncoding,
 } from "./internal/errors.js";
 
 export const kMaxLength = 2 ** 32;
 export const kStringMaxLength = 2 ** 29 - 24;
-export const constants = Object.freeze({ __proto__: null, MAX_LENGTH: kMaxLength, MAX_STRING_LENGTH: kStringMaxLength });
+export const constants = Object.freeze({
+  __proto__: null,
+  MAX_LENGTH: kMaxLength,
+  MAX_STRING_LENGTH: kStringMaxLength,
+});
 export const INSPECT_MAX_BYTES = 50;
 
 const isBytes = (value) => value instanceof Uint8Array;
@@ -68,7 +80,8 @@ function fromArrayLike(list) {
 }
 
 function fromObject(object) {
-  if (object.length !== undefined || isArrayBuffer(object.buffer)) return typeof object.length === "number" ? fromArrayLike(object) : new FastBuffer();
+  if (object.length !== undefined || isArrayBuffer(object.buffer))
+    return typeof object.length === "number" ? fromArrayLike(object) : new FastBuffer();
   return object.type === "Buffer" && Array.isArray(object.data) ? fromArrayLike(object.data) : undefined;
 }
 
@@ -79,9 +92,18 @@ function compare(one, other) {
 }
 
 function copyBytes(source, target, targetStart, sourceStart, sourceEnd) {
-  const count = Math.min(Math.max(sourceEnd - sourceStart, 0), target.length - targetStart, source.length - sourceStart);
+  const count = Math.min(
+    Math.max(sourceEnd - sourceStart, 0),
+    target.length - targetStart,
+    source.length - sourceStart,
+  );
   if (count <= 0) return 0;
-  target.set(sourceStart === 0 && count === source.length ? source : new Uint8Array(source.buffer, source.byteOffset + sourceStart, count), targetStart);
+  target.set(
+    sourceStart === 0 && count === source.length
+      ? source
+      : new Uint8Array(source.buffer, source.byteOffset + sourceStart, count),
+    targetStart,
+  );
   return count;
 }
 
@@ -91,7 +113,12 @@ Object.assign(Buffer, {
     if (typeof value === "object" && value !== null) {
       if (isArrayBuffer(value)) return fromArrayBuffer(value, encodingOrOffset, length);
       const primitive = value.valueOf && value.valueOf();
-      if (primitive !== null && primitive !== undefined && primitive !== value && (typeof primitive === "string" || typeof primitive === "object")) {
+      if (
+        primitive !== null &&
+        primitive !== undefined &&
+        primitive !== value &&
+        (typeof primitive === "string" || typeof primitive === "object")
+      ) {
         return Buffer.from(primitive, encodingOrOffset, length);
       }
       const made = fromObject(value);
@@ -144,7 +171,8 @@ Object.assign(Buffer, {
     return one === other ? 0 : compare(one, other);
   },
 
-  isEncoding: (encoding) => typeof encoding === "string" && encoding.length !== 0 && canonicalName(encoding) !== undefined,
+  isEncoding: (encoding) =>
+    typeof encoding === "string" && encoding.length !== 0 && canonicalName(encoding) !== undefined,
 
   concat(list, length) {
     if (!Array.isArray(list)) throw invalidArgType("list", "Array", list);
@@ -169,7 +197,7 @@ Object.assign(Buffer, {
   },
 });
 
-/** An index or a length that the methods for one encoding take: whatever can be read as an integer that is not negative. */
+/** An index or a length that the methods for one encoding take: what can be read as an integer of at least zero. */
 function arrayIndex(value, otherwise) {
   if (value === undefined) return otherwise;
   const index = Math.trunc(+value) || 0;
@@ -198,8 +226,19 @@ function writeWith(ops) {
 
 const { prototype } = Buffer;
 
-for (const [name, encoding] of Object.entries({ ascii: "ascii", base64: "base64", base64url: "base64url", latin1: "latin1", hex: "hex", ucs2: "utf16le", utf8: "utf8" })) {
-  for (const [kind, make] of [["Slice", sliceWith], ["Write", writeWith]]) {
+for (const [name, encoding] of Object.entries({
+  ascii: "ascii",
+  base64: "base64",
+  base64url: "base64url",
+  latin1: "latin1",
+  hex: "hex",
+  ucs2: "utf16le",
+  utf8: "utf8",
+})) {
+  for (const [kind, make] of [
+    ["Slice", sliceWith],
+    ["Write", writeWith],
+  ]) {
     const method = make(encodings[encoding]);
     Object.defineProperty(method, "name", { value: `${name}${kind}`, configurable: true });
     prototype[`${name}${kind}`] = method;
@@ -223,7 +262,8 @@ function fillBytes(buffer, value, offset, end, encoding) {
       throw unknownEncoding(encoding);
     }
     if (value.length === 0) value = 0;
-    else if (value.length === 1 && (name === "latin1" || (name === "utf8" && value.charCodeAt(0) < 128))) value = value.charCodeAt(0);
+    else if (value.length === 1 && (name === "latin1" || (name === "utf8" && value.charCodeAt(0) < 128)))
+      value = value.charCodeAt(0);
     encoding = name;
   }
   if (offset === undefined) {
@@ -234,17 +274,24 @@ function fillBytes(buffer, value, offset, end, encoding) {
     else checkNumber(end, "end", 0, buffer.length);
     if (offset >= end) return buffer;
   }
-  if (typeof value !== "string" && !ArrayBuffer.isView(value)) return Uint8Array.prototype.fill.call(buffer, value, offset, end);
-  const pattern = typeof value === "string" ? encodings[encoding].encode(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (typeof value !== "string" && !ArrayBuffer.isView(value))
+    return Uint8Array.prototype.fill.call(buffer, value, offset, end);
+  const pattern =
+    typeof value === "string"
+      ? encodings[encoding].encode(value)
+      : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (pattern.length === 0) throw invalidArgValue("value", value);
   offset = Math.trunc(offset);
-  for (let at = offset; at < end; at += pattern.length) copyBytes(pattern, buffer, at, 0, Math.min(pattern.length, end - at));
+  for (let at = offset; at < end; at += pattern.length)
+    copyBytes(pattern, buffer, at, 0, Math.min(pattern.length, end - at));
   return buffer;
 }
 
 function swap(buffer, bytes) {
-  if (buffer.length % bytes !== 0) throw nodeError(RangeError, "ERR_INVALID_BUFFER_SIZE", `Buffer size must be a multiple of ${bytes * 8}-bits`);
-  for (let at = 0; at < buffer.length; at += bytes) Uint8Array.prototype.reverse.call(new Uint8Array(buffer.buffer, buffer.byteOffset + at, bytes));
+  if (buffer.length % bytes !== 0)
+    throw nodeError(RangeError, "ERR_INVALID_BUFFER_SIZE", `Buffer size must be a multiple of ${bytes * 8}-bits`);
+  for (let at = 0; at < buffer.length; at += bytes)
+    Uint8Array.prototype.reverse.call(new Uint8Array(buffer.buffer, buffer.byteOffset + at, bytes));
   return buffer;
 }
 
@@ -305,7 +352,10 @@ Object.assign(prototype, methods, {
     sourceEnd = sourceEnd === undefined ? this.length : start(sourceEnd, "sourceEnd", this.length);
     if (sourceStart >= sourceEnd) return targetStart >= targetEnd ? 0 : -1;
     if (targetStart >= targetEnd) return 1;
-    return compare(Uint8Array.prototype.slice.call(this, sourceStart, sourceEnd), Uint8Array.prototype.slice.call(target, targetStart, targetEnd));
+    return compare(
+      Uint8Array.prototype.slice.call(this, sourceStart, sourceEnd),
+      Uint8Array.prototype.slice.call(target, targetStart, targetEnd),
+    );
   },
 
   copy(target, targetStart, sourceStart, sourceEnd) {
@@ -314,7 +364,8 @@ Object.assign(prototype, methods, {
     targetStart = integer(targetStart, 0);
     if (targetStart < 0) throw outOfRange("targetStart", ">= 0", targetStart);
     sourceStart = integer(sourceStart, 0);
-    if (sourceStart < 0 || sourceStart > this.length) throw outOfRange("sourceStart", `>= 0 && <= ${this.length}`, sourceStart);
+    if (sourceStart < 0 || sourceStart > this.length)
+      throw outOfRange("sourceStart", `>= 0 && <= ${this.length}`, sourceStart);
     sourceEnd = integer(sourceEnd, this.length);
     if (sourceEnd < 0) throw outOfRange("sourceEnd", ">= 0", sourceEnd);
     return copyBytes(this, target, targetStart, sourceStart, sourceEnd);
@@ -359,7 +410,10 @@ Object.assign(prototype, methods, {
 });
 prototype.toLocaleString = prototype.toString;
 // Of older releases.
-for (const [name, property] of [["parent", "buffer"], ["offset", "byteOffset"]]) {
+for (const [name, property] of [
+  ["parent", "buffer"],
+  ["offset", "byteOffset"],
+]) {
   Object.defineProperty(prototype, name, {
     get() {
       return this instanceof Buffer ? this[property] : undefined;
@@ -372,7 +426,8 @@ for (const [name, property] of [["parent", "buffer"], ["offset", "byteOffset"]])
 prototype[Symbol.for("nodejs.util.inspect.custom")] = function () {
   const bytes = encodings.hex.slice(this, 0, Math.min(this.length, INSPECT_MAX_BYTES)).replace(/..(?=.)/g, "$& ");
   const more = this.length - INSPECT_MAX_BYTES;
-  return `<${this.constructor.name}${bytes === "" ? "" : ` ${bytes}`}${more > 0 ? ` ... ${more} more byte${more > 1 ? "s" : ""}` : ""}>`;
+  const rest = more > 0 ? ` ... ${more} more byte${more > 1 ? "s" : ""}` : "";
+  return `<${this.constructor.name}${bytes === "" ? "" : ` ${bytes}`}${rest}>`;
 };
 prototype.inspect = prototype[Symbol.for("nodejs.util.inspect.custom")];
 
@@ -401,7 +456,8 @@ export const isAscii = (input) => inputBytes(input).every((byte) => byte < 0x80)
 
 const LIMITS = { ascii: 0x7f, latin1: 0xff };
 
-const transcodeError = (code, errno) => Object.assign(nodeError(Error, code, `Unable to transcode Buffer [${code}]`), { errno });
+const transcodeError = (code, errno) =>
+  Object.assign(nodeError(Error, code, `Unable to transcode Buffer [${code}]`), { errno });
 
 /** What the other encoding does not have becomes a question mark. */
 export function transcode(source, from, to) {
@@ -418,7 +474,8 @@ export function transcode(source, from, to) {
   if (read === "utf16le" && written === "utf16le" && source.length % 2 === 1) text += "\ufffd";
   if (text === "" && written === "utf8") throw transcodeError("U_INVALID_CHAR_FOUND", 10);
   const limit = LIMITS[written];
-  if (limit !== undefined) text = Array.from(text, (character) => (character.codePointAt(0) > limit ? "?" : character)).join("");
+  if (limit !== undefined)
+    text = Array.from(text, (character) => (character.codePointAt(0) > limit ? "?" : character)).join("");
   return Buffer.from(text, written);
 }
 
@@ -427,6 +484,18 @@ export const resolveObjectURL = (url) => void `${url}`;
 export const { atob, btoa, Blob, File } = globalThis;
 
 export default {
-  Buffer, SlowBuffer, INSPECT_MAX_BYTES, kMaxLength, kStringMaxLength, constants, isUtf8, isAscii, transcode, resolveObjectURL, atob,
-  btoa, Blob, File,
+  Buffer,
+  SlowBuffer,
+  INSPECT_MAX_BYTES,
+  kMaxLength,
+  kStringMaxLength,
+  constants,
+  isUtf8,
+  isAscii,
+  transcode,
+  resolveObjectURL,
+  atob,
+  btoa,
+  Blob,
+  File,
 };

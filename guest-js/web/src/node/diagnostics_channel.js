@@ -74,7 +74,8 @@ const EVENTS = ["start", "end", "asyncStart", "asyncEnd", "error"];
 export class TracingChannel {
   constructor(nameOrChannels) {
     for (const event of EVENTS) {
-      this[event] = typeof nameOrChannels === "string" ? channel(`tracing:${nameOrChannels}:${event}`) : nameOrChannels[event];
+      this[event] =
+        typeof nameOrChannels === "string" ? channel(`tracing:${nameOrChannels}:${event}`) : nameOrChannels[event];
     }
   }
 

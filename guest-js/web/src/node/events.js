@@ -63,7 +63,8 @@ export function on(emitter, type, { signal = undefined, close = [] } = {}) {
   const waiting = [];
   let failure;
   let finished = false;
-  const push = (...args) => (waiting.length > 0 ? waiting.shift().resolve({ value: args, done: false }) : events.push(args));
+  const push = (...args) =>
+    waiting.length > 0 ? waiting.shift().resolve({ value: args, done: false }) : events.push(args);
   const fail = (error) => {
     if (waiting.length > 0) waiting.shift().reject(error);
     else failure = error;
@@ -177,7 +178,13 @@ EventEmitter.prototype.emit = function (type, ...args) {
 };
 
 // The package's methods look at their arguments without Node.js's codes.
-for (const [name, alias] of [["on", "addListener"], ["once"], ["prependListener"], ["prependOnceListener"], ["removeListener", "off"]]) {
+for (const [name, alias] of [
+  ["on", "addListener"],
+  ["once"],
+  ["prependListener"],
+  ["prependOnceListener"],
+  ["removeListener", "off"],
+]) {
   const run = EventEmitter.prototype[name];
   EventEmitter.prototype[name] = {
     [name](type, listener) {
@@ -196,8 +203,18 @@ EventEmitter.prototype.setMaxListeners = {
 }.setMaxListeners;
 
 Object.assign(EventEmitter, {
-  EventEmitter, EventEmitterAsyncResource, once, on, getEventListeners, getMaxListeners, setMaxListeners, addAbortListener,
-  errorMonitor, captureRejectionSymbol, captureRejections, listenerCount,
+  EventEmitter,
+  EventEmitterAsyncResource,
+  once,
+  on,
+  getEventListeners,
+  getMaxListeners,
+  setMaxListeners,
+  addAbortListener,
+  errorMonitor,
+  captureRejectionSymbol,
+  captureRejections,
+  listenerCount,
 });
 
 export { EventEmitter };

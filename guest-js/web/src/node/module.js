@@ -15,7 +15,10 @@ export function createRequire(filename) {
     const bare = name.replace(/^node:/, "");
     const found = isBuiltin(bare) ? native.builtinModule(bare) : undefined;
     if (found !== undefined) return found;
-    throw unavailable(`require(${JSON.stringify(name)})`, "All code is bundled when the component is built: name the module in an import.");
+    throw unavailable(
+      `require(${JSON.stringify(name)})`,
+      "All code is bundled when the component is built: name the module in an import.",
+    );
   };
   return Object.assign(require, { resolve: (name) => name, cache: Object.create(null), main: undefined });
 }

@@ -10,7 +10,12 @@ for (const name of ["dirname", "extname", "isAbsolute", "normalize", "parse"]) {
 }
 for (const name of ["join", "resolve"]) {
   const run = vendored[name];
-  path[name] = { [name]: (...texts) => (texts.forEach((text, at) => checkString(text, name === "join" ? "path" : `paths[${at}]`)), run(...texts)) }[name];
+  path[name] = {
+    [name]: (...texts) => (
+      texts.forEach((text, at) => checkString(text, name === "join" ? "path" : `paths[${at}]`)),
+      run(...texts)
+    ),
+  }[name];
 }
 path.basename = function basename(text, suffix) {
   if (suffix !== undefined) checkString(suffix, "suffix");
@@ -32,6 +37,20 @@ path.posix = path;
 path.win32 = path;
 
 export const {
-  basename, dirname, extname, format, isAbsolute, join, normalize, parse, relative, resolve, sep, delimiter, toNamespacedPath, posix, win32,
+  basename,
+  dirname,
+  extname,
+  format,
+  isAbsolute,
+  join,
+  normalize,
+  parse,
+  relative,
+  resolve,
+  sep,
+  delimiter,
+  toNamespacedPath,
+  posix,
+  win32,
 } = path;
 export default path;

@@ -10,8 +10,10 @@ const VERSION = "22.14.0";
 const own = Object.create(null);
 const removed = new Set();
 
-// What programs ask about the terminal and about themselves at their top level, which no configuration of a component has.
-const OF_NO_INTEREST = /^(?:NO_COLOR|FORCE_COLOR|COLORTERM|TERM\w*|CI|TEAMCITY_VERSION|DEBUG\w*|NODE_\w+|npm_\w+|READABLE_STREAM|TZ|LANG|LC_\w+)$/;
+// What programs ask about the terminal and about themselves at their top level, which no configuration of a component
+// has.
+const OF_NO_INTEREST =
+  /^(?:\w+_COLOR|COLORTERM|TERM\w*|CI|TEAMCITY_VERSION|DEBUG\w*|NODE_\w+|npm_\w+|READABLE_STREAM|TZ|LANG|LC_\w+)$/;
 
 function configured(key) {
   if (typeof key !== "string" || removed.has(key)) return undefined;
@@ -77,13 +79,17 @@ export function hrtime(since = undefined) {
 hrtime.bigint = () => BigInt(Math.floor(native.now() * 1e6));
 
 export function emitWarning(warning, type = "Warning", code = undefined) {
-  if (typeof warning !== "string" && !(warning instanceof Error)) throw invalidArgType("warning", ["string", "Error"], warning);
-  const { name, code: id } = typeof type === "object" && type !== null ? { name: type.type ?? "Warning", code: type.code } : { name: type, code };
+  if (typeof warning !== "string" && !(warning instanceof Error))
+    throw invalidArgType("warning", ["string", "Error"], warning);
+  const { name, code: id } =
+    typeof type === "object" && type !== null
+      ? { name: type.type ?? "Warning", code: type.code }
+      : { name: type, code };
   const text = warning instanceof Error ? `${warning.name}: ${warning.message}` : `${name}: ${warning}`;
   globalThis.console?.warn(id === undefined ? text : `[${id}] ${text}`);
 }
 
-/** The module of Node.js with that name, if it is one that the component has: one that something in the source names. */
+/** The module of Node.js with that name, if the component has it: if something in the source names it. */
 export function getBuiltinModule(name) {
   checkString(name, "id");
   const bare = name.replace(/^node:/, "");
@@ -120,7 +126,13 @@ export const pid = 1;
 export const ppid = 0;
 export const title = "node";
 export const version = `v${VERSION}`;
-export const versions = Object.freeze({ __proto__: null, node: VERSION, elias: "0.1.0", quickjs: "0.15.1", modules: "127" });
+export const versions = Object.freeze({
+  __proto__: null,
+  node: VERSION,
+  elias: "0.1.0",
+  quickjs: "0.15.1",
+  modules: "127",
+});
 export const release = Object.freeze({ name: "node" });
 export const config = Object.freeze({ target_defaults: {}, variables: {} });
 export const features = Object.freeze({ inspector: false, tls: false, typescript: false });
@@ -185,10 +197,55 @@ export const setUncaughtExceptionCaptureCallback = () => {};
 export const hasUncaughtExceptionCaptureCallback = () => false;
 
 const process = {
-  env, nextTick, hrtime, emitWarning, getBuiltinModule, exit, abort, kill, chdir, binding, dlopen, cwd, uptime, umask, cpuUsage, resourceUsage,
-  memoryUsage, argv, argv0, execArgv, execPath, arch, platform, pid, ppid, title, version, versions, release, config, features,
-  exitCode, stdout, stderr, stdin, on, once, off, addListener, removeListener, removeAllListeners, prependListener,
-  setMaxListeners, getMaxListeners, emit, listeners, listenerCount, eventNames, setUncaughtExceptionCaptureCallback,
+  env,
+  nextTick,
+  hrtime,
+  emitWarning,
+  getBuiltinModule,
+  exit,
+  abort,
+  kill,
+  chdir,
+  binding,
+  dlopen,
+  cwd,
+  uptime,
+  umask,
+  cpuUsage,
+  resourceUsage,
+  memoryUsage,
+  argv,
+  argv0,
+  execArgv,
+  execPath,
+  arch,
+  platform,
+  pid,
+  ppid,
+  title,
+  version,
+  versions,
+  release,
+  config,
+  features,
+  exitCode,
+  stdout,
+  stderr,
+  stdin,
+  on,
+  once,
+  off,
+  addListener,
+  removeListener,
+  removeAllListeners,
+  prependListener,
+  setMaxListeners,
+  getMaxListeners,
+  emit,
+  listeners,
+  listenerCount,
+  eventNames,
+  setUncaughtExceptionCaptureCallback,
   hasUncaughtExceptionCaptureCallback,
 };
 Object.defineProperty(process, Symbol.toStringTag, { value: "process", configurable: true });

@@ -10,6 +10,15 @@ url.pathToFileURL = function pathToFileURL(path) {
 };
 
 export const {
-  Url, parse, resolve, resolveObject, format, domainToASCII, domainToUnicode, pathToFileURL, fileURLToPath, urlToHttpOptions,
+  Url,
+  parse,
+  resolve,
+  resolveObject,
+  format,
+  domainToASCII,
+  domainToUnicode,
+  pathToFileURL,
+  fileURLToPath,
+  urlToHttpOptions,
 } = url;
 export default url;

@@ -11,11 +11,18 @@ function zlibError(error) {
   const brotli = /^brotli (-\d+)$/.exec(error.message);
   if (brotli !== null) {
     const errno = Number(brotli[1]);
-    const name = Object.keys(constants).find((key) => key.startsWith("BROTLI_DECODER_ERROR") && constants[key] === errno);
-    return Object.assign(nodeError(Error, `ERR_${name?.slice("BROTLI_DECODER".length)}`, "Decompression failed"), { errno });
+    const name = Object.keys(constants).find(
+      (key) => key.startsWith("BROTLI_DECODER_ERROR") && constants[key] === errno,
+    );
+    return Object.assign(nodeError(Error, `ERR_${name?.slice("BROTLI_DECODER".length)}`, "Decompression failed"), {
+      errno,
+    });
   }
   const early = /too early/.test(error.message);
-  return Object.assign(nodeError(Error, early ? "Z_BUF_ERROR" : "Z_DATA_ERROR", early ? "unexpected end of file" : error.message), { errno: early ? -5 : -3 });
+  return Object.assign(
+    nodeError(Error, early ? "Z_BUF_ERROR" : "Z_DATA_ERROR", early ? "unexpected end of file" : error.message),
+    { errno: early ? -5 : -3 },
+  );
 }
 
 function toBytes(input, encoding = "utf8") {
@@ -33,22 +40,32 @@ function option(options, name, min, max, otherwise) {
   const value = options?.[name];
   if (value === undefined || Number.isNaN(value)) return otherwise;
   if (typeof value !== "number") throw invalidArgType(`options.${name}`, "number", value);
-  if (value < min || value > max) throw outOfRange(`options.${name}`, max === Infinity ? `>= ${min}` : `>= ${min} and <= ${max}`, value);
+  if (value < min || value > max)
+    throw outOfRange(`options.${name}`, max === Infinity ? `>= ${min}` : `>= ${min} and <= ${max}`, value);
   return value;
 }
 
-/** What the options of an operation say. Those that only change how much memory is used are looked at and have no effect. */
+/** What the options of an operation say. Those that only change how much memory is used have no effect. */
 function settings(kind, options) {
   const { format, compresses } = kind;
   const brotli = format === "brotli";
   const limits = brotli ? [0, 3] : [0, 5];
   option(options, "chunkSize", 64, Infinity);
   const flush = option(options, "flush", ...limits);
-  const finishFlush = option(options, "finishFlush", ...limits, brotli ? constants.BROTLI_OPERATION_FINISH : constants.Z_FINISH);
+  const finishFlush = option(
+    options,
+    "finishFlush",
+    ...limits,
+    brotli ? constants.BROTLI_OPERATION_FINISH : constants.Z_FINISH,
+  );
   const made = {
     partial: !compresses && finishFlush !== (brotli ? constants.BROTLI_OPERATION_FINISH : constants.Z_FINISH),
     // Each write is flushed.
-    eager: compresses && (brotli ? flush === constants.BROTLI_OPERATION_FLUSH : flush === constants.Z_SYNC_FLUSH || flush === constants.Z_FULL_FLUSH),
+    eager:
+      compresses &&
+      (brotli
+        ? flush === constants.BROTLI_OPERATION_FLUSH
+        : flush === constants.Z_SYNC_FLUSH || flush === constants.Z_FULL_FLUSH),
     maxOutputLength: option(options, "maxOutputLength", 1, kMaxLength, kMaxLength),
     level: undefined,
     window: undefined,
@@ -67,9 +84,11 @@ function settings(kind, options) {
   return made;
 }
 
-const open = ({ format, compresses }, bytes, { level, window }) => native.coderNew(format ?? detect(bytes), compresses, level, window, true);
+const open = ({ format, compresses }, bytes, { level, window }) =>
+  native.coderNew(format ?? detect(bytes), compresses, level, window, true);
 
-const tooLarge = (limit) => nodeError(RangeError, "ERR_BUFFER_TOO_LARGE", `Cannot create a Buffer larger than ${limit} bytes`);
+const tooLarge = (limit) =>
+  nodeError(RangeError, "ERR_BUFFER_TOO_LARGE", `Cannot create a Buffer larger than ${limit} bytes`);
 
 // Bytes of input for each step, so that what a bomb unpacks into is counted before much of it is there.
 const STEP = 64 * 1024;
@@ -92,7 +111,10 @@ function whole(kind, input, options) {
     native.coderDrop(coder);
     throw zlibError(error);
   }
-  const out = parts.length === 1 ? Buffer.from(parts[0].buffer, parts[0].byteOffset, parts[0].length) : Buffer.concat(parts, length);
+  const out =
+    parts.length === 1
+      ? Buffer.from(parts[0].buffer, parts[0].byteOffset, parts[0].length)
+      : Buffer.concat(parts, length);
   return options?.info ? { buffer: out, engine: undefined } : out;
 }
 
@@ -150,7 +172,8 @@ function coderStream(name, kind) {
       }
       step(this, bytes, callback, (coder) => {
         const out = [];
-        for (let at = 0; at < bytes.length; at += STEP) out.push(native.coderPush(coder, bytes.subarray(at, at + STEP)));
+        for (let at = 0; at < bytes.length; at += STEP)
+          out.push(native.coderPush(coder, bytes.subarray(at, at + STEP)));
         if (this.set.eager) out.push(native.coderFlush(coder));
         return out;
       });
@@ -158,7 +181,8 @@ function coderStream(name, kind) {
     _flush(callback) {
       const bytes = this.begun !== undefined && this.coder === undefined ? this.begun : Buffer.alloc(0);
       // Unzip, and a lenient reader, take nothing for something.
-      if (this.coder === undefined && bytes.length === 0 && (kind.format === null || this.set.partial)) return callback();
+      if (this.coder === undefined && bytes.length === 0 && (kind.format === null || this.set.partial))
+        return callback();
       step(this, bytes, callback, (coder) => {
         this.coder = undefined;
         return [native.coderPush(coder, bytes), native.coderEnd(coder, this.set.partial)];
@@ -232,24 +256,56 @@ function operation(name, format, compresses) {
 }
 
 export const { sync: gzipSync, later: gzip, Coder: Gzip, create: createGzip } = operation("Gzip", "gzip", true);
-export const { sync: gunzipSync, later: gunzip, Coder: Gunzip, create: createGunzip } = operation("Gunzip", "gzip", false);
-export const { sync: deflateSync, later: deflate, Coder: Deflate, create: createDeflate } = operation("Deflate", "deflate", true);
-export const { sync: inflateSync, later: inflate, Coder: Inflate, create: createInflate } = operation("Inflate", "deflate", false);
-export const { sync: deflateRawSync, later: deflateRaw, Coder: DeflateRaw, create: createDeflateRaw } = operation("DeflateRaw", "deflate-raw", true);
-export const { sync: inflateRawSync, later: inflateRaw, Coder: InflateRaw, create: createInflateRaw } = operation("InflateRaw", "deflate-raw", false);
+export const {
+  sync: gunzipSync,
+  later: gunzip,
+  Coder: Gunzip,
+  create: createGunzip,
+} = operation("Gunzip", "gzip", false);
+export const {
+  sync: deflateSync,
+  later: deflate,
+  Coder: Deflate,
+  create: createDeflate,
+} = operation("Deflate", "deflate", true);
+export const {
+  sync: inflateSync,
+  later: inflate,
+  Coder: Inflate,
+  create: createInflate,
+} = operation("Inflate", "deflate", false);
+export const {
+  sync: deflateRawSync,
+  later: deflateRaw,
+  Coder: DeflateRaw,
+  create: createDeflateRaw,
+} = operation("DeflateRaw", "deflate-raw", true);
+export const {
+  sync: inflateRawSync,
+  later: inflateRaw,
+  Coder: InflateRaw,
+  create: createInflateRaw,
+} = operation("InflateRaw", "deflate-raw", false);
 export const { sync: unzipSync, later: unzip, Coder: Unzip, create: createUnzip } = operation("Unzip", null, false);
 export const {
-  sync: brotliCompressSync, later: brotliCompress, Coder: BrotliCompress, create: createBrotliCompress,
+  sync: brotliCompressSync,
+  later: brotliCompress,
+  Coder: BrotliCompress,
+  create: createBrotliCompress,
 } = operation("BrotliCompress", "brotli", true);
 export const {
-  sync: brotliDecompressSync, later: brotliDecompress, Coder: BrotliDecompress, create: createBrotliDecompress,
+  sync: brotliDecompressSync,
+  later: brotliDecompress,
+  Coder: BrotliDecompress,
+  create: createBrotliDecompress,
 } = operation("BrotliDecompress", "brotli", false);
 
 let table;
 
 /** The checksum of gzip and zip. */
 export function crc32(data, value = 0) {
-  if (typeof data !== "string" && !ArrayBuffer.isView(data)) throw invalidArgType("data", ["string", "Buffer", "TypedArray", "DataView"], data);
+  if (typeof data !== "string" && !ArrayBuffer.isView(data))
+    throw invalidArgType("data", ["string", "Buffer", "TypedArray", "DataView"], data);
   if (typeof value !== "number") throw invalidArgType("value", "number", value);
   table ??= Uint32Array.from({ length: 256 }, (_, at) => {
     for (let bit = 0; bit < 8; bit++) at = at & 1 ? (at >>> 1) ^ 0xedb88320 : at >>> 1;
@@ -262,8 +318,44 @@ export function crc32(data, value = 0) {
 
 export { codes, constants };
 export default {
-  ...constants, constants, codes, crc32, gzipSync, gzip, Gzip, createGzip, gunzipSync, gunzip, Gunzip, createGunzip, deflateSync, deflate,
-  Deflate, createDeflate, inflateSync, inflate, Inflate, createInflate, deflateRawSync, deflateRaw, DeflateRaw, createDeflateRaw,
-  inflateRawSync, inflateRaw, InflateRaw, createInflateRaw, unzipSync, unzip, Unzip, createUnzip, brotliCompressSync, brotliCompress,
-  BrotliCompress, createBrotliCompress, brotliDecompressSync, brotliDecompress, BrotliDecompress, createBrotliDecompress,
+  ...constants,
+  constants,
+  codes,
+  crc32,
+  gzipSync,
+  gzip,
+  Gzip,
+  createGzip,
+  gunzipSync,
+  gunzip,
+  Gunzip,
+  createGunzip,
+  deflateSync,
+  deflate,
+  Deflate,
+  createDeflate,
+  inflateSync,
+  inflate,
+  Inflate,
+  createInflate,
+  deflateRawSync,
+  deflateRaw,
+  DeflateRaw,
+  createDeflateRaw,
+  inflateRawSync,
+  inflateRaw,
+  InflateRaw,
+  createInflateRaw,
+  unzipSync,
+  unzip,
+  Unzip,
+  createUnzip,
+  brotliCompressSync,
+  brotliCompress,
+  BrotliCompress,
+  createBrotliCompress,
+  brotliDecompressSync,
+  brotliDecompress,
+  BrotliDecompress,
+  createBrotliDecompress,
 };

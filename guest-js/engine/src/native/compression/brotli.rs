@@ -4,11 +4,12 @@ use super::{CHUNK_BYTES, Failure, TRAILING, Trailing};
 use brotli::CompressorWriter;
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
-/// The quality where none is asked for: the highest, which is the format's own default, would take most of a request's fuel for what
-/// gzip does at once.
+/// The quality where none is asked for: the highest, which is the format's own default, would take most of a
+/// request's fuel for what gzip does at once.
 const QUALITY: u32 = 5;
 
-/// The base-two logarithm of the window where none is asked for; larger ones cost memory and gain little for what a response is.
+/// The base-two logarithm of the window where none is asked for; larger ones cost memory and gain little for what a
+/// response is.
 const WINDOW: u32 = 18;
 
 /// Compresses with that quality (0 to 11) and window (10 to 24).
@@ -43,7 +44,14 @@ impl Unbrotli {
             out.resize(written + CHUNK_BYTES, 0);
             let mut room = CHUNK_BYTES;
             let result = BrotliDecompressStream(
-                &mut left, &mut at, bytes, &mut room, &mut written, &mut out, &mut total, &mut self.state,
+                &mut left,
+                &mut at,
+                bytes,
+                &mut room,
+                &mut written,
+                &mut out,
+                &mut total,
+                &mut self.state,
             );
             out.truncate(written);
             match result {

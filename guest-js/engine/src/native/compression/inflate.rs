@@ -1,5 +1,5 @@
-//! Decompressing deflate, and the formats around it. flate2's own reader of gzip has one error for whatever is wrong, and one
-//! kind of what may follow.
+//! Decompressing deflate, and the formats around it. flate2's own reader of gzip has one error for whatever is wrong,
+//! and one kind of what may follow.
 
 use super::{CHUNK_BYTES, CORRUPT, Failure, TRAILING, Trailing};
 use flate2::{Crc, Decompress, FlushDecompress, Status};

@@ -1,5 +1,5 @@
-//! `file:` URLs (URL Standard, 4.4, the states "file", "file slash", "file host" and "path"). The crate `url` keeps neither
-//! drive letters nor empty segments as the standard does.
+//! `file:` URLs (URL Standard, 4.4, the states "file", "file slash", "file host" and "path"). The crate `url` keeps
+//! neither drive letters nor empty segments as the standard does.
 
 use url::Host;
 
@@ -38,7 +38,11 @@ impl FileUrl {
                 }
                 Some(_) => {
                     url.query = None;
-                    if starts_with_drive_letter(rest) { url.path.clear() } else { url.shorten() }
+                    if starts_with_drive_letter(rest) {
+                        url.path.clear()
+                    } else {
+                        url.shorten()
+                    }
                     rest
                 }
             }
@@ -164,7 +168,11 @@ impl FileUrl {
     }
 
     pub(super) fn hash(&self) -> String {
-        self.fragment.as_ref().filter(|fragment| !fragment.is_empty()).map(|text| format!("#{text}")).unwrap_or_default()
+        self.fragment
+            .as_ref()
+            .filter(|fragment| !fragment.is_empty())
+            .map(|text| format!("#{text}"))
+            .unwrap_or_default()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Paths of URLs whose scheme has no rules of its own ("not special"): the crate `url` writes some of them so that they read back
-//! as something else.
+//! Paths of URLs whose scheme has no rules of its own ("not special"): the crate `url` writes some of them so that
+//! they read back as something else.
 
 use url::Url;
 
@@ -13,8 +13,8 @@ pub(super) fn has_no_authority(url: &Url) -> bool {
     !url.has_authority() && !url.cannot_be_a_base()
 }
 
-/// An opaque path with a query or a fragment behind it does not end with a space, which would be lost without them (URL, 4.4, "opaque
-/// path state").
+/// An opaque path with a query or a fragment behind it does not end with a space, which would be lost without them
+/// (URL, 4.4, "opaque path state").
 pub(super) fn without_space_at_end(url: Url) -> Url {
     if !url.cannot_be_a_base() || !url.path().ends_with(' ') || (url.query().is_none() && url.fragment().is_none()) {
         return url;

@@ -23,7 +23,11 @@ function decodeBase64(text) {
       // With something else in it.
     }
   }
-  const clean = text.replace(/=[^]*/, "").replaceAll("-", "+").replaceAll("_", "/").replace(/[^A-Za-z\d+/]+/g, "");
+  const clean = text
+    .replace(/=[^]*/, "")
+    .replaceAll("-", "+")
+    .replaceAll("_", "/")
+    .replace(/[^A-Za-z\d+/]+/g, "");
   const whole = clean.length % 4 === 1 ? clean.slice(0, -1) : clean;
   return fromBase64.call(Uint8Array, whole, { lastChunkHandling: "loose" });
 }
@@ -41,23 +45,30 @@ function base64Length(text) {
   return (length * 3) >>> 2;
 }
 
-const base64 = { byteLength: base64Length, encode: decodeBase64, write: (target, text, offset, length) => put(target, decodeBase64(text), offset, length) };
+const base64 = {
+  byteLength: base64Length,
+  encode: decodeBase64,
+  write: (target, text, offset, length) => put(target, decodeBase64(text), offset, length),
+};
 
 /**
- * By its canonical name, each encoding with: `byteLength(text)`, `encode(text)` to new bytes, `write(target, text, offset, length)`,
- * which gives the number of bytes written, and `slice(bytes, start, end)`, a text.
+ * By its canonical name, each encoding with: `byteLength(text)`, `encode(text)` to new bytes,
+ * `write(target, text, offset, length)`, which gives the number of bytes written, and `slice(bytes, start, end)`,
+ * a text.
  */
 export const encodings = {
   utf8: {
     byteLength: (text) => native.utf8Encode(text).length,
     encode: (text) => native.utf8Encode(text),
-    write: (target, text, offset, length) => native.utf8EncodeInto(text, view(target, offset, Math.min(offset + length, target.length)))[1],
+    write: (target, text, offset, length) =>
+      native.utf8EncodeInto(text, view(target, offset, Math.min(offset + length, target.length)))[1],
     slice: (bytes, start, end) => native.utf8Decode(view(bytes, start, end), false, true),
   },
   utf16le: {
     byteLength: (text) => text.length * 2,
     encode: (text) => native.textEncode(text, "utf16le"),
-    write: (target, text, offset, length) => put(target, native.textEncode(text, "utf16le"), offset, Math.min(length, target.length - offset), 2),
+    write: (target, text, offset, length) =>
+      put(target, native.textEncode(text, "utf16le"), offset, Math.min(length, target.length - offset), 2),
     slice: (bytes, start, end) => native.textDecode(view(bytes, start, end), "utf16le"),
   },
   latin1: {
@@ -67,7 +78,10 @@ export const encodings = {
     slice: (bytes, start, end) => native.textDecode(view(bytes, start, end), "latin1"),
   },
   base64: { ...base64, slice: (bytes, start, end) => toBase64.call(view(bytes, start, end)) },
-  base64url: { ...base64, slice: (bytes, start, end) => toBase64.call(view(bytes, start, end), { alphabet: "base64url", omitPadding: true }) },
+  base64url: {
+    ...base64,
+    slice: (bytes, start, end) => toBase64.call(view(bytes, start, end), { alphabet: "base64url", omitPadding: true }),
+  },
   hex: {
     byteLength: (text) => text.length >>> 1,
     encode: decodeHex,
@@ -76,11 +90,24 @@ export const encodings = {
   },
 };
 // What is read has seven bits, what is written eight.
-encodings.ascii = { ...encodings.latin1, slice: (bytes, start, end) => native.textDecode(view(bytes, start, end), "ascii") };
+encodings.ascii = {
+  ...encodings.latin1,
+  slice: (bytes, start, end) => native.textDecode(view(bytes, start, end), "ascii"),
+};
 
 const NAMES = {
-  utf8: "utf8", "utf-8": "utf8", ucs2: "utf16le", "ucs-2": "utf16le", utf16le: "utf16le", "utf-16le": "utf16le", latin1: "latin1",
-  binary: "latin1", base64: "base64", base64url: "base64url", hex: "hex", ascii: "ascii",
+  utf8: "utf8",
+  "utf-8": "utf8",
+  ucs2: "utf16le",
+  "ucs-2": "utf16le",
+  utf16le: "utf16le",
+  "utf-16le": "utf16le",
+  latin1: "latin1",
+  binary: "latin1",
+  base64: "base64",
+  base64url: "base64url",
+  hex: "hex",
+  ascii: "ascii",
 };
 
 /** The canonical name of an encoding; undefined if there is none of that name. */

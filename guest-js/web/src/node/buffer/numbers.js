@@ -11,7 +11,8 @@ function boundsError(value, length, name = "offset") {
 
 function checkBounds(buffer, offset, bytes) {
   checkNumber(offset, "offset");
-  if (buffer[offset] === undefined || buffer[offset + bytes - 1] === undefined) throw boundsError(offset, buffer.length - bytes);
+  if (buffer[offset] === undefined || buffer[offset + bytes - 1] === undefined)
+    throw boundsError(offset, buffer.length - bytes);
 }
 
 function checkByteLength(offset, bytes) {
@@ -104,8 +105,14 @@ function writeBigInteger(little, signed) {
 /** All of them by name. */
 export const methods = {};
 
-for (const [end, little] of [["LE", true], ["BE", false]]) {
-  for (const [kind, read, signed] of [["UInt", readUnsigned, false], ["Int", readSigned, true]]) {
+for (const [end, little] of [
+  ["LE", true],
+  ["BE", false],
+]) {
+  for (const [kind, read, signed] of [
+    ["UInt", readUnsigned, false],
+    ["Int", readSigned, true],
+  ]) {
     methods[`read${kind}${end}`] = function (offset, byteLength) {
       checkByteLength(offset, byteLength);
       return read(this, offset, byteLength, little);

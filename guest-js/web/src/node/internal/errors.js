@@ -9,7 +9,13 @@ export function nodeError(Base, code, message) {
 }
 
 function shownText(text) {
-  const quote = !text.includes("'") ? "'" : !text.includes('"') ? '"' : !text.includes("`") && !text.includes("${") ? "`" : "'";
+  const quote = !text.includes("'")
+    ? "'"
+    : !text.includes('"')
+      ? '"'
+      : !text.includes("`") && !text.includes("${")
+        ? "`"
+        : "'";
   return `${quote}${text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll(quote, `\\${quote}`)}${quote}`;
 }
 
@@ -23,7 +29,8 @@ function shown(value) {
 function received(value) {
   if (value === null || value === undefined) return `${value}`;
   if (typeof value === "function") return `function ${value.name}`;
-  if (typeof value === "object") return value.constructor?.name ? `an instance of ${value.constructor.name}` : "[Object: null prototype] {}";
+  if (typeof value === "object")
+    return value.constructor?.name ? `an instance of ${value.constructor.name}` : "[Object: null prototype] {}";
   const text = shown(value);
   return `type ${typeof value} (${text.length > 28 ? `${text.slice(0, 25)}...` : text})`;
 }
@@ -53,12 +60,20 @@ function expectation(expected) {
 /** ERR_INVALID_ARG_TYPE; `expected` is the name of a type or class, or a list of them. */
 export function invalidArgType(name, expected, actual) {
   const what = name.endsWith(" argument") ? name : `"${name}" ${name.includes(".") ? "property" : "argument"}`;
-  return nodeError(TypeError, "ERR_INVALID_ARG_TYPE", `The ${what} must be ${expectation(expected)}. Received ${received(actual)}`);
+  return nodeError(
+    TypeError,
+    "ERR_INVALID_ARG_TYPE",
+    `The ${what} must be ${expectation(expected)}. Received ${received(actual)}`,
+  );
 }
 
 /** ERR_INVALID_ARG_TYPE with what is expected as a text. */
 export function invalidArgument(name, expected, actual) {
-  return nodeError(TypeError, "ERR_INVALID_ARG_TYPE", `The "${name}" argument must be ${expected}. Received ${received(actual)}`);
+  return nodeError(
+    TypeError,
+    "ERR_INVALID_ARG_TYPE",
+    `The "${name}" argument must be ${expected}. Received ${received(actual)}`,
+  );
 }
 
 /** As util.inspect shows it, as far as messages need it. */
@@ -71,7 +86,11 @@ function shownValue(value) {
 /** ERR_INVALID_ARG_VALUE. */
 export function invalidArgValue(name, value, reason = "is invalid") {
   const kind = name.includes(".") ? "property" : "argument";
-  return nodeError(TypeError, "ERR_INVALID_ARG_VALUE", `The ${kind} '${name}' ${reason}. Received ${shownValue(value)}`);
+  return nodeError(
+    TypeError,
+    "ERR_INVALID_ARG_VALUE",
+    `The ${kind} '${name}' ${reason}. Received ${shownValue(value)}`,
+  );
 }
 
 /** 1_000_000, which is how messages show large numbers. */
@@ -82,16 +101,23 @@ function separated(text) {
 export function outOfRange(name, range, value) {
   let text = typeof value === "object" || typeof value === "function" ? received(value) : shown(value);
   if (Number.isInteger(value) && Math.abs(value) > 2 ** 32) text = separated(`${value}`);
-  else if (typeof value === "bigint") text = `${value > 2n ** 32n || value < -(2n ** 32n) ? separated(`${value}`) : value}n`;
-  return nodeError(RangeError, "ERR_OUT_OF_RANGE", `The value of "${name}" is out of range. It must be ${range}. Received ${text}`);
+  else if (typeof value === "bigint")
+    text = `${value > 2n ** 32n || value < -(2n ** 32n) ? separated(`${value}`) : value}n`;
+  return nodeError(
+    RangeError,
+    "ERR_OUT_OF_RANGE",
+    `The value of "${name}" is out of range. It must be ${range}. Received ${text}`,
+  );
 }
 
 export function outOfBounds(name = undefined) {
-  const message = name === undefined ? "Attempt to access memory outside buffer bounds" : `"${name}" is outside of buffer bounds`;
+  const message =
+    name === undefined ? "Attempt to access memory outside buffer bounds" : `"${name}" is outside of buffer bounds`;
   return nodeError(RangeError, "ERR_BUFFER_OUT_OF_BOUNDS", message);
 }
 
-export const unknownEncoding = (encoding) => nodeError(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${String(encoding)}`);
+export const unknownEncoding = (encoding) =>
+  nodeError(TypeError, "ERR_UNKNOWN_ENCODING", `Unknown encoding: ${String(encoding)}`);
 
 /** The error of what a component cannot do, with what to do instead. */
 export function unavailable(what, instead) {
@@ -102,7 +128,8 @@ export function unavailable(what, instead) {
 export function abortError(signal) {
   const error = nodeError(Error, "ABORT_ERR", "The operation was aborted");
   error.name = "AbortError";
-  if (signal?.reason !== undefined) Object.defineProperty(error, "cause", { value: signal.reason, writable: true, configurable: true });
+  if (signal?.reason !== undefined)
+    Object.defineProperty(error, "cause", { value: signal.reason, writable: true, configurable: true });
   return error;
 }
 
@@ -117,7 +144,9 @@ export function checkString(value, name) {
 export function checkNumber(value, name, min = undefined, max = undefined) {
   if (typeof value !== "number") throw invalidArgType(name, "number", value);
   if ((min !== undefined && !(value >= min)) || (max !== undefined && !(value <= max))) {
-    const range = [min === undefined ? "" : `>= ${min}`, max === undefined ? "" : `<= ${max}`].filter((it) => it !== "").join(" && ");
+    const range = [min === undefined ? "" : `>= ${min}`, max === undefined ? "" : `<= ${max}`]
+      .filter((it) => it !== "")
+      .join(" && ");
     throw outOfRange(name, range, value);
   }
 }

@@ -1,5 +1,5 @@
-// The two messages of an exchange as node:http has them, over the Request that a fetch handler gets and the Response that it
-// gives. https://nodejs.org/api/http.html#class-httpincomingmessage
+// The two messages of an exchange as node:http has them, over the Request that a fetch handler gets and the Response
+// that it gives. https://nodejs.org/api/http.html#class-httpincomingmessage
 //
 // The constructors are functions: packages call and extend them as such.
 import native from "elias:native";
@@ -64,7 +64,8 @@ export function IncomingMessage(source, ctx = undefined) {
   if (!headers.has("host")) this.addHeader("Host", url.host);
   for (const [name, value] of headers) this.addHeader(name, value);
   // How a body travelled is the host's business, but parsers look here for whether there is one.
-  if (!headers.has("content-length") && !headers.has("transfer-encoding") && request.body !== null) this.addHeader("Transfer-Encoding", "chunked");
+  if (!headers.has("content-length") && !headers.has("transfer-encoding") && request.body !== null)
+    this.addHeader("Transfer-Encoding", "chunked");
   this.socket = this.connection = connection(url.protocol === "https:", ctx);
 }
 Object.setPrototypeOf(IncomingMessage.prototype, Readable.prototype);
@@ -99,10 +100,16 @@ IncomingMessage.prototype.setTimeout = function () {
   return this;
 };
 
-for (const [name, from] of [["headersDistinct", "headers"], ["trailersDistinct", "trailers"]]) {
+for (const [name, from] of [
+  ["headersDistinct", "headers"],
+  ["trailersDistinct", "trailers"],
+]) {
   Object.defineProperty(IncomingMessage.prototype, name, {
     get() {
-      return Object.assign(Object.create(null), Object.fromEntries(Object.entries(this[from]).map(([key, value]) => [key, [value].flat()])));
+      return Object.assign(
+        Object.create(null),
+        Object.fromEntries(Object.entries(this[from]).map(([key, value]) => [key, [value].flat()])),
+      );
     },
     configurable: true,
   });
@@ -118,7 +125,8 @@ export function validateHeaderName(name, label = "Header name") {
 }
 
 export function validateHeaderValue(name, value) {
-  if (value === undefined) throw nodeError(TypeError, "ERR_HTTP_INVALID_HEADER_VALUE", `Invalid value "undefined" for header "${name}"`);
+  if (value === undefined)
+    throw nodeError(TypeError, "ERR_HTTP_INVALID_HEADER_VALUE", `Invalid value "undefined" for header "${name}"`);
   if ([value].flat().some((one) => NO_VALUE_CHARACTER.test(one))) {
     throw nodeError(TypeError, "ERR_INVALID_CHAR", `Invalid character in header content ["${name}"]`);
   }
@@ -149,7 +157,8 @@ Object.defineProperty(OutgoingMessage.prototype, "headersSent", {
 });
 
 const checkUnsent = (message, what) => {
-  if (message.headersSent) throw nodeError(Error, "ERR_HTTP_HEADERS_SENT", `Cannot ${what} headers after they are sent to the client`);
+  if (message.headersSent)
+    throw nodeError(Error, "ERR_HTTP_HEADERS_SENT", `Cannot ${what} headers after they are sent to the client`);
 };
 
 const isIterable = (value) => value instanceof Map || value instanceof Headers;
@@ -187,7 +196,10 @@ Object.assign(OutgoingMessage.prototype, {
     return this.fields.get(name.toLowerCase())?.[1];
   },
   getHeaders() {
-    return Object.assign(Object.create(null), Object.fromEntries([...this.fields].map(([name, [, value]]) => [name, value])));
+    return Object.assign(
+      Object.create(null),
+      Object.fromEntries([...this.fields].map(([name, [, value]]) => [name, value])),
+    );
   },
   getHeaderNames() {
     return [...this.fields.keys()];
@@ -214,8 +226,8 @@ Object.assign(OutgoingMessage.prototype, {
 });
 
 /**
- * `respond` is called once, with the Response, when the head is known. A response that a package makes for itself, to try a listener
- * without a network, has none: what is written to it goes nowhere.
+ * `respond` is called once, with the Response, when the head is known. A response that a package makes for itself, to
+ * try a listener without a network, has none: what is written to it goes nowhere.
  */
 export function ServerResponse(request, respond = undefined) {
   OutgoingMessage.call(this, { decodeStrings: true });
@@ -247,7 +259,13 @@ function sendHead(response, body) {
     for (const one of [value].flat()) headers.append(name, `${one}`);
   }
   const bodiless = NO_BODY.has(response.statusCode) || response.req.method === "HEAD";
-  response.respond(new Response(bodiless ? null : body, { status: response.statusCode, statusText: response.statusMessage ?? "", headers }));
+  response.respond(
+    new Response(bodiless ? null : body, {
+      status: response.statusCode,
+      statusText: response.statusMessage ?? "",
+      headers,
+    }),
+  );
 }
 
 function startBody(response) {
@@ -325,7 +343,8 @@ Object.assign(ServerResponse.prototype, {
   writeHead(status, message, headers) {
     checkUnsent(this, "write");
     const code = status | 0;
-    if (code < 100 || code > 999) throw nodeError(RangeError, "ERR_HTTP_INVALID_STATUS_CODE", `Invalid status code: ${status}`);
+    if (code < 100 || code > 999)
+      throw nodeError(RangeError, "ERR_HTTP_INVALID_STATUS_CODE", `Invalid status code: ${status}`);
     this.statusCode = code;
     if (typeof message === "string") this.statusMessage = message;
     else headers ??= message;
@@ -367,5 +386,3 @@ export function exchange(emit, request, ctx) {
     emit(incoming, outgoing);
   });
 }
-
-
