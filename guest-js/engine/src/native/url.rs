@@ -75,7 +75,7 @@ impl Parsed {
                 quirks::pathname(url),
                 quirks::search(url),
                 quirks::hash(url),
-                &quirks::origin(url),
+                &origin(url),
             ])?,
             Self::File(url) => put([
                 &url.href(),
@@ -93,6 +93,15 @@ impl Parsed {
         }
         Ok(array.into_value())
     }
+}
+
+/// A URL's origin. That of a `blob:` URL is the one of the URL in its path, if that is of the web (URL, 4.7).
+fn origin(url: &Url) -> String {
+    if url.scheme() != "blob" {
+        return quirks::origin(url);
+    }
+    let inner = Url::parse(url.path()).ok().filter(|inner| matches!(inner.scheme(), "http" | "https"));
+    inner.map_or_else(|| "null".to_owned(), |inner| quirks::origin(&inner))
 }
 
 /// The scheme that a text begins with, as the parser finds it: after spaces, and without what the parser passes over.

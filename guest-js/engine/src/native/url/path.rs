@@ -40,7 +40,8 @@ pub(super) fn with_pathname(url: &Url, value: &str) -> Option<Url> {
     if url.cannot_be_a_base() {
         return None;
     }
-    let value = without_line_breaks(value).replace('?', "%3F").replace('#', "%23");
+    // These would end the path, and a space at the end of the text would not be read.
+    let value = without_line_breaks(value).replace('?', "%3F").replace('#', "%23").replace(' ', "%20");
     let authority = url.has_authority().then(|| {
         let href = url.as_str();
         let begin = url.scheme().len() + 3;
