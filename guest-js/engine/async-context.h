@@ -11,6 +11,7 @@ void elias_thenable_job(void *ctx, void *args);
   perform_promise_then(ctx, promise, ELIAS_HANDLERS_##handlers, capability)
 #define ELIAS_HANDLERS_JSValueConst JSValueConst
 #define ELIAS_HANDLERS_vc(handlers) elias_reaction_handlers(ctx, handlers)
+#define ELIAS_HANDLERS_handlers elias_reaction_handlers(ctx, (void *)handlers)
 #define ELIAS_HANDLERS_argv elias_reaction_handlers(ctx, (void *)argv)
 
 #define JS_EnqueueJob(ctx, job, argc, argv) JS_EnqueueJob(ctx, ELIAS_JOB_##job, argc, argv)

@@ -79,6 +79,12 @@ export interface ExecutionContext {
   /** The organization of that user, if the host knows. */
   readonly organizationId: string | undefined;
 
+  /**
+   * The IP address of the client that sent the request, such as "203.0.113.7" or "2001:db8::1": of the connection, or what the
+   * proxies say that the host was told to trust. Undefined for calls.
+   */
+  readonly clientAddress: string | undefined;
+
   /** The claims of the token that authenticated the request, if the component asks for one in `[gateway.auth]`. */
   readonly claims: Record<string, unknown> | undefined;
 

@@ -92,6 +92,25 @@ fn works_with_warnings_when_the_top_level_reads_clock_or_chance() {
 }
 
 #[test]
+fn warns_where_the_top_level_reads_the_environment() {
+    let project = Project::new(&[(
+        "index.js",
+        "const debug = process.env.DEBUG;\nconst key = process.env.API_KEY;\nconst all = { ...process.env };\n\
+         const has = \"PORT\" in process.env;\nexport default { call: () => [debug, key, all, has, process.env.LATE] };\n",
+    )]);
+    let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for line in 2..=4 {
+        assert!(
+            said.contains("environment-at-build") && said.contains(&format!("index.js:{line}:")),
+            "line {line}: {said}"
+        );
+    }
+    assert!(!said.contains("index.js:1:") && !said.contains("index.js:5:"), "{said}");
+}
+
+#[test]
 fn the_same_source_gives_the_same_bytes_wherever_it_is() {
     let files = [
         ("package.json", r#"{ "name": "same", "version": "1.2.3" }"#),
@@ -271,4 +290,93 @@ async fn a_later_implementation_may_be_in_a_module_of_its_own() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(wanted), "{entry}: {said}");
     }
+}
+
+#[tokio::test]
+async fn a_timer_of_the_top_level_is_inert_and_said() {
+    let project = Project::new(&[(
+        "index.js",
+        "let n = 0;\nconst sweep = setInterval(() => { n++; }, 1);\nsweep.unref?.();\nclearTimeout(setTimeout(() => { n++; }, 0));\n\
+         const signal = AbortSignal.timeout(1);\n\
+         export default { async fetch() { await new Promise((done) => setTimeout(done, 20)); return Response.json([n, signal.aborted]); } };",
+    )]);
+    let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    for wanted in ["timer-at-build", "index.js:2:", "index.js:4:", "index.js:5:"] {
+        assert!(said.contains(wanted), "{wanted} is missing in:\n{said}");
+    }
+    let wasm = std::fs::read(project.path("app.wasm")).expect("it was built");
+    let server = Server::start(&wasm, &[]);
+    assert_eq!(server.get("/").await.json(), serde_json::json!([0, false]));
+}
+
+#[tokio::test]
+async fn random_values_of_the_top_level_are_a_builds_own_where_that_is_allowed() {
+    let source = "const id = crypto.randomUUID();\nconst bytes = [...crypto.getRandomValues(new Uint8Array(8))];\nconst m = Math.random();\n\
+                  export default { fetch: () => Response.json([id, bytes, m, crypto.randomUUID(), Math.random()]) };";
+    check_failure(&[("index.js", source)], &["random-at-build", "index.js:1:", "random = \"per-build\""]);
+    let mut answers: Vec<Value> = Vec::new();
+    for _ in 0..2 {
+        let project = Project::new(&[("index.js", source), ("elias.toml", "[build]\nrandom = \"per-build\"\n")]);
+        let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        for wanted in ["random-per-build", "index.js:1:", "index.js:2:", "index.js:3:"] {
+            assert!(said.contains(wanted), "{wanted} is missing in:\n{said}");
+        }
+        let server = Server::start(&std::fs::read(project.path("app.wasm")).expect("it was built"), &[]);
+        answers.push(server.get("/").await.json());
+        answers.push(server.get("/").await.json());
+    }
+    for value in 0..3 {
+        assert_eq!(answers[0][value], answers[1][value], "instances share it");
+        assert_ne!(answers[0][value], answers[2][value], "builds do not");
+    }
+    for value in 3..5 {
+        assert_ne!(answers[0][value], answers[1][value], "what a handler draws is its own");
+    }
+}
+
+#[test]
+fn dependencies_in_the_source_are_those_in_the_component() {
+    let source = |version: &str| {
+        format!(
+            "import x from 'p';\nELIAS.createComponent({{ dependencies: ['p@{version}'], process: (input) => ({{ input, x }}) }});"
+        )
+    };
+    let files = |source: String| {
+        Project::new(&[
+            ("package.json", r#"{ "name": "named-by-package-json", "version": "1.0.0" }"#),
+            ("index.js", &source),
+            ("node_modules/p/package.json", r#"{ "name": "p", "version": "1.2.3", "main": "p.js" }"#),
+            ("node_modules/p/p.js", "export default 1;"),
+        ])
+    };
+    let said = |version: &str| {
+        let output = files(source(version)).elias_build(&["index.js", "-o", "app.wasm"]);
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for version in ["1.2.3", "^1.2.0"] {
+        let (built, text) = said(version);
+        assert!(built, "{text}");
+    }
+    let (built, text) = said("1.2.4");
+    assert!(!built && text.contains("dependency-mismatch") && text.contains("p 1.2.3 is bundled"), "{text}");
+}
+
+#[test]
+fn the_line_that_makes_a_capability_needed_is_said() {
+    let project = Project::new(&[(
+        "src/index.js",
+        "import { db } from \"elias\";\n\nconst users = (id) =>\n  db.query(\"select 1\", id);\nexport default { fetch: async () => Response.json(await users(1)) };\n",
+    )]);
+    let output = project.elias_build(&["src/index.js", "-o", "app.wasm"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown = project.elias_build(&["inspect", "app.wasm"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("elias:db/db@0.1.0  needed by src/index.js:4:3"), "{shown}");
+    let refused = elias_tests::serve::refused(&project.path("app.wasm"), &[]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("(for src/index.js:4:3)") && said.contains("[capabilities.db]"), "{said}");
 }

@@ -130,6 +130,13 @@ const functions = {
     const all = await Promise.all(Array.from({ length: 20 }, (_, i) => db.first(sql`select ${i} as i`)));
     return all.map(({ i }) => Number(i)).join(" ");
   },
+  // Values that no database has are refused, and do not become others.
+  async odd() {
+    const values = [new Date("garbage"), 2n ** 63n, 2n ** 64n + 5n, -(2n ** 63n) - 1n, -(10n ** 400n)];
+    const outcomes = values.map((value) => db.first("select $1 as value", value).then(({ value }) => `${value}`, (error) => error.name));
+    const least = (await db.first("select cast($1 as bigint) as value", -(2n ** 63n))).value;
+    return [...await Promise.all(outcomes), `${least}`];
+  },
 };
 export default {
   async fetch(request, env) { return Response.json(await functions[new URL(request.url).pathname.slice(1)](request, env)); },
@@ -168,6 +175,8 @@ async fn behaves(server: &Server) {
     );
     assert_eq!(body("/stored").await, r#"["one",1.5,[1,2,255],"2026-01-02T03:04:05.678Z"]"#);
     assert_eq!(body("/template").await, "[0,4,1]");
+    let refused = "\"RangeError\",".repeat(5);
+    assert_eq!(body("/odd").await, format!("[{refused}\"-9223372036854775808\"]"));
     assert_eq!(body("/transaction").await, r#"["on purpose",["kept"]]"#);
     assert_eq!(body("/forgotten").await, "\"left\"");
     assert_eq!(server.get("/spin").await.code(), "out-of-fuel");

@@ -94,8 +94,74 @@ fn every_template_passes_its_tests() {
         let told = succeeds(&folder.path().join(template), &["test"]);
         assert!(told.contains("passed in 1 files"), "{told}");
     }
-    assert!(fails(folder.path(), &["init", "hello"]).contains("error[not-empty]"));
     assert!(fails(folder.path(), &["init", "My App"]).contains("error[bad-name]"));
+}
+
+#[test]
+fn init_adds_to_a_project_what_it_lacks() {
+    let project = Project::new(&[
+        ("package.json", r#"{ "name": "mine", "version": "2.0.0" }"#),
+        ("src/index.js", "export default { fetch: () => new Response('mine') };"),
+        (".gitignore", "target/\n"),
+    ]);
+    let root = project.path("");
+    let told = succeeds(&root, &["init", "."]);
+    assert!(told.contains("as they were: .gitignore, package.json") && told.contains(".elias/"), "{told}");
+    assert_eq!(std::fs::read_to_string(root.join(".gitignore")).expect("it is there"), "target/\n");
+    assert!(root.join("elias.toml").is_file() && root.join("tsconfig.json").is_file());
+    assert!(!root.join("src/index.ts").exists() && !root.join("test").exists());
+    assert!(succeeds(&root, &["check"]).contains("mine 2.0.0 builds"));
+    // A second time there is nothing to do.
+    let before = std::fs::read_to_string(root.join("elias.toml")).expect("it is there");
+    succeeds(&root, &["init", "."]);
+    assert_eq!(std::fs::read_to_string(root.join("elias.toml")).expect("it is there"), before);
+}
+
+#[test]
+fn check_refuses_what_serve_refuses_and_says_it_as_build_does() {
+    let project = Project::new(&[("src/index.js", "export default { fetch: (_, env) => new Response(env.token) };")]);
+    let root = project.path("");
+    project
+        .write("elias.toml", "[capabilities.config]\ntoken = { env = \"NOT_SET\", secret = true, default = \"x\" }\n");
+    assert!(fails(&root, &["check"]).contains("a secret cannot have a default"));
+    project.write("elias.toml", "");
+    for handler in ["scheduled", "queue", "email"] {
+        project.write(
+            "src/index.js",
+            format!("export default {{ fetch: () => new Response(), async {handler}() {{}} }};"),
+        );
+        for command in [&["check"][..], &["build", "-o", "x.wasm"]] {
+            let told = fails(&root, command);
+            assert!(told.contains("unknown-handler") && told.contains(handler), "{command:?}: {told}");
+        }
+    }
+    project.write(
+        "src/index.js",
+        "import 'nowhere-a';\nimport 'nowhere-b';\nexport default { fetch: () => new Response() };",
+    );
+    let (built, checked) = (fails(&root, &["build"]), fails(&root, &["check"]));
+    assert_eq!(built.trim(), checked.trim());
+    assert!(built.contains("nowhere-a") && built.contains("nowhere-b"), "{built}");
+}
+
+#[tokio::test]
+async fn dotenv_has_the_values_of_development() {
+    let project = Project::new(&[
+        (
+            "src/index.js",
+            "const url = process.env.API_URL;\nexport default { fetch: (_, env) => Response.json([env.token, env.plain, url]) };",
+        ),
+        (".env", "TOKEN_OF_DEV=\"from dotenv\"\nPLAIN_OF_DEV=1\nAPI_URL=https://api.example\n"),
+        (".env.local", "PLAIN_OF_DEV=2\n"),
+        (
+            "elias.toml",
+            "[build]\nenv = [\"API_URL\"]\n[capabilities.config]\ntoken = { env = \"TOKEN_OF_DEV\", secret = true }\n\
+             plain = { env = \"PLAIN_OF_DEV\" }\n",
+        ),
+    ]);
+    let server = Server::develop(&project.path(""), &[]);
+    server.logged("serving the new version").await;
+    assert_eq!(server.get("/").await.json(), serde_json::json!(["from dotenv", "2", "https://api.example"]));
 }
 
 #[tokio::test]

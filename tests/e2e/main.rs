@@ -41,6 +41,8 @@ mod platform_roles;
 mod platform_rollout;
 mod platform_stages;
 mod platform_store;
+mod request_forms;
+mod response_body;
 mod serving;
 mod shares;
 mod signing;

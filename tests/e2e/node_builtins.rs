@@ -159,3 +159,51 @@ async fn what_is_not_there_says_so() {
     let said = own.elias_build(&["index.js", "-o", "app.wasm"]).stderr;
     assert!(String::from_utf8_lossy(&said).contains("nothing"), "{}", String::from_utf8_lossy(&said));
 }
+
+#[tokio::test]
+async fn a_module_of_node_is_found_by_its_name() {
+    let server = Server::of(
+        r#"
+        import { createRequire } from "node:module";
+        const Storage = globalThis.process?.getBuiltinModule?.("async_hooks")?.AsyncLocalStorage;
+        const storage = new Storage();
+        const require = createRequire("file:///app/index.js");
+        export default {
+          fetch: () => storage.run("kept", async () => {
+            await null;
+            const { join } = process.getBuiltinModule("node:path");
+            return Response.json([storage.getStore(), join("a", "b"), require("node:path") === process.getBuiltinModule("path"),
+              process.getBuiltinModule("node:nothing") ?? null, process.getBuiltinModule("internal/errors") ?? null]);
+          }),
+        };
+        "#,
+        &["--dev"],
+    );
+    assert_eq!(server.get("/").await.json(), serde_json::json!(["kept", "a/b", true, null, null]));
+}
+
+#[tokio::test]
+async fn a_request_tells_node_whether_it_has_a_body() {
+    let server = Server::of(
+        r#"
+        import { createServer } from "node:http";
+        export default createServer((request, response) => {
+          const parts = [];
+          request.on("data", (part) => parts.push(part)).on("end", () => {
+            const { "transfer-encoding": how, "content-length": length, host } = request.headers;
+            response.end(JSON.stringify([how ?? null, length ?? null, host, request.rawHeaders.some((name) => /^host$/i.test(name)), Buffer.concat(parts).toString()]));
+          });
+        }).listen();
+        "#,
+        &["--dev"],
+    );
+    let ask = async |method: &str, headers: &[(&str, &str)], body: &str| {
+        let mut request = http::Request::builder().method(method).uri("/").header("host", "a.test");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        server.send(request, "/", body).await.json()
+    };
+    assert_eq!(ask("POST", &[("content-length", "3")], "abc").await, serde_json::json!([null, "3", "a.test", true, "abc"]));
+    assert_eq!(ask("GET", &[], "").await[0], serde_json::Value::Null);
+}

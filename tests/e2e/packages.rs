@@ -97,3 +97,63 @@ async fn drizzle_runs_over_the_capability_db() {
     });
     assert_eq!(server.get("/").await.json(), wanted);
 }
+
+/// What the component of tests/packages/over-db/adapters.js answers with these tables of elias.toml.
+async fn adapters(tables: &str) -> Value {
+    let folder = root().join("tests/packages");
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let wasm = out.path().join("app.wasm");
+    let built = Command::new(binary("elias-build"))
+        .args(["over-db/adapters.js", "-o"])
+        .arg(&wasm)
+        .current_dir(&folder)
+        .output()
+        .expect("elias-build starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let config = out.path().join("elias.toml");
+    std::fs::write(&config, tables).expect("it can be written");
+    let config = config.to_str().expect("UTF-8").to_owned();
+    let server = Server::start_file(&wasm, &["--config", &config, "--dev"], out);
+    let answer = server.get("/").await;
+    assert_eq!(answer.status, 200, "{}\n{}", answer.body, server.log());
+    answer.json()
+}
+
+/// What they answer on either database.
+fn adapted() -> Value {
+    json!({
+        "drizzle": {
+            "ada": ["Ada", "2024-02-29T12:30:00.000Z", { "a": [1] }],
+            "given": 3,
+            "thrown": "no",
+            "rolledBack": "Rollback",
+            "names": "Ada,Grace,Blaise,Kept",
+            "taken": "database",
+        },
+        "build": {
+            "given": "Kurt",
+            "thrown": "no",
+            "updated": 1,
+            "names": "Ada L.,Grace,Blaise,Kept,Kurt",
+            "streamed": [1, 2, 3, 5, 7],
+            "left": "Ada L.,Grace,Blaise,Kept,Kurt",
+        },
+    })
+}
+
+#[tokio::test]
+async fn adapters_of_drizzle_and_kysely_have_transactions_on_sqlite() {
+    let tables = "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"sqlite\"\n[capabilities.db]\nconnections = 2\n";
+    assert_eq!(adapters(tables).await, adapted());
+}
+
+#[tokio::test]
+async fn adapters_of_drizzle_and_kysely_have_transactions_on_postgresql() {
+    let url = elias_tests::services::postgres();
+    let tables = format!(
+        "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"postgres\"\n[capabilities.db]\nbackend = \"postgres\"\n\
+         url = \"{url}\"\nschema = \"adapters_{}\"\nconnections = 2\n",
+        std::process::id()
+    );
+    assert_eq!(adapters(&tables).await, adapted());
+}

@@ -8,8 +8,8 @@ out=$root/target/engine
 mkdir -p "$out"
 
 # The WASI packages, from the crate whose host implementation we use, so that both sides speak one version.
-http=$(cargo metadata --format-version 1 --locked | tr ',' '\n' |
-  sed -n 's/.*"manifest_path":"\([^"]*wasmtime-wasi-http-[0-9.]*\)\/Cargo.toml".*/\1/p' | head -1)
+packages=$(cargo metadata --format-version 1 --locked | tr ',' '\n' | sed -n 's/.*"manifest_path":"\([^"]*\)\/Cargo.toml".*/\1/p')
+http=$(grep -m 1 '/wasmtime-wasi-http-[0-9.]*$' <<<"$packages")
 mkdir -p wit/deps
 for file in "$http"/wit/deps/*.wit; do
   cmp -s "$file" "wit/deps/$(basename "$file")" || cp "$file" wit/deps/
@@ -21,12 +21,23 @@ for package in wit/*/*.wit; do
 done
 
 "$root/toolchain/setup/wasm-target.sh"
-made_from=$(cat guest-js/engine/Cargo.toml $(find guest-js/engine/src -type f | sort) guest-js/engine/*.h guest-js/engine/quickjs/*.c wit/*.wit wit/*/*.wit \
-  Cargo.lock "$0" target/wasm-sdk/env | cksum)
+made_from=$(cat guest-js/engine/Cargo.toml $(find guest-js/engine/src guest-js/engine/quickjs guest-js/engine/quickjs-sys -type f | sort) \
+  guest-js/engine/*.h wit/*.wit wit/*/*.wit Cargo.lock "$0" target/wasm-sdk/env | cksum)
 if [ -f "$out/engine.wasm" ] && [ "$(cat "$out/made-from" 2>/dev/null)" = "$made_from" ]; then exit 0; fi
 
 # shellcheck disable=SC1091
 . target/wasm-sdk/env
+# QuickJS itself: the C source that a newer rquickjs-sys carries, with our patches, in a folder that is made anew.
+crate=$(grep -m 1 '/rquickjs-sys-[0-9.]*$' <<<"$packages")
+export ELIAS_QUICKJS=$root/target/quickjs
+rm -rf "$ELIAS_QUICKJS"
+mkdir -p "$ELIAS_QUICKJS"
+cp "$crate"/quickjs.bind.h "$crate"/quickjs/*.[ch] "$ELIAS_QUICKJS/"
+cp -r "$crate/src/inlines" "$ELIAS_QUICKJS/"
+for patch in guest-js/engine/quickjs/patches/*.patch; do
+  patch --silent --strip=1 --directory="$ELIAS_QUICKJS" <"$patch" || { echo "error: $patch does not fit $crate" >&2; exit 1; }
+done
+
 # QuickJS at -O3 and without assertions; paths are remapped so that every machine makes the same bytes.
 # What is to be within quickjs.c goes there as a macro's body; see inside-quickjs.h.
 { echo '#define ELIAS_INSIDE_QUICKJS \'; sed 's/$/ \\/' guest-js/engine/quickjs/*.c; echo; } >"$out/quickjs-parts.h"

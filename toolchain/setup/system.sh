@@ -11,6 +11,7 @@ have wasm-opt || packages+=(binaryen)
 have wasm-ld-22 || packages+=(clang-22 lld-22 llvm-22 libclang1-22 libclang-common-22-dev libclang-rt-22-dev-wasm32)
 [ -e /usr/lib/wasm32-wasi/libc.a ] || packages+=(wasi-libc)
 have cc || packages+=(gcc libc6-dev)
+have patch || packages+=(patch)
 have npm || packages+=(nodejs npm)
 have curl || packages+=(curl)
 if ! rustup target list --installed 2>/dev/null | grep -q '^wasm32-wasip1$'; then

@@ -1,6 +1,7 @@
 //! The manifest: what `elias-build` says of a component, in a custom section beside the code.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The custom section that holds the [`Manifest`] as JSON.
 pub const MANIFEST_SECTION: &str = "elias:manifest";
@@ -12,6 +13,9 @@ pub const SBOM_SECTION: &str = "elias:sbom";
 pub const FORMAT: u32 = 1;
 /// The largest manifest that is read, in bytes.
 pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+
+/// The longest place in a source that is shown.
+const PLACE_BYTES_MAX: usize = 300;
 
 /// What a component says of itself.
 ///
@@ -39,6 +43,14 @@ pub struct Manifest {
     pub engine: String,
     /// SHA-256 over the names and contents of the bundled sources, in hexadecimal.
     pub source: String,
+    /// The sources from outside of the project and of what is installed, relative to the project, sorted: those that a
+    /// line of its elias.toml let in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<String>,
+    /// For imports that have to be granted, where the author's source first uses them: `FILE:LINE:COLUMN`, by the name
+    /// of the import.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub needed_by: BTreeMap<String, String>,
     /// What wrote the component: `elias-build` and its version.
     pub builder: String,
 }
@@ -97,6 +109,18 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Where the source first uses a capability, by its short name (`db`, `http`): `FILE:LINE:COLUMN`. None where the
+    /// manifest does not say it, or says what cannot be shown on one line.
+    #[must_use]
+    pub fn first_use(&self, capability: &str) -> Option<&str> {
+        let is_its = |import: &str| {
+            let package = import.split('/').next().and_then(|package| package.split(':').nth(1));
+            package == Some(capability)
+        };
+        let (_, place) = self.needed_by.iter().find(|(import, _)| is_its(import))?;
+        (place.len() <= PLACE_BYTES_MAX && !place.chars().any(char::is_control)).then_some(place.as_str())
+    }
+
     /// The manifest as the JSON that the custom section holds.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
@@ -123,6 +147,8 @@ mod tests {
             eval: false,
             engine: "a".repeat(64),
             source: "0".repeat(64),
+            outside: Vec::new(),
+            needed_by: BTreeMap::new(),
             builder: "elias-build 0.1.0".into(),
         }
     }
@@ -130,6 +156,15 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         assert_eq!(Manifest::parse(&sample().to_json()).unwrap(), sample());
+    }
+
+    #[test]
+    fn says_where_a_capability_is_used() {
+        let mut manifest = sample();
+        manifest.needed_by.insert("elias:db/db@0.1.0".into(), "src/index.ts:3:5".into());
+        manifest.needed_by.insert("wasi:http/outgoing-handler@0.2.12".into(), "a\u{1b}[2J".into());
+        assert_eq!(manifest.first_use("db"), Some("src/index.ts:3:5"));
+        assert_eq!((manifest.first_use("http"), manifest.first_use("cache")), (None, None));
     }
 
     #[test]

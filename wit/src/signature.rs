@@ -144,6 +144,8 @@ mod tests {
             eval: false,
             engine: digest(&engine.finish()),
             source: "0".repeat(64),
+            outside: Vec::new(),
+            needed_by: Default::default(),
             builder: "test".into(),
         };
         let mut bytes = component.finish();

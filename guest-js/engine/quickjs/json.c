@@ -262,7 +262,7 @@ static JSValue elias_object_of(EliasParser *parser, JSShape *shape, uint32_t bas
   for (at = 0; at < count; at++) {
     JSValue value = parser->values[base + at];
     parser->values[base + at] = JS_UNDEFINED;
-    if (elias_define(ctx, JS_VALUE_GET_OBJ(object), shape->prop[at].atom, value) != ELIAS_DONE) {
+    if (elias_define(ctx, JS_VALUE_GET_OBJ(object), get_shape_prop(shape)[at].atom, value) != ELIAS_DONE) {
       JS_FreeValue(ctx, object);
       return JS_EXCEPTION;
     }
@@ -297,7 +297,7 @@ static int elias_parse_object(EliasParser *parser, JSValue *value) {
       first = false;
     }
     if (JS_IsUndefined(object)) {
-      if (shape != NULL && known < (uint32_t)shape->prop_count && elias_key_is(ctx, shape->prop[known].atom, key, length)) {
+      if (shape != NULL && known < (uint32_t)shape->prop_count && elias_key_is(ctx, get_shape_prop(shape)[known].atom, key, length)) {
         outcome = elias_parse_value(parser, &member);
         if (outcome == ELIAS_DONE) outcome = elias_push(parser, member);
         if (outcome != ELIAS_DONE) goto fail;
@@ -588,7 +588,7 @@ static int elias_write_object(EliasWriter *writer, JSObject *object) {
   bool more = false;
   int outcome = elias_put1(writer, '{'), at;
   for (at = 0; outcome == ELIAS_DONE && at < shape->prop_count; at++) {
-    JSShapeProperty *property = &shape->prop[at];
+    JSShapeProperty *property = &get_shape_prop(shape)[at];
     uint32_t before = writer->length;
     if (property->atom == JS_ATOM_NULL || !(property->flags & JS_PROP_ENUMERABLE)) {
       if (property->atom == JS_ATOM_toJSON) return ELIAS_LEAVE;

@@ -70,20 +70,31 @@ static JSStackFrame *elias_first_awaiting(JSContext *ctx) {
   return elias_awaiting_frame(promise);
 }
 
+/* Where an error's stack is: inside an Error, a property of whatever else has one. */
+static JSValue *elias_stack_of(JSValueConst error) {
+  JSObject *object = elias_object_of_class(error, JS_CLASS_ERROR);
+  JSProperty *property;
+  if (object && JS_VALUE_GET_TAG(object->u.object_data) == JS_TAG_STRING) return &object->u.object_data;
+  if (JS_VALUE_GET_TAG(error) != JS_TAG_OBJECT) return NULL;
+  JSShapeProperty *shape = find_own_property(&property, JS_VALUE_GET_OBJ(error), JS_ATOM_stack);
+  return shape && (shape->flags & JS_PROP_TMASK) == JS_PROP_NORMAL ? &property->u.value : NULL;
+}
+
 static void elias_build_backtrace(JSContext *ctx, JSValueConst error, JSValueConst filter, const char *file,
                                   int line, int column, int flags) {
   bool only_place = file && (flags & JS_BACKTRACE_FLAG_SINGLE_LEVEL);
-  bool gets_stack = !ctx->rt->in_build_stack_trace && !only_place && can_add_backtrace(error);
+  bool gets_stack = !ctx->rt->in_build_stack_trace && !only_place &&
+                    (can_store_error_stack(error) || can_add_backtrace(error));
   (build_backtrace)(ctx, error, filter, file, line, column, flags); /* in brackets: not the macro */
   if (!gets_stack || JS_IsFunction(ctx, ctx->error_prepare_stack)) return;
   JSStackFrame *frame = elias_first_awaiting(ctx);
-  JSProperty *property;
-  if (!frame || !find_own_property(&property, JS_VALUE_GET_OBJ(error), JS_ATOM_stack)) return;
+  JSValue *place = frame ? elias_stack_of(error) : NULL;
+  if (!place) return;
   JSValue saved_exception = JS_GetException(ctx);
   JSValue held = js_dup(error);
   DynBuf text;
   js_dbuf_init(ctx, &text);
-  const char *stack = JS_ToCString(ctx, property->u.value);
+  const char *stack = JS_ToCString(ctx, *place);
   if (stack) dbuf_putstr(&text, stack);
   JS_FreeCString(ctx, stack);
   for (int count = 0; frame && count < ELIAS_ASYNC_FRAMES_MAX; count++) {
@@ -100,8 +111,12 @@ static void elias_build_backtrace(JSContext *ctx, JSValueConst error, JSValueCon
   }
   if (stack && !dbuf_error(&text)) {
     JSValue longer = JS_NewStringLen(ctx, (char *)text.buf, text.size);
-    if (!JS_IsException(longer))
-      JS_DefinePropertyValue(ctx, held, JS_ATOM_stack, longer, JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
+    place = elias_stack_of(held);
+    if (!JS_IsException(longer) && place) {
+      JSValue shorter = *place;
+      *place = longer;
+      JS_FreeValue(ctx, shorter);
+    }
   }
   dbuf_free(&text);
   JS_FreeValue(ctx, held);

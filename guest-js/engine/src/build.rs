@@ -6,7 +6,7 @@
 use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
 use crate::heap;
-use crate::native::uncaught;
+use crate::native::{builtins, random, uncaught};
 use crate::phase::{self, Import};
 use crate::runtime;
 use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
@@ -20,6 +20,9 @@ const HEADROOM_BYTES: usize = 1024 * 1024;
 /// Handlers that a component may have; each is a method of its default export.
 const HANDLERS: [&str; 2] = ["call", "fetch"];
 
+/// Handlers of other platforms, which nothing calls here.
+const ELSEWHERE: [&str; 6] = ["alarm", "email", "job", "queue", "scheduled", "tail"];
+
 struct Report {
     warnings: RefCell<Vec<(&'static str, String)>>,
     logs: RefCell<Vec<(u32, String)>>,
@@ -28,6 +31,10 @@ struct Report {
     /// The context, for those that are called without one while it runs.
     context: Cell<Option<NonNull<qjs::JSContext>>>,
     application: RefCell<Option<Persistent<Object<'static>>>>,
+    /// The component's name, while its module runs.
+    name: RefCell<String>,
+    /// Names and versions of packages that the component says it is made with.
+    dependencies: RefCell<Vec<String>>,
     /// What the forms made: the component's implementations by their numbers.
     made: RefCell<BTreeMap<usize, Persistent<Object<'static>>>>,
 }
@@ -43,12 +50,24 @@ static REPORT: Slot = Slot(Report {
     watching: Cell::new(false),
     context: Cell::new(None),
     application: RefCell::new(None),
+    name: RefCell::new(String::new()),
+    dependencies: RefCell::new(Vec::new()),
     made: RefCell::new(BTreeMap::new()),
 });
 
 /// Takes what one of the forms made: the implementation with this number, from 1. It stands for a default export.
 pub(crate) fn set_application<'js>(ctx: Ctx<'js>, application: Object<'js>, stage: usize) {
     REPORT.0.made.borrow_mut().insert(stage, Persistent::save(&ctx, application));
+}
+
+/// Notes packages that the component says it is made with, one a line.
+pub(crate) fn depend_on(packages: String) {
+    REPORT.0.dependencies.borrow_mut().extend(packages.lines().map(str::to_owned));
+}
+
+/// The component's name, as package.json has it; nothing once it runs.
+pub(crate) fn component_name() -> Option<String> {
+    Some(REPORT.0.name.borrow().clone()).filter(|name| !name.is_empty())
 }
 
 /// The application's default export.
@@ -67,6 +86,21 @@ pub(crate) fn clock_was_read() {
 /// Notes that the top level called `Math.random`.
 pub(crate) fn random_was_read(ctx: &Ctx<'_>) {
     warn("random-at-build", Some(ctx));
+}
+
+/// Notes that the top level drew a random value, as `[build] random` lets it.
+pub(crate) fn random_was_drawn(ctx: &Ctx<'_>) {
+    warn("random-per-build", Some(ctx));
+}
+
+/// Notes that the top level set a timer.
+pub(crate) fn timer_was_set(ctx: &Ctx<'_>) {
+    warn("timer-at-build", Some(ctx));
+}
+
+/// Notes that the top level read `process.env`.
+pub(crate) fn environment_was_read(ctx: &Ctx<'_>) {
+    warn("environment-at-build", Some(ctx));
 }
 
 fn warn(kind: &'static str, ctx: Option<&Ctx<'_>>) {
@@ -101,26 +135,29 @@ extern "C" fn elias_allocate(bytes: usize) -> *mut u8 {
 extern "C" fn elias_boot(input: *mut u8, length: usize) -> *const [usize; 2] {
     wit_bindgen::rt::run_ctors_once();
     let booted = runtime::create().map_err(|why| Thrown { name: "Error".into(), message: why, stack: String::new() });
-    answer(booted.and_then(|()| load(take_input(input, length))).map(|()| "{}".to_owned()))
+    answer(booted.and_then(|()| load(take_input(input, length), heap::end_module)).map(|()| "{}".to_owned()))
 }
 
-/// Evaluates further web modules. Input as of [`elias_boot`].
+/// Evaluates further web modules, and says of those that are evaluated already that they will be used. Input as of [`elias_boot`].
 #[unsafe(no_mangle)]
 extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
-    answer(load(take_input(input, length)).map(|()| "{}".to_owned()))
+    answer(load(take_input(input, length), heap::use_module).map(|()| "{}".to_owned()))
 }
 
 /// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, the names of
-/// the imports that the component will have, separated by spaces, `eval` if strings may be compiled as code, and the number
-/// of the implementation that the component is, 0 for the first that there is.
+/// the imports that the component will have, separated by spaces, `eval` if strings may be compiled as code, the number
+/// of the implementation that the component is, 0 for the first that there is, and the random bytes that the top level may draw, in
+/// hexadecimal, none if it may not, and the component's name.
 ///
-/// The result names the handlers, the implementation and the last that there is, the warnings (kind and stack) and the log lines (level
+/// The result names the handlers, those that nothing would ever call, the implementation and the last that there is, the warnings (kind and stack) and the log lines (level
 /// and message) of the top level.
 #[unsafe(no_mangle)]
 extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2] {
     let mut input = take_input(input, length).into_iter();
     let mut next = || input.next().unwrap_or_default();
     let (name, source, date, imports, eval, stage) = (next(), next(), next(), next(), next(), next());
+    random::allow_at_build(&next());
+    REPORT.0.name.replace(next());
     phase::set_source_date(date.parse().unwrap_or(0));
     phase::wire(imports.split(' ').filter_map(Import::from_name));
     let evaluated = runtime::with(|ctx| {
@@ -133,13 +170,16 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
         ctx.run_gc();
         evaluated
     });
+    random::forget_build();
+    REPORT.0.name.take();
     let result = answer(evaluated.map(|evaluated| report(&evaluated)));
     heap::leave_headroom(HEADROOM_BYTES);
     phase::seal();
     result
 }
 
-fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
+/// Evaluates modules; `done` is told of each.
+fn load(modules: Vec<String>, done: fn(&str)) -> std::result::Result<(), Thrown> {
     let names: Vec<String> = modules.iter().step_by(2).cloned().collect();
     let mut modules = modules.into_iter();
     let mut sources = BTreeMap::new();
@@ -149,10 +189,12 @@ fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
     runtime::offer(sources);
     let loaded = runtime::with(|ctx| {
         for name in names {
-            let imported = Module::import(&ctx, name).map_err(|error| Thrown::catch(&ctx, &error))?;
+            let imported = Module::import(&ctx, name.clone()).map_err(|error| Thrown::catch(&ctx, &error))?;
             uncaught::expect(&ctx, &imported);
             event_loop::run_jobs(&ctx);
             settled(&ctx, &imported)?;
+            builtins::offer(&name, &imported);
+            done(&name);
         }
         Ok(())
     });
@@ -164,6 +206,8 @@ fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
 struct Evaluated {
     /// The names of its handlers.
     handlers: Vec<&'static str>,
+    /// The names of handlers that nothing would ever call.
+    uncalled: Vec<&'static str>,
     /// The number of the implementation that the component is.
     stage: usize,
     /// The highest number of an implementation in the module.
@@ -215,8 +259,12 @@ fn evaluate(
     if handlers.is_empty() {
         return Err(fail("elias:no-handler", "the default export has no handler"));
     }
+    // Its own only: a router may be a proxy that has every method.
+    let own: Vec<String> = application.keys::<String>().flatten().collect();
+    let is_own = |name: &&str| own.iter().any(|key| key == name);
+    let uncalled = ELSEWHERE.into_iter().filter(is_own).filter(is_function).collect();
     REPORT.0.application.replace(Some(Persistent::save(ctx, application.clone())));
-    Ok(Evaluated { handlers, stage, of })
+    Ok(Evaluated { handlers, uncalled, stage, of })
 }
 
 fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> std::result::Result<(), Thrown> {
@@ -233,9 +281,13 @@ fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> std::result::Result<(), Thro
     }
 }
 
-fn report(Evaluated { handlers, stage, of }: &Evaluated) -> String {
+fn report(Evaluated { handlers, uncalled, stage, of }: &Evaluated) -> String {
     let mut json = format!("{{\"stage\":{stage},\"of\":{of},\"handlers\":[");
     separated(&mut json, handlers, |json, handler| write_json_string(json, handler));
+    json.push_str("],\"uncalled\":[");
+    separated(&mut json, uncalled, |json, handler| write_json_string(json, handler));
+    json.push_str("],\"dependencies\":[");
+    separated(&mut json, &REPORT.0.dependencies.take(), |json, package| write_json_string(json, package));
     json.push_str("],\"warnings\":[");
     separated(&mut json, &REPORT.0.warnings.take(), |json, (kind, stack)| {
         json.push_str("{\"kind\":");

@@ -5,6 +5,12 @@ use javy::quickjs::{Ctx, Error, Exception, Value};
 /// Bytes of an exception's message or stack that leave the engine.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
+/// Causes of causes that are told.
+const CAUSES_DEPTH_MAX: usize = 8;
+
+/// Errors of an AggregateError that are told.
+const ERRORS_MAX: usize = 8;
+
 /// An exception, taken apart.
 pub(crate) struct Thrown {
     pub(crate) name: String,
@@ -21,8 +27,17 @@ impl Thrown {
         }
     }
 
-    /// What a thrown or rejected value says. Anything can be thrown, so nothing is taken for granted.
+    /// What a thrown or rejected value says, with its causes and the errors of an AggregateError below its stack. Anything can
+    /// be thrown, so nothing is taken for granted.
     pub(crate) fn of(value: &Value<'_>) -> Self {
+        let mut thrown = Self::alone(value);
+        tell_causes(value, &mut thrown.stack, 0);
+        thrown.stack = truncate(thrown.stack);
+        thrown
+    }
+
+    /// What a value says by itself.
+    fn alone(value: &Value<'_>) -> Self {
         let ctx = value.ctx();
         let text = |key: &str| {
             let got = value.as_object().and_then(|object| object.get::<_, Option<String>>(key).ok().flatten());
@@ -32,6 +47,7 @@ impl Thrown {
         if value.is_object() {
             let name = text("name").unwrap_or_else(|| "Error".into());
             if let (Some(message), stack) = (text("message"), text("stack").unwrap_or_default()) {
+                let stack = frames(&stack, &name, &message).to_owned();
                 return Self { name, message, stack };
             }
         }
@@ -61,6 +77,39 @@ impl Thrown {
     }
 }
 
+/// Appends why `value` came to be thrown: its `cause`, and its `errors` if it is an AggregateError.
+fn tell_causes(value: &Value<'_>, text: &mut String, depth: usize) {
+    let Some(object) = value.as_object() else { return };
+    let ctx = value.ctx();
+    if depth == CAUSES_DEPTH_MAX || text.len() > TEXT_BYTES_MAX {
+        return;
+    }
+    let own = |key: &str| {
+        let found = object.contains_key(key).unwrap_or(false).then(|| object.get::<_, Value<'_>>(key).ok()).flatten();
+        ctx.catch(); // a getter or a proxy may have thrown
+        found
+    };
+    let mut tell = |label: &str, value: &Value<'_>| {
+        let Thrown { name, message, stack } = Thrown::alone(value);
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let title = if value.is_object() { format!("{name}: {message}") } else { message };
+        text.push_str(&format!("  [{label}]: {title}\n{stack}"));
+        tell_causes(value, text, depth + 1);
+    };
+    if let Some(cause) = own("cause").filter(|cause| !cause.is_undefined()) {
+        tell("cause", &cause);
+    }
+    let errors = own("errors").and_then(Value::into_array);
+    for (at, error) in errors.iter().flat_map(|errors| errors.iter::<Value<'_>>().take(ERRORS_MAX)).enumerate() {
+        match error {
+            Ok(error) => tell(&format!("errors {at}"), &error),
+            Err(_) => drop(ctx.catch()),
+        }
+    }
+}
+
 /// The position in JavaScript of whoever called the running native function, as a stack text.
 pub(crate) fn current_stack(ctx: &Ctx<'_>) -> String {
     // The constructor records the stack; an error made natively would not.
@@ -68,11 +117,24 @@ pub(crate) fn current_stack(ctx: &Ctx<'_>) -> String {
         .globals()
         .get::<_, javy::quickjs::function::Constructor<'_>>("Error")
         .and_then(|constructor| constructor.construct::<_, Exception<'_>>(()))
-        .map(|error| error.stack().unwrap_or_default());
+        .map(|error| frames(&error.stack().unwrap_or_default(), "Error", "").to_owned());
     if stack.is_err() {
         ctx.catch();
     }
     stack.unwrap_or_default()
+}
+
+/// An error's stack without what it begins with: the error, by the name and message that it had when it was made.
+fn frames<'s>(stack: &'s str, name: &str, message: &str) -> &'s str {
+    const FRAME: &str = "    at ";
+    if stack.starts_with(FRAME) {
+        return stack;
+    }
+    match stack.find(&format!("\n{FRAME}")) {
+        Some(end) => &stack[end + 1..],
+        None if stack.trim_end() == name || stack.trim_end() == format!("{name}: {message}") => "",
+        None => stack,
+    }
 }
 
 fn truncate(mut text: String) -> String {

@@ -4,7 +4,7 @@ use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{self, Pollable};
 use crate::error::Thrown;
 use crate::native::uncaught;
-use javy::quickjs::{Ctx, Error, Function, Persistent, Result};
+use javy::quickjs::{Ctx, Error, Function, Persistent, Result, qjs};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -79,7 +79,8 @@ pub(crate) fn later(f: impl FnOnce() + 'static) {
     LOOP.later.borrow_mut().push(Box::new(f));
 }
 
-fn run_later() {
+/// Runs what was left for the next turn.
+pub(crate) fn run_later() {
     let later = LOOP.later.take();
     later.into_iter().for_each(|f| f());
 }
@@ -100,10 +101,16 @@ pub(crate) fn set_timer(callback: Callback, delay_ms: f64, repeat: bool) -> u32 
     // As the HTML standard's timer initialisation steps: NaN and negative delays are zero. A timer that repeats waits at
     // least a millisecond, or it would never let the loop turn.
     let delay = (delay_ms.clamp(0.0, f64::from(i32::MAX)) * 1e6) as u64;
-    let id = LOOP.next_timer.get();
-    LOOP.next_timer.set(id.wrapping_add(1).max(1));
+    let id = unused_timer();
     LOOP.timers.borrow_mut().insert(id, Timer { callback, interval: repeat.then_some(delay.max(1_000_000)) });
     schedule(id, monotonic_clock::now().saturating_add(delay));
+    id
+}
+
+/// An id that no timer has.
+pub(crate) fn unused_timer() -> u32 {
+    let id = LOOP.next_timer.get();
+    LOOP.next_timer.set(id.wrapping_add(1).max(1));
     id
 }
 
@@ -121,15 +128,37 @@ fn schedule(id: u32, due: u64) {
 /// Runs promise jobs until none is left, and then tells of rejections that none of them handled.
 pub(crate) fn run_jobs(ctx: &Ctx<'_>) {
     loop {
-        while ctx.execute_pending_job() {
+        while let Some(outcome) = run_job(ctx) {
             // A promise catches what its reactions throw. What was given to `queueMicrotask` has nobody who would.
-            if ctx.has_exception() {
-                uncaught::report(ctx.clone(), ctx.catch());
+            match outcome {
+                Err(_) => uncaught::report(ctx.clone(), ctx.catch()),
+                // Left behind by a native function that went on without it; it is nobody's.
+                Ok(()) if ctx.has_exception() => drop(ctx.catch()),
+                Ok(()) => {}
             }
         }
         if !uncaught::notify(ctx) {
+            // SAFETY: the context is valid, and so is its runtime.
+            unsafe { elias_clear_kept_objects(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
             return;
         }
+    }
+}
+
+unsafe extern "C" {
+    /// Ends what a job keeps alive for its `WeakRef`s (`quickjs/patches`).
+    fn elias_clear_kept_objects(runtime: *mut qjs::JSRuntime);
+}
+
+/// Runs one promise job; nothing if there is none. rquickjs does not tell whether the job threw.
+fn run_job(ctx: &Ctx<'_>) -> Option<Result<()>> {
+    let mut of = std::ptr::null_mut();
+    // SAFETY: the context is valid, and so is its runtime; `of` is written to.
+    let ran = unsafe { qjs::JS_ExecutePendingJob(qjs::JS_GetRuntime(ctx.as_raw().as_ptr()), &raw mut of) };
+    match ran {
+        0 => None,
+        1.. => Some(Ok(())),
+        _ => Some(Err(Error::Exception)),
     }
 }
 

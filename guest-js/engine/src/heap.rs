@@ -24,8 +24,12 @@ unsafe extern "C" fn __wrap_malloc(size: usize) -> *mut c_void {
     }
     // SAFETY: any size may be asked for.
     let block = unsafe { __real_malloc(size) };
-    if phase::building() && size > *cold::SIZES.end() {
-        hot::leave_out(block as usize, size);
+    if phase::building() {
+        if size > *cold::SIZES.end() {
+            hot::leave_out(block as usize, size);
+        } else {
+            modules::reach(block as usize + size);
+        }
     }
     block
 }
@@ -148,6 +152,69 @@ mod cold {
     }
 }
 
+/// Where in the heap the objects of each web module are, which all are evaluated into the image that every application starts
+/// from: what an application does not use, its instances do not write to.
+mod modules {
+    use std::cell::{Cell, RefCell};
+
+    struct Module {
+        name: String,
+        /// One past the last byte that was in use when it had been evaluated. What came before it is the modules' before.
+        end: usize,
+        is_used: bool,
+    }
+
+    struct Modules {
+        all: RefCell<Vec<Module>>,
+        /// One past the last byte of a small block.
+        end: Cell<usize>,
+    }
+
+    // SAFETY: wasm32-wasip1 without threads has one thread.
+    unsafe impl Sync for Modules {}
+
+    static MODULES: Modules = Modules { all: RefCell::new(Vec::new()), end: Cell::new(0) };
+
+    /// Notes that a small block ends here.
+    pub(super) fn reach(end: usize) {
+        MODULES.end.set(MODULES.end.get().max(end));
+    }
+
+    pub(super) fn end(name: &str) {
+        let module = Module { name: name.to_owned(), end: MODULES.end.get(), is_used: false };
+        MODULES.all.borrow_mut().push(module);
+    }
+
+    pub(super) fn mark_used(name: &str) {
+        if let Some(module) = MODULES.all.borrow_mut().iter_mut().find(|module| module.name == name) {
+            module.is_used = true;
+        }
+    }
+
+    /// Whether all that is in a page belongs to modules that are not used.
+    pub(super) fn is_idle(page: usize, end: usize) -> bool {
+        let all = MODULES.all.borrow();
+        let first = all.iter().position(|module| page < module.end);
+        let Some(first) = first else { return false };
+        let among = all[first..].iter().take_while(|module| module.end < end).count();
+        all[first..].iter().take(among + 1).all(|module| !module.is_used) && first + among < all.len()
+    }
+
+    pub(super) fn forget() {
+        MODULES.all.take();
+    }
+}
+
+/// Notes that a web module has been evaluated.
+pub(crate) fn end_module(name: &str) {
+    modules::end(name);
+}
+
+/// Notes that the application uses a web module; nothing if it was not evaluated before.
+pub(crate) fn use_module(name: &str) {
+    modules::mark_used(name);
+}
+
 /// The pages that instances write to, here and there.
 ///
 /// Where a host resets the pages that were written to, it does so region by region, and for more than some thirty of them
@@ -155,7 +222,7 @@ mod cold {
 /// middling application writes to more. It is made to write to all pages between, once in an instance: a few regions, and a
 /// hundred pages to copy.
 mod hot {
-    use super::cold;
+    use super::{cold, modules};
     use std::cell::Cell;
     use std::ptr;
 
@@ -194,7 +261,8 @@ mod hot {
         static __heap_base: u8;
     }
 
-    /// Notes the pages of the heap that ends at `end`, without the cold areas, and without what was freed and is zeros.
+    /// Notes the pages of the heap that ends at `end`, without the cold areas, without web modules that are not used, and without
+    /// what was freed and is zeros.
     pub(super) fn seal(end: usize) {
         let mut ranges: Vec<cold::Range> = Vec::new();
         let mut start = (&raw const __heap_base) as usize;
@@ -204,7 +272,7 @@ mod hot {
                 let large = LARGE.0.iter().map(Cell::get).any(|range| range.0 <= page && end <= range.1);
                 // SAFETY: it lies within the heap; what is looked at may change, and is not relied upon.
                 let bytes = unsafe { std::slice::from_raw_parts(page as *const u8, PAGE_BYTES) };
-                if large || bytes.iter().all(|&byte| byte == 0) {
+                if large || modules::is_idle(page, end) || bytes.iter().all(|&byte| byte == 0) {
                     continue;
                 }
                 match ranges.last_mut() {
@@ -215,6 +283,7 @@ mod hot {
             start = area_end;
         }
         LARGE.0.iter().for_each(|range| range.set((0, 0)));
+        modules::forget();
         let pages: usize = ranges.iter().map(|(start, end)| (end - start) / PAGE_BYTES).sum();
         if PAGES.contains(&pages) && ranges.len() < RANGES.0.len() {
             for (slot, range) in RANGES.0.iter().zip(ranges) {

@@ -37,6 +37,35 @@ impl Import {
     }
 }
 
+/// What it takes for a component to have an import.
+pub(crate) struct Needed {
+    /// The WIT interface, without its version.
+    pub(crate) name: &'static str,
+    /// A statement that mentions it.
+    pub(crate) mention: &'static str,
+    /// The table of elias.toml that grants it, if it takes a grant.
+    pub(crate) grant: Option<&'static str>,
+}
+
+impl Import {
+    /// What it takes to have it.
+    pub(crate) fn needed(self) -> Needed {
+        let (name, mention, grant) = match self {
+            Self::Log => ("elias:log/log", "void console;", None),
+            Self::MonotonicClock => ("wasi:clocks/monotonic-clock", "void setTimeout;", None),
+            Self::WallClock => ("wasi:clocks/wall-clock", "void Date;", None),
+            Self::Random => ("wasi:random/random", "void Math.random;", None),
+            Self::Context => ("elias:component/context", "void \"executionId\";", None),
+            Self::Config => ("elias:config/config", "import \"elias/config\";", Some("[capabilities.config]")),
+            Self::Http => ("wasi:http/outgoing-handler", "void fetch;", Some("[capabilities.http]")),
+            Self::Cache => ("elias:cache/cache", "import \"elias/cache\";", Some("[capabilities.cache]")),
+            Self::Db => ("elias:db/db", "import \"elias/db\";", Some("[capabilities.db]")),
+            Self::Crypto => ("elias:crypto/crypto", "void crypto.subtle;", None),
+        };
+        Needed { name, mention, grant }
+    }
+}
+
 struct State {
     building: Cell<bool>,
     wired: Cell<u32>,

@@ -18,23 +18,23 @@ enum Failure {
     Exception(Thrown),
     /// It awaits what can never happen.
     NeverSettles,
+    /// The body of its response does.
+    NeverEnds,
 }
 
 impl Failure {
     fn into_parts(self) -> (&'static str, Thrown) {
-        match self {
-            Self::Exception(thrown) => ("exception", thrown),
-            Self::NeverSettles => (
-                "never-settles",
-                Thrown {
-                    name: "Error".into(),
-                    message:
-                        "the handler awaits a promise that nothing can settle: no timer is set and nothing is under way"
-                            .into(),
-                    stack: String::new(),
-                },
-            ),
-        }
+        let message = match self {
+            Self::Exception(thrown) => return ("exception", thrown),
+            Self::NeverSettles => {
+                "the handler awaits a promise that nothing can settle: no timer is set and nothing is under way"
+            }
+            Self::NeverEnds => {
+                "the response's body never ends: its stream is not closed, no timer is set and nothing is under way; close \
+                 the stream, end the response or close the writer"
+            }
+        };
+        ("never-settles", Thrown { name: "Error".into(), message: message.into(), stack: String::new() })
     }
 }
 
@@ -59,15 +59,28 @@ impl HttpGuest for Component {
     }
 }
 
-/// Answers with the failure, if the answer has not begun; breaks it off if it has.
+/// Answers with the failure, if no headers were sent; breaks the response off if they were.
 fn fail(failure: Failure) {
+    // An exception that broke the body off is the reason, whatever came of it.
+    let failure = native::take_response_failure().map_or(failure, Failure::Exception);
+    let state = native::take_response_state();
+    let failure = match (failure, &state) {
+        (Failure::NeverSettles, native::ResponseState::Body(_) | native::ResponseState::Held { .. }) => Failure::NeverEnds,
+        (failure, _) => failure,
+    };
     let (kind, thrown) = failure.into_parts();
-    match native::response_state() {
-        native::ResponseState::Waiting(Some(out)) | native::ResponseState::Started { out, .. } => {
+    match state {
+        native::ResponseState::Waiting(Some(out)) | native::ResponseState::Held { out, .. } => {
             ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(thrown.to_json(kind)))));
         }
-        // Dropping the body without finishing it tells the host that it is incomplete.
-        _ => native::log::uncaught(&thrown),
+        state @ (native::ResponseState::Body(_) | native::ResponseState::Broken) => {
+            // `wasi:http` takes no reason with a body that is broken off: the host reads it after the trap.
+            runtime::tell_failure(thrown.to_json(kind));
+            event_loop::run_later();
+            drop(state);
+            core::arch::wasm32::unreachable();
+        }
+        native::ResponseState::Waiting(None) | native::ResponseState::Finished => native::log::uncaught(&thrown),
     }
 }
 

@@ -71,6 +71,27 @@ extern "C" fn elias_running() -> *const [usize; 2] {
     RUNNING.told.as_ptr()
 }
 
+/// Address and length of why the instance traps: see [`tell_failure`].
+struct Failure(Cell<[usize; 2]>);
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Failure {}
+
+static FAILURE: Failure = Failure(Cell::new([0; 2]));
+
+/// Keeps the JSON of a failure that could not be given as a response, for [`elias_failure`]; the instance then traps.
+pub(crate) fn tell_failure(json: String) {
+    let json = json.leak();
+    FAILURE.0.set([json.as_ptr() as usize, json.len()]);
+}
+
+/// Why the engine itself ended the instance: the address of the address and length of a JSON text, of length 0 if it did
+/// not. A host calls this after a trap.
+#[unsafe(no_mangle)]
+extern "C" fn elias_failure() -> *const [usize; 2] {
+    FAILURE.0.as_ptr()
+}
+
 /// What JSON.parse makes of a text, whatever scripts have put in its place.
 pub(crate) fn parse_json<'js>(ctx: &Ctx<'js>, json: &[u8]) -> Result<Value<'js>> {
     let text = String::from_utf8_lossy(json).into_js(ctx)?;

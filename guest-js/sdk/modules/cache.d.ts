@@ -38,8 +38,9 @@ export interface Cache {
   /** Gives a value a new time to live; whether there is one. */
   expire(key: string, options?: TimeToLive): Promise<boolean>;
   /**
-   * The value of a key, made by `make` where there is none. However many ask at once on a host, `make` runs once; if it
-   * throws, the next one tries.
+   * The value of a key, made by `make` where there is none. However many ask at once on a host, `make` runs once. If it
+   * throws, one of those who wait tries once more; if that fails too, the others fail with the code `unavailable`. A value
+   * that was made and cannot be kept, because the cache is away, is still given.
    *
    * @param options A time to live, or a number of seconds.
    */

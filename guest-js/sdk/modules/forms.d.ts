@@ -25,8 +25,14 @@ export interface EndpointInput<Params = Record<string, string>, Query = Record<s
   readonly env: Env;
 }
 
+/** What a component is made with. */
+export interface Dependent {
+  /** Packages with their versions, such as "lodash@4.17.21": the build fails if others are bundled. */
+  dependencies?: readonly `${string}@${string}`[];
+}
+
 /** An endpoint and its handler. */
-export interface EndpointOptions<Params, Query, Body> {
+export interface EndpointOptions<Params, Query, Body> extends Dependent {
   /** `"GET /users/:id"`: GET if no method is named; `:name` is one segment, `*name` at the end is all that is left. */
   endpoint: string | { method?: string; path: string };
   /** Checks the path's parameters; a request that fails is answered with 422. */
@@ -40,7 +46,7 @@ export interface EndpointOptions<Params, Query, Body> {
 }
 
 /** What makes an output of an input. */
-export interface ProcessOptions<Input, Output> {
+export interface ProcessOptions<Input, Output> extends Dependent {
   /** Checks the input; one that fails is answered with 422, and a call with an exception. */
   input?: Schema<Input>;
   /** Checks the output; one that fails is a defect of the component. */
@@ -63,8 +69,10 @@ export interface Forms {
    * A component that makes an output of an input: by calls, and by HTTP POST with JSON.
    *
    *     ELIAS.createComponent({ name: "double", process: (n: number) => 2 * n });
+   *
+   * Without a name it has that of package.json.
    */
-  createComponent<Input = any, Output = unknown>(options: { name: string } & ProcessOptions<Input, Output>): Component<Input, Output>;
+  createComponent<Input = any, Output = unknown>(options: { name?: string } & ProcessOptions<Input, Output>): Component<Input, Output>;
 
   /**
    * A named component; `implement` takes `process`, or the handlers of a default export.

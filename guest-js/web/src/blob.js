@@ -90,7 +90,7 @@ export class Blob {
   }
 
   stream() {
-    return needed("streamFromBody", "stream()", "ReadableStream")(null, this.#bytes.slice());
+    return needed("streamFromBody", "stream()")(null, this.#bytes.slice());
   }
 
   [inspect]() {

@@ -2,6 +2,7 @@
 //
 // A stream is the last resort here: a body remembers what it was made from, and most are sent or read from that directly.
 import native from "elias:native";
+import { PromiseReject, charCodeAt, newList, parse, slice, toWellFormed } from "./primordials.js";
 import { needed, registry } from "./registry.js";
 import { bytesOf, concat } from "./webidl.js";
 
@@ -62,7 +63,7 @@ export class Body {
   /** The body as a ReadableStream. */
   toStream() {
     if (this.stream === undefined) {
-      const streamOf = needed("streamFromBody", "a body as a stream", "ReadableStream");
+      const streamOf = needed("streamFromBody", "a body as a stream");
       if (this.taken) {
         // Somebody else has the bytes; what is left is a stream that is over and in another's hands.
         this.stream = streamOf(null, new Uint8Array(0));
@@ -95,7 +96,7 @@ export class Body {
   clone() {
     if (this.unusable) throw new TypeError("cannot clone a body that was already used or whose stream is locked");
     if (this.whole) return new Body(this.source, undefined);
-    const [mine, other] = needed("teeForClone", "clone() of a streamed body", "ReadableStream")(this.toStream());
+    const [mine, other] = needed("teeForClone", "clone() of a streamed body")(this.toStream());
     this.source = this.stream = mine;
     return new Body(other, other);
   }
@@ -170,12 +171,12 @@ async function abandon(puller, error) {
  */
 async function readAll(body, chunks) {
   if (body.stream !== undefined) {
-    await registry.readChunks(body.stream, (chunk) => void chunks.push(checked(chunk)));
+    await registry.readChunks(body.stream, (chunk) => void (chunks[chunks.length] = checked(chunk)));
     return;
   }
   const puller = pullerOf(body.source);
   try {
-    for (let chunk; (chunk = await puller.read()) !== null; ) chunks.push(chunk);
+    for (let chunk; (chunk = await puller.read()) !== null; ) chunks[chunks.length] = chunk;
   } catch (error) {
     await abandon(puller, error);
     throw error;
@@ -187,7 +188,7 @@ async function takeBytes(body) {
   if (body === null) return new Uint8Array(0);
   body.take();
   if (!body.whole) {
-    const chunks = [];
+    const chunks = newList();
     await readAll(body, chunks);
     const bytes = concat(chunks);
     // A single chunk may be a window on a buffer that its producer still holds.
@@ -201,20 +202,26 @@ async function takeText(body) {
   if (body === null) return "";
   body.take();
   if (!body.whole) {
-    const chunks = [];
+    const chunks = newList();
     await readAll(body, chunks);
     return native.utf8Decode(concat(chunks), false, false);
   }
   if (typeof body.source !== "string") return native.utf8Decode(body.source, false, false);
-  const text = body.source.toWellFormed();
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  const text = toWellFormed(body.source);
+  return charCodeAt(text, 0) === 0xfeff ? slice(text, 1) : text;
 }
 
-/** Sends the body of the response that has been started. A promise is returned only when the sending has to wait. */
-export function sendBody(body) {
+/** Sends a response with a body. A promise is returned only when the sending has to wait. */
+export function sendBody(body, status, list) {
+  const { whole } = body;
   body.take();
-  if (body.whole) native.responseBody(body.source);
-  else return sendChunks(pullerOf(body.stream ?? body.source));
+  if (whole) {
+    native.responseWhole(status, list, body.source);
+    return;
+  }
+  const puller = pullerOf(body.stream ?? body.source);
+  // To HEAD there is no body, and so nothing to wait for.
+  return native.responseStream(status, list) ? sendChunks(puller) : abandon(puller, undefined);
 }
 
 /**
@@ -237,12 +244,13 @@ export async function pullBody(body, write, started) {
 async function sendChunks(puller) {
   try {
     for (let chunk; (chunk = await puller.read()) !== null; ) await native.responseWrite(chunk);
+    await native.responseEnd();
   } catch (error) {
-    native.responseAbort(String(error));
+    // At once, for the script may never come back from being told to stop.
+    native.responseFail(error);
     await abandon(puller, error);
     throw error;
   }
-  native.responseEnd();
 }
 
 /** "Get the MIME type" (Fetch 5.3): [serialization, essence, charset, boundary], or null. */
@@ -264,7 +272,7 @@ export function mixinBody(cls, bodyOf) {
       return (await takeBytes(bodyOf(this))).buffer;
     },
     async blob() {
-      const blobOf = needed("blobOfBytes", "blob()", "Blob");
+      const blobOf = needed("blobOfBytes", "blob()");
       const bytes = await takeBytes(bodyOf(this));
       return blobOf(bytes, mimeTypeOf(this)?.[0] ?? "");
     },
@@ -273,18 +281,18 @@ export function mixinBody(cls, bodyOf) {
     },
     async formData() {
       const body = bodyOf(this);
-      const decode = needed("decodeForm", "formData()", "FormData");
+      const decode = needed("decodeForm", "formData()");
       return decode(await takeBytes(body), mimeTypeOf(this));
     },
     async json() {
-      return JSON.parse(await takeText(bodyOf(this)));
+      return parse(await takeText(bodyOf(this)));
     },
     text() {
       let body;
       try {
         body = bodyOf(this);
       } catch (error) {
-        return Promise.reject(error);
+        return PromiseReject(error);
       }
       return takeText(body);
     },

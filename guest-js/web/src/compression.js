@@ -3,7 +3,7 @@ import native from "elias:native";
 import { TransformStream } from "./streams/transform.js";
 import { bytesOf, defineInterface } from "./webidl.js";
 
-const FORMATS = ["deflate", "deflate-raw", "gzip"];
+const FORMATS = ["brotli", "deflate", "deflate-raw", "gzip"];
 
 function coder(name, count, format, compresses) {
   if (count === 0) throw new TypeError(`new ${name}() needs a format`);

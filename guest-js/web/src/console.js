@@ -1,6 +1,7 @@
 // The console. https://console.spec.whatwg.org/
 //
-// A call gives the host the text for people and, as JSON, the arguments for a structured log.
+// A call gives the host the text for people and, where they are more than texts and numbers, the arguments as JSON for a
+// structured log.
 import native from "elias:native";
 import { formatMessage } from "./format.js";
 import { inspect } from "./inspect.js";
@@ -17,9 +18,13 @@ function print(level, args) {
   write(level, formatMessage(args), args);
 }
 
+/** Whether the message shows a value in a shortened form, which a structured log has whole. */
+const hasParts = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
+
 function write(level, message, args) {
   if (indent !== "") message = indent + message.replaceAll("\n", `\n${indent}`);
-  native.log(level, message, logArguments(args));
+  // Texts and numbers stand in the message as they are; said twice they would fill the log's budget twice.
+  native.log(level, message, args.some(hasParts) ? logArguments(args) : "");
 }
 
 /** Where the caller of the console method is; the frames of the console itself go. */

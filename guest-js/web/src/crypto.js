@@ -1,6 +1,6 @@
 // Crypto: random values. https://w3c.github.io/webcrypto/#Crypto-interface (10)
 import native from "elias:native";
-import { DOMException } from "./dom-exception.js";
+import { DOMException, QuotaExceededError } from "./dom-exception.js";
 import { needed } from "./registry.js";
 import { bytesOf, defineGlobals, defineInterface } from "./webidl.js";
 
@@ -17,7 +17,7 @@ class Crypto {
   }
 
   get subtle() {
-    return needed("subtle", "crypto.subtle", "SubtleCrypto");
+    return needed("subtle", "crypto.subtle");
   }
 
   getRandomValues(array) {
@@ -25,7 +25,10 @@ class Crypto {
       throw new DOMException("getRandomValues needs a typed array of integers", "TypeMismatchError");
     }
     if (array.byteLength > QUOTA) {
-      throw new DOMException(`getRandomValues gives ${QUOTA} bytes at most, not ${array.byteLength}`, "QuotaExceededError");
+      throw new QuotaExceededError(`getRandomValues gives ${QUOTA} bytes at most, not ${array.byteLength}`, {
+        quota: QUOTA,
+        requested: array.byteLength,
+      });
     }
     native.randomFill(bytesOf(array));
     return array;

@@ -61,3 +61,37 @@ LEGACY_NAMES.forEach((name, index) => {
 });
 
 defineInterface(DOMException);
+
+/** A limit was gone over. https://webidl.spec.whatwg.org/#quotaexceedederror (4.4) */
+export class QuotaExceededError extends DOMException {
+  #quota;
+  #requested;
+
+  constructor(message = "", options = undefined) {
+    super(message, "QuotaExceededError");
+    const { quota, requested } = options ?? {};
+    this.#quota = amount(quota, "quota");
+    this.#requested = amount(requested, "requested");
+    if (this.#quota !== null && this.#requested !== null && this.#requested < this.#quota) {
+      throw new RangeError("requested must not be less than quota");
+    }
+  }
+
+  get quota() {
+    return this.#quota;
+  }
+
+  get requested() {
+    return this.#requested;
+  }
+}
+
+function amount(value, name) {
+  if (value === undefined) return null;
+  value = Number(value);
+  if (!Number.isFinite(value)) throw new TypeError(`${name} must be a finite number`);
+  if (value < 0) throw new RangeError(`${name} must not be negative`);
+  return value;
+}
+
+defineInterface(QuotaExceededError);

@@ -32,7 +32,9 @@ const REASONS = {
 
 function explain(error, url) {
   const code = REASONS[error?.message] === undefined ? "network-error" : error.message;
-  const reason = REASONS[code]?.(url) ?? "the exchange with the server failed";
+  const failed = "the exchange with the server failed";
+  // What is no stable name is the engine's own word.
+  const reason = REASONS[code]?.(url) ?? (error?.message === code ? failed : `${failed}: ${error?.message}`);
   const explained = new TypeError(`fetch of ${url[10]}${url[7]} failed: ${reason}`);
   explained.code = code;
   return explained;
@@ -111,7 +113,7 @@ export async function fetch(input, init = undefined, toHost = false) {
   let url = native.parseUrl(request.url, undefined);
   if (url[1] === "data:") return fetchData(url, method);
   if (url[1] === "blob:") return fetchBlob(url, method, blobOf(request), request.headers.get("range"));
-  let headers = headerListOf(request.headers).slice();
+  let headers = Array.from(headerListOf(request.headers));
   if (getFromList(headers, "accept") === null) headers.push("accept", "*/*");
   if (getFromList(headers, "user-agent") === null) headers.push("user-agent", "ELIAS");
   for (let redirects = 0; ; redirects++) {
@@ -185,6 +187,8 @@ async function exchange(method, url, headers, body, signal) {
   let id;
   try {
     if (body?.whole) headers = [...without(headers, ["content-length"]), "content-length", `${body.bytes.length}`];
+    // Servers ask for a length where the method leads them to expect a body (Fetch 4.6, "contentLength").
+    else if (body === null && (method === "POST" || method === "PUT")) headers = [...without(headers, ["content-length"]), "content-length", "0"];
     id = native.fetchStart(method, parts, headers, whole, body !== null && !body.whole);
   } catch (error) {
     throw explain(error, url);

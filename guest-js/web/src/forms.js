@@ -25,18 +25,32 @@ function become(form, component, owner = component, number = 1) {
 /** Implementations that a component may have. */
 const STAGES_MAX = 16;
 
+/** Says which packages the component is made with; the build compares them with what it bundled. */
+function dependOn(dependencies, form) {
+  if (dependencies === undefined) return;
+  const isName = (entry) => typeof entry === "string" && /^(?:@[^@/]+\/)?[^@/]+@\S+$/.test(entry);
+  if (!Array.isArray(dependencies) || !dependencies.every(isName)) {
+    throw new TypeError(`the dependencies of ${form} are a list of names with versions, such as ["lodash@4.17.21"]`);
+  }
+  native.dependOn?.(dependencies.join("\n"));
+}
+
 /** An endpoint with its handler. All of a module are one router: 404 and 405 are answered by themselves. */
 export function createAPI(options) {
-  return become("ELIAS.createAPI", addEndpoint(options));
+  const { dependencies, ...endpoint } = options ?? {};
+  dependOn(dependencies, "ELIAS.createAPI");
+  return become("ELIAS.createAPI", addEndpoint(endpoint));
 }
 
 /** A component that makes an output of an input: by calls, and by HTTP POST with JSON. */
 export function createComponent(options) {
-  const { name, process, input, output, ...rest } = options ?? {};
-  checkName(name, "ELIAS.createComponent");
-  if (typeof process !== "function") throw new TypeError("ELIAS.createComponent needs process: createComponent({ name, process(input, ctx) { ... } })");
+  // Without a name it has that of its package.json.
+  const { name = native.componentName?.() ?? "component", process, input, output, dependencies, ...rest } = options ?? {};
+  if (options?.name !== undefined) checkName(name, "ELIAS.createComponent");
+  dependOn(dependencies, "ELIAS.createComponent");
+  if (typeof process !== "function") throw new TypeError("ELIAS.createComponent needs process: createComponent({ process(input, ctx) { ... } })");
   const unknown = Object.keys(rest)[0];
-  if (unknown !== undefined) throw new TypeError(`ELIAS.createComponent has no option ${unknown}; there are name, process, input, output`);
+  if (unknown !== undefined) throw new TypeError(`ELIAS.createComponent has no option ${unknown}; there are name, process, input, output, dependencies`);
   checkSchema(input, "input");
   checkSchema(output, "output");
   return become("ELIAS.createComponent", processing(name, process, input, output));
@@ -93,7 +107,8 @@ function stage(owner, number) {
   const { name } = owner;
   const waiting = {
     implement(handlers) {
-      const { process, input, output, ...rest } = handlers ?? {};
+      const { process, input, output, dependencies, ...rest } = handlers ?? {};
+      dependOn(dependencies, "ELIAS.component");
       const none = Object.values(rest).every((handler) => typeof handler !== "function");
       if (typeof process !== "function" && none) {
         throw new TypeError(`ELIAS.component("${name}").implement needs process, or handlers such as fetch`);

@@ -1,5 +1,6 @@
 // The triggers: what the engine calls when the host wants a handler of the component's default export run.
 import native from "elias:native";
+import { parse, stringify } from "./primordials.js";
 import { registry } from "./registry.js";
 import { incomingRequest } from "./request.js";
 import { isResponse, sendResponse } from "./response.js";
@@ -31,7 +32,12 @@ class ExecutionContext {
   /** The claims of the token that authenticated the request. */
   get claims() {
     const { claims } = this.#known();
-    return claims === undefined ? undefined : JSON.parse(claims);
+    return claims === undefined ? undefined : parse(claims);
+  }
+
+  /** The IP address of the client, as text; undefined where no request over a network started the execution. */
+  get clientAddress() {
+    return native.clientAddress();
   }
 
   get executionId() {
@@ -81,7 +87,7 @@ native.register("fetch", (app) => {
 function output(result) {
   let json;
   try {
-    json = result === undefined ? "null" : JSON.stringify(result);
+    json = result === undefined ? "null" : stringify(result);
   } catch (error) {
     throw new TypeError(`the result of the call handler has no JSON form: ${error.message}`, { cause: error });
   }
@@ -96,6 +102,6 @@ native.register("call", (app) => {
   if (typeof app?.call !== "function" || app.call === Function.prototype.call) {
     throw new TypeError("the default export of the component has no call handler");
   }
-  const result = app.call(JSON.parse(native.callInput()), registry.env ?? noEnv, context);
+  const result = app.call(parse(native.callInput()), registry.env ?? noEnv, context);
   return isThenable(result) ? later(result, output) : output(result);
 });

@@ -2,41 +2,82 @@
 //
 // A header list is a flat array [name, value, name, value, ...] with lower-case names, which is the form it has on both
 // sides of the host call. A value is an isomorphic string: each code unit is one byte.
+import {
+  adopt,
+  apply,
+  charCodeAt,
+  defineItem,
+  includes,
+  isEnumerable,
+  matches,
+  newList,
+  ownKeys,
+  slice,
+  sort,
+  stringify,
+  toLowerCase,
+} from "./primordials.js";
 import { defineInterface, definePairIterable, inspect } from "./webidl.js";
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const BAD_VALUE = /[\0\r\n\u0100-\uffff]/;
 
 // The names that responses set most, in their two usual spellings: a look-up costs a quarter of a validation.
-const KNOWN_NAMES = new Map();
-for (const name of ["content-type", "cache-control", "location", "set-cookie", "etag", "access-control-allow-origin"]) {
-  KNOWN_NAMES.set(name, name);
-  KNOWN_NAMES.set(name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase()), name);
-}
+const KNOWN_NAMES = {
+  __proto__: null,
+  "content-type": "content-type",
+  "Content-Type": "content-type",
+  "cache-control": "cache-control",
+  "Cache-Control": "cache-control",
+  location: "location",
+  Location: "location",
+  "set-cookie": "set-cookie",
+  "Set-Cookie": "set-cookie",
+  etag: "etag",
+  Etag: "etag",
+  ETag: "etag",
+  "access-control-allow-origin": "access-control-allow-origin",
+  "Access-Control-Allow-Origin": "access-control-allow-origin",
+};
 
 /** The name in lower case; a TypeError if it is not one. */
 function toName(name) {
-  const known = KNOWN_NAMES.get(name);
+  const known = typeof name === "string" ? KNOWN_NAMES[name] : undefined;
   if (known !== undefined) return known;
   name = `${name}`;
-  if (!NAME.test(name)) throw new TypeError(`${JSON.stringify(name)} is not a valid header name`);
-  return name.toLowerCase();
+  if (!matches(NAME, name)) throw new TypeError(`${stringify(name)} is not a valid header name`);
+  return toLowerCase(name);
 }
 
 // Every character at or below a space: of these only HTTP whitespace is trimmed, and to find one at an end is rare.
-const mayTrim = (value) => value.charCodeAt(0) <= 0x20 || value.charCodeAt(value.length - 1) <= 0x20;
+const mayTrim = (value) => charCodeAt(value, 0) <= 0x20 || charCodeAt(value, value.length - 1) <= 0x20;
+
+const isSpace = (code) => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
+
+function trim(value) {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isSpace(charCodeAt(value, start))) start++;
+  while (start < end && isSpace(charCodeAt(value, end - 1))) end--;
+  return slice(value, start, end);
+}
 
 /** Normalises a value (Fetch 2.2.2): HTTP whitespace at both ends goes, CR, LF and NUL within are refused. */
 function toValue(value, name) {
   value = `${value}`;
-  if (mayTrim(value)) value = value.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
-  if (BAD_VALUE.test(value)) {
+  if (mayTrim(value)) value = trim(value);
+  if (matches(BAD_VALUE, value)) {
     throw new TypeError(`the value of the header "${name}" has a CR, LF, NUL or a character above U+00FF in it`);
   }
   return value;
 }
 
-const isEnumerable = Object.prototype.propertyIsEnumerable;
+function append(list, name, value) {
+  name = toName(name);
+  value = toValue(value, name);
+  list[list.length] = name;
+  list[list.length] = value;
+}
 
 /** Fills a header list from a HeadersInit: a Headers, a sequence of pairs or a record. */
 export function fillHeaderList(list, init) {
@@ -44,22 +85,20 @@ export function fillHeaderList(list, init) {
     throw new TypeError("headers must be a Headers, an array of pairs or an object");
   }
   const iterator = init[Symbol.iterator];
-  if (iterator === Headers.prototype.entries && isHeaders(init)) {
-    list.push(...listOf(init));
+  if (iterator === entries && isHeaders(init)) {
+    const from = listOf(init);
+    for (let at = 0; at < from.length; at++) list[list.length] = from[at];
   } else if (iterator !== undefined && iterator !== null) {
-    for (const entry of { [Symbol.iterator]: () => iterator.call(init) }) {
+    // Web IDL's sequence of sequences: these are the script's values, which are asked for their iterators.
+    for (const entry of { [Symbol.iterator]: () => apply(iterator, init, []) }) {
       const pair = typeof entry === "object" && entry !== null ? [...entry] : [];
       if (pair.length !== 2) throw new TypeError("each entry of headers must be a pair [name, value]");
-      const name = toName(pair[0]);
-      list.push(name, toValue(pair[1], name));
+      append(list, pair[0], pair[1]);
     }
   } else {
     // Web IDL's record: a key that is a symbol cannot be a name, and says so when it is made a string.
-    for (const key of Reflect.ownKeys(init)) {
-      if (!isEnumerable.call(init, key)) continue;
-      const name = toName(key);
-      list.push(name, toValue(init[key], name));
-    }
+    const names = ownKeys(init);
+    for (let at = 0; at < names.length; at++) if (isEnumerable(init, names[at])) append(list, names[at], init[names[at]]);
   }
   return list;
 }
@@ -73,12 +112,17 @@ export function getFromList(list, name) {
   return value;
 }
 
+// The argument for which the constructor leaves everything undefined. It is not exported, so no script has it.
+const NOTHING = Symbol("nothing");
+
 let isHeaders;
 let listOf;
 let wrap;
+// What iterates over Headers, unless a script has put something else in its place.
+let entries;
 
 export class Headers {
-  #list = [];
+  #list;
   #immutable = false;
   // For the guard "request-no-cors": see headers-no-cors.js.
   #allows = undefined;
@@ -89,16 +133,19 @@ export class Headers {
     isHeaders = (value) => #list in value;
     listOf = (headers) => headers.#list;
     wrap = (list, immutable, allows = undefined) => {
-      const headers = new Headers();
-      headers.#list = list;
+      const headers = new Headers(NOTHING);
+      headers.#list = adopt(list);
       headers.#immutable = immutable;
       headers.#allows = allows;
       return headers;
     };
     definePairIterable(this, (headers) => (headers.#sorted ??= headers.#sortAndCombine()));
+    entries = this.prototype.entries;
   }
 
   constructor(init = undefined) {
+    if (init === NOTHING) return;
+    this.#list = newList();
     if (init !== undefined) fillHeaderList(this.#list, init);
   }
 
@@ -108,7 +155,7 @@ export class Headers {
     value = toValue(value, name);
     this.#change();
     if (this.#allows?.(name, value, getFromList(this.#list, name)) === false) return;
-    this.#list.push(name, value);
+    this.#add(name, value);
   }
 
   delete(name) {
@@ -128,7 +175,7 @@ export class Headers {
   getSetCookie() {
     const values = [];
     for (let at = 0; at < this.#list.length; at += 2) {
-      if (this.#list[at] === "set-cookie") values.push(this.#list[at + 1]);
+      if (this.#list[at] === "set-cookie") defineItem(values, this.#list[at + 1]);
     }
     return values;
   }
@@ -146,7 +193,7 @@ export class Headers {
     if (this.#allows?.(name, value, null) === false) return;
     const at = this.#find(name);
     if (at < 0) {
-      this.#list.push(name, value);
+      this.#add(name, value);
     } else {
       this.#list[at + 1] = value;
       this.#remove(name, at + 2);
@@ -159,9 +206,22 @@ export class Headers {
     return -1;
   }
 
+  #add(name, value) {
+    const list = this.#list;
+    list[list.length] = name;
+    list[list.length] = value;
+  }
+
   #remove(name, from) {
     const list = this.#list;
-    for (let at = list.length - 2; at >= from; at -= 2) if (list[at] === name) list.splice(at, 2);
+    let kept = from;
+    for (let at = from; at < list.length; at += 2) {
+      if (list[at] === name) continue;
+      list[kept] = list[at];
+      list[kept + 1] = list[at + 1];
+      kept += 2;
+    }
+    list.length = kept;
   }
 
   #change() {
@@ -174,12 +234,17 @@ export class Headers {
   /** Fetch 2.2.2 "sort and combine": one pair a name, except set-cookie, whose values cannot be joined. */
   #sortAndCombine() {
     const list = this.#list;
-    const names = [];
-    for (let at = 0; at < list.length; at += 2) if (!names.includes(list[at])) names.push(list[at]);
-    const sorted = [];
-    for (const name of names.sort()) {
-      if (name === "set-cookie") for (const value of this.getSetCookie()) sorted.push(name, value);
-      else sorted.push(name, getFromList(list, name));
+    const names = newList();
+    for (let at = 0; at < list.length; at += 2) if (!includes(names, list[at])) names[names.length] = list[at];
+    sort(names);
+    const sorted = newList();
+    const add = (name, value) => {
+      sorted[sorted.length] = name;
+      sorted[sorted.length] = value;
+    };
+    for (let at = 0; at < names.length; at++) {
+      if (names[at] !== "set-cookie") add(names[at], getFromList(list, names[at]));
+      else for (let from = 0; from < list.length; from += 2) if (list[from] === "set-cookie") add("set-cookie", list[from + 1]);
     }
     return sorted;
   }

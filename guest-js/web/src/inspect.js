@@ -157,13 +157,15 @@ function functionText(value) {
   return value.name ? `[${kind}: ${value.name}]` : `[${kind} (anonymous)]`;
 }
 
-/** An error with its stack. QuickJS's stack has only the frames; other engines put the error in front of them. */
+/** An error with its stack, which begins with the error as it was when it was made. As in Node.js, a name that it got later is shown. */
 function errorText(error) {
   const name = error.name || nameOf(error);
   const title = error.message ? `${name}: ${error.message}` : `${name}`;
   const stack = typeof error.stack === "string" ? error.stack.trimEnd() : "";
-  if (stack === "") return `[${title}]`;
-  return /^\s+at /.test(stack) ? `${title}\n${stack}` : stack;
+  if (stack === "" || stack === title) return `[${title}]`;
+  if (/^\s+at /.test(stack)) return `${title}\n${stack}`;
+  const made = /^[A-Z][\w$ -]*(?=:|\n\s+at |$)/.exec(stack);
+  return made === null || stack.slice(0, stack.indexOf("\n") >>> 0).includes(name) ? stack : `${name}${stack.slice(made[0].length)}`;
 }
 
 function isIndex(key) {

@@ -1,18 +1,14 @@
-// The late-bound seam between modules that are always loaded and modules that may not be.
+// The late-bound seam between the modules that every request uses and those that are evaluated after them.
 //
-// A core module never imports an optional one: the optional module, when it is loaded, puts what it offers here.
+// A core module never imports another one: the other, when it is evaluated, puts what it offers here. In a component all of the
+// web platform's are; those for tests and for capabilities are where the source uses them.
 
-/** What the optional modules that are loaded offer, by name. */
+/** What modules offer, by name. */
 export const registry = Object.create(null);
 
-/** The optional `name`, or a TypeError that tells the author of a component which global to mention to get it in. */
-export function needed(name, what, global) {
+/** What is offered as `name`. */
+export function needed(name, what) {
   const value = registry[name];
-  if (value === undefined) {
-    throw new TypeError(
-      `${what} needs ${global}, which is not in this component, because nothing in the source mentions it. ` +
-        `Write its name anywhere in the source (for example "void globalThis.${global}") and build again.`,
-    );
-  }
+  if (value === undefined) throw new TypeError(`${what} needs a web module that was not evaluated: nothing offers ${name}`);
   return value;
 }

@@ -5,6 +5,7 @@
 import native from "elias:native";
 import { Body, extractBody, mixinBody } from "./body.js";
 import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
+import { copyOf, includes, keys, matches, newList, stringify, toUpperCase } from "./primordials.js";
 import { needed, registry } from "./registry.js";
 import { defineInterface, dictionary, enumeration, inspect } from "./webidl.js";
 
@@ -37,7 +38,7 @@ const ENUMERATIONS = {
 
 /** The options of a request that was given none. */
 const DEFAULTS = { integrity: "", keepalive: false, referrer: "about:client" };
-for (const name of Object.keys(ENUMERATIONS)) DEFAULTS[name] = ENUMERATIONS[name][0];
+for (const name of keys(ENUMERATIONS)) DEFAULTS[name] = ENUMERATIONS[name][0];
 
 /** The parts of a URL, which is relative to `location` where a script has defined one; null if it is none. */
 export function parseUrl(url) {
@@ -81,9 +82,15 @@ export class Request {
     if (arguments.length === 0) throw new TypeError("new Request() needs a URL or a Request");
     const from = typeof input === "object" && input !== null && #method in input ? input : undefined;
     if (from === undefined) this.#setUrl(`${input}`);
-    // Its members are read once, and in this order.
-    const { body, cache, credentials, duplex, headers, integrity, keepalive, method, mode } = dictionary(init, "the options");
-    const { priority, redirect, referrer, referrerPolicy, signal, window } = init ?? {};
+    // Its members are read once, and in this order. A Request has them all; its body and its signal are taken as they are, for
+    // its getters would make a stream and a signal of them.
+    const options = dictionary(init, "the options");
+    const isRequest = #method in options;
+    const body = isRequest ? options.#bodyOrNull() : options.body;
+    const { cache, credentials, duplex, headers, integrity, keepalive, method, mode } = options;
+    const { priority, redirect, referrer, referrerPolicy } = options;
+    const signal = isRequest ? options.#signal : options.signal;
+    const { window } = options;
     if (window !== undefined && window !== null) throw new TypeError("the option window can only be null");
     if (from !== undefined) {
       this.#url = from.url;
@@ -92,13 +99,13 @@ export class Request {
     }
     this.#setOptions({ cache, credentials, duplex, mode, priority, redirect, referrerPolicy }, { integrity, keepalive, referrer });
     this.#method = method === undefined ? (from?.method ?? "GET") : toMethod(method);
-    if (this.mode === "no-cors" && !SAFELISTED_METHODS.includes(this.#method)) {
+    if (this.mode === "no-cors" && !includes(SAFELISTED_METHODS, this.#method)) {
       throw new TypeError(`a no-cors request cannot have the method ${this.#method}`);
     }
     this.#setSignal(signal === undefined ? from?.#signal : signal);
-    const list = [];
-    if (headers !== undefined) fillHeaderList(list, headers);
-    else if (from !== undefined) list.push(...headerListOf(from.headers));
+    let list;
+    if (headers !== undefined) list = fillHeaderList(newList(), headers);
+    else list = from === undefined ? newList() : copyOf(headerListOf(from.headers));
     this.#headers = this.#guarded(list);
     this.#setBody(body ?? null, duplex, from);
   }
@@ -164,7 +171,7 @@ export class Request {
 
   /** A signal of its own for each request; for the incoming one it never fires. */
   get signal() {
-    return (this.#signal ??= needed("newSignal", "request.signal", "AbortSignal")());
+    return (this.#signal ??= needed("newSignal", "request.signal")());
   }
 
   get duplex() {
@@ -179,19 +186,21 @@ export class Request {
     copy.#url = this.url;
     copy.#options = this.#options;
     copy.#blob = this.#blob;
-    copy.#headers = copy.#guarded(headerListOf(this.headers).slice());
+    copy.#headers = copy.#guarded(copyOf(headerListOf(this.headers)));
     copy.#signal = this.#signal && registry.followSignal(this.#signal);
     return copy;
   }
 
   #bodyOrNull() {
-    if (this.#body === undefined) this.#body = takesNoBody(this.method) ? null : Body.incoming();
+    if (this.#body === undefined) {
+      this.#body = takesNoBody(this.method) || !native.requestHasBody() ? null : Body.incoming();
+    }
     return this.#body;
   }
 
   #setUrl(input) {
     const url = parseUrl(input);
-    if (url === null) throw new TypeError(`${JSON.stringify(input)} is not an absolute URL`);
+    if (url === null) throw new TypeError(`${stringify(input)} is not an absolute URL`);
     if (url[2] !== "" || url[3] !== "") throw new TypeError("the URL of a request must not have a user name or password");
     this.#url = url[0];
     if (url[1] === "blob:") this.#blob = registry.blobOfUrl?.(url[0]);
@@ -199,7 +208,9 @@ export class Request {
 
   #setOptions(enumerations, { integrity, keepalive, referrer }) {
     const options = { ...this.#options };
-    for (const name of Object.keys(enumerations)) {
+    const names = keys(enumerations);
+    for (let at = 0; at < names.length; at++) {
+      const name = names[at];
       const value = enumerations[name];
       if (value !== undefined) options[name] = enumeration(value, ENUMERATIONS[name], `${name} of a request`);
     }
@@ -222,7 +233,7 @@ export class Request {
   #guarded(list) {
     const allows = this.#options.mode === "no-cors" ? registry.allowsNoCors : undefined;
     if (allows === undefined) return headersFromList(list, false);
-    const headers = headersFromList([], false, allows);
+    const headers = headersFromList(newList(), false, allows);
     for (let at = 0; at < list.length; at += 2) headers.append(list[at], list[at + 1]);
     return headers;
   }
@@ -232,18 +243,23 @@ export class Request {
     if ((given !== null || inherited !== null) && takesNoBody(this.#method)) {
       throw new TypeError(`a ${this.#method} request cannot have a body`);
     }
-    if (given !== null) {
+    if (given instanceof Body) {
+      // Of a Request among the options. It stays the body of both, as its stream would.
+      if (given.unusable) throw new TypeError("the body of the request was already used, or its stream is locked");
+      this.#body = given;
+    } else if (given !== null) {
       this.#body = extractBody(given);
       if (!this.#body.whole) {
         if (duplex === undefined) throw new TypeError('a streamed body needs the option duplex: "half"');
         if (this.keepalive) throw new TypeError("a request with keepalive cannot have a streamed body");
       }
       if (this.#body.type !== null && !this.#headers.has("content-type")) this.#headers.append("content-type", this.#body.type);
-      // The request that this one was made of counts as read, even though its body is not the one that is sent.
-      if (inherited !== null && !inherited.unusable) inherited.take();
     } else {
       this.#body = inherited === null ? null : inherited.moved();
+      return;
     }
+    // The request that this one was made of counts as read, even though its body is not the one that is sent.
+    if (inherited !== null && inherited !== this.#body && !inherited.unusable) inherited.take();
   }
 
   [inspect]() {
@@ -256,16 +272,18 @@ export class Request {
 function toReferrer(referrer) {
   if (referrer === "") return "";
   const url = parseUrl(referrer);
-  if (url === null) throw new TypeError(`${JSON.stringify(referrer)} is not a URL that can be a referrer`);
-  const isClient = url[0] === "about:client" || url[10] === "null" || url[10] !== globalThis.location?.origin;
+  if (url === null) throw new TypeError(`${stringify(referrer)} is not a URL that can be a referrer`);
+  // Without a page of which this is a part, there is no origin that another could differ from.
+  const origin = globalThis.location?.origin;
+  const isClient = url[0] === "about:client" || (origin !== undefined && url[10] !== origin);
   return isClient ? "about:client" : url[0];
 }
 
 function toMethod(method) {
   method = `${method}`;
-  if (!METHOD.test(method)) throw new TypeError(`${JSON.stringify(method)} is not a valid HTTP method`);
-  if (FORBIDDEN_METHOD.test(method)) throw new TypeError(`the HTTP method ${method} is forbidden`);
-  return NORMALIZED_METHOD.test(method) ? method.toUpperCase() : method;
+  if (!matches(METHOD, method)) throw new TypeError(`${stringify(method)} is not a valid HTTP method`);
+  if (matches(FORBIDDEN_METHOD, method)) throw new TypeError(`the HTTP method ${method} is forbidden`);
+  return matches(NORMALIZED_METHOD, method) ? toUpperCase(method) : method;
 }
 
 defineInterface(Request);

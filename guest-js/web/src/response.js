@@ -4,6 +4,7 @@
 import native from "elias:native";
 import { Body, TEXT_TYPE, extractBody, mixinBody, sendBody } from "./body.js";
 import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
+import { copyOf, indexOf, isArray, matches, newList, slice, stringify } from "./primordials.js";
 import { parseUrl } from "./request.js";
 import { defineInterface, inspect } from "./webidl.js";
 
@@ -52,15 +53,10 @@ export class Response {
       }
       if (response.#status === 0) throw new TypeError("the fetch handler returned Response.error()");
       const headers = response.#headers;
-      native.responseStart(response.#status, Array.isArray(headers) ? headers : headerListOf(headers));
-      if (typeof body === "string") {
-        response.#body = SENT;
-        native.responseBody(body);
-      } else if (body === null) {
-        native.responseBody(null);
-      } else {
-        return sendBody(body);
-      }
+      const list = isArray(headers) ? headers : headerListOf(headers);
+      if (body !== null && typeof body !== "string") return sendBody(body, response.#status, list);
+      if (body !== null) response.#body = SENT;
+      native.responseWhole(response.#status, list, body);
     };
 
     responseFromHost = (status, list, body, url, redirected, statusText = "") => {
@@ -84,16 +80,20 @@ export class Response {
       }
       if (statusText !== undefined) {
         response.#statusText = `${statusText}`;
-        if (!REASON_PHRASE.test(response.#statusText)) throw new TypeError("statusText has a character that HTTP does not allow");
+        if (!matches(REASON_PHRASE, response.#statusText)) throw new TypeError("statusText has a character that HTTP does not allow");
       }
-      if (headers !== undefined) response.#headers = fillHeaderList([], headers);
+      if (headers !== undefined) response.#headers = fillHeaderList(newList(), headers);
     };
 
     // Adds a content-type, unless there is one; `shared` is a list to use if there are no other headers.
     setDefaultType = (response, type, shared) => {
       const list = response.#headers;
-      if (list.length === 0) response.#headers = shared ?? ["content-type", type];
-      else if (getFromList(list, "content-type") === null) list.push("content-type", type);
+      if (list.length === 0) {
+        response.#headers = shared ?? ["content-type", type];
+      } else if (getFromList(list, "content-type") === null) {
+        list[list.length] = "content-type";
+        list[list.length] = type;
+      }
     };
 
     mixinBody(this, (response) => {
@@ -129,7 +129,7 @@ export class Response {
   }
 
   static json(data, init = undefined) {
-    const text = JSON.stringify(data);
+    const text = stringify(data);
     if (text === undefined) throw new TypeError(`Response.json: a value of type ${typeof data} has no JSON form`);
     const response = new Response(null, init);
     if (isNullBodyStatus(response.#status)) {
@@ -143,7 +143,7 @@ export class Response {
   static redirect(url, status = 302) {
     if (arguments.length === 0) throw new TypeError("Response.redirect needs a URL");
     const parsed = parseUrl(`${url}`);
-    if (parsed === null) throw new TypeError(`Response.redirect: ${JSON.stringify(`${url}`)} is not an absolute URL`);
+    if (parsed === null) throw new TypeError(`Response.redirect: ${stringify(`${url}`)} is not an absolute URL`);
     status = toStatus(status);
     if (!isRedirectStatus(status)) throw new RangeError(`Response.redirect: ${status} is not a redirect status`);
     const response = new Response();
@@ -159,7 +159,8 @@ export class Response {
   get url() {
     this.#status; // the brand check
     const url = origins.get(this)?.url ?? "";
-    return url.includes("#") ? url.slice(0, url.indexOf("#")) : url;
+    const hash = indexOf(url, "#");
+    return hash < 0 ? url : slice(url, 0, hash);
   }
 
   get redirected() {
@@ -181,7 +182,7 @@ export class Response {
 
   get headers() {
     const headers = this.#headers;
-    return Array.isArray(headers) ? (this.#headers = headersFromList(headers.slice(), false)) : headers;
+    return isArray(headers) ? (this.#headers = headersFromList(copyOf(headers), false)) : headers;
   }
 
   clone() {
@@ -190,7 +191,7 @@ export class Response {
     copy.#statusText = this.#statusText;
     copy.#body = this.#body instanceof Body ? this.#body.clone() : this.#body;
     const headers = this.#headers;
-    const list = (Array.isArray(headers) ? headers : headerListOf(headers)).slice();
+    const list = copyOf(isArray(headers) ? headers : headerListOf(headers));
     if (origins.has(this)) origins.set(copy, origins.get(this));
     // What came from a server, and Response.error(), cannot be changed; the copy is no different.
     copy.#headers = origins.has(this) || this.#status === 0 ? headersFromList(list, true) : list;

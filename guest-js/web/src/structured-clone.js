@@ -97,7 +97,8 @@ function fill(copy, value, seen) {
     for (const item of [...value]) copy.add(clone(item, seen));
   } else if (value instanceof Error) {
     for (const key of ["message", "stack", "cause"]) {
-      if (!Object.hasOwn(value, key)) continue;
+      // The stack is an accessor of Error's prototype, unless a script has set it.
+      if (!Object.hasOwn(value, key) && (key !== "stack" || typeof value.stack !== "string")) continue;
       const item = key === "cause" ? clone(value.cause, seen) : `${value[key]}`;
       Object.defineProperty(copy, key, { value: item, writable: true, configurable: true });
     }

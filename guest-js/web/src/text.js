@@ -1,4 +1,4 @@
-// TextEncoder and TextDecoder. UTF-8 is native; for the others a module gets in that the source asks for by naming one. https://encoding.spec.whatwg.org/#api (7)
+// TextEncoder and TextDecoder. UTF-8 is native; text-encodings.js has the others. https://encoding.spec.whatwg.org/#api (7)
 import native from "elias:native";
 import { registry } from "./registry.js";
 import { bytesOf, concat, defineInterface } from "./webidl.js";
@@ -27,13 +27,10 @@ const SPACE_AROUND = /^[\t\n\f\r ]+|[\t\n\f\r ]+$/g;
 /** What decodes the encoding of that label. */
 function decoderOf(label, options) {
   try {
-    if (registry.EncodingDecoder !== undefined) return new registry.EncodingDecoder(label, options);
+    return new registry.EncodingDecoder(label, options);
   } catch {
-    // There is no such label, or the tables for it are not here.
+    throw new RangeError(`there is no encoding ${JSON.stringify(label)}; labels are those of the Encoding Standard`);
   }
-  throw new RangeError(
-    `the encoding ${JSON.stringify(label)} is not known, or not in this component because no string in its source names it`,
-  );
 }
 
 export class TextDecoder {

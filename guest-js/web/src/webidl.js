@@ -1,6 +1,8 @@
 // What Web IDL asks of every interface, in one place: how members and globals are defined, and pair iterators.
 // https://webidl.spec.whatwg.org/#js-interfaces (3.7), #js-iterable (3.7.11)
 
+import { apply, getByteLength, includes, join, setBytes, stringify } from "./primordials.js";
+
 /** Key of a prototype method that gives console.log the fields to show, as a plain object. */
 export const inspect = Symbol("inspect");
 
@@ -80,7 +82,7 @@ export function definePairIterable(cls, pairsOf) {
       let pairs = pairsOf(this);
       if (typeof callback !== "function") throw new TypeError(`${cls.name}.forEach: the callback is not a function`);
       for (let at = 0; at < pairs.length; at += 2, pairs = pairsOf(this)) {
-        callback.call(thisArg, pairs[at + 1], pairs[at], this);
+        apply(callback, thisArg, [pairs[at + 1], pairs[at], this]);
       }
     },
   };
@@ -98,7 +100,7 @@ export function dictionary(value, what) {
 /** An argument that is one of `values`. */
 export function enumeration(value, values, what) {
   value = `${value}`;
-  if (!values.includes(value)) throw new TypeError(`${JSON.stringify(value)} is not a valid ${what}; it can be ${values.join(", ")}`);
+  if (!includes(values, value)) throw new TypeError(`${stringify(value)} is not a valid ${what}; it can be ${join(values, ", ")}`);
   return value;
 }
 
@@ -110,13 +112,11 @@ export function bytesOf(value) {
   return undefined;
 }
 
-const byteLengthGetter = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength").get;
-
 /** Whether `value` is an ArrayBuffer, whatever its prototype says. */
 export function isArrayBuffer(value) {
   if (typeof value !== "object" || value === null) return false;
   try {
-    byteLengthGetter.call(value);
+    getByteLength(value);
     return true;
   } catch {
     return false;
@@ -127,12 +127,12 @@ export function isArrayBuffer(value) {
 export function concat(chunks) {
   if (chunks.length === 1) return chunks[0];
   let length = 0;
-  for (const chunk of chunks) length += chunk.byteLength;
+  for (let at = 0; at < chunks.length; at++) length += chunks[at].byteLength;
   const all = new Uint8Array(length);
   let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.byteLength;
+  for (let from = 0; from < chunks.length; from++) {
+    setBytes(all, chunks[from], at);
+    at += chunks[from].byteLength;
   }
   return all;
 }

@@ -102,10 +102,14 @@ test("the arguments as JSON: always valid, never large", () => {
   const deep = [];
   for (let at = deep, level = 0; level < 5000; level++) at.push((at = []));
   for (const value of ["é".repeat(100000), Array(1e6).fill("x"), Array(90).fill(Array(90).fill(Array(90).fill("€"))), wide, deep, "\u0001".repeat(9000)]) {
-    shown(value);
+    shown([value]);
     const { json } = native.logs[0];
     JSON.parse(json);
     assert.ok(Buffer.byteLength(json) <= 16384, `${Buffer.byteLength(json)}`);
+  }
+  for (const args of [["text", 1, true, null, undefined, 2n, Symbol("s")], ["x".repeat(100000)], []]) {
+    shown(...args);
+    assert.equal(native.logs[0].json, ""); // the message says it all
   }
   shown({ toJSON() { throw new Error("x"); } });
   assert.match(native.logs[0].json, /no JSON form: x/);

@@ -3,6 +3,7 @@ import { MIMEType } from "node:util";
 import "./originals.mjs";
 
 const { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis.originals;
+const NodeBuffer = Buffer;
 const encoder = new TextEncoder();
 const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
 const partsOf = (url) => PARTS.map((part) => url[part]);
@@ -30,6 +31,8 @@ const native = {
   utf8Encode: (text) => new Uint8Array(encoder.encode(text)),
   utf8EncodeInto: (text, target) => Object.values(encoder.encodeInto(text, target)),
   utf8Decode: (bytes, fatal, ignoreBOM) => new TextDecoder("utf-8", { fatal, ignoreBOM }).decode(bytes),
+  textEncode: (text, encoding) => Uint8Array.from(NodeBuffer.from(text, encoding)),
+  textDecode: (bytes, encoding) => NodeBuffer.from(bytes).toString(encoding),
   randomFill: (bytes) => void bytes.forEach((_, at) => (bytes[at] = (at * 37 + 11) & 0xff)),
   parseUrl: (input, base) => (URL.canParse(input, base) ? partsOf(new URL(input, base)) : null),
   setUrl(href, part, value) {
@@ -75,17 +78,23 @@ const native = {
     return typeof chunk === "string" ? native.utf8Encode(chunk) : chunk;
   },
   requestBodyCancel: () => void native.calls.push(["cancel"]),
-  responseStart: (status, headers) => void native.calls.push(["start", status, [...headers]]),
-  responseBody: (body) => void native.calls.push(["body", body]),
+  requestHasBody: () => native.incoming.chunks.length > 0,
+  responseWhole: (status, headers, body) => void native.calls.push(["whole", status, Array.from(headers), body]),
+  responseStream(status, headers) {
+    native.calls.push(["stream", status, Array.from(headers)]);
+    return native.incoming.method !== "HEAD";
+  },
   async responseWrite(chunk) {
     native.calls.push(["write", native.utf8Decode(chunk, false, false)]);
     await native.onWrite();
   },
   responseEnd: () => void native.calls.push(["end"]),
-  responseAbort: (message) => void native.calls.push(["abort", message]),
+  responseFail: (error) => void native.calls.push(["fail", String(error)]),
   callInput: () => native.input,
   callOutput: (json) => void native.calls.push(["output", json]),
   waitUntil: (promise) => void native.calls.push(["waitUntil", promise]),
+  environmentAtBuild: () => false,
+  builtinModule: () => undefined,
   configKeys: () => ["GREETING"],
   configGet: (key) => ({ GREETING: "hello" })[key],
   execution: () => ({ id: "execution-1", remainingMs: 1000 }),

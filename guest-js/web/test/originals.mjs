@@ -3,7 +3,27 @@ const { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval,
 globalThis.originals ??= { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout };
 
 // What our modules take from QuickJS and older versions of Node.js lack.
-const { structuredClone } = globalThis;
+const { Buffer, structuredClone } = globalThis;
+if (Uint8Array.fromBase64 === undefined) {
+  const bytes = (text, encoding) => Uint8Array.from(Buffer.from(text, encoding));
+  Object.assign(Uint8Array, {
+    fromHex: (text) => bytes(text, "hex"),
+    fromBase64(text, { alphabet = "base64" } = {}) {
+      if (alphabet === "base64url") text = text.replaceAll("-", "+").replaceAll("_", "/");
+      if (/[^A-Za-z\d+/=]|=[^=]|={3}/.test(text) || text.replace(/=+$/, "").length % 4 === 1)
+        throw new SyntaxError("invalid base64");
+      return bytes(text, "base64");
+    },
+  });
+  Object.assign(Uint8Array.prototype, {
+    toHex() {
+      return Buffer.from(this).toString("hex");
+    },
+    toBase64({ alphabet = "base64" } = {}) {
+      return Buffer.from(this).toString(alphabet);
+    },
+  });
+}
 if (ArrayBuffer.prototype.transfer === undefined) {
   const detached = new WeakSet();
   const members = {

@@ -1,2 +1,2 @@
-// The encodings of the Encoding Standard beside UTF-8, without the tables of the multi-byte ones.
-export { TextDecoder } from "@exodus/bytes/encoding-lite.js";
+// The encodings of the Encoding Standard beside UTF-8; the tables of the multi-byte ones are unpacked when one is first used.
+export { TextDecoder } from "@exodus/bytes/encoding.js";

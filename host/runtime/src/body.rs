@@ -7,10 +7,11 @@ use crate::fetch::Head;
 use crate::run::{self, Ended, Record};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode as HttpErrorCode;
@@ -25,8 +26,8 @@ pub struct Body {
 }
 
 enum Inner {
-    /// The guest has ended and this is all it wrote.
-    Whole(Option<Bytes>),
+    /// The guest has ended, and this is all it wrote.
+    Whole(VecDeque<Frame<Bytes>>),
     Streaming(Box<Streaming>),
     Over,
 }
@@ -38,7 +39,7 @@ impl http_body::Body for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let streaming = match &mut self.inner {
             Inner::Over => return Poll::Ready(None),
-            Inner::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Whole(frames) => return Poll::Ready(frames.pop_front().map(Ok)),
             Inner::Streaming(streaming) => streaming,
         };
         let Poll::Ready(polled) = streaming.poll_body(cx) else { return Poll::Pending };
@@ -58,13 +59,19 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.inner, Inner::Over | Inner::Whole(None))
+        match &self.inner {
+            Inner::Over => true,
+            Inner::Whole(frames) => frames.is_empty(),
+            Inner::Streaming(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
-            Inner::Over | Inner::Whole(None) => SizeHint::with_exact(0),
-            Inner::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Over => SizeHint::with_exact(0),
+            Inner::Whole(frames) => {
+                SizeHint::with_exact(frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum())
+            }
             Inner::Streaming(_) => SizeHint::default(),
         }
     }
@@ -80,7 +87,18 @@ impl std::fmt::Debug for Body {
 pub(crate) struct Streaming {
     guest: Option<GuestFuture>,
     body: Option<HyperOutgoingBody>,
+    /// Frames that were taken out of the body to see whether it is whole.
+    ahead: VecDeque<Frame<Bytes>>,
+    /// Bytes that may still come, by the limit.
     left: u64,
+    /// Bytes that may still come, by the response's `content-length`.
+    stated: Option<u64>,
+    /// What `wasi:http` says of a body that the guest did not finish.
+    broken: Option<String>,
+    /// Why the response breaks off, once what came before has been passed on.
+    failure: Option<Error>,
+    /// Whether whoever writes to the client has had its turn before it is told of the failure.
+    has_yielded: bool,
     /// Set when the guest first has to wait.
     deadline: Option<Pin<Box<Sleep>>>,
     record: Record,
@@ -96,24 +114,37 @@ enum Polled {
 
 impl Streaming {
     pub(crate) fn new(app: Arc<AppInner>, guest: GuestFuture, record: Record) -> Self {
-        let left = app.limits.response_bytes;
-        Self { guest: Some(guest), body: None, left, deadline: None, record, app }
+        Self {
+            left: app.limits.response_bytes,
+            guest: Some(guest),
+            body: None,
+            ahead: VecDeque::new(),
+            stated: None,
+            broken: None,
+            failure: None,
+            has_yielded: false,
+            deadline: None,
+            record,
+            app,
+        }
     }
 
-    /// Runs the guest until it has answered, and gives the response with what there is of its body.
+    /// Runs the guest until it has given the headers, and gives the response with what there is of its body.
     pub(crate) async fn response(mut self, mut head: oneshot::Receiver<Head>) -> Result<http::Response<Body>, Error> {
         let head = poll_fn(|cx| self.poll_head(&mut head, cx)).await?;
         let (mut parts, body) = head.into_parts();
         parts.extensions.insert(self.record.running().clone());
+        let length = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        self.stated = length.and_then(|length| length.parse().ok());
         self.body = Some(body);
         // Most guests have ended by now and what they wrote lies ready: then the length is known, and nothing is streamed.
         let inner = match poll_fn(|cx| Poll::Ready(self.poll_whole(cx))).await {
-            Whole::Bytes(bytes) => {
+            Ok(true) => {
                 self.record.end(Outcome::Completed);
-                Inner::Whole(bytes)
+                Inner::Whole(std::mem::take(&mut self.ahead))
             }
-            Whole::Not => Inner::Streaming(Box::new(self)),
-            Whole::Failed(error) => return Err(error),
+            Ok(false) => Inner::Streaming(Box::new(self)),
+            Err(error) => return Err(error),
         };
         Ok(http::Response::from_parts(parts, Body { inner }))
     }
@@ -186,76 +217,83 @@ impl Streaming {
         self.record.fail(error)
     }
 
+    /// The next of what the guest wrote. What it wrote before it failed is passed on before the failure is.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
-        if let Poll::Ready(Err(error)) = self.poll_guest(cx) {
-            return Poll::Ready(Polled::Failed(error));
+        if let Some(frame) = self.ahead.pop_front() {
+            return Poll::Ready(Polled::Frame(frame));
         }
-        let Some(body) = &mut self.body else { return Poll::Ready(Polled::End) };
-        match Pin::new(body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-                match self.left.checked_sub(bytes) {
-                    Some(left) => {
-                        self.left = left;
-                        Poll::Ready(Polled::Frame(frame))
-                    }
-                    None => {
-                        let limit = self.app.limits.response_bytes;
-                        let error = Error::new(
-                            ErrorCode::ResponseTooLarge,
-                            format!("the response's body has more than {limit} bytes"),
-                        );
-                        Poll::Ready(Polled::Failed(self.fail(error)))
-                    }
-                }
-            }
-            Poll::Ready(Some(Err(error))) => {
-                let message = format!("the guest broke off its response: {error}");
-                Poll::Ready(Polled::Failed(self.fail(Error::new(ErrorCode::Exception, message))))
-            }
-            Poll::Ready(None) => Poll::Ready(Polled::End),
-            Poll::Pending => self.poll_deadline(cx).map(Polled::Failed),
+        if self.failure.is_none()
+            && let Poll::Ready(Err(error)) = self.poll_guest(cx)
+        {
+            self.failure = Some(error);
         }
-    }
-
-    /// The whole body, if the guest has ended and left at most one frame.
-    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Whole {
-        if self.guest.is_some() {
-            return Whole::Not;
-        }
-        let first = match self.poll_body(cx) {
-            Poll::Ready(Polled::End) => return Whole::Bytes(None),
-            Poll::Ready(Polled::Frame(frame)) => frame,
-            Poll::Ready(Polled::Failed(error)) => return Whole::Failed(error),
-            Poll::Pending => return Whole::Not,
-        };
-        let Ok(first) = first.into_data() else { return Whole::Not };
-        // A second frame would be lost here, so only look whether there can be one.
-        match &mut self.body {
-            Some(body) => match Pin::new(&mut *body).poll_frame(cx) {
-                Poll::Ready(None) => Whole::Bytes(Some(first)),
-                Poll::Ready(Some(Ok(second))) => {
-                    self.put_back(first, Some(second));
-                    Whole::Not
-                }
-                _ => {
-                    self.put_back(first, None);
-                    Whole::Not
-                }
+        let polled = self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx));
+        let waits = polled.is_pending();
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => match self.count(&frame) {
+                Ok(()) => return Poll::Ready(Polled::Frame(frame)),
+                Err(error) => self.failure = Some(self.fail(error)),
             },
-            None => Whole::Bytes(Some(first)),
+            // The guest has dropped its body unfinished, and may be about to say why.
+            Poll::Ready(Some(Err(error))) => {
+                self.body = None;
+                self.broken = Some(error.to_string());
+            }
+            Poll::Ready(None) | Poll::Pending => {}
         }
+        if self.failure.is_none() {
+            match &self.broken {
+                None if !waits => return Poll::Ready(Polled::End),
+                Some(why) if self.guest.is_none() => {
+                    let message = format!("the guest broke off its response: {why}");
+                    self.failure = Some(self.fail(Error::new(ErrorCode::Exception, message)));
+                }
+                _ => self.failure = Some(ready!(self.poll_deadline(cx))),
+            }
+        }
+        if !self.has_yielded {
+            // A server that is told of an error drops what it has not written yet: let it write first.
+            self.has_yielded = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.failure.take().map_or(Polled::End, Polled::Failed))
     }
 
-    /// Puts frames that were read ahead in front of the body again.
-    fn put_back(&mut self, first: Bytes, second: Option<Frame<Bytes>>) {
-        use futures::{StreamExt, stream};
-        use http_body_util::{BodyExt, BodyStream, StreamBody};
-        self.left += first.len() as u64;
-        if let Some(rest) = self.body.take() {
-            let ahead = [Some(Frame::data(first)), second].into_iter().flatten().map(Ok);
-            self.body = Some(StreamBody::new(stream::iter(ahead).chain(BodyStream::new(rest))).boxed_unsync());
+    /// Takes a frame from what may still come.
+    fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            let limit = self.app.limits.response_bytes;
+            Error::new(ErrorCode::ResponseTooLarge, format!("the response's body has more than {limit} bytes"))
+        })?;
+        if let Some(stated) = &mut self.stated {
+            *stated = stated.checked_sub(bytes).ok_or_else(|| {
+                Error::new(ErrorCode::Exception, "the response's body has more bytes than its content-length says")
+            })?;
         }
+        Ok(())
+    }
+
+    /// Whether the guest has ended and all that it wrote lies ready, which is then in `ahead`.
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+        let mut ahead = VecDeque::new();
+        let is_whole = loop {
+            if self.guest.is_some() {
+                break false;
+            }
+            match self.poll_body(cx) {
+                Poll::Ready(Polled::Frame(frame)) => ahead.push_back(frame),
+                Poll::Ready(Polled::End) => break true,
+                Poll::Ready(Polled::Failed(error)) => return Err(error),
+                Poll::Pending => match self.failure.take() {
+                    Some(error) => return Err(error),
+                    None => break false,
+                },
+            }
+        };
+        self.ahead = ahead;
+        Ok(is_whole)
     }
 
     /// The body is out; what the guest gave to `waitUntil` goes on without anyone waiting.
@@ -276,11 +314,4 @@ impl Streaming {
             }
         });
     }
-}
-
-/// Whether a body is known whole.
-enum Whole {
-    Bytes(Option<Bytes>),
-    Not,
-    Failed(Error),
 }

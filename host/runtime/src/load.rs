@@ -232,7 +232,10 @@ impl Loader {
         for (capability, interface) in imported {
             let table = options.grants.get(capability.name());
             let grant = capability.configure(&component, table).await;
-            let grant = grant.map_err(|error| refused(&component, capability.name(), &interface, &error))?;
+            let grant = grant.map_err(|error| {
+                let needed_by = manifest.as_ref().and_then(|manifest| manifest.first_use(capability.name()));
+                refused(&component, capability.name(), &interface, needed_by, &error)
+            })?;
             granted.push(Granted { capability, grant });
         }
         let ComponentInfo { name, version, digest, .. } = component;
@@ -352,14 +355,21 @@ impl From<Linked> for Compiled {
 }
 
 /// Why a component does not get a capability, with the line that mends it.
-fn refused(component: &ComponentInfo, capability: &str, interface: &str, error: &ConfigureError) -> Error {
+fn refused(
+    component: &ComponentInfo,
+    capability: &str,
+    interface: &str,
+    needed_by: Option<&str>,
+    error: &ConfigureError,
+) -> Error {
     let (code, message) = match error {
         ConfigureError::NotGranted => (
             ErrorCode::CapabilityDenied,
             format!(
-                "{} imports {interface}, which it was not granted; to grant it, add this line to elias.toml: \
+                "{} imports {interface}{}, which it was not granted; to grant it, add this line to elias.toml: \
                  [capabilities.{capability}]",
-                component.name
+                component.name,
+                needed_by.map(|place| format!(" (for {place})")).unwrap_or_default()
             ),
         ),
         ConfigureError::Invalid(why) => {

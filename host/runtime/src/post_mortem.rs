@@ -1,21 +1,25 @@
-//! Which JavaScript was running when an instance was ended, told by the engine from the memory that was left.
+//! Which JavaScript was running when an instance was ended, or why the engine itself ended it, told by the engine from the memory
+//! that was left.
 //!
-//! The application is not called again: only the engine's `elias_running`, which changes nothing but a text of its own. It runs
-//! in the sandbox with fuel of its own, and what it gives is the guest's word.
+//! The application is not called again: only the engine's `elias_failure` and `elias_running`, which change nothing but a text of
+//! their own. They run in the sandbox with fuel of their own, and what they give is the guest's word.
 
 use crate::instance::InstanceState;
 use futures::FutureExt;
 use std::fmt;
-use wasmtime::{Store, WasmCoreDump};
+use wasmtime::{Store, Trap, WasmCoreDump};
 
-/// The engine's export: gives the address of a text's address and length.
-const EXPORT: &str = "elias_running";
+/// The engine's exports: each gives the address of a text's address and length. The first tells what was running, the second why
+/// the engine trapped: it could not say so in a response that was under way.
+const RUNNING: &str = "elias_running";
+const FAILURE: &str = "elias_failure";
 
 /// Units of fuel for telling.
 const FUEL: u64 = 5_000_000;
 
-/// Bytes of the text that are read.
-const TEXT_BYTES_MAX: usize = 4096;
+/// Bytes of the texts that are read. A failure's name, message and stack are bounded by the engine; JSON may double them.
+const RUNNING_BYTES_MAX: usize = 4096;
+const FAILURE_BYTES_MAX: usize = 512 * 1024;
 
 /// The stack trace of what was running, in positions of the bundle; a context of the error that ended it.
 #[derive(Debug)]
@@ -27,22 +31,39 @@ impl fmt::Display for Running {
     }
 }
 
-/// `error`, which ended the instance, with [`Running`] where the engine can tell.
-pub(crate) fn examine(store: &mut Store<InstanceState>, error: wasmtime::Error) -> wasmtime::Error {
-    let left = store.get_fuel().unwrap_or(0);
-    let text = running(store, &error);
-    // What it cost is not the guest's.
-    let _ = store.set_fuel(left);
-    match text {
-        Some(text) if !text.is_empty() => error.context(Running(text)),
-        _ => error,
+/// The failure for which the engine ended the instance, as the JSON of a failed handler; a context of the error that ended it.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the engine ended it: {}", self.0)
     }
 }
 
-fn running(store: &mut Store<InstanceState>, error: &wasmtime::Error) -> Option<String> {
+/// `error`, which ended the instance, with [`Failure`] or [`Running`] where the engine can tell.
+pub(crate) fn examine(store: &mut Store<InstanceState>, error: wasmtime::Error) -> wasmtime::Error {
+    let left = store.get_fuel().unwrap_or(0);
+    let trapped = matches!(error.downcast_ref::<Trap>(), Some(Trap::UnreachableCodeReached));
+    let failure = trapped.then(|| tell(store, &error, FAILURE, FAILURE_BYTES_MAX)).flatten();
+    let text = match failure {
+        None => tell(store, &error, RUNNING, RUNNING_BYTES_MAX),
+        Some(_) => None,
+    };
+    // What it cost is not the guest's.
+    let _ = store.set_fuel(left);
+    match (failure, text) {
+        (Some(failure), _) => error.context(Failure(failure)),
+        (None, Some(text)) => error.context(Running(text)),
+        (None, None) => error,
+    }
+}
+
+/// The text that an export of the engine gives, unless it is empty.
+fn tell(store: &mut Store<InstanceState>, error: &wasmtime::Error, export: &str, bytes_max: usize) -> Option<String> {
     let dump = error.downcast_ref::<WasmCoreDump>()?;
     for instance in dump.instances() {
-        let Ok(tell) = instance.get_typed_func::<(), u32>(&mut *store, EXPORT) else { continue };
+        let Ok(tell) = instance.get_typed_func::<(), u32>(&mut *store, export) else { continue };
         // The application's, which the engine imports.
         let memory = *dump.memories().first()?;
         store.set_fuel(FUEL).ok()?;
@@ -54,9 +75,9 @@ fn running(store: &mut Store<InstanceState>, error: &wasmtime::Error) -> Option<
             let bytes = bytes.get(at..at.checked_add(4)?)?;
             Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize)
         };
-        let (start, length) = (number(told)?, number(told.checked_add(4)?)?.min(TEXT_BYTES_MAX));
+        let (start, length) = (number(told)?, number(told.checked_add(4)?)?.min(bytes_max));
         let text = bytes.get(start..start.checked_add(length)?)?;
-        return Some(String::from_utf8_lossy(text).into_owned());
+        return Some(String::from_utf8_lossy(text).into_owned()).filter(|text| !text.is_empty());
     }
     None
 }

@@ -170,6 +170,9 @@ fn trapped(app: &AppInner, meter: &Meter, error: &wasmtime::Error) -> Error {
     if error.downcast_ref::<Stopped>() == Some(&Stopped::Deadline) {
         return deadline(app);
     }
+    if let Some(post_mortem::Failure(json)) = error.downcast_ref() {
+        return refused(app, meter, Some(json));
+    }
     let running = error.downcast_ref::<post_mortem::Running>().map(|running| app.original_stack(&running.0));
     let place = running.as_deref().map(innermost).unwrap_or_default();
     let error = match error.downcast_ref::<Trap>() {

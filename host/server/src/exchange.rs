@@ -438,9 +438,10 @@ fn pass_on(
     // hyper leaves these bodies out in HTTP/1 only.
     let bodiless =
         matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+    // A guest may have left a stream unread: that nothing came says nothing of the length that GET would have.
     if *method == Method::HEAD
         && !bodiless
-        && let Some(bytes) = body.size_hint().exact()
+        && let Some(bytes) = body.size_hint().exact().filter(|&bytes| bytes > 0)
     {
         parts.headers.entry(CONTENT_LENGTH).or_insert(bytes.into());
     }

@@ -2,33 +2,43 @@
 //!
 //! The output is a function of the project's files alone: every path in it is relative to the project.
 
+mod adapters;
+mod assets;
+mod boundary;
 mod failure;
+mod native;
 mod node;
 mod optional;
+mod order;
+mod package_json;
+mod plugin;
+mod preserve;
 mod resolve_help;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use rolldown::plugin::{
-    HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
-    HookTransformArgs, HookTransformOutput, HookTransformReturn, HookUsage, Plugin, PluginContext,
-    SharedLoadPluginContext, SharedTransformPluginContext,
-};
+use rolldown::plugin::__inner::SharedPluginable;
 use rolldown::{
-    Bundler, BundlerOptions, BundlerTransformOptions, CodeSplittingMode, CommentsOptions, Either, ExperimentalOptions,
-    InputItem, OutputFormat, Platform, RawMinifyOptions, ResolveOptions, SourceMapType,
+    AddonOutputOption, BundleFactory, BundleFactoryOptions, BundlerOptions, BundlerTransformOptions, CodeSplittingMode,
+    CommentsOptions, Either, ExperimentalOptions, InlineConstOption, InnerOptions, InputItem, OptimizationOption,
+    OutputFormat, Platform, RawMangleOptions, RawMinifyOptions, RawMinifyOptionsDetailed, ResolveOptions,
+    SourceMapType, TreeshakeOptions,
 };
-use rolldown_common::side_effects::HookSideEffects;
-use rolldown_common::{ModuleType, Output, OutputChunk, ResolvedExternal};
+use rolldown_common::{BundleMode, Output, OutputChunk};
 use rolldown_error::{BatchedBuildDiagnostic, EventKind};
 
 use crate::diagnostic::{BuildError, BuildWarning, Details};
 use crate::web;
+use boundary::Boundary;
+use plugin::Recorder;
 
 /// The module that gives all capabilities by name. What of it is not used is shaken away.
 const SDK: &str = "elias";
+/// What `process.env.NODE_ENV` is.
+const NODE_ENV: &str = "production";
 /// Export conditions that a package may use to say which of its files suits us, beside the standard ones.
 /// (`import` or `require`, by how it is asked for, and `default`).
 const CONDITIONS: [&str; 4] = ["elias", "workerd", "worker", "browser"];
@@ -40,7 +50,7 @@ const MAX_NESTING: usize = 10_000;
 const STACK_BYTES: usize = 256 << 20;
 
 /// What to bundle.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct BundleOptions {
     /// The entry module, relative to `cwd` or absolute.
     pub entry: PathBuf,
@@ -48,6 +58,10 @@ pub struct BundleOptions {
     pub cwd: PathBuf,
     /// Whether to shorten names and drop white space.
     pub minify: bool,
+    /// Folders outside of the project whose files may be bundled, relative to it or absolute.
+    pub roots: Vec<PathBuf>,
+    /// What `process.env` has from the build, by name.
+    pub env: BTreeMap<String, String>,
 }
 
 /// One ES module made from an entry file and all that it imports.
@@ -59,6 +73,8 @@ pub struct Bundle {
     pub map: String,
     /// Every source file that was read, tree-shaken or not: path relative to the project and SHA-256, sorted by path.
     pub sources: Vec<(String, String)>,
+    /// Those of the sources that lie outside of the project and of what is installed, where `roots` let them in.
+    pub outside: Vec<String>,
     /// The files of which something is in the bundle, sorted.
     pub bundled: Vec<PathBuf>,
     /// The files whose change makes the bundle stale, sorted: the sources and the `tsconfig.json` files they obey.
@@ -77,10 +93,11 @@ pub async fn bundle(options: &BundleOptions) -> Result<Bundle, BuildError> {
         .cwd
         .canonicalize()
         .map_err(|error| BuildError::io(format_args!("open the project {}", options.cwd.display()), &error))?;
+    let boundary = Boundary::new(&cwd, &options.roots)?;
     let entry = find_entry(&options.entry, &cwd)?;
-    let minify = options.minify;
+    let options = BundleOptions { entry, cwd, ..options.clone() };
     // The work happens on threads of its own, for their stacks; a panic in the bundler ends its task and no more.
-    match workers()?.spawn(run(entry, cwd, minify)).await {
+    match workers()?.spawn(run(options, boundary)).await {
         Ok(result) => result,
         Err(error) => Err(BuildError::Engine(Box::new(
             Details::new(format!("the bundler failed: {error}"))
@@ -118,21 +135,21 @@ fn find_entry(entry: &Path, cwd: &Path) -> Result<PathBuf, BuildError> {
     }
 }
 
-async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, BuildError> {
-    let entry = entry.to_str().ok_or_else(|| {
+async fn run(options: BundleOptions, boundary: Boundary) -> Result<Bundle, BuildError> {
+    let entry = options.entry.to_str().ok_or_else(|| {
         BuildError::EntryNotFound(Box::new(
-            Details::new(format!("the path of the entry {} is not UTF-8", entry.display()))
+            Details::new(format!("the path of the entry {} is not UTF-8", options.entry.display()))
                 .help("Rename the file or its directories."),
         ))
     })?;
-    let recorder = Arc::new(Recorder::default());
-    let fail = |errors: BatchedBuildDiagnostic| match take(&recorder.refused) {
-        Some(error) => error,
-        None => failure::from_rolldown(errors.into_vec(), &cwd),
-    };
-    let mut bundler =
-        Bundler::with_plugins(rolldown_options(entry, &cwd, minify), vec![recorder.clone()]).map_err(fail)?;
-    let output = bundler.generate().await.map_err(fail)?;
+    let cwd = options.cwd.as_path();
+    let boundary = Arc::new(boundary);
+    let mut pass = Pass::run(entry, &options, &boundary, false).await?;
+    if pass.recorder.waiting_modules() > 1 {
+        // They have to wait together, and so each must be a function.
+        pass = Pass::run(entry, &options, &boundary, true).await?;
+    }
+    let Pass { recorder, output, watched } = pass;
     let chunk = entry_chunk(&output.assets)?;
     if chunk.code.len() > MAX_SOURCE_BYTES {
         return Err(too_large("the bundle", chunk.code.len()));
@@ -148,12 +165,14 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
                 errors.push(diagnostic);
             }
         } else {
-            warnings.extend(failure::warning_from_rolldown(&diagnostic, &cwd));
+            warnings.extend(failure::warning_from_rolldown(&diagnostic, cwd));
         }
     }
     if !errors.is_empty() {
-        return Err(failure::from_rolldown(errors, &cwd));
+        return Err(failure::from_rolldown(errors, cwd, &boundary));
     }
+    warnings.extend(recorder.take_warnings());
+    warnings.extend(native::warnings(&chunk.module_ids.iter().map(|id| file_of(id.as_str())).collect::<Vec<_>>()));
     let mut read = take(&recorder.read);
     // URLs, which rolldown leaves in place without a word. A dynamic import from within counts as one of the bundle itself.
     let mut imports = chunk.imports.iter().chain(&chunk.dynamic_imports);
@@ -162,26 +181,31 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
             || name.strip_prefix("node:").is_some_and(web::node_module)
     };
     if let Some(specifier) = imports.find(|name| **name != chunk.filename && !ours(name)) {
-        return Err(failure::left_over(specifier, read.iter().map(|(path, _)| path.as_path()), &cwd));
+        return Err(failure::left_over(specifier, read.iter().map(|(path, _)| path.as_path()), cwd));
     }
     read.sort_unstable();
     let mut modules: Vec<PathBuf> = read.iter().map(|(path, _)| path.clone()).collect();
-    modules.extend(bundler.watch_files().iter().map(|file| PathBuf::from(file.as_str())));
+    modules.extend(watched);
     modules.retain(|path| path.is_absolute());
     modules.sort_unstable();
     modules.dedup();
-    let mut sources: Vec<_> = read.into_iter().map(|(path, digest)| (relative(&path, &cwd), digest)).collect();
+    let mut outside: Vec<_> =
+        read.iter().filter(|(path, _)| boundary.is_outside(path)).map(|(path, _)| relative(path, cwd)).collect();
+    outside.sort_unstable();
+    outside.dedup();
+    let mut sources: Vec<_> = read.into_iter().map(|(path, digest)| (relative(&path, cwd), digest)).collect();
     sources.sort_unstable();
     sources.dedup();
-    let mut bundled: Vec<PathBuf> = chunk.module_ids.iter().map(|id| PathBuf::from(id.as_str())).collect();
+    let mut bundled: Vec<PathBuf> = chunk.module_ids.iter().map(|id| file_of(id.as_str())).collect();
     bundled.retain(|path| path.is_absolute());
     bundled.sort_unstable();
     let mut exports: Vec<String> = chunk.exports.iter().map(ToString::to_string).collect();
     exports.sort_unstable();
     Ok(Bundle {
-        code: chunk.code.clone(),
+        code: finish(&chunk.code, recorder.waiting_modules()),
         map: chunk.map.as_ref().map(oxc_sourcemap::SourceMap::to_json_string).unwrap_or_default(),
         sources,
+        outside,
         bundled,
         modules,
         has_default_export: exports.iter().any(|name| name == "default"),
@@ -190,11 +214,64 @@ async fn run(entry: PathBuf, cwd: PathBuf, minify: bool) -> Result<Bundle, Build
     })
 }
 
-fn rolldown_options(entry: &str, cwd: &Path, minify: bool) -> BundlerOptions {
+/// One run of the bundler.
+struct Pass {
+    recorder: Arc<Recorder>,
+    output: rolldown::BundleOutput,
+    /// Files beside the sources whose change makes the bundle stale.
+    watched: Vec<PathBuf>,
+}
+
+impl Pass {
+    /// Runs it. With `wrap_all` each module is a function in the bundle, and else only those whose order asks for it.
+    async fn run(
+        entry: &str,
+        options: &BundleOptions,
+        boundary: &Arc<Boundary>,
+        wrap_all: bool,
+    ) -> Result<Self, BuildError> {
+        let recorder = Arc::new(Recorder::new(Arc::clone(boundary)));
+        let fail = |errors: BatchedBuildDiagnostic| match take(&recorder.refused) {
+            Some(error) => error,
+            None => failure::from_rolldown(errors.into_vec(), &options.cwd, boundary),
+        };
+        let factory = |treeshake: TreeshakeOptions| {
+            BundleFactory::new(BundleFactoryOptions {
+                bundler_options: BundlerOptions { treeshake, ..rolldown_options(entry, options, wrap_all) },
+                plugins: vec![Arc::clone(&recorder) as SharedPluginable],
+                session: None,
+                disable_tracing_setup: true,
+            })
+        };
+        let bundle = |treeshake| factory(treeshake)?.create_bundle(BundleMode::FullBuild, None);
+        // Where statements may be dropped, rolldown first lets oxc remove what looks dead within functions, which
+        // changes what programs do (see `preserve`). So modules are read by a run that drops nothing, and linked by one
+        // that drops what nobody uses.
+        let mut reading = bundle(TreeshakeOptions::Boolean(false)).map_err(fail)?;
+        let modules = reading.scan_modules(rolldown_common::ScanMode::Full).await.map_err(fail)?;
+        let shaking = InnerOptions { commonjs: Some(false), ..InnerOptions::default() };
+        let mut linking = bundle(TreeshakeOptions::Option(shaking)).map_err(fail)?;
+        let output = linking.bundle_generate(modules).await.map_err(fail)?;
+        let watched = reading.get_watch_files().iter().map(|file| PathBuf::from(file.as_str())).collect();
+        Ok(Self { recorder, output, watched })
+    }
+}
+
+fn rolldown_options(entry: &str, options: &BundleOptions, wrap_all: bool) -> BundlerOptions {
     let names = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+    // Not oxc's compressor, which takes too much for free of effects.
+    let minify = if options.minify {
+        RawMinifyOptions::Object(RawMinifyOptionsDetailed {
+            mangle: Some(RawMangleOptions::default()),
+            compress: None,
+            remove_whitespace: true,
+        })
+    } else {
+        RawMinifyOptions::Bool(false)
+    };
     BundlerOptions {
         input: Some(vec![InputItem { name: Some("app".to_owned()), import: entry.to_owned() }]),
-        cwd: Some(cwd.to_owned()),
+        cwd: Some(options.cwd.clone()),
         platform: Some(Platform::Browser),
         format: Some(OutputFormat::Esm),
         // Sources in the map are relative to the directory of the output: make that the project.
@@ -204,19 +281,30 @@ fn rolldown_options(entry: &str, cwd: &Path, minify: bool) -> BundlerOptions {
         sourcemap: Some(SourceMapType::Hidden),
         // Comments would name files and serve nobody: the code goes straight into the engine.
         comments: Some(CommentsOptions { legal: false, annotation: false, jsdoc: false }),
+        banner: (!options.env.is_empty()).then(|| AddonOutputOption::String(Some(environment(&options.env)))),
+        // The names of functions and classes, and the order of modules, are those of the source.
+        keep_names: Some(true),
+        strict_execution_order: Some(true),
         experimental: Some(ExperimentalOptions {
             attach_debug_info: Some(rolldown::AttachDebugInfo::None),
+            on_demand_wrapping: Some(!wrap_all),
             ..ExperimentalOptions::default()
         }),
-        minify: Some(RawMinifyOptions::Bool(minify)),
+        // A constant of another module is read where it stands: a module that is only imported for one would not run,
+        // and in a cycle the constant may not be there yet.
+        optimization: Some(OptimizationOption {
+            inline_const: Some(InlineConstOption::Bool(false)),
+            ..OptimizationOption::default()
+        }),
+        minify: Some(minify),
         resolve: Some(ResolveOptions {
             condition_names: names(&CONDITIONS),
             main_fields: names(&["browser", "module", "main"]),
             ..ResolveOptions::default()
         }),
         define: Some(
-            [("process.env.NODE_ENV", "\"production\""), ("global", "globalThis")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            [("process.env.NODE_ENV", format!("\"{NODE_ENV}\"")), ("global", "globalThis".to_owned())]
+                .map(|(name, value)| (name.to_owned(), value))
                 .into_iter()
                 .collect(),
         ),
@@ -226,6 +314,30 @@ fn rolldown_options(entry: &str, cwd: &Path, minify: bool) -> BundlerOptions {
         }),
         ..BundlerOptions::default()
     }
+}
+
+/// Statements that give `process.env` what the build brings along.
+fn environment(values: &BTreeMap<String, String>) -> String {
+    let value = |text: &String| serde_json::Value::from(text.as_str());
+    values.iter().map(|(name, text)| format!("process.env[{}] = {};", value(name), value(text))).collect()
+}
+
+/// The bundle as the engine gets it. `waiting` is how many modules wait at their top level.
+fn finish(code: &str, waiting: usize) -> String {
+    let mut code = if waiting > 1 { order::together(code) } else { code.to_owned() };
+    // What `import()` gives takes no further properties. `export *` of a CommonJS module adds its names later.
+    if !code.contains("__reExport(") {
+        let helper = code.find("__exportAll = (all, no_symbols) => {");
+        if let Some(end) = helper.and_then(|at| Some(at + code[at..].find("return target;")?)) {
+            code.replace_range(end..end + "return target;".len(), "return Object.preventExtensions(target);");
+        }
+    }
+    code
+}
+
+/// The file that a module's identifier names: it may have a query.
+fn file_of(id: &str) -> PathBuf {
+    assets::of_id(id).map_or(Path::new(id), |(path, _)| path).to_owned()
 }
 
 fn entry_chunk(assets: &[Output]) -> Result<&OutputChunk, BuildError> {
@@ -260,98 +372,6 @@ fn too_large(what: &str, bytes: usize) -> BuildError {
 
 fn take<T: Default>(value: &Mutex<T>) -> T {
     std::mem::take(&mut value.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// Sees every source before it is parsed: notes it, and refuses what the parser could not survive. Gives the module
-/// [`SDK`].
-#[derive(Debug, Default)]
-struct Recorder {
-    read: Mutex<Vec<(PathBuf, String)>>,
-    refused: Mutex<Option<BuildError>>,
-}
-
-impl Plugin for Recorder {
-    fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed("elias:recorder")
-    }
-
-    fn register_hook_usage(&self) -> HookUsage {
-        HookUsage::ResolveId | HookUsage::Load | HookUsage::Transform
-    }
-
-    async fn resolve_id(&self, context: &PluginContext, args: &HookResolveIdArgs<'_>) -> HookResolveIdReturn {
-        if let Some(resolved) = node::resolve(context, args).await {
-            return Ok(Some(resolved));
-        }
-        if let Some(resolved) = optional::resolve(context, args).await {
-            return Ok(Some(resolved));
-        }
-        let external = web::importable().any(|name| name == args.specifier);
-        Ok((external || args.specifier == SDK).then(|| HookResolveIdOutput {
-            id: args.specifier.into(),
-            external: external.then_some(ResolvedExternal::Bool(true)),
-            side_effects: Some(HookSideEffects::False),
-            ..HookResolveIdOutput::default()
-        }))
-    }
-
-    async fn load(&self, _: SharedLoadPluginContext, args: &HookLoadArgs<'_>) -> HookLoadReturn {
-        if let Some(loaded) = node::load(args.id).or_else(|| optional::load(args.id)) {
-            return Ok(Some(loaded));
-        }
-        Ok((args.id == SDK).then(|| HookLoadOutput {
-            code: web::sdk_module().into(),
-            module_type: Some(ModuleType::Js),
-            side_effects: Some(HookSideEffects::False),
-            ..HookLoadOutput::default()
-        }))
-    }
-
-    async fn transform(
-        &self,
-        context: SharedTransformPluginContext,
-        module: &HookTransformArgs<'_>,
-    ) -> HookTransformReturn {
-        let path = Path::new(module.id);
-        if !path.is_absolute() {
-            return Ok(None); // the bundler's own helpers
-        }
-        if let Err(error) = check_source(&relative(path, context.cwd()), module.code) {
-            let message = error.to_string();
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            return Err(anyhow::Error::msg(message));
-        }
-        let digest = elias_contract::digest(module.code.as_bytes());
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).push((path.to_owned(), digest));
-        // JavaScript takes a byte order mark for white space; JSON does not.
-        Ok(match module.code.strip_prefix('\u{feff}') {
-            Some(code) if *module.module_type == ModuleType::Json => {
-                Some(HookTransformOutput { code: Some(code.to_owned()), ..HookTransformOutput::default() })
-            }
-            _ => None,
-        })
-    }
-}
-
-fn check_source(file: &str, code: &str) -> Result<(), BuildError> {
-    if code.len() > MAX_SOURCE_BYTES {
-        return Err(too_large(file, code.len()));
-    }
-    let mut depth = 0_usize;
-    for byte in code.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_NESTING {
-            return Err(BuildError::TooLarge(Box::new(
-                Details::new(format!("{file} nests brackets more than {MAX_NESTING} deep"))
-                    .help("Load such data as JSON text at run time."),
-            )));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

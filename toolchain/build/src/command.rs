@@ -168,13 +168,13 @@ fn show_sbom(arguments: &InspectArguments, bytes: &[u8]) -> ExitCode {
 pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
     let project = Project::find(arguments.project.as_deref(), arguments.entry.as_deref(), arguments.config.as_deref())?;
     let entry = project.entry(arguments.entry.as_deref())?;
-    let eval = arguments.eval || project.build.eval;
+    let options = project.options(entry)?;
     Ok(BuildOptions {
         thin: arguments.thin,
         minify: arguments.minify,
-        eval,
+        eval: arguments.eval || options.eval,
         stage: arguments.stage,
-        ..BuildOptions::new(entry, project.root)
+        ..options
     })
 }
 

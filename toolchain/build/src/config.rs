@@ -8,6 +8,9 @@ use toml::de::{DeTable, DeValue};
 /// The configuration's file name.
 pub const CONFIG_FILE: &str = "elias.toml";
 
+/// The keys of `[build]`.
+const KEYS: [&str; 5] = ["`entry`", "`env`", "`eval`", "`random`", "`roots`"];
+
 /// What `[build]` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildTable {
@@ -15,6 +18,13 @@ pub struct BuildTable {
     pub entry: Option<PathBuf>,
     /// `eval`: whether strings can be compiled as code. It is off unless the file says otherwise.
     pub eval: bool,
+    /// `roots`: folders outside of the project whose files may be bundled, relative to the file.
+    pub roots: Vec<PathBuf>,
+    /// `env`: names of environment variables whose values the component has from the build. They are no secrets.
+    pub env: Vec<String>,
+    /// `random = "per-build"`: whether the top level may draw random values, which every instance of the build then
+    /// shares.
+    pub random_per_build: bool,
 }
 
 /// Reads `[build]` of a configuration.
@@ -57,12 +67,43 @@ pub fn build_table(table: &DeTable<'_>) -> Result<BuildTable, (Range<usize>, Str
             }
             ("eval", DeValue::Boolean(eval)) => build.eval = *eval,
             ("eval", _) => return Err((value.span(), "eval must be true or false".to_owned())),
+            ("roots", DeValue::Array(items)) => {
+                build.roots = texts(items, "roots must be a list of folders, such as [\"../shared\"]")?;
+            }
+            ("roots", _) => {
+                return Err((value.span(), "roots must be a list of folders, such as [\"../shared\"]".to_owned()));
+            }
+            ("env", DeValue::Array(items)) => {
+                build.env = texts(items, "env must be a list of names, such as [\"API_URL\"]")?;
+            }
+            ("env", _) => {
+                return Err((value.span(), "env must be a list of names, such as [\"API_URL\"]".to_owned()));
+            }
+            ("random", DeValue::String(when)) if when == "per-build" => build.random_per_build = true,
+            ("random", _) => {
+                let message =
+                    "random must be \"per-build\": the top level may draw random values, which all instances share";
+                return Err((value.span(), message.to_owned()));
+            }
             (name, _) => {
-                return Err((key.span(), format!("there is no key `{name}` in [build]; there are `entry` and `eval`")));
+                let message = format!("there is no key `{name}` in [build]; there are {}", KEYS.join(", "));
+                return Err((key.span(), message));
             }
         }
     }
     Ok(build)
+}
+
+/// The texts of a list; one that is empty or of another kind is refused with `message`.
+fn texts<T: for<'t> From<&'t str>>(
+    items: &[toml::Spanned<DeValue<'_>>],
+    message: &str,
+) -> Result<Vec<T>, (Range<usize>, String)> {
+    let text = |item: &toml::Spanned<DeValue<'_>>| match item.get_ref() {
+        DeValue::String(text) if !text.is_empty() => Ok(T::from(text.as_ref())),
+        _ => Err((item.span(), message.to_owned())),
+    };
+    items.iter().map(text).collect()
 }
 
 #[cfg(test)]
@@ -72,11 +113,26 @@ mod tests {
     #[test]
     fn reads_the_table() {
         assert_eq!(parse(""), Ok(BuildTable::default()));
-        assert_eq!(parse("[limits]\nfuel = 1\n[build]\neval = true\n"), Ok(BuildTable { entry: None, eval: true }));
+        assert_eq!(
+            parse("[limits]\nfuel = 1\n[build]\neval = true\n"),
+            Ok(BuildTable { eval: true, ..BuildTable::default() })
+        );
+        assert_eq!(
+            parse("[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\n"),
+            Ok(BuildTable {
+                roots: vec!["../shared".into()],
+                env: vec!["API_URL".to_owned()],
+                random_per_build: true,
+                ..BuildTable::default()
+            })
+        );
         for (text, at, wanted) in [
             ("[build]\nevil = true", 8..12, "no key `evil`"),
             ("[build]\neval = 1", 15..16, "true or false"),
             ("build = 1", 8..9, "must be a table"),
+            ("[build]\nroots = 1", 16..17, "list of folders"),
+            ("[build]\nenv = [1]", 15..16, "list of names"),
+            ("[build]\nrandom = true", 17..21, "per-build"),
             ("[build", 6..6, ""),
         ] {
             let (span, message) = parse(text).expect_err(text);

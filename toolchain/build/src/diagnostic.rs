@@ -294,6 +294,8 @@ problems! {
         SyntaxError = "syntax-error",
         /// An import names a file or package that is not there.
         UnresolvedImport = "unresolved-import",
+        /// A file lies outside of the project, and no line of elias.toml lets it in.
+        OutsideProject = "outside-project",
         /// An import names something that the module does not export.
         MissingExport = "missing-export",
         /// The bundler refused for another reason.
@@ -310,6 +312,10 @@ problems! {
         NoStage = "no-stage",
         /// Cryptographic randomness was asked for while building.
         RandomAtBuild = "random-at-build",
+        /// The default export has a handler that nothing would ever call.
+        UnknownHandler = "unknown-handler",
+        /// What the source says of its dependencies is not what is installed.
+        DependencyMismatch = "dependency-mismatch",
         /// A bundled package is not what the project's lockfile says it must be.
         LockfileMismatch = "lockfile-mismatch",
         /// A signing key is none, or the component cannot be signed with it.
@@ -334,6 +340,14 @@ problems! {
         ClockAtBuild = "clock-at-build",
         /// The top level called `Math.random` and got the fixed sequence of the build.
         RandomAtBuildSeeded = "random-at-build-seeded",
+        /// The top level drew random values, which every instance of the build shares.
+        RandomPerBuild = "random-per-build",
+        /// The top level set a timer, which never fires.
+        TimerAtBuild = "timer-at-build",
+        /// The top level read the environment, which is not there during the build.
+        EnvironmentAtBuild = "environment-at-build",
+        /// A package or file is bundled that cannot work in a component.
+        CannotRun = "cannot-run",
         /// No lockfile that is read says what the bundled packages must be.
         NoLockfile = "no-lockfile",
         /// The source uses something that will go away.
@@ -378,6 +392,9 @@ impl BuildError {
             | Self::TooLarge(details)
             | Self::Config(details)
             | Self::Io(details)
+            | Self::OutsideProject(details)
+            | Self::UnknownHandler(details)
+            | Self::DependencyMismatch(details)
             | Self::Engine(details) => details,
         }
     }

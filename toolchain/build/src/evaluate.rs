@@ -4,7 +4,10 @@ use crate::engine::{self, STACK_TOP};
 use crate::image;
 use anyhow::{Context, Result, bail, ensure};
 use elias_host::engine::{Allocation, CompiledCache, wasmtime_config};
+use rand::RngCore as _;
+use rand::rngs::OsRng;
 use serde::Deserialize;
+use std::fmt::Write as _;
 use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Trap};
 
 /// Fuel that an application's top level may use; some tens of seconds.
@@ -13,6 +16,9 @@ const FUEL: u64 = 50_000_000_000;
 /// Fuel for telling what was running when that ended.
 const FUEL_TO_TELL: u64 = 5_000_000;
 
+/// The most random bytes that a top level may draw, where it may draw any.
+const RANDOM_BYTES: usize = 65_536;
+
 /// The name of the application's module in stack traces.
 pub(crate) use elias_contract::stack::MODULE_NAME;
 
@@ -20,7 +26,7 @@ pub(crate) use elias_contract::stack::MODULE_NAME;
 pub(crate) struct Application<'a> {
     /// The bundle.
     pub(crate) source: &'a str,
-    /// Web modules beyond the core ones: name and source, in order.
+    /// The web modules that it uses: name and source, in order; without the source those that are evaluated already.
     pub(crate) modules: Vec<(String, &'a str)>,
     /// What Date shows at the top level, in seconds since 1970.
     pub(crate) source_date: u64,
@@ -30,6 +36,10 @@ pub(crate) struct Application<'a> {
     pub(crate) eval: bool,
     /// Which of its implementations is wanted, from 1.
     pub(crate) stage: Option<u32>,
+    /// Whether it may draw random values.
+    pub(crate) random: bool,
+    /// The component's name.
+    pub(crate) name: &'a str,
 }
 
 /// What came of it.
@@ -53,6 +63,12 @@ impl Evaluated {
 pub(crate) struct Report {
     /// Names of the default export's handlers, sorted.
     pub(crate) handlers: Vec<String>,
+    /// Those of its methods that are handlers elsewhere, and that nothing would ever call here.
+    #[serde(default)]
+    pub(crate) uncalled: Vec<String>,
+    /// Names and versions of packages that the source says it is made with.
+    #[serde(default)]
+    pub(crate) dependencies: Vec<String>,
     /// The number of the implementation that this is.
     pub(crate) stage: u32,
     /// The highest number of an implementation in the source.
@@ -66,7 +82,7 @@ pub(crate) struct Report {
 /// A warning of the engine.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Warning {
-    /// `clock-at-build` or `random-at-build`.
+    /// `clock-at-build`, `random-at-build`, `random-per-build`, `timer-at-build` or `environment-at-build`.
     pub(crate) kind: String,
     /// The stack, in positions of the bundle.
     pub(crate) stack: String,
@@ -116,7 +132,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// The engine, compiled, with the core web modules evaluated: what every application starts from.
+/// The engine, compiled, with the web modules that every component has evaluated: what every application starts from.
 pub(crate) struct Evaluator {
     wasmtime: Engine,
     engine: Module,
@@ -126,8 +142,8 @@ pub(crate) struct Evaluator {
 impl Evaluator {
     /// Opens the engine; the first time on a machine it is compiled, which takes seconds, and kept in `cache`.
     ///
-    /// `core` are the web modules that every component has: name and source, in order.
-    pub(crate) fn open(cache: Option<&CompiledCache>, core: &[(String, &str)]) -> Result<Self> {
+    /// `modules` are the web modules that every component has: name and source, in order.
+    pub(crate) fn open(cache: Option<&CompiledCache>, modules: &[(String, &str)]) -> Result<Self> {
         let wasmtime = Engine::new(&wasmtime_config(&Allocation::OnDemand))?;
         let compile = |bytes: &[u8]| -> Result<Module> {
             Ok(match cache {
@@ -136,13 +152,13 @@ impl Evaluator {
             })
         };
         let module = compile(engine::ENGINE)?;
-        let named = |cache: &CompiledCache| cache.get(&base_key(core)).filter(|bytes| !bytes.is_empty());
+        let named = |cache: &CompiledCache| cache.get(&base_key(modules)).filter(|bytes| !bytes.is_empty());
         let base = match cache.and_then(named) {
             Some(image) => image,
             None => {
-                let image = boot(&wasmtime, &module, core)?;
+                let image = boot(&wasmtime, &module, modules)?;
                 if let Some(cache) = cache {
-                    cache.put(&base_key(core), &image)?;
+                    cache.put(&base_key(modules), &image)?;
                 }
                 image
             }
@@ -161,27 +177,39 @@ impl Evaluator {
         let imports = application.imports.join(" ");
         let eval = if application.eval { "eval" } else { "" };
         let stage = application.stage.unwrap_or(0).to_string();
-        let answer = run.call("elias_evaluate", [MODULE_NAME, application.source, &date, &imports, eval, &stage])?;
+        let random = if application.random { random_bytes() } else { String::new() };
+        let input = [MODULE_NAME, application.source, &date, &imports, eval, &stage, &random, application.name];
+        let answer = run.call("elias_evaluate", input)?;
         let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
         Ok(Evaluated { memory: run.memory(), report })
     }
 }
 
+/// What a top level may draw, in hexadecimal.
+fn random_bytes() -> String {
+    let mut bytes = vec![0_u8; RANDOM_BYTES];
+    OsRng.fill_bytes(&mut bytes);
+    bytes.iter().fold(String::with_capacity(2 * RANDOM_BYTES), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+        text
+    })
+}
+
 /// Names the base image in the cache: it depends on the engine and on the web modules.
-fn base_key(core: &[(String, &str)]) -> String {
+fn base_key(modules: &[(String, &str)]) -> String {
     let mut all = engine::DIGEST.clone();
-    for (name, source) in core {
+    for (name, source) in modules {
         all.push_str(&format!("\n{name} {}\n{source}", source.len()));
     }
     elias_contract::digest(all.as_bytes())
 }
 
-/// Runs the engine's own start: an image with the runtime and the core web modules in it.
-fn boot(wasmtime: &Engine, engine: &Module, core: &[(String, &str)]) -> Result<Vec<u8>> {
+/// Runs the engine's own start: an image with the runtime and the web modules in it.
+fn boot(wasmtime: &Engine, engine: &Module, modules: &[(String, &str)]) -> Result<Vec<u8>> {
     let data = engine::DATA.iter().copied();
     let blank = Module::new(wasmtime, image::encode(data, engine::MEMORY_PAGES, &[]))?;
     let mut run = Run::start(wasmtime, engine, &blank)?;
-    let modules = core.iter().flat_map(|(name, source)| [name.as_str(), source]);
+    let modules = modules.iter().flat_map(|(name, source)| [name.as_str(), source]);
     match check(run.call("elias_boot", modules)?) {
         Ok(_) => {}
         Err(Failure::Thrown(Thrown { name, message, stack })) => {

@@ -75,7 +75,10 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
     };
     if random {
         return BuildError::RandomAtBuild(Box::new(
-            details.help("call it inside a handler, where every instance has randomness of its own"),
+            details.help(
+                "call it inside a handler, where every instance has randomness of its own; where a package does this and the value \
+                 may be the same in all instances, allow it in elias.toml: `[build]` and under it `random = \"per-build\"`",
+            ),
         ));
     }
     BuildError::TopLevelException(Box::new(details.help(hint.unwrap_or(
@@ -90,6 +93,21 @@ pub(crate) fn no_default_export(options: &BuildOptions, bundle: &Bundle) -> Buil
     BuildError::NoDefaultExport(Box::new(at_default_export(details, options, bundle)))
 }
 
+/// The error for a handler of other platforms, which would be lost without a word.
+pub(crate) fn unknown_handler(name: &str, options: &BuildOptions) -> BuildError {
+    let details = Details::new(format!("the default export has a handler `{name}`, which nothing would ever call")).help(
+        "a component handles `fetch` and `call`; there are no schedules, queues and mail that call it. Take the handler out, and let \
+         something outside call the component, for example a cron job that sends a request",
+    );
+    let entry = options.project.join(&options.entry);
+    let Ok(source) = std::fs::read_to_string(&entry) else { return BuildError::UnknownHandler(Box::new(details)) };
+    let shown = entry.strip_prefix(&options.project).unwrap_or(&entry).to_string_lossy().into_owned();
+    BuildError::UnknownHandler(Box::new(match source.find(name) {
+        Some(at) => details.at(Place::new(shown, source, at, name.len()).labelled("never called")),
+        None => details,
+    }))
+}
+
 /// The warnings for what the engine noticed.
 pub(crate) fn warnings(warnings: &[Warning], bundle: &Bundle) -> Vec<BuildWarning> {
     let map = map(bundle);
@@ -97,7 +115,7 @@ pub(crate) fn warnings(warnings: &[Warning], bundle: &Bundle) -> Vec<BuildWarnin
         let details = |message: &str, help: &str| {
             let details = Details::new(message).help(help);
             Box::new(match place(&warning.stack, map.as_ref()) {
-                Some(place) => details.at(place.labelled("read here")),
+                Some(place) => details.at(place.labelled("here")),
                 None => details,
             })
         };
@@ -105,6 +123,18 @@ pub(crate) fn warnings(warnings: &[Warning], bundle: &Bundle) -> Vec<BuildWarnin
             "clock-at-build" => BuildWarning::ClockAtBuild(details(
                 "the top level reads the clock: it runs during the build and gets the source date",
                 "read the clock in a handler; SOURCE_DATE_EPOCH sets the source date",
+            )),
+            "timer-at-build" => BuildWarning::TimerAtBuild(details(
+                "the top level sets a timer, which never fires: it runs during the build, where no time passes",
+                "set it in a handler; a package that sweeps its caches does without, since instances do not live long",
+            )),
+            "random-per-build" => BuildWarning::RandomPerBuild(details(
+                "the top level draws a random value, which every instance of this build shares",
+                "it must not be a key or an id that has to be unique; `random` of [build] in elias.toml allows it",
+            )),
+            "environment-at-build" => BuildWarning::EnvironmentAtBuild(details(
+                "the top level reads the environment, which is not there during the build",
+                "read it in a handler, or let the build bring the value along: `env` of [build] in elias.toml names it",
             )),
             _ => BuildWarning::RandomAtBuildSeeded(details(
                 "the top level calls Math.random: it runs during the build and gets a fixed sequence",

@@ -133,7 +133,11 @@ impl fmt::Display for Inspection {
         for (what, names) in [("imports", &self.imports), ("exports", &self.exports)] {
             writeln!(f, "  {what}")?;
             for name in names {
-                writeln!(f, "    {name}")?;
+                let needed_by = self.manifest.as_ref().and_then(|manifest| manifest.needed_by.get(name));
+                match needed_by.filter(|_| what == "imports") {
+                    Some(place) => writeln!(f, "    {name}  needed by {place}")?,
+                    None => writeln!(f, "    {name}")?,
+                }
             }
         }
         Ok(())

@@ -1,17 +1,49 @@
 //! Compiles JavaScript and TypeScript into WebAssembly components that carry their own engine.
 //!
-//! [`build`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine, take the
-//! snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias serve --watch` calls the
-//! library.
+//! A [`Builder`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine,
+//! take the snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias dev` and
+//! `elias serve --watch` call the library.
+//!
+//! # Building from a program
+//!
+//! ```
+//! use elias_build::{BuildOptions, Builder, command};
+//! use elias_host::engine::CompiledCache;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let project = folder.path();
+//! # std::fs::write(project.join("index.js"), "export default { fetch: () => new Response('hello') };")?;
+//! // The engine is compiled once for all builders that share a cache, which takes seconds.
+//! let cache = command::cache_dir(None).map(|folder| CompiledCache::open(&folder)).transpose()?;
+//! let builder = Builder::new(cache.as_ref())?;
+//!
+//! // `project::Project` reads the table `[build]` of an elias.toml; this is a build without one.
+//! let options = BuildOptions::new("index.js", project);
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! let built = runtime.block_on(builder.build(&options))?;
+//! assert_eq!(built.manifest.handlers, ["fetch"]);
+//! std::fs::write(project.join("app.wasm"), &built.wasm)?;
+//!
+//! // What is wrong with a source is said in its own lines, for people and for programs.
+//! std::fs::write(project.join("index.js"), "export default {")?;
+//! let error = runtime.block_on(builder.build(&options)).expect_err("it does not end");
+//! assert_eq!(error.name(), "syntax-error");
+//! assert_eq!(error.to_json()["file"], "index.js");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod bundle;
 pub mod command;
 mod componentize;
 pub mod config;
 pub mod diagnostic;
+pub mod dotenv;
 pub mod engine;
 mod evaluate;
 mod explain;
+mod first_use;
 mod image;
 pub mod inspect;
 mod package;
@@ -27,6 +59,7 @@ use diagnostic::Details;
 use elias_contract::layout::{self, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The most bytes that a component may have.
@@ -47,6 +80,12 @@ pub struct BuildOptions {
     pub eval: bool,
     /// Which of the source's implementations is wanted, from 1; none is the first that it has.
     pub stage: Option<u32>,
+    /// Folders outside of the project whose files may be bundled, relative to `project` or absolute.
+    pub roots: Vec<PathBuf>,
+    /// What `process.env` has from the build, by name. It is in the component for all to read.
+    pub env: BTreeMap<String, String>,
+    /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of its instances.
+    pub random_per_build: bool,
     /// What Date shows while the top level runs, in seconds since 1970.
     pub source_date: u64,
 }
@@ -65,6 +104,9 @@ impl BuildOptions {
             minify: false,
             eval: false,
             stage: None,
+            roots: Vec::new(),
+            env: BTreeMap::new(),
+            random_per_build: false,
             source_date: date.unwrap_or(0),
         }
     }
@@ -97,7 +139,7 @@ impl Builder {
     /// # Errors
     /// [`BuildError::Engine`] if it cannot be compiled or started.
     pub fn new(cache: Option<&CompiledCache>) -> Result<Self, BuildError> {
-        let evaluator = evaluate::Evaluator::open(cache, &web::core_modules()).map_err(engine_error)?;
+        let evaluator = evaluate::Evaluator::open(cache, &web::base_modules()).map_err(engine_error)?;
         Ok(Self { evaluator })
     }
 
@@ -113,6 +155,8 @@ impl Builder {
             entry: options.entry.clone(),
             cwd: options.project.clone(),
             minify: options.minify,
+            roots: options.roots.clone(),
+            env: options.env.clone(),
         })
         .await?;
         let (sbom, unlocked) = sbom::make(&package, &bundle.bundled)?;
@@ -129,10 +173,17 @@ impl Builder {
                 imports: &needs.imports,
                 eval: options.eval,
                 stage: options.stage,
+                random: options.random_per_build,
+                name: &package.name,
             })
             .map_err(|failure| explain::failure(failure, options, &bundle))?;
 
+        if let Some(name) = evaluated.report.uncalled.first() {
+            return Err(explain::unknown_handler(name, options));
+        }
+        sbom::compare(&evaluated.report.dependencies, &sbom)?;
         let imports = needs.interfaces(&evaluated.report.handlers);
+        let needed_by = first_use::of(&bundle.code, &bundle.map, &imports);
         let exports: Vec<String> =
             evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
         let (data, pages) = evaluated.snapshot();
@@ -153,6 +204,8 @@ impl Builder {
             eval: options.eval,
             engine: engine::DIGEST.clone(),
             source: source_digest(&bundle.sources),
+            outside: bundle.outside.clone(),
+            needed_by,
             builder: concat!("elias-build ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         append_custom_section(&mut wasm, MANIFEST_SECTION, &manifest.to_json());

@@ -2,10 +2,12 @@
 
 use crate::config::{self, BuildTable, CONFIG_FILE};
 use crate::diagnostic::{BuildError, Details};
+use crate::{BuildOptions, dotenv};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The entries that are looked for where none is named, in this order.
-const ENTRIES: [&str; 10] = [
+pub const ENTRIES: [&str; 10] = [
     "src/index.ts",
     "src/index.tsx",
     "src/index.mts",
@@ -67,6 +69,37 @@ impl Project {
             return Err(BuildError::EntryNotFound(Box::new(details.help(help))));
         };
         Ok(std::path::absolute(&entry).unwrap_or(entry))
+    }
+}
+
+impl Project {
+    /// How to build `entry` as `[build]` says.
+    ///
+    /// # Errors
+    /// [`BuildError::Config`] if `env` names a variable that neither the environment nor a `.env` file of the root has.
+    pub fn options(&self, entry: impl Into<PathBuf>) -> Result<BuildOptions, BuildError> {
+        let folder = self.config.as_deref().and_then(Path::parent).unwrap_or(&self.root);
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let mut env = BTreeMap::new();
+        if !self.build.env.is_empty() {
+            let of_files = dotenv::read(&self.root)?;
+            for name in &self.build.env {
+                let value = std::env::var(name).ok().or_else(|| of_files.get(name).cloned());
+                let value = value.ok_or_else(|| {
+                    let details = Details::new(format!("`env` of [build] names {name}, which is not set"));
+                    let help = "set it where you build, or in a file .env in the project's root";
+                    BuildError::Config(Box::new(details.help(help)))
+                })?;
+                env.insert(name.clone(), value);
+            }
+        }
+        Ok(BuildOptions {
+            eval: self.build.eval,
+            roots: self.build.roots.iter().map(|root| folder.join(root)).collect(),
+            env,
+            random_per_build: self.build.random_per_build,
+            ..BuildOptions::new(entry, self.root.clone())
+        })
     }
 }
 

@@ -74,6 +74,43 @@ pub(crate) fn make(package: &Package, bundled: &[PathBuf]) -> Result<(Value, Vec
     Ok((document, warnings))
 }
 
+/// Compares what a source says it is made with, such as `lodash@4.17.21` or `zod@^4`, with a bill of materials.
+///
+/// # Errors
+/// [`BuildError::DependencyMismatch`] for the first package that is not in it, or in another version.
+pub(crate) fn compare(dependencies: &[String], document: &Value) -> Result<(), BuildError> {
+    let full_name = |component: &Value| match component["group"].as_str() {
+        Some(group) => format!("{group}/{}", component["name"].as_str().unwrap_or_default()),
+        None => component["name"].as_str().unwrap_or_default().to_owned(),
+    };
+    let components = document["components"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for dependency in dependencies {
+        let Some((name, wanted)) = dependency.rsplit_once('@') else { continue };
+        let found: Vec<&str> = components
+            .iter()
+            .filter(|component| full_name(component) == name)
+            .filter_map(|component| component["version"].as_str())
+            .collect();
+        let fits = |version: &&str| {
+            let range = nodejs_semver::Range::parse(wanted);
+            *version == wanted
+                || range.is_ok_and(|range| nodejs_semver::Version::parse(version).is_ok_and(|it| range.satisfies(&it)))
+        };
+        let problem = match found.iter().find(|version| !fits(version)) {
+            Some(version) => {
+                format!("the source says that it is made with {dependency}, and {name} {version} is bundled")
+            }
+            None if found.is_empty() => {
+                format!("the source says that it is made with {dependency}, and {name} is not in the component")
+            }
+            None => continue,
+        };
+        let help = "install that version, or say in `dependencies` what is installed";
+        return Err(BuildError::DependencyMismatch(Box::new(Details::new(problem).help(help))));
+    }
+    Ok(())
+}
+
 /// The warning that `count` packages have no integrity; `lockfile` is one that is not read.
 fn no_integrity(lockfile: Option<&str>, count: usize) -> BuildWarning {
     let packages = if count == 1 { "one package".to_owned() } else { format!("{count} packages") };
@@ -111,7 +148,7 @@ fn installed(bundled: &[PathBuf]) -> Vec<Installed> {
 }
 
 /// The folder of the package that a file was installed with: what follows the last `node_modules` in its path.
-fn folder_of(file: &Path) -> Option<PathBuf> {
+pub(crate) fn folder_of(file: &Path) -> Option<PathBuf> {
     let parts: Vec<_> = file.components().collect();
     let at = parts.iter().rposition(|part| part.as_os_str() == NODE_MODULES)?;
     let scoped = parts.get(at + 1)?.as_os_str().to_string_lossy().starts_with('@');
@@ -120,7 +157,7 @@ fn folder_of(file: &Path) -> Option<PathBuf> {
 }
 
 /// `@scope/name` or `name` by the folder's place.
-fn name_of(folder: &Path) -> Option<String> {
+pub(crate) fn name_of(folder: &Path) -> Option<String> {
     let name = folder.file_name()?.to_str()?;
     match folder.parent()?.file_name()?.to_str()? {
         scope if scope.starts_with('@') => Some(format!("{scope}/{name}")),
@@ -234,6 +271,27 @@ mod tests {
                 "hashes": [{ "alg": "SHA-256", "content": "000102" }, { "alg": "SHA-1", "content": "03" }],
             })
         );
+    }
+
+    #[test]
+    fn compares_what_the_source_says() {
+        let document = json!({ "components": [
+            { "name": "lodash", "version": "4.17.21" },
+            { "group": "@s", "name": "b", "version": "1.2.0" },
+        ] });
+        let check = |dependencies: &[&str]| {
+            let dependencies: Vec<String> = dependencies.iter().map(|&name| name.to_owned()).collect();
+            compare(&dependencies, &document).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["lodash@4.17.21", "@s/b@^1.1.0", "lodash@4"]), Ok(()));
+        for (dependency, wanted) in [
+            ("lodash@4.17.20", "lodash 4.17.21 is bundled"),
+            ("@s/b@2", "@s/b 1.2.0 is bundled"),
+            ("zod@4.0.0", "zod is not in the component"),
+        ] {
+            let error = check(&[dependency]).expect_err(dependency);
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     #[test]

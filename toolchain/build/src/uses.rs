@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
-    BindingPattern, ComputedMemberExpression, Expression, IdentifierName, IdentifierReference, StaticMemberExpression,
+    Argument, BindingPattern, CallExpression, ComputedMemberExpression, Expression, IdentifierName, IdentifierReference, StaticMemberExpression,
     StringLiteral, TemplateElement, VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
@@ -108,6 +108,16 @@ impl<'a> Visit<'a> for Uses {
         walk::walk_variable_declarator(self, declarator);
     }
 
+    fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
+        // A module of Node.js that is asked for when the program runs, with `node:` before its name or without.
+        if call.callee.as_member_expression().and_then(|member| member.static_property_name()) == Some("getBuiltinModule")
+            && let Some(Argument::StringLiteral(name)) = call.arguments.first()
+        {
+            self.add(&format!("node:{}", name.value.trim_start_matches("node:")));
+        }
+        walk::walk_call_expression(self, call);
+    }
+
     fn visit_string_literal(&mut self, text: &StringLiteral<'a>) {
         let text = text.value.as_str();
         self.add(text);
@@ -168,6 +178,7 @@ mod tests {
         check("class A extends B { #c() {} static URL = 1; get Date() {} }", &["B", "URL", "Date"], &["A"]);
         check("export { a as performance }; const a = 1", &["performance"], &[]);
         check("x?.crypto?.subtle; typeof Buffer; f`t`; /URL/.test(y)", &["crypto", "subtle", "Buffer"], &["URL"]);
+        check("globalThis.process?.getBuiltinModule?.('util')", &["node:util"], &[]);
         check("new Intl[`${kind}Format`]", &["Intl", "Intl[]", "Format"], &[]);
         check("new Intl['NumberFormat']; Intl.Locale", &["NumberFormat", "Locale"], &["Intl[]"]);
         check("", &[], &["", "x"]);

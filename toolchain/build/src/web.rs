@@ -14,13 +14,18 @@ include!(concat!(env!("OUT_DIR"), "/web_modules.rs"));
 struct Entry {
     /// The file; none for what QuickJS itself brings, such as Date.
     file: Option<String>,
-    /// Whether every component has it.
+    /// Whether every component has it, and every request uses it.
     #[serde(default)]
     core: bool,
+    /// Whether every component has it. It is evaluated into the image that all start from, so that it costs an instance nothing
+    /// until it is used.
+    #[serde(default)]
+    base: bool,
     /// The globals that it defines.
     #[serde(default)]
     globals: Vec<String>,
-    /// The words in a bundle that make it needed, beside its globals.
+    /// The words in a bundle that make it needed, beside its globals: its imports are wired, and it is loaded if it is not in
+    /// every component.
     #[serde(default)]
     words: Vec<String>,
     /// The names that make it needed where they are read as variables of the global scope, and not as properties of
@@ -103,7 +108,7 @@ pub(crate) fn export_of(handler: &str) -> Option<&'static str> {
 /// What an application needs of the web APIs.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
-    /// Files beyond the core, in the order in which they are evaluated.
+    /// Files that are used, by their place in the index, which is the order in which they are evaluated.
     files: BTreeSet<usize>,
     /// Short names of imports.
     pub(crate) imports: Vec<&'static str>,
@@ -114,6 +119,7 @@ impl Needs {
     pub(crate) fn of(uses: &Uses) -> Self {
         let mut needs = Self::default();
         let mut imports = BTreeSet::new();
+        (0..INDEX.len()).filter(|&index| INDEX[index].core).for_each(|index| needs.add(index));
         for (index, entry) in INDEX.iter().enumerate() {
             let mentions = |words: &[String]| words.iter().any(|word| uses.mentions(word));
             let counts = entry.beside.is_empty() || mentions(&entry.beside);
@@ -129,7 +135,7 @@ impl Needs {
 
     fn add(&mut self, index: usize) {
         let entry = &INDEX[index];
-        if entry.file.is_none() || entry.core || !self.files.insert(index) {
+        if entry.file.is_none() || !self.files.insert(index) {
             return;
         }
         for need in &entry.needs {
@@ -144,9 +150,15 @@ impl Needs {
         self.files.iter().any(|&index| INDEX[index].file.as_deref() == Some(FORMS))
     }
 
-    /// The modules beyond the core: name and source, in order.
+    /// The modules that are used: name and source, in order. Those that every component has come without their source, for they
+    /// are evaluated already.
     pub(crate) fn modules(&self) -> Vec<(String, &'static str)> {
-        self.files.iter().filter_map(|&index| module(&INDEX[index])).collect()
+        let used = self.files.iter().map(|&index| &INDEX[index]);
+        used.filter_map(|entry| {
+            let (name, source) = module(entry)?;
+            Some((name, if entry.is_everywhere() { "" } else { source }))
+        })
+        .collect()
     }
 
     /// The WIT interfaces that a component with these needs and handlers imports, sorted.
@@ -199,9 +211,18 @@ const FORMS: &str = "forms.js";
 /// What the names of [`importable`] modules begin with.
 pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";
 
-/// The web modules that every component has: name and source, in order.
-pub(crate) fn core_modules() -> Vec<(String, &'static str)> {
-    INDEX.iter().filter(|entry| entry.core).filter_map(module).collect()
+/// The web modules that every component has: name and source, in order, first those that every request uses.
+pub(crate) fn base_modules() -> Vec<(String, &'static str)> {
+    let (core, others): (Vec<&Entry>, Vec<&Entry>) =
+        INDEX.iter().filter(|entry| entry.is_everywhere()).partition(|entry| entry.core);
+    core.into_iter().chain(others).filter_map(module).collect()
+}
+
+impl Entry {
+    /// Whether every component has it.
+    fn is_everywhere(&self) -> bool {
+        self.core || self.base
+    }
 }
 
 fn module(entry: &Entry) -> Option<(String, &'static str)> {

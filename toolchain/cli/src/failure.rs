@@ -45,19 +45,18 @@ impl Failure {
 
 impl Display for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        // What elias-build says of a source looks the same from every command.
+        if self.plain.is_some() {
+            return f.write_str(&self.message);
+        }
         writeln!(f, "error[{}]: {}", self.code, self.message)?;
         self.help.as_ref().map_or(Ok(()), |help| writeln!(f, "  help: {help}"))
     }
 }
 
-/// Why a source was not built, with its lines: in colours for a terminal, without for a page.
+/// Why a source was not built, with its lines, as `elias-build` says it: in colours for a terminal, without for a page.
 pub(crate) fn failed(error: &BuildError) -> Failure {
-    // The code is said already.
-    let text = |colours| {
-        let text = error.render(colours);
-        text.trim_start().strip_prefix(error.name()).map_or(text.clone(), |rest| rest.trim_start().to_owned())
-    };
-    Failure::new(error.name(), text(std::io::stderr().is_terminal())).plain(text(false))
+    Failure::new(error.name(), error.render(std::io::stderr().is_terminal())).plain(error.render(false))
 }
 
 impl From<elias_platform::Error> for Failure {

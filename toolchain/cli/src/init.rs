@@ -3,13 +3,14 @@
 use crate::failure::Failure;
 use crate::types;
 use clap::{Args, ValueEnum};
+use elias_build::project::ENTRIES;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What `init` is told.
 #[derive(Debug, Args)]
 pub(crate) struct InitArguments {
-    /// The folder to make; its name is the project's
+    /// The folder of the project, whose name is the project's; files that are there stay as they are
     folder: PathBuf,
     /// What to begin with
     #[arg(long, value_enum, default_value_t = Template::Hello)]
@@ -28,6 +29,13 @@ enum Template {
     /// An output for an input, by ELIAS.createComponent
     Worker,
 }
+
+/// What a file that was there should have, if it does not have it.
+const HINTS: [(&str, &str); 3] = [
+    (".gitignore", "add .elias/, node_modules/, *.wasm and .env"),
+    ("tsconfig.json", "add \"extends\": \"./.elias/tsconfig.json\""),
+    ("package.json", "`elias check` needs typescript among the devDependencies, and for node: modules @types/node"),
+];
 
 /// Files by their paths.
 type Files = &'static [(&'static str, &'static str)];
@@ -65,28 +73,45 @@ impl Template {
 /// Writes the project.
 ///
 /// # Errors
-/// If the folder has something in it, its name is no name for a package, or it cannot be written.
+/// If its name is no name for a package, or it cannot be written.
 pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
     let folder = std::path::absolute(&arguments.folder).map_err(|error| Failure::new("io", error))?;
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !is_name(&name) {
+    let name = folder.components().next_back().map(|name| name.as_os_str().to_string_lossy().into_owned());
+    let name = name.unwrap_or_default();
+    let existing = folder.join("package.json").is_file();
+    if !existing && !is_name(&name) {
         let message = format!("`{name}` is no name for a package");
         return Err(Failure::new("bad-name", message)
             .help("use lower-case letters, digits, dots, hyphens and underscores, at most 64"));
     }
-    if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
-        let message = format!("{} is not empty", folder.display());
-        return Err(Failure::new("not-empty", message).help("name a folder that is empty or not there yet"));
-    }
     let unwritable = |error| Failure::new("io", format_args!("cannot write {}: {error}", folder.display()));
+    // A project with an entry of its own gets what ELIAS needs, and no example beside it.
+    let has_entry = ENTRIES.iter().any(|entry| folder.join(entry).is_file());
+    let mut kept = Vec::new();
     for (path, text) in COMMON.iter().chain(arguments.template.files()) {
+        let example = ["src/", "test/", "migrations/"].iter().any(|start| path.starts_with(start));
+        if example && has_entry {
+            continue;
+        }
+        if folder.join(path).exists() {
+            kept.push(*path);
+            continue;
+        }
         write(&folder.join(path), &text.replace("{{name}}", &name)).map_err(unwritable)?;
     }
     types::write(&folder).map_err(unwritable)?;
     let shown = arguments.folder.display();
     let install =
         if arguments.template.is_alone() { "npm install   # for `elias check` and editors" } else { "npm install" };
-    let text = format!("{shown} is there. Next:\n\n  cd {shown}\n  {install}\n  elias dev\n  elias test\n");
+    let mut text = format!("{shown} is there. Next:\n\n  cd {shown}\n  {install}\n  elias dev\n  elias test\n");
+    if !kept.is_empty() {
+        text.push_str(&format!("\nThese were there and are as they were: {}\n", kept.join(", ")));
+        for (path, hint) in HINTS {
+            if kept.contains(&path) {
+                text.push_str(&format!("  {path}: {hint}\n"));
+            }
+        }
+    }
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())

@@ -47,7 +47,9 @@ impl Origin {
             Self::Source { entry, config, builder } => {
                 let built = builder.build(&options(entry, config)?).await.map_err(|error| failed(&error))?;
                 for warning in &built.warnings {
-                    tracing::warn!("{}", warning.details());
+                    let details = warning.details();
+                    let place = details.place.as_ref().map(ToString::to_string).unwrap_or_default();
+                    tracing::warn!(code = warning.name(), place, "{}", details.message);
                 }
                 Ok((host.load_with(&built.wasm, given).await?, built.watch.into_iter().collect()))
             }
@@ -68,7 +70,8 @@ pub(crate) async fn build(
     cache: Option<PathBuf>,
     stage: Option<u32>,
 ) -> Result<Built, Failure> {
-    let options = BuildOptions { eval: project.build.eval, stage, ..BuildOptions::new(entry, project.root.clone()) };
+    let options = project.options(entry).map_err(|error| failed(&error))?;
+    let options = BuildOptions { stage, ..options };
     let built = builder(cache)?.build(&options).await.map_err(|error| failed(&error))?;
     for warning in &built.warnings {
         eprint!("{}", warning.render(std::io::stderr().is_terminal()));
@@ -87,5 +90,5 @@ pub(crate) fn builder(cache: Option<PathBuf>) -> Result<Builder, Failure> {
 fn options(entry: &Path, config: &Path) -> Result<BuildOptions, Failure> {
     let config = config.is_file().then_some(config);
     let project = Project::find(None, Some(entry), config).map_err(|error| failed(&error))?;
-    Ok(BuildOptions { eval: project.build.eval, ..BuildOptions::new(entry, project.root) })
+    project.options(entry).map_err(|error| failed(&error))
 }

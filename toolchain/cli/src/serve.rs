@@ -109,6 +109,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     if platform.is_wanted() {
         return start(&serving, async |settings| platform::run(&serving, &platform, settings).await);
     }
+    take_dotenv(serving.config.parent().unwrap_or(Path::new("")))?;
     start(&serving, async |settings| run(&serving, settings).await)
 }
 
@@ -125,7 +126,43 @@ pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
     let config = project.config.unwrap_or_else(|| project.root.join(CONFIG_FILE));
     let data_dir = server.data_dir.clone().unwrap_or_else(|| project.root.join(DATA_DIR));
     let serving = Serving { file, config, data_dir, dev: true, watch: true, server };
-    start(&serving, async |settings| run(&serving, settings).await)
+    take_dotenv(&project.root)?;
+    start(&serving, async |mut settings| {
+        // Another project may be served already; where the port was chosen, that is an error.
+        let chosen = serving.server.listen.is_some() || settings.server.listen != Settings::default().server.listen;
+        if !chosen {
+            settings.server.listen = free_address(&settings.server.listen);
+        }
+        run(&serving, settings).await
+    })
+}
+
+/// Takes what `.env` files of a folder say into the environment, where that does not say it already. For development: a
+/// platform's secrets are in its vault.
+fn take_dotenv(folder: &Path) -> Result<(), Failure> {
+    for (name, value) in elias_build::dotenv::read(folder).map_err(|error| failed(&error))? {
+        if std::env::var_os(&name).is_none() && !value.contains('\0') {
+            // SAFETY: no other thread has been started yet.
+            unsafe { std::env::set_var(name, value) };
+        }
+    }
+    Ok(())
+}
+
+/// The address with the first port from its own upwards that is free; the address itself if none of ten is.
+fn free_address(address: &str) -> String {
+    let Some((host, port)) = address.rsplit_once(':') else { return address.to_owned() };
+    let Ok(port) = port.parse::<u16>() else { return address.to_owned() };
+    let free = |port: &u16| std::net::TcpListener::bind((host, *port)).is_ok();
+    match (port..port.saturating_add(10)).find(free) {
+        Some(found) => {
+            if found != port {
+                eprintln!("port {port} is taken; --listen or `listen` in elias.toml choose another");
+            }
+            format!("{host}:{found}")
+        }
+        None => address.to_owned(),
+    }
 }
 
 /// Reads the settings, and runs what serves by them.

@@ -58,6 +58,10 @@ fn local(grants: &Grants) -> Grants {
 
 fn stand_in(key: &str, value: &mut Value) {
     let Some(source) = value.as_object() else { return };
+    // A secret may have no default: it is left as it is, for the capability to say so as it does when it is served.
+    if source.get("secret") == Some(&Value::Bool(true)) && source.contains_key("default") {
+        return;
+    }
     *value = match (source.get("default"), source.get("type").and_then(Value::as_str)) {
         (Some(default), _) => default.clone(),
         (None, Some("number")) => Value::from(0),
@@ -81,5 +85,11 @@ mod tests {
         let local = local(&grants);
         assert_eq!(local.get("db"), Some(&json!({ "rows": 5 })));
         assert_eq!(local.get("config"), Some(&json!({ "a": "b", "token": "test-token", "n": 7 })));
+    }
+
+    #[test]
+    fn a_secret_with_a_default_is_refused_as_when_it_is_served() {
+        let secret = json!({ "token": { "env": "TOKEN", "secret": true, "default": "x" } });
+        assert_eq!(local(&Grants::default().with("config", secret.clone())).get("config"), Some(&secret));
     }
 }

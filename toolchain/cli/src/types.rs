@@ -5,10 +5,11 @@ use std::path::Path;
 
 /// The compiler options of a component, and where the types are.
 const TSCONFIG: &str = r#"{
+  "files": ["./types/files.d.ts"],
   "compilerOptions": {
     "target": "es2023",
     "lib": ["es2023", "esnext.disposable", "dom", "dom.iterable", "dom.asynciterable"],
-    "types": [],
+    "types": [{{types}}],
     "module": "esnext",
     "moduleResolution": "bundler",
     "customConditions": ["elias", "workerd", "worker", "browser"],
@@ -25,9 +26,12 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Files of the package, by their paths in `.elias`.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("tsconfig.json", TSCONFIG),
     ("types/index.d.ts", include_str!("../../../guest-js/sdk/index.d.ts")),
+    ("types/files.d.ts", include_str!("../../../guest-js/sdk/files.d.ts")),
+    ("types/modules/drizzle.d.ts", include_str!("../../../guest-js/sdk/adapters/drizzle.d.ts")),
+    ("types/modules/kysely.d.ts", include_str!("../../../guest-js/sdk/adapters/kysely.d.ts")),
     ("types/modules/cache.d.ts", include_str!("../../../guest-js/sdk/modules/cache.d.ts")),
     ("types/modules/config.d.ts", include_str!("../../../guest-js/sdk/modules/config.d.ts")),
     ("types/modules/db.d.ts", include_str!("../../../guest-js/sdk/modules/db.d.ts")),
@@ -37,10 +41,14 @@ const FILES: [(&str, &str); 9] = [
     ("types/modules/test.d.ts", include_str!("../../../guest-js/sdk/modules/test.d.ts")),
 ];
 
-/// Writes what is missing or of another version.
+/// Writes what is missing or of another version. A project that has installed the types of Node.js is checked with
+/// them: they have the modules `node:`, of which a component has some.
 pub(crate) fn write(root: &Path) -> std::io::Result<()> {
+    let root_of_project = std::path::absolute(root)?;
+    let node = root_of_project.ancestors().any(|folder| folder.join("node_modules/@types/node").is_dir());
     for (name, text) in FILES {
         let path = root.join(".elias").join(name);
+        let text = &text.replace("{{types}}", if node { "\"node\"" } else { "" });
         if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;

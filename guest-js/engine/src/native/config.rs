@@ -2,13 +2,24 @@
 
 use super::require;
 use crate::bindings::elias::config::config::{self, Value as ConfigValue};
-use crate::phase::Import;
+use crate::build;
+use crate::phase::{self, Import};
 use javy::quickjs::{Ctx, Function, IntoJs, Object, Result, Value};
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("configKeys", Function::new(ctx.clone(), keys)?)?;
-    native.set("configGet", Function::new(ctx, get)?)
+    native.set("configGet", Function::new(ctx.clone(), get)?)?;
+    native.set("environmentAtBuild", Function::new(ctx, at_build)?)
+}
+
+/// Whether there is no configuration yet because the top level runs during the build; that it was asked for is noted.
+fn at_build(ctx: Ctx<'_>) -> bool {
+    let building = phase::building();
+    if building {
+        build::environment_was_read(&ctx);
+    }
+    building
 }
 
 fn keys(ctx: Ctx<'_>) -> Result<Vec<String>> {

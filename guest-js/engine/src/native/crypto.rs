@@ -1,5 +1,6 @@
 //! `crypto.subtle` and node:crypto: the capability `elias:crypto`, as plain functions over bytes.
 
+use super::bytes::bytes_in;
 use super::require;
 use crate::bindings::elias::crypto::crypto::{
     self as host, Cipher, Ctr, Curve, ErrorCode, Gcm, Hash, RsaPrivate, RsaPublic, RsaScheme,
@@ -33,7 +34,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 }
 
 fn bytes_of<'a>(bytes: &'a Bytes<'_>) -> &'a [u8] {
-    bytes.as_bytes().unwrap_or_default()
+    bytes_in(bytes)
 }
 
 fn hash_of(ctx: &Ctx<'_>, name: &str) -> Result<Hash> {

@@ -1,9 +1,10 @@
 //! `elias/db`: the db capability.
 
+use super::bytes::buffer_source;
 use super::cache::coded;
 use super::numbers::{SAFE_MAX, integer_from_js, integer_to_js};
 use super::require;
-use super::streams::{buffer_source, promise_of};
+use super::streams::promise_of;
 use super::usv_string::{UsvString, usv};
 use crate::bindings::elias::db::db::{
     self, Batch, Error, ErrorCode, Isolation, Query, Started, Transaction, Value as DbValue,
@@ -115,6 +116,10 @@ fn object_parameter<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<DbValue> {
     let date: Object<'_> = ctx.globals().get("Date")?;
     if let Some(object) = value.as_object().filter(|object| object.is_instance_of(&date)) {
         let time: f64 = object.get::<_, Function<'_>>("getTime")?.call((This(object.clone()),))?;
+        if time.is_nan() {
+            let message = "a Date without a time (getTime() is NaN) cannot be a parameter; pass null instead";
+            return Err(Exception::throw_range(ctx, message));
+        }
         // A Date counts milliseconds.
         return Ok(DbValue::Timestamp((time * 1e3) as i64));
     }
@@ -196,9 +201,13 @@ fn cancel(id: u32) {
     event_loop::later(move || drop(query));
 }
 
+/// A name that is a setter of every object.
+const PROTOTYPE: &str = "__proto__";
+
 /// An array of a batch's rows. `columns` and `affected` are properties of it that no loop meets.
 fn rows<'js>(ctx: &Ctx<'js>, batch: Batch, as_arrays: bool) -> Result<Array<'js>> {
-    let names = batch.columns.iter().map(|name| Atom::from_str(ctx.clone(), name)).collect::<Result<Vec<_>>>()?;
+    let names =
+        batch.columns.iter().map(|name| Ok((name, Atom::from_str(ctx.clone(), name)?))).collect::<Result<Vec<_>>>()?;
     let rows = Array::new(ctx.clone())?;
     for (index, row) in batch.rows.into_iter().enumerate() {
         if as_arrays {
@@ -209,8 +218,14 @@ fn rows<'js>(ctx: &Ctx<'js>, batch: Batch, as_arrays: bool) -> Result<Array<'js>
             rows.set(index, values)?;
         } else {
             let object = Object::new(ctx.clone())?;
-            for (name, value) in names.iter().zip(row) {
-                object.set(name.clone(), to_js(ctx, value)?)?;
+            for ((name, atom), value) in names.iter().zip(row) {
+                let value = to_js(ctx, value)?;
+                if name.as_str() == PROTOTYPE {
+                    // To set it would be to change the object's prototype.
+                    object.prop(name.as_str(), Property::from(value).writable().enumerable().configurable())?;
+                } else {
+                    object.set(atom.clone(), value)?;
+                }
             }
             rows.set(index, object)?;
         }

@@ -7,7 +7,13 @@ use javy::quickjs::{Ctx, Function, Object, Result};
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("execution", Function::new(native.ctx().clone(), execution)?)?;
-    native.set("caller", Function::new(native.ctx().clone(), caller)?)
+    native.set("caller", Function::new(native.ctx().clone(), caller)?)?;
+    native.set("clientAddress", Function::new(native.ctx().clone(), client_address)?)
+}
+
+fn client_address(ctx: Ctx<'_>) -> Result<Option<String>> {
+    require(&ctx, Import::Context, "ctx.clientAddress")?;
+    Ok(context::client_address())
 }
 
 fn caller<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {

@@ -1,5 +1,7 @@
 //! `fetch`: `wasi:http/outgoing-handler`, a request and its response at a time.
 
+use super::bytes::bytes_in;
+use super::connection_headers::left_out_of_request;
 use super::http_response::byte_string;
 use super::require;
 use super::streams::{self, Chunk, Gone, Outgoing, Settle, promise_of};
@@ -81,7 +83,9 @@ fn start<'js>(
     let mut entries = Vec::with_capacity(headers.len() / 2);
     let mut headers = headers.into_iter();
     while let (Some(name), Some(value)) = (headers.next(), headers.next()) {
-        entries.push((name, byte_string(value)));
+        if !left_out_of_request(&name) {
+            entries.push((name, byte_string(value)));
+        }
     }
     let fields =
         Fields::from_list(&entries).map_err(|error| fail(format!("the request's headers are refused: {error}")))?;
@@ -156,7 +160,7 @@ fn on_writable(id: u32, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'stati
 
 /// Writes one chunk; the promise settles when the host took all of it. False: the other side no longer reads.
 fn write<'js>(ctx: Ctx<'js>, id: u32, chunk: TypedArray<'js, u8>) -> Result<Value<'js>> {
-    let mut rest = Outgoing::new(chunk.as_bytes().unwrap_or_default().to_vec());
+    let mut rest = Outgoing::new(bytes_in(&chunk).to_vec());
     let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(Gone));
     match advance() {
         Ok(true) => true.into_js(&ctx),

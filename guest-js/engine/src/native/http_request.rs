@@ -4,8 +4,9 @@ use super::streams::{self, Chunk, Settle};
 use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
 use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress};
-use javy::quickjs::{Ctx, Exception, Function, Object, Result, Value};
+use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, Value};
 use std::cell::RefCell;
+use url::Url;
 
 /// What is read here, for errors.
 const WHAT: &str = "the request's body";
@@ -21,6 +22,8 @@ struct Incoming {
     request: Option<IncomingRequest>,
     body: Option<Body>,
     body_taken: bool,
+    /// What was read to learn whether there is a body.
+    first: Option<Chunk>,
 }
 
 struct Slot(RefCell<Incoming>);
@@ -28,7 +31,8 @@ struct Slot(RefCell<Incoming>);
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Slot {}
 
-static INCOMING: Slot = Slot(RefCell::new(Incoming { request: None, body: None, body_taken: false }));
+static INCOMING: Slot = 
+    Slot(RefCell::new(Incoming { request: None, body: None, body_taken: false, first: None }));
 
 /// Keeps the request for the handler.
 pub(crate) fn set_request(request: IncomingRequest) {
@@ -46,12 +50,15 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("requestMethod", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, method))?)?;
     native.set("requestUrl", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, url))?)?;
-    native.set("requestHeaders", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, headers))?)?;
+    native.set("requestHeaders", Function::new(ctx.clone(), request_headers)?)?;
+    native.set("requestHasBody", Function::new(ctx.clone(), has_body)?)?;
     native.set("requestBodyRead", Function::new(ctx.clone(), read)?)?;
     native.set(
         "requestBodyCancel",
         Function::new(ctx, || {
-            let body = INCOMING.0.borrow_mut().body.take();
+            let incoming = &mut *INCOMING.0.borrow_mut();
+            incoming.first = None;
+            let body = incoming.body.take();
             event_loop::later(move || drop(body));
         })?,
     )
@@ -72,35 +79,87 @@ fn method(request: &IncomingRequest) -> String {
     }
 }
 
+/// Whether the response must not have a body because the method is HEAD.
+pub(super) fn is_head() -> bool {
+    INCOMING.0.borrow().request.as_ref().is_some_and(|request| matches!(request.method(), Method::Head))
+}
+
+/// The host of a request without one, as HTTP/1.0 has it.
+const NO_HOST: &str = "localhost";
+
+/// The host of a URL whose authority is not valid: a name that nobody has (RFC 2606).
+const INVALID_HOST: &str = "host.invalid";
+
+/// The URL as the URL Standard serialises it, so that scripts and routers see the same path.
 fn url(request: &IncomingRequest) -> String {
     let scheme = match request.scheme() {
         Some(Scheme::Https) => "https",
         Some(Scheme::Other(_) | Scheme::Http) | None => "http",
     };
-    let authority = request.authority().unwrap_or_else(|| "localhost".into());
-    let path = request.path_with_query().unwrap_or_else(|| "/".into());
-    format!("{scheme}://{authority}{path}")
+    let authority = request.authority().unwrap_or_else(|| NO_HOST.into());
+    let mut path = request.path_with_query().unwrap_or_default();
+    if !path.starts_with('/') {
+        path.insert(0, '/'); // `OPTIONS *`, or a query alone
+    }
+    let parse = |authority: &str| Url::parse(&format!("{scheme}://{authority}{path}")).ok();
+    // What is before an `@` would make another host of it.
+    let url = Some(authority).filter(|authority| !authority.contains(['@', '/', '\\', '?', '#']));
+    match url.and_then(|authority| parse(&authority)).or_else(|| parse(INVALID_HOST)) {
+        Some(url) => url.into(),
+        None => format!("{scheme}://{INVALID_HOST}/"),
+    }
 }
 
-/// Names and values in turn. Bytes of a value are its characters, as the Fetch Standard's isomorphic decode has it.
+/// Names and values in turn. Bytes of a value are its characters, as the Fetch Standard's isomorphic decode has it. `host` is
+/// there whichever version of HTTP the request came in; `wasi:http` has it beside the headers.
 fn headers(request: &IncomingRequest) -> Vec<String> {
     let entries = request.headers().entries();
-    entries.into_iter().flat_map(|(name, value)| [name, value.into_iter().map(char::from).collect()]).collect()
+    let host = request.authority().filter(|_| entries.iter().all(|(name, _)| name != "host"));
+    let host = host.into_iter().flat_map(|host| ["host".to_owned(), host]);
+    let rest = entries.into_iter().flat_map(|(name, value)| [name, value.into_iter().map(char::from).collect()]);
+    host.chain(rest).collect()
+}
+
+/// The same as an array without a prototype: a script may have defined a setter for an index on `Array.prototype`.
+fn request_headers(ctx: Ctx<'_>) -> Result<Array<'_>> {
+    let list = Array::new(ctx.clone())?;
+    list.set_prototype(None)?;
+    for (at, text) in with_request(&ctx, headers)?.into_iter().enumerate() {
+        list.set(at, text)?;
+    }
+    Ok(list)
+}
+
+/// Opens the body, once.
+fn open(incoming: &mut Incoming) {
+    if let (Some(request), false) = (&incoming.request, incoming.body_taken) {
+        incoming.body_taken = true;
+        if let Ok(body) = request.consume()
+            && let Ok(stream) = body.stream()
+        {
+            incoming.body = Some(Body { stream, _body: body });
+        }
+    }
+}
+
+/// Whether the request has a body (RFC 9112, section 6.3): its length is stated, or it did not end with the headers.
+/// `wasi:http` keeps `transfer-encoding` to itself, so without a length the first read tells.
+fn has_body() -> bool {
+    let incoming = &mut *INCOMING.0.borrow_mut();
+    let Some(request) = &incoming.request else { return false };
+    if request.headers().has("content-length") {
+        return true;
+    }
+    if incoming.first.is_none() && !incoming.body_taken {
+        open(incoming);
+        incoming.first = incoming.body.as_ref().and_then(|body| streams::try_read(&body.stream));
+    }
+    incoming.body.is_some() && !matches!(incoming.first, Some(Chunk::End))
 }
 
 /// The next chunk of the body, or null after the last.
 fn read<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
-    {
-        let incoming = &mut *INCOMING.0.borrow_mut();
-        if let (Some(request), false) = (&incoming.request, incoming.body_taken) {
-            incoming.body_taken = true;
-            if let Ok(body) = request.consume()
-                && let Ok(stream) = body.stream()
-            {
-                incoming.body = Some(Body { stream, _body: body });
-            }
-        }
-    }
+    open(&mut INCOMING.0.borrow_mut());
     let (promise, settle) = Settle::new(&ctx)?;
     if let Some(chunk) = try_read() {
         settle.chunk(&ctx, chunk, WHAT)?;
@@ -122,7 +181,10 @@ fn read<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
 fn try_read() -> Option<Chunk> {
     let incoming = &mut *INCOMING.0.borrow_mut();
     let Some(body) = &incoming.body else { return Some(Chunk::End) };
-    let chunk = streams::try_read(&body.stream)?;
+    let chunk = match incoming.first.take() {
+        Some(first) => first,
+        None => streams::try_read(&body.stream)?,
+    };
     if !matches!(chunk, Chunk::Bytes(_)) {
         let body = incoming.body.take();
         event_loop::later(move || drop(body));

@@ -1,87 +1,136 @@
 //! The outgoing response: `wasi:http/types.outgoing-response` behind `Response`.
+//!
+//! One state machine, [`State`]: headers, body, end. A body that is whole has its own length, whatever the headers say. The
+//! headers of a streamed body are sent at once; one that states its length sends them with its first bytes, and keeps the last of
+//! them back until it has ended, so that a client never takes a body of another length for a complete one. What breaks off is
+//! dropped without being finished, which tells the host.
 
+use super::bytes::bytes_in;
+use super::connection_headers::left_out_of_response;
+use super::http_request;
 use super::streams::{self, Gone, Outgoing, Settle};
 use crate::bindings::wasi::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::bindings::wasi::io::streams::OutputStream;
+use crate::error::Thrown;
 use crate::event_loop::{self, Progress};
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, TypedArray, Value};
 use std::cell::RefCell;
 
-/// Headers that belong to one connection and not to the message (RFC 9110, section 7.6.1). The host decides on them, so
-/// what a handler or its framework sets is left out.
-const CONNECTION_HEADERS: [&str; 7] =
-    ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
+const CONTENT_LENGTH: &str = "content-length";
 
 /// How far the response has come.
 pub(crate) enum State {
     /// Nothing was sent.
     Waiting(Option<ResponseOutparam>),
-    /// The head is made, and goes out with the body.
-    Started { out: ResponseOutparam, response: OutgoingResponse },
-    /// The head went out.
+    /// The headers are made. They are sent with the first bytes of a body that states its length.
+    Held { out: ResponseOutparam, response: OutgoingResponse, stated: Stated },
+    /// The headers were sent.
     Body(BodyWriter),
     /// The last byte was handed to the host.
     Finished,
-    /// It was broken off after the head had gone out.
-    Aborted,
+    /// It was broken off after the headers had been sent.
+    Broken,
+}
+
+/// What is left of a length that the headers state.
+#[derive(Default)]
+pub(crate) struct Stated {
+    total: u64,
+    left: u64,
+    /// The last bytes of the length, until it is known that no more come.
+    last: Vec<u8>,
 }
 
 /// Fields drop in order: the stream must go before the body it came from.
 pub(crate) struct BodyWriter {
     stream: OutputStream,
     body: OutgoingBody,
+    stated: Option<Stated>,
 }
 
-struct Slot(RefCell<State>);
+struct Slot {
+    state: RefCell<State>,
+    /// Why the body broke off, if a script's exception did it.
+    failure: RefCell<Option<Thrown>>,
+}
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Slot {}
 
-static RESPONSE: Slot = Slot(RefCell::new(State::Waiting(None)));
+static RESPONSE: Slot = Slot { state: RefCell::new(State::Waiting(None)), failure: RefCell::new(None) };
 
 /// Keeps the place to answer to.
 pub(crate) fn set_response_out(out: ResponseOutparam) {
-    RESPONSE.0.replace(State::Waiting(Some(out)));
+    RESPONSE.state.replace(State::Waiting(Some(out)));
 }
 
 /// Takes what there is of the response, for its last rites.
-pub(crate) fn state() -> State {
-    RESPONSE.0.replace(State::Finished)
+pub(crate) fn take_state() -> State {
+    RESPONSE.state.replace(State::Finished)
+}
+
+/// Takes the exception that broke the body off.
+pub(crate) fn take_failure() -> Option<Thrown> {
+    RESPONSE.failure.take()
 }
 
 /// Whether the handler owes nothing more of the response.
 pub(crate) fn finished() -> bool {
-    matches!(&*RESPONSE.0.borrow(), State::Finished | State::Aborted)
+    matches!(&*RESPONSE.state.borrow(), State::Finished | State::Broken)
 }
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
-    native.set("responseStart", Function::new(ctx.clone(), start)?)?;
-    native.set("responseBody", Function::new(ctx.clone(), whole_body)?)?;
+    native.set("responseWhole", Function::new(ctx.clone(), send_whole)?)?;
+    native.set("responseStream", Function::new(ctx.clone(), begin_stream)?)?;
     native.set("responseWrite", Function::new(ctx.clone(), write)?)?;
-    native.set(
-        "responseEnd",
-        Function::new(ctx.clone(), |ctx: Ctx<'_>| {
-            open_body(&ctx)?;
-            finish(&ctx)
-        })?,
-    )?;
-    native.set("responseAbort", Function::new(ctx, |_message: String| drop(RESPONSE.0.replace(State::Aborted)))?)
+    native.set("responseEnd", Function::new(ctx.clone(), end)?)?;
+    native.set("responseFail", Function::new(ctx, fail)?)
 }
 
-fn start(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<()> {
-    let state = RESPONSE.0.replace(State::Finished);
-    let State::Waiting(Some(out)) = state else {
-        RESPONSE.0.replace(state);
-        return Err(Exception::throw_type(&ctx, "a response was sent already"));
-    };
+/// What is to become of a `content-length` among the headers.
+enum Length {
+    /// The body is whole: this is its length.
+    Own(usize),
+    /// There is no body, and what GET or the original response would have is what the handler says (RFC 9110, section 8.6).
+    AsStated,
+    /// There is no body.
+    None,
+    /// The body is a stream.
+    Streamed,
+}
+
+/// Makes the response, and gives what its headers state as the length of a streamed body.
+fn make(
+    ctx: &Ctx<'_>,
+    status: u16,
+    headers: Vec<String>,
+    length: &Length,
+) -> Result<(ResponseOutparam, OutgoingResponse, Option<u64>)> {
     let mut entries = Vec::with_capacity(headers.len() / 2 + 1);
+    let mut stated = None;
     let mut headers = headers.into_iter();
     while let (Some(name), Some(value)) = (headers.next(), headers.next()) {
-        if CONNECTION_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header)) {
+        if left_out_of_response(&name) {
+            continue;
+        }
+        if name.eq_ignore_ascii_case(CONTENT_LENGTH) {
+            if matches!(length, Length::Own(_) | Length::None) {
+                continue;
+            }
+            let Some(bytes) = content_length(&value).filter(|&bytes| stated.is_none_or(|stated| stated == bytes)) else {
+                let message = format!("the response's content-length is not the length of one body: {value:?}");
+                return Err(Exception::throw_type(ctx, &message));
+            };
+            if stated.replace(bytes).is_none() {
+                entries.push((name, bytes.to_string().into_bytes()));
+            }
             continue;
         }
         entries.push((name, byte_string(value)));
+    }
+    if let Length::Own(bytes) = length {
+        entries.push((CONTENT_LENGTH.to_owned(), bytes.to_string().into_bytes()));
     }
     let made = Fields::from_list(&entries).map_err(|error| format!("the response's headers are refused: {error}"));
     let made = made.and_then(|fields| {
@@ -91,16 +140,25 @@ fn start(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<()> {
             Err(()) => Err(format!("the response's status {status} is refused")),
         }
     });
-    match made {
-        Ok(response) => {
-            RESPONSE.0.replace(State::Started { out, response });
-            Ok(())
-        }
-        Err(why) => {
-            RESPONSE.0.replace(State::Waiting(Some(out)));
-            Err(Exception::throw_type(&ctx, &why))
+    let response = made.map_err(|why| Exception::throw_type(ctx, &why))?;
+    let state = RESPONSE.state.replace(State::Finished);
+    match state {
+        State::Waiting(Some(out)) => Ok((out, response, stated)),
+        other => {
+            RESPONSE.state.replace(other);
+            Err(Exception::throw_type(ctx, "a response was sent already"))
         }
     }
+}
+
+/// The number of bytes that a content-length states, also where it was sent several times and joined (RFC 9112, section 6.3).
+fn content_length(value: &str) -> Option<u64> {
+    let mut all = value.split(',').map(|part| {
+        let digits = part.trim_matches([' ', '\t']);
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten()
+    });
+    let first = all.next()??;
+    all.all(|other| other == Some(first)).then_some(first)
 }
 
 /// A header's value: a byte string, a character a byte; what is no byte goes out as UTF-8.
@@ -111,103 +169,217 @@ pub(crate) fn byte_string(value: String) -> Vec<u8> {
     }
 }
 
-/// Sends the head and opens the body for writing; nothing if it is open.
-fn open_body(ctx: &Ctx<'_>) -> Result<()> {
-    let state = RESPONSE.0.replace(State::Finished);
-    let State::Started { out, response } = state else {
-        let open = matches!(state, State::Body(_));
-        RESPONSE.0.replace(state);
-        return if open { Ok(()) } else { Err(Exception::throw_type(ctx, "the response has no body to write to")) };
-    };
-    let opened = response.body().and_then(|body| body.write().map(|stream| BodyWriter { stream, body }));
+/// Sends headers, and a body that is known whole: a string, a `Uint8Array`, or null.
+fn send_whole<'js>(ctx: Ctx<'js>, status: u16, headers: Vec<String>, body: Value<'js>) -> Result<()> {
+    let bytes = streams::bytes_of(&body)?.unwrap_or_default();
+    if bytes.is_empty() {
+        let length = if http_request::is_head() || status == 304 { Length::AsStated } else { Length::None };
+        let (out, response, _) = make(&ctx, status, headers, &length)?;
+        // A response whose body was never opened is one without a body.
+        ResponseOutparam::set(out, Ok(response));
+        return Ok(());
+    }
+    let (out, response, _) = make(&ctx, status, headers, &Length::Own(bytes.len()))?;
+    if http_request::is_head() {
+        ResponseOutparam::set(out, Ok(response));
+        return Ok(());
+    }
+    open_body(&ctx, out, response, None)?;
+    let mut rest = Outgoing::new(bytes);
+    match advance(&mut rest) {
+        Ok(true) => finish(),
+        Ok(false) => on_writable(move |_| {
+            match advance(&mut rest) {
+                Ok(false) => return Ok(Progress::Again),
+                Ok(true) => finish(),
+                Err(Gone) => break_off(),
+            }
+            Ok(Progress::Done)
+        }),
+        // The client is gone; the host ends the instance.
+        Err(Gone) => break_off(),
+    }
+    Ok(())
+}
+
+/// Sends the headers of a body that follows in writes; false if there must not be one.
+fn begin_stream(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<bool> {
+    if http_request::is_head() {
+        let (out, response, _) = make(&ctx, status, headers, &Length::AsStated)?;
+        ResponseOutparam::set(out, Ok(response));
+        return Ok(false);
+    }
+    let (out, response, stated) = make(&ctx, status, headers, &Length::Streamed)?;
+    match stated {
+        None => open_body(&ctx, out, response, None)?,
+        Some(total) => {
+            let stated = Stated { total, left: total, last: Vec::new() };
+            RESPONSE.state.replace(State::Held { out, response, stated });
+        }
+    }
+    Ok(true)
+}
+
+/// Sends the headers and opens the body for writing.
+fn open_body(ctx: &Ctx<'_>, out: ResponseOutparam, response: OutgoingResponse, stated: Option<Stated>) -> Result<()> {
+    let opened = response.body().and_then(|body| body.write().map(|stream| BodyWriter { stream, body, stated }));
     ResponseOutparam::set(out, Ok(response));
     match opened {
         Ok(writer) => {
-            RESPONSE.0.replace(State::Body(writer));
+            RESPONSE.state.replace(State::Body(writer));
             Ok(())
         }
         Err(()) => Err(Exception::throw_type(ctx, "the response's body was opened before")),
     }
 }
 
-fn finish(ctx: &Ctx<'_>) -> Result<()> {
-    if let State::Body(BodyWriter { stream, body }) = RESPONSE.0.replace(State::Finished) {
-        drop(stream);
-        if let Err(error) = OutgoingBody::finish(body, None) {
-            return Err(Exception::throw_type(ctx, &format!("the response's body is incomplete: {error}")));
+/// Sends the headers that are held, if they are.
+fn release(ctx: &Ctx<'_>) -> Result<()> {
+    match RESPONSE.state.replace(State::Finished) {
+        State::Held { out, response, stated } => open_body(ctx, out, response, Some(stated)),
+        other => {
+            RESPONSE.state.replace(other);
+            Ok(())
         }
     }
-    Ok(())
 }
 
-/// Sends a body that is known whole.
-fn whole_body<'js>(ctx: Ctx<'js>, body: Value<'js>) -> Result<()> {
-    let bytes = streams::bytes_of(&body)?.unwrap_or_default();
-    if bytes.is_empty() {
-        // A response whose body was never opened is one without a body.
-        if let State::Started { out, response } = RESPONSE.0.replace(State::Finished) {
-            ResponseOutparam::set(out, Ok(response));
-        }
-        return Ok(());
+/// Drops the body without finishing it, in the next turn: a wait may still hold a pollable of its stream.
+fn break_off() {
+    let former = RESPONSE.state.replace(State::Broken);
+    event_loop::later(move || drop(former));
+}
+
+/// Finishes the body, likewise.
+fn finish() {
+    if let State::Body(BodyWriter { stream, body, .. }) = RESPONSE.state.replace(State::Finished) {
+        event_loop::later(move || {
+            drop(stream);
+            // The length was kept, so that there is nothing that the host could object to.
+            let _ = OutgoingBody::finish(body, None);
+        });
     }
-    open_body(&ctx)?;
-    let mut rest = Outgoing::new(bytes);
-    match advance(&mut rest) {
-        Ok(true) => finish(&ctx),
-        Ok(false) => {
-            on_writable(move |ctx| match advance(&mut rest) {
-                Ok(false) => Ok(Progress::Again),
-                Ok(true) => finish(ctx).map(|()| Progress::Done),
-                Err(Gone) => {
-                    RESPONSE.0.replace(State::Aborted);
-                    Ok(Progress::Done)
-                }
-            });
-            Ok(())
-        }
-        // The client is gone; the host ends the instance.
-        Err(Gone) => {
-            RESPONSE.0.replace(State::Aborted);
-            Ok(())
-        }
+}
+
+/// Runs `f` on the stated length of the body that is being written.
+fn with_stated<R>(f: impl FnOnce(&mut Stated) -> R) -> Option<R> {
+    match &mut *RESPONSE.state.borrow_mut() {
+        State::Held { stated, .. } | State::Body(BodyWriter { stated: Some(stated), .. }) => Some(f(stated)),
+        _ => None,
     }
 }
 
 /// Writes one chunk; the promise settles when the host took all of it.
 fn write<'js>(ctx: Ctx<'js>, chunk: TypedArray<'js, u8>) -> Result<Value<'js>> {
-    open_body(&ctx)?;
-    let mut rest = Outgoing::new(chunk.as_bytes().unwrap_or_default().to_vec());
+    let bytes = bytes_in(&chunk).to_vec();
+    if bytes.is_empty() {
+        return Ok(Value::new_undefined(ctx));
+    }
+    // Bytes to send now; none where they are kept back.
+    let now = with_stated(|stated| -> std::result::Result<bool, u64> {
+        let left = stated.left.checked_sub(bytes.len() as u64).ok_or(stated.total)?;
+        stated.left = left;
+        if left == 0 {
+            stated.last.clone_from(&bytes);
+            return Ok(false);
+        }
+        Ok(true)
+    });
+    match now {
+        Some(Err(total)) => {
+            let message = format!("the response's body has more bytes than its content-length says, which is {total}");
+            Err(Exception::throw_type(&ctx, &message))
+        }
+        Some(Ok(false)) => Ok(Value::new_undefined(ctx)),
+        Some(Ok(true)) | None => {
+            release(&ctx)?;
+            send(ctx, bytes, false)
+        }
+    }
+}
+
+/// Ends a streamed body; the promise settles when the host took all of it.
+fn end(ctx: Ctx<'_>) -> Result<Value<'_>> {
+    let last = with_stated(|stated| match stated.left {
+        0 => Ok(std::mem::take(&mut stated.last)),
+        left => Err((stated.total - left, stated.total)),
+    });
+    match last {
+        Some(Err((sent, total))) => {
+            let message = format!("the response's body ended after {sent} bytes; its content-length says {total}");
+            Err(Exception::throw_type(&ctx, &message))
+        }
+        last => {
+            release(&ctx)?;
+            send(ctx, last.and_then(std::result::Result::ok).unwrap_or_default(), true)
+        }
+    }
+}
+
+/// Hands bytes to the host, and finishes the body after the last of them.
+fn send(ctx: Ctx<'_>, bytes: Vec<u8>, is_last: bool) -> Result<Value<'_>> {
+    let mut rest = Outgoing::new(bytes);
     match advance(&mut rest) {
-        Ok(true) => Ok(Value::new_undefined(ctx)),
+        Ok(true) => {
+            if is_last {
+                finish();
+            }
+            Ok(Value::new_undefined(ctx))
+        }
         Err(Gone) => Err(gone(&ctx)),
         Ok(false) => {
             let (promise, settle) = Settle::new(&ctx)?;
-            on_writable(move |ctx| match advance(&mut rest) {
-                Ok(false) => Ok(Progress::Again),
-                Ok(true) => settle.clone().resolve(ctx, Value::new_undefined(ctx.clone())).map(|()| Progress::Done),
-                Err(Gone) => {
-                    let _ = gone(ctx);
-                    settle.clone().reject(ctx, ctx.catch()).map(|()| Progress::Done)
-                }
+            on_writable(move |ctx| {
+                let outcome = match advance(&mut rest) {
+                    Ok(false) => return Ok(Progress::Again),
+                    Ok(true) => {
+                        if is_last {
+                            finish();
+                        }
+                        Ok(())
+                    }
+                    Err(Gone) => Err(gone(ctx)),
+                };
+                settle.clone().settle(ctx, outcome.map(|()| Value::new_undefined(ctx.clone())))?;
+                Ok(Progress::Done)
             });
             Ok(promise.into_value())
         }
     }
 }
 
+/// Breaks the body off: a script that makes it threw `error`. While the headers are held there is still time for an error
+/// response.
+fn fail(error: Value<'_>) {
+    match RESPONSE.state.replace(State::Broken) {
+        State::Held { out, response, .. } => {
+            drop(response);
+            RESPONSE.state.replace(State::Waiting(Some(out)));
+        }
+        body @ State::Body(_) => event_loop::later(move || drop(body)),
+        // The client is gone, or it is all sent: nobody is left to be told.
+        other => {
+            RESPONSE.state.replace(other);
+            return;
+        }
+    }
+    RESPONSE.failure.replace(Some(Thrown::of(&error)));
+}
+
 fn advance(rest: &mut Outgoing) -> std::result::Result<bool, Gone> {
-    match &*RESPONSE.0.borrow() {
+    match &*RESPONSE.state.borrow() {
         State::Body(writer) => rest.advance(&writer.stream),
         _ => Err(Gone),
     }
 }
 
 fn gone(ctx: &Ctx<'_>) -> javy::quickjs::Error {
+    break_off();
     Exception::throw_message(ctx, "the client no longer reads the response")
 }
 
 fn on_writable(ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) {
-    if let State::Body(writer) = &*RESPONSE.0.borrow() {
+    if let State::Body(writer) = &*RESPONSE.state.borrow() {
         event_loop::wait(writer.stream.subscribe(), ready);
     }
 }

@@ -24,7 +24,9 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
         Function::new(
             native.ctx().clone(),
             |level: u32, UsvString(message): UsvString, UsvString(arguments): UsvString| {
-                write(level, &message, &[("arguments".to_owned(), arguments)]);
+                let fields = [("arguments".to_owned(), arguments)];
+                let said = usize::from(!fields[0].1.is_empty());
+                write(level, &message, &fields[..said]);
             },
         )?,
     )

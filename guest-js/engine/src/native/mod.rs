@@ -3,12 +3,16 @@
 //! To add one: write its file with an `add(&Object)`, name it here, and write its JavaScript half in `guest-js/web`.
 
 pub(crate) mod async_context;
+pub(crate) mod builtins;
+mod bytes;
 mod cache;
 mod call;
 mod compression;
 mod config;
+mod connection_headers;
 mod crypto;
 mod db;
+mod encodings;
 mod execution;
 mod fetch;
 mod http_request;
@@ -17,7 +21,7 @@ pub(crate) mod log;
 mod mime;
 mod multipart;
 mod numbers;
-mod random;
+pub(crate) mod random;
 mod streams;
 mod text;
 pub(crate) mod timers;
@@ -28,10 +32,11 @@ mod usv_string;
 pub(crate) use call::{set_input, take_output};
 pub(crate) use http_request::set_request;
 pub(crate) use http_response::{
-    State as ResponseState, finished as response_finished, set_response_out, state as response_state,
+    State as ResponseState, finished as response_finished, set_response_out, take_failure as take_response_failure,
+    take_state as take_response_state,
 };
 
-use crate::phase::{self, Import};
+use crate::phase::{self, Import, Needed};
 use javy::quickjs::module::{Declarations, Exports, ModuleDef};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result};
 use std::cell::RefCell;
@@ -55,6 +60,8 @@ impl ModuleDef for Native {
             timers::add,
             uncaught::add,
             text::add,
+            encodings::add,
+            builtins::add,
             random::add,
             url::add,
             mime::add,
@@ -125,6 +132,8 @@ fn add_lifecycle(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("register", Function::new(ctx.clone(), register)?)?;
     native.set("setApplication", Function::new(ctx.clone(), crate::build::set_application)?)?;
+    native.set("dependOn", Function::new(ctx.clone(), crate::build::depend_on)?)?;
+    native.set("componentName", Function::new(ctx.clone(), crate::build::component_name)?)?;
     native.set("waitUntil", Function::new(ctx, wait_until)?)
 }
 
@@ -151,8 +160,11 @@ pub(crate) fn require(ctx: &Ctx<'_>, import: Import, what: &str) -> Result<()> {
         return Err(Exception::throw_message(ctx, &message));
     }
     if !phase::wired(import) {
+        let Needed { name, mention, grant } = import.needed();
+        let grant = grant.map(|grant| format!(", and grant it with `{grant}` in elias.toml")).unwrap_or_default();
         let message = format!(
-            "{what} was left out of this component because its source does not mention it; mention it by name to have it"
+            "{what} needs the import {name}, which this component does not have, because nothing in its source names what uses it; \
+             write `{mention}` anywhere in the source and build again{grant}"
         );
         return Err(Exception::throw_message(ctx, &message));
     }

@@ -2,6 +2,7 @@
 //!
 //! The bytes are at hand: a body is limited before it gets here. Further limits are on what would cost more than its bytes.
 
+use super::bytes::bytes_in;
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
 
 /// Entries of a form. Each is some objects in the engine, and so more memory than its bytes.
@@ -23,7 +24,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 
 /// The parts of a form, flat: name, file name or null, content type or null, bytes. A `TypeError` says what is wrong.
 fn parse_for_js<'js>(ctx: Ctx<'js>, bytes: TypedArray<'js, u8>, boundary: String) -> Result<Array<'js>> {
-    let parts = match parse(bytes.as_bytes().unwrap_or_default(), &boundary) {
+    let parts = match parse(bytes_in(&bytes), &boundary) {
         Ok(parts) => parts,
         Err(what) => {
             return Err(Exception::throw_type(&ctx, &format!("the multipart/form-data body is malformed: {what}")));
@@ -135,17 +136,18 @@ fn parse_disposition(value: &[u8]) -> std::result::Result<(Option<String>, Optio
         return Err("the content-disposition of a part is not form-data");
     }
     input.0 = &value[9..];
-    let (mut name, mut file_name) = (None, None);
+    let (mut name, mut file_name, mut extended_file_name) = (None, None, None);
     loop {
         input.skip_blanks();
         if input.0.is_empty() {
-            return Ok((name, file_name));
+            return Ok((name, extended_file_name.or(file_name)));
         }
         if !input.accept(b";") {
             return Err(MALFORMED);
         }
         input.skip_blanks();
-        let key = input.until(b"=").ok_or(MALFORMED)?;
+        let key = input.until(b"=").ok_or(MALFORMED)?.trim_ascii();
+        input.skip_blanks();
         let value = if input.accept(b"\"") {
             input.until(b"\"").ok_or(MALFORMED)?
         } else {
@@ -158,7 +160,36 @@ fn parse_disposition(value: &[u8]) -> std::result::Result<(Option<String>, Optio
             name = Some(unescape(value));
         } else if key.eq_ignore_ascii_case(b"filename") {
             file_name = Some(unescape(value));
+        } else if key.eq_ignore_ascii_case(b"filename*") {
+            // It counts for more than `filename` (RFC 6266, section 4.3), unless it cannot be read.
+            extended_file_name = extended_value(value).or(extended_file_name);
         }
+    }
+}
+
+/// The text of `charset'language'percent-encoded` (RFC 8187, section 3.2), as .NET and Java write file names.
+fn extended_value(value: &[u8]) -> Option<String> {
+    let mut parts = value.splitn(3, |&byte| byte == b'\'');
+    let (charset, _language, encoded) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first == b'%' {
+            let [high, low, after @ ..] = rest else { return None };
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            bytes.push((digit(*high)? * 16 + digit(*low)?) as u8);
+            rest = after;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    if charset.eq_ignore_ascii_case(b"utf-8") {
+        String::from_utf8(bytes).ok()
+    } else if charset.eq_ignore_ascii_case(b"iso-8859-1") {
+        Some(bytes.into_iter().map(char::from).collect())
+    } else {
+        None
     }
 }
 

@@ -1,11 +1,12 @@
 //! Randomness: `Math.random` and the cryptographic source behind `crypto`.
 
+use super::bytes::{overwrite, room_in};
 use super::require;
 use crate::bindings::wasi::random::random;
 use crate::build;
 use crate::phase::{self, Import};
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, TypedArray};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// The state of `Math.random`. In the build phase it runs from a constant; each instance seeds it anew on first use.
 struct State {
@@ -24,6 +25,18 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
         "randomFill",
         Function::new(native.ctx().clone(), |ctx: Ctx<'_>, bytes: TypedArray<'_, u8>| {
             if phase::building() {
+                match of_build(room_in(&bytes)) {
+                    Some(Ok(fresh)) => {
+                        build::random_was_drawn(&ctx);
+                        overwrite(&bytes, &fresh);
+                        return Ok(());
+                    }
+                    Some(Err(())) => {
+                        let message = "the top level draws more random bytes than a build has, which are 65536";
+                        return Err(Exception::throw_message(&ctx, message));
+                    }
+                    None => {}
+                }
                 return Err(Exception::throw_message(
                     &ctx,
                     "cryptographic randomness at the top level: it runs once, during the build, and every instance would \
@@ -31,11 +44,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
                 ));
             }
             require(&ctx, Import::Random, "crypto")?;
-            let fresh = random::get_random_bytes(bytes.len() as u64);
-            if let Some(raw) = bytes.as_raw() {
-                // SAFETY: the buffer is the array's own and has the length asked for; JavaScript does not run meanwhile.
-                unsafe { std::slice::from_raw_parts_mut(raw.ptr.as_ptr(), raw.len) }.copy_from_slice(&fresh);
-            }
+            overwrite(&bytes, &random::get_random_bytes(room_in(&bytes) as u64));
             Ok(())
         })?,
     )
@@ -45,7 +54,11 @@ pub(crate) fn replace_math_random(ctx: &Ctx<'_>) -> Result<()> {
     let math: Object<'_> = ctx.globals().get("Math")?;
     let random = Function::new(ctx.clone(), |ctx: Ctx<'_>| {
         if phase::building() {
-            build::random_was_read(&ctx);
+            if BUILD.bytes.borrow().is_some() {
+                build::random_was_drawn(&ctx);
+            } else {
+                build::random_was_read(&ctx);
+            }
         } else if !STATE.seeded.get() {
             require(&ctx, Import::Random, "Math.random")?;
             STATE.words.set([random::get_random_u64(), random::get_random_u64() | 1]);
@@ -55,6 +68,47 @@ pub(crate) fn replace_math_random(ctx: &Ctx<'_>) -> Result<()> {
     })?;
     random.set_name("random")?;
     math.set("random", random)
+}
+
+/// What the top level draws from, if `[build] random` lets it: bytes that the build brings along, for the engine has no
+/// generator that is fit for keys.
+struct Build {
+    bytes: RefCell<Option<Vec<u8>>>,
+}
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Build {}
+
+static BUILD: Build = Build { bytes: RefCell::new(None) };
+
+/// Lets the top level draw random values from these bytes, in hexadecimal; without any it may not.
+pub(crate) fn allow_at_build(hexadecimal: &str) {
+    let digits = hexadecimal.as_bytes().chunks_exact(2);
+    let bytes: Vec<u8> =
+        digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+    if bytes.is_empty() {
+        return;
+    }
+    BUILD.bytes.replace(Some(bytes));
+    if let Some(Ok(fresh)) = of_build(16) {
+        let word = |at: usize| fresh[at..at + 8].iter().fold(0_u64, |all, &byte| all << 8 | u64::from(byte));
+        STATE.words.set([word(0), word(8) | 1]);
+    }
+}
+
+/// Ends that. What was not drawn does not get into the snapshot.
+pub(crate) fn forget_build() {
+    if let Some(mut bytes) = BUILD.bytes.take() {
+        bytes.fill(0);
+    }
+}
+
+/// `length` of the build's random bytes: none where the top level may not draw, an error where not as many are left.
+fn of_build(length: usize) -> Option<std::result::Result<Vec<u8>, ()>> {
+    let mut bytes = BUILD.bytes.borrow_mut();
+    let bytes = bytes.as_mut()?;
+    let rest = bytes.len().checked_sub(length);
+    Some(rest.map(|rest| bytes.split_off(rest)).ok_or(()))
 }
 
 /// xorshift128+ (Vigna, 2014), what browsers use for `Math.random`: fast, and not for secrets.

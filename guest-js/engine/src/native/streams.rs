@@ -1,10 +1,11 @@
 //! Reading and writing the host's byte streams from promises.
 
+use super::bytes::bytes_in;
 use super::usv_string::usv;
 use crate::bindings::wasi::io::error::Error as IoError;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::event_loop::{self, Progress, WaitId};
-use javy::quickjs::{ArrayBuffer, Ctx, Exception, Function, IntoJs, Persistent, Promise, Result, TypedArray, Value};
+use javy::quickjs::{Ctx, Exception, Function, IntoJs, Persistent, Promise, Result, TypedArray, Value};
 
 /// Bytes asked of the host in one read.
 const CHUNK_BYTES: u64 = 64 * 1024;
@@ -62,22 +63,7 @@ pub(crate) fn bytes_of(value: &Value<'_>) -> Result<Option<Vec<u8>>> {
         return Ok(Some(usv(text)?.into_bytes()));
     }
     let bytes = value.as_object().and_then(|object| object.as_typed_array::<u8>());
-    Ok(bytes.map(|bytes| bytes.as_bytes().unwrap_or_default().to_vec()))
-}
-
-/// The bytes of an `ArrayBuffer` or of a view of one (Web IDL's BufferSource); none for anything else.
-pub(crate) fn buffer_source(value: &Value<'_>) -> Option<Vec<u8>> {
-    let object = value.as_object()?;
-    if let Some(buffer) = ArrayBuffer::from_object(object.clone()) {
-        return Some(buffer.as_bytes().unwrap_or_default().to_vec());
-    }
-    if let Some(bytes) = object.as_typed_array::<u8>() {
-        return Some(bytes.as_bytes().unwrap_or_default().to_vec());
-    }
-    // The other views have these too; nothing else has an ArrayBuffer under this name.
-    let buffer = ArrayBuffer::from_object(object.get("buffer").ok()?)?;
-    let (offset, length): (usize, usize) = (object.get("byteOffset").ok()?, object.get("byteLength").ok()?);
-    buffer.as_bytes()?.get(offset..offset + length).map(<[u8]>::to_vec)
+    Ok(bytes.map(|bytes| bytes_in(bytes).to_vec()))
 }
 
 /// A promise, from the side that settles it.

@@ -1,5 +1,6 @@
 //! UTF-8 for `TextEncoder`, `TextDecoder` and bodies (the Encoding Standard).
 
+use super::bytes::{bytes_in, overwrite, room_in};
 use super::usv_string::UsvString;
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
 
@@ -18,14 +19,11 @@ fn encode<'js>(ctx: Ctx<'js>, text: UsvString) -> Result<TypedArray<'js, u8>> {
 
 /// Writes as many whole characters as fit; gives how many UTF-16 units were read and bytes written.
 fn encode_into<'js>(ctx: Ctx<'js>, UsvString(text): UsvString, into: TypedArray<'js, u8>) -> Result<Array<'js>> {
-    let mut end = text.len().min(into.len());
+    let mut end = text.len().min(room_in(&into));
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    if let Some(raw) = into.as_raw() {
-        // SAFETY: `end` is at most the array's length, and JavaScript does not run meanwhile.
-        unsafe { std::slice::from_raw_parts_mut(raw.ptr.as_ptr(), end) }.copy_from_slice(&text.as_bytes()[..end]);
-    }
+    overwrite(&into, &text.as_bytes()[..end]);
     let result = Array::new(ctx)?;
     result.set(0, text[..end].encode_utf16().count())?;
     result.set(1, end)?;
@@ -33,7 +31,7 @@ fn encode_into<'js>(ctx: Ctx<'js>, UsvString(text): UsvString, into: TypedArray<
 }
 
 fn decode(ctx: Ctx<'_>, bytes: TypedArray<'_, u8>, fatal: bool, ignore_bom: bool) -> Result<String> {
-    let mut bytes = bytes.as_bytes().unwrap_or_default();
+    let mut bytes = bytes_in(&bytes);
     if !ignore_bom {
         bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     }

@@ -42,12 +42,21 @@ function start(command, key, value, ttl, expected) {
 /** What this instance is making, by key. */
 const making = new Map();
 
-async function leaseAndMake(key, options, make) {
+/** Codes of errors that say nothing of a value, only that it could not be kept now. */
+const NOT_KEPT = ["unavailable", "too-many-operations"];
+
+async function leaseAndMake(key, ttl, make) {
   const found = await start("lease", key);
   if (found.lease === undefined) return found.value;
   try {
     const value = await make();
-    await start("set", key, encode(value), ttlOf(typeof options === "number" ? { ttl: options } : options));
+    const encoded = encode(value);
+    try {
+      await start("set", key, encoded, ttl);
+    } catch (error) {
+      // It is made, and whoever asked for it has it: only the next one makes it again.
+      if (!NOT_KEPT.includes(error?.code)) throw error;
+    }
     return value;
   } finally {
     native.cacheRelease(found.lease);
@@ -91,14 +100,18 @@ export const cache = {
   },
   /**
    * The value of a key, made by `make` where there is none. However many ask at once on a host, `make` runs once; if it
-   * throws, the next one tries.
+   * throws, one of those who wait tries once more, and if that fails too, the others fail with the code `unavailable`.
+   * A value that is made and cannot be kept, because the cache is away, is still what this gives.
    */
-  remember(key, options, make) {
+  async remember(key, options, make) {
     key = `${key}`;
+    // Before anything is made: a wrong time to live is a mistake whatever the value.
+    const ttl = ttlOf(typeof options === "number" ? { ttl: options } : options);
+    if (typeof make !== "function") throw new TypeError("remember needs a function that makes the value");
     // Who waits for a lease has an operation under way; the instance's own waiters must not keep its maker from the rest.
     let made = making.get(key);
     if (made === undefined) {
-      made = leaseAndMake(key, options, make).finally(() => making.delete(key));
+      made = leaseAndMake(key, ttl, make).finally(() => making.delete(key));
       making.set(key, made);
     }
     return made;

@@ -69,8 +69,9 @@ const HMAC = {
     },
   }),
   generateKey(parameters, extractable, usages) {
-    if (usages.some((usage) => !hmacUsages.includes(usage))) throw syntaxError("an HMAC key cannot be used so");
+    // The hash is part of the algorithm, which comes before the usages.
     const [hash, length] = hmacLength(parameters);
+    if (usages.some((usage) => !hmacUsages.includes(usage))) throw syntaxError("an HMAC key cannot be used so");
     if (length === 0) throw operationError("an HMAC key has at least one bit");
     if (usages.length === 0) throw syntaxError("a secret key needs a usage");
     return newKey("secret", { name: "HMAC", length, hash: { name: hash } }, extractable, usages, randomKey(Math.ceil(length / 8)));

@@ -12,6 +12,7 @@ function join(array, length, locales, options) {
 
 defineMethods(Array.prototype, {
   toLocaleString(locales = undefined, options = undefined) {
+    if (this === undefined || this === null) throw new TypeError(`toLocaleString cannot be called on ${this}`);
     const array = Object(this);
     return join(array, Math.max(Math.trunc(Number(array.length)) || 0, 0), locales, options);
   },

@@ -37,7 +37,7 @@ export function findZone(name) {
     const [, sign, hours, minutes = "00"] = offset;
     return fixedZone(sign === "-" && `${hours}${minutes}` !== "0000" ? "-" : "+", hours, minutes);
   }
-  const zone = needed("findTimeZone", `The time zone ${name.slice(0, 50)}`, "timeZone")(name);
+  const zone = needed("findTimeZone", `the time zone ${name.slice(0, 50)}`)(name);
   if (zone === undefined) throw new RangeError(`Invalid time zone specified: ${name.slice(0, 100)}`);
   return zone;
 }

@@ -1,7 +1,7 @@
 // node:assert. https://nodejs.org/api/assert.html
 import { inspect } from "../inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
-import { checkFunction, invalidArgument, nodeError } from "./internal/errors.js";
+import { checkFunction, invalidArgType, invalidArgument, nodeError } from "./internal/errors.js";
 
 export class AssertionError extends Error {
   constructor({ message, actual, expected, operator }) {
@@ -24,7 +24,8 @@ function check(holds, message, actual, expected, operator, generated) {
 }
 
 export function ok(value, message = undefined) {
-  const generated = arguments.length === 0 ? "No value argument passed to `assert.ok()`" : "The expression evaluated to a falsy value";
+  const generated =
+    arguments.length === 0 ? "No value argument passed to `assert.ok()`" : "The expression evaluated to a falsy value";
   check(value, message, value, true, "==", generated);
 }
 
@@ -40,55 +41,118 @@ export function fail(message = "Failed") {
 const between = (a, b, text) => `${text}:\n\n${inspect(a)}\n\nshould equal\n\n${inspect(b)}\n`;
 
 // biome-ignore-start lint/suspicious/noDoubleEquals: loose equality is what the legacy mode means
+function needsTwo({ length }) {
+  if (length < 2)
+    throw nodeError(TypeError, "ERR_MISSING_ARGS", 'The "actual" and "expected" arguments must be specified');
+}
+
 export function equal(actual, expected, message = undefined) {
+  needsTwo(arguments);
   check(actual == expected || (actual !== actual && expected !== expected), message, actual, expected, "==");
 }
 
 export function notEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   check(!(actual == expected || (actual !== actual && expected !== expected)), message, actual, expected, "!=");
 }
 // biome-ignore-end lint/suspicious/noDoubleEquals: as above
 
 export function strictEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   const generated = `Expected values to be strictly equal:\n\n${inspect(actual)} !== ${inspect(expected)}\n`;
   check(Object.is(actual, expected), message, actual, expected, "strictEqual", generated);
 }
 
 export function notStrictEqual(actual, expected, message = undefined) {
+  needsTwo(arguments);
   const generated = `Expected "actual" to be strictly unequal to: ${inspect(expected)}`;
   check(!Object.is(actual, expected), message, actual, expected, "notStrictEqual", generated);
 }
 
 export function deepEqual(actual, expected, message = undefined) {
-  check(isDeepEqual(actual, expected, false), message, actual, expected, "deepEqual", between(actual, expected, "Expected values to be loosely deep-equal"));
+  needsTwo(arguments);
+  check(
+    isDeepEqual(actual, expected, false),
+    message,
+    actual,
+    expected,
+    "deepEqual",
+    between(actual, expected, "Expected values to be loosely deep-equal"),
+  );
 }
 
 export function notDeepEqual(actual, expected, message = undefined) {
-  check(!isDeepEqual(actual, expected, false), message, actual, expected, "notDeepEqual", `Expected "actual" not to be loosely deep-equal to: ${inspect(expected)}`);
+  needsTwo(arguments);
+  check(
+    !isDeepEqual(actual, expected, false),
+    message,
+    actual,
+    expected,
+    "notDeepEqual",
+    `Expected "actual" not to be loosely deep-equal to: ${inspect(expected)}`,
+  );
 }
 
 export function deepStrictEqual(actual, expected, message = undefined) {
-  check(isDeepEqual(actual, expected, true), message, actual, expected, "deepStrictEqual", between(actual, expected, "Expected values to be strictly deep-equal"));
+  needsTwo(arguments);
+  check(
+    isDeepEqual(actual, expected, true),
+    message,
+    actual,
+    expected,
+    "deepStrictEqual",
+    between(actual, expected, "Expected values to be strictly deep-equal"),
+  );
 }
 
 export function notDeepStrictEqual(actual, expected, message = undefined) {
-  check(!isDeepEqual(actual, expected, true), message, actual, expected, "notDeepStrictEqual", `Expected "actual" not to be strictly deep-equal to: ${inspect(expected)}`);
+  needsTwo(arguments);
+  check(
+    !isDeepEqual(actual, expected, true),
+    message,
+    actual,
+    expected,
+    "notDeepStrictEqual",
+    `Expected "actual" not to be strictly deep-equal to: ${inspect(expected)}`,
+  );
 }
 
 export function match(text, pattern, message = undefined) {
   if (!(pattern instanceof RegExp)) throw invalidArgument("regexp", "an instance of RegExp", pattern);
-  check(typeof text === "string" && pattern.test(text), message, text, pattern, "match", `The input did not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`);
+  check(
+    typeof text === "string" && pattern.test(text),
+    message,
+    text,
+    pattern,
+    "match",
+    `The input did not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`,
+  );
 }
 
 export function doesNotMatch(text, pattern, message = undefined) {
   if (!(pattern instanceof RegExp)) throw invalidArgument("regexp", "an instance of RegExp", pattern);
-  check(!(typeof text === "string" && pattern.test(text)), message, text, pattern, "doesNotMatch", `The input was expected to not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`);
+  check(
+    !(typeof text === "string" && pattern.test(text)),
+    message,
+    text,
+    pattern,
+    "doesNotMatch",
+    `The input was expected to not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`,
+  );
 }
 
 export function ifError(value) {
   if (value === null || value === undefined) return;
-  const text = typeof value === "object" && typeof value.message === "string" ? value.message || value.constructor.name : inspect(value);
-  throw new AssertionError({ message: `ifError got unwanted exception: ${text}`, actual: value, expected: null, operator: "ifError" });
+  const text =
+    typeof value === "object" && typeof value.message === "string"
+      ? value.message || value.constructor.name
+      : inspect(value);
+  throw new AssertionError({
+    message: `ifError got unwanted exception: ${text}`,
+    actual: value,
+    expected: null,
+    operator: "ifError",
+  });
 }
 
 /** Whether an error is what was expected: a class, a pattern, a predicate, or an object of properties. */
@@ -112,11 +176,47 @@ function isExpected(error, expected, message) {
 
 const nothing = Symbol("nothing");
 
+function checkExpected(expected) {
+  if (expected === undefined || typeof expected === "function" || typeof expected === "string") return;
+  if (typeof expected !== "object" || expected === null)
+    throw invalidArgType("error", ["Function", "Error", "RegExp", "Object"], expected);
+  if (!(expected instanceof RegExp || expected instanceof Error) && Object.keys(expected).length === 0) {
+    throw nodeError(TypeError, "ERR_INVALID_ARG_VALUE", "The argument 'error' may not be an empty object. Received {}");
+  }
+}
+
 function expectFailure(failure, expected, message, operator) {
-  if (typeof expected === "string") [expected, message] = [undefined, expected];
+  checkExpected(expected);
+  if (typeof expected === "string") {
+    if (
+      message === undefined &&
+      failure !== nothing &&
+      expected === (typeof failure === "object" ? failure?.message : failure)
+    ) {
+      const same = `The error message "${expected}" is identical to the message.`;
+      const text = `The "error/message" argument is ambiguous. ${same}`;
+      throw nodeError(TypeError, "ERR_AMBIGUOUS_ARGUMENT", text);
+    }
+    [expected, message] = [undefined, expected];
+  }
   const missing = operator === "throws" ? "exception" : "rejection";
-  if (failure === nothing) check(false, message === undefined ? undefined : `Missing expected ${missing}: ${message}`, undefined, expected, operator, `Missing expected ${missing}.`);
-  check(isExpected(failure, expected, message), message, failure, expected, operator, `The error is not what was expected: ${inspect(expected)}\n\n${inspect(failure)}`);
+  if (failure === nothing)
+    check(
+      false,
+      message === undefined ? undefined : `Missing expected ${missing}: ${message}`,
+      undefined,
+      expected,
+      operator,
+      `Missing expected ${missing}.`,
+    );
+  check(
+    isExpected(failure, expected, message),
+    message,
+    failure,
+    expected,
+    operator,
+    `The error is not what was expected: ${inspect(expected)}\n\n${inspect(failure)}`,
+  );
 }
 
 export function throws(run, expected = undefined, message = undefined) {
@@ -132,9 +232,15 @@ export function throws(run, expected = undefined, message = undefined) {
 
 export async function rejects(run, expected = undefined, message = undefined) {
   let failure = nothing;
-  const promise = typeof run === "function" ? run() : run;
+  const isPromise = typeof run?.then === "function";
+  if (typeof run !== "function" && !isPromise) throw invalidArgType("promiseFn", ["Function", "Promise"], run);
+  const promise = isPromise ? run : run();
   if (typeof promise?.then !== "function") {
-    throw nodeError(TypeError, "ERR_INVALID_RETURN_VALUE", `Expected instance of Promise to be returned from the "promiseFn" function`);
+    throw nodeError(
+      TypeError,
+      "ERR_INVALID_RETURN_VALUE",
+      `Expected instance of Promise to be returned from the "promiseFn" function`,
+    );
   }
   try {
     await promise;
@@ -147,7 +253,11 @@ export async function rejects(run, expected = undefined, message = undefined) {
 function unwanted(error, message, operator) {
   const text = typeof message === "string" ? `: ${message}` : ".";
   const what = operator === "doesNotThrow" ? "exception" : "rejection";
-  throw new AssertionError({ message: `Got unwanted ${what}${text}\nActual message: "${error?.message}"`, actual: error, operator });
+  throw new AssertionError({
+    message: `Got unwanted ${what}${text}\nActual message: "${error?.message}"`,
+    actual: error,
+    operator,
+  });
 }
 
 export function doesNotThrow(run, expected = undefined, message = undefined) {
@@ -168,8 +278,20 @@ export async function doesNotReject(run, expected = undefined, message = undefin
 }
 
 const common = {
-  AssertionError, ok, fail, strictEqual, notStrictEqual, deepStrictEqual, notDeepStrictEqual, match, doesNotMatch, ifError, throws,
-  rejects, doesNotThrow, doesNotReject,
+  AssertionError,
+  ok,
+  fail,
+  strictEqual,
+  notStrictEqual,
+  deepStrictEqual,
+  notDeepStrictEqual,
+  match,
+  doesNotMatch,
+  ifError,
+  throws,
+  rejects,
+  doesNotThrow,
+  doesNotReject,
 };
 
 export const strict = Object.assign((...args) => ok(...args), common, {

@@ -3,7 +3,7 @@
 // The async context is a Map from AsyncLocalStorage to store, never changed after it is made, or undefined. The engine
 // keeps it with every promise reaction and timer (src/native/async_context.rs).
 import native from "elias:native";
-import { checkFunction, invalidArgument } from "./internal/errors.js";
+import { checkFunction, invalidArgument, nodeError } from "./internal/errors.js";
 
 const current = native.asyncContext;
 const enter = native.setAsyncContext;
@@ -128,7 +128,12 @@ export const triggerAsyncId = () => 0;
 export const executionAsyncResource = () => resource;
 const resource = {};
 
-export function createHook(_callbacks) {
+export function createHook(callbacks = {}) {
+  for (const name of ["init", "before", "after", "destroy", "promiseResolve"]) {
+    if (callbacks[name] !== undefined && typeof callbacks[name] !== "function") {
+      throw nodeError(TypeError, "ERR_ASYNC_CALLBACK", `hook.${name} must be a function`);
+    }
+  }
   const hook = { enable: () => hook, disable: () => hook };
   return hook;
 }
@@ -138,9 +143,13 @@ export const asyncWrapProviders = Object.freeze({ __proto__: null });
 // queueMicrotask does not go through a promise.
 const { queueMicrotask } = globalThis;
 Object.defineProperty(globalThis, "queueMicrotask", {
-  value: Object.defineProperty((callback) => queueMicrotask(typeof callback === "function" ? native.bindAsyncContext(callback) : callback), "name", {
-    value: "queueMicrotask",
-  }),
+  value: Object.defineProperty(
+    (callback) => queueMicrotask(typeof callback === "function" ? native.bindAsyncContext(callback) : callback),
+    "name",
+    {
+      value: "queueMicrotask",
+    },
+  ),
   writable: true,
   enumerable: true,
   configurable: true,

@@ -1,5 +1,5 @@
 // node:diagnostics_channel. https://nodejs.org/api/diagnostics_channel.html
-import { checkFunction } from "./internal/errors.js";
+import { checkFunction, invalidArgType } from "./internal/errors.js";
 
 const channels = new Map();
 
@@ -60,6 +60,7 @@ export class Channel {
 }
 
 export function channel(name) {
+  if (typeof name !== "string" && typeof name !== "symbol") throw invalidArgType("channel", ["string", "symbol"], name);
   if (!channels.has(name)) channels.set(name, new Channel(name));
   return channels.get(name);
 }
@@ -73,7 +74,8 @@ const EVENTS = ["start", "end", "asyncStart", "asyncEnd", "error"];
 export class TracingChannel {
   constructor(nameOrChannels) {
     for (const event of EVENTS) {
-      this[event] = typeof nameOrChannels === "string" ? channel(`tracing:${nameOrChannels}:${event}`) : nameOrChannels[event];
+      this[event] =
+        typeof nameOrChannels === "string" ? channel(`tracing:${nameOrChannels}:${event}`) : nameOrChannels[event];
     }
   }
 
@@ -155,6 +157,11 @@ export class TracingChannel {
   }
 }
 
-export const tracingChannel = (nameOrChannels) => new TracingChannel(nameOrChannels);
+export function tracingChannel(nameOrChannels) {
+  if (typeof nameOrChannels !== "string" && (typeof nameOrChannels !== "object" || nameOrChannels === null)) {
+    throw invalidArgType("nameOrChannels", ["string", "Object"], nameOrChannels);
+  }
+  return new TracingChannel(nameOrChannels);
+}
 
 export default { Channel, TracingChannel, channel, hasSubscribers, subscribe, unsubscribe, tracingChannel };

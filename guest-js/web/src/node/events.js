@@ -3,7 +3,7 @@
 // The emitter itself is that of the package `events`; here is what Node.js has added since.
 import EventEmitter from "../vendor/node/events.js";
 import { AsyncResource } from "./async_hooks.js";
-import { abortError, invalidArgument } from "./internal/errors.js";
+import { abortError, checkFunction, checkNumber, invalidArgType, nodeError } from "./internal/errors.js";
 
 export const errorMonitor = Symbol.for("events.errorMonitor");
 export const captureRejectionSymbol = Symbol.for("nodejs.rejection");
@@ -16,7 +16,7 @@ const isEmitter = (value) => typeof value?.on === "function";
 function listen(emitter, type, listener, options) {
   if (isEmitter(emitter)) emitter[options?.once ? "once" : "on"](type, listener);
   else if (isTarget(emitter)) emitter.addEventListener(type, listener, options);
-  else throw invalidArgument("emitter", "an instance of EventEmitter", emitter);
+  else throw invalidArgType("emitter", "EventEmitter", emitter);
 }
 
 function forget(emitter, type, listener) {
@@ -27,6 +27,7 @@ function forget(emitter, type, listener) {
 /** Calls `stop` if the signal aborts before the function that is returned is called. */
 function onAbort(signal, stop) {
   if (signal === undefined) return () => {};
+  if (!isTarget(signal)) throw invalidArgType("options.signal", "AbortSignal", signal);
   if (signal.aborted) throw abortError(signal);
   const listener = () => stop(abortError(signal));
   signal.addEventListener("abort", listener, { once: true });
@@ -62,7 +63,8 @@ export function on(emitter, type, { signal = undefined, close = [] } = {}) {
   const waiting = [];
   let failure;
   let finished = false;
-  const push = (...args) => (waiting.length > 0 ? waiting.shift().resolve({ value: args, done: false }) : events.push(args));
+  const push = (...args) =>
+    waiting.length > 0 ? waiting.shift().resolve({ value: args, done: false }) : events.push(args);
   const fail = (error) => {
     if (waiting.length > 0) waiting.shift().reject(error);
     else failure = error;
@@ -107,14 +109,32 @@ export function on(emitter, type, { signal = undefined, close = [] } = {}) {
 export const listenerCount = (emitter, type) =>
   typeof emitter.listenerCount === "function" ? emitter.listenerCount(type) : EventEmitter.listenerCount(emitter, type);
 
-export const getEventListeners = (emitter, type) => (typeof emitter.listeners === "function" ? emitter.listeners(type) : []);
-export const getMaxListeners = (emitter) => (typeof emitter.getMaxListeners === "function" ? emitter.getMaxListeners() : 0);
+function checkEmitter(emitter, name) {
+  if (!isEmitter(emitter) && !isTarget(emitter)) throw invalidArgType(name, ["EventEmitter", "EventTarget"], emitter);
+}
+
+export function getEventListeners(emitter, type) {
+  checkEmitter(emitter, "emitter");
+  return typeof emitter.listeners === "function" ? emitter.listeners(type) : [];
+}
+
+export function getMaxListeners(emitter) {
+  checkEmitter(emitter, "emitter");
+  return typeof emitter.getMaxListeners === "function" ? emitter.getMaxListeners() : 0;
+}
 
 export function setMaxListeners(count = defaultMaxListeners, ...emitters) {
-  for (const emitter of emitters) emitter.setMaxListeners?.(count);
+  checkNumber(count, "n", 0);
+  if (emitters.length === 0) EventEmitter.defaultMaxListeners = count;
+  for (const emitter of emitters) {
+    checkEmitter(emitter, "eventTargets");
+    emitter.setMaxListeners?.(count);
+  }
 }
 
 export function addAbortListener(signal, listener) {
+  if (!isTarget(signal)) throw invalidArgType("signal", "AbortSignal", signal);
+  checkFunction(listener, "listener");
   if (signal.aborted) queueMicrotask(() => listener());
   else signal.addEventListener("abort", listener, { once: true });
   return { [Symbol.dispose]: () => signal.removeEventListener("abort", listener) };
@@ -146,14 +166,55 @@ export class EventEmitterAsyncResource extends EventEmitter {
 
 const { emit } = EventEmitter.prototype;
 EventEmitter.prototype.emit = function (type, ...args) {
-  // Monitors hear of errors without handling them.
-  if (type === "error" && this._events?.[errorMonitor] !== undefined) emit.call(this, errorMonitor, ...args);
+  if (type === "error") {
+    // Monitors hear of errors without handling them.
+    if (this._events?.[errorMonitor] !== undefined) emit.call(this, errorMonitor, ...args);
+    if (this._events?.error === undefined && !(args[0] instanceof Error)) {
+      const text = typeof args[0] === "string" ? `'${args[0]}'` : `${args[0]}`;
+      throw Object.assign(nodeError(Error, "ERR_UNHANDLED_ERROR", `Unhandled error. (${text})`), { context: args[0] });
+    }
+  }
   return emit.call(this, type, ...args);
 };
 
+// The package's methods look at their arguments without Node.js's codes.
+for (const [name, alias] of [
+  ["on", "addListener"],
+  ["once"],
+  ["prependListener"],
+  ["prependOnceListener"],
+  ["removeListener", "off"],
+]) {
+  const run = EventEmitter.prototype[name];
+  EventEmitter.prototype[name] = {
+    [name](type, listener) {
+      checkFunction(listener, "listener");
+      return run.call(this, type, listener);
+    },
+  }[name];
+  if (alias !== undefined) EventEmitter.prototype[alias] = EventEmitter.prototype[name];
+}
+const { setMaxListeners: setMost } = EventEmitter.prototype;
+EventEmitter.prototype.setMaxListeners = {
+  setMaxListeners(count) {
+    checkNumber(count, "setMaxListeners", 0);
+    return setMost.call(this, count);
+  },
+}.setMaxListeners;
+
 Object.assign(EventEmitter, {
-  EventEmitter, EventEmitterAsyncResource, once, on, getEventListeners, getMaxListeners, setMaxListeners, addAbortListener,
-  errorMonitor, captureRejectionSymbol, captureRejections, listenerCount,
+  EventEmitter,
+  EventEmitterAsyncResource,
+  once,
+  on,
+  getEventListeners,
+  getMaxListeners,
+  setMaxListeners,
+  addAbortListener,
+  errorMonitor,
+  captureRejectionSymbol,
+  captureRejections,
+  listenerCount,
 });
 
 export { EventEmitter };

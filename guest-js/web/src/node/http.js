@@ -3,7 +3,14 @@
 // `export default http.createServer(listener).listen()` is a component: a server has a method `fetch`.
 import EventEmitter from "./events.js";
 import { unavailable } from "./internal/errors.js";
-import { IncomingMessage, OutgoingMessage, ServerResponse, exchange } from "./internal/http-messages.js";
+import {
+  IncomingMessage,
+  OutgoingMessage,
+  ServerResponse,
+  exchange,
+  validateHeaderName,
+  validateHeaderValue,
+} from "./internal/http-messages.js";
 import { METHODS, STATUS_CODES } from "./internal/http-names.js";
 
 export function Server(options, listener = undefined) {
@@ -12,7 +19,8 @@ export function Server(options, listener = undefined) {
   const given = typeof options === "function" ? options : listener;
   if (given !== undefined) this.on("request", given);
   this.listening = false;
-  this.fetch = (request) => exchange((incoming, outgoing) => this.emit("request", incoming, outgoing), request);
+  this.fetch = (request, _env, ctx) =>
+    exchange((incoming, outgoing) => this.emit("request", incoming, outgoing), request, ctx);
 }
 Object.setPrototypeOf(Server.prototype, EventEmitter.prototype);
 Object.setPrototypeOf(Server, EventEmitter);
@@ -76,12 +84,32 @@ export class ClientRequest {
   }
 }
 
-export const validateHeaderName = (name) => void new Headers([[name, ""]]);
-export const validateHeaderValue = (name, value) => void new Headers([[name, value]]);
 export const setMaxIdleHTTPParsers = () => {};
 
-export { IncomingMessage, METHODS, OutgoingMessage, STATUS_CODES, ServerResponse };
+export {
+  IncomingMessage,
+  METHODS,
+  OutgoingMessage,
+  STATUS_CODES,
+  ServerResponse,
+  validateHeaderName,
+  validateHeaderValue,
+};
 export default {
-  Agent, ClientRequest, IncomingMessage, METHODS, OutgoingMessage, STATUS_CODES, Server, ServerResponse, createServer, get,
-  globalAgent, maxHeaderSize, request, setMaxIdleHTTPParsers, validateHeaderName, validateHeaderValue,
+  Agent,
+  ClientRequest,
+  IncomingMessage,
+  METHODS,
+  OutgoingMessage,
+  STATUS_CODES,
+  Server,
+  ServerResponse,
+  createServer,
+  get,
+  globalAgent,
+  maxHeaderSize,
+  request,
+  setMaxIdleHTTPParsers,
+  validateHeaderName,
+  validateHeaderValue,
 };

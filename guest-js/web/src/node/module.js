@@ -1,16 +1,35 @@
 // node:module. https://nodejs.org/api/module.html
-import { unavailable } from "./internal/errors.js";
+import native from "elias:native";
+import { builtinModules, isBuiltin } from "./internal/builtin-names.js";
+import { checkString, invalidArgValue, unavailable } from "./internal/errors.js";
 
-export const builtinModules = Object.freeze([
-  "assert", "async_hooks", "buffer", "console", "constants", "diagnostics_channel", "events", "http", "https", "module", "net", "os",
-  "path", "perf_hooks", "process", "punycode", "querystring", "stream", "string_decoder", "timers", "tty", "url", "util", "zlib",
-]);
-export const isBuiltin = (name) => builtinModules.includes(`${name}`.replace(/^node:/, "").split("/")[0]);
+export { builtinModules, isBuiltin };
 
-export function createRequire() {
-  return (name) => {
-    throw unavailable(`require(${JSON.stringify(name)})`, "All code is bundled when the component is built: name the module in an import.");
+/** A `require` that gives the modules of Node.js that the component has; all else was bundled. */
+export function createRequire(filename) {
+  if (!(filename instanceof URL || (typeof filename === "string" && /^(?:file:|\/)/.test(filename)))) {
+    throw invalidArgValue("filename", filename, "must be a file URL object, file URL string, or absolute path string");
+  }
+  const require = (name) => {
+    checkString(name, "id");
+    const bare = name.replace(/^node:/, "");
+    const found = isBuiltin(bare) ? native.builtinModule(bare) : undefined;
+    if (found !== undefined) return found;
+    throw unavailable(
+      `require(${JSON.stringify(name)})`,
+      "All code is bundled when the component is built: name the module in an import.",
+    );
   };
+  return Object.assign(require, { resolve: (name) => name, cache: Object.create(null), main: undefined });
 }
 
-export default { builtinModules, isBuiltin, createRequire };
+export const syncBuiltinESMExports = () => {};
+export const findSourceMap = () => undefined;
+
+export function Module(id = "") {
+  this.id = id;
+  this.exports = {};
+}
+Object.assign(Module, { Module, builtinModules, isBuiltin, createRequire, syncBuiltinESMExports, findSourceMap });
+
+export default Module;

@@ -1,11 +1,56 @@
 // node:path, as on POSIX systems. https://nodejs.org/api/path.html
-import path from "../vendor/node/path.js";
+import vendored from "../vendor/node/path.js";
+import { checkString, invalidArgType } from "./internal/errors.js";
 
-export const { basename, dirname, extname, format, isAbsolute, join, normalize, parse, relative, resolve, sep, delimiter } = path;
-export const toNamespacedPath = (text) => text;
-path.toNamespacedPath = toNamespacedPath;
-export const posix = path;
+// The package's functions look at their arguments without Node.js's codes.
+const path = { ...vendored };
+for (const name of ["dirname", "extname", "isAbsolute", "normalize", "parse"]) {
+  const run = vendored[name];
+  path[name] = { [name]: (text) => (checkString(text, "path"), run(text)) }[name];
+}
+for (const name of ["join", "resolve"]) {
+  const run = vendored[name];
+  path[name] = {
+    [name]: (...texts) => (
+      texts.forEach((text, at) => checkString(text, name === "join" ? "path" : `paths[${at}]`)),
+      run(...texts)
+    ),
+  }[name];
+}
+path.basename = function basename(text, suffix) {
+  if (suffix !== undefined) checkString(suffix, "suffix");
+  checkString(text, "path");
+  return vendored.basename(text, suffix);
+};
+path.relative = function relative(from, to) {
+  checkString(from, "from");
+  checkString(to, "to");
+  return vendored.relative(from, to);
+};
+path.format = function format(parts) {
+  if (typeof parts !== "object" || parts === null) throw invalidArgType("pathObject", "Object", parts);
+  return vendored.format(parts);
+};
+path.toNamespacedPath = (text) => text;
+path.posix = path;
 // Paths of Windows never get into a component.
-export const win32 = path;
 path.win32 = path;
+
+export const {
+  basename,
+  dirname,
+  extname,
+  format,
+  isAbsolute,
+  join,
+  normalize,
+  parse,
+  relative,
+  resolve,
+  sep,
+  delimiter,
+  toNamespacedPath,
+  posix,
+  win32,
+} = path;
 export default path;

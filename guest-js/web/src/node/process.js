@@ -1,16 +1,24 @@
 // node:process. https://nodejs.org/api/process.html
 import native from "elias:native";
 import { registry } from "../registry.js";
-import { checkFunction, unavailable } from "./internal/errors.js";
+import { checkFunction, checkString, invalidArgType, outOfRange, unavailable } from "./internal/errors.js";
+import { isBuiltin } from "./internal/builtin-names.js";
 
 const VERSION = "22.14.0";
 
-// What a component sets is on top of what its configuration has. During the build there is no configuration.
+// What a component sets is on top of what its configuration has.
 const own = Object.create(null);
 const removed = new Set();
 
+// What programs ask about the terminal and about themselves at their top level, which no configuration of a component
+// has.
+const OF_NO_INTEREST =
+  /^(?:\w+_COLOR|COLORTERM|TERM\w*|CI|TEAMCITY_VERSION|DEBUG\w*|NODE_\w+|npm_\w+|READABLE_STREAM|TZ|LANG|LC_\w+)$/;
+
 function configured(key) {
   if (typeof key !== "string" || removed.has(key)) return undefined;
+  // During the build there is no configuration; whoever builds is told.
+  if (!OF_NO_INTEREST.test(key) && native.environmentAtBuild()) return undefined;
   try {
     const value = registry.env?.[key];
     return value === undefined ? undefined : `${value}`;
@@ -20,6 +28,7 @@ function configured(key) {
 }
 
 function configuredKeys() {
+  if (native.environmentAtBuild()) return [];
   try {
     return Reflect.ownKeys(registry.env ?? {}).filter((key) => !removed.has(key));
   } catch {
@@ -56,6 +65,8 @@ export function hrtime(since = undefined) {
   let seconds = Math.floor(now / 1e3);
   let nanoseconds = Math.floor((now % 1e3) * 1e6);
   if (since !== undefined) {
+    if (!Array.isArray(since)) throw invalidArgType("time", "Array", since);
+    if (since.length !== 2) throw outOfRange("time", "2", since.length);
     seconds -= since[0];
     nanoseconds -= since[1];
     if (nanoseconds < 0) {
@@ -68,9 +79,21 @@ export function hrtime(since = undefined) {
 hrtime.bigint = () => BigInt(Math.floor(native.now() * 1e6));
 
 export function emitWarning(warning, type = "Warning", code = undefined) {
-  const { name, code: id } = typeof type === "object" && type !== null ? { name: type.type ?? "Warning", code: type.code } : { name: type, code };
+  if (typeof warning !== "string" && !(warning instanceof Error))
+    throw invalidArgType("warning", ["string", "Error"], warning);
+  const { name, code: id } =
+    typeof type === "object" && type !== null
+      ? { name: type.type ?? "Warning", code: type.code }
+      : { name: type, code };
   const text = warning instanceof Error ? `${warning.name}: ${warning.message}` : `${name}: ${warning}`;
   globalThis.console?.warn(id === undefined ? text : `[${id}] ${text}`);
+}
+
+/** The module of Node.js with that name, if the component has it: if something in the source names it. */
+export function getBuiltinModule(name) {
+  checkString(name, "id");
+  const bare = name.replace(/^node:/, "");
+  return isBuiltin(bare) ? native.builtinModule(bare) : undefined;
 }
 
 const refuse = (what, instead) => () => {
@@ -103,7 +126,13 @@ export const pid = 1;
 export const ppid = 0;
 export const title = "node";
 export const version = `v${VERSION}`;
-export const versions = Object.freeze({ __proto__: null, node: VERSION, elias: "0.1.0", quickjs: "0.15.1", modules: "127" });
+export const versions = Object.freeze({
+  __proto__: null,
+  node: VERSION,
+  elias: "0.1.0",
+  quickjs: "0.15.1",
+  modules: "127",
+});
 export const release = Object.freeze({ name: "node" });
 export const config = Object.freeze({ target_defaults: {}, variables: {} });
 export const features = Object.freeze({ inspector: false, tls: false, typescript: false });
@@ -168,10 +197,55 @@ export const setUncaughtExceptionCaptureCallback = () => {};
 export const hasUncaughtExceptionCaptureCallback = () => false;
 
 const process = {
-  env, nextTick, hrtime, emitWarning, exit, abort, kill, chdir, binding, dlopen, cwd, uptime, umask, cpuUsage, resourceUsage,
-  memoryUsage, argv, argv0, execArgv, execPath, arch, platform, pid, ppid, title, version, versions, release, config, features,
-  exitCode, stdout, stderr, stdin, on, once, off, addListener, removeListener, removeAllListeners, prependListener,
-  setMaxListeners, getMaxListeners, emit, listeners, listenerCount, eventNames, setUncaughtExceptionCaptureCallback,
+  env,
+  nextTick,
+  hrtime,
+  emitWarning,
+  getBuiltinModule,
+  exit,
+  abort,
+  kill,
+  chdir,
+  binding,
+  dlopen,
+  cwd,
+  uptime,
+  umask,
+  cpuUsage,
+  resourceUsage,
+  memoryUsage,
+  argv,
+  argv0,
+  execArgv,
+  execPath,
+  arch,
+  platform,
+  pid,
+  ppid,
+  title,
+  version,
+  versions,
+  release,
+  config,
+  features,
+  exitCode,
+  stdout,
+  stderr,
+  stdin,
+  on,
+  once,
+  off,
+  addListener,
+  removeListener,
+  removeAllListeners,
+  prependListener,
+  setMaxListeners,
+  getMaxListeners,
+  emit,
+  listeners,
+  listenerCount,
+  eventNames,
+  setUncaughtExceptionCaptureCallback,
   hasUncaughtExceptionCaptureCallback,
 };
 Object.defineProperty(process, Symbol.toStringTag, { value: "process", configurable: true });

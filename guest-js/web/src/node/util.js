@@ -2,7 +2,7 @@
 import { formatMessage } from "../format.js";
 import { inspect as show } from "../inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
-import { checkFunction, invalidArgument, nodeError, unavailable } from "./internal/errors.js";
+import { checkFunction, checkString, invalidArgument, nodeError, unavailable } from "./internal/errors.js";
 import types from "./util/types.js";
 
 const customPromisify = Symbol.for("nodejs.util.promisify.custom");
@@ -90,7 +90,8 @@ export const toUSVString = (text) => `${text}`.toWellFormed();
 
 // The control sequences of ECMA-48: CSI, OSC and the short ones.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL = /[\u001b\u009b](?:\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[[\]()#;?]*(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PR-TZcf-nq-uy=><~])/g;
+const CONTROL =
+  /[\u001b\u009b](?:\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[[\]()#;?]*(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PR-TZcf-nq-uy=><~])/g;
 
 export function stripVTControlCharacters(text) {
   if (typeof text !== "string") throw invalidArgument("str", "of type string", text);
@@ -99,25 +100,52 @@ export function stripVTControlCharacters(text) {
 
 const STYLES = {
   __proto__: null,
-  reset: [0, 0], bold: [1, 22], dim: [2, 22], italic: [3, 23], underline: [4, 24], inverse: [7, 27], hidden: [8, 28], strikethrough: [9, 29],
-  black: [30, 39], red: [31, 39], green: [32, 39], yellow: [33, 39], blue: [34, 39], magenta: [35, 39], cyan: [36, 39], white: [37, 39],
-  gray: [90, 39], grey: [90, 39], bgBlack: [40, 49], bgRed: [41, 49], bgGreen: [42, 49], bgYellow: [43, 49], bgBlue: [44, 49],
-  bgMagenta: [45, 49], bgCyan: [46, 49], bgWhite: [47, 49],
+  reset: [0, 0],
+  bold: [1, 22],
+  dim: [2, 22],
+  italic: [3, 23],
+  underline: [4, 24],
+  inverse: [7, 27],
+  hidden: [8, 28],
+  strikethrough: [9, 29],
+  black: [30, 39],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  blue: [34, 39],
+  magenta: [35, 39],
+  cyan: [36, 39],
+  white: [37, 39],
+  gray: [90, 39],
+  grey: [90, 39],
+  bgBlack: [40, 49],
+  bgRed: [41, 49],
+  bgGreen: [42, 49],
+  bgYellow: [43, 49],
+  bgBlue: [44, 49],
+  bgMagenta: [45, 49],
+  bgCyan: [46, 49],
+  bgWhite: [47, 49],
 };
 for (const name of Object.keys(STYLES)) inspect.colors[name] = STYLES[name];
 
 export function styleText(style, text) {
+  checkString(text, "text");
   return [style].flat().reduceRight((inner, name) => {
     const codes = STYLES[name];
-    if (codes === undefined) throw nodeError(TypeError, "ERR_INVALID_ARG_VALUE", `The argument 'format' is not a style: ${name}`);
+    if (codes === undefined)
+      throw nodeError(TypeError, "ERR_INVALID_ARG_VALUE", `The argument 'format' is not a style: ${name}`);
     return `\u001b[${codes[0]}m${inner}\u001b[${codes[1]}m`;
   }, text);
 }
 
 /** Settles when the signal aborts. */
-export function aborted(signal) {
-  if (typeof signal?.addEventListener !== "function") throw invalidArgument("signal", "an instance of AbortSignal", signal);
-  return signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+export async function aborted(signal) {
+  if (typeof signal?.addEventListener !== "function")
+    throw invalidArgument("signal", "an instance of AbortSignal", signal);
+  return signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 export function parseArgs() {
@@ -148,7 +176,38 @@ export const isUndefined = (value) => value === undefined;
 export const { TextEncoder, TextDecoder } = globalThis;
 export { types };
 export default {
-  promisify, callbackify, inherits, deprecate, inspect, format, formatWithOptions, debuglog, debug, isDeepStrictEqual, toUSVString,
-  stripVTControlCharacters, styleText, aborted, parseArgs, _extend, isArray, isBoolean, isBuffer, isDate, isError, isFunction, isNull,
-  isNullOrUndefined, isNumber, isObject, isPrimitive, isRegExp, isString, isSymbol, isUndefined, TextEncoder, TextDecoder, types,
+  promisify,
+  callbackify,
+  inherits,
+  deprecate,
+  inspect,
+  format,
+  formatWithOptions,
+  debuglog,
+  debug,
+  isDeepStrictEqual,
+  toUSVString,
+  stripVTControlCharacters,
+  styleText,
+  aborted,
+  parseArgs,
+  _extend,
+  isArray,
+  isBoolean,
+  isBuffer,
+  isDate,
+  isError,
+  isFunction,
+  isNull,
+  isNullOrUndefined,
+  isNumber,
+  isObject,
+  isPrimitive,
+  isRegExp,
+  isString,
+  isSymbol,
+  isUndefined,
+  TextEncoder,
+  TextDecoder,
+  types,
 };

@@ -143,7 +143,7 @@ export class ReadableStream {
   }
 }
 
-const byteStreams = (what) => needed("byteStreams", what, "ReadableByteStreamController");
+const byteStreams = (what) => needed("byteStreams", what);
 
 /** The two branches of a stream; the second of one that is not of bytes sees the chunks through `copy`. */
 function teed(state, copy) {

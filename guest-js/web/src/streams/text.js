@@ -50,6 +50,8 @@ export class TextDecoderStream {
     this.#decoder = decoder;
     this.#transform = new TransformStream({
       transform(chunk, controller) {
+        // For decode() itself undefined stands for no bytes.
+        if (chunk === undefined) throw new TypeError("a chunk must be an ArrayBuffer or a view on one");
         const text = decoder.decode(chunk, { stream: true });
         if (text !== "") controller.enqueue(text);
       },

@@ -22,6 +22,8 @@ const contextOf = (given) => ({
   tenantId: undefined,
   userId: undefined,
   organizationId: undefined,
+  claims: undefined,
+  clientAddress: undefined,
   executionId: "test",
   deadline: Date.now() + 10_000,
   waitUntil: (promise) => void background.push(Promise.resolve(promise)),

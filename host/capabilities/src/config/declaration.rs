@@ -88,6 +88,8 @@ impl Declaration {
                 Some(value) => value.into_value(key).map(Entry::Plain).map(Some),
                 None if source.optional => Ok(None),
                 None => Err(invalid(match (&source.env, &source.file) {
+                    (Some(name), _) if source.secret => format!("set {name} in the host's environment"),
+                    (_, Some(path)) if source.secret => format!("there is no file {}; make it", path.display()),
                     (Some(name), _) => format!("set {name} in the host's environment, or give it a `default`"),
                     (_, Some(path)) => format!("there is no file {}; make it, or give it a `default`", path.display()),
                     _ => "it has no value".to_owned(),

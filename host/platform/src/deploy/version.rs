@@ -247,8 +247,11 @@ fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &Tenan
         // Crypto needs no grant, and a log is granted to everyone.
         let needs_grant = !matches!(capability.as_str(), "crypto" | "log");
         if needs_grant && !settings.capabilities.contains_key(capability) {
+            let first_use = compiled.manifest.as_ref().and_then(|manifest| manifest.first_use(capability));
+            let first_use = first_use.map(|place| format!(" (for {place})")).unwrap_or_default();
             let message = format!(
-                "it imports {capability}, which it was not granted; add this line to elias.toml: [capabilities.{capability}]"
+                "it imports {capability}{first_use}, which it was not granted; add this line to elias.toml: \
+                 [capabilities.{capability}]"
             );
             return Err(Error::new(Code::Component(ErrorCode::CapabilityDenied), message));
         }

@@ -8,12 +8,14 @@ use oxc::parser::Parser;
 use oxc::span::SourceType;
 use rolldown_error::{BuildDiagnostic, DiagnosableArcstr, DiagnosableResolveError, DiagnosticOptions, EventKind};
 
-use super::{relative, resolve_help};
+use super::boundary::Boundary;
+use super::{package_json, relative, resolve_help};
 use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
 
 /// All errors of a bundling run as one, ordered by place.
-pub(super) fn from_rolldown(diagnostics: Vec<BuildDiagnostic>, cwd: &Path) -> BuildError {
-    let mut errors: Vec<BuildError> = diagnostics.into_iter().map(|diagnostic| convert(diagnostic, cwd)).collect();
+pub(super) fn from_rolldown(diagnostics: Vec<BuildDiagnostic>, cwd: &Path, boundary: &Boundary) -> BuildError {
+    let convert = |diagnostic| convert(diagnostic, cwd, boundary);
+    let mut errors: Vec<BuildError> = diagnostics.into_iter().map(convert).collect();
     // Modules are read in parallel: without an order, which error leads would change from run to run.
     let key = |error: &BuildError| {
         let place = error.details().place.as_ref();
@@ -31,14 +33,14 @@ pub(super) fn warning_from_rolldown(diagnostic: &BuildDiagnostic, cwd: &Path) ->
     if id.contains("/node_modules/") || !Path::new(&id).starts_with(cwd) {
         return None;
     }
-    Some(BuildWarning::Bundle(Box::new(located(diagnostic, cwd))))
+    Some(BuildWarning::Bundle(Box::new(located(diagnostic, cwd, |_| true))))
 }
 
-fn convert(mut diagnostic: BuildDiagnostic, cwd: &Path) -> BuildError {
+fn convert(mut diagnostic: BuildDiagnostic, cwd: &Path, boundary: &Boundary) -> BuildError {
     if let Some(error) = diagnostic.downcast_mut::<DiagnosableResolveError>() {
         return unresolved(error, cwd);
     }
-    let details = Box::new(located(&diagnostic, cwd));
+    let details = Box::new(located(&diagnostic, cwd, |path| boundary.contains(path)));
     match diagnostic.kind() {
         EventKind::ParseError => {
             let path = diagnostic.id().unwrap_or_default();
@@ -50,12 +52,13 @@ fn convert(mut diagnostic: BuildDiagnostic, cwd: &Path) -> BuildError {
         EventKind::MissingExportError => BuildError::MissingExport(details),
         EventKind::UnresolvedEntry => BuildError::EntryNotFound(details),
         EventKind::UnloadableDependencyError => unloadable(*details, cwd),
+        EventKind::UnhandleableError => unexplained(*details, cwd),
         _ => BuildError::Bundle(details),
     }
 }
 
 /// Message and place as rolldown has them. It does not tell how long the marked span is: take the word there.
-fn located(diagnostic: &BuildDiagnostic, cwd: &Path) -> Details {
+fn located(diagnostic: &BuildDiagnostic, cwd: &Path, may_show: impl Fn(&Path) -> bool) -> Details {
     let report = diagnostic.to_diagnostic_with(&DiagnosticOptions { cwd: cwd.to_owned() });
     let title = diagnostic.to_message_with(&DiagnosticOptions { cwd: cwd.to_owned() });
     // Some messages name files in full.
@@ -63,7 +66,7 @@ fn located(diagnostic: &BuildDiagnostic, cwd: &Path) -> Details {
     if let Some((file, line, column, _)) = report.get_primary_location() {
         let path = cwd.join(&file);
         let file = relative(&path, cwd);
-        if let Ok(source) = std::fs::read_to_string(&path) {
+        if let Some(source) = may_show(&path).then(|| std::fs::read_to_string(&path).ok()).flatten() {
             details = details.at(Place::of_line(file, source, line, column + 1));
         }
     }
@@ -113,6 +116,20 @@ fn advise_extension(source: &str, kind: SourceType) -> Option<&'static str> {
     }
 }
 
+/// What the bundler itself cannot explain. Its resolver fails so on a package.json that it cannot read.
+fn unexplained(details: Details, cwd: &Path) -> BuildError {
+    match package_json::unreadable("", cwd) {
+        Some((file, reason)) => unreadable_package(&file, &reason, cwd),
+        None => BuildError::Bundle(Box::new(details)),
+    }
+}
+
+fn unreadable_package(file: &Path, reason: &str, cwd: &Path) -> BuildError {
+    let details = Details::new(format!("{} cannot be read: {reason}", relative(file, cwd)));
+    let help = "it must be a JSON object that nests no more than 127 deep";
+    BuildError::SyntaxError(Box::new(details.help(help)))
+}
+
 fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
     let importer = Path::new(error.importer_id.as_str());
     let file = relative(importer, cwd);
@@ -125,6 +142,11 @@ fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
             (quoted.trim_matches(['"', '\'', '`']).to_owned(), Some(place))
         }
     };
+    if let Some((file, reason)) =
+        package_json::unreadable(resolve_help::package_name(&specifier), importer.parent().unwrap_or(cwd))
+    {
+        return unreadable_package(&file, &reason, cwd);
+    }
     let mut details = Details::new(format!("cannot find {specifier:?}, imported by {file}"))
         .help(resolve_help::advise(&specifier, importer, cwd));
     let reason = match error.diagnostic_kind {
@@ -139,13 +161,17 @@ fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
 /// An import that is still in the bundle. The bundler does not say who wrote it: look through the sources.
 pub(super) fn left_over<'a>(specifier: &str, sources: impl Iterator<Item = &'a Path>, cwd: &Path) -> BuildError {
     let quoted = ['"', '\'', '`'].map(|quote| format!("{quote}{specifier}{quote}"));
-    let place =
+    let found =
         sources.filter_map(|path| Some((path, std::fs::read_to_string(path).ok()?))).find_map(|(path, text)| {
             let offset = quoted.iter().find_map(|quoted| text.find(quoted))?;
-            Some(Place::new(relative(path, cwd), text, offset, specifier.len() + 2))
+            Some((path, Place::new(relative(path, cwd), text, offset, specifier.len() + 2)))
         });
+    let (importer, place) = match found {
+        Some((importer, place)) => (importer, Some(place)),
+        None => (cwd, None),
+    };
     let mut details = Details::new(format!("cannot import {specifier:?} into a component"))
-        .help(resolve_help::advise(specifier, cwd, cwd));
+        .help(resolve_help::advise(specifier, importer, cwd));
     details.place = place;
     BuildError::UnresolvedImport(Box::new(details))
 }

@@ -77,7 +77,7 @@ fn advise_builtin(specifier: &str) -> Option<String> {
 }
 
 /// "@scope/name" or "name" of a specifier such as "name/sub/path".
-fn package_name(specifier: &str) -> &str {
+pub(super) fn package_name(specifier: &str) -> &str {
     let parts = if specifier.starts_with('@') { 2 } else { 1 };
     specifier.match_indices('/').nth(parts - 1).map_or(specifier, |(end, _)| &specifier[..end])
 }
@@ -112,7 +112,8 @@ pub(super) fn similar_file(path: &Path, shown: &Path) -> Option<String> {
     let wanted = path.file_name()?.to_str()?;
     let directory = path.parent()?;
     if !directory.is_dir() {
-        return Some(format!("There is no directory `{}`.", shown.parent()?.display()));
+        let above = shown.parent().filter(|above| !above.as_os_str().is_empty())?;
+        return Some(format!("There is no directory `{}`.", above.display()));
     }
     // "./util" may mean util.ts: compare without extensions too.
     let stem = |name: &str| name.split_once('.').map_or(name, |(stem, _)| stem).to_owned();

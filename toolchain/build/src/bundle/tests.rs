@@ -1,5 +1,9 @@
 //! Small projects in temporary directories, and what their author sees.
 
+mod boundary;
+mod corpus;
+mod files;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,7 +22,12 @@ fn project(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 
 fn run_in(cwd: &Path, entry: &str, minify: bool) -> Result<Bundle, BuildError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(bundle(&BundleOptions { entry: entry.into(), cwd: cwd.to_owned(), minify }))
+    runtime.block_on(bundle(&BundleOptions {
+        entry: entry.into(),
+        cwd: cwd.to_owned(),
+        minify,
+        ..BundleOptions::default()
+    }))
 }
 
 /// The bundle of a project whose entry is its first file.

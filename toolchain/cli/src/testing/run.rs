@@ -143,9 +143,8 @@ impl Runner {
 
     async fn build(&self, test: &Path, read: &mut BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
         let joint = self.join(test).map_err(|error| format!("cannot write below {JOINTS}: {error}"))?;
-        let options =
-            BuildOptions { eval: self.project.build.eval, ..BuildOptions::new(joint, self.project.root.clone()) };
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let options = self.project.options(joint).map_err(|error| error.render(terminal))?;
         let built = self.builder.build(&options).await.map_err(|error| error.render(terminal))?;
         read.extend(built.watch);
         Ok(built.wasm)

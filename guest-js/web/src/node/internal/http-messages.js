@@ -1,19 +1,32 @@
-// The two messages of an exchange as node:http has them, over the Request that a fetch handler gets and the Response that it
-// gives. https://nodejs.org/api/http.html#class-httpincomingmessage
+// The two messages of an exchange as node:http has them, over the Request that a fetch handler gets and the Response
+// that it gives. https://nodejs.org/api/http.html#class-httpincomingmessage
 //
 // The constructors are functions: packages call and extend them as such.
 import native from "elias:native";
 import stream from "../../vendor/node/readable-stream.js";
-import { checkFunction, nodeError } from "./errors.js";
+import { checkFunction, checkString, invalidArgType, invalidArgValue, nodeError } from "./errors.js";
+import { STATUS_CODES } from "./http-names.js";
 
 const { Readable, Writable } = stream;
 
+/** The address of the client, as far as the component may know it. */
+function addressOf(ctx) {
+  try {
+    return ctx?.clientAddress ?? "127.0.0.1";
+  } catch {
+    return "127.0.0.1"; // nothing in the source reads an address
+  }
+}
+
 /** The connection, as far as packages ask about it. */
-function connection(request) {
+function connection(encrypted, ctx) {
   const socket = new stream.PassThrough();
+  Object.defineProperties(socket, {
+    remoteAddress: { get: () => addressOf(ctx), enumerable: true },
+    remoteFamily: { get: () => (addressOf(ctx).includes(":") ? "IPv6" : "IPv4"), enumerable: true },
+  });
   return Object.assign(socket, {
-    encrypted: request.url.startsWith("https:"),
-    remoteAddress: "127.0.0.1",
+    encrypted,
     remotePort: 0,
     setTimeout: () => socket,
     setNoDelay: () => socket,
@@ -21,11 +34,14 @@ function connection(request) {
   });
 }
 
-export function IncomingMessage(request) {
+/** Made of a Request; what a package makes of a socket of its own is an empty message, which it fills. */
+export function IncomingMessage(source, ctx = undefined) {
+  const request = source instanceof Request ? source : undefined;
   Readable.call(this, { highWaterMark: 64 * 1024 });
-  const url = new URL(request.url);
-  this.method = request.method;
-  this.url = `${url.pathname}${url.search}`;
+  this.method = null;
+  this.url = "";
+  this.statusCode = null;
+  this.statusMessage = null;
   this.httpVersion = "1.1";
   this.httpVersionMajor = 1;
   this.httpVersionMinor = 1;
@@ -34,20 +50,38 @@ export function IncomingMessage(request) {
   this.headers = {};
   this.rawHeaders = [];
   this.trailers = {};
-  for (const [name, value] of request.headers) {
-    this.headers[name] = name === "set-cookie" ? [value] : value;
-    this.rawHeaders.push(name, value);
-  }
-  this.headers.host ??= url.host;
-  this.socket = this.connection = connection(request);
+  this.rawTrailers = [];
   this.reader = undefined;
   this.source = request;
+  if (request === undefined) {
+    this.socket = this.connection = source;
+    return;
+  }
+  const url = new URL(request.url);
+  this.method = request.method;
+  this.url = `${url.pathname}${url.search}`;
+  const { headers } = request;
+  if (!headers.has("host")) this.addHeader("Host", url.host);
+  for (const [name, value] of headers) this.addHeader(name, value);
+  // How a body travelled is the host's business, but parsers look here for whether there is one.
+  if (!headers.has("content-length") && !headers.has("transfer-encoding") && request.body !== null)
+    this.addHeader("Transfer-Encoding", "chunked");
+  this.socket = this.connection = connection(url.protocol === "https:", ctx);
 }
 Object.setPrototypeOf(IncomingMessage.prototype, Readable.prototype);
 Object.setPrototypeOf(IncomingMessage, Readable);
 
+Object.defineProperty(IncomingMessage.prototype, "addHeader", {
+  value(name, value) {
+    const key = name.toLowerCase();
+    if (key === "set-cookie") (this.headers[key] ??= []).push(value);
+    else this.headers[key] = value;
+    this.rawHeaders.push(name, value);
+  },
+});
+
 IncomingMessage.prototype._read = function () {
-  this.reader ??= this.source.body?.getReader();
+  this.reader ??= this.source?.body?.getReader();
   if (this.reader === undefined) {
     this.complete = true;
     this.push(null);
@@ -66,48 +100,106 @@ IncomingMessage.prototype.setTimeout = function () {
   return this;
 };
 
-Object.defineProperty(IncomingMessage.prototype, "headersDistinct", {
-  get() {
-    return Object.fromEntries(Object.entries(this.headers).map(([name, value]) => [name, [value].flat()]));
-  },
-  configurable: true,
-});
+for (const [name, from] of [
+  ["headersDistinct", "headers"],
+  ["trailersDistinct", "trailers"],
+]) {
+  Object.defineProperty(IncomingMessage.prototype, name, {
+    get() {
+      return Object.assign(
+        Object.create(null),
+        Object.fromEntries(Object.entries(this[from]).map(([key, value]) => [key, [value].flat()])),
+      );
+    },
+    configurable: true,
+  });
+}
+
+const TOKEN = /^[\^`\-\w!#$%&'*+.|~]+$/;
+const NO_VALUE_CHARACTER = /[^\t\x20-\x7e\x80-\xff]/;
+
+export function validateHeaderName(name, label = "Header name") {
+  if (typeof name !== "string" || !TOKEN.test(name)) {
+    throw nodeError(TypeError, "ERR_INVALID_HTTP_TOKEN", `${label} must be a valid HTTP token ["${String(name)}"]`);
+  }
+}
+
+export function validateHeaderValue(name, value) {
+  if (value === undefined)
+    throw nodeError(TypeError, "ERR_HTTP_INVALID_HEADER_VALUE", `Invalid value "undefined" for header "${name}"`);
+  if ([value].flat().some((one) => NO_VALUE_CHARACTER.test(one))) {
+    throw nodeError(TypeError, "ERR_INVALID_CHAR", `Invalid character in header content ["${name}"]`);
+  }
+}
 
 /** A message with headers that is written. */
 export function OutgoingMessage(options = undefined) {
   Writable.call(this, options);
   this.fields = new Map();
-  this.headersSent = false;
+  // The text of the head once it is decided, as in Node.js: packages ask whether there is one.
+  this._header = null;
   this.finished = false;
   this.sendDate = true;
+  this.shouldKeepAlive = true;
+  this.chunkedEncoding = false;
+  this.useChunkedEncodingByDefault = true;
+  this.strictContentLength = false;
 }
 Object.setPrototypeOf(OutgoingMessage.prototype, Writable.prototype);
 Object.setPrototypeOf(OutgoingMessage, Writable);
 
+Object.defineProperty(OutgoingMessage.prototype, "headersSent", {
+  get() {
+    return this._header !== null;
+  },
+  enumerable: true,
+  configurable: true,
+});
+
 const checkUnsent = (message, what) => {
-  if (message.headersSent) throw nodeError(Error, "ERR_HTTP_HEADERS_SENT", `Cannot ${what} headers after they are sent to the client`);
+  if (message.headersSent)
+    throw nodeError(Error, "ERR_HTTP_HEADERS_SENT", `Cannot ${what} headers after they are sent to the client`);
 };
+
+const isIterable = (value) => value instanceof Map || value instanceof Headers;
 
 Object.assign(OutgoingMessage.prototype, {
   setHeader(name, value) {
     checkUnsent(this, "set");
-    if (value === undefined) throw nodeError(TypeError, "ERR_HTTP_INVALID_HEADER_VALUE", `Invalid value "undefined" for header "${name}"`);
-    this.fields.set(`${name}`.toLowerCase(), [`${name}`, value]);
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    this.fields.set(name.toLowerCase(), [name, value]);
     return this;
   },
   setHeaders(headers) {
-    for (const [name, value] of headers) this.setHeader(name, value);
+    checkUnsent(this, "set");
+    if (!isIterable(headers)) throw invalidArgType("headers", ["Headers", "Map"], headers);
+    const cookies = [];
+    for (const [name, value] of headers) {
+      if (name === "set-cookie") cookies.push(value);
+      else this.setHeader(name, value);
+    }
+    if (cookies.length > 0) this.setHeader("set-cookie", cookies.flat());
     return this;
   },
   appendHeader(name, value) {
-    const former = this.getHeader(name);
-    return this.setHeader(name, former === undefined ? value : [former, value].flat());
+    checkUnsent(this, "append");
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    const former = this.fields.get(name.toLowerCase());
+    if (former === undefined) this.fields.set(name.toLowerCase(), [name, value]);
+    else former[1] = [former[1], value].flat();
+    return this;
   },
   getHeader(name) {
-    return this.fields.get(`${name}`.toLowerCase())?.[1];
+    checkString(name, "name");
+    return this.fields.get(name.toLowerCase())?.[1];
   },
   getHeaders() {
-    return Object.assign(Object.create(null), Object.fromEntries([...this.fields].map(([name, [, value]]) => [name, value])));
+    return Object.assign(
+      Object.create(null),
+      Object.fromEntries([...this.fields].map(([name, [, value]]) => [name, value])),
+    );
   },
   getHeaderNames() {
     return [...this.fields.keys()];
@@ -116,12 +208,16 @@ Object.assign(OutgoingMessage.prototype, {
     return [...this.fields.values()].map(([name]) => name);
   },
   hasHeader(name) {
-    return this.fields.has(`${name}`.toLowerCase());
+    checkString(name, "name");
+    return this.fields.has(name.toLowerCase());
   },
   removeHeader(name) {
+    checkString(name, "name");
     checkUnsent(this, "remove");
-    this.fields.delete(`${name}`.toLowerCase());
+    this.fields.delete(name.toLowerCase());
   },
+  // A response ends with its body: `wasi:http` has trailers, clients of a component do not see them.
+  addTrailers() {},
   setTimeout() {
     return this;
   },
@@ -130,8 +226,8 @@ Object.assign(OutgoingMessage.prototype, {
 });
 
 /**
- * `respond` is called once, with the Response, when the head is known. A response that a package makes for itself, to try a listener
- * without a network, has none: what is written to it goes nowhere.
+ * `respond` is called once, with the Response, when the head is known. A response that a package makes for itself, to
+ * try a listener without a network, has none: what is written to it goes nowhere.
  */
 export function ServerResponse(request, respond = undefined) {
   OutgoingMessage.call(this, { decodeStrings: true });
@@ -139,10 +235,10 @@ export function ServerResponse(request, respond = undefined) {
   this.statusCode = 200;
   this.statusMessage = undefined;
   this.socket = this.connection = request.socket ?? null;
-  // Packages that answer themselves look at these two.
-  this._header = null;
+  // Packages that answer themselves look at it.
   this._hasBody = request.method !== "HEAD";
   this.respond = typeof respond === "function" ? respond : undefined;
+  this.responded = false;
   this.controller = undefined;
   this.whole = undefined;
 }
@@ -152,8 +248,9 @@ Object.setPrototypeOf(ServerResponse, OutgoingMessage);
 const NO_BODY = new Set([204, 205, 304]);
 
 function sendHead(response, body) {
-  response.headersSent = true;
-  response._header ??= "";
+  if (response.responded) return;
+  response.responded = true;
+  if (response._header === null) response._implicitHeader();
   if (response.respond === undefined) return;
   const headers = new Headers();
   for (const [name, value] of response.fields.values()) {
@@ -162,11 +259,17 @@ function sendHead(response, body) {
     for (const one of [value].flat()) headers.append(name, `${one}`);
   }
   const bodiless = NO_BODY.has(response.statusCode) || response.req.method === "HEAD";
-  response.respond(new Response(bodiless ? null : body, { status: response.statusCode, statusText: response.statusMessage ?? "", headers }));
+  response.respond(
+    new Response(bodiless ? null : body, {
+      status: response.statusCode,
+      statusText: response.statusMessage ?? "",
+      headers,
+    }),
+  );
 }
 
 function startBody(response) {
-  if (response.headersSent) return;
+  if (response.responded) return;
   let resume;
   sendHead(
     response,
@@ -191,14 +294,22 @@ function startBody(response) {
   };
 }
 
+/** The headers that writeHead takes, as pairs. */
+function pairsOf(headers) {
+  if (!Array.isArray(headers)) return Object.keys(headers ?? {}).map((name) => [name, headers[name]]);
+  if (Array.isArray(headers[0])) return headers;
+  if (headers.length % 2 !== 0) throw invalidArgValue("headers", headers);
+  return headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1]]] : []));
+}
+
 Object.assign(ServerResponse.prototype, {
   _write(chunk, _encoding, callback) {
     if (this.respond === undefined) {
-      this.headersSent = true;
+      this.responded = true;
       return callback();
     }
     const bytes = typeof chunk === "string" ? native.utf8Encode(chunk) : chunk;
-    if (this.ending && !this.headersSent) {
+    if (this.ending && !this.responded) {
       this.whole = bytes;
       return callback();
     }
@@ -208,7 +319,7 @@ Object.assign(ServerResponse.prototype, {
   },
   _final(callback) {
     this.finished = true;
-    if (!this.headersSent) sendHead(this, this.whole ?? null);
+    if (!this.responded) sendHead(this, this.whole ?? null);
     else this.controller?.close();
     callback();
   },
@@ -216,20 +327,40 @@ Object.assign(ServerResponse.prototype, {
     if (error !== null) this.controller?.error(error);
     callback(error);
   },
+  // The head is decided by the first of these, before any of the body is looked at.
+  write(...args) {
+    const isChunk = typeof args[0] === "string" || args[0] instanceof Uint8Array;
+    if (this._header === null && !this.writableEnded && isChunk) this._implicitHeader();
+    return Writable.prototype.write.apply(this, args);
+  },
   end(...args) {
     // What is written whole goes as a body of known length.
-    this.ending = this.writableLength === 0;
+    this.ending ??= this.writableLength === 0;
+    if (this._header === null && !this.writableEnded) this._implicitHeader();
+    this.finished = true;
     return Writable.prototype.end.apply(this, args);
   },
   writeHead(status, message, headers) {
     checkUnsent(this, "write");
-    this.statusCode = status;
-    const fields = typeof message === "string" ? headers : message;
+    const code = status | 0;
+    if (code < 100 || code > 999)
+      throw nodeError(RangeError, "ERR_HTTP_INVALID_STATUS_CODE", `Invalid status code: ${status}`);
+    this.statusCode = code;
     if (typeof message === "string") this.statusMessage = message;
-    if (Array.isArray(fields)) for (let at = 0; at + 1 < fields.length; at += 2) this.setHeader(fields[at], fields[at + 1]);
-    else for (const name of Object.keys(fields ?? {})) this.setHeader(name, fields[name]);
-    this._header = "";
-    if (NO_BODY.has(status)) this._hasBody = false;
+    else headers ??= message;
+    if (this.statusMessage !== undefined && NO_VALUE_CHARACTER.test(this.statusMessage)) {
+      throw nodeError(TypeError, "ERR_INVALID_CHAR", "Invalid character in statusMessage");
+    }
+    this.statusMessage ??= STATUS_CODES[code] ?? "unknown";
+    const pairs = pairsOf(headers).filter(([name]) => name);
+    // They take the place of what was set, and a list may name one twice.
+    for (const [name] of pairs) this.removeHeader(`${name}`);
+    for (const [name, value] of pairs) {
+      if (Array.isArray(headers)) this.appendHeader(name, value);
+      else this.setHeader(name, value);
+    }
+    this._header = `HTTP/1.1 ${code} ${this.statusMessage}\r\n`;
+    if (NO_BODY.has(code)) this._hasBody = false;
     return this;
   },
   flushHeaders() {
@@ -246,14 +377,12 @@ Object.assign(ServerResponse.prototype, {
 });
 
 /** The Response that a listener of the form `(request, response)` makes of a Request. */
-export function exchange(emit, request) {
+export function exchange(emit, request, ctx) {
   return new Promise((resolve, reject) => {
-    const incoming = new IncomingMessage(request);
+    const incoming = new IncomingMessage(request, ctx);
     const outgoing = new ServerResponse(incoming, resolve);
     outgoing.on("error", reject);
     checkFunction(emit, "listener");
     emit(incoming, outgoing);
   });
 }
-
-

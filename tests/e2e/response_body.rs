@@ -1,0 +1,305 @@
+//! A response's body on the wire: its length is its own, what breaks off is seen to be broken off, and the log says why.
+
+use elias_tests::build::{Project, component};
+use elias_tests::serve::{PATIENCE, Server};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A component whose paths are functions of this source.
+fn source(functions: &str) -> String {
+    format!(
+        r#"
+        const bytes = (text) => new TextEncoder().encode(text);
+        const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+        const copied = {{ "content-length": "10", "x-copied": "yes" }};
+        const functions = {{ {functions} }};
+        export default {{ fetch: (request) => functions[new URL(request.url).pathname.slice(1)](request) }};
+        "#
+    )
+}
+
+/// What comes back for one request on a connection that the server may keep open.
+async fn raw(server: &Server, method: &str, path: &str) -> String {
+    server.raw(format!("{method} /{path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).await
+}
+
+fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
+    let (headers, _) = response.split_once("\r\n\r\n")?;
+    headers.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+fn body(response: &str) -> &str {
+    response.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+/// Whether a response in chunks came to its end (RFC 9112, section 8).
+fn is_complete(response: &str) -> bool {
+    response.ends_with("0\r\n\r\n")
+}
+
+/// The log's event with this code and this text in it.
+async fn failure(server: &Server, code: &str, text: &str) -> Value {
+    let log = server.logged(text).await;
+    let line = log.lines().find(|line| line.contains(text) && line.contains(code));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("no {code} with {text} in {log}"))).expect("a line is JSON")
+}
+
+#[tokio::test]
+async fn a_body_that_is_whole_has_its_own_length() {
+    let server = Server::of(
+        &source(
+            r#"
+            longer: () => new Response("x".repeat(25), { headers: copied }),
+            shorter: () => new Response("x", { headers: copied }),
+            bytes: () => new Response(new Uint8Array([120, 120]), { headers: copied }),
+            blob: () => new Response(new Blob(["xxx"]), { headers: copied }),
+            form: () => new Response(new URLSearchParams({ a: "b" }), { headers: copied }),
+            json: () => Response.json("x".repeat(20), { headers: copied }),
+            nothing: () => new Response(null, { headers: copied }),
+            empty: () => new Response("", { headers: copied }),
+            nonsense: () => new Response("xx", { headers: { "content-length": "many" } }),
+            twice: () => new Response("xx", { headers: [["content-length", "1"], ["content-length", "2"]] }),
+            notModified: () => new Response(null, { status: 304, headers: copied }),
+            background: (request) => new Response("xx", { headers: copied }),
+            "#,
+        ),
+        &[],
+    );
+    for (path, length) in [
+        ("longer", "25"),
+        ("shorter", "1"),
+        ("bytes", "2"),
+        ("blob", "3"),
+        ("form", "3"),
+        ("json", "22"),
+        ("nothing", "0"),
+        ("empty", "0"),
+        ("nonsense", "2"),
+        ("twice", "2"),
+        ("background", "2"),
+    ] {
+        let response = raw(&server, "GET", path).await;
+        assert!(response.starts_with("HTTP/1.1 200"), "{path}: {response}");
+        assert_eq!(header(&response, "content-length"), Some(length), "{path}: {response}");
+        assert_eq!(body(&response).len().to_string(), length, "{path}: {response}");
+    }
+    // What GET would answer with is the handler's to say where it gives no body, and the text's where it gives one.
+    for (path, length) in [("nothing", "10"), ("shorter", "1"), ("longer", "25")] {
+        let response = raw(&server, "HEAD", path).await;
+        assert_eq!((header(&response, "content-length"), body(&response)), (Some(length), ""), "{path}: {response}");
+    }
+    let response = raw(&server, "GET", "notModified").await;
+    assert_eq!((header(&response, "content-length"), body(&response)), (Some("10"), ""), "{response}");
+}
+
+#[tokio::test]
+async fn a_stream_is_never_taken_for_another_length_than_it_has() {
+    let server = Server::of(
+        &source(
+            r#"
+            exact: () => new Response(stream("abcde", "fghij"), { headers: copied }),
+            short: () => new Response(stream("abc"), { headers: copied }),
+            long: () => new Response(stream("abcde", "fghij", "k"), { headers: copied }),
+            atOnce: () => new Response(stream("abcdefghijk"), { headers: copied }),
+            nothing: () => new Response(stream(), { headers: copied }),
+            nonsense: () => new Response(stream("a"), { headers: { "content-length": "many" } }),
+            grown: () => new Response(stream("abcdefghij").pipeThrough(new TransformStream({
+              transform(chunk, controller) { controller.enqueue(chunk); controller.enqueue(chunk); },
+            })), { headers: copied }),
+            "#,
+        )
+        .replace(
+            "const functions",
+            r#"
+            const stream = (...parts) => new ReadableStream({
+              async pull(controller) {
+                await sleep(2);
+                if (parts.length === 0) controller.close();
+                else controller.enqueue(bytes(parts.shift()));
+              },
+            }, { highWaterMark: 0 });
+            const functions"#,
+        ),
+        &[],
+    );
+    let exact = raw(&server, "GET", "exact").await;
+    assert_eq!((header(&exact, "content-length"), body(&exact)), (Some("10"), "abcdefghij"));
+    assert_eq!(header(&exact, "transfer-encoding"), None);
+    for path in ["short", "long"] {
+        let response = raw(&server, "GET", path).await;
+        assert!(response.starts_with("HTTP/1.1 200") && body(&response).len() < 10, "{path}: {response}");
+    }
+    // Nothing was sent yet, so there is time for an error response.
+    for path in ["atOnce", "nothing", "nonsense", "grown"] {
+        let answer = server.get(&format!("/{path}")).await;
+        assert_eq!((answer.status, answer.code()), (500, "exception".to_owned()), "{path}: {answer:?}");
+    }
+    failure(&server, "exception", "ended after 3 bytes; its content-length says 10").await;
+    failure(&server, "exception", "more bytes than its content-length says, which is 10").await;
+    let head = raw(&server, "HEAD", "short").await;
+    assert_eq!((header(&head, "content-length"), body(&head)), (Some("10"), ""), "{head}");
+}
+
+#[tokio::test]
+async fn a_body_that_can_never_go_on_is_broken_off() {
+    let server = Server::of(
+        &source(
+            r#"
+            start: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(5); await new Promise(() => {}); } })),
+            pull: () => { let n = 0; return new Response(new ReadableStream({ async pull(c) { await sleep(5); if (n++ > 0) await new Promise(() => {}); c.enqueue(bytes("part")); } })); },
+            open: () => new Response(new ReadableStream({ async start(c) { await sleep(5); c.enqueue(bytes("part")); } })),
+            writer: () => { const { readable, writable } = new TransformStream(); sleep(5).then(() => writable.getWriter().write(bytes("part"))); return new Response(readable); },
+            generator: () => new Response((async function* () { yield bytes("part"); await sleep(5); await new Promise(() => {}); })()),
+            length: () => new Response(new ReadableStream({ async start(c) { await sleep(5); c.enqueue(bytes("part")); } }), { headers: copied }),
+            atOnce: () => new Response(new ReadableStream({ start(c) { c.enqueue(bytes("part")); } })),
+            "#,
+        ),
+        &[],
+    );
+    for (times, path) in ["start", "pull", "open", "writer", "generator", "length"].into_iter().enumerate() {
+        let response = raw(&server, "GET", path).await;
+        assert!(response.starts_with("HTTP/1.1 200"), "{path}: {response}");
+        assert!(body(&response).contains("part"), "{path}: what was written arrives: {response}");
+        assert!(!is_complete(&response), "{path}: {response}");
+        server.logged_times("the response's body never ends", times + 1).await;
+    }
+    assert_eq!(server.get("/atOnce").await.code(), "never-settles");
+    failure(&server, "never-settles", "the response's body never ends").await;
+    assert!(!server.log().contains("\"completed\""), "{}", server.log());
+}
+
+#[tokio::test]
+async fn a_node_response_without_an_end_is_broken_off() {
+    let server = Server::of(
+        r#"
+        import { createServer } from "node:http";
+        createServer((request, response) => {
+          response.write("part");
+          setTimeout(() => response.write("more"), 5);
+        }).listen();
+        "#,
+        &[],
+    );
+    let response = raw(&server, "GET", "").await;
+    assert!(response.starts_with("HTTP/1.1 200") && !is_complete(&response), "{response}");
+    failure(&server, "never-settles", "the response's body never ends").await;
+}
+
+const FAILING: &str = r#"
+const bytes = (text: string) => new TextEncoder().encode(text);
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const cases: Record<string, () => Response | Promise<Response>> = {
+  start: () => new Response(new ReadableStream({
+    async start(controller) { controller.enqueue(bytes("part")); await sleep(5); throw new Error("in start"); },
+  })),
+  pull() {
+    let calls = 0;
+    return new Response(new ReadableStream({
+      async pull(controller) { await sleep(5); if (calls++ > 0) throw new RangeError("in pull"); controller.enqueue(bytes("part")); },
+    }));
+  },
+  generator: () => new Response(ReadableStream.from((async function* () { yield bytes("part"); await sleep(5); throw new Error("in a generator"); })())),
+  transform: () => new Response(new ReadableStream({
+    async start(c) { c.enqueue("part"); await sleep(5); c.enqueue("bad"); c.close(); },
+  }).pipeThrough(new TransformStream({
+    transform(chunk, controller) { if (chunk === "bad") throw new TypeError("in a transform"); controller.enqueue(bytes(chunk)); },
+  }))),
+  text: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(5); c.enqueue("text"); } })),
+  first: () => new Response(new ReadableStream({ pull() { throw new Error("before the first byte"); } })),
+  async cause() { throw new Error("outer", { cause: new Error("why", { cause: "a text" }) }); },
+  async several() { await Promise.any([Promise.reject(new Error("this one")), Promise.reject(new Error("that one"))]); return new Response(); },
+  late: () => new Response(new ReadableStream({
+    async start(c) { c.enqueue(bytes("part")); await sleep(5); throw new Error("outer late", { cause: new Error("why late") }); },
+  })),
+};
+export default { fetch: (request: Request) => cases[new URL(request.url).pathname.slice(1)]!() };
+"#;
+
+#[tokio::test]
+async fn an_exception_in_a_stream_is_in_the_log_with_its_place_and_its_causes() {
+    let project = Project::new(&[("src/index.ts", FAILING)]);
+    let server = Server::start(&project.build("src/index.ts"), &[]);
+    for (path, texts) in [
+        ("start", &["Error: in start", "src/index.ts:6:"][..]),
+        ("pull", &["RangeError: in pull", "src/index.ts:11:"]),
+        ("generator", &["Error: in a generator", "src/index.ts:14:"]),
+        ("transform", &["TypeError: in a transform", "src/index.ts:18:"]),
+        ("text", &["TypeError: a chunk of the body is a string"]),
+        ("late", &["Error: outer late", "[cause]: Error: why late", "src/index.ts:25:"]),
+    ] {
+        let response = raw(&server, "GET", path).await;
+        assert!(response.starts_with("HTTP/1.1 200") && body(&response).contains("part"), "{path}: {response}");
+        assert!(!is_complete(&response), "{path}: {response}");
+        let event = failure(&server, "exception", texts[0]).await.to_string();
+        for text in texts {
+            assert!(event.contains(text), "{path}: {text} is not in {event}");
+        }
+    }
+    for (path, texts) in [
+        ("first", &["Error: before the first byte", "src/index.ts:21:"][..]),
+        ("cause", &["Error: outer", "[cause]: Error: why", "[cause]: thrown: a text", "src/index.ts:22:"]),
+        ("several", &["AggregateError", "[errors 0]: Error: this one", "[errors 1]: Error: that one", "src/index.ts:23:"]),
+    ] {
+        assert_eq!(server.get(&format!("/{path}")).await.code(), "exception", "{path}");
+        let event = failure(&server, "exception", texts[0]).await.to_string();
+        for text in texts {
+            assert!(event.contains(text), "{path}: {text} is not in {event}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_off_over_http_2_is_reset() {
+    use http_body_util::{BodyExt, Empty};
+    let server = Server::of(
+        &source(
+            r#"
+            thrown: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(20); throw new Error("broke"); } })),
+            never: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(20); } })),
+            good: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(5); c.close(); } })),
+            "#,
+        ),
+        &[],
+    );
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .http2_only(true)
+        .build_http::<Empty<bytes::Bytes>>();
+    for (path, is_whole) in [("thrown", false), ("never", false), ("good", true)] {
+        let uri = format!("http://{}/{path}", server.address).parse().expect("a URI");
+        let response = client.get(uri).await.expect("the headers come");
+        assert_eq!(response.into_body().collect().await.is_ok(), is_whole, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_headers_of_a_stream_do_not_wait_for_its_bytes() {
+    let server = Server::of(
+        &source(
+            r#"events: () => new Response(new ReadableStream({ async start(c) { await sleep(50_000); c.close(); } }),
+               { headers: { "content-type": "text/event-stream" } }),"#,
+        ),
+        &["--deadline-ms", "55000"],
+    );
+    let mut client = TcpStream::connect(server.address).await.expect("it listens");
+    client.write_all(b"GET /events HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("it reads");
+    let mut first = [0; 15];
+    tokio::time::timeout(PATIENCE / 2, client.read_exact(&mut first)).await.expect("before the body").expect("headers");
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn a_long_text_that_the_client_takes_slowly_is_whole() {
+    let server = Server::start(
+        &component(r#"export default { fetch: () => new Response("0123456789".repeat(500_000)) };"#),
+        &["--response-bytes", "10000000"],
+    );
+    let mut client = TcpStream::connect(server.address).await.expect("it listens");
+    client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.expect("it reads");
+    let mut all = vec![0; 1000];
+    client.read_exact(&mut all).await.expect("it begins");
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    client.read_to_end(&mut all).await.expect("it ends");
+    let response = String::from_utf8(all).expect("text");
+    assert_eq!((header(&response, "content-length"), body(&response).len()), (Some("5000000"), 5_000_000));
+}

@@ -1,0 +1,82 @@
+//! Which line of the source makes a capability needed: the first use of it in the bundle that a file of the author's
+//! has.
+
+use oxc::allocator::Allocator;
+use oxc::ast::ast::{IdentifierName, IdentifierReference, ImportDeclaration, ImportDeclarationSpecifier};
+use oxc::ast_visit::Visit;
+use oxc::parser::Parser;
+use oxc::span::SourceType;
+
+use elias_contract::stack::{SourceMap, locate};
+use std::collections::BTreeMap;
+
+/// Capabilities that have to be granted: the interface, the module that gives it, and names that mean it besides.
+const CAPABILITIES: [(&str, &str, &[&str]); 4] = [
+    ("elias:cache/cache", "elias/cache", &[]),
+    ("elias:config/config", "elias/config", &["env"]),
+    ("elias:db/db", "elias/db", &[]),
+    ("wasi:http/outgoing-handler", "elias/http", &["fetch"]),
+];
+
+/// By interface with its version, the place `FILE:LINE:COLUMN` of the first use; without those that only packages use,
+/// or nobody does.
+pub(crate) fn of(code: &str, map: &str, imports: &[String]) -> BTreeMap<String, String> {
+    let needed = |interface: &str| imports.iter().find(|name| name.split('@').next() == Some(interface));
+    let mut places = BTreeMap::new();
+    if !CAPABILITIES.iter().any(|(interface, ..)| needed(interface).is_some()) {
+        return places;
+    }
+    let Ok(map) = SourceMap::from_json_string(map) else { return places };
+    let allocator = Allocator::default();
+    let program = Parser::new(&allocator, code, SourceType::mjs()).parse().program;
+    let mut names = Names { found: Vec::new(), imported: Vec::new() };
+    names.visit_program(&program);
+    for (interface, module, others) in CAPABILITIES {
+        let Some(name) = needed(interface) else { continue };
+        let imported = |local: &str| names.imported.iter().any(|(from, known)| from == module && known == local);
+        let mut uses = names.found.iter().filter(|(local, _)| imported(local) || others.contains(&local.as_str()));
+        let place = uses.find_map(|(_, offset)| {
+            let before = code.get(..*offset)?;
+            let line = u32::try_from(before.matches('\n').count()).ok()? + 1;
+            let column = before.rsplit('\n').next()?.encode_utf16().count();
+            let position = locate(&map, line, u32::try_from(column).ok()? + 1)?;
+            (!position.file.contains("node_modules/"))
+                .then(|| format!("{}:{}:{}", position.file, position.line, position.column))
+        });
+        if let Some(place) = place {
+            places.insert(name.clone(), place);
+        }
+    }
+    places
+}
+
+struct Names {
+    /// Names that are read, and where, in order.
+    found: Vec<(String, usize)>,
+    /// Modules of ELIAS and the local names of what is imported from them.
+    imported: Vec<(String, String)>,
+}
+
+impl<'a> Visit<'a> for Names {
+    fn visit_import_declaration(&mut self, import: &ImportDeclaration<'a>) {
+        for specifier in import.specifiers.iter().flatten() {
+            let local = match specifier {
+                ImportDeclarationSpecifier::ImportSpecifier(it) => &it.local,
+                ImportDeclarationSpecifier::ImportDefaultSpecifier(it) => &it.local,
+                ImportDeclarationSpecifier::ImportNamespaceSpecifier(it) => &it.local,
+            };
+            self.imported.push((import.source.value.to_string(), local.name.to_string()));
+        }
+    }
+
+    fn visit_identifier_reference(&mut self, name: &IdentifierReference<'a>) {
+        self.found.push((name.name.to_string(), name.span.start as usize));
+    }
+
+    fn visit_identifier_name(&mut self, name: &IdentifierName<'a>) {
+        // `process.env`, and not `db` of another object.
+        if name.name == "env" {
+            self.found.push((name.name.to_string(), name.span.start as usize));
+        }
+    }
+}

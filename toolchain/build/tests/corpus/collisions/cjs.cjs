@@ -1,0 +1,2 @@
+class NotFound { get kind() { return this.constructor.name; } }
+module.exports = NotFound;

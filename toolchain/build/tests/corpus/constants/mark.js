@@ -1,0 +1,1 @@
+(globalThis.corpusMarks ??= []).push("mark");

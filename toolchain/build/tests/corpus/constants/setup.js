@@ -1,0 +1,2 @@
+import "./mark.js";
+export const g = "g";

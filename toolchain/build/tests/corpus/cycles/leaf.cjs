@@ -1,0 +1,3 @@
+globalThis.corpusOrder.push("leaf");
+const { Node } = require("./tree.cjs");
+exports.Leaf = class Leaf extends Node {};

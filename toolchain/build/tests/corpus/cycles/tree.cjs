@@ -1,0 +1,3 @@
+globalThis.corpusOrder.push("tree");
+module.exports.Node = class Node {};
+Object.assign(module.exports, require("./leaf.cjs"));

@@ -1,0 +1,1 @@
+(globalThis.corpusTurns ??= []).push("one");

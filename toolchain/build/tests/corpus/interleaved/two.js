@@ -1,0 +1,3 @@
+import "./inner.cjs";
+globalThis.corpusTurns.push("two");
+export const again = globalThis.corpusTurns.length;
