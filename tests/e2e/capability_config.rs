@@ -42,6 +42,20 @@ async fn values_come_from_the_file_the_environment_and_secret_files() {
     assert!(!page.body.contains("s3cret") && !server.log().contains("s3cret"), "{}", page.body);
 }
 
+#[tokio::test]
+async fn that_a_secret_is_read_is_told_once_of_an_execution() {
+    let project = Project::new(&[("token", "s3cret-token")]);
+    let source = "export default { fetch(request, env) { for (let i = 0; i < 5_000; i++) env.token; return new Response(env.token); } };";
+    project.write("app.wasm", component(source));
+    project.write("elias.toml", "[capabilities.config]\ntoken = { file = \"token\", secret = true }\n");
+    let server = Server::of_project(project, "app.wasm", &[]);
+    for _ in 0..2 {
+        assert_eq!(server.get("/").await.body, "s3cret-token");
+    }
+    let log = server.logged_times("a secret was read", 2).await;
+    assert_eq!(log.lines().filter(|line| line.contains("a secret was read")).count(), 2, "{log}");
+}
+
 #[test]
 fn a_missing_value_is_noticed_when_the_component_is_loaded() {
     let project = Project::new(&[("elias.toml", "[capabilities.config]\ntoken = { env = \"ELIAS_TEST_NO_SUCH\" }\n")]);

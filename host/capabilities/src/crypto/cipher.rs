@@ -39,6 +39,11 @@ macro_rules! with_aes {
     };
 }
 
+/// Bytes that are reckoned with beside the data.
+pub(super) fn extra_bytes(cipher: &Cipher) -> usize {
+    if let Cipher::Gcm(gcm) = cipher { gcm.additional_data.len() } else { 0 }
+}
+
 /// Encrypts or decrypts.
 pub(super) fn run(direction: Direction, cipher: &Cipher, key: &Secret, data: Vec<u8>) -> Bytes {
     match cipher {

@@ -6,13 +6,15 @@
 mod bits;
 mod cipher;
 mod curve;
+mod derive;
 mod functions;
+mod memory;
 mod price;
 mod rsa;
 mod types;
 
 use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -38,7 +40,7 @@ impl Capability for Crypto {
         Ok(())
     }
 
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
         functions::init(linker)
     }
 

@@ -1,5 +1,6 @@
 //! `elias:crypto/crypto` as types.
 
+use elias_host::capability::pricing::Payload;
 use elias_host::capability::wasmtime;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use zeroize::Zeroizing;
@@ -121,4 +122,50 @@ pub(super) enum RsaScheme {
     Pkcs1,
     #[component(name = "pss")]
     Pss(u32),
+}
+
+impl Payload for Error {}
+impl Payload for Hash {}
+impl Payload for Curve {}
+impl Payload for RsaScheme {}
+
+impl Payload for Cipher {
+    fn units(&self) -> u64 {
+        match self {
+            Self::Gcm(Gcm { iv, additional_data, .. }) => iv.units() + additional_data.units(),
+            Self::Cbc(iv) => iv.units(),
+            Self::Ctr(ctr) => ctr.counter.units(),
+            Self::Kw => 0,
+        }
+    }
+}
+
+impl Payload for KeyPair {
+    fn units(&self) -> u64 {
+        self.private.units() + self.public.units()
+    }
+}
+
+impl Payload for RsaPublic {
+    fn units(&self) -> u64 {
+        self.n.units() + self.e.units()
+    }
+}
+
+impl RsaPrivate {
+    fn numbers(&self) -> [&Vec<u8>; 8] {
+        let Self { n, e, d, p, q, dp, dq, qi } = self;
+        [n, e, d, p, q, dp, dq, qi]
+    }
+
+    /// Bytes of its longest number.
+    pub(super) fn longest(&self) -> u64 {
+        self.numbers().into_iter().map(|number| number.len() as u64).max().unwrap_or(0)
+    }
+}
+
+impl Payload for RsaPrivate {
+    fn units(&self) -> u64 {
+        self.numbers().into_iter().map(Payload::units).sum()
+    }
 }

@@ -1,9 +1,21 @@
 //! The table `[capabilities.http]`.
 
 use super::rule::Rule;
+use elias_host::capability::Amount;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::path::PathBuf;
+
+/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says otherwise.
+pub(super) const AMOUNTS: &[Amount] = &[
+    Amount { key: "requests", default: 32, ceiling: 256 },
+    Amount { key: "request-bytes", default: 10 << 20, ceiling: 100 << 20 },
+    Amount { key: "response-bytes", default: 100 << 20, ceiling: 1 << 30 },
+    Amount { key: "header-bytes", default: 64 << 10, ceiling: 256 << 10 },
+    Amount { key: "connect-timeout-ms", default: 5_000, ceiling: 60_000 },
+    Amount { key: "first-byte-timeout-ms", default: 30_000, ceiling: 300_000 },
+    Amount { key: "total-timeout-ms", default: 120_000, ceiling: 3_600_000 },
+];
 
 /// What a component may reach, and how much of it.
 #[derive(Debug, Deserialize)]
@@ -45,5 +57,19 @@ impl Default for Grant {
             first_byte_timeout_ms: 30_000,
             total_timeout_ms: 120_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_declared_are_the_defaults() {
+        let grant = Grant::default();
+        let sizes = [u64::from(grant.requests), grant.request_bytes, grant.response_bytes, grant.header_bytes.into()];
+        let times = [grant.connect_timeout_ms, grant.first_byte_timeout_ms, grant.total_timeout_ms];
+        let declared: Vec<_> = AMOUNTS.iter().map(|amount| amount.default).collect();
+        assert_eq!(declared, [sizes.as_slice(), &times].concat());
     }
 }

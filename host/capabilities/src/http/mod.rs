@@ -18,10 +18,11 @@ mod rule;
 pub use public::PublicFetch;
 
 use client::Client;
+use elias_host::capability::pricing::Price;
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::Resource;
 use elias_host::capability::{
-    CallMeter, Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
 };
 use elias_host::grants;
 use serde_json::Value;
@@ -33,6 +34,9 @@ use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// Units of fuel of a request: its URL is parsed and matched with the grant, its fields are converted, and a task sends it.
+const REQUEST: u64 = 200_000;
 
 /// The http capability.
 #[derive(Debug, Default)]
@@ -59,13 +63,18 @@ impl Capability for Http {
         "http"
     }
 
+    fn amounts(&self) -> &'static [Amount] {
+        grant::AMOUNTS
+    }
+
     fn interfaces(&self) -> &'static [&'static str] {
         &["wasi:http/outgoing-handler"]
     }
 
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
-        linker.instance("wasi:http/outgoing-handler@0.2.12")?.func_wrap(
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
+        linker.interface("wasi:http/outgoing-handler@0.2.12")?.func(
             "handle",
+            Price::of(REQUEST),
             |mut store: StoreContextMut<'_, InstanceState>,
              (request, options): (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>)| {
                 let mut context = store.data_mut().context::<Self>().clone();

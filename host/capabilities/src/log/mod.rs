@@ -1,10 +1,12 @@
 //! `elias:log`: `console.*` and whatever else a component writes, as structured events of `tracing`; see
 //! [`InstanceInfo::log`] for how they look and what bounds them.
 
+use elias_host::capability::pricing::{List, Payload, Price, size};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState, Linker, wasmtime,
+    Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, LOG_FIELDS_MAX,
+    LOG_LINE_BYTES_MAX, wasmtime,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -31,6 +33,18 @@ enum Level {
     Error,
 }
 
+/// What a guest gives for a line: how much it matters, its text, and its fields.
+type Line = (Level, String, List<(String, String), FIELDS_MAX>);
+
+/// Fields that are taken; of these as many as a line has are kept.
+const FIELDS_MAX: usize = 256;
+
+/// Units of fuel of a line, and of a byte of it that is kept: mapped, redacted, made safe and written.
+const LINE: u64 = 30_000;
+const BYTE: u64 = 20;
+
+impl Payload for Level {}
+
 impl Capability for Log {
     /// The log is free: writing it gives no power, and the limit `log_bytes_per_second` bounds it.
     type Grant = ();
@@ -48,12 +62,17 @@ impl Capability for Log {
         Ok(())
     }
 
-    fn init(&self, linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
-        linker.instance("elias:log/log@0.1.0")?.func_wrap(
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
+        let kept = size("bytes kept", |(_, message, fields): &Line| {
+            let fields = fields.0.iter().take(LOG_FIELDS_MAX);
+            let fields = fields.fold(0, |sum, (name, value)| sum + name.len() as u64 + value.len() as u64);
+            message.len() as u64 + fields
+        });
+        linker.interface("elias:log/log@0.1.0")?.func(
             "write",
-            |store: StoreContextMut<'_, InstanceState>,
-             (level, message, fields): (Level, String, Vec<(String, String)>)| {
-                store.data().info().log(level.into(), &message, &fields);
+            Price::of(LINE).per(BYTE, kept.limited_to(LOG_LINE_BYTES_MAX as u64)),
+            |store: StoreContextMut<'_, InstanceState>, (level, message, fields): Line| {
+                store.data().info().log(level.into(), &message, &fields.0);
                 Ok(())
             },
         )

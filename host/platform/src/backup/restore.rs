@@ -289,7 +289,8 @@ async fn check_keys(store: &Store, folder: &Path, notes: &mut Vec<String>) -> Re
     let text = |name: &str| match File::open(folder.join(name)) {
         Ok(mut file) => {
             let mut text = String::new();
-            file.read_to_string(&mut text).map(Some).map_err(|error| refused(format_args!("{name}: {error}")))
+            let read = file.read_to_string(&mut text).map_err(|error| refused(format_args!("{name}: {error}")));
+            read.map(|_| Some(text))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),

@@ -145,10 +145,11 @@ async fn a_database_is_copied_as_of_one_moment_while_it_is_written_to() {
     let writer = rusqlite::Connection::open(&file).expect("it opens");
     writer.execute_batch("CREATE TABLE pairs (a, b); INSERT INTO pairs VALUES (0, 0)").expect("SQL");
     let writing = std::sync::atomic::AtomicBool::new(true);
+    let running = &writing;
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        scope.spawn(move || {
             let mut number = 0;
-            while writing.load(std::sync::atomic::Ordering::Relaxed) {
+            while running.load(std::sync::atomic::Ordering::Relaxed) {
                 number += 1;
                 writer.execute("UPDATE pairs SET a = ?1, b = ?1", [number]).expect("SQL");
             }

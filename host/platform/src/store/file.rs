@@ -6,7 +6,7 @@
 
 use crate::error::{Code, Error, Result};
 use sqlx::Connection;
-use sqlx::any::AnyConnection;
+use sqlx::AnyConnection;
 use std::fs::{Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};

@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use sqlx::any::AnyConnection;
+use sqlx::AnyConnection;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Row, SqlSafeStr};
 use std::borrow::Cow;

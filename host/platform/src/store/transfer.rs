@@ -2,7 +2,7 @@
 
 use super::{Store, get, number};
 use crate::error::{Code, Error, Result};
-use sqlx::any::AnyConnection;
+use sqlx::AnyConnection;
 use sqlx::{AssertSqlSafe, Connection, Row};
 use std::collections::BTreeSet;
 

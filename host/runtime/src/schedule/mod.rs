@@ -61,11 +61,19 @@ pub struct CpuLoad {
     pub waiting: u32,
 }
 
+/// For so many cores there is one guest more that may begin while nobody waits, and one at least: the threads that are left to what
+/// is no guest are more than cores, and a short guest is through before it would have come to its turn. One that does not end
+/// with its first turn waits for a core.
+const CORES_PER_SPARE: u32 = 8;
+
 /// Gives cores to guests.
 pub(crate) struct Scheduler {
     cores: u32,
+    /// Cores, and the guests that may begin beyond them.
+    most: u32,
     /// How many run, and how many wait: one word, so that both are true of the same moment. Those who wait are counted with the
-    /// queue's lock held. While somebody waits all cores are taken, and are passed on with the lock held.
+    /// queue's lock held. While somebody waits all cores are taken, or more, and are
+    /// passed on with the lock held.
     state: AtomicU64,
     queue: Mutex<FairQueue<Arc<Turn>>>,
 }
@@ -106,7 +114,9 @@ impl Share {
 impl Scheduler {
     /// Lets `cores` guests run at a time, one at least.
     pub(crate) fn new(cores: u32) -> Arc<Self> {
-        Arc::new(Self { cores: cores.max(1), state: AtomicU64::new(0), queue: Mutex::default() })
+        let cores = cores.max(1);
+        let most = cores.saturating_add((cores / CORES_PER_SPARE).max(1));
+        Arc::new(Self { cores, most, state: AtomicU64::new(0), queue: Mutex::default() })
     }
 
     /// The key of a share.
@@ -135,7 +145,7 @@ impl Scheduler {
     /// A core, if one is free and nobody waits.
     fn try_take(&self) -> bool {
         self.update(|State { running, waiting }| {
-            (waiting == 0 && running < self.cores).then_some(State { running: running + 1, waiting })
+            (waiting == 0 && running < self.most).then_some(State { running: running + 1, waiting })
         })
     }
 
@@ -151,7 +161,7 @@ impl Scheduler {
                 return true;
             }
             let waits = |State { running, waiting }| {
-                (running >= self.cores || waiting > 0).then_some(State { running, waiting: waiting + 1 })
+                (running >= self.most || waiting > 0).then_some(State { running, waiting: waiting + 1 })
             };
             if self.update(waits) {
                 turn.wait_at(queue.push(turn.key(), Arc::clone(turn)));
@@ -162,7 +172,10 @@ impl Scheduler {
 
     /// Gives a core back after `nanoseconds`; `again` waits for the next one. Says whether it does: if nobody else waits it need not.
     fn give_back(&self, key: ShareKey, charge: Charge, nanoseconds: u64, again: Option<&Arc<Turn>>) -> bool {
-        let alone = |State { running, waiting }| (waiting == 0).then_some(State { running: running - 1, waiting });
+        let alone = |State { running, waiting }| {
+            let may_go_on = again.is_none() || running <= self.cores;
+            (waiting == 0 && may_go_on).then_some(State { running: running - 1, waiting })
+        };
         if self.update(alone) {
             return false;
         }
@@ -176,8 +189,14 @@ impl Scheduler {
         true
     }
 
-    /// Gives a core that is free to whose turn it is.
+    /// Gives a core that is free to whose turn it is, unless it was one beyond the cores.
     fn pass_on(&self, mut queue: MutexGuard<'_, FairQueue<Arc<Turn>>>) {
+        let beyond = |State { running, waiting }| {
+            (running > self.cores).then_some(State { running: running - 1, waiting })
+        };
+        if self.update(beyond) {
+            return;
+        }
         match queue.pop() {
             Some((next, _, charge)) => {
                 self.update(|State { running, waiting }| Some(State { running, waiting: waiting - 1 }));

@@ -1,15 +1,14 @@
 //! The host functions have the types of the contract.
 
 use super::super::Cache;
-use elias_host::capability::wasmtime::component::Component;
-use elias_host::capability::wasmtime::{Config, Engine};
-use elias_host::capability::{Capability, InstanceState, Linker};
+use elias_host::{ErrorCode, Grants, Host, LoadOptions};
+use serde_json::json;
 use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
 
-#[test]
-fn a_component_that_imports_all_of_it_is_linked() {
+#[tokio::test]
+async fn a_component_that_imports_all_of_it_is_linked() {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut resolve = Resolve::default();
     resolve.push_path(wit.join("deps/io.wit")).expect("it is there");
@@ -21,12 +20,10 @@ fn a_component_that_imports_all_of_it_is_linked() {
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("it fits");
     let component = ComponentEncoder::default().module(&module).expect("it fits").encode().expect("it is encoded");
 
-    let engine = Engine::new(&Config::new()).expect("there is an engine");
-    let component = Component::new(&engine, component).expect("it is compiled");
-    let mut linker = Linker::<InstanceState>::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("it is new");
-    Cache::new().init(&mut linker).expect("it is new");
-    if let Err(error) = linker.instantiate_pre(&component) {
-        panic!("{error:#}");
-    }
+    // It has no handler, which is looked at once it is linked.
+    let host = Host::builder().instances(1).capability(Cache::new()).build().expect("there is a host");
+    let grants = Grants::none().with("cache", json!({}));
+    let refused = host.load_with(&component, &LoadOptions { grants, ..LoadOptions::default() }).await;
+    let refused = refused.err().expect("it cannot be called");
+    assert_eq!(refused.code(), ErrorCode::MissingExport, "{refused}");
 }

@@ -130,7 +130,8 @@ async fn what_is_dropped_half_way_leaves_each_connection_as_new() {
     let a = create_tenant(store, "a").await;
     for number in 0..200_u32 {
         // Somewhere else in the transaction each time; some come through.
-        let adding = add_version(store, &a, &number.to_le_bytes());
+        let bytes = number.to_le_bytes();
+        let adding = add_version(store, &a, &bytes);
         let _ = tokio::time::timeout(Duration::from_micros(u64::from(number) * 7), adding).await;
     }
     is_as_new(store, &a).await;
