@@ -101,7 +101,7 @@ fn packages_get_nothing_from_outside() {
         ("app/node_modules/p/package.json", package),
         ("app/node_modules/p/m.js", "export { default } from '../../.env?raw'"),
     ]);
-    refused(&folder, &[".env lies outside of the project"]);
+    refused(&folder, &[".env is not a file of the package"]);
 }
 
 #[test]
