@@ -348,7 +348,7 @@ fn dependencies_in_the_source_are_those_in_the_component() {
     let files = |source: String| {
         Project::new(&[
             ("package.json", r#"{ "name": "named-by-package-json", "version": "1.0.0" }"#),
-            ("index.js", &source),
+            ("index.js", source.as_str()),
             ("node_modules/p/package.json", r#"{ "name": "p", "version": "1.2.3", "main": "p.js" }"#),
             ("node_modules/p/p.js", "export default 1;"),
         ])

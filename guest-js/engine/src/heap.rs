@@ -24,12 +24,8 @@ unsafe extern "C" fn __wrap_malloc(size: usize) -> *mut c_void {
     }
     // SAFETY: any size may be asked for.
     let block = unsafe { __real_malloc(size) };
-    if phase::building() {
-        if size > *cold::SIZES.end() {
-            hot::leave_out(block as usize, size);
-        } else {
-            modules::reach(block as usize + size);
-        }
+    if phase::building() && size > *cold::SIZES.end() {
+        hot::leave_out(block as usize, size);
     }
     block
 }
@@ -155,59 +151,84 @@ mod cold {
 /// Where in the heap the objects of each web module are, which all are evaluated into the image that every application starts
 /// from: what an application does not use, its instances do not write to.
 mod modules {
-    use std::cell::{Cell, RefCell};
+    use super::PAGE_BYTES;
+    use std::cell::RefCell;
+    use std::hash::{DefaultHasher, Hash, Hasher};
 
-    struct Module {
-        name: String,
-        /// One past the last byte that was in use when it had been evaluated. What came before it is the modules' before.
-        end: usize,
-        is_used: bool,
-    }
+    /// Modules that are told apart; those beyond count as used.
+    const MODULES_MAX: usize = 127;
 
+    #[derive(Default)]
     struct Modules {
-        all: RefCell<Vec<Module>>,
-        /// One past the last byte of a small block.
-        end: Cell<usize>,
+        names: Vec<String>,
+        /// A bit for each module that the application uses.
+        used: u128,
+        /// For each page from the first of the heap: a sum of its bytes, and a bit for each module whose evaluation changed it.
+        pages: Vec<(u64, u128)>,
     }
+
+    struct Slot(RefCell<Option<Modules>>);
 
     // SAFETY: wasm32-wasip1 without threads has one thread.
-    unsafe impl Sync for Modules {}
+    unsafe impl Sync for Slot {}
 
-    static MODULES: Modules = Modules { all: RefCell::new(Vec::new()), end: Cell::new(0) };
+    static MODULES: Slot = Slot(RefCell::new(None));
 
-    /// Notes that a small block ends here.
-    pub(super) fn reach(end: usize) {
-        MODULES.end.set(MODULES.end.get().max(end));
-    }
-
-    pub(super) fn end(name: &str) {
-        let module = Module { name: name.to_owned(), end: MODULES.end.get(), is_used: false };
-        MODULES.all.borrow_mut().push(module);
-    }
-
-    pub(super) fn mark_used(name: &str) {
-        if let Some(module) = MODULES.all.borrow_mut().iter_mut().find(|module| module.name == name) {
-            module.is_used = true;
+    /// Notes which pages up to `end` have changed since this was last called, and that it was this module's doing.
+    pub(super) fn end(name: &str, start: usize, end: usize) {
+        let mut slot = MODULES.0.borrow_mut();
+        let modules = slot.get_or_insert_with(Modules::default);
+        let bit = 1 << modules.names.len().min(MODULES_MAX);
+        modules.names.push(name.to_owned());
+        modules.pages.resize((end - start) / PAGE_BYTES, (0, 0));
+        for (at, (sum, owners)) in modules.pages.iter_mut().enumerate() {
+            // SAFETY: it lies within memory; what is looked at may change, and is not relied upon.
+            let bytes = unsafe { std::slice::from_raw_parts((start + at * PAGE_BYTES) as *const u8, PAGE_BYTES) };
+            let mut hasher = DefaultHasher::new();
+            bytes.hash(&mut hasher);
+            if std::mem::replace(sum, hasher.finish()) != *sum {
+                *owners |= bit;
+            }
         }
     }
 
-    /// Whether all that is in a page belongs to modules that are not used.
-    pub(super) fn is_idle(page: usize, end: usize) -> bool {
-        let all = MODULES.all.borrow();
-        let first = all.iter().position(|module| page < module.end);
-        let Some(first) = first else { return false };
-        let among = all[first..].iter().take_while(|module| module.end < end).count();
-        all[first..].iter().take(among + 1).all(|module| !module.is_used) && first + among < all.len()
+    pub(super) fn mark_used(name: &str) {
+        if let Some(modules) = &mut *MODULES.0.borrow_mut()
+            && let Some(at) = modules.names.iter().position(|module| module == name)
+        {
+            modules.used |= 1 << at.min(MODULES_MAX);
+        }
+    }
+
+    /// Whether only modules that are not used are in the page of this number.
+    pub(super) fn is_idle(page: usize) -> bool {
+        let slot = MODULES.0.borrow();
+        let Some(modules) = &*slot else { return false };
+        let owners = modules.pages.get(page).map_or(0, |(_, owners)| *owners);
+        owners != 0 && owners & (modules.used | 1 << MODULES_MAX) == 0
     }
 
     pub(super) fn forget() {
-        MODULES.all.take();
+        drop(MODULES.0.take());
     }
+}
+
+/// Bytes of a page as hosts see it.
+const PAGE_BYTES: usize = 4096;
+
+unsafe extern "C" {
+    /// Where the linker's data ends.
+    static __heap_base: u8;
+}
+
+/// The first page of the heap.
+fn first_page() -> usize {
+    ((&raw const __heap_base) as usize).next_multiple_of(PAGE_BYTES)
 }
 
 /// Notes that a web module has been evaluated.
 pub(crate) fn end_module(name: &str) {
-    modules::end(name);
+    modules::end(name, first_page(), core::arch::wasm32::memory_size(0) * 64 * 1024);
 }
 
 /// Notes that the application uses a web module; nothing if it was not evaluated before.
@@ -222,25 +243,28 @@ pub(crate) fn use_module(name: &str) {
 /// middling application writes to more. It is made to write to all pages between, once in an instance: a few regions, and a
 /// hundred pages to copy.
 mod hot {
-    use super::{cold, modules};
+    use super::{PAGE_BYTES, cold, first_page, modules};
     use std::cell::Cell;
     use std::ptr;
 
-    const PAGE_BYTES: usize = 4096;
     /// Fewer pages have few regions; more are beyond what hosts keep.
     const PAGES: std::ops::RangeInclusive<usize> = 48..=200;
 
-    const RANGES_MAX: usize = 64;
+    /// Fewer than the regions that a host resets one by one.
+    const RANGES_MAX: usize = 24;
+
+    /// Blocks that are noted.
+    const LARGE_MAX: usize = 64;
 
     /// Those that are not used are zeros, and at the end.
-    struct Ranges([Cell<cold::Range>; RANGES_MAX]);
+    struct Ranges<const N: usize>([Cell<cold::Range>; N]);
 
     // SAFETY: wasm32-wasip1 without threads has one thread.
-    unsafe impl Sync for Ranges {}
+    unsafe impl<const N: usize> Sync for Ranges<N> {}
 
-    static RANGES: Ranges = Ranges([const { Cell::new((0, 0)) }; RANGES_MAX]);
+    static RANGES: Ranges<RANGES_MAX> = Ranges([const { Cell::new((0, 0)) }; RANGES_MAX]);
     /// Blocks that are too large for the cold areas, in the build phase: source texts above all.
-    static LARGE: Ranges = Ranges([const { Cell::new((0, 0)) }; RANGES_MAX]);
+    static LARGE: Ranges<LARGE_MAX> = Ranges([const { Cell::new((0, 0)) }; LARGE_MAX]);
 
     /// Notes a block that instances will hardly write to.
     pub(super) fn leave_out(block: usize, size: usize) {
@@ -256,40 +280,47 @@ mod hot {
         }
     }
 
-    unsafe extern "C" {
-        /// Where the linker's data ends.
-        static __heap_base: u8;
-    }
-
     /// Notes the pages of the heap that ends at `end`, without the cold areas, without web modules that are not used, and without
     /// what was freed and is zeros.
     pub(super) fn seal(end: usize) {
-        let mut ranges: Vec<cold::Range> = Vec::new();
-        let mut start = (&raw const __heap_base) as usize;
+        let mut pages: Vec<usize> = Vec::new();
+        let mut start = first_page();
         for (area, area_end) in cold::areas().chain([(end, end)]) {
             for page in (start.next_multiple_of(PAGE_BYTES)..area / PAGE_BYTES * PAGE_BYTES).step_by(PAGE_BYTES) {
                 let end = page + PAGE_BYTES;
                 let large = LARGE.0.iter().map(Cell::get).any(|range| range.0 <= page && end <= range.1);
                 // SAFETY: it lies within the heap; what is looked at may change, and is not relied upon.
                 let bytes = unsafe { std::slice::from_raw_parts(page as *const u8, PAGE_BYTES) };
-                if large || modules::is_idle(page, end) || bytes.iter().all(|&byte| byte == 0) {
+                if large || modules::is_idle((page - first_page()) / PAGE_BYTES) || bytes.iter().all(|&byte| byte == 0) {
                     continue;
                 }
-                match ranges.last_mut() {
-                    Some(last) if last.1 == page => last.1 = end,
-                    _ => ranges.push((page, end)),
-                }
+                pages.push(page);
             }
             start = area_end;
         }
         LARGE.0.iter().for_each(|range| range.set((0, 0)));
         modules::forget();
+        // Pages between two that are written to are written to as well where that makes fewer regions.
+        let ranges = [1, 2, 4, 8, 16, 32].into_iter().map(|gap| ranges_of(&pages, gap)).find(|ranges| ranges.len() <= RANGES_MAX);
+        let Some(ranges) = ranges else { return };
         let pages: usize = ranges.iter().map(|(start, end)| (end - start) / PAGE_BYTES).sum();
-        if PAGES.contains(&pages) && ranges.len() < RANGES.0.len() {
+        if PAGES.contains(&pages) {
             for (slot, range) in RANGES.0.iter().zip(ranges) {
                 slot.set(range);
             }
         }
+    }
+
+    /// The pages as ranges; the first of one is at least `gap` pages behind the last of another.
+    fn ranges_of(pages: &[usize], gap: usize) -> Vec<cold::Range> {
+        let mut ranges: Vec<cold::Range> = Vec::new();
+        for &page in pages {
+            match ranges.last_mut() {
+                Some(last) if page - last.1 < gap * PAGE_BYTES => last.1 = page + PAGE_BYTES,
+                _ => ranges.push((page, page + PAGE_BYTES)),
+            }
+        }
+        ranges
     }
 
     /// Writes to the pages, and changes nothing.

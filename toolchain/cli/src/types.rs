@@ -48,7 +48,8 @@ pub(crate) fn write(root: &Path) -> std::io::Result<()> {
     let node = root_of_project.ancestors().any(|folder| folder.join("node_modules/@types/node").is_dir());
     for (name, text) in FILES {
         let path = root.join(".elias").join(name);
-        let text = &text.replace("{{types}}", if node { "\"node\"" } else { "" });
+        let text = text.replace("{{types}}", if node { "\"node\"" } else { "" });
+        let text = text.as_str();
         if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;

@@ -130,7 +130,7 @@ export const versions = Object.freeze({
   __proto__: null,
   node: VERSION,
   elias: "0.1.0",
-  quickjs: "0.15.1",
+  quickjs: "0.16.2",
   modules: "127",
 });
 export const release = Object.freeze({ name: "node" });

@@ -93,17 +93,24 @@ fn is_workspace(folder: &Path) -> bool {
     folder.join("pnpm-workspace.yaml").is_file() || of_npm().is_some()
 }
 
-/// The error for a file outside. `shown` is how its path is told, `wanted` the import that leads there.
+/// The error for a file outside. `shown` is how its path is told, `folder` that of its folder; `of_package` whether a
+/// package asks for it.
 pub(super) fn refusal(shown: &str, folder: &str, of_package: bool) -> Details {
     let details = Details::new(format!("{shown} lies outside of the project"));
     details.help(if of_package {
-        "a package may import its own files, other packages, and the project; what else it asks for is not bundled. Look at that \
-         package before you use it"
-            .to_owned()
+        format!("a package may import its own files, other packages, and modules of the project; {LOOK}")
     } else {
         format!(
-            "if it belongs to the project, name its folder in elias.toml: `[build]` and under it `roots = [\"{folder}\"]`; or copy the \
-             file"
+            "if it belongs to the project, name its folder in elias.toml: `[build]` and under it `roots = [\"{folder}\"]`; \
+             or copy the file"
         )
     })
 }
+
+/// The error for a file of somebody else that a package wants as text or bytes.
+pub(super) fn not_its_own(shown: &str) -> Details {
+    Details::new(format!("{shown} is not a file of the package that imports it as text or bytes")).help(LOOK)
+}
+
+/// What to do about a package that reaches for other files.
+const LOOK: &str = "what else it asks for is not bundled. Look at that package before you use it";

@@ -1,6 +1,6 @@
 //! What ELIAS does while rolldown reads modules: which files may be read, how, and what is made of them.
 
-use super::boundary::{Boundary, refusal};
+use super::boundary::{Boundary, not_its_own, refusal};
 use super::package_json::SideEffects;
 use super::{
     MAX_NESTING, MAX_SOURCE_BYTES, SDK, adapters, assets, file_of, native, node, optional, preserve, relative,
@@ -89,7 +89,8 @@ impl Recorder {
         }
         let shown = relative(&file, &cwd);
         let folder = relative(file.parent().unwrap_or(&file), &cwd);
-        let mut details = refusal(&shown, &folder, of_package);
+        let mut details =
+            if self.boundary.contains(&file) { not_its_own(&shown) } else { refusal(&shown, &folder, of_package) };
         details.place = place;
         self.refuse(BuildError::OutsideProject(Box::new(details)))
     }

@@ -272,6 +272,8 @@ impl<'a> Rewriter<'a> {
     /// Marks a statement of the top level that has an effect and does not look so.
     fn mark(&self, statement: &mut Statement<'a>) {
         match statement {
+            // What is assigned stays anyway, and `exports.x = ...` has to be seen as it is.
+            Statement::ExpressionStatement(it) if is_assignment(&it.expression) => {}
             Statement::ExpressionStatement(it) => {
                 if self.hides(|effects| effects.visit_expression(&it.expression)) {
                     self.after(self.effect(), &mut it.expression);
@@ -483,6 +485,10 @@ fn is_anonymous_definition(expression: &Expression<'_>) -> bool {
         Expression::ClassExpression(class) => class.id.is_none(),
         _ => false,
     }
+}
+
+fn is_assignment(expression: &Expression<'_>) -> bool {
+    matches!(expression.get_inner_expression(), Expression::AssignmentExpression(_) | Expression::UpdateExpression(_))
 }
 
 /// Whether it is `new X()`, or reached from one by members.

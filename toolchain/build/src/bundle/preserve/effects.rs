@@ -70,6 +70,9 @@ const STANDARD: [&str; 53] = [
     "undefined",
 ];
 
+/// What a CommonJS module has beside them.
+const COMMONJS: [&str; 4] = ["arguments", "exports", "module", "require"];
+
 /// Looks for effects. Functions are not entered, for they do not run where they stand.
 pub(super) struct Effects<'s> {
     scoping: &'s Scoping,
@@ -176,18 +179,58 @@ fn is_plain_key(key: &PropertyKey<'_>) -> bool {
     }
 }
 
-/// Whether calling a built-in with these arguments has no effect, whatever they are.
+/// Whether oxc takes a call of this free variable, or of its member, for one without effects. What it knows to have
+/// some stays anyway, and other parts of the bundler want to see it as it is: `Object.defineProperty(exports,
+/// "__esModule", ...)`.
+fn is_taken_for_pure(callee: (&str, Option<&str>), constructs: bool) -> bool {
+    let typed_array = |name: &str| name.ends_with("Array") && name != "Array";
+    match callee {
+        (name, None) if constructs => {
+            matches!(
+                name,
+                "ArrayBuffer"
+                    | "Boolean"
+                    | "Date"
+                    | "Map"
+                    | "Number"
+                    | "Object"
+                    | "RegExp"
+                    | "Set"
+                    | "String"
+                    | "WeakMap"
+            ) || matches!(name, "WeakSet")
+                || name.ends_with("Error")
+                || typed_array(name)
+        }
+        (name, None) => {
+            matches!(
+                name,
+                "BigInt" | "Boolean" | "Date" | "Number" | "Object" | "RegExp" | "String" | "Symbol" | "escape"
+            ) || ["decodeURI", "encodeURI", "is", "parse"].iter().any(|start| name.starts_with(start))
+                || name.ends_with("Error")
+        }
+        ("Object", Some(member)) => {
+            ["create", "get", "has", "is", "keys"].iter().any(|start| member.starts_with(start)) || member.is_empty()
+        }
+        (name, Some(_)) => {
+            matches!(name, "Array" | "ArrayBuffer" | "Date" | "Math" | "Number" | "String" | "Symbol" | "URL")
+                || typed_array(name)
+        }
+    }
+}
+
+/// Whether calling a built-in with these arguments has no effect, whatever oxc thinks.
 fn is_harmless(callee: (&str, Option<&str>), arguments: &[Argument<'_>], constructs: bool) -> bool {
     let plain = || arguments.iter().all(|argument| argument.as_expression().is_some_and(is_plain));
     match callee {
         ("Map" | "Set" | "WeakMap" | "WeakSet", None) if constructs => arguments.is_empty() || plain_list(arguments),
-        ("Error" | "EvalError" | "RangeError" | "ReferenceError" | "SyntaxError" | "TypeError" | "URIError", None)
-        | ("Symbol", None | Some("for"))
-        | ("String" | "Boolean", None) => plain(),
+        (name, None) if name.ends_with("Error") => plain(),
+        ("Symbol", None | Some("for")) | ("String" | "Boolean", None) => plain(),
         ("Object", None) => arguments.is_empty(),
-        ("Object", Some("create")) => {
-            matches!(arguments, [argument] if argument.as_expression().is_some_and(|it| matches!(it, Expression::NullLiteral(_))))
-        }
+        ("Object", Some("create")) => match arguments {
+            [argument] => argument.as_expression().is_some_and(|it| matches!(it, Expression::NullLiteral(_))),
+            _ => false,
+        },
         ("Array", Some("isArray")) => true,
         _ => false,
     }
@@ -213,7 +256,10 @@ impl<'a> Visit<'a> for Effects<'_> {
     fn visit_identifier_reference(&mut self, reference: &IdentifierReference<'a>) {
         let symbol = reference.reference_id.get().and_then(|id| self.scoping.get_reference(id).symbol_id());
         self.found |= match symbol {
-            None => STANDARD.binary_search(&reference.name.as_str()).is_err(),
+            None => {
+                STANDARD.binary_search(&reference.name.as_str()).is_err()
+                    && !COMMONJS.contains(&reference.name.as_str())
+            }
             // What `let`, `const` and `class` declare cannot be read before.
             Some(symbol) => {
                 self.scoping.symbol_flags(symbol).is_block_scoped()
@@ -227,7 +273,7 @@ impl<'a> Visit<'a> for Effects<'_> {
         if !call.pure {
             self.enter_called(&call.callee);
             if let Some(callee) = self.root(&call.callee) {
-                self.found |= !is_harmless(callee, &call.arguments, false);
+                self.found |= is_taken_for_pure(callee, false) && !is_harmless(callee, &call.arguments, false);
             }
         }
         walk::walk_call_expression(self, call);
@@ -237,7 +283,7 @@ impl<'a> Visit<'a> for Effects<'_> {
         if !new.pure
             && let Some(callee) = self.root(&new.callee)
         {
-            self.found |= !is_harmless(callee, &new.arguments, true);
+            self.found |= is_taken_for_pure(callee, true) && !is_harmless(callee, &new.arguments, true);
         }
         walk::walk_new_expression(self, new);
     }
