@@ -26,8 +26,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Executions that may begin on an HTTP/2 connection before the client has read anything of others.
 const UNREAD_STREAMS_MAX: usize = 16;
-/// After so long the next one may begin all the same, if those before it have nothing to be read.
-const UNREAD_PAUSE: Duration = Duration::from_millis(100);
+/// After so long one more may begin all the same, as those before it may have nothing to be read yet.
+const UNREAD_PAUSE: Duration = Duration::from_millis(10);
+/// The same while the client leaves some of them unread.
+const STALLED_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the socket, the requests and the clocks of one connection know of each other.
 ///
@@ -47,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) over_share: bool,
     /// Executions of an HTTP/2 connection that may begin before the client has read anything of others.
     unread: Arc<Semaphore>,
+    /// Held by the request that begins next beyond these.
+    pace: tokio::sync::Mutex<()>,
     opened: Instant,
     requests: AtomicU32,
     idle_since_ms: AtomicU64,
@@ -78,6 +82,7 @@ impl Shared {
             usage: Arc::default(),
             over_share,
             unread: Arc::new(Semaphore::new(UNREAD_STREAMS_MAX)),
+            pace: tokio::sync::Mutex::default(),
             opened: Instant::now(),
             requests: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),
@@ -133,20 +138,25 @@ impl Shared {
     /// # Errors
     /// [`Refusal::ConnectionStalled`] if that is so for as long as a request may wait.
     pub(crate) async fn may_begin(&self) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
-        let unread = Arc::clone(&self.unread).acquire_owned();
-        if let Ok(permit) = timeout(UNREAD_PAUSE, unread).await {
-            return Ok(permit.ok());
+        if let Ok(permit) = Arc::clone(&self.unread).try_acquire_owned() {
+            return Ok(Some(permit));
         }
-        let until = Instant::now() + milliseconds(self.server.config.queue_timeout_ms);
-        while self.usage.of(Resource::StalledExecutions) >= UNREAD_STREAMS_MAX as u64 {
-            let unread = Arc::clone(&self.unread).acquire_owned();
-            match timeout(UNREAD_PAUSE, unread).await {
-                Ok(permit) => return Ok(permit.ok()),
-                Err(_) if Instant::now() >= until => return Err(Refusal::ConnectionStalled),
+        let most = milliseconds(self.server.config.queue_timeout_ms);
+        timeout(most, self.next_begins()).await.map_err(|_| Refusal::ConnectionStalled)
+    }
+
+    /// Waits, one request after the other, until another execution may begin.
+    async fn next_begins(&self) -> Option<OwnedSemaphorePermit> {
+        let _turn = self.pace.lock().await;
+        loop {
+            let stalled = self.usage.of(Resource::StalledExecutions);
+            let pause = if stalled == 0 { UNREAD_PAUSE } else { STALLED_PAUSE };
+            match timeout(pause, Arc::clone(&self.unread).acquire_owned()).await {
+                Ok(permit) => return permit.ok(),
+                Err(_) if self.usage.of(Resource::StalledExecutions) < UNREAD_STREAMS_MAX as u64 => return None,
                 Err(_) => {}
             }
         }
-        Ok(None)
     }
 
     /// Bytes have come.

@@ -188,6 +188,7 @@ impl Reader {
             return true;
         }
         let _stalled = (self.stalls.begin(&self.buffer), self.sharers.stalled());
+        self.buffer.state().evicted = false; // it may have been meant for an earlier wait
         let evicted = poll_fn(|cx| {
             self.buffer.guest.register(cx.waker());
             let state = self.buffer.state();

@@ -13,7 +13,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use guest::Scheduled;
+pub(crate) use guest::{Guest, Scheduled};
 
 use guest::Turn;
 use queue::{Charge, FairQueue, ShareKey, WEIGHT_DEFAULT};
@@ -210,7 +210,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes a guest out of the queue that will not run again; gives back its core if it was just given one.
+    /// Takes a guest out of the queue that will not run again, or not soon; gives back its core if it was just given one.
     fn leave(&self, turn: &Turn) {
         let mut queue = self.queue();
         if let Some(place) = turn.place()

@@ -1,7 +1,7 @@
 //! The queue in a model whose time is counted and not measured, and the scheduler between threads.
 
 use super::queue::{Charge, FairQueue, ShareKey};
-use super::{CpuShare, Scheduled, Scheduler};
+use super::{CpuShare, Guest as _, Scheduled, Scheduler};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -252,6 +252,33 @@ fn who_leaves_the_queue_is_not_served_and_leaves_nothing_behind() {
     queue.give_up(key);
     let key = queue.hold(("a", 1), ("s", 1));
     assert_eq!(queue.push(key, 9), 3, "the names are free again");
+}
+
+/// A guest that is woken, and whose reader does not come back, keeps no core from others.
+#[test]
+fn who_is_left_alone_has_no_core() {
+    let scheduler = Scheduler::new(1);
+    let share = scheduler.share(&CpuShare::new("g", "s"));
+    let spinner = || {
+        Scheduled::new(&share, poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }))
+    };
+    let mut guests: Vec<_> = (0..5).map(|_| spinner()).collect();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    for round in 0..20 {
+        for guest in &mut guests {
+            assert!(std::pin::pin!(guest).poll(&mut context).is_pending());
+        }
+        let running = scheduler.load().running + scheduler.load().waiting;
+        assert!(round == 0 || running > 0, "some of them are on");
+    }
+    guests.iter().for_each(|guest| guest.pause());
+    assert_eq!((scheduler.load().running, scheduler.load().waiting), (0, 0));
+    assert!(std::pin::pin!(&mut guests[0]).poll(&mut context).is_pending());
+    drop(guests);
+    assert_eq!((scheduler.load().running, scheduler.load().waiting), (0, 0));
 }
 
 /// Guests of several shares on several threads: each yields and parks often, some are dropped on the way. No more run at a time than
