@@ -247,13 +247,16 @@ fn lower(table: &mut Value, path: &str, default: u64, ceiling: u64) {
                 table.insert(first.to_owned(), inner);
             }
         }
-        None => match table.get(first) {
-            Some(Value::Number(asked)) if is_above(asked, ceiling) => {
-                drop(table.insert(first.to_owned(), ceiling.into()))
+        None => {
+            let is_over = match table.get(first) {
+                Some(Value::Number(asked)) => is_above(asked, ceiling),
+                None | Some(Value::Null) => default > ceiling,
+                _ => false,
+            };
+            if is_over {
+                table.insert(first.to_owned(), ceiling.into());
             }
-            None | Some(Value::Null) if default > ceiling => drop(table.insert(first.to_owned(), ceiling.into())),
-            _ => {}
-        },
+        }
     }
 }
 
