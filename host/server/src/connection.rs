@@ -6,6 +6,7 @@ use crate::head::HostCache;
 use crate::io::Io;
 use crate::refusal::Refusal;
 use crate::server::Inner;
+use crate::shares::CONNECTION_STALLED_MAX;
 use elias_platform::supervision::{Resource, Usage};
 use futures::task::AtomicWaker;
 use hyper::service::service_fn;
@@ -27,9 +28,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Executions that may begin on an HTTP/2 connection before the client has read anything of others.
 const UNREAD_STREAMS_MAX: usize = 16;
 /// After so long one more may begin all the same, as those before it may have nothing to be read yet.
-const UNREAD_PAUSE: Duration = Duration::from_millis(10);
-/// The same while the client leaves some of them unread.
-const STALLED_PAUSE: Duration = Duration::from_millis(100);
+const UNREAD_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the socket, the requests and the clocks of one connection know of each other.
 ///
@@ -49,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) over_share: bool,
     /// Executions of an HTTP/2 connection that may begin before the client has read anything of others.
     unread: Arc<Semaphore>,
+    /// How many more, for it has read.
+    trusted: AtomicU32,
     /// Held by the request that begins next beyond these.
     pace: tokio::sync::Mutex<()>,
     opened: Instant,
@@ -82,6 +83,7 @@ impl Shared {
             usage: Arc::default(),
             over_share,
             unread: Arc::new(Semaphore::new(UNREAD_STREAMS_MAX)),
+            trusted: AtomicU32::new(0),
             pace: tokio::sync::Mutex::default(),
             opened: Instant::now(),
             requests: AtomicU32::new(0),
@@ -145,15 +147,23 @@ impl Shared {
         timeout(most, self.next_begins()).await.map_err(|_| Refusal::ConnectionStalled)
     }
 
+    /// A client that reads is trusted with more: each response of which it has read something lets another execution begin at once.
+    pub(crate) fn has_read(&self) {
+        let most = self.server.config.http2_streams;
+        if self.trusted.fetch_add(1, Relaxed) < most {
+            self.unread.add_permits(1);
+        } else {
+            self.trusted.fetch_sub(1, Relaxed);
+        }
+    }
+
     /// Waits, one request after the other, until another execution may begin.
     async fn next_begins(&self) -> Option<OwnedSemaphorePermit> {
         let _turn = self.pace.lock().await;
         loop {
-            let stalled = self.usage.of(Resource::StalledExecutions);
-            let pause = if stalled == 0 { UNREAD_PAUSE } else { STALLED_PAUSE };
-            match timeout(pause, Arc::clone(&self.unread).acquire_owned()).await {
+            match timeout(UNREAD_PAUSE, Arc::clone(&self.unread).acquire_owned()).await {
                 Ok(permit) => return permit.ok(),
-                Err(_) if self.usage.of(Resource::StalledExecutions) < UNREAD_STREAMS_MAX as u64 => return None,
+                Err(_) if self.usage.of(Resource::StalledExecutions) < CONNECTION_STALLED_MAX => return None,
                 Err(_) => {}
             }
         }
