@@ -71,12 +71,7 @@ pub(crate) struct Sharers {
 }
 
 impl Sharers {
-    pub(crate) fn new(
-        host: &Arc<Usage>,
-        address: Arc<Usage>,
-        connection: &Arc<Usage>,
-        config: &ServerConfig,
-    ) -> Self {
+    pub(crate) fn new(host: &Arc<Usage>, address: Arc<Usage>, connection: &Arc<Usage>, config: &ServerConfig) -> Self {
         let (host, connection) = (Arc::clone(host), Arc::clone(connection));
         Self { host, address, connection, service: None, bytes_max: config.buffered_bytes }
     }

@@ -191,9 +191,8 @@ impl Scheduler {
 
     /// Gives a core that is free to whose turn it is, unless it was one beyond the cores.
     fn pass_on(&self, mut queue: MutexGuard<'_, FairQueue<Arc<Turn>>>) {
-        let beyond = |State { running, waiting }| {
-            (running > self.cores).then_some(State { running: running - 1, waiting })
-        };
+        let beyond =
+            |State { running, waiting }| (running > self.cores).then_some(State { running: running - 1, waiting });
         if self.update(beyond) {
             return;
         }

@@ -263,11 +263,14 @@ fn who_is_left_alone_has_no_core() {
     let mut left = Box::pin(Scheduled::new(&share, std::future::pending::<()>()));
     {
         // While two run, which is the core and one that begins, the third has to wait; then it is given the core.
-        let inner = Scheduled::new(&share, poll_fn(|cx| {
-            assert!(left.as_mut().poll(cx).is_pending());
-            assert_eq!((scheduler.load().running, scheduler.load().waiting), (2, 1));
-            Poll::Ready(())
-        }));
+        let inner = Scheduled::new(
+            &share,
+            poll_fn(|cx| {
+                assert!(left.as_mut().poll(cx).is_pending());
+                assert_eq!((scheduler.load().running, scheduler.load().waiting), (2, 1));
+                Poll::Ready(())
+            }),
+        );
         let mut inner = Box::pin(inner);
         let outer = Scheduled::new(&share, poll_fn(|cx| inner.as_mut().poll(cx)));
         assert!(Box::pin(outer).as_mut().poll(&mut context).is_ready());
