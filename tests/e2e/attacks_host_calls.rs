@@ -57,10 +57,7 @@ async fn what_is_not_seen_or_ends_a_line_elsewhere_is_shown_in_the_log() {
     let log = server.logged("hidden").await;
     let line = log.lines().find(|line| line.contains("hidden")).expect("it was logged");
     let event: serde_json::Value = serde_json::from_str(line).expect("a line is one JSON object");
-    assert_eq!(
-        event["message"],
-        r"hidden\u{2028}A\u{2029}B\u{200b}C\u{feff}D\u{202e}E\u{2066}F\u{e0041}G"
-    );
+    assert_eq!(event["message"], r"hidden\u{2028}A\u{2029}B\u{200b}C\u{feff}D\u{202e}E\u{2066}F\u{e0041}G");
 }
 
 #[tokio::test]
@@ -129,7 +126,8 @@ async fn neighbours_are_answered_while_keys_are_derived() {
             assert_eq!(server.get("/").await.body, "fine");
         }
     };
-    // Each of the attacks takes a core for minutes. Did one hold the only thread, or neighbours wait for their end, it would end first.
+    // Each of the attacks takes a core for minutes. Did one hold the only thread, or neighbours wait for their end, it
+    // would end first.
     tokio::select! {
         (ended, ..) = attacks => panic!("the neighbours had to wait for a derivation: {ended:?}"),
         () = neighbours => {}

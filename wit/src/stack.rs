@@ -310,7 +310,9 @@ mod tests {
     #[test]
     fn twice_the_text_is_twice_the_work() {
         // Frames, lines that never end, the beginnings of line ends, quotes, and a frame's mark over and over.
-        for piece in ["    at f (app.js:2:12)\n", "    at f (app.js:2:12)\\n", "x", "\\", "    at ", "\"    at f (a:1", "\n"] {
+        for piece in
+            ["    at f (app.js:2:12)\n", "    at f (app.js:2:12)\\n", "x", "\\", "    at ", "\"    at f (a:1", "\n"]
+        {
             let work = |pieces: usize| {
                 let text = piece.repeat(pieces);
                 LOOKED_AT.set(0);

@@ -39,7 +39,12 @@ fn twice_as_much_of_anything_costs_twice_as_much_or_more() {
             let mut one = (most / 8).max(1);
             while one <= most / 2 {
                 let (once, twice) = (size.units(one), size.units(2 * one));
-                assert!(once > 0 && twice >= 2 * once, "{}: {one} x {} costs {once}, twice of it {twice}", function.name(), size.name());
+                assert!(
+                    once > 0 && twice >= 2 * once,
+                    "{}: {one} x {} costs {once}, twice of it {twice}",
+                    function.name(),
+                    size.name()
+                );
                 one *= 2;
             }
         }
@@ -50,7 +55,8 @@ fn twice_as_much_of_anything_costs_twice_as_much_or_more() {
 fn nothing_that_takes_longer_than_a_millisecond_is_done_in_one_go() {
     let (_folder, host) = host();
     for function in host.functions().iter().filter(|function| !function.can_wait()) {
-        let most = function.sizes().iter().fold(function.call(), |sum, size| sum.saturating_add(size.units(size.most())));
+        let most =
+            function.sizes().iter().fold(function.call(), |sum, size| sum.saturating_add(size.units(size.most())));
         assert!(most <= INLINE_UNITS_MAX, "{} can cost {most}", function.name());
     }
 }

@@ -1,12 +1,13 @@
 //! Ceilings: how much of each thing that elias.toml can ask for a tenant's versions may have.
 //!
-//! A ceiling is a key and a number. The key is that of elias.toml with its tables, `capabilities.db.connections` or `limits.fuel`, and the number
-//! has the unit that is in the key's name. There is one for every amount that a capability declares
-//! ([`Capability::amounts`](elias_host::capability::Capability::amounts)); the operator may set others for the host and for a tenant, also for
-//! numbers of `[limits]`, `[gateway]` and `[supervision]`.
+//! A ceiling is a key and a number. The key is that of elias.toml with its tables, `capabilities.db.connections` or
+//! `limits.fuel`, and the number has the unit that is in the key's name. There is one for every amount that a
+//! capability declares ([`Capability::amounts`](elias_host::capability::Capability::amounts)); the operator may set
+//! others for the host and for a tenant, also for numbers of `[limits]`, `[gateway]` and `[supervision]`.
 //!
-//! What elias.toml asks for above a ceiling refuses the deployment. A default that is above one is lowered to it, and so is what an accepted version
-//! asks for above a ceiling that came later: at its next load, which a change of ceilings brings about.
+//! What elias.toml asks for above a ceiling refuses the deployment. A default that is above one is lowered to it, and
+//! so is what an accepted version asks for above a ceiling that came later: at its next load, which a change of
+//! ceilings brings about.
 
 use crate::error::{Code, Error, Result};
 use crate::store::{TenantSettings, VersionSettings};
@@ -131,8 +132,8 @@ impl Ceilings {
     /// Checks that a version asks for nothing above the ceilings of its tenant.
     ///
     /// # Errors
-    /// `above-ceiling`, with the key, what it asks for, and the ceiling; also for a number in a capability's table that the capability does not
-    /// declare, for nothing could be held against a ceiling then.
+    /// `above-ceiling`, with the key, what it asks for, and the ceiling; also for a number in a capability's table
+    /// that the capability does not declare, for nothing could be held against a ceiling then.
     pub fn check(&self, tenant: &TenantSettings, settings: &VersionSettings) -> Result<()> {
         let refuse = |message: String| Err(Error::new(Code::AboveCeiling, message));
         for (key, asked) in numbers_of(settings) {
@@ -142,14 +143,15 @@ impl Ceilings {
             match self.ceiling(tenant, &key) {
                 Some(ceiling) if is_above(&given, ceiling) => {
                     return refuse(format!(
-                        "{key} is {asked}, and the tenant's ceiling is {ceiling}: ask for less in elias.toml, or have whoever runs the \
-                         host raise it: elias tenants set TENANT --ceiling {key}={asked}"
+                        "{key} is {asked}, and the tenant's ceiling is {ceiling}: ask for less in elias.toml, or \
+                         have whoever runs the host raise it: elias tenants set TENANT --ceiling {key}={asked}"
                     ));
                 }
                 Some(_) => {}
                 None if self.is_undeclared(&key) => {
                     return refuse(format!(
-                        "{key} is {asked}, and the capability declares no such amount, so that it has no ceiling: leave it out"
+                        "{key} is {asked}, and the capability declares no such amount, so that it has no ceiling: \
+                         leave it out"
                     ));
                 }
                 None => {}
@@ -158,7 +160,8 @@ impl Ceilings {
         Ok(())
     }
 
-    /// Whether this is the key of a number in the table of one of the host's capabilities that is neither declared nor data.
+    /// Whether this is the key of a number in the table of one of the host's capabilities that is neither declared nor
+    /// data.
     fn is_undeclared(&self, key: &str) -> bool {
         let Some((capability, rest)) = key.strip_prefix(CAPABILITIES).and_then(|rest| rest.split_once('.')) else {
             return false;
@@ -200,7 +203,8 @@ impl Ceilings {
     }
 }
 
-/// All numbers of a version's settings that may have a ceiling, with their keys. What stands in an array has the array's key.
+/// All numbers of a version's settings that may have a ceiling, with their keys. What stands in an array has the
+/// array's key.
 fn numbers_of(settings: &VersionSettings) -> Vec<(String, Number)> {
     let mut found = Vec::new();
     for (name, table) in &settings.capabilities {
@@ -247,13 +251,16 @@ fn lower(table: &mut Value, path: &str, default: u64, ceiling: u64) {
                 table.insert(first.to_owned(), inner);
             }
         }
-        None => match table.get(first) {
-            Some(Value::Number(asked)) if is_above(asked, ceiling) => {
-                drop(table.insert(first.to_owned(), ceiling.into()))
+        None => {
+            let is_over = match table.get(first) {
+                Some(Value::Number(asked)) => is_above(asked, ceiling),
+                None | Some(Value::Null) => default > ceiling,
+                _ => false,
+            };
+            if is_over {
+                table.insert(first.to_owned(), ceiling.into());
             }
-            None | Some(Value::Null) if default > ceiling => drop(table.insert(first.to_owned(), ceiling.into())),
-            _ => {}
-        },
+        }
     }
 }
 

@@ -38,8 +38,8 @@ pub struct RunningFilter {
 }
 
 impl Platform {
-    /// Executions under way on this host, the longest-running first, after the one with the id `after` and at most `limit`; of the services that
-    /// the session may read.
+    /// Executions under way on this host, the longest-running first, after the one with the id `after` and at most
+    /// `limit`; of the services that the session may read.
     ///
     /// # Errors
     /// `forbidden`.

@@ -1,9 +1,9 @@
 //! Work that takes long, beside the threads on which guests run.
 //!
-//! Cryptography is what it is for: deriving a key from a password takes seconds by design. The threads are few and lower in priority than those of
-//! guests; work is done in parts, by turns of those whose share of the host it is done from, so that one who asks for much waits for
-//! oneself. Nothing is queued
-//! but what an instance waits for, and an instance waits for one piece of work at a time: the limit of instances bounds the queue.
+//! Cryptography is what it is for: deriving a key from a password takes seconds by design. The threads are few and
+//! lower in priority than those of guests; work is done in parts, by turns of those whose share of the host it is done
+//! from, so that one who asks for much waits for oneself. Nothing is queued but what an instance waits for, and an
+//! instance waits for one piece of work at a time: the limit of instances bounds the queue.
 
 use futures::channel::oneshot;
 use std::collections::{HashMap, VecDeque};

@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorCode};
 use crate::execution::Outcome;
 use crate::fetch::Head;
 use crate::run::{self, Ended, Record};
+use crate::schedule::Guest;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use std::collections::VecDeque;
@@ -18,7 +19,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode as HttpErrorCode;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 /// A guest at work; it owns its store.
-pub(crate) type GuestFuture = Pin<Box<dyn Future<Output = Ended<()>> + Send>>;
+pub(crate) type GuestFuture = Pin<Box<dyn Guest<Output = Ended<()>> + Send>>;
 
 /// A response's body. Polling it runs the guest that writes it; dropping it ends that guest.
 pub struct Body {
@@ -44,7 +45,10 @@ impl http_body::Body for Body {
         };
         let Poll::Ready(polled) = streaming.poll_body(cx) else { return Poll::Pending };
         match polled {
-            Polled::Frame(frame) => Poll::Ready(Some(Ok(frame))),
+            Polled::Frame(frame) => {
+                streaming.pause();
+                Poll::Ready(Some(Ok(frame)))
+            }
             Polled::Failed(error) => {
                 self.inner = Inner::Over;
                 Poll::Ready(Some(Err(error)))
@@ -143,10 +147,20 @@ impl Streaming {
                 self.record.end(Outcome::Completed);
                 Inner::Whole(std::mem::take(&mut self.ahead))
             }
-            Ok(false) => Inner::Streaming(Box::new(self)),
+            Ok(false) => {
+                self.pause();
+                Inner::Streaming(Box::new(self))
+            }
             Err(error) => return Err(error),
         };
         Ok(http::Response::from_parts(parts, Body { inner }))
+    }
+
+    /// The next poll is the reader's affair, and may be long in coming.
+    fn pause(&self) {
+        if let Some(guest) = &self.guest {
+            guest.pause();
+        }
     }
 
     fn poll_head(

@@ -1,9 +1,10 @@
 //! Compiling: in a process of its own that can be killed, or in this one.
 //!
-//! A component's author decides how long its compilation takes: a function of one megabyte compiles for most of a minute, and a thread that
-//! compiles cannot be stopped. So a host that takes components of strangers has a program compile them ([`HostBuilder::compiler`]
-//! (crate::HostBuilder::compiler)): a child with limits on CPU time and memory, of the lowest priority, one thread, no environment and no
-//! files, that ends with the future that waits for it. The size of functions and of all code is looked at before, in both ways.
+//! A component's author decides how long its compilation takes: a function of one megabyte compiles for most of a
+//! minute, and a thread that compiles cannot be stopped. So a host that takes components of strangers has a program
+//! compile them ([`HostBuilder::compiler`](crate::HostBuilder::compiler)): a child with limits on CPU time and memory,
+//! of the lowest priority, one thread, no environment and no files, that ends with the future that waits for it. The
+//! size of functions and of all code is looked at before, in both ways.
 
 mod child;
 mod size;
@@ -73,7 +74,8 @@ impl Compiler {
         Self { program, limits }
     }
 
-    /// The code of what strangers brought, in the form that wasmtime reads back. Blocks until it is there, or `job` was abandoned.
+    /// The code of what strangers brought, in the form that wasmtime reads back. Blocks until it is there, or `job`
+    /// was abandoned.
     ///
     /// # Errors
     /// `bad-component`, `compile-limit`, `cancelled`, `internal`.

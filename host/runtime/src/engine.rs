@@ -1,26 +1,26 @@
 //! The wasmtime configuration, in one place, and the cache of compiled code.
 //!
-//! The toolchain runs the same engine modules as the host does. Compiled code is only accepted under the configuration it
-//! was compiled with, so there is one function that makes it.
+//! The toolchain runs the same engine modules as the host does. Compiled code is only accepted under the configuration
+//! it was compiled with, so there is one function that makes it.
 //!
 //! **Fuel.** A unit is about one WebAssembly instruction, or one byte of a bulk memory operation; see
-//! [`wasmtime::OperatorCost`]. The number is the same for the same component, engine and input on every machine; it changes
-//! with the engine's digest.
+//! [`wasmtime::OperatorCost`]. The number is the same for the same component, engine and input on every machine; it
+//! changes with the engine's digest.
 
 pub use crate::cache::CompiledCache;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig};
 
-/// Native stack for WebAssembly, in bytes. It must outlast QuickJS's own limit, which makes a catchable RangeError of deep
-/// recursion; see `STACK_BYTES_MAX` in guest-js/engine/src/runtime.rs.
+/// Native stack for WebAssembly, in bytes. It must outlast QuickJS's own limit, which makes a catchable RangeError of
+/// deep recursion; see `STACK_BYTES_MAX` in guest-js/engine/src/runtime.rs.
 const WASM_STACK_BYTES: usize = 4 << 20;
 
 /// Native stack of a fiber: the guest's, and what host functions need on top.
 const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (512 << 10);
 
-/// Bytes of an instance's memory that are reset by copying rather than by giving pages back to the system: most requests
-/// touch fewer, so that a warm request makes no memory system call.
-const MEMORY_KEEP_RESIDENT_BYTES: usize = 1 << 20;
+/// Bytes at the beginning of an instance's memory that are reset by copying rather than by giving pages back to the
+/// system. More is not faster: all of it is copied for every request, whether it was written to or not.
+const MEMORY_KEEP_RESIDENT_BYTES: usize = 256 << 10;
 
 /// The same for a fiber's stack and for tables.
 const SMALL_KEEP_RESIDENT_BYTES: usize = 128 << 10;
@@ -77,7 +77,11 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
             .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
             .table_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
             .async_stack_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
-            .pagemap_scan(Enabled::Auto);
+            // Not by the system's page map, which would reset only what was written and spare the system calls: it
+            // passes over pages that are not present at that moment, because they were swapped out or are being moved,
+            // and the next instance in the slot would find a former request's bytes in them. A host cannot keep the
+            // kernel from moving pages.
+            .pagemap_scan(Enabled::No);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config

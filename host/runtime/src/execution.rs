@@ -2,8 +2,8 @@
 
 use crate::error::ErrorCode;
 use futures::task::AtomicWaker;
-use std::net::IpAddr;
 use std::any::Any;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Context;

@@ -103,24 +103,25 @@ impl InstanceInfo {
         self.app.redact(text)
     }
 
-    /// Writes a line of the guest's: an event with the target `elias::guest` and the execution's id, the component and its
-    /// version. Stacks in it are shown in original positions, secrets are redacted, and control characters are shown instead
-    /// of obeyed. A line is cut to [`LOG_LINE_BYTES_MAX`] bytes before any of that is done; all lines of a component's
-    /// instances are bounded by the limit `log_bytes_per_second`: what is over is dropped, and counted in the next line that
-    /// is let through.
+    /// Writes a line of the guest's: an event with the target `elias::guest` and the execution's id, the component and
+    /// its version. Stacks in it are shown in original positions, secrets are redacted, and control characters are
+    /// shown instead of obeyed. A line is cut to [`LOG_LINE_BYTES_MAX`] bytes before any of that is done; all lines of
+    /// a component's instances are bounded by the limit `log_bytes_per_second`: what is over is dropped, and counted in
+    /// the next line that is let through.
     pub fn log(&self, level: tracing::Level, message: &str, fields: &[(String, String)]) {
         log::write(&self.app, &self.execution, level, message, fields);
     }
 
-    /// Writes into the audit log (the target `elias::audit`) that the secret of this name was read. The line counts against the limit
-    /// `log_bytes_per_second`; a capability writes it once for a secret and an instance.
+    /// Writes into the audit log (the target `elias::audit`) that the secret of this name was read. The line counts
+    /// against the limit `log_bytes_per_second`; a capability writes it once for a secret and an instance.
     pub fn secret_read(&self, key: &str) {
         log::secret_read(&self.app, &self.execution, key);
     }
 
-    /// Does work that can take longer than a millisecond on one of the host's threads for such work, while the instance waits. `work` does
-    /// a part of it, of some milliseconds at most, and says whether there is more: after each part the work of others has its turn, by the
-    /// groups of their [`CpuShare`](crate::CpuShare)s, and work whose execution is over is not gone on with.
+    /// Does work that can take longer than a millisecond on one of the host's threads for such work, while the instance
+    /// waits. `work` does a part of it, of some milliseconds at most, and says whether there is more: after each part
+    /// the work of others has its turn, by the groups of their [`CpuShare`](crate::CpuShare)s, and work whose execution
+    /// is over is not gone on with.
     ///
     /// It is paid like any other work, before it is begun, in the price of the function that does it.
     ///

@@ -6,6 +6,7 @@ use crate::head::HostCache;
 use crate::io::Io;
 use crate::refusal::Refusal;
 use crate::server::Inner;
+use crate::shares::CONNECTION_STALLED_MAX;
 use elias_platform::supervision::{Resource, Usage};
 use futures::task::AtomicWaker;
 use hyper::service::service_fn;
@@ -26,7 +27,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Executions that may begin on an HTTP/2 connection before the client has read anything of others.
 const UNREAD_STREAMS_MAX: usize = 16;
-/// After so long the next one may begin all the same, if those before it have nothing to be read.
+/// After so long one more may begin all the same, as those before it may have nothing to be read yet.
 const UNREAD_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the socket, the requests and the clocks of one connection know of each other.
@@ -47,6 +48,10 @@ pub(crate) struct Shared {
     pub(crate) over_share: bool,
     /// Executions of an HTTP/2 connection that may begin before the client has read anything of others.
     unread: Arc<Semaphore>,
+    /// How many more, for it has read.
+    trusted: AtomicU32,
+    /// Held by the request that begins next beyond these.
+    pace: tokio::sync::Mutex<()>,
     opened: Instant,
     requests: AtomicU32,
     idle_since_ms: AtomicU64,
@@ -78,6 +83,8 @@ impl Shared {
             usage: Arc::default(),
             over_share,
             unread: Arc::new(Semaphore::new(UNREAD_STREAMS_MAX)),
+            trusted: AtomicU32::new(0),
+            pace: tokio::sync::Mutex::default(),
             opened: Instant::now(),
             requests: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),
@@ -133,20 +140,33 @@ impl Shared {
     /// # Errors
     /// [`Refusal::ConnectionStalled`] if that is so for as long as a request may wait.
     pub(crate) async fn may_begin(&self) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
-        let unread = Arc::clone(&self.unread).acquire_owned();
-        if let Ok(permit) = timeout(UNREAD_PAUSE, unread).await {
-            return Ok(permit.ok());
+        if let Ok(permit) = Arc::clone(&self.unread).try_acquire_owned() {
+            return Ok(Some(permit));
         }
-        let until = Instant::now() + milliseconds(self.server.config.queue_timeout_ms);
-        while self.usage.of(Resource::StalledExecutions) >= UNREAD_STREAMS_MAX as u64 {
-            let unread = Arc::clone(&self.unread).acquire_owned();
-            match timeout(UNREAD_PAUSE, unread).await {
-                Ok(permit) => return Ok(permit.ok()),
-                Err(_) if Instant::now() >= until => return Err(Refusal::ConnectionStalled),
+        let most = milliseconds(self.server.config.queue_timeout_ms);
+        timeout(most, self.next_begins()).await.map_err(|_| Refusal::ConnectionStalled)
+    }
+
+    /// A client that reads is trusted with more: each response of which it has read something lets another execution begin at once.
+    pub(crate) fn has_read(&self) {
+        let most = self.server.config.http2_streams;
+        if self.trusted.fetch_add(1, Relaxed) < most {
+            self.unread.add_permits(1);
+        } else {
+            self.trusted.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Waits, one request after the other, until another execution may begin.
+    async fn next_begins(&self) -> Option<OwnedSemaphorePermit> {
+        let _turn = self.pace.lock().await;
+        loop {
+            match timeout(UNREAD_PAUSE, Arc::clone(&self.unread).acquire_owned()).await {
+                Ok(permit) => return permit.ok(),
+                Err(_) if self.usage.of(Resource::StalledExecutions) < CONNECTION_STALLED_MAX => return None,
                 Err(_) => {}
             }
         }
-        Ok(None)
     }
 
     /// Bytes have come.

@@ -47,6 +47,8 @@ pub(crate) struct Exchange {
     room: Option<Room>,
     /// Until the client has read something, on an HTTP/2 connection.
     unread: Option<OwnedSemaphorePermit>,
+    /// Whether all of the response was given away.
+    whole: bool,
     /// Who shares in what the request uses.
     sharers: Sharers,
     /// What it has of the shares of requests.
@@ -83,6 +85,7 @@ impl Exchange {
             place: None,
             room: None,
             unread: None,
+            whole: false,
             sharers,
             requests: Vec::new(),
             running: None,
@@ -145,7 +148,9 @@ impl Exchange {
 
     /// The client has read what it was given.
     pub(crate) fn is_read(&mut self) {
-        self.unread = None;
+        if self.unread.take().is_some() {
+            self.shared.has_read();
+        }
     }
 
     /// A request's body, within the server's bounds.
@@ -180,6 +185,7 @@ impl Exchange {
 
     /// All was sent.
     pub(crate) fn complete(&mut self) {
+        self.whole = true;
         self.note(|record| record.complete = true);
     }
 
@@ -197,6 +203,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if self.whole {
+            self.is_read(); // HTTP/2 lets go of it once the client had a window for it
+        }
         if let (Some(service), Some(record), Ingress::Platform(platform)) =
             (self.instead_of.take(), &self.record, &self.shared.server.ingress)
         {

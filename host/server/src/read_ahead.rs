@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -188,6 +188,7 @@ impl Reader {
             return true;
         }
         let _stalled = (self.stalls.begin(&self.buffer), self.sharers.stalled());
+        self.buffer.state().evicted = false; // it may have been meant for an earlier wait
         let evicted = poll_fn(|cx| {
             self.buffer.guest.register(cx.waker());
             let state = self.buffer.state();
@@ -197,12 +198,19 @@ impl Reader {
                 false => Poll::Pending,
             }
         });
-        if evicted.await {
-            let error = Error::slow_client("the client read too slowly, and another request needed the place");
-            self.buffer.push(Err(error), None, 0);
-            return false;
-        }
-        true
+        let mut evicted = pin!(evicted);
+        let why = loop {
+            match tokio::time::timeout(STALLED_AT_LEAST, &mut evicted).await {
+                Ok(false) => return true,
+                Ok(true) => break "the client read too slowly, and another request needed the place",
+                Err(_) if self.sharers.has_too_many_stalled() => {
+                    break "the client reads nothing of too many responses on one connection";
+                }
+                Err(_) => {}
+            }
+        };
+        self.buffer.push(Err(Error::slow_client(why)), None, 0);
+        false
     }
 }
 

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 pub(crate) const READ_AHEAD_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of all responses of one connection that are read ahead: HTTP/2 has many on one.
 const CONNECTION_BYTES_MAX: u64 = 4 << 20;
+/// Executions of one connection that may wait for its client for long.
+pub(crate) const CONNECTION_STALLED_MAX: u64 = 16;
 /// A service's and an address's part of all bytes that are read ahead.
 const SHARE_OF_BYTES: u64 = 4;
 /// A body of so few bytes waits for its client uncounted: its request is counted.
@@ -69,12 +71,7 @@ pub(crate) struct Sharers {
 }
 
 impl Sharers {
-    pub(crate) fn new(
-        host: &Arc<Usage>,
-        address: Arc<Usage>,
-        connection: &Arc<Usage>,
-        config: &ServerConfig,
-    ) -> Self {
+    pub(crate) fn new(host: &Arc<Usage>, address: Arc<Usage>, connection: &Arc<Usage>, config: &ServerConfig) -> Self {
         let (host, connection) = (Arc::clone(host), Arc::clone(connection));
         Self { host, address, connection, service: None, bytes_max: config.buffered_bytes }
     }
@@ -111,6 +108,11 @@ impl Sharers {
             take(&self.host, self.bytes_max)?,
         ];
         Some(Room { _service: service, _others: Some(others) })
+    }
+
+    /// Whether more executions of the connection wait for its client than may for long.
+    pub(crate) fn has_too_many_stalled(&self) -> bool {
+        self.connection.of(Resource::StalledExecutions) > CONNECTION_STALLED_MAX
     }
 
     /// Counts an execution that waits for its client.

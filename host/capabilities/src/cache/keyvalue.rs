@@ -84,15 +84,19 @@ where
             Err(Error::NoSuchStore)
         },))
     })?;
-    interface.func_async("[method]bucket.get",Price::of(COMMAND), |mut store, (_, key): (Resource<Bucket>, String)| {
-        Box::new(async move {
-            Ok((match run(&mut store, Command::Get(key)).await {
-                Ok(Answer::Value(value)) => Ok(value),
-                Ok(_) => Ok(None),
-                Err(error) => Err(Error::from(error)),
-            },))
-        })
-    })?;
+    interface.func_async(
+        "[method]bucket.get",
+        Price::of(COMMAND),
+        |mut store, (_, key): (Resource<Bucket>, String)| {
+            Box::new(async move {
+                Ok((match run(&mut store, Command::Get(key)).await {
+                    Ok(Answer::Value(value)) => Ok(value),
+                    Ok(_) => Ok(None),
+                    Err(error) => Err(Error::from(error)),
+                },))
+            })
+        },
+    )?;
     interface.func_async(
         "[method]bucket.set",
         Price::of(COMMAND),
@@ -103,15 +107,23 @@ where
             })
         },
     )?;
-    interface.func_async("[method]bucket.delete",Price::of(COMMAND), |mut store, (_, key): (Resource<Bucket>, String)| {
-        Box::new(async move { Ok((run(&mut store, Command::Delete(key)).await.map(drop).map_err(Error::from),)) })
-    })?;
-    interface.func_async("[method]bucket.exists",Price::of(COMMAND), |mut store, (_, key): (Resource<Bucket>, String)| {
-        Box::new(async move {
-            let outcome = run(&mut store, Command::Get(key)).await;
-            Ok((outcome.map(|answer| matches!(answer, Answer::Value(Some(_)))).map_err(Error::from),))
-        })
-    })?;
+    interface.func_async(
+        "[method]bucket.delete",
+        Price::of(COMMAND),
+        |mut store, (_, key): (Resource<Bucket>, String)| {
+            Box::new(async move { Ok((run(&mut store, Command::Delete(key)).await.map(drop).map_err(Error::from),)) })
+        },
+    )?;
+    interface.func_async(
+        "[method]bucket.exists",
+        Price::of(COMMAND),
+        |mut store, (_, key): (Resource<Bucket>, String)| {
+            Box::new(async move {
+                let outcome = run(&mut store, Command::Get(key)).await;
+                Ok((outcome.map(|answer| matches!(answer, Answer::Value(Some(_)))).map_err(Error::from),))
+            })
+        },
+    )?;
     interface.func(
         "[method]bucket.list-keys",
         Price::call(),

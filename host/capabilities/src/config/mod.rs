@@ -1,8 +1,8 @@
 //! `elias:config`: values and secrets that the operator gives a component; `env` in JavaScript.
 //!
-//! It is free: a component gets the keys of its own table and no others. Values are read when the component is loaded, so
-//! that a missing one is noticed then; secrets are cleared from memory when the component is unloaded, and that an execution
-//! reads one is written to the log under the target `elias::audit`, by its name and once.
+//! It is free: a component gets the keys of its own table and no others. Values are read when the component is loaded,
+//! so that a missing one is noticed then; secrets are cleared from memory when the component is unloaded, and that an
+//! execution reads one is written to the log under the target `elias::audit`, by its name and once.
 
 mod declaration;
 
@@ -126,15 +126,23 @@ impl Capability for Config {
                 Ok((keys,))
             },
         )?;
-        interface.func("get", Price::of(READ), |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
-            Ok((store.data_mut().context::<Self>().get(&key),))
-        })?;
+        interface.func(
+            "get",
+            Price::of(READ),
+            |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
+                Ok((store.data_mut().context::<Self>().get(&key),))
+            },
+        )?;
         // The same for components of other toolchains, where every value is text.
         let mut interface = linker.interface("wasi:config/store@0.2.0-rc.1")?;
-        interface.func("get", Price::of(READ), |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
-            let value = store.data_mut().context::<Self>().get(&key);
-            Ok((Ok::<_, WasiConfigError>(value.map(ConfigValue::into_text)),))
-        })?;
+        interface.func(
+            "get",
+            Price::of(READ),
+            |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
+                let value = store.data_mut().context::<Self>().get(&key);
+                Ok((Ok::<_, WasiConfigError>(value.map(ConfigValue::into_text)),))
+            },
+        )?;
         let bytes = size_of_state("bytes", |state, ()| state.context::<Self>().bytes());
         interface.func_async(
             "get-all",

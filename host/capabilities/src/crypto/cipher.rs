@@ -99,8 +99,8 @@ where
         let opened = aead.decrypt_in_place_detached(nonce, &gcm.additional_data, &mut data, &Tag::from(tag));
         return opened.map(|()| data).map_err(|_| Error::InvalidData);
     }
-    // The crate checks whole tags only. The key stream is the same both ways: what comes out is the text, and sealing it
-    // again gives the whole tag.
+    // The crate checks whole tags only. The key stream is the same both ways: what comes out is the text, and sealing
+    // it again gives the whole tag.
     seal(&mut data).map_err(|_| Error::Unsupported)?;
     let mut sealed = data.clone();
     let whole = seal(&mut sealed).map_err(|_| Error::Unsupported)?;

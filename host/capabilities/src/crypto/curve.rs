@@ -9,8 +9,8 @@ use p256::elliptic_curve::sec1::ToEncodedPoint;
 use x25519_dalek::{PublicKey as X25519Public, StaticSecret};
 use zeroize::Zeroizing;
 
-/// What stands before the 32 bytes of a key in PKCS #8 and SubjectPublicKeyInfo (RFC 8410): the last byte of the algorithm's
-/// identifier is where they differ.
+/// What stands before the 32 bytes of a key in PKCS #8 and SubjectPublicKeyInfo (RFC 8410): the last byte of the
+/// algorithm's identifier is where they differ.
 fn okp_prefix(curve: Curve, private: bool) -> Vec<u8> {
     let oid = if curve == Curve::Ed25519 { 0x70 } else { 0x6e };
     if private {
@@ -136,8 +136,8 @@ pub(super) fn sign(curve: Curve, hash: Hash, private: &Secret, data: &[u8]) -> B
     })
 }
 
-/// A hash that is shorter than half of the curve's order is refused by the crates as too weak to sign; the standard takes it. Zeros
-/// before it do not change the number that it is.
+/// A hash that is shorter than half of the curve's order is refused by the crates as too weak to sign; the standard
+/// takes it. Zeros before it do not change the number that it is.
 fn padded(curve: Curve, digest: Vec<u8>) -> Vec<u8> {
     let wanted = match curve {
         Curve::P521 => 33,

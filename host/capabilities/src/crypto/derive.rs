@@ -1,7 +1,8 @@
 //! Keys from passwords: PBKDF2 and scrypt, which take long by design.
 //!
-//! The crates of RustCrypto do each in one go, for seconds if the guest wants. Here the loops around their hashes can be left and entered again: work
-//! that is done aside is done in parts of some milliseconds, and ends with the execution that it is for.
+//! The crates of RustCrypto do each in one go, for seconds if the guest wants. Here the loops around their hashes can
+//! be left and entered again: work that is done aside is done in parts of some milliseconds, and ends with the
+//! execution that it is for.
 
 use super::bits::with_hash;
 use super::types::{Bytes, Error, Hash, Secret};
@@ -125,7 +126,8 @@ pub(super) fn scrypt_memory(n: u32, r: u32, p: u32) -> Result<u64, Error> {
     }
 }
 
-/// scrypt (RFC 7914) with parameters that [`scrypt_memory`] lets pass. It takes that memory from its first part to its last.
+/// scrypt (RFC 7914) with parameters that [`scrypt_memory`] lets pass. It takes that memory from its first part to its
+/// last.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for more than [`DERIVED_BYTES_MAX`] bytes.

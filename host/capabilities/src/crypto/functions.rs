@@ -152,11 +152,8 @@ fn link_curves(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
     let made = Price::of(price::CALL).per(1, point(|(curve,): &(Curve,)| *curve));
     crypto.compute("generate", made, |(curve,): (Curve,)| curve::generate(curve))?;
     type Convert = (Curve, Vec<u8>);
-    let of_private: [(&str, fn(Curve, &[u8]) -> Bytes); 3] = [
-        ("public-of", curve::public_of),
-        ("decode-pkcs8", curve::decode_pkcs8),
-        ("encode-pkcs8", curve::encode_pkcs8),
-    ];
+    let of_private: [(&str, fn(Curve, &[u8]) -> Bytes); 3] =
+        [("public-of", curve::public_of), ("decode-pkcs8", curve::decode_pkcs8), ("encode-pkcs8", curve::encode_pkcs8)];
     for (name, convert) in of_private {
         let price = bytes("bytes", |(_, key): &Convert| key.len()).per(1, point(|(curve, _): &Convert| *curve));
         crypto.compute(name, price, move |(curve, key): Convert| convert(curve, &Zeroizing::new(key)))?;
@@ -278,12 +275,7 @@ fn link_rsa(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
 }
 
 /// Defines a function that is done aside whatever it costs.
-fn aside<P, R>(
-    crypto: &mut Interface<'_>,
-    name: &str,
-    price: Price<P>,
-    body: fn(P) -> R,
-) -> wasmtime::Result<()>
+fn aside<P, R>(crypto: &mut Interface<'_>, name: &str, price: Price<P>, body: fn(P) -> R) -> wasmtime::Result<()>
 where
     P: ComponentNamedList + Lift + Payload + Send + 'static,
     R: wasmtime::component::Lower + Payload + Send + Sync + 'static,

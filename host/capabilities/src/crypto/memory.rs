@@ -43,7 +43,8 @@ fn share(component: &str) -> Arc<Semaphore> {
 }
 
 impl Reserved {
-    /// The same work, which keeps the memory until it is dropped: it is so with a thread that is at a part of it while the guest is ended.
+    /// The same work, which keeps the memory until it is dropped: it is so with a thread that is at a part of it while
+    /// the guest is ended.
     pub(super) fn held_by(self, mut parts: Parts) -> Parts {
         Box::new(move || {
             let _held = &self;

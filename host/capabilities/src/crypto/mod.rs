@@ -1,7 +1,7 @@
 //! `elias:crypto`: what `crypto.subtle` is made of, by the crates of RustCrypto and dalek.
 //!
-//! Nothing is kept: key material comes with a call and is wiped after it. Work is paid for in fuel before it is done; see
-//! `price`.
+//! Nothing is kept: key material comes with a call and is wiped after it. Work is paid for in fuel before it is done;
+//! see `price`.
 
 mod bits;
 mod cipher;
@@ -13,9 +13,7 @@ mod price;
 mod rsa;
 mod types;
 
-use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime,
-};
+use elias_host::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};
 use serde_json::Value;
 use std::sync::Arc;
 

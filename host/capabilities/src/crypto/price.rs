@@ -1,8 +1,8 @@
 //! What operations cost in fuel.
 //!
-//! Ten units are a nanosecond. Work that guests' own threads do has the price that it takes, as it was measured: it moves the guest towards its
-//! next yield. What is done aside holds up no guest, and costs less than it takes: cryptography in the host is to be cheaper than in the guest,
-//! and cannot be free.
+//! Ten units are a nanosecond. Work that guests' own threads do has the price that it takes, as it was measured: it
+//! moves the guest towards its next yield. What is done aside holds up no guest, and costs less than it takes:
+//! cryptography in the host is to be cheaper than in the guest, and cannot be free.
 
 use super::types::{Cipher, Curve, Hash};
 

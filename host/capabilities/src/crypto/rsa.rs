@@ -1,7 +1,7 @@
 //! RSA.
 //!
-//! The crate blinds operations with a private key. Its decryption is not constant in time (RUSTSEC-2023-0071): OAEP is what it is
-//! used for here, and PKCS #1 v1.5 encryption is not offered.
+//! The crate blinds operations with a private key. Its decryption is not constant in time (RUSTSEC-2023-0071): OAEP is
+//! what it is used for here, and PKCS #1 v1.5 encryption is not offered.
 
 use super::bits::{self, with_hash};
 use super::derive::Parts;
@@ -37,7 +37,8 @@ const DER_BYTES_MAX: usize = 6 * NUMBER_BYTES_MAX;
 /// Rounds of Miller and Rabin by which a number is taken for a prime, as the crate of RSA does.
 const PRIME_ROUNDS: usize = 20;
 
-/// A private key, each of whose numbers is within its bound: the arithmetic by which it is checked would take seconds for longer ones.
+/// A private key, each of whose numbers is within its bound: the arithmetic by which it is checked would take seconds
+/// for longer ones.
 fn private_key(der: &[u8]) -> Result<RsaPrivateKey, Error> {
     if der.len() > DER_BYTES_MAX {
         return Err(Error::Unsupported);
@@ -73,7 +74,8 @@ pub(super) fn bits_of(der: &[u8], private: bool) -> u64 {
 /// Makes a key, part by part: each looks at one candidate for a prime.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for sizes beyond 1,024 to 4,096 bits, and exponents that take for ever or make keys that nobody should use.
+/// [`Error::Unsupported`] for sizes beyond 1,024 to 4,096 bits, and exponents that take for ever or make keys that
+/// nobody should use.
 pub(super) fn generate(bits: u32, exponent: &[u8]) -> Result<Parts, Error> {
     if !MADE_BITS.contains(&bits) || !bits.is_multiple_of(8) || exponent.len() > EXPONENT_BYTES_MAX {
         return Err(Error::Unsupported);
@@ -94,8 +96,8 @@ pub(super) fn generate(bits: u32, exponent: &[u8]) -> Result<Parts, Error> {
     }))
 }
 
-/// A random number of so many bits, if it is a prime with which a key can be made for `exponent`. Its two highest bits are set, so that the
-/// product of two has twice as many bits.
+/// A random number of so many bits, if it is a prime with which a key can be made for `exponent`. Its two highest bits
+/// are set, so that the product of two has twice as many bits.
 fn candidate(bits: u32, exponent: &BigUint) -> Option<BigUint> {
     let mut bytes = vec![0; bits as usize / 8];
     OsRng.fill_bytes(&mut bytes);

@@ -3,9 +3,9 @@
 use super::bindings::elias::db::db::{Batch, Error, Host, HostQuery, HostTransaction, Isolation, Started, Value};
 use super::query::Query;
 use super::transaction::Transaction;
+use elias_host::capability::InstanceState;
 use elias_host::capability::pricing::{HostLinker, Interface, List, Payload, Price, UnboundedSize, Waiting, size};
 use elias_host::capability::wasmtime::{self, StoreContextMut, component::Resource};
-use elias_host::capability::InstanceState;
 
 /// Units of fuel of a statement that is begun, and of a byte of its text, which is scanned and parsed.
 const STATEMENT: u64 = 100_000;

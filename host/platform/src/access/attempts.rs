@@ -1,7 +1,7 @@
 //! How often strangers at one address may make the host look up who they are.
 //!
-//! A wrong token costs a look at the store. Those who send nothing else are refused before that, whatever tenant or route they ask; who was
-//! found valid lately is not affected, at whatever address.
+//! A wrong token costs a look at the store. Those who send nothing else are refused before that, whatever tenant or
+//! route they ask; who was found valid lately is not affected, at whatever address.
 
 use crate::error::{Code, Error, Result};
 use crate::serving::Allowance;

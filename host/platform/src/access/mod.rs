@@ -39,11 +39,13 @@ use subtle::ConstantTimeEq;
 use token::{Bearer, Match};
 use zeroize::Zeroizing;
 
-/// How long a token that was found valid is not looked up again, and so how long another host's revocation may take to reach this one.
+/// How long a token that was found valid is not looked up again, and so how long another host's revocation may take to
+/// reach this one.
 const VALID_FOR: Duration = Duration::from_secs(15);
 /// How long a token that was found valid stays so while the store is away.
 const VALID_WHILE_AWAY: Duration = Duration::from_secs(24 * 3600);
-/// How long what was confirmed of a token need not be confirmed again: of several streams by one token, one asks the store.
+/// How long what was confirmed of a token need not be confirmed again: of several streams by one token, one asks the
+/// store.
 const CONFIRMED_FOR: Duration = Duration::from_millis(400);
 /// Tokens that are remembered.
 const REMEMBERED: u64 = 10_000;
@@ -124,8 +126,8 @@ impl Access {
         looked_up
     }
 
-    /// Whose token this is now: asked at most `CONFIRMED_FOR` ago, whatever is remembered. For who stays: a stream ends with its token. While the
-    /// store is away, tokens stay what they were, as for new requests.
+    /// Whose token this is now: asked at most `CONFIRMED_FOR` ago, whatever is remembered. For who stays: a stream
+    /// ends with its token. While the store is away, tokens stay what they were, as for new requests.
     pub(crate) async fn confirm(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
         let key = key_of(token);
         if self.is_operator(&key) {
@@ -206,8 +208,8 @@ impl Access {
         scope.commit().await
     }
 
-    /// Who has a token of the identity provider. Why one is refused is in the log; the client is told what only a token with a right signature
-    /// brings to light.
+    /// Who has a token of the identity provider. Why one is refused is in the log; the client is told what only a
+    /// token with a right signature brings to light.
     async fn find_user(&self, oidc: &Oidc, token: &str, address: &str) -> Result<Arc<Principal>> {
         let log = |reason: &str| tracing::info!(%reason, %address, "a token of the identity provider is refused");
         let user = match oidc.user(token) {

@@ -1,4 +1,5 @@
-//! Hashes of former releases: argon2id, which takes 8 MiB and some milliseconds. One is verified once, and replaced by a fast hash then.
+//! Hashes of former releases: argon2id, which takes 8 MiB and some milliseconds. One is verified once, and replaced by
+//! a fast hash then.
 
 use super::token::Bearer;
 use crate::error::{Code, Error, Result};
@@ -7,7 +8,8 @@ use crate::supervision::{TenantQueue, TenantSlot};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Hashes that are computed at a time, one of each tenant at most: a tenant whose old tokens are guessed at holds up no other.
+/// Hashes that are computed at a time, one of each tenant at most: a tenant whose old tokens are guessed at holds up
+/// no other.
 const AT_ONCE: u32 = 2;
 /// How long a request waits for its turn.
 const WAIT_MAX: Duration = Duration::from_secs(10);

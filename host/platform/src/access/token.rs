@@ -1,5 +1,5 @@
-//! Tokens: `elias_ID_SECRET`. The id finds the row; of the secret only a hash is kept: SHA-256, which is all that 256 random bits need. A slow
-//! hash, for what people think up, would only give strangers work to cause.
+//! Tokens: `elias_ID_SECRET`. The id finds the row; of the secret only a hash is kept: SHA-256, which is all that 256
+//! random bits need. A slow hash, for what people think up, would only give strangers work to cause.
 
 use crate::error::{Code, Error, Result};
 use crate::name::{ComponentName, TenantId};
@@ -120,7 +120,8 @@ pub struct NewToken {
     /// The components that it may act on; all of them if there is no list.
     #[serde(default)]
     pub components: Option<Vec<ComponentName>>,
-    /// The id of the user that it stands for, who has to be recorded. Refused with the user, and bounded by the user's role.
+    /// The id of the user that it stands for, who has to be recorded. Refused with the user, and bounded by the user's
+    /// role.
     #[serde(default)]
     pub user_id: Option<String>,
     /// The id of the organization that it stands for, which has to be recorded; a user's is in the user's record.

@@ -187,8 +187,8 @@ fn check_untrusted(capability: &str, table: &Value) -> Result<()> {
         Err(Error::new(Code::NotAllowed, message))
     };
     let keys: &[&str] = match capability {
-        "db" => &["url", "schema"],
-        "cache" => &["url"],
+        "db" => &["url", "login-url", "schema"],
+        "cache" => &["url", "root-certificate"],
         "http" => &["private", "ca-file"],
         _ => &[],
     };
@@ -275,7 +275,9 @@ mod tests {
         for (capabilities, key) in [
             (json!({ "db": { "backend": "postgres", "url": "postgres://db" } }), "url"),
             (json!({ "db": { "backend": "postgres" } }), "backend"),
+            (json!({ "db": { "login-url": { "env": "HOME" } } }), "login-url"),
             (json!({ "cache": { "backend": "redis" } }), "backend"),
+            (json!({ "cache": { "root-certificate": "/etc/passwd" } }), "root-certificate"),
             (json!({ "http": { "allow": ["*"], "private": ["10.0.0.0/8"] } }), "private"),
             (json!({ "config": { "a": { "file": "/etc/passwd" } } }), "a"),
         ] {

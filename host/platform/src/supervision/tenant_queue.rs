@@ -9,7 +9,8 @@ use std::time::Duration;
 /// Pieces of a tenant's work that may wait for the tenant's place.
 const WAITING_MAX: u32 = 16;
 
-/// Who works, and who waits for it. A tenant has one place, so that its own pieces of work wait for each other, and nobody else's for them.
+/// Who works, and who waits for it. A tenant has one place, so that its own pieces of work wait for each other, and
+/// nobody else's for them.
 pub struct TenantQueue {
     tenants: Mutex<HashMap<TenantId, Arc<Admission>>>,
     /// At most one of each tenant waits here.
@@ -24,20 +25,23 @@ pub struct TenantSlot {
 }
 
 impl TenantQueue {
-    /// A queue with so many places over all, in which nobody waits longer than `timeout`, for a place of the tenant's or one of all.
+    /// A queue with so many places over all, in which nobody waits longer than `timeout`, for a place of the tenant's
+    /// or one of all.
     #[must_use]
     pub fn new(places: u32, timeout: Duration) -> Self {
         Self { tenants: Mutex::default(), all: Admission::new(places, u32::MAX, timeout), timeout }
     }
 
-    /// A place for a tenant's work, at once or after waiting in turn; none if too much of the tenant's waits already, or it took too long.
+    /// A place for a tenant's work, at once or after waiting in turn; none if too much of the tenant's waits already,
+    /// or it took too long.
     pub async fn enter(&self, tenant: &TenantId) -> Option<TenantSlot> {
         let own = self.of(tenant).enter().await?;
         Some(TenantSlot { _all: self.all.enter().await?, _own: own })
     }
 
     fn of(&self, tenant: &TenantId) -> Arc<Admission> {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
+        // The map is whole after every operation.
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         // Whom nobody asks for, and who has its place free, is as one who never was there.
         tenants.retain(|_, admission| Arc::strong_count(admission) > 1 || !admission.is_free());
         let new = || Arc::new(Admission::new(1, WAITING_MAX, self.timeout));

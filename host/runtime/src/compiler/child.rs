@@ -21,10 +21,12 @@ const ADDRESS_SPACE_MARGIN_BYTES: u64 = 4 << 30;
 /// Bytes of a message.
 const MESSAGE_BYTES_MAX: usize = 16 << 10;
 
-/// Compiles what standard input has, and writes the code to standard output. A program that embeds the host and wants to be its own compiler
-/// calls it first thing in its `main`, if its first argument is [`ARGUMENT`], with the arguments after that one.
+/// Compiles what standard input has, and writes the code to standard output. A program that embeds the host and wants
+/// to be its own compiler calls it first thing in its `main`, if its first argument is [`ARGUMENT`], with the
+/// arguments after that one.
 ///
-/// The process limits itself before it reads a byte: CPU time, memory, no core file, the lowest priority; and it ends with its parent.
+/// The process limits itself before it reads a byte: CPU time, memory, no core file, the lowest priority; and it ends
+/// with its parent.
 pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let Some((kind, engine)) = prepare(arguments) else { return ExitCode::from(2) };
     let mut bytes = Vec::new();
@@ -43,7 +45,8 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
-/// What is to be compiled and by which engine, once the process is limited; nothing if it is called wrongly or cannot be limited.
+/// What is to be compiled and by which engine, once the process is limited; nothing if it is called wrongly or cannot
+/// be limited.
 fn prepare(arguments: impl IntoIterator<Item = String>) -> Option<(Kind, Engine)> {
     let mut arguments = arguments.into_iter();
     let kind = match arguments.next()?.as_str() {

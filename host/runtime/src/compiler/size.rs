@@ -4,8 +4,8 @@ use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
 use wasmparser::{Parser, Payload};
 
-/// Refuses a module or component with a function, or functions together, over the limits. The time that the compiler takes for a function grows
-/// faster than the function.
+/// Refuses a module or component with a function, or functions together, over the limits. The time that the compiler
+/// takes for a function grows faster than the function.
 ///
 /// # Errors
 /// `compile-limit`; `bad-component` for what is cut short or no WebAssembly.
@@ -20,8 +20,8 @@ pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
         let function_bytes = range.end - range.start;
         if function_bytes > limits.function_bytes {
             let message = format!(
-                "one of its functions has {function_bytes} bytes of WebAssembly; at most {} are compiled (function-bytes): \
-                 split the function, or have it made of data",
+                "one of its functions has {function_bytes} bytes of WebAssembly; at most {} are compiled \
+                 (function-bytes): split the function, or have it made of data",
                 limits.function_bytes
             );
             return Err(Error::new(ErrorCode::CompileLimit, message));
@@ -29,7 +29,8 @@ pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
         code_bytes = code_bytes.saturating_add(function_bytes);
         if code_bytes > limits.code_bytes {
             let message = format!(
-                "its functions have more than {} bytes of WebAssembly together (code-bytes): make the component smaller",
+                "its functions have more than {} bytes of WebAssembly together (code-bytes): make the component \
+                 smaller",
                 limits.code_bytes
             );
             return Err(Error::new(ErrorCode::CompileLimit, message));

@@ -45,7 +45,8 @@ impl Budget {
         Self { bytes_per_second: bytes, state: Mutex::new(State { bytes, at: now, dropped: 0 }) }
     }
 
-    /// Takes a line's bytes: `None` if the line is to be dropped, else how many were dropped since the last that was not.
+    /// Takes a line's bytes: `None` if the line is to be dropped, else how many were dropped since the last that was
+    /// not.
     pub(super) fn take(&self, bytes: usize) -> Option<u64> {
         self.take_at(bytes, Instant::now())
     }
@@ -63,7 +64,8 @@ impl Budget {
         Some(std::mem::take(&mut state.dropped))
     }
 
-    /// Whether a line of so many bytes is to be dropped, which is then counted: asked before anything is done for the line.
+    /// Whether a line of so many bytes is to be dropped, which is then counted: asked before anything is done for the
+    /// line.
     pub(super) fn lacks(&self, bytes: usize) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let refilled = state.bytes + state.at.elapsed().as_secs_f64() * self.bytes_per_second;

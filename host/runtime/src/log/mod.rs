@@ -44,8 +44,9 @@ pub trait Observer: Send + Sync + 'static {
     fn line(&self, line: Line<'_>);
 }
 
-/// Text of a guest as it may be shown: cut to the bound before anything else is done, so that nothing below takes longer for a longer
-/// text; then without secrets, with stacks in original positions, and safe. What is cut is said at the end.
+/// Text of a guest as it may be shown: cut to the bound before anything else is done, so that nothing below takes
+/// longer for a longer text; then without secrets, with stacks in original positions, and safe. What is cut is said at
+/// the end.
 fn readable<'t>(app: &AppInner, text: &'t str, bytes_max: usize) -> Cow<'t, str> {
     let kept = text.floor_char_boundary(bytes_max);
     let cut = text.len() - kept;
@@ -58,7 +59,8 @@ fn readable<'t>(app: &AppInner, text: &'t str, bytes_max: usize) -> Cow<'t, str>
     Cow::Owned(neutralise(&app.original_text(&redacted), bytes_max, cut).into_owned())
 }
 
-/// Writes that a secret was read, into the audit log. Within the budget of the component's log lines, as all that it can cause to be written.
+/// Writes that a secret was read, into the audit log. Within the budget of the component's log lines, as all that it
+/// can cause to be written.
 pub(crate) fn secret_read(app: &AppInner, execution: &str, key: &str) {
     let Some(dropped) = app.log.take(AUDIT_BYTES + key.len()) else { return };
     tell_dropped(app, execution, dropped);

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// `text` with characters shown that are to be obeyed or that nobody sees, cut to some `bytes_max` bytes. `cut` bytes behind it were cut
-/// before; what is missing in all is said at the end.
+/// `text` with characters shown that are to be obeyed or that nobody sees, cut to some `bytes_max` bytes. `cut` bytes
+/// behind it were cut before; what is missing in all is said at the end.
 ///
 /// It takes time in proportion to `bytes_max`, however long the text is.
 pub(super) fn neutralise(text: &str, bytes_max: usize, cut: usize) -> Cow<'_, str> {
@@ -36,17 +36,19 @@ pub(super) fn neutralise(text: &str, bytes_max: usize, cut: usize) -> Cow<'_, st
     Cow::Owned(safe)
 }
 
-/// Whether a character acts on what stands around it, or is not seen: control characters (newlines, NUL, the escape that begins
-/// ANSI sequences, and the C1 ones, which some terminals obey too), Unicode's line and paragraph separators, which many programs
-/// take for the end of a line, its format characters (direction marks and overrides, zero-width spaces and joiners, tags), and what
-/// else is invisible by itself. Tabs stay. See Unicode TR 36, section 2.10, and TS 39.
+/// Whether a character acts on what stands around it, or is not seen: control characters (newlines, NUL, the escape
+/// that begins ANSI sequences, and the C1 ones, which some terminals obey too), Unicode's line and paragraph
+/// separators, which many programs take for the end of a line, its format characters (direction marks and overrides,
+/// zero-width spaces and joiners, tags), and what else is invisible by itself. Tabs stay. See Unicode TR 36, section
+/// 2.10, and TS 39.
 fn is_unsafe(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control() && character != '\t';
     }
     let invisible = matches!(
         character,
-        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'
+            ..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
     );
     invisible
         || matches!(

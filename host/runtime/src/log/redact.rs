@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// What stands in a secret's place.
 const REDACTED: &str = "[redacted]";
 
-/// The first `bytes_max` bytes of `text` with [`REDACTED`] in place of the secrets that begin in them. A secret that lies across the
-/// cut is found whole, and so no part of it is shown.
+/// The first `bytes_max` bytes of `text` with [`REDACTED`] in place of the secrets that begin in them. A secret that
+/// lies across the cut is found whole, and so no part of it is shown.
 ///
 /// It looks at `bytes_max` bytes and those of the longest secret more, once for each secret, however long the text is.
 pub(crate) fn redact<'t, 's>(

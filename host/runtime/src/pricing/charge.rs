@@ -3,19 +3,20 @@
 use crate::instance::InstanceState;
 use wasmtime::{StoreContextMut, Trap};
 
-/// The shortest interval that is set, as a part of the usual one. wasmtime keeps a shortened interval until a next call changes it: it must not
-/// be so short that a guest which then reckons for itself pays for it.
+/// The shortest interval that is set, as a part of the usual one. wasmtime keeps a shortened interval until a next call
+/// changes it: it must not be so short that a guest which then reckons for itself pays for it.
 const INTERVAL_PARTS: u64 = 8;
 
-/// Charges that are settled together, as a part of the interval: setting the fuel for each small call would cost more than the call.
+/// Charges that are settled together, as a part of the interval: setting the fuel for each small call would cost more
+/// than the call.
 const SETTLE_PARTS: u64 = 16;
 
 /// The account of one instance.
 ///
-/// wasmtime yields where the guest's own instructions have used up an interval of fuel, and [`wasmtime::Store::set_fuel`] begins a new interval: a
-/// guest which calls the host often enough would never yield. So the account remembers the fuel at the last yield that it knows of. Once an
-/// interval is used up, by whomever, the host function itself yields; until then the guest's next interval is what is left of the
-/// distance.
+/// wasmtime yields where the guest's own instructions have used up an interval of fuel, and
+/// [`wasmtime::Store::set_fuel`] begins a new interval: a guest which calls the host often enough would never yield. So
+/// the account remembers the fuel at the last yield that it knows of. Once an interval is used up, by whomever, the
+/// host function itself yields; until then the guest's next interval is what is left of the distance.
 #[derive(Debug)]
 pub(crate) struct Charges {
     /// Units of fuel after which others are let run: the limit `fuel_yield_interval`.

@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use wasmtime::component::{
-    ComponentNamedList, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType, Val, types::ComponentFunc,
+    ComponentNamedList, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType, Val,
+    types::ComponentFunc,
 };
 use wasmtime::{AsContextMut, Engine, StoreContextMut};
 
@@ -118,7 +119,8 @@ impl Interface<'_> {
         let most = price.most();
         wasmtime::ensure!(
             most <= INLINE_UNITS_MAX,
-            "{}#{name} can cost {most} units of fuel; a function that is done in one go costs at most {INLINE_UNITS_MAX}: lower \
+            "{}#{name} can cost {most} units of fuel; a function that is done in one go costs at most \
+             {INLINE_UNITS_MAX}: lower \
              its bounds, or define it with func_async and do the work aside",
             self.name
         );
@@ -139,8 +141,8 @@ impl Interface<'_> {
 
     /// Defines a function that the guest can be made to wait in.
     ///
-    /// What takes longer than some 100 us of one thread's time must be done [aside](crate::capability::InstanceInfo::aside), or let others run
-    /// meanwhile.
+    /// What takes longer than some 100 us of one thread's time must be done
+    /// [aside](crate::capability::InstanceInfo::aside), or let others run meanwhile.
     ///
     /// # Errors
     /// If the name is taken.
@@ -173,8 +175,8 @@ impl Interface<'_> {
         })
     }
 
-    /// Defines a function that reckons something from its arguments alone. Whatever costs more than [`INLINE_UNITS_MAX`] is done
-    /// [aside](crate::capability::InstanceInfo::aside), in one part.
+    /// Defines a function that reckons something from its arguments alone. Whatever costs more than
+    /// [`INLINE_UNITS_MAX`] is done [aside](crate::capability::InstanceInfo::aside), in one part.
     ///
     /// # Errors
     /// If the name is taken.
@@ -202,7 +204,8 @@ impl Interface<'_> {
                     body(arguments)
                 } else {
                     let (shared, mut arguments) = (Arc::clone(&shared), Some(arguments));
-                    let work = move || arguments.take().map_or(Poll::Pending, |arguments| Poll::Ready((shared.2)(arguments)));
+                    let work =
+                        move || arguments.take().map_or(Poll::Pending, |arguments| Poll::Ready((shared.2)(arguments)));
                     store.data().info().aside(work).await?
                 };
                 if charge(&mut store, result.units())? {
@@ -256,8 +259,8 @@ impl Interface<'_> {
         })
     }
 
-    /// Defines a function of an interface that components may import and that gives them nothing: `answer` says what it answers with, and
-    /// where there is none the guest is ended. The arguments are not looked at.
+    /// Defines a function of an interface that components may import and that gives them nothing: `answer` says what it
+    /// answers with, and where there is none the guest is ended. The arguments are not looked at.
     ///
     /// # Errors
     /// If the name is taken.

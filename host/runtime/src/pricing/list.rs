@@ -5,8 +5,9 @@ use std::ops::Deref;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
 use wasmtime::component::{ComponentType, Lift, WasmList};
 
-/// A `list<T>` in the arguments of a host function, of at most `MAX` elements. A guest that gives more is ended before any of them is lifted:
-/// each could take an allocation, and a guest gets a list of a million strings by naming one string a million times.
+/// A `list<T>` in the arguments of a host function, of at most `MAX` elements. A guest that gives more is ended before
+/// any of them is lifted: each could take an allocation, and a guest gets a list of a million strings by naming one
+/// string a million times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List<T, const MAX: usize>(pub Vec<T>);
 
@@ -45,7 +46,8 @@ fn check<T: Lift, const MAX: usize>(list: &WasmList<T>) -> wasmtime::Result<()> 
         return Ok(());
     }
     let (given, most) = (list.len() as u64, MAX as u64);
-    Err(ArgumentTooLarge { function: "a function of the host".to_owned(), size: "elements of a list", given, most }.into())
+    Err(ArgumentTooLarge { function: "a function of the host".to_owned(), size: "elements of a list", given, most }
+        .into())
 }
 
 // SAFETY: it is a `Vec` in all that the trait tells of: the same flat types, size, alignment and check of types.

@@ -8,7 +8,8 @@ pub(super) const ELEMENT: u64 = 100;
 
 /// Something that is copied between a guest's memory and the host's: a part of a host function's arguments or result.
 ///
-/// Types of a fixed size are paid with the call, and implement it by an empty `impl`; those that hold texts and lists say what these take.
+/// Types of a fixed size are paid with the call, and implement it by an empty `impl`; those that hold texts and lists
+/// say what these take.
 pub trait Payload {
     /// Units of fuel of an element of a list of these, beside its own [`Self::units`].
     const EACH: u64 = ELEMENT;

@@ -44,7 +44,8 @@ pub struct Size<P> {
 enum Over {
     /// The guest is ended.
     Ends,
-    /// The function does no more than for the bound: it refuses by an error of its own, or does less than it was asked for.
+    /// The function does no more than for the bound: it refuses by an error of its own, or does less than it was asked
+    /// for.
     Function,
 }
 
@@ -68,8 +69,8 @@ impl<P> UnboundedSize<P> {
         Size { name: self.name, most, over: Over::Ends, measure: self.measure }
     }
 
-    /// The function itself does no more than for `most`: it answers with an error where more is asked for, or with less. What is asked for
-    /// beyond it is not paid, for it is not done.
+    /// The function itself does no more than for `most`: it answers with an error where more is asked for, or with
+    /// less. What is asked for beyond it is not paid, for it is not done.
     #[must_use]
     pub fn limited_to(self, most: u64) -> Size<P> {
         Size { name: self.name, most, over: Over::Function, measure: self.measure }
@@ -192,7 +193,9 @@ impl fmt::Debug for ListedSize {
 
 /// A guest asked the host for more at once than a function does. Code: `host-call-too-large`.
 #[derive(Debug, thiserror::Error)]
-#[error("{function} was asked for {given} ({size}); at most {most} are allowed in one call: ask for less, several times")]
+#[error(
+    "{function} was asked for {given} ({size}); at most {most} are allowed in one call: ask for less, several times"
+)]
 pub(crate) struct ArgumentTooLarge {
     pub(super) function: String,
     pub(super) size: &'static str,

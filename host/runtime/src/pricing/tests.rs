@@ -12,8 +12,8 @@ use wasmtime::StoreContextMut;
 
 const INTERVAL: u64 = 1_000_000;
 
-/// A component whose `call` does `body` so often, with `$n` counting, and answers with its input. `imports` are component imports, `lowered`
-/// core functions of them, and `core` their core imports.
+/// A component whose `call` does `body` so often, with `$n` counting, and answers with its input. `imports` are
+/// component imports, `lowered` core functions of them, and `core` their core imports.
 fn component(imports: &str, lowered: &str, core: &str, with: &str, times: u32, body: &str) -> Vec<u8> {
     let text = format!(
         r#"
@@ -202,9 +202,7 @@ async fn what_is_handed_over_at_once_is_bounded_and_paid() {
             r#"(import "" "take" (func $take (param i32 i32)))"#,
             r#"(export "take" (func $take))"#,
             1,
-            &format!(
-                "(drop (memory.grow (i32.const 512))) (call $take (i32.const 0) (i32.const {bytes}))"
-            ),
+            &format!("(drop (memory.grow (i32.const 512))) (call $take (i32.const 0) (i32.const {bytes}))"),
         )
     };
     let once = cost(&give(4 << 20)).await - cost(&give(0)).await;
@@ -231,7 +229,8 @@ impl Capability for Probe {
     fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
         let mut probe = linker.interface("test:probe/probe@1.0.0")?;
         let over = size("things", |(count,): &(u64,)| *count).at_most(2 * INLINE_UNITS_MAX);
-        let refused = probe.func("long", Price::call().per(1, over), |_: StoreContextMut<'_, InstanceState>, (_,)| Ok(()));
+        let refused =
+            probe.func("long", Price::call().per(1, over), |_: StoreContextMut<'_, InstanceState>, (_,)| Ok(()));
         assert!(refused.expect_err("it can take too long").to_string().contains("func_async"));
         type Taken = (List<u8, { 64 << 20 }>,);
         probe.func("take", Price::call(), |_: StoreContextMut<'_, InstanceState>, _: Taken| Ok(()))

@@ -110,6 +110,21 @@ impl<F> Scheduled<F> {
     }
 }
 
+/// A guest that can be left alone for a while.
+pub(crate) trait Guest: Future {
+    /// Whoever polls the guest may not do so again soon: it neither waits for a core nor has one meanwhile, which would be kept from others.
+    fn pause(&self);
+}
+
+impl<F: Future> Guest for Scheduled<F> {
+    fn pause(&self) {
+        if matches!(self.turn.state.load(Ordering::Acquire), QUEUED | GRANTED) {
+            self.turn.share.scheduler.leave(&self.turn);
+            self.turn.state.store(RUNNABLE, Ordering::Release);
+        }
+    }
+}
+
 /// A core that a guest has while it is polled; given back also when a panic passes.
 struct Core<'a> {
     turn: &'a Arc<Turn>,

@@ -13,7 +13,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use guest::Scheduled;
+pub(crate) use guest::{Guest, Scheduled};
 
 use guest::Turn;
 use queue::{Charge, FairQueue, ShareKey, WEIGHT_DEFAULT};
@@ -191,9 +191,8 @@ impl Scheduler {
 
     /// Gives a core that is free to whose turn it is, unless it was one beyond the cores.
     fn pass_on(&self, mut queue: MutexGuard<'_, FairQueue<Arc<Turn>>>) {
-        let beyond = |State { running, waiting }| {
-            (running > self.cores).then_some(State { running: running - 1, waiting })
-        };
+        let beyond =
+            |State { running, waiting }| (running > self.cores).then_some(State { running: running - 1, waiting });
         if self.update(beyond) {
             return;
         }
@@ -210,7 +209,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes a guest out of the queue that will not run again; gives back its core if it was just given one.
+    /// Takes a guest out of the queue that will not run again, or not soon; gives back its core if it was just given one.
     fn leave(&self, turn: &Turn) {
         let mut queue = self.queue();
         if let Some(place) = turn.place()

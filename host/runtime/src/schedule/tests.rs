@@ -1,7 +1,7 @@
 //! The queue in a model whose time is counted and not measured, and the scheduler between threads.
 
 use super::queue::{Charge, FairQueue, ShareKey};
-use super::{CpuShare, Scheduled, Scheduler};
+use super::{CpuShare, Guest as _, Scheduled, Scheduler};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -252,6 +252,34 @@ fn who_leaves_the_queue_is_not_served_and_leaves_nothing_behind() {
     queue.give_up(key);
     let key = queue.hold(("a", 1), ("s", 1));
     assert_eq!(queue.push(key, 9), 3, "the names are free again");
+}
+
+/// A guest that is woken, and whose reader does not come back, keeps no core from others.
+#[test]
+fn who_is_left_alone_has_no_core() {
+    let scheduler = Scheduler::new(1);
+    let share = scheduler.share(&CpuShare::new("g", "s"));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut left = Box::pin(Scheduled::new(&share, std::future::pending::<()>()));
+    {
+        // While two run, which is the core and one that begins, the third has to wait; then it is given the core.
+        let inner = Scheduled::new(
+            &share,
+            poll_fn(|cx| {
+                assert!(left.as_mut().poll(cx).is_pending());
+                assert_eq!((scheduler.load().running, scheduler.load().waiting), (2, 1));
+                Poll::Ready(())
+            }),
+        );
+        let mut inner = Box::pin(inner);
+        let outer = Scheduled::new(&share, poll_fn(|cx| inner.as_mut().poll(cx)));
+        assert!(Box::pin(outer).as_mut().poll(&mut context).is_ready());
+    }
+    assert_eq!((scheduler.load().running, scheduler.load().waiting), (1, 0));
+    left.pause();
+    assert_eq!((scheduler.load().running, scheduler.load().waiting), (0, 0));
+    assert!(left.as_mut().poll(&mut context).is_pending(), "it runs when it is polled again, and parks");
+    assert_eq!((scheduler.load().running, scheduler.load().waiting), (0, 0));
 }
 
 /// Guests of several shares on several threads: each yields and parks often, some are dropped on the way. No more run at a time than

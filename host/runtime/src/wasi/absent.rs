@@ -1,7 +1,7 @@
 //! `wasi:filesystem` and `wasi:sockets`, of which a component is given nothing.
 //!
-//! Libraries of other toolchains import them whether they are used or not. A function that takes a handle cannot be called, for there is none to
-//! be had, beside that of the network, which only leads to refusals.
+//! Libraries of other toolchains import them whether they are used or not. A function that takes a handle cannot be
+//! called, for there is none to be had, beside that of the network, which only leads to refusals.
 
 use super::{named, on};
 use crate::pricing::{HostLinker, Price};

@@ -1,4 +1,5 @@
-//! `wasi:clocks`, `wasi:random` and `wasi:cli`: the real time and randomness, and a program without arguments, environment, input or terminal.
+//! `wasi:clocks`, `wasi:random` and `wasi:cli`: the real time and randomness, and a program without arguments,
+//! environment, input or terminal.
 
 use super::{named, on};
 use crate::instance::InstanceState;
@@ -43,7 +44,11 @@ fn link_clocks(linker: &mut HostLinker) -> wasmtime::Result<()> {
 
     let mut monotonic = linker.interface(&named("wasi:clocks/monotonic-clock"))?;
     monotonic.func("now", Price::call(), on(|state, ()| monotonic_clock::Host::now(&mut state.clocks())))?;
-    monotonic.func("resolution", Price::call(), on(|state, ()| monotonic_clock::Host::resolution(&mut state.clocks())))?;
+    monotonic.func(
+        "resolution",
+        Price::call(),
+        on(|state, ()| monotonic_clock::Host::resolution(&mut state.clocks())),
+    )?;
     monotonic.func(
         "subscribe-instant",
         Price::of(TIMER),
@@ -91,7 +96,11 @@ fn link_cli(linker: &mut HostLinker) -> wasmtime::Result<()> {
         Price::call(),
         on(|state, ()| environment::Host::get_environment(&mut state.cli())),
     )?;
-    interface.func("get-arguments", Price::call(), on(|state, ()| environment::Host::get_arguments(&mut state.cli())))?;
+    interface.func(
+        "get-arguments",
+        Price::call(),
+        on(|state, ()| environment::Host::get_arguments(&mut state.cli())),
+    )?;
     interface.func("initial-cwd", Price::call(), on(|state, ()| environment::Host::initial_cwd(&mut state.cli())))?;
 
     let mut interface = linker.interface(&named("wasi:cli/exit"))?;

@@ -6,9 +6,9 @@ use crate::pricing::{HostLinker, Interface, List, Payload, Price, UnboundedSize,
 use wasmtime::StoreContextMut;
 use wasmtime::component::Resource;
 use wasmtime_wasi_http::p2::bindings::http::types::{
-    self, ErrorCode, HeaderError as WitHeaderError, Host as _, HostFields, HostFutureIncomingResponse, HostFutureTrailers,
-    HostIncomingBody, HostIncomingRequest, HostIncomingResponse, HostOutgoingBody, HostOutgoingRequest,
-    HostOutgoingResponse, HostRequestOptions, HostResponseOutparam, Method, Scheme,
+    self, ErrorCode, HeaderError as WitHeaderError, Host as _, HostFields, HostFutureIncomingResponse,
+    HostFutureTrailers, HostIncomingBody, HostIncomingRequest, HostIncomingResponse, HostOutgoingBody,
+    HostOutgoingRequest, HostOutgoingResponse, HostRequestOptions, HostResponseOutparam, Method, Scheme,
 };
 use wasmtime_wasi_http::p2::{HeaderError, HttpError, body, types as resources};
 use wasmtime_wasi_http::{FieldMap, RequestOptions, WasiHttpCtxView, WasiHttpView as _};
@@ -17,8 +17,8 @@ use wasmtime_wasi_io::streams::Error as IoError;
 /// Units of fuel of a header field that is parsed, looked up or copied.
 const FIELD: u64 = 1_000;
 
-/// Units of fuel for each field that is there already when one is added or removed: where two handles share the fields, they are
-/// copied before they change.
+/// Units of fuel for each field that is there already when one is added or removed: where two handles share the fields,
+/// they are copied before they change.
 const SHARED_FIELD: u64 = 300;
 
 /// Units of fuel of a request, response or body that is made.

@@ -3,8 +3,8 @@
 use super::{named, on};
 use crate::instance::InstanceState;
 use crate::pricing::{HostLinker, Interface, List, Payload, Price, size};
-use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::StoreContextMut;
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi_io::bindings::wasi::io::error::HostError;
 use wasmtime_wasi_io::bindings::wasi::io::poll::{Host as _, HostPollable};
 use wasmtime_wasi_io::bindings::wasi::io::streams::{
@@ -60,9 +60,11 @@ pub(super) fn link(linker: &mut HostLinker) -> wasmtime::Result<()> {
     let mut poll = linker.interface(&named("wasi:io/poll"))?;
     poll.resource::<DynPollable>("pollable", |state, pollable| HostPollable::drop(&mut state.table, pollable))?;
     let pollables = size("pollables", |(pollables,): &(List<Pollable, POLLABLES_MAX>,)| pollables.0.len() as u64);
-    poll.func_async("poll", Price::call().per(LOOK, pollables.at_most(POLLABLES_MAX as u64)), |mut store, (pollables,)| {
-        Box::new(async move { Ok((store.data_mut().table.poll(pollables.0).await?,)) })
-    })?;
+    poll.func_async(
+        "poll",
+        Price::call().per(LOOK, pollables.at_most(POLLABLES_MAX as u64)),
+        |mut store, (pollables,)| Box::new(async move { Ok((store.data_mut().table.poll(pollables.0).await?,)) }),
+    )?;
     poll.func_async("[method]pollable.ready", Price::of(LOOK), |mut store, (pollable,): (Pollable,)| {
         Box::new(async move { Ok((store.data_mut().table.ready(pollable).await?,)) })
     })?;
@@ -84,14 +86,28 @@ fn link_input(streams: &mut Interface<'_>) -> wasmtime::Result<()> {
         Price::of(STREAM),
         in_table(|table, (stream, len): (Input, u64)| HostInputStream::read(table, stream, len.min(MOVED_BYTES_MAX))),
     )?;
-    waiting!(streams, "[method]input-stream.blocking-read", Price::of(STREAM), |table, (stream, len): (Input, u64)| HostInputStream::blocking_read(table, stream, len.min(MOVED_BYTES_MAX)))?;
+    waiting!(
+        streams,
+        "[method]input-stream.blocking-read",
+        Price::of(STREAM),
+        |table, (stream, len): (Input, u64)| HostInputStream::blocking_read(table, stream, len.min(MOVED_BYTES_MAX))
+    )?;
     let skipped = || size("bytes", |(_, len): &(Input, u64)| *len).limited_to(MOVED_BYTES_MAX);
     streams.func(
         "[method]input-stream.skip",
         Price::of(STREAM).per(COPIED, skipped()),
         in_table(|table, (stream, len): (Input, u64)| HostInputStream::skip(table, stream, len.min(MOVED_BYTES_MAX))),
     )?;
-    waiting!(streams, "[method]input-stream.blocking-skip", Price::of(STREAM).per(COPIED, skipped()), |table, (stream, len): (Input, u64)| HostInputStream::blocking_skip(table, stream, len.min(MOVED_BYTES_MAX)))?;
+    waiting!(streams, "[method]input-stream.blocking-skip", Price::of(STREAM).per(COPIED, skipped()), |table,
+                                                                                                       (
+        stream,
+        len,
+    ): (
+        Input,
+        u64
+    )| {
+        HostInputStream::blocking_skip(table, stream, len.min(MOVED_BYTES_MAX))
+    })?;
     streams.func(
         "[method]input-stream.subscribe",
         Price::of(LOOK),
@@ -113,20 +129,33 @@ fn link_output(streams: &mut Interface<'_>) -> wasmtime::Result<()> {
         Price::of(STREAM),
         in_table(|table, (stream, bytes): (Output, Vec<u8>)| HostOutputStream::write(table, stream, bytes)),
     )?;
-    waiting!(streams, "[method]output-stream.blocking-write-and-flush", Price::of(STREAM), |table, (stream, bytes): (Output, Vec<u8>)| HostOutputStream::blocking_write_and_flush(table, stream, bytes))?;
+    waiting!(streams, "[method]output-stream.blocking-write-and-flush", Price::of(STREAM), |table,
+                                                                                            (stream, bytes): (
+        Output,
+        Vec<u8>
+    )| {
+        HostOutputStream::blocking_write_and_flush(table, stream, bytes)
+    })?;
     let zeroes = || size("bytes", |(_, len): &(Output, u64)| *len).at_most(MOVED_BYTES_MAX);
     streams.func(
         "[method]output-stream.write-zeroes",
         Price::of(STREAM).per(COPIED, zeroes()),
         in_table(|table, (stream, len): (Output, u64)| HostOutputStream::write_zeroes(table, stream, len)),
     )?;
-    waiting!(streams, "[method]output-stream.blocking-write-zeroes-and-flush", Price::of(STREAM).per(COPIED, zeroes()), |table, (stream, len): (Output, u64)| HostOutputStream::blocking_write_zeroes_and_flush(table, stream, len))?;
+    waiting!(
+        streams,
+        "[method]output-stream.blocking-write-zeroes-and-flush",
+        Price::of(STREAM).per(COPIED, zeroes()),
+        |table, (stream, len): (Output, u64)| HostOutputStream::blocking_write_zeroes_and_flush(table, stream, len)
+    )?;
     streams.func(
         "[method]output-stream.flush",
         Price::of(STREAM),
         in_table(|table, (stream,): (Output,)| HostOutputStream::flush(table, stream)),
     )?;
-    waiting!(streams, "[method]output-stream.blocking-flush", Price::of(STREAM), |table, (stream,): (Output,)| HostOutputStream::blocking_flush(table, stream))?;
+    waiting!(streams, "[method]output-stream.blocking-flush", Price::of(STREAM), |table, (stream,): (Output,)| {
+        HostOutputStream::blocking_flush(table, stream)
+    })?;
     let spliced = || size("bytes", |(_, _, len): &(Output, Input, u64)| *len).limited_to(MOVED_BYTES_MAX);
     streams.func(
         "[method]output-stream.splice",
@@ -135,7 +164,17 @@ fn link_output(streams: &mut Interface<'_>) -> wasmtime::Result<()> {
             HostOutputStream::splice(table, to, from, len.min(MOVED_BYTES_MAX))
         }),
     )?;
-    waiting!(streams, "[method]output-stream.blocking-splice", Price::of(2 * STREAM).per(COPIED, spliced()), |table, (to, from, len): (Output, Input, u64)| HostOutputStream::blocking_splice(table, to, from, len.min(MOVED_BYTES_MAX)))?;
+    waiting!(
+        streams,
+        "[method]output-stream.blocking-splice",
+        Price::of(2 * STREAM).per(COPIED, spliced()),
+        |table, (to, from, len): (Output, Input, u64)| HostOutputStream::blocking_splice(
+            table,
+            to,
+            from,
+            len.min(MOVED_BYTES_MAX)
+        )
+    )?;
     streams.func(
         "[method]output-stream.subscribe",
         Price::of(LOOK),

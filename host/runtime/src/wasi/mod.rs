@@ -1,8 +1,9 @@
 //! The WASI interfaces that components find, each function with its price.
 //!
-//! wasmtime's own `add_to_linker` would link them whole and free of charge; these are the same implementations behind [`HostLinker`]. Of the
-//! file system and of sockets a component is given nothing. Their interfaces are there because libraries import them: what takes no handle answers
-//! that nothing is there, and a handle to call the rest with cannot be had.
+//! wasmtime's own `add_to_linker` would link them whole and free of charge; these are the same implementations behind
+//! [`HostLinker`]. Of the file system and of sockets a component is given nothing. Their interfaces are there because
+//! libraries import them: what takes no handle answers that nothing is there, and a handle to call the rest with cannot
+//! be had.
 
 mod absent;
 mod cli;
