@@ -69,7 +69,10 @@ async fn headers_of_the_connection_are_left_out_of_what_is_passed_on() {
     let nothing = server.get("/nothing").await.json();
     assert!(nothing.get("content-length").is_none() && nothing.get("transfer-encoding").is_none(), "{nothing}");
     let answer = server.get("/answer").await;
-    assert_eq!((answer.status, answer.body.as_str(), &answer.headers["x-kept"]), (200, "x", &"yes".parse().expect("a value")));
+    assert_eq!(
+        (answer.status, answer.body.as_str(), &answer.headers["x-kept"]),
+        (200, "x", &"yes".parse().expect("a value"))
+    );
 }
 
 #[tokio::test]
@@ -98,7 +101,8 @@ async fn a_request_has_its_host_and_a_url_that_is_serialised() {
     }
     // Whatever a host is, it is no failure of the component's.
     for host in ["x:99999", "x:abc", "a..b", "user@h", "h/path"] {
-        let answer = server.raw(format!("GET /x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes()).await;
+        let answer =
+            server.raw(format!("GET /x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes()).await;
         assert!(!answer.starts_with("HTTP/1.1 5"), "{host}: {answer}");
     }
 }
@@ -162,7 +166,8 @@ async fn what_no_word_of_the_source_names_is_there_all_the_same() {
     );
     let answer = server.get("/").await;
     let expected = json!([
-        "object", "object", true, "function", "1,234.5", "hi", "你", "b", "aäz", "object", "function", "function", "function"
+        "object", "object", true, "function", "1,234.5", "hi", "你", "b", "aäz", "object", "function", "function",
+        "function"
     ]);
     assert_eq!(answer.json(), expected);
 }
@@ -270,6 +275,9 @@ async fn a_program_that_damages_the_built_ins_still_answers() {
         );
         let answer = Server::of(&source, &[]).get("/").await;
         assert_eq!((answer.status, answer.body.as_str()), (200, "ok"), "{damage}: {answer:?}");
-        assert_eq!((&answer.headers["a"], &answer.headers["x-c"]), (&"b".parse().expect("a value"), &"d".parse().expect("a value")));
+        assert_eq!(
+            (&answer.headers["a"], &answer.headers["x-c"]),
+            (&"b".parse().expect("a value"), &"d".parse().expect("a value"))
+        );
     }
 }

@@ -239,7 +239,10 @@ async fn an_exception_in_a_stream_is_in_the_log_with_its_place_and_its_causes() 
     for (path, texts) in [
         ("first", &["Error: before the first byte", "src/index.ts:21:"][..]),
         ("cause", &["Error: outer", "[cause]: Error: why", "[cause]: thrown: a text", "src/index.ts:22:"]),
-        ("several", &["AggregateError", "[errors 0]: Error: this one", "[errors 1]: Error: that one", "src/index.ts:23:"]),
+        (
+            "several",
+            &["AggregateError", "[errors 0]: Error: this one", "[errors 1]: Error: that one", "src/index.ts:23:"],
+        ),
     ] {
         assert_eq!(server.get(&format!("/{path}")).await.code(), "exception", "{path}");
         let event = failure(&server, "exception", texts[0]).await.to_string();

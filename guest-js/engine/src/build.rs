@@ -184,9 +184,14 @@ fn load(modules: Vec<String>, done: fn(&str)) -> std::result::Result<(), Thrown>
     let mut modules = modules.into_iter();
     let mut sources = BTreeMap::new();
     while let (Some(name), Some(source)) = (modules.next(), modules.next()) {
-        sources.insert(name, source);
+        // Those that are evaluated already come without.
+        if !source.is_empty() {
+            sources.insert(name, source);
+        }
     }
-    runtime::offer(sources);
+    // Compiled before any is evaluated: what that leaves behind on the heap is none of the modules'.
+    offer(sources)?;
+    done("");
     let loaded = runtime::with(|ctx| {
         for name in names {
             let imported = Module::import(&ctx, name.clone()).map_err(|error| Thrown::catch(&ctx, &error))?;
@@ -198,8 +203,12 @@ fn load(modules: Vec<String>, done: fn(&str)) -> std::result::Result<(), Thrown>
         }
         Ok(())
     });
-    runtime::offer(BTreeMap::new());
+    offer(BTreeMap::new())?;
     loaded
+}
+
+fn offer(modules: BTreeMap<String, String>) -> std::result::Result<(), Thrown> {
+    runtime::offer(modules).map_err(|message| Thrown { name: "Error".into(), message, stack: String::new() })
 }
 
 /// What the application's module came to.

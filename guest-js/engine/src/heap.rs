@@ -161,7 +161,7 @@ mod modules {
     #[derive(Default)]
     struct Modules {
         names: Vec<String>,
-        /// A bit for each module that the application uses.
+        /// A bit for each module that the application uses. The first stands for what was there before them.
         used: u128,
         /// For each page from the first of the heap: a sum of its bytes, and a bit for each module whose evaluation changed it.
         pages: Vec<(u64, u128)>,
@@ -205,7 +205,7 @@ mod modules {
         let slot = MODULES.0.borrow();
         let Some(modules) = &*slot else { return false };
         let owners = modules.pages.get(page).map_or(0, |(_, owners)| *owners);
-        owners != 0 && owners & (modules.used | 1 << MODULES_MAX) == 0
+        owners != 0 && owners & (modules.used | 1 | 1 << MODULES_MAX) == 0
     }
 
     pub(super) fn forget() {
@@ -226,7 +226,7 @@ fn first_page() -> usize {
     ((&raw const __heap_base) as usize).next_multiple_of(PAGE_BYTES)
 }
 
-/// Notes that a web module has been evaluated.
+/// Notes that a web module has been evaluated; first, without a name, that none has.
 pub(crate) fn end_module(name: &str) {
     modules::end(name, first_page(), core::arch::wasm32::memory_size(0) * 64 * 1024);
 }
@@ -291,7 +291,8 @@ mod hot {
                 let large = LARGE.0.iter().map(Cell::get).any(|range| range.0 <= page && end <= range.1);
                 // SAFETY: it lies within the heap; what is looked at may change, and is not relied upon.
                 let bytes = unsafe { std::slice::from_raw_parts(page as *const u8, PAGE_BYTES) };
-                if large || modules::is_idle((page - first_page()) / PAGE_BYTES) || bytes.iter().all(|&byte| byte == 0) {
+                if large || modules::is_idle((page - first_page()) / PAGE_BYTES) || bytes.iter().all(|&byte| byte == 0)
+                {
                     continue;
                 }
                 pages.push(page);
@@ -301,7 +302,10 @@ mod hot {
         LARGE.0.iter().for_each(|range| range.set((0, 0)));
         modules::forget();
         // Pages between two that are written to are written to as well where that makes fewer regions.
-        let ranges = [1, 2, 4, 8, 16, 32].into_iter().map(|gap| ranges_of(&pages, gap)).find(|ranges| ranges.len() <= RANGES_MAX);
+        let ranges = [1, 2, 4, 8, 16, 32]
+            .into_iter()
+            .map(|gap| ranges_of(&pages, gap))
+            .find(|ranges| ranges.len() <= RANGES_MAX);
         let Some(ranges) = ranges else { return };
         let pages: usize = ranges.iter().map(|(start, end)| (end - start) / PAGE_BYTES).sum();
         if PAGES.contains(&pages) {

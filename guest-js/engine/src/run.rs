@@ -65,7 +65,9 @@ fn fail(failure: Failure) {
     let failure = native::take_response_failure().map_or(failure, Failure::Exception);
     let state = native::take_response_state();
     let failure = match (failure, &state) {
-        (Failure::NeverSettles, native::ResponseState::Body(_) | native::ResponseState::Held { .. }) => Failure::NeverEnds,
+        (Failure::NeverSettles, native::ResponseState::Body(_) | native::ResponseState::Held { .. }) => {
+            Failure::NeverEnds
+        }
         (failure, _) => failure,
     };
     let (kind, thrown) = failure.into_parts();

@@ -4,9 +4,7 @@ use crate::error::Thrown;
 use crate::native;
 use javy::quickjs::context::intrinsic;
 use javy::quickjs::loader::{ImportAttributes, Loader, Resolver};
-use javy::quickjs::{
-    Context, Ctx, Error, Exception, IntoJs, Module, Result, Value, WriteOptions, module::Declared, qjs,
-};
+use javy::quickjs::{Context, Ctx, Error, IntoJs, Module, Result, Value, WriteOptions, module::Declared, qjs};
 use javy::{Config, Runtime};
 use std::cell::{Cell, UnsafeCell};
 use std::collections::BTreeMap;
@@ -138,19 +136,27 @@ pub(crate) fn with<R>(f: impl FnOnce(Ctx<'_>) -> R) -> R {
     }
 }
 
-/// Makes web modules loadable by name; an empty map takes back what was offered.
-pub(crate) fn offer(modules: BTreeMap<String, String>) {
+/// Compiles web modules and makes them loadable by name; an empty map takes back what was offered.
+///
+/// # Errors
+/// Which module cannot be compiled, and why.
+pub(crate) fn offer(modules: BTreeMap<String, String>) -> std::result::Result<(), String> {
     // SAFETY: one thread; called in the build phase, outside of `with`.
     let runtime = unsafe { &*RUNTIME.0.get() };
     if let Some(runtime) = runtime {
-        let sources = Rc::new(modules);
-        let modules = || WebModules(Rc::clone(&sources));
+        let compiled = modules.into_iter().map(|(name, source)| {
+            let bytecode = compile_without_source(&name, &source)?;
+            Ok((name, bytecode))
+        });
+        let compiled = Rc::new(compiled.collect::<std::result::Result<BTreeMap<_, _>, String>>()?);
+        let modules = || WebModules(Rc::clone(&compiled));
         runtime.context().runtime().set_loader(modules(), modules());
     }
+    Ok(())
 }
 
-/// Web modules by name, for `import` between them. The application itself is one module: its imports were bundled.
-struct WebModules(Rc<BTreeMap<String, String>>);
+/// The bytecode of web modules by name, for `import` between them. The application itself is one module: its imports were bundled.
+struct WebModules(Rc<BTreeMap<String, Vec<u8>>>);
 
 type Attributes<'js> = Option<ImportAttributes<'js>>;
 
@@ -176,10 +182,9 @@ impl Loader for WebModules {
         if name == native::MODULE {
             return Module::declare_def::<native::Native, _>(ctx.clone(), name);
         }
-        let Some(source) = self.0.get(name) else { return Err(Error::new_loading(name)) };
-        let bytecode = compile_without_source(name, source).map_err(|why| Exception::throw_message(ctx, &why))?;
+        let Some(bytecode) = self.0.get(name) else { return Err(Error::new_loading(name)) };
         // SAFETY: the bytecode was written just now by the same QuickJS.
-        unsafe { Module::load(ctx.clone(), &bytecode) }
+        unsafe { Module::load(ctx.clone(), bytecode) }
     }
 }
 

@@ -31,8 +31,7 @@ struct Slot(RefCell<Incoming>);
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Slot {}
 
-static INCOMING: Slot = 
-    Slot(RefCell::new(Incoming { request: None, body: None, body_taken: false, first: None }));
+static INCOMING: Slot = Slot(RefCell::new(Incoming { request: None, body: None, body_taken: false, first: None }));
 
 /// Keeps the request for the handler.
 pub(crate) fn set_request(request: IncomingRequest) {

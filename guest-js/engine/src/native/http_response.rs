@@ -118,7 +118,8 @@ fn make(
             if matches!(length, Length::Own(_) | Length::None) {
                 continue;
             }
-            let Some(bytes) = content_length(&value).filter(|&bytes| stated.is_none_or(|stated| stated == bytes)) else {
+            let Some(bytes) = content_length(&value).filter(|&bytes| stated.is_none_or(|stated| stated == bytes))
+            else {
                 let message = format!("the response's content-length is not the length of one body: {value:?}");
                 return Err(Exception::throw_type(ctx, &message));
             };
