@@ -92,13 +92,8 @@ impl Platform {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn actor_names<'a>(
-        &self,
-        tenant: &TenantId,
-        ids: impl IntoIterator<Item = &'a str>,
-    ) -> Result<BTreeMap<String, String>> {
-        let ids: BTreeSet<&str> = ids.into_iter().collect();
-        self.store().host_read().await?.actor_names(tenant, &ids).await
+    pub async fn actor_names(&self, tenant: &TenantId, ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>> {
+        self.store().host_read().await?.actor_names(tenant, ids).await
     }
 
     /// Makes a token. Its secret is in the answer and nowhere else.

@@ -17,9 +17,10 @@ impl HostScope {
     pub(crate) async fn actor_names(
         &mut self,
         tenant: &TenantId,
-        ids: &BTreeSet<&str>,
+        ids: &BTreeSet<String>,
     ) -> Result<BTreeMap<String, String>> {
-        let (users, tokens): (Vec<&str>, Vec<&str>) = ids.iter().copied().partition(|id| id.starts_with(USER));
+        let (users, tokens): (Vec<&str>, Vec<&str>) =
+            ids.iter().map(String::as_str).partition(|id| id.starts_with(USER));
         let of_tokens = "SELECT id, name FROM tokens WHERE tenant IN ($1, 'system') AND id IN";
         let of_users = "SELECT id, name FROM users WHERE tenant = $1 AND id IN";
         let mut names = BTreeMap::new();

@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, IF_MATCH};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// The address of the client, in a request's extensions.
@@ -182,7 +182,8 @@ impl<T> Page<T> {
         tenant: &TenantId,
         by: impl Fn(&T) -> &str,
     ) -> Result<NamedPage<T>, Problem> {
-        let names = platform.actor_names(tenant, self.items.iter().map(by)).await?;
+        let ids: BTreeSet<String> = self.items.iter().map(|item| by(item).to_owned()).collect();
+        let names = platform.actor_names(tenant, &ids).await?;
         Ok(NamedPage { items: self.items, next: self.next, names })
     }
 }
