@@ -202,8 +202,11 @@ async fn a_request_tells_node_whether_it_has_a_body() {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        server.send(request, "/", body).await.json()
+        server.send(request, "/", body.to_owned()).await.json()
     };
-    assert_eq!(ask("POST", &[("content-length", "3")], "abc").await, serde_json::json!([null, "3", "a.test", true, "abc"]));
+    assert_eq!(
+        ask("POST", &[("content-length", "3")], "abc").await,
+        serde_json::json!([null, "3", "a.test", true, "abc"])
+    );
     assert_eq!(ask("GET", &[], "").await[0], serde_json::Value::Null);
 }

@@ -1,4 +1,5 @@
 // DOMException. https://webidl.spec.whatwg.org/#idl-DOMException (4.3)
+import { indexOf, slice } from "./primordials.js";
 import { defineInterface } from "./webidl.js";
 
 // The legacy codes, in order from 1; an empty string is a code whose name nothing uses any more.
@@ -32,7 +33,16 @@ function field(exception, index) {
 export class DOMException {
   constructor(message = "", name = "Error") {
     const exception = Reflect.construct(Error, [], new.target);
-    fields.set(exception, [`${message}`, `${name}`]);
+    message = `${message}`;
+    name = `${name}`;
+    fields.set(exception, [message, name]);
+    // The engine knows name and message of those that have them as data.
+    const { stack } = exception;
+    if (typeof stack === "string") {
+      const title = message === "" ? name : `${name}: ${message}`;
+      const value = title + slice(stack, indexOf(stack, "\n"));
+      Object.defineProperty(exception, "stack", { value, writable: true, configurable: true });
+    }
     return exception;
   }
 

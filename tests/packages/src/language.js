@@ -59,7 +59,7 @@ const cases = {
       new Error("lines\nof it").stack.startsWith("Error: lines\nof it\n"), typeof Object.assign(new Error("x"), { stack: "own" }).stack,
     ];
   },
-  dates: () => ["2024-01-05t10:20:30z", "2024-01-05T10:20:30z", "Jan 32 2024", "2024-02-30", "Tue Mar 01 2022 00:00:00 GMT+0100", "1 Jan 2024", "2024-01-05 10:20", "Jan 5 2024 2025", "Dec 25, 1995"].map((it) => Date.parse(it)),
+  dates: () => ["2024-01-05t10:20:30z", "2024-01-05T10:20:30z", "Jan 32 2024", "2024-02-30", "Tue Mar 01 2022 00:00:00 GMT+0100", "1 Jan 2024", "2024-01-05 10:20", "Jan 5 2024 2025", "Dec 25, 1995", "2024-01-05T10:20:30,5Z", "2024-01-05T10:20:30-08", "2024-01-05T10:20:30-08:00"].map((it) => Date.parse(it)),
 };
 
 export default {

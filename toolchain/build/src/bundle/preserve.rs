@@ -320,8 +320,12 @@ impl<'a> Rewriter<'a> {
 
     fn mark_variables(&self, declaration: &mut VariableDeclaration<'a>) {
         for declarator in &mut declaration.declarations {
-            if let Some(value) = &mut declarator.init {
-                self.mark_value(value);
+            // Taking a list apart runs its iterator, which rolldown does not count.
+            let iterates = matches!(declarator.id, BindingPattern::ArrayPattern(_));
+            match &mut declarator.init {
+                Some(value) if iterates => self.after(self.effect(), value),
+                Some(value) => self.mark_value(value),
+                None => {}
             }
         }
     }

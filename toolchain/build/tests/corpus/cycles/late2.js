@@ -1,6 +1,4 @@
 import { log } from "./log.js";
 import { base } from "./late.js";
-let seen;
-try { seen = base; } catch (error) { seen = error.name; }
-export const value = () => seen + "/";
+export const value = () => base + "/";
 log.push("late2");
