@@ -143,7 +143,8 @@ fn adapted() -> Value {
 
 #[tokio::test]
 async fn adapters_of_drizzle_and_kysely_have_transactions_on_sqlite() {
-    let tables = "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"sqlite\"\n[capabilities.db]\nconnections = 2\n";
+    let tables = "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"sqlite\"\n\
+                  [capabilities.http]\n[capabilities.db]\nconnections = 2\n";
     assert_eq!(adapters(tables).await, adapted());
 }
 
@@ -151,7 +152,7 @@ async fn adapters_of_drizzle_and_kysely_have_transactions_on_sqlite() {
 async fn adapters_of_drizzle_and_kysely_have_transactions_on_postgresql() {
     let url = elias_tests::services::postgres();
     let tables = format!(
-        "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"postgres\"\n[capabilities.db]\nbackend = \"postgres\"\n\
+        "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"postgres\"\n[capabilities.http]\n[capabilities.db]\nbackend = \"postgres\"\n\
          url = \"{url}\"\nschema = \"adapters_{}\"\nconnections = 2\n",
         std::process::id()
     );

@@ -10,8 +10,8 @@ use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
 use crate::web;
 use rolldown::plugin::{
     HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
-    HookTransformArgs, HookTransformAstArgs, HookTransformAstReturn, HookTransformOutput, HookTransformReturn,
-    HookUsage, Plugin, PluginContext, PluginContextResolveOptions, SharedLoadPluginContext,
+    HookTransformArgs, HookTransformAstArgs, HookTransformAstReturn, HookTransformOutput, HookTransformOutputMap,
+    HookTransformReturn, HookUsage, Plugin, PluginContext, PluginContextResolveOptions, SharedLoadPluginContext,
     SharedTransformPluginContext,
 };
 use rolldown_common::side_effects::HookSideEffects;
@@ -217,6 +217,8 @@ impl Plugin for Recorder {
         if *module.module_type == ModuleType::Json {
             // JavaScript takes a byte order mark for white space; JSON does not.
             let text = module.code.strip_prefix('\u{feff}').unwrap_or(module.code);
+            // Data has no lines that a stack could name.
+            output.map = HookTransformOutputMap::Null;
             if let Some(code) = assets::json_with_lone_surrogate(text) {
                 output.code = Some(code);
                 output.module_type = Some(ModuleType::Js);
