@@ -5,7 +5,7 @@ use super::super::value;
 use super::decode::{Fault, decode};
 use super::json::fits_javascript;
 use crate::db::Value;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use std::fmt::{self, Write};
 use tokio_postgres::types::Type;
 
@@ -76,54 +76,20 @@ enum Scalar {
 }
 
 impl<'de> Deserialize<'de> for Scalar {
+    /// By way of JSON's own value, which knows how numbers are passed on whatever features the JSON library has.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
-    }
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an element of an array")
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Null)
-    }
-
-    fn visit_bool<E>(self, boolean: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Boolean(boolean))
-    }
-
-    fn visit_i64<E>(self, integer: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Integer(integer.into()))
-    }
-
-    fn visit_u64<E>(self, integer: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Integer(integer.into()))
-    }
-
-    fn visit_f64<E>(self, float: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Float(float))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Scalar, A::Error> {
-        Ok(Scalar::Array)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Scalar, A::Error> {
-        Ok(Scalar::Object)
+        Ok(match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(boolean) => Self::Boolean(boolean),
+            serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(integer), _) => Self::Integer(integer.into()),
+                (None, Some(integer)) => Self::Integer(integer.into()),
+                (None, None) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            serde_json::Value::String(text) => Self::Text(text),
+            serde_json::Value::Array(_) => Self::Array,
+            serde_json::Value::Object(_) => Self::Object,
+        })
     }
 }
 

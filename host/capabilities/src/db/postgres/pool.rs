@@ -290,6 +290,7 @@ mod tests {
         let held = now(&share).expect("free");
         drop(share);
         drop(held);
-        assert_eq!((server.state().used, server.state().open), (0, 0));
+        let state = server.state();
+        assert_eq!((state.used, state.open), (0, 0));
     }
 }

@@ -61,6 +61,7 @@ fn text_of(bytes: Vec<u8>) -> Value {
 
 /// A number as SQLite writes it: with 15 digits, and a point.
 fn real_text(real: f64) -> String {
+    let real = real + 0.0; // there is no negative zero in SQLite's texts
     if real.is_infinite() {
         return if real > 0.0 { "Inf".into() } else { "-Inf".into() };
     }

