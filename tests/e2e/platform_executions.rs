@@ -235,7 +235,8 @@ async fn a_log_that_is_followed_ends_with_the_token_and_with_the_role() {
     let id = revoked.token.split('_').nth(1).expect("tokens have an id").to_owned();
     team.done("DELETE", &format!("/tokens/{id}"), Value::Null).await;
     team.done("PUT", "/users/ada", json!({ "name": "Ada", "disabled": true })).await;
-    let nothing = json!({ "ceiling": "viewer", "policy": "permit (principal, action == Action::\"upload\", resource);" });
+    let nothing =
+        json!({ "ceiling": "viewer", "policy": "permit (principal, action == Action::\"upload\", resource);" });
     let changed = team.ask("PUT", "/roles/reader", nothing).await;
     assert!(changed.0 < 300 || changed.0 == 412, "{changed:?}");
     if changed.0 == 412 {

@@ -283,7 +283,12 @@ const COUNTING: &str = r#"
 async fn components_databases_are_looked_into_backed_up_and_restored() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();
-    team.serve("counting", &elias_tests::build::component(COUNTING), json!({ "capabilities": { "db": {} }, "smoke": { "path": "" } })).await;
+    team.serve(
+        "counting",
+        &elias_tests::build::component(COUNTING),
+        json!({ "capabilities": { "db": {} }, "smoke": { "path": "" } }),
+    )
+    .await;
     for number in 1..=3 {
         assert_eq!(team.get("counting", "/").await.body, number.to_string());
     }

@@ -3,7 +3,9 @@
 
 mod table;
 
-pub use table::{AssetEntry, AssetError, AssetTable, EncodedAsset, MAX_ASSET_PATH_BYTES, MAX_ASSETS, content_type_of, is_hidden};
+pub use table::{
+    AssetEntry, AssetError, AssetTable, EncodedAsset, MAX_ASSET_PATH_BYTES, MAX_ASSETS, content_type_of, is_hidden,
+};
 
 use crate::config::{ConfigError, Rule, within};
 use crate::encoding::negotiate;

@@ -124,12 +124,7 @@ impl Figures {
         let (recorded, dropped) = (serving.recorder.recorded(), serving.recorder.dropped());
         let store_up = stored.is_some();
         let cpu = serving.loader.host.cpu_load();
-        let in_use = [
-            Resource::Connections,
-            Resource::Requests,
-            Resource::BufferedBytes,
-            Resource::StalledExecutions,
-        ];
+        let in_use = [Resource::Connections, Resource::Requests, Resource::BufferedBytes, Resource::StalledExecutions];
         let in_use = in_use.map(|resource| (resource, platform.usage().of(resource)));
         Self {
             store_up,

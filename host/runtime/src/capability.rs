@@ -4,8 +4,8 @@
 //! it is loaded; [`Capability::prepare`] for an instance that uses it; and the context's `Drop` when that instance ends. An
 //! instance that does not touch a capability pays nothing for it.
 
-pub use crate::grants::{ConfigureError, Grants};
 pub use crate::aside::Stopped;
+pub use crate::grants::{ConfigureError, Grants};
 pub use crate::instance::{
     CallMeter, HostCall, InstanceInfo, InstanceState, LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, SECRET_BYTES_MIN,
 };

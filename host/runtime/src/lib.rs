@@ -37,8 +37,8 @@ mod log;
 mod post_mortem;
 pub mod pricing;
 mod run;
-mod wasi;
 mod schedule;
+mod wasi;
 
 pub use app::App;
 pub use body::Body;

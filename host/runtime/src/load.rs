@@ -129,7 +129,9 @@ impl Loader {
         // The digest of a megabyte takes as long as a tenth of all the rest.
         std::thread::scope(|scope| {
             let digest = scope.spawn(|| elias_contract::digest(bytes));
-            self.link_measured(bytes, compiling, job, || digest.join().unwrap_or_else(|_| elias_contract::digest(bytes)))
+            self.link_measured(bytes, compiling, job, || {
+                digest.join().unwrap_or_else(|_| elias_contract::digest(bytes))
+            })
         })
     }
 

@@ -50,7 +50,8 @@ impl Error {
 
     /// More bytes of parameters under way than an instance may have.
     pub(crate) fn too_much() -> Self {
-        let message = "the parameters of the statements that are under way are too large together: wait for some of them";
+        let message =
+            "the parameters of the statements that are under way are too large together: wait for some of them";
         Self { sqlstate: Some("53400".to_owned()), ..Self::new(ErrorCode::Unavailable, message) }
     }
 

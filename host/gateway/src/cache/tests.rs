@@ -140,11 +140,14 @@ fn answers_say_their_age_and_clients_that_have_them_get_304() {
 #[test]
 fn one_host_has_one_key_and_each_port_its_own() {
     let key = |uri: &str| key_uri(&uri.parse().expect("a URI"));
-    for same in ["http://Shop.Test/a?b=C", "http://shop.test./a?b=C", "http://shop.test:80/a?b=C", "http://SHOP.test.:80/a?b=C"] {
+    for same in
+        ["http://Shop.Test/a?b=C", "http://shop.test./a?b=C", "http://shop.test:80/a?b=C", "http://SHOP.test.:80/a?b=C"]
+    {
         assert_eq!(key(same), "shop.test/a?b=C", "{same}");
     }
     assert_eq!(key("http://[0:0::1]:80/"), "[::1]/");
-    let other = ["http://shop.test:8080/a?b=C", "http://shop.test/A?b=C", "http://shop.test/a?b=c", "http://shops.test/a?b=C"];
+    let other =
+        ["http://shop.test:8080/a?b=C", "http://shop.test/A?b=C", "http://shop.test/a?b=c", "http://shops.test/a?b=C"];
     for other in other {
         assert_ne!(key(other), "shop.test/a?b=C", "{other}");
     }

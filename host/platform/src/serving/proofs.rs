@@ -5,11 +5,11 @@
 //! version that was accepted, nor have one served that is not in the log for everyone to see.
 
 use super::known::Known;
+use crate::atomic_write;
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
 use crate::store::{ReleaseTarget, Store};
 use crate::transparency::{self, Checkpoint, Entry, Hash, LogError, Proof, checkpoint};
-use crate::atomic_write;
 use cap_std::fs::Dir;
 use elias_contract::note::{SigningKey, VerifyingKey};
 use std::collections::{HashMap, HashSet};

@@ -5,8 +5,8 @@
 //! it begins and after it was committed: what is acknowledged is in the file that the next start finds.
 
 use crate::error::{Code, Error, Result};
-use sqlx::Connection;
 use sqlx::AnyConnection;
+use sqlx::Connection;
 use std::fs::{Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};

@@ -152,8 +152,9 @@ async fn what_others_have_put_there_is_no_larger_than_a_value() {
     put(&url, &namespace, "empty", b"").await;
     let error = run(&cache, Command::Get("large".to_owned())).await.expect_err("it is too large");
     assert_eq!(error.code, ErrorCode::TooLarge);
-    let error =
-        run(&cache, Command::GetMany(vec!["exact".to_owned(), "large".to_owned()].into())).await.expect_err("too large");
+    let error = run(&cache, Command::GetMany(vec!["exact".to_owned(), "large".to_owned()].into()))
+        .await
+        .expect_err("too large");
     assert_eq!(error.code, ErrorCode::TooLarge);
     assert_eq!(get(&cache, "exact").await.map(|value| value.len()), Some(4097));
     assert_eq!(get(&cache, "empty").await.as_deref(), Some(""));

@@ -11,7 +11,14 @@ fn place(variable: &str) -> Option<Place> {
 
 /// A statement that nobody has looked at.
 fn unchecked(sql: &str) -> Statement {
-    Statement { sql: sql.to_owned(), parameters: Vec::new(), kind: Kind::Schema, writes: true, leaves: false, held: None }
+    Statement {
+        sql: sql.to_owned(),
+        parameters: Vec::new(),
+        kind: Kind::Schema,
+        writes: true,
+        leaves: false,
+        held: None,
+    }
 }
 
 impl DbContext {

@@ -80,10 +80,7 @@ fn what_cannot_run_is_said() {
 
 #[test]
 fn every_unresolved_import_is_told() {
-    let error = failed(&[(
-        "index.js",
-        b"import './one.js';\nimport './two.js';\nimport './three.js';",
-    )]);
+    let error = failed(&[("index.js", b"import './one.js';\nimport './two.js';\nimport './three.js';")]);
     let text = error.render(false);
     for place in ["[index.js:1:8]", "[index.js:2:8]", "[index.js:3:8]"] {
         assert!(text.contains(place), "{place} in\n{text}");
