@@ -329,12 +329,13 @@ async fn random_values_of_the_top_level_are_a_builds_own_where_that_is_allowed()
         answers.push(server.get("/").await.json());
         answers.push(server.get("/").await.json());
     }
-    for value in 0..3 {
-        assert_eq!(answers[0][value], answers[1][value], "instances share it");
-        assert_ne!(answers[0][value], answers[2][value], "builds do not");
+    let [first, second, other_build] = [&answers[0], &answers[1], &answers[2]];
+    for value in 0..3_usize {
+        assert_eq!(first[value], second[value], "instances share it");
+        assert_ne!(first[value], other_build[value], "builds do not");
     }
-    for value in 3..5 {
-        assert_ne!(answers[0][value], answers[1][value], "what a handler draws is its own");
+    for value in 3..5_usize {
+        assert_ne!(first[value], second[value], "what a handler draws is its own");
     }
 }
 

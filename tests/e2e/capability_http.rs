@@ -133,7 +133,7 @@ async fn limits_end_a_request_with_their_codes() {
         bomb: () => code("/bomb"),
         upload: () => code("/echo", { method: "POST", body: "x".repeat(200_000) }),
     "#;
-    let grant = "first-byte-timeout-ms = 500\nresponse-bytes = 1000000\nrequest-bytes = 100000\n";
+    let grant = "first-byte-timeout-ms = 3000\nresponse-bytes = 1000000\nrequest-bytes = 100000\n";
     let (server, _upstream) = served(
         &format!("}}; {code} const more = {{ {functions} }}; Object.assign(functions, more); const rest = {{"),
         grant,

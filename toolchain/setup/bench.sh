@@ -4,4 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v wrk >/dev/null && command -v strace >/dev/null || toolchain/setup/system.sh wrk strace
 toolchain/setup/packages.sh tests/bench/rivals
+# Native QuickJS, of the engine's source.
+export ELIAS_QUICKJS=$PWD/target/quickjs
+eval "$(grep '^export LIBCLANG_PATH' target/wasm-sdk/env || true)"
 toolchain/setup/with-services.sh cargo bench --locked --bench bench --features elias-tests/bench --profile release

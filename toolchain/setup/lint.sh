@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cargo fmt --all --check
+# The bench compares with native QuickJS: its C source is the engine's, and libclang that of the engine's compiler.
+export ELIAS_QUICKJS=$PWD/target/quickjs
+eval "$(grep '^export LIBCLANG_PATH' target/wasm-sdk/env || true)"
 # The bench is behind a feature, for what only it needs.
 cargo clippy --locked --release --all-targets --features elias-tests/bench -- -D warnings
 # The engine is for another target and profile.

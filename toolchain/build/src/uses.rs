@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
     Argument, BindingPattern, CallExpression, ComputedMemberExpression, Expression, IdentifierName,
-    IdentifierReference, StaticMemberExpression, StringLiteral, TemplateElement, VariableDeclarator,
+    IdentifierReference, MemberExpression, StaticMemberExpression, StringLiteral, TemplateElement, VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
@@ -110,7 +110,7 @@ impl<'a> Visit<'a> for Uses {
 
     fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
         // A module of Node.js that is asked for when the program runs, with `node:` before its name or without.
-        if call.callee.as_member_expression().and_then(|member| member.static_property_name())
+        if call.callee.as_member_expression().and_then(MemberExpression::static_property_name)
             == Some("getBuiltinModule")
             && let Some(Argument::StringLiteral(name)) = call.arguments.first()
         {

@@ -152,13 +152,14 @@ fn link_curves(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
     let made = Price::of(price::CALL).per(1, point(|(curve,): &(Curve,)| *curve));
     crypto.compute("generate", made, |(curve,): (Curve,)| curve::generate(curve))?;
     type Convert = (Curve, Vec<u8>);
-    let of_private: [(&str, fn(Curve, &[u8]) -> Bytes); 3] =
+    type Converter = fn(Curve, &[u8]) -> Bytes;
+    let of_private: [(&str, Converter); 3] =
         [("public-of", curve::public_of), ("decode-pkcs8", curve::decode_pkcs8), ("encode-pkcs8", curve::encode_pkcs8)];
     for (name, convert) in of_private {
         let price = bytes("bytes", |(_, key): &Convert| key.len()).per(1, point(|(curve, _): &Convert| *curve));
         crypto.compute(name, price, move |(curve, key): Convert| convert(curve, &Zeroizing::new(key)))?;
     }
-    let of_public: [(&str, fn(Curve, &[u8]) -> Bytes); 3] = [
+    let of_public: [(&str, Converter); 3] = [
         ("check-public", curve::check_public),
         ("decode-spki", curve::decode_spki),
         ("encode-spki", curve::encode_spki),

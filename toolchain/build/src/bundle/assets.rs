@@ -102,7 +102,8 @@ pub(super) fn json_with_lone_surrogate(json: &str) -> Option<String> {
             Some(unit) => ((0xd800..0xdc00).contains(&unit), (0xdc00..0xe000).contains(&unit)),
             None => (false, false),
         };
-        lone |= high && at == 0 && !is_low || !high && is_low || high && at > 0 && is_low;
+        // Half a pair: a high one that no low one follows at once, or a low one that follows no high one at once.
+        lone |= if is_low { !high || at > 0 } else { high && at == 0 };
         high = is_high;
         let length = if unit.is_some() { 5 } else { escape.chars().next().map_or(0, char::len_utf8) };
         rest = &escape[length..];

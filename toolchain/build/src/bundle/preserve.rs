@@ -125,7 +125,7 @@ impl<'a> Rewriter<'a> {
 
     fn text_of(&self, text: &str) -> Expression<'a> {
         let text = self.ast_allocator().alloc_str(text);
-        Expression::new_string_literal(SPAN, &*text, None, &self.ast)
+        Expression::new_string_literal(SPAN, text, None, &self.ast)
     }
 
     /// What `import.meta.NAME` is here, or a free `__dirname` or `__filename`.
@@ -157,7 +157,7 @@ impl<'a> Rewriter<'a> {
             && !source.value.contains('?')
         {
             let name = self.ast_allocator().alloc_str(&format!("{}?{kind}", source.value));
-            source.value = (&*name).into();
+            source.value = name.into();
             source.raw = None;
             *with = None;
         }
@@ -270,6 +270,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Marks a statement of the top level that has an effect and does not look so.
+    #[expect(clippy::collapsible_match, reason = "a guard would move what the arm changes out of its sight")]
     fn mark(&self, statement: &mut Statement<'a>) {
         match statement {
             // What is assigned stays anyway, and `exports.x = ...` has to be seen as it is.
@@ -414,6 +415,7 @@ impl<'a> VisitMut<'a> for Rewriter<'a> {
         walk_mut::walk_statement(self, statement);
     }
 
+    #[expect(clippy::collapsible_match, reason = "a guard would move what the arm changes out of its sight")]
     fn visit_expression(&mut self, expression: &mut Expression<'a>) {
         if let Some(told) = self.told_place(expression) {
             *expression = told;

@@ -171,10 +171,11 @@ unsafe extern "C" fn realloc(block: *mut c_void, size: c_int) -> *mut c_void {
         let header = header(block);
         let Header { size: before, account } = header.read();
         if size > before {
-            if let Some(work) = WORK.get() {
-                if size >= ASKS_BYTES && work.stopped.as_ref().load(Ordering::Relaxed) {
-                    return ptr::null_mut();
-                }
+            if let Some(work) = WORK.get()
+                && size >= ASKS_BYTES
+                && work.stopped.as_ref().load(Ordering::Relaxed)
+            {
+                return ptr::null_mut();
             }
             if !account.is_null() && !(*account).charge(size - before) {
                 return ptr::null_mut();

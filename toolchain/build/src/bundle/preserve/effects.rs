@@ -355,7 +355,7 @@ impl<'a> Visit<'a> for Effects<'_> {
             }
         };
         self.found |= computed && !is_plain_key(key);
-        if forbidden(computed, r#static, key) && !key.as_expression().is_some_and(|it| it.is_member_expression()) {
+        if forbidden(computed, r#static, key) && !key.as_expression().is_some_and(Expression::is_member_expression) {
             self.found = true;
         }
         walk::walk_class_element(self, element);
