@@ -24,6 +24,6 @@ async fn a_component_that_imports_all_of_it_is_linked() {
     let host = Host::builder().instances(1).capability(Cache::new()).build().expect("there is a host");
     let grants = Grants::none().with("cache", json!({}));
     let refused = host.load_with(&component, &LoadOptions { grants, ..LoadOptions::default() }).await;
-    let refused = refused.err().expect("it cannot be called");
+    let refused = refused.expect_err("it cannot be called");
     assert_eq!(refused.code(), ErrorCode::MissingExport, "{refused}");
 }

@@ -111,7 +111,7 @@ fn values_are_bounded_by_what_a_statement_can_do_with_them() {
     let compared = vec!["a = b"; 3_000].join(", ");
     let some = "WITH v AS MATERIALIZED (SELECT zeroblob(4000000) AS a, zeroblob(4000000) AS b)";
     let short = some.replace("4000000", "400000");
-    let sql = format!("{short} SELECT max({}) FROM v", vec!["a = b"; 10].join(", "));
+    let sql = format!("{short} SELECT max({}) FROM v", ["a = b"; 10].join(", "));
     assert!(ask(&session, &sql).is_ok());
     let rows = format!("{some} SELECT count(*) FROM v WHERE 1 IN ({compared})");
     assert_eq!(ask(&session, &rows).unwrap_err().code, ErrorCode::TooLarge);
