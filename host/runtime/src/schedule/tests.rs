@@ -49,8 +49,11 @@ struct Model {
     waits_since: Vec<u64>,
 }
 
+/// A group and a subgroup, each with its weight.
+type Names<'a> = ((&'a str, u32), (&'a str, u32));
+
 impl Model {
-    fn new(cores: usize, seed: u64, shares: &[((&str, u32), (&str, u32))], guests: Vec<Guest>) -> Self {
+    fn new(cores: usize, seed: u64, shares: &[Names<'_>], guests: Vec<Guest>) -> Self {
         let mut queue = FairQueue::default();
         let keys = shares.iter().map(|(group, subgroup)| queue.hold(*group, *subgroup)).collect();
         let count = guests.len();
