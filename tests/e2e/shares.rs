@@ -7,7 +7,6 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
-use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -273,42 +272,6 @@ async fn ask(sender: &mut Http2, host: &str, path: &str) -> http::Response<Incom
     let request = http::Request::get(format!("http://{host}{path}")).body(Empty::new()).expect("well formed");
     sender.ready().await.expect("it is open");
     tokio::time::timeout(PATIENCE, sender.send_request(request)).await.expect("something happens").expect("an answer")
-}
-
-#[tokio::test]
-async fn what_waits_for_the_windows_of_a_connection_is_bounded_and_given_back() {
-    let flags = ["--queue-timeout-ms", "1000", "--deadline-ms", "600000", "--write-timeout-ms", "600000"];
-    let platform = Platform::start(&flags);
-    let team = platform.new_tenant("team", json!({})).await;
-    team.serve("shop", &component(WRITER), json!({})).await;
-    let host = team.host("shop");
-    let before = gauge(&platform, "response_buffered_bytes").await;
-    let sender = http2(platform.address, 0).await;
-    let asked = (0..90).map(|_| {
-        let (mut sender, host) = (sender.clone(), host.clone());
-        async move { ask(&mut sender, &host, "/whole?mb=8").await }
-    });
-    let answers = futures::future::join_all(asked).await;
-    let mut statuses = BTreeMap::<u16, usize>::new();
-    for answer in &answers {
-        *statuses.entry(answer.status().as_u16()).or_default() += 1;
-    }
-    // Some have begun, and wait for the client; the others were told to, and did not run.
-    assert!(statuses[&200] <= 40 && statuses[&200] + statuses[&429] == 90, "{statuses:?}");
-    assert!(gauge(&platform, "executions_in_flight").await <= 40);
-    let waiting = gauge(&platform, "response_buffered_bytes").await;
-    assert!(waiting <= before + (4 << 20), "{waiting} bytes");
-    // Another connection has its own share.
-    let mut other = http2(platform.address, 64 << 10).await;
-    let answer = ask(&mut other, &host, "/whole?mb=2").await;
-    let body = answer.into_body().collect().await.expect("it is whole").to_bytes();
-    assert_eq!(body.len(), 2 << 20);
-    drop((answers, sender));
-    until("all is given back", async || {
-        let left = [gauge(&platform, "executions_in_flight").await, gauge(&platform, "executions_stalled").await];
-        (left == [0, 0] && gauge(&platform, "response_buffered_bytes").await == 0).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
