@@ -3,7 +3,7 @@
 use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
 use elias_tests::serve::{PATIENCE, Server};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
