@@ -161,6 +161,7 @@ async fn a_body_that_can_never_go_on_is_broken_off() {
         let response = raw(&server, "GET", path).await;
         assert!(response.starts_with("HTTP/1.1 200"), "{path}: {response}");
         assert!(!is_complete(&response), "{path}: {response}");
+        assert!(body(&response).contains("part"), "{path}: what was written arrives: {response}");
         server.logged_times("the response's body never ends", times + 1).await;
     }
     assert_eq!(server.get("/atOnce").await.code(), "never-settles");

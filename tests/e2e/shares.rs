@@ -3,10 +3,11 @@
 use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
 use elias_tests::serve::{PATIENCE, Server};
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
+use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -27,12 +28,12 @@ async fn begins(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes[..read.expect("an answer")]).into_owned()
 }
 
-/// Everything up to the end of the connection.
-async fn rest(mut stream: TcpStream) -> Vec<u8> {
+/// Reads until the connection ends, which it must do before the body is whole.
+async fn broken_off(mut stream: TcpStream) -> Result<(), &'static str> {
     let mut all = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("something happens");
-    drop(read); // a connection that is broken off ends with an error
-    all
+    let read = stream.read_to_end(&mut all).await;
+    drop(read); // a connection that is broken off may end with an error
+    if all.ends_with(b"0\r\n\r\n") { Err("the body is whole") } else { Ok(()) }
 }
 
 /// A gauge of the platform's metrics.
@@ -232,10 +233,10 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
         assert!(begins(reader).await.starts_with("HTTP/1.1 200"));
     }
     assert_eq!(server.get("/").await.body, "answered");
-    let lengths = futures::future::join_all(large.into_iter().map(rest)).await;
+    // One was broken off; the other may go on for as long as its client takes to read.
     server.logged("slow-client").await;
-    let broken = lengths.iter().filter(|body| !body.ends_with(b"0\r\n\r\n")).count();
-    assert!(broken >= 1, "at least one was broken off, and does not look whole");
+    let broken = futures::future::select_ok(large.into_iter().map(|reader| Box::pin(broken_off(reader))));
+    tokio::time::timeout(PATIENCE, broken).await.expect("something happens").expect("it does not look whole");
     for reader in small {
         let body = rest_of_chunked(reader).await;
         assert!(body > 1 << 20, "a slow reader still gets all: {body}");
@@ -272,6 +273,42 @@ async fn ask(sender: &mut Http2, host: &str, path: &str) -> http::Response<Incom
     let request = http::Request::get(format!("http://{host}{path}")).body(Empty::new()).expect("well formed");
     sender.ready().await.expect("it is open");
     tokio::time::timeout(PATIENCE, sender.send_request(request)).await.expect("something happens").expect("an answer")
+}
+
+#[tokio::test]
+async fn what_waits_for_the_windows_of_a_connection_is_bounded_and_given_back() {
+    let flags = ["--queue-timeout-ms", "1000", "--deadline-ms", "600000", "--write-timeout-ms", "600000"];
+    let platform = Platform::start(&flags);
+    let team = platform.new_tenant("team", json!({})).await;
+    team.serve("shop", &component(WRITER), json!({})).await;
+    let host = team.host("shop");
+    let before = gauge(&platform, "response_buffered_bytes").await;
+    let sender = http2(platform.address, 0).await;
+    let asked = (0..90).map(|_| {
+        let (mut sender, host) = (sender.clone(), host.clone());
+        async move { ask(&mut sender, &host, "/whole?mb=8").await }
+    });
+    let answers = futures::future::join_all(asked).await;
+    let mut statuses = BTreeMap::<u16, usize>::new();
+    for answer in &answers {
+        *statuses.entry(answer.status().as_u16()).or_default() += 1;
+    }
+    // Some have begun, and wait for the client; the others were told to, and did not run.
+    assert!(statuses[&200] <= 40 && statuses[&200] + statuses[&429] == 90, "{statuses:?}");
+    assert!(gauge(&platform, "executions_in_flight").await <= 40);
+    let waiting = gauge(&platform, "response_buffered_bytes").await;
+    assert!(waiting <= before + (4 << 20), "{waiting} bytes");
+    // Another connection has its own share.
+    let mut other = http2(platform.address, 64 << 10).await;
+    let answer = ask(&mut other, &host, "/whole?mb=2").await;
+    let body = answer.into_body().collect().await.expect("it is whole").to_bytes();
+    assert_eq!(body.len(), 2 << 20);
+    drop((answers, sender));
+    until("all is given back", async || {
+        let left = [gauge(&platform, "executions_in_flight").await, gauge(&platform, "executions_stalled").await];
+        (left == [0, 0] && gauge(&platform, "response_buffered_bytes").await == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ pub(crate) struct ReadAhead {
     task: AbortHandle,
     /// Of the piece that was given last, until the next one is asked for.
     room: Option<Room>,
+    /// hyper has been given something since it last had a turn to write it.
+    is_unwritten: bool,
 }
 
 impl ReadAhead {
@@ -81,18 +83,26 @@ impl ReadAhead {
             reader.read().await;
             drop(place);
         });
-        Self { buffer, task: task.abort_handle(), room: None }
+        Self { buffer, task: task.abort_handle(), room: None, is_unwritten: false }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.room = None;
         self.buffer.client.register(cx.waker());
         let mut state = self.buffer.state();
+        let fails = state.pieces.front().is_some_and(|piece| piece.frame.is_err());
+        if fails && std::mem::take(&mut self.is_unwritten) {
+            // hyper drops what it has not written when it is told of an error, and writes when it is told to wait.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let Some(Piece { frame, room, bytes }) = state.pieces.pop_front() else {
+            self.is_unwritten &= state.ended;
             return if state.ended { Poll::Ready(None) } else { Poll::Pending };
         };
         state.bytes -= bytes;
         drop(state);
+        self.is_unwritten = true;
         self.room = room;
         self.buffer.guest.wake();
         Poll::Ready(Some(frame))

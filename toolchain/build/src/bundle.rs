@@ -169,19 +169,20 @@ async fn run(options: BundleOptions, boundary: Boundary) -> Result<Bundle, Build
         }
     }
     if !errors.is_empty() {
-        return Err(failure::from_rolldown(errors, cwd, &boundary));
+        return Err(failure::from_rolldown(errors, &[], cwd, &boundary));
     }
     warnings.extend(recorder.take_warnings());
     warnings.extend(native::warnings(&chunk.module_ids.iter().map(|id| file_of(id.as_str())).collect::<Vec<_>>()));
     let mut read = take(&recorder.read);
     // URLs, which rolldown leaves in place without a word. A dynamic import from within counts as one of the bundle itself.
-    let mut imports = chunk.imports.iter().chain(&chunk.dynamic_imports);
+    let imports = chunk.imports.iter().chain(&chunk.dynamic_imports);
     let ours = |name: &str| {
         web::importable().any(|importable| importable == name)
             || name.strip_prefix("node:").is_some_and(web::node_module)
     };
-    if let Some(specifier) = imports.find(|name| **name != chunk.filename && !ours(name)) {
-        return Err(failure::left_over(specifier, read.iter().map(|(path, _)| path.as_path()), cwd));
+    let left = imports.filter(|name| **name != chunk.filename && !ours(name)).map(|name| name.as_str());
+    if let Some(error) = failure::left_over(left, &read, cwd) {
+        return Err(error);
     }
     read.sort_unstable();
     let mut modules: Vec<PathBuf> = read.iter().map(|(path, _)| path.clone()).collect();
@@ -233,7 +234,7 @@ impl Pass {
         let recorder = Arc::new(Recorder::new(Arc::clone(boundary)));
         let fail = |errors: BatchedBuildDiagnostic| match take(&recorder.refused) {
             Some(error) => error,
-            None => failure::from_rolldown(errors.into_vec(), &options.cwd, boundary),
+            None => failure::from_rolldown(errors.into_vec(), &recorder.not_installed(), &options.cwd, boundary),
         };
         let factory = |treeshake: TreeshakeOptions| {
             BundleFactory::new(BundleFactoryOptions {

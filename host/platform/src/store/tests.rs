@@ -9,6 +9,7 @@ use super::versions::NewVersion;
 use super::*;
 use crate::name::{ComponentName, Digest, Environment, ServiceId};
 use crate::stages::StageFigures;
+use crate::transparency;
 use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
@@ -74,7 +75,10 @@ async fn add_version(store: &Store, tenant: &TenantId, bytes: &[u8]) -> Result<V
     let number = scope.next_version(&shop(), 10).await?;
     scope.insert_artifact(&Digest::of(bytes), bytes.len() as u64).await?;
     let place = scope.reserve_log().await?;
-    scope.append_log(place, &format!("{tenant} {number}"), &[]).await?;
+    let record = format!("{tenant} {number}");
+    let known = scope.log_hashes(&transparency::append_needs(place)).await?;
+    let appended = transparency::append(place, record.as_bytes(), &known).expect("the log goes on");
+    scope.append_log(place, &record, &appended.stored).await?;
     let (digest, settings) = (Digest::of(bytes), VersionSettings::default());
     let new = NewVersion {
         component: &shop(),

@@ -16,11 +16,16 @@ const ADAPTERS: [(&str, &str); 2] = [
     ("elias/kysely", include_str!("../../../../guest-js/sdk/adapters/kysely.js")),
 ];
 
+/// Whether a module is one of these.
+pub(super) fn is_adapter(specifier: &str) -> bool {
+    ADAPTERS.iter().any(|(name, _)| *name == specifier)
+}
+
 /// Where an import of one of them leads, or what one of them imports: a package as the project would find it.
 pub(super) async fn resolve(context: &PluginContext, args: &HookResolveIdArgs<'_>) -> Option<HookResolveIdOutput> {
     let specifier =
         args.specifier.strip_prefix('@').filter(|name| name.starts_with("elias/")).unwrap_or(args.specifier);
-    if ADAPTERS.iter().any(|(name, _)| *name == specifier) {
+    if is_adapter(specifier) {
         let id = format!("{ADAPTER}{specifier}");
         return Some(HookResolveIdOutput {
             id: id.as_str().into(),

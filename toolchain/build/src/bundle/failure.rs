@@ -1,6 +1,6 @@
 //! rolldown's diagnostics as ours.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oxc::allocator::Allocator;
@@ -12,10 +12,20 @@ use super::boundary::Boundary;
 use super::{package_json, relative, resolve_help};
 use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
 
-/// All errors of a bundling run as one, ordered by place.
-pub(super) fn from_rolldown(diagnostics: Vec<BuildDiagnostic>, cwd: &Path, boundary: &Boundary) -> BuildError {
+/// All errors of a bundling run as one, ordered by place. `not_installed` are the packages that were imported and are
+/// not there: the bundler tells of them only once nothing else is missing.
+pub(super) fn from_rolldown(
+    diagnostics: Vec<BuildDiagnostic>,
+    not_installed: &[(PathBuf, String)],
+    cwd: &Path,
+    boundary: &Boundary,
+) -> BuildError {
+    let is_missing = diagnostics.iter().any(|diagnostic| diagnostic.kind() == EventKind::UnresolvedImport);
     let convert = |diagnostic| convert(diagnostic, cwd, boundary);
     let mut errors: Vec<BuildError> = diagnostics.into_iter().map(convert).collect();
+    if is_missing {
+        errors.extend(not_installed.iter().map(|(importer, package)| missing_package(importer, package, cwd)));
+    }
     // Modules are read in parallel: without an order, which error leads would change from run to run.
     let key = |error: &BuildError| {
         let place = error.details().place.as_ref();
@@ -158,22 +168,36 @@ fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
     BuildError::UnresolvedImport(Box::new(details))
 }
 
-/// An import that is still in the bundle. The bundler does not say who wrote it: look through the sources.
-pub(super) fn left_over<'a>(specifier: &str, sources: impl Iterator<Item = &'a Path>, cwd: &Path) -> BuildError {
-    let quoted = ['"', '\'', '`'].map(|quote| format!("{quote}{specifier}{quote}"));
-    let found =
-        sources.filter_map(|path| Some((path, std::fs::read_to_string(path).ok()?))).find_map(|(path, text)| {
-            let offset = quoted.iter().find_map(|quoted| text.find(quoted))?;
-            Some((path, Place::new(relative(path, cwd), text, offset, specifier.len() + 2)))
-        });
-    let (importer, place) = match found {
-        Some((importer, place)) => (importer, Some(place)),
-        None => (cwd, None),
-    };
-    let mut details = Details::new(format!("cannot import {specifier:?} into a component"))
+fn missing_package(importer: &Path, specifier: &str, cwd: &Path) -> BuildError {
+    let file = relative(importer, cwd);
+    let mut details = Details::new(format!("cannot find {specifier:?}, imported by {file}"))
         .help(resolve_help::advise(specifier, importer, cwd));
-    details.place = place;
+    details.place = quoted(importer, specifier, cwd).map(|place| place.labelled("not found"));
     BuildError::UnresolvedImport(Box::new(details))
+}
+
+/// Imports that are still in the bundle, as one error. The bundler does not say who wrote them: look through the sources.
+pub(super) fn left_over<'a>(
+    specifiers: impl Iterator<Item = &'a str>,
+    sources: &[(PathBuf, String)],
+    cwd: &Path,
+) -> Option<BuildError> {
+    let error = |specifier: &str| {
+        let found = sources.iter().find_map(|(path, _)| Some((path.as_path(), quoted(path, specifier, cwd)?)));
+        let (importer, place) = found.map_or((cwd, None), |(importer, place)| (importer, Some(place)));
+        let mut details = Details::new(format!("cannot import {specifier:?} into a component"))
+            .help(resolve_help::advise(specifier, importer, cwd));
+        details.place = place;
+        BuildError::UnresolvedImport(Box::new(details))
+    };
+    BuildError::all(specifiers.map(error).collect())
+}
+
+/// Where a file has this text in quotes.
+fn quoted(file: &Path, text: &str, cwd: &Path) -> Option<Place> {
+    let source = std::fs::read_to_string(file).ok()?;
+    let offset = ['"', '\'', '`'].iter().find_map(|quote| source.find(&format!("{quote}{text}{quote}")))?;
+    Some(Place::new(relative(file, cwd), source, offset, text.len() + 2))
 }
 
 /// A file that was found and could not be read as text.

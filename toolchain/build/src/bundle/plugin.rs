@@ -4,7 +4,7 @@ use super::boundary::{Boundary, not_its_own, refusal};
 use super::package_json::SideEffects;
 use super::{
     MAX_NESTING, MAX_SOURCE_BYTES, SDK, adapters, assets, file_of, native, node, optional, preserve, relative,
-    too_large,
+    resolve_help, too_large,
 };
 use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
 use crate::web;
@@ -53,6 +53,18 @@ impl Recorder {
     /// How many modules wait at their top level.
     pub(super) fn waiting_modules(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The packages that modules of the project import by a statement and that are not installed, and who imports them.
+    pub(super) fn not_installed(&self) -> Vec<(PathBuf, String)> {
+        let asked = lock(&self.asked);
+        let by_statement = asked.iter().filter(|(_, _, kind)| *kind == ImportKind::Import);
+        let absent = by_statement.filter(|(importer, specifier, _)| {
+            !is_installed(importer)
+                && !is_given(specifier)
+                && resolve_help::is_absent_package(specifier, Path::new(importer))
+        });
+        absent.map(|(importer, specifier, _)| (file_of(importer), specifier.clone())).collect()
     }
 
     pub(super) fn take_warnings(&self) -> Vec<BuildWarning> {
@@ -140,10 +152,9 @@ impl Plugin for Recorder {
         if let Some(resolved) = self.resolve_asset(context, args).await? {
             return Ok(Some(resolved));
         }
-        // The name under which the package was first announced.
-        let own = args.specifier.strip_prefix('@').filter(|name| name.starts_with(web::IMPORTABLE_PREFIX));
-        let specifier = own.filter(|name| web::importable().any(|known| known == *name)).unwrap_or(args.specifier);
-        let external = web::importable().any(|name| name == specifier);
+        let own = own_name(args.specifier);
+        let external = is_importable(own);
+        let specifier = if external { own } else { args.specifier };
         Ok((external || specifier == SDK).then(|| HookResolveIdOutput {
             id: specifier.into(),
             external: external.then_some(ResolvedExternal::Bool(true)),
@@ -261,6 +272,21 @@ fn check_source(file: &str, code: &str) -> Result<(), BuildError> {
         }
     }
     Ok(())
+}
+
+fn is_importable(specifier: &str) -> bool {
+    web::importable().any(|name| name == specifier)
+}
+
+/// The name of one of our modules, which also have the scope under which the package was first announced.
+fn own_name(specifier: &str) -> &str {
+    specifier.strip_prefix('@').filter(|name| name.starts_with(web::IMPORTABLE_PREFIX)).unwrap_or(specifier)
+}
+
+/// Whether a module comes with the toolchain.
+fn is_given(specifier: &str) -> bool {
+    let name = own_name(specifier);
+    name == SDK || is_importable(name) || adapters::is_adapter(name) || web::node_module(name)
 }
 
 fn is_installed(path: &str) -> bool {

@@ -82,6 +82,13 @@ pub(super) fn package_name(specifier: &str) -> &str {
     specifier.match_indices('/').nth(parts - 1).map_or(specifier, |(end, _)| &specifier[..end])
 }
 
+/// Whether `specifier` names a package, and one that `importer` cannot find.
+pub(super) fn is_absent_package(specifier: &str, importer: &Path) -> bool {
+    let is_package = !specifier.starts_with(['.', '/', '#', '\0']) && !specifier.contains(':');
+    let from = importer.parent().unwrap_or(importer);
+    is_package && !installed(from).any(|name| name == package_name(specifier))
+}
+
 /// The names of the packages that code in `from` can import.
 fn installed(from: &Path) -> impl Iterator<Item = String> {
     from.ancestors().map(|directory| directory.join("node_modules")).flat_map(|modules| {

@@ -23,6 +23,12 @@ fn ask(session: &Session, sql: &str) -> Result<Batch, Error> {
     parts.try_next().unwrap().0
 }
 
+/// How long this thread has been on a core.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+}
+
 #[test]
 fn no_statement_has_more_memory_than_its_component() {
     let folder = tempfile::tempdir().unwrap();
@@ -89,13 +95,14 @@ fn no_statement_goes_on_after_its_time() {
         format!("{large} SELECT {} FROM v", vec!["a GLOB '*0*0*0*0*1*'"; 900].join(", ")),
     ] {
         let short: String = sql.chars().take(180).collect();
-        let started = Instant::now();
-        match ask(&session, &sql) {
-            Err(error) => assert!(matches!(error.code, ErrorCode::Timeout | ErrorCode::TooLarge), "{short}: {error:?}"),
-            // Some are quick enough.
-            Ok(_) => assert!(started.elapsed() < Duration::from_millis(300), "{short}"),
+        let started = cpu_time();
+        let asked = ask(&session, &sql);
+        let worked = cpu_time() - started;
+        if let Err(error) = asked {
+            assert!(matches!(error.code, ErrorCode::Timeout | ErrorCode::TooLarge), "{short}: {error:?}");
         }
-        assert!(started.elapsed() < Duration::from_secs(3), "{short}: {:?}", started.elapsed());
+        // Some are quick enough to be done in their time. Another program's load is not counted.
+        assert!(worked < Duration::from_millis(400), "{short}: {worked:?} of 200 ms");
         assert!(session.tidy());
         assert!(ask(&session, "SELECT 1").is_ok(), "{short}");
     }

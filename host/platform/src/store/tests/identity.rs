@@ -130,16 +130,35 @@ async fn a_store_from_before_identities_is_known_by_its_components() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_exchanged_while_the_host_runs_is_noticed() {
+    let Some(place) = postgres().await else { return };
+    let store = &place.store;
+    store.ping().await.expect("it is there");
+    let other = ulid::Ulid::new().to_string();
+    sqlx::query("UPDATE store_identity SET id = $1").bind(other.clone()).execute(&store.pool).await.expect("altered");
+    // Connections that there are know no better; each new one does.
+    let mut held = Vec::new();
+    while let Ok(connection) = store.pool.acquire().await {
+        held.push(connection);
+    }
+    assert!(held.len() < 8, "a new connection was given out");
+    let error = store.host_write().await.err().expect("no connection");
+    assert_eq!(error.code(), Code::StoreUnavailable);
+    assert!(error.to_string().contains(&other), "{error}");
+}
+
+#[tokio::test]
 async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
     let Some(target) = postgres().await else { return };
     let url = target.url().expect("a URL");
     let Place { store, folder } = sqlite();
     let a = create_tenant(&store, "a").await;
-    let mut scope = store.write(&a).await.expect("a scope");
-    // More than are read at a time.
-    for number in 0..250 {
-        scope.set_secret(&service(&a), &format!("T{number}"), "sealed \"'é\n", &Actor::host()).await.expect("set");
+    for number in 0..250_u32 {
+        add_version(&store, &a, &number.to_le_bytes()).await.expect("stored");
     }
+    deploy(&store, &a, 1, 0).await.expect("it serves");
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.set_secret(&service(&a), "TOKEN", "sealed \"'é\n", &Actor::host()).await.expect("set");
     scope.commit().await.expect("committed");
     let identity = store.identity().await.expect("it has one").to_owned();
     let targets = store.host_read().await.expect("read").targets(Wanted::All).await.expect("read");
@@ -147,11 +166,12 @@ async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
 
     let moved = crate::moving::move_store(folder.path(), &url).await.expect("it is moved");
     assert_eq!(moved.identity, identity);
-    assert!(moved.rows.contains(&("secrets", 250)), "{:?}", moved.rows);
+    assert!(moved.rows.contains(&("versions", 250)) && moved.rows.contains(&("secrets", 1)), "{:?}", moved.rows);
     let there = open(folder.path(), Some(&url));
     assert_eq!(there.identity().await.expect("it is the same"), identity);
     assert_eq!(there.host_read().await.expect("read").targets(Wanted::All).await.expect("read"), targets);
-    assert_eq!(there.check_log().await.expect("whole"), 0);
+    assert_eq!(there.check_log().await.expect("whole"), 250);
+    add_version(&there, &a, b"the next").await.expect("it goes on there");
     assert_eq!(refusal(&open(folder.path(), None)).await.0, Code::StoreMissing, "nobody goes on with the file");
 
     // What is not empty is not written over.

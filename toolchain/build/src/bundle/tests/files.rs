@@ -80,10 +80,16 @@ fn what_cannot_run_is_said() {
 
 #[test]
 fn every_unresolved_import_is_told() {
-    let error = failed(&[("index.js", b"import './one.js';\nimport './two.js';\nimport './three.js';")]);
-    let text = error.render(false);
-    for place in ["[index.js:1:8]", "[index.js:2:8]", "[index.js:3:8]"] {
-        assert!(text.contains(place), "{place} in\n{text}");
+    let sources: [&[u8]; 3] = [
+        b"import './one.js';\nimport './two.js';\nimport './three.js';",
+        b"import 'one-that-is-not-there';\nimport './two.js';\nimport '@three/that-is-not-there';",
+        b"import 'one-that-is-not-there';\nimport 'two-that-is-not-there';\nimport 'elias/three';",
+    ];
+    for source in sources {
+        let text = failed(&[("index.js", source)]).render(false);
+        for place in ["[index.js:1:8]", "[index.js:2:8]", "[index.js:3:8]"] {
+            assert!(text.contains(place), "{place} in\n{text}");
+        }
     }
 }
 
