@@ -1,5 +1,6 @@
 //! Files that are not what they claim to be: each a clear error with its code, and no panic.
 
+use elias_contract::layout::EngineBinding;
 use elias_tests::build::{Project, component};
 use elias_tests::serve::{Server, refused};
 
@@ -54,10 +55,11 @@ fn errors_when_a_component_imports_what_is_not_there() {
 #[test]
 fn attack_18_one_flipped_byte_is_found() {
     let whole = component("export default { fetch: () => new Response('x') };");
-    // Within the engine, which is most of the file, the digest tells; elsewhere validation or the manifest may.
+    // Within the engine the digest tells; elsewhere validation or the manifest may.
+    let layout = elias_contract::layout::read(&whole).expect("it is one of ours");
+    let Some(EngineBinding::Carried { section, .. }) = layout.engine else { panic!("it carries its engine") };
     let mut engine = whole.clone();
-    let middle = engine.len() / 2;
-    engine[middle] ^= 1;
+    engine[usize::midpoint(section.start, section.end)] ^= 1;
     assert_eq!(code(&engine), "engine-mismatch");
     let manifest = whole.windows(15).position(|window| window == b"elias:manifest{").expect("it has a manifest");
     let mut altered = whole.clone();

@@ -1,12 +1,12 @@
 //! From `elias init` to a component, as a developer goes: dev, a mistake and its repair, check, test, build.
 
-use elias_tests::build::{Project, binary};
+use elias_tests::build::{Finish, Project, binary};
 use elias_tests::serve::Server;
 use std::path::Path;
 use std::process::{Command, Output};
 
 fn elias(root: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary("elias")).args(arguments).current_dir(root).env_remove("CI").output().expect("elias starts")
+    Command::new(binary("elias")).args(arguments).current_dir(root).env_remove("CI").finish().expect("elias starts")
 }
 
 fn said(output: &Output) -> String {
@@ -33,7 +33,7 @@ async fn page(server: &Server, path: &str) -> String {
     let output = tokio::process::Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
         .arg(format!("http://{}{path}", server.address))
-        .output();
+        .finish();
     let output = tokio::time::timeout(elias_tests::serve::PATIENCE, output).await.expect("the browser ends");
     String::from_utf8_lossy(&output.expect("the browser starts").stdout).into_owned()
 }
@@ -318,7 +318,7 @@ fn tests_run_in_the_engine_and_failures_show_their_lines() {
 
     // Where nobody looks, nothing new is taken for right.
     std::fs::remove_dir_all(project.path("test/__snapshots__")).expect("removing");
-    let output = Command::new(binary("elias")).args(only).current_dir(&root).env("CI", "true").output();
+    let output = Command::new(binary("elias")).args(only).current_dir(&root).env("CI", "true").finish();
     let output = output.expect("elias starts");
     assert!(!output.status.success() && said(&output).contains("there is no snapshot"), "{}", said(&output));
 

@@ -1,6 +1,6 @@
 //! Each example does what its comment says.
 
-use elias_tests::build::{Project, binary};
+use elias_tests::build::{Finish, Project, binary};
 use elias_tests::serve::{Server, example};
 use elias_tests::services;
 use elias_tests::upstream::Upstream;
@@ -11,7 +11,7 @@ use std::process::Command;
 fn built(name: &str, entry: &str) -> Vec<u8> {
     let output = Project::new(&[]);
     let file = output.path("app.wasm");
-    let status = Command::new(binary("elias-build")).arg(example(name).join(entry)).arg("-o").arg(&file).output();
+    let status = Command::new(binary("elias-build")).arg(example(name).join(entry)).arg("-o").arg(&file).finish();
     let status = status.expect("elias-build starts");
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
     std::fs::read(file).expect("it was written")
@@ -190,14 +190,14 @@ async fn the_proxy_streams_both_ways() {
 fn embed_runs_a_component() {
     let project = Project::new(&[]);
     project.write("hello.wasm", built("hello", "src/index.js"));
-    let output = Command::new(binary("embed")).arg(project.path("hello.wasm")).output().expect("embed starts");
+    let output = Command::new(binary("embed")).arg(project.path("hello.wasm")).finish().expect("embed starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("call:  \"Hello, Ada!\"") && text.contains("fetch: Hello, Grace!"), "{text}");
 }
 
 #[test]
 fn embed_capability_gives_a_component_what_was_granted() {
-    let output = Command::new(binary("embed-capability")).output().expect("embed-capability starts");
+    let output = Command::new(binary("embed-capability")).finish().expect("embed-capability starts");
     let text = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("capability-denied: ") && lines[0].ends_with("[capabilities.geo]"), "{text}");

@@ -1,6 +1,6 @@
 //! npm packages run unmodified: each module of tests/packages/src answers as it does in Node.js.
 
-use elias_tests::build::{binary, root};
+use elias_tests::build::{Finish, binary, root};
 use elias_tests::serve::Server;
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn expected(folder: &Path, names: &[String]) -> Vec<Value> {
         .args(names)
         .env("TZ", "UTC")
         .current_dir(folder)
-        .output()
+        .finish()
         .expect("node starts");
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
     lines.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
@@ -41,7 +41,7 @@ async fn differences(folder: &Path, name: &str, answers: &[Value]) -> Vec<String
         .arg("-o")
         .arg(&wasm)
         .current_dir(folder)
-        .output()
+        .finish()
         .await
         .expect("elias-build starts");
     if !built.status.success() {
@@ -86,7 +86,7 @@ async fn drizzle_runs_over_the_capability_db() {
         .args(["over-db/drizzle.js", "-o"])
         .arg(&wasm)
         .current_dir(&folder)
-        .output()
+        .finish()
         .expect("elias-build starts");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let config = folder.join("elias.toml");
@@ -107,7 +107,7 @@ async fn adapters(tables: &str) -> Value {
         .args(["over-db/adapters.js", "-o"])
         .arg(&wasm)
         .current_dir(&folder)
-        .output()
+        .finish()
         .expect("elias-build starts");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let config = out.path().join("elias.toml");

@@ -1,6 +1,6 @@
 //! A tenant's organizations and users: records, by which tokens are made and refused.
 
-use elias_tests::build::{binary, component};
+use elias_tests::build::{Finish, binary, component};
 use elias_tests::platform::Platform;
 use elias_tests::tenant::Tenant;
 use serde_json::{Value, json};
@@ -164,7 +164,7 @@ async fn users_and_organizations_are_kept_at_the_command_line() {
         let mut command = Command::new(binary("elias"));
         command.args(line).current_dir(folder.path()).env("ELIAS_CONFIG_DIR", folder.path());
         command.env("ELIAS_URL", format!("http://{}", platform.admin_address)).env("ELIAS_TOKEN", &platform.token);
-        let output = command.output().expect("elias starts");
+        let output = command.finish().expect("elias starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.success(), text(&output.stdout) + &text(&output.stderr))
     };

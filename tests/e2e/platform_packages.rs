@@ -1,6 +1,6 @@
 //! Which npm packages a platform takes, and what `elias packages` says of those in a component.
 
-use elias_tests::build::{Project, binary, root};
+use elias_tests::build::{Finish, Project, binary, root};
 use elias_tests::platform::{Platform, until};
 use elias_tests::tenant::Tenant;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn with_lodash() -> &'static [u8] {
         let out = tempfile::tempdir().expect("a temporary folder");
         let wasm = out.path().join("app.wasm");
         let mut build = Command::new(binary("elias-build"));
-        let built = build.args(["src/lodash.js", "-o"]).arg(&wasm).current_dir(folder).output().expect("it starts");
+        let built = build.args(["src/lodash.js", "-o"]).arg(&wasm).current_dir(folder).finish().expect("it starts");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         std::fs::read(wasm).expect("elias-build wrote it")
     })
@@ -143,7 +143,7 @@ fn a_host_does_not_start_with_advisories_that_it_cannot_read() {
     std::fs::write(folder.path().join("bad.json"), "{ \"affected\": [] }").expect("written");
     let mut serve = Command::new(binary("elias"));
     serve.args(["serve", "--platform", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--advisories", "."]);
-    let output = serve.current_dir(folder.path()).output().expect("elias starts");
+    let output = serve.current_dir(folder.path()).finish().expect("elias starts");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("bad-input") && said.contains("bad.json"), "{said}");
 }
@@ -156,7 +156,7 @@ fn audit(folder: &Path, line: &[&str], platform: Option<&Platform>) -> Output {
         let url = format!("http://{}", platform.admin_address);
         command.env("ELIAS_URL", url).env("ELIAS_TOKEN", &platform.token);
     }
-    command.output().expect("elias starts")
+    command.finish().expect("elias starts")
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Roles that a tenant defines, by policies in the Cedar language.
 
 use elias_tests::answering::{answering, answers};
-use elias_tests::build::binary;
+use elias_tests::build::{Finish, binary};
 use elias_tests::platform::Platform;
 use elias_tests::tenant::{Tenant, service};
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ async fn roles_are_defined_at_the_command_line_which_tells_what_is_wrong_with_th
         let mut command = Command::new(binary("elias"));
         command.args(line).current_dir(folder.path()).env("ELIAS_CONFIG_DIR", folder.path());
         command.env("ELIAS_URL", url).env("ELIAS_TOKEN", &platform.token);
-        let output = command.output().expect("elias starts");
+        let output = command.finish().expect("elias starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.success(), text(&output.stdout), text(&output.stderr))
     };

@@ -234,9 +234,9 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
     }
     assert_eq!(server.get("/").await.body, "answered");
     // One was broken off; the other may go on for as long as its client takes to read.
-    server.logged("slow-client").await;
     let broken = futures::future::select_ok(large.into_iter().map(|reader| Box::pin(broken_off(reader))));
     tokio::time::timeout(PATIENCE, broken).await.expect("something happens").expect("it does not look whole");
+    server.logged("slow-client").await;
     for reader in small {
         let body = rest_of_chunked(reader).await;
         assert!(body > 1 << 20, "a slow reader still gets all: {body}");
@@ -295,7 +295,8 @@ async fn what_waits_for_the_windows_of_a_connection_is_bounded_and_given_back() 
     }
     // Some have begun, and wait for the client; the others were told to, and did not run.
     assert!(statuses[&200] <= 40 && statuses[&200] + statuses[&429] == 90, "{statuses:?}");
-    assert!(gauge(&platform, "executions_in_flight").await <= 40);
+    let in_flight = gauge(&platform, "executions_in_flight").await;
+    assert!(in_flight <= 40, "{in_flight}: {statuses:?}");
     let waiting = gauge(&platform, "response_buffered_bytes").await;
     assert!(waiting <= before + (4 << 20), "{waiting} bytes");
     // Another connection has its own share.

@@ -1,6 +1,6 @@
 //! Keys, signatures and their verification, as a developer types them.
 
-use elias_tests::build::{Project, binary};
+use elias_tests::build::{Finish, Project, binary};
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -8,7 +8,7 @@ const SOURCE: (&str, &str) = ("index.js", "export default { call: (n) => n + 1 }
 
 fn elias(project: &Project, arguments: &[&str]) -> Output {
     let mut command = Command::new(binary("elias"));
-    command.args(arguments).current_dir(project.path("")).output().expect("elias starts")
+    command.args(arguments).current_dir(project.path("")).finish().expect("elias starts")
 }
 
 #[track_caller]

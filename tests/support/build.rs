@@ -1,7 +1,37 @@
 //! Components for tests, made by the shipped `elias-build`.
 
+use crate::serve::PATIENCE;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+
+/// Running a command to its end, which must come.
+pub trait Finish {
+    /// Like [`Command::output`], but no longer than [`PATIENCE`]: a test that waits for ever holds all the others up.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    ///
+    /// # Panics
+    /// If it does not end; then it is killed.
+    fn finish(&mut self) -> io::Result<Output>;
+}
+
+impl Finish for Command {
+    fn finish(&mut self) -> io::Result<Output> {
+        let child = self.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let process = child.id().to_string();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || ended.send(child.wait_with_output()));
+        if let Ok(output) = end.recv_timeout(PATIENCE) {
+            return output;
+        }
+        let _ = Self::new("kill").args(["-9", &process]).status(); // it may have ended just now
+        let said = end.recv().expect("it is dead now");
+        panic!("{self:?} does not end; it said {said:?}")
+    }
+}
 
 /// The repository's root.
 #[must_use]
@@ -76,7 +106,7 @@ impl Project {
         Command::new(binary("elias-build"))
             .args(arguments)
             .current_dir(self.folder.path())
-            .output()
+            .finish()
             .expect("elias-build starts")
     }
 

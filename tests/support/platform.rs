@@ -1,6 +1,6 @@
 //! `elias serve --platform` as a process of its own, its admin API, and the components that it serves.
 
-use crate::build::binary;
+use crate::build::{Finish, binary};
 use crate::serve::{Answer, PATIENCE};
 use crate::tenant::Tenant;
 use bytes::Bytes;
@@ -170,7 +170,7 @@ impl Platform {
     /// If it cannot be started.
     #[must_use]
     pub fn second(&self) -> Output {
-        command(&self.folder, &self.flags, &self.environment).output().expect("elias starts")
+        command(&self.folder, &self.flags, &self.environment).finish().expect("elias starts")
     }
 
     /// Starts it again with other flags, on the same data.

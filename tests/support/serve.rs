@@ -1,6 +1,6 @@
 //! The shipped `elias serve`, as a process of its own.
 
-use crate::build::{Project, binary};
+use crate::build::{Finish, Project, binary};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -73,7 +73,7 @@ pub fn command(file: &Path, flags: &[&str]) -> Command {
 /// If it cannot be started.
 #[must_use]
 pub fn refused(file: &Path, flags: &[&str]) -> Output {
-    command(file, flags).output().expect("elias starts")
+    command(file, flags).finish().expect("elias starts")
 }
 
 impl Server {

@@ -1,6 +1,6 @@
 //! Commands as somebody types them.
 
-use crate::build::binary;
+use crate::build::{Finish, binary};
 use std::process::{Command, Output};
 
 /// A terminal: a folder to be in, and a user's own configuration.
@@ -32,7 +32,7 @@ impl Terminal {
     pub fn output(&self, folder: &str, line: &[&str]) -> Output {
         let mut command = Command::new(binary("elias"));
         command.args(line).current_dir(self.home.path().join(folder)).env("ELIAS_CONFIG_DIR", self.path("config"));
-        command.output().expect("elias starts")
+        command.finish().expect("elias starts")
     }
 
     /// Types a line that has to do what it says; gives what it printed on standard output.

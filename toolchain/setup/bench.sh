@@ -7,4 +7,4 @@ toolchain/setup/packages.sh tests/bench/rivals
 # Native QuickJS, of the engine's source.
 export ELIAS_QUICKJS=$PWD/target/quickjs
 eval "$(grep '^export LIBCLANG_PATH' target/wasm-sdk/env || true)"
-toolchain/setup/with-services.sh cargo bench --locked --bench bench --features elias-tests/bench --profile release
+toolchain/setup/with-services.sh cargo bench --locked --config 'profile.release.package.elias-tests.opt-level=3' --bench bench --features elias-tests/bench --profile release
