@@ -81,6 +81,8 @@ fn answer(answered: &Answered) -> response::Parts {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn nobody_gets_what_is_another_requests_or_too_old(
         first in asked(),

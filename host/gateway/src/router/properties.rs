@@ -133,6 +133,8 @@ fn clash(one: &Wanted, other: &Wanted) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_request_takes_the_route_that_the_documentation_says(
         wanted in prop::collection::vec(wanted(), 1..16),
@@ -141,7 +143,10 @@ proptest! {
         let mut router = Router::default();
         let mut routes: Vec<Wanted> = Vec::new();
         for want in wanted {
-            let mut table = json!({ "path": want.path, "methods": want.methods });
+            let mut table = json!({ "path": want.path });
+            if !want.methods.is_empty() {
+                table["methods"] = json!(want.methods);
+            }
             if let Some(version) = want.version {
                 table["version"] = json!({ "header": "api-version", "value": version });
             }

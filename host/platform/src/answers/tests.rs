@@ -143,6 +143,8 @@ mod model {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_given_was_kept_for_just_that_and_the_bounds_hold(steps in prop::collection::vec(step(), 1..60)) {
             let answers = Answers::within(HOST_BYTES, TENANT_BYTES);
