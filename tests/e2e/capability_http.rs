@@ -149,6 +149,54 @@ async fn limits_end_a_request_with_their_codes() {
 }
 
 #[tokio::test]
+async fn bodies_are_decoded_as_servers_encode_them() {
+    let (server, _upstream) = served(
+        r#"
+        async read(request) {
+          const { gzipSync, brotliCompressSync, deflateRawSync } = await import("node:zlib");
+          const bodies = {
+            members: ["GZIP", Buffer.concat([gzipSync("first "), gzipSync("second")])],
+            list: ["gzip, br", brotliCompressSync(gzipSync("first second"))],
+            raw: ["deflate", deflateRawSync("first second")],
+            short: ["x-gzip", gzipSync("first second").subarray(0, 20)],
+            unknown: ["compress", "first second"],
+            many: ["gzip, gzip, gzip, gzip, gzip, gzip", "first second"],
+          };
+          const [name, pass] = new URL(request.url).search.slice(1).split("&");
+          const [coding, body] = bodies[name];
+          try {
+            const response = await fetch(upstream + "/echo", { method: "POST", body, headers: { "x-encoding": coding, "accept-encoding": "gzip" } });
+            if (pass) return response;
+            return [await response.text(), response.headers.get("content-encoding"), response.headers.get("content-length")];
+          } catch (error) {
+            return error.code;
+          }
+        },
+        async accepts(request) {
+          const headers = new URL(request.url).search ? { range: "bytes=0-3" } : {};
+          return (await (await fetch(upstream + "/headers", { headers })).json())["accept-encoding"];
+        },
+        "#,
+        "",
+    )
+    .await;
+    for name in ["members", "list", "raw"] {
+        let read = server.get(&format!("/read?{name}")).await;
+        assert_eq!(read.body, r#"["first second",null,null]"#, "{name}");
+        let passed = server.get(&format!("/read?{name}&pass")).await;
+        assert_eq!(passed.body, "first second", "{name}");
+        assert!(!passed.headers.contains_key("content-encoding"), "{name}: {passed:?}");
+    }
+    let unknown = server.get("/read?unknown").await.json();
+    assert_eq!((&unknown[0], &unknown[1]), (&"first second".into(), &"compress".into()));
+    for name in ["short", "many"] {
+        assert_eq!(server.get(&format!("/read?{name}")).await.body, "\"network-error\"", "{name}");
+    }
+    assert_eq!(server.get("/accepts").await.body, "\"gzip, deflate, br, zstd\"");
+    assert_eq!(server.get("/accepts?range").await.body, "\"identity\"");
+}
+
+#[tokio::test]
 async fn tls_is_checked_and_carries_http_2() {
     let (upstream, authority) = Upstream::start_tls().await;
     let port = upstream.address().port();

@@ -219,3 +219,36 @@ async fn the_figures_are_for_those_who_run_the_host() {
     assert_eq!((status, &answer["code"]), (403, &json!("forbidden")));
     assert_eq!(platform.call(http::Request::get("/"), "/v1/metrics", "").await.status, 401);
 }
+
+#[tokio::test]
+async fn dear_calls_of_host_functions_show_with_the_cpu_time_that_they_took() {
+    let platform = Platform::start(&[]);
+    let team = platform.new_tenant("acme", json!({})).await;
+    let made = platform.admin(
+        "POST",
+        "/v1/tenants/system/tokens",
+        json!({ "name": "prometheus", "role": "viewer", "days": 1 }),
+    );
+    let token = made.await.1["secret"].as_str().expect("a secret").to_owned();
+    // 60 KB of random numbers a call, which is priced at a hundred microseconds and more.
+    let source = r#"
+        export default {
+          fetch() {
+            let sum = 0;
+            for (let n = 0; n < 10; n++) sum += crypto.getRandomValues(new Uint8Array(60_000)).length;
+            return new Response(String(sum));
+          },
+        };"#;
+    team.serve("shop", &component(source), json!({})).await;
+    let before = scrape(&platform, &token).await;
+    assert_eq!(team.get("shop", "/").await.body, "600000");
+    let after = scrape(&platform, &token).await;
+    let function = "function=\"wasi:random/random@0.2.12#get-random-bytes\"";
+    let count = format!("elias_host_call_cpu_seconds_count{{{function}}}");
+    let sum = format!("elias_host_call_cpu_seconds_sum{{{function}}}");
+    let longest = after[&format!("elias_host_call_cpu_longest_seconds{{{function}}}")];
+    let (count, sum) = (grown(&before, &after, &count), grown(&before, &after, &sum));
+    assert!(count >= 10.0, "{count} calls");
+    // What a call took is what its price says, within a wide margin, whatever else the machine does: it is CPU time.
+    assert!(sum > 1e-6 && longest > 0.0 && longest < 5e-3, "{sum} s, {longest} s at most");
+}

@@ -36,7 +36,8 @@ struct State {
 
 impl Upstream {
     /// Starts one. It answers:
-    /// `/slow` after 200 ms; `/together` once [`TOGETHER`] ask for it at the same time; `/never` never; `/version` with the protocol; `/echo` with the request's body; `/headers` with its headers as JSON;
+    /// `/slow` after 200 ms; `/together` once [`TOGETHER`] ask for it at the same time; `/never` never; `/version` with the protocol; `/echo` with the request's body,
+    /// its `content-type`, and its `x-encoding` as `content-encoding`; `/headers` with its headers as JSON;
     /// `/endless` with chunks as fast as they are read; `/to/URL` with a redirect; `/bomb` with a gzip that is a thousand
     /// times its size; anything else with its path.
     ///
@@ -136,6 +137,9 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         "/echo" => {
             if let Some(kind) = request.headers().get("content-type") {
                 response.headers_mut().insert("content-type", kind.clone());
+            }
+            if let Some(coding) = request.headers().get("x-encoding") {
+                response.headers_mut().insert("content-encoding", coding.clone());
             }
             *response.body_mut() = request.into_body().boxed();
         }

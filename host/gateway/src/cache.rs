@@ -262,4 +262,6 @@ pub fn mark(headers: &mut HeaderMap, what: &str) {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -64,12 +64,15 @@ pub mod encoding;
 mod field;
 pub mod headers;
 pub mod host;
+#[cfg(test)]
+mod interleavings;
 pub mod methods;
 pub mod path;
 pub mod problem;
 pub mod rate_limit;
 pub mod router;
 pub mod rules;
+mod sync;
 pub mod trace;
 pub mod validate;
 pub mod version;

@@ -5,30 +5,25 @@
 //! gives their callers a full burst again: a limit by a header that a client invents anew each time holds nobody back,
 //! one by address or identity does.
 
+mod cells;
+
+pub use cells::MAX_CELLS;
+
 use crate::auth::Identity;
-use crate::bounded::Recent;
 use crate::clock::Now;
 use crate::config::{ConfigError, Rule, header_name, within};
 use crate::field::single;
+use crate::sync;
+use cells::{Cells, ToldClock};
 use governor::clock::Clock;
 use governor::middleware::StateInformationMiddleware;
-use governor::nanos::Nanos;
-use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-/// The most callers that a limiter knows.
-pub const MAX_CELLS: usize = SHARDS * 2 * HALF_SHARD;
-
-const SHARDS: usize = 16;
-const HALF_SHARD: usize = 2048;
 
 /// The longest time in which a burst may be given back.
 const MAX_BURST_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -203,61 +198,6 @@ fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// A clock that stands still until it is told a later time.
-#[derive(Debug, Default)]
-struct ToldClock(AtomicU64);
-
-impl ToldClock {
-    fn tell(&self, now: Now) {
-        let nanos = Nanos::from(now.monotonic).as_u64();
-        if self.0.load(Ordering::Relaxed) < nanos {
-            self.0.fetch_max(nanos, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Clock for ToldClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.load(Ordering::Relaxed).into()
-    }
-}
-
-/// The cells, in shards that are locked each on its own.
-#[derive(Debug)]
-struct Cells([Mutex<Recent<u128, Nanos>>; SHARDS]);
-
-impl Cells {
-    fn new() -> Self {
-        Self(std::array::from_fn(|_| Mutex::new(Recent::new(HALF_SHARD))))
-    }
-}
-
-impl StateStore for Cells {
-    type Key = u128;
-
-    fn measure_and_replace<T, F, E>(&self, key: &u128, measure: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let shard = usize::try_from(key % SHARDS as u128).unwrap_or(0);
-        let mut cells = self.0[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        match cells.get(key) {
-            Some(cell) => {
-                let (outcome, next) = measure(Some(*cell))?;
-                *cell = next;
-                Ok(outcome)
-            }
-            None => {
-                let (outcome, next) = measure(None)?;
-                cells.insert(*key, next);
-                Ok(outcome)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,8 +290,7 @@ mod tests {
                 assert_eq!(busy.admitted, i == 0, "who keeps calling is kept");
             }
         }
-        let mut known = limiter.cells.into_state_store().0;
-        let known: usize = known.iter_mut().map(|shard| shard.get_mut().expect("no panic").len()).sum();
+        let known = limiter.cells.into_state_store().len();
         assert!(known <= MAX_CELLS && known > MAX_CELLS / 3, "{known}");
     }
 

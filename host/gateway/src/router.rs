@@ -320,4 +320,6 @@ impl<T> Place<T> {
 
 mod change;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ mod config;
 mod deploy;
 mod doctor;
 pub mod error;
+#[cfg(test)]
+mod interleavings;
 mod log;
 mod maintenance;
 mod members;
@@ -32,6 +34,7 @@ pub mod stages;
 pub mod statistics;
 pub mod store;
 pub mod supervision;
+mod sync;
 mod tenancy;
 pub mod transparency;
 mod vault;

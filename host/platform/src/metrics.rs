@@ -8,6 +8,7 @@ use crate::serving::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
 use crate::supervision::{Health, Resource};
 use elias_host::CpuLoad;
+use elias_host::capability::pricing::CallTimes;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -63,6 +64,8 @@ struct Figures {
     states: [i64; HEALTH.len()],
     loaded: i64,
     in_flight: i64,
+    /// Host functions of which calls were measured.
+    host_calls: Vec<(String, CallTimes)>,
     cpu: CpuLoad,
     /// Of connections, requests, bytes that wait for clients, and executions that do.
     in_use: [(Resource, u64); 4],
@@ -124,6 +127,9 @@ impl Figures {
         let (recorded, dropped) = (serving.recorder.recorded(), serving.recorder.dropped());
         let store_up = stored.is_some();
         let cpu = serving.loader.host.cpu_load();
+        let functions = serving.loader.host.functions().iter();
+        let measured = functions.map(|function| (function.name().to_owned(), function.times()));
+        let host_calls = measured.filter(|(_, times)| times.count() > 0).collect();
         let in_use = [Resource::Connections, Resource::Requests, Resource::BufferedBytes, Resource::StalledExecutions];
         let in_use = in_use.map(|resource| (resource, platform.usage().of(resource)));
         Self {
@@ -133,6 +139,7 @@ impl Figures {
             states,
             loaded,
             in_flight,
+            host_calls,
             cpu,
             in_use,
             recorded,
@@ -166,6 +173,25 @@ impl Figures {
         let mut services = gauge(out, "services", "Services by the state of their circuit")?;
         for ((_, name), count) in HEALTH.iter().zip(self.states) {
             services.labelled([("state", *name)], count)?;
+        }
+        Ok(())
+    }
+
+    fn encode_host_calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let text = "CPU time that measured calls of host functions took of their guests' threads";
+        let seconds = Some(&Unit::Seconds);
+        let mut times = out.encode_descriptor("host_call_cpu", text, seconds, MetricType::Histogram)?;
+        for (function, measured) in &self.host_calls {
+            let labels = [("function", &**function)];
+            let mut metric = times.encode_family(&labels)?;
+            metric.encode_histogram::<NoLabelSet>(measured.seconds, measured.count(), &measured.buckets, None)?;
+        }
+        let text = "CPU time of the longest of them";
+        let mut longest = out.encode_descriptor("host_call_cpu_longest", text, seconds, MetricType::Gauge)?;
+        for (function, measured) in &self.host_calls {
+            let value = ConstGauge::new(measured.longest.as_secs_f64());
+            let labels = [("function", &**function)];
+            value.encode(longest.encode_family(&labels)?)?;
         }
         Ok(())
     }
@@ -238,6 +264,7 @@ impl fmt::Debug for Figures {
 impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_host(&mut encoder)?;
+        self.encode_host_calls(&mut encoder)?;
         self.encode_services(&mut encoder)?;
         self.encode_tenants(&mut encoder)
     }

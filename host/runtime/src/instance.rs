@@ -155,6 +155,12 @@ impl CallMeter {
         HostCall { meter: self.clone(), began: Instant::now() }
     }
 
+    /// Work that was done for the instance where no price can be taken before it, such as decoding what it reads: so many
+    /// units of fuel, which are charged with its next host call. Such work is done in small parts, each as the guest asks.
+    pub fn works(&self, units: u64) {
+        self.meter.works(units);
+    }
+
     /// So many bytes of what the component gave go to another server.
     pub fn sends(&self, bytes: u64) {
         self.meter.sends(bytes);
@@ -203,6 +209,11 @@ impl InstanceState {
             wasi: None,
             contexts: Vec::new(),
         }
+    }
+
+    /// Units of fuel for work that was done since the last charge; see [`CallMeter::works`].
+    pub(crate) fn take_work(&self) -> u64 {
+        self.info.meter.take_work()
     }
 
     /// Which instance this is.

@@ -24,6 +24,8 @@ pub(crate) struct Meter {
     request_too_large: AtomicBool,
     host_calls: Mutex<Vec<HostCalls>>,
     sent_bytes: AtomicU64,
+    /// Units of fuel for work that is not charged yet.
+    work: AtomicU64,
 }
 
 impl Meter {
@@ -41,6 +43,17 @@ impl Meter {
             }
             None => all.push(HostCalls { capability, calls: 1, time }),
         }
+    }
+
+    /// Work was done that is to be charged.
+    pub(crate) fn works(&self, units: u64) {
+        self.work.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// The units of work that was done and not charged yet; whoever takes them charges them.
+    pub(crate) fn take_work(&self) -> u64 {
+        // A look first: most calls find nothing, and a look is cheaper than an exchange.
+        if self.work.load(Ordering::Relaxed) == 0 { 0 } else { self.work.swap(0, Ordering::Relaxed) }
     }
 
     /// So many bytes go to another server.
@@ -73,7 +86,8 @@ pub(crate) struct MeteredStore {
 
 impl Drop for MeteredStore {
     fn drop(&mut self) {
-        let left = self.store.get_fuel().unwrap_or(0).saturating_sub(self.store.data().charges.pending());
+        let unsettled = self.store.data().charges.pending().saturating_add(self.meter.take_work());
+        let left = self.store.get_fuel().unwrap_or(0).saturating_sub(unsettled);
         self.meter.fuel.store(self.fuel.saturating_sub(left), Ordering::Relaxed);
     }
 }

@@ -1,7 +1,38 @@
 //! Bills of materials and advisories: no document makes the readers panic, and both answer for what they took.
 #![no_main]
 
-use elias_platform::packages::{AdvisorySet, Package};
+use packages::advisory::AdvisorySet;
+use packages::sbom::Package;
+
+/// The readers of host/platform, of their files alone, and what these need of it.
+#[path = "../../../host/platform/src/packages"]
+#[allow(dead_code, unused_imports)]
+mod packages {
+    pub(crate) mod advisory;
+    pub(crate) mod sbom;
+    pub(crate) mod severity;
+}
+
+mod error {
+    #[derive(Debug)]
+    pub(crate) enum Code {
+        BadInput,
+        SbomMissing,
+        TooLarge,
+    }
+
+    #[derive(Debug)]
+    #[allow(dead_code)]
+    pub(crate) struct Error(Code, String);
+
+    impl Error {
+        pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+            Self(code, message.into())
+        }
+    }
+
+    pub(crate) type Result<T> = std::result::Result<T, Error>;
+}
 
 /// A component that has nothing but a custom section.
 fn component(section: &str, bytes: &[u8]) -> Vec<u8> {

@@ -1,7 +1,12 @@
 //! Paths of tiles and bundles of entries: each path has one spelling, and bundles are read as they were written.
 #![no_main]
 
-use elias_platform::transparency::{TilePath, entry_bundle, read_bundle};
+use transparency::{TilePath, entry_bundle, read_bundle};
+
+/// The log of host/platform, of its files alone.
+#[path = "../../../host/platform/src/transparency/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod transparency;
 
 libfuzzer_sys::fuzz_target!(|input: (&str, u16, &[u8])| {
     let (path, count, bytes) = input;

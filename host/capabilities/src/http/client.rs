@@ -2,11 +2,14 @@
 
 use super::address::is_public;
 use super::body::{Received, outgoing};
+use super::coding::{ACCEPTED, Coding};
+use super::decode::Decoded;
 use super::error::{Prohibited, from_client};
 use super::grant::Grant;
 use elias_host::capability::{CallMeter, ConfigureError};
 use futures::future::{BoxFuture, FutureExt};
-use http::header::ACCEPT_ENCODING;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, RANGE};
+use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -16,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
@@ -29,10 +32,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) struct Client {
     grant: Grant,
     addresses: Arc<Addresses>,
-    /// Decompresses what it gets.
-    decoding: reqwest::Client,
-    /// Gives what it gets, to guests that negotiate the coding themselves.
-    raw: reqwest::Client,
+    client: reqwest::Client,
 }
 
 impl Client {
@@ -48,26 +48,25 @@ impl Client {
                 authorities(&folder.join(path)).map_err(|why| ConfigureError::Invalid(format!("ca-file: {why}")))?
             }
         };
-        let build = |decoding: bool| {
-            let builder = ClientBuilder::new()
-                .gzip(decoding)
-                .brotli(decoding)
-                .zstd(decoding)
-                .redirect(Policy::none())
-                .referer(false)
-                // The host's own proxy would dial addresses that nobody checked.
-                .no_proxy()
-                .dns_resolver(Arc::clone(&addresses))
-                .connect_timeout(Duration::from_millis(grant.connect_timeout_ms))
-                .pool_max_idle_per_host(IDLE_CONNECTIONS)
-                .pool_idle_timeout(IDLE_TIMEOUT)
-                .http2_adaptive_window(false)
-                .tcp_nodelay(true);
-            let builder = authorities.iter().cloned().fold(builder, ClientBuilder::add_root_certificate);
-            builder.build().map_err(|error| ConfigureError::Unavailable(format!("no client can be made: {error}")))
-        };
-        let (decoding, raw) = (build(true)?, build(false)?);
-        Ok(Self { grant, addresses, decoding, raw })
+        let builder = ClientBuilder::new()
+            // It takes one coding, the first member of a gzip file, and work that nobody counts: see `decode`.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .redirect(Policy::none())
+            .referer(false)
+            // The host's own proxy would dial addresses that nobody checked.
+            .no_proxy()
+            .dns_resolver(Arc::clone(&addresses))
+            .connect_timeout(Duration::from_millis(grant.connect_timeout_ms))
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .http2_adaptive_window(false)
+            .tcp_nodelay(true);
+        let builder = authorities.into_iter().fold(builder, ClientBuilder::add_root_certificate);
+        let client = builder.build();
+        let client = client.map_err(|error| ConfigureError::Unavailable(format!("no client can be made: {error}")))?;
+        Ok(Self { grant, addresses, client })
     }
 
     /// What the component was granted.
@@ -75,16 +74,18 @@ impl Client {
         &self.grant
     }
 
-    /// Sends a request; gives the response once its head is there.
+    /// Sends a request; gives the response once its headers are there. Its body is decoded as it is read, and is then no
+    /// more what `content-encoding` and `content-length` say of it: these are left out.
     pub(super) async fn send(
         &self,
         request: http::Request<WasiBody>,
         options: RequestOptions,
         ends: Instant,
         place: OwnedSemaphorePermit,
+        windows: Arc<Semaphore>,
         calls: CallMeter,
     ) -> Result<http::Response<WasiBody>, Error> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         // The parser that browsers use: hosts in decimal, octal or Unicode come out in the one form that is checked and
         // dialled.
         let url = Url::parse(&head.uri.to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
@@ -99,9 +100,14 @@ impl Client {
         if literal.is_some_and(|address| !self.addresses.allow(address)) {
             return Err(Error::DestinationIpProhibited);
         }
-        let client = if head.headers.contains_key(ACCEPT_ENCODING) { &self.raw } else { &self.decoding };
-        let mut builder = client.request(head.method, url).headers(head.headers);
-        if let Some(body) = outgoing(body, self.grant.request_bytes, calls) {
+        if !head.headers.contains_key(ACCEPT_ENCODING) {
+            // A range of what is encoded cannot be decoded: Fetch, 4.6, "HTTP-network-or-cache fetch".
+            let accepted = if head.headers.contains_key(RANGE) { "identity" } else { ACCEPTED };
+            head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+        }
+        let to_head = head.method == Method::HEAD;
+        let mut builder = self.client.request(head.method, url).headers(head.headers);
+        if let Some(body) = outgoing(body, self.grant.request_bytes, calls.clone()) {
             builder = builder.body(body);
         }
         let first_byte = Duration::from_millis(self.grant.first_byte_timeout_ms);
@@ -113,8 +119,19 @@ impl Client {
         if bytes > self.grant.header_bytes as usize {
             return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok()));
         }
-        let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
-        let body = Received::new(body, self.grant.response_bytes, ends, options.between_bytes_timeout, place);
+        let (mut head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
+        let empty = to_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let codings = if empty { Ok(Vec::new()) } else { Coding::of(&head.headers) };
+        let codings = codings
+            .map_err(|count| Error::HttpResponseContentCoding(Some(format!("{count} codings, one on another"))))?;
+        let bytes_max = self.grant.response_bytes;
+        let body = Received::new(body, bytes_max, ends, options.between_bytes_timeout, place);
+        if codings.is_empty() {
+            return Ok(http::Response::from_parts(head, body.boxed_unsync()));
+        }
+        head.headers.remove(CONTENT_ENCODING);
+        head.headers.remove(CONTENT_LENGTH);
+        let body = Decoded::new(body, &codings, bytes_max, windows, calls);
         Ok(http::Response::from_parts(head, body.boxed_unsync()))
     }
 }
@@ -172,7 +189,6 @@ mod tests {
     use http_body_util::Empty;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::net::TcpListener;
-    use tokio::sync::Semaphore;
 
     #[tokio::test]
     async fn a_name_whose_address_changes_leads_nowhere_private() {
@@ -199,7 +215,14 @@ mod tests {
             let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
             let ends = Instant::now() + Duration::from_secs(5);
             let error = client
-                .send(request, RequestOptions::default(), ends, place, CallMeter::default())
+                .send(
+                    request,
+                    RequestOptions::default(),
+                    ends,
+                    place,
+                    Arc::new(Semaphore::new(0)),
+                    CallMeter::default(),
+                )
                 .await
                 .expect_err("nobody answers");
             prohibited.push(matches!(error, Error::DestinationIpProhibited));

@@ -4,12 +4,14 @@
 //! not name: the check is on the address that is dialled, after every resolution, so that a name that points elsewhere the
 //! second time gains nothing. Redirects are followed by the guest, each as a request of its own with the same checks.
 //!
-//! Connections are kept and shared by the instances of one component, and by no other component. A response that the guest
-//! did not ask to be compressed in some way of its own is decompressed here; the cap on its bytes counts what comes out.
+//! Connections are kept and shared by the instances of one component, and by no other component. Bodies of responses are
+//! decoded here (`content-encoding`), as the guest reads them; the cap on their bytes counts what arrives and what comes out.
 
 mod address;
 mod body;
 mod client;
+mod coding;
+mod decode;
 mod error;
 mod grant;
 mod public;
@@ -52,6 +54,8 @@ pub struct HttpGrant {
 pub struct HttpContext {
     grant: Arc<HttpGrant>,
     open: Arc<Semaphore>,
+    /// KiB of decoders' windows.
+    windows: Arc<Semaphore>,
     calls: CallMeter,
 }
 
@@ -95,7 +99,8 @@ impl Capability for Http {
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<HttpGrant>) -> HttpContext {
         let open = Arc::new(Semaphore::new(grant.client.grant().requests as usize));
-        HttpContext { grant: Arc::clone(grant), open, calls: instance.call_meter(self.name()) }
+        let windows = Arc::new(Semaphore::new(decode::WINDOWS_KIB));
+        HttpContext { grant: Arc::clone(grant), open, windows, calls: instance.call_meter(self.name()) }
     }
 }
 
@@ -113,7 +118,7 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let Self { grant, open, calls } = self.clone();
+        let Self { grant, open, windows, calls } = self.clone();
         // To the answer's head: when the rest of it comes is for the guest to say.
         let call = calls.begin();
         Box::new(async move {
@@ -124,7 +129,7 @@ impl WasiHttpHooks for HttpContext {
             let place = tokio::time::timeout_at(ends, open.acquire_owned()).await;
             let place = place.map_err(|_| Error::ConnectionLimitReached)?;
             let place = place.map_err(|_| Error::ConnectionLimitReached)?;
-            let response = grant.client.send(request, options.unwrap_or_default(), ends, place, calls).await?;
+            let response = grant.client.send(request, options.unwrap_or_default(), ends, place, windows, calls).await?;
             let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
             Ok((response, sent))
         })

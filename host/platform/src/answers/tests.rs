@@ -110,3 +110,74 @@ async fn one_fetches_and_the_others_wait_for_it() {
     drop(fill);
     assert!(matches!(answers.find(&other, &asked).await, Found::None(None)), "too long: nobody waits for that");
 }
+
+mod model {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    const HOST_BYTES: u64 = 24_000;
+    const TENANT_BYTES: u64 = 8_000;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Keep(usize),
+        Pass,
+        Find,
+        Purge,
+    }
+
+    fn step() -> impl Strategy<Value = (AnswerKey, &'static str, Step)> {
+        let key = (select(vec!["a", "b", "c", "d", "e"]), 1_u64..3, select(vec!["/", "/x"]), any::<bool>());
+        let key = key.prop_map(|(tenant, release, path, identified)| AnswerKey {
+            identified,
+            ..super::key(tenant, release, path)
+        });
+        let step = prop_oneof![
+            6 => (0_usize..4_000).prop_map(Step::Keep),
+            1 => Just(Step::Pass),
+            6 => Just(Step::Find),
+            1 => Just(Step::Purge),
+        ];
+        (key, select(vec!["de", "en", "fr"]), step)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_given_was_kept_for_just_that_and_the_bounds_hold(steps in prop::collection::vec(step(), 1..60)) {
+            let answers = Answers::within(HOST_BYTES, TENANT_BYTES);
+            for (key, language, step) in steps {
+                let tag = format!("{key:?} {language} ");
+                let request = request(language);
+                match step {
+                    Step::Purge => answers.purge(&key.service),
+                    Step::Keep(_) | Step::Pass | Step::Find => {
+                        // Nobody else is at it, so nothing is waited for.
+                        let found = answers.find(&key, &request).now_or_never().expect("at once");
+                        match (found, step) {
+                            (Found::Answer(kept, _), _) => {
+                                prop_assert!(kept.body.starts_with(tag.as_bytes()), "{:?} for {}", kept.body, tag);
+                            }
+                            (Found::None(Some(mut fill)), Step::Keep(bytes)) => {
+                                let kept = head(&request);
+                                fill.begin(request, kept, 4_000);
+                                fill.push(&Bytes::from(tag.into_bytes()));
+                                fill.push(&Bytes::from(vec![b'a'; bytes]));
+                                fill.finish();
+                            }
+                            (Found::None(Some(mut fill)), Step::Pass) => fill.pass(),
+                            (Found::None(_), _) => {}
+                        }
+                    }
+                }
+                answers.entries.run_pending_tasks();
+                let used = lock(&answers.used);
+                prop_assert!(used.values().all(|bytes| *bytes <= TENANT_BYTES), "{used:?}");
+                prop_assert!(answers.entries.weighted_size() <= HOST_BYTES);
+            }
+            prop_assert!(lock(&answers.filling).is_empty(), "nobody is at it any more");
+        }
+    }
+}

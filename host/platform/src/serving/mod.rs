@@ -1,6 +1,8 @@
 //! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in flight.
 
 mod allowance;
+#[cfg(test)]
+mod allowance_tests;
 mod known;
 mod lines;
 mod loader;
@@ -38,6 +40,7 @@ use crate::name::{ServiceId, TenantId};
 use crate::recorder::Recorder;
 use crate::rollout::FlagTable;
 use crate::store::{ReleaseTarget, ServiceTarget, TenantSettings};
+use crate::sync;
 use arc_swap::ArcSwap;
 use elias_gateway::Rules;
 use meter::HostMeters;

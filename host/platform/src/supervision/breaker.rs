@@ -2,12 +2,11 @@
 
 use super::config::SupervisionConfig;
 use super::health::{Health, HealthState};
+use super::sync::{Arc, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 use super::window::Window;
 use crate::clock::Now;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -174,14 +173,13 @@ impl Breaker {
             return;
         }
         match state {
-            BreakerState::Closed => {
-                self.window.add(!success, now);
-                if !success {
-                    self.record_failure(epoch, now);
-                } else if self.consecutive.load(Ordering::Relaxed) != 0 {
+            BreakerState::Closed if success => {
+                self.window.add(false, now);
+                if self.consecutive.load(Ordering::Relaxed) != 0 {
                     self.consecutive.store(0, Ordering::Relaxed);
                 }
             }
+            BreakerState::Closed => self.record_failure(epoch, now),
             BreakerState::HalfOpen => self.record_trial(epoch, success, now),
             BreakerState::Open | BreakerState::Stopped => {}
         }
@@ -268,11 +266,13 @@ impl Breaker {
     }
 
     fn record_failure(&self, epoch: u64, now: Now) {
-        let consecutive = self.consecutive.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let mut inner = self.lock();
         if unpack(self.gate.load(Ordering::Acquire)).0 != epoch {
             return;
         }
+        // Counted with the lock held, under which states change: else it could count for a state that it is not of.
+        self.window.add(true, now);
+        let consecutive = self.consecutive.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let counts = self.window.counts(now);
         if consecutive >= self.config.consecutive_failures {
             self.open(&mut inner, format!("{consecutive} requests in a row failed"), now);

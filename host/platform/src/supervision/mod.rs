@@ -20,3 +20,5 @@ pub use config::SupervisionConfig;
 pub use health::{Health, HealthState};
 pub use tenant_queue::{TenantQueue, TenantSlot};
 pub use usage::{Resource, Taken, Usage};
+
+use crate::sync;

@@ -1,7 +1,7 @@
 //! Requests and failures of the last while.
 
+use super::sync::{AtomicU64, Ordering};
 use crate::clock::Now;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const SLOTS: usize = 10;
 

@@ -44,6 +44,7 @@ impl Charges {
 /// # Errors
 /// [`Trap::OutOfFuel`].
 pub(super) fn charge(store: &mut StoreContextMut<'_, InstanceState>, units: u64) -> wasmtime::Result<bool> {
+    let units = units.saturating_add(store.data().take_work());
     let charges = &mut store.data_mut().charges;
     charges.pending = charges.pending.saturating_add(units);
     if charges.pending < charges.interval / SETTLE_PARTS {

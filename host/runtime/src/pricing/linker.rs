@@ -3,6 +3,7 @@
 use super::charge::charge;
 use super::payload::Payload;
 use super::price::{ListedSize, Price};
+use super::times::{CallTimes, Measured, Times, is_measured, measure};
 use super::{ArgumentTooLarge, CALL, INLINE_UNITS_MAX};
 use crate::instance::InstanceState;
 use std::fmt;
@@ -28,6 +29,7 @@ pub struct HostFunction {
     call: u64,
     sizes: Vec<ListedSize>,
     can_wait: bool,
+    times: Arc<Times>,
 }
 
 impl HostFunction {
@@ -53,6 +55,12 @@ impl HostFunction {
     #[must_use]
     pub fn can_wait(&self) -> bool {
         self.can_wait
+    }
+
+    /// CPU time that its measured calls took so far: all that cost 100 us and more by their price, and a sample of the others.
+    #[must_use]
+    pub fn times(&self) -> CallTimes {
+        self.times.read()
     }
 }
 
@@ -127,14 +135,14 @@ impl Interface<'_> {
         let function = self.list(name, &price, false);
         self.instance.func_wrap_async(name, move |mut store: StoreContextMut<'_, InstanceState>, arguments: P| {
             let mut due = false;
-            let mut call = || {
-                due = enter(&mut store, &function, &price, &arguments)?.1;
-                Ok(())
-            };
-            let result = call().and_then(|()| body(store.as_context_mut(), arguments)).and_then(|result| {
+            let call = || {
+                let entered = enter(&mut store, &function, &price, &arguments)?;
+                due = entered.due;
+                let result = measure(entered.times, || body(store.as_context_mut(), arguments))?;
                 due |= charge(&mut store, result.units())?;
                 Ok(result)
-            });
+            };
+            let result = call();
             Box::new(done(result, due))
         })
     }
@@ -162,11 +170,12 @@ impl Interface<'_> {
             let shared = Arc::clone(&shared);
             Box::new(async move {
                 let (function, price, body) = &*shared;
-                let (_, due) = enter(&mut store, function, price, &arguments)?;
-                if due {
+                let entered = enter(&mut store, function, price, &arguments)?;
+                if entered.due {
                     tokio::task::yield_now().await;
                 }
-                let result = Pin::from(body(store.as_context_mut(), arguments)).await?;
+                let call = Pin::from(body(store.as_context_mut(), arguments));
+                let result = Measured::new(call, entered.times).await?;
                 if charge(&mut store, result.units())? {
                     tokio::task::yield_now().await;
                 }
@@ -196,12 +205,12 @@ impl Interface<'_> {
             let shared = Arc::clone(&shared);
             Box::new(async move {
                 let (function, price, body) = &*shared;
-                let (units, due) = enter(&mut store, function, price, &arguments)?;
-                if due {
+                let entered = enter(&mut store, function, price, &arguments)?;
+                if entered.due {
                     tokio::task::yield_now().await;
                 }
-                let result = if units <= INLINE_UNITS_MAX {
-                    body(arguments)
+                let result = if entered.units <= INLINE_UNITS_MAX {
+                    measure(entered.times, || body(arguments))
                 } else {
                     let (shared, mut arguments) = (Arc::clone(&shared), Some(arguments));
                     let work =
@@ -225,14 +234,14 @@ impl Interface<'_> {
         name: &str,
         dropped: impl Fn(&mut InstanceState, Resource<T>) -> wasmtime::Result<()> + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
-        self.list(&format!("[drop]{name}"), &Price::<()>::call(), false);
+        let function = self.list(&format!("[drop]{name}"), &Price::<()>::call(), false);
         self.instance.resource_async(name, ResourceType::host::<T>(), move |mut store, handle| {
             let mut due = false;
-            let mut pay = || {
+            let mut call = || {
                 due = charge(&mut store, CALL)?;
-                Ok(())
+                measure(function.measured(CALL), || dropped(store.data_mut(), Resource::new_own(handle)))
             };
-            let result = pay().and_then(|()| dropped(store.data_mut(), Resource::new_own(handle)));
+            let result = call();
             Box::new(done(result, due))
         })
     }
@@ -246,15 +255,17 @@ impl Interface<'_> {
         name: &str,
         dropped: impl for<'a> Fn(&'a mut InstanceState, Resource<T>) -> Waiting<'a, ()> + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
-        self.list(&format!("[drop]{name}"), &Price::<()>::call(), true);
-        let dropped = Arc::new(dropped);
+        let function = self.list(&format!("[drop]{name}"), &Price::<()>::call(), true);
+        let shared = Arc::new((function, dropped));
         self.instance.resource_async(name, ResourceType::host::<T>(), move |mut store, handle| {
-            let dropped = Arc::clone(&dropped);
+            let shared = Arc::clone(&shared);
             Box::new(async move {
+                let (function, dropped) = &*shared;
                 if charge(&mut store, CALL)? {
                     tokio::task::yield_now().await;
                 }
-                Pin::from(dropped(store.data_mut(), Resource::new_own(handle))).await
+                let call = Pin::from(dropped(store.data_mut(), Resource::new_own(handle)));
+                Measured::new(call, function.measured(CALL)).await
             })
         })
     }
@@ -265,8 +276,7 @@ impl Interface<'_> {
     /// # Errors
     /// If the name is taken.
     pub(crate) fn absent(&mut self, name: &str, answer: Option<fn() -> Val>) -> wasmtime::Result<()> {
-        let function = self.list(name, &Price::<()>::call(), false);
-        let function = Arc::new(function);
+        let function: Arc<str> = self.list(name, &Price::<()>::call(), false).name.into();
         self.instance.func_new_async(
             name,
             move |mut store: StoreContextMut<'_, InstanceState>, _: ComponentFunc, _: &[Val], results: &mut [Val]| {
@@ -285,26 +295,49 @@ impl Interface<'_> {
         )
     }
 
-    /// Enters a function into the list, and gives its name.
-    fn list<P>(&mut self, name: &str, price: &Price<P>, can_wait: bool) -> String {
+    /// Enters a function into the list.
+    fn list<P>(&mut self, name: &str, price: &Price<P>, can_wait: bool) -> Listed {
         let name = format!("{}#{name}", self.name);
         let (call, sizes) = price.listed();
-        self.functions.push(HostFunction { name: name.clone(), call, sizes, can_wait });
-        name
+        let times = Arc::<Times>::default();
+        self.functions.push(HostFunction { name: name.clone(), call, sizes, can_wait, times: Arc::clone(&times) });
+        Listed { name, times }
     }
 }
 
-/// Takes the price of a call whose arguments were lifted. Gives it, and whether others are to be let run.
-fn enter<P: Payload>(
+/// A function of the list, as its calls know it.
+struct Listed {
+    name: String,
+    times: Arc<Times>,
+}
+
+impl Listed {
+    /// Where what a call takes is recorded, if one of this price is measured.
+    fn measured(&self, units: u64) -> Option<&Times> {
+        is_measured(units).then_some(&*self.times)
+    }
+}
+
+/// A call whose price is paid.
+struct Entered<'a> {
+    units: u64,
+    /// Whether others are to be let run.
+    due: bool,
+    /// Where what it takes is recorded, if it is measured.
+    times: Option<&'a Times>,
+}
+
+/// Takes the price of a call whose arguments were lifted.
+fn enter<'a, P: Payload>(
     store: &mut StoreContextMut<'_, InstanceState>,
-    function: &str,
+    function: &'a Listed,
     price: &Price<P>,
     arguments: &P,
-) -> wasmtime::Result<(u64, bool)> {
+) -> wasmtime::Result<Entered<'a>> {
     let units = price.reckon(store.data_mut(), arguments);
-    let units = units.map_err(|error| ArgumentTooLarge { function: function.to_owned(), ..error })?;
+    let units = units.map_err(|error| ArgumentTooLarge { function: function.name.clone(), ..error })?;
     let due = charge(store, units.saturating_add(arguments.units()))?;
-    Ok((units, due))
+    Ok(Entered { units, due, times: function.measured(units) })
 }
 
 /// The end of a function that did its work in one go, before which others are let run if it is `due`.

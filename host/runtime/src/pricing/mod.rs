@@ -26,11 +26,13 @@ mod payload;
 mod price;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use linker::{HostFunction, HostLinker, Interface, Waiting};
 pub use list::List;
 pub use payload::Payload;
 pub use price::{ListedSize, Price, Size, UnboundedSize, size, size_of_state};
+pub use times::CallTimes;
 
 pub(crate) use charge::Charges;
 pub(crate) use price::ArgumentTooLarge;

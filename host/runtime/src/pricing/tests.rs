@@ -1,6 +1,7 @@
 //! Guests that call functions of the host over and over, written by hand: what they pay, and that they let others run.
 
 use super::INLINE_UNITS_MAX;
+use super::times::thread_time;
 use crate::capability::{Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState};
 use crate::pricing::{HostLinker, List, Price, size};
 use crate::{Answer, App, Error, ErrorCode, Grants, Host, Limits, LoadOptions};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use wasmtime::StoreContextMut;
 
 const INTERVAL: u64 = 1_000_000;
@@ -117,10 +119,15 @@ fn poll(count: u32) -> Vec<u8> {
 }
 
 async fn load(component: &[u8], fuel: u64) -> App {
+    load_on_host(component, fuel).await.1
+}
+
+async fn load_on_host(component: &[u8], fuel: u64) -> (Host, App) {
     let limits = Limits { fuel, fuel_yield_interval: INTERVAL, ..Limits::default() };
     let host = Host::builder().limits(limits).instances(2).capability(Probe).build().expect("a host");
     let grants = Grants::none().with("probe", json!({}));
-    host.load_with(component, &LoadOptions { grants, ..LoadOptions::default() }).await.expect("it loads")
+    let app = host.load_with(component, &LoadOptions { grants, ..LoadOptions::default() }).await.expect("it loads");
+    (host, app)
 }
 
 /// Runs a component to its end by hand; what came of it, and how often it let others run before.
@@ -211,6 +218,70 @@ async fn what_is_handed_over_at_once_is_bounded_and_paid() {
     assert_eq!(error.code(), ErrorCode::HostCallTooLarge, "{error}");
 }
 
+#[tokio::test]
+async fn work_that_was_done_before_it_could_be_charged_is_charged_with_the_next_call() {
+    let works = |units: u64, times: u32| {
+        component(
+            r#"(import "test:probe/probe@1.0.0" (instance $probe (export "works" (func (param "units" u64)))))"#,
+            r#"(core func $works (canon lower (func $probe "works")))"#,
+            r#"(import "" "works" (func $works (param i64)))"#,
+            r#"(export "works" (func $works))"#,
+            times,
+            &format!("(call $works (i64.const {units}))"),
+        )
+    };
+    // Also what the last call did, after which nothing is called.
+    for times in [1, 2, 100] {
+        let more = cost(&works(500_000, times)).await - cost(&works(0, times)).await;
+        assert_eq!(more, u64::from(times) * 500_000);
+    }
+    let (answer, yields) = run(&works(INTERVAL, 100), 1_000_000_000).await;
+    answer.expect("it can pay");
+    assert!(yields >= 99, "{yields} yields");
+    let error = run(&works(INTERVAL, u32::MAX), 20_000_000).await.0.expect_err("it cannot pay");
+    assert_eq!(error.code(), ErrorCode::OutOfFuel, "{error}");
+}
+
+#[tokio::test]
+async fn calls_that_take_more_than_they_cost_are_seen() {
+    let burn = |body: &str| {
+        component(
+            r#"(import "test:probe/probe@1.0.0" (instance $probe
+                 (export "burn" (func (param "units" u64) (param "us" u64)))
+                 (export "burn-waiting" (func (param "units" u64) (param "us" u64)))))"#,
+            r#"(core func $burn (canon lower (func $probe "burn")))
+               (core func $waiting (canon lower (func $probe "burn-waiting")))"#,
+            r#"(import "" "burn" (func $burn (param i64 i64))) (import "" "waiting" (func $waiting (param i64 i64)))"#,
+            r#"(export "burn" (func $burn)) (export "waiting" (func $waiting))"#,
+            1_000,
+            body,
+        )
+    };
+    // Those that are dear by their price are all measured; of cheap ones enough that a wrong price shows.
+    for (function, body, measured, longest_us) in [
+        ("burn", "(call $burn (i64.const 1000000) (i64.const 20))", 1_000..=1_000, 20),
+        ("burn", "(call $burn (i64.const 0) (i64.const 200))", 2..=100, 200),
+        ("burn-waiting", "(call $waiting (i64.const 1000000) (i64.const 20))", 1_000..=1_000, 40),
+        ("burn-waiting", "(call $waiting (i64.const 0) (i64.const 200))", 2..=100, 400),
+    ] {
+        let (host, app) = load_on_host(&burn(body), 10_000_000_000).await;
+        app.call(&Value::from("x")).await.expect("it can pay");
+        let name = format!("test:probe/probe@1.0.0#{function}");
+        let times = host.functions().iter().find(|known| known.name() == name).expect("it is linked").times();
+        assert!(measured.contains(&times.count()), "{body}: {times:?}");
+        assert!(times.longest >= Duration::from_micros(longest_us), "{body}: {times:?}");
+        let least = Duration::from_micros(longest_us * times.count()).as_secs_f64();
+        assert!(times.seconds >= least, "{body}: {times:?}");
+        assert_eq!(times.buckets[0].1, 0, "{body}: {times:?}");
+    }
+}
+
+/// Uses so much of this thread's CPU time.
+fn burn(us: u64) {
+    let began = thread_time();
+    while thread_time() - began < Duration::from_micros(us) {}
+}
+
 /// A capability for these tests; what it does not allow is that its functions take too long.
 struct Probe;
 
@@ -233,7 +304,29 @@ impl Capability for Probe {
             probe.func("long", Price::call().per(1, over), |_: StoreContextMut<'_, InstanceState>, (_,)| Ok(()));
         assert!(refused.expect_err("it can take too long").to_string().contains("func_async"));
         type Taken = (List<u8, { 64 << 20 }>,);
-        probe.func("take", Price::call(), |_: StoreContextMut<'_, InstanceState>, _: Taken| Ok(()))
+        probe.func("take", Price::call(), |_: StoreContextMut<'_, InstanceState>, _: Taken| Ok(()))?;
+        type Burn = (u64, u64);
+        let units = || size("units", |(units, _): &Burn| *units).at_most(1_000_000);
+        probe.func("burn", Price::call().per(1, units()), |_: StoreContextMut<'_, InstanceState>, (_, us): Burn| {
+            burn(us);
+            Ok(())
+        })?;
+        probe.func_async(
+            "burn-waiting",
+            Price::call().per(1, units()),
+            |_: StoreContextMut<'_, InstanceState>, (_, us): Burn| {
+                Box::new(async move {
+                    burn(us);
+                    tokio::task::yield_now().await;
+                    burn(us);
+                    Ok(())
+                })
+            },
+        )?;
+        probe.func("works", Price::call(), |store: StoreContextMut<'_, InstanceState>, (units,): (u64,)| {
+            store.data().info().call_meter("probe").works(units);
+            Ok(())
+        })
     }
 
     async fn configure(&self, _: &ComponentInfo, _: Option<&Value>) -> Result<(), ConfigureError> {

@@ -89,7 +89,14 @@ pub(super) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
     match (&arguments.command, &arguments.component) {
         (Some(VersionsCommand::Show(version)), _) => {
             let answer = client.get(client.tenant_url(&path(version).each_ref().map(String::as_str)))?;
-            output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
+            output::answer(json, &answer, || {
+                let found: Version = read(&answer)?;
+                // The names are in the list alone, of which the next version's page begins with this one.
+                let mut page = client.tenant_url(&["components", version.component.as_str(), "versions"]);
+                page.query_pairs_mut().append_pair("after", &version.number.saturating_add(1).to_string());
+                let by = named(&client.list(&page, 1)?, &found.created_by);
+                Ok(describe(&found, &by))
+            })
         }
         (Some(VersionsCommand::Delete(version)), _) => {
             let answer = client.delete(client.tenant_url(&path(version).each_ref().map(String::as_str)))?;
@@ -130,7 +137,8 @@ fn path(version: &VersionArguments) -> [String; 4] {
     ["components".to_owned(), component, "versions".to_owned(), number]
 }
 
-fn describe(version: &Version) -> String {
+/// A version, and who uploaded it.
+fn describe(version: &Version, by: &str) -> String {
     let settings = &version.settings;
     let names = |names: Vec<&str>| names.join(", ");
     let limits: Vec<_> = settings.limits.iter().map(|(name, limit)| format!("{name} {limit}")).collect();
@@ -138,7 +146,7 @@ fn describe(version: &Version) -> String {
         ("version", format!("{} of {}", version.number, version.component)),
         ("digest", version.digest.to_string()),
         ("size", bytes(version.bytes)),
-        ("uploaded", format!("{} by {}", time(version.created_at), version.created_by)),
+        ("uploaded", format!("{} by {by}", time(version.created_at))),
         ("signed by", version.signed_by.clone().unwrap_or_default()),
         ("log entry", version.log_index.to_string()),
         ("capabilities", names(settings.capabilities.keys().map(String::as_str).collect())),

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn settings(folder: &Path, grant: Json) -> Arc<Settings> {
     let grant: DbGrant = serde_json::from_value(grant).unwrap();
