@@ -1,10 +1,13 @@
 //! The modules of capabilities that an embedder adds: `example:geo/places`, as its WIT names it.
 
+use super::plugin::is_installed;
+use super::{failure, relative, resolve_help};
 use crate::capabilities::{Capabilities, NATIVE_MODULE};
-use crate::diagnostic::BuildError;
+use crate::diagnostic::{BuildError, Details};
 use rolldown::plugin::{HookLoadOutput, HookResolveIdArgs, HookResolveIdOutput};
 use rolldown_common::side_effects::HookSideEffects;
 use rolldown_common::{ModuleType, ResolvedExternal};
+use std::path::Path;
 
 /// What the identifiers of these modules begin with.
 const MODULE: &str = "\0elias:capability/";
@@ -22,6 +25,46 @@ pub(super) fn resolve(capabilities: &Capabilities, args: &HookResolveIdArgs<'_>)
         side_effects: Some(HookSideEffects::False),
         ..HookResolveIdOutput::default()
     })
+}
+
+/// Protocols of modules that are no interfaces.
+const PROTOCOLS: [&str; 7] = ["bun", "data", "elias", "file", "jsr", "node", "npm"];
+
+/// Whether a specifier has the form of an interface's name: `namespace:package/interface`, with a version or without.
+fn names_interface(specifier: &str) -> bool {
+    let is_name = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    let parts = specifier.split('@').next().and_then(|name| name.split_once(':'));
+    parts.is_some_and(|(namespace, rest)| {
+        !PROTOCOLS.contains(&namespace)
+            && is_name(namespace)
+            && rest.split_once('/').is_some_and(|(package, interface)| is_name(package) && is_name(interface))
+    })
+}
+
+/// Why an import of the project names an interface that none of the capabilities has.
+pub(super) fn absent(capabilities: &Capabilities, args: &HookResolveIdArgs<'_>, cwd: &Path) -> Option<BuildError> {
+    let (specifier, importer) = (args.specifier, args.importer?);
+    if !names_interface(specifier) || is_installed(importer) {
+        return None;
+    }
+    let importer = Path::new(importer);
+    let message = format!("cannot find the interface {specifier:?}, imported by {}", relative(importer, cwd));
+    let names: Vec<String> = capabilities.names().map(str::to_owned).collect();
+    let help = if names.is_empty() {
+        "name the WIT package that has it: --capability FILE, or `capabilities` of [build] in elias.toml".to_owned()
+    } else {
+        match resolve_help::nearest(specifier, names.iter().filter_map(|name| Some(name.split('@').next()?.to_owned())))
+        {
+            Some(near) => format!("Did you mean `{near}`? There are {}.", names.join(", ")),
+            None => format!("There are {}. --capability names further WIT packages.", names.join(", ")),
+        }
+    };
+    let mut details = Details::new(message).help(help);
+    details.place = failure::quoted(importer, specifier, cwd).map(|place| place.labelled("not found"));
+    Some(BuildError::UnresolvedImport(Box::new(details)))
 }
 
 /// The source of one of them; none if it is none.

@@ -194,7 +194,7 @@ pub(super) fn left_over<'a>(
 }
 
 /// Where a file has this text in quotes.
-fn quoted(file: &Path, text: &str, cwd: &Path) -> Option<Place> {
+pub(super) fn quoted(file: &Path, text: &str, cwd: &Path) -> Option<Place> {
     let source = std::fs::read_to_string(file).ok()?;
     let offset = ['"', '\'', '`'].iter().find_map(|quote| source.find(&format!("{quote}{text}{quote}")))?;
     Some(Place::new(relative(file, cwd), source, offset, text.len() + 2))

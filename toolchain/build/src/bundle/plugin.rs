@@ -146,6 +146,9 @@ impl Plugin for Recorder {
         if let Some(resolved) = capability::resolve(&self.capabilities, args) {
             return Ok(Some(resolved));
         }
+        if let Some(error) = capability::absent(&self.capabilities, args, context.cwd()) {
+            return Err(self.refuse(error));
+        }
         if let Some(resolved) = adapters::resolve(context, args).await {
             return Ok(Some(resolved));
         }
@@ -298,7 +301,7 @@ fn is_given(specifier: &str) -> bool {
     name == SDK || is_importable(name) || adapters::is_adapter(name) || web::node_module(name)
 }
 
-fn is_installed(path: &str) -> bool {
+pub(super) fn is_installed(path: &str) -> bool {
     path.contains("/node_modules/")
 }
 
