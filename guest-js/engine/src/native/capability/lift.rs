@@ -2,6 +2,8 @@
 
 use super::lower::{is_byte, read};
 use super::types::{Cases, Form, Kind, Type};
+use crate::native::bytes::attempt;
+use crate::native::usv_string::usv;
 use javy::quickjs::object::Property;
 use javy::quickjs::{Array, BigInt, Ctx, Exception, IntoJs, Object, Result, TypedArray, Value};
 use std::alloc::{Layout, dealloc};
@@ -101,11 +103,11 @@ pub(super) fn lift_result<'js>(ctx: &Ctx<'js>, function: &str, ty: &Type, bytes:
     if name == "ok" {
         return Ok(payload);
     }
-    let said = |value: &Value<'js>| value.as_string().and_then(|text| text.to_string().ok());
+    let said = |value: &Value<'js>| value.as_string().and_then(|text| usv(text).ok());
     let message = said(&payload).or_else(|| {
         // A record with a message, or a case that says what happened.
         let object = payload.as_object()?;
-        ["message", "tag"].into_iter().find_map(|name| said(&object.get(name).ok()?))
+        ["message", "tag"].into_iter().find_map(|name| said(&attempt(ctx, object.get(name))?))
     });
     let message = message.unwrap_or_else(|| format!("{function} failed: see the error's payload"));
     let error = Exception::from_message(ctx.clone(), &message)?;

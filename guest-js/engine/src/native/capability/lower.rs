@@ -4,7 +4,7 @@
 //! while its place in memory does not. Nothing of JavaScript's is held meanwhile, for a getter may change it.
 
 use super::types::{Cases, Field, Form, Function, Kind, Type};
-use crate::native::bytes::{buffer_source, bytes_in};
+use crate::native::bytes::{buffer_bytes, bytes_in};
 use crate::native::usv_string::usv;
 use javy::quickjs::{Coerced, Ctx, Error, Exception, Result, String as JsString, Value, qjs};
 use std::fmt;
@@ -192,8 +192,8 @@ impl<'a, 'js> Lowering<'a, 'js> {
             if let Some(bytes) = object.as_typed_array::<u8>() {
                 return self.own_bytes(bytes_in(bytes), out);
             }
-            if object.is_array_buffer() {
-                return self.own_bytes(&buffer_source(value).unwrap_or_default(), out);
+            if let Some(bytes) = buffer_bytes(object) {
+                return self.own_bytes(&bytes, out);
             }
         }
         // SAFETY: the value is valid and is only looked at.
@@ -205,7 +205,10 @@ impl<'a, 'js> Lowering<'a, 'js> {
         let bytes = length.checked_mul(item.size).filter(|bytes| u32::try_from(*bytes).is_ok());
         let mut block = Block::new(self.ctx, bytes.ok_or_else(|| out_of_memory(self.ctx))?)?;
         for (index, place) in block.bytes_mut().chunks_exact_mut(item.size.max(1)).enumerate() {
-            let member = object.get::<_, Value<'_>>(index as u32)?;
+            let member = match value.as_array() {
+                Some(array) => array.get::<Value<'_>>(index)?,
+                None => object.get::<_, Value<'_>>(index as u32)?,
+            };
             self.store(&member, item, place, &at.item(index))?;
         }
         self.own(block, length, out);
