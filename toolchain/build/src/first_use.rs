@@ -41,8 +41,8 @@ pub(crate) fn of(code: &str, map: &str, imports: &[String], imported: &Imported<
             let line = u32::try_from(before.matches('\n').count()).ok()? + 1;
             let column = before.rsplit('\n').next()?.encode_utf16().count();
             let position = locate(&map, line, u32::try_from(column).ok()? + 1)?;
-            let of_author = !position.file.contains("node_modules/") && !position.file.contains(GENERATED);
-            of_author.then(|| format!("{}:{}:{}", position.file, position.line, position.column))
+            (!position.file.contains("node_modules/"))
+                .then(|| format!("{}:{}:{}", position.file, position.line, position.column))
         })
     };
     for (interface, module, others) in CAPABILITIES {
@@ -63,9 +63,6 @@ pub(crate) fn of(code: &str, map: &str, imports: &[String], imported: &Imported<
     }
     places
 }
-
-/// What is in the names of modules that nobody wrote.
-const GENERATED: &str = "elias:capability";
 
 struct Names {
     /// Names that are read, and where, in order.

@@ -105,11 +105,11 @@ impl Description<'_> {
     }
 }
 
-/// Whether a value of a type may be `undefined`, so that an option of it has to be told from it.
+/// Whether a value of a type may be `undefined`, so that an option of it must be another thing than `undefined`.
 pub(super) fn can_be_undefined(resolve: &Resolve, ty: &Type) -> bool {
     match ty {
         Type::Id(id) => match &resolve.types[*id].kind {
-            TypeDefKind::Option(_) => true,
+            TypeDefKind::Option(some) => !can_be_undefined(resolve, some),
             TypeDefKind::Type(ty) => can_be_undefined(resolve, ty),
             _ => false,
         },
