@@ -19,8 +19,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{
-    Function, InterfaceId, PackageId, ParseError, Resolve, ResolveError, ResolveErrorKind, Span, WorldId, WorldItem,
-    WorldKey,
+    Function, InterfaceId, LiveTypes, PackageId, ParseError, Resolve, ResolveError, ResolveErrorKind, Span, TypeOwner,
+    WorldId, WorldItem, WorldKey,
 };
 
 /// The module with the engine's natives, as generated modules import it.
@@ -279,9 +279,14 @@ impl Imported<'_> {
 
     /// The names of the interfaces that the component imports for them, sorted, with those that only give types.
     pub(crate) fn interfaces(&self) -> Vec<String> {
-        let mut needed = Vec::new();
-        self.functions.iter().for_each(|function| add_needed(self.resolve, function.interface, &mut needed));
-        let names: BTreeSet<String> = needed.into_iter().filter_map(|id| self.resolve.id_of(id)).collect();
+        let mut types = LiveTypes::default();
+        self.functions.iter().for_each(|function| types.add_func(self.resolve, function.function));
+        let of_types = types.iter().filter_map(|ty| match self.resolve.types[ty].owner {
+            TypeOwner::Interface(id) => Some(id),
+            _ => None,
+        });
+        let needed = self.functions.iter().map(|function| function.interface).chain(of_types);
+        let names: BTreeSet<String> = needed.filter_map(|id| self.resolve.id_of(id)).collect();
         names.into_iter().collect()
     }
 

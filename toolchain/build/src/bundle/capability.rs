@@ -12,6 +12,9 @@ use std::path::Path;
 /// What the identifiers of these modules begin with.
 const MODULE: &str = "\0elias:capability/";
 
+/// The same as the bundler shows it.
+pub(super) const SHOWN_MODULE: &str = "\\0elias:capability/";
+
 /// Where an import of one of them leads, or what one of them imports; none if it is neither.
 pub(super) fn resolve(capabilities: &Capabilities, args: &HookResolveIdArgs<'_>) -> Option<HookResolveIdOutput> {
     let external = args.specifier == NATIVE_MODULE && args.importer.is_some_and(|from| from.starts_with(MODULE));
