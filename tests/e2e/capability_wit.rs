@@ -4,9 +4,9 @@ mod echo;
 
 use echo::Echo;
 use elias_host::{App, ErrorCode, Grants, Host, Limits, LoadOptions};
-use elias_tests::build::Project;
+use elias_tests::build::{Project, binary};
 use serde_json::{Value, json};
-use std::process::Output;
+use std::process::{Command, Output};
 
 const WIT: &str = include_str!("capability_wit/values.wit");
 const CASES: &str = include_str!("capability_wit/cases.js");
@@ -205,4 +205,16 @@ fn types_are_written_for_typescript() {
     ] {
         assert!(types.contains(&format!("{line}\n")), "{line} is missing in:\n{types}");
     }
+}
+
+#[test]
+fn check_writes_the_types_and_says_what_nobody_gives() {
+    let project = project(ONE);
+    project.write("elias.toml", "[build]\nentry = \"index.js\"\ncapabilities = [\"wit\"]\n");
+    let output = Command::new(binary("elias")).arg("check").current_dir(project.path(".")).output();
+    let said = text(&output.expect("elias starts"));
+    assert!(said.contains("error[foreign-import]: the component imports example:echo/values@1.0.0"), "{said}");
+    let read = |file: &str| std::fs::read_to_string(project.path(file)).expect("it was written");
+    assert!(read(".elias/types/capabilities.d.ts").contains("declare module \"example:echo/values\" {"));
+    assert!(read(".elias/tsconfig.json").contains("./types/capabilities.d.ts"));
 }
