@@ -148,3 +148,13 @@ fn only_what_a_bundle_names_is_imported_and_described() {
         ]
     );
 }
+
+#[test]
+fn the_adapter_is_a_valid_module() {
+    let found = read(&[("geo.wit", GEO)], &["geo.wit"]).expect("it is right");
+    let ids = ["find", "delete", "all"].map(|name| format!("f(\"example:geo/places@1.2.0#{name}\")")).join(";");
+    let uses = crate::uses::scan(&ids, false);
+    let imported = found.imported(&uses);
+    assert_eq!(imported.functions().len(), 3);
+    wasmparser::Validator::new().validate_all(&adapter(&imported, "memory")).expect("it is valid");
+}
