@@ -12,7 +12,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Units of fuel of a question, of a byte of its name, and of a place that is looked at; ten are a nanosecond of the host's work.
+/// Units of fuel of a question, of a byte of its name, and of a place that is looked at; ten are a nanosecond of the
+/// host's work.
 const QUESTION: u64 = 5_000;
 const BYTE: u64 = 10;
 const PLACE: u64 = 1_000;

@@ -225,8 +225,8 @@ impl Loader {
         imported
     }
 
-    /// Why a component cannot be linked: the interfaces that nobody here gives, each with its first use, or else what does
-    /// not fit.
+    /// Why a component cannot be linked: the interfaces that nobody here gives, each with its first use, or else what
+    /// does not fit.
     fn foreign_import(&self, component: &Component, manifest: Option<&Manifest>, error: &wasmtime::Error) -> Error {
         let interface_of = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
         let given = |interface: &str| {
@@ -246,13 +246,13 @@ impl Loader {
         }
         let message = if absent.is_empty() {
             format!(
-                "the component needs what this host does not provide: {error:#}; give the host a capability for it, or build \
-                 the component without it"
+                "the component needs what this host does not provide: {error:#}; give the host a capability for it, or \
+                 build the component without it"
             )
         } else {
             format!(
-                "the component imports {}, which no capability of this host gives; give the host a capability for it, or \
-                 build the component without it",
+                "the component imports {}, which no capability of this host gives; give the host a capability for it, \
+                 or build the component without it",
                 absent.join(", ")
             )
         };

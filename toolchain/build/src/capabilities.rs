@@ -1,7 +1,8 @@
-//! Capabilities that an embedder adds: the WIT packages that a build is given, and the modules that source imports them by.
+//! Capabilities that an embedder adds: the WIT packages that a build is given, and the modules that source imports
+//! them by.
 //!
-//! An interface is the module of its name, `example:geo/places`, with its version or without. Its functions are the module's
-//! exports, in camelCase. Values are in JavaScript what jco makes of them:
+//! An interface is the module of its name, `example:geo/places`, with its version or without. Its functions are the
+//! module's exports, in camelCase. Values are in JavaScript what jco makes of them:
 //! <https://bytecodealliance.github.io/jco/wit-type-representations.html>.
 
 mod adapter;
@@ -45,8 +46,8 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Reads WIT packages: files, or folders of files, whose folder `deps` has what they depend on. Paths are relative to
-    /// `root`, or absolute; their order does not matter.
+    /// Reads WIT packages: files, or folders of files, whose folder `deps` has what they depend on. Paths are
+    /// relative to `root`, or absolute; their order does not matter.
     ///
     /// # Errors
     /// [`BuildError::Io`] if a path cannot be read, [`BuildError::InvalidWit`] with its place if it is not WIT.

@@ -35,7 +35,7 @@ pub struct BuildArguments {
     /// Let eval and `new Function` compile strings [default: `eval` of `[build]` in elias.toml, else off]
     #[arg(long)]
     pub eval: bool,
-    /// A WIT package of a capability that the host adds, a file or a folder; its interfaces can be imported by their names
+    /// A WIT package of a capability that the host adds, a file or a folder; may be given several times
     #[arg(long, value_name = "FILE")]
     pub capability: Vec<PathBuf>,
     /// The configuration [default: elias.toml in the project's root, else in the current folder]
@@ -55,7 +55,7 @@ pub struct BuildArguments {
 /// What `types` is told.
 #[derive(Debug, Args)]
 pub struct TypesArguments {
-    /// A WIT package, a file or a folder; may be given several times [default: `capabilities` of `[build]` in elias.toml]
+    /// A WIT package, a file or a folder; may be given several times [default: `capabilities` in elias.toml]
     #[arg(long, value_name = "FILE")]
     pub capability: Vec<PathBuf>,
     /// Where to write them [default: standard output]

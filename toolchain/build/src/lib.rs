@@ -85,7 +85,8 @@ pub struct BuildOptions {
     pub stage: Option<u32>,
     /// Folders outside of the project whose files may be bundled, relative to `project` or absolute.
     pub roots: Vec<PathBuf>,
-    /// WIT packages of capabilities that an embedder adds: files, or folders of files, relative to `project` or absolute.
+    /// WIT packages of capabilities that an embedder adds: files, or folders of files, relative to `project` or
+    /// absolute.
     pub capabilities: Vec<PathBuf>,
     /// What `process.env` has from the build, by name. It is in the component for all to read.
     pub env: BTreeMap<String, String>,

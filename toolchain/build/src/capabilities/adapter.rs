@@ -1,5 +1,5 @@
-//! The core module between the engine and the lowered functions of capabilities: it knows their core types, so that the engine
-//! need not.
+//! The core module between the engine and the lowered functions of capabilities: it knows their core types, so that
+//! the engine need not.
 
 use super::Imported;
 use wasm_encoder::{
@@ -18,8 +18,8 @@ pub(crate) const CALL_EXPORT: &str = "call";
 /// Bytes of a slot: each core value has one.
 const SLOT_BYTES: u64 = 8;
 
-/// The module. Its export calls the function with a number: loads its core values from the slots, and stores what it gives,
-/// if that is a core value, into the first.
+/// The module. Its export calls the function with a number: loads its core values from the slots, and stores what it
+/// gives, if that is a core value, into the first.
 pub(crate) fn adapter(imported: &Imported<'_>, memory_export: &str) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32, ValType::I32], []);

@@ -126,7 +126,8 @@ fn owned(bytes: &[u8], size: usize) -> Option<&'static [u8]> {
     if address == 0 || end > core::arch::wasm32::memory_size(0) as u64 * 64 * 1024 {
         return None;
     }
-    // SAFETY: it lies within memory, where the host has just put it for us; nothing else refers to it until it is freed.
+    // SAFETY: it lies within memory, where the host has just put it for us; nothing else refers to it until it is
+    // freed.
     Some(unsafe { std::slice::from_raw_parts(address as *const u8, length) })
 }
 

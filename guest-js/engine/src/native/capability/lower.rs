@@ -1,7 +1,8 @@
 //! From JavaScript's values to the Canonical ABI.
 //!
-//! A value is stored in memory first, whichever way it goes to the host: the flat form of a case depends on which case it is,
-//! while its place in memory does not. Nothing of JavaScript's is held meanwhile, for a getter may change it.
+//! A value is stored in memory first, whichever way it goes to the host: the flat form of a case depends on which
+//! case it is, while its place in memory does not. Nothing of JavaScript's is held meanwhile, for a getter may change
+//! it.
 
 use super::types::{Cases, Field, Form, Function, Kind, Type};
 use crate::native::bytes::{buffer_bytes, bytes_in};

@@ -1,7 +1,8 @@
-//! Capabilities that the engine does not know: those that an embedder adds, by the WIT package that `elias-build` was given.
+//! Capabilities that the engine does not know: those that an embedder adds, by the WIT package that `elias-build` was
+//! given.
 //!
-//! The engine imports one function for all of them. A component that uses some has an adapter behind it, which knows their core
-//! types; this knows their types of WIT, and converts values.
+//! The engine imports one function for all of them. A component that uses some has an adapter behind it, which knows
+//! their core types; this knows their types of WIT, and converts values.
 
 mod lift;
 mod lower;
@@ -16,8 +17,8 @@ use std::rc::Rc;
 
 #[link(wasm_import_module = "elias:engine/capabilities")]
 unsafe extern "C" {
-    /// Calls the function with this number. `slots` are its flat core values, 8 bytes each; the first is what it gives, if that is
-    /// one core value.
+    /// Calls the function with this number. `slots` are its flat core values, 8 bytes each; the first is what it
+    /// gives, if that is one core value.
     #[link_name = "call"]
     fn call_capability(function: usize, slots: *mut u64);
 }
@@ -92,7 +93,8 @@ fn call<'js>(ctx: &Ctx<'js>, number: usize, arguments: &[Value<'js>]) -> Result<
         slots.push(block.address() as u64);
     }
     slots.resize(slots.len().max(1), 0);
-    // SAFETY: the slots are as many as the function's core values, and all memory that they refer to lives through the call.
+    // SAFETY: the slots are as many as the function's core values, and all memory that they refer to lives through
+    // the call.
     unsafe { call_capability(number, slots.as_mut_ptr()) };
     let Some(ty) = result else { return Ok(Value::new_undefined(ctx.clone())) };
     // One core value lies in its slot as it would in memory: both are little-endian, and it is at the beginning.
