@@ -45,14 +45,19 @@ const FILES: [(&str, &str); 12] = [
 /// Where the declarations of a project's capabilities are.
 const CAPABILITIES: &str = "types/capabilities.d.ts";
 
-/// Writes what is missing or of another version. What is wrong with a capability's WIT is for the build to say. A
-/// project that has installed the types of Node.js is checked with them: they have the modules `node:`, of which a component has some.
+/// Writes what is missing or of another version. A project that has installed the types of Node.js is checked with them:
+/// they have the modules `node:`, of which a component has some.
 pub(crate) fn write(project: &Project) -> std::io::Result<()> {
     let root = project.root.as_path();
     let root_of_project = std::path::absolute(root)?;
-    let capabilities = Capabilities::read(&project.capabilities(), root).unwrap_or_default().declarations();
+    // What is wrong with a capability's WIT is for the build to say; editors keep the last that was right.
+    let capabilities = match Capabilities::read(&project.capabilities(), root) {
+        Ok(capabilities) => Some(capabilities.declarations()),
+        Err(_) if root.join(".elias").join(CAPABILITIES).is_file() => None,
+        Err(_) => Some(Capabilities::default().declarations()),
+    };
     let node = root_of_project.ancestors().any(|folder| folder.join("node_modules/@types/node").is_dir());
-    for (name, text) in FILES.into_iter().chain([(CAPABILITIES, capabilities.as_str())]) {
+    for (name, text) in FILES.into_iter().chain(capabilities.as_deref().map(|text| (CAPABILITIES, text))) {
         let path = root.join(".elias").join(name);
         let text = text.replace("{{types}}", if node { "\"node\"" } else { "" });
         let text = text.as_str();
