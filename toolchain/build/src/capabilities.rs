@@ -13,6 +13,7 @@ mod supported;
 pub(crate) use adapter::{CALL_EXPORT, FUNCTIONS_MODULE, MEMORY_MODULE, adapter, core_types};
 
 use crate::diagnostic::{BuildError, Details, Place};
+use crate::engine;
 use crate::uses::Uses;
 use heck::ToLowerCamelCase;
 use std::collections::BTreeSet;
@@ -30,8 +31,8 @@ pub(crate) const NATIVE_MODULE: &str = "elias:native";
 /// The core module by which the engine imports the function that calls capabilities.
 pub(crate) const ENGINE_IMPORT: &str = "elias:engine/capabilities";
 
-/// The packages that no embedder defines: what they have is in the engine, or is the system's.
-const OWN_NAMESPACE: &str = "elias";
+/// What the names of packages begin with that no embedder defines.
+const OWN_NAMESPACE: &str = "elias:";
 
 /// The WIT packages of capabilities. Made by [`Capabilities::read`].
 #[derive(Debug, Clone, Default)]
@@ -71,7 +72,7 @@ impl Capabilities {
                     Ok((package, sources)) => {
                         capabilities.files.extend(sources.paths().map(Path::to_owned));
                         capabilities.resolve = resolve;
-                        capabilities.add(package)?;
+                        capabilities.add(package);
                     }
                     Err(error) => {
                         let waits = error
@@ -99,20 +100,13 @@ impl Capabilities {
     }
 
     /// Takes in the interfaces of a package.
-    fn add(&mut self, package: PackageId) -> Result<(), BuildError> {
+    fn add(&mut self, package: PackageId) {
         let package = &self.resolve.packages[package];
-        if package.name.namespace == OWN_NAMESPACE {
-            let span = package.interfaces.values().next().map(|id| self.resolve.interfaces[*id].span);
-            let details = Details::new(format!("the package `{}` is part of ELIAS", package.name));
-            let details = details.help("its capabilities are imported from `elias/db`, `elias/cache` and the like");
-            return Err(BuildError::UnsupportedWit(Box::new(self.at(details, span.unwrap_or_default()))));
-        }
         for id in package.interfaces.values() {
             if let Some(name) = self.resolve.id_of(*id) {
                 self.interfaces.push((name, *id));
             }
         }
-        Ok(())
     }
 
     /// wit-parser's error as ours.
@@ -200,6 +194,7 @@ impl Capabilities {
     /// # Errors
     /// [`BuildError::UnsupportedWit`] with its place for what JavaScript cannot be given.
     pub(crate) fn module(&self, name: &str) -> Result<String, BuildError> {
+        self.check_name(name)?;
         let mut source = format!("import native from \"{NATIVE_MODULE}\";\n");
         let mut exports = Vec::new();
         for (number, function) in self.functions(name).enumerate() {
@@ -211,6 +206,20 @@ impl Capabilities {
         }
         let _ = writeln!(source, "export {{ {} }};", exports.join(", "));
         Ok(source)
+    }
+
+    /// Refuses an interface that is the engine's: two ways to one import would be one too many.
+    fn check_name(&self, name: &str) -> Result<(), BuildError> {
+        let interface = name.split('@').next().unwrap_or_default();
+        let is_engines = |module: &str| module.split('@').next() == Some(interface);
+        if !interface.starts_with(OWN_NAMESPACE) && !engine::IMPORTS.iter().any(|import| is_engines(&import.module)) {
+            return Ok(());
+        }
+        let found = self.interfaces.iter().find(|(known, _)| known == name);
+        let span = found.map_or_else(Span::default, |(_, id)| self.resolve.interfaces[*id].span);
+        let details = Details::new(format!("the interface `{name}` is part of ELIAS"));
+        let details = details.help("use the web API, or the module such as `elias/db`, that stands for it");
+        Err(BuildError::UnsupportedWit(Box::new(self.at(details, span))))
     }
 
     /// The functions of an interface.

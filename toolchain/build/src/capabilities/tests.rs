@@ -90,6 +90,8 @@ fn what_is_wrong_is_shown_in_its_line() {
         check(&interface(body), "unsupported-wit", line, wanted);
     }
     check("package elias:db;\ninterface db { f: func(); }\n", "unsupported-wit", "geo.wit:2:", "part of ELIAS");
+    let random = "package wasi:random@0.2.0;\ninterface random { get-random-u64: func() -> u64; }\n";
+    check(random, "unsupported-wit", "geo.wit:2:", "part of ELIAS");
 }
 
 #[test]
