@@ -1,9 +1,10 @@
 //! The capability behind `values.wit`.
 
+// What `flags!` expands to is public.
+#![allow(unreachable_pub, missing_docs)]
+
 use elias_host::capability::pricing::{Payload, Price};
-use elias_host::capability::{
-    Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
-};
+use elias_host::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState};
 use serde_json::Value;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ flags! {
 }
 
 macro_rules! numbered {
-    ($name:ident { $($flag:ident = $wit:literal),* $(,)? }) => {
+    ($name:ident { $($flag:ident = $wit:tt),* $(,)? }) => {
         flags! { $name { $(#[component(name = $wit)] const $flag;)* } }
     };
 }
