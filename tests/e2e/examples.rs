@@ -197,9 +197,21 @@ fn embed_runs_a_component() {
 
 #[test]
 fn embed_capability_gives_a_component_what_was_granted() {
-    let output = Command::new(binary("embed-capability")).finish().expect("embed-capability starts");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let project = Project::new(&[]);
+    project.write("places.wasm", built("embed-capability", "src/places.js"));
+    let output = Command::new(binary("embed-capability")).arg(project.path("places.wasm")).finish();
+    let output = output.expect("embed-capability starts");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("capability-denied: ") && lines[0].ends_with("[capabilities.geo]"), "{text}");
-    assert_eq!(lines[1..], ["Paris: [48.86,2.35]", "Atlantis: null"], "{text}");
+    assert!(lines[0].starts_with("capability-denied: places imports example:geo/places"), "{text}");
+    assert!(lines[0].contains("(for src/places.js:7:") && lines[0].ends_with("[capabilities.geo]"), "{text}");
+    assert_eq!(
+        lines[1..],
+        [
+            r#""Paris": {"place":{"latitude":48.86,"longitude":2.35},"next":["London, 343 km","Tokyo, 9713 km"]}"#,
+            r#""Atlantis": "Atlantis is not known""#,
+            r#"{"latitude":99,"longitude":0}: "refused: there is no latitude 99""#,
+        ],
+        "{text}"
+    );
 }

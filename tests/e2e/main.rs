@@ -9,6 +9,7 @@ mod capability_cache;
 mod capability_config;
 mod capability_db;
 mod capability_http;
+mod capability_wit;
 mod command_line;
 mod crypto;
 mod embedding;

@@ -117,6 +117,17 @@ impl Manifest {
             let package = import.split('/').next().and_then(|package| package.split(':').nth(1));
             package == Some(capability)
         };
+        self.shown_place(is_its)
+    }
+
+    /// As [`Self::first_use`], of an interface that is given without its version.
+    #[must_use]
+    pub fn first_use_of(&self, interface: &str) -> Option<&str> {
+        let is_it = |import: &str| import.split('@').next() == Some(interface);
+        self.shown_place(is_it)
+    }
+
+    fn shown_place(&self, is_its: impl Fn(&str) -> bool) -> Option<&str> {
         let (_, place) = self.needed_by.iter().find(|(import, _)| is_its(import))?;
         (place.len() <= PLACE_BYTES_MAX && !place.chars().any(char::is_control)).then_some(place.as_str())
     }
@@ -165,6 +176,9 @@ mod tests {
         manifest.needed_by.insert("wasi:http/outgoing-handler@0.2.12".into(), "a\u{1b}[2J".into());
         assert_eq!(manifest.first_use("db"), Some("src/index.ts:3:5"));
         assert_eq!((manifest.first_use("http"), manifest.first_use("cache")), (None, None));
+        manifest.needed_by.insert("example:geo/places@1.0.0".into(), "src/places.js:1:1".into());
+        assert_eq!(manifest.first_use_of("example:geo/places"), Some("src/places.js:1:1"));
+        assert_eq!(manifest.first_use_of("example:geo/types"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
 use crate::heap;
-use crate::native::{builtins, random, uncaught};
+use crate::native::{builtins, describe_capabilities, random, uncaught};
 use crate::phase::{self, Import};
 use crate::runtime;
 use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
@@ -147,7 +147,8 @@ extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
 /// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, the names of
 /// the imports that the component will have, separated by spaces, `eval` if strings may be compiled as code, the number
 /// of the implementation that the component is, 0 for the first that there is, and the random bytes that the top level may draw, in
-/// hexadecimal, none if it may not, and the component's name.
+/// hexadecimal, none if it may not, the component's name, and the description of the functions that it imports from capabilities
+/// which the engine does not know.
 ///
 /// The result names the handlers, those that nothing would ever call, the implementation and the last that there is, the warnings (kind and stack) and the log lines (level
 /// and message) of the top level.
@@ -158,6 +159,9 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
     let (name, source, date, imports, eval, stage) = (next(), next(), next(), next(), next(), next());
     random::allow_at_build(&next());
     REPORT.0.name.replace(next());
+    if let Err(message) = describe_capabilities(&next()) {
+        return answer(Err(Thrown { name: "Error".into(), message, stack: String::new() }));
+    }
     phase::set_source_date(date.parse().unwrap_or(0));
     phase::wire(imports.split(' ').filter_map(Import::from_name));
     let evaluated = runtime::with(|ctx| {

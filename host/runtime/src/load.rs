@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tokio::sync::Semaphore;
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Module};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -161,7 +162,8 @@ impl Loader {
             None if compiling == Compiling::Forbidden => return Ok(None),
             None => self.compile(&component, job)?,
         };
-        let pre = linker.as_deref().unwrap_or(&self.linker).instantiate_pre(&compiled).map_err(foreign_import)?;
+        let pre = linker.as_deref().unwrap_or(&self.linker).instantiate_pre(&compiled);
+        let pre = pre.map_err(|error| self.foreign_import(&compiled, layout.manifest.as_ref(), &error))?;
         let call = CallExport::find(&compiled, &pre);
         let fetch = ProxyPre::new(pre).ok();
         if fetch.is_none() && call.is_none() {
@@ -223,6 +225,40 @@ impl Loader {
         imported
     }
 
+    /// Why a component cannot be linked: the interfaces that nobody here gives, each with its first use, or else what
+    /// does not fit.
+    fn foreign_import(&self, component: &Component, manifest: Option<&Manifest>, error: &wasmtime::Error) -> Error {
+        let interface_of = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
+        let given = |interface: &str| {
+            let functions = self.functions.iter().filter_map(|function| function.name().split_once('#'));
+            functions.into_iter().any(|(name, _)| interface_of(name) == interface)
+        };
+        let mut absent = Vec::new();
+        for (name, import) in component.component_type().imports(&self.engine) {
+            let ComponentItem::ComponentInstance(instance) = import.ty else { continue };
+            let has_functions =
+                instance.exports(&self.engine).any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+            let interface = interface_of(name);
+            if has_functions && !given(&interface) {
+                let place = manifest.and_then(|manifest| manifest.first_use_of(&interface));
+                absent.push(format!("{name}{}", place.map(|place| format!(" (for {place})")).unwrap_or_default()));
+            }
+        }
+        let message = if absent.is_empty() {
+            format!(
+                "the component needs what this host does not provide: {error:#}; give the host a capability for it, or \
+                 build the component without it"
+            )
+        } else {
+            format!(
+                "the component imports {}, which no capability of this host gives; give the host a capability for it, \
+                 or build the component without it",
+                absent.join(", ")
+            )
+        };
+        Error::new(ErrorCode::ForeignImport, message)
+    }
+
     /// Gives a component what it was granted.
     pub(crate) async fn configure(&self, linked: Linked, options: &LoadOptions) -> Result<App, Error> {
         let Linked { engine: _, name, version, digest, manifest, fetch, call, source_map, imported } = linked;
@@ -235,7 +271,9 @@ impl Loader {
             let table = options.grants.get(capability.name());
             let grant = capability.configure(&component, table).await;
             let grant = grant.map_err(|error| {
-                let needed_by = manifest.as_ref().and_then(|manifest| manifest.first_use(capability.name()));
+                let needed_by = manifest.as_ref().and_then(|manifest| {
+                    manifest.first_use_of(&interface).or_else(|| manifest.first_use(capability.name()))
+                });
                 refused(&component, capability.name(), &interface, needed_by, &error)
             })?;
             granted.push(Granted { capability, grant });
@@ -398,12 +436,4 @@ fn bad_component(error: wasmtime::Error) -> Error {
 fn other_compiler(error: wasmtime::Error) -> Error {
     let message = format!("the compiler's code does not fit this host: {error:#}; use a compiler of the same version");
     Error::new(ErrorCode::Internal, message)
-}
-
-fn foreign_import(error: wasmtime::Error) -> Error {
-    let message = format!(
-        "the component needs what this host does not provide: {error:#}; give the host a capability for it, or build the \
-         component without it"
-    );
-    Error::new(ErrorCode::ForeignImport, message)
 }

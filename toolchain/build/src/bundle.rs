@@ -5,6 +5,7 @@
 mod adapters;
 mod assets;
 mod boundary;
+mod capability;
 mod failure;
 mod native;
 mod node;
@@ -30,6 +31,7 @@ use rolldown::{
 use rolldown_common::{BundleMode, Output, OutputChunk};
 use rolldown_error::{BatchedBuildDiagnostic, EventKind};
 
+use crate::capabilities::{self, Capabilities};
 use crate::diagnostic::{BuildError, BuildWarning, Details};
 use crate::web;
 use boundary::Boundary;
@@ -60,6 +62,8 @@ pub struct BundleOptions {
     pub minify: bool,
     /// Folders outside of the project whose files may be bundled, relative to it or absolute.
     pub roots: Vec<PathBuf>,
+    /// Capabilities that an embedder adds, whose interfaces can be imported.
+    pub capabilities: Arc<Capabilities>,
     /// What `process.env` has from the build, by name.
     pub env: BTreeMap<String, String>,
 }
@@ -178,6 +182,7 @@ async fn run(options: BundleOptions, boundary: Boundary) -> Result<Bundle, Build
     let imports = chunk.imports.iter().chain(&chunk.dynamic_imports);
     let ours = |name: &str| {
         web::importable().any(|importable| importable == name)
+            || (name == capabilities::NATIVE_MODULE && !options.capabilities.is_empty())
             || name.strip_prefix("node:").is_some_and(web::node_module)
     };
     let left = imports.filter(|name| **name != chunk.filename && !ours(name)).map(|name| name.as_str());
@@ -231,7 +236,7 @@ impl Pass {
         boundary: &Arc<Boundary>,
         wrap_all: bool,
     ) -> Result<Self, BuildError> {
-        let recorder = Arc::new(Recorder::new(Arc::clone(boundary)));
+        let recorder = Arc::new(Recorder::new(Arc::clone(boundary), Arc::clone(&options.capabilities)));
         let fail = |errors: BatchedBuildDiagnostic| match take(&recorder.refused) {
             Some(error) => error,
             None => failure::from_rolldown(errors.into_vec(), &recorder.not_installed(), &options.cwd, boundary),
@@ -357,7 +362,7 @@ fn entry_chunk(assets: &[Output]) -> Result<&OutputChunk, BuildError> {
 }
 
 /// `path` as seen from the project, with forward slashes. What lies outside begins with `../`.
-fn relative(path: &Path, cwd: &Path) -> String {
+pub(crate) fn relative(path: &Path, cwd: &Path) -> String {
     let shared = path.components().zip(cwd.components()).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..".into(), cwd.components().count() - shared);
     let down = path.components().skip(shared).map(|component| component.as_os_str().to_string_lossy());

@@ -1,5 +1,6 @@
 //! The commands `build` and `inspect`, as `elias-build` and `elias` have them.
 
+use crate::capabilities::Capabilities;
 use crate::diagnostic::{BuildError, Details};
 use crate::project::Project;
 use crate::{BuildOptions, Builder, Built, inspect, signing};
@@ -34,6 +35,9 @@ pub struct BuildArguments {
     /// Let eval and `new Function` compile strings [default: `eval` of `[build]` in elias.toml, else off]
     #[arg(long)]
     pub eval: bool,
+    /// A WIT package of a capability that the host adds, a file or a folder; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub capability: Vec<PathBuf>,
     /// The configuration [default: elias.toml in the project's root, else in the current folder]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -46,6 +50,20 @@ pub struct BuildArguments {
     /// Print errors and the result as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `types` is told.
+#[derive(Debug, Args)]
+pub struct TypesArguments {
+    /// A WIT package, a file or a folder; may be given several times [default: `capabilities` in elias.toml]
+    #[arg(long, value_name = "FILE")]
+    pub capability: Vec<PathBuf>,
+    /// Where to write them [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The project's root [default: the nearest folder with an elias.toml or package.json]
+    #[arg(long, value_name = "DIR")]
+    pub project: Option<PathBuf>,
 }
 
 /// What `inspect` is told.
@@ -110,6 +128,36 @@ fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<Written
     Ok(Written { built, output, signature })
 }
 
+/// Writes TypeScript's declarations of capabilities. Exit code 0, or 1 with the reason on standard error.
+#[must_use]
+pub fn types(arguments: &TypesArguments) -> ExitCode {
+    let made = || -> Result<String, BuildError> {
+        let project = Project::find(arguments.project.as_deref(), None, None)?;
+        let given: Vec<PathBuf> = absolute(&arguments.capability).collect();
+        let paths = if given.is_empty() { project.capabilities() } else { given };
+        if paths.is_empty() {
+            let details = Details::new("no capabilities are named");
+            let help = "name a WIT package: --capability wit/geo.wit, or `capabilities` of [build] in elias.toml";
+            return Err(BuildError::Config(Box::new(details.help(help))));
+        }
+        Ok(Capabilities::read(&paths, &project.root)?.declarations())
+    };
+    let written = made().and_then(|text| match &arguments.output {
+        Some(file) => write_whole(file, text.as_bytes()),
+        None => {
+            print(&mut std::io::stdout(), &text);
+            Ok(())
+        }
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print(&mut std::io::stderr(), &error.render(std::io::stderr().is_terminal()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Shows a component. Exit code 0, or 1 with the reason on standard error.
 #[must_use]
 pub fn inspect(arguments: &InspectArguments) -> ExitCode {
@@ -168,7 +216,8 @@ fn show_sbom(arguments: &InspectArguments, bytes: &[u8]) -> ExitCode {
 pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
     let project = Project::find(arguments.project.as_deref(), arguments.entry.as_deref(), arguments.config.as_deref())?;
     let entry = project.entry(arguments.entry.as_deref())?;
-    let options = project.options(entry)?;
+    let mut options = project.options(entry)?;
+    options.capabilities.extend(absolute(&arguments.capability));
     Ok(BuildOptions {
         thin: arguments.thin,
         minify: arguments.minify,
@@ -176,6 +225,11 @@ pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
         stage: arguments.stage,
         ..options
     })
+}
+
+/// Paths of the command line, which are relative to the current folder and not to the project.
+fn absolute(paths: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
+    paths.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
 }
 
 /// The folder for compiled code that the arguments, `ELIAS_CACHE_DIR` or the system name; none if none does.

@@ -5,6 +5,7 @@
 //! shim and a fix-up module because a module's memory does not exist before the module, here I exists first: it gives memory
 //! and allocator to the lowered imports, so E is instantiated with those directly and a call costs no detour.
 
+use crate::capabilities::{self, Imported};
 use crate::engine::{self, ENGINE, FunctionImport};
 use crate::image;
 use anyhow::{Context, Result, bail};
@@ -25,14 +26,18 @@ pub(crate) struct Parts<'a> {
     pub(crate) pages: u64,
     /// The WIT interfaces that the component imports; E's other imports are wired to traps.
     pub(crate) imports: &'a [String],
+    /// The functions that it imports from capabilities which E does not know.
+    pub(crate) capabilities: &'a Imported<'a>,
     /// The WIT interfaces that it exports.
     pub(crate) exports: &'a [String],
 }
 
 /// The component, without the custom sections of ELIAS.
 pub(crate) fn componentize(parts: &Parts<'_>) -> Result<Vec<u8>> {
-    let (wired, left_out): (Vec<&FunctionImport>, Vec<&FunctionImport>) =
-        engine::IMPORTS.iter().partition(|import| parts.imports.contains(&import.module));
+    let (wired, left_out): (Vec<&FunctionImport>, Vec<&FunctionImport>) = engine::IMPORTS
+        .iter()
+        .filter(|import| import.module != capabilities::ENGINE_IMPORT || parts.capabilities.functions().is_empty())
+        .partition(|import| parts.imports.contains(&import.module));
     let stub = stub(&wired, parts)?;
     let typed = ComponentEncoder::default().module(&stub)?.validate(false).encode().context("encoding the types")?;
     Rewiring::new(parts, &left_out).rewire(&typed)
@@ -49,6 +54,12 @@ fn stub(wired: &[&FunctionImport], parts: &Parts<'_>) -> Result<Vec<u8>> {
         imports.import(&import.module, &import.name, wasm_encoder::EntityType::Function(types.len()));
         types.ty().func_type(&RoundtripReencoder.func_type(import.ty.clone())?);
     }
+    for function in parts.capabilities.functions() {
+        imports.import(function.module, function.name(), wasm_encoder::EntityType::Function(types.len()));
+        let (parameters, result) = capabilities::core_types(&parts.capabilities.signature(function));
+        types.ty().function(parameters, result);
+    }
+    let imported = types.len();
     let is_exported = |name: &str| {
         let name = name.strip_prefix("cabi_post_").unwrap_or(name);
         name.split_once('#').is_some_and(|(interface, _)| parts.exports.iter().any(|export| export == interface))
@@ -56,7 +67,7 @@ fn stub(wired: &[&FunctionImport], parts: &Parts<'_>) -> Result<Vec<u8>> {
     let realloc = wasm_encoder::FuncType::new([wasm_encoder::ValType::I32; 4], [wasm_encoder::ValType::I32]);
     let exported = engine::EXPORTS.iter().filter(|(name, _)| is_exported(name));
     let exported = exported.map(|(name, ty)| Ok((name.as_str(), RoundtripReencoder.func_type(ty.clone())?)));
-    for (defined, export) in (wired.len() as u32..).zip(exported.chain([Ok((image::REALLOC_EXPORT, realloc))])) {
+    for (defined, export) in (imported..).zip(exported.chain([Ok((image::REALLOC_EXPORT, realloc))])) {
         let (name, ty) = export.map_err(|error: wasm_encoder::reencode::Error| error)?;
         functions.function(types.len());
         types.ty().func_type(&ty);
@@ -80,6 +91,7 @@ fn stub(wired: &[&FunctionImport], parts: &Parts<'_>) -> Result<Vec<u8>> {
 
     let (_, bindgen) = wit_component::metadata::decode(engine::WORLD)?;
     let (mut resolve, world) = (bindgen.resolve, bindgen.world);
+    parts.capabilities.add_to(&mut resolve, world)?;
     let names: HashMap<_, _> = resolve.interfaces.iter().map(|(id, _)| (id, resolve.id_of(id))).collect();
     let keep = |key: &wit_parser::WorldKey, among: &[String]| match key {
         wit_parser::WorldKey::Interface(id) => names[id].as_ref().is_some_and(|name| among.contains(name)),
@@ -94,6 +106,7 @@ fn stub(wired: &[&FunctionImport], parts: &Parts<'_>) -> Result<Vec<u8>> {
 mod at {
     pub(super) const MODULE_ENGINE: u32 = 0;
     pub(super) const MODULE_IMAGE: u32 = 1;
+    pub(super) const MODULE_ADAPTER: u32 = 2;
     pub(super) const INSTANCE_IMAGE: u32 = 0;
     pub(super) const MEMORY: u32 = 0;
     pub(super) const TABLE: u32 = 0;
@@ -329,20 +342,13 @@ impl<'a> Rewiring<'a> {
         let traps: Vec<u32> = (0..trap_types.len())
             .map(|index| self.alias_core(at::INSTANCE_IMAGE, ExportKind::Func, &image::trap_export(index)))
             .collect();
+        let adapter = self.adapter()?;
         let mut by_interface: Vec<(&str, Vec<(&str, u32)>)> = Vec::new();
         for import in engine::IMPORTS.iter() {
-            let function = match self.lowered.get(&(import.module.clone(), import.name.clone())) {
-                Some(lowering) => {
-                    let mut section = CanonicalFunctionSection::new();
-                    match lowering {
-                        Lowering::Call { function, options } => section.lower(*function, options.iter().copied()),
-                        Lowering::Drop { resource } => section.resource_drop(*resource),
-                    };
-                    self.out.section(&section);
-                    self.core_functions += 1;
-                    self.core_functions - 1
-                }
-                None => {
+            let function = match (self.lower(&import.module, &import.name), &adapter) {
+                (Some(function), _) => function,
+                (None, Some(adapter)) if import.module == capabilities::ENGINE_IMPORT => adapter.call,
+                (None, _) => {
                     let ty = trap_types.iter().position(|ty| *ty == import.ty);
                     traps[ty.with_context(|| format!("{} {} was not encoded", import.module, import.name))?]
                 }
@@ -357,17 +363,67 @@ impl<'a> Rewiring<'a> {
             ("memory", ExportKind::Memory, at::MEMORY),
             (image::TABLE_EXPORT, ExportKind::Table, at::TABLE),
         ]);
-        let mut arguments = vec![("env", ModuleArg::Instance(at::INSTANCE_IMAGE + 1))];
-        for (number, (interface, functions)) in by_interface.iter().enumerate() {
+        let mut instance = adapter.map_or(at::INSTANCE_IMAGE, |adapter| adapter.instance) + 1;
+        let mut arguments = vec![("env", ModuleArg::Instance(instance))];
+        for (interface, functions) in &by_interface {
             instances.export_items(functions.iter().map(|(name, index)| (*name, ExportKind::Func, *index)));
-            arguments.push((interface, ModuleArg::Instance(at::INSTANCE_IMAGE + 2 + number as u32)));
+            instance += 1;
+            arguments.push((interface, ModuleArg::Instance(instance)));
         }
-        let instance = at::INSTANCE_IMAGE + 2 + by_interface.len() as u32;
+        instance += 1;
         instances.instantiate(at::MODULE_ENGINE, arguments);
         self.out.section(&instances);
         self.engine_instance = Some(instance);
         Ok(instance)
     }
+
+    /// Lowers an import, if the component has it; gives the core function.
+    fn lower(&mut self, interface: &str, name: &str) -> Option<u32> {
+        let lowering = self.lowered.get(&(interface.to_owned(), name.to_owned()))?;
+        let mut section = CanonicalFunctionSection::new();
+        match lowering {
+            Lowering::Call { function, options } => section.lower(*function, options.iter().copied()),
+            Lowering::Drop { resource } => section.resource_drop(*resource),
+        };
+        self.out.section(&section);
+        self.core_functions += 1;
+        Some(self.core_functions - 1)
+    }
+
+    /// The adapter between E and the capabilities that E does not know, if the component imports any.
+    fn adapter(&mut self) -> Result<Option<Adapter>> {
+        let imported = self.parts.capabilities;
+        if imported.functions().is_empty() {
+            return Ok(None);
+        }
+        let module = capabilities::adapter(imported, image::MEMORY_EXPORT);
+        self.out.section(&RawSection { id: wasm_encoder::ComponentSectionId::CoreModule as u8, data: &module });
+        let mut functions = Vec::new();
+        for (number, function) in imported.functions().iter().enumerate() {
+            let lowered = self.lower(function.module, function.name());
+            functions.push((number.to_string(), lowered.with_context(|| format!("{} was not encoded", function.id))?));
+        }
+        let mut instances = InstanceSection::new();
+        instances.export_items(functions.iter().map(|(name, index)| (name.as_str(), ExportKind::Func, *index)));
+        instances.instantiate(
+            at::MODULE_ADAPTER,
+            [
+                (capabilities::MEMORY_MODULE, ModuleArg::Instance(at::INSTANCE_IMAGE)),
+                (capabilities::FUNCTIONS_MODULE, ModuleArg::Instance(at::INSTANCE_IMAGE + 1)),
+            ],
+        );
+        self.out.section(&instances);
+        let instance = at::INSTANCE_IMAGE + 2;
+        Ok(Some(Adapter { instance, call: self.alias_core(instance, ExportKind::Func, capabilities::CALL_EXPORT) }))
+    }
+}
+
+/// The adapter of a component.
+#[derive(Clone, Copy)]
+struct Adapter {
+    instance: u32,
+    /// Its function that E imports.
+    call: u32,
 }
 
 /// A canonical option with our memory, allocator and clean-up function in place of the original's.

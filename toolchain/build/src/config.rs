@@ -9,7 +9,10 @@ use toml::de::{DeTable, DeValue};
 pub const CONFIG_FILE: &str = "elias.toml";
 
 /// The keys of `[build]`.
-const KEYS: [&str; 5] = ["`entry`", "`env`", "`eval`", "`random`", "`roots`"];
+const KEYS: [&str; 6] = ["`capabilities`", "`entry`", "`env`", "`eval`", "`random`", "`roots`"];
+
+/// What `capabilities` must be.
+const CAPABILITIES: &str = "capabilities must be a list of WIT files or folders, such as [\"wit/geo.wit\"]";
 
 /// What `[build]` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct BuildTable {
     pub entry: Option<PathBuf>,
     /// `eval`: whether strings can be compiled as code. It is off unless the file says otherwise.
     pub eval: bool,
+    /// `capabilities`: WIT packages of capabilities that an embedder adds, files or folders, relative to the file.
+    pub capabilities: Vec<PathBuf>,
     /// `roots`: folders outside of the project whose files may be bundled, relative to the file.
     pub roots: Vec<PathBuf>,
     /// `env`: names of environment variables whose values the component has from the build. They are no secrets.
@@ -73,6 +78,8 @@ pub fn build_table(table: &DeTable<'_>) -> Result<BuildTable, (Range<usize>, Str
             ("roots", _) => {
                 return Err((value.span(), "roots must be a list of folders, such as [\"../shared\"]".to_owned()));
             }
+            ("capabilities", DeValue::Array(items)) => build.capabilities = texts(items, CAPABILITIES)?,
+            ("capabilities", _) => return Err((value.span(), CAPABILITIES.to_owned())),
             ("env", DeValue::Array(items)) => {
                 build.env = texts(items, "env must be a list of names, such as [\"API_URL\"]")?;
             }
@@ -118,6 +125,10 @@ mod tests {
             Ok(BuildTable { eval: true, ..BuildTable::default() })
         );
         assert_eq!(
+            parse("[build]\ncapabilities = [\"wit/geo.wit\"]\n").map(|build| build.capabilities),
+            Ok(vec!["wit/geo.wit".into()])
+        );
+        assert_eq!(
             parse("[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\n"),
             Ok(BuildTable {
                 roots: vec!["../shared".into()],
@@ -131,6 +142,7 @@ mod tests {
             ("[build]\neval = 1", 15..16, "true or false"),
             ("build = 1", 8..9, "must be a table"),
             ("[build]\nroots = 1", 16..17, "list of folders"),
+            ("[build]\ncapabilities = \"geo.wit\"", 23..32, "list of WIT files"),
             ("[build]\nenv = [1]", 15..16, "list of names"),
             ("[build]\nrandom = true", 17..21, "per-build"),
             ("[build", 6..6, ""),

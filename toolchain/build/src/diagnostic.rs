@@ -324,6 +324,10 @@ problems! {
         ExposedKey = "exposed-key",
         /// A source, the bundle or the component is over its limit.
         TooLarge = "too-large",
+        /// A capability's file is not WIT, or a package that it depends on is not there.
+        InvalidWit = "invalid-wit",
+        /// A capability has functions that JavaScript cannot be given.
+        UnsupportedWit = "unsupported-wit",
         /// The table `[build]` of elias.toml is wrong.
         Config = "config",
         /// A file could not be read or written.
@@ -390,6 +394,8 @@ impl BuildError {
             | Self::BadKey(details)
             | Self::ExposedKey(details)
             | Self::TooLarge(details)
+            | Self::InvalidWit(details)
+            | Self::UnsupportedWit(details)
             | Self::Config(details)
             | Self::Io(details)
             | Self::OutsideProject(details)

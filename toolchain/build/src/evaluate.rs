@@ -40,6 +40,8 @@ pub(crate) struct Application<'a> {
     pub(crate) random: bool,
     /// The component's name.
     pub(crate) name: &'a str,
+    /// The description of the functions that it imports from capabilities which the engine does not know.
+    pub(crate) capabilities: &'a str,
 }
 
 /// What came of it.
@@ -178,7 +180,8 @@ impl Evaluator {
         let eval = if application.eval { "eval" } else { "" };
         let stage = application.stage.unwrap_or(0).to_string();
         let random = if application.random { random_bytes() } else { String::new() };
-        let input = [MODULE_NAME, application.source, &date, &imports, eval, &stage, &random, application.name];
+        let Application { source, name, capabilities, .. } = application;
+        let input = [MODULE_NAME, source, &date, &imports, eval, &stage, &random, name, capabilities];
         let answer = run.call("elias_evaluate", input)?;
         let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
         Ok(Evaluated { memory: run.memory(), report })

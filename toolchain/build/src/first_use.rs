@@ -1,9 +1,13 @@
 //! Which line of the source makes a capability needed: the first use of it in the bundle that a file of the author's
 //! has.
 
+use crate::capabilities::Imported;
 use oxc::allocator::Allocator;
-use oxc::ast::ast::{IdentifierName, IdentifierReference, ImportDeclaration, ImportDeclarationSpecifier};
-use oxc::ast_visit::Visit;
+use oxc::ast::ast::{
+    Argument, BindingPattern, Expression, IdentifierName, IdentifierReference, ImportDeclaration,
+    ImportDeclarationSpecifier, VariableDeclarator,
+};
+use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
 use oxc::span::SourceType;
 
@@ -20,10 +24,10 @@ const CAPABILITIES: [(&str, &str, &[&str]); 4] = [
 
 /// By interface with its version, the place `FILE:LINE:COLUMN` of the first use; without those that only packages use,
 /// or nobody does.
-pub(crate) fn of(code: &str, map: &str, imports: &[String]) -> BTreeMap<String, String> {
+pub(crate) fn of(code: &str, map: &str, imports: &[String], imported: &Imported<'_>) -> BTreeMap<String, String> {
     let needed = |interface: &str| imports.iter().find(|name| name.split('@').next() == Some(interface));
     let mut places = BTreeMap::new();
-    if !CAPABILITIES.iter().any(|(interface, ..)| needed(interface).is_some()) {
+    if imported.functions().is_empty() && !CAPABILITIES.iter().any(|(interface, ..)| needed(interface).is_some()) {
         return places;
     }
     let Ok(map) = SourceMap::from_json_string(map) else { return places };
@@ -31,19 +35,29 @@ pub(crate) fn of(code: &str, map: &str, imports: &[String]) -> BTreeMap<String, 
     let program = Parser::new(&allocator, code, SourceType::mjs()).parse().program;
     let mut names = Names { found: Vec::new(), imported: Vec::new() };
     names.visit_program(&program);
-    for (interface, module, others) in CAPABILITIES {
-        let Some(name) = needed(interface) else { continue };
-        let imported = |local: &str| names.imported.iter().any(|(from, known)| from == module && known == local);
-        let mut uses = names.found.iter().filter(|(local, _)| imported(local) || others.contains(&local.as_str()));
-        let place = uses.find_map(|(_, offset)| {
+    let place_of = |is_use: &dyn Fn(&str) -> bool| {
+        names.found.iter().filter(|(local, _)| is_use(local)).find_map(|(_, offset)| {
             let before = code.get(..*offset)?;
             let line = u32::try_from(before.matches('\n').count()).ok()? + 1;
             let column = before.rsplit('\n').next()?.encode_utf16().count();
             let position = locate(&map, line, u32::try_from(column).ok()? + 1)?;
             (!position.file.contains("node_modules/"))
                 .then(|| format!("{}:{}:{}", position.file, position.line, position.column))
-        });
-        if let Some(place) = place {
+        })
+    };
+    for (interface, module, others) in CAPABILITIES {
+        let Some(name) = needed(interface) else { continue };
+        let imported = |local: &str| names.imported.iter().any(|(from, known)| from == module && known == local);
+        if let Some(place) = place_of(&|local| imported(local) || others.contains(&local)) {
+            places.insert(name.clone(), place);
+        }
+    }
+    for name in imports.iter().filter(|name| imported.functions().iter().any(|function| function.module == **name)) {
+        let imported = |local: &str| {
+            let functions = names.imported.iter().filter(|(_, known)| known == local);
+            functions.filter_map(|(id, _)| id.split_once('#')).any(|(interface, _)| interface == name)
+        };
+        if let Some(place) = place_of(&imported) {
             places.insert(name.clone(), place);
         }
     }
@@ -53,7 +67,7 @@ pub(crate) fn of(code: &str, map: &str, imports: &[String]) -> BTreeMap<String, 
 struct Names {
     /// Names that are read, and where, in order.
     found: Vec<(String, usize)>,
-    /// Modules of ELIAS and the local names of what is imported from them.
+    /// Modules of ELIAS, or ids of functions of capabilities, and the local names of what is imported from them.
     imported: Vec<(String, String)>,
 }
 
@@ -67,6 +81,17 @@ impl<'a> Visit<'a> for Names {
             };
             self.imported.push((import.source.value.to_string(), local.name.to_string()));
         }
+    }
+
+    fn visit_variable_declarator(&mut self, declarator: &VariableDeclarator<'a>) {
+        // As `capabilities` writes it: `const f0 = native.capabilityFunction("example:geo/places#find")`.
+        if let (BindingPattern::BindingIdentifier(local), Some(Expression::CallExpression(call))) =
+            (&declarator.id, &declarator.init)
+            && let [Argument::StringLiteral(id)] = &call.arguments[..]
+        {
+            self.imported.push((id.value.to_string(), local.name.to_string()));
+        }
+        walk::walk_variable_declarator(self, declarator);
     }
 
     fn visit_identifier_reference(&mut self, name: &IdentifierReference<'a>) {

@@ -35,6 +35,7 @@
 //! ```
 
 pub mod bundle;
+pub mod capabilities;
 pub mod command;
 mod componentize;
 pub mod config;
@@ -55,12 +56,14 @@ mod web;
 
 pub use diagnostic::{BuildError, BuildWarning};
 
+use capabilities::Capabilities;
 use diagnostic::Details;
 use elias_contract::layout::{self, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The most bytes that a component may have.
 const COMPONENT_BYTES_MAX: usize = 256 << 20;
@@ -82,6 +85,9 @@ pub struct BuildOptions {
     pub stage: Option<u32>,
     /// Folders outside of the project whose files may be bundled, relative to `project` or absolute.
     pub roots: Vec<PathBuf>,
+    /// WIT packages of capabilities that an embedder adds: files, or folders of files, relative to `project` or
+    /// absolute.
+    pub capabilities: Vec<PathBuf>,
     /// What `process.env` has from the build, by name. It is in the component for all to read.
     pub env: BTreeMap<String, String>,
     /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of its instances.
@@ -105,6 +111,7 @@ impl BuildOptions {
             eval: false,
             stage: None,
             roots: Vec::new(),
+            capabilities: Vec::new(),
             env: BTreeMap::new(),
             random_per_build: false,
             source_date: date.unwrap_or(0),
@@ -151,16 +158,20 @@ impl Builder {
     /// Whatever is wrong with the source, in its own lines; see [`BuildError`].
     pub async fn build(&self, options: &BuildOptions) -> Result<Built, BuildError> {
         let package = package::read(&options.project, &options.entry)?;
+        let capabilities = Arc::new(Capabilities::read(&options.capabilities, &options.project)?);
         let bundle = bundle::bundle(&bundle::BundleOptions {
             entry: options.entry.clone(),
             cwd: options.project.clone(),
             minify: options.minify,
             roots: options.roots.clone(),
+            capabilities: Arc::clone(&capabilities),
             env: options.env.clone(),
         })
         .await?;
         let (sbom, unlocked) = sbom::make(&package, &bundle.bundled)?;
-        let needs = web::Needs::of(&uses::scan(&bundle.code, options.eval));
+        let uses = uses::scan(&bundle.code, options.eval);
+        let needs = web::Needs::of(&uses);
+        let imported = capabilities.imported(&uses);
         if !bundle.has_default_export && !needs.has_forms() {
             return Err(explain::no_default_export(options, &bundle));
         }
@@ -175,6 +186,7 @@ impl Builder {
                 stage: options.stage,
                 random: options.random_per_build,
                 name: &package.name,
+                capabilities: &imported.describe(),
             })
             .map_err(|failure| explain::failure(failure, options, &bundle))?;
 
@@ -182,16 +194,26 @@ impl Builder {
             return Err(explain::unknown_handler(name, options));
         }
         sbom::compare(&evaluated.report.dependencies, &sbom)?;
-        let imports = needs.interfaces(&evaluated.report.handlers);
-        let needed_by = first_use::of(&bundle.code, &bundle.map, &imports);
+        let mut imports = needs.interfaces(&evaluated.report.handlers);
+        imports.extend(imported.interfaces());
+        imports.sort_unstable();
+        let needed_by = first_use::of(&bundle.code, &bundle.map, &imports, &imported);
         let exports: Vec<String> =
             evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
         let (data, pages) = evaluated.snapshot();
-        let parts = componentize::Parts { data, pages, imports: &imports, exports: &exports };
+        let parts = componentize::Parts { data, pages, imports: &imports, capabilities: &imported, exports: &exports };
         let mut wasm = componentize::componentize(&parts).map_err(engine_error)?;
         if options.thin {
             wasm = layout::thin_of_engine(&wasm, engine::ENGINE, &engine::DIGEST)
                 .map_err(|error| engine_error(error.into()))?;
+        }
+        let (mut sources, mut outside) = (bundle.sources.clone(), bundle.outside.clone());
+        if !imported.functions().is_empty() {
+            let read = capabilities.sources()?;
+            outside.extend(read.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with("../")));
+            sources.extend(read);
+            outside.sort_unstable();
+            sources.sort_unstable();
         }
         let manifest = Manifest {
             format: FORMAT,
@@ -203,8 +225,8 @@ impl Builder {
                 .then_some(Stage { number: evaluated.report.stage, of: evaluated.report.of }),
             eval: options.eval,
             engine: engine::DIGEST.clone(),
-            source: source_digest(&bundle.sources),
-            outside: bundle.outside.clone(),
+            source: source_digest(&sources),
+            outside,
             needed_by,
             builder: concat!("elias-build ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
@@ -220,7 +242,8 @@ impl Builder {
         warnings.extend(bundle.warnings);
         warnings.extend(unlocked);
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();
-        let watch = bundle.modules.into_iter().chain(package.file).collect();
+        let watch =
+            bundle.modules.into_iter().chain(package.file).chain(capabilities.files().iter().cloned()).collect();
         Ok(Built { wasm, manifest, warnings, logs, watch })
     }
 }

@@ -1,7 +1,7 @@
 //! `elias-build`: JavaScript or TypeScript in, a WebAssembly component out.
 
 use clap::{Parser, Subcommand};
-use elias_build::command::{self, BuildArguments, InspectArguments};
+use elias_build::command::{self, BuildArguments, InspectArguments, TypesArguments};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -17,11 +17,14 @@ struct Arguments {
 enum Command {
     /// Shows what a component is: manifest, sizes, digest, imports
     Inspect(InspectArguments),
+    /// Writes TypeScript's declarations of capabilities that the host adds
+    Types(TypesArguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse() {
         Arguments { command: Some(Command::Inspect(arguments)), .. } => command::inspect(&arguments),
+        Arguments { command: Some(Command::Types(arguments)), .. } => command::types(&arguments),
         Arguments { build: Some(arguments), .. } => command::build(&arguments),
         Arguments { .. } => ExitCode::from(2), // clap has shown the help
     }

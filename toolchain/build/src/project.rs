@@ -73,13 +73,25 @@ impl Project {
 }
 
 impl Project {
+    /// The folder of the configuration, absolute.
+    fn config_folder(&self) -> PathBuf {
+        let folder = self.config.as_deref().and_then(Path::parent).unwrap_or(&self.root);
+        std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+    }
+
+    /// The WIT packages of its capabilities, absolute.
+    #[must_use]
+    pub fn capabilities(&self) -> Vec<PathBuf> {
+        let folder = self.config_folder();
+        self.build.capabilities.iter().map(|path| folder.join(path)).collect()
+    }
+
     /// How to build `entry` as `[build]` says.
     ///
     /// # Errors
     /// [`BuildError::Config`] if `env` names a variable that neither the environment nor a `.env` file of the root has.
     pub fn options(&self, entry: impl Into<PathBuf>) -> Result<BuildOptions, BuildError> {
-        let folder = self.config.as_deref().and_then(Path::parent).unwrap_or(&self.root);
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let folder = self.config_folder();
         let mut env = BTreeMap::new();
         if !self.build.env.is_empty() {
             let of_files = dotenv::read(&self.root)?;
@@ -96,6 +108,7 @@ impl Project {
         Ok(BuildOptions {
             eval: self.build.eval,
             roots: self.build.roots.iter().map(|root| folder.join(root)).collect(),
+            capabilities: self.capabilities(),
             env,
             random_per_build: self.build.random_per_build,
             ..BuildOptions::new(entry, self.root.clone())

@@ -30,7 +30,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let entry = arguments.entry.as_deref();
     let project = Project::find(None, entry, arguments.config.as_deref()).map_err(|error| failed(&error))?;
     let entry = project.entry(entry).map_err(|error| failed(&error))?;
-    types::write(&project.root).map_err(|error| Failure::new("io", error))?;
+    types::write(&project).map_err(|error| Failure::new("io", error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("io", error))?;
     let loaded = runtime.block_on(load(&project, entry, arguments.cache_dir.as_deref()));

@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::types;
 use clap::{Args, ValueEnum};
-use elias_build::project::ENTRIES;
+use elias_build::config::BuildTable;
+use elias_build::project::{ENTRIES, Project};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -99,7 +100,13 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
         }
         write(&folder.join(path), &text.replace("{{name}}", &name)).map_err(unwritable)?;
     }
-    types::write(&folder).map_err(unwritable)?;
+    // A configuration that was there already may be wrong; whatever builds says so.
+    let project = Project::find(Some(&folder), None, None).unwrap_or_else(|_| Project {
+        root: folder.clone(),
+        config: None,
+        build: BuildTable::default(),
+    });
+    types::write(&project).map_err(unwritable)?;
     let shown = arguments.folder.display();
     let install =
         if arguments.template.is_alone() { "npm install   # for `elias check` and editors" } else { "npm install" };

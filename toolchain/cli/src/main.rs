@@ -24,7 +24,7 @@ mod verify;
 mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use elias_build::command::{self, BuildArguments, InspectArguments};
+use elias_build::command::{self, BuildArguments, InspectArguments, TypesArguments};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -44,6 +44,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Shows what a component is: manifest, sizes, digest, imports
     Inspect(InspectArguments),
+    /// Writes TypeScript's declarations of capabilities that the host adds
+    Types(TypesArguments),
     /// Makes, shows, adds and revokes keys that components are signed with
     Keys(keys::KeysArguments),
     /// Builds a project, serves it, and follows its changes
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Build(arguments) => return command::build(&arguments),
         Command::Inspect(arguments) => return command::inspect(&arguments),
+        Command::Types(arguments) => return command::types(&arguments),
         Command::Init(arguments) => init::init(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Keys(arguments) => keys::keys(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::check(&arguments),

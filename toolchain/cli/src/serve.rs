@@ -122,7 +122,7 @@ pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
     let project = Project::find(None, entry.as_deref(), server.config.as_deref()).map_err(|error| failed(&error))?;
     let file = project.entry(entry.as_deref()).map_err(|error| failed(&error))?;
     // Editors use the types; serving goes on without.
-    let _ = types::write(&project.root);
+    let _ = types::write(&project);
     let config = project.config.unwrap_or_else(|| project.root.join(CONFIG_FILE));
     let data_dir = server.data_dir.clone().unwrap_or_else(|| project.root.join(DATA_DIR));
     let serving = Serving { file, config, data_dir, dev: true, watch: true, server };

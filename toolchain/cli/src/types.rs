@@ -1,11 +1,12 @@
 //! The types of the package `elias`, which come with this program: a project finds them in its folder `.elias`, always in the
-//! version of the program that it uses.
+//! version of the program that it uses. Those of capabilities that its elias.toml names are made of their WIT packages.
 
-use std::path::Path;
+use elias_build::capabilities::Capabilities;
+use elias_build::project::Project;
 
 /// The compiler options of a component, and where the types are.
 const TSCONFIG: &str = r#"{
-  "files": ["./types/files.d.ts"],
+  "files": ["./types/files.d.ts", "./types/capabilities.d.ts"],
   "compilerOptions": {
     "target": "es2023",
     "lib": ["es2023", "esnext.disposable", "dom", "dom.iterable", "dom.asynciterable"],
@@ -41,12 +42,22 @@ const FILES: [(&str, &str); 12] = [
     ("types/modules/test.d.ts", include_str!("../../../guest-js/sdk/modules/test.d.ts")),
 ];
 
-/// Writes what is missing or of another version. A project that has installed the types of Node.js is checked with
-/// them: they have the modules `node:`, of which a component has some.
-pub(crate) fn write(root: &Path) -> std::io::Result<()> {
+/// Where the declarations of a project's capabilities are.
+const CAPABILITIES: &str = "types/capabilities.d.ts";
+
+/// Writes what is missing or of another version. A project that has installed the types of Node.js is checked with them:
+/// they have the modules `node:`, of which a component has some.
+pub(crate) fn write(project: &Project) -> std::io::Result<()> {
+    let root = project.root.as_path();
     let root_of_project = std::path::absolute(root)?;
+    // What is wrong with a capability's WIT is for the build to say; editors keep the last that was right.
+    let capabilities = match Capabilities::read(&project.capabilities(), root) {
+        Ok(capabilities) => Some(capabilities.declarations()),
+        Err(_) if root.join(".elias").join(CAPABILITIES).is_file() => None,
+        Err(_) => Some(Capabilities::default().declarations()),
+    };
     let node = root_of_project.ancestors().any(|folder| folder.join("node_modules/@types/node").is_dir());
-    for (name, text) in FILES {
+    for (name, text) in FILES.into_iter().chain(capabilities.as_deref().map(|text| (CAPABILITIES, text))) {
         let path = root.join(".elias").join(name);
         let text = text.replace("{{types}}", if node { "\"node\"" } else { "" });
         let text = text.as_str();
@@ -63,6 +74,7 @@ pub(crate) fn write(root: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn every_module_of_the_package_is_here() {

@@ -54,8 +54,8 @@ pub(crate) fn buffer_source(value: &Value<'_>) -> Option<Vec<u8>> {
     buffer.get(offset..offset.checked_add(length)?).map(<[u8]>::to_vec)
 }
 
-/// The bytes of an `ArrayBuffer`.
-fn buffer_bytes(object: &Object<'_>) -> Option<Vec<u8>> {
+/// The bytes of an `ArrayBuffer`; nothing for anything else, or one that is detached.
+pub(crate) fn buffer_bytes(object: &Object<'_>) -> Option<Vec<u8>> {
     let Some(buffer) = ArrayBuffer::from_object(object.clone()) else {
         object.ctx().catch();
         return None;

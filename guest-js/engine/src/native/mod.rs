@@ -7,6 +7,7 @@ pub(crate) mod builtins;
 mod bytes;
 mod cache;
 mod call;
+mod capability;
 mod compression;
 mod config;
 mod connection_headers;
@@ -30,6 +31,7 @@ mod url;
 mod usv_string;
 
 pub(crate) use call::{set_input, take_output};
+pub(crate) use capability::describe as describe_capabilities;
 pub(crate) use http_request::set_request;
 pub(crate) use http_response::{
     State as ResponseState, finished as response_finished, set_response_out, take_failure as take_response_failure,
@@ -69,6 +71,7 @@ impl ModuleDef for Native {
             http_request::add,
             http_response::add,
             call::add,
+            capability::add,
             execution::add,
             compression::add,
             config::add,

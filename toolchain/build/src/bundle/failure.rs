@@ -9,7 +9,7 @@ use oxc::span::SourceType;
 use rolldown_error::{BuildDiagnostic, DiagnosableArcstr, DiagnosableResolveError, DiagnosticOptions, EventKind};
 
 use super::boundary::Boundary;
-use super::{package_json, relative, resolve_help};
+use super::{capability, package_json, relative, resolve_help};
 use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
 
 /// All errors of a bundling run as one, ordered by place. `not_installed` are the packages that were imported and are
@@ -71,8 +71,9 @@ fn convert(mut diagnostic: BuildDiagnostic, cwd: &Path, boundary: &Boundary) -> 
 fn located(diagnostic: &BuildDiagnostic, cwd: &Path, may_show: impl Fn(&Path) -> bool) -> Details {
     let report = diagnostic.to_diagnostic_with(&DiagnosticOptions { cwd: cwd.to_owned() });
     let title = diagnostic.to_message_with(&DiagnosticOptions { cwd: cwd.to_owned() });
-    // Some messages name files in full.
-    let mut details = Details::new(title.replace(&format!("{}/", cwd.display()), ""));
+    // Some messages name files in full, and modules that were made by what they are called within.
+    let title = title.replace(&format!("{}/", cwd.display()), "").replace(capability::SHOWN_MODULE, "");
+    let mut details = Details::new(title);
     if let Some((file, line, column, _)) = report.get_primary_location() {
         let path = cwd.join(&file);
         let file = relative(&path, cwd);
@@ -194,7 +195,7 @@ pub(super) fn left_over<'a>(
 }
 
 /// Where a file has this text in quotes.
-fn quoted(file: &Path, text: &str, cwd: &Path) -> Option<Place> {
+pub(super) fn quoted(file: &Path, text: &str, cwd: &Path) -> Option<Place> {
     let source = std::fs::read_to_string(file).ok()?;
     let offset = ['"', '\'', '`'].iter().find_map(|quote| source.find(&format!("{quote}{text}{quote}")))?;
     Some(Place::new(relative(file, cwd), source, offset, text.len() + 2))

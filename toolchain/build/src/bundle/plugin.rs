@@ -3,9 +3,10 @@
 use super::boundary::{Boundary, not_its_own, refusal};
 use super::package_json::SideEffects;
 use super::{
-    MAX_NESTING, MAX_SOURCE_BYTES, SDK, adapters, assets, file_of, native, node, optional, preserve, relative,
-    resolve_help, too_large,
+    MAX_NESTING, MAX_SOURCE_BYTES, SDK, adapters, assets, capability, file_of, native, node, optional, preserve,
+    relative, resolve_help, too_large,
 };
+use crate::capabilities::Capabilities;
 use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
 use crate::web;
 use rolldown::plugin::{
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub(super) struct Recorder {
     boundary: Arc<Boundary>,
+    capabilities: Arc<Capabilities>,
     /// The files that were read, and their SHA-256.
     pub(super) read: Mutex<Vec<(PathBuf, String)>>,
     /// Why the build cannot go on.
@@ -38,9 +40,10 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(boundary: Arc<Boundary>) -> Self {
+    pub(super) fn new(boundary: Arc<Boundary>, capabilities: Arc<Capabilities>) -> Self {
         Self {
             boundary,
+            capabilities,
             read: Mutex::default(),
             refused: Mutex::default(),
             warnings: Mutex::default(),
@@ -140,6 +143,12 @@ impl Plugin for Recorder {
         if let Some(importer) = args.importer.filter(|importer| Path::new(importer).is_absolute()) {
             lock(&self.asked).push((importer.to_owned(), args.specifier.to_owned(), args.kind));
         }
+        if let Some(resolved) = capability::resolve(&self.capabilities, args) {
+            return Ok(Some(resolved));
+        }
+        if let Some(error) = capability::absent(&self.capabilities, args, context.cwd()) {
+            return Err(self.refuse(error));
+        }
         if let Some(resolved) = adapters::resolve(context, args).await {
             return Ok(Some(resolved));
         }
@@ -168,6 +177,9 @@ impl Plugin for Recorder {
             node::load(args.id).or_else(|| optional::load(args.id)).or_else(|| adapters::load(args.id))
         {
             return Ok(Some(loaded));
+        }
+        if let Some(loaded) = capability::load(&self.capabilities, args.id) {
+            return loaded.map(Some).map_err(|error| self.refuse(error));
         }
         if args.id == SDK {
             return Ok(Some(HookLoadOutput {
@@ -289,7 +301,7 @@ fn is_given(specifier: &str) -> bool {
     name == SDK || is_importable(name) || adapters::is_adapter(name) || web::node_module(name)
 }
 
-fn is_installed(path: &str) -> bool {
+pub(super) fn is_installed(path: &str) -> bool {
     path.contains("/node_modules/")
 }
 

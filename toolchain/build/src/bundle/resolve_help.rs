@@ -154,7 +154,7 @@ fn file_names(directory: &Path) -> impl Iterator<Item = String> + use<> {
 }
 
 /// The candidate that a typing error could have turned into `wanted`.
-fn nearest(wanted: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+pub(super) fn nearest(wanted: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     let limit = (wanted.chars().count() / 3).clamp(1, 3);
     candidates
         .map(|name| (strsim::damerau_levenshtein(wanted, &name), name))

@@ -122,7 +122,7 @@ fn runner(arguments: &TestArguments) -> Result<Runner, Failure> {
         None => project.entry(None).ok(),
     };
     // Test files import the types; that they cannot be written is for tsc to say.
-    let _ = types::write(&project.root);
+    let _ = types::write(&project);
     Runner::new(project, entry, &arguments.limits, arguments.cache_dir.as_deref())
 }
 
