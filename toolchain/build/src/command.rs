@@ -34,6 +34,9 @@ pub struct BuildArguments {
     /// Let eval and `new Function` compile strings [default: `eval` of `[build]` in elias.toml, else off]
     #[arg(long)]
     pub eval: bool,
+    /// Locales beside English that Intl has, such as de,pt-PT [default: `locales` of `[build]` in elias.toml]
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub locales: Vec<String>,
     /// The configuration [default: elias.toml in the project's root, else in the current folder]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -174,6 +177,7 @@ pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
         minify: arguments.minify,
         eval: arguments.eval || options.eval,
         stage: arguments.stage,
+        locales: if arguments.locales.is_empty() { options.locales } else { arguments.locales.clone() },
         ..options
     })
 }

@@ -98,6 +98,7 @@ impl Project {
             roots: self.build.roots.iter().map(|root| folder.join(root)).collect(),
             env,
             random_per_build: self.build.random_per_build,
+            locales: self.build.locales.clone(),
             ..BuildOptions::new(entry, self.root.clone())
         })
     }

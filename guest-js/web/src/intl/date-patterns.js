@@ -121,10 +121,20 @@ export function patternsOf(data) {
 patternsOf(english);
 hooks.prepareDates = patternsOf;
 
-/** The patterns; those with a skeleton of their own say what they are for. */
+/** The patterns, in the order in which ICU looks at them; those with a skeleton of their own say what they are for. */
 function makePatterns(data) {
-  const table = new Map();
-  const add = (skeleton, pattern, own) => table.set(baseOf(skeleton), { pattern, own, ...read(skeleton) });
+  const entries = new Map();
+  const bases = new Set();
+  const add = (skeleton, pattern, own) => {
+    const base = baseOf(skeleton);
+    // What only shows how a pattern looks gives way to what is there.
+    if (!own && bases.has(base)) return;
+    const wanted = read(skeleton);
+    const key = `${base} ${wanted.forms.join()}`;
+    if (entries.get(key)?.own) return;
+    bases.add(base);
+    entries.set(key, { pattern, own, base, ...wanted });
+  };
   for (const letter of ["G", "y", "M", "E", "d", "a", "H", "m", "s", "S", "v"]) add(letter, letter, false);
   for (const pattern of [...Object.values(data.dateFormats), ...Object.values(data.timeFormats)]) {
     add(items(pattern).map(([text, isField]) => (isField ? text : "")).join(""), pattern, false);
@@ -133,7 +143,7 @@ function makePatterns(data) {
     const [skeleton, pattern] = line.split("\t");
     add(skeleton, pattern, true);
   }
-  return [...table.values()];
+  return [...entries.values()].sort((a, b) => a.base.charCodeAt(0) - b.base.charCodeAt(0));
 }
 
 /** A skeleton with each field in its shortest form of its kind. */
@@ -201,11 +211,12 @@ const topField = (mask) => 31 - Math.clz32(mask);
 function withAppended(data, wanted, mask) {
   if (mask === 0) return "";
   let found = nearest(data, wanted, mask);
-  let pattern = adjust(found.entry.pattern, found.entry, wanted);
+  const { entry } = found;
+  let pattern = adjust(entry.pattern, entry, wanted);
   let { missing } = found;
   while (missing !== 0) {
     if (missing & (1 << FRACTION) && !(missing & (1 << SECOND)) && mask & (1 << SECOND)) {
-      pattern = adjust(pattern, undefined, wanted, data.decimal);
+      pattern = adjust(pattern, entry, wanted, data.decimal);
       missing &= ~(1 << FRACTION);
       continue;
     }

@@ -110,7 +110,9 @@ function lengthen(pattern, runs) {
     if (!isField) return /[a-zA-Z']/.test(text) ? `'${text}'` : text;
     if (text[0] === "v") return runs.find((run) => /[vzO]/.test(run)) ?? text;
     const asked = runs.find((run) => run[0] === text[0]);
-    return asked !== undefined && asked.length > text.length ? asked : text;
+    // A month that is a number there stays one.
+    const isSameKind = text[0] !== "M" || text.length > 2 === asked?.length > 2;
+    return asked !== undefined && isSameKind && asked.length > text.length ? asked : text;
   }).join("");
 }
 

@@ -111,11 +111,15 @@ function prepare(state) {
   state.isSymbol = isSymbol;
   if (isSymbol) {
     state.currencyText = state.currencyDisplay === "code" ? state.currency : currencySymbol(state, state.currencyDisplay === "narrowSymbol");
-    if (symbols.currencyDecimal !== "" || symbols.currencyGroup !== "") {
-      state.symbols = { ...symbols, decimal: symbols.currencyDecimal || symbols.decimal, group: symbols.currencyGroup || symbols.group };
-    }
   }
-  const kind = style === "percent" ? "percentPattern" : !isSymbol ? "decimalPattern" : state.currencySign === "accounting" ? "accountingPattern" : "currencyPattern";
+  if (style === "currency" && (symbols.currencyDecimal || symbols.currencyGroup)) {
+    state.symbols = { ...symbols, decimal: symbols.currencyDecimal || symbols.decimal, group: symbols.currencyGroup || symbols.group };
+  }
+  const isPercent = style === "percent" && state.notation !== "compact";
+  // Percents that are no word are written as percents are.
+  const isUnitSign = style === "unit" && state.unit === "percent" && state.unitDisplay !== "long";
+  state.percentType = isUnitSign ? "unit" : "percentSign";
+  const kind = isPercent || isUnitSign ? "percentPattern" : !isSymbol ? "decimalPattern" : state.currencySign === "accounting" ? "accountingPattern" : "currencyPattern";
   state.pattern = parsePattern(symbols[kind]);
   state.affixes = new Map();
   if (state.notation === "compact") {
@@ -123,12 +127,17 @@ function prepare(state) {
     const form = isSymbol ? "currency" : state.compactDisplay;
     state.compact = (power) => compactOf(data, form, power);
   }
-  if (style === "unit") state.unitPatterns = unitPatterns(data, state.unit, state.unitDisplay);
+  if (style === "unit") {
+    state.unitPatterns = isUnitSign ? data.categories.map(() => "{0}") : unitPatterns(data, state.unit, state.unitDisplay);
+  } else if (style === "percent" && !isPercent) {
+    // Compact patterns have no place for the sign: it is put as a unit is.
+    state.percentPattern = unitPatterns(data, "percent", "short").at(-1);
+  }
 }
 
 // What CLDR's root has of the numbering systems that have signs of their own.
-const ARABIC = { decimal: "\u066b", group: "\u066c", minus: "\u061c-", plus: "\u061c+", percent: "\u066a\u061c", exponent: "\u0623\u0633" };
-const PERSIAN = { decimal: "\u066b", group: "\u066c", minus: "\u200e-\u200e", plus: "\u200e+\u200e", percent: "\u066a", exponent: "\u00d7\u06f1\u06f0^" };
+const ARABIC = { decimal: "\u066b", group: "\u066c", minus: "\u061c-", plus: "\u061c+", percent: "\u066a\u061c", exponent: "\u0623\u0633", approximately: "~", nan: "NaN" };
+const PERSIAN = { decimal: "\u066b", group: "\u066c", minus: "\u200e-\u200e", plus: "\u200e+\u200e", percent: "\u066a", exponent: "\u00d7\u06f1\u06f0^", approximately: "~", nan: "NaN" };
 const ROOT = { arab: ARABIC, arabext: PERSIAN };
 
 /** The signs and patterns of a locale for a numbering system. */
@@ -224,14 +233,16 @@ function signOf(display, negative, zero) {
 /** The plural category of a decimal as it is written. */
 export function pluralOf(state, decimal) {
   if (decimal.kind !== "finite") return "other";
-  const { integer, fraction, exponent } = compose(state, state.style === "percent" ? scale(decimal, 2) : decimal);
+  if (state.style === "percent") decimal = scale(decimal, 2);
+  const { integer, fraction, exponent } = state.notation === "compact" ? { exponent: 0, ...roundAndWrite(state, decimal) } : compose(state, decimal);
   return state.plurals.cardinal(integer, fraction, exponent);
 }
 
 /**
- * PartitionNumberPattern, §16.5.6: the parts of a decimal, as `[type, value, level]`. `forced` is the plural category of a range.
+ * PartitionNumberPattern, §16.5.6: the parts of a decimal, as `[type, value, level]`. `forced` is the plural category of a range;
+ * `isAbout` says that the number is not exact.
  */
-export function partition(state, decimal, forced) {
+export function partition(state, decimal, forced, isAbout = false) {
   const number = [];
   const { symbols } = state;
   let category = "other";
@@ -258,7 +269,8 @@ export function partition(state, decimal, forced) {
       pattern = parsePattern(key);
       literals = "compact";
       if (pattern.digits > 0) pushNumber(state, written, number);
-      category = state.plurals.cardinal(integer, fraction, exponent);
+      // As ICU has it, that of the number before it is shortened.
+      category = pluralOf(state, decimal);
     } else {
       pushNumber(state, written, number);
       category = exponent > 0 && state.notation !== "standard" ? state.plurals.cardinal(integer, fraction, exponent) : state.plurals.cardinal(integer, fraction);
@@ -270,15 +282,15 @@ export function partition(state, decimal, forced) {
   }
   zero ||= decimal.kind === "nan";
   const sign = signOf(state.signDisplay, decimal.negative, zero);
-  key += sign;
+  key += isAbout ? `~${sign}` : sign;
   let around = state.affixes.get(key);
-  if (around === undefined) state.affixes.set(key, (around = affixes(pattern, sign, symbols, state.currencyText, literals)));
+  if (around === undefined) state.affixes.set(key, (around = affixes(pattern, sign, { symbols, currency: state.currencyText, literals, percentType: state.percentType, isAbout })));
   const parts = [...around.before];
   if (isDigit && around.spaces[0]) parts.push(["literal", "\u00a0", MIDDLE]);
   parts.push(...number);
   if (isDigit && around.spaces[1]) parts.push(["literal", "\u00a0", MIDDLE]);
   parts.push(...around.after);
-  if (state.style === "percent" && literals === "compact") pushPercent(state, parts);
+  if (state.percentPattern !== undefined) pushPercent(state, parts);
   return withOuter(state, parts, forced ?? category);
 }
 
@@ -343,17 +355,16 @@ function withOuter(state, parts, category) {
   return parts;
 }
 
-/** Compact patterns have no place for a percent sign: it is put as a unit is. */
-function pushPercent({ data }, parts) {
-  const [before, after] = unitPatterns(data, "percent", "short").at(-1).split("{0}");
+function pushPercent({ percentPattern }, parts) {
+  const [before, after] = percentPattern.split("{0}");
   const front = [];
-  pushTrimmed("percentSign", before, MIDDLE, front);
+  pushTrimmed("percentSign", before, OUTER, front);
   parts.unshift(...front);
-  pushTrimmed("percentSign", after, MIDDLE, parts);
+  pushTrimmed("percentSign", after, OUTER, parts);
 }
 
 /** The text of a unit; the space around it is not of it. */
-const pushUnit = (text, parts) => pushTrimmed("unit", text, text.trim() === "%" ? MIDDLE : OUTER, parts);
+const pushUnit = (text, parts) => pushTrimmed("unit", text, OUTER, parts);
 
 /** The text of a decimal. */
 export function formatDecimal(state, decimal) {
@@ -367,21 +378,18 @@ const toObjects = (parts, extra) => parts.map(([type, value]) => ({ type, value,
 /** PartitionNumberRangePattern, §16.5.22. */
 function partitionRange(state, start, end) {
   if (start.kind === "nan" || end.kind === "nan") throw new RangeError("Invalid number value");
-  const first = partition(state, start);
-  const last = partition(state, end);
-  const textOf = (parts) => parts.map(([, value]) => value).join("");
-  if (textOf(first) === textOf(last)) {
-    return toObjects(approximately(state, first), { source: "shared" });
-  }
+  if (isSame(state, start, end)) return toObjects(partition(state, start, undefined, true), { source: "shared" });
   const category = state.plurals.range(pluralOf(state, start), pluralOf(state, end));
   return collapse(state, partition(state, start, category), partition(state, end, category));
 }
 
 /** The sign that says "about" stands where a sign does. */
-function approximately({ symbols }, parts) {
-  const about = ["approximatelySign", symbols.approximately];
-  const at = parts.findIndex(([type]) => type === "minusSign" || type === "plusSign");
-  return at === -1 ? [about, ...parts] : [...parts.slice(0, at), about, ...parts.slice(at)];
+/** Whether two decimals are the same once they are rounded. */
+function isSame(state, start, end) {
+  if (start.kind !== end.kind || start.negative !== end.negative) return false;
+  if (start.kind !== "finite") return true;
+  const [a, b] = [start, end].map((decimal) => compose(state, state.style === "percent" ? scale(decimal, 2) : decimal));
+  return a.integer === b.integer && a.fraction === b.fraction && a.exponent === b.exponent;
 }
 
 /**

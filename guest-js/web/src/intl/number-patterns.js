@@ -84,28 +84,45 @@ export function pushTrimmed(type, text, level, parts) {
 const NOT_SPACED_BEFORE = /[\p{S}\p{Z}]$/u;
 const NOT_SPACED_AFTER = /^[\p{S}\p{Z}]/u;
 
+/** Adjacent literals as one. */
+function merged(parts) {
+  const list = [];
+  for (const part of parts) {
+    if (part[0] === "literal" && list.at(-1)?.[0] === "literal") list.at(-1)[1] += part[1];
+    else list.push([...part]);
+  }
+  return list;
+}
+
 /**
- * The parts before and after a number in a pattern. `sign` is -1, 0 or 1; `literals` the type of the pattern's own text. `spaces`
- * says where a space is put between a currency and a digit (CLDR's currencySpacing).
+ * The parts before and after a number in a pattern. `sign` is -1, 0 or 1; `literals` the type of the pattern's own text,
+ * `percentType` that of a percent sign; where
+ * `isAbout`, the sign that says so stands before the other. `spaces` says where a space is put between a currency and a digit (CLDR's
+ * currencySpacing).
  */
-export function affixes(pattern, sign, symbols, currency, literals) {
+export function affixes(pattern, sign, { symbols, currency, literals, percentType, isAbout }) {
   const { positive, negative, hasMinus } = pattern;
-  const useNegative = negative !== null && (sign < 0 || (hasMinus && sign > 0));
+  const useNegative = negative !== null && (sign < 0 || (hasMinus && (sign > 0 || isAbout)));
   const { before, after } = useNegative ? negative : positive;
-  const signToken = sign < 0 ? "minusSign" : "plusSign";
-  const made = { before: [], after: [], spaces: [false, false] };
-  const list = !useNegative && sign !== 0 ? [[signToken, ""], ...before] : before;
-  for (const [tokensOf, parts] of [[list, made.before], [after, made.after]]) {
-    for (const [kind, text] of tokensOf) {
-      if (kind === "minusSign" || kind === "plusSign") {
-        const type = sign === 0 ? kind : signToken;
-        pushTrimmed(type, type === "minusSign" ? symbols.minus : symbols.plus, MIDDLE, parts);
-      } else if (kind === "percentSign") pushTrimmed(kind, symbols.percent, MIDDLE, parts);
+  const pushSign = (parts) => {
+    if (isAbout) pushTrimmed("approximatelySign", symbols.approximately, MIDDLE, parts);
+    if (sign < 0) pushTrimmed("minusSign", symbols.minus, MIDDLE, parts);
+    if (sign > 0) pushTrimmed("plusSign", symbols.plus, MIDDLE, parts);
+  };
+  const list = !useNegative && (sign !== 0 || isAbout) ? [["minusSign", ""], ...before] : before;
+  const made = [[], []];
+  [list, after].forEach((side, at) => {
+    const parts = made[at];
+    for (const [kind, text] of side) {
+      if (kind === "minusSign" || kind === "plusSign") pushSign(parts);
+      else if (kind === "percentSign") pushTrimmed(percentType, symbols.percent, MIDDLE, parts);
       else if (kind === "currency") pushTrimmed(kind, currency, MIDDLE, parts);
       else pushTrimmed(literals, text, MIDDLE, parts);
     }
-  }
-  if (before.at(-1)?.[0] === "currency") made.spaces[0] = !NOT_SPACED_BEFORE.test(currency);
-  if (after[0]?.[0] === "currency") made.spaces[1] = !NOT_SPACED_AFTER.test(currency);
-  return made;
+  });
+  return {
+    before: merged(made[0]),
+    after: merged(made[1]),
+    spaces: [before.at(-1)?.[0] === "currency" && !NOT_SPACED_BEFORE.test(currency), after[0]?.[0] === "currency" && !NOT_SPACED_AFTER.test(currency)],
+  };
 }

@@ -81,6 +81,6 @@ export function pluralsOf(dataLocale) {
     ordinal: (integer, fraction) => categoryBy(ordinal, integer, fraction, 0),
     cardinalNames: namesOf(cardinal),
     ordinalNames: namesOf(ordinal),
-    range: (start, end) => ranges[`${start} ${end}`] ?? end,
+    range: (start, end) => ranges[`${start} ${end}`] ?? "other",
   };
 }

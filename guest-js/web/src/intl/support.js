@@ -15,6 +15,7 @@ const parents = new Map();
  * elias-build makes of `[build] locales`; the data are those of vendor/intl/archive.mjs.
  */
 export function addLocale(tag, others, data) {
+  data.collation = hooks.prepareCollation(data.collation);
   for (const name of [tag, ...others]) if (name === tag || !available.has(name)) available.set(name, data);
   hooks.prepareDates(data.dates);
 }
@@ -145,9 +146,9 @@ export function getTypeOption(options, name) {
 
 /**
  * Set by modules that come later: the tag of an instance of Intl.Locale, the script that a tag's language is likely written in, and
- * what is made once of a locale's dates.
+ * what is made once of a locale's dates and order.
  */
-export const hooks = { localeTag: () => undefined, likelyScript: () => undefined, prepareDates: () => {} };
+export const hooks = { localeTag: () => undefined, likelyScript: () => undefined, prepareDates: () => {}, prepareCollation: () => null };
 
 /** CanonicalizeLocaleList, §9.2.1. */
 export function canonicalizeLocaleList(locales) {
@@ -187,6 +188,8 @@ function bestAvailable(base) {
     const tag = candidates[at];
     const parent = parents.get(tag) ?? withoutLast(tag);
     if (parent !== undefined) candidates.push(parent);
+    // Norwegian without more is Bokmål.
+    if (/^no(?:-|$)/.test(tag)) candidates.push(`nb${tag.slice(2)}`);
     const [language, second, ...rest] = tag.split("-");
     if (script !== undefined && second?.length !== 4) candidates.push([language, script, ...(second === undefined ? [] : [second]), ...rest].join("-"));
   }

@@ -36,7 +36,7 @@ export function gmt(offset, long, { gmt: [frame, , east, west], digits } = ENGLI
   const written = [long ? two(hours) : String(hours), ...rest.map(two)].join(separator);
   const zero = digits.codePointAt(0);
   const local = digits === "0" ? written : written.replace(/[0-9]/g, (digit) => String.fromCodePoint(zero + Number(digit)));
-  return frame.replace("{0}", () => before + local + after);
+  return frame.replace("{0}", () => before + local + (rest.length > 0 ? after : ""));
 }
 
 const OFFSET = /^([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?$/;

@@ -58,7 +58,8 @@ export function dates(tag) {
     timeFormats: byStyle(gregorian.timeFormats),
     dateTimeFormats: byStyle(gregorian["dateTimeFormats-atTime"].standard),
     dateTimeFormatsPlain: byStyle(gregorian.dateTimeFormats),
-    available: table(Object.entries(availableFormats).filter(([skeleton, pattern]) => wanted(skeleton, pattern))),
+    /** In the order in which ICU has them. */
+    available: table(Object.entries(availableFormats).filter(([skeleton, pattern]) => wanted(skeleton, pattern)).sort(([a], [b]) => (a < b ? -1 : 1))),
     intervalFallback: intervalFormats.intervalFormatFallback,
     intervals: table(
       Object.entries(intervalFormats)
