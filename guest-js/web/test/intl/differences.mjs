@@ -26,7 +26,7 @@ export const DIFFERENCES = [
   { label: /: number .*"notation":"compact","style":"percent".* parts /, why: "V8 calls the sign a unit; the standard calls it percentSign" },
   { label: /^he: number .*"unit":"byte".* parts /, why: "ICU puts adjacent marks of direction into one literal" },
   { label: /: number \{"numberingSystem":"arab"\} /, why: "signs of a numbering system that a locale does not use are the root's here, and in ICU a mixture" },
-  { label: /^ko: (?:date|zone) .*(?:hour|timeStyle|hourCycle|hour12|dayPeriod|timeZoneName)|^ko: toLocaleString/, why: "CLDR 48.2 has Korean names of the halves of a day, Node's 48.0 AM and PM" },
+  { label: /^ko: (?:date|zone) .*(?:hour|timeStyle|hourCycle|hour12|dayPeriod|timeZoneName)|^ko: (?:toLocaleString|date range)/, why: "CLDR 48.2 has Korean names of the halves of a day, Node's 48.0 AM and PM" },
   { label: /^(?:de|de-AT|ar): display language (?:short|narrow) en-(?:GB|US)/, why: "short names of dialects have changed between CLDR's 48.0 and 48.2" },
   { label: /^(?:ar|en-GB|ja|cs|fa|he): date range /, why: "which pattern of a range is nearest where CLDR has none that fits" },
   { label: /^zh-Hant: date range .* 46800000$|^zh-Hant: date range .*"dateStyle":"long","timeStyle"/, why: "ranges of the parts of a day are written with halves of a day here" },
