@@ -67,6 +67,7 @@ fn web_modules() -> String {
         }
     }
     table.push_str("];\n");
+    println!("cargo:rerun-if-changed={}", workspace.join("target/web/locales.bin").display());
     table
 }
 

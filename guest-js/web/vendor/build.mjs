@@ -12,6 +12,7 @@ import { builtinModules } from "node:module";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { archive, madeFrom as madeFromForLocales } from "./intl/archive.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, "../../..");
@@ -125,6 +126,7 @@ for (const file of inputs) {
   const { madeFrom = [] } = await import(pathToFileURL(join(here, file)));
   for (const name of madeFrom) folders.add(`node_modules/${name}`);
 }
+for (const name of madeFromForLocales) folders.add(`node_modules/${name}`);
 const packages = [...folders].map((folder) => {
   const { name, version, license } = JSON.parse(readFileSync(join(here, folder, "package.json"), "utf8"));
   const file = readdirSync(join(here, folder)).find((found) => LICENSE_FILE.test(found));
@@ -134,6 +136,7 @@ const packages = [...folders].map((folder) => {
 packages.sort((a, b) => (a.name < b.name ? -1 : 1));
 
 mkdirSync(out, { recursive: true });
+writeFileSync(join(out, "locales.bin"), archive());
 writeFileSync(
   join(out, "LICENSES"),
   packages.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}\n`).join(`\n${"-".repeat(80)}\n\n`),

@@ -38,6 +38,9 @@ pub struct BuildArguments {
     /// A WIT package of a capability that the host adds, a file or a folder; may be given several times
     #[arg(long, value_name = "FILE")]
     pub capability: Vec<PathBuf>,
+    /// Locales beside English that Intl has, such as de,pt-PT [default: `locales` of `[build]` in elias.toml]
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub locales: Vec<String>,
     /// The configuration [default: elias.toml in the project's root, else in the current folder]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -223,6 +226,7 @@ pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
         minify: arguments.minify,
         eval: arguments.eval || options.eval,
         stage: arguments.stage,
+        locales: if arguments.locales.is_empty() { options.locales } else { arguments.locales.clone() },
         ..options
     })
 }

@@ -1,6 +1,7 @@
 //! The table `[build]` of elias.toml. The rest of the file is for whoever serves the component.
 
 use crate::diagnostic::{BuildError, Details, Place};
+use crate::locales;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
@@ -9,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 pub const CONFIG_FILE: &str = "elias.toml";
 
 /// The keys of `[build]`.
-const KEYS: [&str; 6] = ["`capabilities`", "`entry`", "`env`", "`eval`", "`random`", "`roots`"];
+const KEYS: [&str; 7] = ["`capabilities`", "`entry`", "`env`", "`eval`", "`locales`", "`random`", "`roots`"];
 
 /// What `capabilities` must be.
 const CAPABILITIES: &str = "capabilities must be a list of WIT files or folders, such as [\"wit/geo.wit\"]";
@@ -30,6 +31,8 @@ pub struct BuildTable {
     /// `random = "per-build"`: whether the top level may draw random values, which every instance of the build then
     /// shares.
     pub random_per_build: bool,
+    /// `locales`: BCP 47 tags of the locales beside English that Intl has in the component, such as `de` and `pt-PT`.
+    pub locales: Vec<String>,
 }
 
 /// Reads `[build]` of a configuration.
@@ -39,10 +42,21 @@ pub struct BuildTable {
 pub(crate) fn read(path: &Path) -> Result<BuildTable, BuildError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| BuildError::io(format_args!("read {}", path.display()), &error))?;
-    parse(&text).map_err(|(span, message)| {
-        let place = Place::new(path.display().to_string(), text.as_str(), span.start, span.len());
-        BuildError::Config(Box::new(Details::new(message).at(place)))
-    })
+    let place = |start, length| Place::new(path.display().to_string(), text.as_str(), start, length);
+    let build = parse(&text).map_err(|(span, message)| {
+        BuildError::Config(Box::new(Details::new(message).at(place(span.start, span.len()))))
+    })?;
+    if let Some(tag) = build.locales.iter().find(|tag| !locales::is_known(tag)) {
+        let details = locales::unknown(tag);
+        let quoted = [format!("\"{tag}\""), format!("'{tag}'")];
+        let found = quoted.iter().find_map(|quoted| Some((text.find(quoted)?, quoted.len())));
+        let details = match found {
+            Some((start, length)) => details.at(place(start, length)),
+            None => details,
+        };
+        return Err(BuildError::UnknownLocale(Box::new(details)));
+    }
+    Ok(build)
 }
 
 fn parse(text: &str) -> Result<BuildTable, (Range<usize>, String)> {
@@ -85,6 +99,12 @@ pub fn build_table(table: &DeTable<'_>) -> Result<BuildTable, (Range<usize>, Str
             }
             ("env", _) => {
                 return Err((value.span(), "env must be a list of names, such as [\"API_URL\"]".to_owned()));
+            }
+            ("locales", DeValue::Array(items)) => {
+                build.locales = texts(items, "locales must be a list of tags, such as [\"de\", \"pt-PT\"]")?;
+            }
+            ("locales", _) => {
+                return Err((value.span(), "locales must be a list of tags, such as [\"de\", \"pt-PT\"]".to_owned()));
             }
             ("random", DeValue::String(when)) if when == "per-build" => build.random_per_build = true,
             ("random", _) => {
@@ -129,11 +149,12 @@ mod tests {
             Ok(vec!["wit/geo.wit".into()])
         );
         assert_eq!(
-            parse("[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\n"),
+            parse("[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\nlocales = [\"de\"]\n"),
             Ok(BuildTable {
                 roots: vec!["../shared".into()],
                 env: vec!["API_URL".to_owned()],
                 random_per_build: true,
+                locales: vec!["de".to_owned()],
                 ..BuildTable::default()
             })
         );
@@ -145,6 +166,7 @@ mod tests {
             ("[build]\ncapabilities = \"geo.wit\"", 23..32, "list of WIT files"),
             ("[build]\nenv = [1]", 15..16, "list of names"),
             ("[build]\nrandom = true", 17..21, "per-build"),
+            ("[build]\nlocales = \"de\"", 18..22, "list of tags"),
             ("[build", 6..6, ""),
         ] {
             let (span, message) = parse(text).expect_err(text);

@@ -312,6 +312,8 @@ problems! {
         NoStage = "no-stage",
         /// Cryptographic randomness was asked for while building.
         RandomAtBuild = "random-at-build",
+        /// A locale is asked for that there is not.
+        UnknownLocale = "unknown-locale",
         /// The default export has a handler that nothing would ever call.
         UnknownHandler = "unknown-handler",
         /// What the source says of its dependencies is not what is installed.
@@ -400,6 +402,7 @@ impl BuildError {
             | Self::Io(details)
             | Self::OutsideProject(details)
             | Self::UnknownHandler(details)
+            | Self::UnknownLocale(details)
             | Self::DependencyMismatch(details)
             | Self::Engine(details) => details,
         }

@@ -47,6 +47,7 @@ mod explain;
 mod first_use;
 mod image;
 pub mod inspect;
+mod locales;
 mod package;
 pub mod project;
 mod sbom;
@@ -92,6 +93,8 @@ pub struct BuildOptions {
     pub env: BTreeMap<String, String>,
     /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of its instances.
     pub random_per_build: bool,
+    /// BCP 47 tags of the locales beside English that Intl has in the component.
+    pub locales: Vec<String>,
     /// What Date shows while the top level runs, in seconds since 1970.
     pub source_date: u64,
 }
@@ -114,6 +117,7 @@ impl BuildOptions {
             capabilities: Vec::new(),
             env: BTreeMap::new(),
             random_per_build: false,
+            locales: Vec::new(),
             source_date: date.unwrap_or(0),
         }
     }
@@ -175,11 +179,14 @@ impl Builder {
         if !bundle.has_default_export && !needs.has_forms() {
             return Err(explain::no_default_export(options, &bundle));
         }
+        let locales = locales::module(&options.locales)?;
+        let mut modules = needs.modules();
+        modules.extend(locales.as_ref().map(|(name, source)| (name.clone(), source.as_str())));
         let evaluated = self
             .evaluator
             .evaluate(&evaluate::Application {
                 source: &bundle.code,
-                modules: needs.modules(),
+                modules,
                 source_date: options.source_date,
                 imports: &needs.imports,
                 eval: options.eval,

@@ -111,6 +111,7 @@ impl Project {
             capabilities: self.capabilities(),
             env,
             random_per_build: self.build.random_per_build,
+            locales: self.build.locales.clone(),
             ..BuildOptions::new(entry, self.root.clone())
         })
     }

@@ -61,8 +61,10 @@ function onCurve({ name, named, privateUsages, publicUsages, use, operations }) 
     name,
     usages: [...privateUsages, ...publicUsages],
     generateKey(parameters, extractable, usages) {
-      const curve = curveOf(parameters);
+      // Normalizing wants a curve; whether there is one of that name is asked after the usages.
+      if (named) required(parameters, "namedCurve");
       check(usages, [...privateUsages, ...publicUsages]);
+      const curve = curveOf(parameters);
       const wanted = usages.filter((usage) => privateUsages.includes(usage));
       if (wanted.length === 0) throw syntaxError("the private key needs a usage");
       const [scalar, point] = native.crypto.generate(curve);

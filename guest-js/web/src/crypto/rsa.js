@@ -23,6 +23,14 @@ function keyOf(numbers) {
   return key;
 }
 
+const BITS_MIN = 1024;
+const BITS_MAX = 8192;
+const EXPONENTS = [3n, 65_537n];
+
+const canBeMade = (bits, exponent) =>
+  bits >= BITS_MIN && bits <= BITS_MAX && EXPONENTS.includes(exponent.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n));
+const cannotBeMade = () => operationError("such an RSA key cannot be made: 1,024 to 8,192 bits, and an exponent of 3 or 65,537");
+
 function jwkAlg(name, hash) {
   if (name !== "RSA-OAEP") return `${JWK_ALG[name]}${hash.slice(4)}`;
   return hash === "SHA-1" ? "RSA-OAEP" : `RSA-OAEP-${hash.slice(4)}`;
@@ -50,9 +58,11 @@ function rsa(name, { privateUsages, publicUsages, use }, operations) {
       const hash = hashOf(required(parameters, "hash"));
       check(usages, [...privateUsages, ...publicUsages]);
       const wanted = usages.filter((usage) => privateUsages.includes(usage));
-      const der = native.crypto.rsaGenerate(bits, exponent);
-      if (typeof der === "string") throw operationError("such an RSA key cannot be made: 1,024 to 8,192 bits, and an exponent of 3 or 65,537");
+      // The standard makes the key and then looks whether it may be used; what cannot be made is told first, at no cost.
+      if (!canBeMade(bits, exponent)) throw cannotBeMade();
       if (wanted.length === 0) throw syntaxError("the private key needs a usage");
+      const der = native.crypto.rsaGenerate(bits, exponent);
+      if (typeof der === "string") throw cannotBeMade();
       const numbers = numbersOf(true, der);
       return {
         publicKey: make("public", hash, numbers, true, usages.filter((usage) => publicUsages.includes(usage)), keyOf(numbers.slice(0, 2))),

@@ -1,7 +1,7 @@
 // Replaces the deprecated subtags of locale identifiers (UTS #35, Annex C).
 import data from "../vendor/intl/locales.js";
 import { aliases, parseTag } from "./locale-id.js";
-import { lookUp } from "./support.js";
+import { hooks, lookUp } from "./support.js";
 
 const find = (table, key) => lookUp(table, key)?.[0];
 
@@ -88,6 +88,12 @@ export function likelySubtags(language, script, region) {
   }
   return undefined;
 }
+
+hooks.likelyScript = (tag) => {
+  const { language, script, region } = parseTag(tag);
+  const found = script || likelySubtags(language, "", region)?.script;
+  return found && found[0].toUpperCase() + found.slice(1);
+};
 
 function likelyOf(language, script, region) {
   if (script === "" && region === "") {

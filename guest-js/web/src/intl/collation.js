@@ -1,9 +1,9 @@
-// Compares text in the order of CLDR's root collation (UTS #10), which is that of English.
+// Compares text in the order of CLDR's root collation (UTS #10), which is that of English, and of what locales change of it.
 //
 // The blocks of collation.data.mjs have their exact order. Of other scripts, characters follow their code points, Han characters
 // come last.
 import data from "../vendor/intl/collation.js";
-import { lookUp } from "./support.js";
+import { hooks, lookUp } from "./support.js";
 
 const { blocks, lastPunctuation, firstCurrency, firstDigit } = data;
 const SIZE = blocks.reduce((size, [from, to]) => size + to - from + 1, 0);
@@ -104,12 +104,28 @@ class Weights {
 
   constructor(text, options) {
     this.options = options;
-    this.add(prepare(text.normalize("NFD")), 0);
+    this.addTailored(prepare(text.normalize("NFD")));
     if (options.numeric) this.endNumber();
   }
 
+  /** Adds a text whose letters may have other places in a locale. */
+  addTailored(text) {
+    const elements = this.options.tailoring?.elements;
+    if (elements === undefined) return this.add(text, 0);
+    let last = 0;
+    for (const { 0: found, index } of text.matchAll(elements.pattern)) {
+      this.add(text.slice(last, index), 0);
+      this.isFirst = false; // which its weight has in it
+      this.push(...elements.weights.get(found));
+      last = index + found.length;
+    }
+    this.add(text.slice(last), 0);
+  }
+
   add(text, tertiaryAdded) {
+    const first = this.options.tailoring?.first;
     for (const char of text) {
+      this.isFirst = first !== undefined && char > "\u007f" && first.test(char);
       const code = char.codePointAt(0);
       const index = indexOf(code);
       if (index !== -1 && lesser[index] !== 0) {
@@ -133,18 +149,19 @@ class Weights {
     if (isMark(char)) return void this.push(0, EXPANSION_SECONDARY - 1, 0);
     if (isOf(char, "\\p{Nd}")) return void this.push(firstDigit + digitOf(code), COMMON, this.options.numeric ? 0 : EXPANSION_TERTIARY);
     const isUpper = isOf(char, "\\p{Lu}");
-    this.push(weightOf(char, isUpper ? char.toLowerCase().codePointAt(0) : code), COMMON, isUpper ? UPPER | tertiaryAdded : tertiaryAdded);
+    this.push(weightOf(char, isUpper ? char.toLowerCase().codePointAt(0) : code, this.options.tailoring?.han), COMMON, isUpper ? UPPER | tertiaryAdded : tertiaryAdded);
   }
 
   push(primary, secondary, tertiary) {
     const { ignorePunctuation, numeric } = this.options;
+    if (this.isFirst && primary !== 0) primary = beforeLetters(primary);
     if (ignorePunctuation) {
       // A mark on what is ignored is ignored too.
       if (primary !== 0) this.afterIgnored = primary <= lastPunctuation;
       if (this.afterIgnored) return;
     }
     // Of the digits only the decimal ones make numbers, not those in circles.
-    if (numeric && tertiary === 0 && primary >= firstDigit && primary < firstDigit + 10) return void (this.number = (this.number ?? "") + (primary - firstDigit));
+    if (numeric && tertiary === 0 && primary >= firstDigit && primary < firstDigit + 10 && Number.isInteger(primary)) return void (this.number = (this.number ?? "") + (primary - firstDigit));
     if (numeric && primary !== 0) this.endNumber();
     if (primary !== 0) this.primary.push(primary);
     this.secondary.push(secondary);
@@ -170,13 +187,46 @@ function digitOf(code) {
   return value;
 }
 
-function weightOf(char, code) {
+function weightOf(char, code, han) {
+  if (han !== undefined && code >= HAN_FIRST && code < HAN_FIRST + han.length) return HAN + han[code - HAN_FIRST];
   if (isOf(char, "\\p{Unified_Ideograph}")) return (code >= 0x4e00 && code <= 0x9fff) || (code >= 0xfa0e && code <= 0xfa29) ? HAN + code : HAN_EXTENSIONS + code;
   if (isOf(char, "[\\p{L}\\p{M}\\p{N}]")) return SCRIPTS + code + (MOVED.find(([from, to]) => code >= from && code <= to)?.[2] ?? 0);
   // Symbols: all before the currencies, so between two weights of the table.
   if (isOf(char, "[\\p{S}\\p{P}\\p{Z}\\p{C}]") && !isOf(char, "[\\p{Cn}\\p{Co}]")) return firstCurrency - 1 + (code + 1) / 0x120000;
   return OTHERS + code;
 }
+
+/** A weight between the last digit and the first letter, in the order of the weights. */
+const beforeLetters = (primary) => firstDigit + 9.5 + primary / 1e8;
+
+const HAN_FIRST = 0x4e00;
+/** How far a letter is from the one that it follows. */
+const STEP = 0.001;
+
+/** What data of vendor/intl/tailoring.mjs mean, made once while a component is built. */
+hooks.prepareCollation = (data) => {
+  const { first, letters, han, backwards, caseFirst } = data;
+  const made = { backwards, caseFirst, first: first.length === 0 ? undefined : new RegExp(`[${first.map((name) => `\\p{Script=${name}}`).join("")}]`, "u"), elements: undefined, han: undefined, isAscii: true };
+  if (letters.length > 0) {
+    const weights = new Map();
+    for (const [anchor, steps, list] of letters) {
+      const [primary] = new Weights(anchor, { tailoring: { first: made.first } }).primary;
+      for (const [text, secondary, tertiary] of list) {
+        // The anchor may be before the other letters already, where the steps are small as all else is.
+        const weight = primary + (Number.isInteger(primary) ? steps * STEP : (steps * STEP) / 1e8);
+        weights.set(text, [weight, COMMON + secondary, text.toLowerCase() === text ? tertiary : tertiary | UPPER]);
+        if (/^[\0-\x7f]+$/.test(text)) made.isAscii = false;
+      }
+    }
+    const longest = [...weights.keys()].sort((a, b) => b.length - a.length || (a < b ? -1 : 1));
+    made.elements = { weights, pattern: new RegExp(longest.join("|"), "g") };
+  }
+  if (han !== "") {
+    made.han = new Uint16Array(han.length);
+    for (let at = 0; at < han.length; at++) made.han[han.charCodeAt(at) - HAN_FIRST] = at;
+  }
+  return made;
+};
 
 function compareLists(a, b) {
   const length = Math.min(a.length, b.length);
@@ -191,14 +241,14 @@ const SEPARATE_CASE = (weights, upperFirst) => weights.map((weight) => ((weight 
  */
 export function compareText(a, b, options) {
   if (a === b) return 0;
-  if (!options.numeric && !options.ignorePunctuation && options.caseFirst !== "upper") {
+  if (!options.numeric && !options.ignorePunctuation && options.caseFirst !== "upper" && options.tailoring?.isAscii !== false) {
     const quick = compareAscii(a, b, options.sensitivity);
     if (quick !== undefined) return quick;
   }
   const [left, right] = [new Weights(a, options), new Weights(b, options)];
   let order = compareLists(left.primary, right.primary);
   const { sensitivity, caseFirst } = options;
-  if (order === 0 && (sensitivity === "accent" || sensitivity === "variant")) order = compareLists(left.secondary, right.secondary);
+  if (order === 0 && (sensitivity === "accent" || sensitivity === "variant")) order = (options.tailoring?.backwards ? compareLists(left.secondary.reverse(), right.secondary.reverse()) : compareLists(left.secondary, right.secondary));
   if (order !== 0 || sensitivity === "base" || sensitivity === "accent") return order;
   if (sensitivity === "case") {
     const cases = ({ tertiary }) => tertiary.map((weight) => (((weight & UPPER) !== 0) === (caseFirst === "upper") ? 0 : 1));

@@ -1,6 +1,6 @@
 // Intl.Collator (ECMA-402 §10).
 import { compareText } from "./collation.js";
-import { canonicalizeLocaleList, coerceOptions, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
+import { canonicalizeLocaleList, coerceOptions, dataOf, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("Collator", states);
@@ -25,13 +25,15 @@ export function newState(locales, options) {
     kn: { option: numeric === undefined ? undefined : String(numeric), isValue: (value) => value === "true" || value === "false" },
     kf: { option: caseFirst, isValue: (value) => CASES.includes(value) },
   });
+  const tailoring = dataOf(resolved.dataLocale)?.collation;
   return {
     locale: resolved.locale,
+    tailoring,
     usage,
     sensitivity: getOption(options, "sensitivity", "string", ["base", "accent", "case", "variant"], "variant"),
     ignorePunctuation: getOption(options, "ignorePunctuation", "boolean", undefined, false),
     numeric: resolved.kn === "true",
-    caseFirst: resolved.kf ?? "false",
+    caseFirst: resolved.kf ?? tailoring?.caseFirst ?? "false",
   };
 }
 

@@ -1,8 +1,5 @@
 // An instant's calendar fields in a zone, and how each is written.
-
-const MONTHS = "January February March April May June July August September October November December".split(" ");
-const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
-const ERAS = [["BC", "Before Christ", "B"], ["AD", "Anno Domini", "A"]];
+import { lookUp } from "./support.js";
 
 const MS_PER_DAY = 86_400_000;
 /** The day on which the Gregorian calendar began, in days since 1970: there is no other calendar here before it. */
@@ -43,22 +40,20 @@ export function fieldText(state, text, fields) {
   const { length } = text;
   const number = (value) => digits(state, length === 2 ? two(value % 100) : String(value));
   switch (text[0]) {
-    case "G": {
-      const names = ERAS[fields.year > 0 ? 1 : 0];
-      return ["era", length === 4 ? names[1] : length === 5 ? names[2] : names[0]];
-    }
+    case "G":
+      return ["era", names(state, "G", length)[fields.year > 0 ? 1 : 0]];
     case "y":
       return ["year", number(fields.year > 0 ? fields.year : 1 - fields.year)];
     case "M":
     case "L":
-      return ["month", length > 2 ? word(MONTHS[fields.month], length) : number(fields.month + 1)];
+      return ["month", length > 2 ? names(state, text[0], length)[fields.month] : number(fields.month + 1)];
     case "E":
     case "c":
-      return ["weekday", word(DAYS[fields.weekday], length)];
+      return ["weekday", names(state, text[0], length)[fields.weekday]];
     case "d":
       return ["day", number(fields.day)];
     case "a":
-      return ["dayPeriod", fields.hour < 12 ? "AM" : "PM"];
+      return ["dayPeriod", names(state, "a", length)[fields.hour < 12 ? 0 : 1]];
     case "B":
       return ["dayPeriod", dayPeriod(state, fields, length)];
     case "h":
@@ -76,20 +71,35 @@ export function fieldText(state, text, fields) {
     case "S":
       return ["fractionalSecond", digits(state, String(fields.milliseconds).padStart(3, "0").slice(0, length))];
     default:
-      return ["timeZoneName", fields.zone.name(zoneStyle(text), fields.seconds)];
+      return ["timeZoneName", fields.zone.name(zoneStyle(text), fields.seconds, state.zoneNames)];
   }
 }
 
-const word = (name, length) => (length === 4 ? name : length === 5 ? name[0] : name.slice(0, 3));
+/** The letters that have the names of another one where they have none of their own. */
+const SAME = { L: "M", c: "E" };
+
+/** The names that a letter has in a width. */
+function names(state, letter, length) {
+  const key = letter + Math.max(length, 3);
+  return (state.names[key] ??= lookUp(state.data.names, key) ?? lookUp(state.data.names, SAME[letter] + Math.max(length, 3)));
+}
 
 const ZONE_STYLES = { z: ["short", "long"], O: ["shortOffset", "longOffset"], v: ["shortGeneric", "longGeneric"] };
 const zoneStyle = (text) => ZONE_STYLES[text[0]][text.length === 4 ? 1 : 0];
 
+/** The period that is the instant of noon, in the rules of dates.mjs. */
+const NOON = 1;
+
 /** Noon is an instant where smaller fields are shown, else an hour. */
 function dayPeriod(state, { hour, minute, second }, length) {
-  const exact = (!state.items.some(([text]) => text[0] === "m") || minute === 0) && (!state.items.some(([text]) => text[0] === "s") || second === 0);
-  if (hour === 12 && exact) return length === 5 ? "n" : "noon";
-  return hour < 12 ? "in the morning" : hour < 18 ? "in the afternoon" : hour < 21 ? "in the evening" : "at night";
+  const shows = (letter) => state.items.some(([text]) => text[0] === letter);
+  const isExact = (!shows("m") || minute === 0) && (!shows("s") || second === 0);
+  const { periods } = state.data;
+  const time = hour * 60;
+  const within = ([, from, before]) => (from < before ? time >= from && time < before : from > before && (time >= from || time < before));
+  const found = (hour === 12 && isExact && periods.find(([period]) => period === NOON)) || periods.find(within);
+  const name = found && names(state, "B", length)[found[0]];
+  return name || names(state, "a", length)[hour < 12 ? 0 : 1];
 }
 
 function digits({ digits: zero }, text) {

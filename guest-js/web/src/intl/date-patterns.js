@@ -1,6 +1,7 @@
 // From the components that are asked for to a pattern (UTS #35 part 4, "Matching Skeletons"), in the way of ICU's
 // DateTimePatternGenerator, whose answers Node shows.
-import data from "../vendor/intl/dates.js";
+import english from "../vendor/intl/dates.js";
+import { hooks } from "./support.js";
 
 // The fields, in the order in which patterns are put together.
 const ERA = 0;
@@ -106,12 +107,34 @@ function read(skeleton) {
   return { letters, forms };
 }
 
-/** The patterns that there are; those with a skeleton of their own say what they are for. */
-const PATTERNS = makePatterns();
+/** Of each locale's data, the patterns that there are, and answers that were found: as many as a program usually has formats. */
+const tables = new Map();
+const KNOWN_MAX = 100;
 
-function makePatterns() {
-  const table = new Map();
-  const add = (skeleton, pattern, own) => table.set(baseOf(skeleton), { pattern, own, ...read(skeleton) });
+export function patternsOf(data) {
+  let found = tables.get(data);
+  if (found === undefined) tables.set(data, (found = { list: makePatterns(data), known: new Map() }));
+  return found;
+}
+
+// They are made while a component is built.
+patternsOf(english);
+hooks.prepareDates = patternsOf;
+
+/** The patterns, in the order in which ICU looks at them; those with a skeleton of their own say what they are for. */
+function makePatterns(data) {
+  const entries = new Map();
+  const bases = new Set();
+  const add = (skeleton, pattern, own) => {
+    const base = baseOf(skeleton);
+    // What only shows how a pattern looks gives way to what is there.
+    if (!own && bases.has(base)) return;
+    const wanted = read(skeleton);
+    const key = `${base} ${wanted.forms.join()}`;
+    if (entries.get(key)?.own) return;
+    bases.add(base);
+    entries.set(key, { pattern, own, base, ...wanted });
+  };
   for (const letter of ["G", "y", "M", "E", "d", "a", "H", "m", "s", "S", "v"]) add(letter, letter, false);
   for (const pattern of [...Object.values(data.dateFormats), ...Object.values(data.timeFormats)]) {
     add(items(pattern).map(([text, isField]) => (isField ? text : "")).join(""), pattern, false);
@@ -120,7 +143,7 @@ function makePatterns() {
     const [skeleton, pattern] = line.split("\t");
     add(skeleton, pattern, true);
   }
-  return [...table.values()];
+  return [...entries.values()].sort((a, b) => a.base.charCodeAt(0) - b.base.charCodeAt(0));
 }
 
 /** A skeleton with each field in its shortest form of its kind. */
@@ -133,9 +156,9 @@ function baseOf(skeleton) {
   }).join("");
 }
 
-function nearest(wanted, mask) {
+function nearest(data, wanted, mask) {
   let best;
-  for (const entry of PATTERNS) {
+  for (const entry of patternsOf(data).list) {
     let distance = 0;
     let missing = 0;
     let extra = 0;
@@ -161,11 +184,11 @@ function nearest(wanted, mask) {
 }
 
 /** Gives the fields of a pattern the lengths that are asked for. */
-function adjust(pattern, entry, wanted, withFraction = false) {
+function adjust(pattern, entry, wanted, decimal) {
   return items(pattern).map(([text, isField]) => {
     if (!isField) return quote(text);
     const [field, ...rows] = LETTERS[text[0]];
-    if (withFraction && field === SECOND) return `${text}.${wanted.letters[FRACTION]}`;
+    if (decimal !== undefined && field === SECOND) return `${text}${quote(decimal)}${wanted.letters[FRACTION]}`;
     const asked = wanted.letters[field];
     if (asked === "") return text;
     let length = asked[0] === "E" ? Math.max(asked.length, 3) : asked.length;
@@ -185,18 +208,19 @@ const NAMES = ["era", "year", "month", "weekday", "day", "dayperiod", "hour", "m
 const topField = (mask) => 31 - Math.clz32(mask);
 
 /** The best pattern for the fields in `mask`; what no pattern has is appended. */
-function withAppended(wanted, mask) {
+function withAppended(data, wanted, mask) {
   if (mask === 0) return "";
-  let found = nearest(wanted, mask);
-  let pattern = adjust(found.entry.pattern, found.entry, wanted);
+  let found = nearest(data, wanted, mask);
+  const { entry } = found;
+  let pattern = adjust(entry.pattern, entry, wanted);
   let { missing } = found;
   while (missing !== 0) {
     if (missing & (1 << FRACTION) && !(missing & (1 << SECOND)) && mask & (1 << SECOND)) {
-      pattern = adjust(pattern, undefined, wanted, true);
+      pattern = adjust(pattern, entry, wanted, data.decimal);
       missing &= ~(1 << FRACTION);
       continue;
     }
-    found = nearest(wanted, missing);
+    found = nearest(data, wanted, missing);
     const more = adjust(found.entry.pattern, found.entry, wanted);
     const added = topField(missing & ~found.missing);
     if (found.missing === missing) break;
@@ -208,27 +232,24 @@ function withAppended(wanted, mask) {
 
 export const fill = (frame, ...values) => frame.replace(/\{(\d)\}/g, (_, at) => values[at]);
 
-/** Answers that were found, as many as a program usually has formats. */
-const known = new Map();
-const KNOWN_MAX = 100;
-
 /** The pattern that answers a skeleton best. */
-export function bestPattern(skeleton) {
+export function bestPattern(data, skeleton) {
+  const { known } = patternsOf(data);
   let pattern = known.get(skeleton);
   if (pattern === undefined) {
-    pattern = findPattern(skeleton);
+    pattern = findPattern(data, skeleton);
     if (known.size < KNOWN_MAX) known.set(skeleton, pattern);
   }
   return pattern;
 }
 
-function findPattern(skeleton) {
+function findPattern(data, skeleton) {
   const wanted = read(skeleton);
-  const found = nearest(wanted, DATE_MASK | TIME_MASK);
+  const found = nearest(data, wanted, DATE_MASK | TIME_MASK);
   if (found.missing === 0 && found.extra === 0) return adjust(found.entry.pattern, found.entry, wanted);
   const asked = wanted.forms.reduce((mask, form, field) => (form === 0 ? mask : mask | (1 << field)), 0);
-  const date = withAppended(wanted, asked & DATE_MASK);
-  const time = withAppended(wanted, asked & TIME_MASK);
+  const date = withAppended(data, wanted, asked & DATE_MASK);
+  const time = withAppended(data, wanted, asked & TIME_MASK);
   if (date === "" || time === "") return date + time;
   const month = wanted.letters[MONTH].length;
   const style = month === 4 ? (wanted.letters[WEEKDAY] === "" ? "long" : "full") : month === 3 ? "medium" : "short";
@@ -236,7 +257,7 @@ function findPattern(skeleton) {
 }
 
 /** The pattern of a dateStyle and a timeStyle, either of which may be missing. */
-export function stylePattern(dateStyle, timeStyle) {
+export function stylePattern(data, dateStyle, timeStyle) {
   const date = dateStyle === undefined ? "" : data.dateFormats[dateStyle];
   const time = timeStyle === undefined ? "" : data.timeFormats[timeStyle];
   if (date === "" || time === "") return date + time;

@@ -1,5 +1,4 @@
 // Ranges of dates, in the way of ICU's DateIntervalFormat (UTS #35 part 4, "Interval Formats").
-import data from "../vendor/intl/dates.js";
 import { bestPattern, fill, items, skeletonOf } from "./date-patterns.js";
 import { fieldText, toFields } from "./date-fields.js";
 import { lookUp } from "./support.js";
@@ -30,7 +29,7 @@ export function rangeParts(state, start, end, partition) {
   const interval = intervalFor(state, DIFFERENCES[at][0]);
   if (interval.single !== undefined) return split(state, interval.single, first, last);
   const both = interval.both === undefined ? state : { ...state, items: items(interval.both) };
-  const [, middle] = data.intervalFallback.split(/\{[01]\}/);
+  const [, middle] = state.data.intervalFallback.split(/\{[01]\}/);
   return [...withSource(partition(both, start), "startRange"), { type: "literal", value: middle, source: "shared" }, ...withSource(partition(both, end), "endRange")];
 }
 
@@ -52,18 +51,18 @@ function intervalFor(state, letter) {
     const missing = [...wanted].filter((field) => !date.includes(field)).join("");
     const era = letter === "G" && !date.includes("G") ? "G" : "";
     if (missing + era === "") return {};
-    return { both: withHours(state, bestPattern(era + inOrder(missing + date) + time)) };
+    return { both: withHours(state, bestPattern(state.data, era + inOrder(missing + date) + time)) };
   }
   const field = letter === "a" && /[Hk]/.test(time) ? "h" : letter;
-  const single = intervalPattern(time, field);
+  const single = intervalPattern(state.data, time, field);
   if (single === undefined) return {};
   const both = withHours(state, single);
-  return { single: date === "" ? both : fill(data.dateTimeFormatsPlain.medium, both, bestDate(state)) };
+  return { single: date === "" ? both : fill(state.data.dateTimeFormatsPlain.medium, both, bestDate(state)) };
 }
 
 /** The state's pattern without its time. */
 function bestDate(state) {
-  return bestPattern(skeletonOf(state.items.map(([text, isField]) => (isField && /[GyMLdEc]/.test(text[0]) ? text : "")).join("")));
+  return bestPattern(state.data, skeletonOf(state.items.map(([text, isField]) => (isField && /[GyMLdEc]/.test(text[0]) ? text : "")).join("")));
 }
 
 const inOrder = (fields) => ["G", "y", "M", "E", "d"].map((letter) => fields.replace(new RegExp(`[^${letter}]`, "g"), "")).join("");
@@ -79,7 +78,7 @@ function dateInterval(state, date, letter) {
     if (letter === "G" && (date.includes("y") || numeric)) candidates.push(`G${date}`, `Gy${date}`, `GyM${date}`);
   }
   for (const candidate of candidates) {
-    const single = intervalPattern(inOrder(candidate), letter);
+    const single = intervalPattern(state.data, inOrder(candidate), letter);
     if (single !== undefined) return { single };
   }
   return {};
@@ -92,7 +91,7 @@ const withHours = ({ items: own }, pattern) => {
 };
 
 /** The interval pattern of a skeleton, with its fields as long as they are asked for; undefined where there is none. */
-function intervalPattern(skeleton, letter) {
+function intervalPattern(data, skeleton, letter) {
   const runs = skeleton.match(/(.)\1*/g) ?? [];
   const hour = runs.find((run) => /[hHkK]/.test(run));
   const field = letter === "h" && hour !== undefined ? TWENTY_FOUR[hour[0]] : letter;
@@ -111,7 +110,9 @@ function lengthen(pattern, runs) {
     if (!isField) return /[a-zA-Z']/.test(text) ? `'${text}'` : text;
     if (text[0] === "v") return runs.find((run) => /[vzO]/.test(run)) ?? text;
     const asked = runs.find((run) => run[0] === text[0]);
-    return asked !== undefined && asked.length > text.length ? asked : text;
+    // A month that is a number there stays one.
+    const isSameKind = text[0] !== "M" || text.length > 2 === asked?.length > 2;
+    return asked !== undefined && isSameKind && asked.length > text.length ? asked : text;
   }).join("");
 }
 

@@ -1,10 +1,11 @@
-// Intl.DateTimeFormat (ECMA-402 §11): English, Gregorian calendar.
+// Intl.DateTimeFormat (ECMA-402 §11), in the Gregorian calendar.
+import english from "../vendor/intl/dates.js";
 import { bestPattern, items, skeletonOf, stylePattern } from "./date-patterns.js";
 import { rangeParts } from "./date-ranges.js";
 import { fieldText, toFields } from "./date-fields.js";
 import { digitsOf, isNumberingSystem } from "./numbering.js";
 import {
-  canonicalizeLocaleList, coerceOptions, defineMethods, defineService, getNumberOption, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader,
+  canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getNumberOption, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader,
 } from "./support.js";
 import { findZone, UTC } from "./time-zone.js";
 
@@ -44,9 +45,15 @@ function newState(locales, options, required, defaults) {
     hc: { option: hour12 === undefined ? hourCycle : null, isValue: (value) => CYCLES.includes(value) },
     nu: { option: numberingSystem, isValue: isNumberingSystem },
   });
-  const state = { locale: resolved.locale, calendar: "gregory", numberingSystem: resolved.nu ?? "latn" };
-  // As in Node, the clock of 24 hours that `hour12: false` means begins with 24.
-  const cycle = hour12 === undefined ? (hourCycle ?? resolved.hc ?? "h12") : hour12 ? (resolved.hc === "h11" ? "h11" : "h12") : "h24";
+  const own = dataOf(resolved.dataLocale);
+  const data = own?.dates ?? english;
+  const system = own?.numbers.system ?? "latn";
+  const state = { locale: resolved.locale, calendar: "gregory", numberingSystem: resolved.nu ?? system, data, names: {} };
+  state.zoneNames = own === undefined ? undefined : { ...own.zones, digits: system === "latn" ? "0" : digitsOf(system) };
+  // As in Node, the clock of 24 hours that `hour12: false` means begins with 24 where the usual one has 12 hours.
+  const usual = data.cycle;
+  const twelve = resolved.hc === "h11" || usual === "h11" ? "h11" : "h12";
+  const cycle = hour12 === undefined ? (hourCycle ?? resolved.hc ?? usual) : hour12 ? twelve : usual === "h23" ? usual : "h24";
   const { timeZone } = options;
   state.zone = timeZone === undefined ? UTC : findZone(`${timeZone}`);
   let asked = 0;
@@ -63,11 +70,13 @@ function newState(locales, options, required, defaults) {
     if (required === "date" && timeStyle !== undefined) throw new TypeError("Invalid option : timeStyle");
     if (required === "time" && dateStyle !== undefined) throw new TypeError("Invalid option : dateStyle");
     Object.assign(state, { dateStyle, timeStyle });
-    state.pattern = stylePattern(dateStyle, timeStyle);
-    if (timeStyle !== undefined && cycle !== "h12") state.pattern = withCycle(bestPattern(skeletonFor(skeletonOf(state.pattern), cycle)), cycle);
+    state.pattern = stylePattern(data, dateStyle, timeStyle);
+    if (timeStyle !== undefined && !unquoted(state.pattern).includes(HOURS[cycle])) {
+      state.pattern = withCycle(bestPattern(data, skeletonFor(skeletonOf(state.pattern), cycle)), cycle);
+    }
   } else {
     addDefaults(state, required, defaults);
-    state.pattern = withCycle(bestPattern(skeletonOfOptions(state, cycle)), cycle);
+    state.pattern = withCycle(bestPattern(data, skeletonOfOptions(state, cycle)), cycle);
     readBack(state);
   }
   if (/[hHkK]/.test(unquoted(state.pattern))) state.hourCycle = cycle;
@@ -109,10 +118,8 @@ function skeletonOfOptions(state, cycle) {
   return letters.join("");
 }
 
-/** A skeleton of a twelve-hour clock for another one. */
-function skeletonFor(skeleton, cycle) {
-  return cycle === "h11" ? skeleton : skeleton.replace(/[aB]+/, "").replace(/[hK]/g, "H");
-}
+/** A skeleton with hours for another clock. */
+const skeletonFor = (skeleton, cycle) => skeleton.replace(/[aB]+/, "").replace(/[hHkK]/g, cycle === "h11" || cycle === "h12" ? "h" : "H");
 
 const withCycle = (pattern, cycle) =>
   items(pattern).map(([text, isField]) => (isField ? text.replace(/[hHkK]/g, HOURS[cycle]) : /[a-zA-Z']/.test(text) ? `'${text}'` : text)).join("");

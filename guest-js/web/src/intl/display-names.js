@@ -1,7 +1,7 @@
-// Intl.DisplayNames (ECMA-402 §12), in English.
-import data from "../vendor/intl/names.js";
+// Intl.DisplayNames (ECMA-402 §12).
+import english from "../vendor/intl/names.js";
 import { canonicalTag, parseTag } from "./locale-id.js";
-import { canonicalizeLocaleList, defineService, getOption, instanceOf, lookUp, outOfRange, readMatcher, resolveLocale, stateReader } from "./support.js";
+import { canonicalizeLocaleList, dataOf, defineService, getOption, instanceOf, lookUp, outOfRange, readMatcher, resolveLocale, stateReader } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("DisplayNames", states);
@@ -19,7 +19,8 @@ export function DisplayNames(locales, options) {
   if (type === undefined) throw new TypeError("Required option \"type\" must not be undefined");
   const fallback = getOption(options, "fallback", "string", ["code", "none"], "code");
   const languageDisplay = getOption(options, "languageDisplay", "string", ["dialect", "standard"], "dialect");
-  states.set(names, { locale: resolveLocale(requested).locale, style, type, fallback, languageDisplay: type === "language" ? languageDisplay : undefined });
+  const { locale, dataLocale } = resolveLocale(requested);
+  states.set(names, { locale, data: dataOf(dataLocale)?.names ?? english, style, type, fallback, languageDisplay: type === "language" ? languageDisplay : undefined });
   return names;
 }
 
@@ -27,11 +28,19 @@ const name = (table, code, style) => {
   const cells = lookUp(table, code);
   return cells === undefined ? undefined : (style === "long" ? cells[0] : (cells[1] ?? cells[0]));
 };
+const brackets = { "(": "[", ")": "]", "\uff08": "\uff3b", "\uff09": "\uff3d" };
+
+/** A name and what makes it more exact. */
+function compose([pattern, separator], found, rest) {
+  const list = rest.map((part) => part.replace(/[()\uff08\uff09]/g, (bracket) => brackets[bracket])).reduce((all, part) => separator.replace("{0}", () => all).replace("{1}", () => part));
+  return pattern.replace("{0}", () => found).replace("{1}", () => list);
+}
+
 const title = (text) => text[0].toUpperCase() + text.slice(1).toLowerCase();
 
 /** For each type, the canonical form of a code (a RangeError if it is none) and its name. */
 const READERS = {
-  language(code, { style, languageDisplay }) {
+  language(code, { data, style, languageDisplay }) {
     if (parseTag(code).extensions.length > 0 || parseTag(code).privateUse !== null) outOfRange(code, "code");
     const tag = canonicalTag(code);
     const { language, script, region, variants } = parseTag(tag);
@@ -45,30 +54,30 @@ const READERS = {
       if (script !== "" && s === "") rest.push(name(data.script, title(script), style) ?? title(script));
       if (region !== "" && r === "") rest.push(name(data.region, region.toUpperCase(), style) ?? region.toUpperCase());
       for (const variant of variants) rest.push(name(data.variant, variant, "long") ?? variant.toUpperCase());
-      return [tag, rest.length === 0 ? found : `${found} (${rest.join(", ").replaceAll("(", "[").replaceAll(")", "]")})`];
+      return [tag, rest.length === 0 ? found : compose(data.patterns, found, rest)];
     }
     return [tag, undefined];
   },
-  region(code, { style }) {
+  region(code, { data, style }) {
     if (!/^(?:[a-z]{2}|[0-9]{3})$/i.test(code)) outOfRange(code, "code");
     const region = code.toUpperCase();
     return [region, name(data.region, region, style)];
   },
-  script(code, { style }) {
+  script(code, { data, style }) {
     if (!/^[a-z]{4}$/i.test(code)) outOfRange(code, "code");
     const script = title(code);
     return [script, name(data.script, script, style)];
   },
-  currency(code) {
+  currency(code, { data }) {
     if (!/^[a-z]{3}$/i.test(code)) outOfRange(code, "code");
     const currency = code.toUpperCase();
     return [currency, name(data.currency, currency, "long")]; // as in Node, in every style
   },
-  calendar(code) {
+  calendar(code, { data }) {
     if (!/^[a-z0-9]{3,8}(?:-[a-z0-9]{3,8})*$/i.test(code)) outOfRange(code, "code");
     return [code.toLowerCase(), name(data.calendar, code.toLowerCase(), "long")];
   },
-  dateTimeField(code, { style }) {
+  dateTimeField(code, { data, style }) {
     const cells = /[\t\n]/.test(code) ? undefined : lookUp(data.dateTimeField, code);
     if (cells === undefined) outOfRange(code, "code");
     return [code, cells[["long", "short", "narrow"].indexOf(style)]];

@@ -1,8 +1,8 @@
-// Intl.ListFormat (ECMA-402 §13), in English: few enough patterns (CLDR listPatterns.json) to be here.
-import { canonicalizeLocaleList, defineService, getOption, getOptionsObject, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
+// Intl.ListFormat (ECMA-402 §13). English has few enough patterns (CLDR listPatterns.json) to be here.
+import { canonicalizeLocaleList, dataOf, defineService, getOption, getOptionsObject, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
 
-// What stands between two elements, between those of more, and before the last of more.
-const PATTERNS = {
+/** By type and style in English, patterns of two elements, and of the first, middle and last two of more. */
+const ENGLISH = {
   "conjunction long": [" and ", ", ", ", and "],
   "conjunction short": [" & ", ", ", ", & "],
   "conjunction narrow": [", ", ", ", ", "],
@@ -14,6 +14,17 @@ const PATTERNS = {
   "unit narrow": [" ", " ", " "],
 };
 
+const pattern = (text) => (text.includes("{0}") ? text : `{0}${text}{1}`);
+
+/** The patterns of two elements, and of the first, middle and last two of more. */
+function patternsOf(dataLocale, type, style) {
+  const key = `${type} ${style}`;
+  const own = dataOf(dataLocale)?.lists[key];
+  if (own !== undefined) return own;
+  const [pair, middle, last] = ENGLISH[key].map(pattern);
+  return [pair, middle, middle, last];
+}
+
 const states = new WeakMap();
 const stateOf = stateReader("ListFormat", states);
 
@@ -23,10 +34,10 @@ export function ListFormat(locales = undefined, options = undefined) {
   const requested = canonicalizeLocaleList(locales);
   options = getOptionsObject(options);
   readMatcher(options);
-  const { locale } = resolveLocale(requested);
+  const { locale, dataLocale } = resolveLocale(requested);
   const type = getOption(options, "type", "string", ["conjunction", "disjunction", "unit"], "conjunction");
   const style = getOption(options, "style", "string", ["long", "short", "narrow"], "long");
-  states.set(format, { locale, type, style, patterns: PATTERNS[`${type} ${style}`] });
+  states.set(format, { locale, type, style, language: dataLocale.split("-")[0], patterns: patternsOf(dataLocale, type, style) });
   return format;
 }
 
@@ -45,11 +56,37 @@ function notIterable(value) {
   throw new TypeError(`${String(value)} is not iterable`);
 }
 
-function partition({ patterns: [pair, middle, last] }, list) {
+// Where the word between depends on the sound of what follows, as ICU has it.
+const Y_BECOMES_E = /^(?:i|hi(?!a|e))/i;
+const O_BECOMES_U = /^(?:o|ho|8|11(?![0-9]{1,2}(?![0-9])|[0-9]{4,5}(?![0-9])))/i;
+const NOT_HEBREW = /^(?!\p{Script=Hebrew})/u;
+
+function between(text, language, next) {
+  if (language === "es") {
+    if (text === " y " && Y_BECOMES_E.test(next)) return " e ";
+    if (text === " o " && O_BECOMES_U.test(next)) return " u ";
+  }
+  if (language === "he" && text.endsWith(" \u05d5") && NOT_HEBREW.test(next)) return `${text}-`;
+  return text;
+}
+
+function partition({ patterns: [pair, start, middle, end], language }, list) {
   const parts = [];
+  const literal = (text, atStart) => {
+    if (text === "") return;
+    if (atStart) parts.unshift({ type: "literal", value: text });
+    else parts.push({ type: "literal", value: text });
+  };
   list.forEach((value, at) => {
-    if (at > 0) parts.push({ type: "literal", value: list.length === 2 ? pair : at === list.length - 1 ? last : middle });
-    parts.push({ type: "element", value });
+    if (at > 0) {
+      const [before, text, after] = (list.length === 2 ? pair : at === list.length - 1 ? end : at === 1 ? start : middle).split(/\{[01]\}/);
+      literal(before, true);
+      literal(between(text, language, value), false);
+      parts.push({ type: "element", value });
+      literal(after, false);
+    } else {
+      parts.push({ type: "element", value });
+    }
   });
   return parts;
 }

@@ -1,11 +1,12 @@
-// Intl.NumberFormat (ECMA-402 §16), in English.
-import data from "../vendor/intl/numbers.js";
+// Intl.NumberFormat (ECMA-402 §16).
+import english from "../vendor/intl/numbers.js";
 import { scale, toDecimal } from "./decimal.js";
 import { DIGIT_OPTIONS, readDigitOptions, roundAndWrite } from "./number-options.js";
 import { digitsOf, isNumberingSystem } from "./numbering.js";
-import { cardinal } from "./plural-categories.js";
+import { affixes, INNER, OUTER, MIDDLE, parsePattern, pushTrimmed } from "./number-patterns.js";
+import { pluralsOf } from "./plural-categories.js";
 import {
-  canonicalizeLocaleList, defineMethods, defineService, getBooleanOrString, getOption, getOptionsObject, getTypeOption, instanceOf, Intl, lookUp, readMatcher,
+  canonicalizeLocaleList, dataOf, defineMethods, defineService, getBooleanOrString, getOption, getOptionsObject, getTypeOption, instanceOf, Intl, lookUp, readMatcher,
   resolveLocale, stateReader,
 } from "./support.js";
 
@@ -25,7 +26,8 @@ export function newState(locales, options) {
   readMatcher(options);
   const numberingSystem = getTypeOption(options, "numberingSystem");
   const resolved = resolveLocale(requested, { nu: { option: numberingSystem, isValue: isNumberingSystem } });
-  const state = { locale: resolved.locale, numberingSystem: resolved.nu ?? "latn" };
+  const data = dataOf(resolved.dataLocale)?.numbers ?? english;
+  const state = { locale: resolved.locale, numberingSystem: resolved.nu ?? data.system, data, plurals: pluralsOf(resolved.dataLocale) };
   readUnitOptions(state, options);
   const notation = getOption(options, "notation", "string", ["standard", "scientific", "engineering", "compact"], "standard");
   state.notation = notation;
@@ -76,10 +78,10 @@ function readUnitOptions(state, options) {
 
 /** The sanctioned units: those of the table that are not composed of two. */
 export function simpleUnits() {
-  return [...data.units.matchAll(/\n([^\t]+)/g)].map(([, unit]) => unit).filter((unit) => !unit.includes("-per-"));
+  return [...english.units.matchAll(/\n([^\t]+)/g)].map(([, unit]) => unit).filter((unit) => !unit.includes("-per-"));
 }
 
-const isSimpleUnit = (unit) => !unit.includes("-per-") && lookUp(data.units, unit) !== undefined;
+const isSimpleUnit = (unit) => !unit.includes("-per-") && lookUp(english.units, unit) !== undefined;
 
 function isUnit(unit) {
   if (/[\t\n]/.test(unit)) return false;
@@ -87,46 +89,101 @@ function isUnit(unit) {
   return at === -1 ? isSimpleUnit(unit) : isSimpleUnit(unit.slice(0, at)) && isSimpleUnit(unit.slice(at + 5));
 }
 
-const currencyDigits = (currency) => Number(lookUp(data.currencyDigits, currency)?.[0] ?? 2);
+const currencyDigits = (currency) => Number(lookUp(english.currencyDigits, currency)?.[0] ?? 2);
 
-/** The name of a currency in English, for one of it or for others; undefined if it has none. */
-export const currencyName = (currency, category) => lookUp(data.currencyNames, currency)?.[category === "one" ? 0 : 1];
+/** The name of a currency for an amount of a category; the code where it has none. */
+function currencyName({ data, currency }, category) {
+  const cells = lookUp(data.currencyNames, currency);
+  return cells === undefined ? currency : cells[data.categories.indexOf(category)] || cells[data.categories.length - 1] || currency;
+}
 
 /** The sign of a currency, or the code where it has none. */
-export const currencySymbol = (currency, narrow) => lookUp(data.currencySymbols, currency)?.[narrow ? 1 : 0] ?? currency;
+const currencySymbol = ({ data, currency }, narrow) => lookUp(data.currencySymbols, currency)?.[narrow ? 1 : 0] ?? currency;
 
 /** Works out once what every number needs. */
 function prepare(state) {
+  const { data, style } = state;
   const digits = digitsOf(state.numberingSystem);
   state.digits = state.numberingSystem === "latn" ? null : [...digits].length === 10 ? [...digits] : Array.from({ length: 10 }, (_, at) => String.fromCodePoint(digits.codePointAt(0) + at));
-  state.symbols = SYMBOLS[state.numberingSystem] ?? LATIN;
-  if (state.style === "currency") {
-    const { currency, currencyDisplay } = state;
-    state.currencyText = currencyDisplay === "code" ? currency : currencySymbol(currency, currencyDisplay === "narrowSymbol");
-    // CLDR's currencySpacing: a letter beside a digit is kept off it.
-    state.currencySpace = /[\p{S}\p{Z}]$/u.test(state.currencyText) ? "" : "\u00a0";
+  state.symbols = symbolsOf(data, state.numberingSystem);
+  const { symbols } = state;
+  const isSymbol = style === "currency" && state.currencyDisplay !== "name";
+  state.isSymbol = isSymbol;
+  if (isSymbol) {
+    state.currencyText = state.currencyDisplay === "code" ? state.currency : currencySymbol(state, state.currencyDisplay === "narrowSymbol");
   }
-  if (state.style === "unit") state.unitPatterns = unitPatterns(state.unit, state.unitDisplay);
+  if (style === "currency" && (symbols.currencyDecimal || symbols.currencyGroup)) {
+    state.symbols = { ...symbols, decimal: symbols.currencyDecimal || symbols.decimal, group: symbols.currencyGroup || symbols.group };
+  }
+  const isPercent = style === "percent" && state.notation !== "compact";
+  // Percents that are no word are written as percents are.
+  const isUnitSign = style === "unit" && state.unit === "percent" && state.unitDisplay !== "long";
+  state.percentType = isUnitSign ? "unit" : "percentSign";
+  const kind = isPercent || isUnitSign ? "percentPattern" : !isSymbol ? "decimalPattern" : state.currencySign === "accounting" ? "accountingPattern" : "currencyPattern";
+  state.pattern = parsePattern(symbols[kind]);
+  state.affixes = new Map();
+  if (state.notation === "compact") {
+    // There is no long form for currencies that are shown by a sign.
+    const form = isSymbol ? "currency" : state.compactDisplay;
+    state.compact = (power) => compactOf(data, form, power);
+  }
+  if (style === "unit") {
+    state.unitPatterns = isUnitSign ? data.categories.map(() => "{0}") : unitPatterns(data, state.unit, state.unitDisplay);
+  } else if (style === "percent" && !isPercent) {
+    // Compact patterns have no place for the sign: it is put as a unit is.
+    state.percentPattern = unitPatterns(data, "percent", "short").at(-1);
+  }
 }
 
-const LATIN = { decimal: ".", group: ",", minus: "-", plus: "+", percent: "%", exponent: "E" };
 // What CLDR's root has of the numbering systems that have signs of their own.
-const ARABIC = { decimal: "\u066b", group: "\u066c", minus: "\u061c-", plus: "\u061c+", percent: "\u066a\u061c", exponent: "\u0623\u0633" };
-const PERSIAN = { decimal: "\u066b", group: "\u066c", minus: "\u200e-\u200e", plus: "\u200e+\u200e", percent: "\u066a", exponent: "\u00d7\u06f1\u06f0^" };
-const SYMBOLS = { arab: ARABIC, arabext: PERSIAN };
+const ARABIC = { decimal: "\u066b", group: "\u066c", minus: "\u061c-", plus: "\u061c+", percent: "\u066a\u061c", exponent: "\u0623\u0633", approximately: "~", nan: "NaN" };
+const PERSIAN = { decimal: "\u066b", group: "\u066c", minus: "\u200e-\u200e", plus: "\u200e+\u200e", percent: "\u066a", exponent: "\u00d7\u06f1\u06f0^", approximately: "~", nan: "NaN" };
+const ROOT = { arab: ARABIC, arabext: PERSIAN };
 
-const WIDTHS = { long: 0, short: 3, narrow: 6 };
+/** The signs and patterns of a locale for a numbering system. */
+function symbolsOf(data, system) {
+  const own = lookUp(data.symbols, system);
+  const [
+    decimal, group, minus, plus, percent, exponent, approximately, infinity, nan, decimalPattern, percentPattern, currencyPattern, accountingPattern, range, currencyDecimal, currencyGroup,
+  ] = own ?? lookUp(data.symbols, "latn");
+  return {
+    decimal, group, minus, plus, percent, exponent, approximately, infinity, nan, decimalPattern, percentPattern, currencyPattern, accountingPattern, range, currencyDecimal, currencyGroup,
+    ...(own === undefined ? ROOT[system] : undefined),
+  };
+}
 
-/** The patterns of a unit: singular, plural. */
-function unitPatterns(unit, display) {
-  const at = WIDTHS[display];
+/** Powers of ten that have compact patterns. */
+const COMPACT_MIN = 3;
+const COMPACT_MAX = 14;
+
+/** How numbers of a power of ten are shortened: by which power, and the patterns by category; undefined where they are not. */
+function compactOf(data, form, power) {
+  if (power < COMPACT_MIN) return undefined;
+  power = Math.min(power, COMPACT_MAX);
+  const cells = lookUp(data.compact, `${form} ${power}`);
+  const other = cells?.[data.categories.length - 1] ?? "";
+  const { digits } = parsePattern(other);
+  if (digits === 0 || /^0+$/.test(other)) return undefined;
+  return { exponent: power + 1 - digits, cells, other, one: cells.at(-1) };
+}
+
+const WIDTHS = ["long", "short", "narrow"];
+
+/** The patterns of a unit, by category. */
+function unitPatterns(data, unit, display) {
+  const { categories } = data;
+  const width = WIDTHS.indexOf(display);
+  const from = width * (categories.length + 1);
+  const cellsOf = (cells) => categories.map((_, at) => cells[from + at] || cells[from + categories.length - 1]);
   const whole = lookUp(data.units, unit);
-  if (whole !== undefined) return [whole[at] || whole[at + 1], whole[at + 1]];
+  if (whole !== undefined) return cellsOf(whole);
   const [numerator, denominator] = unit.split("-per-");
-  const [one, other] = unitPatterns(numerator, display);
+  const over = unitPatterns(data, numerator, display);
   const under = lookUp(data.units, denominator);
-  const per = under[at + 2] || (display === "long" ? "{0} per " : "{0}/") + (under[at] || under[at + 1]).replace("{0}", "").trim();
-  return [per.replace("{0}", one), per.replace("{0}", other)];
+  const one = categories.indexOf("one");
+  const single = cellsOf(under)[one === -1 ? categories.length - 1 : one];
+  const per = under[from + categories.length] || data.per[width].replace("{1}", () => single.replace("{0}", "").trim());
+  return over.map((pattern) => per.replace("{0}", () => pattern));
 }
 
 /** ComputeExponent, §16.5.19, and what is written at that exponent. */
@@ -153,11 +210,9 @@ function exponentFor(state, magnitude) {
     case "engineering":
       return Math.floor(magnitude / 3) * 3;
     default:
-      return magnitude < 3 ? 0 : Math.min(Math.floor(magnitude / 3) * 3, 12);
+      return state.compact(magnitude)?.exponent ?? 0;
   }
 }
-
-const COMPACT = { short: ["K", "M", "B", "T"], long: ["thousand", "million", "billion", "trillion"] };
 
 /** Which sign is written: -1, 0 or 1. */
 function signOf(display, negative, zero) {
@@ -175,51 +230,84 @@ function signOf(display, negative, zero) {
   }
 }
 
+/** The plural category of a decimal as it is written. */
+export function pluralOf(state, decimal) {
+  if (decimal.kind !== "finite") return "other";
+  if (state.style === "percent") decimal = scale(decimal, 2);
+  const { integer, fraction, exponent } = state.notation === "compact" ? { exponent: 0, ...roundAndWrite(state, decimal) } : compose(state, decimal);
+  return state.plurals.cardinal(integer, fraction, exponent);
+}
+
 /**
- * PartitionNumberPattern, §16.5.6: the parts of a decimal, as `[type, value, level]`. `oneAs` is the plural category
- * that singulars are written in.
+ * PartitionNumberPattern, §16.5.6: the parts of a decimal, as `[type, value, level]`. `forced` is the plural category of a range;
+ * `isAbout` says that the number is not exact.
  */
-export function partition(state, decimal, oneAs = "one") {
-  const parts = [];
+export function partition(state, decimal, forced, isAbout = false) {
+  const number = [];
+  const { symbols } = state;
   let category = "other";
   let zero = false;
   let isDigit = false;
-  let compact;
+  let { pattern } = state;
+  let literals = "literal";
+  let key = "";
   if (state.style === "percent") decimal = scale(decimal, 2);
   if (decimal.kind === "nan") {
-    parts.push(["nan", "NaN"]);
+    number.push(["nan", symbols.nan]);
   } else if (decimal.kind === "infinity") {
-    parts.push(["infinity", "∞"]);
+    number.push(["infinity", symbols.infinity]);
   } else {
     const written = compose(state, decimal);
-    zero = written.rounded.digits === "";
+    const { integer, fraction, exponent, rounded } = written;
+    zero = rounded.digits === "";
     isDigit = true;
-    pushNumber(state, written, parts);
-    category = cardinal(written.integer, written.fraction) === "one" ? oneAs : "other";
-    if (state.notation === "compact" && written.exponent > 0) {
-      compact = written.exponent / 3 - 1;
-      category = "other";
-    } else if (state.notation !== "standard" && state.notation !== "compact") {
-      pushExponent(state, written.exponent, parts);
-      if (written.exponent !== 0) category = "other";
+    if (state.notation === "compact" && exponent > 0) {
+      const compact = state.compact(rounded.digits === "" ? 0 : rounded.point - 1 + exponent);
+      const plain = state.plurals.cardinal(integer, fraction);
+      const isOne = compact.one !== "" && fraction === "" && integer === "1";
+      key = isOne ? compact.one : compact.cells[state.data.categories.indexOf(plain)] || compact.other;
+      pattern = parsePattern(key);
+      literals = "compact";
+      if (pattern.digits > 0) pushNumber(state, written, number);
+      // As ICU has it, that of the number before it is shortened.
+      category = pluralOf(state, decimal);
+    } else {
+      pushNumber(state, written, number);
+      category = exponent > 0 && state.notation !== "standard" ? state.plurals.cardinal(integer, fraction, exponent) : state.plurals.cardinal(integer, fraction);
+      if (state.notation !== "standard" && state.notation !== "compact") {
+        pushExponent(state, exponent, number);
+        if (exponent < 0) category = "other";
+      }
     }
   }
   zero ||= decimal.kind === "nan";
   const sign = signOf(state.signDisplay, decimal.negative, zero);
-  return affix(state, parts, sign, category, isDigit, compact);
+  key += isAbout ? `~${sign}` : sign;
+  let around = state.affixes.get(key);
+  if (around === undefined) state.affixes.set(key, (around = affixes(pattern, sign, { symbols, currency: state.currencyText, literals, percentType: state.percentType, isAbout })));
+  const parts = [...around.before];
+  if (isDigit && around.spaces[0]) parts.push(["literal", "\u00a0", MIDDLE]);
+  parts.push(...number);
+  if (isDigit && around.spaces[1]) parts.push(["literal", "\u00a0", MIDDLE]);
+  parts.push(...around.after);
+  if (state.percentPattern !== undefined) pushPercent(state, parts);
+  return withOuter(state, parts, forced ?? category);
 }
 
 /** The integer in groups, and the fraction. */
 function pushNumber(state, { integer, fraction }, parts) {
-  const { useGrouping, symbols } = state;
-  const least = useGrouping === "min2" ? 5 : 4;
-  if (useGrouping === false || integer.length < least) {
+  const { useGrouping, symbols, pattern: { primary, secondary } } = state;
+  const minimum = useGrouping === "always" ? 1 : useGrouping === "min2" ? Math.max(2, state.data.minimumGrouping) : state.data.minimumGrouping;
+  if (useGrouping === false || primary === 0 || integer.length < primary + minimum) {
     parts.push(["integer", localDigits(state, integer)]);
   } else {
-    let at = integer.length % 3 || 3;
+    const last = integer.length - primary;
+    let at = last % secondary || secondary;
     parts.push(["integer", localDigits(state, integer.slice(0, at))]);
-    for (; at < integer.length; at += 3) {
-      parts.push(["group", symbols.group], ["integer", localDigits(state, integer.slice(at, at + 3))]);
+    for (; at < integer.length; ) {
+      const size = at < last ? secondary : primary;
+      parts.push(["group", symbols.group], ["integer", localDigits(state, integer.slice(at, at + size))]);
+      at += size;
     }
   }
   if (fraction !== "") parts.push(["decimal", symbols.decimal], ["fraction", localDigits(state, fraction)]);
@@ -233,58 +321,50 @@ function pushExponent(state, exponent, parts) {
 
 const localDigits = ({ digits }, text) => (digits === null ? text : Array.from(text, (digit) => digits[digit]).join(""));
 
-// How far out an affix stands, which decides what a range says once: the exponent, then sign, currency and compact suffix, then units.
-const INNER = 1;
-const MIDDLE = 2;
-const OUTER = 3;
-
-/** Puts around a number what belongs to it. */
-function affix(state, number, sign, category, isDigit, compact) {
-  const { style } = state;
-  const parts = [];
-  const bracketed = sign < 0 && style === "currency" && state.currencySign === "accounting" && state.currencyDisplay !== "name";
-  if (bracketed) parts.push(["literal", "(", MIDDLE]);
-  else if (sign !== 0) pushSign(state, sign, parts);
-  const symbol = style === "currency" && state.currencyDisplay !== "name";
-  if (symbol) {
-    parts.push(["currency", state.currencyText, MIDDLE]);
-    if (state.currencySpace !== "" && isDigit) parts.push(["literal", state.currencySpace, MIDDLE]);
+/** Puts around a number with its signs the unit or the name of the currency. */
+function withOuter(state, parts, category) {
+  const { style, data } = state;
+  if (style === "unit") {
+    const pattern = state.unitPatterns[data.categories.indexOf(category)];
+    const hole = pattern.indexOf("{0}");
+    const before = [];
+    // Arabic says "two meters" in one word.
+    if (hole === -1) {
+      pushUnit(pattern, before);
+      return before;
+    }
+    pushUnit(pattern.slice(0, hole), before);
+    parts = [...before, ...parts];
+    pushUnit(pattern.slice(hole + 3), parts);
+  } else if (style === "currency" && !state.isSymbol) {
+    const pattern = data.currencyUnits[data.categories.indexOf(category)];
+    const name = currencyName(state, category);
+    const put = (text, target) => {
+      const at = text.indexOf("{1}");
+      if (at === -1) return void pushTrimmed("literal", text, OUTER, target);
+      pushTrimmed("literal", text.slice(0, at), OUTER, target);
+      pushTrimmed("currency", name, OUTER, target);
+      pushTrimmed("literal", text.slice(at + 3), OUTER, target);
+    };
+    const hole = pattern.indexOf("{0}");
+    const before = [];
+    put(pattern.slice(0, hole), before);
+    parts = [...before, ...parts];
+    put(pattern.slice(hole + 3), parts);
   }
-  const pattern = style === "unit" ? (category === "one" ? state.unitPatterns[0] : state.unitPatterns[1]) : "";
-  const hole = pattern.indexOf("{0}");
-  if (hole > 0) pushUnit(pattern.slice(0, hole), parts);
-  parts.push(...number);
-  if (compact !== undefined) {
-    // There is no long form for currencies that are shown by a sign.
-    const form = symbol ? "short" : state.compactDisplay;
-    if (form === "long") parts.push(["literal", " ", MIDDLE]);
-    parts.push(["compact", COMPACT[form][compact], MIDDLE]);
-  }
-  if (style === "percent") parts.push(["percentSign", state.symbols.percent, MIDDLE]);
-  else if (style === "unit") pushUnit(pattern.slice(hole + 3), parts);
-  else if (style === "currency" && !symbol) {
-    parts.push(["literal", " ", OUTER], ["currency", currencyName(state.currency, category) ?? state.currency, OUTER]);
-  }
-  if (bracketed) parts.push(["literal", ")", MIDDLE]);
   return parts;
 }
 
-function pushSign(state, sign, parts) {
-  const text = sign < 0 ? state.symbols.minus : state.symbols.plus;
-  const type = sign < 0 ? "minusSign" : "plusSign";
-  for (const char of text) parts.push([char === "-" || char === "+" ? type : "literal", char, MIDDLE]);
+function pushPercent({ percentPattern }, parts) {
+  const [before, after] = percentPattern.split("{0}");
+  const front = [];
+  pushTrimmed("percentSign", before, OUTER, front);
+  parts.unshift(...front);
+  pushTrimmed("percentSign", after, OUTER, parts);
 }
 
 /** The text of a unit; the space around it is not of it. */
-function pushUnit(text, parts) {
-  const unit = text.trim();
-  if (unit === "") return;
-  const level = unit === "%" ? MIDDLE : OUTER;
-  const start = text.indexOf(unit);
-  if (start > 0) parts.push(["literal", text.slice(0, start), level]);
-  parts.push(["unit", unit, level]);
-  if (start + unit.length < text.length) parts.push(["literal", text.slice(start + unit.length), level]);
-}
+const pushUnit = (text, parts) => pushTrimmed("unit", text, OUTER, parts);
 
 /** The text of a decimal. */
 export function formatDecimal(state, decimal) {
@@ -298,27 +378,26 @@ const toObjects = (parts, extra) => parts.map(([type, value]) => ({ type, value,
 /** PartitionNumberRangePattern, §16.5.22. */
 function partitionRange(state, start, end) {
   if (start.kind === "nan" || end.kind === "nan") throw new RangeError("Invalid number value");
-  const first = partition(state, start);
-  const last = partition(state, end);
-  const textOf = (parts) => parts.map(([, value]) => value).join("");
-  if (textOf(first) === textOf(last)) {
-    return toObjects(approximately(first), { source: "shared" });
-  }
-  // In English every range is plural.
-  return collapse(first, partition(state, end, "other"));
+  if (isSame(state, start, end)) return toObjects(partition(state, start, undefined, true), { source: "shared" });
+  const category = state.plurals.range(pluralOf(state, start), pluralOf(state, end));
+  return collapse(state, partition(state, start, category), partition(state, end, category));
 }
 
 /** The sign that says "about" stands where a sign does. */
-function approximately(parts) {
-  const at = parts.findIndex(([type]) => type === "minusSign" || type === "plusSign");
-  return at === -1 ? [["approximatelySign", "~"], ...parts] : [...parts.slice(0, at), ["approximatelySign", "~"], ...parts.slice(at)];
+/** Whether two decimals are the same once they are rounded. */
+function isSame(state, start, end) {
+  if (start.kind !== end.kind || start.negative !== end.negative) return false;
+  if (start.kind !== "finite") return true;
+  const [a, b] = [start, end].map((decimal) => compose(state, state.style === "percent" ? scale(decimal, 2) : decimal));
+  return a.integer === b.integer && a.fraction === b.fraction && a.exponent === b.exponent;
 }
 
 /**
  * What both ends share is written once, as ICU's UNUM_RANGE_COLLAPSE_AUTO has it: units always, and sign, currency and compact
  * suffix if they are the same and more than one character.
  */
-function collapse(first, last) {
+function collapse({ symbols }, first, last) {
+  const between = symbols.range.split(/\{[01]\}/)[1];
   const middleOf = (parts) => parts.map(([, value, level]) => (level === MIDDLE ? value : "")).join("");
   const middle = middleOf(first);
   const collapsed = [...middle].length > 1 && middle === middleOf(last);
@@ -328,7 +407,7 @@ function collapse(first, last) {
   const spaced = first.some(([, , level]) => level !== undefined && !shared(level));
   return [
     ...source(first.slice(0, first.findLastIndex(isOwn) + 1), "startRange"),
-    { type: "literal", value: spaced ? " – " : "–", source: "shared" },
+    { type: "literal", value: spaced && between.trim() === between ? ` ${between} ` : between, source: "shared" },
     ...source(last.slice(last.findIndex(isOwn)), "endRange"),
   ];
 }

@@ -1,7 +1,7 @@
-// Intl.PluralRules (ECMA-402 §17), in English.
+// Intl.PluralRules (ECMA-402 §17).
 import { toDecimal } from "./decimal.js";
 import { DIGIT_OPTIONS, readDigitOptions, roundAndWrite } from "./number-options.js";
-import { cardinal, ordinal } from "./plural-categories.js";
+import { pluralsOf } from "./plural-categories.js";
 import { canonicalizeLocaleList, coerceOptions, defineService, getOption, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
 
 const states = new WeakMap();
@@ -15,15 +15,21 @@ export function PluralRules(locales = undefined, options = undefined) {
   readMatcher(options);
   const state = { type: getOption(options, "type", "string", ["cardinal", "ordinal"], "cardinal") };
   readDigitOptions(state, options, 0, 3, false);
-  state.locale = resolveLocale(requested).locale;
+  const { locale, dataLocale } = resolveLocale(requested);
+  state.locale = locale;
+  state.plurals = pluralsOf(dataLocale);
   states.set(rules, state);
   return rules;
 }
 
+// The order in which V8 has them.
+const CATEGORIES = ["few", "many", "one", "two", "zero", "other"];
+const byCategory = (a, b) => CATEGORIES.indexOf(a) - CATEGORIES.indexOf(b);
+
 function select(state, decimal) {
   if (decimal.kind !== "finite") return "other";
   const { integer, fraction } = roundAndWrite(state, decimal);
-  return state.type === "ordinal" ? ordinal(integer, fraction) : cardinal(integer, fraction);
+  return state.plurals[state.type](integer, fraction);
 }
 
 defineService("PluralRules", PluralRules, {
@@ -32,18 +38,17 @@ defineService("PluralRules", PluralRules, {
     return select(state, toDecimal(Number(value)));
   },
   selectRange(start, end) {
-    stateOf(this, "selectRange");
+    const state = stateOf(this, "selectRange");
     if (start === undefined || end === undefined) throw new TypeError("Invalid argument");
     const [low, high] = [toDecimal(Number(start)), toDecimal(Number(end))];
     if (low.kind === "nan" || high.kind === "nan") throw new RangeError("Invalid number value");
-    // CLDR's pluralRanges has English say "other" of every range.
-    return "other";
+    return state.plurals.range(select(state, low), select(state, high));
   },
   resolvedOptions() {
     const state = stateOf(this, "resolvedOptions");
     const shown = { locale: state.locale, type: state.type };
     for (const key of DIGIT_OPTIONS) if (state[key] !== undefined) shown[key] = state[key];
-    shown.pluralCategories = state.type === "ordinal" ? ["few", "one", "two", "other"] : ["one", "other"];
+    shown.pluralCategories = [...state.plurals[`${state.type}Names`]].sort(byCategory);
     for (const key of ["roundingIncrement", "roundingMode", "roundingPriority", "trailingZeroDisplay"]) shown[key] = state[key];
     return shown;
   },

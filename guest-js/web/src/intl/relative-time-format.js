@@ -1,9 +1,9 @@
-// Intl.RelativeTimeFormat (ECMA-402 §18), in English.
-import units from "../vendor/intl/relative.js";
+// Intl.RelativeTimeFormat (ECMA-402 §18).
+import english from "../vendor/intl/relative.js";
 import { fromNumber } from "./decimal.js";
-import { newState, partition as partitionNumber } from "./number-format.js";
+import { newState, partition as partitionNumber, pluralOf } from "./number-format.js";
 import { isNumberingSystem } from "./numbering.js";
-import { canonicalizeLocaleList, coerceOptions, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
+import { canonicalizeLocaleList, coerceOptions, dataOf, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("RelativeTimeFormat", states);
@@ -18,8 +18,9 @@ export function RelativeTimeFormat(locales = undefined, options = undefined) {
   const resolved = resolveLocale(requested, { nu: { option: numberingSystem, isValue: isNumberingSystem } });
   const style = getOption(options, "style", "string", ["long", "short", "narrow"], "long");
   const numeric = getOption(options, "numeric", "string", ["always", "auto"], "always");
-  const nu = resolved.nu ?? "latn";
-  states.set(format, { locale: resolved.locale, style, numeric, numberingSystem: nu, numbers: newState("en", { numberingSystem: nu }) });
+  const numbers = newState(resolved.dataLocale, resolved.nu === undefined ? undefined : { numberingSystem: resolved.nu });
+  const units = dataOf(resolved.dataLocale)?.relative ?? english;
+  states.set(format, { locale: resolved.locale, style, numeric, numberingSystem: numbers.numberingSystem, numbers, units });
   return format;
 }
 
@@ -27,18 +28,20 @@ function partition(state, value, unit) {
   const number = Number(value);
   unit = `${unit}`;
   const singular = unit.endsWith("s") ? unit.slice(0, -1) : unit;
-  if (!Object.hasOwn(units, singular)) throw new RangeError(`Invalid unit argument for format() '${unit.slice(0, 100)}'`);
+  if (!Object.hasOwn(state.units, singular)) throw new RangeError(`Invalid unit argument for format() '${unit.slice(0, 100)}'`);
   if (!Number.isFinite(number)) throw new RangeError("The value has to be finite");
-  const patterns = units[singular][state.style];
+  const [future, past, named] = state.units[singular][state.style];
   if (state.numeric === "auto") {
-    const words = patterns[4][Object.is(number, -0) ? "0" : String(number)];
+    const words = named[String(number)];
     if (words !== undefined) return [{ type: "literal", value: words }];
   }
-  const past = number < 0 || Object.is(number, -0);
-  const written = partitionNumber(state.numbers, fromNumber(Math.abs(number)));
-  const one = written.length === 1 && Math.abs(number) === 1;
-  const [before, after] = patterns[(past ? 2 : 0) + (one ? 0 : 1)].split("{0}");
+  const forms = number < 0 || Object.is(number, -0) ? past : future;
+  const decimal = fromNumber(Math.abs(number));
+  const written = partitionNumber(state.numbers, decimal);
+  const [before, after] = forms[state.numbers.data.categories.indexOf(pluralOf(state.numbers, decimal))].split("{0}");
   const parts = written.map(([type, text]) => ({ type, value: text, unit: singular }));
+  // Some say "the day before" and need no number.
+  if (after === undefined) return [{ type: "literal", value: before }];
   if (before !== "") parts.unshift({ type: "literal", value: before });
   if (after !== "") parts.push({ type: "literal", value: after });
   return parts;

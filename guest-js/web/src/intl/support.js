@@ -4,8 +4,28 @@ import { canonicalTag, splitExtension } from "./locale-id.js";
 /** The locale of whoever names none. */
 export const DEFAULT_LOCALE = "en-US";
 
-/** The locales that there is data for. Others resolve to the default. */
-const AVAILABLE = new Set(["en", "en-US"]);
+/** The locales that there is data for, and their data; null is English, whose data lie in the modules that use them. */
+const available = new Map([["en", null], ["en-US", null]]);
+
+/** CLDR's parents of locales, where they are not what remains without the last subtag. */
+const parents = new Map();
+
+/**
+ * Adds the data of a locale under its tag and others that mean the same. Called while a component is built, by the module that
+ * elias-build makes of `[build] locales`; the data are those of vendor/intl/archive.mjs.
+ */
+export function addLocale(tag, others, data) {
+  data.collation = hooks.prepareCollation(data.collation);
+  for (const name of [tag, ...others]) if (name === tag || !available.has(name)) available.set(name, data);
+  hooks.prepareDates(data.dates);
+}
+
+export function addParents(table) {
+  for (const [tag, parent] of Object.entries(table)) parents.set(tag, parent);
+}
+
+/** What there is about a locale, as {@link resolveLocale} gives it: undefined for English. */
+export const dataOf = (dataLocale) => available.get(dataLocale) ?? undefined;
 
 export const Intl = globalThis.Intl ?? {};
 if (globalThis.Intl === undefined) {
@@ -124,8 +144,11 @@ export function getTypeOption(options, name) {
   return value.toLowerCase();
 }
 
-/** Gives the tag of an instance of Intl.Locale; set by its module. */
-export const hooks = { localeTag: () => undefined };
+/**
+ * Set by modules that come later: the tag of an instance of Intl.Locale, the script that a tag's language is likely written in, and
+ * what is made once of a locale's dates and order.
+ */
+export const hooks = { localeTag: () => undefined, likelyScript: () => undefined, prepareDates: () => {}, prepareCollation: () => null };
 
 /** CanonicalizeLocaleList, §9.2.1. */
 export function canonicalizeLocaleList(locales) {
@@ -149,22 +172,43 @@ export function canonicalizeLocaleList(locales) {
   return seen;
 }
 
-/** The longest prefix of a tag that there is data for (BestAvailableLocale, §9.2.2). */
+/** How far up parents are looked for. */
+const PARENTS_MAX = 8;
+
+/**
+ * The nearest locale that there is data for, or undefined: a tag, its parents in CLDR, and what remains of it without its last
+ * subtags, as long as it is in the same script.
+ */
 function bestAvailable(base) {
-  for (let candidate = base; ; ) {
-    if (AVAILABLE.has(candidate)) return candidate;
-    let at = candidate.lastIndexOf("-");
-    if (at === -1) return undefined;
-    if (at >= 2 && candidate[at - 2] === "-") at -= 2;
-    candidate = candidate.slice(0, at);
+  if (available.has(base)) return base;
+  // Nobody who asks for zh-TW is helped by zh.
+  const script = available.size > 2 ? hooks.likelyScript(base) : undefined;
+  const candidates = [base];
+  for (let at = 0; at < candidates.length && candidates.length < PARENTS_MAX; at++) {
+    const tag = candidates[at];
+    const parent = parents.get(tag) ?? withoutLast(tag);
+    if (parent !== undefined) candidates.push(parent);
+    // Norwegian without more is Bokmål.
+    if (/^no(?:-|$)/.test(tag)) candidates.push(`nb${tag.slice(2)}`);
+    const [language, second, ...rest] = tag.split("-");
+    if (script !== undefined && second?.length !== 4) candidates.push([language, script, ...(second === undefined ? [] : [second]), ...rest].join("-"));
   }
+  const language = (tag) => (/^(?:nb|no)(?:-|$)/.test(tag) ? "no" : tag.split("-")[0]);
+  return candidates.find((tag) => available.has(tag) && language(tag) === language(base) && (script === undefined || hooks.likelyScript(tag) === script));
+}
+
+function withoutLast(tag) {
+  let at = tag.lastIndexOf("-");
+  if (at === -1) return undefined;
+  if (at >= 2 && tag[at - 2] === "-") at -= 2;
+  return tag.slice(0, at);
 }
 
 /**
  * ResolveLocale, §9.2.7. `keys` are the Unicode extension keys that the service knows: for each the value that the options
  * ask for (or undefined), and which values there are.
  *
- * Gives `locale`, and for each key its value or undefined.
+ * Gives `locale`, `dataLocale`, which is the former without its extension, and for each key its value or undefined.
  */
 export function resolveLocale(locales, keys = {}) {
   const requested = canonicalizeLocaleList(locales);
@@ -178,7 +222,7 @@ export function resolveLocale(locales, keys = {}) {
     keywords = found;
     break;
   }
-  const resolved = { locale };
+  const resolved = { locale, dataLocale: locale };
   let extension = "";
   for (const [key, { option, isValue }] of Object.entries(keys)) {
     let value;

@@ -1,4 +1,4 @@
-// The IANA time zones: offsets through history, and English names.
+// The IANA time zones: offsets through history, and names.
 import data from "../vendor/intl/zones.js";
 import { registry } from "../registry.js";
 import { lookUp } from "./support.js";
@@ -64,7 +64,7 @@ function makeZone(id) {
     }
     return kinds[parseInt(indices[low], 36)];
   };
-  return { id, at, name: (style, seconds) => nameOf(id, at, style, seconds) };
+  return { id, at, name: (style, seconds, names) => nameOf(id, at, style, seconds, names) };
 }
 
 /** The rule by which a zone changes between summer and winter every year. */
@@ -92,29 +92,30 @@ function readRule(text) {
 const METAZONES_END = 253_402_300_800;
 
 /** The metazone, whose names a zone has at a time: its cells, or undefined. */
-function metazoneOf(id, seconds) {
+function metazoneOf(id, seconds, names) {
   if (seconds < 0 || seconds >= METAZONES_END) return undefined;
   const minutes = seconds / 60;
   for (const use of lookUp(data.uses, id) ?? []) {
     const [index, from, to] = use.split(",");
-    if ((from === "" || minutes >= parseInt(from, 36)) && (to === "" || minutes < parseInt(to, 36))) return lookUp(data.metazones, index);
+    if ((from === "" || minutes >= parseInt(from, 36)) && (to === "" || minutes < parseInt(to, 36))) return lookUp(names.metazones, index);
   }
   return undefined;
 }
 
-function nameOf(id, at, style, seconds) {
+function nameOf(id, at, style, seconds, own) {
+  const names = own ?? data;
   const { offset, summer } = at(seconds);
   const long = style.startsWith("long");
-  if (style.endsWith("Offset")) return gmt(offset, long);
-  const own = lookUp(data.ownNames, id);
-  const shared = metazoneOf(id, seconds);
+  if (style.endsWith("Offset")) return gmt(offset, long, own);
+  const ofZone = lookUp(names.ownNames, id);
+  const shared = metazoneOf(id, seconds, names);
   // Cells: long standard, daylight, generic, short standard, daylight, generic.
-  const pick = (kind) => own?.[(long ? 0 : 3) + kind] || shared?.[(long ? 0 : 3) + kind];
-  if (!style.endsWith("Generic")) return pick(summer ? 1 : 0) || gmt(offset, long);
+  const pick = (kind) => ofZone?.[(long ? 0 : 3) + kind] || shared?.[(long ? 0 : 3) + kind];
+  if (!style.endsWith("Generic")) return pick(summer ? 1 : 0) || gmt(offset, long, own);
   const generic = isWithoutSummer(at, seconds) ? pick(0) || pick(2) : pick(2);
   if (generic) return generic;
-  const [place] = lookUp(data.places, id) ?? [];
-  return place === undefined ? gmt(offset, long) : `${place} Time`;
+  const [place] = lookUp(names.places, id) ?? [];
+  return place === undefined ? gmt(offset, long, own) : names.region.replace("{0}", () => place);
 }
 
 /** Whether there is no summer time within half a year: then the standard time's name is the general one. */

@@ -1,13 +1,22 @@
 // Reads the Unicode CLDR's JSON packages.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 const packages = new URL("../node_modules/", import.meta.url);
 
-/** A file of a package, for example `cldr-core/supplemental/plurals.json`. */
-export const read = (file) => JSON.parse(readFileSync(new URL(file, packages), "utf8"));
+const files = new Map();
 
-/** What the English locale has in a file, for example `cldr-dates-full`, `ca-gregorian`. */
-export const english = (name, file) => read(`${name}/main/en/${file}.json`).main.en;
+/** A file of a package, for example `cldr-core/supplemental/plurals.json`. */
+export function read(file) {
+  if (!file.includes("/supplemental/")) return JSON.parse(readFileSync(new URL(file, packages), "utf8"));
+  if (!files.has(file)) files.set(file, JSON.parse(readFileSync(new URL(file, packages), "utf8")));
+  return files.get(file);
+}
+
+/** What a locale has in a file, for example `de`, `cldr-dates-full`, `ca-gregorian`. */
+export const inLocale = (tag, name, file) => read(`${name}/main/${tag}/${file}.json`).main[tag];
+
+/** Whether a locale has a file. */
+export const hasFile = (tag, name, file) => existsSync(new URL(`${name}/main/${tag}/${file}.json`, packages));
 
 export const supplemental = (file) => read(`cldr-core/supplemental/${file}.json`).supplemental;
 
@@ -15,4 +24,15 @@ export const supplemental = (file) => read(`cldr-core/supplemental/${file}.json`
 export function table(rows) {
   for (const cell of rows.flat()) if (/[\t\n]/.test(cell)) throw new Error(`a cell of a table cannot hold ${JSON.stringify(cell)}`);
   return rows.map((row) => `\n${row.join("\t")}`).join("");
+}
+
+/** Language, script and region that a tag most likely means. */
+export function likely(tag) {
+  const subtags = supplemental("likelySubtags").likelySubtags;
+  const [language, ...rest] = tag.split("-");
+  const script = rest.find((part) => /^[A-Z][a-z]{3}$/.test(part));
+  const region = rest.find((part) => /^(?:[A-Z]{2}|[0-9]{3})$/.test(part));
+  const keys = [[language, script, region], [language, script], [language, region], [language]].map((key) => key.filter(Boolean).join("-"));
+  const found = (subtags[keys.find((key) => subtags[key] !== undefined)] ?? "und-Zzzz-ZZ").split("-");
+  return { language, script: script ?? found[1], region: region ?? found[2] };
 }

@@ -1,6 +1,7 @@
 // The IANA time zones: their offsets through history, and their names in English.
 import { createRequire } from "node:module";
-import { english, read, supplemental, table } from "./cldr.mjs";
+import { read, supplemental, table } from "./cldr.mjs";
+import { metazones, zoneNames } from "./zone-names.mjs";
 
 export const madeFrom = ["cldr-bcp47", "cldr-core", "cldr-dates-full", "cldr-localenames-full", "moment-timezone"];
 
@@ -134,9 +135,6 @@ for (const [alias, target] of links) {
 
 // Names. A zone uses the names of a metazone, for a time.
 const { metazoneInfo } = supplemental("metaZones").metaZones;
-const { zone: zoneNames, metazone: metazoneNames } = english("cldr-dates-full", "timeZoneNames").dates.timeZoneNames;
-
-const metazones = Object.keys(metazoneNames);
 const uses = [];
 function collectUses(tree, path) {
   for (const [key, value] of Object.entries(tree)) {
@@ -153,39 +151,6 @@ function collectUses(tree, path) {
 }
 collectUses(metazoneInfo.timezone, []);
 
-const nameCells = (names) =>
-  ["long", "short"].flatMap((width) => ["standard", "daylight", "generic"].map((kind) => names?.[width]?.[kind] ?? ""));
-const ownNames = [];
-const cities = [];
-function collectOwn(tree, path) {
-  for (const [key, value] of Object.entries(tree)) {
-    if (value._type !== "zone") {
-      collectOwn(value, [...path, key]);
-      continue;
-    }
-    const name = [...path, key].join("/");
-    if (value.long !== undefined || value.short !== undefined) ownNames.push([name, ...nameCells(value)]);
-    if (value.exemplarCity !== undefined) cities.push([name, value.exemplarCity]);
-  }
-}
-collectOwn(zoneNames, []);
-
-// What a place is called whose time has no name: its country, if that has one zone or a main one, or its city.
-const { territories } = english("cldr-localenames-full", "territories").localeDisplayNames;
-const primary = new Set(Object.values(supplemental("primaryZones").primaryZones));
-const countries = new Map();
-for (const [code, entry] of Object.entries(read("cldr-bcp47/bcp47/timezone.json").keyword.u.tz)) {
-  if (entry._alias === undefined || entry._deprecated !== undefined) continue;
-  const country = (entry._region ?? code.slice(0, 2)).toUpperCase();
-  if (code.length === 5 && territories[country] !== undefined) countries.set(entry._alias.split(" ")[0], country);
-}
-const zonesOf = (country) => [...countries.values()].filter((other) => other === country).length;
-const cityOf = new Map(cities);
-const places = [...countries].map(([zone, country]) => {
-  const isCountry = zonesOf(country) === 1 || primary.has(zone);
-  return [zone, isCountry ? territories[country] : (cityOf.get(zone) ?? zone.slice(zone.lastIndexOf("/") + 1).replaceAll("_", " "))];
-});
-
 export default {
   /** The version of the IANA database. */
   version: packed.version,
@@ -193,8 +158,5 @@ export default {
   aliases: table(aliases),
   /** zone, and for each metazone that it uses: index, from, to (minutes since 1970, base 36). */
   uses: table(uses),
-  /** index, and long and short names: standard, daylight, generic. */
-  metazones: table(metazones.map((name, at) => [String(at), ...nameCells(metazoneNames[name])])),
-  ownNames: table(ownNames),
-  places: table(places),
+  ...zoneNames("en"),
 };
