@@ -6,6 +6,7 @@
 // The binaries are those of the folder ELIAS_BIN, target/release if it is not set. Results are kept in target/conformance, by
 // runtime, version and the test's text: a run that was broken off goes on where it was, and after a new build only ELIAS
 // runs again. `--fresh` runs all of it anew.
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -45,6 +46,15 @@ const BESIDE = ["harness.js", "script.mjs", "worker.mjs"];
 
 const besideText = BESIDE.map((name) => readFileSync(join(import.meta.dirname, name), "utf8")).join("\n");
 
+/** The commit of a clone: the data that tests fetch is no part of their text. */
+function revisionOf(folder) {
+  try {
+    return existsSync(join(folder, ".git")) ? execFileSync("git", ["-C", folder, "rev-parse", "HEAD"], { encoding: "utf8" }).trim() : "";
+  } catch {
+    return "";
+  }
+}
+
 function filesOf(folder) {
   if (!existsSync(join(options.wpt, folder))) return [];
   const names = readdirSync(join(options.wpt, folder), { recursive: true });
@@ -76,7 +86,7 @@ function runsOf(area) {
 /** Runs a test in a runtime, or takes what is known of it: `{ tests, ended, message }`. */
 async function runOne(runtime, { name, file, variant, scripts, seconds }, suite) {
   const text = moduleOf(suite.harness, scripts);
-  const hash = createHash("sha256").update(JSON.stringify([file, variant, seconds, besideText])).update(text).digest("hex").slice(0, 32);
+  const hash = createHash("sha256").update(JSON.stringify([file, variant, seconds, besideText])).update(text).update(suite.revision).digest("hex").slice(0, 32);
   const known = join(results, `${runtime.name}-${runtime.key}`, `${hash}.json`);
   if (!options.fresh && existsSync(known)) return JSON.parse(readFileSync(known, "utf8"));
   const folder = mkdtempSync(join(tmpdir(), "elias-conformance-"));
@@ -121,7 +131,7 @@ if (options.wpt) {
   options.wpt = resolve(options.wpt);
   report.runtimes = runtimesOf(binaries, options.runtime);
   const { ports, close } = await serveSuite(options.wpt);
-  const suite = { ports, url: `http://127.0.0.1:${ports[0]}`, harness: harnessOf(options.wpt) };
+  const suite = { ports, url: `http://127.0.0.1:${ports[0]}`, harness: harnessOf(options.wpt), revision: revisionOf(options.wpt) };
   for (const area of AREAS.filter(({ name }) => options.area.length === 0 || options.area.includes(name))) {
     const { runs, leftOut } = runsOf(area);
     const pairs = runs.flatMap((run) => report.runtimes.map((runtime) => ({ run, runtime })));

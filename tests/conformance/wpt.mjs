@@ -50,10 +50,12 @@ export const harnessOf = (root) => readFileSync(join(root, "resources/testharnes
  * imported like any other. `run(base, seconds)` gives the promise of the results.
  *
  * Classic scripts share their declarations, and may declare a function twice: so does the body of a function. Names of
- * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page.
+ * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page. Functions of a classic
+ * script are properties of the global object, and the IDL harness relies on it.
  */
 export function moduleOf(harness, scripts) {
   const idl = scripts.some(({ name }) => name === "resources/idlharness.js");
+  const functions = [...new Set(scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)))];
   return `import { observe, prepare } from "./harness.js";
 
 export default function run(base, seconds) {
@@ -66,6 +68,7 @@ ${harness}
   const results = observe(seconds);
   try {
     (function () {
+      ${functions.map((name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`).join(" ")}
 ${scripts.map(({ text }) => text).join("\n;\n")}
     }).call(globalThis);
   } catch (error) {

@@ -147,6 +147,18 @@ test("TextDecoder: streaming, fatal, BOM, labels", () => {
   assert.deepEqual(new TextEncoder().encodeInto("é€", new Uint8Array(4)), { read: 1, written: 2 });
 });
 
+test("TextEncoder: its members throw for other objects", () => {
+  const { encode, encodeInto } = TextEncoder.prototype;
+  for (const other of [null, undefined, {}, TextEncoder.prototype, new TextDecoder()]) {
+    assert.throws(() => encode.call(other, "a"), TypeError);
+    assert.throws(() => encodeInto.call(other, "a", new Uint8Array(1)), TypeError);
+  }
+  assert.throws(() => TextEncoder.prototype.encoding, TypeError);
+  assert.throws(() => TextEncoderStream.prototype.encoding, TypeError);
+  assert.equal(new TextEncoder().encoding, "utf-8");
+  assert.equal(new TextEncoderStream().encoding, "utf-8");
+});
+
 test("base64", () => {
   for (const text of ["", "a", "ab", "abc", "\xff\x00\x80"]) {
     assert.equal(btoa(text), Buffer.from(text, "latin1").toString("base64"));
