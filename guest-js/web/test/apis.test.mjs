@@ -28,6 +28,15 @@ test("Headers: what HTTP does not allow is a TypeError", () => {
   assert.throws(() => new Headers().get("a b"), TypeError);
 });
 
+test("Headers: a record's key that is no byte string throws before its value is read", () => {
+  const seen = [];
+  const record = { a: "b", get "\uffff"() { return seen.push("wide"); }, get [Symbol.toStringTag]() { return seen.push("symbol"); } };
+  assert.throws(() => new Headers(record), TypeError);
+  delete record["\uffff"];
+  assert.throws(() => new Headers(record), TypeError);
+  assert.deepEqual(seen, []);
+});
+
 test("Response: init, json, redirect, clone", async () => {
   assert.throws(() => new Response("", { status: 199 }), RangeError);
   assert.throws(() => new Response("", { status: 204 }), TypeError);
