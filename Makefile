@@ -28,9 +28,12 @@ bench: build packages
 soak: build
 	toolchain/setup/soak.sh
 
-# web-platform-tests and test262, from clones of either; writes docs/conformance.md.
+# web-platform-tests, in ELIAS and in the runtimes beside it, and test262, from clones of either; writes docs/conformance.md. AREAS="url compression"
+# runs a part and writes nothing.
 conformance: build
-	node tests/conformance/run.mjs $(if $(WPT_DIR),--wpt "$(WPT_DIR)") $(if $(TEST262_DIR),--test262 "$(TEST262_DIR)") --report docs/conformance.md
+	toolchain/setup/packages.sh tests/conformance/rivals
+	node tests/conformance/run.mjs $(if $(WPT_DIR),--wpt "$(WPT_DIR)") $(if $(TEST262_DIR),--test262 "$(TEST262_DIR)") \
+	  $(foreach area,$(AREAS),--area $(area)) $(if $(AREAS),--verbose,--report docs/conformance.md)
 
 # Feeds damaged components and manifests to the readers, for a bounded time (seconds: FUZZ_SECONDS).
 fuzz: engine

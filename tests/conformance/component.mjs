@@ -12,34 +12,35 @@ const run = promisify(execFile);
 /** Limits under which conformance is measured: large, since it is not they that are tested. */
 const LIMITS = ["--fuel", "60000000000", "--memory-bytes", "536870912", "--response-bytes", "100000000", "--log-bytes-per-second", "1000000"];
 
-// The suites' scripts are run by eval.
-const ELIAS_TOML = (port) => `[build]
+// Some tests call eval, and those of test262 are given to it.
+const ELIAS_TOML = (ports) => `[build]
 eval = true
 
 [capabilities.http]
-allow = ["http://127.0.0.1:${port}"]
+allow = [${ports.map((port) => `"http://127.0.0.1:${port}"`).join(", ")}]
 private = ["127.0.0.1/32"]
 `;
 
-/** Builds `source`, serves it, asks it once, and gives `{ status, body }`, or `{ failure }`: what went wrong before an answer. */
-export async function ask(binaries, source, port, seconds) {
+/** Builds the file `source` alone, serves it, asks it once, and gives `{ status, body }`, or `{ failure }`: what went wrong before a response. */
+export async function ask(binaries, source, seconds) {
   const folder = mkdtempSync(join(tmpdir(), "elias-conformance-"));
   try {
     writeFileSync(join(folder, "index.js"), source);
-    writeFileSync(join(folder, "elias.toml"), ELIAS_TOML(port));
-    const options = { cwd: folder, timeout: 60_000, maxBuffer: 64 << 20 };
-    try {
-      await run(join(binaries, "elias-build"), ["index.js", "-o", "app.wasm"], options);
-    } catch (error) {
-      return { failure: `it does not build: ${error.stderr || error.message}` };
-    }
-    return await served(binaries, folder, seconds);
+    return await askFolder(binaries, folder, "index.js", { ports: [1], seconds, path: "" });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function served(binaries, folder, seconds) {
+/** The same for the file `entry` of a folder; `ports` are those of 127.0.0.1 that the component may reach, `path` is what is asked for. */
+export async function askFolder(binaries, folder, entry, { ports, seconds, path }) {
+  writeFileSync(join(folder, "elias.toml"), ELIAS_TOML(ports));
+  const options = { cwd: folder, timeout: 120_000, maxBuffer: 64 << 20 };
+  try {
+    await run(join(binaries, "elias-build"), [entry, "-o", "app.wasm"], options);
+  } catch (error) {
+    return { failure: `it does not build: ${error.stderr || error.message}` };
+  }
   const deadline = ["--deadline-ms", `${(seconds + 5) * 1000}`];
   const server = spawn(join(binaries, "elias"), ["serve", "app.wasm", "--listen", "127.0.0.1:0", "--dev", ...LIMITS, ...deadline], { cwd: folder });
   try {
@@ -49,7 +50,7 @@ async function served(binaries, folder, seconds) {
     const [line] = await Promise.race([once(lines, "line"), once(server, "exit").then(() => [undefined])]);
     const url = /http:\S+/.exec(line ?? "")?.[0];
     if (url === undefined) return { failure: `it cannot be served: ${said}` };
-    const answer = await fetch(url, { signal: AbortSignal.timeout((seconds + 10) * 1000) });
+    const answer = await fetch(new URL(path, url), { signal: AbortSignal.timeout((seconds + 10) * 1000) });
     return { status: answer.status, body: await answer.text() };
   } catch (error) {
     return { failure: `no answer: ${error.message}` };

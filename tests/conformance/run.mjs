@@ -1,26 +1,32 @@
-// `make conformance`: runs web-platform-tests and test262, each file as a component of its own through the shipped binaries,
-// and writes docs/conformance.md.
+// `make conformance`: runs web-platform-tests in ELIAS and in the runtimes beside it, and test262, and writes docs/conformance.md.
 //
-//     node tests/conformance/run.mjs --wpt DIR [--test262 DIR] [--area NAME]... [--filter TEXT] [--jobs N] [--verbose] [--report FILE]
+//     node tests/conformance/run.mjs --wpt DIR [--test262 DIR] [--area NAME]... [--runtime NAME]... [--filter TEXT]
+//         [--jobs N] [--fresh] [--verbose] [--report FILE]
 //
-// The binaries are those of the folder ELIAS_BIN, target/release if it is not set.
-import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { createServer } from "node:http";
-import { join, normalize, resolve } from "node:path";
+// The binaries are those of the folder ELIAS_BIN, target/release if it is not set. Results are kept in target/conformance, by
+// runtime, version and the test's text: a run that was broken off goes on where it was, and after a new build only ELIAS
+// runs again. `--fresh` runs all of it anew.
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { AREAS, LEFT_OUT } from "./areas.mjs";
-import { ask } from "./component.mjs";
+import { AREAS, LEFT_OUT, OF_PAGES } from "./areas.mjs";
 import { printArea, writeReport } from "./report.mjs";
+import { runtimesOf } from "./runtimes.mjs";
 import { runTest262 } from "./test262.mjs";
-import { componentOf, metaOf, runsInWorkers, scriptsOf } from "./wpt.mjs";
+import { fillIn, harnessOf, metaOf, moduleOf, runsInWorkers, scriptsOf, serveSuite } from "./wpt.mjs";
 
 const { values: options } = parseArgs({
   options: {
     wpt: { type: "string" },
     test262: { type: "string" },
-    area: { type: "string", multiple: true },
-    filter: { type: "string" },
+    area: { type: "string", multiple: true, default: [] },
+    runtime: { type: "string", multiple: true, default: [] },
+    filter: { type: "string", default: "" },
     jobs: { type: "string", default: "2" },
+    fresh: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     report: { type: "string" },
   },
@@ -28,62 +34,82 @@ const { values: options } = parseArgs({
 
 const root = resolve(import.meta.dirname, "../..");
 const binaries = resolve(process.env.ELIAS_BIN ?? join(root, "target/release"));
+const results = join(root, "target/conformance/results");
 if (!existsSync(join(binaries, "elias-build"))) throw new Error(`there is no elias-build in ${binaries}: run \`make build\`, or set ELIAS_BIN`);
 if (!options.wpt && !options.test262) throw new Error("name a clone of web-platform-tests with --wpt, or one of test262 with --test262");
 
-/** Seconds that a test may take; those that call themselves long, six times as many. */
-const SECONDS = 10;
+/** Seconds that a test may take, as in browsers; those that call themselves long have more. */
+const SECONDS = { normal: 10, long: 60 };
 
-const TYPES = { json: "application/json", js: "text/javascript", html: "text/html", txt: "text/plain", idl: "text/plain" };
+/** What stands beside the module of a test. */
+const BESIDE = ["harness.js", "script.mjs", "worker.mjs"];
 
-/** Serves the suite's files, for tests that fetch them. */
-function serveFiles(folder) {
-  const server = createServer((request, response) => {
-    const file = join(folder, normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname)));
-    // The one handler of the suite that tests of bodies cannot do without: it sends back what it gets.
-    if (file.endsWith("echo-content.py")) return request.pipe(response.writeHead(200, { "content-type": "text/plain" }));
-    if (!file.startsWith(folder) || !existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end();
-    response.writeHead(200, { "content-type": TYPES[file.split(".").pop()] ?? "application/octet-stream" });
-    createReadStream(file).pipe(response);
-  });
-  return new Promise((done) => server.listen(0, "127.0.0.1", () => done(server)));
+const besideText = BESIDE.map((name) => readFileSync(join(import.meta.dirname, name), "utf8")).join("\n");
+
+/** The commit of a clone: the data that tests fetch is no part of their text. */
+function revisionOf(folder) {
+  try {
+    return existsSync(join(folder, ".git")) ? execFileSync("git", ["-C", folder, "rev-parse", "HEAD"], { encoding: "utf8" }).trim() : "";
+  } catch {
+    return "";
+  }
 }
 
 function filesOf(folder) {
   if (!existsSync(join(options.wpt, folder))) return [];
   const names = readdirSync(join(options.wpt, folder), { recursive: true });
-  return names.filter((name) => name.endsWith(".any.js")).map((name) => `${folder}/${name}`).sort();
+  return names.filter((name) => /\.(?:any|window)\.js$/.test(name)).map((name) => `${folder}/${name}`).sort();
 }
 
-/** What is run of an area: `{ file, variant, source, seconds }`; and what is left out, with the reason. */
-function runsOf(area, port) {
+/** Whether a test is for pages alone: by its scopes, or, in the form for pages, because it names something of a page. */
+const forPages = (file, text, meta) => (file.endsWith(".window.js") ? OF_PAGES.test(text) : !runsInWorkers(meta));
+
+/** What is run of an area: `{ file, variant, scripts, seconds }`; and what is left out, with the reason. */
+function runsOf(area) {
   const [runs, leftOut] = [[], []];
-  for (const file of area.folders.flatMap(filesOf).filter((file) => file.includes(options.filter ?? ""))) {
+  const files = area.folders.flatMap(filesOf).filter((file) => !(area.without ?? []).some((folder) => file.startsWith(`${folder}/`)));
+  for (const file of files.filter((file) => file.includes(options.filter))) {
     const text = readFileSync(join(options.wpt, file), "utf8");
     const meta = metaOf(text);
-    const scripts = scriptsOf(options.wpt, file, meta);
-    const reason = runsInWorkers(meta) ? LEFT_OUT.find(({ pattern }) => pattern.test(text))?.why : "is for pages alone";
+    const reason = forPages(file, text, meta) ? "is for pages alone" : LEFT_OUT.find(({ pattern }) => pattern.test(text))?.why;
     if (reason !== undefined) {
       leftOut.push({ file, reason });
       continue;
     }
-    const seconds = meta.long ? 6 * SECONDS : SECONDS;
-    for (const variant of meta.variants.length ? meta.variants : [""]) {
-      const source = () => componentOf(options.wpt, file, variant, scripts, `http://127.0.0.1:${port}`, seconds);
-      runs.push({ file, variant, source, seconds });
-    }
+    const scripts = scriptsOf(options.wpt, file, meta);
+    const seconds = meta.long ? SECONDS.long : SECONDS.normal;
+    for (const variant of meta.variants.length ? meta.variants : [""]) runs.push({ name: file + variant, file, variant, scripts, seconds });
   }
   return { runs, leftOut };
 }
 
-async function runOne({ file, variant, source, seconds }, port) {
-  const name = file + variant;
-  const answer = await ask(binaries, source(), port, seconds);
-  if (answer.status !== 200) return { name, tests: [{ name: "the file itself", status: 1, message: answer.failure ?? answer.body }] };
-  const { status, message, tests } = JSON.parse(answer.body);
-  // A harness that did not come to its end is a failure beside those of its tests.
-  if (status !== 0) tests.push({ name: "the harness", status: 1, message });
-  return { name, tests };
+/** Runs a test in a runtime, or takes what is known of it: `{ tests, ended, message }`. */
+async function runOne(runtime, { name, file, variant, scripts, seconds }, suite) {
+  const text = moduleOf(suite.harness, scripts);
+  const hash = createHash("sha256").update(JSON.stringify([file, variant, seconds, besideText])).update(text).update(suite.revision).digest("hex").slice(0, 32);
+  const known = join(results, `${runtime.name}-${runtime.key}`, `${hash}.json`);
+  if (!options.fresh && existsSync(known)) return JSON.parse(readFileSync(known, "utf8"));
+  const folder = mkdtempSync(join(tmpdir(), "elias-conformance-"));
+  try {
+    for (const file of BESIDE) cpSync(join(import.meta.dirname, file), join(folder, file));
+    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+    writeFileSync(join(folder, "test.js"), moduleOf(suite.harness, await fillIn(scripts, suite.url)));
+    const { outcome, failure } = await runtime.run({ folder, base: `${suite.url}/${file}${variant}`, seconds, ports: suite.ports });
+    const result = resultOf(outcome, failure);
+    mkdirSync(join(results, `${runtime.name}-${runtime.key}`), { recursive: true });
+    writeFileSync(known, JSON.stringify({ name, ...result }));
+    return result;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A harness that did not come to its end, or a file that did not run, is a failure beside those of its tests. */
+function resultOf(outcome, failure) {
+  if (outcome === undefined) return { tests: [{ name: "the file itself", status: 1, message: failure.slice(0, 2000) }] };
+  const tests = outcome.tests.map(({ name, status, message }) => (status === 0 ? { name, status } : { name, status, message: `${message}`.slice(0, 600) }));
+  if (outcome.status !== 0) tests.push({ name: "the harness", status: 1, message: `${outcome.message}`.slice(0, 2000) });
+  return { tests };
 }
 
 /** Runs `task` on each of `items`, some at a time, and gives the results in order. */
@@ -100,20 +126,25 @@ export async function inParallel(items, task) {
   return results;
 }
 
-const report = { areas: [], test262: undefined };
+const report = { areas: [], runtimes: [], test262: undefined };
 if (options.wpt) {
   options.wpt = resolve(options.wpt);
-  const server = await serveFiles(options.wpt);
-  const { port } = server.address();
-  const wanted = AREAS.filter(({ name }) => options.area === undefined || options.area.includes(name));
-  for (const area of wanted) {
-    const { runs, leftOut } = runsOf(area, port);
-    const files = await inParallel(runs, (run) => runOne(run, port));
-    const result = { name: area.name, files, leftOut };
-    printArea(result, options.verbose);
+  report.runtimes = runtimesOf(binaries, options.runtime);
+  const { ports, close } = await serveSuite(options.wpt);
+  const suite = { ports, url: `http://127.0.0.1:${ports[0]}`, harness: harnessOf(options.wpt), revision: revisionOf(options.wpt) };
+  for (const area of AREAS.filter(({ name }) => options.area.length === 0 || options.area.includes(name))) {
+    const { runs, leftOut } = runsOf(area);
+    const pairs = runs.flatMap((run) => report.runtimes.map((runtime) => ({ run, runtime })));
+    const came = await inParallel(pairs, ({ run, runtime }) => runOne(runtime, run, suite));
+    const files = runs.map(({ name }, at) => ({
+      name,
+      results: Object.fromEntries(report.runtimes.map((runtime, which) => [runtime.name, came[at * report.runtimes.length + which].tests])),
+    }));
+    const result = { ...area, files, leftOut };
+    printArea(result, report.runtimes, options.verbose);
     report.areas.push(result);
   }
-  server.close();
+  await close();
 }
 if (options.test262) report.test262 = await runTest262({ folder: resolve(options.test262), root, binaries, inParallel, ...options });
 if (options.report) writeReport(options.report, report);

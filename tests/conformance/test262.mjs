@@ -116,7 +116,7 @@ export async function runTest262({ folder, root, binaries, inParallel, filter, v
   const verdicts = await inParallel(sample, async (test) => {
     const given = argumentsOf(folder, test);
     const plain = await askPlain(qjs, given);
-    const answer = await ask(binaries, componentOf(given), 1, SECONDS);
+    const answer = await ask(binaries, componentOf(given), SECONDS);
     return { file: test.file, plain, ours: answer.status === 200 ? answer.body : (answer.failure ?? answer.body) };
   });
   const passes = (engine) => verdicts.filter((verdict) => verdict[engine] === "pass").length;

@@ -1,8 +1,11 @@
-// web-platform-tests: from an `.any.js` file to the source of a component that runs it when it is asked.
+// web-platform-tests: from an `.any.js` file to the module that runs it.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
+import { createInterface } from "node:readline";
 
-/** The scopes of a worker, in which we are nearest to what the files expect. */
+/** The scopes of a worker, in which server runtimes are nearest to what the files expect. */
 const SCOPES = ["worker", "dedicatedworker"];
 
 /** Where the suite's server finds what it calls by another name. */
@@ -26,54 +29,67 @@ export function metaOf(source) {
 
 export const runsInWorkers = ({ globals }) => globals === undefined || globals.some((scope) => SCOPES.includes(scope));
 
-/** The text of a test and of all scripts that it names. */
+/** A test and all scripts that it names, each as `{ name, text }`. */
 export function scriptsOf(root, file, meta) {
   const load = (path) => ({ name: path, text: readFileSync(join(root, ALIASES[path] ?? path), "utf8") });
   const resolve = (script) => (script.startsWith("/") ? script.slice(1) : posix.join(dirname(file), script));
   return [...meta.scripts.map(resolve), file].map(load);
 }
 
+/** Templates (`.sub.js`) as the suite's server fills them in. */
+export async function fillIn(scripts, server) {
+  return Promise.all(
+    scripts.map(async ({ name, text }) => (name.includes(".sub.") ? { name, text: await (await fetch(`${server}/${name}`)).text() } : { name, text })),
+  );
+}
+
+export const harnessOf = (root) => readFileSync(join(root, "resources/testharness.js"), "utf8");
+
 /**
- * The source of a component that runs a test upon a request, as global scripts, and answers with its results as JSON:
- * `{ status, message, tests: [{ name, status, message }] }`. Status 0 is a pass. `server` is where the suite's files are.
+ * The module `test.js`: the suite's harness, the scripts and the test, in one function, as a file that is built, bundled or
+ * imported like any other. `run(base, seconds)` gives the promise of the results.
+ *
+ * Classic scripts share their declarations, and may declare a function twice: so does the body of a function. Names of
+ * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page. Functions of a classic
+ * script are properties of the global object, and the IDL harness relies on it.
  */
-export function componentOf(root, file, variant, scripts, server, seconds) {
-  const harness = { name: "resources/testharness.js", text: readFileSync(join(root, "resources/testharness.js"), "utf8") };
-  const uses = scripts.map(({ text }) => text).join("\n");
-  // What `elias-build` decides by the names in the source, for text that is run by eval.
-  const mentions = [
-    /\bfetch\s*\(/.test(uses) ? "void globalThis.fetch;" : "",
-    /\b(?:TextDecoder|FileReader)/.test(uses) ? 'globalThis.mentioned = [TextDecoder, "big5"];' : "",
-  ].join("");
+export function moduleOf(harness, scripts) {
   const idl = scripts.some(({ name }) => name === "resources/idlharness.js");
-  return `
-const scripts = ${JSON.stringify([harness, ...scripts])};
-${mentions}
-export default {
-  async fetch() {
-    const run = globalThis.eval;
-    const { promise, resolve } = Promise.withResolvers();
-    const tests = [];
-    const finish = (status, message) => resolve({ status, message, tests });
-    globalThis.self ??= globalThis;
-    globalThis.GLOBAL = { isWindow: () => false, isWorker: () => true, isShadowRealm: () => false };
-    run(scripts[0].text);
-    const { href, search, origin, protocol, host, hostname, port, pathname, hash } = new URL(${JSON.stringify(`${server}/${file}${variant}`)});
-    globalThis.location = { href, search, origin, protocol, host, hostname, port, pathname, hash };
-    globalThis.setup({ explicit_timeout: true });
-    globalThis.add_result_callback(({ name, status, message }) => tests.push({ name, status, message }));
-    globalThis.add_completion_callback((_, { status, message }) => finish(status, message));
-    setTimeout(() => finish(2, "the test did not end in time"), ${seconds * 1000});
-    // The IDL harness asks which scope it is in, when the test harness has taken this one for a shell.
-    if (${idl}) globalThis.DedicatedWorkerGlobalScope = class { static [Symbol.hasInstance](value) { return value === globalThis; } };
-    try {
-      // At once, since what \`let\` and \`const\` declare is seen by later scripts, and by nothing after an eval.
-      run(scripts.slice(1).map(({ text }) => text).join("\\n;\\n"));
-    } catch (error) {
-      finish(1, error + "\\n" + error?.stack);
-    }
-    return new Response(JSON.stringify(await promise), { headers: { "content-type": "application/json" } });
-  },
-};
+  const functions = [...new Set(scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)))];
+  return `import { observe, prepare } from "./harness.js";
+
+export default function run(base, seconds) {
+  prepare(base, { idl: ${idl} });
+  (function () {
+    class Hidden { static [Symbol.hasInstance]() { return false; } }
+    const DedicatedWorkerGlobalScope = Hidden, SharedWorkerGlobalScope = Hidden, ServiceWorkerGlobalScope = Hidden, WorkerGlobalScope = Hidden;
+${harness}
+  }).call(globalThis);
+  const results = observe(seconds);
+  try {
+    (function () {
+      ${functions.map((name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`).join(" ")}
+${scripts.map(({ text }) => text).join("\n;\n")}
+    }).call(globalThis);
+  } catch (error) {
+    results.fail(error);
+  }
+  return results.promise;
+}
 `;
+}
+
+/** Starts the suite's own server; `ports` are its two, `close()` ends it. */
+export async function serveSuite(root) {
+  const server = spawn("python3", [join(import.meta.dirname, "server.py"), root], { stdio: ["pipe", "pipe", "pipe"] });
+  let said = "";
+  server.stderr.on("data", (data) => (said += data));
+  const lines = createInterface({ input: server.stdout });
+  const [line] = await Promise.race([once(lines, "line"), once(server, "exit").then(() => [undefined])]);
+  if (line === undefined) throw new Error(`the suite's server, ${root}/tools/wptserve, does not start; it needs Python 3.8 or later: ${said}`);
+  const close = async () => {
+    server.stdin.end();
+    await once(server, "exit");
+  };
+  return { ports: JSON.parse(line), close };
 }

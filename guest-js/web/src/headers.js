@@ -20,6 +20,7 @@ import {
 import { defineInterface, definePairIterable, inspect } from "./webidl.js";
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const WIDE = /[\u0100-\uffff]/;
 const BAD_VALUE = /[\0\r\n\u0100-\uffff]/;
 
 // The names that responses set most, in their two usual spellings: a look-up costs a quarter of a validation.
@@ -96,9 +97,14 @@ export function fillHeaderList(list, init) {
       append(list, pair[0], pair[1]);
     }
   } else {
-    // Web IDL's record: a key that is a symbol cannot be a name, and says so when it is made a string.
+    // Web IDL's record of byte strings: a key that is none, a symbol for one, throws before its value is asked for.
     const names = ownKeys(init);
-    for (let at = 0; at < names.length; at++) if (isEnumerable(init, names[at])) append(list, names[at], init[names[at]]);
+    for (let at = 0; at < names.length; at++) {
+      if (!isEnumerable(init, names[at])) continue;
+      const name = `${names[at]}`;
+      if (matches(WIDE, name)) throw new TypeError(`${stringify(name)} is not a valid header name`);
+      append(list, name, init[name]);
+    }
   }
   return list;
 }

@@ -155,4 +155,7 @@ export function structuredClone(value, options = undefined) {
   return cloneWithTransfer(value, toTransfer(dictionary(options, "the options of structuredClone"))).value;
 }
 
+// For other modules: a script may replace the global.
+registry.structuredClone = (value) => structuredClone(value);
+
 defineGlobals({ structuredClone });

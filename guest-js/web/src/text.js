@@ -7,15 +7,20 @@ const UTF8_LABELS = ["utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "uni
 const NO_BYTES = new Uint8Array(0);
 
 export class TextEncoder {
+  // What only a TextEncoder has: its methods throw for any other object, as Web IDL asks.
+  #encoding = "utf-8";
+
   get encoding() {
-    return "utf-8";
+    return this.#encoding;
   }
 
   encode(input = "") {
+    if (!(#encoding in this)) throw new TypeError("not a TextEncoder");
     return native.utf8Encode(`${input}`);
   }
 
   encodeInto(source, destination) {
+    if (!(#encoding in this)) throw new TypeError("not a TextEncoder");
     if (!(destination instanceof Uint8Array)) throw new TypeError("encodeInto needs a Uint8Array to write to");
     const [read, written] = native.utf8EncodeInto(`${source}`, destination);
     return { read, written };

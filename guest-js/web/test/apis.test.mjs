@@ -28,6 +28,15 @@ test("Headers: what HTTP does not allow is a TypeError", () => {
   assert.throws(() => new Headers().get("a b"), TypeError);
 });
 
+test("Headers: a record's key that is no byte string throws before its value is read", () => {
+  const seen = [];
+  const record = { a: "b", get "\uffff"() { return seen.push("wide"); }, get [Symbol.toStringTag]() { return seen.push("symbol"); } };
+  assert.throws(() => new Headers(record), TypeError);
+  delete record["\uffff"];
+  assert.throws(() => new Headers(record), TypeError);
+  assert.deepEqual(seen, []);
+});
+
 test("Response: init, json, redirect, clone", async () => {
   assert.throws(() => new Response("", { status: 199 }), RangeError);
   assert.throws(() => new Response("", { status: 204 }), TypeError);
@@ -145,6 +154,18 @@ test("TextDecoder: streaming, fatal, BOM, labels", () => {
   assert.equal(new TextDecoder("shift_jis").decode(new Uint8Array([0x83, 0x65, 0x83, 0x58, 0x83, 0x67])), "テスト");
   assert.throws(() => new TextDecoder("utf-32"), { name: "RangeError", message: /there is no encoding "utf-32"/ });
   assert.deepEqual(new TextEncoder().encodeInto("é€", new Uint8Array(4)), { read: 1, written: 2 });
+});
+
+test("TextEncoder: its members throw for other objects", () => {
+  const { encode, encodeInto } = TextEncoder.prototype;
+  for (const other of [null, undefined, {}, TextEncoder.prototype, new TextDecoder()]) {
+    assert.throws(() => encode.call(other, "a"), TypeError);
+    assert.throws(() => encodeInto.call(other, "a", new Uint8Array(1)), TypeError);
+  }
+  assert.throws(() => TextEncoder.prototype.encoding, TypeError);
+  assert.throws(() => TextEncoderStream.prototype.encoding, TypeError);
+  assert.equal(new TextEncoder().encoding, "utf-8");
+  assert.equal(new TextEncoderStream().encoding, "utf-8");
 });
 
 test("base64", () => {

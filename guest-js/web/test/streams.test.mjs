@@ -313,3 +313,19 @@ test("a Blob's stream ends for a reader with a view of its own", async () => {
   for (let step; !(step = await reader.read(new Uint8Array(4))).done; ) read.push(new TextDecoder().decode(step.value));
   assert.deepEqual(read, ["onet", "wo"]);
 });
+
+test("a cloned response: the second branch gets structured clones of all kinds of chunks", async () => {
+  const buffer = new ArrayBuffer(16);
+  for (const chunk of [new Int8Array(buffer, 1), new Float64Array(buffer), buffer, new DataView(buffer, 2), new Uint8Array(buffer), { a: [1] }]) {
+    const response = new Response(ReadableStream.from([chunk]));
+    const { value: copy } = await response.clone().body.getReader().read();
+    const { value: own } = await response.body.getReader().read();
+    assert.equal(own, chunk);
+    assert.notEqual(copy, chunk);
+    assert.deepEqual(copy, chunk);
+  }
+  const response = new Response(ReadableStream.from([() => {}]));
+  const copy = response.clone();
+  await assert.rejects(copy.body.getReader().read(), { name: "DataCloneError" });
+  await assert.rejects(response.body.getReader().read(), { name: "DataCloneError" });
+});

@@ -246,8 +246,10 @@ registry.streamFromBody = (puller, bytes) => {
 };
 
 // Each branch of a cloned body may be changed or transferred, so the second gets copies (Fetch 2.2.4, "tee").
-registry.teeForClone = (stream) =>
-  teed(readableState(stream), (chunk) => (chunk instanceof Uint8Array ? chunk.slice() : chunk));
+registry.teeForClone = (stream) => {
+  const copyOf = needed("structuredClone", "clone() of a streamed body");
+  return teed(readableState(stream), (chunk) => (chunk instanceof Uint8Array ? new Uint8Array(chunk) : copyOf(chunk)));
+};
 
 /** Reads a stream to its end, in a way that no script can come between. What `take` throws of a chunk ends it. */
 registry.readChunks = (stream, take) => {

@@ -29,6 +29,7 @@ export class TextEncoderStream {
   }
 
   get encoding() {
+    if (!(#transform in this)) throw new TypeError("not a TextEncoderStream");
     return "utf-8";
   }
 
