@@ -4,7 +4,7 @@ mod echo;
 
 use echo::Echo;
 use elias_host::{App, ErrorCode, Grants, Host, Limits, LoadOptions};
-use elias_tests::build::{Project, binary};
+use elias_tests::build::{Finish, Project, binary};
 use serde_json::{Value, json};
 use std::process::{Command, Output};
 
@@ -211,7 +211,7 @@ fn types_are_written_for_typescript() {
 fn check_writes_the_types_and_says_what_nobody_gives() {
     let project = project(ONE);
     project.write("elias.toml", "[build]\nentry = \"index.js\"\ncapabilities = [\"wit\"]\n");
-    let output = Command::new(binary("elias")).arg("check").current_dir(project.path(".")).output();
+    let output = Command::new(binary("elias")).arg("check").current_dir(project.path(".")).finish();
     let said = text(&output.expect("elias starts"));
     assert!(said.contains("error[foreign-import]: the component imports example:echo/values@1.0.0"), "{said}");
     let read = |file: &str| std::fs::read_to_string(project.path(file)).expect("it was written");

@@ -149,7 +149,9 @@ mod tests {
             Ok(vec!["wit/geo.wit".into()])
         );
         assert_eq!(
-            parse("[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\nlocales = [\"de\"]\n"),
+            parse(
+                "[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\nlocales = [\"de\"]\n"
+            ),
             Ok(BuildTable {
                 roots: vec!["../shared".into()],
                 env: vec!["API_URL".to_owned()],

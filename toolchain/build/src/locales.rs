@@ -43,7 +43,10 @@ static INDEX: LazyLock<(Index, usize)> = LazyLock::new(|| {
 fn find(tag: &str) -> Option<usize> {
     let is = |name: &String| name.eq_ignore_ascii_case(tag);
     let locales = &INDEX.0.locales;
-    locales.iter().position(|(name, ..)| is(name)).or_else(|| locales.iter().position(|(.., others)| others.iter().any(is)))
+    locales
+        .iter()
+        .position(|(name, ..)| is(name))
+        .or_else(|| locales.iter().position(|(.., others)| others.iter().any(is)))
 }
 
 /// Whether there is a locale of this name.
@@ -112,7 +115,8 @@ fn language(tag: &str) -> &str {
 }
 
 fn decompress(start: usize, stream: Option<(usize, usize)>) -> Result<String, BuildError> {
-    let broken = || BuildError::Engine(Box::new(Details::new("the archive of locales is damaged: install elias-build again")));
+    let broken =
+        || BuildError::Engine(Box::new(Details::new("the archive of locales is damaged: install elias-build again")));
     let (offset, length) = stream.ok_or_else(broken)?;
     let bytes = ARCHIVE.get(start + offset..start + offset + length).ok_or_else(broken)?;
     let mut text = String::new();
