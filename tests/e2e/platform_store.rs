@@ -245,7 +245,7 @@ async fn of_two_rollbacks_without_the_store_each_is_in_the_audit_trail_by_who_ma
         (told(here.status("shop").await) && told(there.status("shop").await)).then_some(())
     };
     until("the store is told", told).await;
-    let serves = here.status("shop").await["version"].clone();
+    let serves = here.status("shop").await["release"]["version"].clone();
     let audit = here.done("GET", "/audit?limit=1000", Value::Null).await;
     let lines = audit["items"].as_array().expect("lines");
     let line = |action: &str| {

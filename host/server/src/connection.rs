@@ -9,6 +9,7 @@ use crate::server::Inner;
 use crate::shares::CONNECTION_STALLED_MAX;
 use elias_platform::supervision::{Resource, Usage};
 use futures::task::AtomicWaker;
+use http_body::SizeHint;
 use hyper::service::service_fn;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -24,6 +25,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a connection that was told to end may take for its last frames.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Bytes of an unread body up to which hyper may read them with the head, and go on with the connection.
+const DISCARDED_BYTES_MAX: u64 = 4 << 10;
 
 /// Executions that may begin on an HTTP/2 connection before the client has read anything of others.
 const UNREAD_STREAMS_MAX: usize = 16;
@@ -60,7 +64,8 @@ pub(crate) struct Shared {
     /// Whether the first request has come.
     known: AtomicBool,
     http2: AtomicBool,
-    unread_body: AtomicBool,
+    /// The most bytes of a request's body that were left unread.
+    unread_body: AtomicU64,
     reset: AtomicBool,
     /// Streams abandoned by the client, less those that it saw through.
     abandoned: AtomicU32,
@@ -91,7 +96,7 @@ impl Shared {
             receiving: AtomicBool::new(false),
             known: AtomicBool::new(false),
             http2: AtomicBool::new(false),
-            unread_body: AtomicBool::new(false),
+            unread_body: AtomicU64::new(0),
             reset: AtomicBool::new(false),
             abandoned: AtomicU32::new(0),
             order: AtomicU8::new(OPEN),
@@ -175,12 +180,18 @@ impl Shared {
     }
 
     /// A request's body will not be read to its end.
-    pub(crate) fn leave_body_unread(&self) {
-        self.unread_body.store(true, Relaxed);
+    pub(crate) fn leave_body_unread(&self, body: SizeHint) {
+        self.unread_body.fetch_max(body.upper().unwrap_or(u64::MAX), Relaxed);
     }
 
     pub(crate) fn has_unread_body(&self) -> bool {
-        self.unread_body.load(Relaxed)
+        self.unread_body.load(Relaxed) > 0
+    }
+
+    /// Whether hyper closes the connection after the response, since there is more of a request's body than it reads
+    /// and throws away. The client has to be told, or its next request is lost.
+    pub(crate) fn closes(&self) -> bool {
+        self.unread_body.load(Relaxed) > DISCARDED_BYTES_MAX
     }
 
     /// The connection must not end as if its last response were whole.

@@ -292,7 +292,7 @@ pub(crate) fn answer(
         if shared.over_share && exchange.is_http2() {
             shared.drain();
         }
-        if (shared.late || shared.over_share) && !exchange.is_http2() {
+        if (shared.late || shared.over_share || shared.closes()) && !exchange.is_http2() {
             response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(exchange.respond(response))
@@ -349,7 +349,7 @@ fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incom
     absolute_uri(&mut uri, request.version(), request.headers(), hosts)?;
     *request.uri_mut() = uri;
     if request.body().size_hint().lower() > config.request_bytes {
-        exchange.shared.leave_body_unread();
+        exchange.shared.leave_body_unread(request.body().size_hint());
         return Err(Refusal::RequestTooLarge);
     }
     strip_hop_by_hop(request.headers_mut());

@@ -134,7 +134,7 @@ impl<B: Body> Drop for RequestBody<B> {
         if let Some(shared) = &self.shared
             && !self.inner.is_end_stream()
         {
-            shared.leave_body_unread();
+            shared.leave_body_unread(self.inner.size_hint());
         }
     }
 }
