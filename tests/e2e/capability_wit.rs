@@ -17,7 +17,7 @@ fn project(source: &str) -> Project {
 
 #[track_caller]
 fn built(project: &Project, flags: &[&str]) -> Vec<u8> {
-    let output = project.elias_build(&[&["index.js", "-o", "app.wasm"], flags].concat());
+    let output = project.elias_build(&[&["index.js", "-o", "app.wasm"][..], flags].concat());
     assert!(output.status.success(), "{}", text(&output));
     std::fs::read(project.path("app.wasm")).expect("it was written")
 }
@@ -168,7 +168,7 @@ fn mistakes_of_imports_are_shown_where_they_are() {
     fn check(source: &str, flags: &[&str], wanted: &[&str]) {
         let project = project(source);
         project.write("wit/odd.wit", "package example:odd;\ninterface odd {\n  open: func() -> stream<u8>;\n}\n");
-        let output = project.elias_build(&[&["index.js"], flags].concat());
+        let output = project.elias_build(&[&["index.js"][..], flags].concat());
         let said = text(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");
         for wanted in wanted {

@@ -121,7 +121,10 @@ impl Capabilities {
                 }
                 _ => "",
             };
-            (error.to_string().lines().next().unwrap_or_default().to_owned(), error.kind().span(), help)
+            // What follows is a list of all packages that there are.
+            let message = error.to_string();
+            let message = message.split(". known packages").next().unwrap_or_default().to_owned();
+            (message, error.kind().span(), help)
         } else {
             let details = Details::new(format!("{shown} has no WIT package: {:#}", error.root_cause()));
             return BuildError::InvalidWit(Box::new(

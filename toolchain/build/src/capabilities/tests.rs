@@ -77,7 +77,7 @@ fn what_is_wrong_is_shown_in_its_line() {
     let interface = |body: &str| format!("package a:b;\n\ninterface i {{\n  {body}\n}}\n");
     check("package a:b;\n\ninterface i {\n  find func();\n}\n", "invalid-wit", "geo.wit:4:", "geo.wit");
     check(&interface("use c:d/e.{f};"), "invalid-wit", "geo.wit:4:", "c:d");
-    let flags: Vec<String> = (0..33).map(|number| format!("f{number}")).collect();
+    let flags: Vec<String> = (0..33).map(|number| format!("g{number}")).collect();
     check(&interface(&format!("flags f {{ {} }}", flags.join(", "))), "invalid-wit", "geo.wit:4:", "32 flags");
     for (body, line, wanted) in [
         ("resource r { get: func() -> u32; }", "geo.wit:4:", "resource"),
