@@ -15,7 +15,7 @@ mod packages {
 
 mod error {
     #[derive(Debug)]
-    pub(crate) enum Code {
+    pub enum Code {
         BadInput,
         SbomMissing,
         TooLarge,
@@ -23,15 +23,15 @@ mod error {
 
     #[derive(Debug)]
     #[allow(dead_code)]
-    pub(crate) struct Error(Code, String);
+    pub struct Error(Code, String);
 
     impl Error {
-        pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        pub fn new(code: Code, message: impl Into<String>) -> Self {
             Self(code, message.into())
         }
     }
 
-    pub(crate) type Result<T> = std::result::Result<T, Error>;
+    pub type Result<T> = std::result::Result<T, Error>;
 }
 
 /// A component that has nothing but a custom section.

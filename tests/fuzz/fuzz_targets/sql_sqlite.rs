@@ -51,7 +51,9 @@ fn prepare(handle: *mut ffi::sqlite3, sql: &CString, at: usize) -> Option<(Optio
     unsafe {
         let code: c_int = ffi::sqlite3_prepare_v2(handle, start, -1, &raw mut statement, &raw mut tail);
         let left = usize::try_from(tail.offset_from(sql.as_ptr())).unwrap_or(usize::MAX);
-        let reads = (!statement.is_null()).then(|| ffi::sqlite3_stmt_readonly(statement) != 0);
+        // What is explained is not run.
+        let reads = || ffi::sqlite3_stmt_readonly(statement) != 0 || ffi::sqlite3_stmt_isexplain(statement) != 0;
+        let reads = (!statement.is_null()).then(reads);
         ffi::sqlite3_finalize(statement);
         (code == ffi::SQLITE_OK).then_some((reads, left))
     }

@@ -17,6 +17,7 @@ libfuzzer_sys::fuzz_target!(|input: (&str, u16, &[u8])| {
     }
     if let Ok(entries) = read_bundle(bytes, count) {
         assert_eq!(entries.len(), usize::from(count));
-        assert_eq!(entry_bundle(entries).expect("it was one"), bytes);
+        // Of a full tile the first are read.
+        assert!(bytes.starts_with(&entry_bundle(entries).expect("it was one")));
     }
 });

@@ -215,8 +215,8 @@ impl Statement {
         }
         let words: Vec<&Token> = placed.iter().map(|(token, ..)| token).collect();
         // A trigger of SQLite has statements inside of it.
-        let trigger = dialect == Dialect::Sqlite && words.iter().take(6).any(|token| is(token, "trigger"));
-        if !trigger && words.contains(&&Token::Symbol(';')) {
+        let inside = if dialect == Dialect::Sqlite { trigger_end(&words) } else { 0 };
+        if words[inside..].contains(&&Token::Symbol(';')) {
             return Err(Error::denied("one statement at a time"));
         }
         check(&words, dialect)?;
@@ -241,6 +241,19 @@ impl Statement {
         }
         Ok(statements)
     }
+}
+
+/// How many of these words are of a trigger with its statements; none if it is another statement.
+fn trigger_end(words: &[&Token]) -> usize {
+    let mut rest = words.iter().skip_while(|token| ["explain", "query", "plan"].iter().any(|word| is(token, word)));
+    let creates = rest.next().is_some_and(|token| is(token, "create"));
+    let mut rest = rest.skip_while(|token| is(token, "temp") || is(token, "temporary"));
+    if !creates || !rest.next().is_some_and(|token| is(token, "trigger")) {
+        return 0;
+    }
+    // Its last statement ends with a semicolon, which nothing else that ends with END does.
+    let is_end = |pair: &[&Token]| *pair[0] == Token::Symbol(';') && is(pair[1], "end");
+    words.windows(2).position(is_end).map_or(words.len(), |at| at + 2)
 }
 
 fn is(token: &Token, word: &str) -> bool {

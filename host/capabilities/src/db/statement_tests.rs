@@ -142,3 +142,20 @@ fn migrations_are_split() {
     assert_eq!(parts.len(), 2);
     assert!(Statement::split("CREATE TABLE a (b int); COMMIT").is_err());
 }
+
+#[test]
+fn only_triggers_have_statements_inside_of_them() {
+    let trigger = "CREATE TEMP TRIGGER a AFTER INSERT ON t BEGIN SELECT CASE WHEN 1 THEN 2 END; DELETE FROM t; END";
+    for sql in [trigger, &format!("{trigger};"), &format!("EXPLAIN QUERY PLAN {trigger}")] {
+        assert!(sqlite(sql).is_ok(), "{sql}: {:?}", sqlite(sql));
+    }
+    for sql in [
+        format!("{trigger}; DROP TABLE t"),
+        format!("{trigger}; {trigger}"),
+        "ANALYZE; COMMIT; CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; END".to_owned(),
+        "DROP TRIGGER a; DROP TABLE t".to_owned(),
+        "SELECT 1 AS trigger; SELECT 2".to_owned(),
+    ] {
+        assert!(sqlite(&sql).is_err_and(|error| error.message == "one statement at a time"), "{sql}");
+    }
+}
