@@ -49,7 +49,7 @@ test("names beyond the basic plane, ports, modifiers, and what a URL lacks", () 
   assert.deepEqual(groups({ pathname: "/:a/:b?" }, { pathname: "/x" }, "pathname"), { a: "x", b: undefined });
   assert.equal(new URLPattern("/books/:id\\?x=1#top", "https://example.com/a/").pathname, "/books/:id");
   assert.equal(new URLPattern({ pathname: "b", baseURL: "https://example.com/a+/" }).pathname, "/a\\+/b");
-  assert.equal(new URLPattern("data:foobar").protocol, "data");
+  assert.equal(new URLPattern("data\\:foobar").protocol, "data");
   assert.equal(new URLPattern({ pathname: "/A" }, { ignoreCase: true }).test({ pathname: "/a" }), true);
   assert.throws(() => new URLPattern("/a"), TypeError);
   assert.throws(() => new URLPattern({}, "https://a.b"), TypeError);
