@@ -114,7 +114,7 @@ export class DictionaryDecoder {
         return new Uint8Array(0);
       }
       const wanted = ((all[2] << 24) | (all[3] << 16) | (all[4] << 8) | all[5]) >>> 0;
-      if (wanted !== adler32(this.dictionary)) throw this.fail("Z_DATA_ERROR", -3, "Bad dictionary");
+      if (wanted !== adler32(this.dictionary)) throw this.fail("Z_NEED_DICT", 2, "Bad dictionary");
       this.#open();
       from = HEADER;
     }
