@@ -19,6 +19,7 @@ mod examples;
 mod foreign;
 mod http;
 mod json;
+mod locales;
 mod multipart;
 mod node_builtins;
 mod packages;

@@ -210,3 +210,55 @@ async fn a_request_tells_node_whether_it_has_a_body() {
     );
     assert_eq!(ask("GET", &[], "").await[0], serde_json::Value::Null);
 }
+
+#[tokio::test]
+async fn zlib_takes_dictionaries_and_tells_what_is_wrong_as_node_does() {
+    let server = Server::of(
+        r#"
+        import zlib from "node:zlib";
+        const dictionary = Buffer.from("the quick brown fox jumps over the lazy dog");
+        const text = "the lazy dog jumps over the quick brown fox. ".repeat(2000);
+        const failure = (call) => { try { call(); return "nothing"; } catch ({ code, errno, message }) { return [code, errno, message]; } };
+        export default {
+          async fetch() {
+            const packed = zlib.deflateSync(text, { dictionary });
+            const raw = zlib.deflateRawSync(text, { dictionary, level: 9 });
+            const inflate = zlib.createInflate({ dictionary, chunkSize: 1000 });
+            const chunks = [];
+            inflate.on("data", (chunk) => chunks.push(chunk));
+            const ended = new Promise((done) => inflate.on("end", done));
+            for (const byte of packed) inflate.write(Buffer.from([byte]));
+            inflate.end();
+            await ended;
+            return Response.json({
+              whole: zlib.inflateSync(packed, { dictionary }).toString() === text,
+              raw: zlib.inflateRawSync(raw, { dictionary }).toString() === text,
+              stream: Buffer.concat(chunks).toString() === text && chunks.every(({ length }) => length <= 1000),
+              // As Node.js made it of "fox" with this dictionary.
+              ofNode: zlib.inflateSync(Buffer.from("eLthPA/6S8uvAAACiwFO", "base64"), { dictionary }).toString(),
+              missing: failure(() => zlib.inflateSync(packed)),
+              bad: failure(() => zlib.inflateSync(packed, { dictionary: Buffer.from("x") })),
+              window: failure(() => zlib.inflateSync(zlib.deflateSync("a"), { windowBits: 9 })),
+              range: failure(() => zlib.deflateSync("a", { level: 10 })),
+              large: failure(() => zlib.gzipSync(text, { maxOutputLength: 10 })),
+              brotli: failure(() => zlib.brotliCompressSync("a", { params: { 99: 1 } })),
+              open: zlib.inflateRawSync(Buffer.concat([zlib.deflateRawSync("a", { finishFlush: 2 }), zlib.deflateRawSync("b")])).toString(),
+            });
+          },
+        };
+        "#,
+        &["--dev"],
+    );
+    let found = server.get("/").await.json();
+    for key in ["whole", "raw", "stream"] {
+        assert_eq!(found[key], serde_json::json!(true), "{key}: {found}");
+    }
+    assert_eq!(found["ofNode"], serde_json::json!("fox"));
+    assert_eq!(found["missing"], serde_json::json!(["Z_NEED_DICT", 2, "Missing dictionary"]));
+    assert_eq!(found["bad"], serde_json::json!(["Z_NEED_DICT", 2, "Bad dictionary"]));
+    assert_eq!(found["window"], serde_json::json!(["Z_DATA_ERROR", -3, "invalid window size"]));
+    assert_eq!(found["range"][0], serde_json::json!("ERR_OUT_OF_RANGE"));
+    assert_eq!(found["large"][0], serde_json::json!("ERR_BUFFER_TOO_LARGE"));
+    assert_eq!(found["brotli"][0], serde_json::json!("ERR_BROTLI_INVALID_PARAM"));
+    assert_eq!(found["open"], serde_json::json!("ab"));
+}

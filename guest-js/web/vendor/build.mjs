@@ -136,7 +136,7 @@ const packages = [...folders].map((folder) => {
 packages.sort((a, b) => (a.name < b.name ? -1 : 1));
 
 mkdirSync(out, { recursive: true });
-writeFileSync(join(out, "locales.bin"), archive());
+writeFileSync(join(out, "locales.bin"), await archive());
 writeFileSync(
   join(out, "LICENSES"),
   packages.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}\n`).join(`\n${"-".repeat(80)}\n\n`),

@@ -2,8 +2,9 @@
 import native from "elias:native";
 import stream from "../vendor/node/readable-stream.js";
 import { Buffer, kMaxLength } from "./buffer.js";
-import { checkFunction, invalidArgType, nodeError, outOfRange, unavailable } from "./internal/errors.js";
+import { checkFunction, invalidArgType, nodeError, outOfRange } from "./internal/errors.js";
 import { codes, constants } from "./internal/zlib-constants.js";
+import { DictionaryDecoder, DictionaryEncoder } from "./internal/zlib-dictionary.js";
 
 /** The native's failure as zlib has it. */
 function zlibError(error) {
@@ -35,57 +36,135 @@ function toBytes(input, encoding = "utf8") {
 // What a file begins with: gzip's magic number, or else a zlib header.
 const detect = (bytes) => (bytes[0] === 0x1f && (bytes.length === 1 || bytes[1] === 0x8b) ? "gzip" : "deflate");
 
+/** Whether a number is given; what is none, or not finite, is refused. */
+function isGiven(value, name) {
+  if (value === undefined || Number.isNaN(value)) return false;
+  if (typeof value !== "number") throw invalidArgType(name, "number", value);
+  if (!Number.isFinite(value)) throw outOfRange(name, "a finite number", value);
+  return true;
+}
+
 /** A number among options, within bounds. */
 function option(options, name, min, max, otherwise) {
   const value = options?.[name];
-  if (value === undefined || Number.isNaN(value)) return otherwise;
-  if (typeof value !== "number") throw invalidArgType(`options.${name}`, "number", value);
-  if (value < min || value > max)
-    throw outOfRange(`options.${name}`, max === Infinity ? `>= ${min}` : `>= ${min} and <= ${max}`, value);
+  const title = `options.${name}`;
+  if (!isGiven(value, title)) return otherwise;
+  if (value < min || value > max) throw outOfRange(title, max === Infinity ? `>= ${min}` : `>= ${min} and <= ${max}`, value);
   return value;
+}
+
+const BROTLI_PARAM_MAX = Math.max(constants.BROTLI_PARAM_NDIRECT, constants.BROTLI_DECODER_PARAM_LARGE_WINDOW);
+
+/** The parameters of Brotli by their numbers. */
+function brotliParams(options) {
+  const params = new Map();
+  for (const [key, value] of Object.entries(options?.params ?? {})) {
+    const number = Number(key);
+    if (Number.isNaN(number) || number < 0 || number > BROTLI_PARAM_MAX || params.has(number)) {
+      throw nodeError(RangeError, "ERR_BROTLI_INVALID_PARAM", `${key} is not a valid Brotli parameter`);
+    }
+    if (typeof value !== "number" && typeof value !== "boolean") throw invalidArgType("options.params[key]", "number", value);
+    params.set(number, Number(value));
+  }
+  return params;
+}
+
+function dictionaryOf(options) {
+  const dictionary = options?.dictionary;
+  if (dictionary === undefined) return undefined;
+  if (ArrayBuffer.isView(dictionary) || dictionary instanceof ArrayBuffer) return toBytes(dictionary);
+  throw invalidArgType("options.dictionary", ["Buffer", "TypedArray", "DataView", "ArrayBuffer"], dictionary);
 }
 
 /** What the options of an operation say. Those that only change how much memory is used have no effect. */
 function settings(kind, options) {
   const { format, compresses } = kind;
   const brotli = format === "brotli";
-  const limits = brotli ? [0, 3] : [0, 5];
-  option(options, "chunkSize", 64, Infinity);
-  const flush = option(options, "flush", ...limits);
-  const finishFlush = option(
-    options,
-    "finishFlush",
-    ...limits,
-    brotli ? constants.BROTLI_OPERATION_FINISH : constants.Z_FINISH,
-  );
+  const [last, finish] = brotli ? [constants.BROTLI_OPERATION_EMIT_METADATA, constants.BROTLI_OPERATION_FINISH] : [constants.Z_BLOCK, constants.Z_FINISH];
+  const chunkSize = option(options, "chunkSize", constants.Z_MIN_CHUNK, Infinity, constants.Z_DEFAULT_CHUNK);
+  const flush = option(options, "flush", 0, last);
+  const finishFlush = option(options, "finishFlush", 0, last, finish);
+  const isFlush = (value) => (brotli ? value === constants.BROTLI_OPERATION_FLUSH : value === constants.Z_SYNC_FLUSH || value === constants.Z_FULL_FLUSH || value === constants.Z_PARTIAL_FLUSH);
   const made = {
-    partial: !compresses && finishFlush !== (brotli ? constants.BROTLI_OPERATION_FINISH : constants.Z_FINISH),
+    chunkSize,
+    // The end of input is not the end of the stream: for a reader it may be cut short, a writer leaves it open.
+    partial: finishFlush !== finish,
     // Each write is flushed.
-    eager:
-      compresses &&
-      (brotli
-        ? flush === constants.BROTLI_OPERATION_FLUSH
-        : flush === constants.Z_SYNC_FLUSH || flush === constants.Z_FULL_FLUSH),
+    eager: compresses && isFlush(flush),
     maxOutputLength: option(options, "maxOutputLength", 1, kMaxLength, kMaxLength),
     level: undefined,
     window: undefined,
+    windowBits: 0,
+    dictionary: undefined,
   };
   if (brotli) {
-    made.level = options?.params?.[constants.BROTLI_PARAM_QUALITY];
-    made.window = options?.params?.[constants.BROTLI_PARAM_LGWIN];
+    const params = brotliParams(options);
+    made.level = params.get(constants.BROTLI_PARAM_QUALITY);
+    made.window = params.get(constants.BROTLI_PARAM_LGWIN);
   } else {
+    const isDetected = !compresses && format !== "deflate-raw";
+    const { windowBits } = options ?? {};
+    if (!isDetected || (windowBits !== undefined && windowBits !== null && windowBits !== 0)) {
+      const least = constants.Z_MIN_WINDOWBITS + (format === "gzip" && compresses ? 1 : 0);
+      made.windowBits = option(options, "windowBits", least, constants.Z_MAX_WINDOWBITS, constants.Z_MAX_WINDOWBITS);
+    }
     const level = option(options, "level", -1, 9, -1);
     made.level = level === -1 ? undefined : level;
-    option(options, "windowBits", compresses ? (format === "gzip" ? 9 : 8) : 0, 15);
     option(options, "memLevel", 1, 9);
     option(options, "strategy", 0, 4);
-    if (options?.dictionary !== undefined) throw unavailable("zlib's option `dictionary`", "Compress without one.");
+    made.dictionary = dictionaryOf(options);
   }
   return made;
 }
 
-const open = ({ format, compresses }, bytes, { level, window }) =>
-  native.coderNew(format ?? detect(bytes), compresses, level, window, true);
+const fail = (code, errno, message) => Object.assign(nodeError(Error, code, message), { errno });
+
+/** A coder of the host's side as an object. */
+class NativeCoder {
+  constructor(...settingsOf) {
+    this.id = native.coderNew(...settingsOf, true);
+  }
+
+  push(bytes) {
+    return native.coderPush(this.id, bytes);
+  }
+
+  flush() {
+    return native.coderFlush(this.id);
+  }
+
+  end(partial) {
+    return native.coderEnd(this.id, partial);
+  }
+
+  drop() {
+    native.coderDrop(this.id);
+  }
+}
+
+const FDICT = 0x20;
+
+/** What zlib's header says that the native does not look at; `bytes` are the first. Whether there is a dictionary. */
+function readHeader(bytes, { windowBits, dictionary }) {
+  const [first, second] = bytes;
+  if (second === undefined || ((first << 8) | second) % 31 !== 0 || (first & 0x0f) !== 8) return false;
+  if ((first >> 4) + 8 > (windowBits || constants.Z_MAX_WINDOWBITS)) throw fail("Z_DATA_ERROR", constants.Z_DATA_ERROR, "invalid window size");
+  if ((second & FDICT) === 0) return false;
+  if (dictionary === undefined) throw fail("Z_NEED_DICT", constants.Z_NEED_DICT, "Missing dictionary");
+  return true;
+}
+
+function open({ format, compresses }, bytes, set) {
+  const { dictionary, level, window } = set;
+  const found = format ?? detect(bytes);
+  const isRaw = found === "deflate-raw";
+  if (compresses) {
+    if (dictionary !== undefined && (isRaw || found === "deflate")) return new DictionaryEncoder(isRaw, level, dictionary);
+  } else if (isRaw ? dictionary !== undefined : found === "deflate" && readHeader(bytes, set)) {
+    return new DictionaryDecoder(isRaw, dictionary, fail);
+  }
+  return new NativeCoder(found, compresses, level, window);
+}
 
 const tooLarge = (limit) =>
   nodeError(RangeError, "ERR_BUFFER_TOO_LARGE", `Cannot create a Buffer larger than ${limit} bytes`);
@@ -93,10 +172,18 @@ const tooLarge = (limit) =>
 // Bytes of input for each step, so that what a bomb unpacks into is counted before much of it is there.
 const STEP = 64 * 1024;
 
+/** Ends a coder as `finishFlush` says. */
+function finish({ compresses }, coder, { partial }) {
+  if (!compresses || !partial) return coder.end(partial);
+  const out = coder.flush();
+  coder.drop();
+  return out;
+}
+
 function whole(kind, input, options) {
   const bytes = toBytes(input);
   const set = settings(kind, options);
-  const coder = open(kind, bytes, set);
+  let coder;
   const parts = [];
   let length = 0;
   const add = (part) => {
@@ -105,10 +192,11 @@ function whole(kind, input, options) {
     if (part.length > 0) parts.push(part);
   };
   try {
-    for (let at = 0; at < bytes.length; at += STEP) add(native.coderPush(coder, bytes.subarray(at, at + STEP)));
-    add(native.coderEnd(coder, set.partial));
+    coder = open(kind, bytes, set);
+    for (let at = 0; at < bytes.length; at += STEP) add(coder.push(bytes.subarray(at, at + STEP)));
+    add(finish(kind, coder, set));
   } catch (error) {
-    native.coderDrop(coder);
+    coder?.drop();
     throw zlibError(error);
   }
   const out =
@@ -144,7 +232,10 @@ function coderStream(name, kind) {
     } catch (error) {
       return callback(zlibError(error));
     }
-    for (const part of out) if (part.length > 0) self.push(chunk(part));
+    const { chunkSize } = self.set;
+    for (const part of out) {
+      for (let at = 0; at < part.length; at += chunkSize) self.push(chunk(part.length <= chunkSize ? part : part.slice(at, at + chunkSize)));
+    }
     callback();
   }
 
@@ -153,7 +244,7 @@ function coderStream(name, kind) {
 
   Object.assign(Coder.prototype, {
     _transform(data, encoding, callback) {
-      if (data === FLUSH) return step(this, data, callback, (coder) => [native.coderFlush(coder)]);
+      if (data === FLUSH) return step(this, data, callback, (coder) => [coder.flush()]);
       let bytes;
       try {
         bytes = toBytes(data, encoding);
@@ -161,10 +252,10 @@ function coderStream(name, kind) {
         return callback(error);
       }
       this.bytesWritten += bytes.length;
-      // Which format it is can be told from the first two bytes.
-      if (kind.format === null && this.coder === undefined) {
+      // Which format it is, and whether there is a dictionary, can be told from the first two bytes.
+      if (!kind.compresses && (kind.format === null || kind.format === "deflate") && this.coder === undefined) {
         bytes = this.begun === undefined ? bytes : Buffer.concat([this.begun, bytes]);
-        if (bytes.length < 2 && bytes[0] === 0x1f) {
+        if (bytes.length < 2 && (kind.format !== null || bytes[0] === 0x1f)) {
           this.begun = bytes;
           return callback();
         }
@@ -173,8 +264,8 @@ function coderStream(name, kind) {
       step(this, bytes, callback, (coder) => {
         const out = [];
         for (let at = 0; at < bytes.length; at += STEP)
-          out.push(native.coderPush(coder, bytes.subarray(at, at + STEP)));
-        if (this.set.eager) out.push(native.coderFlush(coder));
+          out.push(coder.push(bytes.subarray(at, at + STEP)));
+        if (this.set.eager) out.push(coder.flush());
         return out;
       });
     },
@@ -185,11 +276,11 @@ function coderStream(name, kind) {
         return callback();
       step(this, bytes, callback, (coder) => {
         this.coder = undefined;
-        return [native.coderPush(coder, bytes), native.coderEnd(coder, this.set.partial)];
+        return [coder.push(bytes), finish(kind, coder, this.set)];
       });
     },
     _destroy(error, callback) {
-      if (this.coder !== undefined) native.coderDrop(this.coder);
+      this.coder?.drop();
       this.coder = undefined;
       callback(error);
     },
@@ -207,8 +298,14 @@ function coderStream(name, kind) {
     },
     // What follows is compressed as what came before: the level of a stream is that of its beginning.
     params(level, strategy, callback) {
-      option({ level }, "level", -1, 9);
-      option({ strategy }, "strategy", 0, 4);
+      const check = (value, name, min, max) => {
+        if (!isGiven(value, name)) return;
+        if (value < min || value > max) throw outOfRange(name, `>= ${min} and <= ${max}`, value);
+      };
+      check(level, "level", -1, 9);
+      check(strategy, "strategy", 0, 4);
+      this._level = level;
+      this._strategy = strategy;
       if (typeof callback === "function") this.flush(constants.Z_SYNC_FLUSH, () => callback(null));
     },
     close(callback = undefined) {
@@ -219,8 +316,9 @@ function coderStream(name, kind) {
       this.destroy();
     },
     reset() {
-      if (this.coder !== undefined) native.coderDrop(this.coder);
+      this.coder?.drop();
       this.coder = undefined;
+      this.begun = undefined;
     },
   });
   Object.defineProperty(Coder.prototype, "_closed", {

@@ -13,6 +13,11 @@ export function addLocales({ addLocale, addParents }, tags) {
     const [, stream, line, others] = locales.find(([name]) => name === tag);
     const [offset, length] = streams[stream];
     const lines = brotliDecompressSync(file.subarray(start + offset, start + offset + length)).toString().split("\n");
-    addLocale(tag, others, JSON.parse(lines[line]));
+    const data = JSON.parse(lines[0]);
+    for (const [pointer, value] of line === 0 ? [] : Object.entries(JSON.parse(lines[line]))) {
+      const path = pointer.slice(1).split("/");
+      path.slice(0, -1).reduce((part, key) => part[key], data)[path.at(-1)] = value;
+    }
+    addLocale(tag, others, data);
   }
 }
