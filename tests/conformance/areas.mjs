@@ -45,12 +45,13 @@ export const AREAS_LEFT_OUT = [
 ];
 
 /** What a file in the form for pages, `.window.js`, needs of a page; those that need nothing of it are run. */
-export const OF_PAGES = /\b(?:document|iframe|frames?|window|parent|opener|navigator|MediaSource|Image|Audio|Option|HTML\w*)\b/;
+export const OF_PAGES = /\b(?:document|iframe|frames?|[Ww]indow|parent|opener|navigator|MediaSource|Image|Audio|Option|HTML\w*)\b/;
 
 /** Files that are not run in any runtime: what they test cannot be had without a page or a second host. */
 export const LEFT_OUT = [
   { pattern: /get-host-info/, why: "asks hosts of other origins, over TLS" },
   { pattern: /new (?:Shared)?Worker\(/, why: "starts a worker" },
+  { pattern: /over H2/, why: "asks for HTTP/2 by the suite's server" },
   { pattern: /testdriver\.js/, why: "drives a browser" },
 ];
 

@@ -51,11 +51,13 @@ export const harnessOf = (root) => readFileSync(join(root, "resources/testharnes
  *
  * Classic scripts share their declarations, and may declare a function twice: so does the body of a function. Names of
  * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page. Functions of a classic
- * script are properties of the global object, and the IDL harness relies on it.
+ * script are properties of the global object, and the IDL harness relies on it; what such a script assigns to without a
+ * declaration is declared here, since a module is strict.
  */
 export function moduleOf(harness, scripts) {
   const idl = scripts.some(({ name }) => name === "resources/idlharness.js");
   const functions = [...new Set(scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)))];
+  const undeclared = undeclaredIn(scripts.map(({ text }) => text).join("\n"));
   return `import { observe, prepare } from "./harness.js";
 
 export default function run(base, seconds) {
@@ -68,7 +70,7 @@ ${harness}
   const results = observe(seconds);
   try {
     (function () {
-      ${functions.map((name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`).join(" ")}
+      ${functions.map((name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`).join(" ")}${undeclared.length === 0 ? "" : ` var ${undeclared.join(", ")};`}
 ${scripts.map(({ text }) => text).join("\n;\n")}
     }).call(globalThis);
   } catch (error) {
@@ -77,6 +79,12 @@ ${scripts.map(({ text }) => text).join("\n;\n")}
   return results.promise;
 }
 `;
+}
+
+/** Names that are assigned to at the beginning of a line, or by a loop, and are declared nowhere. */
+function undeclaredIn(text) {
+  const assigned = new Set([...text.matchAll(/^(\w+) *=[^=>]|\bfor \((\w+) +(?:=|of\b|in\b)/gm)].map(([, line, loop]) => line ?? loop));
+  return [...assigned].filter((name) => !new RegExp(`\\b(?:var|let|const|class|function\\*?) +(?:\\w+, *)*${name}\\b`).test(text));
 }
 
 /** Starts the suite's own server; `ports` are its two, `close()` ends it. */
