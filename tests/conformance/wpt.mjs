@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { createInterface } from "node:readline";
+import { UNDECLARED } from "./areas.mjs";
 
 /** The scopes of a worker, in which server runtimes are nearest to what the files expect. */
 const SCOPES = ["worker", "dedicatedworker"];
@@ -57,7 +58,7 @@ export const harnessOf = (root) => readFileSync(join(root, "resources/testharnes
 export function moduleOf(harness, scripts) {
   const idl = scripts.some(({ name }) => name === "resources/idlharness.js");
   const functions = [...new Set(scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)))];
-  const undeclared = undeclaredIn(scripts.map(({ text }) => text).join("\n"));
+  const undeclared = UNDECLARED.find(({ file }) => scripts.at(-1).name.startsWith(file))?.names ?? [];
   return `import { observe, prepare } from "./harness.js";
 
 export default function run(base, seconds) {
@@ -68,9 +69,9 @@ export default function run(base, seconds) {
 ${harness}
   }).call(globalThis);
   const results = observe(seconds);
-  try {
+  try {${undeclared.length === 0 ? "" : ` let ${undeclared.join(", ")};`}
     (function () {
-      ${functions.map((name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`).join(" ")}${undeclared.length === 0 ? "" : ` var ${undeclared.join(", ")};`}
+      ${functions.map((name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`).join(" ")}
 ${scripts.map(({ text }) => text).join("\n;\n")}
     }).call(globalThis);
   } catch (error) {
@@ -79,12 +80,6 @@ ${scripts.map(({ text }) => text).join("\n;\n")}
   return results.promise;
 }
 `;
-}
-
-/** Names that are assigned to at the beginning of a line, or by a loop, and are declared nowhere. */
-function undeclaredIn(text) {
-  const assigned = new Set([...text.matchAll(/^(\w+) *=[^=>]|\bfor \((\w+) +(?:=|of\b|in\b)/gm)].map(([, line, loop]) => line ?? loop));
-  return [...assigned].filter((name) => !new RegExp(`\\b(?:var|let|const|class|function\\*?) +(?:\\w+, *)*${name}\\b`).test(text));
 }
 
 /** Starts the suite's own server; `ports` are its two, `close()` ends it. */
