@@ -10,7 +10,16 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /** Limits under which conformance is measured: large, since it is not they that are tested. */
-const LIMITS = ["--fuel", "60000000000", "--memory-bytes", "536870912", "--response-bytes", "100000000", "--log-bytes-per-second", "1000000"];
+const LIMITS = [
+  "--fuel",
+  "60000000000",
+  "--memory-bytes",
+  "536870912",
+  "--response-bytes",
+  "100000000",
+  "--log-bytes-per-second",
+  "1000000",
+];
 
 // Some tests call eval, and those of test262 are given to it.
 const ELIAS_TOML = (ports) => `[build]
@@ -42,7 +51,11 @@ export async function askFolder(binaries, folder, entry, { ports, seconds, path 
     return { failure: `it does not build: ${error.stderr || error.message}` };
   }
   const deadline = ["--deadline-ms", `${(seconds + 5) * 1000}`];
-  const server = spawn(join(binaries, "elias"), ["serve", "app.wasm", "--listen", "127.0.0.1:0", "--dev", ...LIMITS, ...deadline], { cwd: folder });
+  const server = spawn(
+    join(binaries, "elias"),
+    ["serve", "app.wasm", "--listen", "127.0.0.1:0", "--dev", ...LIMITS, ...deadline],
+    { cwd: folder },
+  );
   try {
     let said = "";
     server.stderr.on("data", (data) => (said += data));

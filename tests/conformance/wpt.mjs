@@ -40,7 +40,9 @@ export function scriptsOf(root, file, meta) {
 /** Templates (`.sub.js`) as the suite's server fills them in. */
 export async function fillIn(scripts, server) {
   return Promise.all(
-    scripts.map(async ({ name, text }) => (name.includes(".sub.") ? { name, text: await (await fetch(`${server}/${name}`)).text() } : { name, text })),
+    scripts.map(async ({ name, text }) =>
+      name.includes(".sub.") ? { name, text: await (await fetch(`${server}/${name}`)).text() } : { name, text },
+    ),
   );
 }
 
@@ -57,7 +59,11 @@ export const harnessOf = (root) => readFileSync(join(root, "resources/testharnes
  */
 export function moduleOf(harness, scripts) {
   const idl = scripts.some(({ name }) => name === "resources/idlharness.js");
-  const functions = [...new Set(scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)))];
+  const functions = [
+    ...new Set(
+      scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)),
+    ),
+  ];
   const undeclared = UNDECLARED.find(({ file }) => scripts.at(-1).name.startsWith(file))?.names ?? [];
   return `import { observe, prepare } from "./harness.js";
 
@@ -89,7 +95,10 @@ export async function serveSuite(root) {
   server.stderr.on("data", (data) => (said += data));
   const lines = createInterface({ input: server.stdout });
   const [line] = await Promise.race([once(lines, "line"), once(server, "exit").then(() => [undefined])]);
-  if (line === undefined) throw new Error(`the suite's server, ${root}/tools/wptserve, does not start; it needs Python 3.8 or later: ${said}`);
+  if (line === undefined)
+    throw new Error(
+      `the suite's server, ${root}/tools/wptserve, does not start; it needs Python 3.8 or later: ${said}`,
+    );
   const close = async () => {
     server.stdin.end();
     await once(server, "exit");
