@@ -7,8 +7,8 @@ const percent = (part, whole) => (whole === 0 ? 100 : (100 * part) / whole);
 const mean = (shares) => shares.reduce((sum, share) => sum + share, 0) / Math.max(shares.length, 1);
 
 /**
- * `{ passed, total }` of a runtime. The total of a file is the largest number of subtests that any runtime came to, so that
- * one in which a file breaks off early does not gain by it.
+ * `{ passed, total }` of a runtime. The total of a file is the largest number of subtests that any runtime came to, so
+ * that one in which a file breaks off early does not gain by it.
  */
 function count(area, runtime) {
   const sum = { passed: 0, total: 0 };
@@ -73,7 +73,8 @@ function table(areas, runtimes) {
     const total = runtimes.length === 0 ? 0 : count(area, runtimes[0]).total;
     return `| ${[area.name, total, ...runtimes.map((runtime) => share(area, runtime).toFixed(1))].join(" | ")} |`;
   });
-  const means = `| **mean** | | ${runtimes.map((runtime) => `**${mean(areas.map((area) => share(area, runtime))).toFixed(1)}**`).join(" | ")} |`;
+  const meanOf = (runtime) => `**${mean(areas.map((area) => share(area, runtime))).toFixed(1)}**`;
+  const means = `| **mean** | | ${runtimes.map(meanOf).join(" | ")} |`;
   const head = ["area", "subtests", ...runtimes.map(({ name, version }) => `${name} ${version}`)];
   return [`| ${head.join(" | ")} |`, `|${"---|".repeat(head.length)}`, ...rows, means].join("\n");
 }
@@ -122,13 +123,14 @@ export function writeReport(file, { areas, runtimes, test262 }) {
       .join(", ");
   const text = `# Conformance
 
-Written by \`make conformance WPT_DIR=... TEST262_DIR=...\`, which runs the same files in every runtime of the table, one process
-each. A test's file, the suite's harness and the scripts that the test names become one module, the same text for all. ELIAS
-builds it with \`elias-build\` and serves it with \`elias serve\`, \`workerd serve\` serves it too, and both are asked over HTTP; Node,
-Deno and Bun run it. The files that tests fetch come from the suite's own server. A test has the time that the suite gives it.
+Written by \`make conformance WPT_DIR=... TEST262_DIR=...\`, which runs the same files in every runtime of the table, one
+process each. A test's file, the suite's harness and the scripts that the test names become one module, the same text for
+all. ELIAS builds it with \`elias-build\` and serves it with \`elias serve\`, \`workerd serve\` serves it too, and both are asked
+over HTTP; Node, Deno and Bun run it. The files that tests fetch come from the suite's own server. A test has the time that
+the suite gives it.
 
-The figures are shares of subtests passed, in percent. A file has as many subtests as the runtime that came furthest in it: one that
-does not build, breaks off or does not end fails what it did not reach, and one subtest more.
+The figures are shares of subtests passed, in percent. A file has as many subtests as the runtime that came furthest in it:
+one that does not build, breaks off or does not end fails what it did not reach, and one subtest more.
 
 ## web-platform-tests
 

@@ -1,11 +1,12 @@
-// `make conformance`: runs web-platform-tests in ELIAS and in the runtimes beside it, and test262, and writes docs/conformance.md.
+// `make conformance`: runs web-platform-tests in ELIAS and in the runtimes beside it, and test262, and writes
+// docs/conformance.md.
 //
 //     node tests/conformance/run.mjs --wpt DIR [--test262 DIR] [--area NAME]... [--runtime NAME]... [--filter TEXT]
 //         [--jobs N] [--fresh] [--verbose] [--report FILE]
 //
-// The binaries are those of the folder ELIAS_BIN, target/release if it is not set. Results are kept in target/conformance, by
-// runtime, version and the test's text: a run that was broken off goes on where it was, and after a new build only ELIAS
-// runs again. `--fresh` runs all of it anew.
+// The binaries are those of the folder ELIAS_BIN, target/release if it is not set. Results are kept in target/conformance,
+// by runtime, version and the test's text: a run that was broken off goes on where it was, and after a new build only
+// ELIAS runs again. `--fresh` runs all of it anew.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -68,7 +69,7 @@ function filesOf(folder) {
     .sort();
 }
 
-/** Whether a test is for pages alone: by its scopes, or, in the form for pages, because it names something of a page. */
+/** Whether a test is for pages alone: by its scopes, or, in the form for pages, by what it names of a page. */
 const forPages = (file, text, meta) => (file.endsWith(".window.js") ? OF_PAGES.test(text) : !runsInWorkers(meta));
 
 /** What is run of an area: `{ file, variant, scripts, seconds }`; and what is left out, with the reason. */
@@ -82,7 +83,7 @@ function runsOf(area) {
     const meta = metaOf(text);
     const reason = forPages(file, text, meta)
       ? "is for pages alone"
-      : LEFT_OUT.find(({ pattern }) => pattern.test(text))?.why;
+      : LEFT_OUT.find(({ file: name, pattern }) => name?.test(file) ?? pattern.test(text))?.why;
     if (reason !== undefined) {
       leftOut.push({ file, reason });
       continue;
