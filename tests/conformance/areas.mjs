@@ -1,8 +1,8 @@
 // What is run of web-platform-tests, what is left out, and why what fails of ours does.
 
 /**
- * The areas: a name, and the folders whose files belong to it, less those `without`. `offered` are those whose APIs ELIAS
- * means to have. Of the others it passes what happens to pass, and a second mean has them in it.
+ * The areas: a name, and the folders whose files belong to it, less those `without`. `offered` are those whose APIs
+ * ELIAS means to have. Of the others it passes what happens to pass, and a second mean has them in it.
  */
 export const AREAS = [
   { name: "WebCryptoAPI", folders: ["WebCryptoAPI"], offered: true },
@@ -100,8 +100,8 @@ export const UNDECLARED = [
 const LACKS = (name) => new RegExp(`\\b${name} is not defined`);
 
 /**
- * Why subtests of ours fail: the beginning of a file's path, what the subtest or its message says, and the reason. The first
- * that fits counts.
+ * Why subtests of ours fail: the beginning of a file's path, what the subtest or its message says, and the reason. The
+ * first that fits counts.
  */
 export const REASONS = [
   { says: LACKS("XMLHttpRequest"), why: "there is no XMLHttpRequest" },

@@ -30,7 +30,7 @@ allow = [${ports.map((port) => `"http://127.0.0.1:${port}"`).join(", ")}]
 private = ["127.0.0.1/32"]
 `;
 
-/** Builds the file `source` alone, serves it, asks it once: `{ status, body }`, or `{ failure }`, if there was no response. */
+/** Builds the file `source` alone, serves it, asks it once: `{ status, body }`, or `{ failure }` without a response. */
 export async function ask(binaries, source, seconds) {
   const folder = mkdtempSync(join(tmpdir(), "elias-conformance-"));
   try {
@@ -41,7 +41,7 @@ export async function ask(binaries, source, seconds) {
   }
 }
 
-/** The same for the file `entry` of a folder; `ports` of 127.0.0.1 the component may reach, `path` is what is asked for. */
+/** The same for the file `entry` of a folder; `ports` of 127.0.0.1 it may reach, `path` is what is asked for. */
 export async function askFolder(binaries, folder, entry, { ports, seconds, path }) {
   writeFileSync(join(folder, "elias.toml"), ELIAS_TOML(ports));
   const options = { cwd: folder, timeout: 120_000, maxBuffer: 64 << 20 };

@@ -123,14 +123,14 @@ export function writeReport(file, { areas, runtimes, test262 }) {
       .join(", ");
   const text = `# Conformance
 
-Written by \`make conformance WPT_DIR=... TEST262_DIR=...\`, which runs the same files in every runtime of the table, one
-process each. A test's file, the suite's harness and the scripts that the test names become one module, the same text for
-all. ELIAS builds it with \`elias-build\` and serves it with \`elias serve\`, \`workerd serve\` serves it too, and both are asked
-over HTTP; Node, Deno and Bun run it. The files that tests fetch come from the suite's own server. A test has the time that
-the suite gives it.
+Written by \`make conformance WPT_DIR=... TEST262_DIR=...\`, which runs the same files in every runtime of the table,
+one process each. A test's file, the suite's harness and the scripts that the test names become one module, the same
+text for all. ELIAS builds it with \`elias-build\` and serves it with \`elias serve\`, \`workerd serve\` serves it too,
+and both are asked over HTTP; Node, Deno and Bun run it. The files that tests fetch come from the suite's own server.
+A test has the time that the suite gives it.
 
-The figures are shares of subtests passed, in percent. A file has as many subtests as the runtime that came furthest in it:
-one that does not build, breaks off or does not end fails what it did not reach, and one subtest more.
+The figures are shares of subtests passed, in percent. A file has as many subtests as the runtime that came furthest
+in it: one that does not build, breaks off or does not end fails what it did not reach, and one subtest more.
 
 ## web-platform-tests
 

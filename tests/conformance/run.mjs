@@ -4,9 +4,9 @@
 //     node tests/conformance/run.mjs --wpt DIR [--test262 DIR] [--area NAME]... [--runtime NAME]... [--filter TEXT]
 //         [--jobs N] [--fresh] [--verbose] [--report FILE]
 //
-// The binaries are those of the folder ELIAS_BIN, target/release if it is not set. Results are kept in target/conformance,
-// by runtime, version and the test's text: a run that was broken off goes on where it was, and after a new build only
-// ELIAS runs again. `--fresh` runs all of it anew.
+// The binaries are those of the folder ELIAS_BIN, target/release if it is not set. Results are kept in
+// target/conformance, by runtime, version and the test's text: a run that was broken off goes on where it was, and
+// after a new build only ELIAS runs again. `--fresh` runs all of it anew.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

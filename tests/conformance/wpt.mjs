@@ -49,8 +49,8 @@ export async function fillIn(scripts, server) {
 export const harnessOf = (root) => readFileSync(join(root, "resources/testharness.js"), "utf8");
 
 /**
- * The module `test.js`: the suite's harness, the scripts and the test, in one function, as a file that is built, bundled
- * or imported like any other. `run(base, seconds)` gives the promise of the results.
+ * The module `test.js`: the suite's harness, the scripts and the test, in one function, as a file that is built,
+ * bundled or imported like any other. `run(base, seconds)` gives the promise of the results.
  *
  * Classic scripts share their declarations, and may declare a function twice: so does the body of a function. Names of
  * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page. Functions of a
