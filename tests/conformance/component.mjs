@@ -10,7 +10,16 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /** Limits under which conformance is measured: large, since it is not they that are tested. */
-const LIMITS = ["--fuel", "60000000000", "--memory-bytes", "536870912", "--response-bytes", "100000000", "--log-bytes-per-second", "1000000"];
+const LIMITS = [
+  "--fuel",
+  "60000000000",
+  "--memory-bytes",
+  "536870912",
+  "--response-bytes",
+  "100000000",
+  "--log-bytes-per-second",
+  "1000000",
+];
 
 // Some tests call eval, and those of test262 are given to it.
 const ELIAS_TOML = (ports) => `[build]
@@ -21,7 +30,7 @@ allow = [${ports.map((port) => `"http://127.0.0.1:${port}"`).join(", ")}]
 private = ["127.0.0.1/32"]
 `;
 
-/** Builds the file `source` alone, serves it, asks it once, and gives `{ status, body }`, or `{ failure }`: what went wrong before a response. */
+/** Builds the file `source` alone, serves it, asks it once: `{ status, body }`, or `{ failure }` without a response. */
 export async function ask(binaries, source, seconds) {
   const folder = mkdtempSync(join(tmpdir(), "elias-conformance-"));
   try {
@@ -32,7 +41,7 @@ export async function ask(binaries, source, seconds) {
   }
 }
 
-/** The same for the file `entry` of a folder; `ports` are those of 127.0.0.1 that the component may reach, `path` is what is asked for. */
+/** The same for the file `entry` of a folder; `ports` of 127.0.0.1 it may reach, `path` is what is asked for. */
 export async function askFolder(binaries, folder, entry, { ports, seconds, path }) {
   writeFileSync(join(folder, "elias.toml"), ELIAS_TOML(ports));
   const options = { cwd: folder, timeout: 120_000, maxBuffer: 64 << 20 };
@@ -42,7 +51,11 @@ export async function askFolder(binaries, folder, entry, { ports, seconds, path 
     return { failure: `it does not build: ${error.stderr || error.message}` };
   }
   const deadline = ["--deadline-ms", `${(seconds + 5) * 1000}`];
-  const server = spawn(join(binaries, "elias"), ["serve", "app.wasm", "--listen", "127.0.0.1:0", "--dev", ...LIMITS, ...deadline], { cwd: folder });
+  const server = spawn(
+    join(binaries, "elias"),
+    ["serve", "app.wasm", "--listen", "127.0.0.1:0", "--dev", ...LIMITS, ...deadline],
+    { cwd: folder },
+  );
   try {
     let said = "";
     server.stderr.on("data", (data) => (said += data));

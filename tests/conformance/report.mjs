@@ -1,5 +1,5 @@
 // What came of it: on the terminal, and as docs/conformance.md.
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { AREAS_LEFT_OUT, REASONS } from "./areas.mjs";
 
 const passed = (tests) => tests.filter(({ status }) => status === 0).length;
@@ -7,8 +7,8 @@ const percent = (part, whole) => (whole === 0 ? 100 : (100 * part) / whole);
 const mean = (shares) => shares.reduce((sum, share) => sum + share, 0) / Math.max(shares.length, 1);
 
 /**
- * `{ passed, total }` of a runtime. The total of a file is the largest number of subtests that any runtime came to, so that
- * one in which a file breaks off early does not gain by it.
+ * `{ passed, total }` of a runtime. The total of a file is the largest number of subtests that any runtime came to, so
+ * that one in which a file breaks off early does not gain by it.
  */
 function count(area, runtime) {
   const sum = { passed: 0, total: 0 };
@@ -32,7 +32,8 @@ export function printArea(area, runtimes, verbose) {
   for (const { name, results } of area.files) {
     const failed = results[ours.name].filter(({ status }) => status !== 0);
     if (failed.length > 0) console.log(`  ${name}: ${failed.length} of ${results[ours.name].length} failed`);
-    for (const { name, message } of failed) console.log(`    ${name}: ${`${message}`.split("\n").slice(0, 4).join("\n      ")}`);
+    for (const { name, message } of failed)
+      console.log(`    ${name}: ${`${message}`.split("\n").slice(0, 4).join("\n      ")}`);
   }
 }
 
@@ -43,7 +44,9 @@ function remains(areas) {
     for (const { name: file, results } of files) {
       for (const { name, status, message } of results.ELIAS ?? []) {
         if (status === 0) continue;
-        const matches = (reason) => (reason.file === undefined || file.startsWith(reason.file)) && (reason.says === undefined || reason.says.test(`${name}\n${message}`));
+        const matches = (reason) =>
+          (reason.file === undefined || file.startsWith(reason.file)) &&
+          (reason.says === undefined || reason.says.test(`${name}\n${message}`));
         const why = REASONS.find(matches)?.why ?? "not looked into, or a fault";
         const group = groups.get(why) ?? { subtests: 0, files: new Map() };
         group.subtests += 1;
@@ -70,7 +73,8 @@ function table(areas, runtimes) {
     const total = runtimes.length === 0 ? 0 : count(area, runtimes[0]).total;
     return `| ${[area.name, total, ...runtimes.map((runtime) => share(area, runtime).toFixed(1))].join(" | ")} |`;
   });
-  const means = `| **mean** | | ${runtimes.map((runtime) => `**${mean(areas.map((area) => share(area, runtime))).toFixed(1)}**`).join(" | ")} |`;
+  const meanOf = (runtime) => `**${mean(areas.map((area) => share(area, runtime))).toFixed(1)}**`;
+  const means = `| **mean** | | ${runtimes.map(meanOf).join(" | ")} |`;
   const head = ["area", "subtests", ...runtimes.map(({ name, version }) => `${name} ${version}`)];
   return [`| ${head.join(" | ")} |`, `|${"---|".repeat(head.length)}`, ...rows, means].join("\n");
 }
@@ -93,42 +97,59 @@ function leftOut(areas) {
 }
 
 function failures(areas) {
-  return remains(areas).map(([why, { subtests, files }]) => {
-    const names = [...files].sort(([, a], [, b]) => b - a);
-    const shown = names.slice(0, 12).map(([name, subtests]) => `  - \`${name}\` ${subtests}`);
-    const rest = names.length > 12 ? [`  - and ${names.length - 12} files more`] : [];
-    return [`- ${wrap(`**${subtests}**: ${why}.`, "  ")}`, ...shown, ...rest].join("\n");
-  }).join("\n");
+  return remains(areas)
+    .map(([why, { subtests, files }]) => {
+      const names = [...files].sort(([, a], [, b]) => b - a);
+      const shown = names.slice(0, 12).map(([name, subtests]) => `  - \`${name}\` ${subtests}`);
+      const rest = names.length > 12 ? [`  - and ${names.length - 12} files more`] : [];
+      return [`- ${wrap(`**${subtests}**: ${why}.`, "  ")}`, ...shown, ...rest].join("\n");
+    })
+    .join("\n");
+}
+
+/** What the report says already from a heading to its end: a run without test262 leaves that as it was. */
+function keptSection(file, heading) {
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const at = text.indexOf(`${heading}\n`);
+  return at === -1 ? "" : text.slice(at);
 }
 
 export function writeReport(file, { areas, runtimes, test262 }) {
   const offered = areas.filter(({ offered }) => offered);
   const others = areas.filter(({ offered }) => !offered);
-  const of = (list) => runtimes.map((runtime) => `${runtime.name} ${mean(list.map((area) => share(area, runtime))).toFixed(1)} %`).join(", ");
+  const of = (list) =>
+    runtimes
+      .map((runtime) => `${runtime.name} ${mean(list.map((area) => share(area, runtime))).toFixed(1)} %`)
+      .join(", ");
   const text = `# Conformance
 
-Written by \`make conformance WPT_DIR=... TEST262_DIR=...\`, which runs the same files in every runtime of the table, one process
-each. A test's file, the suite's harness and the scripts that the test names become one module, the same text for all. ELIAS
-builds it with \`elias-build\` and serves it with \`elias serve\`, \`workerd serve\` serves it too, and both are asked over HTTP; Node,
-Deno and Bun run it. The files that tests fetch come from the suite's own server. A test has the time that the suite gives it.
+Written by \`make conformance WPT_DIR=... TEST262_DIR=...\`, which runs the same files in every runtime of the table,
+one process each. A test's file, the suite's harness and the scripts that the test names become one module, the same
+text for all. ELIAS builds it with \`elias-build\` and serves it with \`elias serve\`, \`workerd serve\` serves it too,
+and both are asked over HTTP; Node, Deno and Bun run it. The files that tests fetch come from the suite's own server.
+A test has the time that the suite gives it.
 
-The figures are shares of subtests passed, in percent. A file has as many subtests as the runtime that came furthest in it: one that
-does not build, breaks off or does not end fails what it did not reach, and one subtest more.
+The figures are shares of subtests passed, in percent. A file has as many subtests as the runtime that came furthest
+in it: one that does not build, breaks off or does not end fails what it did not reach, and one subtest more.
 
 ## web-platform-tests
 
-Mean over the ${offered.length} areas whose APIs ELIAS has: ${of(offered)}.
+Mean over the ${offered.length} areas whose APIs ELIAS offers: ${of(offered)}.
 
 ${wrap(`Mean over all ${areas.length} areas: ${of(areas)}.`)}
 
 ${table(offered, runtimes)}
 
-${others.length === 0 ? "" : `### Areas that ELIAS does not offer
+${
+  others.length === 0
+    ? ""
+    : `### Areas that ELIAS does not offer, or in part
 
 ${table(others, runtimes)}
 
 ${others.map(({ name, why }) => `- ${name}: ${why}.`).join("\n")}
-`}
+`
+}
 ### Not run
 
 In no runtime:
@@ -140,7 +161,8 @@ ${leftOut(areas)}
 By reason, with the number of subtests; of the areas that ELIAS offers.
 
 ${failures(areas)}
-${test262 === undefined ? "" : `\n${test262.text}`}`;
+
+${test262?.text ?? keptSection(file, "## test262")}`;
   writeFileSync(file, text);
   console.log(`mean over the areas that ELIAS offers: ${of(offered)}`);
   if (others.length > 0) console.log(`mean over all areas: ${of(areas)}`);

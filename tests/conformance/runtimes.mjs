@@ -15,16 +15,19 @@ const RIVALS = join(import.meta.dirname, "rivals");
 /** Finds the program of a package whose platform's files are in an optional dependency. */
 function programOf(name) {
   const modules = join(RIVALS, "node_modules");
-  if (!existsSync(modules)) throw new Error(`${name} is not installed: run \`toolchain/setup/packages.sh tests/conformance/rivals\``);
+  if (!existsSync(modules))
+    throw new Error(`${name} is not installed: run \`toolchain/setup/packages.sh tests/conformance/rivals\``);
   for (const scope of readdirSync(modules).filter((entry) => entry.startsWith("@"))) {
     for (const entry of readdirSync(join(modules, scope))) {
-      for (const file of [join(modules, scope, entry, name), join(modules, scope, entry, "bin", name)]) if (existsSync(file)) return file;
+      for (const file of [join(modules, scope, entry, name), join(modules, scope, entry, "bin", name)])
+        if (existsSync(file)) return file;
     }
   }
   throw new Error(`the package ${name} has no program for this platform`);
 }
 
-const sha256 = (...files) => files.reduce((hash, file) => hash.update(readFileSync(file)), createHash("sha256")).digest("hex");
+const sha256 = (...files) =>
+  files.reduce((hash, file) => hash.update(readFileSync(file)), createHash("sha256")).digest("hex");
 const versionOf = (program, pattern) => pattern.exec(execFileSync(program, ["--version"], { encoding: "utf8" }))[1];
 
 /** Runs `script.mjs` with a program, and gives what it wrote. */
@@ -32,7 +35,11 @@ function script(program, flags, environment = {}) {
   return async ({ folder, base, seconds }) => {
     const result = join(folder, "result.json");
     const args = [...flags(base), "script.mjs", base, `${seconds}`, result];
-    const child = spawn(program, args, { cwd: folder, env: { ...process.env, ...environment }, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(program, args, {
+      cwd: folder,
+      env: { ...process.env, ...environment },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     let said = "";
     child.stderr.on("data", (data) => (said = (said + data).slice(-2000)));
     const timer = setTimeout(() => child.kill("SIGKILL"), (seconds + MARGIN) * 1000);
@@ -63,7 +70,10 @@ const main :Workerd.Worker = (
 function workerd(program, date) {
   return async (job) => {
     writeFileSync(join(job.folder, "config.capnp"), WORKERD_CONFIG(date));
-    const server = spawn(program, ["serve", "config.capnp", "--control-fd=3"], { cwd: job.folder, stdio: ["ignore", "ignore", "pipe", "pipe"] });
+    const server = spawn(program, ["serve", "config.capnp", "--control-fd=3"], {
+      cwd: job.folder,
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+    });
     try {
       let said = "";
       server.stderr.on("data", (data) => (said = (said + data).slice(-2000)));
@@ -76,7 +86,11 @@ function workerd(program, date) {
       })();
       const port = await Promise.race([listening, once(server, "exit").then(() => undefined)]);
       if (port === undefined) return { failure: `it cannot be served: ${said}` };
-      return judge(await fetch(`http://127.0.0.1:${port}${pathOf(job)}`, { signal: AbortSignal.timeout((job.seconds + MARGIN) * 1000) }));
+      return judge(
+        await fetch(`http://127.0.0.1:${port}${pathOf(job)}`, {
+          signal: AbortSignal.timeout((job.seconds + MARGIN) * 1000),
+        }),
+      );
     } catch (error) {
       return { failure: `no answer: ${error.message}` };
     } finally {
@@ -92,7 +106,10 @@ async function judge(response) {
 
 function elias(binaries) {
   return async (job) => {
-    const { status, body, failure } = await askFolder(binaries, job.folder, "worker.mjs", { ...job, path: pathOf(job) });
+    const { status, body, failure } = await askFolder(binaries, job.folder, "worker.mjs", {
+      ...job,
+      path: pathOf(job),
+    });
     if (status === 200) return { outcome: JSON.parse(body) };
     return { failure: failure ?? `${status}: ${body}` };
   };
@@ -109,7 +126,10 @@ export function runtimesOf(binaries, wanted) {
     Deno: () => {
       const program = programOf("deno");
       const quiet = { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
-      return { version: versionOf(program, /deno (\S+)/), run: script(program, (base) => ["run", "-A", "--no-lock", "--no-config", `--location=${base}`], quiet) };
+      return {
+        version: versionOf(program, /deno (\S+)/),
+        run: script(program, (base) => ["run", "-A", "--no-lock", "--no-config", `--location=${base}`], quiet),
+      };
     },
     Bun: () => {
       const program = programOf("bun");

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { createInterface } from "node:readline";
+import { UNDECLARED } from "./areas.mjs";
 
 /** The scopes of a worker, in which server runtimes are nearest to what the files expect. */
 const SCOPES = ["worker", "dedicatedworker"];
@@ -39,23 +40,31 @@ export function scriptsOf(root, file, meta) {
 /** Templates (`.sub.js`) as the suite's server fills them in. */
 export async function fillIn(scripts, server) {
   return Promise.all(
-    scripts.map(async ({ name, text }) => (name.includes(".sub.") ? { name, text: await (await fetch(`${server}/${name}`)).text() } : { name, text })),
+    scripts.map(async ({ name, text }) =>
+      name.includes(".sub.") ? { name, text: await (await fetch(`${server}/${name}`)).text() } : { name, text },
+    ),
   );
 }
 
 export const harnessOf = (root) => readFileSync(join(root, "resources/testharness.js"), "utf8");
 
 /**
- * The module `test.js`: the suite's harness, the scripts and the test, in one function, as a file that is built, bundled or
- * imported like any other. `run(base, seconds)` gives the promise of the results.
+ * The module `test.js`: the suite's harness, the scripts and the test, in one function, as a file that is built,
+ * bundled or imported like any other. `run(base, seconds)` gives the promise of the results.
  *
  * Classic scripts share their declarations, and may declare a function twice: so does the body of a function. Names of
- * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page. Functions of a classic
- * script are properties of the global object, and the IDL harness relies on it.
+ * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page. Functions of a
+ * classic script are properties of the global object, and the IDL harness relies on it; what such a script assigns to
+ * without a declaration is declared here, since a module is strict.
  */
 export function moduleOf(harness, scripts) {
   const idl = scripts.some(({ name }) => name === "resources/idlharness.js");
-  const functions = [...new Set(scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)))];
+  const functions = [
+    ...new Set(
+      scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)),
+    ),
+  ];
+  const undeclared = UNDECLARED.find(({ file }) => scripts.at(-1).name.startsWith(file))?.names ?? [];
   return `import { observe, prepare } from "./harness.js";
 
 export default function run(base, seconds) {
@@ -66,7 +75,7 @@ export default function run(base, seconds) {
 ${harness}
   }).call(globalThis);
   const results = observe(seconds);
-  try {
+  try {${undeclared.length === 0 ? "" : ` let ${undeclared.join(", ")};`}
     (function () {
       ${functions.map((name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`).join(" ")}
 ${scripts.map(({ text }) => text).join("\n;\n")}
@@ -86,7 +95,10 @@ export async function serveSuite(root) {
   server.stderr.on("data", (data) => (said += data));
   const lines = createInterface({ input: server.stdout });
   const [line] = await Promise.race([once(lines, "line"), once(server, "exit").then(() => [undefined])]);
-  if (line === undefined) throw new Error(`the suite's server, ${root}/tools/wptserve, does not start; it needs Python 3.8 or later: ${said}`);
+  if (line === undefined)
+    throw new Error(
+      `the suite's server, ${root}/tools/wptserve, does not start; it needs Python 3.8 or later: ${said}`,
+    );
   const close = async () => {
     server.stdin.end();
     await once(server, "exit");

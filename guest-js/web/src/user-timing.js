@@ -12,6 +12,20 @@ const INTERNAL = Symbol("internal");
 /** The timeline: all marks and measures that were not cleared, in the order in which they were made. */
 let entries = [];
 
+let notify = () => {};
+
+/** Has `told` called with every mark and measure that is recorded from now on. */
+export const notifyOfEntries = (told) => (notify = told);
+
+/** The entries of a type that were not cleared. */
+export const recorded = (type) => entries.filter((entry) => entry.entryType === type);
+
+function record(entry) {
+  entries.push(entry);
+  notify(entry);
+  return entry;
+}
+
 export class PerformanceEntry {
   #name;
   #entryType;
@@ -103,7 +117,7 @@ function timeOf(mark) {
   return found.startTime;
 }
 
-const byStart = (list) => list.sort((a, b) => a.startTime - b.startTime);
+export const byStart = (list) => list.sort((a, b) => a.startTime - b.startTime);
 
 function clear(type, name) {
   entries = entries.filter((entry) => entry.entryType !== type || (name !== undefined && entry.name !== `${name}`));
@@ -113,9 +127,7 @@ const members = {
   mark(name, options = undefined) {
     brand(this);
     if (arguments.length === 0) throw new TypeError("a mark needs a name");
-    const mark = new PerformanceMark(name, options);
-    entries.push(mark);
-    return mark;
+    return record(new PerformanceMark(name, options));
   },
   measure(name, startOrOptions = undefined, endMark = undefined) {
     brand(this);
@@ -140,9 +152,7 @@ const members = {
     if (start !== undefined) startTime = timeOf(start);
     else if (end !== undefined && length !== undefined) startTime = endTime - length;
     else if (!isDictionary && startOrOptions !== undefined) startTime = timeOf(startOrOptions);
-    const measure = new PerformanceMeasure(INTERNAL, `${name}`, startTime, endTime - startTime, toDetail(detail));
-    entries.push(measure);
-    return measure;
+    return record(new PerformanceMeasure(INTERNAL, `${name}`, startTime, endTime - startTime, toDetail(detail)));
   },
   clearMarks(name = undefined) {
     brand(this);

@@ -149,3 +149,54 @@ test("marks and measures", () => {
   assert.equal(performance.getEntriesByName("both", "measure").length, 1);
   assert.throws(() => new PerformanceEntry(), TypeError);
 });
+
+test("PerformanceObserver: entries of the observed types, in a later turn, and what was recorded before", async () => {
+  const { PerformanceObserver, performance } = globalThis;
+  performance.clearMarks();
+  performance.clearMeasures();
+  assert.deepEqual(PerformanceObserver.supportedEntryTypes, ["mark", "measure"]);
+  const calls = [];
+  const observer = new PerformanceObserver(function (list, given, options) {
+    calls.push([list.getEntries().map(({ name }) => name), this === observer && given === observer, options]);
+  });
+  for (const wrong of [undefined, {}, { entryTypes: "mark" }, { entryTypes: ["mark"], type: "mark" }, { entryTypes: [], buffered: true }]) {
+    assert.throws(() => observer.observe(wrong), TypeError);
+  }
+  performance.mark("before", { startTime: 30 });
+  observer.observe({ type: "mark", buffered: true });
+  observer.observe({ type: "no-such-type" });
+  assert.throws(() => observer.observe({ entryTypes: ["measure"] }), { name: "InvalidModificationError" });
+  performance.mark("after", { startTime: 20 });
+  performance.measure("length", { start: 0, end: 1 });
+  assert.deepEqual(calls, []);
+  await settle();
+  assert.deepEqual(calls, [[["after", "before"], true, { droppedEntriesCount: 0 }]]);
+  performance.mark("third");
+  assert.deepEqual(observer.takeRecords().map(({ name }) => name), ["third"]);
+  performance.mark("fourth");
+  observer.disconnect();
+  await settle();
+  assert.equal(calls.length, 1);
+  observer.observe({ type: "measure" });
+  performance.mark("not observed");
+  performance.measure("observed", { start: 0, end: 1 });
+  await settle();
+  assert.deepEqual(calls[1], [["observed"], true, { droppedEntriesCount: 0 }]);
+  observer.disconnect();
+});
+
+test("an observer that throws is reported, and the others hear of their entries", async () => {
+  const heard = [];
+  const broken = new PerformanceObserver(() => {
+    throw new Error("broken");
+  });
+  const whole = new PerformanceObserver((list) => heard.push(list.getEntriesByType("mark").length, list.getEntriesByName("one").length));
+  broken.observe({ entryTypes: ["mark"] });
+  whole.observe({ entryTypes: ["mark", "no-such-type"] });
+  performance.mark("one");
+  performance.mark("two");
+  await settle();
+  assert.deepEqual(heard, [2, 1]);
+  broken.disconnect();
+  whole.disconnect();
+});

@@ -1,16 +1,15 @@
-// node:perf_hooks: the global `performance`. https://nodejs.org/api/perf_hooks.html
+// node:perf_hooks: the global `performance` and its kin. https://nodejs.org/api/perf_hooks.html
 import { unavailable } from "./internal/errors.js";
 
-export const { performance, Performance } = globalThis;
-
-export class PerformanceObserver {
-  static supportedEntryTypes = Object.freeze([]);
-  observe() {}
-  disconnect() {}
-  takeRecords() {
-    return [];
-  }
-}
+export const {
+  performance,
+  Performance,
+  PerformanceEntry,
+  PerformanceMark,
+  PerformanceMeasure,
+  PerformanceObserver,
+  PerformanceObserverEntryList,
+} = globalThis;
 
 export const constants = Object.freeze({});
 export const monitorEventLoopDelay = () => {
@@ -20,4 +19,15 @@ export const createHistogram = () => {
   throw unavailable("perf_hooks.createHistogram", "Keep the numbers in an array.");
 };
 
-export default { performance, Performance, PerformanceObserver, constants, monitorEventLoopDelay, createHistogram };
+export default {
+  performance,
+  Performance,
+  PerformanceEntry,
+  PerformanceMark,
+  PerformanceMeasure,
+  PerformanceObserver,
+  PerformanceObserverEntryList,
+  constants,
+  monitorEventLoopDelay,
+  createHistogram,
+};
