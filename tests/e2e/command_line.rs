@@ -33,7 +33,7 @@ async fn page(server: &Server, path: &str) -> String {
     let output = tokio::process::Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
         .arg(format!("http://{}{path}", server.address))
-        .finish();
+        .output();
     let output = tokio::time::timeout(elias_tests::serve::PATIENCE, output).await.expect("the browser ends");
     String::from_utf8_lossy(&output.expect("the browser starts").stdout).into_owned()
 }

@@ -41,7 +41,7 @@ async fn differences(folder: &Path, name: &str, answers: &[Value]) -> Vec<String
         .arg("-o")
         .arg(&wasm)
         .current_dir(folder)
-        .finish()
+        .output()
         .await
         .expect("elias-build starts");
     if !built.status.success() {
