@@ -12,23 +12,27 @@ const typeNameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Ar
 const INTERNAL = Symbol("internal");
 
 class Crypto {
-  constructor(token) {
+  // What only `crypto` has: the members throw for any other object, as Web IDL asks.
+  #own = true;
+
+  constructor(token = undefined) {
     if (token !== INTERNAL) throw new TypeError("Illegal constructor");
   }
 
   get subtle() {
+    if (!(#own in this)) throw new TypeError("not a Crypto");
     return needed("subtle", "crypto.subtle");
   }
 
   getRandomValues(array) {
+    if (!(#own in this)) throw new TypeError("not a Crypto");
+    if (!ArrayBuffer.isView(array)) throw new TypeError("getRandomValues needs a typed array");
     if (!INTEGER_ARRAY.test(typeNameOf.call(array))) {
       throw new DOMException("getRandomValues needs a typed array of integers", "TypeMismatchError");
     }
     if (array.byteLength > QUOTA) {
-      throw new QuotaExceededError(`getRandomValues gives ${QUOTA} bytes at most, not ${array.byteLength}`, {
-        quota: QUOTA,
-        requested: array.byteLength,
-      });
+      // Without quota and requested, which the standard leaves null here.
+      throw new QuotaExceededError(`getRandomValues gives ${QUOTA} bytes at most, not ${array.byteLength}`);
     }
     native.randomFill(bytesOf(array));
     return array;
@@ -36,6 +40,7 @@ class Crypto {
 
   /** A version 4 UUID (RFC 9562, 5.4). */
   randomUUID() {
+    if (!(#own in this)) throw new TypeError("not a Crypto");
     const bytes = new Uint8Array(16);
     native.randomFill(bytes);
     bytes[6] = (bytes[6] & 0x0f) | 0x40;

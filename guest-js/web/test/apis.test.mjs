@@ -253,6 +253,12 @@ test("timers, crypto, performance, the rest of the global scope", async () => {
   assert.ok(array.some((it) => it !== 0));
   assert.throws(() => crypto.getRandomValues(new Float64Array(1)), { name: "TypeMismatchError" });
   assert.throws(() => crypto.getRandomValues(new Uint8Array(65537)), { name: "QuotaExceededError" });
+  for (const wrong of [undefined, null, [1], new ArrayBuffer(1)]) assert.throws(() => crypto.getRandomValues(wrong), TypeError);
+  const { getRandomValues, randomUUID } = Crypto.prototype;
+  assert.throws(() => getRandomValues.call(null, array), TypeError);
+  assert.throws(() => randomUUID.call({}), TypeError);
+  assert.throws(() => Crypto.prototype.subtle, TypeError);
+  assert.deepEqual([Crypto.length, CryptoKey.length, SubtleCrypto.length], [0, 0, 0]);
   assert.match(crypto.randomUUID(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.ok(Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 50);
   assert.equal(self, globalThis);

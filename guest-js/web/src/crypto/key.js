@@ -38,7 +38,7 @@ export class CryptoKey {
     isKey = (value) => typeof value === "object" && value !== null && #type in value;
   }
 
-  constructor(token) {
+  constructor(token = undefined) {
     if (token !== INTERNAL) throw new TypeError("Illegal constructor");
   }
 

@@ -78,7 +78,7 @@ function deriveBits(algorithm, parameters, key, length) {
 }
 
 class SubtleCrypto {
-  constructor(token) {
+  constructor(token = undefined) {
     if (token !== INTERNAL) throw new TypeError("Illegal constructor");
   }
 
