@@ -48,3 +48,4 @@ mod serving;
 mod shares;
 mod signing;
 mod uncaught;
+mod url_pattern;
