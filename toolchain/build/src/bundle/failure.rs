@@ -20,7 +20,7 @@ pub(super) fn from_rolldown(
     cwd: &Path,
     boundary: &Boundary,
 ) -> BuildError {
-    let is_missing = diagnostics.iter().any(|diagnostic| diagnostic.kind() == EventKind::UnresolvedImport);
+    let is_missing = diagnostics.iter().any(|diagnostic| matches!(diagnostic.kind(), EventKind::UnresolvedImport));
     let convert = |diagnostic| convert(diagnostic, cwd, boundary);
     let mut errors: Vec<BuildError> = diagnostics.into_iter().map(convert).collect();
     if is_missing {
