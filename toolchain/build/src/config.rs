@@ -138,7 +138,9 @@ mod tests {
             Ok(BuildTable { eval: true, ..BuildTable::default() })
         );
         assert_eq!(
-            parse("[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\nlocales = [\"de\"]\n"),
+            parse(
+                "[build]\nroots = [\"../shared\"]\nenv = [\"API_URL\"]\nrandom = \"per-build\"\nlocales = [\"de\"]\n"
+            ),
             Ok(BuildTable {
                 roots: vec!["../shared".into()],
                 env: vec!["API_URL".to_owned()],

@@ -44,7 +44,10 @@ static INDEX: LazyLock<(Index, usize)> = LazyLock::new(|| {
 fn find(tag: &str) -> Option<usize> {
     let is = |name: &String| name.eq_ignore_ascii_case(tag);
     let locales = &INDEX.0.locales;
-    locales.iter().position(|(name, ..)| is(name)).or_else(|| locales.iter().position(|(.., others)| others.iter().any(is)))
+    locales
+        .iter()
+        .position(|(name, ..)| is(name))
+        .or_else(|| locales.iter().position(|(.., others)| others.iter().any(is)))
 }
 
 /// Whether there is a locale of this name.
