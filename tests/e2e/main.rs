@@ -49,3 +49,4 @@ mod serving;
 mod shares;
 mod signing;
 mod uncaught;
+mod url_pattern;

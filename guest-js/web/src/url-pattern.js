@@ -73,18 +73,22 @@ class URLPattern {
     const ignoreCase = Boolean(options?.ignoreCase);
     let init;
     if (isObject(input)) {
-      if (baseURL !== undefined) throw new TypeError("a base URL is for patterns that are text; an object has baseURL");
+      if (baseURL !== undefined) throw new TypeError("a base URL is for text; an object has baseURL");
       init = readInit(input);
     } else {
       init = parseConstructorString(usv(input));
-      if (baseURL === undefined && init.protocol === undefined) throw new TypeError("a pattern without a protocol needs a base URL");
+      if (baseURL === undefined && init.protocol === undefined) {
+        throw new TypeError("a pattern without a protocol needs a base URL");
+      }
       if (baseURL !== undefined) init.baseURL = usv(baseURL);
     }
     const all = processInit(init, true);
     for (const name of COMPONENTS) all[name] ??= "*";
     if (canonical.isDefaultPort(all.protocol, all.port)) all.port = "";
     const protocol = compile(all.protocol, canonical.protocol, DEFAULT);
-    const [path, pathOptions] = matchesSpecial(protocol) ? [canonical.pathname, PATHNAME] : [canonical.opaquePathname, DEFAULT];
+    const isHierarchical = matchesSpecial(protocol);
+    const path = isHierarchical ? canonical.pathname : canonical.opaquePathname;
+    const pathOptions = isHierarchical ? PATHNAME : DEFAULT;
     this.#components = {
       protocol,
       username: compile(all.username, canonical.username, DEFAULT),
@@ -104,7 +108,8 @@ class URLPattern {
           return this.#components[name].pattern;
         },
       };
-      Object.defineProperty(URLPattern.prototype, name, { get: Object.getOwnPropertyDescriptor(accessors, name).get, configurable: true });
+      const { get } = Object.getOwnPropertyDescriptor(accessors, name);
+      Object.defineProperty(URLPattern.prototype, name, { get, configurable: true });
     }
   }
 
@@ -120,7 +125,7 @@ class URLPattern {
     return this.#match(input, baseURL);
   }
 
-  /** Whether a component of one pattern is less exact than that of another (-1), as exact (0) or more (1): proposed for the standard. */
+  /** Whether a component of one pattern is less exact than another's (-1), as exact (0) or more (1). A proposal. */
   static compareComponent(component, left, right) {
     if (!COMPONENTS.includes(`${component}`)) throw new TypeError(`a URLPattern has no component ${component}`);
     return compareParts(left.#components[component].parts, right.#components[component].parts);
@@ -164,7 +169,8 @@ function valuesOf(input, baseURL) {
   const url = URL.parse(...inputs);
   if (url === null) return null;
   const { protocol, username, password, hostname, port, pathname, search, hash } = url;
-  return { inputs, values: { protocol: protocol.slice(0, -1), username, password, hostname, port, pathname, search: search.slice(1), hash: hash.slice(1) } };
+  const values = { protocol: protocol.slice(0, -1), username, password, hostname, port, pathname };
+  return { inputs, values: { ...values, search: search.slice(1), hash: hash.slice(1) } };
 }
 
 defineInterface(URLPattern);

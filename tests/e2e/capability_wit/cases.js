@@ -198,7 +198,8 @@ const cases = {
   },
   many() {
     // What calls allocate is freed: 100 MB in all, of 64.
-    for (let at = 0; at < 1_000; at++) v.echoTexts(Array.from({ length: 10 }, () => "x".repeat(5_000)));
+    const texts = Array.from({ length: 10 }, () => "x".repeat(5_000));
+    for (let at = 0; at < 1_000; at++) v.echoTexts(texts);
   },
   async waits() {
     is(v.wait(1), "waited");

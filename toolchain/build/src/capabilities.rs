@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{
-    Function, InterfaceId, LiveTypes, PackageId, ParseError, Resolve, ResolveError, ResolveErrorKind, Span, TypeOwner,
+    Function, InterfaceId, LiveTypes, PackageId, PackageSourceMap, ParseError, Resolve, ResolveError, ResolveErrorKind, Span, TypeOwner,
     WorldId, WorldItem, WorldKey,
 };
 
@@ -61,6 +61,9 @@ impl Capabilities {
             let shown = path.display();
             waiting.insert(found.map_err(|error| BuildError::io(format_args!("read the WIT of {shown}"), &error))?);
         }
+        // Who names a folder and a file in it names one package.
+        let folders = waiting.clone();
+        waiting.retain(|path| path.parent().is_none_or(|folder| !folders.contains(folder)));
         // A package comes after those that it depends on: whichever lacks one waits for the others.
         while !waiting.is_empty() {
             let mut refused = None;
@@ -68,7 +71,7 @@ impl Capabilities {
             let mut still_waiting = BTreeSet::new();
             for path in waiting {
                 let mut resolve = capabilities.resolve.clone();
-                match resolve.push_path(&path) {
+                match push(&mut resolve, &path) {
                     Ok((package, sources)) => {
                         capabilities.files.extend(sources.paths().map(Path::to_owned));
                         capabilities.resolve = resolve;
@@ -331,6 +334,20 @@ impl Imported<'_> {
 }
 
 /// Appends an interface behind those that it has types of.
+/// Adds a package, and those in its folder `deps`. Packages that are there already are merged with it: wit-parser's own
+/// way to add a second one of a name is a panic.
+fn push(resolve: &mut Resolve, path: &Path) -> anyhow::Result<(PackageId, PackageSourceMap)> {
+    let mut own = Resolve::default();
+    match own.push_path(path) {
+        Ok((package, sources)) => {
+            let remap = resolve.merge(own)?;
+            Ok((remap.packages[package.index()], sources))
+        }
+        // What it lacks may be among those that were added before.
+        Err(_) => resolve.push_path(path),
+    }
+}
+
 fn add_needed(resolve: &Resolve, id: InterfaceId, needed: &mut Vec<InterfaceId>) {
     if needed.contains(&id) {
         return;

@@ -161,6 +161,6 @@ mod tests {
         let error = module(&["de-XX".to_owned()]).expect_err("there is none");
         assert_eq!(error.name(), "unknown-locale");
         let help = error.details().to_string() + error.to_json()["help"].as_str().unwrap_or_default();
-        assert!(help.contains("`de-XX`") && help.contains(" de,"), "{help}");
+        assert!(help.contains("`de-XX`") && help.contains(" de-AT,"), "{help}");
     }
 }

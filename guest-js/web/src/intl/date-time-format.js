@@ -5,7 +5,7 @@ import { rangeParts } from "./date-ranges.js";
 import { fieldText, toFields } from "./date-fields.js";
 import { digitsOf, isNumberingSystem } from "./numbering.js";
 import {
-  canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getNumberOption, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader,
+  canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getNumberOption, getOption, getTypeOption, instanceOf, readMatcher, remembering, resolveLocale, stateReader,
 } from "./support.js";
 import { findZone, UTC } from "./time-zone.js";
 
@@ -238,10 +238,12 @@ Object.defineProperty(DateTimeFormat.prototype.formatToParts, "length", { value:
 
 const defaults = { any: newState(undefined, undefined, "any", "all"), date: newState(undefined, undefined, "date", "date"), time: newState(undefined, undefined, "time", "time") };
 
+const remembered = { any: remembering(newState), date: remembering(newState), time: remembering(newState) };
+
 function localeText(date, locales, options, required, filled) {
   const time = Date.prototype.valueOf.call(date);
   if (Number.isNaN(time)) return "Invalid Date";
-  const state = locales === undefined && options === undefined ? defaults[required] : newState(locales, options, required, filled);
+  const state = locales === undefined && options === undefined ? defaults[required] : remembered[required](locales, options, required, filled);
   return formatTime(state, time);
 }
 

@@ -1,14 +1,15 @@
 // String.prototype.localeCompare (ECMA-402 §19.1.1).
 import { newState } from "./collator.js";
 import { compareText } from "./collation.js";
-import { defineMethods } from "./support.js";
+import { defineMethods, remembering } from "./support.js";
 
 const defaults = newState();
+const remembered = remembering(newState);
 
 defineMethods(String.prototype, {
   localeCompare(that, locales = undefined, options = undefined) {
     if (this === undefined || this === null) throw new TypeError("String.prototype.localeCompare called on null or undefined");
-    const state = locales === undefined && options === undefined ? defaults : newState(locales, options);
+    const state = locales === undefined && options === undefined ? defaults : remembered(locales, options);
     return compareText(`${this}`, `${that}`, state);
   },
 });

@@ -7,7 +7,7 @@ import { affixes, INNER, OUTER, MIDDLE, parsePattern, pushTrimmed } from "./numb
 import { pluralsOf } from "./plural-categories.js";
 import {
   canonicalizeLocaleList, dataOf, defineMethods, defineService, getBooleanOrString, getOption, getOptionsObject, getTypeOption, instanceOf, Intl, lookUp, readMatcher,
-  resolveLocale, stateReader,
+  remembering, resolveLocale, stateReader,
 } from "./support.js";
 
 const states = new WeakMap();
@@ -464,4 +464,5 @@ defineMethods(BigInt.prototype, {
   },
 });
 
-const stateFor = (locales, options) => (locales === undefined && options === undefined ? defaultState : newState(locales, options));
+const remembered = remembering(newState);
+const stateFor = (locales, options) => (locales === undefined && options === undefined ? defaultState : remembered(locales, options));

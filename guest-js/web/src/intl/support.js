@@ -246,6 +246,26 @@ export function readMatcher(options) {
   getOption(options, "localeMatcher", "string", ["lookup", "best fit"], "best fit");
 }
 
+/** How many states of a kind are remembered. */
+const REMEMBERED_MAX = 20;
+
+/**
+ * Remembers what `make` gives for a locale that is a string, without options: making it takes most of the time of a
+ * `toLocaleString("de")` or a comparison while sorting.
+ */
+export function remembering(make) {
+  const known = new Map();
+  return (locales, options, ...more) => {
+    if (typeof locales !== "string" || options !== undefined) return make(locales, options, ...more);
+    let state = known.get(locales);
+    if (state === undefined) {
+      state = make(locales, options, ...more);
+      if (known.size < REMEMBERED_MAX) known.set(locales, state);
+    }
+    return state;
+  };
+}
+
 /** What is needed to look up `key` in a table of lines `\nkey\tvalue\tvalue`: its values, or undefined. */
 export function lookUp(table, key) {
   const at = table.indexOf(`\n${key}\t`);

@@ -10,6 +10,9 @@ export const escapePattern = (text) => text.replace(/[+*?:{}()\\]/g, "\\$&");
 
 const segmentWildcard = ({ delimiter }) => `[^${escapeRegExp(delimiter)}]+?`;
 
+/** How much of a pattern an error shows. */
+const SHOWN_MAX = 200;
+
 /** Parses a pattern string (2.2); `encode` brings literal text into its canonical form, or throws a TypeError. */
 export function parsePattern(input, options, encode) {
   const tokens = tokenize(input, false);
@@ -18,8 +21,9 @@ export function parsePattern(input, options, encode) {
   let pending = "";
   let nextNumber = 0;
   const take = (...types) => (types.includes(tokens[at].type) ? tokens[at++] : undefined);
+  const shown = JSON.stringify(input.slice(0, SHOWN_MAX));
   const need = (type) => {
-    if (take(type) === undefined) throw new TypeError(`the pattern ${JSON.stringify(input.slice(0, 200))} is wrong at index ${tokens[at].index}`);
+    if (take(type) === undefined) throw new TypeError(`the pattern ${shown} is wrong at index ${tokens[at].index}`);
   };
   const text = () => {
     let value = "";
@@ -27,7 +31,9 @@ export function parsePattern(input, options, encode) {
     return value;
   };
   const matcher = (name) => take("regexp") ?? (name === undefined ? take("asterisk") : undefined);
-  const fixed = (value, modifier) => parts.push({ type: "fixed-text", value: encode(value), modifier, name: "", prefix: "", suffix: "" });
+  const fixed = (value, modifier) => {
+    parts.push({ type: "fixed-text", value: encode(value), modifier, name: "", prefix: "", suffix: "" });
+  };
   const flush = () => {
     if (pending === "") return;
     const value = pending;
@@ -47,7 +53,7 @@ export function parsePattern(input, options, encode) {
     if (value === segmentWildcard(options)) [type, value] = ["segment-wildcard", ""];
     else if (value === FULL_WILDCARD) [type, value] = ["full-wildcard", ""];
     const title = name === undefined ? String(nextNumber++) : name.value;
-    if (parts.some((part) => part.name === title)) throw new TypeError(`the pattern ${JSON.stringify(input.slice(0, 200))} has two groups of the name ${title}`);
+    if (parts.some((part) => part.name === title)) throw new TypeError(`the pattern ${shown} has two groups ${title}`);
     parts.push({ type, value, modifier, name: title, prefix: encode(prefix), suffix: encode(suffix) });
   };
   while (at < tokens.length) {
@@ -122,10 +128,12 @@ function toText(parts, options) {
     }
     const isNamed = !startsWithDigit(name);
     let grouped = suffix !== "" || (prefix !== "" && prefix !== options.prefix);
-    if (!grouped && isNamed && type === "segment-wildcard" && modifier === "none" && next !== undefined && next.prefix === "" && next.suffix === "") {
+    const isSimple = isNamed && type === "segment-wildcard" && modifier === "none";
+    if (!grouped && isSimple && next !== undefined && next.prefix === "" && next.suffix === "") {
       grouped = next.type === "fixed-text" ? isNamePart(firstChar(next.value), false) : startsWithDigit(next.name);
     }
-    if (!grouped && prefix === "" && previous?.type === "fixed-text" && options.prefix !== "" && previous.value.endsWith(options.prefix)) grouped = true;
+    const followsText = prefix === "" && previous?.type === "fixed-text";
+    if (followsText && options.prefix !== "" && previous.value.endsWith(options.prefix)) grouped = true;
     if (grouped) result += "{";
     result += escapePattern(prefix);
     if (isNamed) result += `:${name}`;
@@ -134,10 +142,12 @@ function toText(parts, options) {
     } else if (type === "segment-wildcard" && !isNamed) {
       result += `(${segmentWildcard(options)})`;
     } else if (type === "full-wildcard") {
-      const isPlain = !isNamed && (previous === undefined || previous.type === "fixed-text" || previous.modifier !== "none" || grouped || prefix !== "");
+      const isApart = previous === undefined || previous.type === "fixed-text" || previous.modifier !== "none";
+      const isPlain = !isNamed && (isApart || grouped || prefix !== "");
       result += isPlain ? "*" : `(${FULL_WILDCARD})`;
     }
-    if (type === "segment-wildcard" && isNamed && suffix !== "" && isNamePart(firstChar(suffix), false)) result += "\\";
+    const isGlued = type === "segment-wildcard" && isNamed && suffix !== "" && isNamePart(firstChar(suffix), false);
+    if (isGlued) result += "\\";
     result += escapePattern(suffix);
     if (grouped) result += "}";
     result += SIGNS[modifier];
@@ -150,7 +160,8 @@ const MODIFIER_ORDER = ["zero-or-more", "optional", "one-or-more", "none"];
 const NOTHING = { type: "fixed-text", value: "", modifier: "none", name: "", prefix: "", suffix: "" };
 
 function comparePart(a, b) {
-  const rank = ({ type, modifier, prefix, value, suffix }) => [TYPE_ORDER.indexOf(type), MODIFIER_ORDER.indexOf(modifier), prefix, value, suffix];
+  const rank = ({ type, modifier, prefix, value, suffix }) =>
+    [TYPE_ORDER.indexOf(type), MODIFIER_ORDER.indexOf(modifier), prefix, value, suffix];
   const [left, right] = [rank(a), rank(b)];
   const at = left.findIndex((value, index) => value !== right[index]);
   return at === -1 ? 0 : left[at] < right[at] ? -1 : 1;
@@ -178,7 +189,9 @@ export function compile(input, encode, options, ignoreCase = false) {
   try {
     regexp = new RegExp(source, ignoreCase ? "vi" : "v");
   } catch (error) {
-    throw new TypeError(`the pattern ${JSON.stringify(input.slice(0, 200))} has a regular expression that is none: ${error.message}`);
+    const shown = JSON.stringify(input.slice(0, SHOWN_MAX));
+    throw new TypeError(`the pattern ${shown} has a regular expression that is none: ${error.message}`);
   }
-  return { pattern: toText(parts, options), regexp, names, parts, hasRegExpGroups: parts.some(({ type }) => type === "regexp") };
+  const hasRegExpGroups = parts.some(({ type }) => type === "regexp");
+  return { pattern: toText(parts, options), regexp, names, parts, hasRegExpGroups };
 }
