@@ -120,7 +120,8 @@ async fn behaves(name: &str, backend: &str) {
     assert_eq!(server.get("/wrong").await.body, wrong, "nothing is made for a time that is none");
     assert_eq!(server.get("/exact").await.body, r#"["kept","kept","too-large"]"#);
     let misses = futures::future::join_all((0..100).map(|_| server.get("/remember"))).await;
-    assert!(misses.iter().all(|answer| answer.body == r#"{"made":true}"#), "{:?}", misses[0]);
+    let other = misses.iter().find(|answer| answer.body != r#"{"made":true}"#);
+    assert!(other.is_none(), "{other:?}\n{}", server.log());
     let log = server.logged("made the value").await;
     assert_eq!(log.matches("made the value").count(), 1, "a hundred misses make the value once");
 }
@@ -132,7 +133,8 @@ async fn in_memory() {
 
 #[tokio::test]
 async fn in_redis() {
-    behaves("redis-user", &format!("backend = \"redis\"\nurl = \"{}\"", services::redis())).await;
+    let backend = format!("backend = \"redis\"\nurl = \"{}\"\ntimeout-ms = 60000", services::redis());
+    behaves("redis-user", &backend).await;
 }
 
 #[tokio::test]
@@ -147,7 +149,7 @@ async fn attack_8_a_flood_of_keys_is_kept_within_total_bytes() {
 
 #[tokio::test]
 async fn attack_14_two_components_with_the_same_keys_do_not_meet() {
-    let backend = format!("backend = \"redis\"\nurl = \"{}\"", services::redis());
+    let backend = format!("backend = \"redis\"\nurl = \"{}\"\ntimeout-ms = 60000", services::redis());
     let (one, other) = (served("a", &backend), served("a:b", &backend));
     assert_eq!(one.get("/own?name=one").await.body, r#""nothing""#);
     assert_eq!(other.get("/own?name=other").await.body, r#""nothing""#);
@@ -186,7 +188,7 @@ async fn what_was_made_is_given_though_redis_has_gone() {
 async fn in_redis_by_tls() {
     let url = std::env::var("ELIAS_TEST_REDIS_TLS").expect("run the tests with `make test`, which starts Redis");
     let ca = std::env::var("ELIAS_TEST_POSTGRES_CA").expect("and makes an authority");
-    let backend = format!("backend = \"redis\"\nurl = \"{url}\"\nroot-certificate = \"{ca}\"");
+    let backend = format!("backend = \"redis\"\nurl = \"{url}\"\nroot-certificate = \"{ca}\"\ntimeout-ms = 60000");
     let server = served("tls-user", &backend);
     assert_eq!(server.get("/own?name=one").await.body, r#""nothing""#);
     assert_eq!(server.get("/own?name=two").await.body, r#""one""#);

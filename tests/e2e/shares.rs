@@ -239,7 +239,8 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
     server.logged("slow-client").await;
     for reader in small {
         let body = rest_of_chunked(reader).await;
-        assert!(body > 1 << 20, "a slow reader still gets all: {body}");
+        // Some of it came with the headers.
+        assert!(body > (1 << 20) - 1024, "a slow reader still gets all: {body}");
     }
 }
 

@@ -127,8 +127,8 @@ impl Running {
         }
     }
 
-    /// The instance is gone.
-    pub(crate) fn release(&self) {
+    /// Gives back what is held for the execution: its instance is gone, or it never gets one.
+    pub fn release(&self) {
         let held = self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         held.into_iter().flatten().rev().for_each(drop);
     }

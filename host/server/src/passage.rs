@@ -15,7 +15,7 @@ use axum::Router;
 use bytes::Bytes;
 use elias_gateway::{Admitted, Client, Identity, Rules, Stop, TraceContext};
 use elias_host::{Caller, ErrorCode};
-use elias_platform::{NotAdmitted, Platform, Service};
+use elias_platform::{NotAdmitted, Platform, Service, Ticket};
 use futures::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -203,7 +203,10 @@ impl Attempt<'_> {
         let running = ticket.running().clone();
         exchange.note(|record| record.ticket = Some(ticket));
         // Last, so that who waits for one component takes no place from the others.
-        exchange.enter(&running).await?;
+        if let Err(refusal) = exchange.enter(&running).await {
+            exchange.note(|record| record.ticket.iter_mut().for_each(Ticket::refuse));
+            return Err(refusal.into());
+        }
         ask(exchange, &app, request).await
     }
 }

@@ -21,8 +21,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use wit_parser::abi::AbiVariant;
 use wit_parser::{
-    Function, InterfaceId, LiveTypes, PackageId, PackageSourceMap, ParseError, Resolve, ResolveError, ResolveErrorKind, Span, TypeOwner,
-    WorldId, WorldItem, WorldKey,
+    Function, InterfaceId, LiveTypes, PackageId, PackageSourceMap, ParseError, Resolve, ResolveError, ResolveErrorKind,
+    Span, TypeOwner, WorldId, WorldItem, WorldKey,
 };
 
 /// The module with the engine's natives, as generated modules import it.

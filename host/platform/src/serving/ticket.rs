@@ -32,7 +32,7 @@ pub struct Ticket {
     app: App,
     entry: Option<Entry>,
     running: Running,
-    under_way: usize,
+    under_way: Option<usize>,
     started: Instant,
     clock: Clock,
     recorder: Recorder,
@@ -105,14 +105,14 @@ impl Ticket {
             running.hold(places);
         }
         Self {
-            under_way: service.begin(UnderWay {
+            under_way: Some(service.begin(UnderWay {
                 running: running.clone(),
                 version: release.target.version,
                 is_canary,
                 is_copy,
                 started_ms: serving.clock.now().unix_ms(),
                 request: None,
-            }),
+            })),
             service: Arc::clone(service),
             release: Arc::clone(release),
             state,
@@ -162,7 +162,9 @@ impl Ticket {
 
     /// Says which request it is, for who lists what runs.
     pub fn set_request(&self, method: &Method, uri: &Uri) {
-        self.service.set_request(self.under_way, method, uri);
+        if let Some(under_way) = self.under_way {
+            self.service.set_request(under_way, method, uri);
+        }
     }
 
     /// Tells the host on whose behalf the request runs, and by which name it can be cancelled.
@@ -170,6 +172,19 @@ impl Ticket {
         caller.tenant_id = Some(self.service.id.tenant.to_string());
         extensions.insert(Arc::new(caller));
         extensions.insert(self.running.clone());
+    }
+
+    /// The request does not run: the host had no place for it. What it holds of its service and its tenant is given back at once, for the
+    /// client may take as long as it likes to read that it was refused.
+    pub fn refuse(&mut self) {
+        self.running.release();
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        if let Some(under_way) = self.under_way.take() {
+            self.service.end(under_way);
+        }
     }
 
     /// The request has ended.
@@ -276,7 +291,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.service.end(self.under_way);
+        self.leave();
         if !self.ended {
             // What it logged would else stay for ever.
             self.service.lines.take(self.running.id());

@@ -66,7 +66,8 @@ fn packages_may_be_named_in_any_order() {
 fn what_is_wrong_is_shown_in_its_line() {
     #[track_caller]
     fn check(text: &str, code: &str, place: &str, wanted: &str) {
-        let error = read(&[("geo.wit", text)], &["geo.wit"]);
+        let folder = folder(&[("geo.wit", text)]);
+        let error = Capabilities::read(&["geo.wit".into()], folder.path());
         let error = error.and_then(|found| found.names().try_for_each(|name| found.module(name).map(drop)));
         let error = error.expect_err(text);
         let details = error.details();
