@@ -48,11 +48,11 @@ test("generateKey refuses the algorithm first, then usages, then parameters, the
   assert.equal(await refusal(RSA, ["verify"]), "SyntaxError");
 });
 
-test("getRandomValues says how much it gives", () => {
+test("getRandomValues refuses more than its quota", () => {
   assert.throws(
     () => crypto.getRandomValues(new Uint8Array(65_537)),
     (error) => error instanceof QuotaExceededError && error instanceof DOMException && error.constructor === QuotaExceededError
-      && error.name === "QuotaExceededError" && error.code === 22 && error.quota === 65_536 && error.requested === 65_537,
+      && error.name === "QuotaExceededError" && error.code === 22 && error.quota === null && error.requested === null,
   );
   assert.throws(() => crypto.getRandomValues(new Float64Array(1)), { name: "TypeMismatchError" });
 });

@@ -10,11 +10,15 @@ const available = new Map([["en", null], ["en-US", null]]);
 /** CLDR's parents of locales, where they are not what remains without the last subtag. */
 const parents = new Map();
 
+/** What {@link remembering} keeps. */
+const remembered = [];
+
 /**
  * Adds the data of a locale under its tag and others that mean the same. Called while a component is built, by the module that
  * elias-build makes of `[build] locales`; the data are those of vendor/intl/archive.mjs.
  */
 export function addLocale(tag, others, data) {
+  for (const known of remembered) known.clear(); // what was made for the locale before is English
   data.collation = hooks.prepareCollation(data.collation);
   for (const name of [tag, ...others]) if (name === tag || !available.has(name)) available.set(name, data);
   hooks.prepareDates(data.dates);
@@ -255,6 +259,7 @@ const REMEMBERED_MAX = 20;
  */
 export function remembering(make) {
   const known = new Map();
+  remembered.push(known);
   return (locales, options, ...more) => {
     if (typeof locales !== "string" || options !== undefined) return make(locales, options, ...more);
     let state = known.get(locales);
