@@ -39,7 +39,7 @@ async fn intl_has_the_locales_that_the_build_names() {
     let config = "[build]\nlocales = [\"de\", \"de-AT\", \"fr\", \"pl\", \"zh-Hant\"]\n";
     let project = Project::new(&[("index.js", SOURCE), ("elias.toml", config)]);
     let found = answers(&project, &[]).await;
-    assert_eq!(found["number"], json!(["1.234.567,891", "2\u{a0}millions"]));
+    assert_eq!(found["number"], json!(["1.234.567,891", "2 millions"]));
     assert_eq!(found["money"], json!("€\u{a0}1.234,50"));
     assert_eq!(found["date"], json!(["2 stycznia 2024", "Dienstag, 2. Januar", "下午3:04:05"]));
     assert_eq!(found["plurals"], json!(["one", "few", "many", "few"]));
