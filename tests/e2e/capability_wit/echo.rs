@@ -50,7 +50,7 @@ macro_rules! numbered {
 numbered!(Nine {
     N0 = "n0", N1 = "n1", N2 = "n2", N3 = "n3", N4 = "n4", N5 = "n5", N6 = "n6", N7 = "n7", N8 = "n8",
 });
-numbered!(All {
+numbered!(Most {
     F0 = "f0", F1 = "f1", F2 = "f2", F3 = "f3", F4 = "f4", F5 = "f5", F6 = "f6", F7 = "f7", F8 = "f8", F9 = "f9",
     F10 = "f10", F11 = "f11", F12 = "f12", F13 = "f13", F14 = "f14", F15 = "f15", F16 = "f16", F17 = "f17",
     F18 = "f18", F19 = "f19", F20 = "f20", F21 = "f21", F22 = "f22", F23 = "f23", F24 = "f24", F25 = "f25",
@@ -133,7 +133,7 @@ wide!(Seventeen, String);
 macro_rules! free {
     ($($ty:ty),* $(,)?) => { $(impl Payload for $ty {})* };
 }
-free!(Point, Colour, Few, Nine, All, Shape, Mixed, Deep, Sixteen, Seventeen);
+free!(Point, Colour, Few, Nine, Most, Shape, Mixed, Deep, Sixteen, Seventeen);
 
 /// Gives back what it is given.
 pub(super) struct Echo;
@@ -167,7 +167,7 @@ impl Capability for Echo {
             "echo-texts": Vec<String>, "echo-nested": Vec<Vec<Vec<u8>>>, "echo-option": Option<String>,
             "echo-option2": Option<Option<u32>>, "echo-option3": Option<Option<Option<String>>>,
             "echo-pair": (u8, String, Option<i64>), "echo-results": Vec<Result<u32, String>>, "echo-point": Point,
-            "echo-colour": Colour, "echo-few": Few, "echo-nine": Nine, "echo-all": All, "echo-shape": Shape,
+            "echo-colour": Colour, "echo-few": Few, "echo-nine": Nine, "echo-all": Most, "echo-shape": Shape,
             "echo-mixed": Mixed, "echo-deep": Deep, "echo-sixteen": Sixteen, "echo-seventeen": Seventeen,
         }
         macro_rules! show {
@@ -180,7 +180,7 @@ impl Capability for Echo {
             "show-option3": Option<Option<Option<String>>>, "show-mixed": Mixed, "show-deep": Deep,
             "show-sixteen": Sixteen, "show-seventeen": Seventeen,
         }
-        values.func("show-all", Price::call(), |_: Store<'_>, (a,): (All,)| Ok((shown(&a),)))?;
+        values.func("show-all", Price::call(), |_: Store<'_>, (a,): (Most,)| Ok((shown(&a),)))?;
         values.func("show-both", Price::call(), |_: Store<'_>, (first, second): (Mixed, Sixteen)| {
             Ok((format!("{first:?} {second:?}"),))
         })?;

@@ -185,7 +185,7 @@ async fn run(options: BundleOptions, boundary: Boundary) -> Result<Bundle, Build
             || (name == capabilities::NATIVE_MODULE && !options.capabilities.is_empty())
             || name.strip_prefix("node:").is_some_and(web::node_module)
     };
-    let left = imports.filter(|name| **name != chunk.filename && !ours(name)).map(|name| name.as_str());
+    let left = imports.filter(|name| **name != chunk.filename && !ours(name)).map(AsRef::<str>::as_ref);
     if let Some(error) = failure::left_over(left, &read, cwd) {
         return Err(error);
     }
