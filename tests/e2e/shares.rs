@@ -121,9 +121,17 @@ async fn who_reads_a_file_slowly_has_no_execution_and_others_are_answered() {
 
 #[tokio::test]
 async fn an_address_has_a_share_of_the_connections_and_of_the_requests() {
-    let waits = "export default { async fetch(request) { \
-        if (new URL(request.url).pathname === '/wait') await new Promise((resolve) => setTimeout(resolve, 25_000)); \
-        return new Response('here'); } };";
+    // The headers of `/wait` tell that the request counts from now on.
+    let waits = r#"
+        const wait = async (controller) => {
+          controller.enqueue(new Uint8Array(1));
+          await new Promise((resolve) => setTimeout(resolve, 25_000));
+          controller.close();
+        };
+        export default {
+          fetch: (request) => new Response(request.url.endsWith("/wait") ? new ReadableStream({ start: wait }) : "here"),
+        };
+    "#;
     let server = Server::of(waits, &["--connections-per-address", "3"]);
     let mut open = Vec::new();
     for _ in 0..3 {
@@ -142,32 +150,28 @@ async fn an_address_has_a_share_of_the_connections_and_of_the_requests() {
     drop(open);
 
     let server = Server::of(waits, &["--requests-per-address", "2"]);
-    let held = [slow_reader(server.address, "a", "/wait").await, slow_reader(server.address, "a", "/wait").await];
-    until("the third is refused", async || {
-        let answer = server.get("/").await;
-        (answer.status != 200).then(|| assert_eq!((answer.status, answer.code().as_str()), (429, "address-requests")))
-    })
-    .await;
+    let mut held = [slow_reader(server.address, "a", "/wait").await, slow_reader(server.address, "a", "/wait").await];
+    for reader in &mut held {
+        let begun = begins(reader).await;
+        assert!(begun.starts_with("HTTP/1.1 200"), "{begun}");
+    }
+    let third = server.get("/").await;
+    assert_eq!((third.status, third.code().as_str()), (429, "address-requests"));
     drop(held);
     until("there is room again", async || (server.get("/").await.body == "here").then_some(())).await;
 
     // Of clients behind a proxy each has its own, and the proxy's connections are not counted.
     let flags = ["--requests-per-address", "1", "--connections-per-address", "1", "--forwarded-hops", "1"];
     let server = Server::of(waits, &flags);
-    let ask = |client: &'static str, path: &'static str| {
+    let ask = |client: &'static str| {
         let request = http::Request::get("/").header("x-forwarded-for", client);
-        server.send(request, path, "")
+        server.send(request, "/", "")
     };
-    let waiting = ask("192.0.2.1", "/wait");
-    tokio::select! {
-        answer = waiting => panic!("it waits: {answer:?}"),
-        () = async {
-            until("the client's second is refused", async || {
-                (ask("192.0.2.1", "/").await.status == 429).then_some(())
-            }).await;
-            assert_eq!(ask("192.0.2.2", "/").await.body, "here", "another client");
-        } => {}
-    }
+    let mut waiting = slow_reader(server.address, "a\r\nx-forwarded-for: 192.0.2.1", "/wait").await;
+    let begun = begins(&mut waiting).await;
+    assert!(begun.starts_with("HTTP/1.1 200"), "{begun}");
+    assert_eq!(ask("192.0.2.1").await.status, 429, "the client's second");
+    assert_eq!(ask("192.0.2.2").await.body, "here", "another client");
 }
 
 /// A component that answers with so many megabytes, goes on after its answer, or answers at once.

@@ -225,15 +225,15 @@ impl Inner {
         let changed = match command {
             Command::Get(key) | Command::Lease(key) => {
                 let key = self.key(key);
-                // Never more than a value may have, whatever another program has put there.
+                // Never more than a value may have, whatever another program has put there. Of one moment: of a key that is set
+                // in between, an empty text would be read that nobody has put there.
                 let mut bounded = redis::pipe();
-                bounded.cmd("STRLEN").arg(&key).cmd("GETRANGE").arg(&key).arg(0).arg(self.value_bytes);
-                let (length, value): (u64, Value) = bounded.query_async(connection).await?;
+                bounded.atomic().cmd("EXISTS").arg(&key).cmd("STRLEN").arg(&key);
+                bounded.cmd("GETRANGE").arg(&key).arg(0).arg(self.value_bytes);
+                let (there, length, value): (bool, u64, Value) = bounded.query_async(connection).await?;
                 if length > self.value_bytes {
                     return Ok(Err(self.too_large("the value", length, self.value_bytes)));
                 }
-                // Nothing is there, or an empty text.
-                let there = length > 0 || cmd("EXISTS").arg(&key).query_async(connection).await?;
                 return Ok(Ok(Answer::Value(there.then_some(value))));
             }
             // Redis refuses to get none.

@@ -58,6 +58,25 @@ async fn only_what_is_expected_is_swapped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_read_whole_or_not_at_all() {
+    for backend in backends("whole") {
+        let writer = starter(&backend);
+        let writes = tokio::spawn(async move {
+            for _ in 0..300 {
+                set(&writer, "k", "a value", None).await;
+                changed(&writer, Command::Delete("k".to_owned())).await;
+            }
+        });
+        let cache = starter(&backend);
+        while !writes.is_finished() {
+            let value = get(&cache, "k").await;
+            assert!(value.as_deref().is_none_or(|value| value == "a value"), "{value:?}");
+        }
+        writes.await.expect("it ends");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn swaps_do_not_lose_one_another() {
     for backend in backends("swaps") {
         set(&starter(&backend), "k", "0", None).await;
