@@ -1,5 +1,6 @@
 //! The scanner of statements (host/capabilities/src/db), of its files alone.
 
+use libfuzzer_sys::arbitrary;
 use std::sync::Arc;
 
 /// As `elias:db/db` has it.
@@ -40,13 +41,13 @@ mod files {
 pub(crate) use files::statement::{Dialect, Kind, Statement};
 
 /// What is built of an input that is no text: words of the dialect, and what stands between them.
-#[derive(Debug, libfuzzer_sys::arbitrary::Arbitrary)]
+#[derive(Debug, arbitrary::Arbitrary)]
 pub(crate) enum Input<'a> {
     Text(&'a str),
     Pieces(Vec<Piece<'a>>),
 }
 
-#[derive(Debug, libfuzzer_sys::arbitrary::Arbitrary)]
+#[derive(Debug, arbitrary::Arbitrary)]
 pub(crate) enum Piece<'a> {
     Word(u8),
     Text(&'a str),
