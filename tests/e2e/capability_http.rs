@@ -165,9 +165,11 @@ async fn bodies_are_decoded_as_servers_encode_them() {
           const [name, pass] = new URL(request.url).search.slice(1).split("&");
           const [coding, body] = bodies[name];
           try {
-            const response = await fetch(upstream + "/echo", { method: "POST", body, headers: { "x-encoding": coding, "accept-encoding": "gzip" } });
+            const headers = { "x-encoding": coding, "accept-encoding": "gzip" };
+            const response = await fetch(upstream + "/echo", { method: "POST", body, headers });
             if (pass) return response;
-            return [await response.text(), response.headers.get("content-encoding"), response.headers.get("content-length")];
+            const about = ["content-encoding", "content-length"].map((name) => response.headers.get(name));
+            return [await response.text(), ...about];
           } catch (error) {
             return error.code;
           }

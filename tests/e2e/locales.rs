@@ -10,17 +10,21 @@ export default {
   fetch() {
     const date = new Date(Date.UTC(2024, 0, 2, 15, 4, 5));
     const plural = new Intl.PluralRules("pl");
+    const compact = { notation: "compact", compactDisplay: "long" };
+    const day = { weekday: "long", month: "long", day: "numeric" };
+    const hour = { timeZone: "Europe/Berlin", timeZoneName: "long", hour: "numeric" };
+    const tags = ["pl-PL", "de-LU", "de-AT", "zh-TW", "zh-HK", "fr", "it", "en-GB", undefined];
     return Response.json({
-      number: [(1234567.891).toLocaleString("de"), new Intl.NumberFormat("fr", { notation: "compact", compactDisplay: "long" }).format(2e6)],
+      number: [(1234567.891).toLocaleString("de"), new Intl.NumberFormat("fr", compact).format(2e6)],
       money: new Intl.NumberFormat("de-AT", { style: "currency", currency: "EUR" }).format(1234.5),
-      date: [made.format(date), date.toLocaleDateString("de-DE", { weekday: "long", month: "long", day: "numeric" }), date.toLocaleTimeString("zh-TW")],
+      date: [made.format(date), date.toLocaleDateString("de-DE", day), date.toLocaleTimeString("zh-TW")],
       plurals: [1, 2, 5, 22].map((number) => plural.select(number)),
       relative: new Intl.RelativeTimeFormat("pl", { numeric: "auto" }).format(-1, "day"),
       list: new Intl.ListFormat("de").format(["a", "b", "c"]),
       names: new Intl.DisplayNames("pl", { type: "region" }).of("DE"),
-      zone: new Intl.DateTimeFormat("de", { timeZone: "Europe/Berlin", timeZoneName: "long", hour: "numeric" }).format(date),
+      zone: new Intl.DateTimeFormat("de", hour).format(date),
       order: ["łan", "lato", "mak"].sort((a, b) => a.localeCompare(b, "pl")),
-      locales: ["pl-PL", "de-LU", "de-AT", "zh-TW", "zh-HK", "fr", "it", "en-GB", undefined].map((tag) => new Intl.NumberFormat(tag).resolvedOptions().locale),
+      locales: tags.map((tag) => new Intl.NumberFormat(tag).resolvedOptions().locale),
       supported: Intl.Collator.supportedLocalesOf(["de-LU", "it", "zh-HK", "zh-CN"]),
     });
   },

@@ -6,15 +6,22 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A component whose paths are functions of this source.
+/// A component whose paths are functions of this source. `client` is there once the client has sent its body.
 fn source(functions: &str) -> String {
     format!(
         r#"
         const bytes = (text) => new TextEncoder().encode(text);
         const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
         const copied = {{ "content-length": "10", "x-copied": "yes" }};
+        let client;
+        const streamed = (start, init) => new Response(new ReadableStream({{ start }}), init);
         const functions = {{ {functions} }};
-        export default {{ fetch: (request) => functions[new URL(request.url).pathname.slice(1)](request) }};
+        export default {{
+          fetch(request) {{
+            client = request.arrayBuffer();
+            return functions[new URL(request.url).pathname.slice(1)](request);
+          }},
+        }};
         "#
     )
 }
@@ -22,6 +29,22 @@ fn source(functions: &str) -> String {
 /// What comes back for one request on a connection that the server may keep open.
 async fn raw(server: &Server, method: &str, path: &str) -> String {
     server.raw(format!("{method} /{path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).await
+}
+
+/// The same for a request whose body is sent once the headers of the response are there, whatever time that takes.
+async fn begun(server: &Server, path: &str) -> String {
+    let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+    let head = format!("POST /{path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 1\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("it reads");
+    let mut response = Vec::new();
+    while !response.windows(4).any(|end| end == b"\r\n\r\n") {
+        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut response)).await.expect("something happens");
+        assert!(read.expect("headers") > 0, "{path}: {}", String::from_utf8_lossy(&response));
+    }
+    stream.write_all(b"x").await.expect("it reads");
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut response)).await.expect("something happens");
+    drop(read); // a reset ends the response too
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
@@ -146,25 +169,42 @@ async fn a_body_that_can_never_go_on_is_broken_off() {
     let server = Server::of(
         &source(
             r#"
-            start: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(5); await new Promise(() => {}); } })),
-            pull: () => { let n = 0; return new Response(new ReadableStream({ async pull(c) { await sleep(5); if (n++ > 0) await new Promise(() => {}); c.enqueue(bytes("part")); } })); },
-            open: () => new Response(new ReadableStream({ async start(c) { await sleep(5); c.enqueue(bytes("part")); } })),
-            writer: () => { const { readable, writable } = new TransformStream(); sleep(5).then(() => writable.getWriter().write(bytes("part"))); return new Response(readable); },
-            generator: () => new Response((async function* () { yield bytes("part"); await sleep(5); await new Promise(() => {}); })()),
+            start: () => streamed(async (c) => { c.enqueue(bytes("part")); await client; await new Promise(() => {}); }),
+            pull: () => {
+              let pulls = 0;
+              const pull = async (c) => {
+                await client;
+                if (pulls++ > 0) await new Promise(() => {});
+                c.enqueue(bytes("part"));
+              };
+              return new Response(new ReadableStream({ pull }));
+            },
+            open: () => streamed(async (c) => { await client; c.enqueue(bytes("part")); }),
+            writer: () => {
+              const { readable, writable } = new TransformStream();
+              client.then(() => writable.getWriter().write(bytes("part")));
+              return new Response(readable);
+            },
+            generator: () => new Response((async function* () {
+              yield bytes("part");
+              await client;
+              await new Promise(() => {});
+            })()),
             atOnce: () => new Response(new ReadableStream({ start(c) { c.enqueue(bytes("part")); } })),
-            length: () => new Response(new ReadableStream({ async start(c) { await sleep(5); c.enqueue(bytes("part")); } }), { headers: copied }),
+            length: () => streamed(async (c) => { await client; c.enqueue(bytes("part")); }, { headers: copied }),
             "#,
         ),
         &[],
     );
     for (times, path) in ["start", "pull", "open", "writer", "generator"].into_iter().enumerate() {
-        let response = raw(&server, "GET", path).await;
+        let response = begun(&server, path).await;
         assert!(response.starts_with("HTTP/1.1 200"), "{path}: {response}");
         assert!(!is_complete(&response), "{path}: {response}");
         assert!(body(&response).contains("part"), "{path}: what was written arrives: {response}");
         server.logged_times("the response's body never ends", times + 1).await;
     }
-    // Where the headers had not left either, which wait for the first bytes of a body that states its length, it is an error.
+    // Where the headers had not left either, which wait for the first bytes of a body that states its length, it is an
+    // error.
     for path in ["/atOnce", "/length"] {
         assert_eq!(server.get(path).await.code(), "never-settles", "{path}");
     }
@@ -179,44 +219,49 @@ async fn a_node_response_without_an_end_is_broken_off() {
         import { createServer } from "node:http";
         export default createServer((request, response) => {
           response.write("part");
-          setTimeout(() => response.write("more"), 5);
+          request.on("end", () => response.write("more")).resume();
         });
         "#,
         &[],
     );
-    let response = raw(&server, "GET", "").await;
+    let response = begun(&server, "").await;
     assert!(response.starts_with("HTTP/1.1 200") && !is_complete(&response), "{response}");
     failure(&server, "never-settles", "the response's body never ends").await;
 }
 
 const FAILING: &str = r#"
 const bytes = (text: string) => new TextEncoder().encode(text);
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+let client: Promise<unknown>;
 const cases: Record<string, () => Response | Promise<Response>> = {
   start: () => new Response(new ReadableStream({
-    async start(controller) { controller.enqueue(bytes("part")); await sleep(5); throw new Error("in start"); },
+    async start(controller) { controller.enqueue(bytes("part")); await client; throw new Error("in start"); },
   })),
   pull() {
     let calls = 0;
     return new Response(new ReadableStream({
-      async pull(controller) { await sleep(5); if (calls++ > 0) throw new RangeError("in pull"); controller.enqueue(bytes("part")); },
+      async pull(controller) { await client; if (calls++ > 0) throw new RangeError("in pull"); controller.enqueue(bytes("part")); },
     }));
   },
-  generator: () => new Response(ReadableStream.from((async function* () { yield bytes("part"); await sleep(5); throw new Error("in a generator"); })())),
+  generator: () => new Response(ReadableStream.from((async function* () { yield bytes("part"); await client; throw new Error("in a generator"); })())),
   transform: () => new Response(new ReadableStream({
-    async start(c) { c.enqueue("part"); await sleep(5); c.enqueue("bad"); c.close(); },
+    async start(c) { c.enqueue("part"); await client; c.enqueue("bad"); c.close(); },
   }).pipeThrough(new TransformStream({
     transform(chunk, controller) { if (chunk === "bad") throw new TypeError("in a transform"); controller.enqueue(bytes(chunk)); },
   }))),
-  text: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(5); c.enqueue("text"); } })),
+  text: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await client; c.enqueue("text"); } })),
   first: () => new Response(new ReadableStream({ pull() { throw new Error("before the first byte"); } })),
   async cause() { throw new Error("outer", { cause: new Error("why", { cause: "a text" }) }); },
   async several() { await Promise.any([Promise.reject(new Error("this one")), Promise.reject(new Error("that one"))]); return new Response(); },
   late: () => new Response(new ReadableStream({
-    async start(c) { c.enqueue(bytes("part")); await sleep(5); throw new Error("late one", { cause: new Error("why late") }); },
+    async start(c) { c.enqueue(bytes("part")); await client; throw new Error("late one", { cause: new Error("why late") }); },
   })),
 };
-export default { fetch: (request: Request) => cases[new URL(request.url).pathname.slice(1)]!() };
+export default {
+  fetch(request: Request) {
+    client = request.arrayBuffer();
+    return cases[new URL(request.url).pathname.slice(1)]!();
+  },
+};
 "#;
 
 #[tokio::test]
@@ -231,7 +276,7 @@ async fn an_exception_in_a_stream_is_in_the_log_with_its_place_and_its_causes() 
         ("text", &["TypeError: a chunk of the body is a string"]),
         ("late", &["Error: late one", "[cause]: Error: why late", "src/index.ts:25:"]),
     ] {
-        let response = raw(&server, "GET", path).await;
+        let response = begun(&server, path).await;
         assert!(response.starts_with("HTTP/1.1 200") && body(&response).contains("part"), "{path}: {response}");
         assert!(!is_complete(&response), "{path}: {response}");
         let event = failure(&server, "exception", texts[0]).await.to_string();
@@ -257,23 +302,28 @@ async fn an_exception_in_a_stream_is_in_the_log_with_its_place_and_its_causes() 
 
 #[tokio::test]
 async fn what_breaks_off_over_http_2_is_reset() {
-    use http_body_util::{BodyExt, Empty};
+    use http_body_util::BodyExt;
+    use hyper::body::Frame;
     let server = Server::of(
         &source(
             r#"
-            thrown: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(20); throw new Error("broke"); } })),
-            never: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(20); } })),
-            good: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await sleep(5); c.close(); } })),
+            thrown: () => streamed(async (c) => { c.enqueue(bytes("part")); await client; throw new Error("broke"); }),
+            never: () => streamed(async (c) => { c.enqueue(bytes("part")); await client; }),
+            good: () => streamed(async (c) => { c.enqueue(bytes("part")); await client; c.close(); }),
             "#,
         ),
         &[],
     );
-    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
-        .http2_only(true)
-        .build_http::<Empty<bytes::Bytes>>();
+    let client =
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).http2_only(true).build_http();
     for (path, is_whole) in [("thrown", false), ("never", false), ("good", true)] {
-        let uri = format!("http://{}/{path}", server.address).parse().expect("a URI");
-        let response = client.get(uri).await.expect("the headers come");
+        let (begun, has_begun) = tokio::sync::oneshot::channel::<()>();
+        // The body ends once the headers are there.
+        let body = futures::stream::once(async { has_begun.await.map(|()| Frame::data(bytes::Bytes::from("x"))) });
+        let request = http::Request::post(format!("http://{}/{path}", server.address));
+        let request = request.body(http_body_util::StreamBody::new(Box::pin(body))).expect("well formed");
+        let response = client.request(request).await.expect("the headers come");
+        begun.send(()).expect("the body waits");
         assert_eq!(response.into_body().collect().await.is_ok(), is_whole, "{path}");
     }
 }

@@ -129,7 +129,7 @@ async fn an_address_has_a_share_of_the_connections_and_of_the_requests() {
           controller.close();
         };
         export default {
-          fetch: (request) => new Response(request.url.endsWith("/wait") ? new ReadableStream({ start: wait }) : "here"),
+          fetch: ({ url }) => new Response(url.endsWith("/wait") ? new ReadableStream({ start: wait }) : "here"),
         };
     "#;
     let server = Server::of(waits, &["--connections-per-address", "3"]);

@@ -14,7 +14,8 @@ fn main() {
     println!("cargo:rerun-if-changed={}", json.display());
     println!("cargo:rerun-if-changed={}", source.display());
     println!("cargo:rerun-if-changed=json.c");
-    // It becomes part of quickjs.c before a function that nothing else declares, as guest-js/engine/inside-quickjs.h has it.
+    // It becomes part of quickjs.c before a function that nothing else declares, as guest-js/engine/inside-quickjs.h
+    // has it.
     let text = fs::read_to_string(&json).expect("the engine's JSON");
     let lines: String = text.lines().map(|line| format!("{line} \\\n")).collect();
     let name = "js_callsite_isnative(context, this_value, count, arguments)";

@@ -146,9 +146,9 @@ extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
 
 /// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, the names of
 /// the imports that the component will have, separated by spaces, `eval` if strings may be compiled as code, the number
-/// of the implementation that the component is, 0 for the first that there is, and the random bytes that the top level may draw, in
-/// hexadecimal, none if it may not, the component's name, and the description of the functions that it imports from capabilities
-/// which the engine does not know.
+/// of the implementation that the component is, 0 for the first that there is, and the random bytes that the top level
+/// may draw, in hexadecimal, none if it may not, the component's name, and the description of the functions that it
+/// imports from capabilities which the engine does not know.
 ///
 /// The result names the handlers, those that nothing would ever call, the implementation and the last that there is, the warnings (kind and stack) and the log lines (level
 /// and message) of the top level.

@@ -155,8 +155,9 @@ impl CallMeter {
         HostCall { meter: self.clone(), began: Instant::now() }
     }
 
-    /// Work that was done for the instance where no price can be taken before it, such as decoding what it reads: so many
-    /// units of fuel, which are charged with its next host call. Such work is done in small parts, each as the guest asks.
+    /// Work that was done for the instance where no price can be taken before it, such as decoding what it reads: so
+    /// many units of fuel, which are charged with its next host call. Such work is done in small parts, each as the
+    /// guest asks.
     pub fn works(&self, units: u64) {
         self.meter.works(units);
     }

@@ -1,5 +1,5 @@
-//! Statements for PostgreSQL: what the scanner takes for one statement is one for PostgreSQL's own parser, of a kind that
-//! components may send, and calls no function that they may not.
+//! Statements for PostgreSQL: what the scanner takes for one statement is one for PostgreSQL's own parser, of a kind
+//! that components may send, and calls no function that they may not.
 #![no_main]
 
 mod scanner;
@@ -9,17 +9,19 @@ use pg_query::NodeEnum;
 use scanner::{Dialect, Input, Kind, Statement};
 
 const WORDS: &[&str] = &[
-    "SELECT", "1", "*", "FROM", "t", "a", "WHERE", "=", ";", "INSERT INTO t VALUES (1)", "UPDATE t SET a = 1", "DELETE FROM t",
-    "MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE", "TRUNCATE t", "TABLE t", "CREATE TABLE u (a int)", "CREATE",
-    "OR REPLACE", "VIEW v AS", "MATERIALIZED", "REFRESH MATERIALIZED VIEW v", "TYPE m AS ENUM ('a')", "DROP", "ALTER", "TABLE",
-    "INDEX", "SEQUENCE s", "DOMAIN d AS int", "FUNCTION f() RETURNS int LANGUAGE sql AS", "SET", "RESET", "ROLE postgres",
-    "LOCAL", "SESSION", "SHOW", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "PREPARE p AS", "EXECUTE p", "DEALLOCATE p",
-    "COPY t FROM PROGRAM 'x'", "DO", "CALL p()", "LISTEN x", "NOTIFY x", "LOCK t", "LOAD 'x'", "GRANT", "REVOKE", "VACUUM",
-    "EXPLAIN", "ANALYZE", "VERBOSE", "(ANALYZE, FORMAT JSON)", "WITH", "w AS (", "RECURSIVE", "UNION", "(", ")", ",", "'", "''",
-    "E'", "\\'", "\\", "U&'", "UESCAPE", "B'", "X'", "N'", "\"", "\"\"", "U&\"", "$$", "$a$", "$1", "?1", "/*", "*/", "--",
-    "\n", "\r", "\x0b", "set_config('a', 'b', true)", "pg_read_file('x')", "dblink('x')", "lo_import('x')", "\"set_config\"",
-    "pg_catalog.", "::", "int", "RETURNING a", "INTO u", "CREATE TEMP TABLE", "AS", "::jsonb ?", "1_000", "0x10", "1e5", "é",
-    "\u{a0}", "e", "u&", "SECURITY LABEL", "COMMENT ON TABLE t IS 'x'", "pg_settings", "FOR UPDATE", "ONLY", "VALUES (1)",
+    "SELECT", "1", "*", "FROM", "t", "a", "WHERE", "=", ";", "INSERT INTO t VALUES (1)", "UPDATE t SET a = 1",
+    "DELETE FROM t", "MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE", "TRUNCATE t", "TABLE t",
+    "CREATE TABLE u (a int)", "CREATE", "OR REPLACE", "VIEW v AS", "MATERIALIZED", "REFRESH MATERIALIZED VIEW v",
+    "TYPE m AS ENUM ('a')", "DROP", "ALTER", "TABLE", "INDEX", "SEQUENCE s", "DOMAIN d AS int",
+    "FUNCTION f() RETURNS int LANGUAGE sql AS", "SET", "RESET", "ROLE postgres", "LOCAL", "SESSION", "SHOW", "BEGIN",
+    "COMMIT", "ROLLBACK", "SAVEPOINT s", "PREPARE p AS", "EXECUTE p", "DEALLOCATE p", "COPY t FROM PROGRAM 'x'", "DO",
+    "CALL p()", "LISTEN x", "NOTIFY x", "LOCK t", "LOAD 'x'", "GRANT", "REVOKE", "VACUUM", "EXPLAIN", "ANALYZE",
+    "VERBOSE", "(ANALYZE, FORMAT JSON)", "WITH", "w AS (", "RECURSIVE", "UNION", "(", ")", ",", "'", "''", "E'", "\\'",
+    "\\", "U&'", "UESCAPE", "B'", "X'", "N'", "\"", "\"\"", "U&\"", "$$", "$a$", "$1", "?1", "/*", "*/", "--", "\n",
+    "\r", "\x0b", "set_config('a', 'b', true)", "pg_read_file('x')", "dblink('x')", "lo_import('x')", "\"set_config\"",
+    "pg_catalog.", "::", "int", "RETURNING a", "INTO u", "CREATE TEMP TABLE", "AS", "::jsonb ?", "1_000", "0x10", "1e5",
+    "é", "\u{a0}", "e", "u&", "SECURITY LABEL", "COMMENT ON TABLE t IS 'x'", "pg_settings", "FOR UPDATE", "ONLY",
+    "VALUES (1)",
 ];
 
 /// What components may send, in the parser's terms.

@@ -13,16 +13,18 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{CString, c_int};
 use std::ptr;
 
-const SCHEMA: &str = "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT, c); CREATE INDEX i ON t (b); CREATE VIEW v AS SELECT * FROM t;";
+const SCHEMA: &str =
+    "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT, c); CREATE INDEX i ON t (b); CREATE VIEW v AS SELECT * FROM t;";
 
 const WORDS: &[&str] = &[
-    "SELECT", "1", "*", "FROM", "t", "v", "a", "b", "WHERE", "=", ";", "INSERT INTO t VALUES (1, 2, 3)", "UPDATE t SET b = 1",
-    "DELETE FROM t", "REPLACE INTO t VALUES (1, 2, 3)", "CREATE TABLE u (a)", "CREATE TRIGGER r AFTER INSERT ON t BEGIN",
-    "END", "DROP TABLE t", "ALTER TABLE t ADD d", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "RELEASE s",
-    "ATTACH 'x' AS y", "DETACH y", "VACUUM", "PRAGMA table_info(t)", "PRAGMA user_version = 1", "ANALYZE", "REINDEX",
-    "EXPLAIN", "QUERY PLAN", "WITH", "w AS (SELECT 1)", "UNION", "(", ")", ",", "'", "''", "\"", "`", "[", "]", "/*", "*/",
-    "--", "\n", "\r", "$1", "?1", ":a", "@a", "#1", "x'00'", "0x10", "1e5", ".", "..", "RETURNING a", "ON CONFLICT DO NOTHING",
-    "VALUES (1)", "TEMP", "trigger", "-", ">", "->>", "||", "\u{feff}", "\0", "\x0c", "é",
+    "SELECT", "1", "*", "FROM", "t", "v", "a", "b", "WHERE", "=", ";", "INSERT INTO t VALUES (1, 2, 3)",
+    "UPDATE t SET b = 1", "DELETE FROM t", "REPLACE INTO t VALUES (1, 2, 3)", "CREATE TABLE u (a)",
+    "CREATE TRIGGER r AFTER INSERT ON t BEGIN", "END", "DROP TABLE t", "ALTER TABLE t ADD d", "BEGIN", "COMMIT",
+    "ROLLBACK", "SAVEPOINT s", "RELEASE s", "ATTACH 'x' AS y", "DETACH y", "VACUUM", "PRAGMA table_info(t)",
+    "PRAGMA user_version = 1", "ANALYZE", "REINDEX", "EXPLAIN", "QUERY PLAN", "WITH", "w AS (SELECT 1)", "UNION", "(",
+    ")", ",", "'", "''", "\"", "`", "[", "]", "/*", "*/", "--", "\n", "\r", "$1", "?1", ":a", "@a", "#1", "x'00'",
+    "0x10", "1e5", ".", "..", "RETURNING a", "ON CONFLICT DO NOTHING", "VALUES (1)", "TEMP", "trigger", "-", ">", "->>",
+    "||", "\u{feff}", "\0", "\x0c", "é",
 ];
 
 thread_local! {
@@ -43,7 +45,8 @@ fn database() -> Connection {
     connection
 }
 
-/// Compiles the first statement of a text: whether there is one and whether it only reads, and what is left of the text.
+/// Compiles the first statement of a text: whether there is one and whether it only reads, and what is left of the
+/// text.
 fn prepare(handle: *mut ffi::sqlite3, sql: &CString, at: usize) -> Option<(Option<bool>, usize)> {
     let (mut statement, mut tail) = (ptr::null_mut(), ptr::null());
     let start = sql.as_ptr().wrapping_add(at);

@@ -1,5 +1,5 @@
-//! What Intl knows of locales other than English: the archive that `guest-js/web/vendor/intl/archive.mjs` writes, and the web
-//! module that brings what a component asks for into it.
+//! What Intl knows of locales other than English: the archive that `guest-js/web/vendor/intl/archive.mjs` writes, and
+//! the web module that brings what a component asks for into it.
 
 use crate::diagnostic::{BuildError, Details};
 use serde::Deserialize;

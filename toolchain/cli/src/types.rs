@@ -45,8 +45,8 @@ const FILES: [(&str, &str); 12] = [
 /// Where the declarations of a project's capabilities are.
 const CAPABILITIES: &str = "types/capabilities.d.ts";
 
-/// Writes what is missing or of another version. A project that has installed the types of Node.js is checked with them:
-/// they have the modules `node:`, of which a component has some.
+/// Writes what is missing or of another version. A project that has installed the types of Node.js is checked with
+/// them: they have the modules `node:`, of which a component has some.
 pub(crate) fn write(project: &Project) -> std::io::Result<()> {
     let root = project.root.as_path();
     let root_of_project = std::path::absolute(root)?;

@@ -40,6 +40,17 @@ static INCREMENT: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// KEYS: the keys. ARGV: the bytes that their values may have together. The values come back; how many bytes they have
+/// where these are too many.
+static GET_MANY: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local bytes = 0
+        for _, key in ipairs(KEYS) do bytes = bytes + redis.call('STRLEN', key) end
+        if bytes > tonumber(ARGV[1]) then return bytes end
+        return redis.call('MGET', unpack(KEYS))",
+    )
+});
+
 /// Bytes of all values that one command gives, unless a single one may have more.
 const VALUES_BYTES: u64 = 16 << 20;
 
@@ -225,8 +236,8 @@ impl Inner {
         let changed = match command {
             Command::Get(key) | Command::Lease(key) => {
                 let key = self.key(key);
-                // Never more than a value may have, whatever another program has put there. Of one moment: of a key that is set
-                // in between, an empty text would be read that nobody has put there.
+                // Never more than a value may have, whatever another program has put there. Of one moment: of a key
+                // that is set in between, an empty text would be read that nobody has put there.
                 let mut bounded = redis::pipe();
                 bounded.atomic().cmd("EXISTS").arg(&key).cmd("STRLEN").arg(&key);
                 bounded.cmd("GETRANGE").arg(&key).arg(0).arg(self.value_bytes);
@@ -239,18 +250,17 @@ impl Inner {
             // Redis refuses to get none.
             Command::GetMany(keys) if keys.is_empty() => return Ok(Ok(Answer::Values(Vec::new()))),
             Command::GetMany(keys) => {
-                let (mut lengths, mut many) = (redis::pipe(), cmd("MGET"));
+                let mut many = GET_MANY.arg(self.values_bytes);
                 for key in keys {
-                    let key = self.key(key);
-                    lengths.cmd("STRLEN").arg(&key);
-                    many.arg(key);
+                    many.key(self.key(key));
                 }
-                let lengths: Vec<u64> = lengths.query_async(connection).await?;
-                let all = lengths.iter().fold(0_u64, |all, length| all.saturating_add(*length));
-                if all > self.values_bytes {
-                    return Ok(Err(self.too_large("the values together", all, self.values_bytes)));
-                }
-                return Ok(Ok(Answer::Values(many.query_async(connection).await?)));
+                return match many.invoke_async(connection).await? {
+                    redis::Value::Int(bytes) => {
+                        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+                        Ok(Err(self.too_large("the values together", bytes, self.values_bytes)))
+                    }
+                    values => Ok(Ok(Answer::Values(redis::from_redis_value(&values)?))),
+                };
             }
             Command::Set(entry) => {
                 self.set(&entry.key, &entry.value, entry.ttl_ms).exec_async(connection).await?;

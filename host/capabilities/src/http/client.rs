@@ -74,8 +74,8 @@ impl Client {
         &self.grant
     }
 
-    /// Sends a request; gives the response once its headers are there. Its body is decoded as it is read, and is then no
-    /// more what `content-encoding` and `content-length` say of it: these are left out.
+    /// Sends a request; gives the response once its headers are there. Its body is decoded as it is read, and is then
+    /// no more what `content-encoding` and `content-length` say of it: these are left out.
     pub(super) async fn send(
         &self,
         request: http::Request<WasiBody>,

@@ -38,9 +38,9 @@ impl Coding {
         }
     }
 
-    /// The codings of a response, in the order in which they were applied. None where nothing can be decoded because one
-    /// of them is unknown: the body is then given as it is. Names are compared without case, `identity` is no coding, and
-    /// empty elements of the list are passed over (RFC 9110, 5.6.1).
+    /// The codings of a response, in the order in which they were applied. None where nothing can be decoded because
+    /// one of them is unknown: the body is then given as it is. Names are compared without case, `identity` is no
+    /// coding, and empty elements of the list are passed over (RFC 9110, 5.6.1).
     ///
     /// # Errors
     /// How many there are, if there are more than [`CODINGS_MAX`].

@@ -1,8 +1,8 @@
 //! Decoding of responses' bodies, in steps that are bounded, paid and can be given up between any two.
 //!
-//! A body is decoded where the guest reads it, on the thread and in the turn of that guest, and never ahead of it. A poll
-//! does at most [`TURN`] units of work; where that makes no byte for the guest (a bomb of empty blocks, or of codings
-//! within each other), it wakes itself and lets others run. The guest pays with its next host call.
+//! A body is decoded where the guest reads it, on the thread and in the turn of that guest, and never ahead of it. A
+//! poll does at most [`TURN`] units of work; where that makes no byte for the guest (a bomb of empty blocks, or of
+//! codings within each other), it wakes itself and lets others run. The guest pays with its next host call.
 
 use super::coding::Coding;
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
@@ -23,8 +23,8 @@ use wasmtime_wasi_http::Error;
 /// Bytes of what is decoded, at each step and for the guest.
 const CHUNK: usize = 16 << 10;
 
-/// Bytes that a decoder is given at once. A table of codes takes some 20 bytes and a microsecond or two to build, so that
-/// this much can take half a millisecond and make nothing.
+/// Bytes that a decoder is given at once. A table of codes takes some 20 bytes and a microsecond or two to build, so
+/// that this much can take half a millisecond and make nothing.
 const SLICE: usize = 4 << 10;
 
 /// Units of fuel for a byte that is decoded.
@@ -290,43 +290,40 @@ impl Decoder {
         }
     }
 
+    /// What decodes, if anything does at this moment.
+    fn decoding(&mut self) -> Option<&mut (dyn AsyncRead + Unpin)> {
+        match self {
+            Self::Gzip(decoder) => Some(decoder),
+            Self::Zlib(decoder) => Some(decoder),
+            Self::Raw(decoder) => Some(decoder),
+            Self::Brotli(decoder) => Some(decoder),
+            Self::Zstd(decoder) => Some(decoder),
+            Self::Start(..) | Self::Member(_) | Self::Rest(_) | Self::Ended => None,
+        }
+    }
+
     /// Reads at least a byte unless this is the end.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             let before = buffer.filled().len();
-            let next = match self {
-                Self::Start(_, reader) | Self::Member(reader) => {
-                    ready!(reader.as_mut().poll_fill_buf(cx))?.first().copied()
-                }
-                Self::Rest(reader) => {
-                    let count = ready!(reader.as_mut().poll_fill_buf(cx))?.len();
-                    if count > 0 {
-                        reader.as_mut().consume(count);
-                        continue;
+            let next = if let Some(decoder) = self.decoding() {
+                ready!(Pin::new(decoder).poll_read(cx, buffer))?;
+                None
+            } else {
+                match self {
+                    Self::Start(_, reader) | Self::Member(reader) => {
+                        ready!(reader.as_mut().poll_fill_buf(cx))?.first().copied()
                     }
-                    None
+                    Self::Rest(reader) => {
+                        let count = ready!(reader.as_mut().poll_fill_buf(cx))?.len();
+                        if count > 0 {
+                            reader.as_mut().consume(count);
+                            continue;
+                        }
+                        None
+                    }
+                    _ => return Poll::Ready(Ok(())),
                 }
-                Self::Gzip(decoder) => {
-                    ready!(Pin::new(decoder).poll_read(cx, buffer))?;
-                    None
-                }
-                Self::Zlib(decoder) => {
-                    ready!(Pin::new(decoder).poll_read(cx, buffer))?;
-                    None
-                }
-                Self::Raw(decoder) => {
-                    ready!(Pin::new(decoder).poll_read(cx, buffer))?;
-                    None
-                }
-                Self::Brotli(decoder) => {
-                    ready!(Pin::new(decoder).poll_read(cx, buffer))?;
-                    None
-                }
-                Self::Zstd(decoder) => {
-                    ready!(Pin::new(decoder).poll_read(cx, buffer))?;
-                    None
-                }
-                Self::Ended => return Poll::Ready(Ok(())),
             };
             if buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));

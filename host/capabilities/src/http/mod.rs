@@ -4,8 +4,9 @@
 //! not name: the check is on the address that is dialled, after every resolution, so that a name that points elsewhere the
 //! second time gains nothing. Redirects are followed by the guest, each as a request of its own with the same checks.
 //!
-//! Connections are kept and shared by the instances of one component, and by no other component. Bodies of responses are
-//! decoded here (`content-encoding`), as the guest reads them; the cap on their bytes counts what arrives and what comes out.
+//! Connections are kept and shared by the instances of one component, and by no other component. Bodies of responses
+//! are decoded here (`content-encoding`), as the guest reads them; the cap on their bytes counts what arrives and what
+//! comes out.
 
 mod address;
 mod body;

@@ -174,8 +174,8 @@ impl Ticket {
         extensions.insert(self.running.clone());
     }
 
-    /// The request does not run: the host had no place for it. What it holds of its service and its tenant is given back at once, for the
-    /// client may take as long as it likes to read that it was refused.
+    /// The request does not run: the host had no place for it. What it holds of its service and its tenant is given
+    /// back at once, for the client may take as long as it likes to read that it was refused.
     pub fn refuse(&mut self) {
         self.running.release();
         self.leave();

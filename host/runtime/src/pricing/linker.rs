@@ -57,7 +57,8 @@ impl HostFunction {
         self.can_wait
     }
 
-    /// CPU time that its measured calls took so far: all that cost 100 us and more by their price, and a sample of the others.
+    /// CPU time that its measured calls took so far: all that cost 100 us and more by their price, and a sample of the
+    /// others.
     #[must_use]
     pub fn times(&self) -> CallTimes {
         self.times.read()

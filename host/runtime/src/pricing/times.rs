@@ -1,8 +1,8 @@
 //! How much CPU time host functions take of the threads on which guests run.
 //!
-//! A price is what a function should take; this is what it does take. Reading a thread's CPU clock is a system call, 200 to
-//! 800 ns, which would be more than most calls cost. So what is measured are all calls whose price is [`MEASURED_UNITS`] or
-//! more, and of the others one in [`SAMPLED_ONE_IN`].
+//! A price is what a function should take; this is what it does take. Reading a thread's CPU clock is a system call,
+//! 200 to 800 ns, which would be more than most calls cost. So what is measured are all calls whose price is
+//! [`MEASURED_UNITS`] or more, and of the others one in [`SAMPLED_ONE_IN`].
 
 use rustix::time::{ClockId, clock_gettime};
 use std::cell::Cell;
@@ -29,9 +29,9 @@ pub(super) struct Times {
     longest: AtomicU64,
 }
 
-/// CPU time that measured calls of a host function took of their guests' threads, from when the price was paid to the result.
-/// Copying arguments and results is not in it, and neither is what was done aside. A call that waits is counted once,
-/// with all that it took.
+/// CPU time that measured calls of a host function took of their guests' threads, from when the price was paid to the
+/// result. Copying arguments and results is not in it, and neither is what was done aside. A call that waits is counted
+/// once, with all that it took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallTimes {
     /// Of all together, in seconds.

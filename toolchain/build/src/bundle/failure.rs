@@ -24,7 +24,10 @@ pub(super) fn from_rolldown(
     let convert = |diagnostic| convert(diagnostic, cwd, boundary);
     let mut errors: Vec<BuildError> = diagnostics.into_iter().map(convert).collect();
     if is_missing {
-        errors.extend(not_installed.iter().map(|(importer, package)| missing_package(importer, package, cwd)));
+        errors.extend(not_installed.iter().map(|(importer, package)| {
+            let place = quoted(importer, package, cwd).map(|place| place.labelled(NOT_FOUND));
+            not_found(package, importer, place, cwd)
+        }));
     }
     // Modules are read in parallel: without an order, which error leads would change from run to run.
     let key = |error: &BuildError| {
@@ -158,26 +161,25 @@ fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
     {
         return unreadable_package(&file, &reason, cwd);
     }
-    let mut details = Details::new(format!("cannot find {specifier:?}, imported by {file}"))
-        .help(resolve_help::advise(&specifier, importer, cwd));
     let reason = match error.diagnostic_kind {
-        // rolldown's reason speaks of externals, which there are none of here.
-        EventKind::UnresolvedImport => "not found".to_owned(),
-        _ => error.reason.clone(),
+        EventKind::UnresolvedImport => NOT_FOUND, // rolldown's reason speaks of externals, which there are none of here
+        _ => &error.reason,
     };
-    details.place = place.map(|place| place.labelled(reason));
-    BuildError::UnresolvedImport(Box::new(details))
+    not_found(&specifier, importer, place.map(|place| place.labelled(reason)), cwd)
 }
 
-fn missing_package(importer: &Path, specifier: &str, cwd: &Path) -> BuildError {
+const NOT_FOUND: &str = "not found";
+
+fn not_found(specifier: &str, importer: &Path, place: Option<Place>, cwd: &Path) -> BuildError {
     let file = relative(importer, cwd);
     let mut details = Details::new(format!("cannot find {specifier:?}, imported by {file}"))
         .help(resolve_help::advise(specifier, importer, cwd));
-    details.place = quoted(importer, specifier, cwd).map(|place| place.labelled("not found"));
+    details.place = place;
     BuildError::UnresolvedImport(Box::new(details))
 }
 
-/// Imports that are still in the bundle, as one error. The bundler does not say who wrote them: look through the sources.
+/// Imports that are still in the bundle, as one error. The bundler does not say who wrote them: look through the
+/// sources.
 pub(super) fn left_over<'a>(
     specifiers: impl Iterator<Item = &'a str>,
     sources: &[(PathBuf, String)],

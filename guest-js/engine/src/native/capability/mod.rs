@@ -55,22 +55,25 @@ fn function<'js>(ctx: Ctx<'js>, id: String) -> Result<Function<'js>> {
     let Some(number) = functions.iter().position(|function| function.id == id) else {
         return Err(Exception::throw_internal(&ctx, &format!("the component does not import {id}")));
     };
+    let function = Rc::clone(&functions[number]);
     let types::Function { name, parameters, .. } = &*functions[number];
-    let called = move |ctx: Ctx<'js>, arguments: Rest<Value<'js>>| call(&ctx, number, &arguments.0);
+    let called = move |ctx: Ctx<'js>, arguments: Rest<Value<'js>>| call(&ctx, number, &function, &arguments.0);
     Function::new(ctx, called)?.with_name(name)?.with_length(parameters.len())
 }
 
-fn call<'js>(ctx: &Ctx<'js>, number: usize, arguments: &[Value<'js>]) -> Result<Value<'js>> {
-    let Some(function) = FUNCTIONS.0.borrow().get(number).map(Rc::clone) else {
-        return Err(Exception::throw_internal(ctx, "there is no such function"));
-    };
-    let types::Function { id, parameters, result, .. } = &*function;
+fn call<'js>(
+    ctx: &Ctx<'js>,
+    number: usize,
+    function: &types::Function,
+    arguments: &[Value<'js>],
+) -> Result<Value<'js>> {
+    let types::Function { id, parameters, result, .. } = function;
     if phase::building() {
         let message =
             format!("{id} is not available at the top level, which runs during the build; use it in a handler");
         return Err(Exception::throw_message(ctx, &message));
     }
-    let mut lowering = Lowering::new(ctx, &function);
+    let mut lowering = Lowering::new(ctx, function);
     let mut stored = Block::new(ctx, types::parameters_size(parameters))?;
     for (index, parameter) in parameters.iter().enumerate() {
         let value = arguments.get(index).cloned().unwrap_or_else(|| Value::new_undefined(ctx.clone()));
