@@ -31,6 +31,7 @@ soak: build
 # web-platform-tests, in ELIAS and in the runtimes beside it, and test262, from clones of either; writes docs/conformance.md. AREAS="url compression"
 # runs a part and writes nothing.
 conformance: build
+	command -v python3 >/dev/null || toolchain/setup/system.sh python3
 	toolchain/setup/packages.sh tests/conformance/rivals
 	node tests/conformance/run.mjs $(if $(WPT_DIR),--wpt "$(WPT_DIR)") $(if $(TEST262_DIR),--test262 "$(TEST262_DIR)") \
 	  $(foreach area,$(AREAS),--area $(area)) $(if $(AREAS),--verbose,--report docs/conformance.md)
