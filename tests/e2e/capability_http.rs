@@ -132,6 +132,19 @@ async fn limits_end_a_request_with_their_codes() {
         endless: () => code("/endless"),
         bomb: () => code("/bomb"),
         upload: () => code("/echo", { method: "POST", body: "x".repeat(200_000) }),
+        late: async () => {
+          const answered = Promise.withResolvers();
+          const body = new ReadableStream({
+            async start(controller) {
+              controller.enqueue(new Uint8Array(1_000));
+              await answered.promise;
+              controller.enqueue(new Uint8Array(200_000));
+            },
+          });
+          const response = await fetch(upstream + "/echo", { method: "POST", body, duplex: "half" });
+          answered.resolve();
+          return response.arrayBuffer().catch((error) => error.code);
+        },
     "#;
     let grant = "first-byte-timeout-ms = 3000\nresponse-bytes = 1000000\nrequest-bytes = 100000\n";
     let (server, _upstream) = served(
@@ -143,7 +156,9 @@ async fn limits_end_a_request_with_their_codes() {
     for path in ["/endless", "/bomb"] {
         assert_eq!(server.get(path).await.body, "\"response-too-large\"", "{path}");
     }
-    assert_eq!(server.get("/upload").await.body, "\"request-too-large\"");
+    for path in ["/upload", "/late"] {
+        assert_eq!(server.get(path).await.body, "\"request-too-large\"", "{path}");
+    }
     let resident = server.resident_bytes();
     assert!(resident < 400 << 20, "{resident} bytes are resident");
 }

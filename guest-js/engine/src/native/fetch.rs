@@ -262,7 +262,9 @@ fn settle_chunk(ctx: &Ctx<'_>, settle: Settle, chunk: Chunk) -> Result<()> {
             let code = http_error_code(&error).unwrap_or_else(|| {
                 // Hosts made with wasmtime-wasi-http 48 tell a body's error in words only.
                 let words = error.to_debug_string();
-                if words.contains("body size") {
+                if words.contains("request body size") {
+                    ErrorCode::HttpRequestBodySize(None)
+                } else if words.contains("response body size") {
                     ErrorCode::HttpResponseBodySize(None)
                 } else if words.contains("timeout") {
                     ErrorCode::ConnectionReadTimeout

@@ -7,14 +7,21 @@ use futures::StreamExt;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyStream;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// The guest's body for the client; none if there is none. It ends in an error where it goes over its cap. What goes out is counted.
-pub(super) fn outgoing(body: WasiBody, bytes_max: u64, calls: CallMeter) -> Option<reqwest::Body> {
+/// The guest's body for the client; none if there is none. It ends in an error where it goes over its cap, and `failure` says
+/// why: a response can have begun by then, whose end in turn is only a lost connection. What goes out is counted.
+pub(super) fn outgoing(
+    body: WasiBody,
+    bytes_max: u64,
+    calls: CallMeter,
+    failure: Arc<OnceLock<BodyFailed>>,
+) -> Option<reqwest::Body> {
     if body.is_end_stream() {
         return None;
     }
@@ -24,14 +31,18 @@ pub(super) fn outgoing(body: WasiBody, bytes_max: u64, calls: CallMeter) -> Opti
             Ok(Ok(data)) => {
                 sent += data.len() as u64;
                 if sent > bytes_max {
-                    return std::future::ready(Some(Err(BodyFailed::TooLarge(sent))));
+                    Some(Err(BodyFailed::TooLarge(sent)))
+                } else {
+                    calls.sends(data.len() as u64);
+                    Some(Ok(data))
                 }
-                calls.sends(data.len() as u64);
-                Some(Ok(data))
             }
             Ok(Err(_trailers)) => None,
             Err(_) => Some(Err(BodyFailed::Broken)),
         };
+        if let Some(Err(failed)) = &chunk {
+            let _ = failure.set(*failed);
+        }
         std::future::ready(chunk)
     });
     Some(reqwest::Body::wrap_stream(chunks))
@@ -44,6 +55,8 @@ pub(super) struct Received {
     bytes_max: u64,
     ends: Instant,
     between_bytes: Option<Duration>,
+    /// Why the request's body could not be sent whole.
+    failure: Arc<OnceLock<BodyFailed>>,
     /// Set once the body has to be waited for.
     timer: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
@@ -55,9 +68,10 @@ impl Received {
         bytes_max: u64,
         ends: Instant,
         between_bytes: Option<Duration>,
+        failure: Arc<OnceLock<BodyFailed>>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { body, left: bytes_max, bytes_max, ends, between_bytes, timer: None, _place: place }
+        Self { body, left: bytes_max, bytes_max, ends, between_bytes, failure, timer: None, _place: place }
     }
 }
 
@@ -77,7 +91,7 @@ impl Body for Received {
         let frame = match frame {
             None => return Poll::Ready(None),
             Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(from_client(&error)))),
+            Some(Err(error)) => return Poll::Ready(Some(Err(from_client(&error, this.failure.get())))),
         };
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
         match this.left.checked_sub(bytes) {

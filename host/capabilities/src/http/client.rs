@@ -107,14 +107,16 @@ impl Client {
         }
         let to_head = head.method == Method::HEAD;
         let mut builder = self.client.request(head.method, url).headers(head.headers);
-        if let Some(body) = outgoing(body, self.grant.request_bytes, calls.clone()) {
+        let failure = Arc::default();
+        if let Some(body) = outgoing(body, self.grant.request_bytes, calls.clone(), Arc::clone(&failure)) {
             builder = builder.body(body);
         }
         let first_byte = Duration::from_millis(self.grant.first_byte_timeout_ms);
         let first_byte = options.first_byte_timeout.map_or(first_byte, |asked| asked.min(first_byte));
         let head_by = (Instant::now() + first_byte).min(ends);
         let response = tokio::time::timeout_at(head_by, builder.send()).await;
-        let response = response.map_err(|_| Error::HttpResponseTimeout)?.map_err(|error| from_client(&error))?;
+        let response = response.map_err(|_| Error::HttpResponseTimeout)?;
+        let response = response.map_err(|error| from_client(&error, failure.get()))?;
         let bytes: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if bytes > self.grant.header_bytes as usize {
             return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok()));
@@ -125,7 +127,7 @@ impl Client {
         let codings = codings
             .map_err(|count| Error::HttpResponseContentCoding(Some(format!("{count} codings, one on another"))))?;
         let bytes_max = self.grant.response_bytes;
-        let body = Received::new(body, bytes_max, ends, options.between_bytes_timeout, place);
+        let body = Received::new(body, bytes_max, ends, options.between_bytes_timeout, failure, place);
         if codings.is_empty() {
             return Ok(http::Response::from_parts(head, body.boxed_unsync()));
         }

@@ -9,14 +9,15 @@ use wasmtime_wasi_http::Error;
 #[error("no address of this name may be reached")]
 pub(super) struct Prohibited;
 
-/// What a failure of the client means. Its text stays here: it can name addresses.
-pub(super) fn from_client(error: &reqwest::Error) -> Error {
+/// What a failure of the client means; where the request's body could not be sent, that is what it means. Its text stays here: it
+/// can name addresses.
+pub(super) fn from_client(error: &reqwest::Error, body: Option<&BodyFailed>) -> Error {
     tracing::debug!(?error, "an outgoing request failed");
     if chain(error).any(<dyn StdError>::is::<Prohibited>) {
         return Error::DestinationIpProhibited;
     }
-    if let Some(own) = chain(error).find_map(<dyn StdError>::downcast_ref::<BodyFailed>) {
-        return own.meaning();
+    if let Some(failed) = body {
+        return failed.meaning();
     }
     if error.is_timeout() {
         return if error.is_connect() { Error::ConnectionTimeout } else { Error::ConnectionReadTimeout };
@@ -42,7 +43,7 @@ pub(super) fn from_client(error: &reqwest::Error) -> Error {
 }
 
 /// Why the guest's body could not be sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum BodyFailed {
     #[error("it has more bytes than it may")]
     TooLarge(u64),
