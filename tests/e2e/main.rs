@@ -43,6 +43,7 @@ mod platform_roles;
 mod platform_rollout;
 mod platform_stages;
 mod platform_store;
+mod recycling;
 mod request_forms;
 mod response_body;
 mod serving;

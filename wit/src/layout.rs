@@ -175,6 +175,51 @@ pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
     Ok(Layout { manifest, manifest_json, source_map, sbom, engine })
 }
 
+/// A core module in a component's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreModule {
+    /// The module's own bytes.
+    pub module: Range<usize>,
+    /// The whole section, header included.
+    pub section: Range<usize>,
+}
+
+/// The core modules of a component; not those of the components in it.
+///
+/// # Errors
+/// If the component is cut short.
+pub fn core_modules(component: &[u8]) -> Result<Vec<CoreModule>, wasmparser::BinaryReaderError> {
+    let mut modules = Vec::new();
+    let mut depth = 0_u32;
+    let mut end_of_previous = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload?;
+        let (is_nested, range) = match &payload {
+            Payload::ModuleSection { unchecked_range, .. } => {
+                let module = slice(unchecked_range);
+                if depth == 0 {
+                    modules.push(CoreModule { section: end_of_previous..module.end, module });
+                }
+                (true, Some(unchecked_range.clone()))
+            }
+            Payload::ComponentSection { unchecked_range, .. } => (true, Some(unchecked_range.clone())),
+            Payload::Version { range, .. } => (false, Some(range.clone())),
+            Payload::End(_) => {
+                depth = depth.saturating_sub(1);
+                (false, None)
+            }
+            payload => (false, payload.as_section().map(|(_, range)| range)),
+        };
+        if let Some(range) = range
+            && depth == 0
+        {
+            end_of_previous = range.end as usize;
+        }
+        depth += u32::from(is_nested);
+    }
+    Ok(modules)
+}
+
 /// Offsets in a slice fit a `usize`; the parser counts in `u64`.
 fn slice(range: &Range<u64>) -> Range<usize> {
     range.start as usize..range.end as usize

@@ -1,9 +1,10 @@
 //! What a component and a host agree on, beside the WIT packages in this folder: the manifest, the custom sections that
-//! carry it, where the shared engine stands in a component's bytes, and the signature beside the file.
+//! carry it, where engine and image stand in a component's bytes, and the signature beside the file.
 //!
 //! Everything here reads and writes bytes; nothing runs WebAssembly.
 
 pub mod hint;
+pub mod image;
 pub mod layout;
 pub mod manifest;
 pub mod note;

@@ -135,13 +135,13 @@ extern "C" fn elias_allocate(bytes: usize) -> *mut u8 {
 extern "C" fn elias_boot(input: *mut u8, length: usize) -> *const [usize; 2] {
     wit_bindgen::rt::run_ctors_once();
     let booted = runtime::create().map_err(|why| Thrown { name: "Error".into(), message: why, stack: String::new() });
-    answer(booted.and_then(|()| load(take_input(input, length), heap::end_module)).map(|()| "{}".to_owned()))
+    answer(booted.and_then(|()| load(take_input(input, length))).map(|()| "{}".to_owned()))
 }
 
-/// Evaluates further web modules, and says of those that are evaluated already that they will be used. Input as of [`elias_boot`].
+/// Evaluates further web modules. Input as of [`elias_boot`].
 #[unsafe(no_mangle)]
 extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
-    answer(load(take_input(input, length), heap::use_module).map(|()| "{}".to_owned()))
+    answer(load(take_input(input, length)).map(|()| "{}".to_owned()))
 }
 
 /// Evaluates the application and ends the build phase. Input: module name, source, source date in seconds, the names of
@@ -182,8 +182,8 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
     result
 }
 
-/// Evaluates modules; `done` is told of each.
-fn load(modules: Vec<String>, done: fn(&str)) -> std::result::Result<(), Thrown> {
+/// Evaluates modules.
+fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
     let names: Vec<String> = modules.iter().step_by(2).cloned().collect();
     let mut modules = modules.into_iter();
     let mut sources = BTreeMap::new();
@@ -195,7 +195,6 @@ fn load(modules: Vec<String>, done: fn(&str)) -> std::result::Result<(), Thrown>
     }
     // Compiled before any is evaluated: what that leaves behind on the heap is none of the modules'.
     offer(sources)?;
-    done("");
     let loaded = runtime::with(|ctx| {
         for name in names {
             let imported = Module::import(&ctx, name.clone()).map_err(|error| Thrown::catch(&ctx, &error))?;
@@ -203,7 +202,6 @@ fn load(modules: Vec<String>, done: fn(&str)) -> std::result::Result<(), Thrown>
             event_loop::run_jobs(&ctx);
             settled(&ctx, &imported)?;
             builtins::offer(&name, &imported);
-            done(&name);
         }
         Ok(())
     });

@@ -85,6 +85,15 @@ pub(crate) fn run_later() {
     later.into_iter().for_each(|f| f());
 }
 
+/// Gives up all waits, and timers with them.
+pub(crate) fn release() {
+    let waits = LOOP.waits.take();
+    let (pollables, ready): (Vec<_>, Vec<_>) = waits.into_iter().map(|wait| (wait.pollable, wait.ready)).unzip();
+    drop(pollables);
+    drop(ready);
+    run_later();
+}
+
 /// Gives up a wait; nothing if it is over.
 pub(crate) fn forget(id: WaitId) {
     let mut waits = LOOP.waits.borrow_mut();

@@ -23,11 +23,7 @@ unsafe extern "C" fn __wrap_malloc(size: usize) -> *mut c_void {
         return cold::allocate(size);
     }
     // SAFETY: any size may be asked for.
-    let block = unsafe { __real_malloc(size) };
-    if phase::building() && size > *cold::SIZES.end() {
-        hot::leave_out(block as usize, size);
-    }
-    block
+    unsafe { __real_malloc(size) }
 }
 
 /// Blocks that are made in the build phase and hardly written to after it. Each looks to dlmalloc like one of its own, with a flag
@@ -47,8 +43,6 @@ mod cold {
     const HEAD_BYTES: usize = size_of::<usize>();
     const IN_USE: usize = 3;
     const COLD: usize = 4;
-    /// Areas that can be taken: an application with more has the rest where everything else is.
-    pub(super) const AREAS_MAX: usize = 64;
     const CLASSES: usize = (*SIZES.end() + HEAD_BYTES).div_ceil(ALIGNMENT) + 1;
 
     struct Areas {
@@ -57,13 +51,7 @@ mod cold {
         end: Cell<usize>,
         /// Blocks that were freed in the build phase, by size in units of the alignment; each has the next one's address.
         freed: [Cell<usize>; CLASSES],
-        /// Where the areas are, in the order in which they were taken.
-        all: [Cell<Range>; AREAS_MAX],
-        count: Cell<usize>,
     }
-
-    /// First byte, and one past the last.
-    pub(super) type Range = (usize, usize);
 
     // SAFETY: wasm32-wasip1 without threads has one thread.
     unsafe impl Sync for Areas {}
@@ -72,8 +60,6 @@ mod cold {
         next: Cell::new(0),
         end: Cell::new(0),
         freed: [const { Cell::new(0) }; CLASSES],
-        all: [const { Cell::new((0, 0)) }; AREAS_MAX],
-        count: Cell::new(0),
     };
 
     /// A block of at least so many bytes.
@@ -89,13 +75,10 @@ mod cold {
                 return block as *mut c_void;
             }
             if AREAS.next.get() + bytes > AREAS.end.get() {
-                let count = AREAS.count.get();
-                let area = if count < AREAS_MAX { __real_malloc(AREA_BYTES) as usize } else { 0 };
+                let area = __real_malloc(AREA_BYTES) as usize;
                 if area == 0 {
                     return __real_malloc(size);
                 }
-                AREAS.all[count].set((area, area + AREA_BYTES));
-                AREAS.count.set(count + 1);
                 AREAS.next.set(area + ALIGNMENT);
                 AREAS.end.set(area + AREA_BYTES);
             }
@@ -128,11 +111,6 @@ mod cold {
         }
     }
 
-    /// The areas, in the order in which they were taken.
-    pub(super) fn areas() -> impl Iterator<Item = Range> {
-        AREAS.all[..AREAS.count.get()].iter().map(Cell::get)
-    }
-
     /// Forgets the blocks that are free, which are zeros again: no instance takes one.
     pub(super) fn seal() {
         for freed in &AREAS.freed {
@@ -148,202 +126,6 @@ mod cold {
     }
 }
 
-/// Where in the heap the objects of each web module are, which all are evaluated into the image that every application starts
-/// from: what an application does not use, its instances do not write to.
-mod modules {
-    use super::PAGE_BYTES;
-    use std::cell::RefCell;
-    use std::hash::{DefaultHasher, Hash, Hasher};
-
-    /// Modules that are told apart; those beyond count as used.
-    const MODULES_MAX: usize = 127;
-
-    #[derive(Default)]
-    struct Modules {
-        names: Vec<String>,
-        /// A bit for each module that the application uses. The first stands for what was there before them.
-        used: u128,
-        /// For each page from the first of the heap: a sum of its bytes, and a bit for each module whose evaluation changed it.
-        pages: Vec<(u64, u128)>,
-    }
-
-    struct Slot(RefCell<Option<Modules>>);
-
-    // SAFETY: wasm32-wasip1 without threads has one thread.
-    unsafe impl Sync for Slot {}
-
-    static MODULES: Slot = Slot(RefCell::new(None));
-
-    /// Notes which pages up to `end` have changed since this was last called, and that it was this module's doing.
-    pub(super) fn end(name: &str, start: usize, end: usize) {
-        let mut slot = MODULES.0.borrow_mut();
-        let modules = slot.get_or_insert_with(Modules::default);
-        let bit = 1 << modules.names.len().min(MODULES_MAX);
-        modules.names.push(name.to_owned());
-        modules.pages.resize((end - start) / PAGE_BYTES, (0, 0));
-        for (at, (sum, owners)) in modules.pages.iter_mut().enumerate() {
-            // SAFETY: it lies within memory; what is looked at may change, and is not relied upon.
-            let bytes = unsafe { std::slice::from_raw_parts((start + at * PAGE_BYTES) as *const u8, PAGE_BYTES) };
-            let mut hasher = DefaultHasher::new();
-            bytes.hash(&mut hasher);
-            if std::mem::replace(sum, hasher.finish()) != *sum {
-                *owners |= bit;
-            }
-        }
-    }
-
-    pub(super) fn mark_used(name: &str) {
-        if let Some(modules) = &mut *MODULES.0.borrow_mut()
-            && let Some(at) = modules.names.iter().position(|module| module == name)
-        {
-            modules.used |= 1 << at.min(MODULES_MAX);
-        }
-    }
-
-    /// Whether only modules that are not used are in the page of this number.
-    pub(super) fn is_idle(page: usize) -> bool {
-        let slot = MODULES.0.borrow();
-        let Some(modules) = &*slot else { return false };
-        let owners = modules.pages.get(page).map_or(0, |(_, owners)| *owners);
-        owners != 0 && owners & (modules.used | 1 | 1 << MODULES_MAX) == 0
-    }
-
-    pub(super) fn forget() {
-        drop(MODULES.0.take());
-    }
-}
-
-/// Bytes of a page as hosts see it.
-const PAGE_BYTES: usize = 4096;
-
-unsafe extern "C" {
-    /// Where the linker's data ends.
-    static __heap_base: u8;
-}
-
-/// The first page of the heap.
-fn first_page() -> usize {
-    ((&raw const __heap_base) as usize).next_multiple_of(PAGE_BYTES)
-}
-
-/// Notes that a web module has been evaluated; first, without a name, that none has.
-pub(crate) fn end_module(name: &str) {
-    modules::end(name, first_page(), core::arch::wasm32::memory_size(0) * 64 * 1024);
-}
-
-/// Notes that the application uses a web module; nothing if it was not evaluated before.
-pub(crate) fn use_module(name: &str) {
-    modules::mark_used(name);
-}
-
-/// The pages that instances write to, here and there.
-///
-/// Where a host resets the pages that were written to, it does so region by region, and for more than some thirty of them
-/// (`MAX_REGIONS` of wasmtime's pagemap.rs) gives the memory back to the system, which under load takes ten times a request's time. A
-/// middling application writes to more. It is made to write to all pages between, once in an instance: a few regions, and a
-/// hundred pages to copy.
-mod hot {
-    use super::{PAGE_BYTES, cold, first_page, modules};
-    use std::cell::Cell;
-    use std::ptr;
-
-    /// Fewer pages have few regions; more are beyond what hosts keep.
-    const PAGES: std::ops::RangeInclusive<usize> = 48..=200;
-
-    /// Fewer than the regions that a host resets one by one.
-    const RANGES_MAX: usize = 24;
-
-    /// Blocks that are noted.
-    const LARGE_MAX: usize = 64;
-
-    /// Those that are not used are zeros, and at the end.
-    struct Ranges<const N: usize>([Cell<cold::Range>; N]);
-
-    // SAFETY: wasm32-wasip1 without threads has one thread.
-    unsafe impl<const N: usize> Sync for Ranges<N> {}
-
-    static RANGES: Ranges<RANGES_MAX> = Ranges([const { Cell::new((0, 0)) }; RANGES_MAX]);
-    /// Blocks that are too large for the cold areas, in the build phase: source texts above all.
-    static LARGE: Ranges<LARGE_MAX> = Ranges([const { Cell::new((0, 0)) }; LARGE_MAX]);
-
-    /// Notes a block that instances will hardly write to.
-    pub(super) fn leave_out(block: usize, size: usize) {
-        if let Some(free) = LARGE.0.iter().find(|range| range.get().1 == 0) {
-            free.set((block, block + size));
-        }
-    }
-
-    /// Notes that a block is no more.
-    pub(super) fn forget(block: usize) {
-        if let Some(range) = LARGE.0.iter().find(|range| range.get().0 == block) {
-            range.set((0, 0));
-        }
-    }
-
-    /// Notes the pages of the heap that ends at `end`, without the cold areas, without web modules that are not used, and without
-    /// what was freed and is zeros.
-    pub(super) fn seal(end: usize) {
-        let mut pages: Vec<usize> = Vec::new();
-        let mut start = first_page();
-        for (area, area_end) in cold::areas().chain([(end, end)]) {
-            for page in (start.next_multiple_of(PAGE_BYTES)..area / PAGE_BYTES * PAGE_BYTES).step_by(PAGE_BYTES) {
-                let end = page + PAGE_BYTES;
-                let large = LARGE.0.iter().map(Cell::get).any(|range| range.0 <= page && end <= range.1);
-                // SAFETY: it lies within the heap; what is looked at may change, and is not relied upon.
-                let bytes = unsafe { std::slice::from_raw_parts(page as *const u8, PAGE_BYTES) };
-                if large || modules::is_idle((page - first_page()) / PAGE_BYTES) || bytes.iter().all(|&byte| byte == 0)
-                {
-                    continue;
-                }
-                pages.push(page);
-            }
-            start = area_end;
-        }
-        LARGE.0.iter().for_each(|range| range.set((0, 0)));
-        modules::forget();
-        // Pages between two that are written to are written to as well where that makes fewer regions.
-        let ranges = [1, 2, 4, 8, 16, 32]
-            .into_iter()
-            .map(|gap| ranges_of(&pages, gap))
-            .find(|ranges| ranges.len() <= RANGES_MAX);
-        let Some(ranges) = ranges else { return };
-        let pages: usize = ranges.iter().map(|(start, end)| (end - start) / PAGE_BYTES).sum();
-        if PAGES.contains(&pages) {
-            for (slot, range) in RANGES.0.iter().zip(ranges) {
-                slot.set(range);
-            }
-        }
-    }
-
-    /// The pages as ranges; the first of one is at least `gap` pages behind the last of another.
-    fn ranges_of(pages: &[usize], gap: usize) -> Vec<cold::Range> {
-        let mut ranges: Vec<cold::Range> = Vec::new();
-        for &page in pages {
-            match ranges.last_mut() {
-                Some(last) if page - last.1 < gap * PAGE_BYTES => last.1 = page + PAGE_BYTES,
-                _ => ranges.push((page, page + PAGE_BYTES)),
-            }
-        }
-        ranges
-    }
-
-    /// Writes to the pages, and changes nothing.
-    pub(crate) fn touch() {
-        for range in &RANGES.0 {
-            let (start, end) = range.get();
-            if end == 0 {
-                return;
-            }
-            for page in (start..end).step_by(PAGE_BYTES) {
-                // SAFETY: it lies within the heap; one thread reads and writes it.
-                unsafe { ptr::write_volatile(page as *mut u8, ptr::read_volatile(page as *const u8)) };
-            }
-        }
-    }
-}
-
-pub(crate) use hot::touch;
-
 /// `free`, by the linker's `--wrap`. In the build phase it leaves zeros, so that what the parser and the top level threw
 /// away does not end up in the image.
 #[unsafe(no_mangle)]
@@ -355,9 +137,6 @@ unsafe extern "C" fn __wrap_free(memory: *mut c_void) {
         }
         if phase::building() {
             memory.cast::<u8>().write_bytes(0, malloc_usable_size(memory));
-        }
-        if phase::building() {
-            hot::forget(memory as usize);
         }
         match (cold::has(memory), phase::building()) {
             (false, _) => __real_free(memory),
@@ -407,7 +186,6 @@ pub(crate) fn leave_headroom(bytes: usize) {
         if headroom.is_null() {
             return;
         }
-        hot::seal(headroom as usize);
         let end = core::arch::wasm32::memory_size(0) * 64 * 1024;
         let head = headroom.cast::<u8>().add(malloc_usable_size(headroom)).cast::<usize>();
         let trailing = (head as usize - size_of::<usize>()).saturating_add(*head & !7);

@@ -6,7 +6,7 @@ use crate::bindings::wasi::http::types::{ErrorCode, IncomingRequest, ResponseOut
 use crate::error::Thrown;
 use crate::event_loop::{self, Stalled};
 use crate::native::{self, Trigger};
-use crate::{build, heap, runtime};
+use crate::{build, runtime};
 use javy::quickjs::{Ctx, Promise, Value, promise::PromiseState};
 
 /// The component's exports.
@@ -40,7 +40,6 @@ impl Failure {
 
 impl HttpGuest for Component {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        heap::touch();
         native::timers::start();
         native::set_request(request);
         native::set_response_out(out);
@@ -56,6 +55,7 @@ impl HttpGuest for Component {
         if let Err(failure) = outcome {
             fail(failure);
         }
+        native::release();
     }
 }
 
@@ -88,7 +88,6 @@ fn fail(failure: Failure) {
 
 impl CallGuest for Component {
     fn call(input: String) -> Result<String, Exception> {
-        heap::touch();
         native::timers::start();
         native::set_input(input);
         let outcome = runtime::with(|ctx| -> Result<(), Failure> {
@@ -96,6 +95,7 @@ impl CallGuest for Component {
             finish_background(&ctx);
             Ok(())
         });
+        native::release();
         match outcome {
             Ok(()) => Ok(native::take_output().unwrap_or_else(|| "null".into())),
             Err(failure) => {

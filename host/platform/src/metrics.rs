@@ -7,8 +7,8 @@ use crate::platform::Platform;
 use crate::serving::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
 use crate::supervision::{Health, Resource};
-use elias_host::CpuLoad;
 use elias_host::capability::pricing::CallTimes;
+use elias_host::{CpuLoad, InstanceCounts};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -67,6 +67,7 @@ struct Figures {
     /// Host functions of which calls were measured.
     host_calls: Vec<(String, CallTimes)>,
     cpu: CpuLoad,
+    instances: InstanceCounts,
     /// Of connections, requests, bytes that wait for clients, and executions that do.
     in_use: [(Resource, u64); 4],
     recorded: u64,
@@ -127,6 +128,7 @@ impl Figures {
         let (recorded, dropped) = (serving.recorder.recorded(), serving.recorder.dropped());
         let store_up = stored.is_some();
         let cpu = serving.loader.host.cpu_load();
+        let instances = serving.loader.host.instance_counts();
         let functions = serving.loader.host.functions().iter();
         let measured = functions.map(|function| (function.name().to_owned(), function.times()));
         let host_calls = measured.filter(|(_, times)| times.count() > 0).collect();
@@ -141,6 +143,7 @@ impl Figures {
             in_flight,
             host_calls,
             cpu,
+            instances,
             in_use,
             recorded,
             dropped,
@@ -173,6 +176,30 @@ impl Figures {
         let mut services = gauge(out, "services", "Services by the state of their circuit")?;
         for ((_, name), count) in HEALTH.iter().zip(self.states) {
             services.labelled([("state", *name)], count)?;
+        }
+        Ok(())
+    }
+
+    fn encode_instances(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = self.instances;
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        gauge(out, "instances", "Instances that exist, idle ones included")?.one(number(counts.instances))?;
+        gauge(out, "instances_max", "Instances that can exist")?.one(number(counts.instances_max))?;
+        gauge(out, "instances_idle", "Instances that wait for an execution")?.one(number(counts.idle))?;
+        let text = "Bytes of memory that idle instances have for themselves";
+        gauge(out, "instances_idle_bytes", text)?.one(number(counts.idle_bytes))?;
+        let mut starts = counter(out, "instance_starts", "Executions by the instance that they began in", None)?;
+        for (instance, count) in [("recycled", counts.recycled), ("created", counts.created)] {
+            starts.labelled([("instance", instance)], count)?;
+        }
+        let mut drops = counter(out, "instance_drops", "Instances that were not used again, by reason", None)?;
+        for (reason, count) in [
+            ("failed", counts.dropped_failed),
+            ("handles", counts.dropped_handles),
+            ("grown", counts.dropped_grown),
+            ("idle", counts.dropped_idle),
+        ] {
+            drops.labelled([("reason", reason)], count)?;
         }
         Ok(())
     }
@@ -264,6 +291,7 @@ impl fmt::Debug for Figures {
 impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_host(&mut encoder)?;
+        self.encode_instances(&mut encoder)?;
         self.encode_host_calls(&mut encoder)?;
         self.encode_services(&mut encoder)?;
         self.encode_tenants(&mut encoder)

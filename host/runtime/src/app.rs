@@ -1,13 +1,15 @@
 //! A component, ready to run.
 
 use crate::body::Body;
-use crate::call::{self, Answer, CallExport};
+use crate::call::{self, Answer, Call, CallExport, CallOptions};
 use crate::capability::{ErasedCapability, ErasedGrant};
 use crate::error::{Error, ErrorCode};
 use crate::fetch;
 use crate::instance::{InstanceState, SECRET_BYTES_MIN};
 use crate::limits::Limits;
 use crate::log::{self, Budget, Observer};
+use crate::memory::Image;
+use crate::recycling::Idle;
 use crate::schedule::Share;
 use bytes::Bytes;
 use elias_contract::manifest::Manifest;
@@ -16,12 +18,15 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 
-/// A loaded component. Cloning it is cheap; each request runs in a fresh instance.
+/// A loaded component. Cloning it is cheap; each request finds the memory as the build left it.
 #[derive(Clone)]
 pub struct App {
     pub(crate) inner: Arc<AppInner>,
+    /// Its idle instances, by what is called in them. Apart from `inner`, to which the executions in them lead back.
+    pub(crate) fetches: Arc<Idle<Proxy>>,
+    pub(crate) calls: Arc<Idle<Call>>,
 }
 
 pub(crate) struct AppInner {
@@ -31,6 +36,8 @@ pub(crate) struct AppInner {
     pub(crate) manifest: Option<Manifest>,
     pub(crate) limits: Limits,
     pub(crate) engine: Engine,
+    /// What its memory holds when an execution begins; none for components of other toolchains.
+    pub(crate) image: Option<Arc<Image>>,
     pub(crate) fetch: Option<ProxyPre<InstanceState>>,
     pub(crate) call: Option<CallExport>,
     pub(crate) granted: Vec<Granted>,
@@ -137,7 +144,7 @@ impl App {
         self.inner.original_stack(stack)
     }
 
-    /// Answers an HTTP request in a fresh instance.
+    /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and can cancel it.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and then
     /// the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a [`crate::Running`].
@@ -149,15 +156,23 @@ impl App {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        fetch::fetch(&self.inner, request).await
+        fetch::fetch(self, request).await
     }
 
-    /// Calls the component's `call` handler in a fresh instance.
+    /// Calls the component's `call` handler for nobody in particular.
     ///
     /// # Errors
     /// Whatever ended the guest before it answered; see [`ErrorCode`].
     pub async fn call(&self, input: &serde_json::Value) -> Result<Answer, Error> {
-        call::call(&self.inner, input).await
+        self.call_with(input, CallOptions::default()).await
+    }
+
+    /// Calls the component's `call` handler.
+    ///
+    /// # Errors
+    /// As [`Self::call`]; `cancelled`, if [`crate::Running::cancel`] ended it.
+    pub async fn call_with(&self, input: &serde_json::Value, options: CallOptions) -> Result<Answer, Error> {
+        call::call(self, input, options).await
     }
 }
 

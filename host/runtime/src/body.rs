@@ -205,8 +205,7 @@ impl Streaming {
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Some(guest) = &mut self.guest else { return Poll::Ready(Ok(())) };
         if self.record.running().poll_cancelled(cx) {
-            let error = Error::new(ErrorCode::Cancelled, "the execution was cancelled by hand");
-            return Poll::Ready(Err(self.fail(error)));
+            return Poll::Ready(Err(self.fail(run::cancelled())));
         }
         let Poll::Ready(ended) = guest.as_mut().poll(cx) else { return Poll::Pending };
         self.guest = None;

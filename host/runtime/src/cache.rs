@@ -106,6 +106,22 @@ impl CompiledCache {
             .map_or_else(|| unsafe { Component::deserialize(engine, code) }, Ok)
     }
 
+    /// The image that was kept under `name`. Whoever asks knows its bytes, and has to compare.
+    pub(crate) fn image(&self, name: &str) -> Option<std::fs::File> {
+        let file = self.dir.open(name).ok()?.into_std();
+        // What is used is kept by `prune`.
+        let _ = file.set_modified(SystemTime::now());
+        Some(file)
+    }
+
+    /// Keeps an image under `name`, and gives its file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn keep_image(&self, name: &str, bytes: &[u8]) -> io::Result<std::fs::File> {
+        self.write(name, bytes).map(File::into_std)
+    }
+
     /// What was kept under `name`, if it is there and unaltered.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Vec<u8>> {

@@ -1,15 +1,20 @@
 //! JSON in, JSON out.
 
-use crate::app::AppInner;
+use crate::app::{App, AppInner};
 use crate::error::{Error, ErrorCode, Exception};
-use crate::execution::{Execution, Outcome, Running};
+use crate::execution::{Caller, Execution, Outcome, Running};
 use crate::instance::InstanceState;
 use crate::post_mortem;
-use crate::run::{self, MeteredStore, Record};
+use crate::recycling::{Export, Idle};
+use crate::run::{self, Metered, Record};
 use crate::schedule::Scheduled;
 use futures::FutureExt;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Lower, TypedFunc};
 
 /// The interface and function that this calls.
@@ -43,34 +48,63 @@ impl CallExport {
 /// `elias:component/call.exception`.
 #[derive(ComponentType, Lift, Lower)]
 #[component(record)]
-struct GuestException {
+pub(crate) struct GuestException {
     name: String,
     message: String,
     stack: String,
 }
 
-type Call = TypedFunc<(String,), (Result<String, GuestException>,)>;
+pub(crate) type Call = TypedFunc<(String,), (Result<String, GuestException>,)>;
 
-pub(crate) async fn call(app: &Arc<AppInner>, input: &serde_json::Value) -> Result<Answer, Error> {
-    let export = app
-        .call
-        .as_ref()
-        .ok_or_else(|| Error::new(ErrorCode::MissingExport, format!("{} has no `call` handler", app.name)))?;
+/// The function, in an instance.
+impl Export for Call {
+    async fn instantiate(app: &AppInner, store: &mut Store<InstanceState>) -> wasmtime::Result<Self> {
+        let export = app.call.as_ref().ok_or_else(|| wasmtime::format_err!("it has no `call` handler"))?;
+        let instance = export.pre.instantiate_async(&mut *store).await?;
+        instance.get_typed_func(store, export.function)
+    }
+
+    fn idle(app: &App) -> &Arc<Idle<Self>> {
+        &app.calls
+    }
+}
+
+/// Whose call it is, and the handle by which it is cancelled.
+#[derive(Debug, Clone, Default)]
+pub struct CallOptions {
+    /// On whose behalf the component runs.
+    pub caller: Arc<Caller>,
+    /// The execution, which has not begun: made by who wants to know its id, or to cancel it.
+    pub running: Running,
+}
+
+pub(crate) async fn call(loaded: &App, input: &serde_json::Value, options: CallOptions) -> Result<Answer, Error> {
+    let app = &loaded.inner;
+    if app.call.is_none() {
+        return Err(Error::new(ErrorCode::MissingExport, format!("{} has no `call` handler", app.name)));
+    }
     let permit = app.admit()?;
-    let running = Running::new();
+    let CallOptions { caller, running } = options;
     running.hold(permit);
-    let record = Record::start(app, running);
+    let record = Record::start(loaded, running);
     let input = input.to_string();
     if input.len() as u64 > app.limits.request_bytes {
         return Err(record.fail(run::too_large(app)));
     }
-    let store = run::store(app, &record, Arc::default())?;
-    let guest = Scheduled::new(&app.share, AssertUnwindSafe(run(export, store, input)).catch_unwind());
-    // The timer costs something only once the guest has to wait.
-    let ended = match tokio::time::timeout_at(record.ends(app).into(), guest).await {
-        Ok(ended) => run::ended(app, &record.meter, ended),
-        Err(_) => Err(run::deadline(app)),
+    let metered = match Metered::new(loaded, &record, caller) {
+        Ok(metered) => metered,
+        Err(error) => return Err(record.fail(error)),
     };
+    let mut guest = pin!(Scheduled::new(&app.share, AssertUnwindSafe(run(app, metered, input)).catch_unwind()));
+    let guest = poll_fn(|cx| {
+        if record.running().poll_cancelled(cx) {
+            return Poll::Ready(Err(run::cancelled()));
+        }
+        guest.as_mut().poll(cx).map(|ended| run::ended(app, &record.meter, ended))
+    });
+    // The timer costs something only once the guest has to wait.
+    let ended =
+        tokio::time::timeout_at(record.ends(app).into(), guest).await.unwrap_or_else(|_| Err(run::deadline(app)));
     let output = match ended {
         Ok(Ok(output)) => output,
         Ok(Err(GuestException { name, message, stack })) => {
@@ -92,13 +126,13 @@ pub(crate) async fn call(app: &Arc<AppInner>, input: &serde_json::Value) -> Resu
 }
 
 async fn run(
-    export: &CallExport,
-    mut metered: MeteredStore,
+    app: &AppInner,
+    mut metered: Metered<Call>,
     input: String,
 ) -> wasmtime::Result<Result<String, GuestException>> {
-    let instance = export.pre.instantiate_async(&mut metered.store).await?;
-    let call: Call = instance.get_typed_func(&mut metered.store, export.function)?;
-    let ended = call.call_async(&mut metered.store, (input,)).await;
-    let (result,) = ended.map_err(|error| post_mortem::examine(&mut metered.store, error))?;
+    let (store, call) = metered.instance().ready(app).await?;
+    let ended = call.call_async(&mut *store, (input,)).await;
+    let (result,) = ended.map_err(|error| post_mortem::examine(store, error))?;
+    metered.returned();
     Ok(result)
 }

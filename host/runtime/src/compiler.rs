@@ -12,6 +12,7 @@ mod size;
 pub use child::{ARGUMENT, main};
 pub(crate) use size::check;
 
+use crate::engine::Allocation;
 use crate::error::{Error, ErrorCode};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -40,23 +41,39 @@ impl Default for CompileLimits {
 /// What is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A core module: an engine.
-    Module,
+    /// An engine of `elias-build`: a core module.
+    Engine,
+    /// A component of `elias-build` without engine and image.
+    Application,
+    /// A component of another toolchain.
     Component,
 }
 
 impl Kind {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Module => "module",
+            Self::Engine => "engine",
+            Self::Application => "application",
             Self::Component => "component",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        [Self::Engine, Self::Application, Self::Component].into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// How what is compiled will get its memory.
+    fn allocation(self) -> Allocation {
+        match self {
+            Self::Engine | Self::Application => Allocation::OnDemand,
+            Self::Component => Allocation::CopyOnWrite,
         }
     }
 
     fn precompile(self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Vec<u8>> {
         match self {
-            Self::Module => engine.precompile_module(bytes),
-            Self::Component => engine.precompile_component(bytes),
+            Self::Engine => engine.precompile_module(bytes),
+            Self::Application | Self::Component => engine.precompile_component(bytes),
         }
     }
 }

@@ -25,10 +25,15 @@ const MEMORY_KEEP_RESIDENT_BYTES: usize = 256 << 10;
 /// The same for a fiber's stack and for tables.
 const SMALL_KEEP_RESIDENT_BYTES: usize = 128 << 10;
 
-/// How instances get their memory.
+/// How instances get their memory, which compiled code knows of.
 #[derive(Debug, Clone, Copy)]
 pub enum Allocation {
-    /// From a pool of slots made in advance: for serving.
+    /// From whoever makes the engine, one by one: for components of `elias-build`, and for building. For serving, the
+    /// host gives memory and stacks itself; see `crate::memory`.
+    OnDemand,
+    /// From wasmtime, by copy-on-write of the component's data: for compiling components of other toolchains.
+    CopyOnWrite,
+    /// The same, from a pool of slots made in advance: for serving these.
     Pooling {
         /// Instances that can exist at a time.
         instances: u32,
@@ -37,8 +42,6 @@ pub enum Allocation {
         /// The most table elements of one.
         table_elements: usize,
     },
-    /// From the system, one by one: for building.
-    OnDemand,
 }
 
 /// The configuration under which everything is compiled and run.
@@ -51,7 +54,7 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
         .operator_cost(operator_cost())
         .concurrency_support(false)
         .cranelift_opt_level(OptLevel::Speed)
-        .memory_init_cow(true)
+        .memory_init_cow(!matches!(allocation, Allocation::OnDemand))
         // For native profilers only; every component would hold some kilobytes of it. Wasm backtraces do without.
         .native_unwind_info(false)
         // Costs something when a guest traps only: it lists the instance's parts, for `post_mortem`.
@@ -61,7 +64,7 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
     if let Allocation::Pooling { instances, memory_bytes, table_elements } = *allocation {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(instances)
-            // An ELIAS component has two core instances, memory, table and engine; others may have a few more.
+            // A component may have a few core instances.
             .total_core_instances(instances.saturating_mul(4))
             .max_core_instances_per_component(16)
             .total_memories(instances)
@@ -101,7 +104,7 @@ mod tests {
     use wasmtime::Engine;
 
     #[test]
-    fn code_compiled_for_building_serves() {
+    fn code_that_was_compiled_apart_serves() {
         let fingerprint = |allocation| {
             let engine = Engine::new(&wasmtime_config(&allocation)).expect("the configuration is valid");
             let mut hasher = DefaultHasher::new();
@@ -109,6 +112,6 @@ mod tests {
             hasher.finish()
         };
         let pooling = Allocation::Pooling { instances: 4, memory_bytes: 8 << 20, table_elements: 1000 };
-        assert_eq!(fingerprint(pooling), fingerprint(Allocation::OnDemand));
+        assert_eq!(fingerprint(pooling), fingerprint(Allocation::CopyOnWrite));
     }
 }

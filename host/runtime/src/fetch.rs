@@ -1,11 +1,13 @@
 //! An HTTP request, from the host's types to the guest's handler and back.
 
-use crate::app::AppInner;
+use crate::app::{App, AppInner};
 use crate::body::{Body, GuestFuture, Streaming};
 use crate::error::{Error, ErrorCode};
 use crate::execution::{Caller, Running};
+use crate::instance::InstanceState;
 use crate::post_mortem;
-use crate::run::{self, Meter, MeteredStore, Record};
+use crate::recycling::{Export, Idle};
+use crate::run::{self, Meter, Metered, Record};
 use crate::schedule::Scheduled;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -16,7 +18,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
+use wasmtime::Store;
 use wasmtime::component::Resource;
+use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode as HttpErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
@@ -25,26 +29,43 @@ use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
 /// What a guest gives through its response-outparam.
 pub(crate) type Head = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
 
-pub(crate) async fn fetch<B>(app: &Arc<AppInner>, mut request: http::Request<B>) -> Result<http::Response<Body>, Error>
+/// A request's handler.
+impl Export for Proxy {
+    async fn instantiate(app: &AppInner, store: &mut Store<InstanceState>) -> wasmtime::Result<Self> {
+        let pre = app.fetch.as_ref().ok_or_else(|| wasmtime::format_err!("it has no `fetch` handler"))?;
+        pre.instantiate_async(store).await
+    }
+
+    fn idle(app: &App) -> &Arc<Idle<Self>> {
+        &app.fetches
+    }
+}
+
+pub(crate) async fn fetch<B>(app: &App, mut request: http::Request<B>) -> Result<http::Response<Body>, Error>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    if app.fetch.is_none() {
-        return Err(Error::new(ErrorCode::MissingExport, format!("{} has no `fetch` handler", app.name)));
+    let inner = &app.inner;
+    if inner.fetch.is_none() {
+        return Err(Error::new(ErrorCode::MissingExport, format!("{} has no `fetch` handler", inner.name)));
     }
-    let permit = app.admit()?;
+    let permit = inner.admit()?;
     let extensions = request.extensions_mut();
     let running = extensions.remove::<Running>().unwrap_or_default();
-    let caller = extensions.remove::<Arc<Caller>>().unwrap_or_default();
+    let caller = extensions.remove::<Arc<Caller>>();
+    let caller = caller.or_else(|| extensions.remove::<Caller>().map(Arc::new)).unwrap_or_default();
     running.hold(permit);
     let record = Record::start(app, running);
-    if request.body().size_hint().lower() > app.limits.request_bytes {
-        return Err(record.fail(run::too_large(app)));
+    if request.body().size_hint().lower() > inner.limits.request_bytes {
+        return Err(record.fail(run::too_large(inner)));
     }
-    let mut metered = run::store(app, &record, caller)?;
+    let mut metered = match Metered::new(app, &record, caller) {
+        Ok(metered) => metered,
+        Err(error) => return Err(record.fail(error)),
+    };
     let (sender, head) = oneshot::channel();
-    let given = give(app, &mut metered, &record.meter, request, sender);
+    let given = give(inner, &mut metered, &record.meter, request, sender);
     let (request, out) = match given {
         Ok(given) => given,
         Err(error) => {
@@ -52,15 +73,15 @@ where
             return Err(record.fail(Error::new(ErrorCode::BadRequest, format!("{error:#}"))));
         }
     };
-    let guest = AssertUnwindSafe(handle(Arc::clone(app), metered, request, out)).catch_unwind();
-    let guest: GuestFuture = Box::pin(Scheduled::new(&app.share, guest));
-    Streaming::new(Arc::clone(app), guest, record).response(head).await
+    let guest = AssertUnwindSafe(handle(Arc::clone(inner), metered, request, out)).catch_unwind();
+    let guest: GuestFuture = Box::pin(Scheduled::new(&inner.share, guest));
+    Streaming::new(Arc::clone(inner), guest, record).response(head).await
 }
 
 /// Puts the request into the instance's table, and the place for the answer.
 fn give<B>(
     app: &AppInner,
-    metered: &mut MeteredStore,
+    metered: &mut Metered<Proxy>,
     meter: &Arc<Meter>,
     request: http::Request<B>,
     sender: oneshot::Sender<Head>,
@@ -75,23 +96,24 @@ where
     };
     let left = app.limits.request_bytes;
     let request = request.map(|body| Capped { body: body.boxed_unsync(), left, meter: Arc::clone(meter) });
-    let mut http = metered.store.data_mut().http();
+    let mut http = metered.instance().store.data_mut().http();
     let request = http.new_incoming_request(scheme, request)?;
     let out = http.new_response_outparam(sender)?;
     Ok((request, out))
 }
 
-/// Runs the guest's handler in a fresh instance.
+/// Runs the guest's handler.
 async fn handle(
     app: Arc<AppInner>,
-    mut metered: MeteredStore,
+    mut metered: Metered<Proxy>,
     request: Resource<HostIncomingRequest>,
     out: Resource<HostResponseOutparam>,
 ) -> wasmtime::Result<()> {
-    let Some(pre) = &app.fetch else { return Ok(()) };
-    let proxy = pre.instantiate_async(&mut metered.store).await?;
-    let ended = proxy.wasi_http_incoming_handler().call_handle(&mut metered.store, request, out).await;
-    ended.map_err(|error| post_mortem::examine(&mut metered.store, error))
+    let (store, proxy) = metered.instance().ready(&app).await?;
+    let ended = proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await;
+    ended.map_err(|error| post_mortem::examine(store, error))?;
+    metered.returned();
+    Ok(())
 }
 
 /// A request's body that ends in an error where it goes over its limit.

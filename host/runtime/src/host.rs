@@ -8,9 +8,11 @@ use crate::engine::{Allocation, wasmtime_config};
 use crate::error::{Error, ErrorCode};
 use crate::grants::Grants;
 use crate::limits::Limits;
-use crate::load::{Compiling, Linked, Loader};
+use crate::load::{Compiling, Engines, Linked, Loader, LoaderParts};
 use crate::log::Observer;
+use crate::memory::{Memories, Stacks};
 use crate::pricing::HostFunction;
+use crate::recycling::{IdleLimits, InstanceCounts, Instances};
 use crate::schedule::{CpuLoad, CpuShare, Scheduler};
 use elias_contract::manifest::Manifest;
 use std::borrow::Cow;
@@ -39,6 +41,7 @@ pub struct HostBuilder {
     capabilities: Vec<Arc<dyn ErasedCapability>>,
     compiler: Option<PathBuf>,
     compile_limits: CompileLimits,
+    idle_limits: IdleLimits,
 }
 
 impl Host {
@@ -53,6 +56,7 @@ impl Host {
             capabilities: Vec::new(),
             compiler: None,
             compile_limits: CompileLimits::default(),
+            idle_limits: IdleLimits::default(),
         }
     }
 
@@ -105,6 +109,12 @@ impl Host {
     #[must_use]
     pub fn functions(&self) -> &[HostFunction] {
         self.loader.functions()
+    }
+
+    /// How the instances of components that `elias-build` made were used.
+    #[must_use]
+    pub fn instance_counts(&self) -> InstanceCounts {
+        self.loader.instances().counts()
     }
 
     /// How busy the cores are that guests run on.
@@ -251,6 +261,13 @@ impl HostBuilder {
         self
     }
 
+    /// What instances may keep between two executions. An instance whose execution ended well is used again, once its
+    /// memory is as the build left it.
+    pub fn idle(mut self, limits: IdleLimits) -> Self {
+        self.idle_limits = limits;
+        self
+    }
+
     /// Lets components import a capability.
     pub fn capability(mut self, capability: impl Capability) -> Self {
         self.capabilities.push(Arc::new(capability));
@@ -269,7 +286,13 @@ impl HostBuilder {
             memory_bytes: usize::try_from(self.limits.memory_bytes).unwrap_or(usize::MAX).next_multiple_of(64 << 10),
             table_elements: self.limits.table_elements as usize,
         };
-        let engine = Engine::new(&wasmtime_config(&allocation)).map_err(internal)?;
+        let instances = self.instances as usize;
+        let mut own = wasmtime_config(&Allocation::OnDemand);
+        own.with_host_memory(Arc::new(Memories::new(instances))).with_host_stack(Arc::new(Stacks::new(instances)));
+        let engines = Engines {
+            own: Engine::new(&own).map_err(internal)?,
+            other: Engine::new(&wasmtime_config(&allocation)).map_err(internal)?,
+        };
         let cache = match &self.cache_dir {
             None => None,
             Some(dir) => Some(CompiledCache::open(dir).map_err(|error| {
@@ -281,9 +304,16 @@ impl HostBuilder {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             u32::try_from(cores).unwrap_or(u32::MAX)
         });
-        let (capabilities, scheduler) = (self.capabilities.into(), Scheduler::new(cores));
-        let loader = Loader::new(engine, cache, compiler, self.limits, capabilities, self.engines, scheduler);
-        let loader = loader.map_err(internal)?;
+        let parts = LoaderParts {
+            cache,
+            compiler,
+            limits: self.limits,
+            capabilities: self.capabilities.into(),
+            known_engines: self.engines,
+            scheduler: Scheduler::new(cores),
+            instances: Arc::new(Instances::new(instances, self.idle_limits)),
+        };
+        let loader = Loader::new(engines, parts).map_err(internal)?;
         Ok(Host { loader: Arc::new(loader) })
     }
 }

@@ -198,8 +198,7 @@ impl InstanceState {
             limiter: Limiter {
                 memory_bytes: limits.memory_bytes,
                 table_elements: limits.table_elements as usize,
-                memory_used: 0,
-                tables_used: 0,
+                used: Usage::default(),
                 meter: Arc::clone(&meter),
             },
             charges: Charges::new(limits.fuel, limits.fuel_yield_interval),
@@ -210,6 +209,13 @@ impl InstanceState {
             wasi: None,
             contexts: Vec::new(),
         }
+    }
+
+    /// Drops what the execution held of the host.
+    pub(crate) fn retire(&mut self) {
+        self.contexts.clear();
+        self.wasi = None;
+        self.table = ResourceTable::new();
     }
 
     /// Units of fuel for work that was done since the last charge; see [`CallMeter::works`].
@@ -259,30 +265,48 @@ impl InstanceState {
 pub(crate) struct Limiter {
     memory_bytes: u64,
     table_elements: usize,
-    memory_used: u64,
-    tables_used: usize,
+    used: Usage,
     meter: Arc<Meter>,
+}
+
+/// What an instance takes of what is limited.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    memory_bytes: u64,
+    table_elements: usize,
+}
+
+impl Limiter {
+    pub(crate) fn usage(&self) -> Usage {
+        self.used
+    }
+
+    /// An execution begins in an instance that takes so much already.
+    pub(crate) fn begin(&mut self, used: Usage) {
+        self.used = used;
+        self.meter.memory(used.memory_bytes);
+    }
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let used = self.memory_used + (desired - current) as u64;
+        let used = self.used.memory_bytes + (desired - current) as u64;
         if used > self.memory_bytes {
             self.meter.deny_memory();
             return Ok(false);
         }
-        self.memory_used = used;
+        self.used.memory_bytes = used;
         self.meter.memory(used);
         Ok(true)
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let used = self.tables_used + (desired - current);
+        let used = self.used.table_elements + (desired - current);
         if used > self.table_elements {
             self.meter.deny_memory();
             return Ok(false);
         }
-        self.tables_used = used;
+        self.used.table_elements = used;
         Ok(true)
     }
 }

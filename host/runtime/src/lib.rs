@@ -12,8 +12,8 @@
 //! # }
 //! ```
 //!
-//! Every request runs in a fresh instance: memory is a copy-on-write view of the component's image, so that state never
-//! passes from one request to another. [`Limits`] bound what an instance may take; every answer and every [`Error`] carries
+//! Every request begins with the memory that the build left, a view of the component's image, so that state never passes from one
+//! request to another. [`Limits`] bound what an instance may take; every answer and every [`Error`] carries
 //! an [`Execution`] that says what it took.
 
 mod app;
@@ -34,15 +34,17 @@ mod limits;
 mod linker;
 mod load;
 mod log;
+mod memory;
 mod post_mortem;
 pub mod pricing;
+mod recycling;
 mod run;
 mod schedule;
 mod wasi;
 
 pub use app::App;
 pub use body::Body;
-pub use call::Answer;
+pub use call::{Answer, CallOptions};
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, ErrorCode, Exception};
 pub use execution::{Caller, Execution, HostCalls, Outcome, Running};
@@ -50,4 +52,5 @@ pub use grants::Grants;
 pub use host::{Compiled, Host, HostBuilder, LoadOptions};
 pub use limits::Limits;
 pub use log::{Line, Observer};
+pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};

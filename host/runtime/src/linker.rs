@@ -3,7 +3,7 @@
 use crate::capability::ErasedCapability;
 use crate::execution::Caller;
 use crate::instance::InstanceState;
-use crate::pricing::{HostLinker, Payload, Price};
+use crate::pricing::{HostFunction, HostLinker, Payload, Price};
 use crate::wasi;
 use std::sync::Arc;
 use wasmtime::component::{ComponentType, Lift, Lower};
@@ -45,8 +45,13 @@ impl Payload for CallerRecord {
 }
 
 /// WASI 0.2 without files and a network, `wasi:http/types`, `elias:component/context`, and what the capabilities add.
-pub(crate) fn linker(engine: &Engine, capabilities: &[Arc<dyn ErasedCapability>]) -> wasmtime::Result<HostLinker> {
-    let mut linker = HostLinker::new(engine);
+/// `known` are these functions as another linker has listed them: their calls are measured together.
+pub(crate) fn linker(
+    engine: &Engine,
+    capabilities: &[Arc<dyn ErasedCapability>],
+    known: Vec<HostFunction>,
+) -> wasmtime::Result<HostLinker> {
+    let mut linker = HostLinker::new(engine, known);
     wasi::link(&mut linker)?;
     let mut context = linker.interface("elias:component/context@0.1.0")?;
     context.func("current", Price::call(), |store: StoreContextMut<'_, InstanceState>, (): ()| {

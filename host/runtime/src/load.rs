@@ -11,8 +11,11 @@ use crate::instance::InstanceState;
 use crate::limits::Limits;
 use crate::linker::linker;
 use crate::log::Budgets;
+use crate::memory::Image;
 use crate::pricing::HostFunction;
+use crate::recycling::{Idle, Instances};
 use crate::schedule::{CpuShare, Scheduler};
+use elias_contract::image::{self, ImageError};
 use elias_contract::layout::{self, EngineBinding, LayoutError};
 use elias_contract::manifest::Manifest;
 use std::borrow::Cow;
@@ -26,12 +29,14 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// Checks, compiles and links components.
 pub(crate) struct Loader {
-    engine: Engine,
+    /// For components of `elias-build`, whose memory is the host's.
+    own: Room,
+    /// For those of other toolchains.
+    other: Room,
     cache: Option<CompiledCache>,
     compiler: Compiler,
     limits: Limits,
     capabilities: Arc<[Arc<dyn ErasedCapability>]>,
-    linker: Linker<InstanceState>,
     functions: Vec<HostFunction>,
     /// Engines that the host was given, by digest, for components that do not carry theirs.
     known_engines: HashMap<String, Cow<'static, [u8]>>,
@@ -39,6 +44,13 @@ pub(crate) struct Loader {
     engines: Mutex<HashMap<String, EngineSlot>>,
     logs: Budgets,
     scheduler: Arc<Scheduler>,
+    instances: Arc<Instances>,
+}
+
+/// Where components run that get their memory in one way.
+struct Room {
+    engine: Engine,
+    linker: Linker<InstanceState>,
 }
 
 /// An engine's place, whose lock is held while it is compiled, so that an engine which many components bring at once is compiled once.
@@ -57,6 +69,23 @@ fn wait(slot: &EngineLock, compiling: Compiling) -> Option<MutexGuard<'_, Option
     }
 }
 
+/// The configurations under which components run.
+pub(crate) struct Engines {
+    pub(crate) own: Engine,
+    pub(crate) other: Engine,
+}
+
+/// What a loader is made of.
+pub(crate) struct LoaderParts {
+    pub(crate) cache: Option<CompiledCache>,
+    pub(crate) compiler: Compiler,
+    pub(crate) limits: Limits,
+    pub(crate) capabilities: Arc<[Arc<dyn ErasedCapability>]>,
+    pub(crate) known_engines: HashMap<String, Cow<'static, [u8]>>,
+    pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) instances: Arc<Instances>,
+}
+
 /// Whether loading may compile.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compiling {
@@ -67,29 +96,29 @@ pub(crate) enum Compiling {
 }
 
 impl Loader {
-    pub(crate) fn new(
-        engine: Engine,
-        cache: Option<CompiledCache>,
-        compiler: Compiler,
-        limits: Limits,
-        capabilities: Arc<[Arc<dyn ErasedCapability>]>,
-        known_engines: HashMap<String, Cow<'static, [u8]>>,
-        scheduler: Arc<Scheduler>,
-    ) -> wasmtime::Result<Self> {
-        let (linker, functions) = linker(&engine, &capabilities)?.finish();
+    pub(crate) fn new(engines: Engines, parts: LoaderParts) -> wasmtime::Result<Self> {
+        let LoaderParts { cache, compiler, limits, capabilities, known_engines, scheduler, instances } = parts;
+        let (own, functions) = linker(&engines.own, &capabilities, Vec::new())?.finish();
+        let (other, functions) = linker(&engines.other, &capabilities, functions)?.finish();
         Ok(Self {
-            engine,
+            own: Room { engine: engines.own, linker: own },
+            other: Room { engine: engines.other, linker: other },
             cache,
             compiler,
             limits,
             capabilities,
-            linker,
             functions,
             known_engines,
             engines: Mutex::default(),
             logs: Budgets::default(),
             scheduler,
+            instances,
         })
+    }
+
+    /// The instances of components whose memory is the host's.
+    pub(crate) fn instances(&self) -> &Instances {
+        &self.instances
     }
 
     /// What gives cores to guests.
@@ -144,7 +173,7 @@ impl Loader {
         digest: impl FnOnce() -> String,
     ) -> Result<Option<Linked>, Error> {
         let layout = layout::read(bytes).map_err(bad_layout)?;
-        let (component, linker, engine) = match layout.engine {
+        let (thin, linker, engine) = match layout.engine {
             None => (Cow::Borrowed(bytes), None, None),
             Some(EngineBinding::Imported { digest }) => {
                 let Some(linker) = self.known_engine(&digest, compiling, job)? else { return Ok(None) };
@@ -156,13 +185,20 @@ impl Loader {
                 (Cow::Owned(thin), Some(linker), Some(digest))
             }
         };
-        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&self.engine, &component));
+        let separated = match engine {
+            None => None,
+            Some(_) => Some(image::separate(&thin).map_err(bad_image)?),
+        };
+        let room = if separated.is_some() { &self.own } else { &self.other };
+        let component = separated.as_ref().map_or(&*thin, |separated| &*separated.component);
+        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&room.engine, component));
         let compiled = match kept {
             Some(compiled) => compiled,
             None if compiling == Compiling::Forbidden => return Ok(None),
-            None => self.compile(&component, job)?,
+            None if separated.is_some() => self.compile(room, Kind::Application, component, job)?,
+            None => self.compile(room, Kind::Component, component, job)?,
         };
-        let pre = linker.as_deref().unwrap_or(&self.linker).instantiate_pre(&compiled);
+        let pre = linker.as_deref().unwrap_or(&room.linker).instantiate_pre(&compiled);
         let pre = pre.map_err(|error| self.foreign_import(&compiled, layout.manifest.as_ref(), &error))?;
         let call = CallExport::find(&compiled, &pre);
         let fetch = ProxyPre::new(pre).ok();
@@ -171,6 +207,13 @@ impl Loader {
             return Err(Error::new(ErrorCode::MissingExport, message));
         }
         let digest = digest();
+        let image = match separated {
+            None => None,
+            Some(separated) => {
+                let image = Image::new(self.cache.as_ref(), &digest, &separated.memory());
+                Some(Arc::new(image.map_err(|error| no_room(&error))?))
+            }
+        };
         let (name, version) = match &layout.manifest {
             Some(manifest) => (manifest.name.clone(), manifest.version.clone()),
             None => (digest[..12].to_owned(), "0.0.0".to_owned()),
@@ -178,33 +221,36 @@ impl Loader {
         let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
         let imported = self.imported(&compiled);
         let manifest = layout.manifest;
-        Ok(Some(Linked { engine, name, version, digest, manifest, fetch, call, source_map, imported }))
+        let wasmtime = room.engine.clone();
+        Ok(Some(Linked { wasmtime, engine, image, name, version, digest, manifest, fetch, call, source_map, imported }))
     }
 
     /// Compiles a component, and keeps its code.
-    fn compile(&self, component: &[u8], job: &Job) -> Result<Component, Error> {
+    fn compile(&self, room: &Room, kind: Kind, component: &[u8], job: &Job) -> Result<Component, Error> {
         compiler::check(component, &self.limits)?;
-        let code = self.compiler.compile(&self.engine, Kind::Component, component, job)?;
+        let code = self.compiler.compile(&room.engine, kind, component, job)?;
         let made = match &self.cache {
-            Some(cache) => cache.keep_component(&self.engine, component, &code),
+            Some(cache) => cache.keep_component(&room.engine, component, &code),
             // SAFETY: this program compiled it just now, here or in a child.
-            None => unsafe { Component::deserialize(&self.engine, &code) },
+            None => unsafe { Component::deserialize(&room.engine, &code) },
         };
         made.map_err(other_compiler)
     }
 
     /// Compiles an engine, and keeps its code. One that the host was given is trusted, and compiled here: by all cores.
     fn compile_engine(&self, digest: &str, module: &[u8], job: &Job) -> Result<Module, Error> {
+        image::check_engine(module).map_err(bad_image)?;
+        let engine = &self.own.engine;
         let code = if self.known_engines.contains_key(digest) {
-            self.engine.precompile_module(module).map_err(bad_component)?
+            engine.precompile_module(module).map_err(bad_component)?
         } else {
             compiler::check(module, &self.limits)?;
-            self.compiler.compile(&self.engine, Kind::Module, module, job)?
+            self.compiler.compile(engine, Kind::Engine, module, job)?
         };
         let made = match &self.cache {
-            Some(cache) => cache.keep_module(&self.engine, module, &code),
+            Some(cache) => cache.keep_module(engine, module, &code),
             // SAFETY: as in `compile`.
-            None => unsafe { Module::deserialize(&self.engine, &code) },
+            None => unsafe { Module::deserialize(engine, &code) },
         };
         made.map_err(other_compiler)
     }
@@ -213,7 +259,7 @@ impl Loader {
     fn imported(&self, component: &Component) -> Vec<(Arc<dyn ErasedCapability>, String)> {
         let ty = component.component_type();
         let mut imported: Vec<(Arc<dyn ErasedCapability>, String)> = Vec::new();
-        for import in ty.imports(&self.engine) {
+        for import in ty.imports(component.engine()) {
             let interface = import.0.split('@').next().unwrap_or_default();
             let capability = self.capabilities.iter().find(|capability| capability.interfaces().contains(&interface));
             if let Some(capability) = capability
@@ -234,10 +280,11 @@ impl Loader {
             functions.into_iter().any(|(name, _)| interface_of(name) == interface)
         };
         let mut absent = Vec::new();
-        for (name, import) in component.component_type().imports(&self.engine) {
+        for (name, import) in component.component_type().imports(component.engine()) {
             let ComponentItem::ComponentInstance(instance) = import.ty else { continue };
-            let has_functions =
-                instance.exports(&self.engine).any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+            let has_functions = instance
+                .exports(component.engine())
+                .any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
             let interface = interface_of(name);
             if has_functions && !given(&interface) {
                 let place = manifest.and_then(|manifest| manifest.first_use_of(&interface));
@@ -261,7 +308,8 @@ impl Loader {
 
     /// Gives a component what it was granted.
     pub(crate) async fn configure(&self, linked: Linked, options: &LoadOptions) -> Result<App, Error> {
-        let Linked { engine: _, name, version, digest, manifest, fetch, call, source_map, imported } = linked;
+        let Linked { wasmtime, engine: _, image, name, version, digest, manifest, fetch, call, source_map, imported } =
+            linked;
         let name = options.name.clone().unwrap_or(name);
         // The empty path is the current folder for joining, and no folder at all for opening.
         let folder = if options.folder.as_os_str().is_empty() { ".".into() } else { options.folder.clone() };
@@ -286,12 +334,15 @@ impl Loader {
         };
         let log = self.logs.of(&digest, limits.log_bytes_per_second);
         Ok(App {
+            fetches: Idle::new(&self.instances),
+            calls: Idle::new(&self.instances),
             inner: Arc::new(AppInner {
                 name,
                 version,
                 digest,
                 manifest,
-                engine: self.engine.clone(),
+                engine: wasmtime,
+                image,
                 fetch,
                 call,
                 granted,
@@ -342,7 +393,7 @@ impl Loader {
         if let Some(linker) = linker.as_ref() {
             return Ok(Some(Arc::clone(linker)));
         }
-        let kept = self.cache.as_ref().and_then(|cache| cache.kept_module(&self.engine, module));
+        let kept = self.cache.as_ref().and_then(|cache| cache.kept_module(&self.own.engine, module));
         let compiled = match kept {
             Some(compiled) => Ok(compiled),
             None if compiling == Compiling::Forbidden => Err(None),
@@ -355,7 +406,7 @@ impl Loader {
                 return error.map_or(Ok(None), Err);
             }
         };
-        let mut made = self.linker.clone();
+        let mut made = self.own.linker.clone();
         made.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
         Ok(Some(Arc::clone(linker.insert(Arc::new(made)))))
     }
@@ -376,7 +427,9 @@ impl Loader {
 
 /// A component that was compiled and linked, and was not given its capabilities yet.
 pub(crate) struct Linked {
+    wasmtime: Engine,
     engine: Option<String>,
+    image: Option<Arc<Image>>,
     name: String,
     version: String,
     digest: String,
@@ -426,6 +479,14 @@ fn bad_layout(error: LayoutError) -> Error {
         _ => ErrorCode::BadComponent,
     };
     Error::new(code, error.to_string())
+}
+
+fn bad_image(error: ImageError) -> Error {
+    Error::new(ErrorCode::BadComponent, error.to_string())
+}
+
+fn no_room(error: &std::io::Error) -> Error {
+    Error::new(ErrorCode::Internal, format!("there is no room for the component's image: {error}"))
 }
 
 fn bad_component(error: wasmtime::Error) -> Error {

@@ -1,6 +1,6 @@
 //! One run of a guest: its store, its meter, its record, and the meaning of its end.
 
-use crate::app::AppInner;
+use crate::app::{App, AppInner};
 use crate::aside::Stopped;
 use crate::error::{Error, ErrorCode, Exception};
 use crate::execution::{Caller, Execution, HostCalls, Outcome, Running};
@@ -8,12 +8,13 @@ use crate::instance::InstanceState;
 use crate::log;
 use crate::post_mortem;
 use crate::pricing::{ArgumentTooLarge, HOST_CALL_BYTES_MAX};
+use crate::recycling::{Export, Idle, Instance};
 use serde::Deserialize;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use wasmtime::{Store, Trap};
+use wasmtime::Trap;
 
 /// What a run has taken so far, readable after the run is gone.
 #[derive(Debug, Default)]
@@ -77,18 +78,55 @@ impl Meter {
     }
 }
 
-/// A store that tells the meter what it used when it goes, however it goes.
-pub(crate) struct MeteredStore {
-    pub(crate) store: Store<InstanceState>,
+/// An instance during an execution. It tells the meter what it used when it goes, however it goes.
+pub(crate) struct Metered<E: Export> {
+    /// There until this is dropped.
+    instance: Option<Instance<E>>,
+    idle: Arc<Idle<E>>,
+    has_returned: bool,
     meter: Arc<Meter>,
     fuel: u64,
 }
 
-impl Drop for MeteredStore {
+impl<E: Export> Metered<E> {
+    /// An instance for one run of `app`.
+    ///
+    /// # Errors
+    /// `overloaded`, if the host has no room for one.
+    pub(crate) fn new(app: &App, record: &Record, caller: Arc<Caller>) -> Result<Self, Error> {
+        let (app, idle) = (&app.inner, E::idle(app));
+        let id: Arc<str> = record.running.id().into();
+        let state = InstanceState::new(app, id, record.ends(app), Arc::clone(&record.meter), caller);
+        let mut instance = idle.take(app, state)?;
+        let store = &mut instance.store;
+        store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
+        let fuel = app.limits.fuel;
+        let set = store
+            .set_fuel(fuel)
+            .and_then(|()| store.fuel_async_yield_interval(Some(app.limits.fuel_yield_interval.max(1))));
+        set.map_err(|error| Error::new(ErrorCode::Internal, format!("fuel: {error:#}")))?;
+        let (idle, meter) = (Arc::clone(idle), Arc::clone(&record.meter));
+        Ok(Self { instance: Some(instance), idle, has_returned: false, meter, fuel })
+    }
+
+    pub(crate) fn instance(&mut self) -> &mut Instance<E> {
+        self.instance.as_mut().expect("it is there until this is dropped")
+    }
+
+    /// Ends the run of a handler that returned: its instance can be used again.
+    pub(crate) fn returned(mut self) {
+        self.has_returned = true;
+    }
+}
+
+impl<E: Export> Drop for Metered<E> {
     fn drop(&mut self) {
-        let unsettled = self.store.data().charges.pending().saturating_add(self.meter.take_work());
-        let left = self.store.get_fuel().unwrap_or(0).saturating_sub(unsettled);
+        let Some(instance) = self.instance.take() else { return };
+        let store = &instance.store;
+        let unsettled = store.data().charges.pending().saturating_add(self.meter.take_work());
+        let left = store.get_fuel().unwrap_or(0).saturating_sub(unsettled);
         self.meter.fuel.store(self.fuel.saturating_sub(left), Ordering::Relaxed);
+        self.idle.give_back(instance, self.has_returned);
     }
 }
 
@@ -101,8 +139,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn start(app: &Arc<AppInner>, running: Running) -> Self {
-        Self { app: Arc::clone(app), running, started: Instant::now(), meter: Arc::new(Meter::default()) }
+    pub(crate) fn start(app: &App, running: Running) -> Self {
+        Self { app: Arc::clone(&app.inner), running, started: Instant::now(), meter: Arc::new(Meter::default()) }
     }
 
     pub(crate) fn running(&self) -> &Running {
@@ -145,19 +183,9 @@ impl Drop for Record {
     }
 }
 
-/// A store for one run of `app`.
-pub(crate) fn store(app: &Arc<AppInner>, record: &Record, caller: Arc<Caller>) -> Result<MeteredStore, Error> {
-    let id: Arc<str> = record.running.id().into();
-    let state = InstanceState::new(app, id, record.ends(app), Arc::clone(&record.meter), caller);
-    let mut store = Store::new(&app.engine, state);
-    store.limiter(|state| &mut state.limiter);
-    store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
-    let fuel = app.limits.fuel;
-    let set = store
-        .set_fuel(fuel)
-        .and_then(|()| store.fuel_async_yield_interval(Some(app.limits.fuel_yield_interval.max(1))));
-    set.map_err(|error| Error::new(ErrorCode::Internal, format!("fuel: {error:#}")))?;
-    Ok(MeteredStore { store, meter: Arc::clone(&record.meter), fuel })
+/// Somebody asked for the execution's end.
+pub(crate) fn cancelled() -> Error {
+    Error::new(ErrorCode::Cancelled, "the execution was cancelled by hand")
 }
 
 /// How a guest's run ended: the panic of a host function, the guest's trap, or what it gave.

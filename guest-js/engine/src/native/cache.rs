@@ -25,6 +25,11 @@ unsafe impl Sync for Leases {}
 
 static LEASES: Leases = Leases { held: RefCell::new(BTreeMap::new()), next: Cell::new(1) };
 
+/// Gives back all leases.
+pub(crate) fn release() {
+    drop(LEASES.held.take());
+}
+
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("cacheGet", Function::new(ctx.clone(), get)?)?;

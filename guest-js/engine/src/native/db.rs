@@ -30,6 +30,11 @@ unsafe impl Sync for Handles {}
 static HANDLES: Handles =
     Handles { queries: RefCell::new(BTreeMap::new()), transactions: RefCell::new(BTreeMap::new()), next: Cell::new(1) };
 
+/// Ends all statements.
+pub(crate) fn release() {
+    drop(HANDLES.queries.take());
+}
+
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("dbExecute", Function::new(ctx.clone(), execute)?)?;

@@ -59,6 +59,11 @@ fn with<R>(id: u32, f: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
     EXCHANGES.all.borrow_mut().get_mut(&id).map(f)
 }
 
+/// Ends all exchanges. Nothing waits for them any more.
+pub(crate) fn release() {
+    drop(EXCHANGES.all.take());
+}
+
 /// Ends an exchange: gives up what is under way.
 fn end(id: u32) {
     let exchange = EXCHANGES.all.borrow_mut().remove(&id);

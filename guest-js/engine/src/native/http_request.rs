@@ -38,6 +38,14 @@ pub(crate) fn set_request(request: IncomingRequest) {
     INCOMING.0.replace(Incoming { request: Some(request), ..Incoming::default() });
 }
 
+/// Gives the request back.
+pub(crate) fn release() {
+    let Incoming { request, body, .. } = INCOMING.0.take();
+    // The body goes before the request that it is of.
+    drop(body);
+    drop(request);
+}
+
 fn with_request<R>(ctx: &Ctx<'_>, f: impl FnOnce(&IncomingRequest) -> R) -> Result<R> {
     match &INCOMING.0.borrow().request {
         Some(request) => Ok(f(request)),

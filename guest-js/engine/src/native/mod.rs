@@ -38,6 +38,7 @@ pub(crate) use http_response::{
     take_state as take_response_state,
 };
 
+use crate::event_loop;
 use crate::phase::{self, Import, Needed};
 use javy::quickjs::module::{Declarations, Exports, ModuleDef};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result};
@@ -129,6 +130,17 @@ pub(crate) fn handler<'js>(ctx: &Ctx<'js>, trigger: Trigger) -> Result<Function<
 /// The promises given to `waitUntil` since the last call of this.
 pub(crate) fn take_background() -> Vec<Persistent<Promise<'static>>> {
     LIFECYCLE.background.take()
+}
+
+/// Gives back what an execution that is over holds of the host: its instance can then be used again. A transaction that
+/// was forgotten stays, and so ends with the instance.
+pub(crate) fn release() {
+    // What waits goes before what it waits for.
+    event_loop::release();
+    fetch::release();
+    cache::release();
+    db::release();
+    http_request::release();
 }
 
 fn add_lifecycle(native: &Object<'_>) -> Result<()> {

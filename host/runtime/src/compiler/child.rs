@@ -1,7 +1,7 @@
 //! The compiler's side: what the program does that [`HostBuilder::compiler`](crate::HostBuilder::compiler) names.
 
 use super::Kind;
-use crate::engine::{Allocation, wasmtime_config};
+use crate::engine::wasmtime_config;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -49,16 +49,12 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 /// be limited.
 fn prepare(arguments: impl IntoIterator<Item = String>) -> Option<(Kind, Engine)> {
     let mut arguments = arguments.into_iter();
-    let kind = match arguments.next()?.as_str() {
-        "module" => Kind::Module,
-        "component" => Kind::Component,
-        _ => return None,
-    };
+    let kind = Kind::of(&arguments.next()?)?;
     let cpu_seconds: u64 = arguments.next()?.parse().ok()?;
     let memory_bytes: u64 = arguments.next()?.parse().ok()?;
     restrain(cpu_seconds, memory_bytes).ok()?;
     // One thread: of two, each would have the whole CPU time, and a tenant two cores.
-    let engine = Engine::new(wasmtime_config(&Allocation::OnDemand).parallel_compilation(false)).ok()?;
+    let engine = Engine::new(wasmtime_config(&kind.allocation()).parallel_compilation(false)).ok()?;
     Some((kind, engine))
 }
 

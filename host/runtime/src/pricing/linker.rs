@@ -20,6 +20,8 @@ use wasmtime::{AsContextMut, Engine, StoreContextMut};
 pub struct HostLinker {
     linker: Linker<InstanceState>,
     functions: Vec<HostFunction>,
+    /// The functions as another linker has them.
+    known: Vec<HostFunction>,
 }
 
 /// A function that guests can call, and what it costs.
@@ -75,8 +77,8 @@ impl fmt::Display for HostFunction {
 
 impl HostLinker {
     /// A linker that has nothing.
-    pub(crate) fn new(engine: &Engine) -> Self {
-        Self { linker: Linker::new(engine), functions: Vec::new() }
+    pub(crate) fn new(engine: &Engine, known: Vec<HostFunction>) -> Self {
+        Self { linker: Linker::new(engine), functions: Vec::new(), known }
     }
 
     /// An interface, by its whole name: `PACKAGE/INTERFACE@VERSION`.
@@ -85,7 +87,7 @@ impl HostLinker {
     /// If the name is taken by something else.
     pub fn interface(&mut self, name: &str) -> wasmtime::Result<Interface<'_>> {
         let instance = self.linker.instance(name)?;
-        Ok(Interface { instance, name: name.to_owned(), functions: &mut self.functions })
+        Ok(Interface { instance, name: name.to_owned(), functions: &mut self.functions, known: &self.known })
     }
 
     /// The functions that are defined, in the order of their definition.
@@ -105,6 +107,7 @@ pub struct Interface<'a> {
     instance: LinkerInstance<'a, InstanceState>,
     name: String,
     functions: &'a mut Vec<HostFunction>,
+    known: &'a [HostFunction],
 }
 
 /// What an asynchronous host function gives.
@@ -300,7 +303,8 @@ impl Interface<'_> {
     fn list<P>(&mut self, name: &str, price: &Price<P>, can_wait: bool) -> Listed {
         let name = format!("{}#{name}", self.name);
         let (call, sizes) = price.listed();
-        let times = Arc::<Times>::default();
+        let known = self.known.iter().find(|function| function.name == name);
+        let times = known.map_or_else(Arc::default, |known| Arc::clone(&known.times));
         self.functions.push(HostFunction { name: name.clone(), call, sizes, can_wait, times: Arc::clone(&times) });
         Listed { name, times }
     }

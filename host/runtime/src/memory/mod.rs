@@ -1,0 +1,133 @@
+//! The linear memories of components that `elias-build` made. They are the host's: reserved, filled from images, and put
+//! back to them, here.
+//!
+//! - `image`: what a memory holds before an execution begins, in a file.
+//! - `slot`: one memory: a reservation of address space with the image's file mapped into it, private to the slot.
+//! - `page_map`: which pages of a slot differ from the file, asked of the system and never of the guest.
+//! - `stack`: the native stacks that guests run on.
+//!
+//! # Invariants
+//! 1. A reservation has one owner: a slot, or the list of free ones.
+//! 2. In a slot the bytes below `Slot::len` can be read and written; what is above them, to the end of the guard, can
+//!    be neither. Compiled code relies on it: it checks no bounds.
+//! 3. When an execution begins, the memory has the image's bytes and the image's length.
+//! 4. Nothing but the guest touches a slot while the guest may run. `Slot::reset` is called between executions, and
+//!    otherwise only what nobody owns any more is changed.
+//!
+//! wasmtime asks [`Memories`] for a memory while it instantiates a component, and does not say for which one:
+//! [`instantiate`] leaves the image for it with the thread that polls, and takes the slot that was made of it.
+
+mod image;
+mod page_map;
+mod slot;
+mod stack;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use image::Image;
+pub(crate) use slot::Slot;
+pub(crate) use stack::Stacks;
+
+use page_map::PageMap;
+use slot::Reservations;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+thread_local! {
+    /// What the component that this thread instantiates gets.
+    static INSTANTIATED: RefCell<Handover> = const { RefCell::new(Handover { image: None, slot: None }) };
+}
+
+struct Handover {
+    image: Option<Arc<Image>>,
+    slot: Option<Arc<Slot>>,
+}
+
+/// Where wasmtime gets memories from.
+pub(crate) struct Memories {
+    reservations: Arc<Reservations>,
+    page_map: Arc<PageMap>,
+}
+
+impl Memories {
+    /// Keeps up to this many reservations that are not in use.
+    pub(crate) fn new(reservations: usize) -> Self {
+        Self { reservations: Arc::new(Reservations::new(reservations)), page_map: Arc::new(PageMap::open()) }
+    }
+}
+
+// SAFETY: by the second invariant a memory is accessible below its length and nowhere else within reservation and guard;
+// it never moves; and it is the slot's alone until wasmtime drops it.
+unsafe impl MemoryCreator for Memories {
+    fn new_memory(
+        &self,
+        _: MemoryType,
+        minimum: usize,
+        _: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        let image = INSTANTIATED.with_borrow_mut(|handover| handover.image.take());
+        let image = image.ok_or("a component of elias-build has one memory, which it is given with its image")?;
+        if image.len() != minimum {
+            return Err(format!("the image has {} bytes, the memory {minimum}", image.len()));
+        }
+        let reserved = reserved.ok_or("memories are not reserved whole by this configuration")?;
+        let slot = Slot::new(&self.reservations, &self.page_map, image, reserved, guard);
+        let slot = Arc::new(slot.map_err(|error| format!("the system gives no memory: {error}"))?);
+        INSTANTIATED.with_borrow_mut(|handover| handover.slot = Some(Arc::clone(&slot)));
+        Ok(Box::new(Memory(slot)))
+    }
+}
+
+/// A slot as wasmtime knows it.
+struct Memory(Arc<Slot>);
+
+// SAFETY: as for `Memories`.
+unsafe impl LinearMemory for Memory {
+    fn byte_size(&self) -> usize {
+        self.0.len()
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    fn grow_to(&mut self, len: usize) -> wasmtime::Result<()> {
+        Ok(self.0.grow(len)?)
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.0.start()
+    }
+}
+
+/// Instantiates a component whose memory begins as `image`, and gives its slot beside what `instantiating` gives.
+///
+/// # Errors
+/// Those of `instantiating`; and if the component has no memory.
+pub(crate) async fn instantiate<T>(
+    image: &Arc<Image>,
+    instantiating: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<(T, Arc<Slot>)> {
+    let mut instantiating = pin!(instantiating);
+    let mut slot = None;
+    let made = poll_fn(|cx| {
+        let image = slot.is_none().then(|| Arc::clone(image));
+        INSTANTIATED.set(Handover { image, slot: None });
+        let polled = instantiating.as_mut().poll(cx);
+        let handover = INSTANTIATED.replace(Handover { image: None, slot: None });
+        slot = slot.take().or(handover.slot);
+        match polled {
+            Poll::Ready(made) => Poll::Ready(made),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await?;
+    let slot = slot.ok_or_else(|| wasmtime::format_err!("the component has no memory"))?;
+    Ok((made, slot))
+}

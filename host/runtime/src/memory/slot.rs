@@ -1,0 +1,240 @@
+//! One memory of a guest.
+
+use super::image::Image;
+use super::page_map::PageMap;
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+use std::io;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Each so-manieth time that a slot is put back, the pages that need not have been are given back to the system: what one
+/// request wrote to is not copied for all that follow.
+const RESETS_BETWEEN_TRIMS: u32 = 16;
+
+/// Address space that nobody may access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reservation {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: an address range; who has it owns what is there, and it is used from one thread at a time.
+unsafe impl Send for Reservation {}
+// SAFETY: as for `Send`; it has no interior mutability.
+unsafe impl Sync for Reservation {}
+
+impl Reservation {
+    fn new(bytes: usize) -> io::Result<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping at an address that the system chooses.
+        let start = unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, ProtFlags::empty(), flags) }?;
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, bytes })
+    }
+
+    /// Maps the image over the beginning.
+    fn map(self, image: &Image) -> io::Result<()> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: the caller owns the reservation, in which nothing is accessed yet, and the image is no longer than it.
+        unsafe { mmap(self.start.as_ptr().cast(), image.len(), protection, flags, image.file().as_fd(), 0) }?;
+        Ok(())
+    }
+
+    /// Takes away what was mapped over the beginning, and whatever it held.
+    fn clear(self, len: usize) -> io::Result<()> {
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: the caller owns the reservation, and nobody accesses it any more.
+        unsafe { mmap_anonymous(self.start.as_ptr().cast(), len, ProtFlags::empty(), flags) }?;
+        Ok(())
+    }
+
+    fn release(self) {
+        // SAFETY: the caller owns the reservation and gives it up.
+        if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) } {
+            tracing::error!(%error, "address space cannot be given back");
+        }
+    }
+}
+
+/// Reservations that are not in use: making one, and giving it back, is dearer than mapping an image into it.
+#[derive(Debug)]
+pub(super) struct Reservations {
+    free: Mutex<Vec<Reservation>>,
+    max: usize,
+}
+
+impl Reservations {
+    pub(super) fn new(max: usize) -> Self {
+        Self { free: Mutex::default(), max }
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Reservation>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    }
+
+    fn take(&self, bytes: usize) -> io::Result<Reservation> {
+        let free = self.free().pop_if(|reservation| reservation.bytes == bytes);
+        free.map_or_else(|| Reservation::new(bytes), Ok)
+    }
+
+    fn give_back(&self, reservation: Reservation) {
+        let mut free = self.free();
+        if free.len() < self.max {
+            free.push(reservation);
+        } else {
+            drop(free);
+            reservation.release();
+        }
+    }
+}
+
+impl Drop for Reservations {
+    fn drop(&mut self) {
+        self.free().drain(..).for_each(Reservation::release);
+    }
+}
+
+/// The memory of one instance.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    reservation: Reservation,
+    /// Bytes without the guard.
+    capacity: usize,
+    /// Bytes that can be accessed.
+    len: AtomicUsize,
+    image: Arc<Image>,
+    home: Arc<Reservations>,
+    page_map: Arc<PageMap>,
+    resets: AtomicU32,
+    /// Bytes that are the slot's own, as of the last reset.
+    private: AtomicUsize,
+}
+
+impl Slot {
+    pub(super) fn new(
+        home: &Arc<Reservations>,
+        page_map: &Arc<PageMap>,
+        image: Arc<Image>,
+        capacity: usize,
+        guard: usize,
+    ) -> io::Result<Self> {
+        if image.len() > capacity {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let reservation = home.take(capacity + guard)?;
+        if let Err(error) = reservation.map(&image) {
+            reservation.release();
+            return Err(error);
+        }
+        Ok(Self {
+            reservation,
+            capacity,
+            len: image.len().into(),
+            image,
+            home: Arc::clone(home),
+            page_map: Arc::clone(page_map),
+            resets: AtomicU32::new(0),
+            private: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn start(&self) -> *mut u8 {
+        self.reservation.start.as_ptr()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Bytes that the slot had for itself when it was last reset.
+    pub(crate) fn private_bytes(&self) -> usize {
+        self.private.load(Ordering::Relaxed)
+    }
+
+    /// Whether the guest has more memory than it began with. It cannot be taken back.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.len() != self.image.len()
+    }
+
+    /// Makes the memory `len` bytes long. The new ones are zeros.
+    pub(super) fn grow(&self, len: usize) -> io::Result<()> {
+        let old = self.len();
+        if len > self.capacity || len < old {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        // SAFETY: within the reservation, and above what is accessed yet.
+        let start = unsafe { self.start().add(old) };
+        // SAFETY: as above; it is anonymous, and was never accessible.
+        unsafe { mprotect(start.cast(), len - old, MprotectFlags::READ | MprotectFlags::WRITE) }?;
+        self.len.store(len, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Puts the image's bytes back wherever the guest wrote to.
+    ///
+    /// # Errors
+    /// If the system does not say what was written. The memory is then not to be used again.
+    ///
+    /// # Safety
+    /// No guest runs in this memory, and nobody has a reference into it.
+    pub(crate) unsafe fn reset(&self) -> io::Result<()> {
+        debug_assert!(!self.has_grown());
+        let page = rustix::param::page_size();
+        let knows = self.page_map.knows();
+        let trims = self.resets.fetch_add(1, Ordering::Relaxed) % RESETS_BETWEEN_TRIMS == RESETS_BETWEEN_TRIMS - 1;
+        let mut private = 0;
+        let mut trimmed = Ok(());
+        // SAFETY: accessible, by the invariants, and by the caller's word nobody else's at the moment.
+        let memory = unsafe { std::slice::from_raw_parts_mut(self.start(), self.image.len()) };
+        let image = self.image.bytes();
+        self.page_map.written(self.start() as usize, memory.len(), |range| {
+            if knows && !trims {
+                private += range.len();
+                memory[range.clone()].copy_from_slice(&image[range]);
+                return;
+            }
+            for at in range.step_by(page) {
+                let (own, wanted) = (&mut memory[at..at + page], &image[at..at + page]);
+                if own != wanted {
+                    private += page;
+                    own.copy_from_slice(wanted);
+                } else if knows && trimmed.is_ok() {
+                    // SAFETY: a page of a private mapping of a file, which is the file's again from here on.
+                    let given_back = unsafe { madvise(own.as_mut_ptr().cast(), page, Advice::LinuxDontNeed) };
+                    trimmed = given_back.map_err(io::Error::from);
+                }
+            }
+        })?;
+        self.private.store(private, Ordering::Relaxed);
+        trimmed
+    }
+
+    /// Whether the memory is the image's, byte for byte.
+    ///
+    /// # Safety
+    /// As for [`Self::reset`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "what tests assert"))]
+    pub(crate) unsafe fn is_image(&self) -> bool {
+        // SAFETY: accessible, by the invariants, and by the caller's word nobody writes to it.
+        !self.has_grown() && unsafe { std::slice::from_raw_parts(self.start(), self.image.len()) } == self.image.bytes()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        match self.reservation.clear(self.len()) {
+            Ok(()) => self.home.give_back(self.reservation),
+            Err(error) => {
+                tracing::error!(%error, "a memory cannot be cleared; its address space is given back");
+                self.reservation.release();
+            }
+        }
+    }
+}

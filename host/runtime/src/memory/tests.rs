@@ -1,0 +1,114 @@
+//! Slots under a seeded stream of writes, growths, resets and ends, by each way of asking the system.
+
+use super::image::Image;
+use super::page_map::PageMap;
+use super::slot::{Reservations, Slot};
+use std::sync::Arc;
+
+const PAGE_BYTES: usize = 64 << 10;
+const CAPACITY: usize = 64 * PAGE_BYTES;
+const GUARD: usize = PAGE_BYTES;
+
+/// A stream of numbers that is the same for the same seed: xorshift64.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).expect("below a usize")
+    }
+}
+
+fn page_maps() -> Vec<(&'static str, PageMap)> {
+    let all = [("scan", PageMap::scan()), ("entries", PageMap::entries()), ("comparison", Some(PageMap::Unknown))];
+    all.into_iter()
+        .filter_map(|(name, map)| Some((name, map?)))
+        .filter(|(_, map)| !map.knows() || map.works())
+        .collect()
+}
+
+fn image(numbers: &mut Numbers, pages: usize) -> Arc<Image> {
+    let mut memory = vec![0; pages * PAGE_BYTES];
+    for _ in 0..pages * 8 {
+        let at = numbers.below(memory.len());
+        memory[at] = 1 + u8::try_from(numbers.below(255)).expect("a byte");
+    }
+    Arc::new(Image::new(None, "test", &memory).expect("the system has room"))
+}
+
+#[test]
+fn whatever_a_guest_wrote_the_next_execution_finds_the_image() {
+    for (name, map) in page_maps() {
+        let page_map = Arc::new(map);
+        let home = Arc::new(Reservations::new(2));
+        for seed in 1..=20 {
+            let mut numbers = Numbers(seed * 0x9e37_79b9);
+            let images = [image(&mut numbers, 3), image(&mut numbers, 7)];
+            for _ in 0..4 {
+                let image = Arc::clone(&images[numbers.below(2)]);
+                let slot = Slot::new(&home, &page_map, image, CAPACITY, GUARD).expect("the system has room");
+                for execution in 0..40 {
+                    // SAFETY: no guest runs here.
+                    assert!(unsafe { slot.is_image() }, "{name}, seed {seed}, execution {execution}");
+                    if execution == 39 {
+                        let grown = slot.len() + PAGE_BYTES * numbers.below(8);
+                        slot.grow(grown).expect("within the capacity");
+                    }
+                    for _ in 0..numbers.below(60) {
+                        let at = numbers.below(slot.len());
+                        // SAFETY: below the memory's length, and nobody else's.
+                        unsafe { *slot.start().add(at) ^= 0xa5 };
+                    }
+                    if slot.has_grown() {
+                        break;
+                    }
+                    // SAFETY: no guest runs here.
+                    unsafe { slot.reset() }.expect("the system answers");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_that_was_written_to_once_is_given_back() {
+    let mut numbers = Numbers(7);
+    let home = Arc::new(Reservations::new(1));
+    for (name, map) in page_maps().into_iter().filter(|(_, map)| map.knows()) {
+        let slot = Slot::new(&home, &Arc::new(map), image(&mut numbers, 4), CAPACITY, GUARD).expect("room");
+        // SAFETY: below the memory's length, and nobody else's.
+        unsafe { *slot.start().add(5 * 4096) ^= 1 };
+        // SAFETY: no guest runs here.
+        unsafe { slot.reset() }.expect("the system answers");
+        let page = rustix::param::page_size();
+        assert_eq!(slot.private_bytes(), page, "{name}: it is put back, and stays the slot's own");
+        for _ in 0..20 {
+            // SAFETY: as above.
+            unsafe { slot.reset() }.expect("the system answers");
+        }
+        assert_eq!(slot.private_bytes(), 0, "{name}: it is the file's again");
+        // SAFETY: as above.
+        assert!(unsafe { slot.is_image() }, "{name}");
+    }
+}
+
+#[test]
+fn what_is_above_the_memory_cannot_be_grown_into_beyond_its_capacity() {
+    let mut numbers = Numbers(3);
+    let home = Arc::new(Reservations::new(1));
+    let page_map = Arc::new(PageMap::open());
+    let slot = Slot::new(&home, &page_map, image(&mut numbers, 2), CAPACITY, GUARD).expect("room");
+    assert!(slot.grow(CAPACITY + PAGE_BYTES).is_err());
+    assert!(slot.grow(PAGE_BYTES).is_err(), "a memory does not shrink");
+    slot.grow(CAPACITY).expect("all of it");
+    // SAFETY: below the memory's length, and nobody else's.
+    let last = unsafe { &mut *slot.start().add(CAPACITY - 1) };
+    assert_eq!(std::mem::replace(last, 9), 0, "what is new is zeros");
+    drop(slot);
+    let again = Slot::new(&home, &page_map, image(&mut numbers, 2), CAPACITY, GUARD).expect("room");
+    again.grow(CAPACITY).expect("all of it");
+    // SAFETY: as above.
+    assert_eq!(unsafe { *again.start().add(CAPACITY - 1) }, 0, "and holds nothing of who was there before");
+}
