@@ -6,16 +6,19 @@ use serde_json::{Value, json};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest that an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A platform that is killed when dropped.
+/// A platform and one of its tenants. It is killed when the last clone is dropped.
+#[derive(Clone)]
 pub(crate) struct Platform {
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
     admin: String,
     token: String,
+    tenant: String,
 }
 
 /// An answer, read whole.
@@ -38,11 +41,24 @@ impl Answer {
 }
 
 impl Platform {
-    /// Serves from this data directory.
+    /// Serves from this data directory, without a log; for the tenant `default`.
     pub(crate) fn start(data_dir: &Path) -> Self {
-        let (server, admin) = Server::platform(data_dir);
+        Self::start_with(data_dir, &[], "off")
+    }
+
+    /// The same with these flags, and a filter of log lines as in `ELIAS_LOG`.
+    pub(crate) fn start_with(data_dir: &Path, flags: &[&str], log: &str) -> Self {
+        let (server, admin) = Server::platform(data_dir, flags, log);
         let token = std::fs::read_to_string(data_dir.join("operator-token")).expect("it was made");
-        Self { server, admin, token: token.trim().to_owned() }
+        let (token, tenant) = (token.trim().to_owned(), "default".to_owned());
+        Self { server: Arc::new(server), admin, token, tenant }
+    }
+
+    /// The same platform for a tenant that is created now.
+    pub(crate) fn new_tenant(&self, name: &str) -> Self {
+        let tenant = json!({ "tenant": name, "settings": {} }).to_string();
+        self.send("POST", "/v1/tenants", "application/json", tenant.as_bytes()).expect("it is created").json();
+        Self { tenant: name.to_owned(), ..self.clone() }
     }
 
     /// Where the transparency log is.
@@ -50,16 +66,20 @@ impl Platform {
         format!("http://{}/v1/log", self.admin)
     }
 
-    /// Asks the admin API for something of the tenant `default`; `path` begins with a slash, or is empty for the tenant itself.
+    /// Asks the admin API for something of the tenant; `path` begins with a slash, or is empty for the tenant itself.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Answer> {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        self.send(method, path, "application/json", &body)
+        self.send(method, &self.path(path), "application/json", &body)
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("/v1/tenants/{}{path}", self.tenant)
     }
 
     fn send(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Result<Answer> {
         let Self { admin, token, .. } = self;
         let head = format!(
-            "{method} /v1/tenants/default{path} HTTP/1.1\r\nhost: {admin}\r\nauthorization: Bearer {token}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {admin}\r\nauthorization: Bearer {token}\r\n\
              content-type: {media_type}\r\n"
         );
         exchange(admin, &head, body)
@@ -68,7 +88,7 @@ impl Platform {
     /// Uploads a component; gives its SHA-256.
     pub(crate) fn upload(&self, component: &[u8]) -> String {
         let digest = digest(component);
-        let sent = self.send("PUT", &format!("/artifacts/{digest}"), "application/octet-stream", component);
+        let sent = self.send("PUT", &self.path(&format!("/artifacts/{digest}")), "application/octet-stream", component);
         sent.expect("it is stored").json();
         digest
     }
@@ -87,6 +107,25 @@ impl Platform {
         Ok(())
     }
 
+    /// Uploads a component, makes a version of it, and gives that all traffic of production.
+    pub(crate) fn serve(&self, name: &str, component: &[u8], settings: &Value) {
+        let digest = self.upload(component);
+        let version = self.version(name, &digest, settings).expect("it is accepted");
+        self.deploy(name, version).expect("it serves");
+    }
+
+    /// The largest sample of a metric, and its labels as they stand there.
+    pub(crate) fn metric(&self, name: &str) -> (f64, String) {
+        let response = self.send("GET", "/v1/metrics", "text/plain", b"").expect("it responds");
+        let text = String::from_utf8_lossy(&response.body).into_owned();
+        let samples = text.lines().filter_map(|line| {
+            let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
+            Some((value.parse().ok()?, labels.to_owned()))
+        });
+        let largest = samples.max_by(|a: &(f64, _), b| a.0.total_cmp(&b.0));
+        largest.unwrap_or_else(|| panic!("{name} is not in {text}"))
+    }
+
     /// Has the production of a component serve a former version.
     pub(crate) fn rollback(&self, component: &str, to: u64) -> Result<()> {
         self.ask("POST", &format!("{}/rollback", production(component)), &json!({ "to": to }))?.json();
@@ -101,8 +140,8 @@ impl Platform {
 
     /// Asks a component in production for `/`.
     pub(crate) fn get(&self, component: &str) -> Result<Answer> {
-        let address = self.server.url().trim_start_matches("http://").trim_end_matches('/');
-        exchange(address, &format!("GET / HTTP/1.1\r\nhost: {}\r\n", host(component)), b"")
+        let host = host(&self.tenant, component);
+        exchange(self.server.address(), &format!("GET / HTTP/1.1\r\nhost: {host}\r\n"), b"")
     }
 }
 
@@ -110,9 +149,9 @@ fn production(component: &str) -> String {
     format!("/components/{component}/environments/production")
 }
 
-/// The host of a component in production.
-pub(crate) fn host(component: &str) -> String {
-    format!("{component}.default.localhost")
+/// The host of a tenant's component in production.
+pub(crate) fn host(tenant: &str, component: &str) -> String {
+    format!("{component}.{tenant}.localhost")
 }
 
 /// Sends a request on a connection of its own; `head` has no length yet, and no end.

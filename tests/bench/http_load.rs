@@ -119,8 +119,18 @@ pub(crate) fn load(server: &Server, connections: u32) -> Load {
 
 /// Loads a server with requests that have these header fields.
 pub(crate) fn load_of(server: &Server, connections: u32, seconds: u32, headers: &[&str]) -> Load {
+    wrk(&mut Command::new("wrk"), server, connections, seconds, headers)
+}
+
+/// The same with a higher priority than the server has, where the system permits it, so that latencies are the server's
+/// and not those of a client that waits for a core. `nice` runs the program also where it is denied.
+pub(crate) fn prioritized_load_of(server: &Server, connections: u32, seconds: u32, headers: &[&str]) -> Load {
+    wrk(Command::new("nice").args(["-n", "-10", "wrk"]), server, connections, seconds, headers)
+}
+
+fn wrk(command: &mut Command, server: &Server, connections: u32, seconds: u32, headers: &[&str]) -> Load {
     let before = server.cpu_seconds();
-    let output = Command::new("wrk")
+    let output = command
         .args(["--latency", "-t1", &format!("-d{seconds}s"), &format!("-c{connections}")])
         .args(headers.iter().flat_map(|header| ["-H", *header]))
         .arg(server.url())

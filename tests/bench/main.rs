@@ -3,6 +3,7 @@
 //! `soak` runs only if it is named: `make soak`.
 
 mod admin;
+mod attacks;
 mod bare;
 mod building;
 mod capabilities;
@@ -47,6 +48,9 @@ fn main() {
     }
     if wanted("platform") {
         platform::run(&mut report);
+    }
+    if wanted("attacks") {
+        attacks::run(&mut report);
     }
     if parts.iter().any(|part| part == "soak") {
         soak::run(&mut report);

@@ -32,7 +32,8 @@ pub(crate) fn run(report: &mut Report) {
     shadows(&platform, report);
 }
 
-fn source(text: &str) -> Vec<u8> {
+/// A component that responds with a text.
+pub(crate) fn source(text: &str) -> Vec<u8> {
     component(&format!("export default {{ fetch: () => new Response('{text}\\n') }};"))
 }
 
@@ -43,14 +44,12 @@ fn overhead(platform: &Platform, report: &mut Report) {
     project.write("hello.wasm", &hello);
     let bare = Server::elias(&[project.path("hello.wasm").to_str().expect("UTF-8")]);
 
-    let digest = platform.upload(&hello);
     let rules = json!({ "gateway": {
         "auth": { "api-key": { "header": "x-api-key" } },
         "rate-limit": { "requests": 1_000_000, "per-seconds": 1, "by": "identity" },
     } });
     for (name, settings) in [("plain", json!({})), ("ruled", rules)] {
-        let version = platform.version(name, &digest, &settings).expect("it is accepted");
-        platform.deploy(name, version).expect("it serves");
+        platform.serve(name, &hello, &settings);
     }
     let new = json!({ "name": "bench", "role": "caller", "days": 1 });
     let token = platform.ask("POST", "/tokens", &new).expect("it is made").json();
@@ -85,9 +84,9 @@ fn overhead(platform: &Platform, report: &mut Report) {
     }
 }
 
-/// The header that a load for a component has.
-fn of(component: &str) -> String {
-    format!("Host: {}", host(component)) // with this case wrk leaves its own out
+/// The header that a load for a component of the tenant `default` has.
+pub(crate) fn of(component: &str) -> String {
+    format!("Host: {}", host("default", component)) // with this case wrk leaves its own out
 }
 
 /// Two versions of a component, of which the first serves.
@@ -187,10 +186,8 @@ fn canary(platform: &Platform, report: &mut Report) {
 /// What a component notices of another one that spins until it is ended.
 fn neighbours(platform: &Platform, report: &mut Report) {
     for (name, bytes) in [("calm", source("calm")), ("spins", component("export default { fetch() { for (;;); } };"))] {
-        let digest = platform.upload(&bytes);
         let settings = json!({ "smoke": { "path": "" }, "limits": { "fuel": 50_000_000 } });
-        let version = platform.version(name, &digest, &settings).expect("it is accepted");
-        platform.deploy(name, version).expect("it serves");
+        platform.serve(name, &bytes, &settings);
     }
     let (calm, spins) = (of("calm"), of("spins"));
     load_of(&platform.server, 16, 1, &[&calm]);

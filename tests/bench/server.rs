@@ -29,18 +29,15 @@ impl Server {
         Self::start(command.env("ELIAS_LOG", "off").arg("serve").args(arguments).args(["--listen", "127.0.0.1:0"]))
     }
 
-    /// Starts `elias serve --platform` in this data directory; gives the address of its admin API too.
-    pub(crate) fn platform(data_dir: &Path) -> (Self, String) {
+    /// Starts `elias serve --platform` in this data directory, with a filter of log lines; gives the address of its
+    /// admin API too. Log lines are discarded after they were written, since only what they cost is of interest.
+    pub(crate) fn platform(data_dir: &Path, flags: &[&str], log: &str) -> (Self, String) {
         let mut command = Command::new(binary("elias"));
-        command.env("ELIAS_LOG", "off").args([
-            "serve",
-            "--platform",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-        ]);
-        command.arg("--data-dir").arg(data_dir).stdout(Stdio::piped());
+        command.args(["serve", "--platform", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).args(flags);
+        command.arg("--data-dir").arg(data_dir).env("ELIAS_LOG", log).stdout(Stdio::piped());
+        if log != "off" {
+            command.stderr(Stdio::null());
+        }
         let mut process = command.spawn().expect("the server starts");
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         let mut address = || {
@@ -74,9 +71,14 @@ impl Server {
         &self.url
     }
 
+    /// Its address and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://").trim_end_matches('/')
+    }
+
     /// What it answers to a GET, head and body.
     pub(crate) fn get(&self) -> String {
-        let host = self.url.trim_start_matches("http://").trim_end_matches('/');
+        let host = self.address();
         let mut stream = TcpStream::connect(host).expect("it listens");
         write!(stream, "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("it reads");
         let mut answer = String::new();

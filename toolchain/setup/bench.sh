@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v wrk >/dev/null && command -v strace >/dev/null || toolchain/setup/system.sh wrk strace
 toolchain/setup/packages.sh tests/bench/rivals
+# A thousand clients and the server's ends of their connections; many systems allow 1,024 files unless asked.
+ulimit -S -n "$(ulimit -H -n)"
 # Native QuickJS, of the engine's source.
 export ELIAS_QUICKJS=$PWD/target/quickjs
 eval "$(grep '^export LIBCLANG_PATH' target/wasm-sdk/env || true)"
