@@ -39,6 +39,7 @@ async fn values_come_from_the_file_the_environment_and_secret_files() {
     // ATTACKS 17: the secret itself is in no log and no error page.
     let page = server.get("/throw").await;
     assert_eq!(page.code(), "exception");
+    server.logged("Uncaught").await;
     assert!(!page.body.contains("s3cret") && !server.log().contains("s3cret"), "{}", page.body);
 }
 

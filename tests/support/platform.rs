@@ -1,7 +1,7 @@
 //! `elias serve --platform` as a process of its own, its admin API, and the components that it serves.
 
 use crate::build::{Finish, binary};
-use crate::serve::{Answer, PATIENCE};
+use crate::serve::{Answer, PATIENCE, follow_log};
 use crate::tenant::Tenant;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -9,7 +9,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -365,14 +365,7 @@ fn spawn(
 ) -> (Child, SocketAddr, SocketAddr) {
     let mut command = command(folder, flags, environment);
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("elias starts");
-    let mut errors = process.stderr.take().expect("it is piped");
-    let reader = Arc::clone(log);
-    std::thread::spawn(move || {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = errors.read(&mut bytes) {
-            reader.lock().expect("no reader panics").push_str(&String::from_utf8_lossy(&bytes[..count]));
-        }
-    });
+    follow_log(process.stderr.take().expect("it is piped"), log);
     let mut output = BufReader::new(process.stdout.take().expect("it is piped"));
     let mut address = || {
         let mut line = String::new();

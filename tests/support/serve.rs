@@ -6,10 +6,10 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +24,19 @@ pub struct Server {
     log: Arc<Mutex<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
     _folder: tempfile::TempDir,
+}
+
+/// Appends what a process writes to standard error to `log`, by whole lines: the process writes many at a time.
+pub(crate) fn follow_log(errors: ChildStderr, log: &Arc<Mutex<String>>) {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        let mut errors = BufReader::new(errors);
+        let mut line = Vec::new();
+        while let Ok(1..) = errors.read_until(b'\n', &mut line) {
+            log.lock().expect("no reader panics").push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
 }
 
 /// An answer, read whole.
@@ -137,16 +150,7 @@ impl Server {
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("elias starts");
         let log = Arc::new(Mutex::new(String::new()));
-        let mut errors = process.stderr.take().expect("it is piped");
-        std::thread::spawn({
-            let log = Arc::clone(&log);
-            move || {
-                let mut bytes = [0; 4096];
-                while let Ok(count @ 1..) = errors.read(&mut bytes) {
-                    log.lock().expect("no reader panics").push_str(&String::from_utf8_lossy(&bytes[..count]));
-                }
-            }
-        });
+        follow_log(process.stderr.take().expect("it is piped"), &log);
         let mut line = String::new();
         let mut output = BufReader::new(process.stdout.take().expect("it is piped"));
         output.read_line(&mut line).expect("elias says where it listens");

@@ -4,8 +4,8 @@ use crate::store::{ExecutionRecord, Store, now_ms};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
 
 /// Records that may wait to be written.
 const WAITING: usize = 20_000;
@@ -44,6 +44,8 @@ enum Item {
 #[derive(Clone)]
 pub(crate) struct Recorder {
     sender: mpsc::Sender<Item>,
+    /// Ends the time for which records are gathered: a batch is full, or somebody waits.
+    urgent: Arc<Notify>,
     recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
 }
@@ -52,15 +54,18 @@ impl Recorder {
     /// A recorder, and the work that it needs done.
     pub(crate) fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let this = Self { sender, recorded: Arc::default(), dropped: Arc::default() };
+        let this = Self { sender, urgent: Arc::default(), recorded: Arc::default(), dropped: Arc::default() };
         let (recorded, dropped) = (Arc::clone(&this.recorded), Arc::clone(&this.dropped));
-        (this, write(store, receiver, recorded, dropped))
+        let urgent = Arc::clone(&this.urgent);
+        (this, write(store, receiver, urgent, recorded, dropped))
     }
 
     /// Records what ran, unless so many wait already that the store cannot keep up: those are counted.
     pub(crate) fn record(&self, record: ExecutionRecord) {
         if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        } else if self.sender.max_capacity() - self.sender.capacity() >= BATCH {
+            self.urgent.notify_one();
         }
     }
 
@@ -68,6 +73,7 @@ impl Recorder {
     pub(crate) async fn flush(&self) {
         let (done, written) = oneshot::channel();
         if self.sender.send(Item::Flush(done)).await.is_ok() {
+            self.urgent.notify_one();
             let _ = timeout(FLUSH, written).await;
         }
     }
@@ -83,11 +89,20 @@ impl Recorder {
     }
 }
 
-async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, recorded: Arc<AtomicU64>, dropped: Arc<AtomicU64>) {
+async fn write(
+    store: Store,
+    mut receiver: mpsc::Receiver<Item>,
+    urgent: Arc<Notify>,
+    recorded: Arc<AtomicU64>,
+    dropped: Arc<AtomicU64>,
+) {
     let (mut batch, mut flushes) = (Vec::with_capacity(BATCH), Vec::new());
     let mut told = 0;
     while let Some(first) = receiver.recv().await {
-        let until = Instant::now() + GATHER;
+        // Nobody waits at the channel meanwhile, so that a record wakes nobody.
+        if matches!(first, Item::Record(_)) && receiver.len() < BATCH {
+            let _ = timeout(GATHER, urgent.notified()).await;
+        }
         let mut next = Some(first);
         while let Some(item) = next.take() {
             match item {
@@ -98,7 +113,7 @@ async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, recorded: Arc<A
                 }
             }
             if batch.len() < BATCH {
-                next = timeout_at(until, receiver.recv()).await.ok().flatten();
+                next = receiver.try_recv().ok();
             }
         }
         // While the store is away records wait, and then those that follow are dropped and counted.

@@ -5,7 +5,7 @@ use crate::request_body::Progress;
 use elias_host::{App, Error, Execution, Outcome};
 use elias_platform::{Ending, Ticket};
 use http::{Method, Request, Uri, Version};
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -130,17 +130,21 @@ struct Printable<'a>(&'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            // Beyond the controls: what reorders or hides text around it (bidirectional marks, line separators).
-            let steers = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-            if character.is_control() || steers {
-                write!(formatter, "{}", character.escape_unicode())?;
-            } else {
-                formatter.write_char(character)?;
-            }
+        // Whole runs: the log's formatter escapes and copies each piece by itself.
+        let mut rest = self.0;
+        while let Some((at, character)) = rest.char_indices().find(|(_, character)| steers(*character)) {
+            write!(formatter, "{}{}", &rest[..at], character.escape_unicode())?;
+            rest = &rest[at + character.len_utf8()..];
         }
-        Ok(())
+        formatter.write_str(rest)
     }
+}
+
+/// Whether a character could pass for another line or steer a terminal.
+fn steers(character: char) -> bool {
+    // Beyond the controls: what reorders or hides text around it (bidirectional marks, line separators).
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -151,5 +155,8 @@ mod tests {
     fn text_from_outside_steers_nothing() {
         let printed = Printable("/a\nb\u{1b}[31m\0\u{202e}ä").to_string();
         assert_eq!(printed, "/a\\u{a}b\\u{1b}[31m\\u{0}\\u{202e}ä");
+        assert_eq!(Printable("").to_string(), "");
+        assert_eq!(Printable("/plain/ä").to_string(), "/plain/ä");
+        assert_eq!(Printable("\r\n").to_string(), "\\u{d}\\u{a}");
     }
 }

@@ -1,5 +1,6 @@
 //! Why a command failed, for the person who typed it.
 
+use crate::logging;
 use elias_build::BuildError;
 use std::fmt::{Display, Formatter};
 use std::io::{IsTerminal, Write};
@@ -37,6 +38,7 @@ impl Failure {
 
     /// Prints the failure; the process's exit code.
     pub(crate) fn report(&self) -> ExitCode {
+        logging::flush(); // those lines came first
         // Whoever closed standard error does not want to know.
         let _ = std::io::stderr().write_all(self.to_string().as_bytes());
         ExitCode::FAILURE

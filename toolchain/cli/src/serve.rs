@@ -327,6 +327,7 @@ pub(crate) async fn stop_signal() {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        logging::flush();
         std::process::exit(130);
     });
 }

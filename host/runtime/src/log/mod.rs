@@ -78,6 +78,25 @@ fn tell_dropped(app: &AppInner, execution: &str, dropped: u64) {
     }
 }
 
+/// Whether the log takes lines of guests with this level.
+fn is_logged(level: tracing::Level) -> bool {
+    // The fields are those of the events below, for filters that name some.
+    macro_rules! enabled {
+        ($level:ident) => {
+            tracing::event_enabled!(
+                target: "elias::guest", tracing::Level::$level, message, execution, component, version, fields
+            )
+        };
+    }
+    match level {
+        tracing::Level::TRACE => enabled!(TRACE),
+        tracing::Level::DEBUG => enabled!(DEBUG),
+        tracing::Level::INFO => enabled!(INFO),
+        tracing::Level::WARN => enabled!(WARN),
+        tracing::Level::ERROR => enabled!(ERROR),
+    }
+}
+
 /// Writes one line; see [`crate::capability::InstanceInfo::log`].
 pub(crate) fn write(
     app: &AppInner,
@@ -86,6 +105,10 @@ pub(crate) fn write(
     message: &str,
     fields: &[(String, String)],
 ) {
+    // Lines that nobody sees are not made readable, and count for no budget.
+    if app.observer.is_none() && !is_logged(level) {
+        return;
+    }
     let bytes = message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     if app.log.lacks(bytes.min(LINE_BYTES_MAX)) {
         return;

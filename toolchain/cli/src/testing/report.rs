@@ -3,6 +3,7 @@
 use super::Reporter;
 use super::outcome::{Done, End, FileDone, Problem};
 use crate::failure::Failure;
+use crate::logging;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -287,6 +288,7 @@ fn shown(duration: Duration) -> String {
 
 /// Tells a person. Whoever closed standard error does not want to know.
 fn tell(text: &str) {
+    logging::flush(); // what the tests logged stands before their results
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
