@@ -5,7 +5,7 @@ use crate::report::Report;
 use bytes::Bytes;
 use elias_capabilities::{Cache, Config, Db, Http};
 use elias_host::engine::{Allocation, wasmtime_config};
-use elias_host::{App, Host, Limits};
+use elias_host::{App, Host, IdleLimits, Limits};
 use elias_tests::build::component;
 use http_body_util::{BodyExt, Empty};
 use std::time::Instant;
@@ -41,6 +41,17 @@ pub(crate) async fn run(report: &mut Report) {
     report.row("`app.call`, hello, p50", &format!("{call:.1} us, {ratio:.2}x the floor"), "2x", Some(ratio <= 2.0));
     let ratio = fetched / floor;
     report.row("`app.fetch`, hello, p50", &format!("{fetched:.1} us, {ratio:.2}x the floor"), "4x", Some(ratio <= 4.0));
+    let unused = IdleLimits { bytes: 0, ..IdleLimits::default() };
+    let fresh = Host::builder().idle(unused).build().expect("a host").load(&hello).await.expect("it loads");
+    let fresh = measure(async || drop(fresh.call(&input).await.expect("an answer"))).await;
+    let recycled = measure(async || drop(app.call(&input).await.expect("an answer"))).await;
+    let ratio = recycled / fresh;
+    report.row(
+        "`app.call`, hello, in a used instance against one in a new instance",
+        &format!("{ratio:.2}x ({recycled:.1} us against {fresh:.1} us)"),
+        "0.20x",
+        Some(ratio <= 0.2),
+    );
     let capable = Host::builder().limits(Limits::default()).capability(Cache::new()).capability(Config);
     let capable = capable.capability(Db::new(std::env::temp_dir())).capability(Http).build().expect("a host");
     let capable = capable.load(&hello).await.expect("it loads");

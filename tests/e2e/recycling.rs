@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Executions of the comparison; more by the environment's `ELIAS_EXECUTIONS`.
-const EXECUTIONS: usize = 1_500;
+const EXECUTIONS: usize = 500;
 
 /// Leaves traces wherever JavaScript can, and tells of those that it finds.
 const TRACES: &str = r#"
@@ -71,7 +71,8 @@ const SMALL: &str =
 fn host(idle_bytes: u64, instances: u32) -> Host {
     let limits = Limits { fuel: 30_000_000, memory_bytes: 24 << 20, ..Limits::default() };
     let idle = IdleLimits { bytes: idle_bytes, ..IdleLimits::default() };
-    Host::builder().limits(limits).instances(instances).idle(idle).build().expect("a host")
+    let host = Host::builder().limits(limits).instances(instances).idle(idle);
+    host.capability(elias_capabilities::Log).build().expect("a host")
 }
 
 /// What an execution gave and cost.
@@ -141,7 +142,14 @@ async fn an_execution_in_a_used_instance_is_one_in_a_new_instance() {
         seed ^= seed << 17;
         let what = request(usize::try_from(seed % 1_000_003).expect("small"));
         let (fresh, used) = &pairs[usize::from(seed.is_multiple_of(5))];
-        assert_eq!(execute(used, &what).await, execute(fresh, &what).await, "execution {number}: {what}");
+        let (mut used, mut fresh) = (execute(used, &what).await, execute(fresh, &what).await);
+        if matches!(what["path"].as_str(), Some("/stream" | "/later")) {
+            // How often the event loop turns for a timer is up to the clock, and so is what that costs.
+            for one in [&mut used, &mut fresh] {
+                one[2].take();
+            }
+        }
+        assert_eq!(used, fresh, "execution {number}: {what}");
     }
     let counts = used.instance_counts();
     assert!(counts.recycled > counts.created, "{counts:?}");
@@ -191,7 +199,7 @@ async fn a_component_that_needs_room_gets_that_of_an_idle_instance() {
 #[tokio::test]
 async fn idle_instances_go_when_nobody_uses_them() {
     let idle = IdleLimits { idle_ms: 20, ..IdleLimits::default() };
-    let host = Host::builder().instances(2).idle(idle).build().expect("a host");
+    let host = Host::builder().instances(2).idle(idle).capability(elias_capabilities::Log).build().expect("a host");
     let app = host.load(&component(SMALL)).await.expect("it loads");
     for _ in 0..2 {
         execute(&app, &json!({ "call": 1 })).await;

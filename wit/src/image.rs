@@ -8,11 +8,20 @@
 use crate::layout;
 use wasm_encoder::{ComponentSection, RawSection};
 use wasmparser::{
-    BinaryReaderError, Data, DataKind, GlobalType, MemoryType, Operator, Parser, Payload, TypeRef, ValType,
+    BinaryReaderError, CanonicalFunction, ComponentType, Data, DataKind, Instance, MemoryType, Operator, Parser,
+    Payload, TypeRef, ValType,
 };
 
 /// Bytes of a unit in which memories are measured.
 const PAGE_BYTES: u64 = 64 << 10;
+
+/// Core modules that are instantiated: engine, image and adapter.
+const INSTANCES_MAX: usize = 3;
+
+/// Functions, imports and tables of the engine, and of any other core module; globals of the engine. An instance has a record of each.
+const ENGINE_ITEMS_MAX: usize = 50_000;
+const OTHER_ITEMS_MAX: usize = 5_000;
+const ENGINE_GLOBALS_MAX: usize = 100;
 
 /// A component without its image, and the image.
 #[derive(Debug)]
@@ -23,18 +32,6 @@ pub struct Separated<'a> {
     pub memory_bytes: usize,
     /// What the memory holds, by address. Each lies within it.
     pub data: Vec<(usize, &'a [u8])>,
-}
-
-impl Separated<'_> {
-    /// The memory as it is before the component is called.
-    #[must_use]
-    pub fn memory(&self) -> Vec<u8> {
-        let mut memory = vec![0; self.memory_bytes];
-        for (start, bytes) in &self.data {
-            memory[*start..*start + bytes.len()].copy_from_slice(bytes);
-        }
-        memory
-    }
 }
 
 /// Why a component has no image, or state beside its memory.
@@ -53,13 +50,14 @@ pub enum ImageError {
 /// # Errors
 /// [`ImageError::Foreign`] if it has not one memory with a known beginning, or changes anything else.
 pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
+    check_structure(component)?;
     let mut separated = Separated { component: Vec::new(), memory_bytes: 0, data: Vec::new() };
     let mut copied = 0;
     let mut has_memory = false;
     for core in layout::core_modules(component)? {
         let module = Module::read(&component[core.module.clone()])?;
-        if module.has_mutable_global {
-            return Err(ImageError::Foreign("a core module beside the engine has a mutable global"));
+        if module.globals > 0 || module.items > OTHER_ITEMS_MAX {
+            return Err(ImageError::Foreign("a core module beside the engine has globals, or is too large"));
         }
         let Some(memory) = module.memory else {
             if !module.data.is_empty() {
@@ -72,8 +70,14 @@ pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
         }
         has_memory = true;
         separated.memory_bytes = bytes_of(memory)?;
+        let mut end = 0;
         for data in module.data {
-            separated.data.push(place_of(&data, separated.memory_bytes)?);
+            let (start, bytes) = place_of(&data, separated.memory_bytes)?;
+            if start < end {
+                return Err(ImageError::Foreign("its data is not in order"));
+            }
+            end = start + bytes.len();
+            separated.data.push((start, bytes));
         }
         separated.component.extend_from_slice(&component[copied..core.section.start]);
         let id = wasm_encoder::ComponentSectionId::CoreModule as u8;
@@ -97,6 +101,52 @@ pub fn check_engine(module: &[u8]) -> Result<(), ImageError> {
     if module.memory.is_some() || !module.data.is_empty() {
         return Err(ImageError::Foreign("its engine has a memory, or data, of its own"));
     }
+    if module.globals > ENGINE_GLOBALS_MAX || module.items > ENGINE_ITEMS_MAX {
+        return Err(ImageError::Foreign("its engine is too large"));
+    }
+    Ok(())
+}
+
+/// Refuses what is not a component around an engine: what runs is the engine and the few modules around it, and whatever has a
+/// handle is the host's. Components within it only have types.
+fn check_structure(component: &[u8]) -> Result<(), ImageError> {
+    let mut depth = 0_u32;
+    let mut instances = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload? {
+            Payload::ModuleSection { .. } | Payload::CoreTypeSection(_) | Payload::InstanceSection(_) if depth > 0 => {
+                return Err(ImageError::Foreign("a component within it has core modules"));
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::InstanceSection(section) => {
+                for instance in section {
+                    instances += usize::from(matches!(instance?, Instance::Instantiate { .. }));
+                }
+                if instances > INSTANCES_MAX {
+                    return Err(ImageError::Foreign("it instantiates more than engine, image and adapter"));
+                }
+            }
+            Payload::ComponentTypeSection(section) => {
+                for ty in section {
+                    if let ComponentType::Resource { .. } = ty? {
+                        return Err(ImageError::Foreign("it has resources of its own"));
+                    }
+                }
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                for function in section {
+                    if let CanonicalFunction::ResourceNew { .. } | CanonicalFunction::ResourceRep { .. } = function? {
+                        return Err(ImageError::Foreign("it has resources of its own"));
+                    }
+                }
+            }
+            Payload::ComponentStartSection { .. } => {
+                return Err(ImageError::Foreign("it does something before it is called"));
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 
@@ -104,14 +154,18 @@ pub fn check_engine(module: &[u8]) -> Result<(), ImageError> {
 struct Module<'a> {
     memory: Option<MemoryType>,
     data: Vec<Data<'a>>,
-    has_mutable_global: bool,
+    /// How many globals it has of its own, of which at most one can be changed.
+    globals: usize,
+    /// How many functions, imports and tables it has.
+    items: usize,
     /// The module's bytes but for its data.
     without_data: Vec<u8>,
 }
 
 impl<'a> Module<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, ImageError> {
-        let mut module = Self { memory: None, data: Vec::new(), has_mutable_global: false, without_data: Vec::new() };
+        let mut module = Self { memory: None, data: Vec::new(), globals: 0, items: 0, without_data: Vec::new() };
+        let mut has_stack_pointer = false;
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
             match &payload {
@@ -120,9 +174,10 @@ impl<'a> Module<'a> {
                 }
                 Payload::ImportSection(section) => {
                     for import in section.clone().into_imports() {
-                        if let TypeRef::Global(GlobalType { mutable: true, .. }) = import?.ty {
-                            return Err(ImageError::Foreign("a core module imports a mutable global"));
+                        if let TypeRef::Global(_) = import?.ty {
+                            return Err(ImageError::Foreign("a core module imports a global"));
                         }
+                        module.items += 1;
                     }
                 }
                 Payload::MemorySection(section) => {
@@ -135,15 +190,18 @@ impl<'a> Module<'a> {
                 Payload::GlobalSection(section) => {
                     for global in section.clone() {
                         let ty = global?.ty;
+                        module.globals += 1;
                         if !ty.mutable {
                             continue;
                         }
-                        if module.has_mutable_global || ty.content_type != ValType::I32 {
+                        if has_stack_pointer || ty.content_type != ValType::I32 {
                             return Err(ImageError::Foreign("a core module has a global beside the stack pointer"));
                         }
-                        module.has_mutable_global = true;
+                        has_stack_pointer = true;
                     }
                 }
+                Payload::FunctionSection(section) => module.items += section.count() as usize,
+                Payload::TableSection(section) => module.items += section.count() as usize,
                 Payload::DataSection(section) => {
                     module.data = section.clone().into_iter().collect::<Result<_, _>>()?;
                 }
@@ -222,8 +280,7 @@ mod tests {
         let whole = component(&format!("{image} {adapter}"));
         let separated = separate(&whole).expect("it is as elias-build makes them");
         assert_eq!(separated.memory_bytes, 2 << 16);
-        let memory = separated.memory();
-        assert_eq!((&memory[..7], &memory[131_069..]), (&b"\0\0\0abc\0"[..], &b"\0yz"[..]));
+        assert_eq!(separated.data, [(3, &b"abc"[..]), (131_070, &b"yz"[..])]);
         let without = component(&format!(
             r#"(core module (memory (export "m") 2) (func (export "f") (result i32) i32.const 1)) {adapter}"#
         ));
@@ -248,12 +305,20 @@ mod tests {
             ("(core module (func))", "no memory"),
             ("(core module (memory 1)) (core module (memory 1))", "more than one memory"),
             ("(core module (memory 0))", "kind"),
-            ("(core module (memory 1) (global (mut i32) (i32.const 0)))", "mutable global"),
+            ("(core module (memory 1) (global (mut i32) (i32.const 0)))", "globals"),
+            ("(core module (memory 1)) (component (core module (global (mut i32) (i32.const 0))))", "within it"),
+            ("(core module (memory 1)) (type (resource (rep i32)))", "resources of its own"),
+            (
+                "(core module $m (memory 1)) (core instance (instantiate $m)) (core instance (instantiate $m)) \
+                 (core instance (instantiate $m)) (core instance (instantiate $m))",
+                "instantiates more",
+            ),
+            (r#"(core module (memory 1) (data (i32.const 9) "abc") (data (i32.const 11) "d"))"#, "not in order"),
             ("(core module (memory 1) (func) (start 0))", "before it is called"),
             ("(core module (memory 1) (table 1 funcref) (func i32.const 0 ref.null func table.set))", "table"),
             (r#"(core module (memory 1) (data (i32.const 65535) "ab"))"#, "does not fit"),
             (r#"(core module (memory 1) (data "ab"))"#, "where in memory"),
-            (r#"(core module (import "" "g" (global i32)) (memory 1) (data (global.get 0) "a"))"#, "where in memory"),
+            (r#"(core module (import "" "g" (global i32)) (memory 1) (data (global.get 0) "a"))"#, "imports a global"),
             (r#"(core module (memory 1) (data "ab") (func data.drop 0))"#, "when it is called"),
             (
                 r#"(core module (memory 1)) (core module (import "" "m" (memory 1)) (data (i32.const 0) "a"))"#,

@@ -56,11 +56,7 @@ mod cold {
     // SAFETY: wasm32-wasip1 without threads has one thread.
     unsafe impl Sync for Areas {}
 
-    static AREAS: Areas = Areas {
-        next: Cell::new(0),
-        end: Cell::new(0),
-        freed: [const { Cell::new(0) }; CLASSES],
-    };
+    static AREAS: Areas = Areas { next: Cell::new(0), end: Cell::new(0), freed: [const { Cell::new(0) }; CLASSES] };
 
     /// A block of at least so many bytes.
     pub(super) fn allocate(size: usize) -> *mut c_void {

@@ -197,6 +197,7 @@ impl Figures {
             ("failed", counts.dropped_failed),
             ("handles", counts.dropped_handles),
             ("grown", counts.dropped_grown),
+            ("written", counts.dropped_written),
             ("idle", counts.dropped_idle),
         ] {
             drops.labelled([("reason", reason)], count)?;

@@ -1,7 +1,7 @@
 //! Compiled code on disk.
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions};
+use cap_std::fs::{Dir, File, MetadataExt, OpenOptions};
 use elias_contract::digest;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
@@ -114,12 +114,21 @@ impl CompiledCache {
         Some(file)
     }
 
-    /// Keeps an image under `name`, and gives its file.
+    /// Keeps an image under `name`, and gives its file; `write` writes it.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn keep_image(&self, name: &str, bytes: &[u8]) -> io::Result<std::fs::File> {
-        self.write(name, bytes).map(File::into_std)
+    pub(crate) fn keep_image(
+        &self,
+        name: &str,
+        write: impl FnOnce(&std::fs::File) -> io::Result<()>,
+    ) -> io::Result<std::fs::File> {
+        let temporary = tempfile_name(name);
+        let mut options = OpenOptions::new();
+        let file = self.dir.open_with(&temporary, options.read(true).write(true).create_new(true))?.into_std();
+        write(&file)?;
+        self.dir.rename(&temporary, &self.dir, name)?;
+        Ok(file)
     }
 
     /// What was kept under `name`, if it is there and unaltered.
@@ -154,7 +163,9 @@ impl CompiledCache {
             let entry = entry?;
             let metadata = entry.metadata()?;
             if metadata.is_file() {
-                files.push((metadata.modified()?.into_std(), metadata.len(), entry.file_name()));
+                // Images have holes, which take no room.
+                let bytes = MetadataExt::blocks(&metadata) * 512;
+                files.push((metadata.modified()?.into_std(), bytes, entry.file_name()));
             }
         }
         files.sort();

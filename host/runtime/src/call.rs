@@ -4,7 +4,6 @@ use crate::app::{App, AppInner};
 use crate::error::{Error, ErrorCode, Exception};
 use crate::execution::{Caller, Execution, Outcome, Running};
 use crate::instance::InstanceState;
-use crate::post_mortem;
 use crate::recycling::{Export, Idle};
 use crate::run::{self, Metered, Record};
 use crate::schedule::Scheduled;
@@ -130,9 +129,8 @@ async fn run(
     mut metered: Metered<Call>,
     input: String,
 ) -> wasmtime::Result<Result<String, GuestException>> {
-    let (store, call) = metered.instance().ready(app).await?;
-    let ended = call.call_async(&mut *store, (input,)).await;
-    let (result,) = ended.map_err(|error| post_mortem::examine(store, error))?;
+    let ready = metered.instance().ready(app).await?;
+    let (result,) = ready.call(async |call, store| call.call_async(store, (input,)).await).await?;
     metered.returned();
     Ok(result)
 }

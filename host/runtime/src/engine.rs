@@ -9,6 +9,8 @@
 
 pub use crate::cache::CompiledCache;
 
+use crate::instance::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
+
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig};
 
 /// Native stack for WebAssembly, in bytes. It must outlast QuickJS's own limit, which makes a catchable RangeError of
@@ -66,11 +68,11 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
         pool.total_component_instances(instances)
             // A component may have a few core instances.
             .total_core_instances(instances.saturating_mul(4))
-            .max_core_instances_per_component(16)
+            .max_core_instances_per_component(CORE_INSTANCES_MAX as u32)
             .total_memories(instances)
-            .max_memories_per_component(4)
+            .max_memories_per_component(MEMORIES_MAX as u32)
             .total_tables(instances.saturating_mul(2))
-            .max_tables_per_component(8)
+            .max_tables_per_component(TABLES_MAX as u32)
             .total_stacks(instances)
             .max_memory_size(memory_bytes)
             .table_elements(table_elements)

@@ -5,7 +5,6 @@ use crate::body::{Body, GuestFuture, Streaming};
 use crate::error::{Error, ErrorCode};
 use crate::execution::{Caller, Running};
 use crate::instance::InstanceState;
-use crate::post_mortem;
 use crate::recycling::{Export, Idle};
 use crate::run::{self, Meter, Metered, Record};
 use crate::schedule::Scheduled;
@@ -109,9 +108,8 @@ async fn handle(
     request: Resource<HostIncomingRequest>,
     out: Resource<HostResponseOutparam>,
 ) -> wasmtime::Result<()> {
-    let (store, proxy) = metered.instance().ready(&app).await?;
-    let ended = proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await;
-    ended.map_err(|error| post_mortem::examine(store, error))?;
+    let ready = metered.instance().ready(&app).await?;
+    ready.call(async |proxy, store| proxy.wasi_http_incoming_handler().call_handle(store, request, out).await).await?;
     metered.returned();
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::pricing::Charges;
 use crate::run::Meter;
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
@@ -29,6 +29,11 @@ pub const LOG_LINE_BYTES_MAX: usize = log::LINE_BYTES_MAX;
 
 /// Fields of a log line that are kept.
 pub const LOG_FIELDS_MAX: usize = log::FIELDS_MAX;
+
+/// Core instances, tables and memories of a component: one of ELIAS has three, two and one.
+pub(crate) const CORE_INSTANCES_MAX: usize = 16;
+pub(crate) const TABLES_MAX: usize = 8;
+pub(crate) const MEMORIES_MAX: usize = 4;
 
 /// The data of an instance's store.
 pub struct InstanceState {
@@ -211,11 +216,13 @@ impl InstanceState {
         }
     }
 
-    /// Drops what the execution held of the host.
+    /// Drops what the execution held of the host, and whose it was.
     pub(crate) fn retire(&mut self) {
+        static NOBODY: LazyLock<Arc<Caller>> = LazyLock::new(Arc::default);
         self.contexts.clear();
         self.wasi = None;
         self.table = ResourceTable::new();
+        self.info.caller = Arc::clone(&NOBODY);
     }
 
     /// Units of fuel for work that was done since the last charge; see [`CallMeter::works`].
@@ -308,6 +315,18 @@ impl ResourceLimiter for Limiter {
         }
         self.used.table_elements = used;
         Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
     }
 }
 

@@ -189,6 +189,16 @@ impl Loader {
             None => None,
             Some(_) => Some(image::separate(&thin).map_err(bad_image)?),
         };
+        if let Some(separated) = &separated
+            && separated.memory_bytes as u64 > self.limits.memory_bytes
+        {
+            let (bytes, most) = (separated.memory_bytes, self.limits.memory_bytes);
+            let message = format!(
+                "the component's memory begins with {bytes} bytes; at most {most} are allowed (memory-bytes): let its \
+                 top level make less"
+            );
+            return Err(Error::new(ErrorCode::BadComponent, message));
+        }
         let room = if separated.is_some() { &self.own } else { &self.other };
         let component = separated.as_ref().map_or(&*thin, |separated| &*separated.component);
         let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&room.engine, component));
@@ -210,7 +220,7 @@ impl Loader {
         let image = match separated {
             None => None,
             Some(separated) => {
-                let image = Image::new(self.cache.as_ref(), &digest, &separated.memory());
+                let image = Image::new(self.cache.as_ref(), &digest, separated.memory_bytes, &separated.data);
                 Some(Arc::new(image.map_err(|error| no_room(&error))?))
             }
         };

@@ -9,7 +9,8 @@
 use crate::app::{App, AppInner};
 use crate::error::{Error, ErrorCode};
 use crate::instance::{InstanceState, Usage};
-use crate::memory::{self, Slot};
+use crate::memory::{self, Slot, Stack};
+use crate::post_mortem;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,8 +18,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Store;
 
-/// Bytes of an idle instance beside the pages of its memory: its store, its tables, and the part of its stack that was used.
-const INSTANCE_BYTES: usize = 64 << 10;
+/// Bytes of an idle instance beside the pages of its memory: its store, its tables, and what it keeps of its stack.
+const INSTANCE_BYTES: usize = (64 << 10) + memory::STACK_KEPT_BYTES;
 
 /// How often idle instances are looked at, in parts of the time after which they go.
 const LOOKS: u32 = 4;
@@ -59,6 +60,8 @@ pub struct InstanceCounts {
     pub dropped_handles: u64,
     /// The same, because memory had grown.
     pub dropped_grown: u64,
+    /// The same, because so much of the memory was written to that putting it back is no gain.
+    pub dropped_written: u64,
     /// Idle instances that were dropped for others, or because nobody used them.
     pub dropped_idle: u64,
 }
@@ -70,6 +73,7 @@ struct Counts {
     failed: AtomicU64,
     handles: AtomicU64,
     grown: AtomicU64,
+    written: AtomicU64,
     idle: AtomicU64,
 }
 
@@ -117,6 +121,7 @@ impl Instances {
             dropped_failed: load(&self.counts.failed),
             dropped_handles: load(&self.counts.handles),
             dropped_grown: load(&self.counts.grown),
+            dropped_written: load(&self.counts.written),
             dropped_idle: load(&self.counts.idle),
         }
     }
@@ -140,36 +145,43 @@ impl Instances {
 
     /// Drops an idle instance of a component that was not used lately; false if none is idle.
     fn evict(&self) -> bool {
-        // Everybody gets one second chance.
-        let looks = 2 * self.ring().len() + 1;
-        for _ in 0..looks {
-            let Some(next) = self.ring().pop_front() else { return false };
+        let evicted = self.find_idle();
+        if evicted.is_some() {
+            add_one(&self.counts.idle);
+        }
+        evicted.is_some() // and is dropped here, when the ring is free
+    }
+
+    fn find_idle(&self) -> Option<Box<dyn Send>> {
+        // Held all the while, or another would take what is being looked at for all that there is.
+        let mut ring = self.ring();
+        for look in 0..3 * ring.len() {
+            let next = ring.pop_front()?;
             let Some(idle) = next.upgrade() else { continue };
-            let (evicted, remains) = idle.evict();
+            // Everybody has one second chance, and nobody two.
+            let insists = look >= 2 * ring.len();
+            let (evicted, remains) = idle.evict(insists);
             if remains {
-                self.ring().push_back(next);
+                ring.push_back(next);
             }
-            if evicted {
-                return true;
+            if evicted.is_some() {
+                return evicted;
             }
         }
-        false
+        None
     }
 
     /// Drops what was idle for too long.
     fn sweep(&self) {
         let Some(before) = Instant::now().checked_sub(Duration::from_millis(self.limits.idle_ms)) else { return };
-        let all = std::mem::take(&mut *self.ring());
-        for next in all {
-            if next.upgrade().is_some_and(|idle| idle.sweep(before)) {
-                self.ring().push_back(next);
-            }
-        }
+        let mut old = Vec::new();
+        self.ring().retain(|next| next.upgrade().is_some_and(|idle| idle.sweep(before, &mut old)));
+        self.counts.idle.fetch_add(old.len() as u64, Ordering::Relaxed);
     }
 
     /// Looks at idle instances from time to time, as long as there are any.
     fn keep_swept(self: &Arc<Self>) {
-        if self.is_swept.swap(true, Ordering::Relaxed) {
+        if self.is_swept.load(Ordering::Relaxed) || self.is_swept.swap(true, Ordering::Relaxed) {
             return;
         }
         let swept = Swept(Arc::downgrade(self));
@@ -207,10 +219,11 @@ impl Drop for Swept {
 
 /// A component's idle instances, for those who need room.
 trait Evict: Send + Sync {
-    /// Drops the one that is idle for longest, unless they were used since the last call; and whether there are more.
-    fn evict(&self) -> (bool, bool);
-    /// Drops those that are idle since before this time; and whether there are more.
-    fn sweep(&self, before: Instant) -> bool;
+    /// Takes out the one that is idle for longest, unless they were used since the last call and the caller does not insist; and
+    /// whether there are more.
+    fn evict(&self, insists: bool) -> (Option<Box<dyn Send>>, bool);
+    /// Takes out those that are idle since before this time; and whether there are more.
+    fn sweep(&self, before: Instant, old: &mut Vec<Box<dyn Send>>) -> bool;
 }
 
 /// What an execution calls.
@@ -275,29 +288,46 @@ impl<E: Export> Idle<E> {
     pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<E>, returned: bool) {
         let Some(slot) = &instance.slot else { return };
         let counts = &self.host.counts;
-        if !returned {
-            return add_one(&counts.failed);
-        }
-        if !instance.store.data().table.is_empty() {
-            return add_one(&counts.handles);
-        }
-        if slot.has_grown() {
-            return add_one(&counts.grown);
+        if instance.has_run {
+            if !returned {
+                return add_one(&counts.failed);
+            }
+            if !instance.store.data().table.is_empty() {
+                return add_one(&counts.handles);
+            }
+            if slot.has_grown() {
+                return add_one(&counts.grown);
+            }
         }
         if self.host.limits.bytes == 0 {
             return;
         }
         // What the execution held of the host goes now, and not when the instance is needed next.
         instance.store.data_mut().retire();
-        // SAFETY: the guest has returned, and its store is ours.
-        if let Err(error) = unsafe { slot.reset() } {
-            tracing::error!(%error, "a memory could not be put back; the instance is not used again");
-            return;
+        if std::mem::take(&mut instance.has_run) {
+            // SAFETY: the guest has returned, and its store is ours.
+            match unsafe { slot.reset() } {
+                Ok(true) => {}
+                Ok(false) => return add_one(&counts.written),
+                Err(error) => {
+                    tracing::error!(%error, "a memory could not be put back; the instance is not used again");
+                    return;
+                }
+            }
+            if let Some(stack) = &instance.stack {
+                // SAFETY: as above.
+                unsafe { stack.trim() };
+            }
         }
+        self.keep(instance);
+    }
+
+    /// Lets an instance wait for the next execution; another goes if there is no room.
+    fn keep(self: &Arc<Self>, instance: Instance<E>) {
         let bytes = instance.bytes();
         while self.host.idle_bytes.load(Ordering::Relaxed) + bytes > self.host.limits.bytes as usize {
             if !self.host.evict() {
-                return add_one(&counts.idle);
+                return add_one(&self.host.counts.idle);
             }
         }
         self.host.idle.fetch_add(1, Ordering::Relaxed);
@@ -310,43 +340,32 @@ impl<E: Export> Idle<E> {
         if is_new {
             let this: Weak<Self> = Arc::downgrade(self);
             self.host.ring().push_back(this);
-            self.host.keep_swept();
         }
-    }
-
-    fn drop_idle(&self, instance: Option<(Instance<E>, Instant)>) {
-        if let Some((instance, _)) = instance {
-            self.host.leaves(instance.bytes());
-            add_one(&self.host.counts.idle);
-        }
+        self.host.keep_swept();
     }
 }
 
 impl<E: Export> Evict for Idle<E> {
-    fn evict(&self) -> (bool, bool) {
+    fn evict(&self, insists: bool) -> (Option<Box<dyn Send>>, bool) {
         let mut idle = self.state();
-        let second_chance = std::mem::take(&mut idle.was_used);
-        let evicted = if second_chance { None } else { idle.instances.pop_front() };
-        let remains = !idle.instances.is_empty();
-        idle.is_in_ring = remains;
-        drop(idle);
-        let has_evicted = evicted.is_some();
-        self.drop_idle(evicted);
-        (has_evicted, remains)
+        let has_chance = std::mem::take(&mut idle.was_used) && !insists;
+        let evicted = if has_chance { None } else { idle.instances.pop_front() };
+        idle.is_in_ring = !idle.instances.is_empty();
+        let evicted = evicted.map(|(instance, _)| {
+            self.host.leaves(instance.bytes());
+            Box::new(instance) as Box<dyn Send>
+        });
+        (evicted, idle.is_in_ring)
     }
 
-    fn sweep(&self, before: Instant) -> bool {
-        loop {
-            let mut idle = self.state();
-            let old = idle.instances.pop_front_if(|(_, since)| *since < before);
-            if old.is_none() {
-                let remains = !idle.instances.is_empty();
-                idle.is_in_ring = remains;
-                return remains;
-            }
-            drop(idle);
-            self.drop_idle(old);
+    fn sweep(&self, before: Instant, old: &mut Vec<Box<dyn Send>>) -> bool {
+        let mut idle = self.state();
+        while let Some((instance, _)) = idle.instances.pop_front_if(|(_, since)| *since < before) {
+            self.host.leaves(instance.bytes());
+            old.push(Box::new(instance));
         }
+        idle.is_in_ring = !idle.instances.is_empty();
+        idle.is_in_ring
     }
 }
 
@@ -366,6 +385,10 @@ pub(crate) struct Instance<E> {
     exports: Option<E>,
     /// Its memory, if that is the host's.
     slot: Option<Arc<Slot>>,
+    /// The stack that the store keeps.
+    stack: Option<Arc<Stack>>,
+    /// Whether the guest was called since the memory was the image's.
+    has_run: bool,
     /// What it takes of its limits when an execution begins.
     usage: Usage,
     _place: Option<OwnedSemaphorePermit>,
@@ -375,7 +398,7 @@ impl<E> Instance<E> {
     fn new(app: &AppInner, state: InstanceState, place: Option<OwnedSemaphorePermit>) -> Self {
         let mut store = Store::new(&app.engine, state);
         store.limiter(|state| &mut state.limiter);
-        Self { store, exports: None, slot: None, usage: Usage::default(), _place: place }
+        Self { store, exports: None, slot: None, stack: None, has_run: false, usage: Usage::default(), _place: place }
     }
 
     /// Bytes that it has for itself.
@@ -385,12 +408,13 @@ impl<E> Instance<E> {
 }
 
 impl<E: Export> Instance<E> {
-    /// The store and what is called in it; instantiates the component if it was not yet.
+    /// What an execution needs, which is about to call the guest; instantiates the component if it was not yet.
     ///
     /// # Errors
     /// If it cannot be instantiated.
-    pub(crate) async fn ready(&mut self, app: &AppInner) -> wasmtime::Result<(&mut Store<InstanceState>, &E)> {
-        let Self { store, exports, slot, usage, .. } = self;
+    pub(crate) async fn ready(&mut self, app: &AppInner) -> wasmtime::Result<Ready<'_, E>> {
+        let Self { store, exports, slot, stack, has_run, usage, .. } = self;
+        *has_run = true;
         if exports.is_none() {
             let made = match &app.image {
                 None => E::instantiate(app, store).await?,
@@ -400,10 +424,35 @@ impl<E: Export> Instance<E> {
                     made
                 }
             };
+            // To be instantiated is not the execution's affair: it has the same fuel in a new instance as in a used one. No code
+            // of the guest has run, but for what fills its table.
+            store.set_fuel(app.limits.fuel)?;
             *usage = store.data().limiter.usage();
             *exports = Some(made);
         }
         let exports = exports.as_ref().ok_or_else(|| wasmtime::format_err!("it was instantiated"))?;
-        Ok((store, exports))
+        Ok(Ready { store, exports, stack })
+    }
+}
+
+/// An instance whose guest is about to be called.
+pub(crate) struct Ready<'a, E> {
+    pub(crate) store: &'a mut Store<InstanceState>,
+    pub(crate) exports: &'a E,
+    stack: &'a mut Option<Arc<Stack>>,
+}
+
+impl<E> Ready<'_, E> {
+    /// Calls the guest.
+    ///
+    /// # Errors
+    /// What ended the guest, and what it was doing.
+    pub(crate) async fn call<T>(
+        self,
+        call: impl AsyncFnOnce(&E, &mut Store<InstanceState>) -> wasmtime::Result<T>,
+    ) -> wasmtime::Result<T> {
+        let Self { store, exports, stack } = self;
+        let called = memory::noting_stack(stack, call(exports, &mut *store)).await;
+        called.map_err(|error| post_mortem::examine(store, error))
     }
 }

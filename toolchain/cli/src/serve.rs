@@ -268,6 +268,7 @@ pub(crate) fn builder(settings: &Settings, data_dir: PathBuf) -> HostBuilder {
     Host::builder()
         .limits(settings.limits.clone())
         .instances(instances.saturating_add(INSTANCES_SPARE))
+        .idle(settings.idle)
         .cores(guest_threads(settings))
         .engine(elias_build::engine::ENGINE)
         .capability(elias_capabilities::Cache::new())

@@ -2,7 +2,7 @@
 
 use crate::service_tables::ServiceTables;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
-use elias_host::{Grants, Limits};
+use elias_host::{Grants, IdleLimits, Limits};
 use elias_server::ServerConfig;
 
 /// What a server and its components may take.
@@ -12,6 +12,8 @@ pub(crate) struct Settings {
     pub(crate) server: ServerConfig,
     /// Instances that the host has room for.
     pub(crate) instances: Option<u32>,
+    /// What instances may keep between two requests.
+    pub(crate) idle: IdleLimits,
     /// Threads that run components.
     pub(crate) workers: Option<u32>,
     /// Connections to each PostgreSQL, of all components together.
@@ -86,6 +88,8 @@ settings! {
     "http2-resets" => server.http2_resets: u32, min 1, "HTTP/2 streams that a connection may abandon";
     "http2-ping-interval-ms" => server.http2_ping_interval_ms: u64, min 1, "How often a quiet HTTP/2 connection is asked";
     "instances" => instances: u32, min 1, "Instances that the host has room for [default: concurrent executions]";
+    "idle-instances-bytes" => idle.bytes: u64, min 0, "Memory of instances that wait for their next request; 0: each request has a new one";
+    "idle-instances-ms" => idle.idle_ms: u64, min 1, "How long an instance waits";
     "workers" => workers: u32, min 1, "Threads that run components [default: one per CPU]";
     "postgres-connections" => postgres_connections: u32, min 1, "Connections to a PostgreSQL, of all components together [default: 80]";
 }

@@ -3,7 +3,7 @@
 use super::streams::{self, Chunk, Settle};
 use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
 use crate::bindings::wasi::io::streams::InputStream;
-use crate::event_loop::{self, Progress};
+use crate::event_loop::{self, Progress, WaitId};
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, Value};
 use std::cell::RefCell;
 use url::Url;
@@ -24,6 +24,8 @@ struct Incoming {
     body_taken: bool,
     /// What was read to learn whether there is a body.
     first: Option<Chunk>,
+    /// The read that is under way: it goes before the body.
+    wait: Option<WaitId>,
 }
 
 struct Slot(RefCell<Incoming>);
@@ -31,7 +33,8 @@ struct Slot(RefCell<Incoming>);
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Slot {}
 
-static INCOMING: Slot = Slot(RefCell::new(Incoming { request: None, body: None, body_taken: false, first: None }));
+static INCOMING: Slot =
+    Slot(RefCell::new(Incoming { request: None, body: None, body_taken: false, first: None, wait: None }));
 
 /// Keeps the request for the handler.
 pub(crate) fn set_request(request: IncomingRequest) {
@@ -65,6 +68,9 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
         Function::new(ctx, || {
             let incoming = &mut *INCOMING.0.borrow_mut();
             incoming.first = None;
+            if let Some(wait) = incoming.wait.take() {
+                event_loop::forget(wait);
+            }
             let body = incoming.body.take();
             event_loop::later(move || drop(body));
         })?,
@@ -172,14 +178,15 @@ fn read<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
         settle.chunk(&ctx, chunk, WHAT)?;
         return Ok(promise.into_value());
     }
-    if let Some(body) = &INCOMING.0.borrow().body {
-        event_loop::wait(body.stream.subscribe(), move |ctx| match try_read() {
+    let incoming = &mut *INCOMING.0.borrow_mut();
+    if let Some(body) = &incoming.body {
+        incoming.wait = Some(event_loop::wait(body.stream.subscribe(), move |ctx| match try_read() {
             None => Ok(Progress::Again),
             Some(chunk) => {
                 settle.clone().chunk(ctx, chunk, WHAT)?;
                 Ok(Progress::Done)
             }
-        });
+        }));
     }
     Ok(promise.into_value())
 }

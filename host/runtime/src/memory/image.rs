@@ -1,10 +1,11 @@
 //! What a memory holds before an execution begins.
 
 use crate::cache::CompiledCache;
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, fstatfs, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
 /// The beginning of a component's memories: a file, so that what a guest does not write to is in this machine's memory
@@ -22,27 +23,31 @@ unsafe impl Send for Image {}
 unsafe impl Sync for Image {}
 
 impl Image {
-    /// The image of the component with this digest, whose memory begins as `memory`. Its file is kept in the cache, if
-    /// there is one.
+    /// The image of the component with this digest, whose memory has `len` bytes and begins with `data`, by address, and
+    /// zeros. Its file is kept in the cache, if there is one.
     ///
     /// # Errors
     /// If the system has no room for it.
-    pub(crate) fn new(cache: Option<&CompiledCache>, digest: &str, memory: &[u8]) -> io::Result<Self> {
+    pub(crate) fn new(
+        cache: Option<&CompiledCache>,
+        digest: &str,
+        len: usize,
+        data: &[(usize, &[u8])],
+    ) -> io::Result<Self> {
         let name = format!("{digest}.image");
         if let Some(cache) = cache {
-            let kept = cache.image(&name).and_then(|file| Self::map(file, memory.len()).ok());
-            // What is in the component is the truth: to compare is cheaper than a digest.
-            if let Some(kept) = kept.filter(|kept| kept.bytes() == memory) {
-                return Ok(kept);
+            if let Some(file) = cache.image(&name).filter(|file| has(file, len, data)) {
+                return Self::map(file, len);
             }
-            match cache.keep_image(&name, memory) {
-                Ok(file) => return Self::map(file, memory.len()),
+            match cache.keep_image(&name, |file| write(file, len, data)) {
+                Ok(file) if is_on_disk(&file) => return Self::map(file, len),
+                Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "an image could not be kept; it is in memory instead"),
             }
         }
-        let mut file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
-        file.write_all(memory)?;
-        Self::map(file, memory.len())
+        let file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
+        write(&file, len, data)?;
+        Self::map(file, len)
     }
 
     fn map(file: File, len: usize) -> io::Result<Self> {
@@ -69,6 +74,37 @@ impl Image {
         // SAFETY: mapped for as long as `self` is there, and nobody writes to it.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
+}
+
+/// Writes an image. Pages of zeros take no room in the file.
+fn write(file: &File, len: usize, data: &[(usize, &[u8])]) -> io::Result<()> {
+    file.set_len(len as u64)?;
+    data.iter().try_for_each(|(start, bytes)| file.write_all_at(bytes, *start as u64))
+}
+
+/// Whether a file's holes can be read whatever else is in its file system. To read a hole of a file in a temporary file system
+/// (tmpfs) takes room there, and where there is none ends the process.
+fn is_on_disk(file: &File) -> bool {
+    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    fstatfs(file).is_ok_and(|system| i64::from(system.f_type) != TMPFS_MAGIC)
+}
+
+/// Whether a file holds this data, which is in the component and the truth: to compare is cheaper than a digest, and a file that
+/// was lost in part when the machine stopped is found. Read, and not mapped: what is looked at once is no memory of ours.
+fn has(file: &File, len: usize, data: &[(usize, &[u8])]) -> bool {
+    if !is_on_disk(file) || file.metadata().is_ok_and(|metadata| metadata.len() != len as u64) {
+        return false;
+    }
+    let mut buffer = [0; 32 << 10];
+    data.iter().all(|(start, bytes)| {
+        let mut at = *start as u64;
+        bytes.chunks(buffer.len()).all(|wanted| {
+            let found = &mut buffer[..wanted.len()];
+            let same = file.read_exact_at(found, at).is_ok() && found == wanted;
+            at += wanted.len() as u64;
+            same
+        })
+    })
 }
 
 impl Drop for Image {

@@ -26,7 +26,7 @@ mod tests;
 
 pub(crate) use image::Image;
 pub(crate) use slot::Slot;
-pub(crate) use stack::Stacks;
+pub(crate) use stack::{KEPT_BYTES as STACK_KEPT_BYTES, Mapping as Stack, Stacks};
 
 use page_map::PageMap;
 use slot::Reservations;
@@ -34,12 +34,13 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 thread_local! {
     /// What the component that this thread instantiates gets.
     static INSTANTIATED: RefCell<Handover> = const { RefCell::new(Handover { image: None, slot: None }) };
+    /// The stack that was made last for a guest of this thread.
+    static STACK: RefCell<Option<Arc<Stack>>> = const { RefCell::new(None) };
 }
 
 struct Handover {
@@ -122,12 +123,24 @@ pub(crate) async fn instantiate<T>(
         let polled = instantiating.as_mut().poll(cx);
         let handover = INSTANTIATED.replace(Handover { image: None, slot: None });
         slot = slot.take().or(handover.slot);
-        match polled {
-            Poll::Ready(made) => Poll::Ready(made),
-            Poll::Pending => Poll::Pending,
-        }
+        polled
     })
     .await?;
     let slot = slot.ok_or_else(|| wasmtime::format_err!("the component has no memory"))?;
     Ok((made, slot))
+}
+
+/// Calls a guest, and notes the stack that its store gets for the first call and keeps for the others.
+pub(crate) async fn noting_stack<T>(noted: &mut Option<Arc<Stack>>, calling: impl Future<Output = T>) -> T {
+    let mut calling = pin!(calling);
+    poll_fn(|cx| {
+        if noted.is_some() {
+            return calling.as_mut().poll(cx);
+        }
+        STACK.take();
+        let polled = calling.as_mut().poll(cx);
+        *noted = STACK.take();
+        polled
+    })
+    .await
 }

@@ -18,7 +18,7 @@ pub(super) enum PageMap {
     Scan(File),
     /// By the entries of `/proc/self/pagemap`, eight bytes a page.
     Entries(File),
-    /// Not at all: whoever asks has to compare.
+    /// Not at all.
     Unknown,
 }
 
@@ -108,7 +108,7 @@ impl PageMap {
     }
 
     /// Calls `each` with the ranges of pages between `start` and `start + len` that are no longer the file's, as
-    /// offsets in bytes from `start`; all of it where the system does not say. Both are multiples of the page size.
+    /// offsets in bytes from `start`; with none of them where the system does not say. Both are multiples of the page size.
     ///
     /// # Errors
     /// If the system refuses to answer.
@@ -116,15 +116,11 @@ impl PageMap {
         match self {
             Self::Scan(file) => scan(file, start, len, each),
             Self::Entries(file) => read(file, start, len, each),
-            Self::Unknown => {
-                let mut each = each;
-                each(0..len);
-                Ok(())
-            }
+            Self::Unknown => Ok(()),
         }
     }
 
-    /// Whether what [`Self::written`] gives is known to be written.
+    /// Whether the system says what was written.
     pub(super) fn knows(&self) -> bool {
         !matches!(self, Self::Unknown)
     }

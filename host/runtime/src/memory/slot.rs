@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// request wrote to is not copied for all that follow.
 const RESETS_BETWEEN_TRIMS: u32 = 16;
 
+/// Bytes that are put back at most.
+pub(super) const RESET_BYTES_MAX: usize = 4 << 20;
+
 /// Address space that nobody may access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reservation {
@@ -177,43 +180,45 @@ impl Slot {
         Ok(())
     }
 
-    /// Puts the image's bytes back wherever the guest wrote to.
+    /// Puts the image's bytes back wherever the guest wrote to. False, and nothing is done, if that is more than
+    /// [`RESET_BYTES_MAX`]: to begin anew is then cheaper, and the guest has paid for a few bytes of each page only.
     ///
     /// # Errors
     /// If the system does not say what was written. The memory is then not to be used again.
     ///
     /// # Safety
     /// No guest runs in this memory, and nobody has a reference into it.
-    pub(crate) unsafe fn reset(&self) -> io::Result<()> {
+    pub(crate) unsafe fn reset(&self) -> io::Result<bool> {
         debug_assert!(!self.has_grown());
-        let page = rustix::param::page_size();
-        let knows = self.page_map.knows();
-        let trims = self.resets.fetch_add(1, Ordering::Relaxed) % RESETS_BETWEEN_TRIMS == RESETS_BETWEEN_TRIMS - 1;
-        let mut private = 0;
-        let mut trimmed = Ok(());
         // SAFETY: accessible, by the invariants, and by the caller's word nobody else's at the moment.
         let memory = unsafe { std::slice::from_raw_parts_mut(self.start(), self.image.len()) };
-        let image = self.image.bytes();
+        if !self.page_map.knows() {
+            // The file's bytes are there again, whatever was written.
+            give_back(memory)?;
+            return Ok(true);
+        }
+        let mut written = Vec::new();
+        let mut bytes = 0;
         self.page_map.written(self.start() as usize, memory.len(), |range| {
-            if knows && !trims {
-                private += range.len();
-                memory[range.clone()].copy_from_slice(&image[range]);
-                return;
-            }
-            for at in range.step_by(page) {
-                let (own, wanted) = (&mut memory[at..at + page], &image[at..at + page]);
-                if own != wanted {
-                    private += page;
-                    own.copy_from_slice(wanted);
-                } else if knows && trimmed.is_ok() {
-                    // SAFETY: a page of a private mapping of a file, which is the file's again from here on.
-                    let given_back = unsafe { madvise(own.as_mut_ptr().cast(), page, Advice::LinuxDontNeed) };
-                    trimmed = given_back.map_err(io::Error::from);
-                }
+            bytes += range.len();
+            if bytes <= RESET_BYTES_MAX {
+                written.push(range);
             }
         })?;
-        self.private.store(private, Ordering::Relaxed);
-        trimmed
+        if bytes > RESET_BYTES_MAX {
+            return Ok(false);
+        }
+        let image = self.image.bytes();
+        let trims = self.resets.fetch_add(1, Ordering::Relaxed) % RESETS_BETWEEN_TRIMS == RESETS_BETWEEN_TRIMS - 1;
+        for range in written {
+            if trims {
+                bytes -= trim(&mut memory[range.clone()], &image[range])?;
+            } else {
+                memory[range.clone()].copy_from_slice(&image[range]);
+            }
+        }
+        self.private.store(bytes, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// Whether the memory is the image's, byte for byte.
@@ -225,6 +230,28 @@ impl Slot {
         // SAFETY: accessible, by the invariants, and by the caller's word nobody writes to it.
         !self.has_grown() && unsafe { std::slice::from_raw_parts(self.start(), self.image.len()) } == self.image.bytes()
     }
+}
+
+/// Puts the image's bytes into those pages that differ, and gives the others back to the system. How many bytes these are.
+fn trim(memory: &mut [u8], image: &[u8]) -> io::Result<usize> {
+    let page = rustix::param::page_size();
+    let mut given_back = 0;
+    for (own, wanted) in memory.chunks_mut(page).zip(image.chunks(page)) {
+        if own == wanted {
+            give_back(own)?;
+            given_back += own.len();
+        } else {
+            own.copy_from_slice(wanted);
+        }
+    }
+    Ok(given_back)
+}
+
+/// Makes pages of a slot the file's again.
+fn give_back(pages: &mut [u8]) -> io::Result<()> {
+    // SAFETY: a private mapping of a file, of which nothing but this reference is in use: what is read next is the file's.
+    unsafe { madvise(pages.as_mut_ptr().cast(), pages.len(), Advice::LinuxDontNeed) }?;
+    Ok(())
 }
 
 impl Drop for Slot {
