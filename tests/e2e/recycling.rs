@@ -116,7 +116,7 @@ fn request(number: usize) -> Value {
         2 => json!({ "path": "/throw" }),
         3 => json!({ "call": { "grow": number % 300 } }),
         4 => json!({ "call": { "throw": true } }),
-        5 if number % 5 == 0 => json!({ "call": { "spin": true } }),
+        5 if number.is_multiple_of(5) => json!({ "call": { "spin": true } }),
         6 => json!({ "call": { "recurse": true } }),
         7 => json!({ "call": { "sort": number % 900 + 4 } }),
         8 => json!({ "call": { "match": number % 300 } }),

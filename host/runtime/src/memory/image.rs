@@ -85,8 +85,8 @@ fn write(file: &File, len: usize, data: &[(usize, &[u8])]) -> io::Result<()> {
 /// Whether a file's holes can be read whatever else is in its file system. To read a hole of a file in a temporary file system
 /// (tmpfs) takes room there, and where there is none ends the process.
 fn is_on_disk(file: &File) -> bool {
-    const TMPFS_MAGIC: i64 = 0x0102_1994;
-    fstatfs(file).is_ok_and(|system| i64::from(system.f_type) != TMPFS_MAGIC)
+    const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+    fstatfs(file).is_ok_and(|system| system.f_type != TMPFS_MAGIC)
 }
 
 /// Whether a file holds this data, which is in the component and the truth: to compare is cheaper than a digest, and a file that

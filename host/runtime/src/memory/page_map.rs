@@ -87,7 +87,7 @@ impl PageMap {
     /// The best way that this system has.
     pub(super) fn open() -> Self {
         let all = [Self::scan(), Self::entries()];
-        all.into_iter().flatten().find(|map| map.works()).unwrap_or(Self::Unknown)
+        all.into_iter().flatten().find(Self::works).unwrap_or(Self::Unknown)
     }
 
     pub(super) fn scan() -> Option<Self> {
