@@ -13,6 +13,8 @@ enum {
   ELIAS_NUMBER_MAX = 63,
   /* Prototypes that a writer knows to have no toJSON. */
   ELIAS_PROTOTYPES = 4,
+  /* How deep a writer goes into what is immortal without a mark on it. */
+  ELIAS_UNMARKED_DEPTH = 16,
 };
 
 /* The end of the characters from `at` that stand for themselves in a string of JSON. */
@@ -423,6 +425,8 @@ typedef struct {
   /* Prototypes that have no toJSON, and neither have theirs. No code of the application runs meanwhile. */
   JSObject *prototypes[ELIAS_PROTOTYPES];
   int prototype_count;
+  /* Arrays and objects that are being written. */
+  int depth;
 } EliasWriter;
 
 static int elias_write_value(EliasWriter *writer, JSValueConst value);
@@ -614,6 +618,7 @@ static int elias_write_object(EliasWriter *writer, JSObject *object) {
 static int elias_write_value(EliasWriter *writer, JSValueConst value) {
   JSObject *object;
   JSValue text;
+  bool marked;
   int outcome;
   switch (JS_VALUE_GET_NORM_TAG(value)) {
     case JS_TAG_NULL: return elias_put(writer, (const uint8_t *)"null", 4);
@@ -635,9 +640,13 @@ static int elias_write_value(EliasWriter *writer, JSValueConst value) {
   /* A mark means that it is being written already: a circle, which QuickJS has the message for. */
   if (object->tmp_mark || js_check_stack_overflow(writer->ctx->rt, 0)) return ELIAS_LEAVE;
   if ((object->class_id != JS_CLASS_OBJECT && object->class_id != JS_CLASS_ARRAY) || !elias_is_plain(writer, object->shape->proto)) return ELIAS_LEAVE;
-  object->tmp_mark = 1;
+  /* A mark would be a write to what is immortal, and a circle leads deeper: it is found there. */
+  marked = writer->depth >= ELIAS_UNMARKED_DEPTH || !js_is_immortal(object);
+  if (marked) object->tmp_mark = 1;
+  writer->depth++;
   outcome = object->class_id == JS_CLASS_ARRAY ? elias_write_array(writer, object) : elias_write_object(writer, object);
-  object->tmp_mark = 0;
+  writer->depth--;
+  if (marked) object->tmp_mark = 0;
   return outcome;
 }
 

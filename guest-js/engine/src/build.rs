@@ -177,6 +177,7 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
     random::forget_build();
     REPORT.0.name.take();
     let result = answer(evaluated.map(|evaluated| report(&evaluated)));
+    runtime::make_immortal();
     heap::leave_headroom(HEADROOM_BYTES);
     phase::seal();
     result

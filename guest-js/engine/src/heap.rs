@@ -15,8 +15,8 @@ unsafe extern "C" {
 }
 
 /// `malloc`, by the linker's `--wrap`. In the build phase what is large, bytecode and texts above all, is kept apart from what
-/// is small, whose reference counts change in every request: the pages that an instance writes to, and a host has to reset,
-/// are fewer and lie together.
+/// is small, which a request rather changes: the pages that an instance writes to, and a host has to reset, are fewer and lie
+/// together. Reference counts are not among it: see `quickjs/immortal.c`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_malloc(size: usize) -> *mut c_void {
     if phase::building() && cold::SIZES.contains(&size) {

@@ -24,6 +24,8 @@ unsafe extern "C" {
     fn elias_install_json(ctx: *mut qjs::JSContext);
     /// Of the same.
     fn elias_parse_json(ctx: *mut qjs::JSContext, text: qjs::JSValue) -> qjs::JSValue;
+    /// Of `quickjs/immortal.c`.
+    fn elias_make_immortal(runtime: *mut qjs::JSRuntime);
     /// Of `quickjs/stack_traces.c`.
     fn elias_running_functions(ctx: *mut qjs::JSContext, text: *mut u8, size: usize) -> usize;
 }
@@ -33,6 +35,13 @@ unsafe extern "C" {
 pub(crate) fn allow_eval(ctx: &Ctx<'_>, allow: bool) {
     // SAFETY: the context is valid; the function changes one of its pointers.
     unsafe { elias_allow_eval(ctx.as_raw().as_ptr(), allow) }
+}
+
+/// Makes all that lives immortal: its reference counts are not written to any more, and no cycle is looked for in it. At the
+/// end of the build phase, so that a request writes to what it changes, and not to what it looks at.
+pub(crate) fn make_immortal() {
+    // SAFETY: no JavaScript runs, and the runtime is the context's.
+    with(|ctx| unsafe { elias_make_immortal(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) });
 }
 
 /// Bytes of the text that [`elias_running`] gives.
