@@ -18,6 +18,7 @@ mod eval;
 mod examples;
 mod foreign;
 mod http;
+mod immortal;
 mod json;
 mod locales;
 mod multipart;
