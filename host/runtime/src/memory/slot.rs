@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Each so-manieth time that a slot is put back, the pages that need not have been are given back to the system: what one
 /// request wrote to is not copied for all that follow.
-const RESETS_BETWEEN_TRIMS: u32 = 16;
+const RESETS_BETWEEN_TRIMS: u32 = 64;
 
 /// Bytes that are put back at most.
 pub(super) const RESET_BYTES_MAX: usize = 4 << 20;

@@ -10,6 +10,9 @@ use wasmtime::{StackCreator, StackMemory};
 /// Bytes at a stack's top that stay with it while nobody uses it.
 pub(crate) const KEPT_BYTES: usize = 64 << 10;
 
+/// Bytes below what is kept that are looked at: larger than the frame of a function.
+const PROBED_BYTES: usize = 16 << 10;
+
 /// Bytes below a stack that nobody may access.
 const GUARD_BYTES: usize = 64 << 10;
 
@@ -120,13 +123,20 @@ impl Mapping {
         start + GUARD_BYTES..start + self.bytes
     }
 
-    /// Gives what is deep in the stack back to the system.
+    /// Gives what is deep in the stack back to the system, if it was used so deeply: whoever did has left something just below
+    /// what is kept, which reads as zeros otherwise. To give back what is not there costs an interrupt of other cores.
     ///
     /// # Safety
     /// Nobody runs on this stack.
     pub(crate) unsafe fn trim(&self) {
         let range = self.range();
         let deep = range.len().saturating_sub(KEPT_BYTES);
+        let probed = deep.min(PROBED_BYTES);
+        // SAFETY: within the stack, above its guard, and by the caller's word nobody else's.
+        let probed = unsafe { std::slice::from_raw_parts((range.start + deep - probed) as *const u8, probed) };
+        if probed.iter().all(|&byte| byte == 0) {
+            return;
+        }
         // SAFETY: by the caller's word; what is given back reads as zeros.
         if let Err(error) = unsafe { madvise(range.start as *mut _, deep, Advice::LinuxDontNeed) } {
             tracing::warn!(%error, "a stack cannot be given back to the system");
@@ -140,5 +150,32 @@ impl Drop for Mapping {
         if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) } {
             tracing::error!(%error, "a stack cannot be given back");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_deeply_is_given_back_and_what_was_not_is_left_alone() {
+        let stack = Mapping::new(1 << 20).expect("the system has room");
+        let range = stack.range();
+        let write = |below_top: usize| {
+            // SAFETY: within the stack, which nobody runs on.
+            unsafe { *((range.end - below_top) as *mut u8) = 7 };
+        };
+        // SAFETY: as above.
+        let read = |below_top: usize| unsafe { *((range.end - below_top) as *const u8) };
+        write(100);
+        // SAFETY: nobody runs on it.
+        unsafe { stack.trim() };
+        assert_eq!(read(100), 7, "what is kept stays");
+        let deep = 100 + 265_000;
+        (100..=deep).step_by(1_000).for_each(write);
+        assert_eq!(read(deep), 7);
+        // SAFETY: as above.
+        unsafe { stack.trim() };
+        assert_eq!((read(100), read(deep)), (7, 0));
     }
 }

@@ -83,7 +83,7 @@ fn a_page_that_was_written_to_once_is_given_back() {
         assert!(unsafe { slot.reset() }.expect("the system answers"));
         let page = rustix::param::page_size();
         assert_eq!(slot.private_bytes(), page, "{name}: it is put back, and stays the slot's own");
-        for _ in 0..20 {
+        for _ in 0..70 {
             // SAFETY: as above.
             assert!(unsafe { slot.reset() }.expect("the system answers"));
         }
