@@ -8,8 +8,8 @@
 use crate::layout;
 use wasm_encoder::{ComponentSection, RawSection};
 use wasmparser::{
-    BinaryReaderError, CanonicalFunction, ComponentType, Data, DataKind, Instance, MemoryType, Operator, Parser,
-    Payload, TypeRef, ValType,
+    BinaryReaderError, CanonicalFunction, ComponentType, Data, DataKind, Encoding, Instance, MemoryType, Operator,
+    Parser, Payload, TypeRef, ValType,
 };
 
 /// Bytes of a unit in which memories are measured.
@@ -169,9 +169,10 @@ impl<'a> Module<'a> {
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
             match &payload {
-                Payload::Version { range, .. } => {
+                Payload::Version { encoding: Encoding::Module, range, .. } => {
                     module.without_data.extend_from_slice(&bytes[..range.end as usize]);
                 }
+                Payload::Version { .. } => return Err(ImageError::Foreign("a core module is a component")),
                 Payload::ImportSection(section) => {
                     for import in section.clone().into_imports() {
                         if let TypeRef::Global(_) = import?.ty {
@@ -219,7 +220,9 @@ impl<'a> Module<'a> {
             if let Some((id, range)) = payload.as_section()
                 && !is_data
             {
-                let data = &bytes[range.start as usize..range.end as usize];
+                // The parser tells of a section before it knows that there is all of it.
+                let data = bytes.get(range.start as usize..range.end as usize);
+                let data = data.ok_or(ImageError::Foreign("a core module is cut short"))?;
                 wasm_encoder::Section::append_to(&RawSection { id, data }, &mut module.without_data);
             }
         }
@@ -330,6 +333,8 @@ mod tests {
         }
         let engine = |text: &str| check_engine(&wat::parse_str(format!("(module {text})")).expect("valid text"));
         engine(r#"(import "env" "memory" (memory 1)) (global (mut i32) (i32.const 1024))"#).expect("a stack pointer");
+        check_engine(b"\0asm\x0d\0\x01\0\x01\x02").expect_err("a component");
+        check_engine(b"\0asm\x01\0\0\0\x04\x7f\x01").expect_err("cut short");
         for text in [
             "(memory 1)",
             "(global (mut i64) (i64.const 0))",
