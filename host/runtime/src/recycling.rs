@@ -155,11 +155,12 @@ impl Instances {
     fn find_idle(&self) -> Option<Box<dyn Send>> {
         // Held all the while, or another would take what is being looked at for all that there is.
         let mut ring = self.ring();
-        for look in 0..3 * ring.len() {
+        let all = ring.len();
+        for look in 0..3 * all {
             let next = ring.pop_front()?;
             let Some(idle) = next.upgrade() else { continue };
             // Everybody has one second chance, and nobody two.
-            let insists = look >= 2 * ring.len();
+            let insists = look >= 2 * all;
             let (evicted, remains) = idle.evict(insists);
             if remains {
                 ring.push_back(next);
