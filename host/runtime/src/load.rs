@@ -1,9 +1,11 @@
 //! From a component's bytes to an [`App`].
 
+mod refusal;
+
 use crate::app::{App, AppInner, Granted, SourceMapSlot};
 use crate::cache::CompiledCache;
 use crate::call::CallExport;
-use crate::capability::{ComponentInfo, ConfigureError, ErasedCapability};
+use crate::capability::{ComponentInfo, ErasedCapability};
 use crate::compiler::{self, Compiler, Job, Kind};
 use crate::error::{Error, ErrorCode};
 use crate::host::{Compiled, LoadOptions};
@@ -15,9 +17,10 @@ use crate::memory::Image;
 use crate::pricing::HostFunction;
 use crate::recycling::{Idle, Instances};
 use crate::schedule::{CpuShare, Scheduler};
-use elias_contract::image::{self, ImageError};
-use elias_contract::layout::{self, EngineBinding, LayoutError};
+use elias_contract::image;
+use elias_contract::layout::{self, EngineBinding};
 use elias_contract::manifest::Manifest;
+use refusal::{bad_component, bad_image, bad_layout, no_room, other_compiler, refused};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -455,56 +458,4 @@ impl From<Linked> for Compiled {
         let capabilities = linked.imported.iter().map(|(capability, _)| capability.name().to_owned()).collect();
         Self { manifest: linked.manifest, engine: linked.engine, capabilities, answers_http: linked.fetch.is_some() }
     }
-}
-
-/// Why a component does not get a capability, with the line that mends it.
-fn refused(
-    component: &ComponentInfo,
-    capability: &str,
-    interface: &str,
-    needed_by: Option<&str>,
-    error: &ConfigureError,
-) -> Error {
-    let (code, message) = match error {
-        ConfigureError::NotGranted => (
-            ErrorCode::CapabilityDenied,
-            format!(
-                "{} imports {interface}{}, which it was not granted; to grant it, add this line to elias.toml: \
-                 [capabilities.{capability}]",
-                component.name,
-                needed_by.map(|place| format!(" (for {place})")).unwrap_or_default()
-            ),
-        ),
-        ConfigureError::Invalid(why) => {
-            (ErrorCode::BadConfiguration, format!("[capabilities.{capability}] in elias.toml: {why}"))
-        }
-        ConfigureError::Unavailable(why) => (ErrorCode::CapabilityUnavailable, format!("{capability}: {why}")),
-    };
-    Error::new(code, message)
-}
-
-fn bad_layout(error: LayoutError) -> Error {
-    let code = match error {
-        LayoutError::EngineMismatch { .. } => ErrorCode::EngineMismatch,
-        _ => ErrorCode::BadComponent,
-    };
-    Error::new(code, error.to_string())
-}
-
-fn bad_image(error: ImageError) -> Error {
-    Error::new(ErrorCode::BadComponent, error.to_string())
-}
-
-fn no_room(error: &std::io::Error) -> Error {
-    Error::new(ErrorCode::Internal, format!("there is no room for the component's image: {error}"))
-}
-
-fn bad_component(error: wasmtime::Error) -> Error {
-    Error::new(ErrorCode::BadComponent, format!("the component is not valid: {error:#}"))
-}
-
-/// What was compiled apart, by a program that was built of another version.
-fn other_compiler(error: wasmtime::Error) -> Error {
-    let message = format!("the compiler's code does not fit this host: {error:#}; use a compiler of the same version");
-    Error::new(ErrorCode::Internal, message)
 }
