@@ -49,6 +49,7 @@ engine:
 	toolchain/setup/system.sh
 	toolchain/setup/web.sh
 	toolchain/setup/engine.sh
+	node toolchain/setup/base.mjs
 
 # What the examples and tests take from npm, by their lockfiles; install scripts never run.
 packages:

@@ -21,13 +21,16 @@ const REPLACEMENT: &str = "__imported_wasi_snapshot_preview1_random_get";
 fn main() {
     let engine =
         Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("../../target/engine/engine.wasm");
+    let base = engine.with_file_name("base.wasm");
     println!("cargo:rerun-if-changed={}", engine.display());
+    println!("cargo:rerun-if-changed={}", base.display());
     println!("cargo:rerun-if-changed=build.rs");
     let Ok(linked) = fs::read(&engine) else {
         panic!("{} is missing: run `make engine` first", engine.display());
     };
     let made = normalise(&linked).unwrap_or_else(|error| panic!("the engine cannot be taken apart: {error}"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("set by cargo"));
+    fs::copy(&base, out.join("base.wasm")).unwrap_or_else(|_| panic!("{} is missing: run `make engine` first", base.display()));
     fs::write(out.join("engine.wasm"), &made.module).expect("writing to OUT_DIR");
     fs::write(out.join("world.wasm"), &made.world).expect("writing to OUT_DIR");
     let mut constants = String::new();

@@ -30,7 +30,8 @@ pub struct Separated<'a> {
     pub component: Vec<u8>,
     /// Bytes of the memory.
     pub memory_bytes: usize,
-    /// What the memory holds, by address. Each lies within it.
+    /// What the memory holds, by address: all but zeros, or, of a component that names a [base](crate::base), all that
+    /// differs from it. Each lies within the memory.
     pub data: Vec<(usize, &'a [u8])>,
 }
 
@@ -70,15 +71,7 @@ pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
         }
         has_memory = true;
         separated.memory_bytes = bytes_of(memory)?;
-        let mut end = 0;
-        for data in module.data {
-            let (start, bytes) = place_of(&data, separated.memory_bytes)?;
-            if start < end {
-                return Err(ImageError::Foreign("its data is not in order"));
-            }
-            end = start + bytes.len();
-            separated.data.push((start, bytes));
-        }
+        separated.data = places_of(&module.data, separated.memory_bytes)?;
         separated.component.extend_from_slice(&component[copied..core.section.start]);
         let id = wasm_encoder::ComponentSectionId::CoreModule as u8;
         RawSection { id, data: &module.without_data }.append_to_component(&mut separated.component);
@@ -89,6 +82,13 @@ pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
     }
     separated.component.extend_from_slice(&component[copied..]);
     Ok(separated)
+}
+
+/// The memory of a core module, in bytes, and its data, by address.
+pub(crate) fn memory_of(module: &[u8]) -> Result<(usize, Vec<(usize, &[u8])>), ImageError> {
+    let module = Module::read(module)?;
+    let memory_bytes = bytes_of(module.memory.ok_or(ImageError::Foreign("it has no memory"))?)?;
+    Ok((memory_bytes, places_of(&module.data, memory_bytes)?))
 }
 
 /// Whether an engine keeps its state in the memory that it imports and nowhere else, but for the stack pointer, which
@@ -252,6 +252,21 @@ fn bytes_of(memory: MemoryType) -> Result<usize, ImageError> {
         return Err(ImageError::Foreign("its memory is of a kind that engines do not have"));
     }
     usize::try_from(initial.saturating_mul(PAGE_BYTES)).map_err(|_| ImageError::Foreign("its memory is too large"))
+}
+
+/// Where data goes in a memory of this size; in order, and nothing twice.
+fn places_of<'a>(data: &[Data<'a>], memory_bytes: usize) -> Result<Vec<(usize, &'a [u8])>, ImageError> {
+    let mut end = 0;
+    let mut places = Vec::with_capacity(data.len());
+    for data in data {
+        let (start, bytes) = place_of(data, memory_bytes)?;
+        if start < end {
+            return Err(ImageError::Foreign("its data is not in order"));
+        }
+        end = start + bytes.len();
+        places.push((start, bytes));
+    }
+    Ok(places)
 }
 
 fn place_of<'a>(data: &Data<'a>, memory_bytes: usize) -> Result<(usize, &'a [u8]), ImageError> {

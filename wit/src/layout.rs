@@ -2,8 +2,9 @@
 //!
 //! A self-contained component carries the engine E as its first core module. A *thin* one imports it instead, under the
 //! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other by
-//! exchanging sections and nothing else in the component changes.
+//! exchanging sections. A thin one may also name a [base](crate::base), and carry of its image only what differs.
 
+use crate::base::BASE_SECTION;
 use crate::digest;
 use crate::manifest::{MANIFEST_SECTION, Manifest, ManifestError, SBOM_SECTION, SOURCE_MAP_SECTION};
 use std::ops::Range;
@@ -27,6 +28,8 @@ pub struct Layout<'a> {
     pub source_map: Option<&'a [u8]>,
     /// The bill of materials' JSON, if there is one.
     pub sbom: Option<&'a [u8]>,
+    /// The digest of the base from which the image differs by what the component carries; `None` if it carries it whole.
+    pub base: Option<String>,
     /// How the engine is bound; `None` for components of other toolchains.
     pub engine: Option<EngineBinding<'a>>,
 }
@@ -80,6 +83,9 @@ pub enum LayoutError {
     /// The engine's core module has a type that no engine of ELIAS has.
     #[error("the component's first core module is no ELIAS engine: it uses types that engines do not have")]
     UnsupportedEngine,
+    /// The section that names the base does not.
+    #[error("the component's section `elias:base` must be 64 hexadecimal digits: the file was damaged or altered")]
+    BaseName,
     /// [`thin`] was asked of a component that does not carry an engine.
     #[error("the component carries no engine that could be left out")]
     NothingToLeaveOut,
@@ -100,6 +106,7 @@ pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
     let mut manifest_json = None;
     let mut source_map = None;
     let mut sbom = None;
+    let mut base = None;
     let mut first_module = None;
     let mut imported = None;
     let mut depth = 0_u32;
@@ -138,6 +145,7 @@ pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
                         manifest_json = Some(section.data());
                     }
                     SBOM_SECTION => sbom = Some(section.data()),
+                    BASE_SECTION => base = Some(base_digest(section.data())?),
                     SOURCE_MAP_SECTION => source_map = Some(section.data()),
                     _ => {}
                 }
@@ -172,7 +180,13 @@ pub fn read(component: &[u8]) -> Result<Layout<'_>, LayoutError> {
         }
         (Some(_), None, None) => return Err(LayoutError::NoEngine),
     };
-    Ok(Layout { manifest, manifest_json, source_map, sbom, engine })
+    Ok(Layout { manifest, manifest_json, source_map, sbom, base, engine })
+}
+
+/// The digest that the section of the base has.
+fn base_digest(section: &[u8]) -> Result<String, LayoutError> {
+    let is_digest = section.len() == 64 && section.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    str::from_utf8(section).ok().filter(|_| is_digest).map(str::to_owned).ok_or(LayoutError::BaseName)
 }
 
 /// A core module in a component's bytes.

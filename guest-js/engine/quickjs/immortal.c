@@ -4,11 +4,6 @@
    Nothing depends on whether all of it is found: what is missed keeps its count, which is right, and costs the write. The
    collector no longer sees what is immortal, nor takes from the counts of what that refers to; that stays alive. */
 
-enum {
-  /* Room in the tables of atoms and shapes. Where a table grows, all that is in it is written to. */
-  ELIAS_SPARE_ATOMS = 256, ELIAS_SPARE_SHAPES = 128,
-};
-
 static void elias_ignore(JSRuntime *rt, JSGCObjectHeader *child) {}
 
 static void elias_make_string_immortal(JSString *string) {
@@ -71,13 +66,21 @@ static void elias_make_parts_immortal(JSRuntime *rt, JSObject *object) {
   }
 }
 
-static void elias_make_atoms_immortal(JSRuntime *rt) {
+/* Whether so many atoms can be made before their array grows. */
+static bool elias_has_atoms(JSRuntime *rt, int wanted) {
+  int at, count = 0;
+  for (at = rt->atom_free_index; at != 0 && count < wanted; at = atom_get_free(rt->atom_array[at])) count++;
+  return count >= wanted;
+}
+
+static void elias_make_atoms_immortal(JSRuntime *rt, int spare) {
   JSAtomStruct **atoms;
-  int at, size = rt->atom_size + ELIAS_SPARE_ATOMS;
+  int at, size = rt->atom_size + spare;
   for (at = 0; at < rt->atom_size; at++)
     if (!atom_is_free(rt->atom_array[at])) elias_make_string_immortal(rt->atom_array[at]);
-  while (rt->atom_count + ELIAS_SPARE_ATOMS >= rt->atom_count_resize)
+  while (rt->atom_count + spare >= rt->atom_count_resize)
     if (JS_ResizeAtomHash(rt, rt->atom_hash_size * 2)) break;
+  if (elias_has_atoms(rt, spare)) return;
   /* The next atoms' places lie together. */
   atoms = js_realloc_rt(rt, rt->atom_array, sizeof(atoms[0]) * size);
   if (!atoms) return;
@@ -87,8 +90,9 @@ static void elias_make_atoms_immortal(JSRuntime *rt) {
   rt->atom_array = atoms;
 }
 
-/* Called once, when no JavaScript runs and the collector has run. */
-void elias_make_immortal(JSRuntime *rt) {
+/* Called when no JavaScript runs and the collector has run; what is immortal already is left as it is. There will be room
+   for so many more atoms and shapes in their tables: where one grows, all that is in it is written to. */
+void elias_make_immortal(JSRuntime *rt, int spare_atoms, int spare_shapes) {
   struct list_head *link, *next;
   rt->gc_phase = JS_GC_PHASE_IMMORTAL;
   list_for_each(link, &rt->gc_obj_list) {
@@ -102,8 +106,8 @@ void elias_make_immortal(JSRuntime *rt) {
     list_for_each(next, &ctx->loaded_modules)
       JS_REF_COUNT(list_entry(next, JSModuleDef, link)) = JS_REF_COUNT_IMMORTAL;
   }
-  elias_make_atoms_immortal(rt);
-  while (2 * (rt->shape_hash_count + ELIAS_SPARE_SHAPES) > rt->shape_hash_size)
+  elias_make_atoms_immortal(rt, spare_atoms);
+  while (2 * (rt->shape_hash_count + spare_shapes) > rt->shape_hash_size)
     if (resize_shape_hash(rt, rt->shape_hash_bits + 1)) break;
   list_for_each_safe(link, next, &rt->gc_obj_list) {
     JSGCObjectHeader *object = list_entry(link, JSGCObjectHeader, link);

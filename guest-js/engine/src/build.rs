@@ -8,7 +8,7 @@ use crate::event_loop;
 use crate::heap;
 use crate::native::{builtins, describe_capabilities, random, uncaught};
 use crate::phase::{self, Import};
-use crate::runtime;
+use crate::runtime::{self, Spare};
 use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,6 +16,10 @@ use std::ptr::NonNull;
 
 /// Bytes of memory that an instance finds free at its start, so that most requests do not have to ask the host for more.
 const HEADROOM_BYTES: usize = 1024 * 1024;
+
+/// Room for what an application makes, and for what a request makes.
+const SPARE_FOR_APPLICATION: Spare = Spare { atoms: 2_048, shapes: 1_024 };
+const SPARE_FOR_REQUEST: Spare = Spare { atoms: 256, shapes: 128 };
 
 /// Handlers that a component may have; each is a method of its default export.
 const HANDLERS: [&str; 2] = ["call", "fetch"];
@@ -130,12 +134,15 @@ extern "C" fn elias_allocate(bytes: usize) -> *mut u8 {
     Box::leak(vec![0_u8; bytes].into_boxed_slice()).as_mut_ptr()
 }
 
-/// Creates the runtime and evaluates web modules. Input: name and source of each, in order.
+/// Creates the runtime and evaluates web modules: the base that all applications' images begin with. Input: name and source of each, in order.
 #[unsafe(no_mangle)]
 extern "C" fn elias_boot(input: *mut u8, length: usize) -> *const [usize; 2] {
     wit_bindgen::rt::run_ctors_once();
     let booted = runtime::create().map_err(|why| Thrown { name: "Error".into(), message: why, stack: String::new() });
-    answer(booted.and_then(|()| load(take_input(input, length))).map(|()| "{}".to_owned()))
+    let result = answer(booted.and_then(|()| load(take_input(input, length))).map(|()| "{}".to_owned()));
+    runtime::make_immortal(SPARE_FOR_APPLICATION);
+    heap::fill_holes();
+    result
 }
 
 /// Evaluates further web modules. Input as of [`elias_boot`].
@@ -171,13 +178,13 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
         REPORT.0.watching.set(false);
         REPORT.0.context.set(None);
         uncaught::forget_expected();
-        ctx.run_gc();
         evaluated
     });
     random::forget_build();
     REPORT.0.name.take();
     let result = answer(evaluated.map(|evaluated| report(&evaluated)));
-    runtime::make_immortal();
+    runtime::make_immortal(SPARE_FOR_REQUEST);
+    heap::fill_holes();
     heap::leave_headroom(HEADROOM_BYTES);
     phase::seal();
     result

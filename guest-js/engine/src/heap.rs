@@ -14,6 +14,22 @@ unsafe extern "C" {
     fn __real_realloc(memory: *mut c_void, size: usize) -> *mut c_void;
 }
 
+/// dlmalloc's: blocks are aligned so, and the word before a block is its size with three flags: the one before is in use, it
+/// is in use, and one that is free for others.
+const ALIGNMENT: usize = 16;
+const HEAD_BYTES: usize = size_of::<usize>();
+const IN_USE_BEFORE: usize = 1;
+const IN_USE: usize = 2;
+
+/// The head of what follows a block.
+///
+/// # Safety
+/// The block must be one of dlmalloc's, and in use.
+unsafe fn head_behind(block: *mut c_void) -> *mut usize {
+    // SAFETY: each of its blocks is followed by another head; the last one by that of the top chunk.
+    unsafe { block.cast::<u8>().add(malloc_usable_size(block)).cast() }
+}
+
 /// `malloc`, by the linker's `--wrap`. In the build phase what is large, bytecode and texts above all, is kept apart from what
 /// is small, which a request rather changes: the pages that an instance writes to, and a host has to reset, are fewer and lie
 /// together. Reference counts are not among it: see `quickjs/immortal.c`.
@@ -29,7 +45,7 @@ unsafe extern "C" fn __wrap_malloc(size: usize) -> *mut c_void {
 /// Blocks that are made in the build phase and hardly written to after it. Each looks to dlmalloc like one of its own, with a flag
 /// in its head that dlmalloc leaves alone, and is never given to it.
 mod cold {
-    use super::{__real_malloc, c_void};
+    use super::{ALIGNMENT, HEAD_BYTES, IN_USE, IN_USE_BEFORE, __real_malloc, c_void};
     use std::cell::Cell;
     use std::ops::RangeInclusive;
 
@@ -37,11 +53,7 @@ mod cold {
     pub(super) const SIZES: RangeInclusive<usize> = 112..=16 * 1024;
     /// Bytes that are taken from dlmalloc at a time.
     const AREA_BYTES: usize = 512 * 1024;
-    /// dlmalloc's: blocks are aligned so, and the word before a block is its size with three flags: the one before is in use, it
-    /// is in use, and one that is free for others.
-    const ALIGNMENT: usize = 16;
-    const HEAD_BYTES: usize = size_of::<usize>();
-    const IN_USE: usize = 3;
+    const FLAGS: usize = IN_USE_BEFORE | IN_USE;
     const COLD: usize = 4;
     const CLASSES: usize = (*SIZES.end() + HEAD_BYTES).div_ceil(ALIGNMENT) + 1;
 
@@ -80,7 +92,7 @@ mod cold {
             }
             let block = AREAS.next.get();
             AREAS.next.set(block + bytes);
-            *((block - HEAD_BYTES) as *mut usize) = bytes | IN_USE | COLD;
+            *((block - HEAD_BYTES) as *mut usize) = bytes | FLAGS | COLD;
             block as *mut c_void
         }
     }
@@ -107,8 +119,8 @@ mod cold {
         }
     }
 
-    /// Forgets the blocks that are free, which are zeros again: no instance takes one.
-    pub(super) fn seal() {
+    /// Forgets the blocks that are free, which are zeros again: nobody takes one.
+    pub(super) fn forget_freed() {
         for freed in &AREAS.freed {
             while freed.get() != 0 {
                 let block = freed.get() as *mut usize;
@@ -167,13 +179,39 @@ unsafe extern "C" fn __wrap_realloc(memory: *mut c_void, size: usize) -> *mut c_
     }
 }
 
+/// Blocks up to this size are looked for in [`fill_holes`]. What is larger is itself a place where small ones lie together.
+const HOLE_BYTES_MAX: usize = 2048;
+
+/// Takes the small blocks that are free among those in use, and never gives them back. What is allocated after this lies
+/// together, instead of all over the heap: an application's image then differs from the base in few pages, and a request
+/// writes to few.
+pub(crate) fn fill_holes() {
+    cold::forget_freed();
+    for size in (0..=HOLE_BYTES_MAX).rev().step_by(ALIGNMENT) {
+        // SAFETY: dlmalloc gives a block of at least that size, or null.
+        unsafe {
+            loop {
+                let block = __real_malloc(size);
+                if block.is_null() {
+                    return;
+                }
+                // Where it was taken from a larger one, the rest of that one is free behind it.
+                if *head_behind(block) & IN_USE == 0 {
+                    __real_free(block);
+                    break;
+                }
+                block.cast::<u8>().write_bytes(0, malloc_usable_size(block));
+            }
+        }
+    }
+}
+
 /// Grows the heap once, here, instead of in every instance, and leaves the new memory all zero: an image reaches to its
 /// last byte that is not.
 ///
 /// dlmalloc writes two words there that it will not read again once the memory is back in its top chunk: where that chunk
 /// began while the headroom was taken, and the head of a chunk behind it that never exists.
 pub(crate) fn leave_headroom(bytes: usize) {
-    cold::seal();
     // SAFETY: `head` is the head of the chunk after `headroom`: dlmalloc always has one. It is the top chunk, which goes
     // back to being one with `headroom`, if a chunk that reaches to the end of memory, as only the trailing one does,
     // follows it; no other place is written to.
@@ -183,7 +221,7 @@ pub(crate) fn leave_headroom(bytes: usize) {
             return;
         }
         let end = core::arch::wasm32::memory_size(0) * 64 * 1024;
-        let head = headroom.cast::<u8>().add(malloc_usable_size(headroom)).cast::<usize>();
+        let head = head_behind(headroom);
         let trailing = (head as usize - size_of::<usize>()).saturating_add(*head & !7);
         let trailing_head = (trailing + size_of::<usize>()) as *mut usize;
         let follows_top = trailing < end - 8 && *trailing_head == end - trailing;

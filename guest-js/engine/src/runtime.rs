@@ -25,7 +25,7 @@ unsafe extern "C" {
     /// Of the same.
     fn elias_parse_json(ctx: *mut qjs::JSContext, text: qjs::JSValue) -> qjs::JSValue;
     /// Of `quickjs/immortal.c`.
-    fn elias_make_immortal(runtime: *mut qjs::JSRuntime);
+    fn elias_make_immortal(runtime: *mut qjs::JSRuntime, spare_atoms: i32, spare_shapes: i32);
     /// Of `quickjs/stack_traces.c`.
     fn elias_running_functions(ctx: *mut qjs::JSContext, text: *mut u8, size: usize) -> usize;
 }
@@ -37,11 +37,22 @@ pub(crate) fn allow_eval(ctx: &Ctx<'_>, allow: bool) {
     unsafe { elias_allow_eval(ctx.as_raw().as_ptr(), allow) }
 }
 
-/// Makes all that lives immortal: its reference counts are not written to any more, and no cycle is looked for in it. At the
-/// end of the build phase, so that a request writes to what it changes, and not to what it looks at.
-pub(crate) fn make_immortal() {
-    // SAFETY: no JavaScript runs, and the runtime is the context's.
-    with(|ctx| unsafe { elias_make_immortal(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) });
+/// How many atoms and shapes there is room for before a table of them moves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spare {
+    pub(crate) atoms: i32,
+    pub(crate) shapes: i32,
+}
+
+/// Makes all that lives immortal: its reference counts are not written to any more, and no cycle is looked for in it. Once
+/// the web modules are there, so that an application's image differs little from the base, and again at the end of the build
+/// phase, so that a request writes to what it changes, and not to what it looks at.
+pub(crate) fn make_immortal(spare: Spare) {
+    with(|ctx| {
+        ctx.run_gc();
+        // SAFETY: no JavaScript runs, and the runtime is the context's.
+        unsafe { elias_make_immortal(qjs::JS_GetRuntime(ctx.as_raw().as_ptr()), spare.atoms, spare.shapes) }
+    });
 }
 
 /// Bytes of the text that [`elias_running`] gives.

@@ -2,8 +2,9 @@
 //!
 //! Cryptography is what it is for: deriving a key from a password takes seconds by design. The threads are few and
 //! lower in priority than those of guests; work is done in parts, by turns of those whose share of the host it is done
-//! from, so that one who asks for much waits for oneself. Nothing is queued but what an instance waits for, and an
-//! instance waits for one piece of work at a time: the limit of instances bounds the queue.
+//! from, so that one who asks for much waits for oneself. Nothing is queued but what an instance waits for, and the
+//! memory of one that is gone: an instance waits for one piece of work at a time, and the limit of instances bounds the
+//! queue.
 
 use futures::channel::oneshot;
 use std::collections::{HashMap, VecDeque};
@@ -57,8 +58,13 @@ pub(crate) fn run<T: Send + 'static>(
     }
 }
 
+/// Has `work` done part by part, for nobody who waits for it.
+pub(crate) fn spawn(share: ShareId, work: impl FnMut() -> Poll<()> + Send + 'static) {
+    POOL.add(share, Box::new(work));
+}
+
 /// Whose share work is done from; see [`crate::schedule::Share::group`].
-type ShareId = (usize, usize);
+pub(crate) type ShareId = (usize, usize);
 
 /// A piece of work: does a part of it, and says whether that was the last.
 type Job = Box<dyn FnMut() -> Poll<()> + Send>;

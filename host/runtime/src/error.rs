@@ -88,6 +88,8 @@ codes! {
     MissingExport = "missing-export", 501, "The component does not handle this kind of request";
     /// A thin component's engine is not known to this host.
     UnknownEngine = "unknown-engine", 500, "The host does not have the component's engine";
+    /// The base of a thin component's memory is not known to this host.
+    UnknownBase = "unknown-base", 500, "The host does not have the base of the component's memory";
     /// The component's engine is not the one that its manifest names.
     EngineMismatch = "engine-mismatch", 500, "The component was damaged or altered";
     /// The folder for compiled code cannot be used.

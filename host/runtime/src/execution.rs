@@ -87,6 +87,15 @@ struct Shared {
 /// What is dropped when the instance is gone: the latest first. None once it is.
 struct Held(Mutex<Option<Vec<Box<dyn Any + Send>>>>);
 
+/// What was held for an execution: the latest is dropped first.
+struct HeldUntilDropped(Vec<Box<dyn Any + Send>>);
+
+impl Drop for HeldUntilDropped {
+    fn drop(&mut self) {
+        self.0.drain(..).rev().for_each(drop);
+    }
+}
+
 impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Held")
@@ -129,8 +138,12 @@ impl Running {
 
     /// Gives back what is held for the execution: its instance is gone, or it never gets one.
     pub fn release(&self) {
-        let held = self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        held.into_iter().flatten().rev().for_each(drop);
+        drop(self.take_held());
+    }
+
+    /// What is held for the execution, for something of its instance that is still there.
+    pub(crate) fn take_held(&self) -> impl Send + use<> {
+        HeldUntilDropped(self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
     }
 
     /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others run.

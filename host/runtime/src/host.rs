@@ -38,6 +38,7 @@ pub struct HostBuilder {
     cores: Option<u32>,
     cache_dir: Option<PathBuf>,
     engines: HashMap<String, Cow<'static, [u8]>>,
+    bases: Vec<Cow<'static, [u8]>>,
     capabilities: Vec<Arc<dyn ErasedCapability>>,
     compiler: Option<PathBuf>,
     compile_limits: CompileLimits,
@@ -53,6 +54,7 @@ impl Host {
             cores: None,
             cache_dir: None,
             engines: HashMap::new(),
+            bases: Vec::new(),
             capabilities: Vec::new(),
             compiler: None,
             compile_limits: CompileLimits::default(),
@@ -63,7 +65,7 @@ impl Host {
     /// Loads a component that is granted nothing: checks it, compiles it off the asynchronous threads, and links it.
     ///
     /// # Errors
-    /// `bad-component`, `component-too-large`, `foreign-import`, `unknown-engine`, `engine-mismatch`, `capability-denied`.
+    /// `bad-component`, `component-too-large`, `foreign-import`, `unknown-engine`, `unknown-base`, `engine-mismatch`, `capability-denied`.
     pub async fn load(&self, component: &[u8]) -> Result<App, Error> {
         self.load_with(component, &LoadOptions::default()).await
     }
@@ -246,6 +248,14 @@ impl HostBuilder {
         self
     }
 
+    /// Knows the core module of a base: the memory with which an engine's images begin. Thin components that name it can be
+    /// loaded, and what of any component's memory equals it is on the host once. Without one, each component has all of its
+    /// memory's beginning for itself.
+    pub fn base(mut self, module: impl Into<Cow<'static, [u8]>>) -> Self {
+        self.bases.push(module.into());
+        self
+    }
+
     /// Has components compiled by this program, in a process of its own that is limited and can be ended; the program is `elias`, or one that
     /// calls [`crate::compiler::main`]. It must be of this same version. Without one, components are compiled in this process: what a stranger
     /// wrote may then take its cores and memory for a minute, whoever waits for it or not, and only the size of its functions is bounded
@@ -310,6 +320,7 @@ impl HostBuilder {
             limits: self.limits,
             capabilities: self.capabilities.into(),
             known_engines: self.engines,
+            bases: self.bases,
             scheduler: Scheduler::new(cores),
             instances: Arc::new(Instances::new(instances, self.idle_limits)),
         };

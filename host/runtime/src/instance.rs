@@ -136,7 +136,12 @@ impl InstanceInfo {
         &self,
         work: impl FnMut() -> Poll<T> + Send + 'static,
     ) -> impl Future<Output = wasmtime::Result<T>> + Send + 'static {
-        aside::run(self.app.share.group(), self.ends, work)
+        aside::run(self.share_group(), self.ends, work)
+    }
+
+    /// From whose share of the host work is done for the instance.
+    pub(crate) fn share_group(&self) -> aside::ShareId {
+        self.app.share.group()
     }
 
     /// How long until the execution is ended.

@@ -1,5 +1,6 @@
 //! From a component's bytes to an [`App`].
 
+mod bases;
 mod refusal;
 
 use crate::app::{App, AppInner, Granted, SourceMapSlot};
@@ -17,7 +18,8 @@ use crate::memory::Image;
 use crate::pricing::HostFunction;
 use crate::recycling::{Idle, Instances};
 use crate::schedule::{CpuShare, Scheduler};
-use elias_contract::image;
+use bases::Bases;
+use elias_contract::image::{self, Separated};
 use elias_contract::layout::{self, EngineBinding};
 use elias_contract::manifest::Manifest;
 use refusal::{bad_component, bad_image, bad_layout, no_room, other_compiler, refused};
@@ -43,6 +45,8 @@ pub(crate) struct Loader {
     functions: Vec<HostFunction>,
     /// Engines that the host was given, by digest, for components that do not carry theirs.
     known_engines: HashMap<String, Cow<'static, [u8]>>,
+    /// The memories with which images begin.
+    bases: Bases,
     /// For each engine, by digest, a linker that has it: compiled once, shared by all components made with it.
     engines: Mutex<HashMap<String, EngineSlot>>,
     logs: Budgets,
@@ -85,6 +89,7 @@ pub(crate) struct LoaderParts {
     pub(crate) limits: Limits,
     pub(crate) capabilities: Arc<[Arc<dyn ErasedCapability>]>,
     pub(crate) known_engines: HashMap<String, Cow<'static, [u8]>>,
+    pub(crate) bases: Vec<Cow<'static, [u8]>>,
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) instances: Arc<Instances>,
 }
@@ -100,7 +105,7 @@ pub(crate) enum Compiling {
 
 impl Loader {
     pub(crate) fn new(engines: Engines, parts: LoaderParts) -> wasmtime::Result<Self> {
-        let LoaderParts { cache, compiler, limits, capabilities, known_engines, scheduler, instances } = parts;
+        let LoaderParts { cache, compiler, limits, capabilities, known_engines, bases, scheduler, instances } = parts;
         let (own, functions) = linker(&engines.own, &capabilities, Vec::new())?.finish();
         let (other, functions) = linker(&engines.other, &capabilities, functions)?.finish();
         Ok(Self {
@@ -112,6 +117,7 @@ impl Loader {
             capabilities,
             functions,
             known_engines,
+            bases: Bases::new(bases),
             engines: Mutex::default(),
             logs: Budgets::default(),
             scheduler,
@@ -222,10 +228,7 @@ impl Loader {
         let digest = digest();
         let image = match separated {
             None => None,
-            Some(separated) => {
-                let image = Image::new(self.cache.as_ref(), &digest, separated.memory_bytes, &separated.data);
-                Some(Arc::new(image.map_err(|error| no_room(&error))?))
-            }
+            Some(separated) => Some(Arc::new(self.image(&digest, &separated, layout.base.as_deref())?)),
         };
         let (name, version) = match &layout.manifest {
             Some(manifest) => (manifest.name.clone(), manifest.version.clone()),
@@ -236,6 +239,17 @@ impl Loader {
         let manifest = layout.manifest;
         let wasmtime = room.engine.clone();
         Ok(Some(Linked { wasmtime, engine, image, name, version, digest, manifest, fetch, call, source_map, imported }))
+    }
+
+    /// What the component's memories begin with.
+    fn image(&self, digest: &str, separated: &Separated<'_>, base: Option<&str>) -> Result<Image, Error> {
+        let Separated { memory_bytes, data, .. } = separated;
+        let cache = self.cache.as_ref();
+        let image = match base {
+            Some(base) => Image::difference(cache, digest, *memory_bytes, data, &self.bases.named(base, cache)?),
+            None => Image::whole(cache, digest, *memory_bytes, data, &self.bases.all(cache)?),
+        };
+        image.map_err(|error| no_room(&error))
     }
 
     /// Compiles a component, and keeps its code.

@@ -84,6 +84,7 @@ pub(crate) struct Metered<E: Export> {
     instance: Option<Instance<E>>,
     idle: Arc<Idle<E>>,
     has_returned: bool,
+    running: Running,
     meter: Arc<Meter>,
     fuel: u64,
 }
@@ -105,8 +106,8 @@ impl<E: Export> Metered<E> {
             .set_fuel(fuel)
             .and_then(|()| store.fuel_async_yield_interval(Some(app.limits.fuel_yield_interval.max(1))));
         set.map_err(|error| Error::new(ErrorCode::Internal, format!("fuel: {error:#}")))?;
-        let (idle, meter) = (Arc::clone(idle), Arc::clone(&record.meter));
-        Ok(Self { instance: Some(instance), idle, has_returned: false, meter, fuel })
+        let (idle, running, meter) = (Arc::clone(idle), record.running.clone(), Arc::clone(&record.meter));
+        Ok(Self { instance: Some(instance), idle, has_returned: false, running, meter, fuel })
     }
 
     pub(crate) fn instance(&mut self) -> &mut Instance<E> {
@@ -126,7 +127,7 @@ impl<E: Export> Drop for Metered<E> {
         let unsettled = store.data().charges.pending().saturating_add(self.meter.take_work());
         let left = store.get_fuel().unwrap_or(0).saturating_sub(unsettled);
         self.meter.fuel.store(self.fuel.saturating_sub(left), Ordering::Relaxed);
-        self.idle.give_back(instance, self.has_returned);
+        self.idle.give_back(instance, self.has_returned, &self.running);
     }
 }
 

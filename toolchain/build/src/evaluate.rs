@@ -3,12 +3,16 @@
 use crate::engine::{self, STACK_TOP};
 use crate::image;
 use anyhow::{Context, Result, bail, ensure};
+use elias_contract::base::Base;
 use elias_host::engine::{Allocation, CompiledCache, wasmtime_config};
 use rand::RngCore as _;
 use rand::rngs::OsRng;
 use serde::Deserialize;
 use std::fmt::Write as _;
 use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Trap};
+
+/// Bytes of a unit in which memories are measured.
+const PAGE_BYTES: usize = 64 << 10;
 
 /// Fuel that an application's top level may use; some tens of seconds.
 const FUEL: u64 = 50_000_000_000;
@@ -46,17 +50,26 @@ pub(crate) struct Application<'a> {
 
 /// What came of it.
 pub(crate) struct Evaluated {
-    /// Memory after the top level, from the first byte above the stack.
-    pub(crate) memory: Vec<u8>,
+    /// Memory after the top level; zeros where the stack was, which is dead once the call has returned.
+    memory: Vec<u8>,
     /// What the engine reported.
     pub(crate) report: Report,
 }
 
 impl Evaluated {
-    /// The snapshot: what memory holds, by offset, and its size in pages of 64 KiB.
-    pub(crate) fn snapshot(&self) -> (Vec<(u32, &[u8])>, u64) {
-        // What lies below the stack's top is dead once the call has returned; leaving it out keeps images small.
-        (image::occupied(&self.memory, STACK_TOP), (self.memory.len() / (64 * 1024)) as u64)
+    /// What memory holds, by offset: all that is not zero.
+    pub(crate) fn occupied(&self) -> Vec<(u32, &[u8])> {
+        image::occupied(&self.memory, STACK_TOP)
+    }
+
+    /// What memory holds other than this base.
+    pub(crate) fn difference(&self, base: &Base) -> Vec<(u32, &[u8])> {
+        base.difference(&self.memory).into_iter().map(|(at, bytes)| (at as u32, bytes)).collect()
+    }
+
+    /// Memory's size in pages of 64 KiB.
+    pub(crate) fn pages(&self) -> u64 {
+        (self.memory.len() / PAGE_BYTES) as u64
     }
 }
 
@@ -134,18 +147,20 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// The engine, compiled, with the web modules that every component has evaluated: what every application starts from.
+/// The engine, compiled, and the memory that every application starts from.
 pub(crate) struct Evaluator {
     wasmtime: Engine,
     engine: Module,
-    base: Module,
+    /// A module with a memory as large as the base, and nothing in it.
+    blank: Module,
+    base: Base,
 }
 
 impl Evaluator {
     /// Opens the engine; the first time on a machine it is compiled, which takes seconds, and kept in `cache`.
     ///
-    /// `modules` are the web modules that every component has: name and source, in order.
-    pub(crate) fn open(cache: Option<&CompiledCache>, modules: &[(String, &str)]) -> Result<Self> {
+    /// `changed` are web modules that take the place of those in [`engine::BASE`]: name and source, in order.
+    pub(crate) fn open(cache: Option<&CompiledCache>, changed: Option<&[(String, &str)]>) -> Result<Self> {
         let wasmtime = Engine::new(&wasmtime_config(&Allocation::OnDemand))?;
         let compile = |bytes: &[u8]| -> Result<Module> {
             Ok(match cache {
@@ -153,24 +168,24 @@ impl Evaluator {
                 None => Module::new(&wasmtime, bytes)?,
             })
         };
-        let module = compile(engine::ENGINE)?;
-        let named = |cache: &CompiledCache| cache.get(&base_key(modules)).filter(|bytes| !bytes.is_empty());
-        let base = match cache.and_then(named) {
-            Some(image) => image,
-            None => {
-                let image = boot(&wasmtime, &module, modules)?;
-                if let Some(cache) = cache {
-                    cache.put(&base_key(modules), &image)?;
-                }
-                image
-            }
+        let engine = compile(engine::ENGINE)?;
+        let base = match changed {
+            None => Base::read(engine::BASE)?,
+            Some(modules) => boot(&wasmtime, &engine, modules)?,
         };
-        Ok(Self { base: compile(&base)?, engine: module, wasmtime })
+        let blank = compile(&image::encode([], (base.memory.len() / PAGE_BYTES) as u64, &[]))?;
+        Ok(Self { blank, base, engine, wasmtime })
+    }
+
+    /// What images begin with.
+    pub(crate) fn base(&self) -> &Base {
+        &self.base
     }
 
     /// Evaluates an application's top level.
     pub(crate) fn evaluate(&self, application: &Application<'_>) -> Result<Evaluated, Failure> {
-        let mut run = Run::start(&self.wasmtime, &self.engine, &self.base)?;
+        let mut run = Run::start(&self.wasmtime, &self.engine, &self.blank)?;
+        run.set_memory(&self.base.memory)?;
         if !application.modules.is_empty() {
             let modules = application.modules.iter().flat_map(|(name, source)| [name.as_str(), source]);
             check(run.call("elias_load", modules)?)?;
@@ -198,17 +213,8 @@ fn random_bytes() -> String {
     })
 }
 
-/// Names the base image in the cache: it depends on the engine and on the web modules.
-fn base_key(modules: &[(String, &str)]) -> String {
-    let mut all = engine::DIGEST.clone();
-    for (name, source) in modules {
-        all.push_str(&format!("\n{name} {}\n{source}", source.len()));
-    }
-    elias_contract::digest(all.as_bytes())
-}
-
-/// Runs the engine's own start: an image with the runtime and the web modules in it.
-fn boot(wasmtime: &Engine, engine: &Module, modules: &[(String, &str)]) -> Result<Vec<u8>> {
+/// Runs the engine's own start, with these web modules.
+fn boot(wasmtime: &Engine, engine: &Module, modules: &[(String, &str)]) -> Result<Base> {
     let data = engine::DATA.iter().copied();
     let blank = Module::new(wasmtime, image::encode(data, engine::MEMORY_PAGES, &[]))?;
     let mut run = Run::start(wasmtime, engine, &blank)?;
@@ -220,8 +226,8 @@ fn boot(wasmtime: &Engine, engine: &Module, modules: &[(String, &str)]) -> Resul
         }
         Err(other) => bail!("the engine did not start: {other:?}"),
     }
-    let memory = run.memory();
-    Ok(image::encode(image::occupied(&memory, STACK_TOP), (memory.len() / (64 * 1024)) as u64, &[]))
+    // No host has it, so nobody may name it.
+    Ok(Base { digest: String::new(), memory: run.memory() })
 }
 
 /// An exception in place of an answer becomes an error.
@@ -306,7 +312,16 @@ impl Run {
         Ok(String::from_utf8(text.to_vec())?)
     }
 
+    /// Fills memory, but for the stack.
+    fn set_memory(&mut self, bytes: &[u8]) -> Result<()> {
+        let memory = self.memory.data_mut(&mut self.store).get_mut(STACK_TOP..bytes.len());
+        memory.context("the base is larger than its memory")?.copy_from_slice(&bytes[STACK_TOP..]);
+        Ok(())
+    }
+
     fn memory(&self) -> Vec<u8> {
-        self.memory.data(&self.store).to_vec()
+        let mut memory = self.memory.data(&self.store).to_vec();
+        memory[..STACK_TOP].fill(0);
+        memory
     }
 }

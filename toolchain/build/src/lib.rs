@@ -59,6 +59,7 @@ pub use diagnostic::{BuildError, BuildWarning};
 
 use capabilities::Capabilities;
 use diagnostic::Details;
+use elias_contract::base::BASE_SECTION;
 use elias_contract::layout::{self, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
@@ -76,7 +77,8 @@ pub struct BuildOptions {
     pub entry: PathBuf,
     /// The project's root: paths in errors and in the source map are relative to it.
     pub project: PathBuf,
-    /// Whether to leave the engine out of the component and import it by its digest.
+    /// Whether to leave out of the component what all have in common, the engine and the base of its memory, and to name it by
+    /// digest.
     pub thin: bool,
     /// Whether to shorten names and drop white space in the bundle.
     pub minify: bool,
@@ -150,7 +152,7 @@ impl Builder {
     /// # Errors
     /// [`BuildError::Engine`] if it cannot be compiled or started.
     pub fn new(cache: Option<&CompiledCache>) -> Result<Self, BuildError> {
-        let evaluator = evaluate::Evaluator::open(cache, &web::base_modules()).map_err(engine_error)?;
+        let evaluator = evaluate::Evaluator::open(cache, web::changed_base_modules().as_deref()).map_err(engine_error)?;
         Ok(Self { evaluator })
     }
 
@@ -207,12 +209,19 @@ impl Builder {
         let needed_by = first_use::of(&bundle.code, &bundle.map, &imports, &imported);
         let exports: Vec<String> =
             evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
-        let (data, pages) = evaluated.snapshot();
+        let base = self.evaluator.base();
+        // One that was made of changed web modules has no name.
+        let differs = options.thin && !base.digest.is_empty();
+        let data = if differs { evaluated.difference(base) } else { evaluated.occupied() };
+        let pages = evaluated.pages();
         let parts = componentize::Parts { data, pages, imports: &imports, capabilities: &imported, exports: &exports };
         let mut wasm = componentize::componentize(&parts).map_err(engine_error)?;
         if options.thin {
             wasm = layout::thin_of_engine(&wasm, engine::ENGINE, &engine::DIGEST)
                 .map_err(|error| engine_error(error.into()))?;
+        }
+        if differs {
+            append_custom_section(&mut wasm, BASE_SECTION, base.digest.as_bytes());
         }
         let (mut sources, mut outside) = (bundle.sources.clone(), bundle.outside.clone());
         if !imported.functions().is_empty() {

@@ -211,8 +211,13 @@ const FORMS: &str = "forms.js";
 /// What the names of [`importable`] modules begin with.
 pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";
 
-/// The web modules that every component has: name and source, in order, first those that every request uses.
-pub(crate) fn base_modules() -> Vec<(String, &'static str)> {
+/// The web modules that every component has, if others than this binary's are wanted: name and source, in order, first
+/// those that every request uses. (`toolchain/setup/base.mjs` takes this binary's in the same order.)
+pub(crate) fn changed_base_modules() -> Option<Vec<(String, &'static str)>> {
+    SOURCES_FOLDER.as_ref().map(|_| base_modules())
+}
+
+fn base_modules() -> Vec<(String, &'static str)> {
     let (core, others): (Vec<&Entry>, Vec<&Entry>) =
         INDEX.iter().filter(|entry| entry.is_everywhere()).partition(|entry| entry.core);
     core.into_iter().chain(others).filter_map(module).collect()

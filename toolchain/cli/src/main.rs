@@ -9,6 +9,7 @@ mod init;
 mod keys;
 mod logging;
 mod manual;
+mod memory;
 mod move_store;
 mod origin;
 mod platform;

@@ -271,6 +271,7 @@ pub(crate) fn builder(settings: &Settings, data_dir: PathBuf) -> HostBuilder {
         .idle(settings.idle)
         .cores(guest_threads(settings))
         .engine(elias_build::engine::ENGINE)
+        .base(elias_build::engine::BASE)
         .capability(elias_capabilities::Cache::new())
         .capability(elias_capabilities::Config)
         .capability(elias_capabilities::Crypto)

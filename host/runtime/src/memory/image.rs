@@ -1,117 +1,264 @@
 //! What a memory holds before an execution begins.
+//!
+//! The images of one engine are alike: each is the base, and the pages in which it differs. A host has the base in one
+//! file, which all memories of all components map, and of a component a file with its own pages. These are few ranges,
+//! so that a memory is few mappings: where ranges lie near to each other, the base's pages between them are the
+//! component's too.
 
+use super::file::ImageFile;
 use crate::cache::CompiledCache;
-use rustix::fs::{MemfdFlags, fstatfs, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::ptr::NonNull;
+use std::ops::Range;
+use std::sync::Arc;
 
-/// The beginning of a component's memories: a file, so that what a guest does not write to is in this machine's memory
-/// once, whoever uses it, and can be read again if memory is short.
+/// Ranges of a component's own. Each is a mapping of every memory, and splits another: a thousand memories stay far below what a
+/// process may have (65,530, unless the system was told otherwise).
+const RANGES_MAX: usize = 8;
+
+/// The memory with which the images of an engine begin.
 #[derive(Debug)]
-pub(crate) struct Image {
-    file: File,
-    start: NonNull<u8>,
-    len: usize,
+pub(crate) struct Base {
+    file: ImageFile,
 }
 
-// SAFETY: the mapping is only read.
-unsafe impl Send for Image {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for Image {}
-
-impl Image {
-    /// The image of the component with this digest, whose memory has `len` bytes and begins with `data`, by address, and
-    /// zeros. Its file is kept in the cache, if there is one.
+impl Base {
+    /// The base with this digest. Its file is kept in the cache, if there is one.
     ///
     /// # Errors
     /// If the system has no room for it.
-    pub(crate) fn new(
+    pub(crate) fn new(cache: Option<&CompiledCache>, digest: &str, memory: &[u8]) -> io::Result<Self> {
+        let file = ImageFile::new(cache, &format!("{digest}.image"), memory.len(), &[(0, memory)])?;
+        Ok(Self { file })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.file.bytes()
+    }
+
+    /// The base's bytes at `place`, without those that lie beyond its end.
+    fn part(&self, place: Range<usize>) -> &[u8] {
+        let bytes = self.bytes();
+        &bytes[place.start.min(bytes.len())..place.end.min(bytes.len())]
+    }
+}
+
+/// The beginning of a component's memories.
+#[derive(Debug)]
+pub(crate) struct Image {
+    len: usize,
+    base: Option<Arc<Base>>,
+    /// The ranges that are not the base's, in order, one after the other in the file.
+    own: Vec<Own>,
+    file: ImageFile,
+}
+
+#[derive(Debug)]
+struct Own {
+    place: Range<usize>,
+    /// Where it begins in the file.
+    offset: usize,
+}
+
+/// Part of a file that is mapped into a memory.
+pub(super) struct Mapped<'a> {
+    pub(super) at: usize,
+    pub(super) len: usize,
+    pub(super) file: &'a File,
+    pub(super) offset: usize,
+}
+
+impl Image {
+    /// The image of the component with this digest, whose memory has `len` bytes and begins with `data`, by address, and
+    /// zeros. What equals one of the bases is shared with it; the rest is in a file that is kept in the cache, if there is
+    /// one.
+    ///
+    /// # Errors
+    /// If the system has no room for it.
+    pub(crate) fn whole(
         cache: Option<&CompiledCache>,
         digest: &str,
         len: usize,
         data: &[(usize, &[u8])],
+        bases: &[Arc<Base>],
     ) -> io::Result<Self> {
-        let name = format!("{digest}.image");
-        if let Some(cache) = cache {
-            if let Some(file) = cache.image(&name).filter(|file| has(file, len, data)) {
-                return Self::map(file, len);
-            }
-            match cache.keep_image(&name, |file| write(file, len, data)) {
-                Ok(file) if is_on_disk(&file) => return Self::map(file, len),
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "an image could not be kept; it is in memory instead"),
+        let mut memory = vec![0; len];
+        for (at, bytes) in data {
+            memory[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        let page = rustix::param::page_size();
+        let own_pages = |base: &Base| -> Vec<usize> {
+            let pages = memory.chunks(page).enumerate();
+            pages.filter(|(number, own)| base.part(number * page..(number + 1) * page) != *own).map(|it| it.0).collect()
+        };
+        let nearest = bases.iter().map(|base| (own_pages(base), base)).min_by_key(|(pages, _)| pages.len());
+        // Of another engine the base has nothing in common but by chance.
+        match nearest.filter(|(pages, _)| pages.len() < len / page / 2) {
+            Some((pages, base)) => Self::of(cache, digest, len, Some(Arc::clone(base)), &pages, |place, out| {
+                out.copy_from_slice(&memory[place]);
+            }),
+            None => {
+                let name = format!("{digest}.image");
+                let file = ImageFile::new(cache, &name, len, data)?;
+                Ok(Self { len, base: None, own: vec![Own { place: 0..len, offset: 0 }], file })
             }
         }
-        let file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
-        write(&file, len, data)?;
-        Self::map(file, len)
     }
 
-    fn map(file: File, len: usize) -> io::Result<Self> {
-        // What lies beyond the end of a file cannot be read.
-        if file.metadata()?.len() < len as u64 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    /// The same, where `data` is what differs from a base, beyond whose end are zeros.
+    ///
+    /// # Errors
+    /// As [`Self::whole`].
+    pub(crate) fn difference(
+        cache: Option<&CompiledCache>,
+        digest: &str,
+        len: usize,
+        data: &[(usize, &[u8])],
+        base: &Arc<Base>,
+    ) -> io::Result<Self> {
+        let page = rustix::param::page_size();
+        let mut pages: Vec<usize> = Vec::new();
+        for (at, bytes) in data.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+            let touched = at / page..=(at + bytes.len() - 1) / page;
+            pages.extend(touched.skip_while(|number| pages.last() == Some(number)));
         }
-        // SAFETY: a new mapping at an address that the system chooses, which is only read. The file is in a folder of this user
-        // alone, or has no name, and nobody shortens it.
-        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) }?;
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { file, start, len })
+        Self::of(cache, digest, len, Some(Arc::clone(base)), &pages, |place, out| {
+            let known = base.part(place.clone());
+            out[..known.len()].copy_from_slice(known);
+            let first = data.partition_point(|(at, bytes)| at + bytes.len() <= place.start);
+            for (at, bytes) in data[first..].iter().take_while(|(at, _)| *at < place.end) {
+                let common = place.start.max(*at)..place.end.min(at + bytes.len());
+                out[common.start - place.start..common.end - place.start]
+                    .copy_from_slice(&bytes[common.start - at..common.end - at]);
+            }
+        })
+    }
+
+    /// An image with these pages of its own, in order, and what lies beyond the base; `fill` writes what is at a place.
+    fn of(
+        cache: Option<&CompiledCache>,
+        digest: &str,
+        len: usize,
+        base: Option<Arc<Base>>,
+        pages: &[usize],
+        fill: impl Fn(Range<usize>, &mut [u8]),
+    ) -> io::Result<Self> {
+        let page = rustix::param::page_size();
+        let base_len = base.as_ref().map_or(0, |base| base.bytes().len()).min(len);
+        let mut places: Vec<Range<usize>> = Vec::new();
+        let beyond = (base_len < len).then_some(base_len..len);
+        // A component has one range at least: a file cannot be empty where it is mapped.
+        let first = (pages.is_empty() && beyond.is_none()).then_some(0..page.min(len));
+        let own = pages.iter().map(|number| number * page..((number + 1) * page).min(len));
+        for place in first.into_iter().chain(own.filter(|place| place.start < base_len)).chain(beyond) {
+            match places.last_mut() {
+                Some(last) if last.end == place.start => last.end = place.end,
+                _ => places.push(place),
+            }
+        }
+        let mut offset = 0;
+        let mut own = Vec::new();
+        for place in join(places, RANGES_MAX) {
+            let bytes = place.len();
+            own.push(Own { place, offset });
+            offset += bytes;
+        }
+        let mut content = vec![0; offset];
+        for Own { place, offset } in &own {
+            fill(place.clone(), &mut content[*offset..offset + place.len()]);
+        }
+        let file = ImageFile::new(cache, &format!("{digest}.image"), content.len(), &[(0, &content)])?;
+        Ok(Self { len, base, own, file })
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// What a memory is made of. A later one covers an earlier one.
+    pub(super) fn mapped(&self) -> impl Iterator<Item = Mapped<'_>> {
+        let base = self.base.iter().map(|base| Mapped {
+            at: 0,
+            len: base.bytes().len().min(self.len),
+            file: base.file.file(),
+            offset: 0,
+        });
+        let file = self.file.file();
+        let own = self.own.iter().map(move |Own { place, offset }| Mapped {
+            at: place.start,
+            len: place.len(),
+            file,
+            offset: *offset,
+        });
+        base.chain(own)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped for as long as `self` is there, and nobody writes to it.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
-    }
-}
-
-/// Writes an image. Pages of zeros take no room in the file.
-fn write(file: &File, len: usize, data: &[(usize, &[u8])]) -> io::Result<()> {
-    file.set_len(len as u64)?;
-    data.iter().try_for_each(|(start, bytes)| file.write_all_at(bytes, *start as u64))
-}
-
-/// Whether a file's holes can be read whatever else is in its file system. To read a hole of a file in a temporary file system
-/// (tmpfs) takes room there, and where there is none ends the process.
-fn is_on_disk(file: &File) -> bool {
-    const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
-    fstatfs(file).is_ok_and(|system| system.f_type != TMPFS_MAGIC)
-}
-
-/// Whether a file holds this data, which is in the component and the truth: to compare is cheaper than a digest, and a file that
-/// was lost in part when the machine stopped is found. Read, and not mapped: what is looked at once is no memory of ours.
-fn has(file: &File, len: usize, data: &[(usize, &[u8])]) -> bool {
-    if !is_on_disk(file) || file.metadata().is_ok_and(|metadata| metadata.len() != len as u64) {
-        return false;
-    }
-    let mut buffer = [0; 32 << 10];
-    data.iter().all(|(start, bytes)| {
-        let mut at = *start as u64;
-        bytes.chunks(buffer.len()).all(|wanted| {
-            let found = &mut buffer[..wanted.len()];
-            let same = file.read_exact_at(found, at).is_ok() && found == wanted;
-            at += wanted.len() as u64;
-            same
+    /// The image's bytes at `place`, in parts, with the place of each.
+    pub(super) fn parts(&self, place: Range<usize>) -> impl Iterator<Item = (Range<usize>, &[u8])> {
+        let mut at = place.start;
+        std::iter::from_fn(move || {
+            if at >= place.end {
+                return None;
+            }
+            let part = self.part_from(at);
+            let part = &part[..part.len().min(place.end - at)];
+            let covered = at..at + part.len();
+            at = covered.end;
+            Some((covered, part))
         })
-    })
+    }
+
+    /// The image's bytes from `at` on, as far as they lie together.
+    fn part_from(&self, at: usize) -> &[u8] {
+        let next = self.own.partition_point(|own| own.place.end <= at);
+        match (self.own.get(next), &self.base) {
+            (Some(Own { place, offset }), _) if place.start <= at => {
+                &self.file.bytes()[offset + (at - place.start)..offset + place.len()]
+            }
+            (following, Some(base)) => base.part(at..following.map_or(self.len, |own| own.place.start)),
+            (_, None) => unreachable!("without a base one range is all"),
+        }
+    }
+
+    /// All of it.
+    #[cfg(test)]
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        self.parts(0..self.len).flat_map(|(_, part)| part).copied().collect()
+    }
 }
 
-impl Drop for Image {
-    fn drop(&mut self) {
-        // SAFETY: nobody has a reference into it: those that `bytes` gives do not outlive `self`.
-        if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.len) } {
-            tracing::error!(%error, "an image cannot be unmapped");
+/// Makes of these places, which are in order, at most `most`: those that lie next to each other become one, with what is between.
+fn join(places: Vec<Range<usize>>, most: usize) -> Vec<Range<usize>> {
+    let mut gaps: Vec<usize> = places.windows(2).map(|pair| pair[1].start - pair[0].end).collect();
+    gaps.sort_unstable_by(|a, b| b.cmp(a));
+    // The widest gaps stay.
+    let mut stays = most - 1;
+    let narrowest = gaps.get(stays.saturating_sub(1)).copied().unwrap_or(0);
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for place in places {
+        match joined.last_mut() {
+            Some(last) if place.start - last.end < narrowest || stays == 0 => last.end = place.end,
+            Some(_) => {
+                stays -= 1;
+                joined.push(place);
+            }
+            None => joined.push(place),
         }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_gaps_stay_between_ranges() {
+        let places = vec![0..1, 2..3, 10..11, 12..13, 13..14, 30..31, 32..33];
+        assert_eq!(join(places.clone(), 3), [0..3, 10..14, 30..33]);
+        assert_eq!(join(places.clone(), 1), [0..33]);
+        assert_eq!(join(places.clone(), 50), places);
+        assert_eq!(join(vec![0..1, 2..3, 4..5, 6..7], 2), [0..1, 2..7]);
+        assert!(join(Vec::new(), 8).is_empty());
     }
 }

@@ -1,8 +1,9 @@
 //! The linear memories of components that `elias-build` made. They are the host's: reserved, filled from images, and put
 //! back to them, here.
 //!
-//! - `image`: what a memory holds before an execution begins, in a file.
-//! - `slot`: one memory: a reservation of address space with the image's file mapped into it, private to the slot.
+//! - `image`: what a memory holds before an execution begins: a base that all have, and pages of its own.
+//! - `file`: either, in a file that is kept and mapped.
+//! - `slot`: one memory: a reservation of address space with the image's files mapped into it, private to the slot.
 //! - `page_map`: which pages of a slot differ from the file, asked of the system and never of the guest.
 //! - `stack`: the native stacks that guests run on.
 //!
@@ -17,6 +18,7 @@
 //! wasmtime asks [`Memories`] for a memory while it instantiates a component, and does not say for which one:
 //! [`instantiate`] leaves the image for it with the thread that polls, and takes the slot that was made of it.
 
+mod file;
 mod image;
 mod page_map;
 mod slot;
@@ -24,7 +26,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use image::Image;
+pub(crate) use image::{Base, Image};
 pub(crate) use slot::Slot;
 pub(crate) use stack::{KEPT_BYTES as STACK_KEPT_BYTES, Mapping as Stack, Stacks};
 

@@ -1,6 +1,6 @@
 //! One memory of a guest.
 
-use super::image::Image;
+use super::image::{Image, Mapped};
 use super::page_map::PageMap;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use std::io;
@@ -41,8 +41,12 @@ impl Reservation {
     fn map(self, image: &Image) -> io::Result<()> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
-        // SAFETY: the caller owns the reservation, in which nothing is accessed yet, and the image is no longer than it.
-        unsafe { mmap(self.start.as_ptr().cast(), image.len(), protection, flags, image.file().as_fd(), 0) }?;
+        for Mapped { at, len, file, offset } in image.mapped() {
+            // SAFETY: the caller owns the reservation, in which nothing is accessed yet, and the image is no longer than it.
+            let start = unsafe { self.start.as_ptr().add(at) };
+            // SAFETY: as above.
+            unsafe { mmap(start.cast(), len, protection, flags, file.as_fd(), offset as u64) }?;
+        }
         Ok(())
     }
 
@@ -129,7 +133,7 @@ impl Slot {
         }
         let reservation = home.take(capacity + guard)?;
         if let Err(error) = reservation.map(&image) {
-            reservation.release();
+            reservation.release(); // with whatever was mapped
             return Err(error);
         }
         Ok(Self {
@@ -148,7 +152,7 @@ impl Slot {
         self.reservation.start.as_ptr()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
@@ -208,16 +212,32 @@ impl Slot {
         if bytes > RESET_BYTES_MAX {
             return Ok(false);
         }
-        let image = self.image.bytes();
         let trims = self.resets.fetch_add(1, Ordering::Relaxed) % RESETS_BETWEEN_TRIMS == RESETS_BETWEEN_TRIMS - 1;
         for range in written {
-            if trims {
-                bytes -= trim(&mut memory[range.clone()], &image[range])?;
-            } else {
-                memory[range.clone()].copy_from_slice(&image[range]);
+            for (place, image) in self.image.parts(range) {
+                if trims {
+                    bytes -= trim(&mut memory[place], image)?;
+                } else {
+                    memory[place].copy_from_slice(image);
+                }
             }
         }
         self.private.store(bytes, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Gives the system back what the guest wrote to `bytes` of the memory from `at`, which are then the file's, or zeros.
+    /// False if the memory ends before.
+    ///
+    /// # Errors
+    /// If the system does not take it.
+    pub(crate) fn discard(&mut self, at: usize, bytes: usize) -> io::Result<bool> {
+        let end = self.len().min(at.saturating_add(bytes));
+        if at >= end {
+            return Ok(false);
+        }
+        // SAFETY: accessible, by the invariants, and nobody else has the slot.
+        give_back(unsafe { std::slice::from_raw_parts_mut(self.start().add(at), end - at) })?;
         Ok(true)
     }
 
@@ -225,10 +245,27 @@ impl Slot {
     ///
     /// # Safety
     /// As for [`Self::reset`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "what tests assert"))]
-    pub(crate) unsafe fn is_image(&self) -> bool {
+    #[cfg(test)]
+    pub(super) unsafe fn is_image(&self) -> bool {
+        // SAFETY: by the caller's word.
+        !self.has_grown() && unsafe { self.begins_as_image() }
+    }
+
+    /// Whether the memory has the image's bytes, as far as the image goes.
+    ///
+    /// # Safety
+    /// As for [`Self::reset`].
+    #[cfg(test)]
+    pub(super) unsafe fn begins_as_image(&self) -> bool {
         // SAFETY: accessible, by the invariants, and by the caller's word nobody writes to it.
-        !self.has_grown() && unsafe { std::slice::from_raw_parts(self.start(), self.image.len()) } == self.image.bytes()
+        let memory = unsafe { std::slice::from_raw_parts(self.start(), self.image.len()) };
+        self.image.parts(0..memory.len()).all(|(place, image)| memory[place] == *image)
+    }
+
+    /// Bytes that the memory began with.
+    #[cfg(test)]
+    pub(super) fn image_len(&self) -> usize {
+        self.image.len()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Slots under a seeded stream of writes, growths, resets and ends, by each way of asking the system.
 
-use super::image::Image;
+use super::image::{Base, Image};
 use super::page_map::PageMap;
 use super::slot::{RESET_BYTES_MAX, Reservations, Slot};
 use crate::cache::CompiledCache;
@@ -33,8 +33,78 @@ fn page_maps() -> Vec<(&'static str, PageMap)> {
 fn image(numbers: &mut Numbers, pages: usize) -> Arc<Image> {
     let bytes: Vec<u8> = (0..200).map(|_| 1 + u8::try_from(numbers.below(255)).expect("a byte")).collect();
     let len = pages * PAGE_BYTES;
-    let data: Vec<(usize, &[u8])> = (0..pages * 8).map(|_| (numbers.below(len - bytes.len()), &*bytes)).collect();
-    Arc::new(Image::new(None, "test", len, &data).expect("the system has room"))
+    let mut data: Vec<(usize, &[u8])> = (0..pages * 8).map(|_| (numbers.below(len - bytes.len()), &*bytes)).collect();
+    data.sort_by_key(|(at, _)| *at);
+    let mut image = vec![0; len];
+    data.iter().for_each(|(at, bytes)| image[*at..at + bytes.len()].copy_from_slice(bytes));
+    let base = Arc::new(Base::new(None, "base", &base_of(numbers, &image)).expect("the system has room"));
+    let image = match numbers.below(3) {
+        0 => Image::whole(None, "test", len, &[(0, &image)], &[]),
+        1 => Image::whole(None, "test", len, &[(0, &image)], &[base]),
+        _ => {
+            let base = elias_contract::base::Base { digest: String::new(), memory: base_of(numbers, &image) };
+            let of = Arc::new(Base::new(None, "base", &base.memory).expect("the system has room"));
+            Image::difference(None, "test", len, &base.difference(&image), &of)
+        }
+    };
+    Arc::new(image.expect("the system has room"))
+}
+
+/// A base for an image: shorter, and in some places another.
+fn base_of(numbers: &mut Numbers, image: &[u8]) -> Vec<u8> {
+    let mut base = image[..image.len() - PAGE_BYTES].to_vec();
+    for _ in 0..numbers.below(30) {
+        let at = numbers.below(base.len());
+        base[at] ^= 0x55;
+    }
+    base
+}
+
+#[test]
+fn an_image_is_the_same_whatever_of_it_is_shared() {
+    let mut numbers = Numbers(11);
+    for round in 0..40 {
+        let memory: Vec<u8> = {
+            let mut memory = vec![0; 4 * PAGE_BYTES];
+            (0..numbers.below(3_000)).for_each(|_| memory[numbers.below(4 * PAGE_BYTES)] = 7);
+            memory
+        };
+        let base = elias_contract::base::Base { digest: String::new(), memory: base_of(&mut numbers, &memory) };
+        let shared = Arc::new(Base::new(None, "base", &base.memory).expect("the system has room"));
+        let other = Arc::new(Base::new(None, "other", &vec![9; PAGE_BYTES]).expect("the system has room"));
+        let difference = base.difference(&memory);
+        let images = [
+            Image::whole(None, "test", memory.len(), &[(0, &memory)], &[]),
+            Image::whole(None, "test", memory.len(), &[(0, &memory)], &[Arc::clone(&other), Arc::clone(&shared)]),
+            Image::whole(None, "test", memory.len(), &[(0, &memory)], &[other]),
+            Image::difference(None, "test", memory.len(), &difference, &shared),
+        ];
+        for (index, image) in images.into_iter().enumerate() {
+            let image = image.expect("the system has room");
+            assert!(image.to_vec() == memory, "round {round}, image {index}");
+            assert!(image.mapped().count() <= 9);
+            let (start, end) = (numbers.below(memory.len()), numbers.below(memory.len()));
+            let place = start.min(end)..start.max(end);
+            let parts: Vec<u8> = image.parts(place.clone()).flat_map(|(_, part)| part).copied().collect();
+            assert!(parts == memory[place]);
+        }
+    }
+}
+
+/// Gives a memory back in parts, as far as a multiple of pages goes, and looks that nothing is left in it.
+fn discard_in_parts(slot: &mut Slot, part: usize) {
+    let part = part.next_multiple_of(rustix::param::page_size());
+    let mut at = 0;
+    while slot.discard(at, part).expect("the system takes it") {
+        at += part;
+    }
+    assert!(at >= slot.len());
+    // SAFETY: no guest runs here.
+    assert!(unsafe { slot.begins_as_image() });
+    for at in (0..slot.len()).skip(slot.image_len()) {
+        // SAFETY: below the memory's length, and nobody else's.
+        assert_eq!(unsafe { *slot.start().add(at) }, 0);
+    }
 }
 
 #[test]
@@ -47,7 +117,8 @@ fn whatever_a_guest_wrote_the_next_execution_finds_the_image() {
             let images = [image(&mut numbers, 3), image(&mut numbers, 7)];
             for _ in 0..4 {
                 let image = Arc::clone(&images[numbers.below(2)]);
-                let slot = Slot::new(&home, &page_map, image, CAPACITY, GUARD).expect("the system has room");
+                let mut slot =
+                    Slot::new(&home, &page_map, image, CAPACITY, GUARD).expect("the system has room");
                 for execution in 0..40 {
                     // SAFETY: no guest runs here.
                     assert!(unsafe { slot.is_image() }, "{name}, seed {seed}, execution {execution}");
@@ -61,6 +132,7 @@ fn whatever_a_guest_wrote_the_next_execution_finds_the_image() {
                         unsafe { *slot.start().add(at) ^= 0xa5 };
                     }
                     if slot.has_grown() {
+                        discard_in_parts(&mut slot, 1 + numbers.below(CAPACITY));
                         break;
                     }
                     // SAFETY: no guest runs here.
@@ -134,13 +206,13 @@ fn an_image_that_was_lost_in_part_is_written_again() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cache = CompiledCache::open(folder.path()).expect("the folder is ours");
     let data: [(usize, &[u8]); 2] = [(10, b"first"), (70_000, b"second")];
-    let image = || Image::new(Some(&cache), "digest", 2 * PAGE_BYTES, &data).expect("the system has room");
-    let whole = image().bytes().to_vec();
+    let image = || Image::whole(Some(&cache), "digest", 2 * PAGE_BYTES, &data, &[]).expect("the system has room");
+    let whole = image().to_vec();
     assert_eq!((&whole[10..15], &whole[70_000..70_006]), (&b"first"[..], &b"second"[..]));
     let file = folder.path().join("digest.image");
     for lost in [vec![0; whole.len()], whole[..70_006].to_vec(), whole[..100].to_vec(), Vec::new()] {
         std::fs::write(&file, lost).expect("writing");
-        assert_eq!(image().bytes(), whole);
+        assert!(image().to_vec() == whole);
         assert_eq!(std::fs::read(&file).expect("reading"), whole, "unless the folder is in memory");
     }
 }

@@ -1,0 +1,123 @@
+//! What memories begin with, in files.
+
+use crate::cache::CompiledCache;
+use rustix::fs::{MemfdFlags, fstatfs, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::ptr::NonNull;
+
+/// Bytes in a file, mapped to be read: what a guest does not write to is in this machine's memory once, whoever uses it, and can
+/// be read again if memory is short.
+#[derive(Debug)]
+pub(super) struct ImageFile {
+    file: File,
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping is only read.
+unsafe impl Send for ImageFile {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for ImageFile {}
+
+impl ImageFile {
+    /// A file of `len` bytes, at least one, with `data` by place, and zeros. It is kept under this name in the cache, if there is
+    /// one.
+    ///
+    /// # Errors
+    /// If the system has no room for it.
+    pub(super) fn new(
+        cache: Option<&CompiledCache>,
+        name: &str,
+        len: usize,
+        data: &[(usize, &[u8])],
+    ) -> io::Result<Self> {
+        if let Some(cache) = cache {
+            if let Some(file) = cache.image(name).filter(|file| has(file, len, data)) {
+                return Self::map(file, len);
+            }
+            match cache.keep_image(name, |file| write(file, len, data)) {
+                Ok(file) if is_on_disk(&file) => return Self::map(file, len),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "an image could not be kept; it is in memory instead"),
+            }
+        }
+        let file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
+        write(&file, len, data)?;
+        Self::map(file, len)
+    }
+
+    fn map(file: File, len: usize) -> io::Result<Self> {
+        // What lies beyond the end of a file cannot be read.
+        if file.metadata()?.len() < len as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // SAFETY: a new mapping at an address that the system chooses, which is only read. The file is in a folder of this user
+        // alone, or has no name, and nobody shortens it.
+        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) }?;
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { file, start, len })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped for as long as `self` is there, and nobody writes to it.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for ImageFile {
+    fn drop(&mut self) {
+        // SAFETY: nobody has a reference into it: those that `bytes` gives do not outlive `self`.
+        if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.len) } {
+            tracing::error!(%error, "an image cannot be unmapped");
+        }
+    }
+}
+
+/// Writes an image. Where there are only zeros the file has holes.
+fn write(file: &File, len: usize, data: &[(usize, &[u8])]) -> io::Result<()> {
+    file.set_len(len as u64)?;
+    let page = rustix::param::page_size();
+    for (start, bytes) in data {
+        let mut at = *start;
+        let (first, rest) = bytes.split_at(bytes.len().min(at.next_multiple_of(page) - at));
+        for part in std::iter::once(first).chain(rest.chunks(page)) {
+            if part.iter().any(|&byte| byte != 0) {
+                file.write_all_at(part, at as u64)?;
+            }
+            at += part.len();
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file's holes can be read whatever else is in its file system. To read a hole of a file in a temporary file system
+/// (tmpfs) takes room there, and where there is none ends the process.
+fn is_on_disk(file: &File) -> bool {
+    const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+    fstatfs(file).is_ok_and(|system| system.f_type != TMPFS_MAGIC)
+}
+
+/// Whether a file holds this data, which is in the component and the truth: to compare is cheaper than a digest, and a file that
+/// was lost in part when the machine stopped is found. Read, and not mapped: what is looked at once is no memory of ours.
+fn has(file: &File, len: usize, data: &[(usize, &[u8])]) -> bool {
+    if !is_on_disk(file) || file.metadata().is_ok_and(|metadata| metadata.len() != len as u64) {
+        return false;
+    }
+    let mut buffer = vec![0; 64 << 10];
+    data.iter().all(|(start, bytes)| {
+        let mut at = *start as u64;
+        bytes.chunks(buffer.len()).all(|wanted| {
+            let found = &mut buffer[..wanted.len()];
+            let same = file.read_exact_at(found, at).is_ok() && found == wanted;
+            at += wanted.len() as u64;
+            same
+        })
+    })
+}

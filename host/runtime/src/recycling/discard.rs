@@ -1,0 +1,73 @@
+//! An instance that is not used again.
+//!
+//! Giving much memory back takes the system milliseconds, for which the thread that does it can do nothing else. An
+//! execution's end is nobody's turn, and many can end at once; so memory that grew is given back in small parts, beside
+//! the threads on which guests run.
+
+use super::Instances;
+use super::instance::{Export, Instance};
+use crate::aside;
+use crate::execution::Running;
+use crate::memory::Slot;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+/// Bytes that are given back in one part.
+const PART_BYTES: usize = 1 << 20;
+
+/// Bytes of all memories that wait to be given back while what their executions held is free for others already. What is beyond
+/// holds its places until it is gone, so that nobody ends executions faster than their memory goes.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+
+impl<E: Export> Instance<E> {
+    /// Drops the instance, whose execution is over.
+    pub(super) fn discard(self, host: &Arc<Instances>, running: &Running) {
+        let Self { store, slot, place, .. } = self;
+        let share = store.data().info().share_group();
+        drop(store);
+        // The store had the only other handle.
+        let Some(slot) = slot.and_then(Arc::into_inner).filter(Slot::has_grown) else { return };
+        let waiting = Waiting::begin(host, slot.len());
+        let held = waiting.is_too_much().then(|| running.take_held());
+        let mut given_back = 0;
+        let mut all = Some((slot, waiting, place, held));
+        aside::spawn(share, move || {
+            let Some((slot, ..)) = &mut all else { return Poll::Ready(()) };
+            match slot.discard(given_back, PART_BYTES) {
+                Ok(true) => {
+                    given_back += PART_BYTES;
+                    Poll::Pending
+                }
+                Ok(false) => Poll::Ready(drop(all.take())),
+                Err(error) => {
+                    tracing::error!(%error, "a memory cannot be given back in parts");
+                    Poll::Ready(drop(all.take()))
+                }
+            }
+        });
+    }
+}
+
+/// Bytes that are counted as long as they wait.
+struct Waiting {
+    host: Arc<Instances>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn begin(host: &Arc<Instances>, bytes: usize) -> Self {
+        host.discarded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self { host: Arc::clone(host), bytes }
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.host.discarded_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.host.discarded_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}

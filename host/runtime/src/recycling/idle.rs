@@ -1,0 +1,166 @@
+//! The idle instances of one component.
+
+use super::instance::{Export, Instance};
+use super::{Evict, Instances, add_one};
+use crate::app::AppInner;
+use crate::error::Error;
+use crate::execution::Running;
+use crate::instance::InstanceState;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+/// The idle instances of one component by one export.
+pub(crate) struct Idle<E> {
+    host: Arc<Instances>,
+    state: Mutex<IdleState<E>>,
+}
+
+struct IdleState<E> {
+    /// Each with the time since which it is idle; the latest last.
+    instances: VecDeque<(Instance<E>, Instant)>,
+    is_in_ring: bool,
+    was_used: bool,
+}
+
+impl<E: Export> Idle<E> {
+    pub(crate) fn new(host: &Arc<Instances>) -> Arc<Self> {
+        let state = IdleState { instances: VecDeque::new(), is_in_ring: false, was_used: false };
+        Arc::new(Self { host: Arc::clone(host), state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, IdleState<E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    }
+
+    /// An instance for an execution: the one that was used last, or a new one.
+    pub(crate) fn take(&self, app: &AppInner, state: InstanceState) -> Result<Instance<E>, Error> {
+        if app.image.is_none() {
+            return Ok(Instance::new(app, state, None));
+        }
+        let idle = {
+            let mut idle = self.state();
+            idle.was_used = true;
+            idle.instances.pop_back()
+        };
+        if let Some((mut instance, _)) = idle {
+            self.host.leaves(instance.bytes());
+            add_one(&self.host.counts.recycled);
+            let usage = instance.usage;
+            *instance.store.data_mut() = state;
+            instance.store.data_mut().limiter.begin(usage);
+            return Ok(instance);
+        }
+        let place = self.host.place()?;
+        add_one(&self.host.counts.created);
+        Ok(Instance::new(app, state, Some(place)))
+    }
+
+    /// Takes an instance whose execution is over: keeps it if that ended well, else discards it.
+    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<E>, returned: bool, running: &Running) {
+        match self.put_back(&mut instance, returned) {
+            Ok(()) => self.keep(instance),
+            Err(counted) => {
+                if let Some(count) = counted {
+                    add_one(count);
+                }
+                instance.discard(&self.host, running);
+            }
+        }
+    }
+
+    /// Makes an instance as it was before its execution, or says what counts that it is dropped.
+    fn put_back(&self, instance: &mut Instance<E>, returned: bool) -> Result<(), Option<&AtomicU64>> {
+        let Some(slot) = &instance.slot else { return Err(None) };
+        let counts = &self.host.counts;
+        if instance.has_run {
+            if !returned {
+                return Err(Some(&counts.failed));
+            }
+            if !instance.store.data().table.is_empty() {
+                return Err(Some(&counts.handles));
+            }
+            if slot.has_grown() {
+                return Err(Some(&counts.grown));
+            }
+        }
+        if self.host.limits.bytes == 0 {
+            return Err(None);
+        }
+        // What the execution held of the host goes now, and not when the instance is needed next.
+        instance.store.data_mut().retire();
+        if std::mem::take(&mut instance.has_run) {
+            // SAFETY: the guest has returned, and its store is ours.
+            match unsafe { slot.reset() } {
+                Ok(true) => {}
+                Ok(false) => return Err(Some(&counts.written)),
+                Err(error) => {
+                    tracing::error!(%error, "a memory could not be put back; the instance is not used again");
+                    return Err(None);
+                }
+            }
+            if let Some(stack) = &instance.stack {
+                // SAFETY: as above.
+                unsafe { stack.trim() };
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets an instance wait for the next execution; another goes if there is no room.
+    fn keep(self: &Arc<Self>, instance: Instance<E>) {
+        let bytes = instance.bytes();
+        while self.host.idle_bytes.load(Ordering::Relaxed) + bytes > self.host.limits.bytes as usize {
+            if !self.host.evict() {
+                return add_one(&self.host.counts.idle);
+            }
+        }
+        self.host.idle.fetch_add(1, Ordering::Relaxed);
+        self.host.idle_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let is_new = {
+            let mut idle = self.state();
+            idle.instances.push_back((instance, Instant::now()));
+            !std::mem::replace(&mut idle.is_in_ring, true)
+        };
+        if is_new {
+            let this: Weak<Self> = Arc::downgrade(self);
+            self.host.ring().push_back(this);
+        }
+        self.host.keep_swept();
+    }
+}
+
+impl<E: Export> Evict for Idle<E> {
+    fn evict(&self, insists: bool) -> (Option<Box<dyn Send>>, bool) {
+        let mut idle = self.state();
+        let has_chance = std::mem::take(&mut idle.was_used) && !insists;
+        let evicted = if has_chance { None } else { idle.instances.pop_front() };
+        idle.is_in_ring = !idle.instances.is_empty();
+        let evicted = evicted.map(|(instance, _)| {
+            self.host.leaves(instance.bytes());
+            Box::new(instance) as Box<dyn Send>
+        });
+        (evicted, idle.is_in_ring)
+    }
+
+    fn sweep(&self, before: Instant, old: &mut Vec<Box<dyn Send>>) -> bool {
+        let mut idle = self.state();
+        while let Some((instance, _)) = idle.instances.pop_front_if(|(_, since)| *since < before) {
+            self.host.leaves(instance.bytes());
+            old.push(Box::new(instance));
+        }
+        idle.is_in_ring = !idle.instances.is_empty();
+        idle.is_in_ring
+    }
+}
+
+impl<E> Drop for Idle<E> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (instance, _) in state.instances.drain(..) {
+            self.host.leaves(instance.bytes());
+        }
+    }
+}
+

@@ -1,0 +1,236 @@
+//! Instances between executions.
+//!
+//! An execution of a component of `elias-build` begins in an instance that has its image's memory and nothing else: a
+//! new one, or one whose former execution ended well and whose memory was put back. Which of the two it is makes no
+//! difference to the guest. An execution *ended well* if its handler returned, left no handle to a host resource, and
+//! did not grow its memory. Any other end, a trap, a deadline, a panic of a host function, a caller that went away,
+//! drops the instance.
+//!
+//! - `instance`: an instance and its exports, during an execution and between two.
+//! - `idle`: the idle instances of one component.
+//! - `discard`: an instance that is not used again, and whose memory is given back.
+//! - here: all instances of a host, and what bounds them.
+
+mod discard;
+mod idle;
+mod instance;
+
+pub(crate) use idle::Idle;
+pub(crate) use instance::{Export, Instance};
+
+use crate::error::{Error, ErrorCode};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How often idle instances are looked at, in parts of the time after which they go.
+const LOOKS: u32 = 4;
+
+/// What may be idle on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdleLimits {
+    /// Bytes of memory that idle instances may have for themselves, together. None: each execution has a new instance.
+    pub bytes: u64,
+    /// Milliseconds after which an instance that was not used is dropped.
+    pub idle_ms: u64,
+}
+
+impl Default for IdleLimits {
+    fn default() -> Self {
+        Self { bytes: 48 << 20, idle_ms: 300_000 }
+    }
+}
+
+/// How a host's instances were used since it was made. Those of other toolchains' components are not counted: they are never used again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InstanceCounts {
+    /// Executions that began in an instance that was used before.
+    pub recycled: u64,
+    /// Executions that began in a new instance.
+    pub created: u64,
+    /// Instances that are idle.
+    pub idle: u64,
+    /// Bytes of memory that the idle ones have for themselves.
+    pub idle_bytes: u64,
+    /// Instances that exist, idle ones included.
+    pub instances: u64,
+    /// Instances that can exist.
+    pub instances_max: u64,
+    /// Executions after which the instance was dropped because they failed, or were cancelled.
+    pub dropped_failed: u64,
+    /// The same, because handles to host resources were left.
+    pub dropped_handles: u64,
+    /// The same, because memory had grown.
+    pub dropped_grown: u64,
+    /// The same, because so much of the memory was written to that putting it back is no gain.
+    pub dropped_written: u64,
+    /// Idle instances that were dropped for others, or because nobody used them.
+    pub dropped_idle: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    recycled: AtomicU64,
+    created: AtomicU64,
+    failed: AtomicU64,
+    handles: AtomicU64,
+    grown: AtomicU64,
+    written: AtomicU64,
+    idle: AtomicU64,
+}
+
+fn add_one(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The instances of one host.
+pub(crate) struct Instances {
+    limits: IdleLimits,
+    places: Arc<Semaphore>,
+    places_max: usize,
+    idle: AtomicUsize,
+    idle_bytes: AtomicUsize,
+    /// Bytes of memories that are being given back.
+    discarded_bytes: AtomicUsize,
+    counts: Counts,
+    /// The components that have idle instances, for a second chance: who was used since the last look stays.
+    ring: Mutex<VecDeque<Weak<dyn Evict>>>,
+    is_swept: AtomicBool,
+}
+
+impl Instances {
+    pub(crate) fn new(places: usize, limits: IdleLimits) -> Self {
+        let places = places.min(Semaphore::MAX_PERMITS);
+        Self {
+            limits,
+            places: Arc::new(Semaphore::new(places)),
+            places_max: places,
+            idle: AtomicUsize::new(0),
+            idle_bytes: AtomicUsize::new(0),
+            discarded_bytes: AtomicUsize::new(0),
+            counts: Counts::default(),
+            ring: Mutex::default(),
+            is_swept: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> InstanceCounts {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        InstanceCounts {
+            recycled: load(&self.counts.recycled),
+            created: load(&self.counts.created),
+            idle: self.idle.load(Ordering::Relaxed) as u64,
+            idle_bytes: self.idle_bytes.load(Ordering::Relaxed) as u64,
+            instances: (self.places_max - self.places.available_permits()) as u64,
+            instances_max: self.places_max as u64,
+            dropped_failed: load(&self.counts.failed),
+            dropped_handles: load(&self.counts.handles),
+            dropped_grown: load(&self.counts.grown),
+            dropped_written: load(&self.counts.written),
+            dropped_idle: load(&self.counts.idle),
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, VecDeque<Weak<dyn Evict>>> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    }
+
+    /// A place for a new instance; that of an idle one if there is no other.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+        loop {
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                return Ok(place);
+            }
+            if !self.evict() {
+                let message = format!("all {} instances of this host are in use", self.places_max);
+                return Err(Error::new(ErrorCode::Overloaded, message));
+            }
+        }
+    }
+
+    /// Drops an idle instance of a component that was not used lately; false if none is idle.
+    fn evict(&self) -> bool {
+        let evicted = self.find_idle();
+        if evicted.is_some() {
+            add_one(&self.counts.idle);
+        }
+        evicted.is_some() // and is dropped here, when the ring is free
+    }
+
+    fn find_idle(&self) -> Option<Box<dyn Send>> {
+        // Held all the while, or another would take what is being looked at for all that there is.
+        let mut ring = self.ring();
+        let all = ring.len();
+        for look in 0..3 * all {
+            let next = ring.pop_front()?;
+            let Some(idle) = next.upgrade() else { continue };
+            // Everybody has one second chance, and nobody two.
+            let insists = look >= 2 * all;
+            let (evicted, remains) = idle.evict(insists);
+            if remains {
+                ring.push_back(next);
+            }
+            if evicted.is_some() {
+                return evicted;
+            }
+        }
+        None
+    }
+
+    /// Drops what was idle for too long.
+    fn sweep(&self) {
+        let Some(before) = Instant::now().checked_sub(Duration::from_millis(self.limits.idle_ms)) else { return };
+        let mut old = Vec::new();
+        self.ring().retain(|next| next.upgrade().is_some_and(|idle| idle.sweep(before, &mut old)));
+        self.counts.idle.fetch_add(old.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Looks at idle instances from time to time, as long as there are any.
+    fn keep_swept(self: &Arc<Self>) {
+        if self.is_swept.load(Ordering::Relaxed) || self.is_swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let swept = Swept(Arc::downgrade(self));
+        let every = Duration::from_millis((self.limits.idle_ms / u64::from(LOOKS)).max(10));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let Some(instances) = swept.0.upgrade() else { return };
+                instances.sweep();
+                if instances.idle.load(Ordering::Relaxed) == 0 {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// An idle instance is gone, or in use.
+    fn leaves(&self, bytes: usize) {
+        self.idle.fetch_sub(1, Ordering::Relaxed);
+        self.idle_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Says that nobody looks at the idle instances any more, also if the runtime ends that did.
+struct Swept(Weak<Instances>);
+
+impl Drop for Swept {
+    fn drop(&mut self) {
+        if let Some(instances) = self.0.upgrade() {
+            instances.is_swept.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A component's idle instances, for those who need room.
+trait Evict: Send + Sync {
+    /// Takes out the one that is idle for longest, unless they were used since the last call and the caller does not insist; and
+    /// whether there are more.
+    fn evict(&self, insists: bool) -> (Option<Box<dyn Send>>, bool);
+    /// Takes out those that are idle since before this time; and whether there are more.
+    fn sweep(&self, before: Instant, old: &mut Vec<Box<dyn Send>>) -> bool;
+}
+
