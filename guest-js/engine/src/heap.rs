@@ -1,7 +1,10 @@
 //! The heap: what the build phase leaves of it in an image, and where.
 //!
 //! An image holds what is not zero, and an instance costs what it writes to. So in the build phase what is freed becomes zeros, large
-//! blocks are kept apart from small ones, and there is room left for the instances.
+//! blocks are kept apart from small ones, and there is room left for the instances. A request takes its small blocks from an area
+//! that the build phase left empty ([`request`]).
+
+mod request;
 
 use crate::phase;
 use std::ffi::c_void;
@@ -10,6 +13,7 @@ unsafe extern "C" {
     fn malloc_usable_size(memory: *mut c_void) -> usize;
     fn malloc(size: usize) -> *mut c_void;
     fn __real_malloc(size: usize) -> *mut c_void;
+    fn __real_calloc(count: usize, size: usize) -> *mut c_void;
     fn __real_free(memory: *mut c_void);
     fn __real_realloc(memory: *mut c_void, size: usize) -> *mut c_void;
 }
@@ -19,17 +23,52 @@ unsafe extern "C" {
 /// together. Reference counts are not among it: see `quickjs/immortal.c`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_malloc(size: usize) -> *mut c_void {
-    if phase::building() && cold::SIZES.contains(&size) {
-        return cold::allocate(size);
+    if phase::building() {
+        if cold::SIZES.contains(&size) {
+            return cold::allocate(size);
+        }
+    } else if let Some(block) = request::allocate(size) {
+        return block;
     }
     // SAFETY: any size may be asked for.
     unsafe { __real_malloc(size) }
 }
 
+/// `calloc`, likewise.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __wrap_calloc(count: usize, size: usize) -> *mut c_void {
+    if !phase::building()
+        && let Some(bytes) = count.checked_mul(size)
+        && let Some(block) = request::allocate(bytes)
+    {
+        // SAFETY: the block has that many bytes.
+        unsafe { block.cast::<u8>().write_bytes(0, bytes) };
+        return block;
+    }
+    // SAFETY: any size may be asked for.
+    unsafe { __real_calloc(count, size) }
+}
+
+/// dlmalloc's: blocks are aligned so, and the word before a block is its size with three flags: the one before is in use, it is in
+/// use, and one that is free for others. It marks the blocks that are not dlmalloc's.
+const ALIGNMENT: usize = 16;
+const HEAD_BYTES: usize = size_of::<usize>();
+const IN_USE: usize = 3;
+const FOREIGN: usize = 4;
+
+/// Whether a block is not dlmalloc's.
+///
+/// # Safety
+/// It must be what an allocation gave.
+unsafe fn is_foreign(block: *mut c_void) -> bool {
+    // SAFETY: every block has a head.
+    unsafe { *block.cast::<usize>().sub(1) & FOREIGN != 0 }
+}
+
 /// Blocks that are made in the build phase and hardly written to after it. Each looks to dlmalloc like one of its own, with a flag
 /// in its head that dlmalloc leaves alone, and is never given to it.
 mod cold {
-    use super::{__real_malloc, c_void};
+    use super::{__real_malloc, ALIGNMENT, FOREIGN, HEAD_BYTES, IN_USE, c_void};
     use std::cell::Cell;
     use std::ops::RangeInclusive;
 
@@ -37,12 +76,6 @@ mod cold {
     pub(super) const SIZES: RangeInclusive<usize> = 112..=16 * 1024;
     /// Bytes that are taken from dlmalloc at a time.
     const AREA_BYTES: usize = 512 * 1024;
-    /// dlmalloc's: blocks are aligned so, and the word before a block is its size with three flags: the one before is in use, it
-    /// is in use, and one that is free for others.
-    const ALIGNMENT: usize = 16;
-    const HEAD_BYTES: usize = size_of::<usize>();
-    const IN_USE: usize = 3;
-    const COLD: usize = 4;
     const CLASSES: usize = (*SIZES.end() + HEAD_BYTES).div_ceil(ALIGNMENT) + 1;
 
     struct Areas {
@@ -80,18 +113,9 @@ mod cold {
             }
             let block = AREAS.next.get();
             AREAS.next.set(block + bytes);
-            *((block - HEAD_BYTES) as *mut usize) = bytes | IN_USE | COLD;
+            *((block - HEAD_BYTES) as *mut usize) = bytes | IN_USE | FOREIGN;
             block as *mut c_void
         }
-    }
-
-    /// Whether a block is one of these.
-    ///
-    /// # Safety
-    /// It must be what an allocation gave.
-    pub(super) unsafe fn has(block: *mut c_void) -> bool {
-        // SAFETY: every block has a head.
-        unsafe { *block.cast::<usize>().sub(1) & COLD != 0 }
     }
 
     /// Keeps a block of zeros for the next of its size.
@@ -134,11 +158,10 @@ unsafe extern "C" fn __wrap_free(memory: *mut c_void) {
         if phase::building() {
             memory.cast::<u8>().write_bytes(0, malloc_usable_size(memory));
         }
-        match (cold::has(memory), phase::building()) {
+        match (is_foreign(memory), phase::building()) {
             (false, _) => __real_free(memory),
             (true, true) => cold::free(memory),
-            // The instance ends soon, and its image's page is better left alone.
-            (true, false) => {}
+            (true, false) => request::free(memory),
         }
     }
 }
@@ -151,11 +174,11 @@ unsafe extern "C" fn __wrap_realloc(memory: *mut c_void, size: usize) -> *mut c_
         if memory.is_null() {
             return malloc(size);
         }
-        let (cold, fits) = (cold::has(memory), size <= malloc_usable_size(memory));
-        if cold && fits && size > 0 {
+        let (foreign, fits) = (is_foreign(memory), size <= malloc_usable_size(memory));
+        if foreign && size > 0 && (fits || request::extend(memory, size)) {
             return memory;
         }
-        if !cold && (fits || !phase::building()) {
+        if !foreign && (fits || !phase::building()) {
             return __real_realloc(memory, size);
         }
         let moved = malloc(size);
@@ -174,6 +197,7 @@ unsafe extern "C" fn __wrap_realloc(memory: *mut c_void, size: usize) -> *mut c_
 /// began while the headroom was taken, and the head of a chunk behind it that never exists.
 pub(crate) fn leave_headroom(bytes: usize) {
     cold::seal();
+    request::reserve();
     // SAFETY: `head` is the head of the chunk after `headroom`: dlmalloc always has one. It is the top chunk, which goes
     // back to being one with `headroom`, if a chunk that reaches to the end of memory, as only the trailing one does,
     // follows it; no other place is written to.
