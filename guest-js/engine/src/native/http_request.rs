@@ -1,6 +1,7 @@
 //! The incoming request: `wasi:http/types.incoming-request` behind `Request`.
 
 use super::streams::{self, Chunk, Settle};
+use super::url::serialized::{is_serialized, remember};
 use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
 use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress, WaitId};
@@ -114,11 +115,19 @@ fn url(request: &IncomingRequest) -> String {
     if !path.starts_with('/') {
         path.insert(0, '/'); // `OPTIONS *`, or a query alone
     }
+    if is_serialized(&authority, &path) {
+        let href = [scheme, "://", &authority, &path].concat();
+        remember(&href);
+        return href;
+    }
     let parse = |authority: &str| Url::parse(&format!("{scheme}://{authority}{path}")).ok();
     // What is before an `@` would make another host of it.
     let url = Some(authority).filter(|authority| !authority.contains(['@', '/', '\\', '?', '#']));
     match url.and_then(|authority| parse(&authority)).or_else(|| parse(INVALID_HOST)) {
-        Some(url) => url.into(),
+        Some(url) => {
+            remember(url.as_str());
+            url.into()
+        }
         None => format!("{scheme}://{INVALID_HOST}/"),
     }
 }
