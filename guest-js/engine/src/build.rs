@@ -6,7 +6,7 @@
 use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
 use crate::heap;
-use crate::native::{builtins, describe_capabilities, random, uncaught};
+use crate::native::{builtins, describe_capabilities, fetch_handler, random, uncaught};
 use crate::phase::{self, Import};
 use crate::runtime;
 use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
@@ -237,9 +237,15 @@ fn evaluate(
     let catch = |error| Thrown::catch(ctx, &error);
     let module = Module::declare(ctx.clone(), name, source).map_err(catch)?;
     runtime::allow_eval(ctx, eval);
-    let (module, evaluated) = module.eval().map_err(catch)?;
-    uncaught::expect(ctx, &evaluated);
-    event_loop::run_jobs(ctx);
+    // What the top level made, requests make again.
+    fetch_handler::keep_shapes(true);
+    let evaluated = module.eval().map(|(module, evaluated)| {
+        uncaught::expect(ctx, &evaluated);
+        event_loop::run_jobs(ctx);
+        (module, evaluated)
+    });
+    fetch_handler::keep_shapes(false);
+    let (module, evaluated) = evaluated.map_err(catch)?;
     settled(ctx, &evaluated)?;
     let fail = |name: &str, message: &str| Thrown { name: name.into(), message: message.into(), stack: String::new() };
     let mut default: Value<'_> = module.get("default").unwrap_or_else(|_| {

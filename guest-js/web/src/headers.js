@@ -2,26 +2,22 @@
 //
 // A header list is a flat array [name, value, name, value, ...] with lower-case names, which is the form it has on both
 // sides of the host call. A value is an isomorphic string: each code unit is one byte.
+import native from "elias:native";
 import {
   adopt,
   apply,
-  charCodeAt,
   defineItem,
   includes,
   isEnumerable,
   matches,
   newList,
   ownKeys,
-  slice,
   sort,
   stringify,
-  toLowerCase,
 } from "./primordials.js";
 import { defineInterface, definePairIterable, inspect } from "./webidl.js";
 
-const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const WIDE = /[\u0100-\uffff]/;
-const BAD_VALUE = /[\0\r\n\u0100-\uffff]/;
 
 // The names that responses set most, in their two usual spellings: a look-up costs a quarter of a validation.
 const KNOWN_NAMES = {
@@ -46,38 +42,26 @@ function toName(name) {
   const known = typeof name === "string" ? KNOWN_NAMES[name] : undefined;
   if (known !== undefined) return known;
   name = `${name}`;
-  if (!matches(NAME, name)) throw new TypeError(`${stringify(name)} is not a valid header name`);
-  return toLowerCase(name);
-}
-
-// Every character at or below a space: of these only HTTP whitespace is trimmed, and to find one at an end is rare.
-const mayTrim = (value) => charCodeAt(value, 0) <= 0x20 || charCodeAt(value, value.length - 1) <= 0x20;
-
-const isSpace = (code) => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
-
-function trim(value) {
-  let start = 0;
-  let end = value.length;
-  while (start < end && isSpace(charCodeAt(value, start))) start++;
-  while (start < end && isSpace(charCodeAt(value, end - 1))) end--;
-  return slice(value, start, end);
+  const lower = native.headerName(name);
+  if (lower === undefined) throw new TypeError(`${stringify(name)} is not a valid header name`);
+  return lower;
 }
 
 /** Normalises a value (Fetch 2.2.2): HTTP whitespace at both ends goes, CR, LF and NUL within are refused. */
 function toValue(value, name) {
-  value = `${value}`;
-  if (mayTrim(value)) value = trim(value);
-  if (matches(BAD_VALUE, value)) {
+  const normalized = native.headerValue(`${value}`);
+  if (normalized === undefined) {
     throw new TypeError(`the value of the header "${name}" has a CR, LF, NUL or a character above U+00FF in it`);
   }
-  return value;
+  return normalized;
 }
 
 function append(list, name, value) {
   name = toName(name);
   value = toValue(value, name);
-  list[list.length] = name;
-  list[list.length] = value;
+  const at = list.length;
+  list[at] = name;
+  list[at + 1] = value;
 }
 
 /** Fills a header list from a HeadersInit: a Headers, a sequence of pairs or a record. */
@@ -102,8 +86,10 @@ export function fillHeaderList(list, init) {
     for (let at = 0; at < names.length; at++) {
       if (!isEnumerable(init, names[at])) continue;
       const name = `${names[at]}`;
-      if (matches(WIDE, name)) throw new TypeError(`${stringify(name)} is not a valid header name`);
-      append(list, name, init[name]);
+      const lower = KNOWN_NAMES[name] ?? native.headerName(name);
+      if (lower === undefined && matches(WIDE, name)) throw new TypeError(`${stringify(name)} is not a valid header name`);
+      const value = init[name];
+      append(list, lower ?? name, value);
     }
   }
   return list;
