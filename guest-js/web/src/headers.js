@@ -95,6 +95,12 @@ export function fillHeaderList(list, init) {
   return list;
 }
 
+/** What `get` gives for a name that is not there. */
+function noHeader(name) {
+  toName(name);
+  return null;
+}
+
 /** The value of `name` (lower case) in a header list, several of them joined as Fetch's "get" does, or null. */
 export function getFromList(list, name) {
   let value = null;
@@ -110,11 +116,17 @@ const NOTHING = Symbol("nothing");
 let isHeaders;
 let listOf;
 let wrap;
+/** The headers of the request that this instance was started for. */
+export let incomingHeaders;
+// How often one of them was asked for by its name. Few handlers ask for more than two, which is cheaper without a list.
+let asked = 0;
+const ASKED_MAX = 2;
 // What iterates over Headers, unless a script has put something else in its place.
 let entries;
 
 export class Headers {
-  #list;
+  // Undefined while nothing but single headers of the incoming request were asked for.
+  #list = undefined;
   #immutable = false;
   // For the guard "request-no-cors": see headers-no-cors.js.
   #allows = undefined;
@@ -123,7 +135,12 @@ export class Headers {
 
   static {
     isHeaders = (value) => #list in value;
-    listOf = (headers) => headers.#list;
+    listOf = (headers) => headers.#all();
+    incomingHeaders = () => {
+      const headers = new Headers(NOTHING);
+      headers.#immutable = true;
+      return headers;
+    };
     wrap = (list, immutable, allows = undefined) => {
       const headers = new Headers(NOTHING);
       headers.#list = adopt(list);
@@ -161,14 +178,15 @@ export class Headers {
     // Asking for the arguments' number would cost this method, the one used most, more than its work.
     if (name === undefined) throw new TypeError("Headers.get needs a name");
     // A name that is in the list needs no validation, and it is mostly written in lower case.
-    return getFromList(this.#list, name) ?? getFromList(this.#list, toName(name));
+    if (this.#list === undefined && asked++ < ASKED_MAX) return native.requestHeader(`${name}`) ?? noHeader(name);
+    const list = this.#all();
+    return getFromList(list, name) ?? getFromList(list, toName(name));
   }
 
   getSetCookie() {
     const values = [];
-    for (let at = 0; at < this.#list.length; at += 2) {
-      if (this.#list[at] === "set-cookie") defineItem(values, this.#list[at + 1]);
-    }
+    const list = this.#all();
+    for (let at = 0; at < list.length; at += 2) if (list[at] === "set-cookie") defineItem(values, list[at + 1]);
     return values;
   }
 
@@ -192,8 +210,13 @@ export class Headers {
     }
   }
 
+  /** The list, which is the incoming request's if there is none yet. */
+  #all() {
+    return (this.#list ??= adopt(native.requestHeaders()));
+  }
+
   #find(name) {
-    const list = this.#list;
+    const list = this.#all();
     for (let at = 0; at < list.length; at += 2) if (list[at] === name) return at;
     return -1;
   }
@@ -225,7 +248,7 @@ export class Headers {
 
   /** Fetch 2.2.2 "sort and combine": one pair a name, except set-cookie, whose values cannot be joined. */
   #sortAndCombine() {
-    const list = this.#list;
+    const list = this.#all();
     const names = newList();
     for (let at = 0; at < list.length; at += 2) if (!includes(names, list[at])) names[names.length] = list[at];
     sort(names);
@@ -243,7 +266,8 @@ export class Headers {
 
   [inspect]() {
     const fields = {};
-    for (let at = 0; at < this.#list.length; at += 2) fields[this.#list[at]] = this.get(this.#list[at]);
+    const list = this.#all();
+    for (let at = 0; at < list.length; at += 2) fields[list[at]] = getFromList(list, list[at]);
     return fields;
   }
 }

@@ -99,6 +99,18 @@ const native = {
   requestMethod: () => native.incoming.method,
   requestUrl: () => native.incoming.url,
   requestHeaders: () => native.incoming.headers,
+  requestHeader(name) {
+    const lower = native.headerName(name);
+    if (lower === undefined) return undefined;
+    let value = null;
+    const { headers } = native.incoming;
+    for (let at = 0; at < headers.length; at += 2) {
+      if (headers[at] === lower) value = value === null ? headers[at + 1] : `${value}, ${headers[at + 1]}`;
+    }
+    return value;
+  },
+  // A body is read in chunks here.
+  requestBodyNow: () => undefined,
   async requestBodyRead() {
     const chunk = native.incoming.chunks.shift() ?? null;
     if (chunk instanceof Error) throw chunk;

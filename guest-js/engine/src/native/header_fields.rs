@@ -24,10 +24,15 @@ const fn is_token(byte: u8) -> bool {
         )
 }
 
+/// Whether these are the name of a header field.
+pub(super) fn is_name(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token(byte))
+}
+
 /// The name in lower case; undefined if it is not one.
 fn name<'js>(ctx: Ctx<'js>, text: JsString<'js>) -> Result<Value<'js>> {
     let lower = with_bytes(&text, |bytes| {
-        if bytes.is_empty() || !bytes.iter().all(|&byte| is_token(byte)) {
+        if !is_name(bytes) {
             return None;
         }
         let lower = bytes.iter().any(u8::is_ascii_uppercase).then(|| bytes.to_ascii_lowercase());
