@@ -50,7 +50,7 @@ remap="--remap-path-prefix=$root=/elias --remap-path-prefix=${CARGO_HOME:-$HOME/
 # Memory is imported: an application's image defines it.
 link="-C link-arg=--import-memory -C link-arg=--export-memory
   -C link-arg=-zstack-size=1048576 -C link-arg=--stack-first -C link-arg=--export=__stack_pointer -C link-arg=--export=__heap_base
-  -C link-arg=--wrap=malloc -C link-arg=--wrap=free -C link-arg=--wrap=realloc
+  -C link-arg=--wrap=malloc -C link-arg=--wrap=calloc -C link-arg=--wrap=free -C link-arg=--wrap=realloc
   -C target-feature=+simd128,+bulk-memory,+sign-ext,+nontrapping-fptoint,+mutable-globals"
 export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$ELIAS_WASM_RUSTFLAGS $remap $(echo $link)"
 echo "building the engine (about three minutes the first time)"

@@ -6,7 +6,7 @@
 use crate::error::{Thrown, current_stack, write_json_string};
 use crate::event_loop;
 use crate::heap;
-use crate::native::{builtins, describe_capabilities, random, uncaught};
+use crate::native::{builtins, describe_capabilities, fetch_handler, random, uncaught};
 use crate::phase::{self, Import};
 use crate::runtime::{self, Spare};
 use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
@@ -184,7 +184,6 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
     REPORT.0.name.take();
     let result = answer(evaluated.map(|evaluated| report(&evaluated)));
     runtime::make_immortal(SPARE_FOR_REQUEST);
-    heap::fill_holes();
     heap::leave_headroom(HEADROOM_BYTES);
     phase::seal();
     result
@@ -244,9 +243,15 @@ fn evaluate(
     let catch = |error| Thrown::catch(ctx, &error);
     let module = Module::declare(ctx.clone(), name, source).map_err(catch)?;
     runtime::allow_eval(ctx, eval);
-    let (module, evaluated) = module.eval().map_err(catch)?;
-    uncaught::expect(ctx, &evaluated);
-    event_loop::run_jobs(ctx);
+    // What the top level made, requests make again.
+    fetch_handler::keep_shapes(true);
+    let evaluated = module.eval().map(|(module, evaluated)| {
+        uncaught::expect(ctx, &evaluated);
+        event_loop::run_jobs(ctx);
+        (module, evaluated)
+    });
+    fetch_handler::keep_shapes(false);
+    let (module, evaluated) = evaluated.map_err(catch)?;
     settled(ctx, &evaluated)?;
     let fail = |name: &str, message: &str| Thrown { name: name.into(), message: message.into(), stack: String::new() };
     let mut default: Value<'_> = module.get("default").unwrap_or_else(|_| {

@@ -137,15 +137,7 @@ fn schedule(id: u32, due: u64) {
 /// Runs promise jobs until none is left, and then tells of rejections that none of them handled.
 pub(crate) fn run_jobs(ctx: &Ctx<'_>) {
     loop {
-        while let Some(outcome) = run_job(ctx) {
-            // A promise catches what its reactions throw. What was given to `queueMicrotask` has nobody who would.
-            match outcome {
-                Err(_) => uncaught::report(ctx.clone(), ctx.catch()),
-                // Left behind by a native function that went on without it; it is nobody's.
-                Ok(()) if ctx.has_exception() => drop(ctx.catch()),
-                Ok(()) => {}
-            }
-        }
+        while run_one_job(ctx) {}
         if !uncaught::notify(ctx) {
             // SAFETY: the context is valid, and so is its runtime.
             unsafe { elias_clear_kept_objects(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
@@ -157,6 +149,19 @@ pub(crate) fn run_jobs(ctx: &Ctx<'_>) {
 unsafe extern "C" {
     /// Ends what a job keeps alive for its `WeakRef`s (`quickjs/patches`).
     fn elias_clear_kept_objects(runtime: *mut qjs::JSRuntime);
+}
+
+/// Runs the next promise job. Whether there was one.
+pub(crate) fn run_one_job(ctx: &Ctx<'_>) -> bool {
+    // A promise catches what its reactions throw. What was given to `queueMicrotask` has nobody who would.
+    match run_job(ctx) {
+        None => return false,
+        Some(Err(_)) => uncaught::report(ctx.clone(), ctx.catch()),
+        // Left behind by a native function that went on without it; it is nobody's.
+        Some(Ok(())) if ctx.has_exception() => drop(ctx.catch()),
+        Some(Ok(())) => {}
+    }
+    true
 }
 
 /// Runs one promise job; nothing if there is none. rquickjs does not tell whether the job threw.

@@ -1,7 +1,10 @@
 //! The heap: what the build phase leaves of it in an image, and where.
 //!
 //! An image holds what is not zero, and an instance costs what it writes to. So in the build phase what is freed becomes zeros, large
-//! blocks are kept apart from small ones, and there is room left for the instances.
+//! blocks are kept apart from small ones, and there is room left for the instances. A request takes its small blocks from an area
+//! that the build phase left empty ([`request`]).
+
+mod request;
 
 use crate::phase;
 use std::ffi::c_void;
@@ -10,16 +13,21 @@ unsafe extern "C" {
     fn malloc_usable_size(memory: *mut c_void) -> usize;
     fn malloc(size: usize) -> *mut c_void;
     fn __real_malloc(size: usize) -> *mut c_void;
+    fn __real_calloc(count: usize, size: usize) -> *mut c_void;
     fn __real_free(memory: *mut c_void);
     fn __real_realloc(memory: *mut c_void, size: usize) -> *mut c_void;
 }
 
 /// dlmalloc's: blocks are aligned so, and the word before a block is its size with three flags: the one before is in use, it
-/// is in use, and one that is free for others.
+/// is in use, and one that is free for others. It marks the blocks that are not dlmalloc's.
 const ALIGNMENT: usize = 16;
 const HEAD_BYTES: usize = size_of::<usize>();
 const IN_USE_BEFORE: usize = 1;
 const IN_USE: usize = 2;
+const FOREIGN: usize = 4;
+
+/// The flags of a block that is not dlmalloc's. It is never looked for where the one before it begins.
+const FOREIGN_FLAGS: usize = IN_USE_BEFORE | IN_USE | FOREIGN;
 
 /// The head of what follows a block.
 ///
@@ -35,17 +43,45 @@ unsafe fn head_behind(block: *mut c_void) -> *mut usize {
 /// together. Reference counts are not among it: see `quickjs/immortal.c`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_malloc(size: usize) -> *mut c_void {
-    if phase::building() && cold::SIZES.contains(&size) {
-        return cold::allocate(size);
+    if phase::building() {
+        if cold::SIZES.contains(&size) {
+            return cold::allocate(size);
+        }
+    } else if let Some(block) = request::allocate(size) {
+        return block;
     }
     // SAFETY: any size may be asked for.
     unsafe { __real_malloc(size) }
 }
 
+/// `calloc`, likewise.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __wrap_calloc(count: usize, size: usize) -> *mut c_void {
+    if !phase::building()
+        && let Some(bytes) = count.checked_mul(size)
+        && let Some(block) = request::allocate(bytes)
+    {
+        // SAFETY: the block has that many bytes.
+        unsafe { block.cast::<u8>().write_bytes(0, bytes) };
+        return block;
+    }
+    // SAFETY: any size may be asked for.
+    unsafe { __real_calloc(count, size) }
+}
+
+/// Whether a block is not dlmalloc's.
+///
+/// # Safety
+/// It must be what an allocation gave.
+unsafe fn is_foreign(block: *mut c_void) -> bool {
+    // SAFETY: every block has a head.
+    unsafe { *block.cast::<usize>().sub(1) & FOREIGN != 0 }
+}
+
 /// Blocks that are made in the build phase and hardly written to after it. Each looks to dlmalloc like one of its own, with a flag
 /// in its head that dlmalloc leaves alone, and is never given to it.
 mod cold {
-    use super::{ALIGNMENT, HEAD_BYTES, IN_USE, IN_USE_BEFORE, __real_malloc, c_void};
+    use super::{ALIGNMENT, FOREIGN_FLAGS, HEAD_BYTES, __real_malloc, c_void};
     use std::cell::Cell;
     use std::ops::RangeInclusive;
 
@@ -53,8 +89,6 @@ mod cold {
     pub(super) const SIZES: RangeInclusive<usize> = 112..=16 * 1024;
     /// Bytes that are taken from dlmalloc at a time.
     const AREA_BYTES: usize = 512 * 1024;
-    const FLAGS: usize = IN_USE_BEFORE | IN_USE;
-    const COLD: usize = 4;
     const CLASSES: usize = (*SIZES.end() + HEAD_BYTES).div_ceil(ALIGNMENT) + 1;
 
     struct Areas {
@@ -92,18 +126,9 @@ mod cold {
             }
             let block = AREAS.next.get();
             AREAS.next.set(block + bytes);
-            *((block - HEAD_BYTES) as *mut usize) = bytes | FLAGS | COLD;
+            *((block - HEAD_BYTES) as *mut usize) = bytes | FOREIGN_FLAGS;
             block as *mut c_void
         }
-    }
-
-    /// Whether a block is one of these.
-    ///
-    /// # Safety
-    /// It must be what an allocation gave.
-    pub(super) unsafe fn has(block: *mut c_void) -> bool {
-        // SAFETY: every block has a head.
-        unsafe { *block.cast::<usize>().sub(1) & COLD != 0 }
     }
 
     /// Keeps a block of zeros for the next of its size.
@@ -146,11 +171,10 @@ unsafe extern "C" fn __wrap_free(memory: *mut c_void) {
         if phase::building() {
             memory.cast::<u8>().write_bytes(0, malloc_usable_size(memory));
         }
-        match (cold::has(memory), phase::building()) {
+        match (is_foreign(memory), phase::building()) {
             (false, _) => __real_free(memory),
             (true, true) => cold::free(memory),
-            // The instance ends soon, and its image's page is better left alone.
-            (true, false) => {}
+            (true, false) => request::free(memory),
         }
     }
 }
@@ -163,11 +187,11 @@ unsafe extern "C" fn __wrap_realloc(memory: *mut c_void, size: usize) -> *mut c_
         if memory.is_null() {
             return malloc(size);
         }
-        let (cold, fits) = (cold::has(memory), size <= malloc_usable_size(memory));
-        if cold && fits && size > 0 {
+        let (foreign, fits) = (is_foreign(memory), size <= malloc_usable_size(memory));
+        if foreign && size > 0 && (fits || request::extend(memory, size)) {
             return memory;
         }
-        if !cold && (fits || !phase::building()) {
+        if !foreign && (fits || !phase::building()) {
             return __real_realloc(memory, size);
         }
         let moved = malloc(size);
@@ -182,9 +206,8 @@ unsafe extern "C" fn __wrap_realloc(memory: *mut c_void, size: usize) -> *mut c_
 /// Blocks up to this size are looked for in [`fill_holes`]. What is larger is itself a place where small ones lie together.
 const HOLE_BYTES_MAX: usize = 2048;
 
-/// Takes the small blocks that are free among those in use, and never gives them back. What is allocated after this lies
-/// together, instead of all over the heap: an application's image then differs from the base in few pages, and a request
-/// writes to few.
+/// Takes the small blocks that are free among those in use, and never gives them back. What an application's top level
+/// allocates after this lies together, instead of all over the heap: its image differs from the base in few pages.
 pub(crate) fn fill_holes() {
     cold::forget_freed();
     for size in (0..=HOLE_BYTES_MAX).rev().step_by(ALIGNMENT) {
@@ -212,6 +235,8 @@ pub(crate) fn fill_holes() {
 /// dlmalloc writes two words there that it will not read again once the memory is back in its top chunk: where that chunk
 /// began while the headroom was taken, and the head of a chunk behind it that never exists.
 pub(crate) fn leave_headroom(bytes: usize) {
+    cold::forget_freed();
+    request::reserve();
     // SAFETY: `head` is the head of the chunk after `headroom`: dlmalloc always has one. It is the top chunk, which goes
     // back to being one with `headroom`, if a chunk that reaches to the end of memory, as only the trailing one does,
     // follows it; no other place is written to.

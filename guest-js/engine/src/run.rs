@@ -44,7 +44,7 @@ impl HttpGuest for Component {
         native::set_request(request);
         native::set_response_out(out);
         let outcome = runtime::with(|ctx| {
-            run_handler(&ctx, Trigger::Fetch)?;
+            run_fetch(&ctx)?;
             // A body that was handed over whole may still be on its way.
             if event_loop::run_until(&ctx, native::response_finished).is_err() {
                 return Err(Failure::NeverSettles);
@@ -104,6 +104,37 @@ impl CallGuest for Component {
                 Err(Exception { name, message, stack })
             }
         }
+    }
+}
+
+/// Calls the application's `fetch`, and sends what it gave, or what its promise was fulfilled with.
+fn run_fetch(ctx: &Ctx<'_>) -> Result<(), Failure> {
+    let exception = |error| Failure::Exception(Thrown::catch(ctx, &error));
+    let called = build::application(ctx).and_then(|application| native::fetch_handler::call(ctx, &application));
+    let Some(mut response) = called.map_err(exception)? else {
+        return run_handler(ctx, Trigger::Fetch);
+    };
+    if let Some(promise) = response.as_promise() {
+        response = fulfilled(ctx, promise)?;
+    }
+    match native::fetch_handler::finish(ctx, &response).map_err(exception)?.into_promise() {
+        Some(promise) => settle(ctx, &promise),
+        None => Ok(()),
+    }
+}
+
+/// What a promise is fulfilled with. No job is run after the one that settles it: a response need not wait for them.
+fn fulfilled<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<Value<'js>, Failure> {
+    native::uncaught::expect(ctx, promise);
+    let is_settled = || promise.state() != PromiseState::Pending;
+    while !is_settled() && event_loop::run_one_job(ctx) {}
+    if !is_settled() {
+        event_loop::run_until(ctx, is_settled).map_err(|Stalled| Failure::NeverSettles)?;
+    }
+    match promise.result::<Value<'_>>() {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(Failure::Exception(Thrown::catch(ctx, &error))),
+        None => Err(Failure::NeverSettles),
     }
 }
 

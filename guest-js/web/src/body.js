@@ -2,7 +2,7 @@
 //
 // A stream is the last resort here: a body remembers what it was made from, and most are sent or read from that directly.
 import native from "elias:native";
-import { PromiseReject, charCodeAt, newList, parse, slice, toWellFormed } from "./primordials.js";
+import { charCodeAt, newList, parse, slice, toWellFormed } from "./primordials.js";
 import { needed, registry } from "./registry.js";
 import { bytesOf, concat } from "./webidl.js";
 
@@ -183,10 +183,15 @@ async function readAll(body, chunks) {
   }
 }
 
+/** The bytes of a request's body that nobody has begun to read, if the host has all of them; else undefined. */
+const bytesNow = (body) => (body.source === INCOMING && body.stream === undefined ? native.requestBodyNow() : undefined);
+
 /** Takes the whole body as bytes that belong to the caller. */
 async function takeBytes(body) {
   if (body === null) return new Uint8Array(0);
   body.take();
+  const now = bytesNow(body);
+  if (now !== undefined) return now;
   if (!body.whole) {
     const chunks = newList();
     await readAll(body, chunks);
@@ -197,18 +202,22 @@ async function takeBytes(body) {
   return typeof body.source === "string" ? native.utf8Encode(body.source) : body.source.slice();
 }
 
-/** Takes the whole body as text ("UTF-8 decode": a BOM at the start goes). */
-async function takeText(body) {
+/** Takes the whole body as text ("UTF-8 decode": a BOM at the start goes), or gives a promise of it. */
+function takeText(body) {
   if (body === null) return "";
   body.take();
-  if (!body.whole) {
-    const chunks = newList();
-    await readAll(body, chunks);
-    return native.utf8Decode(concat(chunks), false, false);
-  }
+  const now = bytesNow(body);
+  if (now !== undefined) return native.utf8Decode(now, false, false);
+  if (!body.whole) return readText(body);
   if (typeof body.source !== "string") return native.utf8Decode(body.source, false, false);
   const text = toWellFormed(body.source);
   return charCodeAt(text, 0) === 0xfeff ? slice(text, 1) : text;
+}
+
+async function readText(body) {
+  const chunks = newList();
+  await readAll(body, chunks);
+  return native.utf8Decode(concat(chunks), false, false);
 }
 
 /** Sends a response with a body. A promise is returned only when the sending has to wait. */
@@ -285,16 +294,11 @@ export function mixinBody(cls, bodyOf) {
       return decode(await takeBytes(body), mimeTypeOf(this));
     },
     async json() {
-      return parse(await takeText(bodyOf(this)));
+      const text = takeText(bodyOf(this));
+      return parse(typeof text === "string" ? text : await text);
     },
-    text() {
-      let body;
-      try {
-        body = bodyOf(this);
-      } catch (error) {
-        return PromiseReject(error);
-      }
-      return takeText(body);
+    async text() {
+      return takeText(bodyOf(this));
     },
   };
   Object.defineProperties(cls.prototype, Object.getOwnPropertyDescriptors(mixin));

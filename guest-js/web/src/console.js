@@ -21,10 +21,15 @@ function print(level, args) {
 /** Whether the message shows a value in a shortened form, which a structured log has whole. */
 const hasParts = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
+function haveParts(args) {
+  for (let at = 0; at < args.length; at++) if (hasParts(args[at])) return true;
+  return false;
+}
+
 function write(level, message, args) {
   if (indent !== "") message = indent + message.replaceAll("\n", `\n${indent}`);
   // Texts and numbers stand in the message as they are; said twice they would fill the log's budget twice.
-  native.log(level, message, args.some(hasParts) ? logArguments(args) : "");
+  native.log(level, message, haveParts(args) ? logArguments(args) : "");
 }
 
 /** Where the caller of the console method is; the frames of the console itself go. */

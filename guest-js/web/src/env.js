@@ -29,3 +29,4 @@ export const env = new Proxy(Object.create(null), {
 });
 
 registry.env = env;
+native.fetchEnv(env);

@@ -9,7 +9,7 @@ export function formatMessage(args) {
   let message = "";
   if (typeof first === "string") {
     next = 1;
-    message = first.replace(/%[sdifjoOc%]/g, (specifier) => {
+    message = !first.includes("%") ? first : first.replace(/%[sdifjoOc%]/g, (specifier) => {
       if (specifier === "%%") return args.length === 1 ? "%%" : "%";
       return next < args.length ? substitute(specifier, args[next++]) : specifier;
     });

@@ -77,11 +77,15 @@ function describe(value) {
   return name ? `an object of class ${name}` : "an object";
 }
 
+/** Sends what the engine does not send by itself. */
+const finish = (result) => (!isResponse(result) && isThenable(result) ? later(result, respond) : respond(result));
+
+// What the engine calls the handler with. A default export without one is left to the function below.
+native.fetchHandler(incomingRequest, noEnv, context, finish);
+
 native.register("fetch", (app) => {
   if (typeof app?.fetch !== "function") throw new TypeError("the default export of the component has no fetch handler");
-  const result = app.fetch(incomingRequest, registry.env ?? noEnv, context);
-  if (isResponse(result)) return sendResponse(result);
-  return isThenable(result) ? later(result, respond) : respond(result);
+  return finish(app.fetch(incomingRequest, registry.env ?? noEnv, context));
 });
 
 function output(result) {

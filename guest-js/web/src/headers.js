@@ -2,26 +2,22 @@
 //
 // A header list is a flat array [name, value, name, value, ...] with lower-case names, which is the form it has on both
 // sides of the host call. A value is an isomorphic string: each code unit is one byte.
+import native from "elias:native";
 import {
   adopt,
   apply,
-  charCodeAt,
   defineItem,
   includes,
   isEnumerable,
   matches,
   newList,
   ownKeys,
-  slice,
   sort,
   stringify,
-  toLowerCase,
 } from "./primordials.js";
 import { defineInterface, definePairIterable, inspect } from "./webidl.js";
 
-const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const WIDE = /[\u0100-\uffff]/;
-const BAD_VALUE = /[\0\r\n\u0100-\uffff]/;
 
 // The names that responses set most, in their two usual spellings: a look-up costs a quarter of a validation.
 const KNOWN_NAMES = {
@@ -46,38 +42,26 @@ function toName(name) {
   const known = typeof name === "string" ? KNOWN_NAMES[name] : undefined;
   if (known !== undefined) return known;
   name = `${name}`;
-  if (!matches(NAME, name)) throw new TypeError(`${stringify(name)} is not a valid header name`);
-  return toLowerCase(name);
-}
-
-// Every character at or below a space: of these only HTTP whitespace is trimmed, and to find one at an end is rare.
-const mayTrim = (value) => charCodeAt(value, 0) <= 0x20 || charCodeAt(value, value.length - 1) <= 0x20;
-
-const isSpace = (code) => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
-
-function trim(value) {
-  let start = 0;
-  let end = value.length;
-  while (start < end && isSpace(charCodeAt(value, start))) start++;
-  while (start < end && isSpace(charCodeAt(value, end - 1))) end--;
-  return slice(value, start, end);
+  const lower = native.headerName(name);
+  if (lower === undefined) throw new TypeError(`${stringify(name)} is not a valid header name`);
+  return lower;
 }
 
 /** Normalises a value (Fetch 2.2.2): HTTP whitespace at both ends goes, CR, LF and NUL within are refused. */
 function toValue(value, name) {
-  value = `${value}`;
-  if (mayTrim(value)) value = trim(value);
-  if (matches(BAD_VALUE, value)) {
+  const normalized = native.headerValue(`${value}`);
+  if (normalized === undefined) {
     throw new TypeError(`the value of the header "${name}" has a CR, LF, NUL or a character above U+00FF in it`);
   }
-  return value;
+  return normalized;
 }
 
 function append(list, name, value) {
   name = toName(name);
   value = toValue(value, name);
-  list[list.length] = name;
-  list[list.length] = value;
+  const at = list.length;
+  list[at] = name;
+  list[at + 1] = value;
 }
 
 /** Fills a header list from a HeadersInit: a Headers, a sequence of pairs or a record. */
@@ -102,11 +86,19 @@ export function fillHeaderList(list, init) {
     for (let at = 0; at < names.length; at++) {
       if (!isEnumerable(init, names[at])) continue;
       const name = `${names[at]}`;
-      if (matches(WIDE, name)) throw new TypeError(`${stringify(name)} is not a valid header name`);
-      append(list, name, init[name]);
+      const lower = KNOWN_NAMES[name] ?? native.headerName(name);
+      if (lower === undefined && matches(WIDE, name)) throw new TypeError(`${stringify(name)} is not a valid header name`);
+      const value = init[name];
+      append(list, lower ?? name, value);
     }
   }
   return list;
+}
+
+/** What `get` gives for a name that is not there. */
+function noHeader(name) {
+  toName(name);
+  return null;
 }
 
 /** The value of `name` (lower case) in a header list, several of them joined as Fetch's "get" does, or null. */
@@ -124,11 +116,17 @@ const NOTHING = Symbol("nothing");
 let isHeaders;
 let listOf;
 let wrap;
+/** The headers of the request that this instance was started for. */
+export let incomingHeaders;
+// How often one of them was asked for by its name. Few handlers ask for more than two, which is cheaper without a list.
+let asked = 0;
+const ASKED_MAX = 2;
 // What iterates over Headers, unless a script has put something else in its place.
 let entries;
 
 export class Headers {
-  #list;
+  // Undefined while nothing but single headers of the incoming request were asked for.
+  #list = undefined;
   #immutable = false;
   // For the guard "request-no-cors": see headers-no-cors.js.
   #allows = undefined;
@@ -137,7 +135,12 @@ export class Headers {
 
   static {
     isHeaders = (value) => #list in value;
-    listOf = (headers) => headers.#list;
+    listOf = (headers) => headers.#all();
+    incomingHeaders = () => {
+      const headers = new Headers(NOTHING);
+      headers.#immutable = true;
+      return headers;
+    };
     wrap = (list, immutable, allows = undefined) => {
       const headers = new Headers(NOTHING);
       headers.#list = adopt(list);
@@ -175,14 +178,15 @@ export class Headers {
     // Asking for the arguments' number would cost this method, the one used most, more than its work.
     if (name === undefined) throw new TypeError("Headers.get needs a name");
     // A name that is in the list needs no validation, and it is mostly written in lower case.
-    return getFromList(this.#list, name) ?? getFromList(this.#list, toName(name));
+    if (this.#list === undefined && asked++ < ASKED_MAX) return native.requestHeader(`${name}`) ?? noHeader(name);
+    const list = this.#all();
+    return getFromList(list, name) ?? getFromList(list, toName(name));
   }
 
   getSetCookie() {
     const values = [];
-    for (let at = 0; at < this.#list.length; at += 2) {
-      if (this.#list[at] === "set-cookie") defineItem(values, this.#list[at + 1]);
-    }
+    const list = this.#all();
+    for (let at = 0; at < list.length; at += 2) if (list[at] === "set-cookie") defineItem(values, list[at + 1]);
     return values;
   }
 
@@ -206,8 +210,13 @@ export class Headers {
     }
   }
 
+  /** The list, which is the incoming request's if there is none yet. */
+  #all() {
+    return (this.#list ??= adopt(native.requestHeaders()));
+  }
+
   #find(name) {
-    const list = this.#list;
+    const list = this.#all();
     for (let at = 0; at < list.length; at += 2) if (list[at] === name) return at;
     return -1;
   }
@@ -239,7 +248,7 @@ export class Headers {
 
   /** Fetch 2.2.2 "sort and combine": one pair a name, except set-cookie, whose values cannot be joined. */
   #sortAndCombine() {
-    const list = this.#list;
+    const list = this.#all();
     const names = newList();
     for (let at = 0; at < list.length; at += 2) if (!includes(names, list[at])) names[names.length] = list[at];
     sort(names);
@@ -257,7 +266,8 @@ export class Headers {
 
   [inspect]() {
     const fields = {};
-    for (let at = 0; at < this.#list.length; at += 2) fields[this.#list[at]] = this.get(this.#list[at]);
+    const list = this.#all();
+    for (let at = 0; at < list.length; at += 2) fields[list[at]] = getFromList(list, list[at]);
     return fields;
   }
 }

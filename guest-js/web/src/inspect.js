@@ -13,7 +13,7 @@ const TypedArray = Object.getPrototypeOf(Uint8Array);
 
 /** The text for `value`; objects nested deeper than `depth` are only named. */
 export function inspect(value, depth = 2) {
-  return format(value, { depth, path: [], circular: new Map() });
+  return format(value, { depth, path: [], circular: undefined });
 }
 
 /** Quotes as Node does: with the first kind of quote that needs no escaping. */
@@ -21,8 +21,11 @@ export function quote(text) {
   if (text.length > MAX_STRING) {
     return `${quote(text.slice(0, MAX_STRING))}... ${text.length - MAX_STRING} more characters`;
   }
+  // The JSON form of a text without escapes is longer by its quotes; to make it costs less than to match.
+  const json = JSON.stringify(text);
+  if (json.length === text.length + 2 && !text.includes("'")) return `'${text}'`;
   if (!NEEDS_ESCAPE.test(text)) return `'${text}'`;
-  const body = JSON.stringify(text).slice(1, -1);
+  const body = json.slice(1, -1);
   if (!text.includes("'")) return `'${body.replaceAll('\\"', '"')}'`;
   if (!text.includes('"')) return `"${body}"`;
   const inner = body.replaceAll('\\"', '"');
@@ -46,8 +49,9 @@ function format(value, context) {
 }
 
 function formatObject(value, context) {
-  const { path, circular } = context;
+  const { path } = context;
   if (path.includes(value)) {
+    const circular = (context.circular ??= new Map());
     if (!circular.has(value)) circular.set(value, circular.size + 1);
     return `[Circular *${circular.get(value)}]`;
   }
@@ -68,7 +72,8 @@ function formatObject(value, context) {
     const [open, close] = shape.braces ?? ["{", "}"];
     const prefix = shape.prefix === "" ? open : `${shape.prefix} ${open}`;
     const text = layOut(prefix, entries, close, shape.packed);
-    return circular.has(value) ? `<ref *${circular.get(value)}> ${text}` : text;
+    const number = context.circular?.get(value);
+    return number === undefined ? text : `<ref *${number}> ${text}`;
   } catch (error) {
     // A getter, a proxy's trap or a toStringTag of the script's can throw, and a log call must not.
     if (path.at(-1) === value) path.pop();
@@ -81,6 +86,9 @@ function formatObject(value, context) {
  * for it when it has no properties, the `short` text when it is too deep, and the `source` of its `keys` if not itself.
  */
 function shapeOf(value) {
+  // The commonest: nothing below holds of an object literal, but what it says its tag is.
+  const isPlain = typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype && !Array.isArray(value);
+  if (isPlain && Object.prototype.constructor === Object) return plainShape(value, "Object");
   const name = nameOf(value);
   if (typeof value === "function") {
     const alone = functionText(value);
@@ -134,6 +142,10 @@ function shapeOf(value) {
   if (value instanceof WeakMap || value instanceof WeakSet) {
     return { name, prefix: name, items: () => ["<items unknown>"] };
   }
+  return plainShape(value, name);
+}
+
+function plainShape(value, name) {
   const tag = value[Symbol.toStringTag];
   const prefix = typeof tag === "string" && tag !== "" && tag !== name ? `${name} [${tag}]` : name === "Object" ? "" : name;
   return { name, prefix, alone: prefix === "" ? "{}" : `${prefix} {}`, short: `[${prefix || "Object"}]` };
@@ -173,6 +185,8 @@ function isIndex(key) {
 }
 
 function ownKeys(value, skip) {
+  // Most objects have neither symbols nor anything to skip, and Object.keys makes no descriptor of each property.
+  if (skip === undefined && Object.getOwnPropertySymbols(value).length === 0) return Object.keys(value);
   return Reflect.ownKeys(value).filter(
     (key) => !skip?.(key) && Object.getOwnPropertyDescriptor(value, key)?.enumerable,
   );
@@ -186,7 +200,15 @@ function formatProperty(value, key, context) {
   else text = format(descriptor.value, context);
   if (typeof key === "symbol") return `[${String(key)}]: ${text}`;
   if (!descriptor.enumerable) return `[${key}]: ${text}`;
-  return `${IDENTIFIER.test(key) ? key : quote(key)}: ${text}`;
+  return `${isIdentifier(key) ? key : quote(key)}: ${text}`;
+}
+
+/** Whether a key needs no quotes. Short ones in small letters, which most are, are looked at without a regular expression. */
+function isIdentifier(key) {
+  const { length } = key;
+  if (length === 0 || length > 16) return IDENTIFIER.test(key);
+  for (let at = 0; at < length; at++) if (key[at] < "a" || key[at] > "z") return IDENTIFIER.test(key);
+  return true;
 }
 
 function arrayItems(array, context) {
@@ -223,8 +245,13 @@ function limited(texts, total) {
 /** On one line if it fits, otherwise an entry a line; short items of a long list share lines. */
 function layOut(open, entries, close, packed) {
   if (entries.length === 0) return `${open}${close}`;
-  const length = entries.reduce((sum, it) => sum + it.length + 2, open.length);
-  if (length <= LINE && !entries.some((it) => it.includes("\n"))) return `${open} ${entries.join(", ")} ${close}`;
+  let { length } = open;
+  let isOneLine = true;
+  for (let at = 0; at < entries.length && length <= LINE; at++) {
+    length += entries[at].length + 2;
+    isOneLine &&= !entries[at].includes("\n");
+  }
+  if (length <= LINE && isOneLine) return `${open} ${entries.join(", ")} ${close}`;
   const separator = "\n  ";
   if (!packed || entries.length <= 6 || entries.some((it) => it.length > 16)) {
     return `${open}${separator}${entries.map((it) => it.replaceAll("\n", separator)).join(`,${separator}`)}\n${close}`;

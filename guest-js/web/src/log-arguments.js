@@ -5,9 +5,23 @@ const MAX_BYTES = 16 * 1024;
 // A code unit takes three bytes of UTF-8 at most.
 const SURELY_FITS = MAX_BYTES / 3;
 const MAX_ITEMS = 100;
+// What is no longer than this as JSON is within the budget, whatever it is made of.
+const SURELY_SMALL = 2000;
+const MAX_DEPTH = 6;
+const NOT_PLAIN = Symbol("not plain");
 
 /** The JSON text of an array with `args`. */
 export function logArguments(args) {
+  try {
+    const copy = plainCopy(args, MAX_DEPTH);
+    if (copy !== NOT_PLAIN) {
+      const json = JSON.stringify(copy);
+      if (json.length <= SURELY_SMALL) return json;
+      args = copy;
+    }
+  } catch (error) {
+    return withoutForm(error);
+  }
   const json = stringify(args, MAX_BYTES);
   if (json.length <= SURELY_FITS || native.utf8Encode(json).length <= MAX_BYTES) return json;
   // The budget counts what is in the values; the punctuation and the encoding came on top.
@@ -35,9 +49,35 @@ function stringify(args, budget) {
       return plain;
     });
   } catch (error) {
-    // A getter or a toJSON of the script's threw.
-    return JSON.stringify([`[no JSON form: ${String(error?.message).slice(0, 1000)}]`]);
+    return withoutForm(error);
   }
+}
+
+/** What stands for arguments of which a getter, or a toJSON, threw. */
+const withoutForm = (error) => JSON.stringify([`[no JSON form: ${String(error?.message).slice(0, 1000)}]`]);
+
+/**
+ * A copy of what JSON has as it is, so that each property is read once: most arguments are texts, numbers and small object literals.
+ * NOT_PLAIN for all else.
+ */
+function plainCopy(value, depth) {
+  if (typeof value === "number") return Number.isFinite(value) ? value : NOT_PLAIN;
+  if (typeof value === "string" || typeof value === "boolean" || value === null || value === undefined) return value;
+  if (typeof value !== "object" || depth === 0) return NOT_PLAIN;
+  const isArray = Array.isArray(value);
+  if (Object.getPrototypeOf(value) !== (isArray ? Array.prototype : Object.prototype) || value.toJSON !== undefined) return NOT_PLAIN;
+  const keys = isArray ? undefined : Object.keys(value);
+  const { length } = isArray ? value : keys;
+  if (length > MAX_ITEMS) return NOT_PLAIN;
+  const copy = isArray ? [] : {};
+  for (let at = 0; at < length; at++) {
+    const key = isArray ? at : keys[at];
+    if (key === "__proto__") return NOT_PLAIN;
+    const item = plainCopy(value[key], depth - 1);
+    if (item === NOT_PLAIN) return NOT_PLAIN;
+    copy[key] = item;
+  }
+  return copy;
 }
 
 /** The nearest thing to `value` that JSON has. */

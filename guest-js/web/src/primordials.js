@@ -14,7 +14,6 @@ export const { apply, ownKeys } = Reflect;
 export const { isArray } = Array;
 export const { keys } = Object;
 export const { stringify, parse } = JSON;
-export const PromiseReject = Promise.reject.bind(Promise);
 
 export const charCodeAt = uncurryThis(String.prototype.charCodeAt);
 export const slice = uncurryThis(String.prototype.slice);

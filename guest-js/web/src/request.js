@@ -4,7 +4,7 @@
 // undefined is asked of the host when a script first reads it.
 import native from "elias:native";
 import { Body, extractBody, mixinBody } from "./body.js";
-import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
+import { fillHeaderList, getFromList, headerListOf, headersFromList, incomingHeaders } from "./headers.js";
 import { copyOf, includes, keys, matches, newList, stringify, toUpperCase } from "./primordials.js";
 import { needed, registry } from "./registry.js";
 import { defineInterface, dictionary, enumeration, inspect } from "./webidl.js";
@@ -119,7 +119,7 @@ export class Request {
   }
 
   get headers() {
-    return (this.#headers ??= headersFromList(native.requestHeaders(), true));
+    return (this.#headers ??= incomingHeaders());
   }
 
   get destination() {

@@ -35,7 +35,8 @@ const origins = new WeakMap();
 let initialize;
 let setDefaultType;
 
-export class Response {
+class ResponseClass {
+  // The engine makes the commonest responses, and reads responses, without a script: quickjs/response.c knows these fields.
   #status = 200;
   #statusText = "";
   // A header list until a script asks for the headers, then a Headers.
@@ -60,7 +61,7 @@ export class Response {
     };
 
     responseFromHost = (status, list, body, url, redirected, statusText = "") => {
-      const response = new Response();
+      const response = new ResponseClass();
       response.#status = status;
       response.#statusText = statusText;
       response.#headers = headersFromList(list, true);
@@ -122,7 +123,7 @@ export class Response {
   }
 
   static error() {
-    const response = new Response();
+    const response = new ResponseClass();
     response.#status = 0;
     response.#headers = headersFromList([], true);
     return response;
@@ -131,7 +132,7 @@ export class Response {
   static json(data, init = undefined) {
     const text = stringify(data);
     if (text === undefined) throw new TypeError(`Response.json: a value of type ${typeof data} has no JSON form`);
-    const response = new Response(null, init);
+    const response = new ResponseClass(null, init);
     if (isNullBodyStatus(response.#status)) {
       throw new TypeError(`a response with status ${response.#status} cannot have a body`);
     }
@@ -146,7 +147,7 @@ export class Response {
     if (parsed === null) throw new TypeError(`Response.redirect: ${stringify(`${url}`)} is not an absolute URL`);
     status = toStatus(status);
     if (!isRedirectStatus(status)) throw new RangeError(`Response.redirect: ${status} is not a redirect status`);
-    const response = new Response();
+    const response = new ResponseClass();
     response.#status = status;
     response.#headers = headersFromList(["location", parsed[0]], true);
     return response;
@@ -186,7 +187,7 @@ export class Response {
   }
 
   clone() {
-    const copy = new Response();
+    const copy = new ResponseClass();
     copy.#status = this.#status;
     copy.#statusText = this.#statusText;
     copy.#body = this.#body instanceof Body ? this.#body.clone() : this.#body;
@@ -206,5 +207,11 @@ export class Response {
 
 // Web IDL's conversion to unsigned short.
 const toStatus = (value) => (Number(value) >>> 0) & 0xffff;
+
+const { responseConstructor } = native;
+export const Response = responseConstructor(ResponseClass, new ResponseClass(""), SENT, JSON_HEADERS);
+const { length, name, ...members } = Object.getOwnPropertyDescriptors(ResponseClass);
+members.prototype.value.constructor = Response;
+Object.defineProperties(Response, members);
 
 defineInterface(Response);

@@ -1,42 +1,48 @@
 // URL and URLSearchParams. https://url.spec.whatwg.org/#url-class (6.1), #interface-urlsearchparams (6.2)
 //
-// Parsing and serialising is native; a URL holds the parts as the host gave them.
+// Parsing and serialising is native; a URL holds its serialisation, of which a part is asked for when a script reads it.
 import native from "elias:native";
+import { toWellFormed } from "./primordials.js";
 import { registry } from "./registry.js";
 import { defineInterface, definePairIterable, inspect } from "./webidl.js";
 
-// The order of the parts in what native.parseUrl and native.setUrl return.
+// By their numbers in native.urlPart, and in what native.setUrl returns.
 const HREF = 0;
-const SEARCH = 8;
 const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
 
+/** The URL as it is serialised, or null. */
 function parse(url, base) {
-  return native.parseUrl(`${url}`, base === undefined ? undefined : `${base}`);
+  return native.serializeUrl(`${url}`, base === undefined ? undefined : `${base}`);
 }
 
 function needs(count, { length }) {
   if (length < count) throw new TypeError(`${count} argument${count > 1 ? "s are" : " is"} required, and there ${length === 1 ? "is" : "are"} ${length}`);
 }
 
+// Functions and not private methods, for which the engine would mark every instance.
+let setQuery;
+
 export class URL {
-  #parts;
+  #href;
   // Made when a script asks for it; from then on each follows the other.
   #params = undefined;
 
   static {
+    setQuery = (url, query) => (url.#href = native.setUrl(url.#href, "search", query)?.[HREF] ?? url.#href);
     // The attributes differ in their names only.
     PARTS.forEach((part, index) => {
       // Accessors of a literal have the names that the standard wants, "get hash" and the like.
       const accessors = {
         get [part]() {
-          return this.#parts[index];
+          const href = this.#href;
+          return index === HREF ? href : native.urlPart(href, index);
         },
         set [part](value) {
-          const href = this.#parts[HREF];
-          const parts = part === "href" ? parse(value, undefined) : native.setUrl(href, part, `${value}`);
-          if (parts !== null) this.#parts = parts;
+          const href = this.#href;
+          const changed = part === "href" ? parse(value, undefined) : (native.setUrl(href, part, `${value}`)?.[HREF] ?? null);
+          if (changed !== null) this.#href = changed;
           else if (part === "href") throw new TypeError(`Invalid URL: ${value}`);
-          if (part === "search" || part === "href") this.#updateParams();
+          if ((part === "search" || part === "href") && this.#params !== undefined) replaceParams(this.#params, this.#href);
         },
       };
       const { get, set } = Object.getOwnPropertyDescriptor(accessors, part);
@@ -45,9 +51,9 @@ export class URL {
   }
 
   constructor(url, base = undefined) {
-    if (arguments.length === 0) throw new TypeError("new URL() needs a URL");
-    this.#parts = parse(url, base);
-    if (this.#parts === null) {
+    // Without an argument there is "undefined", which is no URL either.
+    this.#href = base === undefined && typeof url === "string" ? native.serializeUrl(url, undefined) : parse(url, base);
+    if (this.#href === null) {
       throw new TypeError(base === undefined ? `Invalid URL: ${url}` : `Invalid URL: ${url} with base ${base}`);
     }
   }
@@ -63,57 +69,52 @@ export class URL {
   }
 
   get searchParams() {
-    return (this.#params ??= followingParams(this.#query(), (query) => {
-      this.#parts = native.setUrl(this.#parts[HREF], "search", query) ?? this.#parts;
-    }));
+    return (this.#params ??= followingParams(this, this.#href));
   }
 
   toString() {
-    return this.#parts[HREF];
+    return this.#href;
   }
 
   toJSON() {
-    return this.#parts[HREF];
-  }
-
-  #query() {
-    return this.#parts[SEARCH].slice(1);
-  }
-
-  #updateParams() {
-    if (this.#params !== undefined) replaceParams(this.#params, this.#query());
+    return this.#href;
   }
 
   [inspect]() {
     const fields = {};
-    PARTS.forEach((part, index) => (fields[part] = this.#parts[index]));
+    for (const part of PARTS) fields[part] = this[part];
     fields.searchParams = this.searchParams;
     return fields;
   }
 }
+
+// The argument for which the constructor leaves everything undefined. It is not exported, so no script has it.
+const NOTHING = Symbol("nothing");
 
 let followingParams;
 let replaceParams;
 
 export class URLSearchParams {
   // Flat: [name, value, name, value, ...].
-  #list = [];
-  // Called with the new query after each change, for the params of a URL.
-  #onChange = undefined;
+  #list = undefined;
+  // The URL of which these are the params: its query follows each change.
+  #url = undefined;
 
   static {
-    followingParams = (query, onChange) => {
-      const params = new URLSearchParams();
-      params.#list = native.formDecode(query);
-      params.#onChange = onChange;
+    followingParams = (url, href) => {
+      const params = new URLSearchParams(NOTHING);
+      params.#list = native.urlParams(href);
+      params.#url = url;
       return params;
     };
-    replaceParams = (params, query) => (params.#list = native.formDecode(query));
+    replaceParams = (params, href) => (params.#list = native.urlParams(href));
     registry.isURLSearchParams = (value) => #list in value;
     definePairIterable(this, (params) => params.#list);
   }
 
   constructor(init = "") {
+    if (init === NOTHING) return;
+    this.#list = [];
     if ((typeof init !== "object" && typeof init !== "function") || init === null) {
       init = `${init}`;
       this.#list = native.formDecode(init.startsWith("?") ? init.slice(1) : init);
@@ -146,10 +147,12 @@ export class URLSearchParams {
     this.#changed();
   }
 
-  get(name) {
-    needs(1, arguments);
-    const at = this.#find(matcher(name));
-    return at < 0 ? null : this.#list[at + 1];
+  get(...args) {
+    if (args.length === 0) needs(1, args);
+    const list = this.#list;
+    const name = toUsv(args[0]);
+    for (let at = 0; at < list.length; at += 2) if (list[at] === name) return list[at + 1];
+    return null;
   }
 
   getAll(name) {
@@ -205,7 +208,7 @@ export class URLSearchParams {
   }
 
   #changed() {
-    this.#onChange?.(native.formEncode(this.#list));
+    if (this.#url !== undefined) setQuery(this.#url, native.formEncode(this.#list));
   }
 
   [inspect]() {
@@ -215,7 +218,7 @@ export class URLSearchParams {
   }
 }
 
-const toUsv = (value) => `${value}`.toWellFormed();
+const toUsv = (value) => toWellFormed(`${value}`);
 
 function matcher(name, value = undefined) {
   name = toUsv(name);
@@ -225,4 +228,6 @@ function matcher(name, value = undefined) {
 }
 
 defineInterface(URL);
+// Its arguments' number is asked for in the cheapest way; the method has the length that the standard says.
+Object.defineProperty(URLSearchParams.prototype.get, "length", { value: 1 });
 defineInterface(URLSearchParams);

@@ -8,6 +8,16 @@ const encoder = new TextEncoder();
 const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
 const partsOf = (url) => PARTS.map((part) => url[part]);
 
+
+// As they are before a test damages them.
+const uncurryThis = (method) => Function.prototype.call.bind(method);
+const exec = uncurryThis(RegExp.prototype.exec);
+const slice = uncurryThis(String.prototype.slice);
+const toLowerCase = uncurryThis(String.prototype.toLowerCase);
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const NO_VALUE = /[\0\r\n\u0100-\uffff]/;
+const isSpace = (character) => character === " " || character === "\t" || character === "\r" || character === "\n";
+
 const native = {
   // What a test sets, and what it looks at.
   incoming: { method: "GET", url: "http://localhost/", headers: [], chunks: [] },
@@ -35,6 +45,23 @@ const native = {
   textDecode: (bytes, encoding) => NodeBuffer.from(bytes).toString(encoding),
   randomFill: (bytes) => void bytes.forEach((_, at) => (bytes[at] = (at * 37 + 11) & 0xff)),
   parseUrl: (input, base) => (URL.canParse(input, base) ? partsOf(new URL(input, base)) : null),
+  serializeUrl: (input, base) => (URL.canParse(input, base) ? new URL(input, base).href : null),
+  urlPart: (href, part) => new URL(href)[PARTS[part]],
+  urlParams: (href) => [...new URL(href).searchParams].flat(),
+  headerName: (name) => (exec(TOKEN, name) === null ? undefined : toLowerCase(name)),
+  headerValue(value) {
+    let start = 0;
+    let end = value.length;
+    while (start < end && isSpace(value[start])) start++;
+    while (start < end && isSpace(value[end - 1])) end--;
+    const trimmed = slice(value, start, end);
+    return exec(NO_VALUE, trimmed) === null ? trimmed : undefined;
+  },
+  // The engine calls handlers, and makes and sends plain responses, without a script.
+  responseConstructor: (cls) => Object.defineProperty(cls, "name", { value: "Response" }),
+  fetchHandler: () => {},
+  fetchEnv: () => {},
+  keepShapes: () => {},
   setUrl(href, part, value) {
     const url = new URL(href);
     url[part] = value;
@@ -72,6 +99,18 @@ const native = {
   requestMethod: () => native.incoming.method,
   requestUrl: () => native.incoming.url,
   requestHeaders: () => native.incoming.headers,
+  requestHeader(name) {
+    const lower = native.headerName(name);
+    if (lower === undefined) return undefined;
+    let value = null;
+    const { headers } = native.incoming;
+    for (let at = 0; at < headers.length; at += 2) {
+      if (headers[at] === lower) value = value === null ? headers[at + 1] : `${value}, ${headers[at + 1]}`;
+    }
+    return value;
+  },
+  // A body is read in chunks here.
+  requestBodyNow: () => undefined,
   async requestBodyRead() {
     const chunk = native.incoming.chunks.shift() ?? null;
     if (chunk instanceof Error) throw chunk;

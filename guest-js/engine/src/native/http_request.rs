@@ -1,10 +1,13 @@
 //! The incoming request: `wasi:http/types.incoming-request` behind `Request`.
 
+use super::header_fields::is_name;
 use super::streams::{self, Chunk, Settle};
+use super::url::serialized::{is_serialized, remember};
+use super::usv_string::UsvString;
 use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
 use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress, WaitId};
-use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, Value};
+use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
 use std::cell::RefCell;
 use url::Url;
 
@@ -61,6 +64,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("requestMethod", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, method))?)?;
     native.set("requestUrl", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, url))?)?;
     native.set("requestHeaders", Function::new(ctx.clone(), request_headers)?)?;
+    native.set("requestHeader", Function::new(ctx.clone(), request_header)?)?;
+    native.set("requestBodyNow", Function::new(ctx.clone(), read_now)?)?;
     native.set("requestHasBody", Function::new(ctx.clone(), has_body)?)?;
     native.set("requestBodyRead", Function::new(ctx.clone(), read)?)?;
     native.set(
@@ -114,11 +119,19 @@ fn url(request: &IncomingRequest) -> String {
     if !path.starts_with('/') {
         path.insert(0, '/'); // `OPTIONS *`, or a query alone
     }
+    if is_serialized(&authority, &path) {
+        let href = [scheme, "://", &authority, &path].concat();
+        remember(&href);
+        return href;
+    }
     let parse = |authority: &str| Url::parse(&format!("{scheme}://{authority}{path}")).ok();
     // What is before an `@` would make another host of it.
     let url = Some(authority).filter(|authority| !authority.contains(['@', '/', '\\', '?', '#']));
     match url.and_then(|authority| parse(&authority)).or_else(|| parse(INVALID_HOST)) {
-        Some(url) => url.into(),
+        Some(url) => {
+            remember(url.as_str());
+            url.into()
+        }
         None => format!("{scheme}://{INVALID_HOST}/"),
     }
 }
@@ -129,7 +142,7 @@ fn headers(request: &IncomingRequest) -> Vec<String> {
     let entries = request.headers().entries();
     let host = request.authority().filter(|_| entries.iter().all(|(name, _)| name != "host"));
     let host = host.into_iter().flat_map(|host| ["host".to_owned(), host]);
-    let rest = entries.into_iter().flat_map(|(name, value)| [name, value.into_iter().map(char::from).collect()]);
+    let rest = entries.into_iter().flat_map(|(name, value)| [name, isomorphic(value)]);
     host.chain(rest).collect()
 }
 
@@ -141,6 +154,33 @@ fn request_headers(ctx: Ctx<'_>) -> Result<Array<'_>> {
         list.set(at, text)?;
     }
     Ok(list)
+}
+
+/// The value of one header, several of them joined as Fetch's "get" does; null if it is not there, undefined if this is no name.
+fn request_header<'js>(ctx: Ctx<'js>, UsvString(name): UsvString) -> Result<Value<'js>> {
+    if !is_name(name.as_bytes()) {
+        return Ok(Value::new_undefined(ctx));
+    }
+    let mut values = with_request(&ctx, |request| request.headers().get(&name))?.into_iter();
+    let Some(mut value) = values.next() else {
+        let host =
+            if name.eq_ignore_ascii_case("host") { with_request(&ctx, IncomingRequest::authority)? } else { None };
+        return host.map_or_else(|| Ok(Value::new_null(ctx.clone())), |host| host.into_js(&ctx));
+    };
+    for other in values {
+        value.extend_from_slice(b", ");
+        value.extend_from_slice(&other);
+    }
+    isomorphic(value).into_js(&ctx)
+}
+
+/// Bytes as the characters with their numbers.
+fn isomorphic(bytes: Vec<u8>) -> String {
+    match String::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => text,
+        Ok(text) => text.bytes().map(char::from).collect(),
+        Err(error) => error.into_bytes().into_iter().map(char::from).collect(),
+    }
 }
 
 /// Opens the body, once.
@@ -189,6 +229,33 @@ fn read<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
         }));
     }
     Ok(promise.into_value())
+}
+
+/// The whole rest of the body, if all of it is there; undefined if not, or if it broke off, which the next read tells.
+fn read_now<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
+    let incoming = &mut *INCOMING.0.borrow_mut();
+    open(incoming);
+    let mut bytes = Vec::new();
+    while let Some(body) = &incoming.body {
+        match incoming.first.take().or_else(|| streams::try_read(&body.stream)) {
+            Some(Chunk::Bytes(more)) if bytes.is_empty() => bytes = more,
+            Some(Chunk::Bytes(more)) => bytes.extend_from_slice(&more),
+            Some(Chunk::End) => {
+                let body = incoming.body.take();
+                event_loop::later(move || drop(body));
+            }
+            Some(broken @ Chunk::Broken(_)) => {
+                incoming.first = Some(broken);
+                return Ok(Value::new_undefined(ctx));
+            }
+            None => {
+                incoming.first =
+                    Some(Chunk::Bytes(bytes)).filter(|chunk| !matches!(chunk, Chunk::Bytes(bytes) if bytes.is_empty()));
+                return Ok(Value::new_undefined(ctx));
+            }
+        }
+    }
+    Ok(TypedArray::<u8>::new(ctx, bytes)?.into_value())
 }
 
 /// Reads what is there; `None` if nothing is there yet.

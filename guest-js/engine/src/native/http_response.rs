@@ -100,17 +100,29 @@ enum Length {
     Streamed,
 }
 
+/// A header's name, and the bytes of its value.
+type Entry = (String, Vec<u8>);
+
+/// The entries of a header list, which has names and values in turn.
+pub(super) fn entries(list: Vec<String>) -> Vec<Entry> {
+    let mut entries = Vec::with_capacity(list.len() / 2 + 1);
+    let mut list = list.into_iter();
+    while let (Some(name), Some(value)) = (list.next(), list.next()) {
+        entries.push((name, byte_string(value)));
+    }
+    entries
+}
+
 /// Makes the response, and gives what its headers state as the length of a streamed body.
 fn make(
     ctx: &Ctx<'_>,
     status: u16,
-    headers: Vec<String>,
+    headers: Vec<Entry>,
     length: &Length,
 ) -> Result<(ResponseOutparam, OutgoingResponse, Option<u64>)> {
-    let mut entries = Vec::with_capacity(headers.len() / 2 + 1);
+    let mut entries = Vec::with_capacity(headers.len() + 1);
     let mut stated = None;
-    let mut headers = headers.into_iter();
-    while let (Some(name), Some(value)) = (headers.next(), headers.next()) {
+    for (name, value) in headers {
         if left_out_of_response(&name) {
             continue;
         }
@@ -118,6 +130,7 @@ fn make(
             if matches!(length, Length::Own(_) | Length::None) {
                 continue;
             }
+            let value = String::from_utf8_lossy(&value);
             let Some(bytes) = content_length(&value).filter(|&bytes| stated.is_none_or(|stated| stated == bytes))
             else {
                 let message = format!("the response's content-length is not the length of one body: {value:?}");
@@ -128,7 +141,7 @@ fn make(
             }
             continue;
         }
-        entries.push((name, byte_string(value)));
+        entries.push((name, value));
     }
     if let Length::Own(bytes) = length {
         entries.push((CONTENT_LENGTH.to_owned(), bytes.to_string().into_bytes()));
@@ -136,7 +149,8 @@ fn make(
     let made = Fields::from_list(&entries).map_err(|error| format!("the response's headers are refused: {error}"));
     let made = made.and_then(|fields| {
         let response = OutgoingResponse::new(fields);
-        match response.set_status_code(status) {
+        // It is made with 200.
+        match if status == 200 { Ok(()) } else { response.set_status_code(status) } {
             Ok(()) => Ok(response),
             Err(()) => Err(format!("the response's status {status} is refused")),
         }
@@ -164,6 +178,9 @@ fn content_length(value: &str) -> Option<u64> {
 
 /// A header's value: a byte string, a character a byte; what is no byte goes out as UTF-8.
 pub(crate) fn byte_string(value: String) -> Vec<u8> {
+    if value.is_ascii() {
+        return value.into_bytes();
+    }
     match value.chars().map(u8::try_from).collect::<std::result::Result<Vec<u8>, _>>() {
         Ok(bytes) => bytes,
         Err(_) => value.into_bytes(),
@@ -173,19 +190,24 @@ pub(crate) fn byte_string(value: String) -> Vec<u8> {
 /// Sends headers, and a body that is known whole: a string, a `Uint8Array`, or null.
 fn send_whole<'js>(ctx: Ctx<'js>, status: u16, headers: Vec<String>, body: Value<'js>) -> Result<()> {
     let bytes = streams::bytes_of(&body)?.unwrap_or_default();
+    send_bytes(&ctx, status, entries(headers), bytes)
+}
+
+/// Sends headers, and a body that is known whole.
+pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<Entry>, bytes: Vec<u8>) -> Result<()> {
     if bytes.is_empty() {
         let length = if http_request::is_head() || status == 304 { Length::AsStated } else { Length::None };
-        let (out, response, _) = make(&ctx, status, headers, &length)?;
+        let (out, response, _) = make(ctx, status, headers, &length)?;
         // A response whose body was never opened is one without a body.
         ResponseOutparam::set(out, Ok(response));
         return Ok(());
     }
-    let (out, response, _) = make(&ctx, status, headers, &Length::Own(bytes.len()))?;
+    let (out, response, _) = make(ctx, status, headers, &Length::Own(bytes.len()))?;
     if http_request::is_head() {
         ResponseOutparam::set(out, Ok(response));
         return Ok(());
     }
-    open_body(&ctx, out, response, None)?;
+    open_body(ctx, out, response, None)?;
     let mut rest = Outgoing::new(bytes);
     match advance(&mut rest) {
         Ok(true) => finish(),
@@ -206,11 +228,11 @@ fn send_whole<'js>(ctx: Ctx<'js>, status: u16, headers: Vec<String>, body: Value
 /// Sends the headers of a body that follows in writes; false if there must not be one.
 fn begin_stream(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<bool> {
     if http_request::is_head() {
-        let (out, response, _) = make(&ctx, status, headers, &Length::AsStated)?;
+        let (out, response, _) = make(&ctx, status, entries(headers), &Length::AsStated)?;
         ResponseOutparam::set(out, Ok(response));
         return Ok(false);
     }
-    let (out, response, stated) = make(&ctx, status, headers, &Length::Streamed)?;
+    let (out, response, stated) = make(&ctx, status, entries(headers), &Length::Streamed)?;
     match stated {
         None => open_body(&ctx, out, response, None)?,
         Some(total) => {

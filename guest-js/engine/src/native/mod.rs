@@ -16,6 +16,8 @@ mod db;
 mod encodings;
 mod execution;
 mod fetch;
+pub(crate) mod fetch_handler;
+mod header_fields;
 mod http_request;
 mod http_response;
 pub(crate) mod log;
@@ -69,6 +71,7 @@ impl ModuleDef for Native {
             url::add,
             mime::add,
             multipart::add,
+            header_fields::add,
             http_request::add,
             http_response::add,
             call::add,
@@ -78,6 +81,7 @@ impl ModuleDef for Native {
             config::add,
             crypto::add,
             fetch::add,
+            fetch_handler::add,
             cache::add,
             db::add,
             async_context::add,

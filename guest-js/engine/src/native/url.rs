@@ -4,23 +4,23 @@
 
 mod file;
 mod path;
+pub(super) mod serialized;
 
 use self::file::FileUrl;
-use super::usv_string::UsvString;
-use javy::quickjs::{Array, Ctx, Function, Object, Result, Value};
+use self::serialized::Part;
+use super::usv_string::{UsvString, usv};
+use javy::quickjs::{Array, Ctx, Function, Object, Result, String as JsString, Value};
+use std::borrow::Cow;
 use url::{Url, form_urlencoded, quirks};
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("parseUrl", Function::new(ctx.clone(), parse)?)?;
     native.set("setUrl", Function::new(ctx.clone(), set)?)?;
-    native.set(
-        "formDecode",
-        Function::new(ctx.clone(), |UsvString(text): UsvString| {
-            let pairs = form_urlencoded::parse(text.as_bytes());
-            pairs.flat_map(|(key, value)| [key.into_owned(), value.into_owned()]).collect::<Vec<_>>()
-        })?,
-    )?;
+    native.set("serializeUrl", Function::new(ctx.clone(), serialize)?)?;
+    native.set("urlPart", Function::new(ctx.clone(), part)?)?;
+    native.set("urlParams", Function::new(ctx.clone(), |href: String| decode(serialized::query(&href)))?)?;
+    native.set("formDecode", Function::new(ctx.clone(), |UsvString(text): UsvString| decode(&text))?)?;
     native.set(
         "formEncode",
         Function::new(ctx, |flat: Vec<UsvString>| {
@@ -31,6 +31,12 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
             serializer.finish()
         })?,
     )
+}
+
+/// The pairs of a query, names and values in turn.
+fn decode(query: &str) -> Vec<String> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.flat_map(|(key, value)| [key.into_owned(), value.into_owned()]).collect()
 }
 
 /// A parsed URL, by whoever parsed it.
@@ -57,41 +63,42 @@ impl Parsed {
         Self::Other(path::without_space_at_end(url))
     }
 
-    /// What the getters of `URL` give: href, protocol, username, password, host, hostname, port, pathname, search,
-    /// hash, origin.
+    /// What the getters of `URL` give.
     fn parts<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
         let array = Array::new(ctx.clone())?;
-        let put =
-            |parts: [&str; 11]| parts.into_iter().enumerate().try_for_each(|(index, part)| array.set(index, part));
-        match self {
-            Self::Other(url) => put([
-                quirks::href(url),
-                quirks::protocol(url),
-                quirks::username(url),
-                quirks::password(url),
-                quirks::host(url),
-                quirks::hostname(url),
-                quirks::port(url),
-                quirks::pathname(url),
-                quirks::search(url),
-                quirks::hash(url),
-                &origin(url),
-            ])?,
-            Self::File(url) => put([
-                &url.href(),
-                "file:",
-                "",
-                "",
-                &url.host,
-                &url.host,
-                "",
-                &url.pathname(),
-                &url.search(),
-                &url.hash(),
-                "null",
-            ])?,
+        for (index, part) in Part::ALL.into_iter().enumerate() {
+            array.set(index, &*self.part(part))?;
         }
         Ok(array.into_value())
+    }
+
+    /// What one getter of `URL` gives.
+    fn part(&self, part: Part) -> Cow<'_, str> {
+        match self {
+            Self::Other(url) => match part {
+                Part::Href => quirks::href(url).into(),
+                Part::Protocol => quirks::protocol(url).into(),
+                Part::Username => quirks::username(url).into(),
+                Part::Password => quirks::password(url).into(),
+                Part::Host => quirks::host(url).into(),
+                Part::Hostname => quirks::hostname(url).into(),
+                Part::Port => quirks::port(url).into(),
+                Part::Pathname => quirks::pathname(url).into(),
+                Part::Search => quirks::search(url).into(),
+                Part::Hash => quirks::hash(url).into(),
+                Part::Origin => origin(url).into(),
+            },
+            Self::File(url) => match part {
+                Part::Href => url.href().into(),
+                Part::Protocol => "file:".into(),
+                Part::Username | Part::Password | Part::Port => "".into(),
+                Part::Host | Part::Hostname => url.host.as_str().into(),
+                Part::Pathname => url.pathname().into(),
+                Part::Search => url.search().into(),
+                Part::Hash => url.hash().into(),
+                Part::Origin => "null".into(),
+            },
+        }
     }
 }
 
@@ -119,17 +126,43 @@ fn scheme_of(input: &str) -> Option<String> {
     None
 }
 
+/// A text as a URL, relative to another; none if it is none, or the other is.
+fn read(input: &str, base: Option<UsvString>) -> Option<Parsed> {
+    let base = match base {
+        None => None,
+        Some(UsvString(base)) => Some(Parsed::read(&base, None)?),
+    };
+    Parsed::read(input, base.as_ref())
+}
+
 /// The parts of a URL; null if it is none.
 fn parse<'js>(ctx: Ctx<'js>, UsvString(input): UsvString, base: Option<UsvString>) -> Result<Value<'js>> {
-    let base = match base.map(|UsvString(base)| Parsed::read(&base, None)) {
-        None => None,
-        Some(Some(base)) => Some(base),
-        Some(None) => return Ok(Value::new_null(ctx)),
-    };
-    match Parsed::read(&input, base.as_ref()) {
+    match read(&input, base) {
         Some(url) => url.parts(&ctx),
         None => Ok(Value::new_null(ctx)),
     }
+}
+
+/// A URL as the standard serialises it; null if it is none.
+fn serialize<'js>(ctx: Ctx<'js>, input: JsString<'js>, base: Option<UsvString>) -> Result<Value<'js>> {
+    let text = usv(&input)?;
+    if base.is_none() && serialized::is_remembered(&text) {
+        return Ok(input.into_value());
+    }
+    match read(&text, base) {
+        Some(url) => Ok(JsString::from_str(ctx, &url.part(Part::Href))?.into_value()),
+        None => Ok(Value::new_null(ctx)),
+    }
+}
+
+/// A part of a URL that is serialised, by its number.
+fn part<'js>(ctx: Ctx<'js>, href: String, part: usize) -> Result<JsString<'js>> {
+    let part = Part::ALL.get(part).copied().unwrap_or(Part::Href);
+    if let Some(range) = serialized::find(&href, part) {
+        return JsString::from_str(ctx, &href[range]);
+    }
+    let text = Parsed::read(&href, None).map(|url| url.part(part).into_owned());
+    JsString::from_str(ctx, &text.unwrap_or_default())
 }
 
 /// The parts that a setter of `URL` makes of `href`; null where it changes nothing.

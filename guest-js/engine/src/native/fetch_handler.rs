@@ -1,0 +1,188 @@
+//! The way of a request through `fetch` of the application without a script of ours: `handlers.js` says with what it is called, and
+//! gets what is not a plain response. See also `quickjs/response.c`.
+
+use super::http_response;
+use super::streams;
+use javy::quickjs::{Ctx, Error, Function, Object, Result, Value, qjs};
+use std::cell::Cell;
+
+unsafe extern "C" {
+    /// Of `quickjs/response.c`, as all of these.
+    fn elias_install_response(ctx: *mut qjs::JSContext, class: qjs::JSValue, template: qjs::JSValue) -> qjs::JSValue;
+    fn elias_response_fields(value: qjs::JSValue) -> *mut qjs::JSValue;
+    fn elias_keep_shapes(count: u32);
+}
+
+/// The fields of a response: `response.js`.
+const STATUS: usize = 0;
+const HEADERS: usize = 2;
+const BODY: usize = 3;
+
+/// Shapes that are kept while the web modules rehearse, and while the application's top level runs.
+const SHAPES_MAX: u32 = 1024;
+
+/// Values that scripts gave while the component was built; each is owned, and lives as long as the memory.
+struct State {
+    request: Cell<qjs::JSValue>,
+    env: Cell<qjs::JSValue>,
+    context: Cell<qjs::JSValue>,
+    /// Sends what is not a plain response.
+    finish: Cell<qjs::JSValue>,
+    /// The body of a response whose text was sent.
+    sent: Cell<qjs::JSValue>,
+    /// The header lists of responses to a text, and of those to a value as JSON, which were given no others.
+    text_headers: Cell<qjs::JSValue>,
+    json_headers: Cell<qjs::JSValue>,
+    /// The name of the handler.
+    name: Cell<qjs::JSAtom>,
+}
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for State {}
+
+const fn nothing() -> Cell<qjs::JSValue> {
+    Cell::new(qjs::JS_UNDEFINED)
+}
+
+static STATE: State = State {
+    request: nothing(),
+    env: nothing(),
+    context: nothing(),
+    finish: nothing(),
+    sent: nothing(),
+    text_headers: nothing(),
+    json_headers: nothing(),
+    name: Cell::new(0),
+};
+
+/// Takes a hold of a value for good.
+fn keep(cell: &Cell<qjs::JSValue>, value: &Value<'_>) {
+    // SAFETY: the value is alive.
+    cell.set(unsafe { qjs::JS_DupValue(value.ctx().as_raw().as_ptr(), value.as_raw()) });
+}
+
+pub(super) fn add(native: &Object<'_>) -> Result<()> {
+    let ctx = native.ctx().clone();
+    native.set("responseConstructor", Function::new(ctx.clone(), install)?)?;
+    native.set("fetchHandler", Function::new(ctx.clone(), set_arguments)?)?;
+    native.set("fetchEnv", Function::new(ctx.clone(), |env: Value<'_>| keep(&STATE.env, &env))?)?;
+    native.set("keepShapes", Function::new(ctx, keep_shapes)?)
+}
+
+/// From now on keeps the shapes of objects that are made, or no longer.
+pub(crate) fn keep_shapes(does: bool) {
+    // SAFETY: sets a number.
+    unsafe { elias_keep_shapes(if does { SHAPES_MAX } else { 0 }) };
+}
+
+/// The constructor that stands for the class `Response`; `template` is the response to a text.
+fn install<'js>(
+    ctx: Ctx<'js>,
+    class: Function<'js>,
+    template: Object<'js>,
+    sent: Value<'js>,
+    json_headers: Value<'js>,
+) -> Result<Value<'js>> {
+    // SAFETY: the values are alive, and what is given is ours, or an exception that the context has.
+    let constructor = unsafe { elias_install_response(ctx.as_raw().as_ptr(), class.as_raw(), template.as_raw()) };
+    // SAFETY: looks at the tag alone.
+    if unsafe { qjs::JS_IsException(constructor) } {
+        return Err(Error::Exception);
+    }
+    keep(&STATE.sent, &sent);
+    keep(&STATE.json_headers, &json_headers);
+    // SAFETY: the template is a response, as was seen just now, and so has these fields.
+    unsafe {
+        let fields = elias_response_fields(template.as_raw());
+        STATE.text_headers.set(qjs::JS_DupValue(ctx.as_raw().as_ptr(), *fields.add(HEADERS)));
+        Ok(Value::from_raw(ctx, constructor))
+    }
+}
+
+fn set_arguments<'js>(ctx: Ctx<'js>, request: Value<'js>, env: Value<'js>, context: Value<'js>, finish: Function<'js>) {
+    keep(&STATE.request, &request);
+    keep(&STATE.env, &env);
+    keep(&STATE.context, &context);
+    keep(&STATE.finish, &finish);
+    // SAFETY: the text ends with a zero.
+    STATE.name.set(unsafe { qjs::JS_NewAtom(ctx.as_raw().as_ptr(), c"fetch".as_ptr()) });
+}
+
+/// A value that QuickJS gave, or the exception that it left.
+///
+/// # Safety
+/// The value must be the caller's own.
+unsafe fn owned<'js>(ctx: &Ctx<'js>, value: qjs::JSValue) -> Result<Value<'js>> {
+    // SAFETY: as for the caller; the tag alone is looked at.
+    unsafe { if qjs::JS_IsException(value) { Err(Error::Exception) } else { Ok(Value::from_raw(ctx.clone(), value)) } }
+}
+
+/// Calls the handler; nothing if the application has none.
+pub(crate) fn call<'js>(ctx: &Ctx<'js>, application: &Object<'js>) -> Result<Option<Value<'js>>> {
+    let raw = ctx.as_raw().as_ptr();
+    // SAFETY: all values are alive; what QuickJS gives is ours.
+    unsafe {
+        let handler = owned(ctx, qjs::JS_GetProperty(raw, application.as_raw(), STATE.name.get()))?;
+        if !handler.is_function() {
+            return Ok(None);
+        }
+        let mut arguments = [STATE.request.get(), STATE.env.get(), STATE.context.get()];
+        let result = qjs::JS_Call(raw, handler.as_raw(), application.as_raw(), 3, arguments.as_mut_ptr());
+        owned(ctx, result).map(Some)
+    }
+}
+
+/// Sends what the handler gave, or its promise. What is given may be a promise that is to be waited for.
+pub(crate) fn finish<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<Value<'js>> {
+    if send(ctx, response)? {
+        return Ok(Value::new_undefined(ctx.clone()));
+    }
+    let raw = ctx.as_raw().as_ptr();
+    let mut argument = response.as_raw();
+    // SAFETY: all values are alive; what QuickJS gives is ours.
+    unsafe { owned(ctx, qjs::JS_Call(raw, STATE.finish.get(), qjs::JS_UNDEFINED, 1, &raw mut argument)) }
+}
+
+/// Sends a response whose body is a text, or which has none. Whether it is one.
+fn send<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<bool> {
+    // SAFETY: the response is alive.
+    let fields = unsafe { elias_response_fields(response.as_raw()) };
+    if fields.is_null() {
+        return Ok(false);
+    }
+    let raw = ctx.as_raw().as_ptr();
+    // SAFETY: these are values of the response, which lives through the call.
+    let field = |at: usize| unsafe { Value::from_raw(ctx.clone(), qjs::JS_DupValue(raw, *fields.add(at))) };
+    let (status, body) = (field(STATUS).as_int(), field(BODY));
+    // SAFETY: as above; this one is only compared.
+    let headers = unsafe { *fields.add(HEADERS) };
+    let Some(status @ 200..) = status else { return Ok(false) };
+    if !body.is_null() && !body.is_string() {
+        return Ok(false);
+    }
+    let headers = if headers == STATE.text_headers.get() {
+        vec![content_type("text/plain;charset=UTF-8")]
+    } else if headers == STATE.json_headers.get() {
+        vec![content_type("application/json")]
+    } else {
+        let headers = field(HEADERS);
+        if !headers.is_array() {
+            return Ok(false);
+        }
+        http_response::entries(headers.get::<Vec<String>>()?)
+    };
+    let bytes = streams::bytes_of(&body)?.unwrap_or_default();
+    if body.is_string() {
+        // SAFETY: the field is the response's, and what was in it is given up.
+        unsafe {
+            let former = std::mem::replace(&mut *fields.add(BODY), qjs::JS_DupValue(raw, STATE.sent.get()));
+            qjs::JS_FreeValue(raw, former);
+        }
+    }
+    http_response::send_bytes(ctx, status as u16, headers, bytes)?;
+    Ok(true)
+}
+
+fn content_type(value: &str) -> (String, Vec<u8>) {
+    ("content-type".to_owned(), value.into())
+}
