@@ -1,6 +1,7 @@
 //! Files that are not what they claim to be: each a clear error with its code, and no panic.
 
 use elias_contract::layout::EngineBinding;
+use elias_host::{ErrorCode, Host};
 use elias_tests::build::{Project, component};
 use elias_tests::serve::{Server, refused};
 
@@ -93,8 +94,27 @@ async fn works_when_a_thin_component_meets_its_engine() {
     let output = project.elias_build(&["index.js", "--thin", "-o", "app.wasm"]);
     assert!(output.status.success());
     let thin = std::fs::read(project.path("app.wasm")).expect("it was written");
-    assert!(thin.len() < 4_000_000, "{} bytes", thin.len());
+    assert!(thin.len() < 60_000, "{} bytes", thin.len());
     assert_eq!(Server::start(&thin, &[]).get("/").await.body, "thin");
+}
+
+#[tokio::test]
+async fn a_thin_component_whose_base_the_host_does_not_have_is_refused() {
+    let project = Project::new(&[("index.js", "export default { fetch: () => new Response('thin') };")]);
+    assert!(project.elias_build(&["index.js", "--thin", "-o", "app.wasm"]).status.success());
+    let thin = std::fs::read(project.path("app.wasm")).expect("it was written");
+    let shown = project.elias_build(&["inspect", "app.wasm", "--json"]).stdout;
+    let shown: serde_json::Value = serde_json::from_slice(&shown).expect("JSON");
+    let digest = shown["base"].as_str().expect("it names its base");
+    let at = thin.windows(64).rposition(|window| window == digest.as_bytes()).expect("it is in the component");
+    let mut other = thin.clone();
+    other[at] = if thin[at] == b'0' { b'1' } else { b'0' };
+    assert_eq!(code(&other), "unknown-base");
+    other[at] = b'G';
+    assert_eq!(code(&other), "bad-component");
+    let without = Host::builder().engine(elias_build::engine::ENGINE).build().expect("a host");
+    let refused = without.load(&thin).await.expect_err("no base was given");
+    assert_eq!(refused.code(), ErrorCode::UnknownBase);
 }
 
 #[test]

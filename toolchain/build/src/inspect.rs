@@ -16,6 +16,8 @@ pub struct Inspection {
     pub manifest: Option<Manifest>,
     /// How the engine is bound: `carried`, `imported`, or none.
     pub engine: Option<&'static str>,
+    /// Digest of the base to which the image is a difference, of a thin component.
+    pub base: Option<String>,
     /// Sizes in bytes.
     pub sizes: Sizes,
     /// Names of the component's imports, in order.
@@ -89,6 +91,7 @@ pub fn inspect(component: &[u8]) -> Result<Inspection, LayoutError> {
         digest: elias_contract::digest(component),
         manifest: layout.manifest,
         engine,
+        base: layout.base,
         sizes,
         imports,
         exports,
@@ -119,6 +122,9 @@ impl fmt::Display for Inspection {
             writeln!(f, "  engine      sha256:{} ({})", manifest.engine, self.engine.unwrap_or("missing"))?;
         } else {
             writeln!(f, "a component without an elias manifest")?;
+        }
+        if let Some(base) = &self.base {
+            writeln!(f, "  base        sha256:{base} (imported)")?;
         }
         writeln!(f, "  digest      sha256:{}", self.digest)?;
         writeln!(f, "  size        {} bytes", self.sizes.total)?;

@@ -119,9 +119,9 @@ impl Image {
         let page = rustix::param::page_size();
         let mut pages: Vec<usize> = Vec::new();
         for (at, bytes) in data.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-            let touched = at / page..=(at + bytes.len() - 1) / page;
-            pages.extend(touched.skip_while(|number| pages.last() == Some(number)));
+            pages.extend(at / page..=(at + bytes.len() - 1) / page);
         }
+        pages.dedup();
         Self::of(cache, digest, len, Some(Arc::clone(base)), &pages, |place, out| {
             let known = base.part(place.clone());
             out[..known.len()].copy_from_slice(known);
