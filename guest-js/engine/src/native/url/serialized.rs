@@ -3,6 +3,7 @@
 //! Most URLs in a request are the request's own. Its text is remembered, so that `new URL(request.url)` does not parse it again.
 
 use std::cell::RefCell;
+use std::net::Ipv4Addr;
 use std::ops::Range;
 
 /// The parts of a URL, by the numbers that `url.js` has for them.
@@ -110,12 +111,14 @@ const fn is_plain(byte: u8) -> bool {
 /// Whether `http://` and these are a URL as it is serialised. Where this says no, it may still be one.
 pub(crate) fn is_serialized(authority: &str, path: &str) -> bool {
     let (host, port) = authority.split_once(':').unwrap_or((authority, "8080"));
-    // A host whose last label is a number is an address, and the labels that begin with xn-- have rules of their own.
+    // A host whose last label is a number is an address, of which one way to write it is the serialised one; labels that begin with
+    // xn-- have rules of their own.
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     let last = host.rsplit('.').next().unwrap_or_default();
-    let host_is_plain = host.bytes().all(is_name)
+    let is_plain_name = host.bytes().all(is_name)
         && last.starts_with(|first: char| first.is_ascii_lowercase())
         && !host.contains("xn--");
+    let host_is_plain = is_plain_name || host.parse::<Ipv4Addr>().is_ok();
     let port_is_plain = port.starts_with(|first: char| matches!(first, '1'..='9'))
         && port.parse::<u16>().is_ok_and(|port| !matches!(port, 80 | 443));
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
