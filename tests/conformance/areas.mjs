@@ -108,24 +108,7 @@ export const REASONS = [
   { says: LACKS("PerformanceObserver"), why: "there is no PerformanceObserver" },
   { says: LACKS("VideoFrame"), why: "there is no VideoFrame" },
   { says: LACKS("caches"), why: "there is no CacheStorage" },
-  {
-    says: LACKS("WebAssembly"),
-    why: "there is no WebAssembly, from whose Memory the suite takes its SharedArrayBuffer",
-  },
-  {
-    file: "encoding/encodeInto",
-    why: "there is no WebAssembly, from whose Memory the suite takes its SharedArrayBuffer",
-  },
-  {
-    file: "encoding/textdecoder-",
-    says: /SharedArrayBuffer/,
-    why: "there is no WebAssembly, from whose Memory the suite takes its SharedArrayBuffer",
-  },
-  {
-    file: "encoding/streams/",
-    says: /SharedArrayBuffer|not a function/,
-    why: "there is no WebAssembly, from whose Memory the suite takes its SharedArrayBuffer",
-  },
+  { says: LACKS("WebAssembly"), why: "there is no WebAssembly" },
   { file: "streams/readable-streams/owning-type", why: "streams that own their chunks are a proposal" },
   { file: "url/IdnaTestV2", why: "a fault: names that Unicode's newer tables refuse are let through" },
   { file: "url/url-constructor", says: /\^/, why: "a fault: `^` in a path is not percent-encoded" },

@@ -50,6 +50,21 @@ function resolveAgainst(url) {
   });
 }
 
+/** Makes a variable of a classic script a property of the global object, unless the runtime has one of that name. */
+export function share(name, get, set) {
+  if (!(name in globalThis)) Object.defineProperty(globalThis, name, { get, set, enumerable: true, configurable: true });
+}
+
+/** In place of WebAssembly where there is none: the memory of a SharedArrayBuffer, for files that want nothing else of it. */
+export const SHARED_MEMORY = {
+  Memory: class Memory {
+    constructor({ initial, shared }) {
+      if (!shared) throw new ReferenceError("WebAssembly is not defined");
+      this.buffer = new SharedArrayBuffer(initial * 65_536);
+    }
+  },
+};
+
 /**
  * Collects the results, once `testharness.js` is there: `promise` gives `{ status, message, tests: [{ name, status, message }] }`.
  * Status 0 is a pass. `seconds` is the time after which what has come is all.

@@ -127,7 +127,8 @@ Written by \`make conformance WPT_DIR=... TEST262_DIR=...\`, which runs the same
 one process each. A test's file, the suite's harness and the scripts that the test names become one module, the same
 text for all. ELIAS builds it with \`elias-build\` and serves it with \`elias serve\`, \`workerd serve\` serves it too,
 and both are asked over HTTP; Node, Deno and Bun run it. The files that tests fetch come from the suite's own server.
-A test has the time that the suite gives it.
+A test has the time that the suite gives it. Where the suite wants a SharedArrayBuffer and takes it from
+WebAssembly's Memory, as pages have to, a runtime without WebAssembly makes it with the constructor.
 
 The figures are shares of subtests passed, in percent. A file has as many subtests as the runtime that came furthest
 in it: one that does not build, breaks off or does not end fails what it did not reach, and one subtest more.

@@ -12,6 +12,9 @@ const SCOPES = ["worker", "dedicatedworker"];
 /** Where the suite's server finds what it calls by another name. */
 const ALIASES = { "resources/WebIDLParser.js": "resources/webidl2/lib/webidl2.js" };
 
+/** Where the suite takes a SharedArrayBuffer from, since pages may not be shown the constructor. */
+const SHARED_MEMORY = /WebAssembly\.Memory\(\{ shared/;
+
 const META = /^\/\/\s*META:\s*(\w+)=(.*)$/;
 
 /** `{ globals, scripts, variants, long }` from the comments at a file's beginning. */
@@ -53,19 +56,23 @@ export const harnessOf = (root) => readFileSync(join(root, "resources/testharnes
  * bundled or imported like any other. `run(base, seconds)` gives the promise of the results.
  *
  * Classic scripts share their declarations, and may declare a function twice: so does the body of a function. Names of
- * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page. Functions of a
- * classic script are properties of the global object, and the IDL harness relies on it; what such a script assigns to
- * without a declaration is declared here, since a module is strict.
+ * worker scopes are hidden from the harness, which would else wait for events of a worker or of a page. Functions and
+ * variables of a classic script are properties of the global object; the IDL harness relies on it, and so does text that
+ * runs there. What such a script assigns to without a declaration is declared here, since a module is strict. A memory
+ * that is shared, and of which the suite wants only that, there is without WebAssembly too.
  */
 export function moduleOf(harness, scripts) {
   const idl = scripts.some(({ name }) => name === "resources/idlharness.js");
-  const functions = [
-    ...new Set(
-      scripts.flatMap(({ text }) => [...text.matchAll(/^(?:async )?function\*? (\w+)/gm)].map(([, name]) => name)),
-    ),
+  const declared = (pattern) => [
+    ...new Set(scripts.flatMap(({ text }) => [...text.matchAll(pattern)].map(([, name]) => name))),
   ];
+  const functions = declared(/^(?:async )?function\*? (\w+)/gm);
+  const variables = declared(/^var (\w+) *(?:=|;|$)/gm).filter((name) => !functions.includes(name));
   const undeclared = UNDECLARED.find(({ file }) => scripts.at(-1).name.startsWith(file))?.names ?? [];
-  return `import { observe, prepare } from "./harness.js";
+  const memory = scripts.some(({ text }) => SHARED_MEMORY.test(text))
+    ? "const WebAssembly = globalThis.WebAssembly ?? SHARED_MEMORY;"
+    : "";
+  return `import { observe, prepare, share, SHARED_MEMORY } from "./harness.js";
 
 export default function run(base, seconds) {
   prepare(base, { idl: ${idl} });
@@ -76,7 +83,9 @@ ${harness}
   }).call(globalThis);
   const results = observe(seconds);
   try {${undeclared.length === 0 ? "" : ` let ${undeclared.join(", ")};`}
+    ${memory}
     (function () {
+      ${variables.map((name) => `share("${name}", () => ${name}, (value) => void (${name} = value));`).join(" ")}
       ${functions.map((name) => `if (typeof ${name} === "function") globalThis.${name} = ${name};`).join(" ")}
 ${scripts.map(({ text }) => text).join("\n;\n")}
     }).call(globalThis);
