@@ -2,8 +2,8 @@
 import { URL } from "./url.js";
 import * as canonical from "./url-pattern/canonical.js";
 import { matchesSpecial, parseConstructorString } from "./url-pattern/constructor-string.js";
-import { compareParts, compile, DEFAULT, escapePattern, HOSTNAME, PATHNAME } from "./url-pattern/parts.js";
-import { defineInterface } from "./webidl.js";
+import { compareParts, compile, DEFAULT, escapePattern, fillParts, HOSTNAME, PATHNAME } from "./url-pattern/parts.js";
+import { defineInterface, dictionary } from "./webidl.js";
 
 const COMPONENTS = ["protocol", "username", "password", "hostname", "port", "pathname", "search", "hash"];
 
@@ -123,6 +123,17 @@ class URLPattern {
 
   exec(input = {}, baseURL = undefined) {
     return this.#match(input, baseURL);
+  }
+
+  /** A component that the pattern matches, with the values of `groups` for its named groups. A proposal. */
+  generate(component, groups) {
+    if (!COMPONENTS.includes(`${component}`)) throw new TypeError(`a URLPattern has no component ${component}`);
+    const compiled = this.#components[component];
+    const values = { __proto__: null };
+    for (const name of Object.keys(dictionary(groups, "the groups"))) values[name] = usv(groups[name]);
+    const result = compiled.encode(fillParts(compiled.parts, values));
+    if (!compiled.regexp.test(result)) throw new TypeError(`the pattern does not match ${JSON.stringify(result)}, which it would make`);
+    return result;
   }
 
   /** Whether a component of one pattern is less exact than another's (-1), as exact (0) or more (1). A proposal. */

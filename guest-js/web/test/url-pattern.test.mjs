@@ -57,5 +57,13 @@ test("names beyond the basic plane, ports, modifiers, and what a URL lacks", () 
   assert.throws(() => new URLPattern("(\\"), TypeError);
   assert.equal(new URLPattern({ pathname: "/a" }).exec("no url"), null);
   assert.deepEqual(new URLPattern({ pathname: "/a" }).exec("/a", "https://b.c").inputs, ["/a", "https://b.c"]);
+  const user = new URLPattern("https://:team.example.com/users/:name");
+  assert.equal(user.generate("pathname", { name: "Ada Lovelace" }), "/users/Ada%20Lovelace");
+  assert.equal(user.generate("hostname", { team: "bücher" }), "xn--bcher-kva.example.com");
+  for (const groups of [{}, undefined, { name: "a/b" }, { name: ".." }, { name: "" }]) {
+    assert.throws(() => user.generate("pathname", groups), TypeError, JSON.stringify(groups));
+  }
+  assert.throws(() => user.generate("toString", {}), TypeError);
+  assert.throws(() => new URLPattern({ pathname: "/*" }).generate("pathname", { 0: "a" }), TypeError);
   assert.equal(URLPattern.compareComponent("pathname", new URLPattern({ pathname: "/*" }), new URLPattern({ pathname: "/a" })), -1);
 });

@@ -167,6 +167,26 @@ function comparePart(a, b) {
   return at === -1 ? 0 : left[at] < right[at] ? -1 : 1;
 }
 
+/**
+ * "Generate a component string" of the proposal for URLPattern.generate: the text of parts, in which each named group has its
+ * value of `groups`. A TypeError for parts that leave open what to write: wildcards, regular expressions and modifiers.
+ */
+export function fillParts(parts, groups) {
+  let result = "";
+  for (const { type, value, modifier, name, prefix, suffix } of parts) {
+    if (modifier !== "none") throw new TypeError("a pattern with optional or repeated parts cannot be filled in");
+    if (type === "fixed-text") {
+      result += value;
+      continue;
+    }
+    if (type !== "segment-wildcard") throw new TypeError("a pattern with wildcards or regular expressions cannot be filled in");
+    const given = groups[name];
+    if (given === undefined) throw new TypeError(`the group ${JSON.stringify(name)} has no value`);
+    result += prefix + given + suffix;
+  }
+  return result;
+}
+
 /** Which of two lists of parts says less: fewer texts and more wildcards come first. */
 export function compareParts(a, b) {
   for (let at = 0; at < Math.min(a.length, b.length); at++) {
@@ -193,5 +213,5 @@ export function compile(input, encode, options, ignoreCase = false) {
     throw new TypeError(`the pattern ${shown} has a regular expression that is none: ${error.message}`);
   }
   const hasRegExpGroups = parts.some(({ type }) => type === "regexp");
-  return { pattern: toText(parts, options), regexp, names, parts, hasRegExpGroups };
+  return { pattern: toText(parts, options), regexp, names, parts, hasRegExpGroups, encode };
 }
