@@ -52,3 +52,4 @@ mod shares;
 mod signing;
 mod uncaught;
 mod url_pattern;
+mod web_apis;

@@ -1,7 +1,7 @@
 // CompressionStream and DecompressionStream. https://compression.spec.whatwg.org/
 import native from "elias:native";
 import { TransformStream } from "./streams/transform.js";
-import { bytesOf, defineInterface } from "./webidl.js";
+import { defineInterface, unsharedBytesOf } from "./webidl.js";
 
 const FORMATS = ["brotli", "deflate", "deflate-raw", "gzip"];
 
@@ -16,8 +16,8 @@ function coder(name, count, format, compresses) {
   };
   return new TransformStream({
     transform(chunk, controller) {
-      const bytes = bytesOf(chunk);
-      if (bytes === undefined) throw new TypeError(`${name} takes an ArrayBuffer or a view on one`);
+      const bytes = unsharedBytesOf(chunk);
+      if (bytes === undefined) throw new TypeError(`${name} takes an ArrayBuffer or a view on one, which must not be shared`);
       enqueue(controller, native.coderPush(id, bytes));
     },
     flush(controller) {

@@ -70,7 +70,7 @@ export class TextDecoder {
 
   decode(input = undefined, options = undefined) {
     const stream = Boolean(options?.stream);
-    let bytes = input === undefined ? NO_BYTES : bytesOf(input);
+    let bytes = input === undefined ? NO_BYTES : (bytesOf(input) ?? sharedBytes(input));
     if (bytes === undefined) throw new TypeError("decode needs an ArrayBuffer or a view on one");
     if (this.#decoder !== undefined) return this.#decoder.decode(bytes, { stream });
     if (this.#pending.length > 0) bytes = concat([this.#pending, bytes]);
@@ -86,6 +86,9 @@ export class TextDecoder {
     return text;
   }
 }
+
+/** The bytes of shared memory, which a TextDecoder takes ([AllowShared]) and most others do not. */
+const sharedBytes = (value) => (value instanceof SharedArrayBuffer ? new Uint8Array(value) : undefined);
 
 /** How many bytes at the end are the start of a character that more bytes can complete. */
 function unfinished(bytes) {

@@ -112,6 +112,12 @@ export function bytesOf(value) {
   return undefined;
 }
 
+/** The same for Web IDL's BufferSource without [AllowShared]: undefined for shared memory too, which may change while it is read. */
+export function unsharedBytesOf(value) {
+  const bytes = bytesOf(value);
+  return bytes !== undefined && isArrayBuffer(bytes.buffer) ? bytes : undefined;
+}
+
 /** Whether `value` is an ArrayBuffer, whatever its prototype says. */
 export function isArrayBuffer(value) {
   if (typeof value !== "object" || value === null) return false;

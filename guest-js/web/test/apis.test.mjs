@@ -154,6 +154,9 @@ test("TextDecoder: streaming, fatal, BOM, labels", () => {
   assert.equal(new TextDecoder("shift_jis").decode(new Uint8Array([0x83, 0x65, 0x83, 0x58, 0x83, 0x67])), "テスト");
   assert.throws(() => new TextDecoder("utf-32"), { name: "RangeError", message: /there is no encoding "utf-32"/ });
   assert.deepEqual(new TextEncoder().encodeInto("é€", new Uint8Array(4)), { read: 1, written: 2 });
+  const shared = new SharedArrayBuffer(2);
+  new Uint8Array(shared).fill(65);
+  assert.equal(decoder.decode(shared), "AA");
 });
 
 test("TextEncoder: its members throw for other objects", () => {

@@ -1,6 +1,6 @@
 // Algorithm parameters: names, numbers and bytes as Web IDL wants them. https://w3c.github.io/webcrypto/#algorithm-normalization (18.4)
 import { DOMException } from "../dom-exception.js";
-import { bytesOf } from "../webidl.js";
+import { unsharedBytesOf } from "../webidl.js";
 
 export const notSupported = (what) => new DOMException(`${what} is not supported`, "NotSupportedError");
 export const dataError = (what) => new DOMException(what, "DataError");
@@ -10,8 +10,8 @@ export const invalidAccess = (what) => new DOMException(what, "InvalidAccessErro
 
 /** A copy of the bytes of a BufferSource. */
 export function bytes(value, what) {
-  const found = bytesOf(value);
-  if (found === undefined) throw new TypeError(`${what} must be an ArrayBuffer or a view on one`);
+  const found = unsharedBytesOf(value);
+  if (found === undefined) throw new TypeError(`${what} must be an ArrayBuffer or a view on one, which must not be shared`);
   return found.slice();
 }
 

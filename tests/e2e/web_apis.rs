@@ -1,0 +1,60 @@
+//! Web APIs whose native half decides: shared memory, and the clock.
+
+use elias_tests::serve::Server;
+use serde_json::json;
+
+#[tokio::test]
+async fn shared_memory_is_taken_where_the_standards_allow_it() {
+    let server = Server::of(
+        r#"
+        const shared = () => new Uint8Array(new SharedArrayBuffer(4));
+        const compressed = async (chunk) => {
+          const writer = new CompressionStream("gzip").writable.getWriter();
+          try { await writer.write(chunk); return "taken"; } catch (error) { return error.constructor.name; }
+        };
+        export default {
+          async fetch() {
+            const into = shared();
+            const { read, written } = new TextEncoder().encodeInto("aé€", into);
+            const decoder = new TextDecoder();
+            return Response.json({
+              read, written, bytes: [...into],
+              view: decoder.decode(into.subarray(0, 3)), whole: decoder.decode(into.buffer).length,
+              streamed: decoder.decode(into.subarray(0, 2), { stream: true }) + decoder.decode(into.subarray(2, 3)),
+              compressed: [await compressed(into), await compressed(into.buffer)],
+              digest: await crypto.subtle.digest("SHA-256", into).catch((error) => error.constructor.name),
+            });
+          },
+        };
+        "#,
+        &["--dev"],
+    );
+    let expected = json!({
+        "read": 2, "written": 3, "bytes": [0x61, 0xc3, 0xa9, 0], "view": "aé", "whole": 3, "streamed": "aé",
+        "compressed": ["TypeError", "TypeError"], "digest": "TypeError",
+    });
+    assert_eq!(server.get("/").await.json(), expected);
+}
+
+#[tokio::test]
+async fn the_clock_that_scripts_see_moves_by_five_microseconds_at_least() {
+    let server = Server::of(
+        r#"
+        export default {
+          fetch() {
+            const steps = [];
+            let last = performance.now();
+            while (steps.length < 20) {
+              const now = performance.now();
+              if (now !== last) steps.push(now - last);
+              last = now;
+            }
+            return Response.json(Math.min(...steps));
+          },
+        };
+        "#,
+        &["--dev"],
+    );
+    let least = server.get("/").await.json().as_f64().expect("a number");
+    assert!(least > 0.00499, "a step of {least} ms");
+}
