@@ -159,11 +159,13 @@ export class BroadcastChannel extends EventTarget {
   postMessage(message) {
     if (arguments.length === 0) throw new TypeError("postMessage needs a message");
     if (this.#closed) throw new DOMException("the BroadcastChannel is closed", "InvalidStateError");
+    // Of `location`, where a script has defined one.
+    const origin = globalThis.location?.origin ?? "";
     for (const channel of channels) {
       if (channel === this || channel.#name !== this.#name) continue;
       const { value } = cloneWithTransfer(message, []);
       native.queueTask(() => {
-        if (!channel.#closed) fire(channel, new MessageEvent("message", { data: value }));
+        if (!channel.#closed) fire(channel, new MessageEvent("message", { data: value, origin }));
       });
     }
     // Nobody may be listening: what cannot be cloned is an error all the same.

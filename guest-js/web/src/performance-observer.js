@@ -74,9 +74,8 @@ export class PerformanceObserver {
   observe(options = undefined) {
     const { buffered, entryTypes, type } = dictionary(options, "the options of observe");
     if (entryTypes === undefined && type === undefined) throw new TypeError("observe needs entryTypes or type");
-    if (entryTypes !== undefined && (type !== undefined || buffered !== undefined)) {
-      throw new TypeError("observe takes entryTypes without type and buffered");
-    }
+    // The standard refuses `buffered` here too, which browsers ignore, and so do we: libraries set it on either form.
+    if (entryTypes !== undefined && type !== undefined) throw new TypeError("observe takes either entryTypes or type");
     const by = entryTypes === undefined ? "type" : "entryTypes";
     // A sequence: a text is iterable and is none.
     if (by === "entryTypes" && typeof entryTypes !== "object") throw new TypeError("entryTypes must be an array");

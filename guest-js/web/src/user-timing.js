@@ -9,6 +9,9 @@ import { defineInterface, dictionary } from "./webidl.js";
 // The argument for which the constructors of ours do not throw. It is not exported, so no script has it.
 const INTERNAL = Symbol("internal");
 
+/** The last id that an entry was given (Performance Timeline 4, "generate an ID for a PerformanceEntry"). */
+let lastId = 0;
+
 /** The timeline: all marks and measures that were not cleared, in the order in which they were made. */
 let entries = [];
 
@@ -27,6 +30,8 @@ function record(entry) {
 }
 
 export class PerformanceEntry {
+  // Given out late: most entries are never asked for it.
+  #id = undefined;
   #name;
   #entryType;
   #startTime;
@@ -38,6 +43,10 @@ export class PerformanceEntry {
     this.#entryType = entryType;
     this.#startTime = startTime;
     this.#duration = duration;
+  }
+
+  get id() {
+    return (this.#id ??= ++lastId);
   }
 
   get name() {
@@ -56,9 +65,16 @@ export class PerformanceEntry {
     return this.#duration;
   }
 
+  /** Which navigation the entry belongs to: there is no document here, and so none. */
+  get navigationId() {
+    void this.#name;
+    return 0;
+  }
+
   toJSON() {
-    const { name, entryType, startTime, duration } = this;
-    return { name, entryType, startTime, duration };
+    void this.#name;
+    const { id, name, entryType, startTime, duration, navigationId } = this;
+    return { id, name, entryType, startTime, duration, navigationId };
   }
 }
 
@@ -132,8 +148,9 @@ const members = {
   measure(name, startOrOptions = undefined, endMark = undefined) {
     brand(this);
     if (arguments.length === 0) throw new TypeError("a measure needs a name");
-    const isDictionary = typeof startOrOptions === "object" && startOrOptions !== null;
-    const { detail, duration, end, start } = isDictionary ? startOrOptions : {};
+    // Web IDL's union of a text and a dictionary: null is an empty dictionary.
+    const isDictionary = typeof startOrOptions === "object" || typeof startOrOptions === "function";
+    const { detail, duration, end, start } = isDictionary ? (startOrOptions ?? {}) : {};
     const hasOptions = [detail, duration, end, start].some((option) => option !== undefined);
     if (hasOptions) {
       if (endMark !== undefined) throw new TypeError("a measure takes either options or an end mark");
