@@ -277,6 +277,7 @@ export function defineEventHandler(prototype, type, { whenSet = undefined, call 
   const handlers = new WeakMap();
   const members = {
     get [`on${type}`]() {
+      listenersOf(this); // the brand check
       return handlers.get(this ?? globalThis)?.callback ?? null;
     },
     set [`on${type}`](callback) {

@@ -104,4 +104,6 @@ test("FileReader: events in their order, results of each kind", async () => {
   reader.abort();
   assert.deepEqual([reader.readyState, reader.result], [FileReader.DONE, null]);
   assert.equal(new FileReaderSync().readAsText(new Blob(["x"])), "x");
+  assert.equal(reader.onload, null);
+  assert.throws(() => FileReader.prototype.onload, TypeError);
 });
