@@ -105,17 +105,11 @@ const LACKS = (name) => new RegExp(`\\b${name} is not defined`);
  */
 export const REASONS = [
   { says: LACKS("XMLHttpRequest"), why: "there is no XMLHttpRequest" },
-  { says: LACKS("PerformanceObserver"), why: "there is no PerformanceObserver" },
   { says: LACKS("VideoFrame"), why: "there is no VideoFrame" },
   { says: LACKS("caches"), why: "there is no CacheStorage" },
   { says: LACKS("WebAssembly"), why: "there is no WebAssembly" },
   { file: "streams/readable-streams/owning-type", why: "streams that own their chunks are a proposal" },
   { file: "url/IdnaTestV2", why: "a fault: names that Unicode's newer tables refuse are let through" },
-  { file: "url/url-constructor", says: /\^/, why: "a fault: `^` in a path is not percent-encoded" },
-  { file: "url/url-setters", says: /\^/, why: "a fault: `^` in a path is not percent-encoded" },
-  { file: "url/url-constructor", says: /with base/, why: "a fault: three slashes and more before a host are refused" },
-  { file: "url/url-setters", why: "a fault: setters that are given spaces or controls alone, or at the end" },
-  { file: "urlpattern/urlpattern-generate", why: "URLPattern.generate is a proposal" },
   {
     file: "urlpattern/",
     says: /invalid (?:pathname|port|hostname) pattern/,

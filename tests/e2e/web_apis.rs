@@ -1,4 +1,4 @@
-//! Web APIs whose native half decides: shared memory, and the clock.
+//! Web APIs whose native half decides: shared memory, the clock, and URLs.
 
 use elias_tests::serve::Server;
 use serde_json::json;
@@ -57,4 +57,33 @@ async fn the_clock_that_scripts_see_moves_by_five_microseconds_at_least() {
     );
     let least = server.get("/").await.json().as_f64().expect("a number");
     assert!(least > 0.00499, "a step of {least} ms");
+}
+
+#[tokio::test]
+async fn urls_are_read_as_browsers_read_them() {
+    let server = Server::of(
+        r#"
+        const set = (href, part, value) => {
+          const url = new URL(href);
+          url[part] = value;
+          return url.href;
+        };
+        export default {
+          fetch: () => Response.json({
+            carets: ["http://h/a^b?c^d#e^f", "x://h/a^b", "x:a^b"].map((href) => new URL(href).href),
+            slashes: ["///other/a", "\\\\/other/a", "/a", "//other/a"].map((href) => new URL(href, "http://h/b").href),
+            ofNoWeb: new URL("///a", "x://h/b").href,
+            port: set("https://h/", "port", "\n3000\n"),
+            pathname: set("x://h/", "pathname", "/a\u0000\u001f ?#"),
+          }),
+        };
+        "#,
+        &["--dev"],
+    );
+    let expected = json!({
+        "carets": ["http://h/a%5Eb?c^d#e^f", "x://h/a%5Eb", "x:a^b"],
+        "slashes": ["http://other/a", "http://other/a", "http://h/a", "http://other/a"],
+        "ofNoWeb": "x:///a", "port": "https://h:3000/", "pathname": "x://h/a%00%1F%20%3F%23",
+    });
+    assert_eq!(server.get("/").await.json(), expected);
 }

@@ -54,13 +54,16 @@ impl Parsed {
                 FileUrl::parse(input, base).map(Self::File)
             }
             Some(Self::File(base)) if scheme.is_none() => FileUrl::parse(input, Some(base)).map(Self::File),
-            Some(Self::Other(base)) => Url::options().base_url(Some(base)).parse(input).ok().map(Self::other),
+            Some(Self::Other(base)) => {
+                let input = path::with_two_slashes(input, base);
+                Url::options().base_url(Some(base)).parse(&input).ok().map(Self::other)
+            }
             Some(Self::File(_)) | None => Url::parse(input).ok().map(Self::other),
         }
     }
 
     fn other(url: Url) -> Self {
-        Self::Other(path::without_space_at_end(url))
+        Self::Other(path::with_carets_encoded(path::without_space_at_end(url)))
     }
 
     /// What the getters of `URL` give.
@@ -194,7 +197,7 @@ fn changed(url: Option<Url>, part: &str, value: &str) -> Option<Url> {
         "host" | "hostname" if path::has_no_authority(&url) => return path::with_host(&url, value, part == "host"),
         "host" => quirks::set_host(&mut url, value).is_ok(),
         "hostname" => quirks::set_hostname(&mut url, value).is_ok(),
-        "port" => quirks::set_port(&mut url, value).is_ok(),
+        "port" => quirks::set_port(&mut url, &path::without_line_breaks(value)).is_ok(),
         "pathname" if !path::is_special(&url) => return path::with_pathname(&url, value),
         "pathname" => {
             quirks::set_pathname(&mut url, value);

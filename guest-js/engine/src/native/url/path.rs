@@ -1,7 +1,8 @@
-//! Paths of URLs whose scheme has no rules of its own ("not special"): the crate `url` writes some of them so that
-//! they read back as something else.
+//! Paths that the crate `url` reads or writes in another way than the standard, above all those of URLs whose scheme
+//! has no rules of its own ("not special"), some of which would read back as something else.
 
-use url::Url;
+use std::borrow::Cow;
+use url::{Position, Url};
 
 /// Whether the scheme is one that the standard has rules for, `file` left aside.
 pub(super) fn is_special(url: &Url) -> bool {
@@ -24,6 +25,28 @@ pub(super) fn without_space_at_end(url: Url) -> Url {
     Url::parse(&format!("{}%20{}", &href[..end - 1], &href[end..])).unwrap_or(url)
 }
 
+/// The path percent-encode set has `^` in it (URL, 1.3); opaque paths are encoded less.
+pub(super) fn with_carets_encoded(url: Url) -> Url {
+    if !url.path().as_bytes().contains(&b'^') || url.cannot_be_a_base() {
+        return url;
+    }
+    let path = url.path().replace('^', "%5E");
+    Url::parse(&format!("{}{path}{}", &url[..Position::BeforePath], &url[Position::AfterPath..])).unwrap_or(url)
+}
+
+/// A text for a base with a special scheme: of the slashes before a host all but two are passed over (URL, 4.4,
+/// "special authority ignore slashes state").
+pub(super) fn with_two_slashes<'a>(input: &'a str, base: &Url) -> Cow<'a, str> {
+    let trimmed = input.trim_start_matches(|c: char| c <= ' ');
+    if !trimmed.starts_with(['/', '\\']) || !is_special(base) {
+        return Cow::Borrowed(input);
+    }
+    let is_slash = |c: &char| matches!(c, '/' | '\\');
+    let rest = trimmed.trim_start_matches(['/', '\\', '\t', '\n', '\r']);
+    let slashes = trimmed[..trimmed.len() - rest.len()].chars().filter(is_slash).count();
+    if slashes > 2 { Cow::Owned(format!("//{rest}")) } else { Cow::Borrowed(input) }
+}
+
 /// What comes after the path.
 fn rest(url: &Url) -> String {
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -31,8 +54,20 @@ fn rest(url: &Url) -> String {
     query + &fragment
 }
 
-fn without_line_breaks(value: &str) -> String {
+pub(super) fn without_line_breaks(value: &str) -> String {
     value.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect()
+}
+
+/// A value as it can be a part of a path: what would end the path is encoded, and what is not read at a text's end.
+fn encoded(value: &str) -> String {
+    let mut path = String::with_capacity(value.len());
+    for character in without_line_breaks(value).chars() {
+        match character {
+            '?' | '#' | '\0'..=' ' => path.push_str(&format!("%{:02X}", u32::from(character))),
+            _ => path.push(character),
+        }
+    }
+    path
 }
 
 /// The URL with another path; nothing where it has an opaque one.
@@ -40,8 +75,7 @@ pub(super) fn with_pathname(url: &Url, value: &str) -> Option<Url> {
     if url.cannot_be_a_base() {
         return None;
     }
-    // These would end the path, and a space at the end of the text would not be read.
-    let value = without_line_breaks(value).replace('?', "%3F").replace('#', "%23").replace(' ', "%20");
+    let value = encoded(value);
     let authority = url.has_authority().then(|| {
         let href = url.as_str();
         let begin = url.scheme().len() + 3;
