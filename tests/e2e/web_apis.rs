@@ -73,7 +73,7 @@ async fn urls_are_read_as_browsers_read_them() {
             carets: ["http://h/a^b?c^d#e^f", "x://h/a^b", "x:a^b"].map((href) => new URL(href).href),
             slashes: ["///other/a", "\\\\/other/a", "/a", "//other/a"].map((href) => new URL(href, "http://h/b").href),
             ofNoWeb: new URL("///a", "x://h/b").href,
-            port: set("https://h/", "port", "\n3000\n"),
+            ports: ["\n3000\n", "\n", ""].map((value) => set("https://h:1/", "port", value)),
             pathname: set("x://h/", "pathname", "/a\u0000\u001f ?#"),
           }),
         };
@@ -83,7 +83,8 @@ async fn urls_are_read_as_browsers_read_them() {
     let expected = json!({
         "carets": ["http://h/a%5Eb?c^d#e^f", "x://h/a%5Eb", "x:a^b"],
         "slashes": ["http://other/a", "http://other/a", "http://h/a", "http://other/a"],
-        "ofNoWeb": "x:///a", "port": "https://h:3000/", "pathname": "x://h/a%00%1F%20%3F%23",
+        "ofNoWeb": "x:///a", "ports": ["https://h:3000/", "https://h:1/", "https://h/"],
+        "pathname": "x://h/a%00%1F%20%3F%23",
     });
     assert_eq!(server.get("/").await.json(), expected);
 }

@@ -72,6 +72,8 @@ export class TextDecoder {
     const stream = Boolean(options?.stream);
     let bytes = input === undefined ? NO_BYTES : (bytesOf(input) ?? sharedBytes(input));
     if (bytes === undefined) throw new TypeError("decode needs an ArrayBuffer or a view on one");
+    // The view may be on a buffer that is detached, which has no bytes.
+    if (bytes.length === 0) bytes = NO_BYTES;
     if (this.#decoder !== undefined) return this.#decoder.decode(bytes, { stream });
     if (this.#pending.length > 0) bytes = concat([this.#pending, bytes]);
     const keepBOM = this.#ignoreBOM || this.#started;

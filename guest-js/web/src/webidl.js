@@ -104,12 +104,14 @@ export function enumeration(value, values, what) {
   return value;
 }
 
-/** The bytes behind an ArrayBuffer or a view, not copied; undefined for anything else. */
+/** The bytes behind an ArrayBuffer or a view, not copied, of which one that is detached has none; undefined for anything else. */
 export function bytesOf(value) {
   if (value instanceof Uint8Array) return value;
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  if (isArrayBuffer(value)) return new Uint8Array(value);
-  return undefined;
+  const isView = ArrayBuffer.isView(value);
+  if (!isView && !isArrayBuffer(value)) return undefined;
+  const buffer = isView ? value.buffer : value;
+  if (buffer.byteLength === 0) return new Uint8Array(0);
+  return isView ? new Uint8Array(buffer, value.byteOffset, value.byteLength) : new Uint8Array(buffer);
 }
 
 /** The same for Web IDL's BufferSource without [AllowShared]: undefined for shared memory too, which may change while it is read. */

@@ -157,6 +157,9 @@ test("TextDecoder: streaming, fatal, BOM, labels", () => {
   const shared = new SharedArrayBuffer(2);
   new Uint8Array(shared).fill(65);
   assert.equal(decoder.decode(shared), "AA");
+  const detached = new Uint8Array([65]);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  assert.deepEqual([detached, detached.buffer, new DataView(shared)].map((bytes) => decoder.decode(bytes)), ["", "", "AA"]);
 });
 
 test("TextEncoder: its members throw for other objects", () => {

@@ -197,7 +197,11 @@ fn changed(url: Option<Url>, part: &str, value: &str) -> Option<Url> {
         "host" | "hostname" if path::has_no_authority(&url) => return path::with_host(&url, value, part == "host"),
         "host" => quirks::set_host(&mut url, value).is_ok(),
         "hostname" => quirks::set_hostname(&mut url, value).is_ok(),
-        "port" => quirks::set_port(&mut url, &path::without_line_breaks(value)).is_ok(),
+        "port" => {
+            let port = path::without_line_breaks(value);
+            // Only a text that is empty to begin with takes the port away.
+            port.is_empty() == value.is_empty() && quirks::set_port(&mut url, &port).is_ok()
+        }
         "pathname" if !path::is_special(&url) => return path::with_pathname(&url, value),
         "pathname" => {
             quirks::set_pathname(&mut url, value);
