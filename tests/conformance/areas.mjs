@@ -108,6 +108,7 @@ export const REASONS = [
   { says: LACKS("VideoFrame"), why: "there is no VideoFrame" },
   { says: LACKS("caches"), why: "there is no CacheStorage" },
   { says: LACKS("WebAssembly"), why: "there is no WebAssembly" },
+  { says: /\bWorkerGlobalScope\b/, why: "there is no WorkerGlobalScope" },
   { file: "streams/readable-streams/owning-type", why: "streams that own their chunks are a proposal" },
   { file: "url/IdnaTestV2", why: "a fault: names that Unicode's newer tables refuse are let through" },
   {
@@ -170,7 +171,6 @@ export const REASONS = [
     why: "the host's client breaks off when a body follows a status that has none",
   },
   { file: "FileAPI/idlharness", says: /FileList/, why: "there is no FileList, which only a page's file input makes" },
-  { file: "hr-time/idlharness", why: "there is no WorkerGlobalScope" },
   { file: "html/webappapis/structured-clone", why: "there is no growable SharedArrayBuffer" },
   {
     file: "html/webappapis/timers/evil-spec-example",
@@ -183,12 +183,14 @@ export const REASONS = [
   },
   { file: "webmessaging/message-channels/user-activation", why: "there is no user" },
   { file: "performance-timeline/", says: /resource|navigation/i, why: "there are no entries but marks and measures" },
+  { file: "performance-timeline/droppedentriescount", why: "there are no entries but marks and measures" },
   {
     file: "WebCryptoAPI/",
     says: /\b(?:Ed448|X448|SHA3|cSHAKE|KMAC|Argon2|ChaCha20|AES-OCB|ML-DSA|ML-KEM)/i,
     why: "not offered: Ed448, X448, and algorithms that are proposals",
   },
   { file: "WebCryptoAPI/", says: /448/, why: "not offered: Ed448, X448, and algorithms that are proposals" },
+  { file: "WebCryptoAPI/historical", why: "every context counts as secure, whatever the scheme of `location`" },
   {
     file: "WebCryptoAPI/generateKey/failures",
     why: "usages are looked at before the parameters; the suite wants it the other way round",
