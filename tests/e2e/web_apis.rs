@@ -9,8 +9,10 @@ async fn shared_memory_is_taken_where_the_standards_allow_it() {
         r#"
         const shared = () => new Uint8Array(new SharedArrayBuffer(4));
         const compressed = async (chunk) => {
-          const writer = new CompressionStream("gzip").writable.getWriter();
-          try { await writer.write(chunk); return "taken"; } catch (error) { return error.constructor.name; }
+          const { readable, writable } = new CompressionStream("gzip");
+          const writer = writable.getWriter();
+          writer.write(chunk).then(() => writer.close()).catch(() => {});
+          return new Response(readable).bytes().then(() => "taken", (error) => error.constructor.name);
         };
         export default {
           async fetch() {
