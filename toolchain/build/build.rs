@@ -30,7 +30,8 @@ fn main() {
     };
     let made = normalise(&linked).unwrap_or_else(|error| panic!("the engine cannot be taken apart: {error}"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("set by cargo"));
-    fs::copy(&base, out.join("base.wasm")).unwrap_or_else(|_| panic!("{} is missing: run `make engine` first", base.display()));
+    fs::copy(&base, out.join("base.wasm"))
+        .unwrap_or_else(|_| panic!("{} is missing: run `make engine` first", base.display()));
     fs::write(out.join("engine.wasm"), &made.module).expect("writing to OUT_DIR");
     fs::write(out.join("world.wasm"), &made.world).expect("writing to OUT_DIR");
     let mut constants = String::new();

@@ -81,7 +81,7 @@ unsafe fn is_foreign(block: *mut c_void) -> bool {
 /// Blocks that are made in the build phase and hardly written to after it. Each looks to dlmalloc like one of its own, with a flag
 /// in its head that dlmalloc leaves alone, and is never given to it.
 mod cold {
-    use super::{ALIGNMENT, FOREIGN_FLAGS, HEAD_BYTES, __real_malloc, c_void};
+    use super::{__real_malloc, ALIGNMENT, FOREIGN_FLAGS, HEAD_BYTES, c_void};
     use std::cell::Cell;
     use std::ops::RangeInclusive;
 

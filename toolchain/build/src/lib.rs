@@ -152,7 +152,8 @@ impl Builder {
     /// # Errors
     /// [`BuildError::Engine`] if it cannot be compiled or started.
     pub fn new(cache: Option<&CompiledCache>) -> Result<Self, BuildError> {
-        let evaluator = evaluate::Evaluator::open(cache, web::changed_base_modules().as_deref()).map_err(engine_error)?;
+        let evaluator =
+            evaluate::Evaluator::open(cache, web::changed_base_modules().as_deref()).map_err(engine_error)?;
         Ok(Self { evaluator })
     }
 

@@ -5,7 +5,7 @@
 //! its size and is never joined with others, which takes a fifth of dlmalloc's instructions; the area is small, so that what this
 //! wastes is bounded. Once it is used up dlmalloc gives the blocks.
 
-use super::{ALIGNMENT, FOREIGN_FLAGS, HEAD_BYTES, __real_malloc, c_void};
+use super::{__real_malloc, ALIGNMENT, FOREIGN_FLAGS, HEAD_BYTES, c_void};
 use std::cell::Cell;
 
 /// Bytes of the area; few requests need more.

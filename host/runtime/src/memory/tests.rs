@@ -117,8 +117,7 @@ fn whatever_a_guest_wrote_the_next_execution_finds_the_image() {
             let images = [image(&mut numbers, 3), image(&mut numbers, 7)];
             for _ in 0..4 {
                 let image = Arc::clone(&images[numbers.below(2)]);
-                let mut slot =
-                    Slot::new(&home, &page_map, image, CAPACITY, GUARD).expect("the system has room");
+                let mut slot = Slot::new(&home, &page_map, image, CAPACITY, GUARD).expect("the system has room");
                 for execution in 0..40 {
                     // SAFETY: no guest runs here.
                     assert!(unsafe { slot.is_image() }, "{name}, seed {seed}, execution {execution}");

@@ -163,4 +163,3 @@ impl<E> Drop for Idle<E> {
         }
     }
 }
-

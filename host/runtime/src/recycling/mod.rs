@@ -233,4 +233,3 @@ trait Evict: Send + Sync {
     /// Takes out those that are idle since before this time; and whether there are more.
     fn sweep(&self, before: Instant, old: &mut Vec<Box<dyn Send>>) -> bool;
 }
-
