@@ -6,7 +6,10 @@
 export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
 
 # Serves examples/hello.
-run: build
+run: engine
+	@echo "building elias and elias-build (the first time some 15 minutes on 2 cores)"
+	cargo build --locked --release --bin elias --bin elias-build
+	target/release/elias-build prepare
 	target/release/elias-build examples/hello/src/index.js -o target/hello.wasm
 	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
 
@@ -43,6 +46,7 @@ fuzz: engine
 # The binaries `elias` and `elias-build`.
 build: engine
 	cargo build --locked --release
+	target/release/elias-build prepare
 
 # What elias-build embeds: QuickJS and the native half of the web APIs, for wasm32-wasip1, and bundled npm packages.
 engine:

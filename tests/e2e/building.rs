@@ -381,3 +381,20 @@ fn the_line_that_makes_a_capability_needed_is_said() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("(for src/index.js:4:3)") && said.contains("[capabilities.db]"), "{said}");
 }
+
+#[test]
+fn after_prepare_a_build_compiles_nothing() {
+    let project = Project::new(&[("index.js", "export default { fetch: () => new Response('x') };")]);
+    let prepared = project.elias_build(&["prepare", "--cache-dir", "cache"]);
+    assert!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr));
+    let kept = || -> Vec<_> {
+        let files = std::fs::read_dir(project.path("cache")).expect("the cache is there");
+        let mut names: Vec<_> = files.map(|file| file.expect("a file").file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = kept();
+    assert!(!before.is_empty());
+    assert!(project.elias_build(&["index.js", "-o", "app.wasm", "--cache-dir", "cache"]).status.success());
+    assert_eq!(kept(), before);
+}

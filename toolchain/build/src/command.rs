@@ -100,6 +100,14 @@ pub fn build(arguments: &BuildArguments) -> ExitCode {
     }
 }
 
+/// Arguments of `elias-build prepare`.
+#[derive(Debug, Args)]
+pub struct PrepareArguments {
+    /// The folder for compiled engine code [default: ELIAS_CACHE_DIR, or ~/.cache/elias]
+    #[arg(long)]
+    pub cache_dir: Option<PathBuf>,
+}
+
 /// What a build left behind.
 struct Written {
     built: Built,
@@ -129,6 +137,29 @@ fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<Written
         }
     };
     Ok(Written { built, output, signature })
+}
+
+/// Compiles the engine into the cache, so that no build has to. Exit code 0, or 1 with the reason on standard error.
+#[must_use]
+pub fn prepare(arguments: &PrepareArguments) -> ExitCode {
+    let prepared = match cache_dir(arguments.cache_dir.as_deref()) {
+        None => {
+            let message = "there is no folder to keep the compiled engine in";
+            let help = "name one with --cache-dir, or set ELIAS_CACHE_DIR, XDG_CACHE_HOME or HOME";
+            Err(BuildError::Io(Box::new(Details::new(message.to_owned()).help(help))))
+        }
+        Some(dir) => open_cache(&dir).and_then(|cache| Builder::new(Some(&cache)).map(|_| dir)),
+    };
+    match prepared {
+        Ok(dir) => {
+            print(&mut std::io::stdout(), &format!("the engine is compiled, in {}\n", dir.display()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            print(&mut std::io::stderr(), &error.render(std::io::stderr().is_terminal()));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Writes TypeScript's declarations of capabilities. Exit code 0, or 1 with the reason on standard error.
@@ -261,10 +292,7 @@ fn build_with_progress(
     progress.enable_steady_tick(Duration::from_millis(150));
     let cache = match cache_dir(arguments.cache_dir.as_deref()) {
         None => None,
-        Some(dir) => Some(CompiledCache::open(&dir).map_err(|error| {
-            let help = "name another folder with --cache-dir";
-            BuildError::Io(Box::new(Details::new(format!("the cache {}: {error}", dir.display())).help(help)))
-        })?),
+        Some(dir) => Some(open_cache(&dir)?),
     };
     progress.set_message("opening the engine (compiled once, some seconds)");
     let builder = Builder::new(cache.as_ref())?;
@@ -274,6 +302,13 @@ fn build_with_progress(
     let built = runtime.block_on(builder.build(options));
     progress.finish_and_clear();
     built
+}
+
+fn open_cache(dir: &Path) -> Result<CompiledCache, BuildError> {
+    CompiledCache::open(dir).map_err(|error| {
+        let help = "name another folder with --cache-dir";
+        BuildError::Io(Box::new(Details::new(format!("the cache {}: {error}", dir.display())).help(help)))
+    })
 }
 
 /// Writes the file whole or not at all.

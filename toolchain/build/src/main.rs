@@ -1,7 +1,7 @@
 //! `elias-build`: JavaScript or TypeScript in, a WebAssembly component out.
 
 use clap::{Parser, Subcommand};
-use elias_build::command::{self, BuildArguments, InspectArguments, TypesArguments};
+use elias_build::command::{self, BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -19,12 +19,15 @@ enum Command {
     Inspect(InspectArguments),
     /// Writes TypeScript's declarations of capabilities that the host adds
     Types(TypesArguments),
+    /// Compiles the engine ahead of the first build, which then takes no longer than any other
+    Prepare(PrepareArguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse() {
         Arguments { command: Some(Command::Inspect(arguments)), .. } => command::inspect(&arguments),
         Arguments { command: Some(Command::Types(arguments)), .. } => command::types(&arguments),
+        Arguments { command: Some(Command::Prepare(arguments)), .. } => command::prepare(&arguments),
         Arguments { build: Some(arguments), .. } => command::build(&arguments),
         Arguments { .. } => ExitCode::from(2), // clap has shown the help
     }
