@@ -8,8 +8,8 @@
 use crate::layout;
 use wasm_encoder::{ComponentSection, RawSection};
 use wasmparser::{
-    BinaryReaderError, CanonicalFunction, ComponentType, Data, DataKind, Encoding, Instance, MemoryType, Operator,
-    Parser, Payload, TypeRef, ValType,
+    BinaryReaderError, CanonicalFunction, ComponentType, Data as Segment, DataKind, Encoding, Instance, MemoryType,
+    Operator, Parser, Payload, TypeRef, ValType,
 };
 
 /// Bytes of a unit in which memories are measured.
@@ -23,6 +23,9 @@ const ENGINE_ITEMS_MAX: usize = 50_000;
 const OTHER_ITEMS_MAX: usize = 5_000;
 const ENGINE_GLOBALS_MAX: usize = 100;
 
+/// What a memory holds, by address, in order.
+pub type Data<'a> = Vec<(usize, &'a [u8])>;
+
 /// A component without its image, and the image.
 #[derive(Debug)]
 pub struct Separated<'a> {
@@ -32,7 +35,7 @@ pub struct Separated<'a> {
     pub memory_bytes: usize,
     /// What the memory holds, by address: all but zeros, or, of a component that names a [base](crate::base), all that
     /// differs from it. Each lies within the memory.
-    pub data: Vec<(usize, &'a [u8])>,
+    pub data: Data<'a>,
 }
 
 /// Why a component has no image, or state beside its memory.
@@ -85,7 +88,7 @@ pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
 }
 
 /// The memory of a core module, in bytes, and its data, by address.
-pub(crate) fn memory_of(module: &[u8]) -> Result<(usize, Vec<(usize, &[u8])>), ImageError> {
+pub(crate) fn memory_of(module: &[u8]) -> Result<(usize, Data<'_>), ImageError> {
     let module = Module::read(module)?;
     let memory_bytes = bytes_of(module.memory.ok_or(ImageError::Foreign("it has no memory"))?)?;
     Ok((memory_bytes, places_of(&module.data, memory_bytes)?))
@@ -153,7 +156,7 @@ fn check_structure(component: &[u8]) -> Result<(), ImageError> {
 /// What matters of a core module.
 struct Module<'a> {
     memory: Option<MemoryType>,
-    data: Vec<Data<'a>>,
+    data: Vec<Segment<'a>>,
     /// How many globals it has of its own, of which at most one can be changed.
     globals: usize,
     /// How many functions, imports and tables it has.
@@ -255,11 +258,11 @@ fn bytes_of(memory: MemoryType) -> Result<usize, ImageError> {
 }
 
 /// Where data goes in a memory of this size; in order, and nothing twice.
-fn places_of<'a>(data: &[Data<'a>], memory_bytes: usize) -> Result<Vec<(usize, &'a [u8])>, ImageError> {
+fn places_of<'a>(segments: &[Segment<'a>], memory_bytes: usize) -> Result<Data<'a>, ImageError> {
     let mut end = 0;
-    let mut places = Vec::with_capacity(data.len());
-    for data in data {
-        let (start, bytes) = place_of(data, memory_bytes)?;
+    let mut places = Vec::with_capacity(segments.len());
+    for segment in segments {
+        let (start, bytes) = place_of(segment, memory_bytes)?;
         if start < end {
             return Err(ImageError::Foreign("its data is not in order"));
         }
@@ -269,7 +272,7 @@ fn places_of<'a>(data: &[Data<'a>], memory_bytes: usize) -> Result<Vec<(usize, &
     Ok(places)
 }
 
-fn place_of<'a>(data: &Data<'a>, memory_bytes: usize) -> Result<(usize, &'a [u8]), ImageError> {
+fn place_of<'a>(data: &Segment<'a>, memory_bytes: usize) -> Result<(usize, &'a [u8]), ImageError> {
     let unknown = ImageError::Foreign("it does not say where in memory its data is");
     let DataKind::Active { memory_index: 0, offset_expr } = &data.kind else { return Err(unknown) };
     let mut operators = offset_expr.get_operators_reader();

@@ -174,7 +174,7 @@ impl Evaluator {
             Some(modules) => boot(&wasmtime, &engine, modules)?,
         };
         let blank = compile(&image::encode([], (base.memory.len() / PAGE_BYTES) as u64, &[]))?;
-        Ok(Self { blank, base, engine, wasmtime })
+        Ok(Self { wasmtime, engine, blank, base })
     }
 
     /// What images begin with.

@@ -256,7 +256,7 @@ mod tests {
     fn the_widest_gaps_stay_between_ranges() {
         let places = vec![0..1, 2..3, 10..11, 12..13, 13..14, 30..31, 32..33];
         assert_eq!(join(places.clone(), 3), [0..3, 10..14, 30..33]);
-        assert_eq!(join(places.clone(), 1), [0..33]);
+        assert!(join(places.clone(), 1).iter().eq([&(0..33)]));
         assert_eq!(join(places.clone(), 50), places);
         assert_eq!(join(vec![0..1, 2..3, 4..5, 6..7], 2), [0..1, 2..7]);
         assert!(join(Vec::new(), 8).is_empty());

@@ -30,22 +30,31 @@ impl<E: Export> Instance<E> {
         let Some(slot) = slot.and_then(Arc::into_inner).filter(Slot::has_grown) else { return };
         let waiting = Waiting::begin(host, slot.len());
         let held = waiting.is_too_much().then(|| running.take_held());
-        let mut given_back = 0;
-        let mut all = Some((slot, waiting, place, held));
-        aside::spawn(share, move || {
-            let Some((slot, ..)) = &mut all else { return Poll::Ready(()) };
-            match slot.discard(given_back, PART_BYTES) {
-                Ok(true) => {
-                    given_back += PART_BYTES;
-                    Poll::Pending
-                }
-                Ok(false) => Poll::Ready(drop(all.take())),
-                Err(error) => {
-                    tracing::error!(%error, "a memory cannot be given back in parts");
-                    Poll::Ready(drop(all.take()))
-                }
+        let mut discarded = Discarded { slot, given_back: 0, _places: (waiting, place, held) };
+        aside::spawn(share, move || discarded.give_back_part());
+    }
+}
+
+/// A memory that is given back, and what is free again once it is: fields drop in order.
+struct Discarded<P> {
+    slot: Slot,
+    given_back: usize,
+    _places: P,
+}
+
+impl<P> Discarded<P> {
+    fn give_back_part(&mut self) -> Poll<()> {
+        match self.slot.discard(self.given_back, PART_BYTES) {
+            Ok(true) => {
+                self.given_back += PART_BYTES;
+                Poll::Pending
             }
-        });
+            Ok(false) => Poll::Ready(()),
+            Err(error) => {
+                tracing::error!(%error, "a memory cannot be given back in parts");
+                Poll::Ready(())
+            }
+        }
     }
 }
 
