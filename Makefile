@@ -27,7 +27,7 @@ lint: engine
 bench: build packages
 	toolchain/setup/bench.sh
 
-# A platform with many components (COMPONENTS, 10000), and one that is killed again and again, for SOAK_SECONDS (600) in all; prints what it measured.
+# 100,000 executions in used instances against new ones (EXECUTIONS); a platform with many components (COMPONENTS, 10000), and one that is killed again and again, for SOAK_SECONDS (600) in all; prints what it measured.
 soak: build
 	toolchain/setup/soak.sh
 

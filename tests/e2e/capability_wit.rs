@@ -136,7 +136,8 @@ async fn a_thin_component_has_its_adapter_and_not_the_engine() {
     // Two thirds of an engine are code; the rest is data, which every image has for itself.
     let engine = elias_build::engine::ENGINE;
     assert!(component.len() + engine.len() / 2 < whole.len(), "{} and {} bytes", component.len(), whole.len());
-    let host = Host::builder().capability(Echo).engine(engine).build().expect("a host");
+    let base = elias_build::engine::BASE;
+    let host = Host::builder().capability(Echo).engine(engine).base(base).build().expect("a host");
     let app = load(&host, &component).await;
     assert_eq!(call(&app, "compounds").await, "passed");
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Runs a platform with many components, and kills one again and again, for SOAK_SECONDS in all (default 600).
+# Compares 100,000 executions (EXECUTIONS) in used instances with those in new ones; then runs a platform with many components, and
+# kills one again and again, for SOAK_SECONDS in all (default 600).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export ELIAS_QUICKJS=$PWD/target/quickjs
 eval "$(grep '^export LIBCLANG_PATH' target/wasm-sdk/env || true)"
+ELIAS_EXECUTIONS=${EXECUTIONS:-100000} cargo test --locked --release --test e2e -- --exact recycling::an_execution_in_a_used_instance_is_one_in_a_new_instance
 cargo bench --locked --config 'profile.release.package.elias-tests.opt-level=3' --bench bench --features elias-tests/bench --profile release -- soak

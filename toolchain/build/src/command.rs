@@ -23,7 +23,7 @@ pub struct BuildArguments {
     /// The project's root [default: the nearest folder with a package.json, else the entry's]
     #[arg(long, value_name = "DIR")]
     pub project: Option<PathBuf>,
-    /// Leave the engine out; the host must have it
+    /// Leave out the engine and the base of memory, which all components have in common; the host must have both
     #[arg(long)]
     pub thin: bool,
     /// Which of the source's implementations to build: `stage2` is 2 [default: the first that it has]

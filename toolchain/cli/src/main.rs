@@ -25,7 +25,7 @@ mod verify;
 mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use elias_build::command::{self, BuildArguments, InspectArguments, TypesArguments};
+use elias_build::command::{self, BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -47,6 +47,8 @@ enum Command {
     Inspect(InspectArguments),
     /// Writes TypeScript's declarations of capabilities that the host adds
     Types(TypesArguments),
+    /// Compiles the engine ahead of the first build, which then takes no longer than any other
+    Prepare(PrepareArguments),
     /// Makes, shows, adds and revokes keys that components are signed with
     Keys(keys::KeysArguments),
     /// Builds a project, serves it, and follows its changes
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Build(arguments) => return command::build(&arguments),
         Command::Inspect(arguments) => return command::inspect(&arguments),
         Command::Types(arguments) => return command::types(&arguments),
+        Command::Prepare(arguments) => return command::prepare(&arguments),
         Command::Init(arguments) => init::init(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Keys(arguments) => keys::keys(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::check(&arguments),
