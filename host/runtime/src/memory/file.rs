@@ -23,29 +23,24 @@ unsafe impl Send for ImageFile {}
 unsafe impl Sync for ImageFile {}
 
 impl ImageFile {
-    /// A file of `len` bytes, at least one, with `data` by place, and zeros. It is kept under this name in the cache, if there is
-    /// one.
+    /// A file with this content, one byte at least. It is kept under this name in the cache, if there is one.
     ///
     /// # Errors
     /// If the system has no room for it.
-    pub(super) fn new(
-        cache: Option<&CompiledCache>,
-        name: &str,
-        len: usize,
-        data: &[(usize, &[u8])],
-    ) -> io::Result<Self> {
+    pub(super) fn new(cache: Option<&CompiledCache>, name: &str, content: &[u8]) -> io::Result<Self> {
+        let len = content.len();
         if let Some(cache) = cache {
-            if let Some(file) = cache.image(name).filter(|file| has(file, len, data)) {
+            if let Some(file) = cache.image(name).filter(|file| has(file, content)) {
                 return Self::map(file, len);
             }
-            match cache.keep_image(name, |file| write(file, len, data)) {
+            match cache.keep_image(name, |file| write(file, content)) {
                 Ok(file) if is_on_disk(&file) => return Self::map(file, len),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "an image could not be kept; it is in memory instead"),
             }
         }
         let file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
-        write(&file, len, data)?;
+        write(&file, content)?;
         Self::map(file, len)
     }
 
@@ -81,18 +76,18 @@ impl Drop for ImageFile {
 }
 
 /// Writes an image. Where there are only zeros the file has holes.
-fn write(file: &File, len: usize, data: &[(usize, &[u8])]) -> io::Result<()> {
-    file.set_len(len as u64)?;
+fn write(file: &File, content: &[u8]) -> io::Result<()> {
+    file.set_len(content.len() as u64)?;
     let page = rustix::param::page_size();
-    for (start, bytes) in data {
-        let mut at = *start;
-        let (first, rest) = bytes.split_at(bytes.len().min(at.next_multiple_of(page) - at));
-        for part in std::iter::once(first).chain(rest.chunks(page)) {
-            if part.iter().any(|&byte| byte != 0) {
-                file.write_all_at(part, at as u64)?;
-            }
-            at += part.len();
+    let zeros = vec![0; page];
+    let mut pages = content.chunks(page).enumerate().peekable();
+    while let Some((first, _)) = pages.find(|(_, bytes)| **bytes != zeros[..bytes.len()]) {
+        let mut end = first + 1;
+        while let Some((number, _)) = pages.next_if(|(_, bytes)| **bytes != zeros[..bytes.len()]) {
+            end = number + 1;
         }
+        let bytes = &content[first * page..(end * page).min(content.len())];
+        file.write_all_at(bytes, (first * page) as u64)?;
     }
     Ok(())
 }
@@ -104,20 +99,18 @@ fn is_on_disk(file: &File) -> bool {
     fstatfs(file).is_ok_and(|system| system.f_type != TMPFS_MAGIC)
 }
 
-/// Whether a file holds this data, which is in the component and the truth: to compare is cheaper than a digest, and a file that
-/// was lost in part when the machine stopped is found. Read, and not mapped: what is looked at once is no memory of ours.
-fn has(file: &File, len: usize, data: &[(usize, &[u8])]) -> bool {
-    if !is_on_disk(file) || file.metadata().is_ok_and(|metadata| metadata.len() != len as u64) {
+/// Whether a file holds this, which was made of the component and is the truth: to compare is cheaper than a digest, and a file
+/// that was lost in part when the machine stopped is found. Read, and not mapped: what is looked at once is no memory of ours.
+fn has(file: &File, content: &[u8]) -> bool {
+    if !is_on_disk(file) || file.metadata().is_ok_and(|metadata| metadata.len() != content.len() as u64) {
         return false;
     }
-    let mut buffer = vec![0; 64 << 10];
-    data.iter().all(|(start, bytes)| {
-        let mut at = *start as u64;
-        bytes.chunks(buffer.len()).all(|wanted| {
-            let found = &mut buffer[..wanted.len()];
-            let same = file.read_exact_at(found, at).is_ok() && found == wanted;
-            at += wanted.len() as u64;
-            same
-        })
+    let mut buffer = vec![0; content.len().min(64 << 10)];
+    let mut at = 0;
+    content.chunks(buffer.len().max(1)).all(|wanted| {
+        let found = &mut buffer[..wanted.len()];
+        let same = file.read_exact_at(found, at).is_ok() && found == wanted;
+        at += wanted.len() as u64;
+        same
     })
 }

@@ -28,7 +28,7 @@ impl Base {
     /// # Errors
     /// If the system has no room for it.
     pub(crate) fn new(cache: Option<&CompiledCache>, digest: &str, memory: &[u8]) -> io::Result<Self> {
-        let file = ImageFile::new(cache, &format!("{digest}.image"), memory.len(), &[(0, memory)])?;
+        let file = ImageFile::new(cache, &format!("{digest}.image"), memory)?;
         Ok(Self { file })
     }
 
@@ -98,8 +98,7 @@ impl Image {
                 out.copy_from_slice(&memory[place]);
             }),
             None => {
-                let name = format!("{digest}.image");
-                let file = ImageFile::new(cache, &name, len, data)?;
+                let file = ImageFile::new(cache, &format!("{digest}.image"), &memory)?;
                 Ok(Self { len, base: None, own: vec![Own { place: 0..len, offset: 0 }], file })
             }
         }
@@ -167,7 +166,7 @@ impl Image {
         for Own { place, offset } in &own {
             fill(place.clone(), &mut content[*offset..offset + place.len()]);
         }
-        let file = ImageFile::new(cache, &format!("{digest}.image"), content.len(), &[(0, &content)])?;
+        let file = ImageFile::new(cache, &format!("{digest}.image"), &content)?;
         Ok(Self { len, base, own, file })
     }
 
