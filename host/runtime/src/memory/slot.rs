@@ -152,7 +152,7 @@ impl Slot {
         self.reservation.start.as_ptr()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
@@ -167,7 +167,12 @@ impl Slot {
 
     /// Whether the guest has more memory than it began with. It cannot be taken back.
     pub(crate) fn has_grown(&self) -> bool {
-        self.len() != self.image.len()
+        self.grown_bytes() > 0
+    }
+
+    /// Bytes of memory that the guest asked for.
+    pub(crate) fn grown_bytes(&self) -> usize {
+        self.len() - self.image.len()
     }
 
     /// Makes the memory `len` bytes long. The new ones are zeros.

@@ -13,6 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+/// Bytes by which a memory may have grown to be given back at once, by whoever ends the execution: that takes less than a
+/// millisecond.
+const AT_ONCE_BYTES_MAX: usize = 4 << 20;
+
 /// Bytes that are given back in one part.
 const PART_BYTES: usize = 1 << 20;
 
@@ -27,8 +31,9 @@ impl<E: Export> Instance<E> {
         let share = store.data().info().share_group();
         drop(store);
         // The store had the only other handle.
-        let Some(slot) = slot.and_then(Arc::into_inner).filter(Slot::has_grown) else { return };
-        let waiting = Waiting::begin(host, slot.len());
+        let slot = slot.and_then(Arc::into_inner).filter(|slot| slot.grown_bytes() > AT_ONCE_BYTES_MAX);
+        let Some(slot) = slot else { return };
+        let waiting = Waiting::begin(host, slot.grown_bytes());
         let held = waiting.is_too_much().then(|| running.take_held());
         let mut discarded = Discarded { slot, given_back: 0, _places: (waiting, place, held) };
         aside::spawn(share, move || discarded.give_back_part());
