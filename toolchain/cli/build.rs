@@ -3,8 +3,8 @@
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=ELIAS_SYMBOLS");
-    // Functions with the same code are one, and addresses that are filled in at the start take a bit each: lld's, which is
-    // the linker of this target.
+    // Functions with the same code are one, and addresses that are filled in at the start take a bit each: lld's, which
+    // is the linker of this target.
     if std::env::var("TARGET").as_deref() == Ok("x86_64-unknown-linux-gnu") {
         println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");

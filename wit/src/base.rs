@@ -41,8 +41,8 @@ impl Base {
         Ok(Self { digest: digest(module), memory })
     }
 
-    /// Where `memory` differs from this base, which counts as zeros beyond its end: places and what is there instead, in
-    /// order.
+    /// Where `memory` differs from this base, which counts as zeros beyond its end: places and what is there instead,
+    /// in order.
     #[must_use]
     pub fn difference<'m>(&self, memory: &'m [u8]) -> Vec<(usize, &'m [u8])> {
         let mut gap_bytes_min = GAP_BYTES_MIN;

@@ -28,7 +28,8 @@ pub struct Layout<'a> {
     pub source_map: Option<&'a [u8]>,
     /// The bill of materials' JSON, if there is one.
     pub sbom: Option<&'a [u8]>,
-    /// The digest of the base from which the image differs by what the component carries; `None` if it carries it whole.
+    /// The digest of the base from which the image differs by what the component carries; `None` if it carries it
+    /// whole.
     pub base: Option<String>,
     /// How the engine is bound; `None` for components of other toolchains.
     pub engine: Option<EngineBinding<'a>>,

@@ -1,5 +1,6 @@
 //! What a component and a host agree on, beside the WIT packages in this folder: the manifest, the custom sections that
-//! carry it, where engine and image stand in a component's bytes, what images have in common, and the signature beside the file.
+//! carry it, where engine and image stand in a component's bytes, what images have in common, and the signature beside
+//! the file.
 //!
 //! Everything here reads and writes bytes; nothing runs WebAssembly.
 

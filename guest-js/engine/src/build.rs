@@ -134,7 +134,8 @@ extern "C" fn elias_allocate(bytes: usize) -> *mut u8 {
     Box::leak(vec![0_u8; bytes].into_boxed_slice()).as_mut_ptr()
 }
 
-/// Creates the runtime and evaluates web modules: the base that all applications' images begin with. Input: name and source of each, in order.
+/// Creates the runtime and evaluates web modules: the base that all applications' images begin with. Input: name and
+/// source of each, in order.
 #[unsafe(no_mangle)]
 extern "C" fn elias_boot(input: *mut u8, length: usize) -> *const [usize; 2] {
     wit_bindgen::rt::run_ctors_once();

@@ -1,8 +1,8 @@
 //! The heap: what the build phase leaves of it in an image, and where.
 //!
-//! An image holds what is not zero, and an instance costs what it writes to. So in the build phase what is freed becomes zeros, large
-//! blocks are kept apart from small ones, and there is room left for the instances. A request takes its small blocks from an area
-//! that the build phase left empty ([`request`]).
+//! An image holds what is not zero, and an instance costs what it writes to. So in the build phase what is freed
+//! becomes zeros, large blocks are kept apart from small ones, and there is room left for the instances. A request
+//! takes its small blocks from an area that the build phase left empty ([`request`]).
 
 mod request;
 
@@ -18,8 +18,8 @@ unsafe extern "C" {
     fn __real_realloc(memory: *mut c_void, size: usize) -> *mut c_void;
 }
 
-/// dlmalloc's: blocks are aligned so, and the word before a block is its size with three flags: the one before is in use, it
-/// is in use, and one that is free for others. It marks the blocks that are not dlmalloc's.
+/// dlmalloc's: blocks are aligned so, and the word before a block is its size with three flags: the one before is in
+/// use, it is in use, and one that is free for others. It marks the blocks that are not dlmalloc's.
 const ALIGNMENT: usize = 16;
 const HEAD_BYTES: usize = size_of::<usize>();
 const IN_USE_BEFORE: usize = 1;
@@ -38,9 +38,9 @@ unsafe fn head_behind(block: *mut c_void) -> *mut usize {
     unsafe { block.cast::<u8>().add(malloc_usable_size(block)).cast() }
 }
 
-/// `malloc`, by the linker's `--wrap`. In the build phase what is large, bytecode and texts above all, is kept apart from what
-/// is small, which a request rather changes: the pages that an instance writes to, and a host has to reset, are fewer and lie
-/// together. Reference counts are not among it: see `quickjs/immortal.c`.
+/// `malloc`, by the linker's `--wrap`. In the build phase what is large, bytecode and texts above all, is kept apart
+/// from what is small, which a request rather changes: the pages that an instance writes to, and a host has to reset,
+/// are fewer and lie together. Reference counts are not among it: see `quickjs/immortal.c`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_malloc(size: usize) -> *mut c_void {
     if phase::building() {
@@ -203,7 +203,8 @@ unsafe extern "C" fn __wrap_realloc(memory: *mut c_void, size: usize) -> *mut c_
     }
 }
 
-/// Blocks up to this size are looked for in [`fill_holes`]. What is larger is itself a place where small ones lie together.
+/// Blocks up to this size are looked for in [`fill_holes`]. What is larger is itself a place where small ones lie
+/// together.
 const HOLE_BYTES_MAX: usize = 2048;
 
 /// Takes the small blocks that are free among those in use, and never gives them back. What an application's top level

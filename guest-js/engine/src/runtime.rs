@@ -44,9 +44,9 @@ pub(crate) struct Spare {
     pub(crate) shapes: i32,
 }
 
-/// Makes all that lives immortal: its reference counts are not written to any more, and no cycle is looked for in it. Once
-/// the web modules are there, so that an application's image differs little from the base, and again at the end of the build
-/// phase, so that a request writes to what it changes, and not to what it looks at.
+/// Makes all that lives immortal: its reference counts are not written to any more, and no cycle is looked for in it.
+/// Once the web modules are there, so that an application's image differs little from the base, and again at the end of
+/// the build phase, so that a request writes to what it changes, and not to what it looks at.
 pub(crate) fn make_immortal(spare: Spare) {
     with(|ctx| {
         ctx.run_gc();

@@ -65,7 +65,8 @@ impl Host {
     /// Loads a component that is granted nothing: checks it, compiles it off the asynchronous threads, and links it.
     ///
     /// # Errors
-    /// `bad-component`, `component-too-large`, `foreign-import`, `unknown-engine`, `unknown-base`, `engine-mismatch`, `capability-denied`.
+    /// `bad-component`, `component-too-large`, `foreign-import`, `unknown-engine`, `unknown-base`, `engine-mismatch`,
+    /// `capability-denied`.
     pub async fn load(&self, component: &[u8]) -> Result<App, Error> {
         self.load_with(component, &LoadOptions::default()).await
     }
@@ -248,9 +249,9 @@ impl HostBuilder {
         self
     }
 
-    /// Knows the core module of a base: the memory with which an engine's images begin. Thin components that name it can be
-    /// loaded, and what of any component's memory equals it is on the host once. Without one, each component has all of its
-    /// memory's beginning for itself.
+    /// Knows the core module of a base: the memory with which an engine's images begin. Thin components that name it
+    /// can be loaded, and what of any component's memory equals it is on the host once. Without one, each component has
+    /// all of its memory's beginning for itself.
     pub fn base(mut self, module: impl Into<Cow<'static, [u8]>>) -> Self {
         self.bases.push(module.into());
         self

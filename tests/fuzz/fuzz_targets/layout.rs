@@ -1,5 +1,5 @@
-//! The outer structure of a component, and its image: no input makes the readers panic, and what is left of a component without its
-//! image has none.
+//! The outer structure of a component, and its image: no input makes the readers panic, and what is left of a component
+//! without its image has none.
 #![no_main]
 
 use elias_contract::{image, layout};

@@ -5,12 +5,12 @@ use wasmparser::{Parser, Payload, TypeRef};
 
 include!(concat!(env!("OUT_DIR"), "/engine_constants.rs"));
 
-/// The engine's core module E: the same bytes in every component that this version of `elias-build` makes. (Not a constant, of
-/// which each crate that names it has a copy.)
+/// The engine's core module E: the same bytes in every component that this version of `elias-build` makes. (Not a
+/// constant, of which each crate that names it has a copy.)
 pub static ENGINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/engine.wasm"));
 
-/// The memory with which images begin: the engine started, and the web modules evaluated that every component has. A core
-/// module; `toolchain/setup/base.mjs` makes it.
+/// The memory with which images begin: the engine started, and the web modules evaluated that every component has. A
+/// core module; `toolchain/setup/base.mjs` makes it.
 pub static BASE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/base.wasm"));
 
 /// A module with the WIT world of the engine in a custom section.

@@ -77,8 +77,8 @@ pub struct BuildOptions {
     pub entry: PathBuf,
     /// The project's root: paths in errors and in the source map are relative to it.
     pub project: PathBuf,
-    /// Whether to leave out of the component what all have in common, the engine and the base of its memory, and to name it by
-    /// digest.
+    /// Whether to leave out of the component what all have in common, the engine and the base of its memory, and to
+    /// name it by digest.
     pub thin: bool,
     /// Whether to shorten names and drop white space in the bundle.
     pub minify: bool,

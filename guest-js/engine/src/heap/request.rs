@@ -1,9 +1,9 @@
 //! Small blocks of the run phase.
 //!
-//! dlmalloc would take them from what the build phase freed, here and there in the image, and each place is a page that the
-//! instance copies and the host resets. Here they lie side by side in one area of zeros. A block that was freed waits for the next of
-//! its size and is never joined with others, which takes a fifth of dlmalloc's instructions; the area is small, so that what this
-//! wastes is bounded. Once it is used up dlmalloc gives the blocks.
+//! dlmalloc would take them from what the build phase freed, here and there in the image, and each place is a page that
+//! the instance copies and the host resets. Here they lie side by side in one area of zeros. A block that was freed
+//! waits for the next of its size and is never joined with others, which takes a fifth of dlmalloc's instructions; the
+//! area is small, so that what this wastes is bounded. Once it is used up dlmalloc gives the blocks.
 
 use super::{__real_malloc, ALIGNMENT, FOREIGN_FLAGS, HEAD_BYTES, c_void};
 use std::cell::Cell;
@@ -56,8 +56,8 @@ pub(super) fn allocate(size: usize) -> Option<*mut c_void> {
     let bytes = block_bytes(size);
     let freed = &AREA.freed[bytes / ALIGNMENT];
     let block = freed.get();
-    // SAFETY: blocks lie within the area, which nobody else has, each with its head before it; what is in a list is free, and
-    // begins with the next one's address.
+    // SAFETY: blocks lie within the area, which nobody else has, each with its head before it; what is in a list is
+    // free, and begins with the next one's address.
     unsafe {
         if block != 0 {
             freed.set(*(block as *const usize));
@@ -73,8 +73,8 @@ pub(super) fn allocate(size: usize) -> Option<*mut c_void> {
     }
 }
 
-/// Keeps a block for the next of its size. One of the build phase is left alone: the instance ends soon, and its image's page is
-/// better not written to.
+/// Keeps a block for the next of its size. One of the build phase is left alone: the instance ends soon, and its
+/// image's page is better not written to.
 ///
 /// # Safety
 /// It must not be dlmalloc's, and not be used any more.

@@ -1,5 +1,5 @@
-//! The way of a request through `fetch` of the application without a script of ours: `handlers.js` says with what it is called, and
-//! gets what is not a plain response. See also `quickjs/response.c`.
+//! The way of a request through `fetch` of the application without a script of ours: `handlers.js` says with what it is
+//! called, and gets what is not a plain response. See also `quickjs/response.c`.
 
 use super::http_response;
 use super::streams;

@@ -45,7 +45,8 @@ fn name<'js>(ctx: Ctx<'js>, text: JsString<'js>) -> Result<Value<'js>> {
     }
 }
 
-/// The value without the HTTP whitespace at its ends; undefined if it has a CR, LF, NUL or a character above U+00FF in it.
+/// The value without the HTTP whitespace at its ends; undefined if it has a CR, LF, NUL or a character above U+00FF in
+/// it.
 fn value<'js>(ctx: Ctx<'js>, text: JsString<'js>) -> Result<Value<'js>> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let trimmed = with_bytes(&text, |bytes| {

@@ -156,7 +156,8 @@ fn request_headers(ctx: Ctx<'_>) -> Result<Array<'_>> {
     Ok(list)
 }
 
-/// The value of one header, several of them joined as Fetch's "get" does; null if it is not there, undefined if this is no name.
+/// The value of one header, several of them joined as Fetch's "get" does; null if it is not there, undefined if this is
+/// no name.
 fn request_header<'js>(ctx: Ctx<'js>, UsvString(name): UsvString) -> Result<Value<'js>> {
     if !is_name(name.as_bytes()) {
         return Ok(Value::new_undefined(ctx));

@@ -8,8 +8,8 @@ use crate::phase::{self, Import};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Result};
 use std::cell::Cell;
 
-/// The resolution of the clock that scripts see, in nanoseconds: "coarsen time" of High Resolution Time (section 4), 5 microseconds
-/// as for an isolated context. A finer one would help to measure caches of the processor.
+/// The resolution of the clock that scripts see, in nanoseconds: "coarsen time" of High Resolution Time (section 4), 5
+/// microseconds as for an isolated context. A finer one would help to measure caches of the processor.
 const RESOLUTION_NS: u64 = 5_000;
 
 /// Timers that one instance may have at a time.

@@ -8,8 +8,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
-/// Bytes in a file, mapped to be read: what a guest does not write to is in this machine's memory once, whoever uses it, and can
-/// be read again if memory is short.
+/// Bytes in a file, mapped to be read: what a guest does not write to is in this machine's memory once, whoever uses
+/// it, and can be read again if memory is short.
 #[derive(Debug)]
 pub(super) struct ImageFile {
     file: File,
@@ -49,8 +49,8 @@ impl ImageFile {
         if file.metadata()?.len() < len as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // SAFETY: a new mapping at an address that the system chooses, which is only read. The file is in a folder of this user
-        // alone, or has no name, and nobody shortens it.
+        // SAFETY: a new mapping at an address that the system chooses, which is only read. The file is in a folder of
+        // this user alone, or has no name, and nobody shortens it.
         let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE, &file, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { file, start, len })
@@ -92,15 +92,16 @@ fn write(file: &File, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file's holes can be read whatever else is in its file system. To read a hole of a file in a temporary file system
-/// (tmpfs) takes room there, and where there is none ends the process.
+/// Whether a file's holes can be read whatever else is in its file system. To read a hole of a file in a temporary file
+/// system (tmpfs) takes room there, and where there is none ends the process.
 fn is_on_disk(file: &File) -> bool {
     const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
     fstatfs(file).is_ok_and(|system| system.f_type != TMPFS_MAGIC)
 }
 
-/// Whether a file holds this, which was made of the component and is the truth: to compare is cheaper than a digest, and a file
-/// that was lost in part when the machine stopped is found. Read, and not mapped: what is looked at once is no memory of ours.
+/// Whether a file holds this, which was made of the component and is the truth: to compare is cheaper than a digest,
+/// and a file that was lost in part when the machine stopped is found. Read, and not mapped: what is looked at once is
+/// no memory of ours.
 fn has(file: &File, content: &[u8]) -> bool {
     if !is_on_disk(file) || file.metadata().is_ok_and(|metadata| metadata.len() != content.len() as u64) {
         return false;

@@ -12,8 +12,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Ranges of a component's own. Each is a mapping of every memory, and splits another: a thousand memories stay far below what a
-/// process may have (65,530, unless the system was told otherwise).
+/// Ranges of a component's own. Each is a mapping of every memory, and splits another: a thousand memories stay far
+/// below what a process may have (65,530, unless the system was told otherwise).
 const RANGES_MAX: usize = 8;
 
 /// The memory with which the images of an engine begin.
@@ -69,9 +69,9 @@ pub(super) struct Mapped<'a> {
 }
 
 impl Image {
-    /// The image of the component with this digest, whose memory has `len` bytes and begins with `data`, by address, and
-    /// zeros. What equals one of the bases is shared with it; the rest is in a file that is kept in the cache, if there is
-    /// one.
+    /// The image of the component with this digest, whose memory has `len` bytes and begins with `data`, by address,
+    /// and zeros. What equals one of the bases is shared with it; the rest is in a file that is kept in the cache, if
+    /// there is one.
     ///
     /// # Errors
     /// If the system has no room for it.
@@ -226,7 +226,8 @@ impl Image {
     }
 }
 
-/// Makes of these places, which are in order, at most `most`: those that lie next to each other become one, with what is between.
+/// Makes of these places, which are in order, at most `most`: those that lie next to each other become one, with what
+/// is between.
 fn join(places: Vec<Range<usize>>, most: usize) -> Vec<Range<usize>> {
     let mut gaps: Vec<usize> = places.windows(2).map(|pair| pair[1].start - pair[0].end).collect();
     gaps.sort_unstable_by(|a, b| b.cmp(a));

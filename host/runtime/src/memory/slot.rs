@@ -42,7 +42,8 @@ impl Reservation {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
         for Mapped { at, len, file, offset } in image.mapped() {
-            // SAFETY: the caller owns the reservation, in which nothing is accessed yet, and the image is no longer than it.
+            // SAFETY: the caller owns the reservation, in which nothing is accessed yet, and the image is no longer
+            // than it.
             let start = unsafe { self.start.as_ptr().add(at) };
             // SAFETY: as above.
             unsafe { mmap(start.cast(), len, protection, flags, file.as_fd(), offset as u64) }?;
@@ -231,8 +232,8 @@ impl Slot {
         Ok(true)
     }
 
-    /// Gives the system back what the guest wrote to `bytes` of the memory from `at`, which are then the file's, or zeros.
-    /// False if the memory ends before.
+    /// Gives the system back what the guest wrote to `bytes` of the memory from `at`, which are then the file's, or
+    /// zeros. False if the memory ends before.
     ///
     /// # Errors
     /// If the system does not take it.

@@ -123,8 +123,9 @@ impl Mapping {
         start + GUARD_BYTES..start + self.bytes
     }
 
-    /// Gives what is deep in the stack back to the system, if it was used so deeply: whoever did has left something just below
-    /// what is kept, which reads as zeros otherwise. To give back what is not there costs an interrupt of other cores.
+    /// Gives what is deep in the stack back to the system, if it was used so deeply: whoever did has left something
+    /// just below what is kept, which reads as zeros otherwise. To give back what is not there costs an interrupt of
+    /// other cores.
     ///
     /// # Safety
     /// Nobody runs on this stack.

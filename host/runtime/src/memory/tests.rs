@@ -101,7 +101,7 @@ fn discard_in_parts(slot: &mut Slot, part: usize) {
     assert!(at >= slot.len());
     // SAFETY: no guest runs here.
     assert!(unsafe { slot.begins_as_image() });
-    for at in (0..slot.len()).skip(slot.image_len()) {
+    for at in slot.image_len()..slot.len() {
         // SAFETY: below the memory's length, and nobody else's.
         assert_eq!(unsafe { *slot.start().add(at) }, 0);
     }

@@ -13,15 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-/// Bytes by which a memory may have grown to be given back at once, by whoever ends the execution: that takes less than a
-/// millisecond.
+/// Bytes by which a memory may have grown to be given back at once, by whoever ends the execution: that takes less than
+/// a millisecond.
 const AT_ONCE_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes that are given back in one part.
 const PART_BYTES: usize = 1 << 20;
 
-/// Bytes of all memories that wait to be given back while what their executions held is free for others already. What is beyond
-/// holds its places until it is gone, so that nobody ends executions faster than their memory goes.
+/// Bytes of all memories that wait to be given back while what their executions held is free for others already. What
+/// is beyond holds its places until it is gone, so that nobody ends executions faster than their memory goes.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 impl<E: Export> Instance<E> {

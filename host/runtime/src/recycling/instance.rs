@@ -70,8 +70,8 @@ impl<E: Export> Instance<E> {
                     made
                 }
             };
-            // To be instantiated is not the execution's affair: it has the same fuel in a new instance as in a used one. No code
-            // of the guest has run, but for what fills its table.
+            // To be instantiated is not the execution's affair: it has the same fuel in a new instance as in a used
+            // one. No code of the guest has run, but for what fills its table.
             store.set_fuel(app.limits.fuel)?;
             *usage = store.data().limiter.usage();
             *exports = Some(made);

@@ -43,7 +43,8 @@ impl Default for IdleLimits {
     }
 }
 
-/// How a host's instances were used since it was made. Those of other toolchains' components are not counted: they are never used again.
+/// How a host's instances were used since it was made. Those of other toolchains' components are not counted: they are
+/// never used again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InstanceCounts {
     /// Executions that began in an instance that was used before.
@@ -227,8 +228,8 @@ impl Drop for Swept {
 
 /// A component's idle instances, for those who need room.
 trait Evict: Send + Sync {
-    /// Takes out the one that is idle for longest, unless they were used since the last call and the caller does not insist; and
-    /// whether there are more.
+    /// Takes out the one that is idle for longest, unless they were used since the last call and the caller does not
+    /// insist; and whether there are more.
     fn evict(&self, insists: bool) -> (Option<Box<dyn Send>>, bool);
     /// Takes out those that are idle since before this time; and whether there are more.
     fn sweep(&self, before: Instant, old: &mut Vec<Box<dyn Send>>) -> bool;

@@ -1,6 +1,7 @@
 //! URLs as the standard serialises them: what can be read from the text without parsing it.
 //!
-//! Most URLs in a request are the request's own. Its text is remembered, so that `new URL(request.url)` does not parse it again.
+//! Most URLs in a request are the request's own. Its text is remembered, so that `new URL(request.url)` does not parse
+//! it again.
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
@@ -38,13 +39,14 @@ impl Part {
     ];
 }
 
-/// The query of a serialised URL, without the question mark: neither it nor a fragment's number sign stands for itself before.
+/// The query of a serialised URL, without the question mark: neither it nor a fragment's number sign stands for itself
+/// before.
 pub(super) fn query(href: &str) -> &str {
     let end = href.find('#').unwrap_or(href.len());
     href[..end].find('?').map_or("", |at| &href[at + 1..end])
 }
 
-/// Where a part stands in a serialised URL of the schemes http and https; none if this is no such URL, or has a user.
+/// The range of a part in a serialised http or https URL; none for other schemes, and for URLs with credentials.
 pub(super) fn find(href: &str, part: Part) -> Option<Range<usize>> {
     let scheme = if href.starts_with("http://") {
         4
@@ -111,8 +113,8 @@ const fn is_plain(byte: u8) -> bool {
 /// Whether `http://` and these are a URL as it is serialised. Where this says no, it may still be one.
 pub(crate) fn is_serialized(authority: &str, path: &str) -> bool {
     let (host, port) = authority.split_once(':').unwrap_or((authority, "8080"));
-    // A host whose last label is a number is an address, of which one way to write it is the serialised one; labels that begin with
-    // xn-- have rules of their own.
+    // A host whose last label is a number is an address, of which one way to write it is the serialised one; labels
+    // that begin with xn-- have rules of their own.
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_plain_name = host.bytes().all(is_name)
