@@ -3,6 +3,7 @@ import native from "elias:native";
 import { canonicalName, encodingOf, encodings } from "./buffer/encodings.js";
 import { methods } from "./buffer/numbers.js";
 import { search } from "./buffer/search.js";
+import { isAscii, isUtf8, transcodedText } from "./buffer/transcode.js";
 import {
   checkInteger,
   checkNumber,
@@ -14,6 +15,7 @@ import {
   outOfRange,
   unknownEncoding,
 } from "./internal/errors.js";
+import { isAnyArrayBuffer, isTypedArray } from "./util/types.js";
 
 export const kMaxLength = 2 ** 32;
 export const kStringMaxLength = 2 ** 29 - 24;
@@ -25,8 +27,6 @@ export const constants = Object.freeze({
 export const INSPECT_MAX_BYTES = 50;
 
 const isBytes = (value) => value instanceof Uint8Array;
-const isArrayBuffer = (value) => value instanceof ArrayBuffer || value instanceof SharedArrayBuffer;
-const isTypedArray = (value) => ArrayBuffer.isView(value) && !(value instanceof DataView);
 
 function checkBytes(value, name) {
   if (!isBytes(value)) throw invalidArgType(name, ["Buffer", "Uint8Array"], value);
@@ -80,7 +80,7 @@ function fromArrayLike(list) {
 }
 
 function fromObject(object) {
-  if (object.length !== undefined || isArrayBuffer(object.buffer))
+  if (object.length !== undefined || isAnyArrayBuffer(object.buffer))
     return typeof object.length === "number" ? fromArrayLike(object) : new FastBuffer();
   return object.type === "Buffer" && Array.isArray(object.data) ? fromArrayLike(object.data) : undefined;
 }
@@ -111,7 +111,7 @@ Object.assign(Buffer, {
   from(value, encodingOrOffset, length) {
     if (typeof value === "string") return fromText(value, encodingOrOffset);
     if (typeof value === "object" && value !== null) {
-      if (isArrayBuffer(value)) return fromArrayBuffer(value, encodingOrOffset, length);
+      if (isAnyArrayBuffer(value)) return fromArrayBuffer(value, encodingOrOffset, length);
       const primitive = value.valueOf && value.valueOf();
       if (
         primitive !== null &&
@@ -190,7 +190,7 @@ Object.assign(Buffer, {
 
   byteLength(value, encoding) {
     if (typeof value !== "string") {
-      if (ArrayBuffer.isView(value) || isArrayBuffer(value)) return value.byteLength;
+      if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return value.byteLength;
       throw invalidArgType("string", ["string", "Buffer", "ArrayBuffer"], value);
     }
     return ((encoding ? encodingOf(encoding) : undefined) ?? encodings.utf8).byteLength(value);
@@ -436,47 +436,11 @@ export function SlowBuffer(size) {
 }
 SlowBuffer.prototype = prototype;
 
-function inputBytes(input) {
-  if (isTypedArray(input)) return new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
-  if (isArrayBuffer(input)) return new Uint8Array(input);
-  throw invalidArgType("input", ["ArrayBuffer", "Buffer", "TypedArray"], input);
-}
+export { isAscii, isUtf8 };
 
-export function isUtf8(input) {
-  const bytes = inputBytes(input);
-  try {
-    native.utf8Decode(bytes, true, true);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-export const isAscii = (input) => inputBytes(input).every((byte) => byte < 0x80);
-
-const LIMITS = { ascii: 0x7f, latin1: 0xff };
-
-const transcodeError = (code, errno) =>
-  Object.assign(nodeError(Error, code, `Unable to transcode Buffer [${code}]`), { errno });
-
-/** What the other encoding does not have becomes a question mark. */
 export function transcode(source, from, to) {
   checkBytes(source, "source");
-  if (source.length === 0) return Buffer.alloc(0);
-  const [read, written] = [canonicalName(from), canonicalName(to)];
-  if (![read, written].every((name) => ["ascii", "latin1", "utf8", "utf16le"].includes(name))) {
-    throw transcodeError("U_ILLEGAL_ARGUMENT_ERROR", 1);
-  }
-  if (read === "utf8" && written === "utf16le" && !isUtf8(source)) throw transcodeError("U_INVALID_CHAR_FOUND", 10);
-  let text = encodings[read === "ascii" ? "latin1" : read].slice(source, 0, source.length);
-  // A byte of more than seven bits is no character of ASCII, and half a unit none of UTF-16.
-  if (read === "ascii" && written !== "utf16le") text = text.replace(/[\x80-\xff]/g, "\ufffd");
-  if (read === "utf16le" && written === "utf16le" && source.length % 2 === 1) text += "\ufffd";
-  if (text === "" && written === "utf8") throw transcodeError("U_INVALID_CHAR_FOUND", 10);
-  const limit = LIMITS[written];
-  if (limit !== undefined)
-    text = Array.from(text, (character) => (character.codePointAt(0) > limit ? "?" : character)).join("");
-  return Buffer.from(text, written);
+  return source.length === 0 ? Buffer.alloc(0) : Buffer.from(transcodedText(source, from, to), to);
 }
 
 /** There are no URLs of blobs. */

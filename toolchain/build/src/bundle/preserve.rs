@@ -16,19 +16,23 @@
 //!   constructor that comes out of a `new`, which QuickJS reads differently when its parentheses are gone.
 
 mod effects;
+mod expressions;
+mod place;
 
 use effects::Effects;
+use expressions::{VarNames, comes_out_of_new, is_anonymous_definition, is_assignment, is_import_meta};
 use oxc::allocator::{Allocator, GetAllocator, TakeIn};
 use oxc::ast::ast::{
-    ArrowFunctionExpression, AssignmentOperator, AssignmentTarget, AwaitExpression, BinaryOperator, BindingIdentifier,
-    BindingPattern, Class, ClassElement, Declaration, ExportDefaultDeclarationKind, Expression, ForOfStatement,
-    Function, IfStatement, ImportDeclaration, LogicalOperator, NumberBase, Program, Statement, StaticBlock,
-    StringLiteral, UnaryOperator, VariableDeclaration, VariableDeclarationKind, VariableDeclarator, WithClause,
+    ArrowFunctionExpression, AssignmentOperator, AssignmentTarget, AwaitExpression, BinaryOperator, BindingPattern,
+    Class, ClassElement, Declaration, ExportDefaultDeclarationKind, Expression, ForOfStatement, Function, IfStatement,
+    ImportDeclaration, LogicalOperator, NumberBase, Program, Statement, StaticBlock, StringLiteral, UnaryOperator,
+    VariableDeclaration, VariableDeclarationKind, VariableDeclarator, WithClause,
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{Visit, VisitMut, walk_mut};
 use oxc::semantic::{ScopeFlags, Scoping, SemanticBuilder};
 use oxc::span::{GetSpan, SPAN};
+use place::{escape_path, place};
 
 /// What a module's code says beside its imports and exports.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,15 +66,6 @@ struct Known {
     truth: bool,
     /// Whether it consists of constants only, so that it need not be evaluated.
     constant: bool,
-}
-
-/// Where a module is, as it is told: below `/app`, for the place on the builder's disk says nothing in a component.
-/// What lies outside of the project has `_` for each folder up; what is installed above it is as if it were installed
-/// in it.
-fn place(file: &str) -> String {
-    let installed = file.find("node_modules/").filter(|at| file.starts_with("../") && file[..*at].ends_with('/'));
-    let inside = installed.map_or(file, |at| &file[at..]);
-    format!("/app/{}", inside.replace("../", "_/"))
 }
 
 struct Rewriter<'a> {
@@ -462,90 +457,5 @@ impl<'a> VisitMut<'a> for Rewriter<'a> {
             }
             _ => {}
         }
-    }
-}
-
-fn is_import_meta(expression: &Expression<'_>) -> bool {
-    matches!(expression, Expression::ImportMeta(_))
-}
-
-/// A path within a URL.
-fn escape_path(path: &str) -> String {
-    let mut escaped = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' | b'@' | b'+' | b'$' => {
-                escaped.push(char::from(byte));
-            }
-            byte => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
-}
-
-/// Whether it is a function or class that takes the name of what it is assigned to.
-fn is_anonymous_definition(expression: &Expression<'_>) -> bool {
-    match expression {
-        Expression::ArrowFunctionExpression(_) => true,
-        Expression::FunctionExpression(function) => function.id.is_none(),
-        Expression::ClassExpression(class) => class.id.is_none(),
-        _ => false,
-    }
-}
-
-fn is_assignment(expression: &Expression<'_>) -> bool {
-    matches!(expression.get_inner_expression(), Expression::AssignmentExpression(_) | Expression::UpdateExpression(_))
-}
-
-/// Whether it is `new X()`, or reached from one by members.
-fn comes_out_of_new(expression: &Expression<'_>) -> bool {
-    let mut at = expression.get_inner_expression();
-    loop {
-        at = match at {
-            Expression::NewExpression(_) => return true,
-            Expression::StaticMemberExpression(member) => member.object.get_inner_expression(),
-            Expression::ComputedMemberExpression(member) => member.object.get_inner_expression(),
-            Expression::PrivateFieldExpression(member) => member.object.get_inner_expression(),
-            Expression::TaggedTemplateExpression(tagged) => tagged.tag.get_inner_expression(),
-            _ => return false,
-        }
-    }
-}
-
-/// The names that `var` declares, without those of inner functions.
-#[derive(Default)]
-struct VarNames<'a> {
-    found: Vec<BindingIdentifier<'a>>,
-}
-
-impl<'a> Visit<'a> for VarNames<'a> {
-    fn visit_variable_declaration(&mut self, declaration: &VariableDeclaration<'a>) {
-        if declaration.kind == VariableDeclarationKind::Var {
-            for declarator in &declaration.declarations {
-                self.found.extend(declarator.id.get_binding_identifiers().into_iter().cloned());
-            }
-        }
-    }
-
-    fn visit_function(&mut self, _: &Function<'a>, _: ScopeFlags) {}
-
-    fn visit_expression(&mut self, _: &Expression<'a>) {}
-
-    fn visit_class(&mut self, _: &Class<'a>) {}
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn tells_places_that_are_the_same_everywhere() {
-        for (file, wanted) in [
-            ("src/a.js", "/app/src/a.js"),
-            ("node_modules/p/x.js", "/app/node_modules/p/x.js"),
-            ("../../node_modules/p/x.js", "/app/node_modules/p/x.js"),
-            ("../shared/x.js", "/app/_/shared/x.js"),
-        ] {
-            assert_eq!(super::place(file), wanted);
-        }
-        assert_eq!(super::escape_path("/app/a b#.js"), "/app/a%20b%23.js");
     }
 }
