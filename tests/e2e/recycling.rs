@@ -178,6 +178,18 @@ async fn instances_are_used_again_unless_their_execution_ended_badly() {
 }
 
 #[tokio::test]
+async fn an_execution_need_not_wait_for_the_memory_of_the_last_one_to_be_given_back() {
+    let host = host(64 << 20, 1);
+    let app = host.load(&component(TRACES)).await.expect("it loads");
+    // Some 10 MB each, of which 64 MiB may wait.
+    for _ in 0..6 {
+        app.call(&json!({ "grow": 100 })).await.expect("there is a place");
+    }
+    let counts = host.instance_counts();
+    assert_eq!((counts.created, counts.dropped_grown, counts.instances), (6, 6, 0), "{counts:?}");
+}
+
+#[tokio::test]
 async fn a_component_that_needs_room_gets_that_of_an_idle_instance() {
     let host = host(64 << 20, 2);
     let mut apps = Vec::new();

@@ -325,3 +325,19 @@ impl Run {
         memory
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web;
+
+    /// `toolchain/setup/base.mjs` makes the one, this crate the other.
+    #[test]
+    fn the_base_is_what_the_engine_makes_of_the_web_modules() {
+        let wasmtime = Engine::new(&wasmtime_config(&Allocation::OnDemand)).expect("the configuration is valid");
+        let engine = Module::new(&wasmtime, engine::ENGINE).expect("the engine is valid");
+        let made = boot(&wasmtime, &engine, &web::base_modules()).expect("the engine starts");
+        let shipped = Base::read(engine::BASE).expect("the base is valid");
+        assert!(made.memory == shipped.memory);
+    }
+}

@@ -217,7 +217,8 @@ pub(crate) fn changed_base_modules() -> Option<Vec<(String, &'static str)>> {
     SOURCES_FOLDER.as_ref().map(|_| base_modules())
 }
 
-fn base_modules() -> Vec<(String, &'static str)> {
+/// The same of this binary.
+pub(crate) fn base_modules() -> Vec<(String, &'static str)> {
     let (core, others): (Vec<&Entry>, Vec<&Entry>) =
         INDEX.iter().filter(|entry| entry.is_everywhere()).partition(|entry| entry.core);
     core.into_iter().chain(others).filter_map(module).collect()

@@ -34,8 +34,8 @@ impl<E: Export> Instance<E> {
         let slot = slot.and_then(Arc::into_inner).filter(|slot| slot.grown_bytes() > AT_ONCE_BYTES_MAX);
         let Some(slot) = slot else { return };
         let waiting = Waiting::begin(host, slot.grown_bytes());
-        let held = waiting.is_too_much().then(|| running.take_held());
-        let mut discarded = Discarded { slot, given_back: 0, _places: (waiting, place, held) };
+        let places = waiting.is_too_much().then(|| (place, running.take_held()));
+        let mut discarded = Discarded { slot, given_back: 0, _waiting: waiting, _places: places };
         aside::spawn(share, move || discarded.give_back_part());
     }
 }
@@ -44,6 +44,7 @@ impl<E: Export> Instance<E> {
 struct Discarded<P> {
     slot: Slot,
     given_back: usize,
+    _waiting: Waiting,
     _places: P,
 }
 
@@ -83,5 +84,37 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.host.discarded_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recycling::IdleLimits;
+
+    #[test]
+    fn what_waits_beyond_the_bound_holds_its_places() {
+        let host = Arc::new(Instances::new(1, IdleLimits::default()));
+        let first = Waiting::begin(&host, WAITING_BYTES_MAX);
+        assert!(!first.is_too_much());
+        let second = Waiting::begin(&host, 1);
+        assert!(second.is_too_much());
+        drop(first);
+        assert!(!second.is_too_much());
+        drop(second);
+        assert_eq!(host.discarded_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_an_execution_held_goes_with_who_took_it() {
+        let (running, place) = (Running::new(), Arc::new(()));
+        running.hold(Arc::clone(&place));
+        let taken = running.take_held();
+        running.release();
+        assert_eq!(Arc::strong_count(&place), 2, "it is still held");
+        drop(taken);
+        assert_eq!(Arc::strong_count(&place), 1);
+        running.hold(Arc::clone(&place));
+        assert_eq!(Arc::strong_count(&place), 1, "the instance is gone, and nothing is held for it");
     }
 }
