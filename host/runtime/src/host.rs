@@ -120,6 +120,12 @@ impl Host {
         self.loader.instances().counts()
     }
 
+    /// Gives a group of [`CpuShare`]s another weight, from 1 to [`WEIGHT_MAX`](crate::CpuShare::WEIGHT_MAX), for the
+    /// components of it that are loaded. One that is loaded later says its own.
+    pub fn set_cpu_weight(&self, group: &str, weight: u32) {
+        self.loader.scheduler().set_weight(group, weight);
+    }
+
     /// How busy the cores are that guests run on.
     #[must_use]
     pub fn cpu_load(&self) -> CpuLoad {

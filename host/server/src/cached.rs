@@ -126,8 +126,8 @@ pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keep
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
     ticket.set_request(request.method(), request.uri());
     ticket.prepare(request.extensions_mut(), caller);
-    let Some(place) = server.admit().await else { return };
-    ticket.running().hold(place);
+    let Some(permit) = server.admit(Some(ticket.tenant())).await else { return };
+    ticket.running().hold(permit);
     let app = ticket.app().clone();
     match app.fetch(request).await {
         Ok(response) => {

@@ -17,7 +17,8 @@ use crate::source::{Current, Ingress};
 use bytes::Bytes;
 use elias_host::{App, Caller, Error, Running};
 use elias_platform::Service;
-use elias_platform::supervision::{Place, Taken};
+use elias_platform::name::TenantId;
+use elias_platform::supervision::{SharedPermit, Taken};
 use futures::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -42,7 +43,7 @@ pub(crate) struct Exchange {
     pub(crate) record: Option<Box<Record>>,
     /// The place in the component, which the execution has too. Kept while bytes of its response wait for the client for which there is no
     /// room beside.
-    place: Option<Arc<Place>>,
+    permit: Option<Arc<SharedPermit>>,
     /// Of bytes that wait for the client.
     room: Option<Room>,
     /// Until the client has read something, on an HTTP/2 connection.
@@ -82,7 +83,7 @@ impl Exchange {
             version,
             answered: false,
             record,
-            place: None,
+            permit: None,
             room: None,
             unread: None,
             whole: false,
@@ -120,16 +121,16 @@ impl Exchange {
         Ok(())
     }
 
-    /// Waits for a place among the host's executions, which an execution has from now on as long as it has an instance.
-    pub(crate) async fn enter(&mut self, running: &Running) -> Result<(), Refusal> {
-        (self.place, self.unread) = (None, None); // of an attempt that failed
+    /// Waits for a permit for one of the host's executions, which an execution has from now on as long as it has an instance.
+    pub(crate) async fn enter(&mut self, running: &Running, tenant: Option<&TenantId>) -> Result<(), Refusal> {
+        (self.permit, self.unread) = (None, None); // of an attempt that failed
         let shared = Arc::clone(&self.shared);
         if self.is_http2() {
             self.unread = shared.may_begin().await?;
         }
-        let place = Arc::new(shared.server.admit().await.ok_or(Refusal::Overloaded)?);
-        running.hold(Arc::clone(&place));
-        self.place = Some(place);
+        let permit = Arc::new(shared.server.admit(tenant).await.ok_or(Refusal::Overloaded)?);
+        running.hold(Arc::clone(&permit));
+        self.permit = Some(permit);
         Ok(())
     }
 
@@ -137,11 +138,11 @@ impl Exchange {
     fn read_ahead(&mut self, body: elias_host::Body) -> GuestBody {
         let Some(bytes) = body.size_hint().exact() else {
             let (sharers, stalls) = (self.sharers.clone(), &self.shared.server.stalls);
-            return GuestBody::Ahead(ReadAhead::start(body, self.place.take(), sharers, stalls));
+            return GuestBody::Ahead(ReadAhead::start(body, self.permit.take(), sharers, stalls));
         };
         self.room = self.sharers.room(bytes);
         if self.room.is_some() {
-            self.place = None;
+            self.permit = None;
         }
         GuestBody::Direct(body)
     }
@@ -223,7 +224,7 @@ impl Drop for Exchange {
             (None, None) => {}
         }
         if let (Some(shadowing), Ingress::Platform(platform)) = (self.shadowing.take(), &self.shared.server.ingress) {
-            self.place = None; // a copy may be the next to have it
+            self.permit = None; // a copy may be the next to have it
             shadowing.end(&self.shared.server, platform);
         }
         self.shared.end(self.answered);
@@ -366,7 +367,7 @@ async fn call(
 ) -> Result<Response<Content>, Failure> {
     let app = current.app.as_ref().ok_or(Refusal::NoComponent)?;
     let running = Running::new();
-    exchange.enter(&running).await?;
+    exchange.enter(&running, None).await?;
     // In development a page follows what is served.
     let follows = exchange.shared.server.config.dev.then(|| request.headers().clone());
     let (mut parts, body) = request.into_parts();

@@ -8,11 +8,12 @@
 use crate::shares::{READ_AHEAD_BYTES_MAX, Room, Sharers};
 use bytes::Bytes;
 use elias_host::Error;
-use elias_platform::supervision::Place;
+use elias_platform::name::TenantId;
+use elias_platform::supervision::{SharedAdmission, SharedPermit};
 use futures::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,18 +71,19 @@ pub(crate) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Begins to read a body; `place` is given back once all of it has been read.
+    /// Begins to read a body; `permit` is given back once all of it has been read.
     pub(crate) fn start(
         body: elias_host::Body,
-        place: Option<Arc<Place>>,
+        permit: Option<Arc<SharedPermit>>,
         sharers: Sharers,
         stalls: &Arc<Stalls>,
     ) -> Self {
         let buffer = Arc::new(Buffer::default());
-        let reader = Reader { body, buffer: Arc::clone(&buffer), sharers, stalls: Arc::clone(stalls) };
+        let tenant = permit.as_ref().and_then(|permit| permit.tenant().cloned());
+        let reader = Reader { body, buffer: Arc::clone(&buffer), sharers, stalls: Arc::clone(stalls), tenant };
         let task = tokio::spawn(async move {
             reader.read().await;
-            drop(place);
+            drop(permit);
         });
         Self { buffer, task: task.abort_handle(), room: None, is_unwritten: false }
     }
@@ -177,6 +179,8 @@ struct Reader {
     buffer: Arc<Buffer>,
     sharers: Sharers,
     stalls: Arc<Stalls>,
+    /// Whose guest it is.
+    tenant: Option<TenantId>,
 }
 
 impl Reader {
@@ -197,7 +201,7 @@ impl Reader {
         if self.buffer.state().has_room() {
             return true;
         }
-        let _stalled = (self.stalls.begin(&self.buffer), self.sharers.stalled());
+        let _stalled = (self.stalls.begin(&self.buffer, &self.tenant), self.sharers.stalled());
         self.buffer.state().evicted = false; // it may have been meant for an earlier wait
         let evicted = poll_fn(|cx| {
             self.buffer.guest.register(cx.waker());
@@ -226,32 +230,41 @@ impl Reader {
 
 /// Guests that wait for their clients to read.
 ///
-/// They hold permits to run that they do not use, so a request for which there is no permit gets that of the guest which has been
-/// stalled for longest. Slow clients so keep nobody out, and nobody is cut off for being slow while there is room.
+/// They hold permits to run that they do not use, so a request for which there is no permit gets that of the guest which
+/// has been stalled for longest: of its own tenant while others can still have permits, else of the tenant that holds most.
+/// Slow clients so keep nobody out, and nobody is cut off for being slow while there is room.
 #[derive(Default)]
 pub(crate) struct Stalls {
-    stalled: Mutex<BTreeMap<(Instant, u64), Arc<Buffer>>>,
+    stalled: Mutex<HashMap<Option<TenantId>, StalledBuffers>>,
     count: AtomicU64,
 }
 
+/// Of one tenant, those stalled for longest first.
+type StalledBuffers = BTreeMap<(Instant, u64), Arc<Buffer>>;
+
 impl Stalls {
-    fn stalled(&self) -> MutexGuard<'_, BTreeMap<(Instant, u64), Arc<Buffer>>> {
+    fn stalled(&self) -> MutexGuard<'_, HashMap<Option<TenantId>, StalledBuffers>> {
         self.stalled.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
     }
 
-    fn begin<'a>(&'a self, buffer: &Arc<Buffer>) -> Stalled<'a> {
+    fn begin<'a>(&'a self, buffer: &Arc<Buffer>, tenant: &'a Option<TenantId>) -> Stalled<'a> {
         let key = (Instant::now(), self.count.fetch_add(1, Ordering::Relaxed));
-        self.stalled().insert(key, Arc::clone(buffer));
-        Stalled { stalls: self, key }
+        self.stalled().entry(tenant.clone()).or_default().insert(key, Arc::clone(buffer));
+        Stalled { stalls: self, tenant, key }
     }
 
-    /// Ends the guest that has been stalled for longest, if that is long enough.
-    pub(crate) fn evict(&self) {
-        let mut stalled = self.stalled();
-        let Some(oldest) = stalled.first_entry().filter(|oldest| oldest.key().0.elapsed() >= STALLED_AT_LEAST) else {
-            return;
+    /// Ends a guest that has been stalled for long enough, for a request of the tenant that waits for a permit.
+    pub(crate) fn evict(&self, tenant: Option<&TenantId>, admission: &SharedAdmission) {
+        let is_old = |buffers: &StalledBuffers| {
+            buffers.first_key_value().is_some_and(|((since, _), _)| since.elapsed() >= STALLED_AT_LEAST)
         };
-        let buffer = oldest.remove();
+        let mut stalled = self.stalled();
+        let candidates = stalled.iter_mut().filter(|(_, buffers)| is_old(buffers));
+        let chosen = match admission.is_full() {
+            true => candidates.max_by_key(|(holder, _)| admission.held_by(holder.as_ref())),
+            false => candidates.into_iter().find(|(holder, _)| holder.as_ref() == tenant),
+        };
+        let Some((_, buffer)) = chosen.and_then(|(_, buffers)| buffers.pop_first()) else { return };
         drop(stalled);
         buffer.state().evicted = true;
         buffer.guest.wake();
@@ -261,11 +274,17 @@ impl Stalls {
 /// A guest that is stalled until this is dropped.
 struct Stalled<'a> {
     stalls: &'a Stalls,
+    tenant: &'a Option<TenantId>,
     key: (Instant, u64),
 }
 
 impl Drop for Stalled<'_> {
     fn drop(&mut self) {
-        self.stalls.stalled().remove(&self.key);
+        let mut stalled = self.stalls.stalled();
+        let Some(buffers) = stalled.get_mut(self.tenant) else { return };
+        buffers.remove(&self.key);
+        if buffers.is_empty() {
+            stalled.remove(self.tenant);
+        }
     }
 }

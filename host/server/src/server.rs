@@ -7,7 +7,8 @@ use crate::shadow::KEPT_BYTES_MAX;
 use crate::shares::Addresses;
 use crate::source::Ingress;
 use crate::stall::StreamExecutor;
-use elias_platform::supervision::{Admission, Place, Resource, Usage};
+use elias_platform::name::TenantId;
+use elias_platform::supervision::{Resource, SharedAdmission, SharedPermit, Usage};
 use futures::FutureExt;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
@@ -45,7 +46,7 @@ pub struct Server {
 pub(crate) struct Inner {
     pub(crate) config: ServerConfig,
     pub(crate) ingress: Ingress,
-    pub(crate) admission: Admission,
+    pub(crate) admission: SharedAdmission,
     /// What is in use, in all and by client address.
     pub(crate) usage: Arc<Usage>,
     pub(crate) addresses: Addresses,
@@ -122,8 +123,8 @@ impl Server {
         let addresses: Vec<_> = tokio::net::lookup_host(&config.listen).await.map_err(unknown)?.collect();
         let listener = TcpListener::bind(&*addresses).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let admission =
-            Admission::new(config.concurrent_executions, config.queued_requests, milliseconds(config.queue_timeout_ms));
+        let queue_timeout = milliseconds(config.queue_timeout_ms);
+        let admission = SharedAdmission::new(config.concurrent_executions, config.queued_requests, queue_timeout);
         let http = http(&config);
         let ingress = ingress.into();
         let usage = match &ingress {
@@ -196,14 +197,15 @@ impl Inner {
         self.open.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
     }
 
-    /// A place among the executions: a free one, that of an execution which waits for a slow client, or in turn the next one.
-    pub(crate) async fn admit(&self) -> Option<Place> {
-        if let Some(place) = self.admission.try_enter() {
-            return Some(place);
+    /// A permit for an execution of the tenant's, or of the only component: a free one, that of an execution which waits
+    /// for a slow client, or in turn the next one.
+    pub(crate) async fn admit(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
+        if let Some(permit) = self.admission.try_enter(tenant) {
+            return Some(permit);
         }
-        let mut entering = pin!(self.admission.enter());
+        let mut entering = pin!(self.admission.enter(tenant));
         loop {
-            self.stalls.evict();
+            self.stalls.evict(tenant, &self.admission);
             if let Ok(entered) = tokio::time::timeout(EVICTION_PAUSE, &mut entering).await {
                 return entered;
             }

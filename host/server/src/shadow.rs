@@ -119,7 +119,7 @@ impl Shadowing {
             let request = format!("{} {}", self.method, self.uri.path());
             let ask = async |ticket: Ticket| {
                 // Who waits for a place goes before a copy.
-                ticket.running().hold(host.admission.try_enter()?);
+                ticket.running().hold(host.admission.try_enter(Some(ticket.tenant()))?);
                 self.ask(ticket, body.clone()).await
             };
             self.copies.ask(&platform, &request, answer, ask).await;

@@ -81,7 +81,10 @@ impl Loader {
             ),
             observer: Some(Arc::clone(&purpose.observer)),
             // A tenant has no more of the CPU for having more services, nor a service for having more executions.
-            share: Some(CpuShare::new(purpose.service.tenant.to_string(), purpose.service.to_string())),
+            share: Some(CpuShare {
+                group_weight: purpose.tenant.quotas.cpu_weight,
+                ..CpuShare::new(purpose.service.tenant.to_string(), purpose.service.to_string())
+            }),
         };
         if let Some(app) = self.host.load_compiled(&bytes, &options).await? {
             return Ok(app);
@@ -89,6 +92,11 @@ impl Loader {
         let host = self.host.clone();
         let loading = async move { host.load_with(&bytes, &options).await };
         self.compile_in_turn(&purpose.service.tenant, &release.digest, loading).await
+    }
+
+    /// Gives the components of a tenant that are loaded another part of the CPU.
+    pub(crate) fn set_cpu_weight(&self, tenant: &TenantId, weight: u32) {
+        self.host.set_cpu_weight(tenant.as_str(), weight);
     }
 
     /// Whether a component can be loaded at all, and what it would have to be granted.

@@ -384,6 +384,7 @@ impl Serving {
             _ => {
                 let made = TenantUse::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
                 tenants.insert(tenant.clone(), Arc::clone(&made));
+                self.loader.set_cpu_weight(tenant, settings.quotas.cpu_weight);
                 made
             }
         }

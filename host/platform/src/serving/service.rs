@@ -9,7 +9,7 @@ use super::staged::Staged;
 use super::ticket::{self, StagePlace};
 use crate::clock::Now;
 use crate::error::{Code, Error, Result};
-use crate::name::ServiceId;
+use crate::name::{ServiceId, TenantId};
 use crate::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
 use crate::running::RunningExecution;
 use crate::store::{ReleaseTarget, VersionSettings};
@@ -175,6 +175,12 @@ impl Service {
             meter,
             usage: Arc::default(),
         })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.id.tenant
     }
 
     /// What its requests have in use of the host.

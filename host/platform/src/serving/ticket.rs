@@ -7,6 +7,7 @@ use super::staged::Staged;
 use super::{Serving, quota};
 use crate::clock::{Clock, Now};
 use crate::error::{Code, Error, Result};
+use crate::name::TenantId;
 use crate::recorder::Recorder;
 use crate::rollout::RolloutEvent;
 use crate::stages::Observation;
@@ -134,6 +135,12 @@ impl Ticket {
     #[must_use]
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// The tenant whose service it is.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.service.id.tenant
     }
 
     /// The request's execution, by which its place among the host's is held.

@@ -6,6 +6,7 @@ use crate::error::{Code, Error, Result};
 use crate::metrics::StoredUse;
 use crate::name::TenantId;
 use crate::packages::PackagePolicy;
+use elias_host::CpuShare;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,7 +48,7 @@ pub struct TenantSettings {
     pub quotas: Quotas,
 }
 
-/// How much a tenant may use. Zero: no limit of its own.
+/// How much a tenant may use. Zero: no limit of its own, but for `cpu-weight`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Quotas {
@@ -67,6 +68,8 @@ pub struct Quotas {
     pub egress_bytes_per_hour: u64,
     /// Bytes of memory of an instance.
     pub memory_bytes: u64,
+    /// Its part of the CPU where there is not enough for all tenants, in proportion to theirs: from 1 to 10,000.
+    pub cpu_weight: u32,
     /// What happens to a request over one of these four, where that has no action of its own.
     pub action: QuotaAction,
     /// What happens to one over `executions-per-minute`.
@@ -124,6 +127,7 @@ impl Default for Quotas {
             fuel_per_hour: 0,
             egress_bytes_per_hour: 0,
             memory_bytes: 0,
+            cpu_weight: CpuShare::WEIGHT_DEFAULT,
             action: QuotaAction::Reject,
             executions_per_minute_action: None,
             concurrent_executions_action: None,
@@ -159,6 +163,13 @@ impl TenantSettings {
         }
         self.packages.check()?;
         self.own_packages.check()?;
+        if !(1..=CpuShare::WEIGHT_MAX).contains(&self.quotas.cpu_weight) {
+            return bad(format!(
+                "quotas.cpu-weight must be from 1 to {}, not {}",
+                CpuShare::WEIGHT_MAX,
+                self.quotas.cpu_weight
+            ));
+        }
         if self.quotas.wait_ms > 60_000 {
             return bad("quotas.wait-ms: at most 60000".to_owned());
         }

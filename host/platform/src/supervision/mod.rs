@@ -7,6 +7,7 @@ mod admission;
 mod breaker;
 mod config;
 mod health;
+mod shared_admission;
 mod tenant_queue;
 mod usage;
 mod window;
@@ -18,6 +19,7 @@ pub use admission::{Admission, Place};
 pub use breaker::{Breaker, BreakerState, Entry, Refused};
 pub use config::SupervisionConfig;
 pub use health::{Health, HealthState};
+pub use shared_admission::{SharedAdmission, SharedPermit};
 pub use tenant_queue::{TenantQueue, TenantSlot};
 pub use usage::{Resource, Taken, Usage};
 

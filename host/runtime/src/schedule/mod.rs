@@ -16,7 +16,7 @@ mod tests;
 pub(crate) use guest::{Guest, Scheduled};
 
 use guest::Turn;
-use queue::{Charge, FairQueue, ShareKey, WEIGHT_DEFAULT};
+use queue::{Charge, FairQueue, ShareKey, WEIGHT_DEFAULT, WEIGHT_MAX};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +38,11 @@ pub struct CpuShare {
 }
 
 impl CpuShare {
+    /// The weight of those of which nothing else is said.
+    pub const WEIGHT_DEFAULT: u32 = WEIGHT_DEFAULT;
+    /// The largest weight; the smallest is 1.
+    pub const WEIGHT_MAX: u32 = WEIGHT_MAX;
+
     /// A share with the usual weight, 100, at both levels.
     #[must_use]
     pub fn new(group: impl Into<String>, subgroup: impl Into<String>) -> Self {
@@ -124,6 +129,11 @@ impl Scheduler {
         let CpuShare { group, group_weight, subgroup, subgroup_weight } = share;
         let key = self.queue().hold((group, *group_weight), (subgroup, *subgroup_weight));
         Arc::new(Share { scheduler: Arc::clone(self), key })
+    }
+
+    /// Gives a group another weight, from its next turn on.
+    pub(crate) fn set_weight(&self, group: &str, weight: u32) {
+        self.queue().set_weight(group, weight);
     }
 
     /// How busy the cores are.

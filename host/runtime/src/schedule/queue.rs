@@ -160,6 +160,13 @@ impl<T> FairQueue<T> {
         ShareKey { group: at, subgroup: sub }
     }
 
+    /// Gives a group another weight, if it is there.
+    pub(super) fn set_weight(&mut self, group: &str, weight: u32) {
+        if let Some(at) = self.names.get(group) {
+            self.groups[*at].account.weight = weight.clamp(1, WEIGHT_MAX);
+        }
+    }
+
     /// Gives a key up. Nobody may wait under it any more if it was the last.
     pub(super) fn give_up(&mut self, key: ShareKey) {
         let group = &mut self.groups[key.group];

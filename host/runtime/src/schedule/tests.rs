@@ -190,6 +190,21 @@ fn weights_hold_for_any_lengths_of_slices() {
 }
 
 #[test]
+fn another_weight_holds_from_then_on() {
+    for seed in SEEDS {
+        let shares = [(("a", 100), ("s", 100)), (("b", 100), ("s", 100))];
+        let mut model = Model::new(2, seed, &shares, spinners(0, 10).chain(spinners(1, 10)).collect());
+        model.run_until(2 * SECOND);
+        let before = model.used.clone();
+        model.queue.set_weight("a", 300);
+        model.queue.set_weight("nobody", 300);
+        model.run_until(6 * SECOND);
+        let [a, b] = [model.used[0] - before[0], model.used[1] - before[1]];
+        near(a as f64 * 100.0 / (a + b) as f64, 75.0, seed);
+    }
+}
+
+#[test]
 fn nobody_starves_and_who_wakes_up_is_next_but_for_the_cores() {
     for seed in SEEDS {
         // Hogs with many guests each, and guests that wait for something outside most of the time.
