@@ -48,7 +48,7 @@ pub(super) async fn remember(
     let Some(key) = request.headers().get(KEY).filter(|_| keyed) else { return unkeyed(request, next).await };
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
     let key =
-        key.ok_or_else(|| Error::new(Code::BadInput, format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters")))?;
+        key.ok_or_else(|| Error::new(Code::BadInput, format!("`Idempotency-Key` must have 1 to {KEY_BYTES_MAX} characters")))?;
     let key = key.to_owned();
     // A client that leaves does not end what it began: it may ask for the answer with the same key.
     let done = tokio::spawn(async move { once(&platform, &under_way, key, request, next).await });
