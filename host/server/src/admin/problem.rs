@@ -18,7 +18,7 @@ macro_rules! refused {
     () => {
         "The request was refused with one of the common codes (see the description of this API)."
     };
-    ($($status:literal $code:literal),+) => {
+    ($($status:literal $code:literal),+ $(,)?) => {
         concat!(
             "The request was refused: ",
             $("`", $code, "` (", $status, "), ",)+
