@@ -44,7 +44,7 @@ pub enum SignatureError {
     #[error("the signature is refused: {0}")]
     Note(#[from] NoteError),
     /// A note that is signed well and is not about a component.
-    #[error("the signature is not one of a component: its first line is not `{FORMAT}`")]
+    #[error("the signature is not a component signature: its first line must be `{FORMAT}`")]
     Format,
     /// The signature is about other bytes.
     #[error("the signature is for another file: it states the digest {stated}, this file has {found}")]

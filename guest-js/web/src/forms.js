@@ -80,7 +80,7 @@ function processing(name, process, inputSchema, outputSchema) {
       try {
         input = text === "" ? undefined : JSON.parse(text);
       } catch (error) {
-        return problem(400, "bad-json", `the body is no JSON: ${error.message}`);
+        return problem(400, "bad-json", `the body is not valid JSON: ${error.message}`);
       }
       try {
         const output = await run(input, env, ctx);

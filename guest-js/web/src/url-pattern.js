@@ -30,7 +30,7 @@ function processInit(init, isPattern) {
   let base = null;
   if (init.baseURL !== undefined) {
     base = URL.parse(init.baseURL);
-    if (base === null) throw new TypeError(`the baseURL ${JSON.stringify(init.baseURL.slice(0, 200))} is no URL`);
+    if (base === null) throw new TypeError(`the baseURL ${JSON.stringify(init.baseURL.slice(0, 200))} is not a URL`);
     if (!has("protocol")) result.protocol = ofBase(base.protocol.slice(0, -1));
     if (!isPattern && !has("protocol", "hostname", "port", "username")) result.username = base.username;
     if (!isPattern && !has("protocol", "hostname", "port", "username", "password")) result.password = base.password;

@@ -27,7 +27,7 @@ impl HostRule {
             Some(name) => (true, name),
             None => (false, text),
         };
-        let wrong = |_| format!("\"{text}\" is no host: write one like \"shop.example.com\" or \"*.example.com\"");
+        let wrong = |_| format!("\"{text}\" is not a host: write one like \"shop.example.com\" or \"*.example.com\"");
         if name.contains(':') && !name.starts_with('[') {
             return Err(format!("\"{text}\": a host is written without a port"));
         }

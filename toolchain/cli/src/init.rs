@@ -81,7 +81,7 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
     let name = name.unwrap_or_default();
     let existing = folder.join("package.json").is_file();
     if !existing && !is_name(&name) {
-        let message = format!("`{name}` is no name for a package");
+        let message = format!("`{name}` is not a package name");
         return Err(Failure::new("bad-name", message)
             .help("use lower-case letters, digits, dots, hyphens and underscores, at most 64"));
     }

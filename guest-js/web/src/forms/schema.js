@@ -32,5 +32,5 @@ export async function check(schema, value) {
 /** Refuses, at build, what could not check anything. */
 export function checkSchema(schema, name) {
   const fits = schema === undefined || typeof schema === "function" || schema?.["~standard"] || typeof schema?.parse === "function";
-  if (!fits) throw new TypeError(`${name} is no schema: a function, a Standard Schema, or an object with a method parse`);
+  if (!fits) throw new TypeError(`${name} must be a schema: a function, a Standard Schema, or an object with a method parse`);
 }

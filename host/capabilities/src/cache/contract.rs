@@ -65,7 +65,7 @@ impl Error {
 
     /// The value is no number, or would not be one any more.
     pub(super) fn not_a_number() -> Self {
-        Self::new(ErrorCode::NotANumber, "the value is no integer, or the sum does not fit into 64 bits")
+        Self::new(ErrorCode::NotANumber, "the value must be an integer, and the sum must fit into 64 bits")
     }
 }
 

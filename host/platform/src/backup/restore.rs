@@ -277,7 +277,7 @@ fn check_artifacts(folder: &Path, referenced: &HashSet<String>) -> Result<()> {
         for file in std::fs::read_dir(parent?.path())? {
             let name = file?.file_name().to_string_lossy().into_owned();
             if !referenced.contains(&name) {
-                return Err(refused(format_args!("the artifact {name} is none that its store knows")));
+                return Err(refused(format_args!("its store does not refer to the artifact {name}")));
             }
         }
     }

@@ -210,7 +210,7 @@ async fn an_archive_is_refused_for_whatever_no_backup_has() {
         (
             "an artifact that nobody knows",
             with(&format!("artifacts/{}/{other}", &other[..2]), b"other"),
-            "none that its store knows",
+            "does not refer to the artifact",
         ),
         ("an artifact with other bytes", instead(&digest, b"something else"), "is damaged"),
         ("an artifact that is missing", without(&digest), "missing"),

@@ -87,8 +87,9 @@ impl AdvisorySet {
     /// # Errors
     /// `bad-input`.
     pub fn add(&mut self, json: &[u8]) -> Result<()> {
-        let bad =
-            |error: serde_json::Error| Error::new(Code::BadInput, format!("no advisory in the OSV format: {error}"));
+        let bad = |error: serde_json::Error| {
+            Error::new(Code::BadInput, format!("not an advisory in the OSV format: {error}"))
+        };
         if json.trim_ascii_start().first() == Some(&b'[') {
             let records: Vec<Record> = serde_json::from_slice(json).map_err(bad)?;
             records.into_iter().for_each(|record| self.take(record));

@@ -34,12 +34,12 @@ impl Pattern {
             let name = scope.strip_prefix('@').and_then(|scope| scope.strip_suffix('/'));
             return match name {
                 Some(name) if is_part(name) => Ok(Self::Scope(scope.to_owned())),
-                _ => Err(bad("is no scope")),
+                _ => Err(bad("is not a scope")),
             };
         }
         let (name, range) = split(text);
         if !is_name(name) {
-            return Err(bad("names no package of npm"));
+            return Err(bad("is not the name of an npm package"));
         }
         let range = range.map(|range| match range.trim() {
             "" => Err(bad("has no version after the @")),

@@ -95,7 +95,7 @@ async fn show(
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     let found = scope.execution(&id).await?;
     let found = found.filter(|execution| session.require(Permission::Read, &tenant, service_of(execution)).is_ok());
-    Ok(Json(found.ok_or_else(|| Error::not_found("such execution, or it is not kept"))?))
+    Ok(Json(found.ok_or_else(|| Error::not_found(format_args!("recorded execution {id}; old ones are deleted")))?))
 }
 
 /// Cancel a running execution on this host.

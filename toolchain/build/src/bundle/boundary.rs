@@ -33,7 +33,7 @@ impl Boundary {
         let roots = roots.iter().map(|root| {
             let path = project.join(root);
             path.canonicalize().ok().filter(|path| path.is_dir()).ok_or_else(|| {
-                let message = format!("the root {} of [build] is no folder", root.display());
+                let message = format!("the root {} of [build] is not a folder", root.display());
                 let help = "roots are folders outside of the project whose files it may import, relative to elias.toml";
                 BuildError::Config(Box::new(Details::new(message).help(help)))
             })

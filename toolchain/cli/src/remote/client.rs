@@ -294,7 +294,7 @@ fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
 
 /// An answer that no platform gives.
 fn foreign(base: &Url, status: StatusCode) -> Failure {
-    Failure::new("bad-answer", format_args!("what answers at {base} is no platform's admin API (status {status})"))
+    Failure::new("bad-answer", format_args!("{base} is not the admin API of a platform (status {status})"))
         .help("`elias serve --platform` prints where its admin API is; it is not where components are served")
 }
 
