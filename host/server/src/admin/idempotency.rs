@@ -76,7 +76,8 @@ async fn once(
     let (mut parts, body) = request.into_parts();
     let Asking(session) = Asking::from_request_parts(&mut parts, platform).await?;
     let body = to_bytes(body, BODY_BYTES_MAX).await;
-    let body = body.map_err(|_| Error::new(Code::TooLarge, "the body must have at most 2 MiB, and must be complete"))?;
+    let body =
+        body.map_err(|_| Error::new(Code::TooLarge, "the body must have at most 2 MiB, and must be complete"))?;
     let told = format!("{} {} {}\n", session.principal.name, parts.method, parts.uri.path());
     let asked = Digest::of(&[told.as_bytes(), &body].concat()).to_string();
     let tenant = session.principal.tenant.clone();
