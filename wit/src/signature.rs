@@ -57,7 +57,7 @@ pub enum SignatureError {
     /// The digest is right and the manifest's lines are not.
     #[error("the signature does not state what the component's manifest says; sign it again")]
     Statement,
-    /// The bytes are no component.
+    /// The bytes are not a component.
     #[error(transparent)]
     Component(#[from] LayoutError),
     /// The manifest has a name or a version that does not fit a line.

@@ -162,7 +162,7 @@ class URLPattern {
 
 const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
-/** The components of what is matched, and the arguments as they are shown; null for what is no URL. */
+/** The components of what is matched, and the arguments as they are shown; null for what is not a URL. */
 function valuesOf(input, baseURL) {
   if (isObject(input) && !(input instanceof URL)) {
     if (baseURL !== undefined) throw new TypeError("a base URL is for text; an object has baseURL");

@@ -59,7 +59,7 @@ pub struct BadHost;
 ///
 /// # Errors
 /// [`BadHost`] for whatever could be taken for two hosts: empty labels, user information, percent signs, characters
-/// that are in no host name, a port that is no number.
+/// that are in no host name, a port that is not a number.
 pub fn normalize(host: &str) -> Result<Cow<'_, str>, BadHost> {
     if let Some(rest) = host.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or(BadHost)?;

@@ -74,7 +74,7 @@ impl Template {
 /// Writes the project.
 ///
 /// # Errors
-/// If its name is no name for a package, or it cannot be written.
+/// If its name is not a package name, or it cannot be written.
 pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
     let folder = std::path::absolute(&arguments.folder).map_err(|error| Failure::new("io", error))?;
     let name = folder.components().next_back().map(|name| name.as_os_str().to_string_lossy().into_owned());

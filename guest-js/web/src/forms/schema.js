@@ -13,7 +13,7 @@ const issuesOf = (issues) =>
     path: path.map((key) => (typeof key === "object" && key !== null ? key.key : key)).map(String),
   }));
 
-/** The checked value, or an [`Invalid`](Invalid). What a function throws is an issue if it is no defect of the function. */
+/** The checked value, or an [`Invalid`](Invalid). An exception of a function is an issue, unless it is its defect. */
 export async function check(schema, value) {
   if (schema === undefined) return value;
   const standard = schema["~standard"];

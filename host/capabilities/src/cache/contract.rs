@@ -63,7 +63,7 @@ impl Error {
         Self { code, message: message.into() }
     }
 
-    /// The value is no number, or would not be one any more.
+    /// The value is not a number, or would not be one any more.
     pub(super) fn not_a_number() -> Self {
         Self::new(ErrorCode::NotANumber, "the value must be an integer, and the sum must fit into 64 bits")
     }

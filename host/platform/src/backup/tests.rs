@@ -205,7 +205,7 @@ async fn an_archive_is_refused_for_whatever_no_backup_has() {
         ("a path upwards", with("../outside", b"x"), "outside"),
         ("a path upwards below a folder", with(&format!("artifacts/../{digest}"), b"x"), "no backup has"),
         ("a path from the root", with("/etc/passwd", b"x"), "passwd"),
-        ("a name that is no digest", with("artifacts/ab/run.sh", b"x"), "run.sh"),
+        ("a name that is not a digest", with("artifacts/ab/run.sh", b"x"), "run.sh"),
         ("a digest in another's folder", with(&format!("artifacts/zz/{digest}"), ARTIFACT), "no backup has"),
         (
             "an artifact that nobody knows",

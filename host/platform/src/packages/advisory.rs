@@ -76,7 +76,7 @@ impl AdvisorySet {
         self.ids.is_empty()
     }
 
-    /// Ranges with a bound that is no version. They count as all versions.
+    /// Ranges with a bound that is not a version. They count as all versions.
     #[must_use]
     pub fn unreadable_ranges(&self) -> usize {
         self.unreadable

@@ -48,7 +48,8 @@ impl Pattern {
         Ok(Self::Package(name.to_owned(), range.transpose()?))
     }
 
-    /// Whether it is to be denied: of versions before a release too (`1.0.0-beta`), which npm's ranges leave out, and of what is no version.
+    /// Whether it is to be denied: of versions before a release too (`1.0.0-beta`), which npm's ranges leave out, and
+    /// of what is not a version.
     pub(super) fn denies(&self, name: &str, version: Option<&Version>) -> bool {
         self.covers(name, |range| version.is_none_or(|version| range.satisfies_with_prerelease(version, true)))
     }

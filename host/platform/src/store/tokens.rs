@@ -95,7 +95,7 @@ impl std::fmt::Display for TokenRole {
 /// A token, without its secret.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Token {
-    /// The part of it that is no secret: a ULID.
+    /// The part of it that is not a secret: a ULID.
     pub id: String,
     /// Whose.
     pub tenant: TenantId,

@@ -28,7 +28,7 @@ impl Boundary {
     /// absolute.
     ///
     /// # Errors
-    /// [`BuildError::Config`] for a root that is no folder.
+    /// [`BuildError::Config`] for a root that is not a folder.
     pub(super) fn new(project: &Path, roots: &[PathBuf]) -> Result<Self, BuildError> {
         let roots = roots.iter().map(|root| {
             let path = project.join(root);

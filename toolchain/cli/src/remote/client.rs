@@ -230,7 +230,7 @@ impl Client {
         Ok(Ok((response.status(), body)))
     }
 
-    /// What an answer that is no success says, whose body has yet to be read.
+    /// What an answer that is not a success says, whose body has yet to be read.
     pub(super) async fn refusal(&self, response: reqwest::Response) -> Failure {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
