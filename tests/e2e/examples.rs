@@ -95,7 +95,7 @@ async fn create_component_takes_posts_and_calls() {
     let host = elias_host::Host::builder().build().expect("a host");
     let app = host.load(&wasm).await.expect("it loads");
     assert_eq!(app.call(&json!({ "text": "a a" })).await.expect("an answer").value, json!({ "a": 2 }));
-    let refused = app.call(&json!(1)).await.expect_err("it is no object");
+    let refused = app.call(&json!(1)).await.expect_err("it is not an object");
     assert!(refused.to_string().contains("text is a string"), "{refused}");
 }
 

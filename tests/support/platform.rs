@@ -230,7 +230,7 @@ impl Platform {
         Tenant { platform: self, name: name.to_owned(), token: self.token.clone() }
     }
 
-    /// Asks the admin API with the operator's token; `Value::Null` is no body.
+    /// Asks the admin API with the operator's token; `Value::Null` is not a body.
     pub async fn admin(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         self.admin_as(&self.token, method, path, body).await
     }

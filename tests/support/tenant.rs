@@ -97,7 +97,7 @@ impl Tenant<'_> {
         made["number"].as_u64().expect("versions have numbers")
     }
 
-    /// Deploys a version; `Value::Null` is no rollout.
+    /// Deploys a version; `Value::Null` is not a rollout.
     ///
     /// # Panics
     /// If it is refused.

@@ -58,7 +58,7 @@ function importedPages(module) {
         const kind = module[at++];
         if (kind === 0) number();
         else if (kind === 2) return at++, number();
-        else throw new Error(`the engine imports something that is no function and no memory (kind ${kind})`);
+        else throw new Error(`the engine imports something that is neither a function nor a memory (kind ${kind})`);
       }
     }
     at = end;

@@ -31,7 +31,7 @@ impl Base {
     /// Reads a base's core module.
     ///
     /// # Errors
-    /// If it is no module with one memory and its data in order.
+    /// If it is not a module with one memory and its data in order.
     pub fn read(module: &[u8]) -> Result<Self, ImageError> {
         let (memory_bytes, data) = memory_of(module)?;
         let mut memory = vec![0; memory_bytes];

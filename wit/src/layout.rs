@@ -82,7 +82,7 @@ pub enum LayoutError {
     #[error("the component has an elias manifest but neither carries nor imports an engine")]
     NoEngine,
     /// The engine's core module has a type that no engine of ELIAS has.
-    #[error("the component's first core module is no ELIAS engine: it uses types that engines do not have")]
+    #[error("the component's first core module is not an ELIAS engine: it uses types that engines do not have")]
     UnsupportedEngine,
     /// The section that names the base does not.
     #[error("the component's section `elias:base` must be 64 hexadecimal digits: the file was damaged or altered")]

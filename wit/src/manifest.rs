@@ -77,7 +77,7 @@ pub enum ManifestError {
     /// Written by a later version.
     #[error("the manifest has format {0}, this host reads up to {FORMAT}; update the host")]
     Newer(u32),
-    /// A digest that is no SHA-256 in lower-case hexadecimal.
+    /// A digest that is not a SHA-256 in lower-case hexadecimal.
     #[error("the manifest's {0} digest is not 64 lower-case hexadecimal digits")]
     Digest(&'static str),
 }

@@ -44,7 +44,7 @@ pub enum SignatureError {
     #[error("the signature is refused: {0}")]
     Note(#[from] NoteError),
     /// A note that is signed well and is not about a component.
-    #[error("the signature is not one of a component: its first line is not `{FORMAT}`")]
+    #[error("the signature is not a component signature: its first line must be `{FORMAT}`")]
     Format,
     /// The signature is about other bytes.
     #[error("the signature is for another file: it states the digest {stated}, this file has {found}")]
@@ -57,7 +57,7 @@ pub enum SignatureError {
     /// The digest is right and the manifest's lines are not.
     #[error("the signature does not state what the component's manifest says; sign it again")]
     Statement,
-    /// The bytes are no component.
+    /// The bytes are not a component.
     #[error(transparent)]
     Component(#[from] LayoutError),
     /// The manifest has a name or a version that does not fit a line.

@@ -100,7 +100,7 @@ pub fn locate<'m>(map: &'m SourceMap<'_>, line: u32, column: u32) -> Option<Posi
     })
 }
 
-/// The frames in a stack trace as QuickJS prints it; lines that are no frames are passed over.
+/// The frames in a stack trace as QuickJS prints it; lines that are not frames are passed over.
 #[must_use]
 pub fn parse_stack(stack: &str) -> Vec<Frame> {
     stack.lines().filter_map(parse_frame).collect()
@@ -129,7 +129,7 @@ fn parse_frame(line: &str) -> Option<Frame> {
 }
 
 /// The same stack trace with every frame in its original file, without the frames of the engine's own modules. Lines that
-/// are no frames, such as the message, stay as they are.
+/// are not frames, such as the message, stay as they are.
 #[must_use]
 pub fn remap_stack(stack: &str, map: &SourceMap<'_>) -> String {
     let lines: Vec<_> = stack.lines().filter_map(|line| remap_line(line, map)).collect();

@@ -277,7 +277,7 @@ fn evaluate(
     }
     drop(made); // the others are not in the component
     let Some(application) = default.as_object() else {
-        return Err(fail("elias:no-handler", "the default export is no object with handlers"));
+        return Err(fail("elias:no-handler", "the default export must be an object with a handler"));
     };
     let is_function = |name: &&str| application.get::<_, Value<'_>>(*name).is_ok_and(|value| value.is_function());
     let handlers: Vec<&'static str> = HANDLERS.into_iter().filter(is_function).collect();

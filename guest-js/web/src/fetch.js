@@ -17,7 +17,7 @@ const REASONS = {
   denied: (url) => `it is not allowed; to allow it, add "${url[10]}" to \`allow\` in [capabilities.http] of elias.toml`,
   "private-address": (url) =>
     `${url[5]} has no public address; to reach a private one, add its network to \`private\` in [capabilities.http] of elias.toml`,
-  "bad-url": () => "the URL has a user name or password, or a host that is no host",
+  "bad-url": () => "the URL must have a valid host, and no user name or password",
   "dns-error": (url) => `the name ${url[5]} cannot be resolved`,
   "connection-refused": () => "the connection was refused",
   "connect-timeout": () => "the connection took too long",

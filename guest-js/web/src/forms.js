@@ -80,7 +80,7 @@ function processing(name, process, inputSchema, outputSchema) {
       try {
         input = text === "" ? undefined : JSON.parse(text);
       } catch (error) {
-        return problem(400, "bad-json", `the body is no JSON: ${error.message}`);
+        return problem(400, "bad-json", `the body is not valid JSON: ${error.message}`);
       }
       try {
         const output = await run(input, env, ctx);
@@ -120,7 +120,7 @@ function stage(owner, number) {
   return followed(waiting, owner, number);
 }
 
-/** What has the stages after `number` as methods, which are no handlers. */
+/** What has the stages after `number` as methods, which are not handlers. */
 function followed(target, owner, number) {
   for (let next = number + 1; next <= STAGES_MAX; next++) Object.defineProperty(target, `stage${next}`, { value: () => stage(owner, next) });
   return target;

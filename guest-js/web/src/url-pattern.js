@@ -30,7 +30,7 @@ function processInit(init, isPattern) {
   let base = null;
   if (init.baseURL !== undefined) {
     base = URL.parse(init.baseURL);
-    if (base === null) throw new TypeError(`the baseURL ${JSON.stringify(init.baseURL.slice(0, 200))} is no URL`);
+    if (base === null) throw new TypeError(`the baseURL ${JSON.stringify(init.baseURL.slice(0, 200))} is not a URL`);
     if (!has("protocol")) result.protocol = ofBase(base.protocol.slice(0, -1));
     if (!isPattern && !has("protocol", "hostname", "port", "username")) result.username = base.username;
     if (!isPattern && !has("protocol", "hostname", "port", "username", "password")) result.password = base.password;
@@ -162,7 +162,7 @@ class URLPattern {
 
 const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
-/** The components of what is matched, and the arguments as they are shown; null for what is no URL. */
+/** The components of what is matched, and the arguments as they are shown; null for what is not a URL. */
 function valuesOf(input, baseURL) {
   if (isObject(input) && !(input instanceof URL)) {
     if (baseURL !== undefined) throw new TypeError("a base URL is for text; an object has baseURL");

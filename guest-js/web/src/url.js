@@ -51,7 +51,7 @@ export class URL {
   }
 
   constructor(url, base = undefined) {
-    // Without an argument there is "undefined", which is no URL either.
+    // Without an argument there is "undefined", which is not a URL either.
     this.#href = base === undefined && typeof url === "string" ? native.serializeUrl(url, undefined) : parse(url, base);
     if (this.#href === null) {
       throw new TypeError(base === undefined ? `Invalid URL: ${url}` : `Invalid URL: ${url} with base ${base}`);

@@ -28,7 +28,7 @@ test("Headers: what HTTP does not allow is a TypeError", () => {
   assert.throws(() => new Headers().get("a b"), TypeError);
 });
 
-test("Headers: a record's key that is no byte string throws before its value is read", () => {
+test("Headers: a record's key that is not a byte string throws before its value is read", () => {
   const seen = [];
   const record = { a: "b", get "\uffff"() { return seen.push("wide"); }, get [Symbol.toStringTag]() { return seen.push("symbol"); } };
   assert.throws(() => new Headers(record), TypeError);

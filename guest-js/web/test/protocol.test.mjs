@@ -31,7 +31,7 @@ test("the core alone serves", async () => {
   ]);
 });
 
-test("what is no Response is a TypeError that says so", async () => {
+test("what is not a Response is a TypeError that says so", async () => {
   for (const [value, text] of [
     [undefined, "undefined"],
     ["hi", "a string"],

@@ -97,7 +97,7 @@ test("a body that breaks is reported before its source is told, which may never 
   assert.deepEqual(other.calls, [["stream", 200, []], ["fail", "Error: mine"]]);
 });
 
-test("encodings that nothing names, and values that are no bytes", async () => {
+test("encodings that nothing names, and values that are not bytes", async () => {
   await newWorld();
   const reader = new FileReader();
   const loaded = new Promise((resolve) => (reader.onload = resolve));

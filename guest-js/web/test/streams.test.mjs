@@ -47,7 +47,7 @@ test("cancel reaches the source with its reason, once", async () => {
   assert.deepEqual(reasons, ["why"]);
 });
 
-test("a size that is no size errors the stream", () => {
+test("a size that is not a size errors the stream", () => {
   const stream = new ReadableStream({ start: (c) => assert.throws(() => c.enqueue(1), RangeError) }, { size: () => -1 });
   return assert.rejects(stream.getReader().read(), RangeError);
 });

@@ -27,9 +27,9 @@ async fn check(capability: &impl Capability, not_numbers: &[&str]) {
         assert!(amount.default <= amount.ceiling, "{}", amount.key);
         let most = json!({ amount.key: amount.ceiling });
         let refused = capability.configure(&component, Some(&most)).await.err().map(|error| error.to_string());
-        assert!(refused.is_none_or(|text| !text.contains(amount.key)), "the ceiling of {} is no value", amount.key);
+        assert!(refused.is_none_or(|text| !text.contains(amount.key)), "the ceiling of {} is not a value", amount.key);
         let text = json!({ amount.key: "text" });
-        assert!(capability.configure(&component, Some(&text)).await.is_err(), "{} is no number", amount.key);
+        assert!(capability.configure(&component, Some(&text)).await.is_err(), "{} is not a number", amount.key);
     }
 }
 

@@ -59,7 +59,7 @@ impl Rule for AssetRules {
         };
         let folder = table.folder.strip_suffix('/').unwrap_or(&table.folder);
         if !inside(folder) {
-            return Err(wrong("`folder` is no folder within the project: write one like \"public\"".into()));
+            return Err(wrong("`folder` must be a folder within the project, such as \"public\"".into()));
         }
         let path = |text: String, key: &str| {
             table::check_path(&text).map_err(|what| wrong(format!("`{key}` {what}"))).map(|()| text.into_boxed_str())

@@ -191,7 +191,9 @@ impl GatewayConfig {
         let tables = match &top.routes {
             None => &[],
             Some(Value::Array(tables)) => tables.as_slice(),
-            Some(_) => return Err(ConfigError::new("gateway.routes", "is no array: write [[gateway.routes]]")),
+            Some(_) => {
+                return Err(ConfigError::new("gateway.routes", "must be an array of tables: write [[gateway.routes]]"));
+            }
         };
         if tables.len() > MAX_ROUTES {
             let message = format!("{} routes are too many: a service has at most {MAX_ROUTES}", tables.len());
@@ -365,7 +367,7 @@ pub(crate) fn rule<R: Rule>(value: &Value, at: &str) -> Result<R, ConfigError> {
 /// Reads one table.
 fn table<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, ConfigError> {
     if !value.is_object() {
-        return Err(ConfigError::new(at, "is not a table"));
+        return Err(ConfigError::new(at, "must be a table"));
     }
     serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string() {
         path if path == "." => ConfigError::new(at, error.inner().to_string()),
@@ -375,7 +377,7 @@ fn table<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, ConfigError>
 
 /// The name of a header.
 pub(crate) fn header_name(text: &str, at: &str) -> Result<HeaderName, ConfigError> {
-    let wrong = || ConfigError::new(at, format!("\"{}\" is no header's name", crate::problem::bounded(text)));
+    let wrong = || ConfigError::new(at, format!("\"{}\" is not a header name", crate::problem::bounded(text)));
     if text.len() > 128 {
         return Err(wrong());
     }
@@ -392,7 +394,7 @@ pub(crate) fn header_names(texts: &[String], at: &str) -> Result<Vec<HeaderName>
 
 /// The value of a header, of at most 4 KiB.
 pub(crate) fn header_value(text: &str, at: &str) -> Result<HeaderValue, ConfigError> {
-    let wrong = || ConfigError::new(at, "is no header's value, or longer than 4096 bytes");
+    let wrong = || ConfigError::new(at, "must be a header value of at most 4096 bytes");
     if text.len() > 4096 { Err(wrong()) } else { HeaderValue::from_str(text).map_err(|_| wrong()) }
 }
 
@@ -404,7 +406,7 @@ pub(crate) fn within<T: PartialOrd + fmt::Display + Copy>(
     key: &str,
 ) -> Result<T, ConfigError> {
     if value < least || value > most {
-        return Err(ConfigError::new(at, format!("`{key}` is {value}, which is not between {least} and {most}")));
+        return Err(ConfigError::new(at, format!("`{key}` must be from {least} to {most}, not {value}")));
     }
     Ok(value)
 }

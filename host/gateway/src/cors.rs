@@ -88,7 +88,8 @@ impl Rule for Cors {
 fn origin(text: &str, at: &str) -> Result<HeaderValue, ConfigError> {
     let wrong = || {
         let text = crate::problem::bounded(text);
-        let message = format!("\"{text}\" is no origin: write one like \"https://shop.example.com\", in lower case");
+        let message =
+            format!("\"{text}\" is not an origin: write one like \"https://shop.example.com\", in lower case");
         ConfigError::new(at, message)
     };
     let uri: Uri = text.parse().map_err(|_| wrong())?;

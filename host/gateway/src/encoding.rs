@@ -112,10 +112,7 @@ impl Rule for Compression {
         }
         let is_type = |text: &String| text.len() <= 128 && text.contains('/') && !text.contains([';', ' ', '*']);
         if table.types.len() > 64 || !table.types.iter().all(is_type) {
-            return Err(ConfigError::new(
-                at,
-                "`types` has more than 64 types, or what is none: write \"application/wasm\"",
-            ));
+            return Err(ConfigError::new(at, "`types` must have at most 64 media types, such as \"application/wasm\""));
         }
         let types = table.types.iter().map(|text| text.to_ascii_lowercase().into()).collect();
         let min_bytes = within(table.min_bytes.unwrap_or(1024), [0, 1 << 30], at, "min-bytes")?;

@@ -133,7 +133,7 @@ fn is_reserved(name: &HeaderName) -> bool {
 
 impl HeaderRules {
     /// Changes the headers of an answer. What the component says of its own counts, unless `set` or `remove` name it;
-    /// `cache-control` is for answers that are no errors.
+    /// `cache-control` is for answers that are not errors.
     pub fn apply(&self, answer: &mut Parts) {
         let is_error = answer.status.is_client_error() || answer.status.is_server_error();
         let headers = &mut answer.headers;

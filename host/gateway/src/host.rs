@@ -27,7 +27,7 @@ impl HostRule {
             Some(name) => (true, name),
             None => (false, text),
         };
-        let wrong = |_| format!("\"{text}\" is no host: write one like \"shop.example.com\" or \"*.example.com\"");
+        let wrong = |_| format!("\"{text}\" is not a host: write one like \"shop.example.com\" or \"*.example.com\"");
         if name.contains(':') && !name.starts_with('[') {
             return Err(format!("\"{text}\": a host is written without a port"));
         }
@@ -59,7 +59,7 @@ pub struct BadHost;
 ///
 /// # Errors
 /// [`BadHost`] for whatever could be taken for two hosts: empty labels, user information, percent signs, characters
-/// that are in no host name, a port that is no number.
+/// that are in no host name, a port that is not a number.
 pub fn normalize(host: &str) -> Result<Cow<'_, str>, BadHost> {
     if let Some(rest) = host.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or(BadHost)?;

@@ -24,7 +24,7 @@ impl Methods {
         }
         let mut methods = Vec::new();
         for name in names {
-            let wrong = || format!("\"{}\" is no method: write names like \"GET\"", crate::problem::bounded(name));
+            let wrong = || format!("\"{}\" is not a method: write names like \"GET\"", crate::problem::bounded(name));
             // Methods are case-sensitive (RFC 9110, section 9.1), so one in lower case is a mistake.
             if name.len() > 32 || name.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 return Err(wrong());

@@ -76,7 +76,7 @@ codes! {
     /// The client wanted a cached response or none (`Cache-Control: only-if-cached`), and there is none.
     NotCached = "not-cached", GATEWAY_TIMEOUT, "There is no cached response";
     /// No asset has this path, and the component is not asked.
-    NoAsset = "no-asset", NOT_FOUND, "There is no such file";
+    NoAsset = "no-asset", NOT_FOUND, "The file does not exist";
     /// `If-Match` names none of the asset's entity tags.
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The file is another one by now";
     /// The range begins behind the end of the asset.

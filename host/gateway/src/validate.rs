@@ -289,7 +289,7 @@ impl Validation {
         }
         let value: Value = serde_json::from_slice(body).map_err(|error| {
             Refusal::new(Code::MalformedJson).with_detail(format!(
-                "The body is no JSON at line {}, column {}.",
+                "The body is not valid JSON at line {}, column {}.",
                 error.line(),
                 error.column()
             ))

@@ -34,14 +34,14 @@ impl Rule for VersionRule {
                 let value = HeaderValue::from_str(value.trim())
                     .ok()
                     .filter(|value| !value.is_empty() && value.len() <= 128)
-                    .ok_or_else(|| ConfigError::new(at, "`value` is empty, too long or no header's value"))?;
+                    .ok_or_else(|| ConfigError::new(at, "`value` must be a header value of 1 to 128 bytes"))?;
                 Ok(Self::Header(header, value))
             }
             (None, None, Some(media_type)) if is_media_type(&media_type) => {
                 Ok(Self::MediaType(media_type.to_ascii_lowercase().into()))
             }
             (None, None, Some(_)) => {
-                Err(ConfigError::new(at, "`media-type` is none: write one like \"application/vnd.shop.v2+json\""))
+                Err(ConfigError::new(at, "`media-type` must be a media type such as \"application/vnd.shop.v2+json\""))
             }
             _ => Err(ConfigError::new(at, "write either `header` and `value`, or `media-type`")),
         }

@@ -64,7 +64,7 @@ codes! {
     /// The token's role does not allow it.
     Forbidden = "forbidden", 403, "The token does not allow this";
     /// There is no such thing, or the token may not know of it.
-    NotFound = "not-found", 404, "There is no such thing";
+    NotFound = "not-found", 404, "Not found";
     /// The path takes other methods.
     MethodNotAllowed = "method-not-allowed", 405, "The method is not allowed here";
     /// It is there already.

@@ -44,7 +44,8 @@ macro_rules! label {
                     return Ok(Self(text));
                 }
                 Err(Error::new(Code::BadName, format!(
-                    concat!("`{}` is no name of a ", $what, ": at most {} letters a to z, digits and single hyphens between them"),
+                    concat!("`{}` is not a ", $what, " name: use at most {} letters a to z, digits and single hyphens ",
+                        "between them"),
                     text.chars().take(2 * NAME_BYTES_MAX).collect::<String>().escape_debug(), NAME_BYTES_MAX,
                 )))
             }
@@ -138,7 +139,7 @@ impl FromStr for Environment {
             let text: String = text.chars().take(NAME_BYTES_MAX).collect();
             Error::new(
                 Code::BadName,
-                format!("there is no environment `{}`; there are dev, staging and production", text.escape_debug()),
+                format!("`{}` is not an environment: use dev, staging or production", text.escape_debug()),
             )
         })
     }
@@ -177,7 +178,7 @@ impl TryFrom<String> for Digest {
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
             return Ok(Self(text));
         }
-        Err(Error::new(Code::BadName, "a digest is a SHA-256 of 64 lower-case hexadecimal digits"))
+        Err(Error::new(Code::BadName, "a digest must be a SHA-256 of 64 lower-case hexadecimal digits"))
     }
 }
 

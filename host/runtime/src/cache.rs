@@ -62,7 +62,8 @@ impl CompiledCache {
     /// The compiled core module for `bytes`, from the folder or compiled now.
     ///
     /// # Errors
-    /// If `bytes` are no valid module. A folder that cannot be written is not an error here: the code is compiled again.
+    /// If `bytes` are not a valid module. A folder that cannot be written is not an error here: the code is compiled
+    /// again.
     pub fn module(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
         match self.kept_module(engine, bytes) {
             Some(module) => Ok(module),

@@ -229,7 +229,7 @@ impl HostBuilder {
 
     /// How many guests run at a time, on whatever threads poll them; the machine's cores if it is not said. Others that could run
     /// wait for their turn; see [`LoadOptions::share`]. Give the asynchronous runtime at least one thread more, so that
-    /// what is no guest (connections, timers) has one at any moment.
+    /// what is not a guest (connections, timers) has one at any moment.
     pub fn cores(mut self, cores: u32) -> Self {
         self.cores = Some(cores);
         self

@@ -42,7 +42,7 @@ fn canonical(authority: Authority) -> Option<Authority> {
 ///
 /// # Errors
 /// [`Refusal::BadRequest`] where the two leave room for doubt: no `Host` in HTTP/1.1, several, a malformed one, or one
-/// that contradicts `:authority`; and for targets that are no path.
+/// that contradicts `:authority`; and for targets that are not a path.
 pub(crate) fn absolute_uri(
     uri: &mut Uri,
     version: Version,
@@ -117,7 +117,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        // What frames or routes a message is no option of a connection: naming it must not make it disappear.
+        // What frames or routes a message is not an option of a connection: naming it must not make it disappear.
         .filter(|name| ![http::header::CONTENT_LENGTH, HOST].contains(name))
         .collect();
     let known = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect::<Vec<_>>();

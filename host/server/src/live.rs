@@ -65,7 +65,7 @@ fn event(current: &Current) -> Bytes {
     format!("data: {}\n\n", serde_json::json!({ "version": version, "problem": current.reason.as_deref() })).into()
 }
 
-/// Puts the script at the end of a page on its way to a browser. What is compressed, or is no page, stays as it is.
+/// Puts the script at the end of a page on its way to a browser. What is compressed, or is not a page, stays as it is.
 pub(crate) fn follow_page(
     request: &HeaderMap,
     headers: &mut HeaderMap,

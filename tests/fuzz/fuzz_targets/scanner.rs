@@ -40,7 +40,7 @@ mod files {
 
 pub(crate) use files::statement::{Dialect, Kind, Statement};
 
-/// What is built of an input that is no text: words of the dialect, and what stands between them.
+/// What is built of an input that is not a text: words of the dialect, and what stands between them.
 #[derive(Debug, arbitrary::Arbitrary)]
 pub(crate) enum Input<'a> {
     Text(&'a str),

@@ -130,7 +130,7 @@ fn find_entry(entry: &Path, cwd: &Path) -> Result<PathBuf, BuildError> {
         Ok(metadata) if metadata.is_dir() => {
             failed(format!("the entry {shown} is a directory"), resolve_help::entry_inside(&path, entry))
         }
-        Ok(metadata) if !metadata.is_file() => failed(format!("the entry {shown} is no regular file"), None),
+        Ok(metadata) if !metadata.is_file() => failed(format!("the entry {shown} is not a regular file"), None),
         Ok(_) => path.canonicalize().map_err(|error| BuildError::io(format_args!("read the entry {shown}"), &error)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             failed(format!("the entry {shown} does not exist"), resolve_help::similar_file(&path, entry))

@@ -207,7 +207,7 @@ impl Capabilities {
             supported::check(self, function)?;
             let id = function_id(name, &function.name);
             let _ = writeln!(source, "const f{number} = /* @__PURE__ */ native.capabilityFunction(\"{id}\");");
-            // A reserved word is no name of a variable, and may be one of an export.
+            // A reserved word is not a name of a variable, and may be one of an export.
             exports.push(format!("f{number} as {}", function.name.to_lower_camel_case()));
         }
         let _ = writeln!(source, "export {{ {} }};", exports.join(", "));

@@ -268,14 +268,14 @@ impl<'a> Rewiring<'a> {
             CanonicalFunction::Lower { func_index, options } => {
                 self.original_functions.push(None);
                 let origin = self.functions.get(func_index as usize).cloned().flatten();
-                let origin = origin.context("a function is lowered that is no import")?;
+                let origin = origin.context("a function that is not an import is lowered")?;
                 let options = options.iter().map(|option| our_option(*option, None)).collect::<Result<_>>()?;
                 self.lowered.insert(origin, Lowering::Call { function: func_index, options });
             }
             CanonicalFunction::ResourceDrop { resource } => {
                 self.original_functions.push(None);
                 let origin = self.types.get(resource as usize).cloned().flatten();
-                let (interface, name) = origin.context("a resource is dropped that is no import")?;
+                let (interface, name) = origin.context("a resource that is not an import is dropped")?;
                 self.lowered.insert((interface, format!("[resource-drop]{name}")), Lowering::Drop { resource });
             }
             CanonicalFunction::Lift { core_func_index, type_index, options } => {

@@ -26,7 +26,7 @@ pub struct BuildTable {
     pub capabilities: Vec<PathBuf>,
     /// `roots`: folders outside of the project whose files may be bundled, relative to the file.
     pub roots: Vec<PathBuf>,
-    /// `env`: names of environment variables whose values the component has from the build. They are no secrets.
+    /// `env`: names of environment variables whose values the component has from the build. They are not secrets.
     pub env: Vec<String>,
     /// `random = "per-build"`: whether the top level may draw random values, which every instance of the build then
     /// shares.

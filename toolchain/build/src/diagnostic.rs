@@ -152,7 +152,7 @@ macro_rules! problems {
 problems! {
     /// Why a build failed.
     BuildError, Error, "error" {
-        /// The entry file is missing or is no file.
+        /// The entry file is missing or is not a file.
         EntryNotFound = "entry-not-found",
         /// A file is not JavaScript, TypeScript, JSON or not text at all.
         SyntaxError = "syntax-error",

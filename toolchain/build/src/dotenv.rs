@@ -48,7 +48,7 @@ fn parse(text: &str, variables: &mut BTreeMap<String, String>) -> Result<(), (us
         };
         let name = name.trim();
         if !is_name(name) {
-            return Err((at + indent, format!("`{name}` is no name of a variable")));
+            return Err((at + indent, format!("`{name}` is not the name of a variable")));
         }
         let value_at = end - value.len();
         let (value, next) = match value.trim_start().chars().next() {
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn says_which_line_is_wrong() {
         for (text, offset, wanted) in
-            [("A=1\nnonsense\n", 4, "NAME=value"), ("1A=2\n", 0, "no name"), ("A=\"open\n", 2, "not closed")]
+            [("A=1\nnonsense\n", 4, "NAME=value"), ("1A=2\n", 0, "not the name"), ("A=\"open\n", 2, "not closed")]
         {
             let (at, message) = parse(text, &mut BTreeMap::new()).expect_err(text);
             assert_eq!(at, offset, "{text}");

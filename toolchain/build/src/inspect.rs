@@ -45,7 +45,7 @@ pub struct Sizes {
 /// Reads a component.
 ///
 /// # Errors
-/// [`LayoutError`] if the bytes are no component, or not as they were made.
+/// [`LayoutError`] if the bytes are not a component, or not as they were made.
 pub fn inspect(component: &[u8]) -> Result<Inspection, LayoutError> {
     let layout = layout::read(component)?;
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
@@ -101,7 +101,7 @@ pub fn inspect(component: &[u8]) -> Result<Inspection, LayoutError> {
 /// The bill of materials in a component; none if it has none that is JSON.
 ///
 /// # Errors
-/// [`LayoutError`] if the bytes are no component, or not as they were made.
+/// [`LayoutError`] if the bytes are not a component, or not as they were made.
 pub fn sbom(component: &[u8]) -> Result<Option<serde_json::Value>, LayoutError> {
     Ok(layout::read(component)?.sbom.and_then(|json| serde_json::from_slice(json).ok()))
 }

@@ -318,7 +318,7 @@ mod tests {
             (Some(("yarn.lock", "")), "yarn.lock is not read"),
             (Some(("bun.lock", "{}")), "bun.lock is not read"),
         ] {
-            let (document, warnings) = of(&project(lock)).expect("it is no error");
+            let (document, warnings) = of(&project(lock)).expect("it is not an error");
             assert_eq!(document["components"].as_array().map(Vec::len), Some(2));
             assert!(warnings[0].render(false).contains(wanted), "{}", warnings[0].render(false));
         }

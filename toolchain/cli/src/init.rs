@@ -74,14 +74,14 @@ impl Template {
 /// Writes the project.
 ///
 /// # Errors
-/// If its name is no name for a package, or it cannot be written.
+/// If its name is not a package name, or it cannot be written.
 pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
     let folder = std::path::absolute(&arguments.folder).map_err(|error| Failure::new("io", error))?;
     let name = folder.components().next_back().map(|name| name.as_os_str().to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
     let existing = folder.join("package.json").is_file();
     if !existing && !is_name(&name) {
-        let message = format!("`{name}` is no name for a package");
+        let message = format!("`{name}` is not a package name");
         return Err(Failure::new("bad-name", message)
             .help("use lower-case letters, digits, dots, hyphens and underscores, at most 64"));
     }

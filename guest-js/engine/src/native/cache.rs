@@ -89,7 +89,7 @@ fn start<'js>(
         "increment" => Command::Increment(Increment { key: text(&key)?, by: integer_from_js(&ctx, argument)?, ttl_ms }),
         "expire" => Command::Expire(Expiry { key: text(&key)?, ttl_ms }),
         "lease" => Command::Lease(text(&key)?),
-        _ => return Err(Exception::throw_type(&ctx, "there is no such command")),
+        _ => return Err(Exception::throw_type(&ctx, "unknown command")),
     };
     let convert = if matches!(command, Command::Lease(_)) { convert_leasing } else { convert };
     match cache::start(&command) {

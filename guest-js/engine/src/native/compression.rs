@@ -91,7 +91,7 @@ fn start(
         ("deflate", false) => Coder::Inflate(Inflate::new(Format::Zlib, trailing)),
         ("deflate-raw", false) => Coder::Inflate(Inflate::new(Format::Raw, trailing)),
         ("brotli", false) => Coder::Unbrotli(Box::new(Unbrotli::new(trailing))),
-        _ => return Err(Exception::throw_type(&ctx, "there is no such format")),
+        _ => return Err(Exception::throw_type(&ctx, "unknown format")),
     };
     let id = CODERS.next.get();
     CODERS.next.set(id + 1);

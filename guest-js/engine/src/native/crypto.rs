@@ -45,7 +45,7 @@ fn hash_of(ctx: &Ctx<'_>, name: &str) -> Result<Hash> {
         "SHA-256" => Hash::Sha256,
         "SHA-384" => Hash::Sha384,
         "SHA-512" => Hash::Sha512,
-        other => return Err(Exception::throw_type(ctx, &format!("there is no hash {other}"))),
+        other => return Err(Exception::throw_type(ctx, &format!("unknown hash {other}"))),
     })
 }
 
@@ -57,7 +57,7 @@ fn curve_of(ctx: &Ctx<'_>, name: &str) -> Result<Curve> {
         "P-521" => Curve::P521,
         "Ed25519" => Curve::Ed25519,
         "X25519" => Curve::X25519,
-        other => return Err(Exception::throw_type(ctx, &format!("there is no curve {other}"))),
+        other => return Err(Exception::throw_type(ctx, &format!("unknown curve {other}"))),
     })
 }
 
@@ -103,7 +103,7 @@ fn cipher<'js>(
         "CBC" => Cipher::Cbc(iv),
         "CTR" => Cipher::Ctr(Ctr { counter: iv, bits }),
         "KW" => Cipher::Kw,
-        other => return Err(Exception::throw_type(&ctx, &format!("there is no mode {other}"))),
+        other => return Err(Exception::throw_type(&ctx, &format!("unknown mode {other}"))),
     };
     let (key, data) = (bytes_of(&key), bytes_of(&data));
     give(&ctx, if encrypts { host::encrypt(&cipher, key, data) } else { host::decrypt(&cipher, key, data) })
@@ -171,7 +171,7 @@ fn convert<'js>(ctx: Ctx<'js>, what: String, curve: String, key: Bytes<'js>) -> 
             "encode-pkcs8" => host::encode_pkcs8(curve, key),
             "decode-spki" => host::decode_spki(curve, key),
             "encode-spki" => host::encode_spki(curve, key),
-            other => return Err(Exception::throw_type(&ctx, &format!("there is no conversion {other}"))),
+            other => return Err(Exception::throw_type(&ctx, &format!("unknown conversion {other}"))),
         },
     )
 }

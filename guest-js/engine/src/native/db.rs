@@ -141,7 +141,7 @@ fn begin(ctx: Ctx<'_>, isolation: String, read_only: bool) -> Result<u32> {
         "read-committed" => Isolation::ReadCommitted,
         "repeatable-read" => Isolation::RepeatableRead,
         "serializable" => Isolation::Serializable,
-        other => return Err(Exception::throw_type(&ctx, &format!("there is no isolation level {other}"))),
+        other => return Err(Exception::throw_type(&ctx, &format!("unknown isolation level {other}"))),
     };
     let id = new_id();
     HANDLES.transactions.borrow_mut().insert(id, Transaction::new(isolation, read_only));
@@ -158,7 +158,7 @@ fn control(ctx: Ctx<'_>, id: u32, what: String, savepoint: u32) -> Result<u32> {
         "savepoint" => transaction.savepoint(savepoint),
         "release" => transaction.release(savepoint),
         "rollback-to" => transaction.rollback_to(savepoint),
-        _ => return Err(Exception::throw_type(&ctx, "there is no such control")),
+        _ => return Err(Exception::throw_type(&ctx, "unknown control")),
     }))
 }
 

@@ -53,5 +53,5 @@ fn decode<'js>(ctx: Ctx<'js>, bytes: TypedArray<'js, u8>, encoding: String) -> R
 }
 
 fn unknown(ctx: &Ctx<'_>) -> Error {
-    Exception::throw_type(ctx, "there is no such encoding")
+    Exception::throw_type(ctx, "unknown encoding")
 }

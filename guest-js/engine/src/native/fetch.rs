@@ -102,7 +102,7 @@ fn start<'js>(
         .and_then(|()| request.set_scheme(Some(&scheme)))
         .and_then(|()| request.set_authority(Some(authority)))
         .and_then(|()| request.set_path_with_query(Some(path)));
-    set.map_err(|()| fail(format!("{method} {authority}{path} is no valid request")))?;
+    set.map_err(|()| fail(format!("{method} {authority}{path} is not a valid request: check the method and the URL")))?;
     let bytes = streams::bytes_of(&body)?;
     let mut exchange = Exchange::default();
     if streamed || bytes.is_some() {

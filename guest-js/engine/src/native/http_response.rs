@@ -176,7 +176,7 @@ fn content_length(value: &str) -> Option<u64> {
     all.all(|other| other == Some(first)).then_some(first)
 }
 
-/// A header's value: a byte string, a character a byte; what is no byte goes out as UTF-8.
+/// A header's value: a byte string, a character a byte; what is not a byte goes out as UTF-8.
 pub(crate) fn byte_string(value: String) -> Vec<u8> {
     if value.is_ascii() {
         return value.into_bytes();

@@ -160,7 +160,7 @@ fn register<'js>(ctx: Ctx<'js>, trigger: String, handler: Function<'js>) -> Resu
     let slot = match trigger.as_str() {
         "fetch" => &LIFECYCLE.fetch,
         "call" => &LIFECYCLE.call,
-        _ => return Err(Exception::throw_type(&ctx, "there is no such trigger")),
+        _ => return Err(Exception::throw_type(&ctx, "unknown trigger")),
     };
     slot.replace(Some(Persistent::save(&ctx, handler)));
     Ok(())

@@ -11,7 +11,7 @@ const FIELD_BYTES = { "P-256": 32, "P-384": 48, "P-521": 66, Ed25519: 32, X25519
 /** What a conversion gives; a key that is none is a DataError. */
 function converted(what, curve, key) {
   const given = native.crypto.convert(what, curve, key);
-  if (typeof given === "string") throw dataError(`this is no key of ${curve}`);
+  if (typeof given === "string") throw dataError(`the key is not a valid ${curve} key`);
   return given;
 }
 

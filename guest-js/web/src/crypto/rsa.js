@@ -13,13 +13,13 @@ const JWK_ALG = { "RSASSA-PKCS1-v1_5": "RS", "RSA-PSS": "PS", "RSA-OAEP": "RSA-O
 
 function numbersOf(isPrivate, der) {
   const numbers = native.crypto.rsaNumbers(isPrivate, der);
-  if (typeof numbers === "string") throw dataError("this is no RSA key");
+  if (typeof numbers === "string") throw dataError("the key is not a valid RSA key");
   return numbers;
 }
 
 function keyOf(numbers) {
   const key = native.crypto.rsaKey(numbers);
-  if (typeof key === "string") throw dataError("this is no RSA key");
+  if (typeof key === "string") throw dataError("the key is not a valid RSA key");
   return key;
 }
 

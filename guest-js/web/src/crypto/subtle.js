@@ -37,13 +37,13 @@ function keyArgument(key) {
 function usagesArgument(value) {
   const usages = [...value].map(String);
   const unknown = usages.find((usage) => !USAGES.includes(usage));
-  if (unknown !== undefined) throw new TypeError(`${unknown} is no usage of a key`);
+  if (unknown !== undefined) throw new TypeError(`"${unknown}" is not a key usage`);
   return [...new Set(usages)];
 }
 
 function formatArgument(value) {
   const format = `${value}`;
-  if (!FORMATS.includes(format)) throw new TypeError(`${format} is no format of a key`);
+  if (!FORMATS.includes(format)) throw new TypeError(`"${format}" is not a key format`);
   return format;
 }
 
@@ -184,9 +184,9 @@ function parseJwk(bytes) {
   try {
     jwk = JSON.parse(native.utf8Decode(bytes, false, false));
   } catch {
-    throw dataError("what was unwrapped is no JWK");
+    throw dataError("the unwrapped data is not a JWK");
   }
-  if (typeof jwk !== "object" || jwk === null || jwk.kty === undefined) throw dataError("what was unwrapped is no JWK");
+  if (typeof jwk !== "object" || jwk === null || jwk.kty === undefined) throw dataError("the unwrapped data is not a JWK");
   return jwk;
 }
 

@@ -51,7 +51,7 @@ async function answer({ handler, schemas }, params, url, request, env, ctx) {
     try {
       input.body = text === "" ? undefined : JSON.parse(text);
     } catch (error) {
-      return problem(400, "bad-json", `the body is no JSON: ${error.message}`);
+      return problem(400, "bad-json", `the body is not valid JSON: ${error.message}`);
     }
   } else if (schemas.body !== undefined) {
     return problem(415, "not-json", "the body must be JSON, with the content type application/json");

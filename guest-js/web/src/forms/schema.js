@@ -13,7 +13,7 @@ const issuesOf = (issues) =>
     path: path.map((key) => (typeof key === "object" && key !== null ? key.key : key)).map(String),
   }));
 
-/** The checked value, or an [`Invalid`](Invalid). What a function throws is an issue if it is no defect of the function. */
+/** The checked value, or an [`Invalid`](Invalid). An exception of a function is an issue, unless it is its defect. */
 export async function check(schema, value) {
   if (schema === undefined) return value;
   const standard = schema["~standard"];
@@ -32,5 +32,5 @@ export async function check(schema, value) {
 /** Refuses, at build, what could not check anything. */
 export function checkSchema(schema, name) {
   const fits = schema === undefined || typeof schema === "function" || schema?.["~standard"] || typeof schema?.parse === "function";
-  if (!fits) throw new TypeError(`${name} is no schema: a function, a Standard Schema, or an object with a method parse`);
+  if (!fits) throw new TypeError(`${name} must be a schema: a function, a Standard Schema, or an object with a method parse`);
 }

@@ -24,7 +24,7 @@ const { values } = TypedArray;
 
 defineMethods(TypedArray, {
   toLocaleString(locales = undefined, options = undefined) {
-    // Throws for what is no typed array, or one whose memory has gone.
+    // Throws for what is not a typed array, or one whose memory has gone.
     Reflect.apply(values, this, []);
     return join(this, Reflect.apply(lengthOf, this, []), locales, options);
   },

@@ -116,7 +116,7 @@ function prepare(state) {
     state.symbols = { ...symbols, decimal: symbols.currencyDecimal || symbols.decimal, group: symbols.currencyGroup || symbols.group };
   }
   const isPercent = style === "percent" && state.notation !== "compact";
-  // Percents that are no word are written as percents are.
+  // Percents that are not words are written as percents are.
   const isUnitSign = style === "unit" && state.unit === "percent" && state.unitDisplay !== "long";
   state.percentType = isUnitSign ? "unit" : "percentSign";
   const kind = isPercent || isUnitSign ? "percentPattern" : !isSymbol ? "decimalPattern" : state.currencySign === "accounting" ? "accountingPattern" : "currencyPattern";

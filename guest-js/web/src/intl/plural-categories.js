@@ -28,7 +28,7 @@ function integerValue(digits) {
   return Number(digits.slice(-DIGITS_MAX)) + 10 ** DIGITS_MAX;
 }
 
-/** The operands of plural rules (UTS #35 part 3, "Operands"). `n` is null for what is no integer. */
+/** The operands of plural rules (UTS #35 part 3, "Operands"). `n` is null for what is not an integer. */
 function operandsOf(integer, fraction, exponent) {
   if (exponent > 0) {
     const moved = fraction.padEnd(exponent, "0");

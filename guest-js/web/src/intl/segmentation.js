@@ -269,7 +269,7 @@ export function sentenceBoundary(text, start) {
   return text.length;
 }
 
-/** SB8: after what is no letter, no end and no terminator, a lower-case letter, so that the sentence goes on. */
+/** SB8: after what is not a letter, an end or a terminator, a lower-case letter, so that the sentence goes on. */
 function lowerFollows(text, at) {
   for (; at < text.length; ) {
     const code = text.codePointAt(at);

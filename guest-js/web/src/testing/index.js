@@ -41,7 +41,7 @@ export const app = Object.freeze({
   async fetch(input, init = undefined, { env = fakedEnv(), ctx } = {}) {
     const request = typeof input === "string" ? new Request(new URL(input, "http://localhost/"), init) : new Request(input, init);
     const response = await handler("fetch")(request, env, contextOf(ctx));
-    if (!isResponse(response)) throw new TypeError("the fetch handler returned something that is no Response");
+    if (!isResponse(response)) throw new TypeError("the fetch handler must return a Response");
     return response;
   },
   /** Calls it: JSON in, JSON out. */

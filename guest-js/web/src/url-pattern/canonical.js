@@ -7,7 +7,7 @@ const DEFAULT_PORTS = { ftp: "21", http: "80", https: "443", ws: "80", wss: "443
 export const isSpecial = (protocol) => SPECIAL.includes(protocol);
 export const isDefaultPort = (protocol, port) => DEFAULT_PORTS[protocol] !== undefined && DEFAULT_PORTS[protocol] === port;
 
-const invalid = (what, value) => new TypeError(`${JSON.stringify(value.slice(0, 200))} is no ${what} of a URL`);
+const invalid = (what, value) => new TypeError(`${JSON.stringify(value.slice(0, 200))} is not a valid ${what} of a URL`);
 
 /** What the URL parser passes over. */
 const withoutBreaks = (value) => value.replace(/[\t\n\r]/g, "");

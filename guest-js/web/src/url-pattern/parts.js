@@ -210,7 +210,7 @@ export function compile(input, encode, options, ignoreCase = false) {
     regexp = new RegExp(source, ignoreCase ? "vi" : "v");
   } catch (error) {
     const shown = JSON.stringify(input.slice(0, SHOWN_MAX));
-    throw new TypeError(`the pattern ${shown} has a regular expression that is none: ${error.message}`);
+    throw new TypeError(`the pattern ${shown} has an invalid regular expression: ${error.message}`);
   }
   const hasRegExpGroups = parts.some(({ type }) => type === "regexp");
   return { pattern: toText(parts, options), regexp, names, parts, hasRegExpGroups, encode };

@@ -63,9 +63,9 @@ impl Error {
         Self { code, message: message.into() }
     }
 
-    /// The value is no number, or would not be one any more.
+    /// The value is not a number, or would not be one any more.
     pub(super) fn not_a_number() -> Self {
-        Self::new(ErrorCode::NotANumber, "the value is no integer, or the sum does not fit into 64 bits")
+        Self::new(ErrorCode::NotANumber, "the value must be an integer, and the sum must fit into 64 bits")
     }
 }
 

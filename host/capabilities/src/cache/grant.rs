@@ -85,7 +85,7 @@ pub(super) fn read(granted: Option<&Value>) -> Result<Settings, ConfigureError> 
             })?;
             Place::Redis { client, timeout: Duration::from_millis(timeout_ms) }
         }
-        _ => return Err(invalid("backend", "is neither \"memory\" nor \"redis\"")),
+        _ => return Err(invalid("backend", "must be \"memory\" or \"redis\"")),
     };
     let largest = key_bytes + value_bytes + ENTRY_OVERHEAD_BYTES;
     if matches!(place, Place::Memory { .. }) && total_bytes < largest {
@@ -106,7 +106,7 @@ fn number(key: &str, value: &Value, range: RangeInclusive<u64>) -> Result<u64, C
     value
         .as_u64()
         .filter(|number| range.contains(number))
-        .ok_or_else(|| invalid(key, &format!("is no whole number between {} and {}", range.start(), range.end())))
+        .ok_or_else(|| invalid(key, &format!("must be an integer from {} to {}", range.start(), range.end())))
 }
 
 /// `"redis://..."`, or `{ env = "NAME" }` for what an environment variable of the host says.
@@ -117,9 +117,11 @@ fn url(value: &Value) -> Result<String, ConfigureError> {
         Value::Object(table) => match (table.len(), table.get("env")) {
             (1, Some(Value::String(name))) => std::env::var(name)
                 .map_err(|_| invalid("url", &format!("names the environment variable {name:?}, which is not set"))),
-            _ => Err(invalid("url", "as a table has the key env alone, the name of an environment variable")),
+            _ => {
+                Err(invalid("url", "must have only the key `env` as a table, with the name of an environment variable"))
+            }
         },
-        _ => Err(invalid("url", "is neither text nor a table with the key env")),
+        _ => Err(invalid("url", "must be text, or a table with the key `env`")),
     }
 }
 
@@ -146,7 +148,7 @@ fn root_certificate(value: &Value, url: &str) -> Result<Option<Vec<u8>>, Configu
         Some(pem)
     };
     let pem = read().filter(|pem| pem.starts_with(b"-----BEGIN") || pem.windows(11).any(|w| w == b"\n-----BEGIN"));
-    pem.map(Some).ok_or_else(|| invalid(key, "names no file of certificates (PEM) that can be read"))
+    pem.map(Some).ok_or_else(|| invalid(key, "must be a readable file with PEM certificates, or their text"))
 }
 
 fn invalid(key: &str, what: &str) -> ConfigureError {

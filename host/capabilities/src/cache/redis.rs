@@ -324,8 +324,8 @@ fn unreachable() -> Error {
     Error::new(ErrorCode::Unavailable, "Redis cannot be reached")
 }
 
-/// Opens what a URL names, without connecting; none if it is no URL of a Redis. `roots` are the authorities (PEM) that its
-/// certificate may be of; those that browsers trust unless given.
+/// Opens what a URL names, without connecting; none if it is not a URL of a Redis. `roots` are the authorities (PEM)
+/// that its certificate may be of; those that browsers trust unless given.
 pub(super) fn open(url: &str, roots: Option<Vec<u8>>) -> Option<Client> {
     if !url.starts_with("rediss://") {
         return Client::open(url).map_err(|_: RedisError| ()).ok();

@@ -106,12 +106,12 @@ impl Declaration {
             Type::Text => ConfigValue::Text(text.to_string()),
             Type::Number => {
                 let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-                ConfigValue::Number(number.ok_or_else(|| invalid("what was found is no number".into()))?)
+                ConfigValue::Number(number.ok_or_else(|| invalid("the value must be a number".into()))?)
             }
             Type::Boolean => match text.trim() {
                 "true" | "1" => ConfigValue::Boolean(true),
                 "false" | "0" => ConfigValue::Boolean(false),
-                _ => return Err(invalid("what was found is neither `true` nor `false`".into())),
+                _ => return Err(invalid("the value must be `true` or `false`".into())),
             },
         };
         Ok(Some(Entry::Plain(value)))
@@ -176,7 +176,7 @@ mod tests {
         for (json, wanted) in [
             (serde_json::json!({ "env": "ELIAS_NO_SUCH_VARIABLE" }), "set ELIAS_NO_SUCH_VARIABLE"),
             (serde_json::json!({ "file": "none" }), "there is no file none"),
-            (serde_json::json!({ "file": "token", "type": "number" }), "no number"),
+            (serde_json::json!({ "file": "token", "type": "number" }), "must be a number"),
             (serde_json::json!({ "file": "token", "type": "number", "secret": true }), "always text"),
             (serde_json::json!({ "default": "x", "secret": true }), "cannot have a default"),
             (serde_json::json!({}), "needs `env`"),

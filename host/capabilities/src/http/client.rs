@@ -141,7 +141,7 @@ impl Client {
 /// The certificates of a PEM file.
 fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
     let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    Certificate::from_pem_bundle(&pem).map_err(|error| format!("{} is no PEM file: {error}", path.display()))
+    Certificate::from_pem_bundle(&pem).map_err(|error| format!("{} must be a PEM file: {error}", path.display()))
 }
 
 /// How names become addresses.

@@ -40,7 +40,7 @@ impl TryFrom<String> for Rule {
         let (below, rest) = rest.strip_prefix("*.").map_or((false, rest), |rest| (true, rest));
         // The URL parser brings the host into the form in which requests have it.
         let url = Url::parse(&format!("{}://{rest}/", scheme.as_deref().unwrap_or("http")));
-        let url = url.map_err(|error| wrong(&format!("is no host ({error})")))?;
+        let url = url.map_err(|error| wrong(&format!("is not a host ({error})")))?;
         let host = url.host_str().ok_or_else(|| wrong("has no host"))?.to_owned();
         if host.contains('*') {
             return Err(wrong("has a `*` where it stands for nothing"));

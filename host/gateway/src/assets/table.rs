@@ -119,7 +119,7 @@ impl AssetTable {
             }
             let content_type = entry.content_type.as_deref().unwrap_or_else(|| content_type_of(&entry.path));
             let Some(content_type) = HeaderValue::from_str(content_type).ok().filter(|value| value.len() <= 256) else {
-                return wrong("has a media type that is none".into());
+                return wrong("has a malformed media type".into());
             };
             let encoded: Option<Vec<File>> = Coding::ALL
                 .into_iter()
@@ -127,7 +127,7 @@ impl AssetTable {
                 .map(|file| File::new(Some(file.coding), &file.sha256, file.bytes))
                 .collect();
             let (Some(plain), Some(encoded)) = (File::new(None, &entry.sha256, entry.bytes), encoded) else {
-                return wrong("has a SHA-256 that is none".into());
+                return wrong("has a malformed SHA-256".into());
             };
             let codings: Vec<Coding> = encoded.iter().filter_map(|file| file.coding).collect();
             if codings.len() > Coding::ALL.len() {

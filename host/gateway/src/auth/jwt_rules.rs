@@ -97,7 +97,7 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
 
 /// Keys come over TLS, or from this machine.
 fn check_url(text: &str) -> Result<(), &'static str> {
-    let uri: Uri = text.parse().map_err(|_| "is no https URL")?;
+    let uri: Uri = text.parse().map_err(|_| "must be an https URL")?;
     let host = uri.host().unwrap_or_default();
     let local = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
     match uri.scheme_str() {
@@ -105,7 +105,7 @@ fn check_url(text: &str) -> Result<(), &'static str> {
         _ if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) => Err("has user information"),
         Some("https") if !host.is_empty() => Ok(()),
         Some("http") if local => Ok(()),
-        _ => Err("is no https URL"),
+        _ => Err("must be an https URL"),
     }
 }
 

@@ -120,7 +120,7 @@ impl CustomRole {
 /// Policies of a role, validated against the [schema](ROLE_SCHEMA).
 ///
 /// # Errors
-/// `too-large`; `bad-input` with line and column for what is no policy, or does not fit the schema.
+/// `too-large`; `bad-input` with line and column for what is not a policy, or does not fit the schema.
 pub(crate) fn read_policies(text: &str) -> Result<PolicySet> {
     if text.len() > POLICY_BYTES_MAX {
         return Err(Error::new(Code::TooLarge, format!("a role's policies have at most {POLICY_BYTES_MAX} bytes")));

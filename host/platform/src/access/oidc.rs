@@ -121,8 +121,8 @@ impl Oidc {
 fn read_claim<T: FromStr>(what: &str, claim: &str, value: Option<&str>) -> Result<T, Denied> {
     let why = match value.map(str::parse) {
         Some(Ok(read)) => return Ok(read),
-        Some(Err(_)) => format!("the token names no {what}: its claim `{claim}` is not a {what}'s name"),
-        None => format!("the token names no {what}: it has no claim `{claim}` with a text"),
+        Some(Err(_)) => format!("the token names no {what}: its claim `{claim}` must be a {what} name"),
+        None => format!("the token names no {what}: it must have the claim `{claim}`, a text"),
     };
     let message = format!("{why}; have the identity provider add it");
     Err(Denied { reason: why, error: Some(Error::new(Code::NoRole, message)) })

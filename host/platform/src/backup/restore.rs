@@ -43,7 +43,8 @@ pub struct Restored {
 /// archive is refused, it is as it was.
 ///
 /// # Errors
-/// `wrong-state` if there is something in it; `bad-input` for what is no archive of [`Platform::backup`](crate::Platform::backup), or one that is damaged.
+/// `wrong-state` if there is something in it; `bad-input` for what is not an archive of
+/// [`Platform::backup`](crate::Platform::backup), or one that is damaged.
 pub async fn restore(archive: impl Read, data_dir: &Path) -> Result<Restored> {
     let staging = Staging::new(data_dir)?;
     let unpacked = unpack(archive, &staging.path)?;
@@ -277,7 +278,7 @@ fn check_artifacts(folder: &Path, referenced: &HashSet<String>) -> Result<()> {
         for file in std::fs::read_dir(parent?.path())? {
             let name = file?.file_name().to_string_lossy().into_owned();
             if !referenced.contains(&name) {
-                return Err(refused(format_args!("the artifact {name} is none that its store knows")));
+                return Err(refused(format_args!("its store does not refer to the artifact {name}")));
             }
         }
     }

@@ -291,6 +291,6 @@ impl Platform {
             return Ok(());
         }
         session.require(Permission::Cancel, tenant, None)?;
-        Err(Error::not_found("such execution under way on this host"))
+        Err(Error::not_found(format_args!("running execution {execution} on this host")))
     }
 }

@@ -193,7 +193,7 @@ fn read(files: &[Found]) -> Result<AdvisorySet> {
     if set.unreadable_ranges() > 0 {
         tracing::warn!(
             ranges = set.unreadable_ranges(),
-            "advisories have bounds that are no versions; they count as all versions"
+            "advisories have bounds that are not versions; they apply to all versions"
         );
     }
     Ok(set)
@@ -203,7 +203,7 @@ fn read(files: &[Found]) -> Result<AdvisorySet> {
 fn read_some(path: &Path, files: &[Found]) -> Result<AdvisorySet> {
     let set = read(files)?;
     if set.is_empty() {
-        return Err(cannot(path, "there is no advisory about npm in it"));
+        return Err(cannot(path, "it must contain an advisory about npm"));
     }
     Ok(set)
 }

@@ -76,7 +76,7 @@ impl AdvisorySet {
         self.ids.is_empty()
     }
 
-    /// Ranges with a bound that is no version. They count as all versions.
+    /// Ranges with a bound that is not a version. They count as all versions.
     #[must_use]
     pub fn unreadable_ranges(&self) -> usize {
         self.unreadable
@@ -87,8 +87,9 @@ impl AdvisorySet {
     /// # Errors
     /// `bad-input`.
     pub fn add(&mut self, json: &[u8]) -> Result<()> {
-        let bad =
-            |error: serde_json::Error| Error::new(Code::BadInput, format!("no advisory in the OSV format: {error}"));
+        let bad = |error: serde_json::Error| {
+            Error::new(Code::BadInput, format!("not an advisory in the OSV format: {error}"))
+        };
         if json.trim_ascii_start().first() == Some(&b'[') {
             let records: Vec<Record> = serde_json::from_slice(json).map_err(bad)?;
             records.into_iter().for_each(|record| self.take(record));

@@ -34,12 +34,12 @@ impl Pattern {
             let name = scope.strip_prefix('@').and_then(|scope| scope.strip_suffix('/'));
             return match name {
                 Some(name) if is_part(name) => Ok(Self::Scope(scope.to_owned())),
-                _ => Err(bad("is no scope")),
+                _ => Err(bad("is not a scope")),
             };
         }
         let (name, range) = split(text);
         if !is_name(name) {
-            return Err(bad("names no package of npm"));
+            return Err(bad("is not the name of an npm package"));
         }
         let range = range.map(|range| match range.trim() {
             "" => Err(bad("has no version after the @")),
@@ -48,7 +48,8 @@ impl Pattern {
         Ok(Self::Package(name.to_owned(), range.transpose()?))
     }
 
-    /// Whether it is to be denied: of versions before a release too (`1.0.0-beta`), which npm's ranges leave out, and of what is no version.
+    /// Whether it is to be denied: of versions before a release too (`1.0.0-beta`), which npm's ranges leave out, and
+    /// of what is not a version.
     pub(super) fn denies(&self, name: &str, version: Option<&Version>) -> bool {
         self.covers(name, |range| version.is_none_or(|version| range.satisfies_with_prerelease(version, true)))
     }

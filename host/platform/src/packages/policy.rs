@@ -70,7 +70,7 @@ impl PackagePolicy {
         for (package, integrity) in &self.pins {
             let (name, version) = pattern::split(package);
             if !pattern::is_name(name) || version.is_none_or(|version| Version::parse(version).is_err()) {
-                return bad(format!("packages.pins: `{}` is no name@version", package.escape_debug()));
+                return bad(format!("packages.pins: `{}` must be name@version", package.escape_debug()));
             }
             if !is_strong_integrity(integrity) {
                 let what = "the integrity must be sha512-, sha384- or sha256- and Base64, as package-lock.json has it";
@@ -79,7 +79,7 @@ impl PackagePolicy {
         }
         if let Some(id) = self.ignore.iter().find(|id| id.is_empty() || id.len() > ID_BYTES_MAX) {
             let shown: String = id.chars().take(ID_BYTES_MAX).collect();
-            return bad(format!("packages.ignore: `{}` is no advisory's id", shown.escape_debug()));
+            return bad(format!("packages.ignore: `{}` must be the id of an advisory", shown.escape_debug()));
         }
         Ok(())
     }

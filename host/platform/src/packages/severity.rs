@@ -66,7 +66,7 @@ impl FromStr for Severity {
         let all = [Self::None, Self::Low, Self::Moderate, Self::High, Self::Critical];
         all.into_iter()
             .find(|severity| severity.as_str() == text)
-            .ok_or_else(|| Error::new(Code::BadInput, "a severity is none, low, moderate, high or critical"))
+            .ok_or_else(|| Error::new(Code::BadInput, "a severity must be none, low, moderate, high or critical"))
     }
 }
 

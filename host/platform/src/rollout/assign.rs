@@ -75,13 +75,13 @@ impl Sticky {
             Self::Header(name) => {
                 let name =
                     HeaderName::try_from(name.as_str()).ok().filter(|name| name.as_str().len() <= NAME_MAX_BYTES);
-                Key::Header(name.ok_or_else(|| InvalidSetting::new("sticky.header", "is no name of a header field"))?)
+                Key::Header(name.ok_or_else(|| InvalidSetting::new("sticky.header", "must be a header name"))?)
             }
             // The name of a cookie is a token (RFC 6265, section 4.1.1), as that of a header field, but case counts.
             Self::Cookie(name) if name.len() <= NAME_MAX_BYTES && HeaderName::try_from(name.as_str()).is_ok() => {
                 Key::Cookie(name.clone())
             }
-            Self::Cookie(_) => return Err(InvalidSetting::new("sticky.cookie", "is no name of a cookie")),
+            Self::Cookie(_) => return Err(InvalidSetting::new("sticky.cookie", "must be a cookie name")),
         })
     }
 }

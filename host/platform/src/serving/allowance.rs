@@ -15,7 +15,7 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// `units` in `period`; none for 0 units, which is no limit.
+    /// `units` in `period`; none for 0 units, which is not a limit.
     pub(crate) fn new(units: u64, period: Duration) -> Option<Self> {
         let period_ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
         (units > 0).then(|| Self { units, period_ns, whole_again_ns: AtomicU64::new(0) })

@@ -264,7 +264,7 @@ pub(crate) fn limits(host: &Limits, tenant: &TenantSettings, settings: &VersionS
     for (name, asked) in &settings.limits {
         let key = name.replace('-', "_");
         let most = table.get(&key).and_then(Value::as_u64);
-        let most = most.ok_or_else(|| bad(format!("[limits] {name}: there is no such limit of a component")))?;
+        let most = most.ok_or_else(|| bad(format!("[limits] {name} is not a limit of components")))?;
         table[key] = json!(most.min(*asked).max(1));
     }
     let mut limits: Limits = serde_json::from_value(table).map_err(|error| bad(format!("[limits]: {error}")))?;

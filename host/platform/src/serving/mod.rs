@@ -144,7 +144,7 @@ impl Serving {
     /// their files already.
     ///
     /// Services that are not among them go on, unless the store says that their tenant was deleted: a store that does
-    /// not know a service may have lost it, and is no reason to forget it.
+    /// not know a service may have lost it, and is not a reason to forget it.
     pub(crate) async fn serve_known(
         &self,
         all: Vec<Known>,

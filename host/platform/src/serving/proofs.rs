@@ -94,7 +94,7 @@ impl Proofs {
         let mut seen = self.seen.lock().await;
         let mut scope = self.store.host_read().await?;
         let index = scope.log_index(id, release.version).await?;
-        let index = index.ok_or_else(|| refused("the store has no such version"))?;
+        let index = index.ok_or_else(|| refused("the store does not have the version"))?;
         let size = scope.log_size().await?;
         let record = scope.log_records(index, index.saturating_add(1)).await?.pop().filter(|_| index < size);
         let record = record.ok_or_else(|| refused("the store's log has no entry for it"))?;

@@ -137,7 +137,7 @@ impl StagePlan {
         if let Some(name) = self.ignore_headers.iter().find(|name| HeaderName::try_from(name.as_str()).is_err()) {
             return Err(InvalidSetting::new(
                 "stages.ignore-headers",
-                format!("has {name:?}, which is no name of a header field"),
+                format!("must be header names, and {name:?} is not"),
             ));
         }
         self.better.check()?;

@@ -167,7 +167,7 @@ fn plans_and_rules_out_of_bounds_name_the_key() {
         (one(json!({"name": "a\n", "version": 1, "weight": 1})), wrong_name),
         (
             json!({"implementations": [{"name": "a", "version": 1, "weight": 1}], "ignore-headers": ["a b"]}),
-            "stages.ignore-headers has \"a b\", which is no name of a header field",
+            "stages.ignore-headers must be header names, and \"a b\" is not",
         ),
         (one(json!({"name": "a", "version": 1})), "stages.implementations.weight is 0 for all; one must answer"),
         (

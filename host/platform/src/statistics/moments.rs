@@ -13,7 +13,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Adds a value; one that is no finite number is left out.
+    /// Adds a value; one that is not a finite number is left out.
     pub fn add(&mut self, value: f64) {
         if !value.is_finite() {
             return;

@@ -69,7 +69,9 @@ impl FromStr for DeploymentState {
         [Self::Canary, Self::Active, Self::Superseded, Self::RolledBack]
             .into_iter()
             .find(|state| state.as_str() == text)
-            .ok_or_else(|| Error::new(Code::BadName, "there is no such state of a deployment"))
+            .ok_or_else(|| {
+                Error::new(Code::BadName, "a deployment's state must be canary, active, superseded or rolled-back")
+            })
     }
 }
 
@@ -125,7 +127,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn deployment(&mut self, id: &str) -> Result<Deployment> {
         let query = self.query("SELECT * FROM deployments WHERE tenant = $1 AND id = $2").bind(id.to_owned());
-        deployment(&self.row(query).await?.ok_or_else(|| Error::not_found("such deployment"))?)
+        deployment(&self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("deployment {id}")))?)
     }
 
     /// A service's deployments before the one with the id `before`, newest first.

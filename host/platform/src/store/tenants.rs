@@ -155,7 +155,7 @@ impl TenantSettings {
             let name = host.strip_prefix("*.").unwrap_or(host);
             let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
             if name.is_empty() || name.len() > 253 || !name.bytes().all(good) {
-                return bad(format!("hosts: `{}` is no host name in lower case", host.escape_debug()));
+                return bad(format!("hosts: `{}` must be a host name in lower case", host.escape_debug()));
             }
         }
         for engine in &self.engines {

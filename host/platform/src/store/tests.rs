@@ -365,7 +365,7 @@ async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
     let mut scope = store.host_write().await.expect("a scope");
     let batch: Vec<_> = (0..2_500).map(|at| record(at, if at % 100 == 0 { "failed" } else { "completed" })).collect();
     scope.insert_executions(&batch).await.expect("stored");
-    scope.insert_executions(&batch[..1]).await.expect("the same again is no error");
+    scope.insert_executions(&batch[..1]).await.expect("the same again is not an error");
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     let failed = ExecutionFilter { failed: Some(true), component: Some(shop()), ..ExecutionFilter::default() };

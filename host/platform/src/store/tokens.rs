@@ -44,9 +44,10 @@ impl FromStr for Role {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
-            Error::new(Code::BadName, "there is no such role; there are caller, viewer, developer, operator and admin")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| Error::new(Code::BadName, "a role must be caller, viewer, developer, operator or admin"))
     }
 }
 
@@ -94,7 +95,7 @@ impl std::fmt::Display for TokenRole {
 /// A token, without its secret.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Token {
-    /// The part of it that is no secret: a ULID.
+    /// The part of it that is not a secret: a ULID.
     pub id: String,
     /// Whose.
     pub tenant: TenantId,
@@ -196,7 +197,7 @@ impl TenantScope {
         let update = "UPDATE tokens SET revoked_at = $3 WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL";
         let query = self.query(update).bind(id.to_owned()).bind(now_ms());
         if self.run(query).await? == 0 {
-            return Err(Error::not_found("such token that is valid"));
+            return Err(Error::not_found(format_args!("valid token {id}; elias tokens list")));
         }
         self.audit(actor, "token.revoke", id.to_owned(), NOTHING, NOTHING).await
     }

@@ -59,7 +59,7 @@ impl Checkpoint {
             return Err(LogError::Checkpoint("the key that signed it is another log's"));
         }
         if text.size() > TREE_SIZE_MAX || (text.size() == 0 && *text.hash() != tlog_tiles::EMPTY_HASH) {
-            return Err(LogError::Checkpoint("there is no log of such a size"));
+            return Err(LogError::Checkpoint("its size is impossible"));
         }
         Ok(Self { origin: text.origin().to_owned(), size: text.size(), root: *text.hash(), note: note.to_owned() })
     }

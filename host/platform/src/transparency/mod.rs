@@ -47,7 +47,7 @@ pub enum LogError {
     /// A size, an index or a tile that is not in the tree.
     #[error("that is not in a log of {0} entries")]
     OutOfRange(u64),
-    /// An entry with a field that is wrong or too long, or bytes that are no entry.
+    /// An entry with a field that is wrong or too long, or bytes that are not an entry.
     #[error("an entry of the log is wrong: {0}")]
     Entry(String),
     /// Not the path of a tile.
@@ -56,7 +56,7 @@ pub enum LogError {
     /// A tile's bytes are not a tile.
     #[error("a tile of the log is malformed")]
     Tile,
-    /// A text that is signed well and is no checkpoint, or not one of this log.
+    /// A text that is signed well and is not a checkpoint, or not one of this log.
     #[error("the log's checkpoint is wrong: {0}")]
     Checkpoint(&'static str),
     /// A note or key is refused.

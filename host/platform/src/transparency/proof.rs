@@ -23,7 +23,7 @@ impl Proof {
     /// The entry, if a checkpoint that one of `keys` signed commits to it.
     ///
     /// # Errors
-    /// [`LogError`] if the checkpoint is refused, the proof does not lead to its root, or the record is no entry.
+    /// [`LogError`] if the checkpoint is refused, the proof does not lead to its root, or the record is not an entry.
     pub fn open(&self, keys: &[VerifyingKey]) -> Result<Entry, LogError> {
         let Checkpoint { size, root, .. } = Checkpoint::open(&self.checkpoint, keys)?;
         let hashes = self.hashes.iter().map(|hash| Hash::parse_hash(hash)).collect::<Result<Vec<_>, _>>()?;

@@ -12,7 +12,7 @@ pub const ARGUMENT: &str = "compile-worker";
 
 /// The first byte of the output: compiled code follows.
 pub(super) const COMPILED: u8 = 0;
-/// The first byte of the output: why it is no valid component follows.
+/// The first byte of the output: why it is not a valid component follows.
 pub(super) const INVALID: u8 = 1;
 
 /// Address space beyond the memory that may be used: this program's own code, and what is reserved and never touched.

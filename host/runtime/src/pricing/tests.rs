@@ -158,7 +158,7 @@ async fn a_guest_that_calls_the_host_over_and_over_lets_others_run() {
     ] {
         let (answer, yields) = run(&component, 1_000_000_000).await;
         let fuel = answer.expect("it can pay").execution.fuel;
-        assert!(fuel > 50 * INTERVAL, "{what}: {fuel} units are no test");
+        assert!(fuel > 50 * INTERVAL, "{what}: {fuel} units are not enough for a test");
         let intervals = fuel / INTERVAL;
         assert!(yields >= intervals / 2, "{what}: {yields} yields in {intervals} intervals");
         assert!(yields <= intervals * 2, "{what}: {yields} yields in {intervals} intervals");

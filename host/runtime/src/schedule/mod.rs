@@ -66,9 +66,9 @@ pub struct CpuLoad {
     pub waiting: u32,
 }
 
-/// For so many cores there is one guest more that may begin while nobody waits, and one at least: the threads that are left to what
-/// is no guest are more than cores, and a short guest is through before it would have come to its turn. One that does not end
-/// with its first turn waits for a core.
+/// For so many cores there is one guest more that may begin while nobody waits, and one at least: the threads that are
+/// left to what is not a guest are more than cores, and a short guest is through before it would have come to its turn.
+/// One that does not end with its first turn waits for a core.
 const CORES_PER_SPARE: u32 = 8;
 
 /// Gives cores to guests.

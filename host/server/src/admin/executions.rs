@@ -1,7 +1,7 @@
-//! What ran.
+//! Executions: recorded and running.
 
 use super::extract::{Asking, Page, PageQuery, PathOf, QueryOf};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
 use elias_platform::access::{About, Permission};
@@ -20,10 +20,20 @@ fn service_of(execution: &ExecutionRecord) -> About<'_> {
     About::Service(&execution.component, execution.environment)
 }
 
-/// A tenant's executions, newest first. Of busy components a part is recorded, and all failures up to a bound.
-#[utoipa::path(get, operation_id = "executions_list", path = "/tenants/{tenant}/executions", tag = "executions", params(("tenant" = TenantId, Path), ExecutionFilter, PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<ExecutionRecord>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the executions of a tenant, newest first.
+///
+/// For busy components a sample of the successful executions is recorded, and all failures up to a limit.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/executions",
+    operation_id = "executions_list",
+    tag = "executions",
+    params(("tenant" = TenantId, Path), ExecutionFilter, PageQuery),
+    responses(
+        (status = 200, description = "A page of executions.", body = Page<ExecutionRecord>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn list(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -36,16 +46,23 @@ async fn list(
     let filter = ExecutionFilter { before: page.after.or(filter.before), ..filter };
     let found = scope.executions(&filter, limit).await?;
     let mut page = Page::new(found, limit, |execution| execution.id.clone());
-    // Who may read some components sees those.
+    // A token that is limited to some components lists only these.
     page.items.retain(|execution| session.require(Permission::Read, &tenant, service_of(execution)).is_ok());
     Ok(Json(page))
 }
 
-/// A tenant's executions under way on this host, the longest-running first.
-#[utoipa::path(get, operation_id = "executions_running", path = "/tenants/{tenant}/executions/running", tag = "executions",
-    params(("tenant" = TenantId, Path), RunningFilter, PageQuery), responses(
-    (status = 200, description = "What runs now", body = Page<RunningExecution>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List a tenant's running executions on this host, the longest-running first.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/executions/running",
+    operation_id = "executions_running",
+    tag = "executions",
+    params(("tenant" = TenantId, Path), RunningFilter, PageQuery),
+    responses(
+        (status = 200, description = "A page of running executions.", body = Page<RunningExecution>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn running(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -58,11 +75,18 @@ async fn running(
     Ok(Json(Page::new(found, limit, |execution| execution.id.clone())))
 }
 
-/// An execution that was recorded and is kept.
-#[utoipa::path(get, operation_id = "executions_show", path = "/tenants/{tenant}/executions/{execution}", tag = "executions",
-    params(("tenant" = TenantId, Path), ("execution" = String, Path)), responses(
-    (status = 200, description = "It is so", body = ExecutionRecord), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Show a recorded execution.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/executions/{execution}",
+    operation_id = "executions_show",
+    tag = "executions",
+    params(("tenant" = TenantId, Path), ("execution" = String, Path)),
+    responses(
+        (status = 200, description = "The execution.", body = ExecutionRecord),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn show(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -71,14 +95,21 @@ async fn show(
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     let found = scope.execution(&id).await?;
     let found = found.filter(|execution| session.require(Permission::Read, &tenant, service_of(execution)).is_ok());
-    Ok(Json(found.ok_or_else(|| Error::not_found("such execution, or it is not kept"))?))
+    Ok(Json(found.ok_or_else(|| Error::not_found(format_args!("recorded execution {id}; old ones are deleted")))?))
 }
 
-/// Ends an execution that is under way on this host.
-#[utoipa::path(post, operation_id = "executions_cancel", path = "/tenants/{tenant}/executions/{execution}/cancel", tag = "executions",
-    params(("tenant" = TenantId, Path), ("execution" = String, Path)), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Cancel a running execution on this host.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/executions/{execution}/cancel",
+    operation_id = "executions_cancel",
+    tag = "executions",
+    params(("tenant" = TenantId, Path), ("execution" = String, Path)),
+    responses(
+        (status = 204, description = "The execution was cancelled."),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn cancel(
     State(platform): State<Platform>,
     Asking(session): Asking,

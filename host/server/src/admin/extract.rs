@@ -80,7 +80,7 @@ impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
     async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
         let bytes = Bytes::from_request(request, platform).await.map_err(|error: BytesRejection| {
             if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-                return Problem::from(Error::new(Code::TooLarge, "the body has more than 2 MiB"));
+                return Problem::from(Error::new(Code::TooLarge, "the body must have at most 2 MiB"));
             }
             bad_input(&error.body_text())
         })?;
@@ -105,18 +105,18 @@ impl FromRequestParts<Platform> for IfMatch {
         let revision = value.to_str().ok().and_then(|value| value.trim_matches('"').parse().ok());
         revision
             .map(|revision| Self(Some(revision)))
-            .ok_or_else(|| bad_input("If-Match must be an ETag that this API gave"))
+            .ok_or_else(|| bad_input("`If-Match` must be an `ETag` of this API"))
     }
 }
 
-/// Which part of a list.
+/// The page of a list to return.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// What `next` of the page before said; none for the first.
+    /// `next` of the previous page; missing for the first.
     pub(super) after: Option<String>,
-    /// At most so many items: 1 to 1000.
+    /// The maximum number of items: 1 to 1000.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: u32,
 }
@@ -132,7 +132,7 @@ impl PageQuery {
         if (1..=PAGE_ROWS_MAX).contains(&self.limit) {
             return Ok(self.limit);
         }
-        Err(bad_input(&format!("limit: between 1 and {PAGE_ROWS_MAX}")))
+        Err(bad_input(&format!("`limit` must be between 1 and {PAGE_ROWS_MAX}")))
     }
 
     pub(super) fn after(&self) -> &str {
@@ -142,16 +142,16 @@ impl PageQuery {
     /// The number that a page of numbered things goes on below.
     pub(super) fn before_number(&self) -> Result<Option<u32>, Problem> {
         let number = self.after.as_deref().map(str::parse).transpose();
-        number.map_err(|_| bad_input("after: must be what `next` of the page before said"))
+        number.map_err(|_| bad_input("`after` must be the value of `next` of the previous page"))
     }
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Page<T> {
     /// The items.
     pub(super) items: Vec<T>,
-    /// `after` of the next page; none if there may be no more.
+    /// `after` of the next page; null for the last page.
     pub(super) next: Option<String>,
 }
 
@@ -163,14 +163,14 @@ impl<T> Page<T> {
     }
 }
 
-/// A part of a list of what somebody did, which has ids of tokens and users.
+/// A page of a list of actions, with the names of the tokens and users that did them.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct NamedPage<T> {
     /// The items.
     items: Vec<T>,
-    /// `after` of the next page; none if there may be no more.
+    /// `after` of the next page; null for the last page.
     next: Option<String>,
-    /// The names of tokens and users, by the ids that are in the items.
+    /// The names of the tokens and users, by the ids in the items.
     names: BTreeMap<String, String>,
 }
 

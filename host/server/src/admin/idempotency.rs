@@ -47,8 +47,9 @@ pub(super) async fn remember(
     let keyed = *request.method() == Method::POST && !request.uri().path().ends_with("/tokens");
     let Some(key) = request.headers().get(KEY).filter(|_| keyed) else { return unkeyed(request, next).await };
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
-    let key =
-        key.ok_or_else(|| Error::new(Code::BadInput, format!("Idempotency-Key: 1 to {KEY_BYTES_MAX} characters")))?;
+    let key = key.ok_or_else(|| {
+        Error::new(Code::BadInput, format!("`Idempotency-Key` must have 1 to {KEY_BYTES_MAX} characters"))
+    })?;
     let key = key.to_owned();
     // A client that leaves does not end what it began: it may ask for the answer with the same key.
     let done = tokio::spawn(async move { once(&platform, &under_way, key, request, next).await });
@@ -75,7 +76,8 @@ async fn once(
     let (mut parts, body) = request.into_parts();
     let Asking(session) = Asking::from_request_parts(&mut parts, platform).await?;
     let body = to_bytes(body, BODY_BYTES_MAX).await;
-    let body = body.map_err(|_| Error::new(Code::TooLarge, "the body has more than 2 MiB, or broke off"))?;
+    let body =
+        body.map_err(|_| Error::new(Code::TooLarge, "the body must have at most 2 MiB, and must be complete"))?;
     let told = format!("{} {} {}\n", session.principal.name, parts.method, parts.uri.path());
     let asked = Digest::of(&[told.as_bytes(), &body].concat()).to_string();
     let tenant = session.principal.tenant.clone();

@@ -1,7 +1,7 @@
 //! A tenant's organizations and users.
 
 use super::extract::{Asking, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -28,10 +28,18 @@ fn tagged(revision: u64, record: impl Serialize) -> Response {
     ([(ETAG, format!("\"{revision}\""))], Json(record)).into_response()
 }
 
-/// A tenant's organizations, by id.
-#[utoipa::path(get, operation_id = "members_organizations", path = "/tenants/{tenant}/organizations", tag = "access", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<Organization>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the organizations of a tenant by id.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/organizations",
+    operation_id = "members_organizations",
+    tag = "access",
+    params(("tenant" = TenantId, Path), PageQuery),
+    responses(
+        (status = 200, description = "A page of organizations.", body = Page<Organization>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn organizations(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -43,21 +51,35 @@ async fn organizations(
     Ok(Json(Page::new(scope.organizations(page.after(), limit).await?, limit, |found| found.id.clone())))
 }
 
-/// An organization that is to be.
+/// The organization to create.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewOrganization {
-    /// Its id; without one it gets one.
+    /// The id; generated if it is missing.
     #[serde(default)]
     id: Option<String>,
-    /// What it is to be.
+    /// The settings.
     settings: OrganizationSettings,
 }
 
-/// Makes an organization.
-#[utoipa::path(post, operation_id = "members_create_organization", path = "/tenants/{tenant}/organizations", tag = "access", params(("tenant" = TenantId, Path)), request_body = NewOrganization, responses(
-    (status = 201, description = "It is made", body = Organization), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Create an organization.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/organizations",
+    operation_id = "members_create_organization",
+    tag = "access",
+    params(("tenant" = TenantId, Path)),
+    request_body = NewOrganization,
+    responses(
+        (status = 201, description = "The organization was created.", body = Organization),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "already-there", 429 "quota-exceeded"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn create_organization(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -68,11 +90,18 @@ async fn create_organization(
     Ok((StatusCode::CREATED, tagged(made.revision, made)).into_response())
 }
 
-/// An organization.
-#[utoipa::path(get, operation_id = "members_organization", path = "/tenants/{tenant}/organizations/{organization}", tag = "access",
-    params(("tenant" = TenantId, Path), ("organization" = String, Path)), responses(
-    (status = 200, description = "It is so", body = Organization), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Show an organization.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/organizations/{organization}",
+    operation_id = "members_organization",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("organization" = String, Path)),
+    responses(
+        (status = 200, description = "The organization, with its revision as `ETag`.", body = Organization),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn organization(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -83,11 +112,27 @@ async fn organization(
     Ok(tagged(found.revision, found))
 }
 
-/// Changes an organization. Users of one that is disabled are refused from then on.
-#[utoipa::path(put, operation_id = "members_set_organization", path = "/tenants/{tenant}/organizations/{organization}", tag = "access",
-    params(("tenant" = TenantId, Path), ("organization" = String, Path)), request_body = OrganizationSettings, responses(
-    (status = 200, description = "It is so", body = Organization), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Replace the settings of an organization.
+///
+/// Users of a disabled organization are refused. `If-Match` with the revision refuses the change if the
+/// organization was changed meanwhile.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}/organizations/{organization}",
+    operation_id = "members_set_organization",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("organization" = String, Path)),
+    request_body = OrganizationSettings,
+    responses(
+        (status = 200, description = "The organization was changed.", body = Organization),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn set_organization(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -99,11 +144,25 @@ async fn set_organization(
     Ok(tagged(set.revision, set))
 }
 
-/// Deletes an organization that has no users. Its id stays taken.
-#[utoipa::path(delete, operation_id = "members_delete_organization", path = "/tenants/{tenant}/organizations/{organization}", tag = "access",
-    params(("tenant" = TenantId, Path), ("organization" = String, Path)), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Delete an organization that has no users.
+///
+/// Its id cannot be used again.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}/organizations/{organization}",
+    operation_id = "members_delete_organization",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("organization" = String, Path)),
+    responses(
+        (status = 204, description = "The organization was deleted."),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "in-use"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn delete_organization(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -113,19 +172,27 @@ async fn delete_organization(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Which users.
+/// A filter for users.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 struct UserQuery {
-    /// Of this organization only.
+    /// Only users of this organization.
     organization: Option<String>,
 }
 
-/// A tenant's users, by id.
-#[utoipa::path(get, operation_id = "members_users", path = "/tenants/{tenant}/users", tag = "access", params(("tenant" = TenantId, Path), UserQuery, PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<User>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the users of a tenant by id.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/users",
+    operation_id = "members_users",
+    tag = "access",
+    params(("tenant" = TenantId, Path), UserQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of users.", body = Page<User>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn users(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -139,21 +206,35 @@ async fn users(
     Ok(Json(Page::new(found, limit, |found| found.id.clone())))
 }
 
-/// A user who is to be.
+/// The user to create.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
-    /// The id, which is the subject for a user of the identity provider; without one the user gets one.
+    /// The id; generated if it is missing. For a user of the identity provider it is the subject.
     #[serde(default)]
     id: Option<String>,
-    /// What the user is to be.
+    /// The settings.
     settings: UserSettings,
 }
 
-/// Makes a user.
-#[utoipa::path(post, operation_id = "members_create_user", path = "/tenants/{tenant}/users", tag = "access", params(("tenant" = TenantId, Path)), request_body = NewUser, responses(
-    (status = 201, description = "It is made", body = User), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Create a user.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/users",
+    operation_id = "members_create_user",
+    tag = "access",
+    params(("tenant" = TenantId, Path)),
+    request_body = NewUser,
+    responses(
+        (status = 201, description = "The user was created.", body = User),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "already-there", 429 "quota-exceeded"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn create_user(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -164,11 +245,18 @@ async fn create_user(
     Ok((StatusCode::CREATED, tagged(made.revision, made)).into_response())
 }
 
-/// A user.
-#[utoipa::path(get, operation_id = "members_user", path = "/tenants/{tenant}/users/{user}", tag = "access",
-    params(("tenant" = TenantId, Path), ("user" = String, Path)), responses(
-    (status = 200, description = "It is so", body = User), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Show a user.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/users/{user}",
+    operation_id = "members_user",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("user" = String, Path)),
+    responses(
+        (status = 200, description = "The user, with its revision as `ETag`.", body = User),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn user(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -179,11 +267,27 @@ async fn user(
     Ok(tagged(found.revision, found))
 }
 
-/// Changes a user. Tokens of one who is disabled are refused from then on.
-#[utoipa::path(put, operation_id = "members_set_user", path = "/tenants/{tenant}/users/{user}", tag = "access",
-    params(("tenant" = TenantId, Path), ("user" = String, Path)), request_body = UserSettings, responses(
-    (status = 200, description = "It is so", body = User), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Replace the settings of a user.
+///
+/// Tokens of a disabled user are refused. `If-Match` with the revision refuses the change if the user was
+/// changed meanwhile.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}/users/{user}",
+    operation_id = "members_set_user",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("user" = String, Path)),
+    request_body = UserSettings,
+    responses(
+        (status = 200, description = "The user was changed.", body = User),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn set_user(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -195,11 +299,20 @@ async fn set_user(
     Ok(tagged(set.revision, set))
 }
 
-/// Deletes a user, whose tokens are refused from then on. The id stays taken.
-#[utoipa::path(delete, operation_id = "members_delete_user", path = "/tenants/{tenant}/users/{user}", tag = "access",
-    params(("tenant" = TenantId, Path), ("user" = String, Path)), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Delete a user.
+///
+/// The user's tokens are refused from now on. The id cannot be used again.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}/users/{user}",
+    operation_id = "members_delete_user",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("user" = String, Path)),
+    responses(
+        (status = 204, description = "The user was deleted."),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn delete_user(
     State(platform): State<Platform>,
     Asking(session): Asking,

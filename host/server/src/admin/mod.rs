@@ -1,4 +1,5 @@
-//! The admin API: REST under /v1. Every handler asks the platform, which asks who may; the OpenAPI document is made from the handlers.
+//! The admin API: REST under /v1. Every handler calls the platform, which checks permissions. The OpenAPI document is
+//! generated from the handlers.
 
 mod executions;
 mod extract;
@@ -30,12 +31,12 @@ pub(crate) fn router(platform: Platform) -> Router {
     router
         .route("/v1/openapi.json", axum::routing::get(async move || document.clone()))
         .fallback(async || {
-            Problem::from(Error::new(Code::NotFound, "there is no such path; /v1/openapi.json lists those there are"))
+            Problem::from(Error::new(Code::NotFound, "this path does not exist; /v1/openapi.json lists the paths"))
         })
         .method_not_allowed_fallback(async || {
             Problem::from(Error::new(
                 Code::MethodNotAllowed,
-                "this path does not take this method; /v1/openapi.json lists those it takes",
+                "this path does not support this method; /v1/openapi.json lists the methods",
             ))
         })
         .layer(axum::middleware::from_fn_with_state(
@@ -44,6 +45,16 @@ pub(crate) fn router(platform: Platform) -> Router {
         ))
         .with_state(platform)
 }
+
+/// The description of the API in its OpenAPI document.
+const DESCRIPTION: &str = "Manage tenants, versions, deployments and executions.\n\n\
+    Errors are problem documents (RFC 9457) with a stable `code`. Each operation lists its own codes. Common codes are:\n\n\
+    - `bad-input` (400): a parameter, a header or the body is malformed; `too-large` (413): the body is over 2 MiB\n\
+    - `unauthenticated`, `token-expired` (401), `no-role`, `forbidden` (403), `rate-limited` (429), \
+    `auth-unavailable` (503): the token is missing, invalid or has too few permissions, or cannot be checked\n\
+    - `idempotency-mismatch` (409): the `Idempotency-Key` of a POST request belongs to another request\n\
+    - `store-unavailable`, `store-missing`, `store-mismatch` (503), `no-space-left`, `storage-failed` (507), \
+    `internal` (500): the host failed";
 
 /// The OpenAPI 3.1 document of the admin API.
 #[must_use]
@@ -59,9 +70,7 @@ fn plain(mut document: OpenApi) -> OpenApi {
 }
 
 fn routes() -> OpenApiRouter<Platform> {
-    let info = InfoBuilder::new().title("ELIAS").version(env!("CARGO_PKG_VERSION")).description(Some(
-        "Tenants, versions, deployments and executions. Errors are problem documents (RFC 9457) with a stable `code`.",
-    ));
+    let info = InfoBuilder::new().title("ELIAS").version(env!("CARGO_PKG_VERSION")).description(Some(DESCRIPTION));
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let security = SecurityRequirement::new("token", Vec::<String>::new());
     let mut document = OpenApiBuilder::new().info(info.build()).security(Some([security])).build();
@@ -78,4 +87,38 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(roles::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_host::ErrorCode;
+
+    /// The status of an error response with this code.
+    fn status_of(name: &str) -> Option<u16> {
+        let of_components = ErrorCode::ALL.iter().map(|code| Code::Component(*code));
+        Code::ALL.iter().copied().chain(of_components).find(|code| code.as_str() == name).map(Code::status)
+    }
+
+    /// Compares each "`code` (status)" in a description with the code's real status; returns how many there were.
+    fn compare(description: &str) -> usize {
+        let codes = description.split("), ").filter_map(|part| part.rsplit_once(" ("));
+        let codes = codes.filter_map(|(name, status)| Some((name.rsplit('`').nth(1)?, status)));
+        let codes: Vec<_> = codes.collect();
+        for (name, status) in &codes {
+            assert_eq!(status_of(name).map(|status| status.to_string()).as_deref(), Some(*status), "{name}");
+        }
+        codes.len()
+    }
+
+    #[test]
+    fn operations_list_codes_that_exist_with_their_statuses() {
+        let document = serde_json::to_value(openapi()).expect("a document");
+        let paths = document["paths"].as_object().expect("paths");
+        let operations = paths.values().filter_map(serde_json::Value::as_object).flatten();
+        let descriptions =
+            operations.filter_map(|(_, operation)| operation["responses"]["default"]["description"].as_str());
+        let listed: Vec<_> = descriptions.map(compare).collect();
+        assert!(listed.len() > 50 && listed.iter().sum::<usize>() > 100, "{listed:?}");
+    }
 }

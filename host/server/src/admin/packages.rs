@@ -1,7 +1,7 @@
-//! The npm packages in versions, and which of them a tenant takes.
+//! The npm packages in versions, and the policies for them.
 
 use super::extract::{Asking, JsonOf, PathOf};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
 use elias_platform::Platform;
@@ -14,10 +14,18 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
     OpenApiRouter::new().routes(routes!(policies, set_policy)).routes(routes!(of_version))
 }
 
-/// Which npm packages a tenant's versions may have in them.
-#[utoipa::path(get, operation_id = "packages_policies", path = "/tenants/{tenant}/packages", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
-    (status = 200, description = "It is so", body = PackagePolicies), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Show the policies for npm packages: the one of the host, and the one of the tenant.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/packages",
+    operation_id = "packages_policies",
+    tag = "tenants",
+    params(("tenant" = TenantId, Path)),
+    responses(
+        (status = 200, description = "The policies.", body = PackagePolicies),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn policies(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -26,10 +34,26 @@ async fn policies(
     Ok(Json(platform.package_policies(&session, &tenant).await?))
 }
 
-/// Sets the tenant's own policy. That of the host holds all the same.
-#[utoipa::path(put, operation_id = "packages_set_policy", path = "/tenants/{tenant}/packages", tag = "tenants", params(("tenant" = TenantId, Path)), request_body = PackagePolicy, responses(
-    (status = 200, description = "It is so", body = PackagePolicies), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Replace the tenant's own policy for npm packages.
+///
+/// The policy of the host applies as well.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}/packages",
+    operation_id = "packages_set_policy",
+    tag = "tenants",
+    params(("tenant" = TenantId, Path)),
+    request_body = PackagePolicy,
+    responses(
+        (status = 200, description = "The policy was changed.", body = PackagePolicies),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn set_policy(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -39,11 +63,23 @@ async fn set_policy(
     Ok(Json(platform.set_package_policy(&session, &tenant, &policy).await?))
 }
 
-/// The npm packages in a version, with what the host's advisories say of them now.
-#[utoipa::path(get, operation_id = "packages_of_version", path = "/tenants/{tenant}/components/{component}/versions/{number}/packages", tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)), responses(
-    (status = 200, description = "It is so", body = PackageReport), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the npm packages of a version, with the host's current advisories about them.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/versions/{number}/packages",
+    operation_id = "packages_of_version",
+    tag = "versions",
+    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)),
+    responses(
+        (status = 200, description = "The packages.", body = PackageReport),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 413 "too-large", 422 "artifact-missing", 422 "sbom-missing"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn of_version(
     State(platform): State<Platform>,
     Asking(session): Asking,

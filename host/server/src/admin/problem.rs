@@ -1,4 +1,4 @@
-//! What a client of the admin API reads when its request was refused: a problem document (RFC 9457).
+//! Error responses of the admin API: problem documents (RFC 9457).
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -7,22 +7,43 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-/// A refusal.
+/// The media type of a [`ProblemDocument`].
+pub(super) const PROBLEM: &str = "application/problem+json";
+
+/// The description of the error response of an operation in the OpenAPI document: `refused!(404 "not-found", 412 "stale")`.
+///
+/// The response stands under `default`, not under each status: the codes that all operations share have statuses too, and
+/// would make every list ten responses longer.
+macro_rules! refused {
+    () => {
+        "The request was refused with one of the common codes (see the description of this API)."
+    };
+    ($($status:literal $code:literal),+ $(,)?) => {
+        concat!(
+            "The request was refused: ",
+            $("`", $code, "` (", $status, "), ",)+
+            "or one of the common codes (see the description of this API)."
+        )
+    };
+}
+pub(super) use refused;
+
+/// An error on its way to the client.
 #[derive(Debug)]
 pub(super) struct Problem(pub(super) Error);
 
-/// The document.
+/// A problem document (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ProblemDocument {
     /// `urn:elias:error:CODE`.
     r#type: String,
-    /// The code, for people.
+    /// A title for the code, for people.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// The stable name.
+    /// The error code. It never changes.
     code: String,
-    /// What happened, and what to do.
+    /// What is wrong, and how to correct it.
     detail: String,
 }
 
@@ -50,7 +71,7 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if matches!(code, Code::RateLimited) || status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }

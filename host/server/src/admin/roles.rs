@@ -1,7 +1,7 @@
 //! The roles that a tenant defines.
 
 use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -18,10 +18,18 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, set, delete))
 }
 
-/// The roles that a tenant defined, by name.
-#[utoipa::path(get, operation_id = "roles_list", path = "/tenants/{tenant}/roles", tag = "access", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = NamedPage<RoleDefinition>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the custom roles of a tenant by name.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/roles",
+    operation_id = "roles_list",
+    tag = "access",
+    params(("tenant" = TenantId, Path), PageQuery),
+    responses(
+        (status = 200, description = "A page of roles.", body = NamedPage<RoleDefinition>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn list(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -40,11 +48,18 @@ fn tagged(role: RoleDefinition) -> Response {
     ([(ETAG, format!("\"{}\"", role.revision))], Json(role)).into_response()
 }
 
-/// A role that a tenant defined.
-#[utoipa::path(get, operation_id = "roles_show", path = "/tenants/{tenant}/roles/{role}", tag = "access",
-    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)), responses(
-    (status = 200, description = "It is so", body = RoleDefinition), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Show a custom role.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/roles/{role}",
+    operation_id = "roles_show",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)),
+    responses(
+        (status = 200, description = "The role, with its revision as `ETag`.", body = RoleDefinition),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn show(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -53,11 +68,30 @@ async fn show(
     Ok(tagged(platform.role(&session, &tenant, &role).await?))
 }
 
-/// Defines a role, or changes it. Its policies are validated against the Cedar schema that `elias roles schema` prints.
-#[utoipa::path(put, operation_id = "roles_set", path = "/tenants/{tenant}/roles/{role}", tag = "access",
-    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)), request_body = RoleSettings, responses(
-    (status = 200, description = "It is so", body = RoleDefinition), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Create or replace a custom role.
+///
+/// Its policies must fit the Cedar schema that `elias roles schema` prints. `If-Match` with the revision refuses the
+/// change if the role was changed meanwhile.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}/roles/{role}",
+    operation_id = "roles_set",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)),
+    request_body = RoleSettings,
+    responses(
+        (status = 200, description = "The role was created or changed.", body = RoleDefinition),
+        (
+            status = "default",
+            description = refused!(
+                400 "bad-name", 404 "not-found", 409 "wrong-state", 412 "stale", 413 "too-large",
+                429 "quota-exceeded",
+            ),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn set(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -68,11 +102,20 @@ async fn set(
     Ok(tagged(platform.set_role(&session, &tenant, &role, &settings, revision).await?))
 }
 
-/// Deletes a role. Tokens that have it may do nothing from then on.
-#[utoipa::path(delete, operation_id = "roles_delete", path = "/tenants/{tenant}/roles/{role}", tag = "access",
-    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Delete a custom role.
+///
+/// Tokens with this role have no permissions from now on.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}/roles/{role}",
+    operation_id = "roles_delete",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)),
+    responses(
+        (status = 204, description = "The role was deleted."),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn delete(
     State(platform): State<Platform>,
     Asking(session): Asking,

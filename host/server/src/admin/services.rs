@@ -1,7 +1,7 @@
-//! What serves: deployments, rollouts, secrets, logs.
+//! Services: deployments, rollouts, secrets, logs.
 
 use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -38,11 +38,11 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 /// The path of a service.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(super) struct ServicePath {
-    /// Whose.
+    /// The tenant.
     tenant: TenantId,
-    /// Which component.
+    /// The component.
     component: ComponentName,
-    /// Where.
+    /// The environment.
     environment: Environment,
 }
 
@@ -52,19 +52,27 @@ impl From<ServicePath> for ServiceId {
     }
 }
 
-/// Which services are wanted.
+/// A filter for services.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 struct StatusQuery {
-    /// Those of this component only.
+    /// Only services of this component.
     component: Option<ComponentName>,
 }
 
-/// How a tenant's services stand on this host.
-#[utoipa::path(get, operation_id = "services_status", path = "/tenants/{tenant}/services", tag = "services", params(("tenant" = TenantId, Path), StatusQuery), responses(
-    (status = 200, description = "It is so", body = Page<ServiceStatus>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the services of a tenant and their state on this host.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/services",
+    operation_id = "services_status",
+    tag = "services",
+    params(("tenant" = TenantId, Path), StatusQuery),
+    responses(
+        (status = 200, description = "The services.", body = Page<ServiceStatus>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn status(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -74,11 +82,18 @@ async fn status(
     Ok(Json(Page { items: platform.status(&session, &tenant, query.component.as_ref())?, next: None }))
 }
 
-/// A service's deployments, newest first.
-#[utoipa::path(get, operation_id = "services_deployments", path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
-    params(ServicePath, PageQuery), responses(
-    (status = 200, description = "It is so", body = NamedPage<Deployment>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the deployments of a service, newest first.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments",
+    operation_id = "services_deployments",
+    tag = "services",
+    params(ServicePath, PageQuery),
+    responses(
+        (status = 200, description = "A page of deployments.", body = NamedPage<Deployment>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn deployments(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -93,12 +108,31 @@ async fn deployments(
     Ok(Json(page.named(&platform, &id.tenant, |deployment| &deployment.created_by).await?))
 }
 
-/// Gives a version traffic: all of it at once, or with `rollout` step by step. `If-Match` with the service's revision refuses if somebody else was
-/// faster.
-#[utoipa::path(post, operation_id = "services_deploy", path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments", tag = "services",
-    params(ServicePath), request_body = DeployRequest, responses(
-    (status = 201, description = "It is made", body = Deployment), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Deploy a version: give it all traffic at once, or step by step with `rollout`.
+///
+/// `If-Match` with the revision refuses the deployment if the service was changed meanwhile.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/deployments",
+    operation_id = "services_deploy",
+    tag = "services",
+    params(ServicePath),
+    request_body = DeployRequest,
+    responses(
+        (status = 201, description = "The deployment was created.", body = Deployment),
+        (
+            status = "default",
+            description = refused!(
+                404 "not-found", 409 "wrong-state", 412 "stale", 413 "too-large", 422 "not-allowed",
+                422 "above-ceiling", 422 "smoke-failed", 422 "artifact-missing", 422 "missing-configuration",
+                422 "not-in-log", 422 "compile-timeout", 422 "bad-configuration", 422 "capability-unavailable",
+                503 "overloaded",
+            ),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn deploy(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -110,19 +144,36 @@ async fn deploy(
     Ok((StatusCode::CREATED, Json(platform.deploy(&session, &path.into(), &request).await?)))
 }
 
-/// Where to go back to.
+/// The target of a rollback.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct RollbackRequest {
-    /// The version; none for the one that served before.
+    /// The version; null for the version that served before.
     to: Option<u32>,
 }
 
-/// Serves a version that served before.
-#[utoipa::path(post, operation_id = "services_rollback", path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollback", tag = "services",
-    params(ServicePath), request_body = RollbackRequest, responses(
-    (status = 201, description = "It is made", body = Deployment), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Roll back to a version that was deployed before.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollback",
+    operation_id = "services_rollback",
+    tag = "services",
+    params(ServicePath),
+    request_body = RollbackRequest,
+    responses(
+        (status = 201, description = "The service was rolled back.", body = Deployment),
+        (
+            status = "default",
+            description = refused!(
+                404 "not-found", 409 "wrong-state", 412 "stale", 422 "artifact-missing", 422 "missing-configuration",
+                422 "not-in-log", 422 "compile-timeout", 422 "bad-configuration", 422 "capability-unavailable",
+                503 "overloaded",
+            ),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn rollback(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -132,22 +183,35 @@ async fn rollback(
     Ok((StatusCode::CREATED, Json(platform.rollback(&session, &path.into(), request.to).await?)))
 }
 
-/// What to do with a rollout.
+/// A change of a rollout.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SteerRequest {
-    /// What.
+    /// The action.
     action: RolloutAction,
-    /// Why, for the history.
+    /// The reason, for the audit trail.
     #[serde(default)]
     reason: String,
 }
 
-/// Steers the rollout that is under way.
-#[utoipa::path(post, operation_id = "services_steer", path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollout", tag = "services",
-    params(ServicePath), request_body = SteerRequest, responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Promote, pause, resume or abort a rollout.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/rollout",
+    operation_id = "services_steer",
+    tag = "services",
+    params(ServicePath),
+    request_body = SteerRequest,
+    responses(
+        (status = 204, description = "The rollout was changed."),
+        (
+            status = "default",
+            description = refused!(409 "wrong-state", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn steer(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -158,19 +222,38 @@ async fn steer(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who gets a version of their own.
+/// The targeting rules of a service.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Flags {
-    /// The first that fits a caller decides.
+    /// The rules; the first that matches a request decides.
     rules: Vec<FlagRule>,
 }
 
-/// Gives callers versions of their own, before any rollout: these rules, and no others.
-#[utoipa::path(put, operation_id = "services_set_flags", path = "/tenants/{tenant}/components/{component}/environments/{environment}/flags", tag = "services",
-    params(ServicePath), request_body = Flags, responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Replace the targeting rules of a service.
+///
+/// A request that matches a rule gets the version of the rule, whatever a rollout or an experiment would choose.
+/// `If-Match` with the revision refuses the change if the service was changed meanwhile.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/flags",
+    operation_id = "services_set_flags",
+    tag = "services",
+    params(ServicePath),
+    request_body = Flags,
+    responses(
+        (status = 204, description = "The targeting rules were replaced."),
+        (
+            status = "default",
+            description = refused!(
+                404 "not-found", 412 "stale", 422 "artifact-missing", 422 "missing-configuration", 422 "not-in-log",
+                422 "compile-timeout", 422 "bad-configuration", 422 "capability-unavailable", 503 "overloaded",
+            ),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn set_flags(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -182,11 +265,25 @@ async fn set_flags(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Stops a service: its requests get 503.
-#[utoipa::path(post, operation_id = "services_stop", path = "/tenants/{tenant}/components/{component}/environments/{environment}/stop", tag = "services",
-    params(ServicePath), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Stop a service.
+///
+/// Its requests get 503.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/stop",
+    operation_id = "services_stop",
+    tag = "services",
+    params(ServicePath),
+    responses(
+        (status = 204, description = "The service was stopped."),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn stop(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -196,11 +293,18 @@ async fn stop(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Forgets what the host that is asked keeps of a service's answers.
-#[utoipa::path(post, operation_id = "services_purge", path = "/tenants/{tenant}/components/{component}/environments/{environment}/purge", tag = "services",
-    params(ServicePath), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Purge the cached responses of a service on this host.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/purge",
+    operation_id = "services_purge",
+    tag = "services",
+    params(ServicePath),
+    responses(
+        (status = 204, description = "The cached responses were purged."),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn purge(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -210,11 +314,23 @@ async fn purge(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Starts a service that was stopped, by hand or by its supervisor.
-#[utoipa::path(post, operation_id = "services_start", path = "/tenants/{tenant}/components/{component}/environments/{environment}/start", tag = "services",
-    params(ServicePath), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Start a service that was stopped by a user or by its circuit breaker.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/start",
+    operation_id = "services_start",
+    tag = "services",
+    params(ServicePath),
+    responses(
+        (status = 204, description = "The service was started."),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn start(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -224,11 +340,20 @@ async fn start(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The names of a service's secrets. Nobody can read their values.
-#[utoipa::path(get, operation_id = "services_secrets", path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets", tag = "services",
-    params(ServicePath), responses(
-    (status = 200, description = "It is so", body = Page<String>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the names of the secrets of a service.
+///
+/// Nobody can read their values.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets",
+    operation_id = "services_secrets",
+    tag = "services",
+    params(ServicePath),
+    responses(
+        (status = 200, description = "The names of the secrets.", body = Page<String>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn secrets(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -240,13 +365,13 @@ async fn secrets(
 /// The path of a secret.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 struct SecretPath {
-    /// Whose.
+    /// The tenant.
     tenant: TenantId,
-    /// Of which component.
+    /// The component.
     component: ComponentName,
-    /// Where.
+    /// The environment.
     environment: Environment,
-    /// Letters, digits and underscores, as a variable of the environment.
+    /// The name: letters, digits and underscores, as in environment variables.
     name: String,
 }
 
@@ -256,19 +381,34 @@ impl SecretPath {
     }
 }
 
-/// A secret's value.
+/// The value of a secret.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SecretValue {
-    /// The text.
+    /// The value.
     value: String,
 }
 
-/// Sets a secret. What serves gets it with its next load, which is at once.
-#[utoipa::path(put, operation_id = "services_set_secret", path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}", tag = "services",
-    params(SecretPath), request_body = SecretValue, responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Set a secret of a service.
+///
+/// The service is reloaded with it at once.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}",
+    operation_id = "services_set_secret",
+    tag = "services",
+    params(SecretPath),
+    request_body = SecretValue,
+    responses(
+        (status = 204, description = "The secret was set."),
+        (
+            status = "default",
+            description = refused!(413 "too-large", 429 "quota-exceeded"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn set_secret(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -280,11 +420,18 @@ async fn set_secret(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Deletes a secret.
-#[utoipa::path(delete, operation_id = "services_delete_secret", path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}", tag = "services",
-    params(SecretPath), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Delete a secret of a service.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/secrets/{name}",
+    operation_id = "services_delete_secret",
+    tag = "services",
+    params(SecretPath),
+    responses(
+        (status = 204, description = "The secret was deleted."),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn delete_secret(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -295,13 +442,22 @@ async fn delete_secret(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a service logs on this host from now on, as server-sent events: `line` events with a JSON object each, and
-/// `lost` with how many were missed by a slow reader. It ends within a second of the token's end, its revocation or a
-/// change of its role, with an event `end` that has the code and the reason.
-#[utoipa::path(get, operation_id = "services_logs", path = "/tenants/{tenant}/components/{component}/environments/{environment}/logs", tag = "services",
-    params(ServicePath), responses(
-    (status = 200, description = "It is so", body = FollowedLine, content_type = "text/event-stream"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Follow the log of a service on this host, as server-sent events.
+///
+/// `line` events contain a JSON object each; `lost` events contain how many lines a slow reader missed. The stream ends
+/// within a second of the expiry or revocation of the token, or of a change of its role, with an event `end` that has
+/// the code and the reason.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/logs",
+    operation_id = "services_logs",
+    tag = "services",
+    params(ServicePath),
+    responses(
+        (status = 200, description = "The events.", body = FollowedLine, content_type = "text/event-stream"),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn logs(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -337,10 +493,10 @@ async fn logs(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-/// How often it is looked whether who follows a log still may.
+/// How often the permission of a client that follows a log is checked again.
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 
-/// The last event of a stream whose reader may read no more.
+/// The last event of a stream whose client has lost its permission.
 fn end_event(error: &Error) -> Event {
     let reason = serde_json::json!({ "code": error.code().as_str(), "detail": error.to_string() });
     Event::default().event("end").data(reason.to_string())

@@ -1,7 +1,7 @@
-//! Implementations side by side: put there, compared, ended.
+//! Experiments: started, compared, ended.
 
 use super::extract::{Asking, IfMatch, JsonOf, PathOf};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use super::services::ServicePath;
 use axum::Json;
 use axum::extract::State;
@@ -15,11 +15,18 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
     OpenApiRouter::new().routes(routes!(compare, set_stages, end_stages))
 }
 
-/// How implementations that are side by side do, on all hosts together.
-#[utoipa::path(get, operation_id = "stages_compare", path = "/tenants/{tenant}/components/{component}/environments/{environment}/stages", tag = "stages",
-    params(ServicePath), responses(
-    (status = 200, description = "It is so", body = StageReport), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Compare the variants of an experiment, on all hosts together.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/stages",
+    operation_id = "stages_compare",
+    tag = "stages",
+    params(ServicePath),
+    responses(
+        (status = 200, description = "The comparison.", body = StageReport),
+        (status = "default", description = refused!(409 "wrong-state"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn compare(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -28,12 +35,32 @@ async fn compare(
     Ok(Json(platform.compare(&session, &path.into()).await?))
 }
 
-/// Puts implementations side by side: these, and no others. The first is the version that serves. `If-Match` with the service's revision refuses
-/// if somebody else was faster.
-#[utoipa::path(put, operation_id = "stages_set", path = "/tenants/{tenant}/components/{component}/environments/{environment}/stages", tag = "stages",
-    params(ServicePath), request_body = StagePlan, responses(
-    (status = 200, description = "It is done", body = Stages), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Start an experiment: distribute the requests of a service over variants.
+///
+/// Variants that are not in the request are removed. The first variant must be the version that serves. `If-Match` with
+/// the revision refuses the change if the service was changed meanwhile.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/stages",
+    operation_id = "stages_set",
+    tag = "stages",
+    params(ServicePath),
+    request_body = StagePlan,
+    responses(
+        (status = 200, description = "The experiment was started.", body = Stages),
+        (
+            status = "default",
+            description = refused!(
+                404 "not-found", 409 "wrong-state", 412 "stale", 413 "too-large", 422 "not-allowed",
+                422 "above-ceiling", 422 "smoke-failed", 422 "artifact-missing", 422 "missing-configuration",
+                422 "not-in-log", 422 "compile-timeout", 422 "bad-configuration", 422 "capability-unavailable",
+                503 "overloaded",
+            ),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn set_stages(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -44,11 +71,25 @@ async fn set_stages(
     Ok(Json(platform.set_stages(&session, &path.into(), plan, revision).await?))
 }
 
-/// Leaves the version that serves alone again.
-#[utoipa::path(delete, operation_id = "stages_end", path = "/tenants/{tenant}/components/{component}/environments/{environment}/stages", tag = "stages",
-    params(ServicePath), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// End an experiment.
+///
+/// The version that serves gets all requests again.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/stages",
+    operation_id = "stages_end",
+    tag = "stages",
+    params(ServicePath),
+    responses(
+        (status = 204, description = "The experiment was ended."),
+        (
+            status = "default",
+            description = refused!(409 "wrong-state", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn end_stages(
     State(platform): State<Platform>,
     Asking(session): Asking,

@@ -1,7 +1,7 @@
 //! Tenants, their tokens and keys, and their audit trail.
 
 use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -30,26 +30,33 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(audit))
 }
 
-/// Who a token stands for.
+/// The identity behind a token.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Whoami {
     /// The token's id.
     name: String,
-    /// Whose it is.
+    /// The tenant of the token.
     tenant: TenantId,
-    /// What it may do.
+    /// The role of the token.
     #[schema(value_type = String)]
     role: TokenRole,
-    /// The role of the platform's that this one never exceeds.
+    /// The built-in role that bounds the permissions of a custom role.
     ceiling: Role,
-    /// The components that it may act on; all of them if there is no list.
+    /// The components that the token is limited to; null for all.
     components: Option<Vec<String>>,
 }
 
-/// Who the token stands for.
-#[utoipa::path(get, operation_id = "tenants_whoami", path = "/whoami", tag = "access", responses(
-    (status = 200, description = "It is so", body = Whoami), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Show whom the token stands for.
+#[utoipa::path(
+    get,
+    path = "/whoami",
+    operation_id = "tenants_whoami",
+    tag = "access",
+    responses(
+        (status = 200, description = "The tenant, role and components of the token.", body = Whoami),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn whoami(Asking(session): Asking) -> Json<Whoami> {
     let principal = &session.principal;
     Json(Whoami {
@@ -61,10 +68,20 @@ async fn whoami(Asking(session): Asking) -> Json<Whoami> {
     })
 }
 
-/// The tenants, by name.
-#[utoipa::path(get, operation_id = "tenants_list", path = "/tenants", tag = "tenants", params(PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<Tenant>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List tenants by name.
+///
+/// Platform operators see all tenants, everyone else sees their own.
+#[utoipa::path(
+    get,
+    path = "/tenants",
+    operation_id = "tenants_list",
+    tag = "tenants",
+    params(PageQuery),
+    responses(
+        (status = 200, description = "A page of tenants.", body = Page<Tenant>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn list(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -75,21 +92,34 @@ async fn list(
     Ok(Json(Page::new(tenants, limit, |tenant| tenant.tenant.to_string())))
 }
 
-/// A tenant that is to be.
+/// The tenant to create.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTenant {
-    /// Its name.
+    /// The name.
     tenant: TenantId,
-    /// What it may do.
+    /// The settings.
     #[serde(default)]
     settings: TenantSettings,
 }
 
-/// Makes a tenant.
-#[utoipa::path(post, operation_id = "tenants_create", path = "/tenants", tag = "tenants", request_body = NewTenant, responses(
-    (status = 201, description = "It is made", body = Tenant), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Create a tenant.
+#[utoipa::path(
+    post,
+    path = "/tenants",
+    operation_id = "tenants_create",
+    tag = "tenants",
+    request_body = NewTenant,
+    responses(
+        (status = 201, description = "The tenant was created.", body = Tenant),
+        (
+            status = "default",
+            description = refused!(409 "already-there"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn create(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -104,10 +134,18 @@ fn tagged(tenant: &Tenant) -> impl IntoResponse + use<> {
     ([(ETAG, format!("\"{}\"", tenant.revision))], Json(tenant.clone()))
 }
 
-/// A tenant.
-#[utoipa::path(get, operation_id = "tenants_show", path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
-    (status = 200, description = "It is so", body = Tenant), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Show a tenant.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}",
+    operation_id = "tenants_show",
+    tag = "tenants",
+    params(("tenant" = TenantId, Path)),
+    responses(
+        (status = 200, description = "The tenant, with its revision as `ETag`.", body = Tenant),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn show(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -117,10 +155,26 @@ async fn show(
     Ok(tagged(&scope.this_tenant().await?).into_response())
 }
 
-/// Changes what a tenant may do.
-#[utoipa::path(put, operation_id = "tenants_change", path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), request_body = TenantSettings, responses(
-    (status = 200, description = "It is so", body = Tenant), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Replace the settings of a tenant.
+///
+/// `If-Match` with the revision refuses the change if the tenant was changed meanwhile.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}",
+    operation_id = "tenants_change",
+    tag = "tenants",
+    params(("tenant" = TenantId, Path)),
+    request_body = TenantSettings,
+    responses(
+        (status = 200, description = "The tenant was changed.", body = Tenant),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn change(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -131,10 +185,25 @@ async fn change(
     Ok(tagged(&platform.set_tenant(&session, &tenant, &settings, revision).await?).into_response())
 }
 
-/// Deletes a tenant: nothing of it serves any more.
-#[utoipa::path(delete, operation_id = "tenants_delete", path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Delete a tenant.
+///
+/// All its services stop. Its name cannot be used again.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}",
+    operation_id = "tenants_delete",
+    tag = "tenants",
+    params(("tenant" = TenantId, Path)),
+    responses(
+        (status = 204, description = "The tenant was deleted."),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "wrong-state"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn delete(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -144,10 +213,20 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How much a tenant's versions may ask for: the ceilings that hold on this host, by the key of elias.toml.
-#[utoipa::path(get, operation_id = "tenants_ceilings", path = "/tenants/{tenant}/ceilings", tag = "tenants", params(("tenant" = TenantId, Path)), responses(
-    (status = 200, description = "The ceilings", body = Page<Ceiling>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the ceilings of a tenant.
+///
+/// A ceiling is the most that a version may ask for on this host, by the key of elias.toml.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/ceilings",
+    operation_id = "tenants_ceilings",
+    tag = "tenants",
+    params(("tenant" = TenantId, Path)),
+    responses(
+        (status = 200, description = "The ceilings.", body = Page<Ceiling>),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn ceilings(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -156,10 +235,18 @@ async fn ceilings(
     Ok(Json(Page { items: platform.ceilings(&session, &tenant).await?, next: None }))
 }
 
-/// A tenant's tokens, by id, without their secrets.
-#[utoipa::path(get, operation_id = "tenants_tokens", path = "/tenants/{tenant}/tokens", tag = "access", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<Token>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the tokens of a tenant by id, without their secrets.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/tokens",
+    operation_id = "tenants_tokens",
+    tag = "access",
+    params(("tenant" = TenantId, Path), PageQuery),
+    responses(
+        (status = 200, description = "A page of tokens.", body = Page<Token>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn tokens(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -171,10 +258,26 @@ async fn tokens(
     Ok(Json(Page::new(scope.tokens(page.after(), limit).await?, limit, |token| token.id.clone())))
 }
 
-/// Makes a token. Its secret is shown this once.
-#[utoipa::path(post, operation_id = "tenants_create_token", path = "/tenants/{tenant}/tokens", tag = "access", params(("tenant" = TenantId, Path)), request_body = NewToken, responses(
-    (status = 201, description = "It is made", body = TokenWithSecret), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Create a token.
+///
+/// Only this response contains its secret.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/tokens",
+    operation_id = "tenants_create_token",
+    tag = "access",
+    params(("tenant" = TenantId, Path)),
+    request_body = NewToken,
+    responses(
+        (status = 201, description = "The token was created.", body = TokenWithSecret),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "wrong-state", 429 "quota-exceeded"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn create_token(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -184,10 +287,18 @@ async fn create_token(
     Ok((StatusCode::CREATED, Json(platform.create_token(&session, &tenant, &new).await?)))
 }
 
-/// Ends a token.
-#[utoipa::path(delete, operation_id = "tenants_revoke_token", path = "/tenants/{tenant}/tokens/{token}", tag = "access", params(("tenant" = TenantId, Path), ("token" = String, Path)), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Revoke a token.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}/tokens/{token}",
+    operation_id = "tenants_revoke_token",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("token" = String, Path)),
+    responses(
+        (status = 204, description = "The token was revoked."),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn revoke_token(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -197,10 +308,18 @@ async fn revoke_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The keys whose signatures a tenant accepts, those that were revoked too.
-#[utoipa::path(get, operation_id = "tenants_keys", path = "/tenants/{tenant}/keys", tag = "access", params(("tenant" = TenantId, Path)), responses(
-    (status = 200, description = "It is so", body = Page<SigningKeyEntry>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the signing keys of a tenant, revoked ones included.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/keys",
+    operation_id = "tenants_keys",
+    tag = "access",
+    params(("tenant" = TenantId, Path)),
+    responses(
+        (status = 200, description = "The signing keys.", body = Page<SigningKeyEntry>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn keys(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -210,7 +329,7 @@ async fn keys(
     Ok(Json(Page { items: scope.signing_keys().await?, next: None }))
 }
 
-/// A key that is to be accepted.
+/// The signing key to add.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKey {
@@ -218,10 +337,26 @@ struct NewKey {
     verifier: String,
 }
 
-/// Accepts a key's signatures from now on.
-#[utoipa::path(post, operation_id = "tenants_add_key", path = "/tenants/{tenant}/keys", tag = "access", params(("tenant" = TenantId, Path)), request_body = NewKey, responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Add a signing key.
+///
+/// The tenant accepts its signatures from now on.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/keys",
+    operation_id = "tenants_add_key",
+    tag = "access",
+    params(("tenant" = TenantId, Path)),
+    request_body = NewKey,
+    responses(
+        (status = 204, description = "The signing key was added."),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "already-there", 429 "quota-exceeded"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn add_key(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -238,10 +373,20 @@ async fn add_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Refuses a key's signatures from now on. What was accepted with it goes on serving.
-#[utoipa::path(delete, operation_id = "tenants_revoke_key", path = "/tenants/{tenant}/keys/{key}", tag = "access", params(("tenant" = TenantId, Path), ("key" = String, Path)), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Revoke a signing key.
+///
+/// Its signatures are refused from now on. Versions that were accepted with it go on serving.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}/keys/{key}",
+    operation_id = "tenants_revoke_key",
+    tag = "access",
+    params(("tenant" = TenantId, Path), ("key" = String, Path)),
+    responses(
+        (status = 204, description = "The signing key was revoked."),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn revoke_key(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -253,10 +398,18 @@ async fn revoke_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who did what, newest first.
-#[utoipa::path(get, operation_id = "tenants_audit", path = "/tenants/{tenant}/audit", tag = "tenants", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = NamedPage<AuditEntry>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the audit trail, newest entry first.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/audit",
+    operation_id = "tenants_audit",
+    tag = "tenants",
+    params(("tenant" = TenantId, Path), PageQuery),
+    responses(
+        (status = 200, description = "A page of the audit trail.", body = NamedPage<AuditEntry>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn audit(
     State(platform): State<Platform>,
     Asking(session): Asking,

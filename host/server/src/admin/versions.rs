@@ -1,7 +1,7 @@
 //! Artifacts, components and versions.
 
 use super::extract::{Asking, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -25,21 +25,33 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(diff))
 }
 
-/// An artifact that was stored.
+/// A stored artifact.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct StoredArtifact {
     /// Its SHA-256.
     digest: Digest,
-    /// How many bytes it has.
+    /// Its size in bytes.
     bytes: u64,
 }
 
-/// Stores an artifact: a component, or a file of a version.
-#[utoipa::path(put, operation_id = "versions_put_artifact", path = "/tenants/{tenant}/artifacts/{digest}", tag = "versions",
+/// Store an artifact: a component, or a file of a version.
+#[utoipa::path(
+    put,
+    path = "/tenants/{tenant}/artifacts/{digest}",
+    operation_id = "versions_put_artifact",
+    tag = "versions",
     params(("tenant" = TenantId, Path), ("digest" = Digest, Path)),
-    request_body(content_type = "application/octet-stream"), responses(
-    (status = 200, description = "It is so", body = StoredArtifact), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+    request_body(content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "The artifact was stored.", body = StoredArtifact),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 413 "too-large", 422 "digest-mismatch", 429 "quota-exceeded"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn put_artifact(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -50,28 +62,44 @@ async fn put_artifact(
     Ok(Json(StoredArtifact { digest, bytes }))
 }
 
-/// Whether an artifact need not be sent.
-#[utoipa::path(head, operation_id = "versions_has_artifact", path = "/tenants/{tenant}/artifacts/{digest}", tag = "versions",
+/// Check whether an artifact is stored already.
+#[utoipa::path(
+    head,
+    path = "/tenants/{tenant}/artifacts/{digest}",
+    operation_id = "versions_has_artifact",
+    tag = "versions",
     params(("tenant" = TenantId, Path), ("digest" = Digest, Path)),
-    responses((status = 204, description = "It is there"), (status = 404, description = "It is not"),
-        (status = "default", description = "It is refused")))]
+    responses(
+        (status = 204, description = "The artifact is stored."),
+        (status = 404, description = "The artifact is not stored: `not-found`."),
+        (status = "default", description = refused!()),
+    ),
+)]
 async fn has_artifact(
     State(platform): State<Platform>,
     Asking(session): Asking,
     PathOf((tenant, digest)): PathOf<(TenantId, Digest)>,
 ) -> Result<StatusCode, Problem> {
     session.require(Permission::Read, &tenant, None)?;
-    // Only whether the tenant itself stored it: that another one did is nobody else's affair.
+    // An artifact of another tenant does not count: that it exists must not be visible.
     if platform.store().read(&tenant).await?.has_artifact(&digest).await? && platform.artifacts().has(&digest).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Error::not_found(format_args!("artifact {digest} of {tenant}")).into())
 }
 
-/// A tenant's components, by name.
-#[utoipa::path(get, operation_id = "versions_components", path = "/tenants/{tenant}/components", tag = "versions", params(("tenant" = TenantId, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = Page<Component>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the components of a tenant by name.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components",
+    operation_id = "versions_components",
+    tag = "versions",
+    params(("tenant" = TenantId, Path), PageQuery),
+    responses(
+        (status = 200, description = "A page of components.", body = Page<Component>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn components(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -82,16 +110,23 @@ async fn components(
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     let found = scope.components(page.after(), limit).await?;
     let mut page = Page::new(found, limit, |component| component.component.to_string());
-    // Who may read some components sees those.
+    // A token that is limited to some components lists only these.
     page.items.retain(|found| session.require(Permission::Read, &tenant, Some(&found.component)).is_ok());
     Ok(Json(page))
 }
 
-/// A component's versions, newest first.
-#[utoipa::path(get, operation_id = "versions_list", path = "/tenants/{tenant}/components/{component}/versions", tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), PageQuery), responses(
-    (status = 200, description = "It is so", body = NamedPage<Version>), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// List the versions of a component, newest first.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/versions",
+    operation_id = "versions_list",
+    tag = "versions",
+    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), PageQuery),
+    responses(
+        (status = 200, description = "A page of versions.", body = NamedPage<Version>),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn list(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -106,11 +141,33 @@ async fn list(
     Ok(Json(page.named(&platform, &tenant, |version| &version.created_by).await?))
 }
 
-/// Accepts a version, whose artifacts were stored before. It serves nothing yet.
-#[utoipa::path(post, operation_id = "versions_create", path = "/tenants/{tenant}/components/{component}/versions", tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path)), request_body = UploadedVersion, responses(
-    (status = 201, description = "It is made", body = Version), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Create a version from artifacts that were stored before.
+///
+/// It gets no traffic until it is deployed.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/versions",
+    operation_id = "versions_create",
+    tag = "versions",
+    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path)),
+    request_body = UploadedVersion,
+    responses(
+        (status = 201, description = "The version was created.", body = Version),
+        (
+            status = "default",
+            description = refused!(
+                404 "not-found", 413 "too-large", 422 "artifact-missing", 422 "not-allowed", 422 "above-ceiling",
+                422 "signature-refused", 422 "sbom-missing", 422 "integrity-missing", 422 "integrity-mismatch",
+                422 "package-denied", 422 "package-vulnerable", 422 "capability-denied", 429 "quota-exceeded",
+                503 "advisories-missing", 422 "bad-component", 422 "component-too-large", 422 "compile-limit",
+                422 "foreign-import", 422 "unknown-engine", 422 "unknown-base", 422 "engine-mismatch",
+                422 "compile-timeout", 503 "overloaded",
+            ),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn create(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -120,11 +177,18 @@ async fn create(
     Ok((StatusCode::CREATED, Json(platform.create_version(&session, &tenant, &component, &uploaded).await?)))
 }
 
-/// A version.
-#[utoipa::path(get, operation_id = "versions_show", path = "/tenants/{tenant}/components/{component}/versions/{number}", tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)), responses(
-    (status = 200, description = "It is so", body = Version), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Show a version.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/versions/{number}",
+    operation_id = "versions_show",
+    tag = "versions",
+    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)),
+    responses(
+        (status = 200, description = "The version.", body = Version),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
 async fn show(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -134,11 +198,23 @@ async fn show(
     Ok(Json(scope.version(&component, number).await?))
 }
 
-/// Deletes a version that serves nowhere.
-#[utoipa::path(delete, operation_id = "versions_delete", path = "/tenants/{tenant}/components/{component}/versions/{number}", tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)), responses(
-    (status = 204, description = "It is done"), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Delete a version that gets no traffic.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{tenant}/components/{component}/versions/{number}",
+    operation_id = "versions_delete",
+    tag = "versions",
+    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)),
+    responses(
+        (status = 204, description = "The version was deleted."),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "in-use"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn delete(
     State(platform): State<Platform>,
     Asking(session): Asking,
@@ -150,11 +226,26 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How two versions differ.
-#[utoipa::path(get, operation_id = "versions_diff", path = "/tenants/{tenant}/components/{component}/versions/{number}/diff/{other}", tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path), ("other" = u32, Path)), responses(
-    (status = 200, description = "It is so", body = Diff), (status = "default", description = "It is refused", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Compare two versions.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/versions/{number}/diff/{other}",
+    operation_id = "versions_diff",
+    tag = "versions",
+    params(
+        ("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path),
+        ("other" = u32, Path),
+    ),
+    responses(
+        (status = 200, description = "The differences.", body = Diff),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 422 "artifact-missing"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn diff(
     State(platform): State<Platform>,
     Asking(session): Asking,

@@ -1,5 +1,5 @@
 //! `elias/drizzle` and `elias/kysely`: what lets a query builder of the project run over `db`. They are bundled with
-//! the project's own copy of that package, and so are no web modules.
+//! the project's own copy of that package, and so are not web modules.
 
 use rolldown::plugin::{
     HookLoadOutput, HookResolveIdArgs, HookResolveIdOutput, PluginContext, PluginContextResolveOptions,

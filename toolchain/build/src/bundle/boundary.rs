@@ -28,12 +28,12 @@ impl Boundary {
     /// absolute.
     ///
     /// # Errors
-    /// [`BuildError::Config`] for a root that is no folder.
+    /// [`BuildError::Config`] for a root that is not a folder.
     pub(super) fn new(project: &Path, roots: &[PathBuf]) -> Result<Self, BuildError> {
         let roots = roots.iter().map(|root| {
             let path = project.join(root);
             path.canonicalize().ok().filter(|path| path.is_dir()).ok_or_else(|| {
-                let message = format!("the root {} of [build] is no folder", root.display());
+                let message = format!("the root {} of [build] is not a folder", root.display());
                 let help = "roots are folders outside of the project whose files it may import, relative to elias.toml";
                 BuildError::Config(Box::new(Details::new(message).help(help)))
             })

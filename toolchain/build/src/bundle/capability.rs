@@ -30,7 +30,7 @@ pub(super) fn resolve(capabilities: &Capabilities, args: &HookResolveIdArgs<'_>)
     })
 }
 
-/// Protocols of modules that are no interfaces.
+/// Protocols of modules that are not interfaces.
 const PROTOCOLS: [&str; 7] = ["bun", "data", "elias", "file", "jsr", "node", "npm"];
 
 /// Whether a specifier has the form of an interface's name: `namespace:package/interface`, with a version or without.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use wit_parser::{Docs, Function, InterfaceId, Type, TypeDefKind, TypeId, TypeOwner};
 
-/// Words that are no names of functions in a declaration.
+/// Words that are not names of functions in a declaration.
 const RESERVED: [&str; 38] = [
     "arguments",
     "await",

@@ -55,7 +55,7 @@ fn packages_may_be_named_in_any_order() {
         found.names().collect::<Vec<_>>(),
         ["example:a/i", "example:geo/places@1.2.0", "example:geo/types@1.2.0"]
     );
-    // Beside the file, in `deps`, it is no module of its own.
+    // Beside the file, in `deps`, it is not a module of its own.
     let files = [("wit/a.wit", user), ("wit/deps/geo.wit", GEO)];
     let found = read(&files, &["wit"]).expect("it is right");
     assert_eq!(found.names().collect::<Vec<_>>(), ["example:a/i"]);

@@ -39,7 +39,7 @@ impl Place {
         Self {
             file: file.into(),
             line: before.matches('\n').count() + 1,
-            // A byte order mark is no column that an editor shows.
+            // A byte order mark is not a column that an editor shows.
             column: before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1,
             source: Some(source),
             label: None,

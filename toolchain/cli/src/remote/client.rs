@@ -230,7 +230,7 @@ impl Client {
         Ok(Ok((response.status(), body)))
     }
 
-    /// What an answer that is no success says, whose body has yet to be read.
+    /// What an answer that is not a success says, whose body has yet to be read.
     pub(super) async fn refusal(&self, response: reqwest::Response) -> Failure {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
@@ -294,7 +294,7 @@ fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
 
 /// An answer that no platform gives.
 fn foreign(base: &Url, status: StatusCode) -> Failure {
-    Failure::new("bad-answer", format_args!("what answers at {base} is no platform's admin API (status {status})"))
+    Failure::new("bad-answer", format_args!("{base} is not the admin API of a platform (status {status})"))
         .help("`elias serve --platform` prints where its admin API is; it is not where components are served")
 }
 

@@ -155,7 +155,9 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
     let signature = match &arguments.signature {
         Some(file) => {
             let note = String::from_utf8(files::read(file)?);
-            Some(note.map_err(|_| Failure::new("bad-signature", format_args!("{} is no signature", file.display())))?)
+            Some(
+                note.map_err(|_| Failure::new("bad-signature", format_args!("{} is not a signature", file.display())))?,
+            )
         }
         None => sign(&arguments.sign, &wasm)?,
     };

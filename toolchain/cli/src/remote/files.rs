@@ -61,7 +61,7 @@ fn relative(path: &str) -> Result<String, Failure> {
         }
     }
     if !inside || parts.is_empty() {
-        let message = format!("[capabilities.db] migrations: `{path}` is no folder in the project's own");
+        let message = format!("[capabilities.db] migrations: `{path}` must be a folder within the project");
         return Err(Failure::new("config", message).help("name a folder beside elias.toml, such as \"migrations\""));
     }
     Ok(parts.join("/"))

@@ -56,7 +56,7 @@ fn rule(text: &str) -> Result<FlagRule, String> {
         FlagRule { version, organization: None, claim: None, value: None, percent: 100.0, sticky: Sticky::None };
     for word in words {
         if let Some(percent) = word.strip_suffix('%') {
-            rule.percent = percent.parse().map_err(|_| format!("`{word}` is no percentage"))?;
+            rule.percent = percent.parse().map_err(|_| format!("`{word}` is not a percentage: write one like 25%"))?;
         } else if let Some(organization) = word.strip_prefix("organization=") {
             rule.organization = Some(organization.to_owned());
         } else if let Some((claim, value)) = word.split_once('=') {

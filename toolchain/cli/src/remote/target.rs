@@ -105,7 +105,7 @@ pub(super) fn checked_url(text: &str) -> Result<String, Failure> {
         let help = "give a URL such as http://127.0.0.1:8788, as `elias serve --platform` prints it";
         Failure::new("bad-url", format_args!("the platform's URL {why}")).help(help)
     };
-    let url = Url::parse(text.trim()).map_err(|error| bad(&format!("is none: {error}")))?;
+    let url = Url::parse(text.trim()).map_err(|error| bad(&format!("is not valid: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(bad("must begin with http:// or https://"));
     }

@@ -31,7 +31,7 @@ impl Snapshots {
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         };
         let known = parse(&text).ok_or_else(|| {
-            format!("{} is no snapshot file; delete it, and write it again with elias test --update", path.display())
+            format!("{} is not a snapshot file; delete it, and write it again with elias test --update", path.display())
         })?;
         Ok(Self { known, used: BTreeMap::new() })
     }

@@ -32,7 +32,7 @@ function decodeBase64(text) {
   return fromBase64.call(Uint8Array, whole, { lastChunkHandling: "loose" });
 }
 
-/** As Node.js reads it: up to the first pair that is no byte. */
+/** As Node.js reads it: up to the first pair that is not a byte. */
 function decodeHex(text) {
   const digits = text.length === 0 ? "" : /^(?:[\da-f]{2})*/i.exec(text)[0];
   return Uint8Array.fromHex(digits);

@@ -92,7 +92,7 @@ function writeBigInteger(little, signed) {
   return function (value, offset = 0) {
     checkValue(value, min, max, 8);
     checkBounds(this, offset, 8);
-    // A number that is no bigint throws here, as it does in Node.js.
+    // A number that is not a bigint throws here, as it does in Node.js.
     let rest = value & 0xffffffffffffffffn;
     for (let at = 0; at < 8; at++) {
       this[offset + (little ? at : 7 - at)] = Number(rest & 0xffn);

@@ -35,7 +35,7 @@ export function transcodedText(source, from, to) {
   }
   if (read === "utf8" && written === "utf16le" && !isUtf8(source)) throw transcodeError("U_INVALID_CHAR_FOUND", 10);
   let text = encodings[read === "ascii" ? "latin1" : read].slice(source, 0, source.length);
-  // A byte of more than seven bits is no character of ASCII, and half a unit none of UTF-16.
+  // A byte of more than seven bits is not a character of ASCII, and half a unit none of UTF-16.
   if (read === "ascii" && written !== "utf16le") text = text.replace(/[\x80-\xff]/g, "\ufffd");
   if (read === "utf16le" && written === "utf16le" && source.length % 2 === 1) text += "\ufffd";
   if (text === "" && written === "utf8") throw transcodeError("U_INVALID_CHAR_FOUND", 10);

@@ -194,7 +194,7 @@ const LABELS = {
 };
 const TYPES = { pkcs8: [true, readPkcs8], sec1: [true, readSec1], spki: [false, readSpki], pkcs1: undefined };
 
-/** Calls a reader; what is no DER is no key. */
+/** Calls a reader; what is not DER is not a key. */
 function reading(read) {
   try {
     return read();

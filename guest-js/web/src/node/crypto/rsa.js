@@ -13,7 +13,7 @@ function bytesOfNumber(number, length) {
   return asBytes(Buffer.from(number.toString(16).padStart(length * 2, "0"), "hex"));
 }
 
-/** `bytes` to the power of the public exponent; undefined if it is no number below the modulus. */
+/** `bytes` to the power of the public exponent; undefined if it is not a number below the modulus. */
 function publicPower(parts, bytes) {
   const [modulus, exponent] = rsaNumbers(parts, false);
   const [n, base] = [numberOf(modulus), numberOf(bytes)];

@@ -126,7 +126,7 @@ async fn operations_under_way_are_counted_and_given_back() {
     let (Begun::Pending(one), Begun::Pending(other)) = (wish(), wish()) else { panic!("they wait") };
     let Begun::Done(Err(error)) = wish() else { panic!("it is refused") };
     assert_eq!(error.code, ErrorCode::TooManyOperations);
-    // What is done at once is no operation: the holder can still bring its value.
+    // What is done at once is not an operation: the holder can still bring its value.
     set(&cache, "other", "v", None).await;
     drop(one);
     assert_eq!(cache.pending.load(Ordering::Relaxed), 1);

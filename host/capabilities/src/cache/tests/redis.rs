@@ -113,7 +113,7 @@ async fn a_component_loads_without_its_redis() {
     let component =
         ComponentInfo { name: "test".to_owned(), version: "1".to_owned(), digest: String::new(), folder: ".".into() };
     let grant = json!({ "backend": "redis", "url": url, "timeout-ms": 200 });
-    let grant = Cache::new().configure(&component, Some(&grant)).await.expect("that is no error");
+    let grant = Cache::new().configure(&component, Some(&grant)).await.expect("that is not an error");
     unavailable(&grant.starter(CallMeter::default())).await;
 }
 

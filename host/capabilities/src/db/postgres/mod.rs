@@ -154,12 +154,13 @@ fn config(url: &str) -> Result<(Config, Tls), ConfigureError> {
     let invalid = |why: &str| ConfigureError::Invalid(format!("url: {why}"));
     let (url, tls) = Tls::take(url)?;
     // What the parser says could quote the URL.
-    let mut config: Config = url.parse().map_err(|_| invalid("it is not one of PostgreSQL"))?;
+    let mut config: Config =
+        url.parse().map_err(|_| invalid("it must be a URL of PostgreSQL: postgres://USER@HOST/DATABASE"))?;
     if config.get_hosts().is_empty() {
-        return Err(invalid("it names no host"));
+        return Err(invalid("it must name a host"));
     }
     if config.get_user().is_none() {
-        return Err(invalid("it names no user"));
+        return Err(invalid("it must name a user"));
     }
     if config.get_channel_binding() == ChannelBinding::Require {
         return Err(invalid("channel_binding=require is not supported: use sslmode=verify-full"));

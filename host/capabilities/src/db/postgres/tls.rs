@@ -203,7 +203,7 @@ fn root_certificates(file: Option<&str>) -> Result<RootCertStore, ConfigureError
     let pem = read(file).ok_or_else(|| invalid("the file that sslrootcert names cannot be read"))?;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
-        added.ok_or_else(|| invalid("the file that sslrootcert names is not one of certificates (PEM)"))?;
+        added.ok_or_else(|| invalid("the file that sslrootcert names must contain PEM certificates"))?;
     }
     Ok(roots)
 }

@@ -75,7 +75,7 @@ enum Range {
         /// From the least of these on nothing is said; empty: of all something is.
         limits: Vec<Version>,
     },
-    /// A bound is no version: everything may be in it.
+    /// A bound is not a version: everything may be in it.
     Unreadable,
 }
 

@@ -106,7 +106,7 @@ fn flags_that_cannot_be_used_are_refused() {
         ),
         (json!({"version": 1, "claim": "b"}), "flags.claim and value belong together"),
         (json!({"version": 1, "value": "b"}), "flags.claim and value belong together"),
-        (json!({"version": 1, "sticky": {"header": ""}}), "sticky.header is no name of a header field"),
+        (json!({"version": 1, "sticky": {"header": ""}}), "sticky.header must be a header name"),
     ];
     for (rule, message) in table {
         let rule: FlagRule = serde_json::from_value(rule).unwrap();

@@ -323,8 +323,8 @@ fn a_plan_out_of_bounds_names_the_key() {
         (json!({"error-rate": -1}), "rollout.error-rate is -1; it must be between 0 and 1"),
         (json!({"p99-ratio": 0.5}), "rollout.p99-ratio is 0.5; it must be between 1 and 1000"),
         (json!({"fuel-ratio": 2000}), "rollout.fuel-ratio is 2000; it must be between 1 and 1000"),
-        (json!({"sticky": {"header": "x y"}}), "sticky.header is no name of a header field"),
-        (json!({"sticky": {"cookie": ""}}), "sticky.cookie is no name of a cookie"),
+        (json!({"sticky": {"header": "x y"}}), "sticky.header must be a header name"),
+        (json!({"sticky": {"cookie": ""}}), "sticky.cookie must be a cookie name"),
     ];
     for (written, message) in table {
         let plan: RolloutPlan = serde_json::from_value(written).unwrap();

@@ -159,7 +159,7 @@ fn workspaces_go_on_working() {
     std::os::unix::fs::symlink(store, folder.path().join("app/node_modules/z")).expect("a link");
     let built = run(folder.path(), &[]).unwrap_or_else(|error| panic!("{}", error.render(false)));
     assert!(built.code.contains("member x") && built.code.contains("stored z"), "{}", built.code);
-    // A link to anywhere is no workspace.
+    // A link to anywhere is not a workspace.
     let folder = with_secret(&[
         ("app/index.js", "import x from 'linked/secret.js'; export default x"),
         ("app/package.json", "{}"),
