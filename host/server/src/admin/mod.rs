@@ -1,5 +1,6 @@
 //! The admin API: REST under /v1. Every handler asks the platform, which asks who may; the OpenAPI document is made from the handlers.
 
+mod databases;
 mod executions;
 mod extract;
 mod host;
@@ -71,6 +72,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(versions::routes())
         .merge(services::routes())
         .merge(stages::routes())
+        .merge(databases::routes())
         .merge(executions::routes())
         .merge(log::routes())
         .merge(packages::routes())
