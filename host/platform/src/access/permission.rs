@@ -214,6 +214,8 @@ mod tests {
             assert_eq!(allowed(Permission::Read), role >= Role::Viewer);
             assert_eq!(allowed(Permission::Deploy), role >= Role::Developer);
             assert_eq!(allowed(Permission::DeployProduction), role >= Role::Operator);
+            assert_eq!(allowed(Permission::ReadData), role >= Role::Operator);
+            assert_eq!(allowed(Permission::WriteData), role >= Role::Admin);
             assert_eq!(allowed(Permission::Access), role >= Role::Admin);
             assert!(!allowed(Permission::Tenants) && !allowed(Permission::Backup), "these are the host's");
         }
