@@ -1,5 +1,5 @@
-//! The databases of components by the admin API and `elias db`: rows come back, nothing is changed without the flag, and
-//! nobody reaches another tenant's.
+//! The databases of components by the admin API and `elias db`: rows come back, nothing is changed without the flag,
+//! and nobody reaches another tenant's.
 
 use elias_tests::build::component;
 use elias_tests::platform::Platform;

@@ -96,8 +96,8 @@ impl DatabaseQuery {
 }
 
 impl Platform {
-    /// Runs a statement on the database that a component has in an environment, as seen by this host. The audit trail gets
-    /// the statement before it runs, without the values of its parameters.
+    /// Runs a statement on the database that a component has in an environment, as seen by this host. The audit trail
+    /// gets the statement before it runs, without the values of its parameters.
     ///
     /// # Errors
     /// `forbidden`, `bad-input`, `not-found`; those of [`ComponentDatabases::query`]; those of loading the component;

@@ -63,12 +63,12 @@ pub struct ConsoleResult {
 }
 
 impl Opened {
-    /// Runs a statement in a transaction of its own, which is read-only unless the statement may write, and is committed
-    /// only if the whole result was within its bounds.
+    /// Runs a statement in a transaction of its own, which is read-only unless the statement may write, and is
+    /// committed only if the whole result was within its bounds.
     ///
     /// # Errors
-    /// As a component's own statement. `unavailable` too if several of these run on the database already, and `database`
-    /// with the SQLSTATE 25006 for a statement that writes and may not.
+    /// As a component's own statement. `unavailable` too if several of these run on the database already, and
+    /// `database` with the SQLSTATE 25006 for a statement that writes and may not.
     pub async fn console(&self, query: &ConsoleQuery<'_>) -> Result<ConsoleResult, Error> {
         let _permit = self.console.try_acquire().map_err(|_| {
             Error::unavailable(format!("{STATEMENTS} statements run on the component's database already; try again"))
