@@ -31,6 +31,7 @@ mod platform_bucket;
 mod platform_cache;
 mod platform_ceilings;
 mod platform_command_line;
+mod platform_databases;
 mod platform_deploy;
 mod platform_executions;
 mod platform_gateway;

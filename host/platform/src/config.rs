@@ -1,6 +1,7 @@
 //! What a platform is told.
 
 use crate::access::{FetchKeys, OidcConfig};
+use crate::databases::ComponentDatabases;
 use crate::recorder::Retention;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ pub struct PlatformConfig {
     pub advisories: Option<PathBuf>,
     /// What fetches the keys of identity providers: the platform dials nothing itself.
     pub fetch: Option<Arc<dyn FetchKeys>>,
+    /// What runs users' statements on the databases of components; none: the admin API refuses them.
+    pub databases: Option<Arc<dyn ComponentDatabases>>,
 }
 
 impl PlatformConfig {
@@ -71,6 +74,7 @@ impl PlatformConfig {
             require_log: false,
             advisories: None,
             fetch: None,
+            databases: None,
         }
     }
 }

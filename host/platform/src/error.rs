@@ -127,6 +127,16 @@ codes! {
     Stopped = "stopped", 503, "The component is stopped";
     /// As many executions as the service may have are under way.
     BulkheadFull = "bulkhead-full", 503, "The component is busy";
+    /// A statement writes on a database, and was not to.
+    ReadOnly = "read-only", 422, "The statement writes";
+    /// The database, or the rules for statements, refused a statement.
+    Sql = "sql", 422, "The statement was refused";
+    /// A statement on a database took too long.
+    StatementTimeout = "statement-timeout", 422, "The statement takes too long";
+    /// The result of a statement has more bytes than it may.
+    ResultTooLarge = "result-too-large", 422, "The result is too large";
+    /// A component's database cannot be reached, or has no room for another statement.
+    DatabaseUnavailable = "database-unavailable", 503, "The database is not available";
     /// A defect of the platform.
     Internal = "internal", 500, "Internal error";
 }

@@ -8,6 +8,7 @@ mod backup;
 pub mod ceilings;
 pub mod clock;
 mod config;
+mod databases;
 mod deploy;
 mod doctor;
 pub mod error;
@@ -42,6 +43,7 @@ mod vault;
 pub use answers::{Fill, Found, Kept};
 pub use backup::{Restored, restore};
 pub use config::{PlatformConfig, PublicScheme};
+pub use databases::{ComponentDatabases, DatabaseBounds, DatabaseQuery, DatabaseResult};
 pub use deploy::{
     DeployRequest, Diff, ReleaseStatus, RolloutAction, ServiceStatus, StageCopies, StageReport, UploadedVersion,
 };

@@ -2,7 +2,7 @@
 
 use crate::body::Body;
 use crate::call::{self, Answer, Call, CallExport, CallOptions};
-use crate::capability::{ErasedCapability, ErasedGrant};
+use crate::capability::{Capability, ErasedCapability, ErasedGrant};
 use crate::error::{Error, ErrorCode};
 use crate::fetch;
 use crate::instance::{InstanceState, SECRET_BYTES_MIN};
@@ -14,6 +14,7 @@ use crate::schedule::Share;
 use bytes::Bytes;
 use elias_contract::manifest::Manifest;
 use elias_contract::stack::{self, SourceMap};
+use std::any::TypeId;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -142,6 +143,15 @@ impl App {
     #[must_use]
     pub fn original_stack(&self, stack: &str) -> String {
         self.inner.original_stack(stack)
+    }
+
+    /// What the component was granted of a capability, for an embedder that uses the same resources beside its
+    /// executions; none if it does not import the capability.
+    #[must_use]
+    pub fn grant<C: Capability>(&self) -> Option<Arc<C::Grant>> {
+        let is_wanted = |granted: &&Granted| ErasedCapability::type_id(&*granted.capability) == TypeId::of::<C>();
+        let granted = self.inner.granted.iter().find(is_wanted)?;
+        Arc::clone(&granted.grant).downcast::<C::Grant>().ok()
     }
 
     /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and can cancel it.

@@ -1,86 +1,169 @@
-//! `elias db`: a look into a component's SQLite database, on the host that has it.
+//! `elias db`: queries on a component's database, by a platform or on a SQLite file of a data directory.
 
 use crate::failure::Failure;
-use crate::remote::{plain, print};
+use crate::remote::{Target, plain, print, query_database};
 use clap::Args;
-use elias_platform::name::{ComponentName, Environment, ServiceId, TenantId};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
+use elias_capabilities::db::SQLITE_TABLES;
+use elias_platform::name::{ComponentName, Environment, ServiceId};
+use elias_platform::{DatabaseQuery, DatabaseResult};
+use rusqlite::types::{self, ValueRef};
+use rusqlite::{Connection, OpenFlags, Statement};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Characters of a value in a table; `--json` has all of it.
 const SHOWN_CHARS: usize = 200;
-/// What is asked if no statement is given.
-const SCHEMA: &str = "SELECT name AS \"table\", sql AS definition FROM sqlite_master \
-                      WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+/// The data directory if neither a platform nor a directory is named.
+const DATA_DIR: &str = ".elias";
 
-/// What `db` is told.
+/// The arguments of `db`.
 #[derive(Debug, Args)]
 pub(crate) struct DbArguments {
     /// The component
     component: ComponentName,
-    /// A statement that reads; none: the tables
+    /// A statement; none: the tables
     sql: Option<String>,
+    /// The values of $1, $2, ... in the statement, as a JSON array
+    #[arg(long, value_name = "JSON", default_value = "[]")]
+    params: Parameters,
     /// The environment
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Environment,
-    /// The tenant
-    #[arg(long, value_name = "NAME", env = "ELIAS_TENANT", default_value = "default")]
-    tenant: TenantId,
-    /// The platform's data directory
-    #[arg(long, value_name = "DIR", default_value = ".elias")]
-    data_dir: PathBuf,
     /// At most so many rows
     #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: usize,
-    /// Print rows as JSON
+    limit: u32,
+    /// Let the statement write; takes the permission `write-data` of the platform
     #[arg(long)]
-    json: bool,
+    write: bool,
+    /// Read the SQLite file in this data directory, without a server [default: .elias, if no platform is named]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "token_file"])]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
 }
 
-/// Prints what a statement finds. The database is opened for reading alone: no statement can change it.
+/// The values of a statement's parameters.
+#[derive(Debug, Clone)]
+struct Parameters(Vec<Value>);
+
+impl FromStr for Parameters {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| format!("must be a JSON array such as [1, \"a\"]: {error}"))
+    }
+}
+
+/// Prints the result of a statement.
 ///
 /// # Errors
-/// `not-found` if the component has no database here, `sql` if the statement is refused.
+/// `not-found` if the component has no database, `sql` if the statement is refused, `read-only` if it writes without
+/// `--write`; whatever the platform says.
 pub(crate) fn db(arguments: &DbArguments) -> Result<(), Failure> {
-    let connection = open(arguments)?;
-    let sql = |error: rusqlite::Error| Failure::new("sql", plain(&error.to_string()));
-    let mut statement = connection.prepare(arguments.sql.as_deref().unwrap_or(SCHEMA)).map_err(sql)?;
-    if !statement.readonly() {
-        let help = "a component's data is changed by its component, or by a migration";
-        return Err(Failure::new("sql", "the statement writes, and this command reads").help(help));
-    }
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
-    let mut rows = statement.query([]).map_err(sql)?;
-    let (mut found, mut more) = (Vec::new(), false);
-    while let Some(row) = rows.next().map_err(sql)? {
-        if found.len() >= arguments.limit {
-            more = true;
-            break;
-        }
-        let values = (0..columns.len()).map(|column| row.get_ref(column).map(value)).collect::<Result<Vec<_>, _>>();
-        found.push(values.map_err(sql)?);
-    }
-    print(&if arguments.json { as_json(&columns, found) } else { as_table(&columns, &found) });
-    if more {
-        eprintln!("there are more rows: --limit {} was reached", arguments.limit);
+    let DbArguments { component, sql, params, environment, limit, write, data_dir, target } = arguments;
+    let query = DatabaseQuery { sql: sql.clone(), parameters: params.0.clone(), limit: Some(*limit), write: *write };
+    let by_platform = match data_dir {
+        Some(_) => None,
+        None => query_database(target, component, *environment, &query)?,
+    };
+    let result = match by_platform {
+        Some(result) => result,
+        None => query_file(arguments, data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)), &query)?,
+    };
+    print(&match (target.json, result.columns.is_empty()) {
+        (true, _) => as_json(&result.columns, result.rows),
+        (false, true) => format!("{} rows changed\n", result.affected),
+        (false, false) => as_table(&result.columns, &result.rows),
+    });
+    if result.more {
+        eprintln!("there are more rows: --limit {limit} was reached");
     }
     Ok(())
 }
 
+/// Runs a statement on a file that is opened for reading alone: no statement can change it.
+fn query_file(arguments: &DbArguments, data_dir: &Path, query: &DatabaseQuery) -> Result<DatabaseResult, Failure> {
+    if query.write {
+        let help = "name the platform by --url, ELIAS_URL or `elias login`, and leave out --data-dir";
+        return Err(Failure::new("read-only", "a file in a data directory is only read").help(help));
+    }
+    let connection = open(arguments, data_dir)?;
+    let sql = |error: rusqlite::Error| Failure::new("sql", plain(&error.to_string()));
+    let mut statement = connection.prepare(query.sql.as_deref().unwrap_or(SQLITE_TABLES)).map_err(sql)?;
+    if !statement.readonly() {
+        let help = "`elias db --write` lets a statement write, on a platform that runs";
+        return Err(Failure::new("read-only", "the statement writes").help(help));
+    }
+    bind(&mut statement, &query.parameters)?;
+    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let booleans: Vec<bool> =
+        statement.columns().iter().map(|column| column.decl_type().is_some_and(is_boolean)).collect();
+    let limit = query.limit.unwrap_or(u32::MAX) as usize;
+    let mut found = statement.raw_query();
+    let (mut rows, mut more) = (Vec::new(), false);
+    while let Some(row) = found.next().map_err(sql)? {
+        if rows.len() >= limit {
+            more = true;
+            break;
+        }
+        let cell = |(column, boolean): (usize, &bool)| row.get_ref(column).map(|cell| value(cell, *boolean));
+        rows.push(booleans.iter().enumerate().map(cell).collect::<Result<Vec<_>, _>>().map_err(sql)?);
+    }
+    Ok(DatabaseResult { columns, rows, more, affected: 0 })
+}
+
+/// Binds parameters by their numbers, as the platform does: SQLite numbers `$2` by where it stands.
+fn bind(statement: &mut Statement<'_>, parameters: &[Value]) -> Result<(), Failure> {
+    let sql = |message: String| Failure::new("sql", plain(&message));
+    let mut highest = 0;
+    for index in 1..=statement.parameter_count() {
+        let number = match statement.parameter_name(index) {
+            None => Some(index),
+            Some(name) => name.get(1..).and_then(|number| number.parse::<usize>().ok()),
+        };
+        let number = number.filter(|number| *number > 0);
+        let number = number.ok_or_else(|| sql("parameters are ?1, ?2, ... or $1, $2, ...".to_owned()))?;
+        highest = highest.max(number);
+        if let Some(value) = parameters.get(number - 1) {
+            statement.raw_bind_parameter(index, parameter(value)).map_err(|error| sql(error.to_string()))?;
+        }
+    }
+    if highest != parameters.len() {
+        let message = format!("the statement has {highest} parameters, and {} were given", parameters.len());
+        return Err(sql(message));
+    }
+    Ok(())
+}
+
+fn parameter(value: &Value) -> types::Value {
+    match value {
+        Value::Null => types::Value::Null,
+        Value::Bool(boolean) => types::Value::Integer((*boolean).into()),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => types::Value::Integer(integer),
+            (None, Some(float)) if !number.is_u64() => types::Value::Real(float),
+            _ => types::Value::Text(number.to_string()),
+        },
+        Value::String(text) => types::Value::Text(text.clone()),
+        Value::Array(_) | Value::Object(_) => types::Value::Text(value.to_string()),
+    }
+}
+
 /// Opens the file of the component's database.
-fn open(arguments: &DbArguments) -> Result<Connection, Failure> {
-    let DbArguments { component, environment, tenant, data_dir, .. } = arguments;
-    let id = ServiceId { tenant: tenant.clone(), component: component.clone(), environment: *environment };
+fn open(arguments: &DbArguments, data_dir: &Path) -> Result<Connection, Failure> {
+    let DbArguments { component, environment, target, .. } = arguments;
+    let tenant = target.tenant_without_login()?;
+    let id = ServiceId { tenant, component: component.clone(), environment: *environment };
     let folder = data_dir.join(crate::platform::DATABASES);
     let file = elias_capabilities::Db::file_of(folder, &id.to_string());
     if !file.is_file() {
         let message =
             format_args!("{component} has no SQLite database in {environment} here: {} is not there", file.display());
-        let help =
-            "run it on the host, with its --data-dir and --tenant; a database on PostgreSQL is looked into with psql";
+        let help = "`elias login URL`, or --url, asks a platform; --data-dir and --tenant name another file";
         return Err(Failure::new("not-found", message).help(help));
     }
     let failed = |error: rusqlite::Error| Failure::new("io", format_args!("{}: {error}", file.display()));
@@ -94,9 +177,15 @@ fn open(arguments: &DbArguments) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
-fn value(value: ValueRef<'_>) -> Value {
+fn is_boolean(declared: &str) -> bool {
+    declared.eq_ignore_ascii_case("boolean") || declared.eq_ignore_ascii_case("bool")
+}
+
+/// A value as the platform gives it; `boolean`: of a column that was declared so.
+fn value(value: ValueRef<'_>, boolean: bool) -> Value {
     match value {
         ValueRef::Null => Value::Null,
+        ValueRef::Integer(number @ (0 | 1)) if boolean => json!(number == 1),
         ValueRef::Integer(number) => json!(number),
         ValueRef::Real(number) => json!(number),
         ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
@@ -144,6 +233,19 @@ mod tests {
         assert_eq!(as_table(&columns, &[]), "id  what\n(no rows)\n");
         let long = as_table(&columns[..1], &[vec![json!("x".repeat(1_000))]]);
         assert!(long.len() < 250 && long.ends_with("...\n"), "{long}");
-        assert_eq!(value(ValueRef::Blob(&[0, 255])), json!("0x00ff"));
+        assert_eq!(value(ValueRef::Blob(&[0, 255]), false), json!("0x00ff"));
+        assert_eq!(value(ValueRef::Integer(1), true), json!(true));
+    }
+
+    #[test]
+    fn parameters_are_bound_by_their_numbers() {
+        let connection = Connection::open_in_memory().expect("a database");
+        let mut statement = connection.prepare("select $2, $1").expect("it is good");
+        assert!(bind(&mut statement, &[json!(1)]).is_err());
+        bind(&mut statement, &[json!("a"), json!([2])]).expect("two parameters");
+        let mut rows = statement.raw_query();
+        let row = rows.next().expect("it runs").expect("a row");
+        let cells: Vec<String> = (0..2_usize).map(|column| row.get(column).expect("text")).collect();
+        assert_eq!(cells, ["[2]", "a"]);
     }
 }

@@ -4,6 +4,7 @@ mod changes;
 mod check;
 mod config_file;
 mod database;
+mod database_access;
 mod failure;
 mod init;
 mod keys;
@@ -63,8 +64,8 @@ enum Command {
     Restore(restore::RestoreArguments),
     /// Move a platform's store from SQLite to PostgreSQL
     MoveStore(move_store::MoveStoreArguments),
-    /// Query a component's SQLite database, read-only
-    Db(database::DbArguments),
+    /// Query a component's database, on a platform or in a data directory
+    Db(Box<database::DbArguments>),
     #[command(flatten)]
     Remote(Box<remote::RemoteCommand>),
     /// Prints what a shell needs to complete commands

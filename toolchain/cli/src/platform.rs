@@ -1,5 +1,6 @@
 //! `elias serve --platform`: many teams' components, and the admin API that they are deployed by.
 
+use crate::database_access::Databases;
 use crate::failure::Failure;
 use crate::serve::{self, Serving, stop_signal, warn_of_cut};
 use crate::settings::Settings;
@@ -113,6 +114,7 @@ impl PlatformArguments {
         config.retention.days = self.execution_days.unwrap_or(config.retention.days);
         let fetch = PublicFetch::new(self.private_network.clone()).map_err(|error| Failure::new("io", error))?;
         config.fetch = Some(Arc::new(Keys(fetch)));
+        config.databases = Some(Arc::new(Databases));
         if let (Some(issuer), Some(jwks), Some(audience)) = (&self.oidc_issuer, &self.oidc_jwks, &self.oidc_audience) {
             config.oidc = Some(OidcConfig {
                 jwks: jwks.clone(),

@@ -5,7 +5,7 @@ use super::output::{self, Caps, Output, Part};
 use super::query::Query;
 use super::statement::Statement;
 use super::transaction::{Action, Begin, Transaction};
-use super::{Batch, Db, DbContext, Error, HELD, Isolation, Value};
+use super::{Batch, Db, DbContext, Error, HELD, Isolation, Opened, Value};
 use elias_host::capability::{HostCall, InstanceState, wasmtime};
 use std::sync::Arc;
 use wasmtime::component::Resource;
@@ -32,27 +32,7 @@ impl DbContext {
     }
 
     pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<Statement, Error> {
-        let limits = &self.opened.limits;
-        if sql.len() as u64 > limits.statement_bytes {
-            let limit = limits.statement_bytes;
-            return Err(Error::too_large(format!(
-                "the statement has more than {limit} bytes (the grant's key statement-bytes)"
-            )));
-        }
-        if parameters.len() > limits.parameters as usize {
-            let limit = limits.parameters;
-            return Err(Error::too_large(format!(
-                "the statement has more than {limit} parameters (the grant's key parameters)"
-            )));
-        }
-        let size = parameters.iter().map(Value::size).sum::<u64>();
-        if size > limits.parameter_bytes {
-            let limit = limits.parameter_bytes;
-            return Err(Error::too_large(format!(
-                "the parameters have more than {limit} bytes (the grant's key parameter-bytes)"
-            )));
-        }
-        let mut statement = Statement::guest(sql, parameters, self.opened.backend.dialect())?;
+        let (mut statement, size) = self.opened.check(sql, parameters)?;
         if size >= HELD {
             let parts = u32::try_from(size / HELD).unwrap_or(u32::MAX);
             let held = Arc::clone(&self.held).try_acquire_many_owned(parts).map_err(|_| Error::too_much())?;
@@ -80,6 +60,33 @@ impl DbContext {
         let (transaction, commands) = Transaction::new();
         tokio::spawn(self.opened.backend.transaction(Begin { isolation, read_only }, commands));
         transaction
+    }
+}
+
+impl Opened {
+    /// Checks a statement against the grant and the rules for statements; with the bytes of its parameters.
+    pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<(Statement, u64), Error> {
+        let limits = &self.limits;
+        if sql.len() as u64 > limits.statement_bytes {
+            let limit = limits.statement_bytes;
+            return Err(Error::too_large(format!(
+                "the statement has more than {limit} bytes (the grant's key statement-bytes)"
+            )));
+        }
+        if parameters.len() > limits.parameters as usize {
+            let limit = limits.parameters;
+            return Err(Error::too_large(format!(
+                "the statement has more than {limit} parameters (the grant's key parameters)"
+            )));
+        }
+        let size = parameters.iter().map(Value::size).sum::<u64>();
+        if size > limits.parameter_bytes {
+            let limit = limits.parameter_bytes;
+            return Err(Error::too_large(format!(
+                "the parameters have more than {limit} bytes (the grant's key parameter-bytes)"
+            )));
+        }
+        Ok((Statement::guest(sql, parameters, self.backend.dialect())?, size))
     }
 }
 

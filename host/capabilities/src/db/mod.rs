@@ -6,6 +6,7 @@
 //! the component or because its instance ended, cancel what they stand for.
 
 mod backend;
+mod console;
 mod error;
 mod grant;
 mod host;
@@ -23,12 +24,14 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use bindings::elias::db::db::{Error, ErrorCode};
+pub use console::{ConsoleQuery, ConsoleResult, SQLITE_TABLES};
 pub use grant::{BackendKind, DbGrant, Environment, Url};
 pub use query::Query;
 pub use transaction::Transaction;
 
 use backend::Backend;
-use bindings::elias::db::db::{Batch, Error, ErrorCode, Isolation, Value};
+use bindings::elias::db::db::{Batch, Isolation, Value};
 use elias_host::capability::{
     Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime,
 };
@@ -69,6 +72,8 @@ const POSTGRES_CONNECTIONS: u32 = 80;
 pub struct Opened {
     limits: DbGrant,
     backend: Arc<dyn Backend>,
+    /// One permit for each statement of people that may run at a time.
+    console: Semaphore,
 }
 
 /// What one instance has of its component's database.
@@ -149,7 +154,7 @@ impl Capability for Db {
                 Arc::new(postgres::open(&component.name, &limits, migrations, &self.servers).await?)
             }
         };
-        Ok(Opened { limits, backend })
+        Ok(Opened { limits, backend, console: Semaphore::new(console::STATEMENTS) })
     }
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<Opened>) -> DbContext {

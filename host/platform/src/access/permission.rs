@@ -77,6 +77,10 @@ permissions! {
     Delete: Operator,
     /// Read the audit trail.
     Audit: Operator,
+    /// Read the databases of components.
+    ReadData: Operator,
+    /// Write on the databases of components.
+    WriteData: Admin,
     /// Make and revoke tokens, add and revoke signing keys, say which packages the tenant takes.
     Access: Admin,
     /// Make, change and delete tenants; only for the tenant `system`.
@@ -101,7 +105,8 @@ impl Permission {
 
     /// Whether it is always about a component in an environment.
     pub(super) fn is_of_a_service(self) -> bool {
-        matches!(self, Self::Deploy | Self::DeployProduction | Self::Secrets)
+        use Permission::{Deploy, DeployProduction, ReadData, Secrets, WriteData};
+        matches!(self, Deploy | DeployProduction | Secrets | ReadData | WriteData)
     }
 }
 
@@ -209,6 +214,8 @@ mod tests {
             assert_eq!(allowed(Permission::Read), role >= Role::Viewer);
             assert_eq!(allowed(Permission::Deploy), role >= Role::Developer);
             assert_eq!(allowed(Permission::DeployProduction), role >= Role::Operator);
+            assert_eq!(allowed(Permission::ReadData), role >= Role::Operator);
+            assert_eq!(allowed(Permission::WriteData), role >= Role::Admin);
             assert_eq!(allowed(Permission::Access), role >= Role::Admin);
             assert!(!allowed(Permission::Tenants) && !allowed(Permission::Backup), "these are the host's");
         }

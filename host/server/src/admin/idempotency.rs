@@ -1,5 +1,6 @@
 //! A request that comes again with the same `Idempotency-Key` gets the same answer, and is done once.
 
+use super::databases;
 use super::extract::Asking;
 use super::problem::Problem;
 use axum::body::{Body, to_bytes};
@@ -38,13 +39,15 @@ impl UnderWay {
     }
 }
 
-/// Keeps the answers to POST requests that have a key. Those of tokens are not: they have a secret in them.
+/// Keeps the answers to POST requests that have a key. Two are not kept: those of tokens have a secret in them, and
+/// those of databases the data of a component.
 pub(super) async fn remember(
     State((platform, under_way)): State<(Platform, UnderWay)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let keyed = *request.method() == Method::POST && !request.uri().path().ends_with("/tokens");
+    let path = request.uri().path();
+    let keyed = *request.method() == Method::POST && !path.ends_with("/tokens") && !path.ends_with(databases::QUERY);
     let Some(key) = request.headers().get(KEY).filter(|_| keyed) else { return unkeyed(request, next).await };
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
     let key = key.ok_or_else(|| {

@@ -1,6 +1,7 @@
 //! The admin API: REST under /v1. Every handler calls the platform, which checks permissions. The OpenAPI document is
 //! generated from the handlers.
 
+mod databases;
 mod executions;
 mod extract;
 mod host;
@@ -80,6 +81,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(versions::routes())
         .merge(services::routes())
         .merge(stages::routes())
+        .merge(databases::routes())
         .merge(executions::routes())
         .merge(log::routes())
         .merge(packages::routes())

@@ -6,6 +6,7 @@ mod backup;
 mod canary;
 mod client;
 mod comparison;
+mod database;
 mod deploy;
 mod doctor;
 mod events;
@@ -24,7 +25,9 @@ mod tenants;
 mod versions;
 
 pub(crate) use access::TenantKeysCommand;
+pub(crate) use database::query as query_database;
 pub(crate) use output::{plain, print};
+pub(crate) use target::Target;
 
 use crate::failure::Failure;
 use clap::Subcommand;

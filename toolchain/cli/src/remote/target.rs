@@ -30,7 +30,7 @@ pub(crate) struct Target {
     tenant: Option<TenantId>,
     /// Print the API's answer, as JSON
     #[arg(long, global = true, help_heading = "Platform")]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 /// A platform and who acts there. It is what `elias login` remembers.
@@ -66,6 +66,22 @@ impl Target {
         let flags = Said { url: self.url.clone(), token, tenant: self.tenant.clone() };
         let login = resolve(flags, environment()?, Login::read()?)?;
         Client::new(&login)
+    }
+
+    /// The same; none if nothing names a platform.
+    pub(super) fn known_client(&self) -> Result<Option<Client>, Failure> {
+        if self.url.is_none() && environment()?.url.is_none() && Login::read()?.is_none() {
+            return Ok(None);
+        }
+        self.client().map(Some)
+    }
+
+    /// The tenant by the flags and the environment alone, for what is done without a platform.
+    ///
+    /// # Errors
+    /// `bad-name`, `bad-token`.
+    pub(crate) fn tenant_without_login(&self) -> Result<TenantId, Failure> {
+        self.tenant.clone().or(environment()?.tenant).map_or_else(default_tenant, Ok)
     }
 }
 

@@ -1,0 +1,151 @@
+//! Statements that users run on the database of a component.
+
+use crate::access::Permission;
+use crate::error::{Code, Error, Result};
+use crate::name::ServiceId;
+use crate::platform::Platform;
+use crate::serving::Purpose;
+use crate::session::Session;
+use crate::store::NOTHING;
+use elias_host::App;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of a statement: the audit trail has the whole.
+const STATEMENT_BYTES_MAX: usize = 16 << 10;
+/// Rows of a result, unless the request says otherwise, and the most that it can ask for.
+const ROWS_DEFAULT: u32 = 100;
+const ROWS_MAX: u32 = 10_000;
+/// Bytes of a result.
+const RESULT_BYTES_MAX: u64 = 4 << 20;
+/// How long a statement may run and wait for a connection.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A statement on the database of a component.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseQuery {
+    /// The statement, of at most 16 KiB; none: the tables and views.
+    #[serde(default)]
+    pub sql: Option<String>,
+    /// The values of `$1`, `$2`, ...: null, booleans, numbers and text; arrays and objects are passed as JSON.
+    #[serde(default)]
+    pub parameters: Vec<Value>,
+    /// The most rows of the result, 1 to 10,000; 100 if absent.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// Whether the statement may write.
+    #[serde(default)]
+    pub write: bool,
+}
+
+/// The result of a statement.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DatabaseResult {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// Rows, each with a value a column; bytes are text such as `0x00ff`.
+    pub rows: Vec<Vec<Value>>,
+    /// Whether there are more rows than the limit.
+    pub more: bool,
+    /// Rows that the statement inserted, updated or deleted.
+    pub affected: u64,
+}
+
+/// The bounds of a statement's result.
+#[derive(Debug, Clone, Copy)]
+pub struct DatabaseBounds {
+    /// Rows; the rest is left out.
+    pub rows: u64,
+    /// Bytes; a larger result is an error.
+    pub bytes: u64,
+    /// How long the statement may run and wait for a connection.
+    pub deadline: Duration,
+}
+
+/// Runs statements on the databases of loaded components. The command line provides it: the platform knows no database.
+pub trait ComponentDatabases: Send + Sync {
+    /// Runs a statement with the rights and limits of the component's own statements.
+    ///
+    /// # Errors
+    /// `not-found` if the component uses no database; `read-only`, `sql`, `statement-timeout`, `result-too-large`,
+    /// `too-large`, `database-unavailable`.
+    fn query<'a>(
+        &'a self,
+        app: &'a App,
+        query: &'a DatabaseQuery,
+        bounds: DatabaseBounds,
+    ) -> BoxFuture<'a, Result<DatabaseResult>>;
+}
+
+impl DatabaseQuery {
+    fn bounds(&self) -> Result<DatabaseBounds> {
+        if self.sql.as_ref().is_some_and(|sql| sql.len() > STATEMENT_BYTES_MAX) {
+            let message = format!("the statement has more than {STATEMENT_BYTES_MAX} bytes");
+            return Err(Error::new(Code::TooLarge, message));
+        }
+        let rows = self.limit.unwrap_or(ROWS_DEFAULT);
+        if !(1..=ROWS_MAX).contains(&rows) {
+            return Err(Error::new(Code::BadInput, format!("limit: between 1 and {ROWS_MAX}")));
+        }
+        Ok(DatabaseBounds { rows: rows.into(), bytes: RESULT_BYTES_MAX, deadline: DEADLINE })
+    }
+}
+
+impl Platform {
+    /// Runs a statement on the database that a component has in an environment, as seen by this host. The audit trail
+    /// gets the statement before it runs, without the values of its parameters.
+    ///
+    /// # Errors
+    /// `forbidden`, `bad-input`, `not-found`; those of [`ComponentDatabases::query`]; those of loading the component;
+    /// `store-unavailable`, for a statement that cannot be audited does not run.
+    pub async fn query_database(
+        &self,
+        session: &Session,
+        id: &ServiceId,
+        query: &DatabaseQuery,
+    ) -> Result<DatabaseResult> {
+        let (permission, action) = if query.write {
+            (Permission::WriteData, "database.write")
+        } else {
+            (Permission::ReadData, "database.read")
+        };
+        session.require(permission, &id.tenant, id)?;
+        let bounds = query.bounds()?;
+        let databases = self.config().databases.clone();
+        let databases =
+            databases.ok_or_else(|| Error::new(Code::DatabaseUnavailable, "this host gives no access to databases"))?;
+        let service = self.serving().service(id);
+        let service = service
+            .ok_or_else(|| Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment)))?;
+        let mut scope = self.store().write(&id.tenant).await?;
+        let audited = json!({ "statement": query.sql, "parameters": query.parameters.len() });
+        scope.audit(&session.actor(), action, id.subject(), NOTHING, Some(&audited)).await?;
+        scope.commit().await?;
+        let state = Arc::clone(&service.state());
+        let target = &state.known.target;
+        let observer = Arc::clone(&service.lines) as _;
+        let purpose = Purpose { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
+        let app = state.release.load(&self.serving().loader, &purpose, self.serving().clock.now()).await?;
+        databases.query(&app, query, bounds).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_and_limits_have_bounds() {
+        let query = |sql: String, limit| DatabaseQuery { sql: Some(sql), parameters: Vec::new(), limit, write: false };
+        let code = |query: DatabaseQuery| query.bounds().map(|bounds| bounds.rows).map_err(|error| error.code());
+        assert_eq!(code(query("select 1".into(), None)), Ok(100));
+        assert_eq!(code(query("select 1".into(), Some(10_000))), Ok(10_000));
+        assert_eq!(code(query("select 1".into(), Some(0))), Err(Code::BadInput));
+        assert_eq!(code(query("select 1".into(), Some(10_001))), Err(Code::BadInput));
+        assert_eq!(code(query("x".repeat(STATEMENT_BYTES_MAX + 1), None)), Err(Code::TooLarge));
+    }
+}
