@@ -92,28 +92,19 @@ async fn a_neighbour_is_answered_while_a_hundred_of_another_tenant_want_the_core
 
 #[tokio::test]
 async fn a_tenant_leaves_executions_of_the_host_to_others_however_many_it_wants() {
-    let flags = ["--concurrent-executions", "8", "--queued-requests", "8", "--queue-timeout-ms", "600000"];
-    let flags = [&flags[..], &["--fuel", "1000000000000", "--deadline-ms", "600000"]].concat();
+    let flags = ["--concurrent-executions", "8", "--fuel", "1000000000000", "--deadline-ms", "600000"];
     let platform = Platform::start(&flags);
     let (hogs, team) = (platform.new_tenant("hogs", json!({})).await, platform.new_tenant("team", json!({})).await);
     hogs.serve("hog", &component(HOG), json!({})).await;
     team.serve("shop", &component("export default { fetch: () => new Response('shop') };"), json!({})).await;
     let host = hogs.host("hog");
-    let clients = (0..30).map(|_| slow_reader(platform.address, &host, "/spin"));
-    let mut clients = futures::future::join_all(clients).await;
-    // Six have begun and six wait: three quarters of the executions, and of the queue. The others were refused.
-    until("the others are refused", async || {
-        let refused = clients.iter_mut().filter(|client| client.try_read(&mut [0; 1]).is_ok_and(|read| read == 1));
-        (refused.count() > 0).then_some(())
-    })
-    .await;
+    let _clients = futures::future::join_all((0..30).map(|_| slow_reader(platform.address, &host, "/spin"))).await;
+    // The service may have all eight, and its tenant three quarters of them: two wait for the host.
+    until("eight are under way", async || (gauge(&platform, "executions_in_flight").await == 8).then_some(())).await;
     for _ in 0..20 {
         assert_eq!(team.get("shop", "/").await.body, "shop");
     }
-    assert_eq!(gauge(&platform, "executions_in_flight").await, 6);
-    let over = hogs.get("hog", "/").await;
-    assert_eq!((over.status, over.code().as_str()), (503, "overloaded"));
-    assert!(over.headers.contains_key("retry-after"));
+    assert_eq!(gauge(&platform, "executions_running").await + gauge(&platform, "executions_runnable").await, 6);
 }
 
 #[tokio::test]

@@ -120,7 +120,8 @@ impl State {
 
     /// Takes a permit if the tenant may have one; those of its own requests that wait already go first.
     fn take(&mut self, tenant: &Option<TenantId>) -> bool {
-        let (held, waits) = self.tenants.get(tenant).map_or((0, false), |usage| (usage.held, !usage.waiting.is_empty()));
+        let (held, waits) =
+            self.tenants.get(tenant).map_or((0, false), |usage| (usage.held, !usage.waiting.is_empty()));
         if waits || !Self::may_have(tenant, held, self.free) {
             return false;
         }
@@ -288,7 +289,10 @@ mod tests {
         drop(held);
         let first = waiting[0].as_mut().now_or_never().flatten().expect("the first of those who waited");
         drop(first);
-        assert!(other.as_mut().now_or_never().flatten().is_some(), "the other tenant's turn, before four that came first");
+        assert!(
+            other.as_mut().now_or_never().flatten().is_some(),
+            "the other tenant's turn, before four that came first"
+        );
         assert!(waiting[1].as_mut().now_or_never().flatten().is_some(), "and the first tenant's again");
     }
 
