@@ -176,6 +176,13 @@ fn run_job(ctx: &Ctx<'_>) -> Option<Result<()>> {
     }
 }
 
+/// Whether no promise job is left to run, and no rejection to tell of.
+pub(crate) fn is_idle(ctx: &Ctx<'_>) -> bool {
+    // SAFETY: the context is valid, and so is its runtime.
+    let has_job = unsafe { qjs::JS_IsJobPending(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+    !has_job && !uncaught::is_pending()
+}
+
 /// Calls `callback` in a later turn, after what was queued before it.
 pub(crate) fn queue_task(callback: Callback) {
     LOOP.tasks.borrow_mut().push_back(callback);

@@ -1,6 +1,7 @@
 //! The run phase: what a host calls.
 
 use crate::bindings::exports::elias::component::call::{Exception, Guest as CallGuest};
+use crate::bindings::exports::elias::component::fetch::Guest as FetchGuest;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest as HttpGuest;
 use crate::bindings::wasi::http::types::{ErrorCode, IncomingRequest, ResponseOutparam};
 use crate::error::Thrown;
@@ -40,23 +41,37 @@ impl Failure {
 
 impl HttpGuest for Component {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        native::timers::start();
         native::set_request(request);
-        native::set_response_out(out);
-        let outcome = runtime::with(|ctx| {
-            run_fetch(&ctx)?;
-            // A body that was handed over whole may still be on its way.
-            if event_loop::run_until(&ctx, native::response_finished).is_err() {
-                return Err(Failure::NeverSettles);
-            }
-            finish_background(&ctx);
-            Ok(())
-        });
-        if let Err(failure) = outcome {
-            fail(failure);
-        }
-        native::release();
+        native::set_response_out(out, false);
+        answer();
     }
+}
+
+impl FetchGuest for Component {
+    fn handle(message: Vec<u8>, request: Option<IncomingRequest>, out: ResponseOutparam) -> Option<Vec<u8>> {
+        native::set_message(message, request);
+        native::set_response_out(out, true);
+        answer();
+        native::take_response_message()
+    }
+}
+
+/// Answers the request that was set.
+fn answer() {
+    native::timers::start();
+    let outcome = runtime::with(|ctx| {
+        run_fetch(&ctx)?;
+        // A body that was handed over whole may still be on its way.
+        if event_loop::run_until(&ctx, native::response_finished).is_err() {
+            return Err(Failure::NeverSettles);
+        }
+        finish_background(&ctx);
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        fail(failure);
+    }
+    native::release();
 }
 
 /// Answers with the failure, if no headers were sent; breaks the response off if they were.

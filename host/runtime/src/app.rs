@@ -4,8 +4,8 @@ use crate::body::Body;
 use crate::call::{self, Answer, Call, CallExport, CallOptions};
 use crate::capability::{Capability, ErasedCapability, ErasedGrant};
 use crate::error::{Error, ErrorCode};
-use crate::fetch;
-use crate::instance::{InstanceState, SECRET_BYTES_MIN};
+use crate::fetch::{self, Fetch, FetchExport};
+use crate::instance::SECRET_BYTES_MIN;
 use crate::limits::Limits;
 use crate::log::{self, Budget, Observer};
 use crate::memory::Image;
@@ -19,14 +19,13 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
-use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 
 /// A loaded component. Cloning it is cheap; each request finds the memory as the build left it.
 #[derive(Clone)]
 pub struct App {
     pub(crate) inner: Arc<AppInner>,
     /// Its idle instances, by what is called in them. Apart from `inner`, to which the executions in them lead back.
-    pub(crate) fetches: Arc<Idle<Proxy>>,
+    pub(crate) fetches: Arc<Idle<Fetch>>,
     pub(crate) calls: Arc<Idle<Call>>,
 }
 
@@ -39,7 +38,7 @@ pub(crate) struct AppInner {
     pub(crate) engine: Engine,
     /// What its memory holds when an execution begins; none for components of other toolchains.
     pub(crate) image: Option<Arc<Image>>,
-    pub(crate) fetch: Option<ProxyPre<InstanceState>>,
+    pub(crate) fetch: Option<FetchExport>,
     pub(crate) call: Option<CallExport>,
     pub(crate) granted: Vec<Granted>,
     pub(crate) source_map: SourceMapSlot,

@@ -9,6 +9,7 @@ use crate::call::CallExport;
 use crate::capability::{ComponentInfo, ErasedCapability};
 use crate::compiler::{self, Compiler, Job, Kind};
 use crate::error::{Error, ErrorCode};
+use crate::fetch::FetchExport;
 use crate::host::{Compiled, LoadOptions};
 use crate::instance::InstanceState;
 use crate::limits::Limits;
@@ -30,7 +31,6 @@ use tokio::sync::Semaphore;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Module};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// Checks, compiles and links components.
 pub(crate) struct Loader {
@@ -220,7 +220,7 @@ impl Loader {
         let pre = linker.as_deref().unwrap_or(&room.linker).instantiate_pre(&compiled);
         let pre = pre.map_err(|error| self.foreign_import(&compiled, layout.manifest.as_ref(), &error))?;
         let call = CallExport::find(&compiled, &pre);
-        let fetch = ProxyPre::new(pre).ok();
+        let fetch = FetchExport::find(&compiled, pre);
         if fetch.is_none() && call.is_none() {
             let message = "the component exports neither wasi:http/incoming-handler@0.2 nor elias:component/call@0.1.0";
             return Err(Error::new(ErrorCode::MissingExport, message));
@@ -461,7 +461,7 @@ pub(crate) struct Linked {
     version: String,
     digest: String,
     manifest: Option<Manifest>,
-    fetch: Option<ProxyPre<InstanceState>>,
+    fetch: Option<FetchExport>,
     call: Option<CallExport>,
     source_map: Option<String>,
     imported: Vec<(Arc<dyn ErasedCapability>, String)>,

@@ -20,7 +20,7 @@ use elias_platform::Service;
 use elias_platform::name::TenantId;
 use elias_platform::supervision::{SharedPermit, Taken};
 use futures::FutureExt;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -355,7 +355,6 @@ fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incom
     }
     strip_hop_by_hop(request.headers_mut());
     join_cookies(request.headers_mut());
-    request.headers_mut().remove(EXPECT); // hyper sends the 100 when the guest reads
     Ok(Plan::Component)
 }
 

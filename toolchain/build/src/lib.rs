@@ -208,8 +208,8 @@ impl Builder {
         imports.extend(imported.interfaces());
         imports.sort_unstable();
         let needed_by = first_use::of(&bundle.code, &bundle.map, &imports, &imported);
-        let exports: Vec<String> =
-            evaluated.report.handlers.iter().filter_map(|handler| web::export_of(handler)).map(str::to_owned).collect();
+        let exports = evaluated.report.handlers.iter().flat_map(|handler| web::exports_of(handler));
+        let exports: Vec<String> = exports.map(|&interface| interface.to_owned()).collect();
         let base = self.evaluator.base();
         // One that was made of changed web modules has no name.
         let differs = options.thin && !base.digest.is_empty();

@@ -96,12 +96,12 @@ const WAITS: [&str; 3] = ["monotonic-clock", "cache", "db"];
 const HTTP: [&str; 4] =
     ["wasi:http/types@0.2.12", "wasi:io/error@0.2.12", "wasi:io/poll@0.2.12", "wasi:io/streams@0.2.12"];
 
-/// The interface behind each handler.
-pub(crate) fn export_of(handler: &str) -> Option<&'static str> {
+/// The interfaces behind each handler.
+pub(crate) fn exports_of(handler: &str) -> &'static [&'static str] {
     match handler {
-        "fetch" => Some("wasi:http/incoming-handler@0.2.12"),
-        "call" => Some("elias:component/call@0.1.0"),
-        _ => None,
+        "fetch" => &["wasi:http/incoming-handler@0.2.12", "elias:component/fetch@0.1.0"],
+        "call" => &["elias:component/call@0.1.0"],
+        _ => &[],
     }
 }
 

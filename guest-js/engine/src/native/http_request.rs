@@ -1,10 +1,11 @@
-//! The incoming request: `wasi:http/types.incoming-request` behind `Request`.
+//! The incoming request behind `Request`: a message, and `wasi:http/types.incoming-request` for a body that is not in it.
 
 use super::header_fields::is_name;
+use super::message;
 use super::streams::{self, Chunk, Settle};
 use super::url::serialized::{is_serialized, remember};
 use super::usv_string::UsvString;
-use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
+use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest};
 use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress, WaitId};
 use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
@@ -22,6 +23,8 @@ struct Body {
 
 #[derive(Default)]
 struct Incoming {
+    message: Option<message::Request>,
+    /// The same request for its body, unless the message has it.
     request: Option<IncomingRequest>,
     body: Option<Body>,
     body_taken: bool,
@@ -36,12 +39,25 @@ struct Slot(RefCell<Incoming>);
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Slot {}
 
-static INCOMING: Slot =
-    Slot(RefCell::new(Incoming { request: None, body: None, body_taken: false, first: None, wait: None }));
+static INCOMING: Slot = Slot(RefCell::new(Incoming {
+    message: None,
+    request: None,
+    body: None,
+    body_taken: false,
+    first: None,
+    wait: None,
+}));
 
-/// Keeps the request for the handler.
+/// Keeps a request of `wasi:http` for the handler.
 pub(crate) fn set_request(request: IncomingRequest) {
-    INCOMING.0.replace(Incoming { request: Some(request), ..Incoming::default() });
+    let message = message::Request::of(&request);
+    INCOMING.0.replace(Incoming { message, request: Some(request), ..Incoming::default() });
+}
+
+/// Keeps a message for the handler, and the request whose body is not in it.
+pub(crate) fn set_message(message: Vec<u8>, request: Option<IncomingRequest>) {
+    let message = message::Request::read(message);
+    INCOMING.0.replace(Incoming { message, request, ..Incoming::default() });
 }
 
 /// Gives the request back.
@@ -52,8 +68,8 @@ pub(crate) fn release() {
     drop(request);
 }
 
-fn with_request<R>(ctx: &Ctx<'_>, f: impl FnOnce(&IncomingRequest) -> R) -> Result<R> {
-    match &INCOMING.0.borrow().request {
+fn with_request<R>(ctx: &Ctx<'_>, f: impl FnOnce(&message::Request) -> R) -> Result<R> {
+    match &INCOMING.0.borrow().message {
         Some(request) => Ok(f(request)),
         None => Err(Exception::throw_type(ctx, "there is no incoming request here")),
     }
@@ -61,7 +77,10 @@ fn with_request<R>(ctx: &Ctx<'_>, f: impl FnOnce(&IncomingRequest) -> R) -> Resu
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
-    native.set("requestMethod", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, method))?)?;
+    native.set(
+        "requestMethod",
+        Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, |request| request.method().to_owned()))?,
+    )?;
     native.set("requestUrl", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, url))?)?;
     native.set("requestHeaders", Function::new(ctx.clone(), request_headers)?)?;
     native.set("requestHeader", Function::new(ctx.clone(), request_header)?)?;
@@ -82,24 +101,9 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     )
 }
 
-fn method(request: &IncomingRequest) -> String {
-    match request.method() {
-        Method::Get => "GET".into(),
-        Method::Head => "HEAD".into(),
-        Method::Post => "POST".into(),
-        Method::Put => "PUT".into(),
-        Method::Delete => "DELETE".into(),
-        Method::Connect => "CONNECT".into(),
-        Method::Options => "OPTIONS".into(),
-        Method::Trace => "TRACE".into(),
-        Method::Patch => "PATCH".into(),
-        Method::Other(other) => other,
-    }
-}
-
 /// Whether the response must not have a body because the method is HEAD.
 pub(super) fn is_head() -> bool {
-    INCOMING.0.borrow().request.as_ref().is_some_and(|request| matches!(request.method(), Method::Head))
+    INCOMING.0.borrow().message.as_ref().is_some_and(|request| request.method() == "HEAD")
 }
 
 /// The host of a request without one, as HTTP/1.0 has it.
@@ -109,25 +113,21 @@ const NO_HOST: &str = "localhost";
 const INVALID_HOST: &str = "host.invalid";
 
 /// The URL as the URL Standard serialises it, so that scripts and routers see the same path.
-fn url(request: &IncomingRequest) -> String {
-    let scheme = match request.scheme() {
-        Some(Scheme::Https) => "https",
-        Some(Scheme::Other(_) | Scheme::Http) | None => "http",
-    };
-    let authority = request.authority().unwrap_or_else(|| NO_HOST.into());
-    let mut path = request.path_with_query().unwrap_or_default();
-    if !path.starts_with('/') {
-        path.insert(0, '/'); // `OPTIONS *`, or a query alone
-    }
-    if is_serialized(&authority, &path) {
-        let href = [scheme, "://", &authority, &path].concat();
+fn url(request: &message::Request) -> String {
+    let scheme = if request.scheme() == "https" { "https" } else { "http" };
+    let authority = request.authority().unwrap_or(NO_HOST);
+    // `OPTIONS *`, or a query alone.
+    let slash = if request.path().starts_with('/') { "" } else { "/" };
+    let path = [slash, request.path()].concat();
+    if is_serialized(authority, &path) {
+        let href = [scheme, "://", authority, &path].concat();
         remember(&href);
         return href;
     }
     let parse = |authority: &str| Url::parse(&format!("{scheme}://{authority}{path}")).ok();
     // What is before an `@` would make another host of it.
     let url = Some(authority).filter(|authority| !authority.contains(['@', '/', '\\', '?', '#']));
-    match url.and_then(|authority| parse(&authority)).or_else(|| parse(INVALID_HOST)) {
+    match url.and_then(parse).or_else(|| parse(INVALID_HOST)) {
         Some(url) => {
             remember(url.as_str());
             url.into()
@@ -138,12 +138,15 @@ fn url(request: &IncomingRequest) -> String {
 
 /// Names and values in turn. Bytes of a value are its characters, as the Fetch Standard's isomorphic decode has it. `host` is
 /// there whichever version of HTTP the request came in; `wasi:http` has it beside the headers.
-fn headers(request: &IncomingRequest) -> Vec<String> {
-    let entries = request.headers().entries();
-    let host = request.authority().filter(|_| entries.iter().all(|(name, _)| name != "host"));
-    let host = host.into_iter().flat_map(|host| ["host".to_owned(), host]);
-    let rest = entries.into_iter().flat_map(|(name, value)| [name, isomorphic(value)]);
-    host.chain(rest).collect()
+fn headers(request: &message::Request) -> Vec<String> {
+    let mut list = Vec::with_capacity(2 * request.count() + 2);
+    if let Some(host) = request.authority().filter(|_| request.values("host").next().is_none()) {
+        list.extend(["host".to_owned(), host.to_owned()]);
+    }
+    for (name, value) in request.fields() {
+        list.extend([isomorphic(name.to_vec()), isomorphic(value.to_vec())]);
+    }
+    list
 }
 
 /// The same as an array without a prototype: a script may have defined a setter for an index on `Array.prototype`.
@@ -162,17 +165,19 @@ fn request_header<'js>(ctx: Ctx<'js>, UsvString(name): UsvString) -> Result<Valu
     if !is_name(name.as_bytes()) {
         return Ok(Value::new_undefined(ctx));
     }
-    let mut values = with_request(&ctx, |request| request.headers().get(&name))?.into_iter();
-    let Some(mut value) = values.next() else {
-        let host =
-            if name.eq_ignore_ascii_case("host") { with_request(&ctx, IncomingRequest::authority)? } else { None };
-        return host.map_or_else(|| Ok(Value::new_null(ctx.clone())), |host| host.into_js(&ctx));
-    };
-    for other in values {
-        value.extend_from_slice(b", ");
-        value.extend_from_slice(&other);
-    }
-    isomorphic(value).into_js(&ctx)
+    let value = with_request(&ctx, |request| {
+        let mut values = request.values(&name);
+        let Some(first) = values.next() else {
+            return request.authority().filter(|_| name.eq_ignore_ascii_case("host")).map(str::to_owned);
+        };
+        let mut value = first.to_vec();
+        for other in values {
+            value.extend_from_slice(b", ");
+            value.extend_from_slice(other);
+        }
+        Some(isomorphic(value))
+    })?;
+    value.map_or_else(|| Ok(Value::new_null(ctx.clone())), |value| value.into_js(&ctx))
 }
 
 /// Bytes as the characters with their numbers.
@@ -186,13 +191,21 @@ fn isomorphic(bytes: Vec<u8>) -> String {
 
 /// Opens the body, once.
 fn open(incoming: &mut Incoming) {
-    if let (Some(request), false) = (&incoming.request, incoming.body_taken) {
-        incoming.body_taken = true;
-        if let Ok(body) = request.consume()
-            && let Ok(stream) = body.stream()
-        {
-            incoming.body = Some(Body { stream, _body: body });
+    if std::mem::replace(&mut incoming.body_taken, true) {
+        return;
+    }
+    match (&incoming.request, &incoming.message) {
+        (Some(request), _) => {
+            if let Ok(body) = request.consume()
+                && let Ok(stream) = body.stream()
+            {
+                incoming.body = Some(Body { stream, _body: body });
+            }
         }
+        (None, Some(message)) if !message.body().is_empty() => {
+            incoming.first = Some(Chunk::Bytes(message.body().to_vec()));
+        }
+        (None, _) => {}
     }
 }
 
@@ -200,8 +213,8 @@ fn open(incoming: &mut Incoming) {
 /// `wasi:http` keeps `transfer-encoding` to itself, so without a length the first read tells.
 fn has_body() -> bool {
     let incoming = &mut *INCOMING.0.borrow_mut();
-    let Some(request) = &incoming.request else { return false };
-    if request.headers().has("content-length") {
+    let Some(message) = &incoming.message else { return false };
+    if message.values("content-length").next().is_some() || !message.body().is_empty() {
         return true;
     }
     if incoming.first.is_none() && !incoming.body_taken {
@@ -237,6 +250,11 @@ fn read_now<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
     let incoming = &mut *INCOMING.0.borrow_mut();
     open(incoming);
     let mut bytes = Vec::new();
+    if incoming.body.is_none()
+        && let Some(Chunk::Bytes(whole)) = incoming.first.take()
+    {
+        bytes = whole;
+    }
     while let Some(body) = &incoming.body {
         match incoming.first.take().or_else(|| streams::try_read(&body.stream)) {
             Some(Chunk::Bytes(more)) if bytes.is_empty() => bytes = more,
@@ -262,10 +280,10 @@ fn read_now<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
 /// Reads what is there; `None` if nothing is there yet.
 fn try_read() -> Option<Chunk> {
     let incoming = &mut *INCOMING.0.borrow_mut();
-    let Some(body) = &incoming.body else { return Some(Chunk::End) };
-    let chunk = match incoming.first.take() {
-        Some(first) => first,
-        None => streams::try_read(&body.stream)?,
+    let chunk = match (incoming.first.take(), &incoming.body) {
+        (Some(first), _) => first,
+        (None, Some(body)) => streams::try_read(&body.stream)?,
+        (None, None) => return Some(Chunk::End),
     };
     if !matches!(chunk, Chunk::Bytes(_)) {
         let body = incoming.body.take();

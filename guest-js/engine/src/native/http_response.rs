@@ -8,13 +8,14 @@
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_response;
 use super::http_request;
+use super::message;
 use super::streams::{self, Gone, Outgoing, Settle};
 use crate::bindings::wasi::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::bindings::wasi::io::streams::OutputStream;
 use crate::error::Thrown;
 use crate::event_loop::{self, Progress};
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, TypedArray, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 const CONTENT_LENGTH: &str = "content-length";
 
@@ -52,16 +53,34 @@ struct Slot {
     state: RefCell<State>,
     /// Why the body broke off, if a script's exception did it.
     failure: RefCell<Option<Thrown>>,
+    /// Whether the host takes a whole response as a message.
+    by_message: Cell<bool>,
+    message: RefCell<Option<Vec<u8>>>,
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Slot {}
 
-static RESPONSE: Slot = Slot { state: RefCell::new(State::Waiting(None)), failure: RefCell::new(None) };
+static RESPONSE: Slot = Slot {
+    state: RefCell::new(State::Waiting(None)),
+    failure: RefCell::new(None),
+    by_message: Cell::new(false),
+    message: RefCell::new(None),
+};
 
-/// Keeps the place to answer to.
-pub(crate) fn set_response_out(out: ResponseOutparam) {
+/// Bytes of the body of a response that is a message, and of its header fields.
+const MESSAGE_BODY_BYTES_MAX: usize = 64 << 10;
+const MESSAGE_FIELDS_BYTES_MAX: usize = 8 << 10;
+
+/// Keeps the place to answer to, unless the response can be a message.
+pub(crate) fn set_response_out(out: ResponseOutparam, by_message: bool) {
     RESPONSE.state.replace(State::Waiting(Some(out)));
+    RESPONSE.by_message.set(by_message);
+}
+
+/// Takes the response, if it is a message.
+pub(crate) fn take_message() -> Option<Vec<u8>> {
+    RESPONSE.message.take()
 }
 
 /// Takes what there is of the response, for its last rites.
@@ -113,13 +132,8 @@ pub(super) fn entries(list: Vec<String>) -> Vec<Entry> {
     entries
 }
 
-/// Makes the response, and gives what its headers state as the length of a streamed body.
-fn make(
-    ctx: &Ctx<'_>,
-    status: u16,
-    headers: Vec<Entry>,
-    length: &Length,
-) -> Result<(ResponseOutparam, OutgoingResponse, Option<u64>)> {
+/// The headers that are sent, and what they state as the length of the body.
+fn checked(ctx: &Ctx<'_>, headers: Vec<Entry>, length: &Length) -> Result<(Vec<Entry>, Option<u64>)> {
     let mut entries = Vec::with_capacity(headers.len() + 1);
     let mut stated = None;
     for (name, value) in headers {
@@ -146,6 +160,17 @@ fn make(
     if let Length::Own(bytes) = length {
         entries.push((CONTENT_LENGTH.to_owned(), bytes.to_string().into_bytes()));
     }
+    Ok((entries, stated))
+}
+
+/// Makes the response, and gives what its headers state as the length of a streamed body.
+fn make(
+    ctx: &Ctx<'_>,
+    status: u16,
+    headers: Vec<Entry>,
+    length: &Length,
+) -> Result<(ResponseOutparam, OutgoingResponse, Option<u64>)> {
+    let (entries, stated) = checked(ctx, headers, length)?;
     let made = Fields::from_list(&entries).map_err(|error| format!("the response's headers are refused: {error}"));
     let made = made.and_then(|fields| {
         let response = OutgoingResponse::new(fields);
@@ -195,14 +220,27 @@ fn send_whole<'js>(ctx: Ctx<'js>, status: u16, headers: Vec<String>, body: Value
 
 /// Sends headers, and a body that is known whole.
 pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<Entry>, bytes: Vec<u8>) -> Result<()> {
+    let length = match bytes.len() {
+        0 if http_request::is_head() || status == 304 => Length::AsStated,
+        0 => Length::None,
+        own => Length::Own(own),
+    };
+    if can_be_message(ctx, &headers, bytes.len()) {
+        let (entries, _) = checked(ctx, headers, &length)?;
+        if let State::Waiting(out) = RESPONSE.state.replace(State::Finished) {
+            drop(out);
+        }
+        let body: &[u8] = if http_request::is_head() { &[] } else { &bytes };
+        RESPONSE.message.replace(Some(message::response(status, &entries, body)));
+        return Ok(());
+    }
     if bytes.is_empty() {
-        let length = if http_request::is_head() || status == 304 { Length::AsStated } else { Length::None };
         let (out, response, _) = make(ctx, status, headers, &length)?;
         // A response whose body was never opened is one without a body.
         ResponseOutparam::set(out, Ok(response));
         return Ok(());
     }
-    let (out, response, _) = make(ctx, status, headers, &Length::Own(bytes.len()))?;
+    let (out, response, _) = make(ctx, status, headers, &length)?;
     if http_request::is_head() {
         ResponseOutparam::set(out, Ok(response));
         return Ok(());
@@ -223,6 +261,17 @@ pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<Entry>, bytes:
         Err(Gone) => break_off(),
     }
     Ok(())
+}
+
+/// Whether a whole response can be a message, with which the execution ends: nothing is left to do, or the client would
+/// have to wait for that.
+fn can_be_message(ctx: &Ctx<'_>, headers: &[Entry], body_bytes: usize) -> bool {
+    RESPONSE.by_message.get()
+        && matches!(&*RESPONSE.state.borrow(), State::Waiting(Some(_)))
+        && body_bytes <= MESSAGE_BODY_BYTES_MAX
+        && headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= MESSAGE_FIELDS_BYTES_MAX
+        && !super::has_background()
+        && event_loop::is_idle(ctx)
 }
 
 /// Sends the headers of a body that follows in writes; false if there must not be one.

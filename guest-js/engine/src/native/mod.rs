@@ -21,6 +21,7 @@ mod header_fields;
 mod http_request;
 mod http_response;
 pub(crate) mod log;
+mod message;
 mod mime;
 mod multipart;
 mod numbers;
@@ -34,10 +35,10 @@ mod usv_string;
 
 pub(crate) use call::{set_input, take_output};
 pub(crate) use capability::describe as describe_capabilities;
-pub(crate) use http_request::set_request;
+pub(crate) use http_request::{set_message, set_request};
 pub(crate) use http_response::{
     State as ResponseState, finished as response_finished, set_response_out, take_failure as take_response_failure,
-    take_state as take_response_state,
+    take_message as take_response_message, take_state as take_response_state,
 };
 
 use crate::event_loop;
@@ -134,6 +135,11 @@ pub(crate) fn handler<'js>(ctx: &Ctx<'js>, trigger: Trigger) -> Result<Function<
 /// The promises given to `waitUntil` since the last call of this.
 pub(crate) fn take_background() -> Vec<Persistent<Promise<'static>>> {
     LIFECYCLE.background.take()
+}
+
+/// Whether anything was given to `waitUntil` that nobody has waited for yet.
+fn has_background() -> bool {
+    !LIFECYCLE.background.borrow().is_empty()
 }
 
 /// Gives back what an execution that is over holds of the host: its instance can then be used again. A transaction that

@@ -103,6 +103,11 @@ pub(crate) fn forget_expected() {
     STATE.awaited.borrow_mut().clear();
 }
 
+/// Whether there is anything to tell of.
+pub(crate) fn is_pending() -> bool {
+    !STATE.pending.borrow().is_empty() || !STATE.late.borrow().is_empty()
+}
+
 /// Tells of what is still not handled after the jobs. Whether there was anything, and so there may be more jobs.
 pub(crate) fn notify(ctx: &Ctx<'_>) -> bool {
     let (pending, late) = (STATE.pending.take(), STATE.late.take());
