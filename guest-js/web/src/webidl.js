@@ -15,6 +15,14 @@ export function defineInterface(cls, { exposed = true } = {}) {
   return cls;
 }
 
+/** Gives the members of a class to a constructor that stands for it. */
+export function standFor(cls, constructor) {
+  const { length, name, ...members } = Object.getOwnPropertyDescriptors(cls);
+  members.prototype.value.constructor = constructor;
+  Object.defineProperties(constructor, members);
+  return constructor;
+}
+
 /** Defines operations or attributes of the global object, which unlike interfaces are enumerable. */
 export function defineGlobals(members) {
   for (const name of Object.keys(members)) {

@@ -59,6 +59,8 @@ const native = {
   },
   // The engine calls handlers, and makes and sends plain responses, without a script.
   responseConstructor: (cls) => Object.defineProperty(cls, "name", { value: "Response" }),
+  urlConstructor: (cls) => cls,
+  urlNative: (name, script) => script,
   fetchHandler: () => {},
   fetchEnv: () => {},
   keepShapes: () => {},

@@ -25,6 +25,7 @@ mod mime;
 mod multipart;
 mod numbers;
 pub(crate) mod random;
+mod raw;
 mod streams;
 mod text;
 pub(crate) mod timers;

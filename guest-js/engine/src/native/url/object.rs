@@ -1,0 +1,332 @@
+//! URLs and their parameters without a script: the constructors, and what handlers ask of one most.
+//!
+//! The classes stay those in `url.js`. Each native stands for a function of theirs, does what is common, and calls that
+//! function for all else: an instance of a subclass or one that has more properties (`quickjs/url.c`), an argument that
+//! is no text, an error.
+
+use super::super::raw::{self, Context, Kept, Native, Raw};
+use super::query::{self, Pairs};
+use super::serialized::{self, Part};
+use super::{part_of, read};
+use javy::quickjs::{Ctx, Exception, Function, Result, Value, qjs};
+use std::borrow::Cow;
+use std::ffi::c_int;
+use std::ptr::null_mut;
+
+unsafe extern "C" {
+    /// Of `quickjs/url.c`, as all of these.
+    fn elias_set_url_template(ctx: Context, kind: c_int, template: Raw) -> bool;
+    fn elias_url_fields(value: Raw, kind: c_int) -> *mut Raw;
+    fn elias_new_url_object(ctx: Context, kind: c_int, first: Raw, second: Raw) -> Raw;
+}
+
+/// The kinds of objects, and their fields: `url.js`.
+const URL: c_int = 0;
+const HREF: usize = 0;
+const SEARCH_PARAMS: usize = 1;
+const PARAMS: c_int = 1;
+const LIST: usize = 0;
+const OF_URL: usize = 1;
+
+/// The classes, and the constructors that stand for them, by their kinds.
+static CLASSES: Kept<2> = Kept::new();
+static CONSTRUCTORS: Kept<2> = Kept::new();
+
+/// What a native stands for, by its number. Before these are the parts of a URL.
+const NAMES: [&str; 6] = ["searchParams", "toString", "toJSON", "get", "has", "getAll"];
+const GET: usize = Part::ALL.len() + 3;
+const HAS: usize = GET + 1;
+const GET_ALL: usize = GET + 2;
+static SCRIPTS: Kept<{ Part::ALL.len() + NAMES.len() }> = Kept::new();
+
+/// The constructor that stands for a class; `template` is an instance.
+pub(super) fn constructor<'js>(ctx: Ctx<'js>, class: Function<'js>, template: Value<'js>) -> Result<Value<'js>> {
+    let name: String = class.get("name")?;
+    let (kind, make): (c_int, raw::Method) = if name == "URL" { (URL, new_url) } else { (PARAMS, new_params) };
+    // SAFETY: the context and the template are alive.
+    if !unsafe { elias_set_url_template(ctx.as_raw().as_ptr(), kind, template.as_raw()) } {
+        return Err(Exception::throw_internal(&ctx, &format!("a {name} has other fields than the engine knows")));
+    }
+    let constructor = raw::function(&class, Native::Constructor(make), kind as usize)?;
+    CLASSES.set(kind as usize, &class);
+    CONSTRUCTORS.set(kind as usize, &constructor);
+    Ok(constructor)
+}
+
+/// The function that stands for a script's: that of a part of a URL, or one of [`NAMES`].
+pub(super) fn native<'js>(ctx: Ctx<'js>, what: String, script: Function<'js>) -> Result<Value<'js>> {
+    let part = Part::ALL.iter().position(|part| part.name() == what);
+    let other = || NAMES.iter().position(|name| *name == what).map(|at| at + Part::ALL.len());
+    let Some(number) = part.or_else(other) else {
+        return Err(Exception::throw_internal(&ctx, &format!("there is no native {what} of a URL")));
+    };
+    SCRIPTS.set(number, &script);
+    let native = match what.as_str() {
+        "searchParams" => Native::Getter(get_params),
+        "toString" | "toJSON" => Native::Method(to_string),
+        "get" | "has" | "getAll" => Native::Method(look_up),
+        _ => Native::Getter(get_part),
+    };
+    raw::function(&script, native, number)
+}
+
+/// An argument, undefined if it is not there.
+///
+/// # Safety
+/// There must be so many arguments.
+unsafe fn argument(argc: c_int, argv: *mut Raw, at: c_int) -> Raw {
+    // SAFETY: as for the caller.
+    if at < argc { unsafe { *argv.add(at as usize) } } else { qjs::JS_UNDEFINED }
+}
+
+/// Calls the class for which a constructor stands.
+///
+/// # Safety
+/// QuickJS's: all must be alive.
+unsafe fn construct(ctx: Context, target: Raw, argc: c_int, argv: *mut Raw, kind: usize) -> Raw {
+    let class = CLASSES.get(kind);
+    // SAFETY: as for the caller. Without `new` the class says so.
+    unsafe {
+        if qjs::JS_IsUndefined(target) {
+            return qjs::JS_Call(ctx, class, qjs::JS_UNDEFINED, argc, argv);
+        }
+        let is_own = target == CONSTRUCTORS.get(kind);
+        qjs::JS_CallConstructor2(ctx, class, if is_own { class } else { target }, argc, argv)
+    }
+}
+
+unsafe extern "C" fn new_url(ctx: Context, target: Raw, argc: c_int, argv: *mut Raw, kind: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        if target == CONSTRUCTORS.get(kind as usize)
+            && let Some(href) = serialize(ctx, argument(argc, argv, 0), argument(argc, argv, 1))
+        {
+            return if qjs::JS_IsException(href) {
+                href
+            } else {
+                elias_new_url_object(ctx, URL, href, qjs::JS_UNDEFINED)
+            };
+        }
+        construct(ctx, target, argc, argv, kind as usize)
+    }
+}
+
+/// What texts are as a URL.
+///
+/// # Safety
+/// All must be alive.
+unsafe fn serialize(ctx: Context, input: Raw, base: Raw) -> Option<Raw> {
+    // SAFETY: as for the caller.
+    unsafe {
+        let text = raw::text(ctx, input)?;
+        if !qjs::JS_IsUndefined(base) {
+            let base = raw::text(ctx, base)?;
+            return Some(raw::new_text(ctx, &read(&text, Some(&base))?.part(Part::Href)));
+        }
+        if serialized::is_url(&text) {
+            return Some(match text {
+                Cow::Borrowed(_) => qjs::JS_DupValue(ctx, input),
+                Cow::Owned(text) => raw::new_ascii(ctx, text.as_bytes()),
+            });
+        }
+        Some(raw::new_text(ctx, &read(&text, None)?.part(Part::Href)))
+    }
+}
+
+unsafe extern "C" fn new_params(ctx: Context, target: Raw, argc: c_int, argv: *mut Raw, kind: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        if target == CONSTRUCTORS.get(kind as usize)
+            && let Some(text) = raw::ascii(argument(argc, argv, 0))
+        {
+            let list = match text.strip_prefix('?') {
+                Some(text) => raw::new_ascii(ctx, text.as_bytes()),
+                None => qjs::JS_DupValue(ctx, *argv),
+            };
+            return if qjs::JS_IsException(list) {
+                list
+            } else {
+                elias_new_url_object(ctx, PARAMS, list, qjs::JS_UNDEFINED)
+            };
+        }
+        construct(ctx, target, argc, argv, kind as usize)
+    }
+}
+
+/// A URL as it is serialised.
+///
+/// # Safety
+/// The value must live as long as what is given.
+unsafe fn href_of<'a>(value: Raw) -> Option<&'a str> {
+    // SAFETY: as for the caller; a URL that has this shape has its fields.
+    unsafe {
+        let fields = elias_url_fields(value, URL);
+        if fields.is_null() { None } else { raw::ascii(*fields.add(HREF)) }
+    }
+}
+
+unsafe extern "C" fn get_part(ctx: Context, this: Raw, part: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        match href_of(this) {
+            Some(_) if part == Part::Href as c_int => qjs::JS_DupValue(ctx, *elias_url_fields(this, URL)),
+            Some(href) => raw::new_text(ctx, &part_of(href, Part::ALL[part as usize])),
+            None => qjs::JS_Call(ctx, SCRIPTS.get(part as usize), this, 0, null_mut()),
+        }
+    }
+}
+
+unsafe extern "C" fn to_string(ctx: Context, this: Raw, argc: c_int, argv: *mut Raw, number: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        let fields = elias_url_fields(this, URL);
+        if fields.is_null() {
+            return qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv);
+        }
+        qjs::JS_DupValue(ctx, *fields.add(HREF))
+    }
+}
+
+unsafe extern "C" fn get_params(ctx: Context, this: Raw, number: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        let fields = elias_url_fields(this, URL);
+        if fields.is_null() {
+            return qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, 0, null_mut());
+        }
+        if qjs::JS_IsUndefined(*fields.add(SEARCH_PARAMS)) {
+            let params = elias_new_url_object(ctx, PARAMS, qjs::JS_UNDEFINED, qjs::JS_DupValue(ctx, this));
+            if qjs::JS_IsException(params) {
+                return params;
+            }
+            *fields.add(SEARCH_PARAMS) = params;
+        }
+        qjs::JS_DupValue(ctx, *fields.add(SEARCH_PARAMS))
+    }
+}
+
+/// Where a URLSearchParams has its pairs.
+enum Source<'a> {
+    /// A text that nobody has decoded yet.
+    Encoded(&'a [u8]),
+    /// Names and values in turn.
+    List(&'a [Raw]),
+}
+
+/// # Safety
+/// The value must live, and stay as it is, as long as what is given.
+unsafe fn source_of<'a>(ctx: Context, value: Raw) -> Option<Source<'a>> {
+    // SAFETY: as for the caller; what has this shape has its fields.
+    unsafe {
+        let fields = elias_url_fields(value, PARAMS);
+        if fields.is_null() {
+            return None;
+        }
+        let list = *fields.add(LIST);
+        if qjs::JS_IsUndefined(list) {
+            return href_of(*fields.add(OF_URL)).map(|href| Source::Encoded(serialized::query(href).as_bytes()));
+        }
+        match raw::ascii(list) {
+            Some(text) => Some(Source::Encoded(text.as_bytes())),
+            None => raw::items(ctx, list).map(Source::List),
+        }
+    }
+}
+
+/// Calls `found` with the values of a name, which is ASCII, until it says that it is enough. None if they cannot be
+/// looked for here.
+///
+/// # Safety
+/// All must be alive, and stay as they are.
+unsafe fn each_value(ctx: Context, source: &Source<'_>, name: &str, mut found: impl FnMut(Raw) -> bool) -> Option<()> {
+    let name = name.as_bytes();
+    match source {
+        Source::Encoded(text) => {
+            for (_, value) in Pairs(text).filter(|(encoded, _)| query::decodes_to(encoded, name)) {
+                // SAFETY: as for the caller.
+                let value = unsafe {
+                    if query::is_plain(value) {
+                        raw::new_ascii(ctx, value)
+                    } else {
+                        raw::new_text(ctx, &query::decode(value))
+                    }
+                };
+                if found(value) {
+                    break;
+                }
+            }
+        }
+        Source::List(items) => {
+            for pair in items.chunks_exact(2) {
+                // SAFETY: as for the caller. A text of wider characters, or of several pieces, may be the same.
+                if unsafe { raw::characters(pair[0])? } != name {
+                    continue;
+                }
+                // SAFETY: as for the caller.
+                if found(unsafe { qjs::JS_DupValue(ctx, pair[1]) }) {
+                    break;
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+/// `get`, `has` and `getAll`.
+unsafe extern "C" fn look_up(ctx: Context, this: Raw, argc: c_int, argv: *mut Raw, number: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive, and no script runs in between that could change it.
+    unsafe {
+        quick_look_up(ctx, this, argument(argc, argv, 0), argument(argc, argv, 1), number as usize)
+            .unwrap_or_else(|| qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv))
+    }
+}
+
+/// # Safety
+/// All must be alive.
+unsafe fn quick_look_up(ctx: Context, this: Raw, name: Raw, value: Raw, number: usize) -> Option<Raw> {
+    // SAFETY: as for the caller.
+    unsafe {
+        let name = raw::ascii(name)?;
+        let source = source_of(ctx, this)?;
+        match number {
+            GET => {
+                let mut first = qjs::JS_NULL;
+                each_value(ctx, &source, name, |value| {
+                    first = value;
+                    true
+                })?;
+                Some(first)
+            }
+            HAS if qjs::JS_IsUndefined(value) => {
+                let mut is_there = false;
+                each_value(ctx, &source, name, |value| {
+                    qjs::JS_FreeValue(ctx, value);
+                    is_there = true;
+                    true
+                })?;
+                Some(if is_there { qjs::JS_TRUE } else { qjs::JS_FALSE })
+            }
+            GET_ALL => {
+                let mut values = Vec::new();
+                let outcome = each_value(ctx, &source, name, |value| {
+                    values.push(value);
+                    qjs::JS_IsException(value)
+                });
+                if values.last().is_some_and(|&value| qjs::JS_IsException(value)) {
+                    values.drain(..).for_each(|value| qjs::JS_FreeValue(ctx, value));
+                    return Some(qjs::JS_EXCEPTION);
+                }
+                let count = values.len() as c_int;
+                if outcome.is_some() {
+                    // The array takes the values over.
+                    return Some(qjs::JS_NewArrayFrom(ctx, count, values.as_ptr()));
+                }
+                for value in values {
+                    qjs::JS_FreeValue(ctx, value);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+}
