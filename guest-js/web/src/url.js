@@ -6,7 +6,7 @@
 import native from "elias:native";
 import { toWellFormed } from "./primordials.js";
 import { registry } from "./registry.js";
-import { defineInterface, definePairIterable, inspect, standFor } from "./webidl.js";
+import { defineInterface, definePairIterable, inspect, replaceMembers, standFor } from "./webidl.js";
 
 // By their numbers in native.urlPart, and in what native.setUrl returns.
 const HREF = 0;
@@ -50,8 +50,7 @@ const URLClass = class URL {
         },
       };
       const { get, set } = Object.getOwnPropertyDescriptor(accessors, part);
-      const quick = native.urlNative(part, get);
-      Object.defineProperty(this.prototype, part, { get: quick, set: part === "origin" ? undefined : set, configurable: true });
+      Object.defineProperty(this.prototype, part, { get, set: part === "origin" ? undefined : set, configurable: true });
     });
   }
 
@@ -248,25 +247,16 @@ function filter(params, matches, start = 0) {
   replaceList(params, kept);
 }
 
-/** Puts natives in the place of these members. */
-function standForMembers({ prototype }, names) {
-  for (const name of names) {
-    const { get, set, ...others } = Object.getOwnPropertyDescriptor(prototype, name);
-    if (get === undefined) Object.defineProperty(prototype, name, { ...others, value: native.urlNative(name, others.value) });
-    else Object.defineProperty(prototype, name, { ...others, set, get: native.urlNative(name, get) });
-  }
-}
-
 export const URLSearchParams = standFor(
   URLSearchParamsClass,
   native.urlConstructor(URLSearchParamsClass, new URLSearchParamsClass("")),
 );
 // Its arguments' number is asked for in the cheapest way; the method has the length that the standard says.
 Object.defineProperty(URLSearchParams.prototype.get, "length", { value: 1 });
-standForMembers(URLSearchParams, ["get", "has", "getAll"]);
+replaceMembers(URLSearchParams.prototype, ["get", "has", "getAll"], native.urlNative);
 
 export const URL = standFor(URLClass, native.urlConstructor(URLClass, new URLClass("http://localhost/")));
-standForMembers(URL, ["searchParams", "toString", "toJSON"]);
+replaceMembers(URL.prototype, [...PARTS, "searchParams", "toString", "toJSON"], native.urlNative);
 
 defineInterface(URL);
 defineInterface(URLSearchParams);

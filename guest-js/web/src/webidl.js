@@ -23,6 +23,16 @@ export function standFor(cls, constructor) {
   return constructor;
 }
 
+/** Replaces methods and getters: `make` gives the native that stands for a script's function of that name. */
+export function replaceMembers(target, names, make) {
+  for (let at = 0; at < names.length; at++) {
+    const descriptor = Object.getOwnPropertyDescriptor(target, names[at]);
+    if (descriptor.get === undefined) descriptor.value = make(names[at], descriptor.value);
+    else descriptor.get = make(names[at], descriptor.get);
+    Object.defineProperty(target, names[at], descriptor);
+  }
+}
+
 /** Defines operations or attributes of the global object, which unlike interfaces are enumerable. */
 export function defineGlobals(members) {
   for (const name of Object.keys(members)) {

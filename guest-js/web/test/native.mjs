@@ -29,6 +29,8 @@ const native = {
   onWrite: () => {},
 
   register: (kind, handler) => void (native.handlers[kind] = handler),
+  logNative: (name, script) => script,
+  logIndented: () => {},
   log: (level, message, json) => void native.logs.push({ level, message, json }),
   onUncaught: (hook) => void (native.uncaught = hook),
   reportException(error) {
@@ -98,6 +100,7 @@ const native = {
     for (let at = 0; at < flat.length; at += 2) params.append(flat[at], flat[at + 1]);
     return params.toString();
   },
+  requestNative: (name, script) => script,
   requestMethod: () => native.incoming.method,
   requestUrl: () => native.incoming.url,
   requestHeaders: () => native.incoming.headers,

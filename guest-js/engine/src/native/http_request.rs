@@ -1,14 +1,18 @@
 //! The incoming request: `wasi:http/types.incoming-request` behind `Request`.
 
+use super::fetch_handler::is_request;
 use super::header_fields::is_name;
+use super::raw::{self, Context, Kept, Native, Raw};
 use super::streams::{self, Chunk, Settle};
-use super::url::serialized::{is_serialized, remember};
+use super::url::serialized::is_serialized;
 use super::usv_string::UsvString;
 use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest, Method, Scheme};
 use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress, WaitId};
-use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
+use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value, qjs};
 use std::cell::RefCell;
+use std::ffi::c_int;
+use std::ptr::null_mut;
 use url::Url;
 
 /// What is read here, for errors.
@@ -63,6 +67,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("requestMethod", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, method))?)?;
     native.set("requestUrl", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, url))?)?;
+    native.set("requestNative", Function::new(ctx.clone(), stand_for)?)?;
     native.set("requestHeaders", Function::new(ctx.clone(), request_headers)?)?;
     native.set("requestHeader", Function::new(ctx.clone(), request_header)?)?;
     native.set("requestBodyNow", Function::new(ctx.clone(), read_now)?)?;
@@ -80,6 +85,50 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
             event_loop::later(move || drop(body));
         })?,
     )
+}
+
+/// The attributes of a request whose texts the host is asked for without a script.
+const ATTRIBUTES: [&str; 2] = ["url", "method"];
+const URL: usize = 0;
+static SCRIPTS: Kept<{ ATTRIBUTES.len() }> = Kept::new();
+
+/// The texts of the incoming request, once they were asked for.
+static TEXTS: Kept<{ ATTRIBUTES.len() }> = Kept::new();
+
+/// The function that stands for a getter of `Request`.
+fn stand_for<'js>(ctx: Ctx<'js>, attribute: String, script: Function<'js>) -> Result<Value<'js>> {
+    let Some(number) = ATTRIBUTES.iter().position(|name| *name == attribute) else {
+        return Err(Exception::throw_internal(&ctx, &format!("there is no native {attribute} of a request")));
+    };
+    SCRIPTS.set(number, &script);
+    raw::function(&script, Native::Getter(get_text), number)
+}
+
+/// A text of the incoming request; the script's of any other.
+unsafe extern "C" fn get_text(ctx: Context, this: Raw, number: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        if is_request(this) {
+            let known = TEXTS.get(number as usize);
+            if !qjs::JS_IsUndefined(known) {
+                return qjs::JS_DupValue(ctx, known);
+            }
+            if let Some(request) = &INCOMING.0.borrow().request {
+                let text = if number as usize == URL { url(request) } else { method(request) };
+                let value = raw::new_text(ctx, &text);
+                if !qjs::JS_IsException(value) {
+                    TEXTS.take(number as usize, qjs::JS_DupValue(ctx, value));
+                }
+                return value;
+            }
+        }
+        qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, 0, null_mut())
+    }
+}
+
+/// Whether this text is the very one that is the incoming request's URL.
+pub(super) fn is_own_url(text: Raw) -> bool {
+    TEXTS.get(URL) == text
 }
 
 fn method(request: &IncomingRequest) -> String {
@@ -120,18 +169,13 @@ fn url(request: &IncomingRequest) -> String {
         path.insert(0, '/'); // `OPTIONS *`, or a query alone
     }
     if is_serialized(&authority, &path) {
-        let href = [scheme, "://", &authority, &path].concat();
-        remember(&href);
-        return href;
+        return [scheme, "://", &authority, &path].concat();
     }
     let parse = |authority: &str| Url::parse(&format!("{scheme}://{authority}{path}")).ok();
     // What is before an `@` would make another host of it.
     let url = Some(authority).filter(|authority| !authority.contains(['@', '/', '\\', '?', '#']));
     match url.and_then(|authority| parse(&authority)).or_else(|| parse(INVALID_HOST)) {
-        Some(url) => {
-            remember(url.as_str());
-            url.into()
-        }
+        Some(url) => url.into(),
         None => format!("{scheme}://{INVALID_HOST}/"),
     }
 }

@@ -1,13 +1,34 @@
 //! `console.*`: lines for the log capability.
+//!
+//! Texts, numbers and the like are made a line of without a script; `console.js` has what shows all else.
 
+use super::raw::{self, Context, Kept, Native, Raw};
 use super::usv_string::UsvString;
 use crate::bindings::elias::log::log::{self, Level};
 use crate::build;
 use crate::error::{Thrown, write_json_string};
 use crate::phase::{self, Import};
-use javy::quickjs::{Function, Object, Result};
+use javy::quickjs::{Ctx, Exception, Function, Object, Result, Value, qjs};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::fmt::Write as _;
+
+/// The console's methods that write their arguments, and their levels.
+const METHODS: [(&str, u32); 5] = [("debug", 1), ("log", 2), ("info", 2), ("warn", 3), ("error", 4)];
+static SCRIPTS: Kept<{ METHODS.len() }> = Kept::new();
+
+/// Whether lines are indented, which is left to the script.
+struct Indented(Cell<bool>);
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Indented {}
+
+static INDENTED: Indented = Indented(Cell::new(false));
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
+    native.set("logNative", Function::new(native.ctx().clone(), stand_for)?)?;
+    native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| INDENTED.0.set(is))?)?;
     native.set(
         "logFields",
         Function::new(native.ctx().clone(), |level: u32, UsvString(message): UsvString, fields: Vec<UsvString>| {
@@ -30,6 +51,77 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
             },
         )?,
     )
+}
+
+/// The function that stands for a method of the console.
+fn stand_for<'js>(ctx: Ctx<'js>, method: String, script: Function<'js>) -> Result<Value<'js>> {
+    let Some(number) = METHODS.iter().position(|(name, _)| *name == method) else {
+        return Err(Exception::throw_internal(&ctx, &format!("there is no native console.{method}")));
+    };
+    SCRIPTS.set(number, &script);
+    raw::function(&script, Native::Method(write_plain), number)
+}
+
+/// Writes what needs no script to be shown, and leaves the rest to the script.
+unsafe extern "C" fn write_plain(ctx: Context, this: Raw, argc: c_int, argv: *mut Raw, number: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
+        if !INDENTED.0.get()
+            && let Some(message) = plain_message(ctx, arguments)
+        {
+            write(METHODS[number as usize].1, &message, &[]);
+            return qjs::JS_UNDEFINED;
+        }
+        qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv)
+    }
+}
+
+/// Texts, numbers and the like with spaces between, as `format.js` makes a message of them; none where there is anything
+/// else, or a specifier such as `%s`.
+///
+/// # Safety
+/// All must be alive, and live as long as what is given.
+unsafe fn plain_message<'a>(ctx: Context, arguments: &[Raw]) -> Option<Cow<'a, str>> {
+    // SAFETY: as for the caller; a number is made a text without a script.
+    unsafe {
+        if let [text] = arguments
+            && qjs::JS_IsString(*text)
+        {
+            return raw::text(ctx, *text);
+        }
+        let mut message = String::new();
+        for (at, &argument) in arguments.iter().enumerate() {
+            if at > 0 {
+                message.push(' ');
+            }
+            match qjs::JS_VALUE_GET_TAG(argument) {
+                qjs::JS_TAG_STRING | qjs::JS_TAG_STRING_ROPE => {
+                    let text = raw::text(ctx, argument)?;
+                    if at == 0 && text.as_bytes().contains(&b'%') {
+                        return None;
+                    }
+                    message.push_str(&text);
+                }
+                qjs::JS_TAG_INT => write!(message, "{}", qjs::JS_VALUE_GET_INT(argument)).ok()?,
+                qjs::JS_TAG_BOOL => message.push_str(if qjs::JS_VALUE_GET_BOOL(argument) { "true" } else { "false" }),
+                qjs::JS_TAG_NULL => message.push_str("null"),
+                qjs::JS_TAG_UNDEFINED => message.push_str("undefined"),
+                _ if qjs::JS_IsNumber(argument) => {
+                    let number = qjs::JS_VALUE_GET_FLOAT64(argument);
+                    if number == 0.0 && number.is_sign_negative() {
+                        message.push('-');
+                    }
+                    let text = qjs::JS_ToString(ctx, argument);
+                    let shown = raw::text(ctx, text).map(|text| message.push_str(&text));
+                    qjs::JS_FreeValue(ctx, text);
+                    shown?;
+                }
+                _ => return None,
+            }
+        }
+        Some(Cow::Owned(message))
+    }
 }
 
 /// An exception that nothing in the component handles.

@@ -32,7 +32,7 @@ pub(super) enum Native {
     Constructor(Method),
 }
 
-/// Values that scripts gave while the web modules were loaded; each is owned, and lives as long as the memory.
+/// Values that are owned, and live as long as the memory.
 pub(super) struct Kept<const COUNT: usize>([Cell<Raw>; COUNT]);
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
@@ -47,6 +47,11 @@ impl<const COUNT: usize> Kept<COUNT> {
     pub(super) fn set(&self, at: usize, value: &Value<'_>) {
         // SAFETY: the value is alive.
         self.0[at].set(unsafe { qjs::JS_DupValue(value.ctx().as_raw().as_ptr(), value.as_raw()) });
+    }
+
+    /// Takes a value over that is the caller's own, where there was none.
+    pub(super) fn take(&self, at: usize, value: Raw) {
+        self.0[at].set(value);
     }
 
     pub(super) fn get(&self, at: usize) -> Raw {

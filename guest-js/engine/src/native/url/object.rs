@@ -4,6 +4,7 @@
 //! function for all else: an instance of a subclass or one that has more properties (`quickjs/url.c`), an argument that
 //! is no text, an error.
 
+use super::super::http_request::is_own_url;
 use super::super::raw::{self, Context, Kept, Native, Raw};
 use super::query::{self, Pairs};
 use super::serialized::{self, Part};
@@ -119,6 +120,10 @@ unsafe fn serialize(ctx: Context, input: Raw, base: Raw) -> Option<Raw> {
     // SAFETY: as for the caller.
     unsafe {
         let text = raw::text(ctx, input)?;
+        // Most URLs in a request are the request's own.
+        if qjs::JS_IsUndefined(base) && is_own_url(input) {
+            return Some(qjs::JS_DupValue(ctx, input));
+        }
         if !qjs::JS_IsUndefined(base) {
             let base = raw::text(ctx, base)?;
             return Some(raw::new_text(ctx, &read(&text, Some(&base))?.part(Part::Href)));

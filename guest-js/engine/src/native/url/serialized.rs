@@ -1,9 +1,5 @@
 //! URLs as the standard serialises them: what can be read from the text without parsing it.
-//!
-//! Most URLs in a request are the request's own. Its text is remembered, so that `new URL(request.url)` does not parse
-//! it again, whatever is in it.
 
-use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
@@ -195,23 +191,8 @@ fn path_is_plain(path: &[u8]) -> bool {
     true
 }
 
-struct Last(RefCell<String>);
-
-// SAFETY: wasm32-wasip1 without threads has one thread.
-unsafe impl Sync for Last {}
-
-static LAST: Last = Last(RefCell::new(String::new()));
-
-/// Remembers a URL that is serialised.
-pub(crate) fn remember(href: &str) {
-    href.clone_into(&mut LAST.0.borrow_mut());
-}
-
 /// Whether this is a URL as it is serialised. Where this says no, it may still be one.
 pub(super) fn is_url(text: &str) -> bool {
-    if !text.is_empty() && *LAST.0.borrow() == text {
-        return true;
-    }
     let rest = text.strip_prefix("http").map(|rest| rest.strip_prefix('s').unwrap_or(rest));
     let Some(rest) = rest.and_then(|rest| rest.strip_prefix("://")) else { return false };
     let path = rest.bytes().position(|byte| byte == b'/');
