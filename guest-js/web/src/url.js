@@ -253,7 +253,7 @@ export const URLSearchParams = standFor(
 );
 // Its arguments' number is asked for in the cheapest way; the method has the length that the standard says.
 Object.defineProperty(URLSearchParams.prototype.get, "length", { value: 1 });
-replaceMembers(URLSearchParams.prototype, ["get", "has", "getAll"], native.urlNative);
+replaceMembers(URLSearchParams.prototype, ["get", "has", "getAll", "size"], native.urlNative);
 
 export const URL = standFor(URLClass, native.urlConstructor(URLClass, new URLClass("http://localhost/")));
 replaceMembers(URL.prototype, [...PARTS, "searchParams", "toString", "toJSON"], native.urlNative);

@@ -24,6 +24,7 @@ pub(crate) mod log;
 mod mime;
 mod multipart;
 mod numbers;
+mod pair_iterator;
 pub(crate) mod random;
 mod raw;
 mod streams;
@@ -68,6 +69,7 @@ impl ModuleDef for Native {
             text::add,
             encodings::add,
             builtins::add,
+            pair_iterator::add,
             random::add,
             url::add,
             mime::add,

@@ -17,6 +17,9 @@ pub(super) type Method = unsafe extern "C" fn(Context, Raw, c_int, *mut Raw, c_i
 /// A getter: `this`, and the number it was made with.
 pub(super) type Getter = unsafe extern "C" fn(Context, Raw, c_int) -> Raw;
 
+/// The `next` of an iterator: like a method, with a place to say that there is no more.
+pub(super) type Next = unsafe extern "C" fn(Context, Raw, c_int, *mut Raw, *mut c_int, c_int) -> Raw;
+
 unsafe extern "C" {
     /// Of `quickjs/values.c`, as all of these.
     fn elias_text(value: Raw, length: *mut usize) -> *const u8;
@@ -30,6 +33,7 @@ pub(super) enum Native {
     Method(Method),
     Getter(Getter),
     Constructor(Method),
+    Next(Next),
 }
 
 /// Values that are owned, and live as long as the memory.
@@ -61,9 +65,19 @@ impl<const COUNT: usize> Kept<COUNT> {
 
 /// A function that stands for `script`, with its name and length; `number` is given to it.
 pub(super) fn function<'js>(script: &Function<'js>, native: Native, number: usize) -> Result<Value<'js>> {
-    let ctx = script.ctx();
-    let name = CString::new(script.get::<_, String>("name")?).unwrap_or_default();
-    let (raw, length, number) = (ctx.as_raw().as_ptr(), script.get("length")?, number as c_int);
+    named_function(script.ctx(), &script.get::<_, String>("name")?, script.get("length")?, native, number)
+}
+
+/// A function with this name and length; `number` is given to it.
+pub(super) fn named_function<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    length: c_int,
+    native: Native,
+    number: usize,
+) -> Result<Value<'js>> {
+    let name = CString::new(name).unwrap_or_default();
+    let (raw, number) = (ctx.as_raw().as_ptr(), number as c_int);
     let (function, kind) = match native {
         // SAFETY: QuickJS calls a function as the kind says that it is, which is as it was before.
         Native::Method(method) => unsafe {
@@ -76,6 +90,10 @@ pub(super) fn function<'js>(script: &Function<'js>, native: Native, number: usiz
         // SAFETY: as above.
         Native::Constructor(method) => unsafe {
             (std::mem::transmute::<Method, Plain>(method), qjs::JSCFunctionEnum_JS_CFUNC_constructor_or_func_magic)
+        },
+        // SAFETY: as above.
+        Native::Next(next) => unsafe {
+            (std::mem::transmute::<Next, Plain>(next), qjs::JSCFunctionEnum_JS_CFUNC_iterator_next)
         },
     };
     // SAFETY: the name ends with a zero, and is copied.

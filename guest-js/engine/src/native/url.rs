@@ -3,7 +3,7 @@
 //! (`url/path.rs`).
 
 mod file;
-mod object;
+pub(super) mod object;
 mod path;
 mod query;
 pub(super) mod serialized;

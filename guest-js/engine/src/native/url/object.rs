@@ -29,19 +29,26 @@ const PARAMS: c_int = 1;
 const LIST: usize = 0;
 const OF_URL: usize = 1;
 
+/// The interface's name.
+pub(crate) const PARAMS_NAME: &str = "URLSearchParams";
+
 /// The classes, and the constructors that stand for them, by their kinds.
 static CLASSES: Kept<2> = Kept::new();
 static CONSTRUCTORS: Kept<2> = Kept::new();
 
 /// What a native stands for, by its number. Before these are the parts of a URL.
-const NAMES: [&str; 6] = ["searchParams", "toString", "toJSON", "get", "has", "getAll"];
+const NAMES: [&str; 7] = ["searchParams", "toString", "toJSON", "get", "has", "getAll", "size"];
 const GET: usize = Part::ALL.len() + 3;
 const HAS: usize = GET + 1;
 const GET_ALL: usize = GET + 2;
 static SCRIPTS: Kept<{ Part::ALL.len() + NAMES.len() }> = Kept::new();
 
 /// The constructor that stands for a class; `template` is an instance.
-pub(super) fn constructor<'js>(ctx: Ctx<'js>, class: Function<'js>, template: Value<'js>) -> Result<Value<'js>> {
+pub(in crate::native::url) fn constructor<'js>(
+    ctx: Ctx<'js>,
+    class: Function<'js>,
+    template: Value<'js>,
+) -> Result<Value<'js>> {
     let name: String = class.get("name")?;
     let (kind, make): (c_int, raw::Method) = if name == "URL" { (URL, new_url) } else { (PARAMS, new_params) };
     // SAFETY: the context and the template are alive.
@@ -55,7 +62,7 @@ pub(super) fn constructor<'js>(ctx: Ctx<'js>, class: Function<'js>, template: Va
 }
 
 /// The function that stands for a script's: that of a part of a URL, or one of [`NAMES`].
-pub(super) fn native<'js>(ctx: Ctx<'js>, what: String, script: Function<'js>) -> Result<Value<'js>> {
+pub(in crate::native::url) fn native<'js>(ctx: Ctx<'js>, what: String, script: Function<'js>) -> Result<Value<'js>> {
     let part = Part::ALL.iter().position(|part| part.name() == what);
     let other = || NAMES.iter().position(|name| *name == what).map(|at| at + Part::ALL.len());
     let Some(number) = part.or_else(other) else {
@@ -66,6 +73,7 @@ pub(super) fn native<'js>(ctx: Ctx<'js>, what: String, script: Function<'js>) ->
         "searchParams" => Native::Getter(get_params),
         "toString" | "toJSON" => Native::Method(to_string),
         "get" | "has" | "getAll" => Native::Method(look_up),
+        "size" => Native::Getter(get_size),
         _ => Native::Getter(get_part),
     };
     raw::function(&script, native, number)
@@ -238,6 +246,54 @@ unsafe fn source_of<'a>(ctx: Context, value: Raw) -> Option<Source<'a>> {
     }
 }
 
+/// The list of a URLSearchParams, made of its text if it has none yet; the caller's own, or an exception. None if the
+/// script has to say.
+///
+/// # Safety
+/// All must be alive.
+pub(crate) unsafe fn list(ctx: Context, params: Raw) -> Option<Raw> {
+    // SAFETY: as for the caller.
+    unsafe {
+        if let Source::Encoded(text) = source_of(ctx, params)? {
+            let values: Vec<_> =
+                Pairs(text).flat_map(|(name, value)| [name, value]).map(|text| decoded(ctx, text)).collect();
+            if values.iter().any(|&value| qjs::JS_IsException(value)) {
+                values.into_iter().for_each(|value| qjs::JS_FreeValue(ctx, value));
+                return Some(qjs::JS_EXCEPTION);
+            }
+            // The array takes the values over.
+            let list = qjs::JS_NewArrayFrom(ctx, values.len() as c_int, values.as_ptr());
+            if qjs::JS_IsException(list) {
+                return Some(list);
+            }
+            let former = std::mem::replace(&mut *elias_url_fields(params, PARAMS).add(LIST), list);
+            qjs::JS_FreeValue(ctx, former);
+        }
+        Some(qjs::JS_DupValue(ctx, *elias_url_fields(params, PARAMS).add(LIST)))
+    }
+}
+
+unsafe extern "C" fn get_size(ctx: Context, this: Raw, number: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        let size = match source_of(ctx, this) {
+            Some(Source::Encoded(text)) => Pairs(text).count(),
+            Some(Source::List(items)) => items.len() / 2,
+            None => return qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, 0, null_mut()),
+        };
+        qjs::JS_MKVAL(qjs::JS_TAG_INT, size as c_int)
+    }
+}
+
+/// What an encoded text stands for, as a value.
+///
+/// # Safety
+/// The context must be valid.
+unsafe fn decoded(ctx: Context, text: &[u8]) -> Raw {
+    // SAFETY: as for the caller.
+    unsafe { if query::is_plain(text) { raw::new_ascii(ctx, text) } else { raw::new_text(ctx, &query::decode(text)) } }
+}
+
 /// Calls `found` with the values of a name, which is ASCII, until it says that it is enough. None if they cannot be
 /// looked for here.
 ///
@@ -249,13 +305,7 @@ unsafe fn each_value(ctx: Context, source: &Source<'_>, name: &str, mut found: i
         Source::Encoded(text) => {
             for (_, value) in Pairs(text).filter(|(encoded, _)| query::decodes_to(encoded, name)) {
                 // SAFETY: as for the caller.
-                let value = unsafe {
-                    if query::is_plain(value) {
-                        raw::new_ascii(ctx, value)
-                    } else {
-                        raw::new_text(ctx, &query::decode(value))
-                    }
-                };
+                let value = unsafe { decoded(ctx, value) };
                 if found(value) {
                     break;
                 }
