@@ -62,6 +62,7 @@ const native = {
 
   register: (kind, handler) => void (native.handlers[kind] = handler),
   logNative: (name, script) => script,
+  lineNative: (level, script) => script,
   logIndented: () => {},
   log: (level, message, json) => void native.logs.push({ level, message, json }),
   onUncaught: (hook) => void (native.uncaught = hook),

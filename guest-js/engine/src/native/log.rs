@@ -18,6 +18,9 @@ use std::fmt::Write as _;
 const METHODS: [(&str, u32); 5] = [("debug", 1), ("log", 2), ("info", 2), ("warn", 3), ("error", 4)];
 static SCRIPTS: Kept<{ METHODS.len() }> = Kept::new();
 
+/// What writes a line of `elias/log`, by level.
+static LINE_SCRIPTS: Kept<5> = Kept::new();
+
 /// Whether lines are indented, which is left to the script.
 struct Indented(Cell<bool>);
 
@@ -28,6 +31,7 @@ static INDENTED: Indented = Indented(Cell::new(false));
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("logNative", Function::new(native.ctx().clone(), stand_for)?)?;
+    native.set("lineNative", Function::new(native.ctx().clone(), stand_for_line)?)?;
     native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| INDENTED.0.set(is))?)?;
     native.set(
         "logFields",
@@ -74,6 +78,27 @@ unsafe extern "C" fn write_plain(ctx: Context, this: Raw, argc: c_int, argv: *mu
             return qjs::JS_UNDEFINED;
         }
         qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv)
+    }
+}
+
+/// The function that stands for a method of `elias/log`, without fields of a logger.
+fn stand_for_line<'js>(level: usize, script: Function<'js>) -> Result<Value<'js>> {
+    LINE_SCRIPTS.set(level, &script);
+    raw::function(&script, Native::Method(write_line), level)
+}
+
+/// Writes a text that comes without fields, and leaves the rest to the script.
+unsafe extern "C" fn write_line(ctx: Context, this: Raw, argc: c_int, argv: *mut Raw, level: c_int) -> Raw {
+    // SAFETY: QuickJS gives what is alive.
+    unsafe {
+        let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
+        if arguments.get(1).is_none_or(|&fields| qjs::JS_IsUndefined(fields))
+            && let Some(message) = arguments.first().and_then(|&message| raw::text(ctx, message))
+        {
+            write(level as u32, &message, &[]);
+            return qjs::JS_UNDEFINED;
+        }
+        qjs::JS_Call(ctx, LINE_SCRIPTS.get(level as usize), this, argc, argv)
     }
 }
 
