@@ -1,22 +1,21 @@
-/* What the engine needs of QuickJS's inside to make and read URLs and their parameters without a script:
-   src/native/url/object.rs.
+/* QuickJS internals for the native fast paths of URL and URLSearchParams: src/native/url/object.rs.
 
-   The classes stay those in url.js, and with them all that is unusual. As with responses, an instance is recognised by its
-   shape: it has the two fields of its class, in their order, and nothing else. */
+   The classes are defined in url.js. As with responses, an instance is recognized by its shape: it has the two fields of
+   its class, in order, and no other property. */
 
 enum { ELIAS_URL_KINDS = 2, ELIAS_URL_FIELDS = 2 };
 
-/* A URL, and a URLSearchParams, as their classes make them; immortal once the build phase is over. */
+/* A URL and a URLSearchParams that their classes made; immortal after the build phase. */
 static JSObject *elias_url_templates[ELIAS_URL_KINDS];
 
-/* Takes an object as the one that others of its kind are recognised by. Whether it has the fields of one. */
+/* Sets the object whose shape identifies its kind. False if it does not have the fields. */
 bool elias_set_url_template(JSContext *ctx, int kind, JSValueConst template) {
   if (!JS_IsObject(template) || JS_VALUE_GET_OBJ(template)->shape->prop_count != ELIAS_URL_FIELDS) return false;
   elias_url_templates[kind] = JS_VALUE_GET_OBJ(js_dup(template));
   return true;
 }
 
-/* The fields of an object of this kind; NULL if the value is none, or not as its class made it. */
+/* The fields of an object of this kind; NULL for any other value, and for an object whose shape differs. */
 JSValue *elias_url_fields(JSValueConst value, int kind) {
   JSObject *object;
   if (!JS_IsObject(value) || elias_url_templates[kind] == NULL) return NULL;
@@ -24,7 +23,7 @@ JSValue *elias_url_fields(JSValueConst value, int kind) {
   return object->shape == elias_url_templates[kind]->shape ? &object->prop[0].u.value : NULL;
 }
 
-/* An object of this kind with these fields, which become its own. */
+/* A new object of this kind, which takes ownership of the fields. */
 JSValue elias_new_url_object(JSContext *ctx, int kind, JSValue first, JSValue second) {
   JSProperty fields[ELIAS_URL_FIELDS];
   fields[0].u.value = first;

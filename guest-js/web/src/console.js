@@ -147,8 +147,8 @@ export const log = {
   timeLog: (label = undefined, ...args) => elapsed(toLabel(label), args),
 };
 
-// What is shown as it is, texts and numbers, is written without these scripts.
-replaceMembers(log, ["debug", "log", "info", "warn", "error"], native.logNative);
+// Natives that write primitives themselves, and call these functions for anything else.
+replaceMembers(log, ["debug", "log", "info", "warn", "error"], native.nativeConsoleMethod);
 
 // A namespace's prototype is an empty object of its own, for historical reasons.
 Object.setPrototypeOf(log, {});

@@ -75,8 +75,8 @@ export class Request {
     signalOf = (request) => request.#signal;
     blobOf = (request) => request.#blob;
     mixinBody(this, (request) => request.#bodyOrNull());
-    // The engine has these of the incoming request.
-    replaceMembers(this.prototype, ["method", "url"], native.requestNative);
+    // Natives, which ask the host for those of the incoming request.
+    replaceMembers(this.prototype, ["method", "url"], native.nativeRequestGetter);
   }
 
   constructor(input, init = undefined) {

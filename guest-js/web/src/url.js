@@ -1,12 +1,12 @@
 // URL and URLSearchParams. https://url.spec.whatwg.org/#url-class (6.1), #interface-urlsearchparams (6.2)
 //
 // Parsing and serialising is native; a URL holds its serialisation, of which a part is asked for when a script reads it.
-// The engine makes the commonest URLs and parameters, and reads them, without a script: native/url/object.rs knows the
-// fields of both classes, and calls the functions here for what is unusual.
+// Natives replace the constructors and the most used members: native/url/object.rs knows the fields of both classes, and
+// calls the functions here for unusual cases.
 import native from "elias:native";
 import { toWellFormed } from "./primordials.js";
 import { registry } from "./registry.js";
-import { defineInterface, definePairIterable, inspect, replaceMembers, standFor } from "./webidl.js";
+import { defineInterface, definePairIterable, inspect, replaceMembers, replaceClass } from "./webidl.js";
 
 // By their numbers in native.urlPart, and in what native.setUrl returns.
 const HREF = 0;
@@ -102,8 +102,8 @@ let replaceList;
 let changed;
 
 const URLSearchParamsClass = class URLSearchParams {
-  // Flat: [name, value, name, value, ...]. A text until somebody asks for more than the engine finds in it; undefined
-  // where that text is the query of the URL.
+  // Flat: [name, value, name, value, ...]. Before it is decoded it is the encoded text; undefined if that text is the
+  // query of the URL.
   #list = undefined;
   // The URL of which these are the params: its query follows each change.
   #url = undefined;
@@ -247,16 +247,16 @@ function filter(params, matches, start = 0) {
   replaceList(params, kept);
 }
 
-export const URLSearchParams = standFor(
+export const URLSearchParams = replaceClass(
   URLSearchParamsClass,
-  native.urlConstructor(URLSearchParamsClass, new URLSearchParamsClass("")),
+  native.nativeUrlConstructor(URLSearchParamsClass, new URLSearchParamsClass("")),
 );
 // Its arguments' number is asked for in the cheapest way; the method has the length that the standard says.
 Object.defineProperty(URLSearchParams.prototype.get, "length", { value: 1 });
-replaceMembers(URLSearchParams.prototype, ["get", "has", "getAll", "size"], native.urlNative);
+replaceMembers(URLSearchParams.prototype, ["get", "has", "getAll", "size"], native.nativeUrlMember);
 
-export const URL = standFor(URLClass, native.urlConstructor(URLClass, new URLClass("http://localhost/")));
-replaceMembers(URL.prototype, [...PARTS, "searchParams", "toString", "toJSON"], native.urlNative);
+export const URL = replaceClass(URLClass, native.nativeUrlConstructor(URLClass, new URLClass("http://localhost/")));
+replaceMembers(URL.prototype, [...PARTS, "searchParams", "toString", "toJSON"], native.nativeUrlMember);
 
 defineInterface(URL);
 defineInterface(URLSearchParams);

@@ -16,20 +16,20 @@ export function defineInterface(cls, { exposed = true } = {}) {
   return cls;
 }
 
-/** Gives the members of a class to a constructor that stands for it. */
-export function standFor(cls, constructor) {
+/** Moves the members of a class to the constructor that replaces it. */
+export function replaceClass(cls, constructor) {
   const { length, name, ...members } = Object.getOwnPropertyDescriptors(cls);
   members.prototype.value.constructor = constructor;
   Object.defineProperties(constructor, members);
   return constructor;
 }
 
-/** Replaces methods and getters: `make` gives the native that stands for a script's function of that name. */
+/** Replaces methods and getters by natives: `make` receives the script's function and its name. */
 export function replaceMembers(target, names, make) {
   for (let at = 0; at < names.length; at++) {
     const descriptor = Object.getOwnPropertyDescriptor(target, names[at]);
-    if (descriptor.get === undefined) descriptor.value = make(names[at], descriptor.value);
-    else descriptor.get = make(names[at], descriptor.get);
+    if (descriptor.get === undefined) descriptor.value = make(descriptor.value, names[at]);
+    else descriptor.get = make(descriptor.get, names[at]);
     Object.defineProperty(target, names[at], descriptor);
   }
 }
@@ -69,7 +69,7 @@ export function definePairIterable(cls, pairsOf) {
   const iteratorPrototype = Object.create(IteratorPrototype, {
     [Symbol.toStringTag]: { value: `${cls.name} Iterator`, configurable: true },
   });
-  const { next, entries, keys, values } = native.pairIterators(cls.name, iteratorPrototype, pairsOf);
+  const { next, entries, keys, values } = native.nativePairIterators(cls.name, iteratorPrototype, pairsOf);
   Object.defineProperty(iteratorPrototype, "next", { value: next, writable: true, enumerable: true, configurable: true });
 
   const methods = {

@@ -19,7 +19,7 @@ const NO_VALUE = /[\0\r\n\u0100-\uffff]/;
 const isSpace = (character) => character === " " || character === "\t" || character === "\r" || character === "\n";
 
 /** As the engine has them. */
-function pairIterators(name, prototype, pairsOf) {
+function nativePairIterators(name, prototype, pairsOf) {
   const states = new WeakMap();
   const iterate = (target, select) => {
     pairsOf(target);
@@ -61,8 +61,8 @@ const native = {
   onWrite: () => {},
 
   register: (kind, handler) => void (native.handlers[kind] = handler),
-  logNative: (name, script) => script,
-  lineNative: (level, script) => script,
+  nativeConsoleMethod: (script) => script,
+  nativeLogMethod: (script) => script,
   logIndented: () => {},
   log: (level, message, json) => void native.logs.push({ level, message, json }),
   onUncaught: (hook) => void (native.uncaught = hook),
@@ -94,9 +94,9 @@ const native = {
   },
   // The engine calls handlers, and makes and sends plain responses, without a script.
   responseConstructor: (cls) => Object.defineProperty(cls, "name", { value: "Response" }),
-  urlConstructor: (cls) => cls,
-  pairIterators,
-  urlNative: (name, script) => script,
+  nativeUrlConstructor: (cls) => cls,
+  nativePairIterators,
+  nativeUrlMember: (script) => script,
   fetchHandler: () => {},
   fetchEnv: () => {},
   keepShapes: () => {},
@@ -134,7 +134,7 @@ const native = {
     for (let at = 0; at < flat.length; at += 2) params.append(flat[at], flat[at + 1]);
     return params.toString();
   },
-  requestNative: (name, script) => script,
+  nativeRequestGetter: (script) => script,
   requestMethod: () => native.incoming.method,
   requestUrl: () => native.incoming.url,
   requestHeaders: () => native.incoming.headers,

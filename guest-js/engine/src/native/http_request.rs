@@ -2,7 +2,7 @@
 
 use super::fetch_handler::is_request;
 use super::header_fields::is_name;
-use super::raw::{self, Context, Kept, Native, Raw};
+use super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
 use super::streams::{self, Chunk, Settle};
 use super::url::serialized::is_serialized;
 use super::usv_string::UsvString;
@@ -67,7 +67,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("requestMethod", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, method))?)?;
     native.set("requestUrl", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, url))?)?;
-    native.set("requestNative", Function::new(ctx.clone(), stand_for)?)?;
+    native.set("nativeRequestGetter", Function::new(ctx.clone(), replace_getter)?)?;
     native.set("requestHeaders", Function::new(ctx.clone(), request_headers)?)?;
     native.set("requestHeader", Function::new(ctx.clone(), request_header)?)?;
     native.set("requestBodyNow", Function::new(ctx.clone(), read_now)?)?;
@@ -87,26 +87,26 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     )
 }
 
-/// The attributes of a request whose texts the host is asked for without a script.
+/// The attributes of `Request` that natives replace.
 const ATTRIBUTES: [&str; 2] = ["url", "method"];
 const URL: usize = 0;
-static SCRIPTS: Kept<{ ATTRIBUTES.len() }> = Kept::new();
+static SCRIPTS: ValueTable<{ ATTRIBUTES.len() }> = ValueTable::new();
 
-/// The texts of the incoming request, once they were asked for.
-static TEXTS: Kept<{ ATTRIBUTES.len() }> = Kept::new();
+/// Their values for the incoming request, once a script read them.
+static TEXTS: ValueTable<{ ATTRIBUTES.len() }> = ValueTable::new();
 
-/// The function that stands for a getter of `Request`.
-fn stand_for<'js>(ctx: Ctx<'js>, attribute: String, script: Function<'js>) -> Result<Value<'js>> {
+/// Makes the native that replaces a getter of `Request`.
+fn replace_getter<'js>(ctx: Ctx<'js>, script: Function<'js>, attribute: String) -> Result<Value<'js>> {
     let Some(number) = ATTRIBUTES.iter().position(|name| *name == attribute) else {
         return Err(Exception::throw_internal(&ctx, &format!("there is no native {attribute} of a request")));
     };
     SCRIPTS.set(number, &script);
-    raw::function(&script, Native::Getter(get_text), number)
+    raw::function(&script, NativeFunction::Getter(get_text), number)
 }
 
-/// A text of the incoming request; the script's of any other.
-unsafe extern "C" fn get_text(ctx: Context, this: Raw, number: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+/// An attribute of the incoming request; calls the script for any other request.
+unsafe extern "C" fn get_text(ctx: Context, this: RawValue, number: c_int) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         if is_request(this) {
             let known = TEXTS.get(number as usize);
@@ -117,7 +117,7 @@ unsafe extern "C" fn get_text(ctx: Context, this: Raw, number: c_int) -> Raw {
                 let text = if number as usize == URL { url(request) } else { method(request) };
                 let value = raw::new_text(ctx, &text);
                 if !qjs::JS_IsException(value) {
-                    TEXTS.take(number as usize, qjs::JS_DupValue(ctx, value));
+                    TEXTS.store_owned(number as usize, qjs::JS_DupValue(ctx, value));
                 }
                 return value;
             }
@@ -126,8 +126,8 @@ unsafe extern "C" fn get_text(ctx: Context, this: Raw, number: c_int) -> Raw {
     }
 }
 
-/// Whether this text is the very one that is the incoming request's URL.
-pub(super) fn is_own_url(text: Raw) -> bool {
+/// Whether this string is the one that `url` of the incoming request returned.
+pub(super) fn is_own_url(text: RawValue) -> bool {
     TEXTS.get(URL) == text
 }
 

@@ -1,8 +1,8 @@
 //! `console.*`: lines for the log capability.
 //!
-//! Texts, numbers and the like are made a line of without a script; `console.js` has what shows all else.
+//! Strings and other primitives are formatted here; `console.js` formats everything else.
 
-use super::raw::{self, Context, Kept, Native, Raw};
+use super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
 use super::usv_string::UsvString;
 use crate::bindings::elias::log::log::{self, Level};
 use crate::build;
@@ -14,25 +14,25 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::fmt::Write as _;
 
-/// The console's methods that write their arguments, and their levels.
+/// The console's methods that write their arguments, with their levels.
 const METHODS: [(&str, u32); 5] = [("debug", 1), ("log", 2), ("info", 2), ("warn", 3), ("error", 4)];
-static SCRIPTS: Kept<{ METHODS.len() }> = Kept::new();
+static SCRIPTS: ValueTable<{ METHODS.len() }> = ValueTable::new();
 
-/// What writes a line of `elias/log`, by level.
-static LINE_SCRIPTS: Kept<5> = Kept::new();
+/// The methods of `elias/log` that natives replace, by level.
+static LINE_SCRIPTS: ValueTable<5> = ValueTable::new();
 
-/// Whether lines are indented, which is left to the script.
-struct Indented(Cell<bool>);
+/// Whether `console.group` indents lines; the script then formats them.
+struct IndentFlag(Cell<bool>);
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
-unsafe impl Sync for Indented {}
+unsafe impl Sync for IndentFlag {}
 
-static INDENTED: Indented = Indented(Cell::new(false));
+static IS_INDENTED: IndentFlag = IndentFlag(Cell::new(false));
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
-    native.set("logNative", Function::new(native.ctx().clone(), stand_for)?)?;
-    native.set("lineNative", Function::new(native.ctx().clone(), stand_for_line)?)?;
-    native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| INDENTED.0.set(is))?)?;
+    native.set("nativeConsoleMethod", Function::new(native.ctx().clone(), replace_console_method)?)?;
+    native.set("nativeLogMethod", Function::new(native.ctx().clone(), replace_line_method)?)?;
+    native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| IS_INDENTED.0.set(is))?)?;
     native.set(
         "logFields",
         Function::new(native.ctx().clone(), |level: u32, UsvString(message): UsvString, fields: Vec<UsvString>| {
@@ -57,21 +57,27 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     )
 }
 
-/// The function that stands for a method of the console.
-fn stand_for<'js>(ctx: Ctx<'js>, method: String, script: Function<'js>) -> Result<Value<'js>> {
+/// Makes the native that replaces a method of the console.
+fn replace_console_method<'js>(ctx: Ctx<'js>, script: Function<'js>, method: String) -> Result<Value<'js>> {
     let Some(number) = METHODS.iter().position(|(name, _)| *name == method) else {
         return Err(Exception::throw_internal(&ctx, &format!("there is no native console.{method}")));
     };
     SCRIPTS.set(number, &script);
-    raw::function(&script, Native::Method(write_plain), number)
+    raw::function(&script, NativeFunction::Method(write_plain), number)
 }
 
-/// Writes what needs no script to be shown, and leaves the rest to the script.
-unsafe extern "C" fn write_plain(ctx: Context, this: Raw, argc: c_int, argv: *mut Raw, number: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+/// Writes a line of primitives; calls the script for anything else.
+unsafe extern "C" fn write_plain(
+    ctx: Context,
+    this: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    number: c_int,
+) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
-        if !INDENTED.0.get()
+        if !IS_INDENTED.0.get()
             && let Some(message) = plain_message(ctx, arguments)
         {
             write(METHODS[number as usize].1, &message, &[]);
@@ -81,15 +87,21 @@ unsafe extern "C" fn write_plain(ctx: Context, this: Raw, argc: c_int, argv: *mu
     }
 }
 
-/// The function that stands for a method of `elias/log`, without fields of a logger.
-fn stand_for_line<'js>(level: usize, script: Function<'js>) -> Result<Value<'js>> {
+/// Makes the native that replaces a method of the root logger, which has no bound fields.
+fn replace_line_method<'js>(script: Function<'js>, level: usize) -> Result<Value<'js>> {
     LINE_SCRIPTS.set(level, &script);
-    raw::function(&script, Native::Method(write_line), level)
+    raw::function(&script, NativeFunction::Method(write_line), level)
 }
 
-/// Writes a text that comes without fields, and leaves the rest to the script.
-unsafe extern "C" fn write_line(ctx: Context, this: Raw, argc: c_int, argv: *mut Raw, level: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+/// Writes a string without fields; calls the script for anything else.
+unsafe extern "C" fn write_line(
+    ctx: Context,
+    this: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    level: c_int,
+) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
         if arguments.get(1).is_none_or(|&fields| qjs::JS_IsUndefined(fields))
@@ -102,13 +114,12 @@ unsafe extern "C" fn write_line(ctx: Context, this: Raw, argc: c_int, argv: *mut
     }
 }
 
-/// Texts, numbers and the like with spaces between, as `format.js` makes a message of them; none where there is anything
-/// else, or a specifier such as `%s`.
+/// The message that `format.js` makes of primitives; none if there is another value, or a specifier such as `%s`.
 ///
 /// # Safety
-/// All must be alive, and live as long as what is given.
-unsafe fn plain_message<'a>(ctx: Context, arguments: &[Raw]) -> Option<Cow<'a, str>> {
-    // SAFETY: as for the caller; a number is made a text without a script.
+/// All values must outlive the result.
+unsafe fn plain_message<'a>(ctx: Context, arguments: &[RawValue]) -> Option<Cow<'a, str>> {
+    // SAFETY: as for the caller; converting a number to a string runs no script.
     unsafe {
         if let [text] = arguments
             && qjs::JS_IsString(*text)

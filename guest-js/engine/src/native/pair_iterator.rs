@@ -1,19 +1,19 @@
-//! Iterators over pairs (Web IDL, 3.7.11.2): `entries`, `keys` and `values` of Headers, FormData and URLSearchParams.
+//! Pair iterators (Web IDL, 3.7.11.2): `entries`, `keys` and `values` of Headers, FormData and URLSearchParams.
 
-use super::raw::{self, Context, Native, Raw};
+use super::raw::{self, Context, NativeFunction, RawValue};
 use super::url::object;
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, Value, qjs};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 
-/// What the iterators of an interface have in common; the values are owned, and live as long as the memory.
+/// An interface with pair iterators. The values are referenced for the lifetime of the memory.
 #[derive(Clone, Copy)]
 struct Interface {
     /// Its name, for errors.
     name: &'static str,
-    prototype: Raw,
-    /// Gives the flat list of an object's pairs, or throws if it is none of the interface.
-    pairs: Raw,
+    prototype: RawValue,
+    /// Returns the flat list of an object's pairs; throws if the object does not implement the interface.
+    pairs: RawValue,
 }
 
 struct State {
@@ -26,26 +26,26 @@ unsafe impl Sync for State {}
 
 static STATE: State = State { interfaces: RefCell::new(Vec::new()), class: Cell::new(0) };
 
-/// What an iterator holds.
-struct Iteration {
-    /// The object whose pairs these are; owned.
-    target: Raw,
+/// The state of an iterator.
+struct PairIterator {
+    /// The object that is iterated over; owned.
+    target: RawValue,
     interface: usize,
     what: c_int,
-    /// Where in the list the next pair is.
+    /// The index of the next pair in the list.
     next: usize,
 }
 
-/// What an iterator gives, by the methods' order; the magic number of a method is that of its interface and this.
+/// The methods. The number of a native is that of its interface times their count, plus its index here.
 const METHODS: [&str; 3] = ["entries", "keys", "values"];
 const KEYS: c_int = 1;
 const VALUES: c_int = 2;
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
-    native.set("pairIterators", Function::new(native.ctx().clone(), define)?)
+    native.set("nativePairIterators", Function::new(native.ctx().clone(), define)?)
 }
 
-/// The methods of an interface, and its iterators' `next`. `prototype` is that of the iterators.
+/// Defines an interface: returns its methods and its iterators' `next`. `prototype` is that of the iterators.
 fn define<'js>(ctx: Ctx<'js>, name: String, prototype: Object<'js>, pairs: Function<'js>) -> Result<Object<'js>> {
     let raw_ctx = ctx.as_raw().as_ptr();
     // SAFETY: the values are alive.
@@ -56,19 +56,19 @@ fn define<'js>(ctx: Ctx<'js>, name: String, prototype: Object<'js>, pairs: Funct
     }
     let number = interfaces.len();
     interfaces.push(Interface { name: name.leak(), prototype: keep(&prototype), pairs: keep(&pairs) });
-    // One that stays: its shape is then in the image, and no request makes it anew.
-    // SAFETY: the prototype is alive; what is given is kept for good.
+    // An iterator that is never freed keeps the shape in the image, so that no request has to make it.
+    // SAFETY: the prototype is alive.
     unsafe { qjs::JS_NewObjectProtoClass(raw_ctx, prototype.as_raw(), STATE.class.get()) };
     let natives = Object::new(ctx.clone())?;
-    natives.set("next", raw::named_function(&ctx, "next", 0, Native::Next(advance), number)?)?;
+    natives.set("next", raw::named_function(&ctx, "next", 0, NativeFunction::Next(advance), number)?)?;
     for (what, method) in METHODS.into_iter().enumerate() {
         let number = number * METHODS.len() + what;
-        natives.set(method, raw::named_function(&ctx, method, 0, Native::Method(iterate), number)?)?;
+        natives.set(method, raw::named_function(&ctx, method, 0, NativeFunction::Method(iterate), number)?)?;
     }
     Ok(natives)
 }
 
-/// Makes the class of these iterators known.
+/// Registers the class of the iterators.
 fn register(ctx: Context) {
     let definition = qjs::JSClassDef {
         class_name: c"Object".as_ptr(),
@@ -87,8 +87,8 @@ fn register(ctx: Context) {
     STATE.class.set(class);
 }
 
-unsafe extern "C" fn finalize(runtime: *mut qjs::JSRuntime, iterator: Raw) {
-    // SAFETY: an iterator's opaque is a box that it owns, or nothing if it was not made to the end.
+unsafe extern "C" fn finalize(runtime: *mut qjs::JSRuntime, iterator: RawValue) {
+    // SAFETY: the iterator owns the box; there is none if its construction failed.
     unsafe {
         let iteration = iteration_of(iterator);
         if !iteration.is_null() {
@@ -97,7 +97,7 @@ unsafe extern "C" fn finalize(runtime: *mut qjs::JSRuntime, iterator: Raw) {
     }
 }
 
-unsafe extern "C" fn mark(runtime: *mut qjs::JSRuntime, iterator: Raw, mark: qjs::JS_MarkFunc) {
+unsafe extern "C" fn mark(runtime: *mut qjs::JSRuntime, iterator: RawValue, mark: qjs::JS_MarkFunc) {
     // SAFETY: as above.
     unsafe {
         if let Some(iteration) = iteration_of(iterator).as_ref() {
@@ -108,16 +108,16 @@ unsafe extern "C" fn mark(runtime: *mut qjs::JSRuntime, iterator: Raw, mark: qjs
 
 /// # Safety
 /// The value must be alive.
-unsafe fn iteration_of(iterator: Raw) -> *mut Iteration {
+unsafe fn iteration_of(iterator: RawValue) -> *mut PairIterator {
     // SAFETY: as for the caller; null for what is no such iterator.
     unsafe { qjs::JS_GetOpaque(iterator, STATE.class.get()).cast() }
 }
 
-/// The list of an object's pairs, which is the caller's own; an exception if it is none of the interface.
+/// The list of an object's pairs, an owned value; an exception if the object does not implement the interface.
 ///
 /// # Safety
 /// All must be alive.
-unsafe fn pairs_of(ctx: Context, interface: Interface, mut target: Raw) -> Raw {
+unsafe fn pairs_of(ctx: Context, interface: Interface, mut target: RawValue) -> RawValue {
     // SAFETY: as for the caller.
     unsafe {
         object::list(ctx, target)
@@ -127,11 +127,11 @@ unsafe fn pairs_of(ctx: Context, interface: Interface, mut target: Raw) -> Raw {
 }
 
 /// `entries`, `keys` and `values`.
-unsafe extern "C" fn iterate(ctx: Context, this: Raw, _: c_int, _: *mut Raw, number: c_int) -> Raw {
+unsafe extern "C" fn iterate(ctx: Context, this: RawValue, _: c_int, _: *mut RawValue, number: c_int) -> RawValue {
     let number = number as usize;
     let (interface, what) = (number / METHODS.len(), (number % METHODS.len()) as c_int);
     let common = STATE.interfaces.borrow()[interface];
-    // SAFETY: QuickJS gives what is alive.
+    // SAFETY: QuickJS passes live values.
     unsafe {
         // The brand check happens here and not at the first step.
         let pairs = pairs_of(ctx, common, this);
@@ -141,24 +141,24 @@ unsafe extern "C" fn iterate(ctx: Context, this: Raw, _: c_int, _: *mut Raw, num
         qjs::JS_FreeValue(ctx, pairs);
         let iterator = qjs::JS_NewObjectProtoClass(ctx, common.prototype, STATE.class.get());
         if !qjs::JS_IsException(iterator) {
-            let iteration = Iteration { target: qjs::JS_DupValue(ctx, this), interface, what, next: 0 };
+            let iteration = PairIterator { target: qjs::JS_DupValue(ctx, this), interface, what, next: 0 };
             qjs::JS_SetOpaque(iterator, Box::into_raw(Box::new(iteration)).cast());
         }
         iterator
     }
 }
 
-/// `next`. The list is asked for at each step, because the standard wants a change made during the iteration to be seen.
+/// `next`. Reads the list at each step, because the standard requires that changes during the iteration are seen.
 unsafe extern "C" fn advance(
     ctx: Context,
-    this: Raw,
+    this: RawValue,
     _: c_int,
-    _: *mut Raw,
+    _: *mut RawValue,
     done: *mut c_int,
     interface: c_int,
-) -> Raw {
+) -> RawValue {
     let common = STATE.interfaces.borrow()[interface as usize];
-    // SAFETY: QuickJS gives what is alive; nothing runs that could end the iterator in between.
+    // SAFETY: QuickJS passes live values; the iterator is not freed during the call.
     unsafe {
         *done = 0;
         let Some(iteration) = iteration_of(this).as_mut().filter(|it| it.interface == interface as usize) else {

@@ -22,8 +22,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("serializeUrl", Function::new(ctx.clone(), serialize)?)?;
     native.set("urlPart", Function::new(ctx.clone(), part)?)?;
     native.set("urlParams", Function::new(ctx.clone(), |href: String| decode(serialized::query(&href)))?)?;
-    native.set("urlConstructor", Function::new(ctx.clone(), object::constructor)?)?;
-    native.set("urlNative", Function::new(ctx.clone(), object::native)?)?;
+    native.set("nativeUrlConstructor", Function::new(ctx.clone(), object::define_constructor)?)?;
+    native.set("nativeUrlMember", Function::new(ctx.clone(), object::replace_member)?)?;
     native.set("formDecode", Function::new(ctx.clone(), |UsvString(text): UsvString| decode(&text))?)?;
     native.set(
         "formEncode",

@@ -1,12 +1,12 @@
-//! URLs and their parameters without a script: the constructors, and what handlers ask of one most.
+//! Native fast paths of `URL` and `URLSearchParams`: the constructors and the members that handlers use most.
 //!
-//! The classes stay those in `url.js`. Each native stands for a function of theirs, does what is common, and calls that
-//! function for all else: an instance of a subclass or one that has more properties (`quickjs/url.c`), an argument that
-//! is no text, an error.
+//! The classes are defined in `url.js`. A native replaces one of their functions, handles the common case, and calls
+//! the replaced function for everything else: instances of subclasses or with additional properties (`quickjs/url.c`),
+//! arguments that are not strings, and errors. So there is one source of error messages and of unusual behavior.
 
 use super::super::http_request::is_own_url;
-use super::super::raw::{self, Context, Kept, Native, Raw};
-use super::query::{self, Pairs};
+use super::super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
+use super::query::{self, EncodedPairs};
 use super::serialized::{self, Part};
 use super::{part_of, read};
 use javy::quickjs::{Ctx, Exception, Function, Result, Value, qjs};
@@ -15,13 +15,13 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 
 unsafe extern "C" {
-    /// Of `quickjs/url.c`, as all of these.
-    fn elias_set_url_template(ctx: Context, kind: c_int, template: Raw) -> bool;
-    fn elias_url_fields(value: Raw, kind: c_int) -> *mut Raw;
-    fn elias_new_url_object(ctx: Context, kind: c_int, first: Raw, second: Raw) -> Raw;
+    // All defined in `quickjs/url.c`.
+    fn elias_set_url_template(ctx: Context, kind: c_int, template: RawValue) -> bool;
+    fn elias_url_fields(value: RawValue, kind: c_int) -> *mut RawValue;
+    fn elias_new_url_object(ctx: Context, kind: c_int, first: RawValue, second: RawValue) -> RawValue;
 }
 
-/// The kinds of objects, and their fields: `url.js`.
+/// The kinds of objects and the indexes of their fields, in the order of the class bodies in `url.js`.
 const URL: c_int = 0;
 const HREF: usize = 0;
 const SEARCH_PARAMS: usize = 1;
@@ -32,19 +32,19 @@ const OF_URL: usize = 1;
 /// The interface's name.
 pub(crate) const PARAMS_NAME: &str = "URLSearchParams";
 
-/// The classes, and the constructors that stand for them, by their kinds.
-static CLASSES: Kept<2> = Kept::new();
-static CONSTRUCTORS: Kept<2> = Kept::new();
+/// The classes and the constructors that replace them, by kind.
+static CLASSES: ValueTable<2> = ValueTable::new();
+static CONSTRUCTORS: ValueTable<2> = ValueTable::new();
 
-/// What a native stands for, by its number. Before these are the parts of a URL.
+/// Members that natives replace; their numbers follow those of the URL's parts.
 const NAMES: [&str; 7] = ["searchParams", "toString", "toJSON", "get", "has", "getAll", "size"];
 const GET: usize = Part::ALL.len() + 3;
 const HAS: usize = GET + 1;
 const GET_ALL: usize = GET + 2;
-static SCRIPTS: Kept<{ Part::ALL.len() + NAMES.len() }> = Kept::new();
+static SCRIPTS: ValueTable<{ Part::ALL.len() + NAMES.len() }> = ValueTable::new();
 
-/// The constructor that stands for a class; `template` is an instance.
-pub(in crate::native::url) fn constructor<'js>(
+/// Makes the constructor that replaces a class; `template` is an instance, whose shape identifies others.
+pub(in crate::native::url) fn define_constructor<'js>(
     ctx: Ctx<'js>,
     class: Function<'js>,
     template: Value<'js>,
@@ -55,14 +55,18 @@ pub(in crate::native::url) fn constructor<'js>(
     if !unsafe { elias_set_url_template(ctx.as_raw().as_ptr(), kind, template.as_raw()) } {
         return Err(Exception::throw_internal(&ctx, &format!("a {name} has other fields than the engine knows")));
     }
-    let constructor = raw::function(&class, Native::Constructor(make), kind as usize)?;
+    let constructor = raw::function(&class, NativeFunction::Constructor(make), kind as usize)?;
     CLASSES.set(kind as usize, &class);
     CONSTRUCTORS.set(kind as usize, &constructor);
     Ok(constructor)
 }
 
-/// The function that stands for a script's: that of a part of a URL, or one of [`NAMES`].
-pub(in crate::native::url) fn native<'js>(ctx: Ctx<'js>, what: String, script: Function<'js>) -> Result<Value<'js>> {
+/// Makes the native that replaces `script`, the member `what`: a part of a URL, or one of [`NAMES`].
+pub(in crate::native::url) fn replace_member<'js>(
+    ctx: Ctx<'js>,
+    script: Function<'js>,
+    what: String,
+) -> Result<Value<'js>> {
     let part = Part::ALL.iter().position(|part| part.name() == what);
     let other = || NAMES.iter().position(|name| *name == what).map(|at| at + Part::ALL.len());
     let Some(number) = part.or_else(other) else {
@@ -70,31 +74,31 @@ pub(in crate::native::url) fn native<'js>(ctx: Ctx<'js>, what: String, script: F
     };
     SCRIPTS.set(number, &script);
     let native = match what.as_str() {
-        "searchParams" => Native::Getter(get_params),
-        "toString" | "toJSON" => Native::Method(to_string),
-        "get" | "has" | "getAll" => Native::Method(look_up),
-        "size" => Native::Getter(get_size),
-        _ => Native::Getter(get_part),
+        "searchParams" => NativeFunction::Getter(get_params),
+        "toString" | "toJSON" => NativeFunction::Method(to_string),
+        "get" | "has" | "getAll" => NativeFunction::Method(look_up),
+        "size" => NativeFunction::Getter(get_size),
+        _ => NativeFunction::Getter(get_part),
     };
     raw::function(&script, native, number)
 }
 
-/// An argument, undefined if it is not there.
+/// An argument; undefined if it is missing.
 ///
 /// # Safety
-/// There must be so many arguments.
-unsafe fn argument(argc: c_int, argv: *mut Raw, at: c_int) -> Raw {
+/// `argv` must have `argc` values.
+unsafe fn argument(argc: c_int, argv: *mut RawValue, at: c_int) -> RawValue {
     // SAFETY: as for the caller.
     if at < argc { unsafe { *argv.add(at as usize) } } else { qjs::JS_UNDEFINED }
 }
 
-/// Calls the class for which a constructor stands.
+/// Constructs through the class.
 ///
 /// # Safety
-/// QuickJS's: all must be alive.
-unsafe fn construct(ctx: Context, target: Raw, argc: c_int, argv: *mut Raw, kind: usize) -> Raw {
+/// All values must be alive.
+unsafe fn construct(ctx: Context, target: RawValue, argc: c_int, argv: *mut RawValue, kind: usize) -> RawValue {
     let class = CLASSES.get(kind);
-    // SAFETY: as for the caller. Without `new` the class says so.
+    // SAFETY: as for the caller. A call without `new` makes the class throw.
     unsafe {
         if qjs::JS_IsUndefined(target) {
             return qjs::JS_Call(ctx, class, qjs::JS_UNDEFINED, argc, argv);
@@ -104,8 +108,14 @@ unsafe fn construct(ctx: Context, target: Raw, argc: c_int, argv: *mut Raw, kind
     }
 }
 
-unsafe extern "C" fn new_url(ctx: Context, target: Raw, argc: c_int, argv: *mut Raw, kind: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+unsafe extern "C" fn new_url(
+    ctx: Context,
+    target: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    kind: c_int,
+) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         if target == CONSTRUCTORS.get(kind as usize)
             && let Some(href) = serialize(ctx, argument(argc, argv, 0), argument(argc, argv, 1))
@@ -120,11 +130,11 @@ unsafe extern "C" fn new_url(ctx: Context, target: Raw, argc: c_int, argv: *mut 
     }
 }
 
-/// What texts are as a URL.
+/// The serialized URL of `input`, relative to `base`; none if it is for the class to convert the arguments or to throw.
 ///
 /// # Safety
 /// All must be alive.
-unsafe fn serialize(ctx: Context, input: Raw, base: Raw) -> Option<Raw> {
+unsafe fn serialize(ctx: Context, input: RawValue, base: RawValue) -> Option<RawValue> {
     // SAFETY: as for the caller.
     unsafe {
         let text = raw::text(ctx, input)?;
@@ -146,8 +156,14 @@ unsafe fn serialize(ctx: Context, input: Raw, base: Raw) -> Option<Raw> {
     }
 }
 
-unsafe extern "C" fn new_params(ctx: Context, target: Raw, argc: c_int, argv: *mut Raw, kind: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+unsafe extern "C" fn new_params(
+    ctx: Context,
+    target: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    kind: c_int,
+) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         if target == CONSTRUCTORS.get(kind as usize)
             && let Some(text) = raw::ascii(argument(argc, argv, 0))
@@ -166,11 +182,11 @@ unsafe extern "C" fn new_params(ctx: Context, target: Raw, argc: c_int, argv: *m
     }
 }
 
-/// A URL as it is serialised.
+/// The serialization of a URL object.
 ///
 /// # Safety
-/// The value must live as long as what is given.
-unsafe fn href_of<'a>(value: Raw) -> Option<&'a str> {
+/// The value must outlive the result.
+unsafe fn href_of<'a>(value: RawValue) -> Option<&'a str> {
     // SAFETY: as for the caller; a URL that has this shape has its fields.
     unsafe {
         let fields = elias_url_fields(value, URL);
@@ -178,8 +194,8 @@ unsafe fn href_of<'a>(value: Raw) -> Option<&'a str> {
     }
 }
 
-unsafe extern "C" fn get_part(ctx: Context, this: Raw, part: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+unsafe extern "C" fn get_part(ctx: Context, this: RawValue, part: c_int) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         match href_of(this) {
             Some(_) if part == Part::Href as c_int => qjs::JS_DupValue(ctx, *elias_url_fields(this, URL)),
@@ -189,8 +205,14 @@ unsafe extern "C" fn get_part(ctx: Context, this: Raw, part: c_int) -> Raw {
     }
 }
 
-unsafe extern "C" fn to_string(ctx: Context, this: Raw, argc: c_int, argv: *mut Raw, number: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+unsafe extern "C" fn to_string(
+    ctx: Context,
+    this: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    number: c_int,
+) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         let fields = elias_url_fields(this, URL);
         if fields.is_null() {
@@ -200,8 +222,8 @@ unsafe extern "C" fn to_string(ctx: Context, this: Raw, argc: c_int, argv: *mut 
     }
 }
 
-unsafe extern "C" fn get_params(ctx: Context, this: Raw, number: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+unsafe extern "C" fn get_params(ctx: Context, this: RawValue, number: c_int) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         let fields = elias_url_fields(this, URL);
         if fields.is_null() {
@@ -219,16 +241,16 @@ unsafe extern "C" fn get_params(ctx: Context, this: Raw, number: c_int) -> Raw {
 }
 
 /// Where a URLSearchParams has its pairs.
-enum Source<'a> {
-    /// A text that nobody has decoded yet.
+enum PairSource<'a> {
+    /// Text that is not decoded yet.
     Encoded(&'a [u8]),
-    /// Names and values in turn.
-    List(&'a [Raw]),
+    /// Names and values, alternating.
+    List(&'a [RawValue]),
 }
 
 /// # Safety
-/// The value must live, and stay as it is, as long as what is given.
-unsafe fn source_of<'a>(ctx: Context, value: Raw) -> Option<Source<'a>> {
+/// The value must outlive the result unchanged.
+unsafe fn source_of<'a>(ctx: Context, value: RawValue) -> Option<PairSource<'a>> {
     // SAFETY: as for the caller; what has this shape has its fields.
     unsafe {
         let fields = elias_url_fields(value, PARAMS);
@@ -237,31 +259,31 @@ unsafe fn source_of<'a>(ctx: Context, value: Raw) -> Option<Source<'a>> {
         }
         let list = *fields.add(LIST);
         if qjs::JS_IsUndefined(list) {
-            return href_of(*fields.add(OF_URL)).map(|href| Source::Encoded(serialized::query(href).as_bytes()));
+            return href_of(*fields.add(OF_URL)).map(|href| PairSource::Encoded(serialized::query(href).as_bytes()));
         }
         match raw::ascii(list) {
-            Some(text) => Some(Source::Encoded(text.as_bytes())),
-            None => raw::items(ctx, list).map(Source::List),
+            Some(text) => Some(PairSource::Encoded(text.as_bytes())),
+            None => raw::items(ctx, list).map(PairSource::List),
         }
     }
 }
 
-/// The list of a URLSearchParams, made of its text if it has none yet; the caller's own, or an exception. None if the
-/// script has to say.
+/// The list of a URLSearchParams, decoded if it was not yet; an owned value or an exception. None if only the script
+/// can answer.
 ///
 /// # Safety
 /// All must be alive.
-pub(crate) unsafe fn list(ctx: Context, params: Raw) -> Option<Raw> {
+pub(crate) unsafe fn list(ctx: Context, params: RawValue) -> Option<RawValue> {
     // SAFETY: as for the caller.
     unsafe {
-        if let Source::Encoded(text) = source_of(ctx, params)? {
+        if let PairSource::Encoded(text) = source_of(ctx, params)? {
             let values: Vec<_> =
-                Pairs(text).flat_map(|(name, value)| [name, value]).map(|text| decoded(ctx, text)).collect();
+                EncodedPairs(text).flat_map(|(name, value)| [name, value]).map(|text| decoded(ctx, text)).collect();
             if values.iter().any(|&value| qjs::JS_IsException(value)) {
                 values.into_iter().for_each(|value| qjs::JS_FreeValue(ctx, value));
                 return Some(qjs::JS_EXCEPTION);
             }
-            // The array takes the values over.
+            // The array takes ownership of the values.
             let list = qjs::JS_NewArrayFrom(ctx, values.len() as c_int, values.as_ptr());
             if qjs::JS_IsException(list) {
                 return Some(list);
@@ -273,37 +295,42 @@ pub(crate) unsafe fn list(ctx: Context, params: Raw) -> Option<Raw> {
     }
 }
 
-unsafe extern "C" fn get_size(ctx: Context, this: Raw, number: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive.
+unsafe extern "C" fn get_size(ctx: Context, this: RawValue, number: c_int) -> RawValue {
+    // SAFETY: QuickJS passes live values.
     unsafe {
         let size = match source_of(ctx, this) {
-            Some(Source::Encoded(text)) => Pairs(text).count(),
-            Some(Source::List(items)) => items.len() / 2,
+            Some(PairSource::Encoded(text)) => EncodedPairs(text).count(),
+            Some(PairSource::List(items)) => items.len() / 2,
             None => return qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, 0, null_mut()),
         };
         qjs::JS_MKVAL(qjs::JS_TAG_INT, size as c_int)
     }
 }
 
-/// What an encoded text stands for, as a value.
+/// A string value from encoded text.
 ///
 /// # Safety
 /// The context must be valid.
-unsafe fn decoded(ctx: Context, text: &[u8]) -> Raw {
+unsafe fn decoded(ctx: Context, text: &[u8]) -> RawValue {
     // SAFETY: as for the caller.
     unsafe { if query::is_plain(text) { raw::new_ascii(ctx, text) } else { raw::new_text(ctx, &query::decode(text)) } }
 }
 
-/// Calls `found` with the values of a name, which is ASCII, until it says that it is enough. None if they cannot be
-/// looked for here.
+/// Calls `found` with each value of `name`, which is ASCII, until it returns true. None if only the script can compare
+/// the names.
 ///
 /// # Safety
-/// All must be alive, and stay as they are.
-unsafe fn each_value(ctx: Context, source: &Source<'_>, name: &str, mut found: impl FnMut(Raw) -> bool) -> Option<()> {
+/// All values must be alive and must not change.
+unsafe fn each_value(
+    ctx: Context,
+    source: &PairSource<'_>,
+    name: &str,
+    mut found: impl FnMut(RawValue) -> bool,
+) -> Option<()> {
     let name = name.as_bytes();
     match source {
-        Source::Encoded(text) => {
-            for (_, value) in Pairs(text).filter(|(encoded, _)| query::decodes_to(encoded, name)) {
+        PairSource::Encoded(text) => {
+            for (_, value) in EncodedPairs(text).filter(|(encoded, _)| query::decodes_to(encoded, name)) {
                 // SAFETY: as for the caller.
                 let value = unsafe { decoded(ctx, value) };
                 if found(value) {
@@ -311,9 +338,9 @@ unsafe fn each_value(ctx: Context, source: &Source<'_>, name: &str, mut found: i
                 }
             }
         }
-        Source::List(items) => {
+        PairSource::List(items) => {
             for pair in items.chunks_exact(2) {
-                // SAFETY: as for the caller. A text of wider characters, or of several pieces, may be the same.
+                // SAFETY: as for the caller. A 16-bit string or a rope may be equal.
                 if unsafe { raw::characters(pair[0])? } != name {
                     continue;
                 }
@@ -328,8 +355,14 @@ unsafe fn each_value(ctx: Context, source: &Source<'_>, name: &str, mut found: i
 }
 
 /// `get`, `has` and `getAll`.
-unsafe extern "C" fn look_up(ctx: Context, this: Raw, argc: c_int, argv: *mut Raw, number: c_int) -> Raw {
-    // SAFETY: QuickJS gives what is alive, and no script runs in between that could change it.
+unsafe extern "C" fn look_up(
+    ctx: Context,
+    this: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    number: c_int,
+) -> RawValue {
+    // SAFETY: QuickJS passes live values, and no script runs in between that could change them.
     unsafe {
         quick_look_up(ctx, this, argument(argc, argv, 0), argument(argc, argv, 1), number as usize)
             .unwrap_or_else(|| qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv))
@@ -338,7 +371,13 @@ unsafe extern "C" fn look_up(ctx: Context, this: Raw, argc: c_int, argv: *mut Ra
 
 /// # Safety
 /// All must be alive.
-unsafe fn quick_look_up(ctx: Context, this: Raw, name: Raw, value: Raw, number: usize) -> Option<Raw> {
+unsafe fn quick_look_up(
+    ctx: Context,
+    this: RawValue,
+    name: RawValue,
+    value: RawValue,
+    number: usize,
+) -> Option<RawValue> {
     // SAFETY: as for the caller.
     unsafe {
         let name = raw::ascii(name)?;
@@ -373,7 +412,7 @@ unsafe fn quick_look_up(ctx: Context, this: Raw, name: Raw, value: Raw, number: 
                 }
                 let count = values.len() as c_int;
                 if outcome.is_some() {
-                    // The array takes the values over.
+                    // The array takes ownership of the values.
                     return Some(qjs::JS_NewArrayFrom(ctx, count, values.as_ptr()));
                 }
                 for value in values {

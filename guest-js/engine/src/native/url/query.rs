@@ -1,12 +1,12 @@
-//! Pairs of a text in the form application/x-www-form-urlencoded (URL Standard, 5.1), read one by one where they lie.
+//! Reads application/x-www-form-urlencoded text (URL Standard, 5.1) pair by pair, without copying.
 
 use std::borrow::Cow;
 use url::form_urlencoded;
 
-/// The pairs of an ASCII text: names and values as they are encoded.
-pub(super) struct Pairs<'a>(pub(super) &'a [u8]);
+/// Iterates over the pairs of an ASCII text; names and values stay encoded.
+pub(super) struct EncodedPairs<'a>(pub(super) &'a [u8]);
 
-impl<'a> Iterator for Pairs<'a> {
+impl<'a> Iterator for EncodedPairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -23,7 +23,7 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-/// Whether an encoded text is this one, which is ASCII: what decodes to other bytes is another.
+/// Whether `encoded` decodes to `text`, which must be ASCII.
 pub(super) fn decodes_to(mut encoded: &[u8], text: &[u8]) -> bool {
     for &wanted in text {
         let (byte, length) = match encoded {
@@ -47,12 +47,12 @@ fn digit(byte: u8) -> Option<u8> {
     (byte as char).to_digit(16).map(|digit| digit as u8)
 }
 
-/// Whether an encoded value is its own text.
+/// Whether decoding would return the value unchanged.
 pub(super) fn is_plain(value: &[u8]) -> bool {
     value.iter().all(|byte| !matches!(byte, b'%' | b'+'))
 }
 
-/// The text of an encoded value.
+/// Decodes a value.
 pub(super) fn decode(value: &[u8]) -> String {
     let pair = [b"=", value].concat();
     form_urlencoded::parse(&pair).next().map_or_else(String::new, |(_, value): (_, Cow<'_, str>)| value.into_owned())
