@@ -90,3 +90,60 @@ async fn urls_are_read_as_browsers_read_them() {
     });
     assert_eq!(server.get("/").await.json(), expected);
 }
+
+/// Natives handle plain instances; those of a subclass go through the class. Both must give the same.
+#[tokio::test]
+async fn natives_of_urls_give_what_their_classes_give() {
+    let server = Server::of(
+        r#"
+        const PARTS = [
+          "href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin",
+        ];
+        const NAMES = ["a", "b", "", " ", "ä", "%", "=", "?a", "A"];
+        const HREFS = [
+          "http://h/", "https://h:8443/p/q?a=1&b=2&a=3#f", "http://u:p@h/?a=%C3%A4&%C3%A4=b", "http://h/?&&a&=b&+=%20",
+          "http://[::1]:1/?a=%zz&%61=c", "file:///C|/x?a=b", "mailto:x@y?a=b", "http://h/%2e/./a?/../b", "http://h#?a=b",
+          "HTTP://H:80", "http://1.2.3/?a", "http://xn--a/", "nothing", "http://h/\u00e4?\u00e4=\ud800",
+        ];
+        class SubURL extends URL {}
+        class SubParams extends URLSearchParams {}
+        const look = (params) => [
+          NAMES.map((name) => [params.get(name), params.has(name), params.getAll(name)]), params.size, [...params],
+          [...params.keys()], [...params.values()], String(params),
+        ];
+        const change = (url) => {
+          const params = url.searchParams;
+          const steps = [look(params)];
+          params.append("b", "ä&");
+          url.search = `${url.search}&a=last`;
+          steps.push(url.href, params.get("a"), params.getAll("b"));
+          params.delete("a");
+          steps.push(url.href, params.has("a"), look(params), params === url.searchParams);
+          return steps;
+        };
+        const read = (Class, Params) => HREFS.map((href) => {
+          try {
+            const url = new Class(href);
+            return [PARTS.map((part) => url[part]), `${url}`, url.toJSON(), look(new Params(url.search)), change(url)];
+          } catch (error) {
+            return `${error}`;
+          }
+        });
+        export default {
+          fetch(request) {
+            const [native, ofClass] = [read(URL, URLSearchParams), read(SubURL, SubParams)];
+            const different = HREFS.filter((_, at) => JSON.stringify(native[at]) !== JSON.stringify(ofClass[at]));
+            const live = [];
+            const params = new URLSearchParams("a=1");
+            for (const [name] of params) if (live.push(name) < 3) params.append(`${name}+`, "");
+            const { searchParams } = new URL(request.url);
+            const same = request.url === request.url;
+            return Response.json({ different, live, name: searchParams.get("name"), same });
+          },
+        };
+        "#,
+        &["--dev"],
+    );
+    let expected = json!({ "different": [], "live": ["a", "a+", "a++"], "name": "you & me", "same": true });
+    assert_eq!(server.get("/?name=you+%26%20me").await.json(), expected);
+}

@@ -6,13 +6,18 @@ import native from "elias:native";
 import { formatMessage } from "./format.js";
 import { inspect } from "./inspect.js";
 import { logArguments } from "./log-arguments.js";
-import { defineHidden } from "./webidl.js";
+import { defineHidden, replaceMembers } from "./webidl.js";
 
 const [DEBUG, INFO, WARN, ERROR] = [1, 2, 3, 4];
 
 let indent = "";
 const counts = new Map();
 const timers = new Map();
+
+function indentBy(text) {
+  indent = text;
+  native.logIndented(text !== "");
+}
 
 function print(level, args) {
   write(level, formatMessage(args), args);
@@ -120,11 +125,11 @@ export const log = {
   dirxml: (...args) => print(INFO, args),
   group(...args) {
     if (args.length > 0) print(INFO, args);
-    indent += "  ";
+    indentBy(`${indent}  `);
   },
   groupCollapsed: (...args) => log.group(...args),
   groupEnd() {
-    indent = indent.slice(2);
+    indentBy(indent.slice(2));
   },
   table(data = undefined, columns = undefined) {
     if (typeof data === "object" && data !== null) write(INFO, tableOf(data, columns), [data]);
@@ -141,6 +146,9 @@ export const log = {
   },
   timeLog: (label = undefined, ...args) => elapsed(toLabel(label), args),
 };
+
+// Natives that write primitives themselves, and call these functions for anything else.
+replaceMembers(log, ["debug", "log", "info", "warn", "error"], native.nativeConsoleMethod);
 
 // A namespace's prototype is an empty object of its own, for historical reasons.
 Object.setPrototypeOf(log, {});

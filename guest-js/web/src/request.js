@@ -7,7 +7,7 @@ import { Body, extractBody, mixinBody } from "./body.js";
 import { fillHeaderList, getFromList, headerListOf, headersFromList, incomingHeaders } from "./headers.js";
 import { copyOf, includes, keys, matches, newList, stringify, toUpperCase } from "./primordials.js";
 import { needed, registry } from "./registry.js";
-import { defineInterface, dictionary, enumeration, inspect } from "./webidl.js";
+import { defineInterface, dictionary, enumeration, inspect, replaceMembers } from "./webidl.js";
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i;
@@ -75,6 +75,8 @@ export class Request {
     signalOf = (request) => request.#signal;
     blobOf = (request) => request.#blob;
     mixinBody(this, (request) => request.#bodyOrNull());
+    // Natives, which ask the host for those of the incoming request.
+    replaceMembers(this.prototype, ["method", "url"], native.nativeRequestGetter);
   }
 
   constructor(input, init = undefined) {

@@ -6,7 +6,7 @@ import { Body, TEXT_TYPE, extractBody, mixinBody, sendBody } from "./body.js";
 import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
 import { copyOf, indexOf, isArray, matches, newList, slice, stringify } from "./primordials.js";
 import { parseUrl } from "./request.js";
-import { defineInterface, inspect } from "./webidl.js";
+import { defineInterface, inspect, replaceClass } from "./webidl.js";
 
 // Shared by all responses that nobody asks for their headers; never written to.
 const NO_HEADERS = [];
@@ -209,9 +209,7 @@ class ResponseClass {
 const toStatus = (value) => (Number(value) >>> 0) & 0xffff;
 
 const { responseConstructor } = native;
-export const Response = responseConstructor(ResponseClass, new ResponseClass(""), SENT, JSON_HEADERS);
-const { length, name, ...members } = Object.getOwnPropertyDescriptors(ResponseClass);
-members.prototype.value.constructor = Response;
-Object.defineProperties(Response, members);
+const constructor = responseConstructor(ResponseClass, new ResponseClass(""), SENT, JSON_HEADERS);
+export const Response = replaceClass(ResponseClass, constructor);
 
 defineInterface(Response);

@@ -1,10 +1,12 @@
 // URL and URLSearchParams. https://url.spec.whatwg.org/#url-class (6.1), #interface-urlsearchparams (6.2)
 //
 // Parsing and serialising is native; a URL holds its serialisation, of which a part is asked for when a script reads it.
+// Natives replace the constructors and the most used members: native/url/object.rs knows the fields of both classes, and
+// calls the functions here for unusual cases.
 import native from "elias:native";
 import { toWellFormed } from "./primordials.js";
 import { registry } from "./registry.js";
-import { defineInterface, definePairIterable, inspect } from "./webidl.js";
+import { defineInterface, definePairIterable, inspect, replaceMembers, replaceClass } from "./webidl.js";
 
 // By their numbers in native.urlPart, and in what native.setUrl returns.
 const HREF = 0;
@@ -20,14 +22,16 @@ function needs(count, { length }) {
 }
 
 // Functions and not private methods, for which the engine would mark every instance.
+let hrefOf;
 let setQuery;
 
-export class URL {
+const URLClass = class URL {
   #href;
   // Made when a script asks for it; from then on each follows the other.
   #params = undefined;
 
   static {
+    hrefOf = (url) => url.#href;
     setQuery = (url, query) => (url.#href = native.setUrl(url.#href, "search", query)?.[HREF] ?? url.#href);
     // The attributes differ in their names only.
     PARTS.forEach((part, index) => {
@@ -42,11 +46,11 @@ export class URL {
           const changed = part === "href" ? parse(value, undefined) : (native.setUrl(href, part, `${value}`)?.[HREF] ?? null);
           if (changed !== null) this.#href = changed;
           else if (part === "href") throw new TypeError(`Invalid URL: ${value}`);
-          if ((part === "search" || part === "href") && this.#params !== undefined) replaceParams(this.#params, this.#href);
+          if ((part === "search" || part === "href") && this.#params !== undefined) forgetParams(this.#params);
         },
       };
       const { get, set } = Object.getOwnPropertyDescriptor(accessors, part);
-      Object.defineProperty(URL.prototype, part, { get, set: part === "origin" ? undefined : set, configurable: true });
+      Object.defineProperty(this.prototype, part, { get, set: part === "origin" ? undefined : set, configurable: true });
     });
   }
 
@@ -69,7 +73,7 @@ export class URL {
   }
 
   get searchParams() {
-    return (this.#params ??= followingParams(this, this.#href));
+    return (this.#params ??= followingParams(this));
   }
 
   toString() {
@@ -86,39 +90,53 @@ export class URL {
     fields.searchParams = this.searchParams;
     return fields;
   }
-}
+};
 
 // The argument for which the constructor leaves everything undefined. It is not exported, so no script has it.
 const NOTHING = Symbol("nothing");
 
 let followingParams;
-let replaceParams;
+let forgetParams;
+let listOf;
+let replaceList;
+let changed;
 
-export class URLSearchParams {
-  // Flat: [name, value, name, value, ...].
+const URLSearchParamsClass = class URLSearchParams {
+  // Flat: [name, value, name, value, ...]. Before it is decoded it is the encoded text; undefined if that text is the
+  // query of the URL.
   #list = undefined;
   // The URL of which these are the params: its query follows each change.
   #url = undefined;
 
   static {
-    followingParams = (url, href) => {
-      const params = new URLSearchParams(NOTHING);
-      params.#list = native.urlParams(href);
+    followingParams = (url) => {
+      const params = new this(NOTHING);
       params.#url = url;
       return params;
     };
-    replaceParams = (params, href) => (params.#list = native.urlParams(href));
+    forgetParams = (params) => (params.#list = undefined);
+    listOf = (params) => {
+      const list = params.#list;
+      if (typeof list === "object") return list;
+      return (params.#list = list === undefined ? native.urlParams(hrefOf(params.#url)) : native.formDecode(list));
+    };
+    replaceList = (params, list) => (params.#list = list);
+    changed = (params) => {
+      if (params.#url !== undefined) setQuery(params.#url, native.formEncode(params.#list));
+    };
     registry.isURLSearchParams = (value) => #list in value;
-    definePairIterable(this, (params) => params.#list);
+    definePairIterable(this, listOf);
   }
 
   constructor(init = "") {
     if (init === NOTHING) return;
-    this.#list = [];
     if ((typeof init !== "object" && typeof init !== "function") || init === null) {
       init = `${init}`;
-      this.#list = native.formDecode(init.startsWith("?") ? init.slice(1) : init);
-    } else if (init[Symbol.iterator] != null) {
+      this.#list = init.startsWith("?") ? init.slice(1) : init;
+      return;
+    }
+    this.#list = [];
+    if (init[Symbol.iterator] != null) {
       for (const entry of init) {
         const pair = typeof entry === "object" && entry !== null ? [...entry] : [];
         if (pair.length !== 2) throw new TypeError("each entry must be a pair [name, value]");
@@ -132,24 +150,25 @@ export class URLSearchParams {
   }
 
   get size() {
-    return this.#list.length / 2;
+    return listOf(this).length / 2;
   }
 
   append(name, value) {
     needs(2, arguments);
-    this.#list.push(toUsv(name), toUsv(value));
-    this.#changed();
+    const list = listOf(this);
+    list.push(toUsv(name), toUsv(value));
+    changed(this);
   }
 
   delete(name, value = undefined) {
     needs(1, arguments);
-    this.#filter(matcher(name, value));
-    this.#changed();
+    filter(this, matcher(name, value));
+    changed(this);
   }
 
   get(...args) {
     if (args.length === 0) needs(1, args);
-    const list = this.#list;
+    const list = listOf(this);
     const name = toUsv(args[0]);
     for (let at = 0; at < list.length; at += 2) if (list[at] === name) return list[at + 1];
     return null;
@@ -158,12 +177,13 @@ export class URLSearchParams {
   getAll(name) {
     needs(1, arguments);
     name = toUsv(name);
-    return this.#list.filter((_, at) => at % 2 === 1 && this.#list[at - 1] === name);
+    const list = listOf(this);
+    return list.filter((_, at) => at % 2 === 1 && list[at - 1] === name);
   }
 
   has(name, value = undefined) {
     needs(1, arguments);
-    return this.#find(matcher(name, value)) >= 0;
+    return find(listOf(this), matcher(name, value)) >= 0;
   }
 
   set(name, value) {
@@ -171,52 +191,37 @@ export class URLSearchParams {
     name = toUsv(name);
     value = toUsv(value);
     const matches = matcher(name);
-    const at = this.#find(matches);
+    const list = listOf(this);
+    const at = find(list, matches);
     if (at < 0) {
-      this.#list.push(name, value);
+      list.push(name, value);
     } else {
-      this.#list[at + 1] = value;
-      this.#filter(matches, at + 2);
+      list[at + 1] = value;
+      filter(this, matches, at + 2);
     }
-    this.#changed();
+    changed(this);
   }
 
   sort() {
-    const names = this.#list.filter((_, at) => at % 2 === 0);
+    const list = listOf(this);
+    const names = list.filter((_, at) => at % 2 === 0);
     // By UTF-16 code units and stable, which is what comparing strings and Array's sort are.
     const order = names.map((_, index) => index).sort((a, b) => (names[a] < names[b] ? -1 : names[a] > names[b] ? 1 : 0));
-    this.#list = order.flatMap((index) => [names[index], this.#list[index * 2 + 1]]);
-    this.#changed();
+    replaceList(this, order.flatMap((index) => [names[index], list[index * 2 + 1]]));
+    changed(this);
   }
 
   toString() {
-    return native.formEncode(this.#list);
-  }
-
-  #find(matches) {
-    for (let at = 0; at < this.#list.length; at += 2) if (matches(this.#list[at], this.#list[at + 1])) return at;
-    return -1;
-  }
-
-  /** Drops the pairs that match, from `start` on. */
-  #filter(matches, start = 0) {
-    const kept = this.#list.slice(0, start);
-    for (let at = start; at < this.#list.length; at += 2) {
-      if (!matches(this.#list[at], this.#list[at + 1])) kept.push(this.#list[at], this.#list[at + 1]);
-    }
-    this.#list = kept;
-  }
-
-  #changed() {
-    if (this.#url !== undefined) setQuery(this.#url, native.formEncode(this.#list));
+    return native.formEncode(listOf(this));
   }
 
   [inspect]() {
     const fields = {};
-    for (let at = 0; at < this.#list.length; at += 2) fields[this.#list[at]] = this.getAll(this.#list[at]).join(", ");
+    const list = listOf(this);
+    for (let at = 0; at < list.length; at += 2) fields[list[at]] = this.getAll(list[at]).join(", ");
     return fields;
   }
-}
+};
 
 const toUsv = (value) => toWellFormed(`${value}`);
 
@@ -227,7 +232,31 @@ function matcher(name, value = undefined) {
   return (key, other) => key === name && other === value;
 }
 
-defineInterface(URL);
+function find(list, matches) {
+  for (let at = 0; at < list.length; at += 2) if (matches(list[at], list[at + 1])) return at;
+  return -1;
+}
+
+/** Drops the pairs that match, from `start` on. */
+function filter(params, matches, start = 0) {
+  const list = listOf(params);
+  const kept = list.slice(0, start);
+  for (let at = start; at < list.length; at += 2) {
+    if (!matches(list[at], list[at + 1])) kept.push(list[at], list[at + 1]);
+  }
+  replaceList(params, kept);
+}
+
+export const URLSearchParams = replaceClass(
+  URLSearchParamsClass,
+  native.nativeUrlConstructor(URLSearchParamsClass, new URLSearchParamsClass("")),
+);
 // Its arguments' number is asked for in the cheapest way; the method has the length that the standard says.
 Object.defineProperty(URLSearchParams.prototype.get, "length", { value: 1 });
+replaceMembers(URLSearchParams.prototype, ["get", "has", "getAll", "size"], native.nativeUrlMember);
+
+export const URL = replaceClass(URLClass, native.nativeUrlConstructor(URLClass, new URLClass("http://localhost/")));
+replaceMembers(URL.prototype, [...PARTS, "searchParams", "toString", "toJSON"], native.nativeUrlMember);
+
+defineInterface(URL);
 defineInterface(URLSearchParams);

@@ -1,6 +1,7 @@
 // What Web IDL asks of every interface, in one place: how members and globals are defined, and pair iterators.
 // https://webidl.spec.whatwg.org/#js-interfaces (3.7), #js-iterable (3.7.11)
 
+import native from "elias:native";
 import { apply, getByteLength, includes, join, setBytes, stringify } from "./primordials.js";
 
 /** Key of a prototype method that gives console.log the fields to show, as a plain object. */
@@ -13,6 +14,24 @@ export function defineInterface(cls, { exposed = true } = {}) {
   defineHidden(cls.prototype, Symbol.toStringTag, cls.name, false);
   if (exposed) defineHidden(globalThis, cls.name, cls);
   return cls;
+}
+
+/** Moves the members of a class to the constructor that replaces it. */
+export function replaceClass(cls, constructor) {
+  const { length, name, ...members } = Object.getOwnPropertyDescriptors(cls);
+  members.prototype.value.constructor = constructor;
+  Object.defineProperties(constructor, members);
+  return constructor;
+}
+
+/** Replaces methods and getters by natives: `make` receives the script's function and its name. */
+export function replaceMembers(target, names, make) {
+  for (let at = 0; at < names.length; at++) {
+    const descriptor = Object.getOwnPropertyDescriptor(target, names[at]);
+    if (descriptor.get === undefined) descriptor.value = make(descriptor.value, names[at]);
+    else descriptor.get = make(descriptor.get, names[at]);
+    Object.defineProperty(target, names[at], descriptor);
+  }
 }
 
 /** Defines operations or attributes of the global object, which unlike interfaces are enumerable. */
@@ -44,40 +63,19 @@ const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.
 
 /**
  * Makes `cls` iterable over pairs. `pairsOf(instance)` returns a flat array [key, value, ...] and is asked again at each
- * step, because the standard wants a change made during the iteration to be seen.
+ * step, because the standard wants a change made during the iteration to be seen. The iterators are native.
  */
 export function definePairIterable(cls, pairsOf) {
-  const states = new WeakMap();
   const iteratorPrototype = Object.create(IteratorPrototype, {
     [Symbol.toStringTag]: { value: `${cls.name} Iterator`, configurable: true },
   });
-  const next = function next() {
-    const state = states.get(this);
-    if (state === undefined) throw new TypeError(`not a ${cls.name} Iterator`);
-    const pairs = pairsOf(state.target);
-    const at = state.index;
-    if (at >= pairs.length) return { value: undefined, done: true };
-    state.index = at + 2;
-    return { value: state.select(pairs[at], pairs[at + 1]), done: false };
-  };
+  const { next, entries, keys, values } = native.nativePairIterators(cls.name, iteratorPrototype, pairsOf);
   Object.defineProperty(iteratorPrototype, "next", { value: next, writable: true, enumerable: true, configurable: true });
 
-  const iterate = (target, select) => {
-    pairsOf(target); // the brand check happens here and not at the first step
-    const iterator = Object.create(iteratorPrototype);
-    states.set(iterator, { target, select, index: 0 });
-    return iterator;
-  };
   const methods = {
-    entries() {
-      return iterate(this, (key, value) => [key, value]);
-    },
-    keys() {
-      return iterate(this, (key) => key);
-    },
-    values() {
-      return iterate(this, (_, value) => value);
-    },
+    entries,
+    keys,
+    values,
     forEach(callback, thisArg = undefined) {
       let pairs = pairsOf(this);
       if (typeof callback !== "function") throw new TypeError(`${cls.name}.forEach: the callback is not a function`);

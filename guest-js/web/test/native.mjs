@@ -18,6 +18,38 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const NO_VALUE = /[\0\r\n\u0100-\uffff]/;
 const isSpace = (character) => character === " " || character === "\t" || character === "\r" || character === "\n";
 
+/** As the engine has them. */
+function nativePairIterators(name, prototype, pairsOf) {
+  const states = new WeakMap();
+  const iterate = (target, select) => {
+    pairsOf(target);
+    const iterator = Object.create(prototype);
+    states.set(iterator, { target, select, index: 0 });
+    return iterator;
+  };
+  const methods = {
+    next() {
+      const state = states.get(this);
+      if (state === undefined) throw new TypeError(`not a ${name} Iterator`);
+      const pairs = pairsOf(state.target);
+      const at = state.index;
+      if (at >= pairs.length) return { value: undefined, done: true };
+      state.index = at + 2;
+      return { value: state.select(pairs[at], pairs[at + 1]), done: false };
+    },
+    entries() {
+      return iterate(this, (key, value) => [key, value]);
+    },
+    keys() {
+      return iterate(this, (key) => key);
+    },
+    values() {
+      return iterate(this, (_, value) => value);
+    },
+  };
+  return methods;
+}
+
 const native = {
   // What a test sets, and what it looks at.
   incoming: { method: "GET", url: "http://localhost/", headers: [], chunks: [] },
@@ -29,6 +61,9 @@ const native = {
   onWrite: () => {},
 
   register: (kind, handler) => void (native.handlers[kind] = handler),
+  nativeConsoleMethod: (script) => script,
+  nativeLogMethod: (script) => script,
+  logIndented: () => {},
   log: (level, message, json) => void native.logs.push({ level, message, json }),
   onUncaught: (hook) => void (native.uncaught = hook),
   reportException(error) {
@@ -59,6 +94,9 @@ const native = {
   },
   // The engine calls handlers, and makes and sends plain responses, without a script.
   responseConstructor: (cls) => Object.defineProperty(cls, "name", { value: "Response" }),
+  nativeUrlConstructor: (cls) => cls,
+  nativePairIterators,
+  nativeUrlMember: (script) => script,
   fetchHandler: () => {},
   fetchEnv: () => {},
   keepShapes: () => {},
@@ -96,6 +134,7 @@ const native = {
     for (let at = 0; at < flat.length; at += 2) params.append(flat[at], flat[at + 1]);
     return params.toString();
   },
+  nativeRequestGetter: (script) => script,
   requestMethod: () => native.incoming.method,
   requestUrl: () => native.incoming.url,
   requestHeaders: () => native.incoming.headers,

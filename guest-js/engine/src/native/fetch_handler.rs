@@ -2,6 +2,7 @@
 //! called, and gets what is not a plain response. See also `quickjs/response.c`.
 
 use super::http_response;
+use super::raw::owned;
 use super::streams;
 use javy::quickjs::{Ctx, Error, Function, Object, Result, Value, qjs};
 use std::cell::Cell;
@@ -108,13 +109,9 @@ fn set_arguments<'js>(ctx: Ctx<'js>, request: Value<'js>, env: Value<'js>, conte
     STATE.name.set(unsafe { qjs::JS_NewAtom(ctx.as_raw().as_ptr(), c"fetch".as_ptr()) });
 }
 
-/// A value that QuickJS gave, or the exception that it left.
-///
-/// # Safety
-/// The value must be the caller's own.
-unsafe fn owned<'js>(ctx: &Ctx<'js>, value: qjs::JSValue) -> Result<Value<'js>> {
-    // SAFETY: as for the caller; the tag alone is looked at.
-    unsafe { if qjs::JS_IsException(value) { Err(Error::Exception) } else { Ok(Value::from_raw(ctx.clone(), value)) } }
+/// Whether a value is the incoming request.
+pub(super) fn is_request(value: qjs::JSValue) -> bool {
+    STATE.request.get() == value
 }
 
 /// Calls the handler; nothing if the application has none.

@@ -1,15 +1,19 @@
 //! The incoming request behind `Request`: a message, and `wasi:http/types.incoming-request` for a body that is not in it.
 
+use super::fetch_handler::is_request;
 use super::header_fields::is_name;
 use super::message;
+use super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
 use super::streams::{self, Chunk, Settle};
-use super::url::serialized::{is_serialized, remember};
+use super::url::serialized::is_serialized;
 use super::usv_string::UsvString;
 use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest};
 use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress, WaitId};
-use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
+use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value, qjs};
 use std::cell::RefCell;
+use std::ffi::c_int;
+use std::ptr::null_mut;
 use url::Url;
 
 /// What is read here, for errors.
@@ -82,6 +86,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
         Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, |request| request.method().to_owned()))?,
     )?;
     native.set("requestUrl", Function::new(ctx.clone(), |ctx: Ctx<'_>| with_request(&ctx, url))?)?;
+    native.set("nativeRequestGetter", Function::new(ctx.clone(), replace_getter)?)?;
     native.set("requestHeaders", Function::new(ctx.clone(), request_headers)?)?;
     native.set("requestHeader", Function::new(ctx.clone(), request_header)?)?;
     native.set("requestBodyNow", Function::new(ctx.clone(), read_now)?)?;
@@ -99,6 +104,52 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
             event_loop::later(move || drop(body));
         })?,
     )
+}
+
+/// The attributes of `Request` that natives replace.
+const ATTRIBUTES: [&str; 2] = ["url", "method"];
+const URL: usize = 0;
+static SCRIPTS: ValueTable<{ ATTRIBUTES.len() }> = ValueTable::new();
+
+/// Their values for the incoming request, once a script read them.
+static TEXTS: ValueTable<{ ATTRIBUTES.len() }> = ValueTable::new();
+
+/// Makes the native that replaces a getter of `Request`.
+fn replace_getter<'js>(ctx: Ctx<'js>, script: Function<'js>, attribute: String) -> Result<Value<'js>> {
+    let Some(number) = ATTRIBUTES.iter().position(|name| *name == attribute) else {
+        return Err(Exception::throw_internal(&ctx, &format!("there is no native {attribute} of a request")));
+    };
+    SCRIPTS.set(number, &script);
+    raw::function(&script, NativeFunction::Getter(get_text), number)
+}
+
+/// An attribute of the incoming request; calls the script for any other request.
+unsafe extern "C" fn get_text(ctx: Context, this: RawValue, number: c_int) -> RawValue {
+    // SAFETY: QuickJS passes live values.
+    unsafe {
+        if is_request(this) {
+            let known = TEXTS.get(number as usize);
+            if !qjs::JS_IsUndefined(known) {
+                return qjs::JS_DupValue(ctx, known);
+            }
+            if let Some(request) = &INCOMING.0.borrow().message {
+                let value = match number as usize {
+                    URL => raw::new_text(ctx, &url(request)),
+                    _ => raw::new_text(ctx, request.method()),
+                };
+                if !qjs::JS_IsException(value) {
+                    TEXTS.store_owned(number as usize, qjs::JS_DupValue(ctx, value));
+                }
+                return value;
+            }
+        }
+        qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, 0, null_mut())
+    }
+}
+
+/// Whether this string is the one that `url` of the incoming request returned.
+pub(super) fn is_own_url(text: RawValue) -> bool {
+    TEXTS.get(URL) == text
 }
 
 /// Whether the response must not have a body because the method is HEAD.
@@ -120,18 +171,13 @@ fn url(request: &message::Request) -> String {
     let slash = if request.path().starts_with('/') { "" } else { "/" };
     let path = [slash, request.path()].concat();
     if is_serialized(authority, &path) {
-        let href = [scheme, "://", authority, &path].concat();
-        remember(&href);
-        return href;
+        return [scheme, "://", authority, &path].concat();
     }
     let parse = |authority: &str| Url::parse(&format!("{scheme}://{authority}{path}")).ok();
     // What is before an `@` would make another host of it.
     let url = Some(authority).filter(|authority| !authority.contains(['@', '/', '\\', '?', '#']));
     match url.and_then(parse).or_else(|| parse(INVALID_HOST)) {
-        Some(url) => {
-            remember(url.as_str());
-            url.into()
-        }
+        Some(url) => url.into(),
         None => format!("{scheme}://{INVALID_HOST}/"),
     }
 }

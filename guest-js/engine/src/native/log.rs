@@ -1,13 +1,38 @@
 //! `console.*`: lines for the log capability.
+//!
+//! Strings and other primitives are formatted here; `console.js` formats everything else.
 
+use super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
 use super::usv_string::UsvString;
 use crate::bindings::elias::log::log::{self, Level};
 use crate::build;
 use crate::error::{Thrown, write_json_string};
 use crate::phase::{self, Import};
-use javy::quickjs::{Function, Object, Result};
+use javy::quickjs::{Ctx, Exception, Function, Object, Result, Value, qjs};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::fmt::Write as _;
+
+/// The console's methods that write their arguments, with their levels.
+const METHODS: [(&str, u32); 5] = [("debug", 1), ("log", 2), ("info", 2), ("warn", 3), ("error", 4)];
+static SCRIPTS: ValueTable<{ METHODS.len() }> = ValueTable::new();
+
+/// The methods of `elias/log` that natives replace, by level.
+static LINE_SCRIPTS: ValueTable<5> = ValueTable::new();
+
+/// Whether `console.group` indents lines; the script then formats them.
+struct IndentFlag(Cell<bool>);
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for IndentFlag {}
+
+static IS_INDENTED: IndentFlag = IndentFlag(Cell::new(false));
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
+    native.set("nativeConsoleMethod", Function::new(native.ctx().clone(), replace_console_method)?)?;
+    native.set("nativeLogMethod", Function::new(native.ctx().clone(), replace_line_method)?)?;
+    native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| IS_INDENTED.0.set(is))?)?;
     native.set(
         "logFields",
         Function::new(native.ctx().clone(), |level: u32, UsvString(message): UsvString, fields: Vec<UsvString>| {
@@ -30,6 +55,109 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
             },
         )?,
     )
+}
+
+/// Makes the native that replaces a method of the console.
+fn replace_console_method<'js>(ctx: Ctx<'js>, script: Function<'js>, method: String) -> Result<Value<'js>> {
+    let Some(number) = METHODS.iter().position(|(name, _)| *name == method) else {
+        return Err(Exception::throw_internal(&ctx, &format!("there is no native console.{method}")));
+    };
+    SCRIPTS.set(number, &script);
+    raw::function(&script, NativeFunction::Method(write_plain), number)
+}
+
+/// Writes a line of primitives; calls the script for anything else.
+unsafe extern "C" fn write_plain(
+    ctx: Context,
+    this: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    number: c_int,
+) -> RawValue {
+    // SAFETY: QuickJS passes live values.
+    unsafe {
+        let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
+        if !IS_INDENTED.0.get()
+            && let Some(message) = plain_message(ctx, arguments)
+        {
+            write(METHODS[number as usize].1, &message, &[]);
+            return qjs::JS_UNDEFINED;
+        }
+        qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv)
+    }
+}
+
+/// Makes the native that replaces a method of the root logger, which has no bound fields.
+fn replace_line_method<'js>(script: Function<'js>, level: usize) -> Result<Value<'js>> {
+    LINE_SCRIPTS.set(level, &script);
+    raw::function(&script, NativeFunction::Method(write_line), level)
+}
+
+/// Writes a string without fields; calls the script for anything else.
+unsafe extern "C" fn write_line(
+    ctx: Context,
+    this: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    level: c_int,
+) -> RawValue {
+    // SAFETY: QuickJS passes live values.
+    unsafe {
+        let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
+        if arguments.get(1).is_none_or(|&fields| qjs::JS_IsUndefined(fields))
+            && let Some(message) = arguments.first().and_then(|&message| raw::text(ctx, message))
+        {
+            write(level as u32, &message, &[]);
+            return qjs::JS_UNDEFINED;
+        }
+        qjs::JS_Call(ctx, LINE_SCRIPTS.get(level as usize), this, argc, argv)
+    }
+}
+
+/// The message that `format.js` makes of primitives; none if there is another value, or a specifier such as `%s`.
+///
+/// # Safety
+/// All values must outlive the result.
+unsafe fn plain_message<'a>(ctx: Context, arguments: &[RawValue]) -> Option<Cow<'a, str>> {
+    // SAFETY: as for the caller; converting a number to a string runs no script.
+    unsafe {
+        if let [text] = arguments
+            && qjs::JS_IsString(*text)
+        {
+            return raw::text(ctx, *text);
+        }
+        let mut message = String::new();
+        for (at, &argument) in arguments.iter().enumerate() {
+            if at > 0 {
+                message.push(' ');
+            }
+            match qjs::JS_VALUE_GET_TAG(argument) {
+                qjs::JS_TAG_STRING | qjs::JS_TAG_STRING_ROPE => {
+                    let text = raw::text(ctx, argument)?;
+                    if at == 0 && text.as_bytes().contains(&b'%') {
+                        return None;
+                    }
+                    message.push_str(&text);
+                }
+                qjs::JS_TAG_INT => write!(message, "{}", qjs::JS_VALUE_GET_INT(argument)).ok()?,
+                qjs::JS_TAG_BOOL => message.push_str(if qjs::JS_VALUE_GET_BOOL(argument) { "true" } else { "false" }),
+                qjs::JS_TAG_NULL => message.push_str("null"),
+                qjs::JS_TAG_UNDEFINED => message.push_str("undefined"),
+                _ if qjs::JS_IsNumber(argument) => {
+                    let number = qjs::JS_VALUE_GET_FLOAT64(argument);
+                    if number == 0.0 && number.is_sign_negative() {
+                        message.push('-');
+                    }
+                    let text = qjs::JS_ToString(ctx, argument);
+                    let shown = raw::text(ctx, text).map(|text| message.push_str(&text));
+                    qjs::JS_FreeValue(ctx, text);
+                    shown?;
+                }
+                _ => return None,
+            }
+        }
+        Some(Cow::Owned(message))
+    }
 }
 
 /// An exception that nothing in the component handles.

@@ -25,7 +25,9 @@ mod message;
 mod mime;
 mod multipart;
 mod numbers;
+mod pair_iterator;
 pub(crate) mod random;
+mod raw;
 mod streams;
 mod text;
 pub(crate) mod timers;
@@ -68,6 +70,7 @@ impl ModuleDef for Native {
             text::add,
             encodings::add,
             builtins::add,
+            pair_iterator::add,
             random::add,
             url::add,
             mime::add,

@@ -3,7 +3,9 @@
 //! (`url/path.rs`).
 
 mod file;
+pub(super) mod object;
 mod path;
+mod query;
 pub(super) mod serialized;
 
 use self::file::FileUrl;
@@ -20,6 +22,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("serializeUrl", Function::new(ctx.clone(), serialize)?)?;
     native.set("urlPart", Function::new(ctx.clone(), part)?)?;
     native.set("urlParams", Function::new(ctx.clone(), |href: String| decode(serialized::query(&href)))?)?;
+    native.set("nativeUrlConstructor", Function::new(ctx.clone(), object::define_constructor)?)?;
+    native.set("nativeUrlMember", Function::new(ctx.clone(), object::replace_member)?)?;
     native.set("formDecode", Function::new(ctx.clone(), |UsvString(text): UsvString| decode(&text))?)?;
     native.set(
         "formEncode",
@@ -130,17 +134,17 @@ fn scheme_of(input: &str) -> Option<String> {
 }
 
 /// A text as a URL, relative to another; none if it is none, or the other is.
-fn read(input: &str, base: Option<UsvString>) -> Option<Parsed> {
+fn read(input: &str, base: Option<&str>) -> Option<Parsed> {
     let base = match base {
         None => None,
-        Some(UsvString(base)) => Some(Parsed::read(&base, None)?),
+        Some(base) => Some(Parsed::read(base, None)?),
     };
     Parsed::read(input, base.as_ref())
 }
 
 /// The parts of a URL; null if it is none.
 fn parse<'js>(ctx: Ctx<'js>, UsvString(input): UsvString, base: Option<UsvString>) -> Result<Value<'js>> {
-    match read(&input, base) {
+    match read(&input, base.as_ref().map(|base| base.0.as_str())) {
         Some(url) => url.parts(&ctx),
         None => Ok(Value::new_null(ctx)),
     }
@@ -149,10 +153,10 @@ fn parse<'js>(ctx: Ctx<'js>, UsvString(input): UsvString, base: Option<UsvString
 /// A URL as the standard serialises it; null if it is none.
 fn serialize<'js>(ctx: Ctx<'js>, input: JsString<'js>, base: Option<UsvString>) -> Result<Value<'js>> {
     let text = usv(&input)?;
-    if base.is_none() && serialized::is_remembered(&text) {
+    if base.is_none() && serialized::is_url(&text) {
         return Ok(input.into_value());
     }
-    match read(&text, base) {
+    match read(&text, base.as_ref().map(|base| base.0.as_str())) {
         Some(url) => Ok(JsString::from_str(ctx, &url.part(Part::Href))?.into_value()),
         None => Ok(Value::new_null(ctx)),
     }
@@ -161,11 +165,16 @@ fn serialize<'js>(ctx: Ctx<'js>, input: JsString<'js>, base: Option<UsvString>) 
 /// A part of a URL that is serialised, by its number.
 fn part<'js>(ctx: Ctx<'js>, href: String, part: usize) -> Result<JsString<'js>> {
     let part = Part::ALL.get(part).copied().unwrap_or(Part::Href);
-    if let Some(range) = serialized::find(&href, part) {
-        return JsString::from_str(ctx, &href[range]);
+    JsString::from_str(ctx, &part_of(&href, part))
+}
+
+/// A part of a URL that is serialised.
+fn part_of(href: &str, part: Part) -> Cow<'_, str> {
+    if let Some(range) = serialized::find(href, part) {
+        return Cow::Borrowed(&href[range]);
     }
-    let text = Parsed::read(&href, None).map(|url| url.part(part).into_owned());
-    JsString::from_str(ctx, &text.unwrap_or_default())
+    let text = Parsed::read(href, None).map(|url| url.part(part).into_owned());
+    Cow::Owned(text.unwrap_or_default())
 }
 
 /// The parts that a setter of `URL` makes of `href`; null where it changes nothing.

@@ -1,5 +1,6 @@
 //! Strings on their way out of JavaScript.
 
+use super::raw;
 use javy::quickjs::{Ctx, Error, FromJs, Result, String as JsString, Value};
 
 /// Web IDL's USVString: what is half of a surrogate pair in JavaScript is U+FFFD.
@@ -16,6 +17,10 @@ impl<'js> FromJs<'js> for UsvString {
 
 /// A string's text, as [`UsvString`] has it.
 pub(crate) fn usv(string: &JsString<'_>) -> Result<String> {
+    // SAFETY: the string lives while its text is copied.
+    if let Some(text) = unsafe { raw::ascii(string.as_raw()) } {
+        return Ok(text.to_owned());
+    }
     let text = string.clone().to_cstring()?;
     // SAFETY: the string lives as long as `text`. Its bytes are not taken for UTF-8, as `as_str` would: QuickJS writes half
     // of a surrogate pair as three bytes.

@@ -1,9 +1,5 @@
 //! URLs as the standard serialises them: what can be read from the text without parsing it.
-//!
-//! Most URLs in a request are the request's own. Its text is remembered, so that `new URL(request.url)` does not parse
-//! it again.
 
-use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
@@ -37,13 +33,34 @@ impl Part {
         Self::Hash,
         Self::Origin,
     ];
+
+    /// The attribute's name.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Href => "href",
+            Self::Protocol => "protocol",
+            Self::Username => "username",
+            Self::Password => "password",
+            Self::Host => "host",
+            Self::Hostname => "hostname",
+            Self::Port => "port",
+            Self::Pathname => "pathname",
+            Self::Search => "search",
+            Self::Hash => "hash",
+            Self::Origin => "origin",
+        }
+    }
 }
 
 /// The query of a serialised URL, without the question mark: neither it nor a fragment's number sign stands for itself
 /// before.
 pub(super) fn query(href: &str) -> &str {
-    let end = href.find('#').unwrap_or(href.len());
-    href[..end].find('?').map_or("", |at| &href[at + 1..end])
+    let Some(mark) = href.bytes().position(|byte| matches!(byte, b'?' | b'#')) else { return "" };
+    if href.as_bytes()[mark] == b'#' {
+        return "";
+    }
+    let rest = &href[mark + 1..];
+    &rest[..rest.bytes().position(|byte| byte == b'#').unwrap_or(rest.len())]
 }
 
 /// The range of a part in a serialised http or https URL; none for other schemes, and for URLs with credentials.
@@ -56,19 +73,22 @@ pub(super) fn find(href: &str, part: Part) -> Option<Range<usize>> {
         return None;
     };
     let start = scheme + 3;
-    let path = start + href[start..].find('/')?;
-    let authority = &href[start..path];
-    if authority.contains('@') {
+    // By bytes: the searches of str are made for longer texts.
+    let bytes = href.as_bytes();
+    let from = |start: usize, wanted: u8| bytes[start..].iter().position(|&byte| byte == wanted).map(|at| start + at);
+    let path = from(start, b'/')?;
+    let authority = &bytes[start..path];
+    if authority.contains(&b'@') {
         return None;
     }
     // A colon within brackets is an address's.
-    let host_end = match authority.rfind(':') {
-        Some(at) if !authority[at..].contains(']') => start + at,
+    let host_end = match authority.iter().rposition(|&byte| byte == b':') {
+        Some(at) if !authority[at..].contains(&b']') => start + at,
         _ => path,
     };
     let behind = || {
-        let hash = href[path..].find('#').map_or(href.len(), |at| path + at);
-        (href[path..hash].find('?').map_or(hash, |at| path + at), hash)
+        let hash = from(path, b'#').unwrap_or(href.len());
+        (from(path, b'?').map_or(hash, |at| at.min(hash)), hash)
     };
     // A question mark or a number sign alone is not shown.
     let marked = |range: Range<usize>| if range.len() == 1 { range.start..range.start } else { range };
@@ -86,65 +106,95 @@ pub(super) fn find(href: &str, part: Part) -> Option<Range<usize>> {
     })
 }
 
-/// What the parser leaves as it is, of a path that has no dots behind slashes and of a query.
-const fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'/' | b'-'
-                | b'_'
-                | b'.'
-                | b'~'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-                | b':'
-                | b'@'
-        )
+/// Where the parser leaves a byte as it is: in a path that has no dots behind slashes, and in a query.
+const IN_PATH: u8 = 1;
+const IN_QUERY: u8 = 2;
+
+static PLAIN: [u8; 256] = {
+    let mut plain = [0; 256];
+    let both = b"/-_.~!$&()*+,;=:@abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let mut at = 0;
+    while at < both.len() {
+        plain[both[at] as usize] = IN_PATH | IN_QUERY;
+        at += 1;
+    }
+    plain[b'%' as usize] = IN_QUERY;
+    plain[b'?' as usize] = IN_QUERY;
+    plain
+};
+
+/// Whether `http://` or `https://` and these are a URL as it is serialised. Where this says no, it may still be one.
+pub(crate) fn is_serialized(authority: &str, path: &str) -> bool {
+    authority_is_plain(authority) && path_is_plain(path.as_bytes())
 }
 
-/// Whether `http://` and these are a URL as it is serialised. Where this says no, it may still be one.
-pub(crate) fn is_serialized(authority: &str, path: &str) -> bool {
-    let (host, port) = authority.split_once(':').unwrap_or((authority, "8080"));
+fn authority_is_plain(authority: &str) -> bool {
+    let bytes = authority.as_bytes();
+    let colon = bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len());
+    if colon < bytes.len() {
+        let port = &bytes[colon + 1..];
+        if !matches!(port, [b'1'..=b'9', ..]) || port.len() > 5 || !port.iter().all(u8::is_ascii_digit) {
+            return false;
+        }
+        let number = port.iter().fold(0, |number, &digit| number * 10 + u32::from(digit - b'0'));
+        if number > u32::from(u16::MAX) || matches!(number, 80 | 443) {
+            return false;
+        }
+    }
     // A host whose last label is a number is an address, of which one way to write it is the serialised one; labels
     // that begin with xn-- have rules of their own.
-    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
-    let last = host.rsplit('.').next().unwrap_or_default();
-    let is_plain_name = host.bytes().all(is_name)
-        && last.starts_with(|first: char| first.is_ascii_lowercase())
-        && !host.contains("xn--");
-    let host_is_plain = is_plain_name || host.parse::<Ipv4Addr>().is_ok();
-    let port_is_plain = port.starts_with(|first: char| matches!(first, '1'..='9'))
-        && port.parse::<u16>().is_ok_and(|port| !matches!(port, 80 | 443));
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    host_is_plain
-        && port_is_plain
-        && path.starts_with('/')
-        && !path.contains("/.")
-        && path.bytes().all(is_plain)
-        && query.bytes().all(|byte| is_plain(byte) || matches!(byte, b'%' | b'?'))
+    let (mut starts_label, mut last_is_name) = (true, false);
+    for (at, &byte) in bytes[..colon].iter().enumerate() {
+        match byte {
+            b'a'..=b'z' => {
+                if starts_label {
+                    last_is_name = true;
+                }
+                if byte == b'x' && bytes[at..colon].starts_with(b"xn--") {
+                    return false;
+                }
+                starts_label = false;
+            }
+            b'0'..=b'9' | b'-' => {
+                if starts_label {
+                    last_is_name = false;
+                }
+                starts_label = false;
+            }
+            b'.' => {
+                starts_label = true;
+                last_is_name = false;
+            }
+            _ => return false,
+        }
+    }
+    last_is_name || authority[..colon].parse::<Ipv4Addr>().is_ok()
 }
 
-struct Last(RefCell<String>);
-
-// SAFETY: wasm32-wasip1 without threads has one thread.
-unsafe impl Sync for Last {}
-
-static LAST: Last = Last(RefCell::new(String::new()));
-
-/// Remembers a URL that is serialised.
-pub(crate) fn remember(href: &str) {
-    href.clone_into(&mut LAST.0.borrow_mut());
+fn path_is_plain(path: &[u8]) -> bool {
+    if path.first() != Some(&b'/') {
+        return false;
+    }
+    let (mut before, mut wanted) = (0, IN_PATH);
+    for &byte in path {
+        if PLAIN[byte as usize] & wanted == 0 {
+            if byte != b'?' {
+                return false;
+            }
+            wanted = IN_QUERY;
+        }
+        if byte == b'.' && before == b'/' && wanted == IN_PATH {
+            return false;
+        }
+        before = byte;
+    }
+    true
 }
 
-/// Whether this is the URL that was remembered.
-pub(super) fn is_remembered(text: &str) -> bool {
-    !text.is_empty() && *LAST.0.borrow() == text
+/// Whether this is a URL as it is serialised. Where this says no, it may still be one.
+pub(super) fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http").map(|rest| rest.strip_prefix('s').unwrap_or(rest));
+    let Some(rest) = rest.and_then(|rest| rest.strip_prefix("://")) else { return false };
+    let path = rest.bytes().position(|byte| byte == b'/');
+    path.is_some_and(|path| is_serialized(&rest[..path], &rest[path..]))
 }
