@@ -1,5 +1,6 @@
 //! What a component may do to its host, and what becomes of it: the named error, while neighbours are answered.
 
+use elias_tests::platform::until;
 use elias_tests::serve::Server;
 
 /// A component that attacks on the paths of `attacks` and answers `fine` elsewhere.
@@ -147,9 +148,9 @@ async fn attack_7_growth_ends_at_the_cap_and_memory_comes_back() {
             check(&server, attack, "out-of-memory").await;
         }
     }
-    // A pool keeps up to a mebibyte of each slot it used; two slots at most were in use at a time.
-    let after = server.resident_bytes();
-    assert!(after < before + (40 << 20), "resident memory went from {before} to {after}");
+    // What has grown is given back aside. Two instances at most were in use at a time.
+    let most = before + (40 << 20);
+    until("resident memory is given back", async || (server.resident_bytes() < most).then_some(())).await;
 }
 
 #[tokio::test]

@@ -247,7 +247,7 @@ async fn users_of_an_identity_provider_use_the_admin_api_as_their_claims_say() {
     let (status, answer) = ask(json!({ "aud": "blog" }), "/v1/whoami").await;
     assert_eq!((status, &answer["code"]), (401, &json!("unauthenticated")), "{answer}");
     platform.logged("the token is for another audience").await;
-    platform.logged("it has no claim `elias_role` with a text").await;
+    platform.logged("it must have the claim `elias_role`, a text").await;
 }
 
 #[tokio::test]

@@ -53,7 +53,11 @@ fn errors_name_the_place_and_the_key() {
         (json!({ "routes": [{ "methods": [] }] }), "gateway.routes[0].methods", "empty"),
         (json!({ "routes": [{ "methods": ["get"] }] }), "gateway.routes[0].methods", "get"),
         (json!({ "routes": [{ "version": { "header": "v" } }] }), "gateway.routes[0].version", "`value`"),
-        (json!({ "routes": [{ "version": { "header": "v", "value": " " } }] }), "gateway.routes[0].version", "empty"),
+        (
+            json!({ "routes": [{ "version": { "header": "v", "value": " " } }] }),
+            "gateway.routes[0].version",
+            "1 to 128",
+        ),
         (json!({ "routes": [{ "version": { "media-type": "json" } }] }), "gateway.routes[0].version", "media-type"),
         (json!({ "routes": [{ "version": { "media-type": "a/*" } }] }), "gateway.routes[0].version", "media-type"),
         (json!({ "routes": [{ "version": { "header": "a b", "value": "1" } }] }), "gateway.routes[0].version", "a b"),
