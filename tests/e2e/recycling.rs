@@ -1,7 +1,7 @@
 //! Instances that are used again: a component must not be able to tell.
 
 use bytes::Bytes;
-use elias_host::{App, CallOptions, Caller, ErrorCode, Host, IdleLimits, Limits, Running};
+use elias_host::{App, CallOptions, Caller, CpuShare, ErrorCode, Host, IdleLimits, Limits, LoadOptions, Running};
 use elias_tests::build::component;
 use http::Request;
 use http_body_util::{BodyExt, Empty, Full};
@@ -221,6 +221,44 @@ async fn idle_instances_go_when_nobody_uses_them() {
         }
     }
     assert_eq!(host.instance_counts().dropped_idle, 2);
+}
+
+#[tokio::test]
+async fn a_group_has_its_own_bound_of_idle_instances_and_leaves_others_theirs() {
+    let room = |group_bytes| async move {
+        let idle = IdleLimits { group_bytes, ..IdleLimits::default() };
+        let host = Host::builder().instances(8).idle(idle).capability(elias_capabilities::Log).build().expect("a host");
+        let mut apps = Vec::new();
+        for group in ["busy", "busy", "busy", "calm"] {
+            let share = Some(CpuShare::new(group, apps.len().to_string()));
+            let options = LoadOptions { share, ..LoadOptions::default() };
+            apps.push(host.load_with(&component(SMALL), &options).await.expect("it loads"));
+        }
+        // First the one that stays, though it is the least used.
+        for app in apps.iter().rev() {
+            execute(app, &json!({ "call": {} })).await;
+        }
+        let counts = host.instance_counts();
+        execute(&apps[3], &json!({ "call": {} })).await;
+        assert_eq!(host.instance_counts().recycled, 1, "the other group's instance is there");
+        counts
+    };
+    let all = room(24 << 20).await;
+    assert_eq!((all.idle, all.dropped_idle), (4, 0));
+    let one = room(all.idle_bytes / 4).await;
+    assert_eq!((one.idle, one.dropped_idle), (2, 2), "one of each group");
+}
+
+#[tokio::test]
+async fn memories_that_were_put_back_are_compared_with_their_images_as_often_as_is_said() {
+    let idle = IdleLimits { check_interval: 3, ..IdleLimits::default() };
+    let host = Host::builder().instances(2).idle(idle).capability(elias_capabilities::Log).build().expect("a host");
+    let app = host.load(&component(TRACES)).await.expect("it loads");
+    for _ in 0..10 {
+        execute(&app, &json!({ "call": {} })).await;
+    }
+    let counts = host.instance_counts();
+    assert_eq!((counts.checked, counts.differed, counts.recycled), (3, 0, 9), "{counts:?}");
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ const native = {
   nativeConsoleMethod: (script) => script,
   nativeLogMethod: (script) => script,
   logIndented: () => {},
+  logScripted: () => {},
   log: (level, message, json) => void native.logs.push({ level, message, json }),
   onUncaught: (hook) => void (native.uncaught = hook),
   reportException(error) {

@@ -202,6 +202,11 @@ impl Figures {
         ] {
             drops.labelled([("reason", reason)], count)?;
         }
+        let text = "Memories that were compared with their images after they had been put back, by what was found";
+        let mut checks = counter(out, "instance_checks", text, None)?;
+        for (result, count) in [("equal", counts.checked - counts.differed), ("different", counts.differed)] {
+            checks.labelled([("result", result)], count)?;
+        }
         Ok(())
     }
 

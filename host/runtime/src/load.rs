@@ -359,10 +359,11 @@ impl Loader {
             Some(share) => self.scheduler.share(share),
             None => self.scheduler.share(&CpuShare::new(&*name, &*name)),
         };
+        let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
         let log = self.logs.of(&digest, limits.log_bytes_per_second);
         Ok(App {
-            fetches: Idle::new(&self.instances),
-            calls: Idle::new(&self.instances),
+            fetches: Idle::new(&self.instances, group.clone()),
+            calls: Idle::new(&self.instances, group),
             inner: Arc::new(AppInner {
                 name,
                 version,

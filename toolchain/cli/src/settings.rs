@@ -89,6 +89,8 @@ settings! {
     "http2-ping-interval-ms" => server.http2_ping_interval_ms: u64, min 1, "How often a quiet HTTP/2 connection is asked";
     "instances" => instances: u32, min 1, "Instances that the host has room for [default: concurrent executions]";
     "idle-instances-bytes" => idle.bytes: u64, min 0, "Memory of instances that wait for their next request; 0: each request has a new one";
+    "idle-instances-tenant-bytes" => idle.group_bytes: u64, min 1, "The same of one tenant of a platform";
+    "idle-instances-check-interval" => idle.check_interval: u64, min 0, "Each so many requests a memory that is used again is compared with its image; 0: never";
     "idle-instances-ms" => idle.idle_ms: u64, min 1, "How long an instance waits";
     "workers" => workers: u32, min 1, "Threads that run components [default: one per CPU]";
     "postgres-connections" => postgres_connections: u32, min 1, "Connections to a PostgreSQL, of all components together [default: 80]";

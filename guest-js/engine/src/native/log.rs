@@ -21,18 +21,22 @@ static SCRIPTS: ValueTable<{ METHODS.len() }> = ValueTable::new();
 /// The methods of `elias/log` that natives replace, by level.
 static LINE_SCRIPTS: ValueTable<5> = ValueTable::new();
 
-/// Whether `console.group` indents lines; the script then formats them.
-struct IndentFlag(Cell<bool>);
+struct Flag(Cell<bool>);
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
-unsafe impl Sync for IndentFlag {}
+unsafe impl Sync for Flag {}
 
-static IS_INDENTED: IndentFlag = IndentFlag(Cell::new(false));
+/// Whether `console.group` indents lines; the script then formats them.
+static IS_INDENTED: Flag = Flag(Cell::new(false));
+
+/// Whether every line is a script's affair: `elias/test` collects them there.
+static IS_SCRIPTED: Flag = Flag(Cell::new(false));
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("nativeConsoleMethod", Function::new(native.ctx().clone(), replace_console_method)?)?;
     native.set("nativeLogMethod", Function::new(native.ctx().clone(), replace_line_method)?)?;
     native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| IS_INDENTED.0.set(is))?)?;
+    native.set("logScripted", Function::new(native.ctx().clone(), || IS_SCRIPTED.0.set(true))?)?;
     native.set(
         "logFields",
         Function::new(native.ctx().clone(), |level: u32, UsvString(message): UsvString, fields: Vec<UsvString>| {
@@ -78,6 +82,7 @@ unsafe extern "C" fn write_plain(
     unsafe {
         let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
         if !IS_INDENTED.0.get()
+            && !IS_SCRIPTED.0.get()
             && let Some(message) = plain_message(ctx, arguments)
         {
             write(METHODS[number as usize].1, &message, &[]);
@@ -104,7 +109,8 @@ unsafe extern "C" fn write_line(
     // SAFETY: QuickJS passes live values.
     unsafe {
         let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
-        if arguments.get(1).is_none_or(|&fields| qjs::JS_IsUndefined(fields))
+        if !IS_SCRIPTED.0.get()
+            && arguments.get(1).is_none_or(|&fields| qjs::JS_IsUndefined(fields))
             && let Some(message) = arguments.first().and_then(|&message| raw::text(ctx, message))
         {
             write(level as u32, &message, &[]);

@@ -63,6 +63,7 @@ export const fakedEnv = () => ({ ...registry.env, ...values });
 const LEVELS = ["trace", "debug", "info", "warn", "error"];
 const lines = [];
 const { log: realLog, logFields: realLogFields } = native;
+native.logScripted();
 native.log = (level, message, given) => {
   lines.push({ level: LEVELS[level] ?? "error", message, fields: {} });
   realLog(level, message, given);

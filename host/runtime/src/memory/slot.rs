@@ -251,8 +251,7 @@ impl Slot {
     ///
     /// # Safety
     /// As for [`Self::reset`].
-    #[cfg(test)]
-    pub(super) unsafe fn is_image(&self) -> bool {
+    pub(crate) unsafe fn is_image(&self) -> bool {
         // SAFETY: by the caller's word.
         !self.has_grown() && unsafe { self.begins_as_image() }
     }
@@ -261,7 +260,6 @@ impl Slot {
     ///
     /// # Safety
     /// As for [`Self::reset`].
-    #[cfg(test)]
     pub(super) unsafe fn begins_as_image(&self) -> bool {
         // SAFETY: accessible, by the invariants, and by the caller's word nobody writes to it.
         let memory = unsafe { std::slice::from_raw_parts(self.start(), self.image.len()) };

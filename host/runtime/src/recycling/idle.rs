@@ -1,19 +1,21 @@
 //! The idle instances of one component.
 
 use super::instance::{Export, Instance};
-use super::{Evict, Instances, add_one};
+use super::{Evict, Group, Instances, add_one};
 use crate::app::AppInner;
 use crate::error::Error;
 use crate::execution::Running;
 use crate::instance::InstanceState;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 /// The idle instances of one component by one export.
 pub(crate) struct Idle<E> {
     host: Arc<Instances>,
+    /// With whom it shares a bound.
+    group: Option<Arc<Group>>,
     state: Mutex<IdleState<E>>,
 }
 
@@ -24,14 +26,43 @@ struct IdleState<E> {
     was_used: bool,
 }
 
+impl<E> Idle<E> {
+    /// An idle instance is gone, or in use.
+    fn leaves(&self, bytes: usize) {
+        self.host.leaves(bytes);
+        if let Some(group) = &self.group {
+            group.idle_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
 impl<E: Export> Idle<E> {
-    pub(crate) fn new(host: &Arc<Instances>) -> Arc<Self> {
+    pub(crate) fn new(host: &Arc<Instances>, group: Option<Arc<Group>>) -> Arc<Self> {
         let state = IdleState { instances: VecDeque::new(), is_in_ring: false, was_used: false };
-        Arc::new(Self { host: Arc::clone(host), state: Mutex::new(state) })
+        Arc::new(Self { host: Arc::clone(host), group, state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, IdleState<E>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    }
+
+    /// Makes room for so many bytes more; whether there is.
+    fn make_room(&self, bytes: usize) -> bool {
+        let has_room = |used: &AtomicUsize, most: u64| used.load(Ordering::Relaxed) as u64 + bytes as u64 <= most;
+        let limits = &self.host.limits;
+        if let Some(group) = &self.group {
+            while !has_room(&group.idle_bytes, limits.group_bytes) {
+                if !self.host.evict(Some(group)) {
+                    return false;
+                }
+            }
+        }
+        while !has_room(&self.host.idle_bytes, limits.bytes) {
+            if !self.host.evict(None) {
+                return false;
+            }
+        }
+        true
     }
 
     /// An instance for an execution: the one that was used last, or a new one.
@@ -45,7 +76,7 @@ impl<E: Export> Idle<E> {
             idle.instances.pop_back()
         };
         if let Some((mut instance, _)) = idle {
-            self.host.leaves(instance.bytes());
+            self.leaves(instance.bytes());
             add_one(&self.host.counts.recycled);
             let usage = instance.usage;
             *instance.store.data_mut() = state;
@@ -85,7 +116,7 @@ impl<E: Export> Idle<E> {
                 return Err(Some(&counts.grown));
             }
         }
-        if self.host.limits.bytes == 0 {
+        if !self.host.recycles() {
             return Err(None);
         }
         // What the execution held of the host goes now, and not when the instance is needed next.
@@ -93,6 +124,13 @@ impl<E: Export> Idle<E> {
         if std::mem::take(&mut instance.has_run) {
             // SAFETY: the guest has returned, and its store is ours.
             match unsafe { slot.reset() } {
+                Ok(true) if self.host.checks() => {
+                    // SAFETY: as above.
+                    self.host.is_checked(unsafe { slot.is_image() });
+                    if !self.host.recycles() {
+                        return Err(None);
+                    }
+                }
                 Ok(true) => {}
                 Ok(false) => return Err(Some(&counts.written)),
                 Err(error) => {
@@ -111,13 +149,14 @@ impl<E: Export> Idle<E> {
     /// Lets an instance wait for the next execution; another goes if there is no room.
     fn keep(self: &Arc<Self>, instance: Instance<E>) {
         let bytes = instance.bytes();
-        while self.host.idle_bytes.load(Ordering::Relaxed) + bytes > self.host.limits.bytes as usize {
-            if !self.host.evict() {
-                return add_one(&self.host.counts.idle);
-            }
+        if !self.make_room(bytes) {
+            return add_one(&self.host.counts.idle);
         }
         self.host.idle.fetch_add(1, Ordering::Relaxed);
         self.host.idle_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(group) = &self.group {
+            group.idle_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
         let is_new = {
             let mut idle = self.state();
             idle.instances.push_back((instance, Instant::now()));
@@ -132,13 +171,17 @@ impl<E: Export> Idle<E> {
 }
 
 impl<E: Export> Evict for Idle<E> {
+    fn is_of(&self, group: &Arc<Group>) -> bool {
+        self.group.as_ref().is_some_and(|own| Arc::ptr_eq(own, group))
+    }
+
     fn evict(&self, insists: bool) -> (Option<Box<dyn Send>>, bool) {
         let mut idle = self.state();
         let has_chance = std::mem::take(&mut idle.was_used) && !insists;
         let evicted = if has_chance { None } else { idle.instances.pop_front() };
         idle.is_in_ring = !idle.instances.is_empty();
         let evicted = evicted.map(|(instance, _)| {
-            self.host.leaves(instance.bytes());
+            self.leaves(instance.bytes());
             Box::new(instance) as Box<dyn Send>
         });
         (evicted, idle.is_in_ring)
@@ -147,7 +190,7 @@ impl<E: Export> Evict for Idle<E> {
     fn sweep(&self, before: Instant, old: &mut Vec<Box<dyn Send>>) -> bool {
         let mut idle = self.state();
         while let Some((instance, _)) = idle.instances.pop_front_if(|(_, since)| *since < before) {
-            self.host.leaves(instance.bytes());
+            self.leaves(instance.bytes());
             old.push(Box::new(instance));
         }
         idle.is_in_ring = !idle.instances.is_empty();
@@ -158,8 +201,7 @@ impl<E: Export> Evict for Idle<E> {
 impl<E> Drop for Idle<E> {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (instance, _) in state.instances.drain(..) {
-            self.host.leaves(instance.bytes());
-        }
+        let gone: Vec<_> = state.instances.drain(..).map(|(instance, _)| instance.bytes()).collect();
+        gone.into_iter().for_each(|bytes| self.leaves(bytes));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use idle::Idle;
 pub(crate) use instance::{Export, Instance};
 
 use crate::error::{Error, ErrorCode};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -33,13 +33,19 @@ const LOOKS: u32 = 4;
 pub struct IdleLimits {
     /// Bytes of memory that idle instances may have for themselves, together. None: each execution has a new instance.
     pub bytes: u64,
+    /// The same of the components of one [`CpuShare::group`](crate::CpuShare::group), of those that were loaded with a
+    /// share: beyond it an instance takes the room of its own group's.
+    pub group_bytes: u64,
     /// Milliseconds after which an instance that was not used is dropped.
     pub idle_ms: u64,
+    /// Each so many executions the memory that was put back is compared with its image, byte for byte; 0: never. Should
+    /// it ever differ, no instance of the host is used again.
+    pub check_interval: u64,
 }
 
 impl Default for IdleLimits {
     fn default() -> Self {
-        Self { bytes: 48 << 20, idle_ms: 300_000 }
+        Self { bytes: 48 << 20, group_bytes: 24 << 20, idle_ms: 300_000, check_interval: 0 }
     }
 }
 
@@ -69,6 +75,10 @@ pub struct InstanceCounts {
     pub dropped_written: u64,
     /// Idle instances that were dropped for others, or because nobody used them.
     pub dropped_idle: u64,
+    /// Memories that were compared with their images after they had been put back.
+    pub checked: u64,
+    /// Those that differed. Any is a defect of the host.
+    pub differed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +90,8 @@ struct Counts {
     grown: AtomicU64,
     written: AtomicU64,
     idle: AtomicU64,
+    checked: AtomicU64,
+    differed: AtomicU64,
 }
 
 fn add_one(count: &AtomicU64) {
@@ -96,6 +108,9 @@ pub(crate) struct Instances {
     /// Bytes of memories that are being given back.
     discarded_bytes: AtomicUsize,
     counts: Counts,
+    /// Those who share a bound of idle instances, by name.
+    groups: Mutex<HashMap<String, Weak<Group>>>,
+    put_back: AtomicU64,
     /// The components that have idle instances, for a second chance: who was used since the last look stays.
     ring: Mutex<VecDeque<Weak<dyn Evict>>>,
     is_swept: AtomicBool,
@@ -112,6 +127,8 @@ impl Instances {
             idle_bytes: AtomicUsize::new(0),
             discarded_bytes: AtomicUsize::new(0),
             counts: Counts::default(),
+            groups: Mutex::default(),
+            put_back: AtomicU64::new(0),
             ring: Mutex::default(),
             is_swept: AtomicBool::new(false),
         }
@@ -131,6 +148,8 @@ impl Instances {
             dropped_grown: load(&self.counts.grown),
             dropped_written: load(&self.counts.written),
             dropped_idle: load(&self.counts.idle),
+            checked: load(&self.counts.checked),
+            differed: load(&self.counts.differed),
         }
     }
 
@@ -144,29 +163,69 @@ impl Instances {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return Ok(place);
             }
-            if !self.evict() {
+            if !self.evict(None) {
                 let message = format!("all {} instances of this host are in use", self.places_max);
                 return Err(Error::new(ErrorCode::Overloaded, message));
             }
         }
     }
 
-    /// Drops an idle instance of a component that was not used lately; false if none is idle.
-    fn evict(&self) -> bool {
-        let evicted = self.find_idle();
+    /// The group with this name.
+    pub(crate) fn group(&self, name: &str) -> Arc<Group> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner); // whole after every operation
+        if let Some(known) = groups.get(name).and_then(Weak::upgrade) {
+            return known;
+        }
+        groups.retain(|_, group| group.strong_count() > 0);
+        let made = Arc::new(Group::default());
+        groups.insert(name.to_owned(), Arc::downgrade(&made));
+        made
+    }
+
+    /// Whether instances are used again.
+    fn recycles(&self) -> bool {
+        self.limits.bytes > 0 && self.counts.differed.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether the memory that was put back now is one of those that are compared with their images.
+    fn checks(&self) -> bool {
+        let interval = self.limits.check_interval;
+        interval > 0 && self.put_back.fetch_add(1, Ordering::Relaxed) % interval == interval - 1
+    }
+
+    /// Says whether a memory that was put back is its image.
+    fn is_checked(&self, is_image: bool) {
+        add_one(&self.counts.checked);
+        if !is_image {
+            add_one(&self.counts.differed);
+            tracing::error!(
+                "a memory that was put back is not its image: a defect of the host; no instance is used again until it \
+                 is started anew"
+            );
+        }
+    }
+
+    /// Drops an idle instance of a component that was not used lately, of the group if there is one; false if none is
+    /// idle.
+    fn evict(&self, of: Option<&Arc<Group>>) -> bool {
+        let evicted = self.find_idle(of);
         if evicted.is_some() {
             add_one(&self.counts.idle);
         }
         evicted.is_some() // and is dropped here, when the ring is free
     }
 
-    fn find_idle(&self) -> Option<Box<dyn Send>> {
+    fn find_idle(&self, of: Option<&Arc<Group>>) -> Option<Box<dyn Send>> {
         // Held all the while, or another would take what is being looked at for all that there is.
         let mut ring = self.ring();
         let all = ring.len();
         for look in 0..3 * all {
             let next = ring.pop_front()?;
             let Some(idle) = next.upgrade() else { continue };
+            if of.is_some_and(|group| !idle.is_of(group)) {
+                ring.push_back(next);
+                continue;
+            }
             // Everybody has one second chance, and nobody two.
             let insists = look >= 2 * all;
             let (evicted, remains) = idle.evict(insists);
@@ -226,11 +285,36 @@ impl Drop for Swept {
     }
 }
 
+/// Components that share a bound of idle instances.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    idle_bytes: AtomicUsize,
+}
+
 /// A component's idle instances, for those who need room.
 trait Evict: Send + Sync {
+    /// Whether they are the group's.
+    fn is_of(&self, group: &Arc<Group>) -> bool;
     /// Takes out the one that is idle for longest, unless they were used since the last call and the caller does not
     /// insist; and whether there are more.
     fn evict(&self, insists: bool) -> (Option<Box<dyn Send>>, bool);
     /// Takes out those that are idle since before this time; and whether there are more.
     fn sweep(&self, before: Instant, old: &mut Vec<Box<dyn Send>>) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_memory_that_differs_no_instance_is_used_again() {
+        let instances = Instances::new(1, IdleLimits { check_interval: 2, ..IdleLimits::default() });
+        assert_eq!([(); 4].map(|()| instances.checks()), [false, true, false, true]);
+        instances.is_checked(true);
+        assert!(instances.recycles());
+        instances.is_checked(false);
+        instances.is_checked(true);
+        assert!(!instances.recycles());
+        assert_eq!((instances.counts().checked, instances.counts().differed), (3, 1));
+    }
 }
