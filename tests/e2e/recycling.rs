@@ -1,11 +1,15 @@
 //! Instances that are used again: a component must not be able to tell.
 
 use bytes::Bytes;
-use elias_host::{App, CallOptions, Caller, CpuShare, ErrorCode, Host, IdleLimits, Limits, LoadOptions, Running};
-use elias_tests::build::component;
+use elias_host::{
+    App, CallOptions, Caller, CpuShare, ErrorCode, Grants, Host, IdleLimits, Limits, LoadOptions, Running,
+};
+use elias_tests::build::{Finish, Project, binary, component, root};
 use http::Request;
 use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 /// Executions of the comparison; more by the environment's `ELIAS_EXECUTIONS`.
@@ -206,6 +210,63 @@ async fn a_component_that_needs_room_gets_that_of_an_idle_instance() {
     drop(apps);
     assert_eq!(host.instance_counts().instances, 0, "with a component go its idle instances");
     assert_eq!((host.instance_counts().idle, host.instance_counts().idle_bytes), (0, 0));
+}
+
+/// Programs as people write them, with requests that they are asked again and again.
+const PROGRAMS: [(&str, &[(&str, &str, &str, &str)]); 3] = [
+    (
+        "examples/guestbook/src/index.js",
+        &[
+            ("POST", "/", "application/x-www-form-urlencoded", "name=Ada&message=hello"),
+            ("POST", "/", "application/x-www-form-urlencoded", "name=Ada"),
+            ("GET", "/", "", ""),
+            ("GET", "/", "", ""),
+        ],
+    ),
+    (
+        "examples/api-hono/src/index.ts",
+        &[
+            ("POST", "/notes", "application/json", r#"{"title":"One"}"#),
+            ("GET", "/notes", "", ""),
+            ("GET", "/notes/1", "", ""),
+            ("POST", "/notes", "application/json", "{"),
+        ],
+    ),
+    (
+        "tests/packages/src/express.js",
+        &[("GET", "/", "", ""), ("GET", "/users/7?page=2", "", ""), ("GET", "/fail", "", ""), ("GET", "/none", "", "")],
+    ),
+];
+
+#[tokio::test]
+async fn what_people_write_runs_in_used_instances() {
+    for (entry, requests) in PROGRAMS {
+        let output = Project::new(&[]);
+        let (entry, file) = (root().join(entry), output.path("app.wasm"));
+        let built = Command::new(binary("elias-build")).arg(&entry).arg("-o").arg(&file).finish();
+        assert!(built.expect("elias-build starts").status.success(), "{}", entry.display());
+        let host = Host::builder().instances(4).capability(elias_capabilities::Log).capability(elias_capabilities::Config);
+        let host = host.capability(elias_capabilities::Cache::new());
+        let host = host.capability(elias_capabilities::Db::new(output.path("data"))).build().expect("a host");
+        let grants = Grants::none().with("cache", json!({})).with("config", json!({})).with("db", json!({}));
+        let folder = entry.parent().and_then(Path::parent).expect("a project").to_owned();
+        let options = LoadOptions { grants, folder, ..LoadOptions::default() };
+        let wasm = std::fs::read(&file).expect("it was built");
+        let app = host.load_with(&wasm, &options).await.unwrap_or_else(|error| panic!("{}: {error}", entry.display()));
+        for _ in 0..25 {
+            for (method, path, kind, body) in requests {
+                let request = Request::builder().method(*method).uri(format!("http://localhost{path}"));
+                let request = request.header("content-type", *kind).body(Full::new(Bytes::from(*body)));
+                let response = app.fetch(request.expect("a request")).await.expect("an answer");
+                let running = response.extensions().get::<Running>().cloned().expect("it is there");
+                response.into_body().collect().await.expect("a body");
+                running.finished().await;
+            }
+        }
+        let counts = host.instance_counts();
+        let all = counts.recycled + counts.created;
+        assert!(all == 100 && counts.recycled >= 95, "{}: {counts:?}", entry.display());
+    }
 }
 
 #[tokio::test]
