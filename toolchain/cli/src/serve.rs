@@ -54,8 +54,11 @@ pub(crate) struct ServeArguments {
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub(crate) struct DevArguments {
-    /// The entry module [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    /// Entry module [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
     entry: Option<PathBuf>,
+    /// Rebuild and reload on changes: always on, accepted for scripts that state it
+    #[arg(long = "watch")]
+    _watch: bool,
     #[command(flatten)]
     server: ServerArguments,
 }
@@ -118,7 +121,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
 /// # Errors
 /// Whatever keeps the server from starting; a source that does not build is not among that.
 pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
-    let DevArguments { entry, server } = arguments;
+    let DevArguments { entry, server, .. } = arguments;
     let project = Project::find(None, entry.as_deref(), server.config.as_deref()).map_err(|error| failed(&error))?;
     let file = project.entry(entry.as_deref()).map_err(|error| failed(&error))?;
     // Editors use the types; serving goes on without.
