@@ -106,6 +106,16 @@ async fn a_project_in_javascript_is_served_with_its_changes() {
 }
 
 #[test]
+fn exit_codes_are_those_that_the_help_states() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let help = succeeds(folder.path(), &["--help"]);
+    assert!(help.contains("\nDeploy:\n") && help.contains("\nExit codes:\n"), "{help}");
+    assert!(succeeds(folder.path(), &["dev", "--help"]).contains("\n  elias dev --watch\n"));
+    assert_eq!(elias(folder.path(), &["inspect", "missing.wasm"]).status.code(), Some(1));
+    assert_eq!(elias(folder.path(), &["init", "my-app", "--language=cobol"]).status.code(), Some(2));
+}
+
+#[test]
 fn every_template_passes_its_tests() {
     for language in ["javascript", "typescript"] {
         let folder = tempfile::tempdir().expect("a temporary folder");

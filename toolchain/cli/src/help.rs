@@ -267,7 +267,7 @@ mod tests {
     fn summaries_are_phrases_in_the_imperative() {
         fn check(command: &Command) {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            let verb = about.split(' ').next().unwrap_or_default();
+            let verb = about.split([' ', ',']).next().unwrap_or_default();
             assert!(!about.is_empty() && !about.ends_with('.'), "{}: {about}", command.get_name());
             assert!(!verb.ends_with('s') || verb.ends_with("ss"), "{}: {about}", command.get_name());
             command.get_subcommands().for_each(check);
@@ -284,8 +284,11 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_has_the_exit_codes_and_every_command() {
+    fn the_documentation_has_groups_commands_and_exit_codes() {
         let text = include_str!("../../../docs/cli.md");
+        for Group { heading, .. } in GROUPS {
+            assert!(text.contains(&format!("\n{heading}\n\n- ")), "{heading}");
+        }
         for (code, meaning) in EXIT_CODES {
             assert!(text.contains(&format!("| {code} | {meaning} |")), "{code}");
         }
