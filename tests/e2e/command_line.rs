@@ -86,14 +86,46 @@ async fn a_new_project_goes_through_dev_a_mistake_test_and_build() {
     assert!(server.get("/?name=%3Cb%3E").await.body.contains("Hello, &lt;b&gt;!"));
 }
 
+#[tokio::test]
+async fn a_project_in_javascript_is_served_with_its_changes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    succeeds(folder.path(), &["init", "my-app", "--language=javascript"]);
+    let root = folder.path().join("my-app");
+    assert!(!root.join("src/index.ts").exists() && !root.join("test/index.test.ts").exists());
+    let source = root.join("src/index.js");
+    let good = std::fs::read_to_string(&source).expect("init wrote it");
+    assert!(good.contains("<title>my-app</title>"), "{good}");
+
+    let server = Server::develop(&root, &["--watch"]);
+    assert!(server.get("/?name=Ada").await.body.contains("Hello, Ada!"));
+    std::fs::write(&source, good.replace("Hello, ", "Welcome, ")).expect("writing");
+    server.logged_times("serving the new version", 2).await;
+    assert!(server.get("/?name=Ada").await.body.contains("Welcome, Ada!"));
+    drop(server);
+    assert!(succeeds(&root, &["check"]).contains("my-app 0.1.0 builds"));
+}
+
+#[test]
+fn exit_codes_are_those_that_the_help_states() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let help = succeeds(folder.path(), &["--help"]);
+    assert!(help.contains("\nDeploy:\n") && help.contains("\nExit codes:\n"), "{help}");
+    assert!(succeeds(folder.path(), &["dev", "--help"]).contains("\n  elias dev --watch\n"));
+    assert_eq!(elias(folder.path(), &["inspect", "missing.wasm"]).status.code(), Some(1));
+    assert_eq!(elias(folder.path(), &["init", "my-app", "--language=cobol"]).status.code(), Some(2));
+}
+
 #[test]
 fn every_template_passes_its_tests() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for template in ["hello", "api", "worker"] {
-        succeeds(folder.path(), &["init", template, "--template", template]);
-        let told = succeeds(&folder.path().join(template), &["test"]);
-        assert!(told.contains("passed in 1 files"), "{told}");
+    for language in ["javascript", "typescript"] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for template in ["hello", "api", "worker"] {
+            succeeds(folder.path(), &["init", template, "--template", template, "--language", language]);
+            let told = succeeds(&folder.path().join(template), &["test"]);
+            assert!(told.contains("passed in 1 files"), "{language}, {template}: {told}");
+        }
     }
+    let folder = tempfile::tempdir().expect("a temporary folder");
     assert!(fails(folder.path(), &["init", "My App"]).contains("error[bad-name]"));
 }
 

@@ -15,42 +15,42 @@ use std::time::{Duration, Instant};
 /// What `build` is told.
 #[derive(Debug, Args)]
 pub struct BuildArguments {
-    /// The entry module: JavaScript or TypeScript [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    /// Entry module, JavaScript or TypeScript [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
     pub entry: Option<PathBuf>,
-    /// Where to write the component [default: the project's name with .wasm]
+    /// File to write the component to [default: the project's name with .wasm]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// The project's root [default: the nearest folder with a package.json, else the entry's]
+    /// Root directory of the project [default: the nearest directory with a package.json, else that of the entry]
     #[arg(long, value_name = "DIR")]
     pub project: Option<PathBuf>,
-    /// Leave out the engine and the base of memory, which all components have in common; the host must have both
+    /// Exclude the engine and the base memory image, which all components share; the host must provide both
     #[arg(long)]
     pub thin: bool,
-    /// Which of the source's implementations to build: `stage2` is 2 [default: the first that it has]
+    /// Number of the variant to build: 2 for `stage2` [default: the first one in the source]
     #[arg(long, value_name = "N")]
     pub stage: Option<u32>,
-    /// Shorten names and drop white space
+    /// Minify the code
     #[arg(long)]
     pub minify: bool,
-    /// Let eval and `new Function` compile strings [default: `eval` of `[build]` in elias.toml, else off]
+    /// Allow eval and `new Function` [default: `eval` of `[build]` in elias.toml, else off]
     #[arg(long)]
     pub eval: bool,
-    /// A WIT package of a capability that the host adds, a file or a folder; may be given several times
+    /// WIT package of an embedder capability, a file or a directory; repeatable
     #[arg(long, value_name = "FILE")]
     pub capability: Vec<PathBuf>,
-    /// Locales beside English that Intl has, such as de,pt-PT [default: `locales` of `[build]` in elias.toml]
+    /// Locales for Intl in addition to English, such as de,pt-PT [default: `locales` of `[build]` in elias.toml]
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     pub locales: Vec<String>,
-    /// The configuration [default: elias.toml in the project's root, else in the current folder]
+    /// Configuration file [default: elias.toml in the project's root, else in the current directory]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Sign the component with the key in this file, into FILE.sig beside it; may be given several times
+    /// Sign the component with the key in this file and write the signature beside it, as .sig; repeatable
     #[arg(long, value_name = "KEYFILE")]
     pub sign: Vec<PathBuf>,
-    /// Where compiled code of the engine is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    /// Directory for compiled code [default: $ELIAS_CACHE_DIR, else elias in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
-    /// Print errors and the result as one JSON object
+    /// Print errors and the result as a JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -58,13 +58,13 @@ pub struct BuildArguments {
 /// What `types` is told.
 #[derive(Debug, Args)]
 pub struct TypesArguments {
-    /// A WIT package, a file or a folder; may be given several times [default: `capabilities` in elias.toml]
+    /// WIT package, a file or a directory; repeatable [default: `capabilities` of `[build]` in elias.toml]
     #[arg(long, value_name = "FILE")]
     pub capability: Vec<PathBuf>,
-    /// Where to write them [default: standard output]
+    /// File to write the declarations to [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// The project's root [default: the nearest folder with an elias.toml or package.json]
+    /// Root directory of the project [default: the nearest directory with an elias.toml or package.json]
     #[arg(long, value_name = "DIR")]
     pub project: Option<PathBuf>,
 }
@@ -72,12 +72,12 @@ pub struct TypesArguments {
 /// What `inspect` is told.
 #[derive(Debug, Args)]
 pub struct InspectArguments {
-    /// The component
+    /// File of the component
     pub component: PathBuf,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     pub json: bool,
-    /// Print the packages in the component, as CycloneDX JSON
+    /// Print the software bill of materials, as CycloneDX JSON
     #[arg(long, conflicts_with = "json")]
     pub sbom: bool,
 }
@@ -103,7 +103,7 @@ pub fn build(arguments: &BuildArguments) -> ExitCode {
 /// Arguments of `elias-build prepare`.
 #[derive(Debug, Args)]
 pub struct PrepareArguments {
-    /// The folder for compiled engine code [default: ELIAS_CACHE_DIR, or ~/.cache/elias]
+    /// Directory for compiled code [default: $ELIAS_CACHE_DIR, else elias in the user's cache directory]
     #[arg(long)]
     pub cache_dir: Option<PathBuf>,
 }

@@ -15,11 +15,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows what a component is: manifest, sizes, digest, imports
+    /// Show a component's manifest, sizes, digest and imports
     Inspect(InspectArguments),
-    /// Writes TypeScript's declarations of capabilities that the host adds
+    /// Write TypeScript declarations of embedder capabilities
     Types(TypesArguments),
-    /// Compiles the engine ahead of the first build, which then takes no longer than any other
+    /// Compile the engine ahead of the first build
     Prepare(PrepareArguments),
 }
 

@@ -12,12 +12,12 @@ use std::process::{Command, ExitCode};
 /// What `check` is told.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// The entry module [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    /// Entry module [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
     entry: Option<PathBuf>,
-    /// The configuration [default: the project's elias.toml, if there is one]
+    /// Configuration file [default: the project's elias.toml, if present]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    /// Directory for compiled code [default: $ELIAS_CACHE_DIR, else elias in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
 }

@@ -21,23 +21,23 @@ const DATA_DIR: &str = ".elias";
 /// The arguments of `db`.
 #[derive(Debug, Args)]
 pub(crate) struct DbArguments {
-    /// The component
+    /// Component name
     component: ComponentName,
-    /// A statement; none: the tables
+    /// SQL statement [default: list the tables]
     sql: Option<String>,
-    /// The values of $1, $2, ... in the statement, as a JSON array
+    /// Values of the parameters $1, $2, ... as a JSON array
     #[arg(long, value_name = "JSON", default_value = "[]")]
     params: Parameters,
-    /// The environment
+    /// Environment: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Environment,
-    /// At most so many rows
+    /// Maximum number of rows to print
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
-    /// Let the statement write; takes the permission `write-data` of the platform
+    /// Allow the statement to write; requires the permission `write-data` on the platform
     #[arg(long)]
     write: bool,
-    /// Read the SQLite file in this data directory, without a server [default: .elias, if no platform is named]
+    /// Read the SQLite file in this data directory, without a server [default: .elias, if no platform is configured]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "token_file"])]
     data_dir: Option<PathBuf>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `elias init`: a small project to begin with.
+//! `elias init`: creates a project.
 
 use crate::failure::Failure;
 use crate::types;
@@ -8,26 +8,40 @@ use elias_build::project::{ENTRIES, Project};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What `init` is told.
+/// The arguments of `init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArguments {
-    /// The folder of the project, whose name is the project's; files that are there stay as they are
+    /// Folder of the project, which also names it; existing files are left unchanged
     folder: PathBuf,
-    /// What to begin with
+    /// Example to start from
     #[arg(long, value_enum, default_value_t = Template::Hello)]
     template: Template,
+    /// Language of the example and its test
+    #[arg(long, value_enum, default_value_t = Language::TypeScript)]
+    language: Language,
 }
 
-/// What a project begins with.
+/// The language of an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Language {
+    /// JavaScript modules, with types in JSDoc
+    #[value(name = "javascript")]
+    JavaScript,
+    /// TypeScript modules
+    #[value(name = "typescript")]
+    TypeScript,
+}
+
+/// The example that a project starts from.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Template {
-    /// A page
+    /// An HTML page
     Hello,
-    /// Routes, with Hono
+    /// Routes with Hono
     Hono,
-    /// A JSON API with a database, by ELIAS.createAPI
+    /// A JSON API with a database, with ELIAS.createAPI
     Api,
-    /// An output for an input, by ELIAS.createComponent
+    /// A function from an input to an output, with ELIAS.createComponent
     Worker,
 }
 
@@ -48,20 +62,60 @@ macro_rules! files {
     };
 }
 
-const COMMON: Files = &[
-    (".gitignore", include_str!("../templates/common/gitignore")),
-    ("tsconfig.json", include_str!("../templates/common/tsconfig.json")),
-];
+impl Language {
+    /// The files that every project of the language has.
+    fn common(self) -> Files {
+        match self {
+            Self::JavaScript => &[
+                (".gitignore", include_str!("../templates/common/gitignore")),
+                ("tsconfig.json", include_str!("../templates/common/tsconfig.javascript.json")),
+            ],
+            Self::TypeScript => &[
+                (".gitignore", include_str!("../templates/common/gitignore")),
+                ("tsconfig.json", include_str!("../templates/common/tsconfig.json")),
+            ],
+        }
+    }
+}
 
 impl Template {
-    fn files(self) -> Files {
+    fn files(self, language: Language) -> Files {
+        match language {
+            Language::JavaScript => self.javascript(),
+            Language::TypeScript => self.typescript(),
+        }
+    }
+
+    fn typescript(self) -> Files {
         match self {
             Self::Hello => files!("hello": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
             Self::Hono => files!("hono": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
-            Self::Api => {
-                files!("api": "package.json", "elias.toml", "migrations/0001_notes.sql", "src/index.ts", "test/index.test.ts")
-            }
+            Self::Api => files!(
+                "api": "package.json", "elias.toml", "migrations/0001_notes.sql", "src/index.ts", "test/index.test.ts"
+            ),
             Self::Worker => files!("worker": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
+        }
+    }
+
+    /// Files that state no types are those of TypeScript under another name, so that there is one copy of each.
+    fn javascript(self) -> Files {
+        match self {
+            Self::Hello => files!("hello": "package.json", "elias.toml", "src/index.js", "test/index.test.js"),
+            Self::Hono => &[
+                ("package.json", include_str!("../templates/hono/package.json")),
+                ("elias.toml", include_str!("../templates/hono/elias.toml")),
+                ("src/index.js", include_str!("../templates/hono/src/index.ts")),
+                ("test/index.test.js", include_str!("../templates/hono/test/index.test.ts")),
+            ],
+            Self::Api => files!(
+                "api": "package.json", "elias.toml", "migrations/0001_notes.sql", "src/index.js", "test/index.test.js"
+            ),
+            Self::Worker => &[
+                ("package.json", include_str!("../templates/worker/package.json")),
+                ("elias.toml", include_str!("../templates/worker/elias.toml")),
+                ("src/index.js", include_str!("../templates/worker/src/index.js")),
+                ("test/index.test.js", include_str!("../templates/worker/test/index.test.ts")),
+            ],
         }
     }
 
@@ -89,7 +143,8 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
     // A project with an entry of its own gets what ELIAS needs, and no example beside it.
     let has_entry = ENTRIES.iter().any(|entry| folder.join(entry).is_file());
     let mut kept = Vec::new();
-    for (path, text) in COMMON.iter().chain(arguments.template.files()) {
+    let (template, language) = (arguments.template, arguments.language);
+    for (path, text) in language.common().iter().chain(template.files(language)) {
         let example = ["src/", "test/", "migrations/"].iter().any(|start| path.starts_with(start));
         if example && has_entry {
             continue;
@@ -108,8 +163,7 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
     });
     types::write(&project).map_err(unwritable)?;
     let shown = arguments.folder.display();
-    let install =
-        if arguments.template.is_alone() { "npm install   # for `elias check` and editors" } else { "npm install" };
+    let install = if template.is_alone() { "npm install   # for `elias check` and editors" } else { "npm install" };
     let mut text = format!("{shown} is there. Next:\n\n  cd {shown}\n  {install}\n  elias dev\n  elias test\n");
     if !kept.is_empty() {
         text.push_str(&format!("\nThese were there and are as they were: {}\n", kept.join(", ")));
@@ -149,6 +203,20 @@ mod tests {
         for (name, wanted) in [("my-app", true), ("a", true), ("", false), ("My", false), ("a b", false), (".x", false)]
         {
             assert_eq!(is_name(name), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_template_has_the_same_files_in_both_languages() {
+        for template in Template::value_variants() {
+            let paths = |language| template.files(language).iter().map(|(path, _)| *path).collect::<Vec<_>>();
+            let javascript = paths(Language::JavaScript);
+            let typescript: Vec<_> =
+                paths(Language::TypeScript).iter().map(|path| path.replace(".ts", ".js")).collect();
+            assert_eq!(javascript, typescript, "{template:?}");
+            for (path, text) in template.files(Language::JavaScript) {
+                assert!(!path.ends_with(".ts") && !text.contains("index.ts"), "{template:?}: {path}");
+            }
         }
     }
 }

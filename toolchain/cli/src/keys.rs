@@ -18,22 +18,22 @@ pub(crate) struct KeysArguments {
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Makes a signing key: writes it to a file that only you can read, and prints its verifier key
+    /// Create a signing key in a file that only its owner can read, and print the verifier key
     New {
-        /// Whose key it is, such as example.com/team: visible ASCII characters without `+`
+        /// Name of the key's owner, such as example.com/team: visible ASCII characters except `+`
         name: String,
-        /// Where to write it [default: the name's last part with .key]
+        /// File to write the key to [default: the last part of the name with .key]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Print one JSON object
+        /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Prints the verifier key of a signing key
+    /// Print the verifier key of a signing key
     Show {
-        /// The file with the signing key
+        /// File with the signing key
         file: PathBuf,
-        /// Print one JSON object
+        /// Print a JSON object
         #[arg(long)]
         json: bool,
     },

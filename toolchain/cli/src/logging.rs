@@ -24,9 +24,9 @@ static LINES: OnceLock<Arc<LogBuffer>> = OnceLock::new();
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// A line of text an event
+    /// One line of text per event
     Text,
-    /// A JSON object an event
+    /// One JSON object per event
     Json,
 }
 

@@ -6,6 +6,7 @@ mod config_file;
 mod database;
 mod database_access;
 mod failure;
+mod help;
 mod init;
 mod keys;
 mod logging;
@@ -25,7 +26,7 @@ mod types;
 mod verify;
 mod watch;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use elias_build::command::{self, BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
 use std::process::ExitCode;
 
@@ -38,40 +39,45 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes a small project to begin with
+    /// Create a project with an example and a test
     Init(init::InitArguments),
-    /// Compiles JavaScript or TypeScript into a component
+    /// Build a component from JavaScript or TypeScript
     Build(BuildArguments),
-    /// Says whether a project would build and be loaded, and whether its types are right
+    /// Check that a project builds, loads and has correct types
     Check(check::CheckArguments),
-    /// Shows what a component is: manifest, sizes, digest, imports
+    /// Show a component's manifest, sizes, digest and imports
     Inspect(InspectArguments),
-    /// Writes TypeScript's declarations of capabilities that the host adds
+    /// Write TypeScript declarations of embedder capabilities
     Types(TypesArguments),
-    /// Compiles the engine ahead of the first build, which then takes no longer than any other
+    /// Compile the engine ahead of the first build
     Prepare(PrepareArguments),
-    /// Makes, shows, adds and revokes keys that components are signed with
+    /// Create, show, add, list and revoke signing keys
     Keys(keys::KeysArguments),
-    /// Builds a project, serves it, and follows its changes
+    /// Build a project, serve it and reload it on changes
     Dev(serve::DevArguments),
-    /// Serves a component over HTTP, or a platform of many
+    /// Serve a component, or a platform of many, over HTTP
     Serve(Box<serve::ServeArguments>),
-    /// Runs a project's tests in the engine
+    /// Run a project's tests in the engine
     Test(testing::TestArguments),
-    /// Says whether a component is signed, is in a transparency log, and whether that log only grew
+    /// Verify a component's signature and a transparency log
     Verify(verify::VerifyArguments),
-    /// Restore a platform's data directory from the archive that `backup` wrote, and check it
+    /// Restore a data directory from a backup and check it
     Restore(restore::RestoreArguments),
     /// Move a platform's store from SQLite to PostgreSQL
     MoveStore(move_store::MoveStoreArguments),
-    /// Query a component's database, on a platform or in a data directory
+    /// Query a component's database
     Db(Box<database::DbArguments>),
     #[command(flatten)]
     Remote(Box<remote::RemoteCommand>),
-    /// Prints what a shell needs to complete commands
+    /// Print a completion script for a shell
     Completions(manual::CompletionsArguments),
-    /// Prints or writes the manual's pages
+    /// Print the manual page, or write one for each command
     Man(manual::ManArguments),
+}
+
+/// The definition of the command line, with its help.
+fn command_line() -> clap::Command {
+    help::describe(Arguments::command())
 }
 
 fn main() -> ExitCode {
@@ -81,7 +87,9 @@ fn main() -> ExitCode {
     if given.next().is_some_and(|first| first == elias_host::compiler::ARGUMENT) {
         return elias_host::compiler::main(given.filter_map(|argument| argument.into_string().ok()));
     }
-    let outcome = match Arguments::parse().command {
+    let matches = command_line().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = match arguments.command {
         Command::Build(arguments) => return command::build(&arguments),
         Command::Inspect(arguments) => return command::inspect(&arguments),
         Command::Types(arguments) => return command::types(&arguments),
@@ -98,10 +106,10 @@ fn main() -> ExitCode {
         Command::Db(arguments) => database::db(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Remote(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Completions(arguments) => {
-            manual::completions(&arguments, Arguments::command());
+            manual::completions(&arguments, command_line());
             return ExitCode::SUCCESS;
         }
-        Command::Man(arguments) => manual::man(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS),
+        Command::Man(arguments) => manual::man(&arguments, command_line()).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|failure| failure.report())
 }
@@ -112,6 +120,6 @@ mod tests {
 
     #[test]
     fn the_commands_are_put_together_rightly() {
-        Arguments::command().debug_assert();
+        command_line().debug_assert();
     }
 }

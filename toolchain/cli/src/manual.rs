@@ -9,14 +9,14 @@ use std::path::PathBuf;
 /// What `completions` is told.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArguments {
-    /// For which shell
+    /// Shell to generate the script for
     shell: Shell,
 }
 
 /// What `man` is told.
 #[derive(Debug, Args)]
 pub(crate) struct ManArguments {
-    /// The folder for a page of each command [default: the page of `elias` goes to standard output]
+    /// Directory to write a page for each command to [default: print the page of `elias`]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 /// What `move-store` is told.
 #[derive(Debug, Args)]
 pub(crate) struct MoveStoreArguments {
-    /// The data directory of a platform that is stopped
+    /// Data directory of a stopped platform
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
-    /// An empty PostgreSQL database, postgres://...
+    /// URL of an empty PostgreSQL database, postgres://...
     #[arg(long, value_name = "URL", env = "ELIAS_STORE", hide_env_values = true)]
     to: String,
 }

@@ -26,66 +26,66 @@ pub(crate) const DATABASES: &str = "databases";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Platform")]
 pub(crate) struct PlatformArguments {
-    /// Serve all components that are deployed, and an admin API to deploy them by
+    /// Serve all deployed components, and the admin API
     #[arg(long, conflicts_with_all = ["file", "dev", "watch"])]
     platform: bool,
     /// Address and port of the admin API [default: 127.0.0.1:8788]
     #[arg(long, value_name = "ADDRESS:PORT", requires = "platform")]
     admin: Option<String>,
-    /// A PostgreSQL that several hosts share [default: SQLite in the data directory]
+    /// PostgreSQL database that the hosts share [default: SQLite in the data directory]
     #[arg(long, value_name = "URL", env = "ELIAS_STORE", hide_env_values = true)]
     store: Option<String>,
-    /// Take the store that is found, though the data directory belongs to another or to one that is missing; what that
-    /// one served is set aside, and ends
+    /// Use the configured store although the data directory belongs to another or missing one, whose deployments are
+    /// set aside and stop
     #[arg(long, requires = "platform")]
     abandon_former_store: bool,
-    /// A bucket that several hosts share, such as s3://components [default: the data directory]
+    /// Bucket that the hosts share, such as s3://components [default: the data directory]
     #[arg(long, value_name = "URL", requires = "platform")]
     artifacts: Option<String>,
-    /// Components answer at COMPONENT.TENANT.DOMAIN [default: localhost]
+    /// Domain below which components respond, at COMPONENT.TENANT.DOMAIN [default: localhost]
     #[arg(long, requires = "platform")]
     domain: Option<String>,
-    /// How clients reach the domain, if not by http and the port that is listened on, such as https or https:8443
+    /// Scheme and port by which clients reach the domain, such as https or https:8443 [default: http and the port of
+    /// --listen]
     #[arg(long, value_name = "SCHEME[:PORT]", requires = "platform")]
     public_scheme: Option<PublicScheme>,
-    /// How much a tenant's versions may ask for, by the key of elias.toml, such as capabilities.db.connections=16; may
-    /// be given several times
+    /// Maximum that versions may request for a key of elias.toml, such as capabilities.db.connections=16; repeatable
     #[arg(long = "ceiling", value_name = "KEY=N", value_parser = ceiling, requires = "platform")]
     ceilings: Vec<(String, u64)>,
-    /// The name of the transparency log [default: DOMAIN/log]
+    /// Name of the transparency log [default: DOMAIN/log]
     #[arg(long, value_name = "NAME", requires = "platform")]
     log_origin: Option<String>,
-    /// An identity provider whose users may use the admin API: what `iss` of their tokens is
+    /// Issuer (`iss`) of an identity provider whose users may use the admin API
     #[arg(long, value_name = "ISSUER", requires_all = ["platform", "oidc_jwks", "oidc_audience"])]
     oidc_issuer: Option<String>,
-    /// Where its keys are
+    /// URL of the identity provider's key set (JWKS)
     #[arg(long, value_name = "URL", requires = "oidc_issuer")]
     oidc_jwks: Option<String>,
-    /// What `aud` of the tokens is
+    /// Audience (`aud`) of the tokens
     #[arg(long, value_name = "AUDIENCE", requires = "oidc_issuer")]
     oidc_audience: Option<String>,
-    /// The claim with the tenant's name
+    /// Claim with the tenant's name
     #[arg(long, value_name = "CLAIM", default_value = "elias_tenant")]
     oidc_tenant_claim: String,
-    /// The claim with the role's name
+    /// Claim with the role's name
     #[arg(long, value_name = "CLAIM", default_value = "elias_role")]
     oidc_role_claim: String,
-    /// A network that is not public from which keys of identity providers may be fetched, such as 10.1.0.0/16
+    /// Private network from which keys of identity providers may be fetched, such as 10.1.0.0/16; repeatable
     #[arg(long, value_name = "NETWORK", requires = "platform")]
     private_network: Vec<IpNet>,
-    /// Load only versions that the transparency log proves
+    /// Load only versions with an inclusion proof of the transparency log
     #[arg(long, requires = "platform")]
     require_log: bool,
-    /// Advisories about npm packages in the OSV format, a file or a folder; read again when they change
+    /// Advisories about npm packages in the OSV format, a file or a directory; reloaded on changes
     #[arg(long, value_name = "FILE|DIR", requires = "platform")]
     advisories: Option<PathBuf>,
-    /// Components in memory at a time [default: 500]
+    /// Maximum number of components in memory [default: 500]
     #[arg(long, value_name = "N", requires = "platform")]
     loaded_components: Option<u32>,
-    /// How long a component may compile [default: 60000]
+    /// Timeout for compiling a component, in milliseconds [default: 60000]
     #[arg(long, value_name = "N", requires = "platform")]
     compile_timeout_ms: Option<u64>,
-    /// Days that executions are kept [default: 7]
+    /// Retention of execution records, in days [default: 7]
     #[arg(long, value_name = "N", requires = "platform")]
     execution_days: Option<u32>,
 }

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 /// What `restore` is told.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArguments {
-    /// The archive
+    /// Archive file that `elias backup` wrote
     archive: PathBuf,
-    /// The new data directory: a folder that is empty or not there yet
+    /// Data directory to create; must be empty or missing
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
 }

@@ -35,13 +35,13 @@ pub(crate) const CAPABILITIES: [&str; 5] = ["cache", "config", "db", "http", "lo
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub(crate) struct ServeArguments {
-    /// A component, or with --watch a JavaScript or TypeScript file; none with --platform
+    /// Component file, or source file with --watch; none with --platform
     #[arg(required_unless_present = "platform")]
     file: Option<PathBuf>,
-    /// Show exceptions with their stacks to whoever sent the request
+    /// Show exceptions with stack traces in responses
     #[arg(long)]
     dev: bool,
-    /// Follow changes: reload a component, build a source file again
+    /// Reload the component, or rebuild the source, on changes
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
@@ -54,8 +54,11 @@ pub(crate) struct ServeArguments {
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub(crate) struct DevArguments {
-    /// The entry module [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    /// Entry module [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
     entry: Option<PathBuf>,
+    /// Rebuild and reload on changes: always on, accepted for scripts that state it
+    #[arg(long = "watch")]
+    _watch: bool,
     #[command(flatten)]
     server: ServerArguments,
 }
@@ -66,19 +69,19 @@ struct ServerArguments {
     /// Address and port to listen on [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// The configuration [default: elias.toml, if there is one]
+    /// Configuration file [default: elias.toml, if present]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where components' databases are kept [default: .elias]
+    /// Directory for the databases of components [default: .elias]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    /// Directory for compiled code [default: $ELIAS_CACHE_DIR, else elias in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
-    /// Keep no compiled code
+    /// Do not cache compiled code
     #[arg(long)]
     no_cache: bool,
-    /// How log lines look [default: text on a terminal, else json]
+    /// Format of log lines [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
     #[command(flatten)]
@@ -118,7 +121,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
 /// # Errors
 /// Whatever keeps the server from starting; a source that does not build is not among that.
 pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
-    let DevArguments { entry, server } = arguments;
+    let DevArguments { entry, server, .. } = arguments;
     let project = Project::find(None, entry.as_deref(), server.config.as_deref()).map_err(|error| failed(&error))?;
     let file = project.entry(entry.as_deref()).map_err(|error| failed(&error))?;
     // Editors use the types; serving goes on without.

@@ -53,47 +53,55 @@ macro_rules! settings {
 }
 
 settings! {
-    "fuel" => limits.fuel: u64, min 1, "CPU of a request, in units of fuel";
-    "fuel-yield-interval" => limits.fuel_yield_interval: u64, min 1, "Fuel after which a component lets others run";
-    "memory-bytes" => limits.memory_bytes: u64, min 1, "Memory of an instance";
+    "fuel" => limits.fuel: u64, min 1, "CPU budget of a request, in units of fuel";
+    "fuel-yield-interval" => limits.fuel_yield_interval: u64, min 1, "Fuel after which a component yields to others";
+    "memory-bytes" => limits.memory_bytes: u64, min 1, "Memory of an instance, in bytes";
     "table-elements" => limits.table_elements: u32, min 1, "Table elements of an instance";
-    "deadline-ms" => limits.deadline_ms: u64, min 1, "Wall clock of a request";
-    "request-bytes" => limits.request_bytes: u64, min 0, "Body of a request";
-    "response-bytes" => limits.response_bytes: u64, min 0, "Body of a response";
-    "header-bytes" => limits.header_bytes: u32, min 1, "Headers in a component, as they are kept in memory";
-    "host-resources" => limits.host_resources: u32, min 1, "Handles to host resources that an instance may hold";
-    "log-bytes-per-second" => limits.log_bytes_per_second: u32, min 0, "Log lines of a component";
-    "component-bytes" => limits.component_bytes: u64, min 1, "A component's file";
-    "function-bytes" => limits.function_bytes: u64, min 1, "WebAssembly of one function";
-    "code-bytes" => limits.code_bytes: u64, min 1, "WebAssembly of all functions of a component";
-    "concurrent-executions" => limits.concurrent_executions: u32, min 1, "Requests in a component at a time";
-    "queued-requests" => server.queued_requests: u32, min 0, "Requests that may wait for one of those places";
-    "queue-timeout-ms" => server.queue_timeout_ms: u64, min 1, "How long one may wait there";
-    "forwarded-hops" => server.forwarded_hops: u32, min 0, "Proxies in front, whose X-Forwarded-For is believed";
-    "connections" => server.connections: u32, min 1, "Connections open at a time";
-    "connections-per-address" => server.connections_per_address: u32, min 1, "Connections of one client address";
-    "requests" => server.requests: u32, min 1, "Requests under way at a time, until their last byte is sent";
-    "requests-per-address" => server.requests_per_address: u32, min 1, "The same of one client address";
-    "requests-per-service" => server.requests_per_service: u32, min 1, "The same of one service of a platform";
-    "buffered-bytes" => server.buffered_bytes: u64, min 1, "Bytes of responses that wait for their clients in memory";
-    "uri-bytes" => server.uri_bytes: u32, min 1, "A request's target";
-    "head-bytes" => server.head_bytes: u32, min 1, "A request's head";
+    "deadline-ms" => limits.deadline_ms: u64, min 1, "Timeout of a request, in milliseconds";
+    "request-bytes" => limits.request_bytes: u64, min 0, "Size of a request body, in bytes";
+    "response-bytes" => limits.response_bytes: u64, min 0, "Size of a response body, in bytes";
+    "header-bytes" => limits.header_bytes: u32, min 1, "Size of the headers in a component's memory, in bytes";
+    "host-resources" => limits.host_resources: u32, min 1, "Handles to host resources per instance";
+    "log-bytes-per-second" => limits.log_bytes_per_second: u32, min 0, "Log output of a component, in bytes per second";
+    "component-bytes" => limits.component_bytes: u64, min 1, "Size of a component file, in bytes";
+    "function-bytes" => limits.function_bytes: u64, min 1, "WebAssembly code of one function, in bytes";
+    "code-bytes" => limits.code_bytes: u64, min 1, "WebAssembly code of all functions of a component, in bytes";
+    "concurrent-executions" => limits.concurrent_executions: u32, min 1, "Concurrent requests in a component";
+    "queued-requests" => server.queued_requests: u32, min 0, "Requests that wait for an execution slot";
+    "queue-timeout-ms" => server.queue_timeout_ms: u64, min 1, "Timeout of a queued request, in milliseconds";
+    "forwarded-hops" => server.forwarded_hops: u32, min 0, "Trusted proxies in front, for X-Forwarded-For";
+    "connections" => server.connections: u32, min 1, "Open connections";
+    "connections-per-address" => server.connections_per_address: u32, min 1, "Open connections per client address";
+    "requests" => server.requests: u32, min 1, "Requests in flight, until their last byte is sent";
+    "requests-per-address" => server.requests_per_address: u32, min 1, "Requests in flight per client address";
+    "requests-per-service" => server.requests_per_service: u32, min 1, "Requests in flight per service of a platform";
+    "buffered-bytes" => server.buffered_bytes: u64, min 1, "Response bytes that wait in memory for clients";
+    "uri-bytes" => server.uri_bytes: u32, min 1, "Size of a request target, in bytes";
+    "head-bytes" => server.head_bytes: u32, min 1, "Size of a request's header section, in bytes";
     "head-fields" => server.head_fields: u32, min 1, "Header fields of a request";
-    "head-timeout-ms" => server.head_timeout_ms: u64, min 1, "From a head's first byte to its last";
-    "idle-timeout-ms" => server.idle_timeout_ms: u64, min 1, "How long a connection may have no request on it";
-    "body-timeout-ms" => server.body_timeout_ms: u64, min 1, "How long the next piece of a body may take";
-    "write-timeout-ms" => server.write_timeout_ms: u64, min 1, "How long a client may read nothing";
-    "drain-timeout-ms" => server.drain_timeout_ms: u64, min 1, "How long requests in flight may take at the end";
-    "http2-streams" => server.http2_streams: u32, min 1, "HTTP/2 streams of a connection";
-    "http2-resets" => server.http2_resets: u32, min 1, "HTTP/2 streams that a connection may abandon";
-    "http2-ping-interval-ms" => server.http2_ping_interval_ms: u64, min 1, "How often a quiet HTTP/2 connection is asked";
-    "instances" => instances: u32, min 1, "Instances that the host has room for [default: concurrent executions]";
-    "idle-instances-bytes" => idle.bytes: u64, min 0, "Memory of instances that wait for their next request; 0: each request has a new one";
-    "idle-instances-tenant-bytes" => idle.group_bytes: u64, min 1, "The same of one tenant of a platform";
-    "idle-instances-check-interval" => idle.check_interval: u64, min 0, "Each so many requests a memory that is used again is compared with its image; 0: never";
-    "idle-instances-ms" => idle.idle_ms: u64, min 1, "How long an instance waits";
+    "head-timeout-ms" => server.head_timeout_ms: u64, min 1,
+        "Timeout for receiving the header section, in milliseconds";
+    "idle-timeout-ms" => server.idle_timeout_ms: u64, min 1, "Timeout of an idle connection, in milliseconds";
+    "body-timeout-ms" => server.body_timeout_ms: u64, min 1, "Timeout for the next chunk of a body, in milliseconds";
+    "write-timeout-ms" => server.write_timeout_ms: u64, min 1,
+        "Timeout for a client that reads nothing, in milliseconds";
+    "drain-timeout-ms" => server.drain_timeout_ms: u64, min 1,
+        "Shutdown grace period of requests in flight, in milliseconds";
+    "http2-streams" => server.http2_streams: u32, min 1, "HTTP/2 streams per connection";
+    "http2-resets" => server.http2_resets: u32, min 1, "HTTP/2 streams that a connection may reset";
+    "http2-ping-interval-ms" => server.http2_ping_interval_ms: u64, min 1,
+        "Interval of pings on quiet HTTP/2 connections, in milliseconds";
+    "instances" => instances: u32, min 1, "Instances of the host [default: concurrent executions]";
+    "idle-instances-bytes" => idle.bytes: u64, min 0,
+        "Memory of idle instances, in bytes; 0: a new instance for each request";
+    "idle-instances-tenant-bytes" => idle.group_bytes: u64, min 1,
+        "Memory of idle instances per tenant of a platform, in bytes";
+    "idle-instances-check-interval" => idle.check_interval: u64, min 0,
+        "Number of reuses of an instance between checks of its memory against the image; 0: never";
+    "idle-instances-ms" => idle.idle_ms: u64, min 1, "Timeout of an idle instance, in milliseconds";
     "workers" => workers: u32, min 1, "Threads that run components [default: one per CPU]";
-    "postgres-connections" => postgres_connections: u32, min 1, "Connections to a PostgreSQL, of all components together [default: 80]";
+    "postgres-connections" => postgres_connections: u32, min 1,
+        "Connections to a PostgreSQL server, of all components together [default: 80]";
 }
 
 impl Settings {

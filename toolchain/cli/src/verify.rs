@@ -17,24 +17,24 @@ use std::process::ExitCode;
 /// What `verify` is told.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
-    /// The component; without one, every entry of the log is read and checked
+    /// File of the component [default: check every entry of the log]
     component: Option<PathBuf>,
-    /// The component's signature [default: the component's name with .sig]
+    /// File with the signature [default: the component's file with .sig]
     #[arg(long, value_name = "FILE", requires = "keys")]
     signature: Option<PathBuf>,
-    /// A key that may have signed the component, NAME+HASH+BASE64; may be given several times
+    /// Trusted verifier key, NAME+HASH+BASE64; repeatable
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
-    /// The transparency log: its URL, or a folder with a copy of its files
+    /// URL of the transparency log, or a directory with a copy of its files
     #[arg(long, value_name = "URL|DIR", requires = "log_keys")]
     log: Option<String>,
-    /// The log's key, NAME+HASH+BASE64; may be given several times
+    /// Verifier key of the log, NAME+HASH+BASE64; repeatable
     #[arg(long = "log-key", value_name = "VKEY", requires = "log")]
     log_keys: Vec<String>,
-    /// Where the log's last checkpoint is remembered [default: a file for each log, below elias in the user's state folder]
+    /// File with the log's last checkpoint [default: a file for each log, in elias of the user's state directory]
     #[arg(long, value_name = "FILE", requires = "log")]
     state: Option<PathBuf>,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }

@@ -24,31 +24,31 @@ pub(crate) struct TokensArguments {
 
 #[derive(Debug, Subcommand)]
 enum TokensCommand {
-    /// Lists the tenant's tokens, without their secrets
+    /// List the tenant's tokens, without their secrets
     List,
-    /// Makes a token, and prints it this once
+    /// Create a token and print it once
     Create {
-        /// What it is for
+        /// Purpose of the token
         name: String,
-        /// What it may do: caller, viewer, developer, operator, admin, or a role that the tenant defined
+        /// Role of the token: caller, viewer, developer, operator, admin or a custom role
         #[arg(long)]
         role: TokenRole,
-        /// Days that it is valid
+        /// Validity in days
         #[arg(long, value_name = "N", default_value_t = 90)]
         days: u32,
-        /// A component that it may act on [default: all]; may be given several times
+        /// Component that the token has access to; repeatable [default: all]
         #[arg(long = "component", value_name = "COMPONENT")]
         components: Vec<ComponentName>,
-        /// The user that it stands for, whom `elias users` knows: `ctx.userId` of the component that it calls
+        /// User that the token represents, `ctx.userId` in components; see `elias users`
         #[arg(long, value_name = "ID")]
         user: Option<String>,
-        /// The organization that it stands for, where that is no user's: `ctx.organizationId`
+        /// Organization that the token represents without a user, `ctx.organizationId` in components
         #[arg(long, value_name = "ID")]
         organization: Option<String>,
     },
-    /// Ends a token
+    /// Revoke a token
     Revoke {
-        /// The token's id: what stands between `elias_` and the next `_`
+        /// Token id: the part between `elias_` and the next `_`
         id: String,
     },
 }
@@ -56,21 +56,21 @@ enum TokensCommand {
 /// The keys whose signatures a tenant accepts: commands of `elias keys`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TenantKeysCommand {
-    /// Lists the keys whose signatures the tenant on the platform accepts
+    /// List the keys whose signatures the tenant accepts
     List {
         #[command(flatten)]
         target: Target,
     },
-    /// Lets the tenant on the platform accept a key's signatures
+    /// Accept a key's signatures for the tenant
     Add {
-        /// The verifier key, NAME+HASH+BASE64, as `elias keys show` prints it
+        /// Verifier key, NAME+HASH+BASE64, as `elias keys show` prints it
         verifier: String,
         #[command(flatten)]
         target: Target,
     },
-    /// Lets the tenant on the platform refuse a key's signatures from now on
+    /// Reject a key's signatures for the tenant from now on
     Revoke {
-        /// The key's name
+        /// Key name
         name: String,
         #[command(flatten)]
         target: Target,
@@ -80,7 +80,7 @@ pub(crate) enum TenantKeysCommand {
 /// What `audit` is told.
 #[derive(Debug, Args)]
 pub(crate) struct AuditArguments {
-    /// At most so many entries, the newest first
+    /// Maximum number of entries, newest first
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     #[command(flatten)]

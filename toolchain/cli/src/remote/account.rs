@@ -17,18 +17,18 @@ const OPERATOR_TOKEN: &str = "operator-token";
 /// What `login` is told.
 #[derive(Debug, Args)]
 pub(crate) struct LoginArguments {
-    /// Where the platform's admin API is, such as http://127.0.0.1:8788
+    /// URL of the platform's admin API, such as http://127.0.0.1:8788
     url: String,
-    /// A file with the token [default: it is read from standard input]
+    /// File with the token [default: standard input]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The data directory of a platform on this machine, where the operator's token is
+    /// Data directory of a platform on this machine, to read the operator's token from
     #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
     data_dir: Option<PathBuf>,
-    /// The tenant to act on [default: the token's, and `default` for the operator's]
+    /// Tenant to use [default: the token's tenant, `default` for the operator's token]
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantId>,
-    /// Print the API's answer, as JSON
+    /// Print the API's response as JSON
     #[arg(long)]
     json: bool,
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// What `backup` is told.
 #[derive(Debug, Args)]
 pub(crate) struct BackupArguments {
-    /// Where to write the archive; there must be no such file. It is as secret as the platform's data directory
+    /// Archive file to create; must not exist. Contains all secrets of the platform
     file: PathBuf,
     #[command(flatten)]
     target: Target,

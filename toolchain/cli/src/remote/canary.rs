@@ -8,25 +8,25 @@ use std::time::Duration;
 /// How a version gets its traffic.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CanaryArguments {
-    /// Give the version this share of the requests first, and the rest if it does well [default: all at once]
+    /// Share of the requests, in percent, that the version gets first [default: 100, no canary]
     #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = "Canary")]
     canary: Option<f64>,
-    /// The shares after that [default: those of 25, 50, 100 that are more]
+    /// Next shares, in percent [default: 25,50,100 as far as they are greater]
     #[arg(
         long = "step", value_name = "PERCENT,...", value_delimiter = ',', value_parser = percent, requires = "canary",
         help_heading = "Canary"
     )]
     steps: Vec<f64>,
-    /// How long each share holds at least [default: 2m]
+    /// Minimum duration of each step [default: 2m]
     #[arg(
         long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "canary",
         help_heading = "Canary"
     )]
     every: Option<Duration>,
-    /// How many requests the version must have answered before it gets more [default: 50]
+    /// Minimum number of requests in each step [default: 50]
     #[arg(long, value_name = "N", requires = "canary", help_heading = "Canary")]
     requests: Option<u64>,
-    /// What keeps a client with the version it was given [default: nothing, each request is assigned by chance]
+    /// Session affinity of clients to a version [default: none, each request is assigned at random]
     #[arg(
         long, value_name = "header:NAME|cookie:NAME|address", value_parser = sticky, requires = "canary",
         help_heading = "Canary"

@@ -23,30 +23,30 @@ use std::path::{Path, PathBuf};
 /// What `deploy` is told.
 #[derive(Debug, Args)]
 pub(crate) struct DeployArguments {
-    /// A component, or the entry module of a project [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    /// Component, or entry module of a project [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
     file: Option<PathBuf>,
-    /// The component's name on the platform [default: the name in its manifest, as a label: @acme/shop is shop]
+    /// Component name [default: the name in its manifest, as a label: @acme/shop becomes shop]
     #[arg(long, value_name = "COMPONENT")]
     name: Option<ComponentName>,
-    /// Where it is to serve: dev, staging or production
+    /// Environment: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Environment,
-    /// Why, for the history
+    /// Reason to record in the history
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
-    /// Upload the version, and leave what serves as it is
+    /// Upload the version without serving it
     #[arg(long)]
     no_serve: bool,
-    /// Sign the component with this key; may be given several times
+    /// Sign the component with the key in this file; repeatable
     #[arg(long, value_name = "KEYFILE", conflicts_with = "signature")]
     sign: Vec<PathBuf>,
-    /// The component's signature, as `elias build --sign` wrote it
+    /// File with the component's signature, as `elias build --sign` writes it
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
-    /// The configuration [default: the project's elias.toml, if there is one]
+    /// Configuration file [default: the project's elias.toml, if present]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    /// Directory for compiled code [default: $ELIAS_CACHE_DIR, else elias in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     #[command(flatten)]

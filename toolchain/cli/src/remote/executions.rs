@@ -20,19 +20,19 @@ use std::io::Write;
 pub(crate) struct ExecutionsArguments {
     #[command(subcommand)]
     command: Option<ExecutionsCommand>,
-    /// Those of this component only
+    /// List executions of this component only
     #[arg(long, value_name = "COMPONENT")]
     component: Option<ComponentName>,
-    /// Those in this environment only: dev, staging or production
+    /// List executions in this environment only: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT")]
     environment: Option<Environment>,
-    /// Those that failed only
+    /// List failed executions only
     #[arg(long)]
     failed: bool,
-    /// What runs now on the host that is asked, the longest-running first; `elias cancel` ends one
+    /// List executions that run now on the responding host, longest-running first; see `elias cancel`
     #[arg(long, conflicts_with = "failed")]
     running: bool,
-    /// At most so many, the newest first
+    /// Maximum number of entries, newest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
     #[command(flatten)]
@@ -41,9 +41,9 @@ pub(crate) struct ExecutionsArguments {
 
 #[derive(Debug, Subcommand)]
 enum ExecutionsCommand {
-    /// Shows an execution, with its error's stack and what it logged
+    /// Show an execution with its stack trace and logs
     Show {
-        /// The execution's id
+        /// Execution id
         id: String,
     },
 }
@@ -51,15 +51,15 @@ enum ExecutionsCommand {
 /// What `logs` is told.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArguments {
-    /// The component
+    /// Component name
     component: ComponentName,
-    /// Where: dev, staging or production
+    /// Environment: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Environment,
-    /// Show what is logged from now on, until this command is ended
+    /// Stream new log lines until interrupted
     #[arg(long, short)]
     follow: bool,
-    /// The lines of so many executions, the newest ones
+    /// Number of executions to show the lines of, newest first
     #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "follow")]
     limit: usize,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(crate) struct LogsArguments {
 /// What `cancel` is told.
 #[derive(Debug, Args)]
 pub(crate) struct CancelArguments {
-    /// The execution's id, as `elias executions --running` lists those under way
+    /// Execution id, as `elias executions --running` lists it
     id: String,
     #[command(flatten)]
     target: Target,

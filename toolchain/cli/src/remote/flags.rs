@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 /// What `flags` is told.
 #[derive(Debug, Args)]
 pub(crate) struct FlagsArguments {
-    /// Who gets which version: `3 organization=acme`, `3 plan=pro` (a claim of the caller's token), `3 10%`; the first that fits decides
+    /// Targeting rule: a version, and a condition such as `3 organization=acme`, `3 plan=pro` (a claim of the token)
+    /// or `3 10%`; the first that matches applies; repeatable
     #[arg(long = "give", value_name = "RULE", value_parser = rule, conflicts_with = "clear")]
     rules: Vec<FlagRule>,
-    /// Give nobody a version of their own any more
+    /// Delete all targeting rules
     #[arg(long)]
     clear: bool,
     #[command(flatten)]

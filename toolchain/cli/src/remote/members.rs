@@ -24,35 +24,35 @@ pub(crate) struct OrganizationsArguments {
 
 #[derive(Debug, Subcommand)]
 enum OrganizationsCommand {
-    /// Lists the organizations
+    /// List the organizations
     List,
-    /// Makes an organization
+    /// Create an organization
     Create {
-        /// Its id, which components see as `ctx.organizationId`
+        /// Organization id, `ctx.organizationId` in components
         id: String,
-        /// What people call it [default: its id]
+        /// Display name [default: the id]
         #[arg(long)]
         name: Option<String>,
     },
-    /// Shows an organization
+    /// Show an organization
     Show {
-        /// Its id
+        /// Organization id
         id: String,
     },
-    /// Changes an organization; what is not said stays
+    /// Change the given settings of an organization
     Set {
-        /// Its id
+        /// Organization id
         id: String,
-        /// What people call it
+        /// Display name
         #[arg(long)]
         name: Option<String>,
-        /// Whether its users are refused; --disabled=false takes it back
+        /// Deny access to its users; --disabled=false turns it off
         #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
         disabled: Option<bool>,
     },
-    /// Deletes an organization that has no users
+    /// Delete an organization without users
     Delete {
-        /// Its id
+        /// Organization id
         id: String,
     },
 }
@@ -68,34 +68,34 @@ pub(crate) struct UsersArguments {
 
 #[derive(Debug, Subcommand)]
 enum UsersCommand {
-    /// Lists the users
+    /// List the users
     List {
-        /// Of this organization only
+        /// List users of this organization only
         #[arg(long, value_name = "ID")]
         organization: Option<String>,
     },
-    /// Makes a user
+    /// Create a user
     Create {
-        /// The id, which components see as `ctx.userId`: the subject, for a user of the identity provider
+        /// User id, `ctx.userId` in components; the subject (`sub`) for a user of an identity provider
         id: String,
         #[command(flatten)]
         flags: UserFlags,
     },
-    /// Shows a user
+    /// Show a user
     Show {
-        /// The id
+        /// User id
         id: String,
     },
-    /// Changes a user; what is not said stays, and an empty text takes away
+    /// Change the given settings of a user; an empty value deletes one
     Set {
-        /// The id
+        /// User id
         id: String,
         #[command(flatten)]
         flags: UserFlags,
     },
-    /// Deletes a user, whose tokens are refused from then on
+    /// Delete a user and reject the user's tokens
     Delete {
-        /// The id
+        /// User id
         id: String,
     },
 }
@@ -103,19 +103,19 @@ enum UsersCommand {
 /// What a user is to be, as far as it is said.
 #[derive(Debug, Args)]
 struct UserFlags {
-    /// What people call the user [default: the id]
+    /// Display name [default: the id]
     #[arg(long)]
     name: Option<String>,
-    /// Where the user gets mail
+    /// Email address
     #[arg(long)]
     email: Option<String>,
-    /// The id of the user's organization
+    /// Id of the user's organization
     #[arg(long, value_name = "ID")]
     organization: Option<String>,
-    /// What the user may do at most, whatever the role of a token is
+    /// Permission boundary: the role that the user's tokens never exceed
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
-    /// Whether the user is refused; --disabled=false takes it back
+    /// Deny access to the user; --disabled=false turns it off
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     disabled: Option<bool>,
 }

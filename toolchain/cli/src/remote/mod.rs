@@ -32,64 +32,64 @@ pub(crate) use target::Target;
 use crate::failure::Failure;
 use clap::Subcommand;
 
-/// What is done on a platform: a host with `elias serve --platform`.
+/// The commands that call a platform: a host with `elias serve --platform`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RemoteCommand {
-    /// Remembers a platform and a token for it
+    /// Save a platform's URL and a token for it
     Login(account::LoginArguments),
-    /// Forgets the platform and its token
+    /// Delete the saved URL and token
     Logout,
-    /// Uploads a version of a component and serves it
+    /// Upload a version of a component and serve it
     Deploy(deploy::DeployArguments),
-    /// Lists, shows and deletes a component's versions
+    /// List, show and delete versions of a component
     Versions(versions::VersionsArguments),
-    /// Shows how two versions of a component differ
+    /// Compare two versions of a component
     Diff(versions::DiffArguments),
-    /// Serves in one environment the version that serves in another
+    /// Serve an existing version in an environment
     Promote(versions::PromoteArguments),
-    /// Serves a version that served before
+    /// Serve a previous version again
     Rollback(rollouts::RollbackArguments),
-    /// Steers a canary that is under way
+    /// Promote, pause, resume or abort a canary rollout
     Canary(rollouts::CanaryCommandArguments),
-    /// Shows and sets who gets a version of their own
+    /// Show and set targeting rules
     Flags(flags::FlagsArguments),
-    /// Shows and changes which implementations are side by side
+    /// Show and change an experiment (A/B) and its variants
     Stages(stages::StagesArguments),
-    /// Shows how implementations that are side by side do, with confidence intervals
+    /// Compare the variants of an experiment
     Compare(rollouts::ServiceArguments),
-    /// Stops a component: its requests get 503
+    /// Stop a component, whose requests get 503 from then on
     Stop(rollouts::ServiceArguments),
-    /// Starts a component that was stopped
+    /// Start a stopped component
     Start(rollouts::ServiceArguments),
-    /// Forgets the answers that the platform keeps of a component
+    /// Purge a component's cached responses
     Purge(rollouts::ServiceArguments),
-    /// Shows what serves, and how it does
+    /// Show deployed versions, their traffic and health
     Status(rollouts::StatusArguments),
-    /// Lists what ran, and shows one execution
+    /// List executions, or show one
     Executions(executions::ExecutionsArguments),
-    /// Shows what a component logs
+    /// Show or follow a component's logs
     Logs(executions::LogsArguments),
-    /// Ends an execution that is under way
+    /// Cancel a running execution
     Cancel(executions::CancelArguments),
-    /// Lists, sets and deletes a component's secrets
+    /// List, set and delete a component's secrets
     Secrets(secrets::SecretsArguments),
-    /// Lists, makes and revokes the tokens of a tenant
+    /// List, create and revoke access tokens
     Tokens(access::TokensArguments),
-    /// Lists, shows, sets and deletes the roles that a tenant defines
+    /// List, show, set and delete custom roles
     Roles(roles::RolesArguments),
-    /// Lists, makes, shows, changes and deletes users
+    /// List, create, show, change and delete users
     Users(members::UsersArguments),
-    /// Lists, makes, shows, changes and deletes the organizations of users
+    /// List, create, show, change and delete organizations
     Organizations(members::OrganizationsArguments),
-    /// Lists, makes, changes and deletes tenants
+    /// List, create, show, change and delete tenants
     Tenants(tenants::TenantsArguments),
-    /// Says which npm packages are in components, what advisories say of them, and which are taken
+    /// Audit npm packages, and show or set the package policy
     Packages(packages::PackagesArguments),
-    /// Shows who did what; `elias packages audit` looks at packages
+    /// Show the audit log: who changed what
     Audit(access::AuditArguments),
-    /// Says whether the platform is in order
+    /// Check the health of a platform
     Doctor(doctor::DoctorArguments),
-    /// Writes everything of the platform into one archive
+    /// Write a backup archive of a platform
     Backup(backup::BackupArguments),
 }
 

@@ -26,9 +26,9 @@ pub(crate) struct PackagesArguments {
 
 #[derive(Debug, Subcommand)]
 enum PackagesCommand {
-    /// Lists the packages in a component, or in all that serve, with the advisories about them; fails if there is one
+    /// List packages of a component, or of all deployed ones, with their advisories; fail if there is one
     Audit(AuditArguments),
-    /// Shows which packages the tenant takes, or changes what it says of that itself; what is not said stays
+    /// Show the tenant's package policy, or change the given settings of it
     Policy {
         #[command(flatten)]
         flags: Box<PolicyFlags>,
@@ -37,18 +37,18 @@ enum PackagesCommand {
 
 #[derive(Debug, Args)]
 struct AuditArguments {
-    /// A component's file; without one, what serves on the platform
+    /// File of a component [default: the deployed components]
     file: Option<PathBuf>,
-    /// The component on the platform [default: all of the tenant]
+    /// Deployed component [default: all of the tenant]
     #[arg(long, value_name = "COMPONENT", conflicts_with = "file")]
     component: Option<ComponentName>,
-    /// Where it serves: dev, staging or production [default: everywhere]
+    /// Environment: dev, staging or production [default: all]
     #[arg(long = "env", value_name = "ENVIRONMENT", conflicts_with = "file")]
     environment: Option<Environment>,
-    /// Advisories in the OSV format, a file or a folder [default: those of the platform's host]
+    /// Advisories in the OSV format, a file or a directory [default: those of the platform]
     #[arg(long, value_name = "FILE|DIR")]
     advisories: Option<PathBuf>,
-    /// From which severity on it fails: low, moderate, high or critical; none: it never does
+    /// Lowest severity that makes the command fail: low, moderate, high or critical; none: never fail
     #[arg(long, value_name = "SEVERITY", default_value = "low")]
     level: Severity,
 }

@@ -26,30 +26,31 @@ pub(crate) struct RolesArguments {
 
 #[derive(Debug, Subcommand)]
 enum RolesCommand {
-    /// Lists the roles that the tenant defined
+    /// List the tenant's custom roles
     List,
-    /// Shows a role, and its policies
+    /// Show a role and its policies
     Show {
-        /// Its name
+        /// Role name
         name: RoleName,
     },
-    /// Defines a role, or changes it
+    /// Create or change a role
     Set {
-        /// Its name
+        /// Role name
         name: RoleName,
-        /// A file with its policies, in the Cedar language
+        /// File with the role's policies, in the Cedar language
         #[arg(long, value_name = "FILE")]
         policy: PathBuf,
-        /// The role that it never exceeds: caller, viewer, developer, operator or admin [default: as it was, and operator for a new one]
+        /// Permission boundary: caller, viewer, developer, operator or admin [default: unchanged, or operator for a new
+        /// role]
         #[arg(long, value_name = "ROLE")]
         ceiling: Option<Role>,
     },
-    /// Deletes a role: tokens that have it may do nothing from then on
+    /// Delete a role; its tokens lose all permissions
     Delete {
-        /// Its name
+        /// Role name
         name: RoleName,
     },
-    /// Prints the Cedar schema that policies are validated against
+    /// Print the Cedar schema that policies are validated against
     Schema,
 }
 

@@ -15,9 +15,9 @@ use serde_json::json;
 /// Which component, and where.
 #[derive(Debug, Args)]
 pub(crate) struct ServiceArguments {
-    /// The component
+    /// Component name
     pub(super) component: ComponentName,
-    /// Where: dev, staging or production
+    /// Environment: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
     pub(super) environment: Environment,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub(crate) struct ServiceArguments {
 /// What `rollback` is told.
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArguments {
-    /// The version to go back to [default: the one that served before]
+    /// Version to return to [default: the previous one]
     #[arg(long, value_name = "N")]
     to: Option<u32>,
     #[command(flatten)]
@@ -37,14 +37,14 @@ pub(crate) struct RollbackArguments {
 /// What `canary` is told.
 #[derive(Debug, Args)]
 pub(crate) struct CanaryCommandArguments {
-    /// The component
+    /// Component name
     component: ComponentName,
     #[command(subcommand)]
     action: CanaryAction,
-    /// Where: dev, staging or production
+    /// Environment: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production", global = true)]
     environment: Environment,
-    /// Why, for the history
+    /// Reason to record in the history
     #[arg(long, value_name = "TEXT", default_value = "", global = true)]
     reason: String,
     #[command(flatten)]
@@ -53,20 +53,20 @@ pub(crate) struct CanaryCommandArguments {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum CanaryAction {
-    /// Gives the canary all requests now
+    /// Promote the canary to all requests now
     Promote,
-    /// Leaves it its share; its health is still watched
+    /// Pause the rollout at its share; health checks continue
     Pause,
-    /// Goes on
+    /// Resume the rollout
     Resume,
-    /// Gives the canary up: the version before has all requests again
+    /// Abort the canary and return all requests to the previous version
     Abort,
 }
 
 /// What `status` is told.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// The component; without one, all
+    /// Component name [default: all components]
     component: Option<ComponentName>,
     #[command(flatten)]
     target: Target,

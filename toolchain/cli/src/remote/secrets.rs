@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct SecretsArguments {
     #[command(subcommand)]
     command: SecretsCommand,
-    /// Where: dev, staging or production
+    /// Environment: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production", global = true)]
     environment: Environment,
     #[command(flatten)]
@@ -26,26 +26,26 @@ pub(crate) struct SecretsArguments {
 
 #[derive(Debug, Subcommand)]
 enum SecretsCommand {
-    /// Lists the names of a component's secrets; nobody can read their values
+    /// List the names of a component's secrets; values cannot be read
     List {
-        /// The component
+        /// Component name
         component: ComponentName,
     },
-    /// Sets a secret, to what is read from standard input; what serves gets it at once
+    /// Set a secret to the value on standard input; deployed versions get it immediately
     Set {
-        /// The component
+        /// Component name
         component: ComponentName,
-        /// The name: of the variable that `env` in [capabilities.config] names
+        /// Secret name: the variable that `env` in [capabilities.config] states
         name: String,
-        /// Read the value from this file
+        /// Read the value from this file instead
         #[arg(long, value_name = "FILE")]
         from_file: Option<PathBuf>,
     },
-    /// Deletes a secret
+    /// Delete a secret
     Delete {
-        /// The component
+        /// Component name
         component: ComponentName,
-        /// Its name
+        /// Secret name
         name: String,
     },
 }

@@ -22,16 +22,18 @@ const BASELINE: &str = "stage1";
 /// What `deploy` is told of a stage.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StageArguments {
-    /// Put the version beside what serves, to be compared with it, under this name, or that of the implementation in the source: stage2 is its second
+    /// Run the version as a variant beside the deployed one, under this name [default: the name in the source, such as
+    /// stage2 for the second implementation]
     #[arg(long, value_name = "NAME", num_args = 0..=1, value_parser = name, conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
     pub(super) stage: Option<Option<String>>,
-    /// The share of the requests that it answers [default: none]
+    /// Share of the requests that the variant responds to, in percent [default: 0]
     #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
     weight: Option<f64>,
-    /// The share of the other requests of which it gets a copy; what it answers is compared and thrown away [default: all, if it has no weight]
+    /// Share of the other requests that are mirrored to the variant, in percent; its responses are compared and
+    /// discarded [default: 100 without --weight]
     #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
     shadow: Option<f64>,
-    /// Copy requests that change something too, which then happens twice
+    /// Also mirror unsafe requests such as POST, whose effects then happen twice
     #[arg(long, requires = "stage", help_heading = "Stages")]
     shadow_unsafe: bool,
 }
@@ -39,25 +41,25 @@ pub(crate) struct StageArguments {
 /// What `stages` is told.
 #[derive(Debug, Args)]
 pub(crate) struct StagesArguments {
-    /// Give the better one all requests by itself, once each has answered enough
+    /// Promote the better variant automatically, once each has enough requests
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     promote: Option<bool>,
-    /// How many requests each must have answered before one is called better
+    /// Minimum number of requests of each variant before a decision
     #[arg(long, value_name = "N")]
     requests: Option<u64>,
-    /// The share of answers that may differ from what serves
+    /// Maximum share of responses that may differ from the deployed version, in percent
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     differing: Option<f64>,
-    /// A response header in which answers may differ; may be given several times
+    /// Response header to ignore in comparisons; repeatable
     #[arg(long = "ignore-header", value_name = "NAME")]
     ignore_headers: Vec<String>,
-    /// What keeps a client with one implementation
+    /// Session affinity of clients to a variant
     #[arg(long, value_name = "header:NAME|cookie:NAME|address", value_parser = sticky)]
     sticky: Option<Sticky>,
-    /// Take this one away
+    /// Remove this variant
     #[arg(long, value_name = "NAME")]
     remove: Option<String>,
-    /// Leave the version that serves alone again
+    /// End the experiment; the deployed version gets all requests
     #[arg(long, conflicts_with_all = ["remove", "sticky", "ignore_headers", "differing", "requests", "promote"])]
     end: bool,
     #[command(flatten)]

@@ -19,16 +19,16 @@ const TOKEN_BYTES_MAX: usize = 4096;
 /// The flags of all commands that talk to a platform.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Target {
-    /// Where the platform's admin API is [default: $ELIAS_URL, else what `elias login` remembers]
+    /// URL of the platform's admin API [default: $ELIAS_URL, else the one that `elias login` saved]
     #[arg(long, value_name = "URL", global = true, help_heading = "Platform")]
     url: Option<String>,
-    /// A file with the token [default: the token in $ELIAS_TOKEN, else what `elias login` remembers]
+    /// File with the token [default: the token in $ELIAS_TOKEN, else the one that `elias login` saved]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Platform")]
     token_file: Option<PathBuf>,
-    /// The tenant [default: $ELIAS_TENANT, else what `elias login` remembers, else `default`]
+    /// Tenant name [default: $ELIAS_TENANT, else the one that `elias login` saved, else `default`]
     #[arg(long, value_name = "NAME", global = true, help_heading = "Platform")]
     tenant: Option<TenantId>,
-    /// Print the API's answer, as JSON
+    /// Print the API's response as JSON
     #[arg(long, global = true, help_heading = "Platform")]
     pub(crate) json: bool,
 }

@@ -26,35 +26,35 @@ pub(crate) struct TenantsArguments {
 
 #[derive(Debug, Subcommand)]
 enum TenantsCommand {
-    /// Lists the tenants
+    /// List the tenants
     List,
-    /// Makes a tenant
+    /// Create a tenant
     Create {
-        /// Its name, which is part of its components' hosts
+        /// Tenant name, part of the host names of its components
         name: TenantId,
         #[command(flatten)]
         flags: SettingsFlags,
     },
-    /// Shows what a tenant may do
+    /// Show a tenant's settings
     Show {
-        /// Its name
+        /// Tenant name
         name: TenantId,
     },
-    /// Changes what a tenant may do; what is not said stays
+    /// Change the given settings of a tenant
     Set {
-        /// Its name
+        /// Tenant name
         name: TenantId,
         #[command(flatten)]
         flags: SettingsFlags,
     },
-    /// Lists how much a tenant's versions may ask for in elias.toml
+    /// List the maximum values that a tenant's versions may request in elias.toml
     Ceilings {
-        /// Its name
+        /// Tenant name
         name: TenantId,
     },
-    /// Deletes a tenant: nothing of it serves any more
+    /// Delete a tenant and stop all its components
     Delete {
-        /// Its name
+        /// Tenant name
         name: TenantId,
     },
 }
@@ -62,28 +62,29 @@ enum TenantsCommand {
 /// What a tenant may do, as far as it is said. A list takes the place of the one before; an empty name makes it empty.
 #[derive(Debug, Clone, Default, Args)]
 struct SettingsFlags {
-    /// A host that its routes may name, such as shop.example.com or *.example.com; all of them are to be given
+    /// Host that routes may use, such as shop.example.com or *.example.com; repeatable, replaces the whole list
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
-    /// A capability that its components may have; all of them are to be given
+    /// Capability that components may use; repeatable, replaces the whole list
     #[arg(long = "capability", value_name = "NAME")]
     capabilities: Vec<String>,
-    /// The SHA-256 of an engine that its components may carry; all of them are to be given
+    /// SHA-256 of an engine that components may contain; repeatable, replaces the whole list
     #[arg(long = "engine", value_name = "SHA256")]
     engines: Vec<String>,
-    /// Whether its grants may name servers, addresses and files of the host's network; --trusted=false takes it back
+    /// Allow grants for servers, addresses and files of the host's network; --trusted=false turns it off
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     trusted: Option<bool>,
-    /// Whether it takes signed versions only; --require-signature=false takes it back
+    /// Require signatures of versions; --require-signature=false turns it off
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_signature: Option<bool>,
     #[command(flatten)]
     packages: PolicyFlags,
-    /// How much its versions may ask for in elias.toml, such as capabilities.db.connections=4 or limits.fuel=100000000; KEY= takes the host's
-    /// ceiling again
+    /// Maximum that versions may request for a key of elias.toml, such as capabilities.db.connections=4 or
+    /// limits.fuel=100000000; KEY= restores the platform's; repeatable
     #[arg(long = "ceiling", value_name = "KEY=N", value_parser = ceiling)]
     ceilings: Vec<(String, Option<u64>)>,
-    /// How much it may use, such as versions=50, storage-bytes=1000000000, executions-per-minute=600 or action=queue; 0: no limit
+    /// Quota, such as versions=50, storage-bytes=1000000000, executions-per-minute=600 or action=queue; 0: unlimited;
+    /// repeatable
     #[arg(long = "quota", value_name = "NAME=N", value_parser = quota)]
     quotas: Vec<(String, Value)>,
 }

@@ -17,9 +17,9 @@ use elias_platform::{DeployRequest, Diff};
 pub(crate) struct VersionsArguments {
     #[command(subcommand)]
     command: Option<VersionsCommand>,
-    /// The component whose versions are listed; without one, the components are
+    /// Component to list the versions of [default: list the components]
     component: Option<ComponentName>,
-    /// At most so many, the newest first
+    /// Maximum number of entries, newest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
     #[command(flatten)]
@@ -28,28 +28,28 @@ pub(crate) struct VersionsArguments {
 
 #[derive(Debug, Subcommand)]
 enum VersionsCommand {
-    /// Shows a version: what it is, what it asks for, who made it
+    /// Show a version's manifest, settings and author
     Show(VersionArguments),
-    /// Deletes a version that serves nowhere
+    /// Delete a version that is not deployed
     Delete(VersionArguments),
 }
 
 #[derive(Debug, Args)]
 struct VersionArguments {
-    /// The component
+    /// Component name
     component: ComponentName,
-    /// The version's number
+    /// Version number
     number: u32,
 }
 
 /// What `diff` is told.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArguments {
-    /// The component
+    /// Component name
     component: ComponentName,
-    /// A version's number
+    /// Version number to compare from
     from: u32,
-    /// Another one's
+    /// Version number to compare to
     to: u32,
     #[command(flatten)]
     target: Target,
@@ -58,22 +58,22 @@ pub(crate) struct DiffArguments {
 /// What `promote` is told.
 #[derive(Debug, Args)]
 pub(crate) struct PromoteArguments {
-    /// The component
+    /// Component name
     component: ComponentName,
-    /// The environment whose version is to serve: dev, staging or production
+    /// Environment to take the version from: dev, staging or production
     #[arg(long, value_name = "ENVIRONMENT", required_unless_present_any = ["version", "stage"])]
     #[arg(conflicts_with_all = ["version", "stage"])]
     from: Option<Environment>,
-    /// The version that is to serve, by its number
+    /// Version number to serve
     #[arg(long, value_name = "N", conflicts_with = "stage")]
     version: Option<u32>,
-    /// The implementation that is to serve, of those that are side by side
+    /// Variant of the experiment to serve
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
-    /// Where it is to serve: dev, staging or production
+    /// Environment to serve it in: dev, staging or production
     #[arg(long = "to", value_name = "ENVIRONMENT", default_value = "production")]
     environment: Environment,
-    /// Why, for the history
+    /// Reason to record in the history
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
     #[command(flatten)]

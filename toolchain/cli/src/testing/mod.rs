@@ -27,33 +27,33 @@ use std::process::ExitCode;
 /// What `test` is told.
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
-    /// Run the test files whose path contains one of these [default: all]
+    /// Run test files whose path contains one of these strings [default: all]
     filters: Vec<String>,
-    /// Run the tests whose name, with those of the suites around it, contains this
+    /// Run tests whose full name, including suites, contains this text
     #[arg(short = 't', long, value_name = "TEXT")]
     name: Option<String>,
-    /// Write snapshots anew, and delete those that no test asks for
+    /// Update snapshots and delete unused ones
     #[arg(short, long)]
     update: bool,
-    /// Run again at every change
+    /// Run the tests again on changes
     #[arg(short, long)]
     watch: bool,
-    /// Stop after so many failed tests
+    /// Stop after this number of failed tests
     #[arg(long, value_name = "N")]
     bail: Option<u32>,
-    /// How results are told
+    /// Format of the results
     #[arg(long, value_enum, default_value_t = Reporter::Default)]
     reporter: Reporter,
-    /// Write what the reporter says to a file, and tell a person on standard error
+    /// Write the report to a file, and a summary to standard error
     #[arg(short, long, value_name = "FILE")]
     output_file: Option<PathBuf>,
-    /// The component's entry [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
+    /// Entry module of the component [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
     #[arg(long, value_name = "FILE")]
     entry: Option<PathBuf>,
-    /// The configuration [default: the project's elias.toml, if there is one]
+    /// Configuration file [default: the project's elias.toml, if present]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where compiled code is kept [default: $ELIAS_CACHE_DIR, else elias in the user's cache folder]
+    /// Directory for compiled code [default: $ELIAS_CACHE_DIR, else elias in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -63,11 +63,11 @@ pub(crate) struct TestArguments {
 /// How results are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Reporter {
-    /// For a person
+    /// Text for terminals
     Default,
-    /// XML, as continuous integration reads it
+    /// JUnit XML for continuous integration
     Junit,
-    /// One JSON object
+    /// A JSON array
     Json,
 }
 

@@ -10,22 +10,22 @@ use elias_platform::packages::{PackagePolicies, PackagePolicy, Severity};
 /// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(in crate::remote) struct PolicyFlags {
-    /// Whether each npm package needs an integrity in package-lock.json; --require-integrity=false takes it back
+    /// Require an integrity in package-lock.json for each npm package; --require-integrity=false turns it off
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_integrity: Option<bool>,
-    /// Packages that are taken, as name, name@RANGE or @scope/*, and no others; all of them are to be given
+    /// Allow only these packages, as name, name@RANGE or @scope/*; repeatable, replaces the whole list
     #[arg(long = "allow-package", value_name = "PATTERN")]
     allow: Vec<String>,
-    /// Packages that are refused, such as lodash@<4.17.21; all of them are to be given
+    /// Deny these packages, such as lodash@<4.17.21; repeatable, replaces the whole list
     #[arg(long = "deny-package", value_name = "PATTERN")]
     deny: Vec<String>,
-    /// The integrity that a package must have, as package-lock.json has it; all of them are to be given
+    /// Require this integrity of a package, as in package-lock.json; repeatable, replaces the whole list
     #[arg(long = "pin-package", value_name = "NAME@VERSION=INTEGRITY")]
     pins: Vec<String>,
-    /// From which severity of an advisory on packages are refused: none, low, moderate, high or critical
+    /// Lowest severity of an advisory that denies a package: none, low, moderate, high or critical
     #[arg(long = "refuse-vulnerable", value_name = "SEVERITY")]
     refuse: Option<Severity>,
-    /// Advisories that refuse nothing, by GHSA or CVE; all of them are to be given
+    /// Ignore these advisories, by GHSA or CVE; repeatable, replaces the whole list
     #[arg(long = "ignore-advisory", value_name = "ID")]
     ignore: Vec<String>,
 }

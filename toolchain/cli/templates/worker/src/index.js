@@ -1,0 +1,18 @@
+// An output for an input: by a call of the host, or by HTTP POST with JSON.
+import { ELIAS } from "elias";
+
+ELIAS.createComponent({
+  name: "{{name}}",
+  /** @param {any} value */
+  input(value) {
+    if (typeof value?.text !== "string") throw new TypeError("text is a string");
+    return value;
+  },
+  process({ text }) {
+    const words = text.toLowerCase().match(/\p{L}+/gu) ?? [];
+    console.info("counting", { words: words.length });
+    const counts = new Map();
+    for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+    return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
+  },
+});
