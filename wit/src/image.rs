@@ -5,7 +5,7 @@
 //! again once its memory is as it was, and so has to know that there is no other state: [`separate`] and
 //! [`check_engine`] refuse what has any.
 
-use crate::layout;
+use crate::layout::{self, Section, SectionKind};
 use wasm_encoder::{ComponentSection, RawSection};
 use wasmparser::{
     BinaryReaderError, CanonicalFunction, ComponentType, Data as Segment, DataKind, Encoding, Instance, MemoryType,
@@ -17,6 +17,9 @@ const PAGE_BYTES: u64 = 64 << 10;
 
 /// Core modules that are instantiated: engine, image and adapter.
 const INSTANCES_MAX: usize = 3;
+
+/// Bytes before a component's first section: the magic number, version and layer.
+const HEADER_BYTES: usize = 8;
 
 /// Functions, imports and tables of the engine, and of any other core module; globals of the engine. An instance has a record of each.
 const ENGINE_ITEMS_MAX: usize = 50_000;
@@ -49,17 +52,24 @@ pub enum ImageError {
     Foreign(&'static str),
 }
 
-/// Takes the image out of a component that imports its engine.
+/// Takes the image out of a component that imports its engine, and what means nothing to a compiler: what is left is the
+/// same for all components that import and export the same.
 ///
 /// # Errors
 /// [`ImageError::Foreign`] if it has not one memory with a known beginning, or changes anything else.
 pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
     check_structure(component)?;
-    let mut separated = Separated { component: Vec::new(), memory_bytes: 0, data: Vec::new() };
-    let mut copied = 0;
+    let mut separated = Separated { component: component[..HEADER_BYTES].to_vec(), memory_bytes: 0, data: Vec::new() };
     let mut has_memory = false;
-    for core in layout::core_modules(component)? {
-        let module = Module::read(&component[core.module.clone()])?;
+    for Section { range, kind } in layout::sections(component)? {
+        let module = match kind {
+            SectionKind::CoreModule(module) => Module::read(&component[module])?,
+            SectionKind::Custom => continue,
+            SectionKind::Other => {
+                separated.component.extend_from_slice(&component[range]);
+                continue;
+            }
+        };
         if module.globals > 0 || module.items > OTHER_ITEMS_MAX {
             return Err(ImageError::Foreign("a core module beside the engine has globals, or is too large"));
         }
@@ -67,6 +77,7 @@ pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
             if !module.data.is_empty() {
                 return Err(ImageError::Foreign("a core module has data for the memory of another"));
             }
+            separated.component.extend_from_slice(&component[range]);
             continue;
         };
         if has_memory {
@@ -75,15 +86,12 @@ pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
         has_memory = true;
         separated.memory_bytes = bytes_of(memory)?;
         separated.data = places_of(&module.data, separated.memory_bytes)?;
-        separated.component.extend_from_slice(&component[copied..core.section.start]);
         let id = wasm_encoder::ComponentSectionId::CoreModule as u8;
         RawSection { id, data: &module.without_data }.append_to_component(&mut separated.component);
-        copied = core.section.end;
     }
     if !has_memory {
         return Err(ImageError::Foreign("it has no memory"));
     }
-    separated.component.extend_from_slice(&component[copied..]);
     Ok(separated)
 }
 

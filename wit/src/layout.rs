@@ -204,35 +204,68 @@ pub struct CoreModule {
 /// # Errors
 /// If the component is cut short.
 pub fn core_modules(component: &[u8]) -> Result<Vec<CoreModule>, wasmparser::BinaryReaderError> {
-    let mut modules = Vec::new();
+    let sections = sections(component)?.into_iter();
+    Ok(sections.filter_map(|Section { range, kind }| match kind {
+        SectionKind::CoreModule(module) => Some(CoreModule { section: range, module }),
+        _ => None,
+    }).collect())
+}
+
+/// A section of a component, with its header.
+pub(crate) struct Section {
+    pub(crate) range: Range<usize>,
+    pub(crate) kind: SectionKind,
+}
+
+/// What is in it.
+pub(crate) enum SectionKind {
+    /// A core module, at this place.
+    CoreModule(Range<usize>),
+    /// Bytes that mean nothing to whoever compiles the component.
+    Custom,
+    Other,
+}
+
+/// The sections of a component, without those of what is nested in it.
+///
+/// # Errors
+/// If the component is cut short.
+pub(crate) fn sections(component: &[u8]) -> Result<Vec<Section>, wasmparser::BinaryReaderError> {
+    let mut sections = Vec::new();
     let mut depth = 0_u32;
     let mut end_of_previous = 0;
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload?;
-        let (is_nested, range) = match &payload {
+        let (is_nested, content) = match &payload {
             Payload::ModuleSection { unchecked_range, .. } => {
-                let module = slice(unchecked_range);
-                if depth == 0 {
-                    modules.push(CoreModule { section: end_of_previous..module.end, module });
-                }
-                (true, Some(unchecked_range.clone()))
+                (true, Some((unchecked_range.clone(), SectionKind::CoreModule(slice(unchecked_range)))))
             }
-            Payload::ComponentSection { unchecked_range, .. } => (true, Some(unchecked_range.clone())),
-            Payload::Version { range, .. } => (false, Some(range.clone())),
+            Payload::ComponentSection { unchecked_range, .. } => {
+                (true, Some((unchecked_range.clone(), SectionKind::Other)))
+            }
+            Payload::Version { range, .. } => {
+                if depth == 0 {
+                    end_of_previous = range.end as usize;
+                }
+                (false, None)
+            }
             Payload::End(_) => {
                 depth = depth.saturating_sub(1);
                 (false, None)
             }
-            payload => (false, payload.as_section().map(|(_, range)| range)),
+            Payload::CustomSection(custom) => (false, Some((custom.range(), SectionKind::Custom))),
+            payload => (false, payload.as_section().map(|(_, range)| (range, SectionKind::Other))),
         };
-        if let Some(range) = range
+        if let Some((content, kind)) = content
             && depth == 0
         {
-            end_of_previous = range.end as usize;
+            let end = content.end as usize;
+            sections.push(Section { range: end_of_previous..end, kind });
+            end_of_previous = end;
         }
         depth += u32::from(is_nested);
     }
-    Ok(modules)
+    Ok(sections)
 }
 
 /// Offsets in a slice fit a `usize`; the parser counts in `u64`.
