@@ -12,29 +12,30 @@ use crate::stages::{Comparison, Differing, StageFigures, StagePlan, Stages};
 use crate::store::{NOTHING, ReleaseTarget, Service};
 use serde::Serialize;
 
-/// How implementations that are side by side do, on all hosts together.
+/// The state of an experiment, for all hosts together.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StageReport {
-    /// Of which component.
+    /// The name of the component.
     pub component: ComponentName,
-    /// Where.
+    /// The environment.
     pub environment: Environment,
-    /// Who is side by side since when.
+    /// The experiment: its variants and when it started.
     pub stages: Stages,
-    /// Their figures, and which of them is better.
+    /// The measurements of the variants and how they compare with the baseline.
     pub comparison: Comparison,
-    /// What copies of requests brought to light, for each in the plan's order.
+    /// The results of mirrored requests for each variant, in the order of the plan.
     pub copies: Vec<StageCopies>,
 }
 
-/// What copies of requests brought to light about an implementation.
+/// The results of mirrored requests for a variant.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StageCopies {
-    /// Its name.
+    /// The name of the variant.
     pub name: String,
-    /// Copies that it was to get and did not: they were too large, their client left, the host was busy, its circuit was open.
+    /// The number of requests that were to be mirrored to the variant but were not: the body was too large, the client
+    /// disconnected, the host was busy, or the circuit of the variant was open.
     pub skipped: u64,
-    /// The latest answers that differ from the baseline's, the latest first; at most 20.
+    /// The latest responses that differ from the baseline's, newest first; at most 20.
     pub differences: Vec<Differing>,
 }
 

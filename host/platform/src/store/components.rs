@@ -5,14 +5,14 @@ use crate::error::{Code, Error, Result};
 use crate::name::ComponentName;
 use serde::{Deserialize, Serialize};
 
-/// A component.
+/// A component of a tenant.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Component {
-    /// Its name.
+    /// The name.
     pub component: ComponentName,
-    /// How many versions it ever had; the number of the newest.
+    /// The number of the newest version, which is also the number of versions ever created; 0 without versions.
     pub versions: u32,
-    /// Milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
 }
 

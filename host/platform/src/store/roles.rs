@@ -6,20 +6,21 @@ use crate::error::{Code, Error, Result};
 use crate::name::RoleName;
 use serde::{Deserialize, Serialize};
 
-/// A role that a tenant defined.
+/// A custom role of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RoleDefinition {
-    /// Its name, by which tokens have it.
+    /// The name, by which tokens and users refer to the role.
     pub name: RoleName,
-    /// The role of the platform's that it never exceeds, whatever its policies permit.
+    /// The built-in role that bounds the permissions of the role, whatever its policies permit.
     pub ceiling: Role,
-    /// What of that it gives: policies in the Cedar language.
+    /// The policies in the Cedar language, which permit actions within `ceiling`.
     pub policy: String,
-    /// Grows with each change; the ETag.
+    /// The revision. It increases with each change and is the `ETag`.
     pub revision: u64,
-    /// Milliseconds since 1970 of the last change.
+    /// The time of the last change, in milliseconds since 1970-01-01 UTC.
     pub changed_at: i64,
-    /// Who made that.
+    /// The identity that made the last change: the token's id, a user of the identity provider, or `host` for the host
+    /// itself.
     pub changed_by: String,
 }
 

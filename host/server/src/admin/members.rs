@@ -55,7 +55,7 @@ async fn organizations(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewOrganization {
-    /// The id; generated if it is missing.
+    /// The id; generated if it is null or absent.
     #[serde(default)]
     id: Option<String>,
     /// The settings.
@@ -177,7 +177,7 @@ async fn delete_organization(
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 struct UserQuery {
-    /// Only users of this organization.
+    /// Only users of the organization with this id; absent for all users.
     organization: Option<String>,
 }
 
@@ -210,7 +210,7 @@ async fn users(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
-    /// The id; generated if it is missing. For a user of the identity provider it is the subject.
+    /// The id; generated if it is null or absent. For a user of the identity provider it is the subject (`sub`).
     #[serde(default)]
     id: Option<String>,
     /// The settings.

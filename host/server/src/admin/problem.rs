@@ -35,15 +35,15 @@ pub(super) struct Problem(pub(super) Error);
 /// A problem document (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ProblemDocument {
-    /// `urn:elias:error:CODE`.
+    /// The problem type: `urn:elias:error:CODE`.
     r#type: String,
-    /// A title for the code, for people.
+    /// The title of the error code, for people.
     title: String,
-    /// The HTTP status.
+    /// The HTTP status code of the response.
     status: u16,
-    /// The error code. It never changes.
+    /// The error code, such as `not-found`. It is stable across releases.
     code: String,
-    /// What is wrong, and how to correct it.
+    /// The explanation of this error, and how to correct it.
     detail: String,
 }
 

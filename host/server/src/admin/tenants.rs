@@ -33,16 +33,16 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 /// The identity behind a token.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Whoami {
-    /// The token's id.
+    /// The token's id, or the user of the identity provider.
     name: String,
     /// The tenant of the token.
     tenant: TenantId,
-    /// The role of the token.
+    /// The role of the token, built-in or custom.
     #[schema(value_type = String)]
     role: TokenRole,
-    /// The built-in role that bounds the permissions of a custom role.
+    /// The built-in role that bounds the permissions of the token. For a built-in role it is the role itself.
     ceiling: Role,
-    /// The components that the token is limited to; null for all.
+    /// The names of the components that the token is limited to; null for all.
     components: Option<Vec<String>>,
 }
 
@@ -96,9 +96,9 @@ async fn list(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTenant {
-    /// The name.
+    /// The name: lower-case letters, digits and hyphens, at most 40 characters.
     tenant: TenantId,
-    /// The settings.
+    /// The settings; the defaults if absent.
     #[serde(default)]
     settings: TenantSettings,
 }
@@ -333,7 +333,7 @@ async fn keys(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKey {
-    /// The verifier, as `elias keys new` printed it: `name+hash+key`.
+    /// The verifier key, as `elias keys new` prints it: `name+hash+key`.
     verifier: String,
 }
 

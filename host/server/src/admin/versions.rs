@@ -28,9 +28,9 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 /// A stored artifact.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct StoredArtifact {
-    /// Its SHA-256.
+    /// The SHA-256 of the artifact, as 64 lower-case hexadecimal digits.
     digest: Digest,
-    /// Its size in bytes.
+    /// The size in bytes.
     bytes: u64,
 }
 
