@@ -70,7 +70,7 @@ async fn a_new_project_goes_through_dev_a_mistake_test_and_build() {
     server.logged_times("serving the new version", 2).await;
     assert!(server.get("/").await.body.contains("changed"));
     std::fs::write(&source, good.replace("fetch(request) {", "fetch(request) {{")).expect("writing");
-    server.logged("the last good version goes on serving").await;
+    server.logged("the last working version keeps serving").await;
     assert!(server.get("/").await.body.contains("changed"));
     assert!(server.log().contains("src/index.ts:"), "{}", server.log());
     std::fs::write(&source, &good).expect("writing");
@@ -171,7 +171,7 @@ async fn the_overlay_shows_the_mistake_and_goes_with_it() {
     let whole = page(&server, "/").await;
     assert!(whole.contains("<h1>one</h1>") && !whole.contains("elias-overlay"), "{whole}");
     project.write("src/index.js", "export default { fetch() { return <b> } };");
-    server.logged("the last good version goes on serving").await;
+    server.logged("the last working version keeps serving").await;
     let broken = page(&server, "/").await;
     assert!(broken.contains("<h1>one</h1>") && broken.contains("<elias-overlay>"), "{broken}");
     assert!(broken.contains("src/index.js:1:"), "{broken}");

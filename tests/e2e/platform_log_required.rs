@@ -51,7 +51,9 @@ async fn what_was_changed_behind_the_hosts_back_is_not_loaded_and_the_neighbours
             } else {
                 let problem = refused(&team).await;
                 assert!(problem.contains(what), "{column}: {problem}");
-                platform.logged("it will not be loaded").await;
+                platform
+                    .logged("the version will not be loaded: its entry in the transparency log cannot be verified")
+                    .await;
             }
             assert_eq!(team.get("blog", "/").await.body, "blog", "the neighbour serves on");
             set("digest", &format!("'{digest}'")).await;

@@ -97,7 +97,10 @@ impl Artifacts {
             if Digest::of(&bytes) == wanted {
                 return Ok(Some(bytes));
             }
-            tracing::error!(digest = %wanted, "an artifact on the disk is damaged");
+            tracing::error!(
+                digest = %wanted,
+                "an artifact on the disk is damaged: its content does not match its digest"
+            );
             Ok(None)
         });
         match read.await {

@@ -77,7 +77,10 @@ impl Roles {
                 Some(known) if known.definition == definition => known,
                 _ => {
                     let unreadable = |error: Error| {
-                        tracing::warn!(%tenant, role = %name, %error, "a role cannot be read; it allows nothing");
+                        tracing::warn!(
+                            %tenant, role = %name, %error,
+                            "a custom role cannot be read; it grants no permissions"
+                        );
                         Error::new(Code::Forbidden, format!("the role {name} cannot be read; set it anew: {error}"))
                     };
                     let read = Arc::new(CustomRole::new(definition).map_err(unreadable)?);

@@ -203,7 +203,10 @@ impl Platform {
                     reason: format!("stage {name}: {why}"),
                     revision: None,
                 };
-                tracing::info!(service = %id, stage = %name, %why, "an implementation is better and gets all traffic");
+                tracing::info!(
+                    service = %id, stage = %name, %why,
+                    "a variant of the experiment is better and gets all requests"
+                );
                 self.deploy(&Session::of_host(), id, &request).await.map(drop)
             }
             None => {

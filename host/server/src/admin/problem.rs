@@ -59,7 +59,7 @@ impl IntoResponse for Problem {
         // What the store or the disk says is the operator's.
         let internal = matches!(code, Code::Internal | Code::StoreUnavailable | Code::StorageFailed);
         if internal {
-            tracing::warn!(%code, error = %self.0, "the admin API could not do what was asked");
+            tracing::warn!(%code, error = %self.0, "a request to the admin API failed");
         }
         let document = ProblemDocument {
             r#type: format!("urn:elias:error:{code}"),
