@@ -90,8 +90,8 @@ impl Ceilings {
             if !known {
                 let all = self.keys().collect::<Vec<_>>().join(", ");
                 return bad(format!(
-                    "ceilings: there is nothing called `{}` that could have one; there are {all}, and the numbers of \
-                     gateway.* and supervision.*",
+                    "ceilings: the setting `{}` does not exist; ceilings can be set for {all}, and for numbers \
+                     of gateway.* and supervision.*",
                     key.escape_debug()
                 ));
             }

@@ -120,8 +120,7 @@ impl Platform {
         let databases =
             databases.ok_or_else(|| Error::new(Code::DatabaseUnavailable, "this host gives no access to databases"))?;
         let service = self.serving().service(id);
-        let service = service
-            .ok_or_else(|| Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment)))?;
+        let service = service.ok_or_else(|| Error::not_deployed(id))?;
         let mut scope = self.store().write(&id.tenant).await?;
         let audited = json!({ "statement": query.sql, "parameters": query.parameters.len() });
         scope.audit(&session.actor(), action, id.subject(), NOTHING, Some(&audited)).await?;

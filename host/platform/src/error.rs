@@ -1,5 +1,6 @@
 //! Everything that the platform refuses, under stable names.
 
+use crate::name::ServiceId;
 use elias_host::ErrorCode;
 use std::fmt;
 use std::io::ErrorKind;
@@ -163,9 +164,31 @@ impl Error {
         Self { code, message: message.into() }
     }
 
-    /// Says that there is no such thing.
+    /// `not-found`: this does not exist.
     pub fn not_found(what: impl fmt::Display) -> Self {
-        Self::new(Code::NotFound, format!("there is no {what}"))
+        Self::new(Code::NotFound, format!("{what} does not exist"))
+    }
+
+    /// `not-found`: this does not exist; the command lists what exists.
+    pub(crate) fn not_listed(what: impl fmt::Display, command: &str) -> Self {
+        Self::new(Code::NotFound, format!("{what} does not exist; `{command}` lists those that do"))
+    }
+
+    /// `not-found`: this does not exist or is revoked; the command lists what exists.
+    pub(crate) fn not_valid(what: impl fmt::Display, command: &str) -> Self {
+        Self::new(
+            Code::NotFound,
+            format!("{what} does not exist or is revoked already; `{command}` lists those that exist"),
+        )
+    }
+
+    /// `not-found`: no version serves for this component in this environment.
+    pub(crate) fn not_deployed(id: &ServiceId) -> Self {
+        let ServiceId { component, environment, .. } = id;
+        Self::new(
+            Code::NotFound,
+            format!("component `{component}` is not deployed in {environment}; deploy a version with: elias deploy"),
+        )
     }
 
     /// What was refused.

@@ -68,7 +68,8 @@ impl UserSettings {
             TokenRole::BuiltIn(ceiling) => by.may_give(role, *ceiling),
             TokenRole::Custom(name) => {
                 let found = scope.role(name).await?;
-                let found = found.ok_or_else(|| Error::not_found(format_args!("role {name}; elias roles list")))?;
+                let found =
+                    found.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))?;
                 by.may_give(role, found.ceiling)
             }
         }

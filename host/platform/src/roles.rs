@@ -27,7 +27,7 @@ impl Platform {
     /// `not-found`.
     pub async fn role(&self, session: &Session, tenant: &TenantId, name: &RoleName) -> Result<RoleDefinition> {
         let mut scope = self.read(session, Permission::Access, tenant, None).await?;
-        scope.role(name).await?.ok_or_else(|| Error::not_found(format_args!("role {name}")))
+        scope.role(name).await?.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))
     }
 
     /// Defines a role, or changes it, if it is still at `revision`. Who has it may do the new things here at once, on other hosts within 15 seconds.

@@ -252,7 +252,7 @@ impl Access {
             TokenRole::BuiltIn(role) => *role,
             TokenRole::Custom(name) => {
                 let role = self.store.read(tenant).await?.role(name).await?;
-                role.ok_or_else(|| Error::not_found(format_args!("role {name}; elias roles list")))?.ceiling
+                role.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))?.ceiling
             }
         };
         by.may_give(&new.role, ceiling)?;

@@ -90,7 +90,10 @@ impl Roles {
             },
             Ok(None) => {
                 self.parsed.invalidate(&key);
-                return Err(Error::new(Code::Forbidden, format!("there is no role {name} any more")));
+                return Err(Error::new(
+                    Code::Forbidden,
+                    format!("the role `{name}` of the token was deleted; use a token with another role"),
+                ));
             }
             Err(error) if error.code() == Code::StoreUnavailable => self.parsed.get(&key).ok_or(error)?,
             Err(error) => return Err(error),

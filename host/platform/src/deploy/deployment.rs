@@ -61,14 +61,14 @@ impl Platform {
             (None, None, Some(name)) => {
                 let stages = service.as_ref().and_then(|service| service.stages.as_ref());
                 let implementation = stages.and_then(|stages| stages.implementation(name));
-                implementation.ok_or_else(|| Error::not_found(format_args!("stage {name} of {id}")))?.version
+                implementation
+                    .ok_or_else(|| Error::not_listed(format_args!("variant `{name}` of {id}"), "elias compare"))?
+                    .version
             }
             (None, Some(environment), None) => {
                 let from = ServiceId { environment, ..id.clone() };
                 let serves = scope.service(&from).await?;
-                serves
-                    .ok_or_else(|| Error::not_found(format_args!("version of {} in {environment}", id.component)))?
-                    .version
+                serves.ok_or_else(|| Error::not_deployed(&from))?.version
             }
             _ => return Err(Error::new(Code::BadInput, "say either `version`, `promote_from` or `stage`")),
         };

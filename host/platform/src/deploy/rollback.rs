@@ -166,7 +166,7 @@ fn describe_as(id: &ServiceId, version: u32, by: &str) -> Deployment {
 }
 
 fn nothing_serves(id: &ServiceId) -> Error {
-    Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment))
+    Error::not_deployed(id)
 }
 
 fn nothing_before(id: &ServiceId) -> Error {

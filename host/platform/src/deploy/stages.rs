@@ -63,7 +63,7 @@ impl Platform {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         plan.check().map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let mut scope = self.store().read(&id.tenant).await?;
-        let none = || Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment));
+        let none = || Error::not_deployed(id);
         let service = scope.service(id).await?.ok_or_else(none)?;
         if service.canary.is_some() {
             let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");

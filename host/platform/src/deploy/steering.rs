@@ -156,7 +156,7 @@ impl Platform {
         FlagTable::new(&id.to_string(), flags.clone())
             .map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let mut scope = self.store().read(&id.tenant).await?;
-        let none = || Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment));
+        let none = || Error::not_deployed(id);
         let service = scope.service(id).await?.ok_or_else(none)?;
         let target = self.serving_target(id, Some(&service)).await?.ok_or_else(none)?;
         let mut warm = Vec::new();
@@ -212,8 +212,7 @@ impl Platform {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         let mut scope = self.store().write(&id.tenant).await?;
         let service = scope.service(id).await?;
-        let service = service
-            .ok_or_else(|| Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment)))?;
+        let service = service.ok_or_else(|| Error::not_deployed(id))?;
         if service.stopped != stopped {
             let next = Service { stopped, ..service.clone() };
             scope.set_service(&next).await?;
@@ -292,6 +291,11 @@ impl Platform {
             return Ok(());
         }
         session.require(Permission::Cancel, tenant, None)?;
-        Err(Error::not_found(format_args!("running execution {execution} on this host")))
+        Err(Error::new(
+            Code::NotFound,
+            format!(
+                "execution `{execution}` is not running on this host; `elias executions --running` lists those that are"
+            ),
+        ))
     }
 }

@@ -42,7 +42,7 @@ impl Vulnerability {
             Some(fixed) => format!(
                 "fixed in {fixed}: `npm install {name}@{fixed}`, or `npm update {name}` if another package needs it"
             ),
-            None => format!("there is no fixed version: `npm ls {name}` says what needs it"),
+            None => format!("no version fixes it: `npm ls {name}` lists the packages that depend on it"),
         };
         format!("{package} has the advisory {} ({severity}): {}; {helps}", id.escape_debug(), summary.escape_debug())
     }

@@ -123,7 +123,10 @@ impl PackagePolicy {
         };
         let unlocked = |package: &Package, _: Option<&Version>| {
             (self.require_integrity && !package.has_strong_integrity()).then(|| {
-                format!("{package} has no integrity by SHA-256 or better: run `npm install`, commit package-lock.json and build again")
+                format!(
+                    "{package} must have an integrity hash, SHA-256 or better: run `npm install`, commit \
+                     package-lock.json and build again"
+                )
             })
         };
         refuse(Code::IntegrityMissing, of_each(&unlocked))?;
@@ -141,7 +144,7 @@ impl PackagePolicy {
             return Ok(());
         }
         let advisories = advisories.ok_or_else(|| {
-            let what = "packages with advisories are to be refused, and the host has no advisories: start it with --advisories";
+            let what = "the policy refuses packages with advisories, but the host has none: start it with --advisories";
             Error::new(Code::AdvisoriesMissing, format!("{what} ({})", whose.says()))
         })?;
         let vulnerable = |package: &Package, version: Option<&Version>| {

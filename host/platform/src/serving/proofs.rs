@@ -103,7 +103,7 @@ impl Proofs {
         let index = index.ok_or_else(|| refused("the store does not have the version"))?;
         let size = scope.log_size().await?;
         let record = scope.log_records(index, index.saturating_add(1)).await?.pop().filter(|_| index < size);
-        let record = record.ok_or_else(|| refused("the store's log has no entry for it"))?;
+        let record = record.ok_or_else(|| refused("the log in the store does not contain its entry"))?;
         let older = seen.as_ref().map_or(0, |seen| seen.size);
         let mut needs = transparency::inclusion_needs(size, index);
         needs.extend(transparency::root_needs(size));

@@ -128,7 +128,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn deployment(&mut self, id: &str) -> Result<Deployment> {
         let query = self.query("SELECT * FROM deployments WHERE tenant = $1 AND id = $2").bind(id.to_owned());
-        deployment(&self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("deployment {id}")))?)
+        deployment(&self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("deployment `{id}`")))?)
     }
 
     /// A service's deployments before the one with the id `before`, newest first.

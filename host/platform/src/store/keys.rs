@@ -64,7 +64,7 @@ impl TenantScope {
         let update = "UPDATE signing_keys SET revoked_at = $3 WHERE tenant = $1 AND name = $2 AND revoked_at IS NULL";
         let query = self.query(update).bind(name.to_owned()).bind(now_ms());
         if self.run(query).await? == 0 {
-            return Err(Error::not_found(format_args!("valid key {name}; elias keys list")));
+            return Err(Error::not_valid(format_args!("signing key `{name}`"), "elias keys list"));
         }
         self.audit(actor, "key.revoke", name, NOTHING, NOTHING).await
     }

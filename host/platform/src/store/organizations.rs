@@ -73,7 +73,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn organization(&mut self, id: &str) -> Result<Organization> {
         let found = self.any_organization(id).await?.filter(|found| found.deleted_at.is_none());
-        found.ok_or_else(|| Error::not_found(format_args!("organization {id}; elias organizations list")))
+        found.ok_or_else(|| Error::not_listed(format_args!("organization `{id}`"), "elias organizations list"))
     }
 
     /// Makes an organization.

@@ -89,7 +89,10 @@ impl TenantScope {
     /// # Errors
     /// `not-found`.
     pub(crate) async fn delete_role(&mut self, name: &RoleName, actor: &Actor) -> Result<()> {
-        let before = self.role(name).await?.ok_or_else(|| Error::not_found(format_args!("role {name}")))?;
+        let before = self
+            .role(name)
+            .await?
+            .ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))?;
         let query = self.query("DELETE FROM roles WHERE tenant = $1 AND name = $2").bind(name.as_str().to_owned());
         self.run(query).await?;
         self.audit(actor, "role.delete", name.as_str(), Some(&before), NOTHING).await

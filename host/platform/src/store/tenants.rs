@@ -244,7 +244,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn this_tenant(&mut self) -> Result<Tenant> {
         let query = self.query("SELECT * FROM tenants WHERE tenant = $1 AND deleted_at IS NULL");
-        let row = self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("tenant {}", self.tenant)))?;
+        let row = self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("tenant `{}`", self.tenant)))?;
         tenant(&row)
     }
 

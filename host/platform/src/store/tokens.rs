@@ -199,7 +199,7 @@ impl TenantScope {
         let update = "UPDATE tokens SET revoked_at = $3 WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL";
         let query = self.query(update).bind(id.to_owned()).bind(now_ms());
         if self.run(query).await? == 0 {
-            return Err(Error::not_found(format_args!("valid token {id}; elias tokens list")));
+            return Err(Error::not_valid(format_args!("token `{id}`"), "elias tokens list"));
         }
         self.audit(actor, "token.revoke", id.to_owned(), NOTHING, NOTHING).await
     }

@@ -104,7 +104,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn user(&mut self, id: &str) -> Result<User> {
         let found = self.any_user(id).await?.filter(|found| found.deleted_at.is_none());
-        found.ok_or_else(|| Error::not_found(format_args!("user {id}; elias users list")))
+        found.ok_or_else(|| Error::not_listed(format_args!("user `{id}`"), "elias users list"))
     }
 
     /// Makes a user.

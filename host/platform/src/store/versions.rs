@@ -184,7 +184,9 @@ impl TenantScope {
             "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number = $3 AND deleted_at IS NULL";
         let query = self.query(select).bind(component.as_str().to_owned()).bind(i64::from(number));
         let row = self.row(query).await?;
-        version(&row.ok_or_else(|| Error::not_found(format_args!("version {number} of {component}")))?)
+        version(&row.ok_or_else(|| {
+            Error::not_listed(format_args!("version {number} of component `{component}`"), "elias versions COMPONENT")
+        })?)
     }
 
     /// A component's versions below `before`, newest first.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use elias_platform::access::{About, Permission};
 use elias_platform::name::TenantId;
 use elias_platform::store::{ExecutionFilter, ExecutionRecord};
-use elias_platform::{Error, Platform, RunningExecution, RunningFilter};
+use elias_platform::{Code, Error, Platform, RunningExecution, RunningFilter};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,6 +18,12 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 
 fn service_of(execution: &ExecutionRecord) -> About<'_> {
     About::Service(&execution.component, execution.environment)
+}
+
+fn not_recorded(id: &str) -> Error {
+    let message =
+        format!("execution `{id}` is not recorded: it is still running, was not sampled, or was deleted by age");
+    Error::new(Code::NotFound, message)
 }
 
 /// List the executions of a tenant, newest first.
@@ -95,7 +101,7 @@ async fn show(
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     let found = scope.execution(&id).await?;
     let found = found.filter(|execution| session.require(Permission::Read, &tenant, service_of(execution)).is_ok());
-    Ok(Json(found.ok_or_else(|| Error::not_found(format_args!("recorded execution {id}; old ones are deleted")))?))
+    Ok(Json(found.ok_or_else(|| not_recorded(&id))?))
 }
 
 /// Cancel a running execution on this host.

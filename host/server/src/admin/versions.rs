@@ -85,7 +85,7 @@ async fn has_artifact(
     if platform.store().read(&tenant).await?.has_artifact(&digest).await? && platform.artifacts().has(&digest).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Error::not_found(format_args!("artifact {digest} of {tenant}")).into())
+    Err(Error::not_found(format_args!("artifact `{digest}` of tenant `{tenant}`")).into())
 }
 
 /// List the components of a tenant by name.
