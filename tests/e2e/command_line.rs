@@ -320,7 +320,11 @@ fn tests_run_in_the_engine_and_failures_show_their_lines() {
     std::fs::remove_dir_all(project.path("test/__snapshots__")).expect("removing");
     let output = Command::new(binary("elias")).args(only).current_dir(&root).env("CI", "true").finish();
     let output = output.expect("elias starts");
-    assert!(!output.status.success() && said(&output).contains("there is no snapshot"), "{}", said(&output));
+    assert!(
+        !output.status.success() && said(&output).contains("does not exist; write it with: elias test --update"),
+        "{}",
+        said(&output)
+    );
 
     let output = elias(&root, &["test", "--reporter", "junit"]);
     let xml = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -40,10 +40,7 @@ pub struct StageCopies {
 }
 
 fn no_stages(id: &ServiceId) -> Error {
-    Error::new(
-        Code::WrongState,
-        format!("no implementations of {id} are side by side; put one there with: elias deploy --stage NAME"),
-    )
+    Error::new(Code::WrongState, format!("{id} has no running experiment; start one with: elias deploy --stage NAME"))
 }
 
 impl Platform {
