@@ -34,7 +34,7 @@ fn not_recorded(id: &str) -> Error {
     path = "/tenants/{tenant}/executions",
     operation_id = "executions_list",
     tag = "executions",
-    params(("tenant" = TenantId, Path), ExecutionFilter, PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), ExecutionFilter, PageQuery),
     responses(
         (status = 200, description = "A page of executions.", body = Page<ExecutionRecord>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -63,7 +63,7 @@ async fn list(
     path = "/tenants/{tenant}/executions/running",
     operation_id = "executions_running",
     tag = "executions",
-    params(("tenant" = TenantId, Path), RunningFilter, PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), RunningFilter, PageQuery),
     responses(
         (status = 200, description = "A page of running executions.", body = Page<RunningExecution>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -87,7 +87,10 @@ async fn running(
     path = "/tenants/{tenant}/executions/{execution}",
     operation_id = "executions_show",
     tag = "executions",
-    params(("tenant" = TenantId, Path), ("execution" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("execution" = String, Path, description = "The id of the execution."),
+    ),
     responses(
         (status = 200, description = "The execution.", body = ExecutionRecord),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -110,7 +113,10 @@ async fn show(
     path = "/tenants/{tenant}/executions/{execution}/cancel",
     operation_id = "executions_cancel",
     tag = "executions",
-    params(("tenant" = TenantId, Path), ("execution" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("execution" = String, Path, description = "The id of the execution."),
+    ),
     responses(
         (status = 204, description = "The execution was cancelled."),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),

@@ -67,7 +67,7 @@ struct StatusQuery {
     path = "/tenants/{tenant}/services",
     operation_id = "services_status",
     tag = "services",
-    params(("tenant" = TenantId, Path), StatusQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), StatusQuery),
     responses(
         (status = 200, description = "The services.", body = Page<ServiceStatus>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
