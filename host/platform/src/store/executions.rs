@@ -39,7 +39,7 @@ pub struct ExecutionRecord {
     pub status: u16,
     /// The outcome: `completed`, `failed` or `cancelled`.
     pub outcome: String,
-    /// The error code of a failed execution, such as `timeout`; null otherwise.
+    /// The error code of a failed execution, such as `deadline`; null otherwise.
     pub code: Option<String>,
     /// The error message with the stack trace, in positions of the original source; null without an error.
     pub error: Option<String>,
