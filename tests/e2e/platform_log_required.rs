@@ -92,7 +92,7 @@ async fn a_log_that_lost_an_entry_or_is_another_proves_nothing() {
     forget(&platform);
     platform.restart();
     let problem = refused(&platform.default_tenant()).await;
-    assert!(problem.contains("no entry for it"), "{problem}");
+    assert!(problem.contains("the log in the store does not contain its entry"), "{problem}");
     assert_eq!(platform.default_tenant().get("blog", "/").await.body, "blog");
 
     // An entry that is rewritten is in no tree that was signed.

@@ -70,7 +70,7 @@ impl Failure {
             Self::Early => "the token is not valid yet",
             Self::Issuer => "the token is from another issuer",
             Self::Audience => "the token is for another audience",
-            Self::Subject => "the token must have the claim `sub`",
+            Self::Subject => "the token must have a subject (the claim `sub`)",
         }
     }
 }
