@@ -38,7 +38,8 @@ class Connection {
   async begin(settings) {
     const isolation = settings?.isolationLevel?.replaceAll(" ", "-");
     if (isolation !== undefined && !ISOLATION.has(isolation)) {
-      throw new TypeError(`the isolation level "${settings.isolationLevel}" does not exist; use "read committed", "repeatable read" or "serializable"`);
+      const levels = '"read committed", "repeatable read" or "serializable"';
+      throw new TypeError(`the isolation level "${settings.isolationLevel}" does not exist; use ${levels}`);
     }
     const begun = Promise.withResolvers();
     const ended = Promise.withResolvers();

@@ -74,13 +74,13 @@ macro_rules! label {
 }
 
 label!(
-    /// The name of a tenant, a team with its own components, data and tokens: 1 to 40 lower-case letters and digits, with
-    /// single hyphens between them, such as `acme`.
+    /// The name of a tenant, a team with its own components, data and tokens: 1 to 40 lower-case letters and digits,
+    /// with single hyphens between them, such as `acme`.
     TenantId, "tenant"
 );
 label!(
-    /// The name of a component of a tenant: 1 to 40 lower-case letters and digits, with single hyphens between them, such
-    /// as `web-shop`.
+    /// The name of a component of a tenant: 1 to 40 lower-case letters and digits, with single hyphens between them,
+    /// such as `web-shop`.
     ComponentName, "component"
 );
 
