@@ -70,7 +70,7 @@ async fn a_new_project_goes_through_dev_a_mistake_test_and_build() {
     server.logged_times("serving the new version", 2).await;
     assert!(server.get("/").await.body.contains("changed"));
     std::fs::write(&source, good.replace("fetch(request) {", "fetch(request) {{")).expect("writing");
-    server.logged("the last good version goes on serving").await;
+    server.logged("the last working version keeps serving").await;
     assert!(server.get("/").await.body.contains("changed"));
     assert!(server.log().contains("src/index.ts:"), "{}", server.log());
     std::fs::write(&source, &good).expect("writing");
@@ -203,7 +203,7 @@ async fn the_overlay_shows_the_mistake_and_goes_with_it() {
     let whole = page(&server, "/").await;
     assert!(whole.contains("<h1>one</h1>") && !whole.contains("elias-overlay"), "{whole}");
     project.write("src/index.js", "export default { fetch() { return <b> } };");
-    server.logged("the last good version goes on serving").await;
+    server.logged("the last working version keeps serving").await;
     let broken = page(&server, "/").await;
     assert!(broken.contains("<h1>one</h1>") && broken.contains("<elias-overlay>"), "{broken}");
     assert!(broken.contains("src/index.js:1:"), "{broken}");
@@ -352,7 +352,11 @@ fn tests_run_in_the_engine_and_failures_show_their_lines() {
     std::fs::remove_dir_all(project.path("test/__snapshots__")).expect("removing");
     let output = Command::new(binary("elias")).args(only).current_dir(&root).env("CI", "true").finish();
     let output = output.expect("elias starts");
-    assert!(!output.status.success() && said(&output).contains("there is no snapshot"), "{}", said(&output));
+    assert!(
+        !output.status.success() && said(&output).contains("does not exist; write it with: elias test --update"),
+        "{}",
+        said(&output)
+    );
 
     let output = elias(&root, &["test", "--reporter", "junit"]);
     let xml = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -210,7 +210,7 @@ fn embed_capability_gives_a_component_what_was_granted() {
         [
             r#""Paris": {"place":{"latitude":48.86,"longitude":2.35},"next":["London, 343 km","Tokyo, 9713 km"]}"#,
             r#""Atlantis": "Atlantis is not known""#,
-            r#"{"latitude":99,"longitude":0}: "refused: there is no latitude 99""#,
+            r#"{"latitude":99,"longitude":0}: "refused: the latitude must be between -90 and 90, not 99""#,
         ],
         "{text}"
     );

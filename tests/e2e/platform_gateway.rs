@@ -261,7 +261,7 @@ async fn an_identity_provider_whose_keys_cannot_be_fetched_is_told_apart_from_a_
     let (status, answer) = platform.admin_as(&token, "GET", "/v1/whoami", Value::Null).await;
     assert_eq!((status, &answer["code"]), (503, &json!("auth-unavailable")), "{answer}");
     platform.logged("the keys for tokens were not fetched yet").await;
-    platform.logged("keys of an identity provider cannot be fetched").await;
+    platform.logged("the keys of an identity provider cannot be fetched").await;
 }
 
 #[tokio::test]

@@ -51,7 +51,9 @@ async fn what_was_changed_behind_the_hosts_back_is_not_loaded_and_the_neighbours
             } else {
                 let problem = refused(&team).await;
                 assert!(problem.contains(what), "{column}: {problem}");
-                platform.logged("it will not be loaded").await;
+                platform
+                    .logged("the version will not be loaded: its entry in the transparency log cannot be verified")
+                    .await;
             }
             assert_eq!(team.get("blog", "/").await.body, "blog", "the neighbour serves on");
             set("digest", &format!("'{digest}'")).await;
@@ -90,7 +92,7 @@ async fn a_log_that_lost_an_entry_or_is_another_proves_nothing() {
     forget(&platform);
     platform.restart();
     let problem = refused(&platform.default_tenant()).await;
-    assert!(problem.contains("no entry for it"), "{problem}");
+    assert!(problem.contains("the log in the store does not contain its entry"), "{problem}");
     assert_eq!(platform.default_tenant().get("blog", "/").await.body, "blog");
 
     // An entry that is rewritten is in no tree that was signed.

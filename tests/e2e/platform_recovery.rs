@@ -206,7 +206,7 @@ async fn hosts_share_a_store_and_serve_on_without_it() {
     for team in [&here, &there] {
         let history = team.history("shop").await;
         assert_eq!((&history[0]["version"], &history[0]["state"]), (&json!(1), &json!("active")), "{history:?}");
-        assert_eq!(history[0]["reason"], "rolled back while the store was away");
+        assert_eq!(history[0]["reason"], "rolled back while the store was unavailable");
         assert_eq!((&history[1]["version"], &history[1]["state"]), (&json!(2), &json!("rolled-back")), "{history:?}");
         assert_eq!(team.get("shop", "/").await.body, "one");
     }

@@ -104,7 +104,7 @@ async fn what_a_store_that_was_put_back_does_not_know_goes_on_serving() {
     assert_eq!((team.get("old", "/").await.body, team.get("young", "/").await.body), ("old".into(), "young".into()));
     let (good, said) = finding(&platform, "services").await;
     assert!(!good && said.contains("default/young") && said.contains("does not know"), "{said}");
-    platform.logged("the store does not know it").await;
+    platform.logged("the store does not have this service").await;
     platform.restart();
     let team = platform.default_tenant();
     assert_eq!(team.get("young", "/").await.body, "young", "also after the next start");
@@ -259,7 +259,7 @@ async fn of_two_rollbacks_without_the_store_each_is_in_the_audit_trail_by_who_ma
     assert_eq!(discarded["before"]["id"], lost["id"], "the deployment that was acknowledged");
     assert_eq!(audit["names"][id(winner)], "operator", "names are beside ids: {audit}");
     let discards = if first_stands { &second } else { &first };
-    discards.logged("does not stand: another change was stored first").await;
+    discards.logged("was discarded: another change was stored first").await;
     assert_eq!(here.get("shop", "/").await.body, there.get("shop", "/").await.body);
     // A component that is on the other's disk only answers 503, and the log says why.
     let own = elias_tests::build::component("export default { fetch: () => new Response('apart') };");

@@ -142,7 +142,7 @@ impl Capability for Geo {
             |mut store: StoreContextMut<'_, InstanceState>, (to, limit): (Place, u32)| {
                 let places = store.data_mut().context::<Self>().ask()?;
                 if !(-90.0..=90.0).contains(&to.latitude) {
-                    return Ok((Err(format!("there is no latitude {}", to.latitude)),));
+                    return Ok((Err(format!("the latitude must be between -90 and 90, not {}", to.latitude)),));
                 }
                 let neighbour = |(name, place): (&String, &Place)| Neighbour {
                     name: name.clone(),

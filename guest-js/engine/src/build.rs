@@ -266,7 +266,7 @@ fn evaluate(
     if !is_there {
         let there: Vec<_> = made.keys().map(ToString::to_string).collect();
         let there = if there.is_empty() { "1".to_owned() } else { there.join(", ") };
-        return Err(fail("elias:no-stage", &format!("there is no implementation {stage}: the module has {there}")));
+        return Err(fail("elias:no-stage", &format!("implementation {stage} does not exist: the module has {there}")));
     }
     // Where there are several the default export is the last one, whichever is wanted.
     if default.is_undefined() || of > 1 {

@@ -37,7 +37,10 @@ class Connection {
   /** `db.transaction` ends with its function, and Kysely's with a call: the function waits for that call. */
   async begin(settings) {
     const isolation = settings?.isolationLevel?.replaceAll(" ", "-");
-    if (isolation !== undefined && !ISOLATION.has(isolation)) throw new TypeError(`there is no isolation level "${settings.isolationLevel}"`);
+    if (isolation !== undefined && !ISOLATION.has(isolation)) {
+      const levels = '"read committed", "repeatable read" or "serializable"';
+      throw new TypeError(`the isolation level "${settings.isolationLevel}" does not exist; use ${levels}`);
+    }
     const begun = Promise.withResolvers();
     const ended = Promise.withResolvers();
     this.#over = db.transaction(

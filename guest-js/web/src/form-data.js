@@ -28,7 +28,7 @@ export class FormData {
 
   constructor(form = undefined, submitter = undefined) {
     if (form !== undefined || (submitter !== undefined && submitter !== null)) {
-      throw new TypeError("there are no HTML forms here: new FormData() takes no argument");
+      throw new TypeError("HTML forms do not exist here: call new FormData() without an argument");
     }
   }
 
@@ -131,7 +131,7 @@ function decode(bytes, mimeType) {
   const essence = mimeType?.[1];
   if (essence === FORM_TYPE) return native.formDecode(native.utf8Decode(bytes, false, true));
   if (essence !== MULTIPART_TYPE) {
-    const found = essence === undefined ? "there is no content-type" : `the content-type is ${essence}`;
+    const found = essence === undefined ? "the content-type is missing" : `the content-type is ${essence}`;
     throw new TypeError(`formData() reads ${MULTIPART_TYPE} and ${FORM_TYPE}, and ${found}`);
   }
   const boundary = mimeType[3];

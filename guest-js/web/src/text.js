@@ -34,7 +34,7 @@ function decoderOf(label, options) {
   try {
     return new registry.EncodingDecoder(label, options);
   } catch {
-    throw new RangeError(`there is no encoding ${JSON.stringify(label)}; labels are those of the Encoding Standard`);
+    throw new RangeError(`the encoding ${JSON.stringify(label)} does not exist; use a label of the Encoding Standard`);
   }
 }
 

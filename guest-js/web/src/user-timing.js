@@ -129,7 +129,7 @@ export class PerformanceMeasure extends PerformanceEntry {
 function timeOf(mark) {
   if (typeof mark === "number") return toTime(mark, "the start or end of a measure");
   const found = entries.findLast((entry) => entry.entryType === "mark" && entry.name === `${mark}`);
-  if (found === undefined) throw new DOMException(`there is no mark "${mark}"`, "SyntaxError");
+  if (found === undefined) throw new DOMException(`the mark "${mark}" does not exist`, "SyntaxError");
   return found.startTime;
 }
 

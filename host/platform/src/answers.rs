@@ -252,7 +252,7 @@ impl Platform {
         let permission = Permission::deploy(id.environment);
         session.require(permission, &id.tenant, id)?;
         if self.serving().service(id).is_none() {
-            return Err(Error::not_found(format_args!("service {id}")));
+            return Err(Error::not_deployed(id));
         }
         self.answers().purge(id);
         let mut scope = self.write(session, permission, &id.tenant, id).await?;

@@ -74,7 +74,7 @@ impl Artifacts {
         }
         let found = hex(&hash.finalize());
         if found != digest.as_str() {
-            let message = format!("what was sent has the SHA-256 {found}, not {digest}; send it again");
+            let message = format!("the uploaded content has the SHA-256 {found}, not {digest}; upload it again");
             return Err(Error::new(Code::DigestMismatch, message));
         }
         if let Some(bucket) = &self.bucket {
@@ -97,7 +97,10 @@ impl Artifacts {
             if Digest::of(&bytes) == wanted {
                 return Ok(Some(bytes));
             }
-            tracing::error!(digest = %wanted, "an artifact on the disk is damaged");
+            tracing::error!(
+                digest = %wanted,
+                "an artifact on the disk is damaged: its content does not match its digest"
+            );
             Ok(None)
         });
         match read.await {

@@ -37,16 +37,18 @@ pub struct Ceilings {
     general: BTreeMap<String, u64>,
 }
 
-/// A ceiling that holds for a tenant.
+/// The ceiling of a setting of elias.toml for a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ceiling {
-    /// The key in elias.toml, with its tables.
+    /// The key in elias.toml with its tables, such as `capabilities.db.connections` or `limits.fuel`. The unit is in
+    /// the key's name.
     pub key: String,
-    /// The most that a version may ask for; none: there is no ceiling but the host's own limits.
+    /// The maximum that a version may ask for; null if only the limits of the host apply.
     pub ceiling: Option<u64>,
-    /// What a version gets that asks for nothing, before the ceiling; none if that is not known here.
+    /// The value for a version that does not set the key, before the ceiling is applied; null if the host does not know
+    /// it.
     pub default: Option<u64>,
-    /// Whether it was set for this tenant.
+    /// Whether the ceiling was set for this tenant; false if it is the one of the host.
     pub own: bool,
 }
 
@@ -88,8 +90,8 @@ impl Ceilings {
             if !known {
                 let all = self.keys().collect::<Vec<_>>().join(", ");
                 return bad(format!(
-                    "ceilings: there is nothing called `{}` that could have one; there are {all}, and the numbers of \
-                     gateway.* and supervision.*",
+                    "ceilings: the setting `{}` does not exist; ceilings can be set for {all}, and for numbers \
+                     of gateway.* and supervision.*",
                     key.escape_debug()
                 ));
             }

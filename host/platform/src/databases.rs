@@ -24,20 +24,21 @@ const RESULT_BYTES_MAX: u64 = 4 << 20;
 /// How long a statement may run and wait for a connection.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A statement on the database of a component.
+/// The statement to run on the database of a component.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseQuery {
-    /// The statement, of at most 16 KiB; none: the tables and views.
+    /// The SQL statement, at most 16 KiB; null or absent to list the tables and views.
     #[serde(default)]
     pub sql: Option<String>,
-    /// The values of `$1`, `$2`, ...: null, booleans, numbers and text; arrays and objects are passed as JSON.
+    /// The values of the placeholders `$1`, `$2` and so on: null, booleans, numbers and strings. Arrays and objects are
+    /// passed as JSON.
     #[serde(default)]
     pub parameters: Vec<Value>,
-    /// The most rows of the result, 1 to 10,000; 100 if absent.
+    /// The maximum number of rows to return: 1 to 10,000; 100 if absent.
     #[serde(default)]
     pub limit: Option<u32>,
-    /// Whether the statement may write.
+    /// Whether the statement may write. Without it the statement runs read-only.
     #[serde(default)]
     pub write: bool,
 }
@@ -45,13 +46,13 @@ pub struct DatabaseQuery {
 /// The result of a statement.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DatabaseResult {
-    /// The names of the columns.
+    /// The names of the columns, in order.
     pub columns: Vec<String>,
-    /// Rows, each with a value a column; bytes are text such as `0x00ff`.
+    /// The rows; each is an array with one value per column. Binary values are hexadecimal text such as `0x00ff`.
     pub rows: Vec<Vec<Value>>,
-    /// Whether there are more rows than the limit.
+    /// Whether the statement has more rows than `limit`.
     pub more: bool,
-    /// Rows that the statement inserted, updated or deleted.
+    /// The number of rows that the statement inserted, updated or deleted.
     pub affected: u64,
 }
 
@@ -119,8 +120,7 @@ impl Platform {
         let databases =
             databases.ok_or_else(|| Error::new(Code::DatabaseUnavailable, "this host gives no access to databases"))?;
         let service = self.serving().service(id);
-        let service = service
-            .ok_or_else(|| Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment)))?;
+        let service = service.ok_or_else(|| Error::not_deployed(id))?;
         let mut scope = self.store().write(&id.tenant).await?;
         let audited = json!({ "statement": query.sql, "parameters": query.parameters.len() });
         scope.audit(&session.actor(), action, id.subject(), NOTHING, Some(&audited)).await?;

@@ -18,14 +18,14 @@ use std::time::Instant;
 /// Bytes that the store may need for a deployment: its log grows before it is written back.
 const STORE_BYTES: u64 = 32 << 20;
 
-/// One thing that was looked at.
+/// The result of a check of the platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Finding {
-    /// What.
+    /// The subject of the check, such as `store`, `data directory` or `services`.
     pub subject: String,
-    /// Whether it is in order.
+    /// Whether the check passed.
     pub good: bool,
-    /// What was found, and what to do if it is not good.
+    /// The observation, and what to do if the check failed.
     pub detail: String,
 }
 

@@ -1,5 +1,6 @@
 //! Everything that the platform refuses, under stable names.
 
+use crate::name::ServiceId;
 use elias_host::ErrorCode;
 use std::fmt;
 use std::io::ErrorKind;
@@ -56,7 +57,7 @@ codes! {
     /// The identity provider's token was valid, and is not any more.
     TokenExpired = "token-expired", 401, "The token has expired";
     /// The identity provider's token is valid, and names no tenant or no role that is there.
-    NoRole = "no-role", 403, "The token gives no role";
+    NoRole = "no-role", 403, "The token must have a role";
     /// The keys of the identity provider were not fetched yet.
     AuthUnavailable = "auth-unavailable", 503, "Tokens cannot be checked at the moment";
     /// Too many tokens that are not valid came from an address.
@@ -67,30 +68,30 @@ codes! {
     NotFound = "not-found", 404, "Not found";
     /// The path takes other methods.
     MethodNotAllowed = "method-not-allowed", 405, "The method is not allowed here";
-    /// It is there already.
-    AlreadyThere = "already-there", 409, "It is there already";
+    /// It already exists.
+    AlreadyThere = "already-there", 409, "It already exists";
     /// Something else still needs it.
-    InUse = "in-use", 409, "It is in use";
+    InUse = "in-use", 409, "The resource is in use";
     /// What was to be changed is not in a state for that.
-    WrongState = "wrong-state", 409, "It is not in a state for this";
+    WrongState = "wrong-state", 409, "The current state does not allow this";
     /// An idempotency key came again with another request.
     IdempotencyMismatch = "idempotency-mismatch", 409, "The idempotency key belongs to another request";
     /// What was to be changed has changed since it was read.
-    Stale = "stale", 412, "It has changed in the meantime";
+    Stale = "stale", 412, "The resource has changed in the meantime";
     /// Too many bytes.
     TooLarge = "too-large", 413, "The request is too large";
     /// The bytes are not those that the digest names.
-    DigestMismatch = "digest-mismatch", 422, "The bytes are not what the digest says";
+    DigestMismatch = "digest-mismatch", 422, "The content does not match the digest";
     /// A signature is needed, or the one given is not valid.
     SignatureRefused = "signature-refused", 422, "The signature was refused";
     /// The component does not say which packages are in it.
     SbomMissing = "sbom-missing", 422, "The component has no bill of materials";
     /// A package has no integrity that can be held against anything.
-    IntegrityMissing = "integrity-missing", 422, "A package has no integrity";
+    IntegrityMissing = "integrity-missing", 422, "A package must have an integrity hash";
     /// A package is not the one that it must be.
-    IntegrityMismatch = "integrity-mismatch", 422, "A package has another integrity than it must";
+    IntegrityMismatch = "integrity-mismatch", 422, "The integrity hash of a package does not match";
     /// The tenant does not take a package.
-    PackageDenied = "package-denied", 422, "A package is not taken";
+    PackageDenied = "package-denied", 422, "A package is not allowed";
     /// An advisory is about a package.
     PackageVulnerable = "package-vulnerable", 422, "A package is known to be vulnerable";
     /// Advisories are to be looked at, and the host has none.
@@ -98,21 +99,21 @@ codes! {
     /// The version needs configuration that is not there.
     MissingConfiguration = "missing-configuration", 422, "Configuration is missing";
     /// The tenant may not use what the version asks for.
-    NotAllowed = "not-allowed", 422, "The tenant is not allowed this";
+    NotAllowed = "not-allowed", 422, "The tenant is not allowed to do this";
     /// The version asks for more than a ceiling of its tenant.
     AboveCeiling = "above-ceiling", 422, "The version asks for more than the tenant may have";
     /// Compiling took too long.
     CompileTimeout = "compile-timeout", 422, "The component takes too long to compile";
     /// The smoke call failed.
-    SmokeFailed = "smoke-failed", 422, "The version did not answer the smoke call";
+    SmokeFailed = "smoke-failed", 422, "The version failed the smoke test";
     /// A tenant's quota is used up.
-    QuotaExceeded = "quota-exceeded", 429, "A quota is used up";
+    QuotaExceeded = "quota-exceeded", 429, "A quota is exceeded";
     /// A component's bytes are not where they were.
     ArtifactMissing = "artifact-missing", 422, "The component's bytes are missing";
     /// A version is not in the transparency log, on a host that loads nothing else.
     NotInLog = "not-in-log", 422, "The version is not in the transparency log";
     /// The database or the artifact store cannot be reached.
-    StoreUnavailable = "store-unavailable", 503, "The store cannot be reached";
+    StoreUnavailable = "store-unavailable", 503, "The store is unavailable";
     /// The data directory belongs to a store that is not there.
     StoreMissing = "store-missing", 503, "The store is missing";
     /// The data directory belongs to another store.
@@ -122,13 +123,13 @@ codes! {
     /// The data directory cannot be written to, by whatever else but a full disk.
     StorageFailed = "storage-failed", 507, "The data directory cannot be written to";
     /// The service's circuit breaker is open.
-    CircuitOpen = "circuit-open", 503, "The component fails and is given a rest";
+    CircuitOpen = "circuit-open", 503, "The component fails: its circuit is open";
     /// The service was stopped.
     Stopped = "stopped", 503, "The component is stopped";
     /// As many executions as the service may have are under way.
     BulkheadFull = "bulkhead-full", 503, "The component is busy";
     /// A statement writes on a database, and was not to.
-    ReadOnly = "read-only", 422, "The statement writes";
+    ReadOnly = "read-only", 422, "The statement must not write";
     /// The database, or the rules for statements, refused a statement.
     Sql = "sql", 422, "The statement was refused";
     /// A statement on a database took too long.
@@ -163,9 +164,31 @@ impl Error {
         Self { code, message: message.into() }
     }
 
-    /// Says that there is no such thing.
+    /// `not-found`: this does not exist.
     pub fn not_found(what: impl fmt::Display) -> Self {
-        Self::new(Code::NotFound, format!("there is no {what}"))
+        Self::new(Code::NotFound, format!("{what} does not exist"))
+    }
+
+    /// `not-found`: this does not exist; the command lists what exists.
+    pub(crate) fn not_listed(what: impl fmt::Display, command: &str) -> Self {
+        Self::new(Code::NotFound, format!("{what} does not exist; `{command}` lists those that do"))
+    }
+
+    /// `not-found`: this does not exist or is revoked; the command lists what exists.
+    pub(crate) fn not_valid(what: impl fmt::Display, command: &str) -> Self {
+        Self::new(
+            Code::NotFound,
+            format!("{what} does not exist or is revoked already; `{command}` lists those that exist"),
+        )
+    }
+
+    /// `not-found`: no version serves for this component in this environment.
+    pub(crate) fn not_deployed(id: &ServiceId) -> Self {
+        let ServiceId { component, environment, .. } = id;
+        Self::new(
+            Code::NotFound,
+            format!("component `{component}` is not deployed in {environment}; deploy a version with: elias deploy"),
+        )
     }
 
     /// What was refused.

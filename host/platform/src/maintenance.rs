@@ -39,7 +39,10 @@ async fn settle(platform: Weak<Inner>, mut steers: mpsc::UnboundedReceiver<Steer
         let platform = Platform::of(inner);
         // What fails here is tried again by `tick`: traffic goes by the decision already.
         if let Err(error) = platform.settle(&steer, &Actor::host()).await {
-            tracing::error!(service = %steer.service.id, %error, "a rollout's decision cannot be stored yet");
+            tracing::error!(
+                service = %steer.service.id, %error,
+                "the decision of a rollout cannot be stored; retrying"
+            );
         }
     }
 }
@@ -56,7 +59,7 @@ async fn tick(platform: Weak<Inner>) {
         let platform = Platform::of(inner);
         look_at_rollouts(&platform).await;
         if let Err(error) = follow(&platform, &mut seen).await {
-            tracing::warn!(%error, "the store cannot be followed; serving what is known");
+            tracing::warn!(%error, "the store is unavailable; serving the last known versions");
         }
         fetch_keys(&platform);
         if count % HOSTS_TICKS == 0
@@ -69,7 +72,7 @@ async fn tick(platform: Weak<Inner>) {
         if count % SWEEP_TICKS == SWEEP_TICKS - 1
             && let Err(error) = sweep(&platform, &mut swept).await
         {
-            tracing::warn!(%error, "artifacts cannot be swept");
+            tracing::warn!(%error, "unused artifacts cannot be deleted");
         }
         let config = platform.config();
         platform.serving().unload(config.idle_unload_ms, config.loaded_components as usize);
@@ -101,7 +104,7 @@ async fn look_at_rollouts(platform: &Platform) {
             let deployment = canary.release.target.deployment.clone();
             let steer = Steer { service: Arc::clone(&service), deployment, event };
             if let Err(error) = platform.settle(&steer, &Actor::host()).await {
-                tracing::error!(service = %service.id, %error, "a rollout's decision cannot be stored yet");
+                tracing::error!(service = %service.id, %error, "the decision of a rollout cannot be stored; retrying");
             }
         }
     }
@@ -119,7 +122,10 @@ async fn keep_stages(platform: &Platform, decides: bool) {
             }
         };
         if let Err(error) = kept.await {
-            tracing::warn!(service = %service.id, %error, "what was seen of its stages cannot be stored yet");
+            tracing::warn!(
+                service = %service.id, %error,
+                "the measurements of an experiment cannot be stored; retrying"
+            );
             if error.code() == Code::StoreUnavailable {
                 return;
             }
@@ -131,7 +137,7 @@ async fn keep_stages(platform: &Platform, decides: bool) {
 pub(crate) async fn flush(platform: &Platform) {
     // A deployment is nothing to begin here.
     if timeout(FLUSH_MAX, keep_stages(platform, false)).await.is_err() {
-        tracing::warn!("the store takes too long: what was seen last of stages is lost");
+        tracing::warn!("the store takes too long: the last measurements of experiments are lost");
     }
     platform.serving().recorder.flush().await;
     // One that is away finds out by itself.
@@ -149,7 +155,11 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()
         match platform.report_pending(&id).await {
             // Its tenant was deleted, or the store has lost it.
             Err(error) if error.code() == Code::NotFound => {
-                tracing::warn!(service = %id, %error, "a rollback made while the store was away cannot be told: the store does not know the service");
+                tracing::warn!(
+                    service = %id, %error,
+                    "a rollback made while the store was unavailable cannot be stored: the store does not have the \
+                     service"
+                );
                 platform.refresh().await?;
                 platform.serving().forget_pending(&id).await?;
             }
@@ -189,10 +199,10 @@ fn fetch_keys(platform: &Platform) {
                 .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
             match keys {
                 Ok(keys) if verifier.set_keys(&keys, clock.gateway_now()) == 0 => {
-                    tracing::warn!(%url, "an identity provider's keys have none for the algorithms that are allowed");
+                    tracing::warn!(%url, "none of the identity provider's keys is for an allowed algorithm");
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%url, %error, "keys of an identity provider cannot be fetched"),
+                Err(error) => tracing::warn!(%url, %error, "the keys of an identity provider cannot be fetched"),
             }
         });
     }
@@ -230,7 +240,7 @@ async fn sweep(platform: &Platform, swept: &mut Now) -> crate::Result<()> {
         artifacts.sweep(&referenced, SWEPT_AGE)
     });
     if let Ok(count) = work.await {
-        tracing::info!(artifacts = count?, "swept");
+        tracing::info!(artifacts = count?, "unused artifacts were deleted");
     }
     *swept = now;
     Ok(())

@@ -10,30 +10,31 @@ use crate::store::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What an organization is to be.
+/// The settings of an organization.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OrganizationSettings {
-    /// What people call it: 1 to 200 bytes.
+    /// The display name: 1 to 200 bytes.
     pub name: String,
-    /// Whether its users are refused.
+    /// Whether requests of its users are refused; false by default.
     pub disabled: bool,
 }
 
-/// What a user is to be.
+/// The settings of a user.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UserSettings {
-    /// What people call the user: 1 to 200 bytes.
+    /// The display name: 1 to 200 bytes.
     pub name: String,
-    /// Where the user gets mail.
+    /// The email address; null or absent if it is unknown.
     pub email: Option<String>,
-    /// The id of an organization.
+    /// The id of the user's organization; null or absent for none.
     pub organization: Option<String>,
-    /// What the user may do at most, whatever the role of the user's token is; none: what that says.
+    /// The maximum role of the user, built-in or custom, which bounds the roles of the user's tokens; null or absent
+    /// for no bound.
     #[schema(value_type = Option<String>)]
     pub role: Option<TokenRole>,
-    /// Whether the user is refused.
+    /// Whether requests of the user are refused; false by default.
     pub disabled: bool,
 }
 
@@ -67,7 +68,8 @@ impl UserSettings {
             TokenRole::BuiltIn(ceiling) => by.may_give(role, *ceiling),
             TokenRole::Custom(name) => {
                 let found = scope.role(name).await?;
-                let found = found.ok_or_else(|| Error::not_found(format_args!("role {name}; elias roles list")))?;
+                let found =
+                    found.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))?;
                 by.may_give(role, found.ceiling)
             }
         }

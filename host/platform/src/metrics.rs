@@ -1,4 +1,5 @@
-//! The host's figures for Prometheus: what is counted anyway, put into the OpenMetrics text format when somebody asks.
+//! The host's metrics for Prometheus, in the OpenMetrics text format. They are read from counters that exist anyway, at
+//! each request for them.
 
 use crate::access::Permission;
 use crate::error::{Code, Error, Result};
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// The label of all services, or tenants, that are not told apart: no name is like it.
+/// The label of all services, or tenants, without a label of their own. No name can be like it.
 const OTHER: &str = "_other";
 const HEALTH: [(Health, &str); 5] = [
     (Health::Healthy, "healthy"),
@@ -33,10 +34,11 @@ const HEALTH: [(Health, &str); 5] = [
 pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Platform {
-    /// The figures of this host. 200 services and 200 tenants are told apart at most: those that came first.
+    /// The metrics of this host. The first 200 services and the first 200 tenants have labels of their own. The others
+    /// share the label `_other`.
     ///
     /// # Errors
-    /// `forbidden` for all but those who run the host.
+    /// `forbidden` for all but platform operators.
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
         let stored = match self.store().host_read().await {
@@ -52,10 +54,10 @@ impl Platform {
     }
 }
 
-/// What a tenant has in the store: components, and bytes of artifacts.
+/// The use of the store by tenant: number of components, and bytes of artifacts.
 pub(crate) type StoredUse = HashMap<TenantId, (u64, u64)>;
 
-/// All figures, as of one moment.
+/// The values of all metrics at one moment.
 struct Figures {
     store_up: bool,
     services: Vec<([String; 3], Arc<ServiceMeter>)>,
@@ -153,27 +155,33 @@ impl Figures {
     }
 
     fn encode_host(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        gauge(out, "store_up", "Whether the store answers")?.one(i64::from(self.store_up))?;
-        gauge(out, "components_loaded", "Components in memory")?.one(self.loaded)?;
-        gauge(out, "executions_in_flight", "Executions under way")?.one(self.in_flight)?;
-        gauge(out, "cpu_cores", "Executions that may run at a time")?.one(self.cpu.cores.into())?;
-        gauge(out, "executions_running", "Executions that run at this moment")?.one(self.cpu.running.into())?;
-        let text = "Executions that could run and wait for their turn";
+        gauge(out, "store_up", "1 if the store is available, otherwise 0")?.one(i64::from(self.store_up))?;
+        gauge(out, "components_loaded", "Number of components that are loaded in memory")?.one(self.loaded)?;
+        gauge(out, "executions_in_flight", "Number of executions that have started and not ended")?
+            .one(self.in_flight)?;
+        gauge(out, "cpu_cores", "Maximum number of executions that use a CPU at the same time")?
+            .one(self.cpu.cores.into())?;
+        gauge(out, "executions_running", "Number of executions that use a CPU now")?.one(self.cpu.running.into())?;
+        let text = "Number of executions that are ready to run and wait for a CPU";
         gauge(out, "executions_runnable", text)?.one(self.cpu.waiting.into())?;
         for (resource, used) in self.in_use {
             let (name, text) = match resource {
-                Resource::Connections => ("connections", "Open connections"),
-                Resource::Requests => ("requests_in_flight", "Requests whose last byte is not sent yet"),
-                Resource::BufferedBytes => ("response_buffered_bytes", "Bytes that wait for slow clients in memory"),
-                Resource::StalledExecutions => ("executions_stalled", "Executions that wait for slow clients"),
+                Resource::Connections => ("connections", "Number of open client connections"),
+                Resource::Requests => ("requests_in_flight", "Number of requests whose response is not fully sent yet"),
+                Resource::BufferedBytes => {
+                    ("response_buffered_bytes", "Bytes of responses that are buffered in memory for slow clients")
+                }
+                Resource::StalledExecutions => {
+                    ("executions_stalled", "Number of executions that wait for slow clients")
+                }
             };
             gauge(out, name, text)?.one(i64::try_from(used).unwrap_or(i64::MAX))?;
         }
-        let text = "Executions that were written into the store";
+        let text = "Number of executions that were recorded in the store";
         counter(out, "executions_recorded", text, None)?.one(self.recorded)?;
-        let text = "Executions that the store was too slow for, and that are not recorded";
+        let text = "Number of executions that were not recorded because the store was too slow";
         counter(out, "executions_dropped", text, None)?.one(self.dropped)?;
-        let mut services = gauge(out, "services", "Services by the state of their circuit")?;
+        let mut services = gauge(out, "services", "Number of services by the state of their circuit breaker")?;
         for ((_, name), count) in HEALTH.iter().zip(self.states) {
             services.labelled([("state", *name)], count)?;
         }
@@ -183,16 +191,22 @@ impl Figures {
     fn encode_instances(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let counts = self.instances;
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        gauge(out, "instances", "Instances that exist, idle ones included")?.one(number(counts.instances))?;
-        gauge(out, "instances_max", "Instances that can exist")?.one(number(counts.instances_max))?;
-        gauge(out, "instances_idle", "Instances that wait for an execution")?.one(number(counts.idle))?;
-        let text = "Bytes of memory that idle instances have for themselves";
+        gauge(out, "instances", "Number of component instances, idle ones included")?.one(number(counts.instances))?;
+        gauge(out, "instances_max", "Maximum number of component instances")?.one(number(counts.instances_max))?;
+        gauge(out, "instances_idle", "Number of idle component instances")?.one(number(counts.idle))?;
+        let text = "Private memory of idle component instances in bytes";
         gauge(out, "instances_idle_bytes", text)?.one(number(counts.idle_bytes))?;
-        let mut starts = counter(out, "instance_starts", "Executions by the instance that they began in", None)?;
+        let mut starts = counter(
+            out,
+            "instance_starts",
+            "Number of executions by the kind of instance: recycled or newly created",
+            None,
+        )?;
         for (instance, count) in [("recycled", counts.recycled), ("created", counts.created)] {
             starts.labelled([("instance", instance)], count)?;
         }
-        let mut drops = counter(out, "instance_drops", "Instances that were not used again, by reason", None)?;
+        let mut drops =
+            counter(out, "instance_drops", "Number of component instances that were not reused, by reason", None)?;
         for (reason, count) in [
             ("failed", counts.dropped_failed),
             ("handles", counts.dropped_handles),
@@ -202,7 +216,7 @@ impl Figures {
         ] {
             drops.labelled([("reason", reason)], count)?;
         }
-        let text = "Memories that were compared with their images after they had been put back, by what was found";
+        let text = "Number of checks that the memory of a recycled instance was restored correctly, by result";
         let mut checks = counter(out, "instance_checks", text, None)?;
         for (result, count) in [("equal", counts.checked - counts.differed), ("different", counts.differed)] {
             checks.labelled([("result", result)], count)?;
@@ -211,7 +225,7 @@ impl Figures {
     }
 
     fn encode_host_calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let text = "CPU time that measured calls of host functions took of their guests' threads";
+        let text = "CPU time of measured host function calls on the threads that run components";
         let seconds = Some(&Unit::Seconds);
         let mut times = out.encode_descriptor("host_call_cpu", text, seconds, MetricType::Histogram)?;
         for (function, measured) in &self.host_calls {
@@ -219,7 +233,7 @@ impl Figures {
             let mut metric = times.encode_family(&labels)?;
             metric.encode_histogram::<NoLabelSet>(measured.seconds, measured.count(), &measured.buckets, None)?;
         }
-        let text = "CPU time of the longest of them";
+        let text = "CPU time of the longest measured call of each host function since the start";
         let mut longest = out.encode_descriptor("host_call_cpu_longest", text, seconds, MetricType::Gauge)?;
         for (function, measured) in &self.host_calls {
             let value = ConstGauge::new(measured.longest.as_secs_f64());
@@ -230,7 +244,7 @@ impl Figures {
     }
 
     fn encode_services(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut executions = counter(out, "executions", "Executions that have ended", None)?;
+        let mut executions = counter(out, "executions", "Number of executions that have ended, by outcome", None)?;
         for (service, meter) in &self.services {
             let [tenant, component, environment] = of_service(service);
             for ended in Ended::ALL {
@@ -238,7 +252,7 @@ impl Figures {
                 executions.labelled(labels, meter.ended(ended))?;
             }
         }
-        let text = "Wall clock from the request to the end of everything the component did";
+        let text = "Wall-clock time from the request to the end of all work of the component, waitUntil included";
         let mut durations =
             out.encode_descriptor("execution_duration", text, Some(&Unit::Seconds), MetricType::Histogram)?;
         for (service, meter) in &self.services {
@@ -248,7 +262,11 @@ impl Figures {
             let mut metric = durations.encode_family(&labels)?;
             metric.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
         }
-        let mut circuits = gauge(out, "circuit_state", "1 for the state in which the service's circuit is")?;
+        let mut circuits = gauge(
+            out,
+            "circuit_state",
+            "1 for the current state of the circuit breaker of a service, 0 for its other states",
+        )?;
         for (service, health) in &self.circuits {
             let [tenant, component, environment] = of_service(service);
             for (state, name) in HEALTH {
@@ -261,17 +279,22 @@ impl Figures {
 
     fn encode_tenants(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-        let mut limits = gauge(out, "quota_limit", "How much a tenant may use, in the quota's own unit")?;
+        let mut limits = gauge(out, "quota_limit", "Quota of a tenant, in the unit of the quota")?;
         for (tenant, quota, _, most) in &self.levels {
             limits.labelled([("tenant", &**tenant), ("quota", *quota)], bytes(*most))?;
         }
-        let mut used = gauge(out, "quota_used", "How much of it a tenant uses now")?;
+        let mut used = gauge(out, "quota_used", "Current use of a quota by a tenant, in the unit of the quota")?;
         for (tenant, quota, level, _) in &self.levels {
             if let Some(level) = level {
                 used.labelled([("tenant", &**tenant), ("quota", *quota)], bytes(*level))?;
             }
         }
-        let mut decisions = counter(out, "quota_decisions", "Requests over a quota, by what became of them", None)?;
+        let mut decisions = counter(
+            out,
+            "quota_decisions",
+            "Number of requests over a quota, by decision: rejected, queued or throttled",
+            None,
+        )?;
         for (tenant, counts) in &self.tenants {
             for kind in QuotaKind::ALL {
                 for verdict in Verdict::ALL {
@@ -280,7 +303,12 @@ impl Figures {
                 }
             }
         }
-        let mut egress = counter(out, "egress", "Bytes of answers' bodies that were sent", Some(&Unit::Bytes))?;
+        let mut egress = counter(
+            out,
+            "egress",
+            "Bytes sent in bodies of responses and of requests to other servers",
+            Some(&Unit::Bytes),
+        )?;
         for (tenant, counts) in &self.tenants {
             egress.labelled([("tenant", &**tenant)], counts.bytes())?;
         }

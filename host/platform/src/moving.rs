@@ -30,7 +30,7 @@ pub struct MovedStore {
 /// `store-unavailable`. Nothing has changed then.
 pub async fn move_store(data_dir: &Path, url: &str) -> Result<MovedStore> {
     if !data_dir.join(STORE_FILE).is_file() {
-        let message = format!("there is no {STORE_FILE} in {}", data_dir.display());
+        let message = format!("{} has no {STORE_FILE}: name the data directory of a platform", data_dir.display());
         return Err(Error::new(Code::StoreMissing, message));
     }
     let _lock = lock(data_dir)?;

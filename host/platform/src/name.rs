@@ -74,11 +74,13 @@ macro_rules! label {
 }
 
 label!(
-    /// A tenant: a team whose components, data and tokens are its own.
+    /// The name of a tenant, a team with its own components, data and tokens: 1 to 40 lower-case letters and digits,
+    /// with single hyphens between them, such as `acme`.
     TenantId, "tenant"
 );
 label!(
-    /// A component of a tenant.
+    /// The name of a component of a tenant: 1 to 40 lower-case letters and digits, with single hyphens between them,
+    /// such as `web-shop`.
     ComponentName, "component"
 );
 
@@ -104,15 +106,15 @@ impl TenantId {
     }
 }
 
-/// Where a version serves.
+/// An environment of a component: each has its own service, secrets and rollouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
-    /// For its authors.
+    /// For the developers of the component.
     Dev,
-    /// As production, for those who test.
+    /// For tests under the conditions of production.
     Staging,
-    /// For everyone.
+    /// For all users.
     Production,
 }
 
@@ -151,7 +153,7 @@ impl fmt::Display for Environment {
     }
 }
 
-/// SHA-256, as 64 lower-case hexadecimal digits.
+/// A SHA-256 digest, as 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]

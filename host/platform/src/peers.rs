@@ -68,7 +68,8 @@ impl Platform {
                 "put the folder `artifacts` back, or deploy them again"
             };
             tracing::error!(
-                "the components of {count} of {all} services are not on this host, such as that of {first}; they answer 503: {mend}"
+                "the components of {count} of {all} services are not on this host, such as that of {first}; their \
+                 requests get 503: {mend}"
             );
         }
     }

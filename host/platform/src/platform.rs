@@ -151,14 +151,20 @@ impl Platform {
                 match self.store().set_log_key(&key).await {
                     Ok(None) => {}
                     Ok(Some(before)) => {
-                        tracing::warn!(%key, %before, "this host signs the transparency log with another key than the store's hosts did before");
+                        tracing::warn!(
+                            %key, %before,
+                            "this host signs the transparency log with another key than before"
+                        );
                     }
-                    Err(error) => tracing::warn!(%error, "the store cannot be told which key signs the log"),
+                    Err(error) => tracing::warn!(%error, "the public key of the transparency log cannot be stored"),
                 }
                 Ok(())
             }
             Err(error) if error.code() == Code::StoreUnavailable && !known.is_empty() => {
-                tracing::error!(%error, services = known.len(), "the store is away: serving what is known");
+                tracing::error!(
+                    %error, services = known.len(),
+                    "started without the store; serving the last known versions"
+                );
                 let turn = self.serving().turn().await;
                 self.serving().serve_known(known.clone(), &HashSet::new(), &known, &turn).await
             }
@@ -187,7 +193,11 @@ impl Platform {
         let mut all: Vec<_> = stored.collect();
         for (id, known) in past {
             if !deleted.contains(&id.tenant) {
-                tracing::error!(service = %id, "the store does not know it: it goes on serving as this host knows it; see `elias doctor`");
+                tracing::error!(
+                    service = %id,
+                    "the store does not have this service; this host keeps serving its last known version; run `elias \
+                     doctor`"
+                );
                 all.push(known.clone());
             }
         }

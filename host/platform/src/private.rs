@@ -26,14 +26,20 @@ pub(crate) fn restrict(data_dir: &Path) -> Result<()> {
     if metadata.permissions().mode() & OTHERS == 0 {
         return Ok(());
     }
-    tracing::warn!(folder = %data_dir.display(), "the data directory was open to others; it is made its owner's alone");
+    tracing::warn!(
+        folder = %data_dir.display(),
+        "the data directory was accessible to other users; its mode was changed to owner-only"
+    );
     for (path, metadata) in ours(data_dir)?.into_iter().chain([(data_dir.to_owned(), metadata)]) {
         if metadata.permissions().mode() & OTHERS == 0 {
             continue;
         }
         let mode = if metadata.is_dir() { 0o700 } else { 0o600 };
         if let Err(error) = std::fs::set_permissions(&path, Permissions::from_mode(mode)) {
-            tracing::warn!(path = %path.display(), %error, "others can read it still");
+            tracing::warn!(
+                path = %path.display(), %error,
+                "the mode of a file in the data directory cannot be changed; other users can still read it"
+            );
         }
     }
     Ok(())

@@ -118,7 +118,7 @@ async fn write(
         }
         // While the store is away records wait, and then those that follow are dropped and counted.
         while let Err(error) = insert(&store, &batch).await {
-            tracing::warn!(%error, records = batch.len(), "executions cannot be recorded; trying again");
+            tracing::warn!(%error, records = batch.len(), "executions cannot be recorded; retrying");
             sleep(RETRY).await;
             if receiver.is_closed() {
                 return;
@@ -132,7 +132,7 @@ async fn write(
         }
         let dropped = dropped.load(Ordering::Relaxed);
         if dropped > told {
-            tracing::warn!(executions = dropped - told, "executions were not recorded: the store does not keep up");
+            tracing::warn!(executions = dropped - told, "executions were not recorded: the store is too slow");
             told = dropped;
         }
     }

@@ -8,14 +8,15 @@ use crate::session::Session;
 use crate::store::{Role, RoleDefinition, TokenRole, next_role};
 use serde::{Deserialize, Serialize};
 
-/// What a role is to be.
+/// The settings of a custom role.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleSettings {
-    /// The role of the platform's that it never exceeds, whatever its policies permit. None: as it was, and `operator` for a new one.
+    /// The built-in role that bounds the permissions of the custom role, whatever its policies permit. Absent: the
+    /// present one, or `operator` for a new role.
     #[serde(default)]
     pub ceiling: Option<Role>,
-    /// Policies in the Cedar language: at most 16 KiB.
+    /// The policies in the Cedar language: at most 16 KiB.
     pub policy: String,
 }
 
@@ -26,7 +27,7 @@ impl Platform {
     /// `not-found`.
     pub async fn role(&self, session: &Session, tenant: &TenantId, name: &RoleName) -> Result<RoleDefinition> {
         let mut scope = self.read(session, Permission::Access, tenant, None).await?;
-        scope.role(name).await?.ok_or_else(|| Error::not_found(format_args!("role {name}")))
+        scope.role(name).await?.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))
     }
 
     /// Defines a role, or changes it, if it is still at `revision`. Who has it may do the new things here at once, on other hosts within 15 seconds.

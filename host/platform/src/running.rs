@@ -7,33 +7,34 @@ use crate::platform::Platform;
 use crate::session::Session;
 use serde::{Deserialize, Serialize};
 
-/// An execution under way on this host.
+/// An execution that is running on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RunningExecution {
-    /// Its id, by which it can be cancelled.
+    /// The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`. The execution can be cancelled with it.
     pub id: String,
-    /// The component.
+    /// The name of the component.
     pub component: ComponentName,
-    /// Where it serves.
+    /// The environment.
     pub environment: Environment,
-    /// The number of the version that answers.
+    /// The number of the version that runs.
     pub version: u32,
-    /// Whether that version is a canary.
+    /// Whether the version is a canary.
     pub canary: bool,
-    /// Milliseconds since 1970 when the request was admitted.
+    /// The time when the request was admitted, in milliseconds since 1970-01-01 UTC.
     pub started_at: i64,
-    /// What began it: method and path of the request; `shadow ` before it for a mirrored request.
+    /// The method and path of the request that started the execution, such as `GET /cart`; prefixed with `shadow ` for
+    /// a mirrored request.
     pub source: String,
 }
 
-/// Which executions under way are wanted.
+/// A filter for running executions.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct RunningFilter {
-    /// Those of this component only.
+    /// Only executions of this component; absent for all.
     pub component: Option<ComponentName>,
-    /// Those in this environment only.
+    /// Only executions in this environment; absent for all.
     pub environment: Option<Environment>,
 }
 

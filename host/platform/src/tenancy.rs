@@ -191,6 +191,6 @@ impl Platform {
     pub fn follow_log(&self, session: &Session, id: &ServiceId) -> Result<broadcast::Receiver<FollowedLine>> {
         session.require(Permission::Read, &id.tenant, id)?;
         let service = self.serving().service(id);
-        Ok(service.ok_or_else(|| Error::not_found(format_args!("deployment of {}", id.component)))?.lines.follow())
+        Ok(service.ok_or_else(|| Error::not_deployed(id))?.lines.follow())
     }
 }

@@ -76,7 +76,7 @@ static POOL: LazyLock<&'static Pool> = LazyLock::new(|| {
     for number in 0..(cores / 2).clamp(1, THREADS_MAX) {
         let thread = std::thread::Builder::new().name(format!("elias-aside-{number}"));
         if let Err(error) = thread.spawn(|| pool.work()) {
-            tracing::error!(%error, "no thread for work that takes long");
+            tracing::error!(%error, "the thread for long-running work cannot be started");
         }
     }
     pool

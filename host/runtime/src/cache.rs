@@ -205,7 +205,8 @@ impl CompiledCache {
     }
 
     fn keep(&self, name: &str, payload: &[u8]) -> Option<File> {
-        let warn = |error| tracing::warn!(%error, "compiled code could not be kept; it will be compiled again");
+        let warn =
+            |error| tracing::warn!(%error, "compiled code cannot be cached; the component will be compiled again");
         self.write(name, payload).map_err(warn).ok()
     }
 

@@ -80,7 +80,10 @@ pub struct CallOptions {
 pub(crate) async fn call(loaded: &App, input: &serde_json::Value, options: CallOptions) -> Result<Answer, Error> {
     let app = &loaded.inner;
     if app.call.is_none() {
-        return Err(Error::new(ErrorCode::MissingExport, format!("{} has no `call` handler", app.name)));
+        return Err(Error::new(
+            ErrorCode::MissingExport,
+            format!("{} must export a `call` handler to be called", app.name),
+        ));
     }
     let permit = app.admit()?;
     let CallOptions { caller, running } = options;

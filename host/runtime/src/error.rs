@@ -57,7 +57,7 @@ codes! {
     /// The guest asked a function of the host for more at once than it does, or handed it more.
     HostCallTooLarge = "host-call-too-large", 500, "The component asked for too much at once";
     /// The guest ended without having answered.
-    NoResponse = "no-response", 500, "The component gave no answer";
+    NoResponse = "no-response", 500, "The component returned no response";
     /// The client read so slowly that another request was given the execution's place.
     SlowClient = "slow-client", 499, "The client read too slowly";
     /// The caller gave up.
@@ -77,13 +77,13 @@ codes! {
     /// Compiling the component takes more than it may: CPU time, memory, or the size of its functions.
     CompileLimit = "compile-limit", 500, "The component takes too much to compile";
     /// The component imports what this host does not provide.
-    ForeignImport = "foreign-import", 500, "The component imports what the host does not provide";
+    ForeignImport = "foreign-import", 500, "The component has an import that the host does not provide";
     /// The component imports a capability that it was not granted.
-    CapabilityDenied = "capability-denied", 500, "The component needs what it was not granted";
+    CapabilityDenied = "capability-denied", 500, "The component uses a capability that it was not granted";
     /// A grant is wrong.
     BadConfiguration = "bad-configuration", 500, "The component's configuration is wrong";
     /// What a grant names cannot be reached or opened.
-    CapabilityUnavailable = "capability-unavailable", 503, "What the component needs cannot be reached";
+    CapabilityUnavailable = "capability-unavailable", 503, "A capability of the component is unavailable";
     /// The component has no handler for this kind of call.
     MissingExport = "missing-export", 501, "The component does not handle this kind of request";
     /// A thin component's engine is not known to this host.

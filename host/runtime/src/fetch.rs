@@ -117,7 +117,10 @@ where
 {
     let inner = &app.inner;
     let Some(export) = &inner.fetch else {
-        return Err(Error::new(ErrorCode::MissingExport, format!("{} has no `fetch` handler", inner.name)));
+        return Err(Error::new(
+            ErrorCode::MissingExport,
+            format!("{} must export a `fetch` handler to serve requests", inner.name),
+        ));
     };
     // Who expects a word before it sends the body gets it when the guest reads.
     let expects = request.headers_mut().remove(EXPECT).is_some();

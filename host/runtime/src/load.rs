@@ -158,7 +158,7 @@ impl Loader {
         if let Some(cache) = &self.cache
             && let Err(error) = cache.prune(bytes_max)
         {
-            tracing::warn!(%error, "compiled code cannot be pruned");
+            tracing::warn!(%error, "old compiled code cannot be deleted");
         }
     }
 

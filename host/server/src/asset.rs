@@ -20,10 +20,10 @@ pub(crate) async fn answer(platform: &Platform, asset: AssetAnswer) -> Result<Re
         AssetAnswer::Bytes { status, headers, digest, range, body: true } => {
             let bytes = range.end.saturating_sub(range.start);
             let chunks = platform.artifacts().stream(&hex(digest)?, range).await.map_err(|error| {
-                tracing::error!(%error, "an asset cannot be read");
+                tracing::error!(%error, "a static file cannot be read");
                 Failure::Refused(Refusal::Unavailable)
             })?;
-            let chunks = chunks.map_err(|error| Error::io(format!("an asset cannot be read: {error}")));
+            let chunks = chunks.map_err(|error| Error::io(format!("a static file cannot be read: {error}")));
             (status, headers, Content::File { chunks: chunks.boxed(), left: bytes })
         }
     };

@@ -59,7 +59,7 @@ impl From<Stop> for Failure {
 
 impl From<NotAdmitted> for Failure {
     fn from(refused: NotAdmitted) -> Self {
-        tracing::debug!(error = %refused.error, "not admitted");
+        tracing::debug!(error = %refused.error, "a request was not admitted");
         Self::NotAdmitted(Box::new(refused))
     }
 }

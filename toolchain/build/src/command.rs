@@ -144,7 +144,7 @@ fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<Written
 pub fn prepare(arguments: &PrepareArguments) -> ExitCode {
     let prepared = match cache_dir(arguments.cache_dir.as_deref()) {
         None => {
-            let message = "there is no folder to keep the compiled engine in";
+            let message = "the folder for the compiled engine is unknown";
             let help = "name one with --cache-dir, or set ELIAS_CACHE_DIR, XDG_CACHE_HOME or HOME";
             Err(BuildError::Io(Box::new(Details::new(message.to_owned()).help(help))))
         }

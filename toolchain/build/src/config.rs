@@ -113,7 +113,7 @@ pub fn build_table(table: &DeTable<'_>) -> Result<BuildTable, (Range<usize>, Str
                 return Err((value.span(), message.to_owned()));
             }
             (name, _) => {
-                let message = format!("there is no key `{name}` in [build]; there are {}", KEYS.join(", "));
+                let message = format!("the key `{name}` does not exist in [build]; the keys are {}", KEYS.join(", "));
                 return Err((key.span(), message));
             }
         }
@@ -161,7 +161,7 @@ mod tests {
             })
         );
         for (text, at, wanted) in [
-            ("[build]\nevil = true", 8..12, "no key `evil`"),
+            ("[build]\nevil = true", 8..12, "the key `evil` does not exist"),
             ("[build]\neval = 1", 15..16, "true or false"),
             ("build = 1", 8..9, "must be a table"),
             ("[build]\nroots = 1", 16..17, "list of folders"),

@@ -96,8 +96,8 @@ pub(crate) fn no_default_export(options: &BuildOptions, bundle: &Bundle) -> Buil
 /// The error for a handler of other platforms, which would be lost without a word.
 pub(crate) fn unknown_handler(name: &str, options: &BuildOptions) -> BuildError {
     let details = Details::new(format!("the default export has a handler `{name}`, which nothing would ever call")).help(
-        "a component handles `fetch` and `call`; there are no schedules, queues and mail that call it. Take the handler out, and let \
-         something outside call the component, for example a cron job that sends a request",
+        "a component handles `fetch` and `call`; schedules, queues and mail cannot call it. Remove the handler, and \
+         call the component from outside, for example with a cron job that sends a request",
     );
     let entry = options.project.join(&options.entry);
     let Ok(source) = std::fs::read_to_string(&entry) else { return BuildError::UnknownHandler(Box::new(details)) };

@@ -72,7 +72,7 @@ pub(crate) fn unknown(tag: &str) -> Details {
          de-LU too",
         near.join(", ")
     );
-    Details::new(format!("there is no locale `{tag}`")).help(help)
+    Details::new(format!("the locale `{tag}` does not exist")).help(help)
 }
 
 /// The web module that adds these locales: its name and source; none where they are all there anyway.

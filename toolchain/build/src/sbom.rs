@@ -119,7 +119,7 @@ fn no_integrity(lockfile: Option<&str>, count: usize) -> BuildWarning {
             Details::new(format!("{name} is not read: {packages} in the component have no integrity on record"))
                 .help("package-lock.json has the integrities: `npm install --package-lock-only` writes one.")
         }
-        None => Details::new(format!("there is no lockfile that says what {packages} in the component must be"))
+        None => Details::new(format!("a lockfile with the integrity of {packages} in the component is missing"))
             .help("Run `npm install`, and commit package-lock.json."),
     };
     BuildWarning::NoLockfile(Box::new(details))
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn warns_where_nothing_is_locked() {
         for (lock, wanted) in [
-            (None, "no lockfile"),
+            (None, "a lockfile with the integrity"),
             (Some(("pnpm-lock.yaml", "lockfileVersion: '9.0'")), "pnpm-lock.yaml is not read"),
             (Some(("yarn.lock", "")), "yarn.lock is not read"),
             (Some(("bun.lock", "{}")), "bun.lock is not read"),

@@ -54,7 +54,10 @@ fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
                 for (key, value) in tables {
                     let name = key.get_ref().as_ref();
                     if !CAPABILITIES.contains(&name) {
-                        let message = format!("there is no capability `{name}`; there are {}", CAPABILITIES.join(", "));
+                        let message = format!(
+                            "the capability `{name}` does not exist; the capabilities are {}",
+                            CAPABILITIES.join(", ")
+                        );
                         return Err(fail(Some(key.span()), &message));
                     }
                     let DeValue::Table(_) = value.get_ref() else {
@@ -78,8 +81,8 @@ fn apply(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
             }
             (key_name, _) => {
                 let message = format!(
-                    "there is no key `{key_name}` here; there are `listen` and the tables `[build]`, `[limits]`, \
-                     `[capabilities.NAME]`, `[gateway]`, `[supervision]` and `[smoke]`"
+                    "the key `{key_name}` does not exist here; the keys are `listen` and the tables `[build]`, \
+                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]` and `[smoke]`"
                 );
                 return Err(fail(Some(key.span()), &message));
             }
@@ -151,14 +154,14 @@ mod tests {
     #[test]
     fn names_the_line_of_what_is_wrong() {
         for (text, wanted) in [
-            ("[limits]\nfule = 5\n", "elias.toml:2: there is no setting `fule`; did you mean `fuel`?"),
+            ("[limits]\nfule = 5\n", "elias.toml:2: the setting `fule` does not exist; did you mean `fuel`?"),
             ("[limits]\n\nfuel = -5\n", "elias.toml:3: fuel must be a number"),
             ("\n\n= 5\n", "elias.toml:3:"),
-            ("workers = 5\n", "elias.toml:1: there is no key `workers` here"),
-            ("[build]\nevil = true\n", "elias.toml:2: there is no key `evil` in [build]"),
+            ("workers = 5\n", "elias.toml:1: the key `workers` does not exist here"),
+            ("[build]\nevil = true\n", "elias.toml:2: the key `evil` does not exist in [build]"),
             ("listen = 5\n", "elias.toml:1: listen must be a string"),
             ("gateway = 5\n", "elias.toml:1: it must be a table: [gateway]"),
-            ("[capabilities.cash]\n", "elias.toml:1: there is no capability `cash`"),
+            ("[capabilities.cash]\n", "elias.toml:1: the capability `cash` does not exist"),
         ] {
             let error = check(text).map(|_| ()).expect_err(text);
             assert!(error.contains(wanted), "{error}");

@@ -23,7 +23,8 @@ impl ComponentDatabases for Databases {
     ) -> BoxFuture<'a, Result<DatabaseResult, Error>> {
         async move {
             let opened = app.grant::<Db>();
-            let opened = opened.ok_or_else(|| Error::not_found("database: the component does not use elias/db"))?;
+            let opened = opened
+                .ok_or_else(|| Error::new(Code::NotFound, "the component has no database: it must import elias/db"))?;
             let DatabaseBounds { rows, bytes, deadline } = bounds;
             let (sql, parameters, write) = (query.sql.as_deref(), &query.parameters, query.write);
             let result = opened.console(&ConsoleQuery { sql, parameters, write, rows, bytes, deadline }).await;

@@ -231,7 +231,7 @@ pub(crate) fn warn_of_cut(drained: Drained) {
     if drained.cut > 0 {
         tracing::warn!(
             connections = drained.cut,
-            "requests had not ended when the drain's time was over; they were cut"
+            "connections were forcibly closed at the end of the shutdown grace period"
         );
     }
 }
@@ -319,14 +319,14 @@ pub(crate) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        tracing::error!("signals cannot be received; the process can only be killed");
+        tracing::error!("signals cannot be handled; the process can only be stopped with SIGKILL");
         return std::future::pending().await;
     };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("draining: requests in flight may end, new ones are refused; a second signal ends at once");
+    tracing::info!("shutting down: requests in flight can finish, new ones are refused; a second signal stops at once");
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -125,7 +125,7 @@ pub(crate) fn unknown(name: &str) -> String {
         .iter()
         .max_by(|a, b| strsim::jaro_winkler(a.name, name).total_cmp(&strsim::jaro_winkler(b.name, name)));
     let nearest = nearest.map_or("", |setting| setting.name);
-    format!("there is no setting `{name}`; did you mean `{nearest}`?")
+    format!("the setting `{name}` does not exist; did you mean `{nearest}`?")
 }
 
 /// The flags that were given.
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn unknown_names_are_refused_with_the_nearest() {
         let error = Settings::default().set("deadline", 1).expect_err("no such setting");
-        assert_eq!(error, "there is no setting `deadline`; did you mean `deadline-ms`?");
+        assert_eq!(error, "the setting `deadline` does not exist; did you mean `deadline-ms`?");
         assert_eq!(Settings::default().set("fuel", 0).expect_err("too small"), "fuel must be at least 1");
     }
 }

@@ -123,7 +123,7 @@ fn check_signature(
     match read {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let said = format!("there is no {}; name it by --signature", path.display());
+            let said = format!("the signature file {} does not exist; name it with --signature", path.display());
             return Ok(Outcome::Bad { code: "no-signature", said, details: Value::Null });
         }
         Err(error) => return Err(Failure::new("io", format_args!("cannot read {}: {error}", path.display()))),
@@ -183,7 +183,7 @@ fn check_entries(log: &Log<'_>) -> Outcome {
 
 fn check_consistency(log: &Log<'_>, keys: &[VerifyingKey], state: Option<&Path>) -> Outcome {
     let Some(path) = state.map(Path::to_owned).or_else(|| default_state(&log.checkpoint().origin)) else {
-        return Outcome::Skipped("there is no home folder; name a file by --state".to_owned());
+        return Outcome::Skipped("the home folder is unknown; name a state file with --state".to_owned());
     };
     match StateFile::new(&path).follow(log, keys) {
         Ok(seen) => {

@@ -110,7 +110,7 @@ impl Follower {
                     failure.report();
                     self.source.explain(failure.page());
                     if self.served.is_some() {
-                        tracing::warn!("the last good version goes on serving");
+                        tracing::warn!("the last working version keeps serving");
                     }
                 }
             }

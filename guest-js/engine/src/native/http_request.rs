@@ -75,7 +75,7 @@ pub(crate) fn release() {
 fn with_request<R>(ctx: &Ctx<'_>, f: impl FnOnce(&message::Request) -> R) -> Result<R> {
     match &INCOMING.0.borrow().message {
         Some(request) => Ok(f(request)),
-        None => Err(Exception::throw_type(ctx, "there is no incoming request here")),
+        None => Err(Exception::throw_type(ctx, "the incoming request is not available here")),
     }
 }
 

@@ -8,7 +8,7 @@ export const config = {
   require(key) {
     const value = env[key];
     if (value !== undefined) return value;
-    throw new TypeError(`there is no ${JSON.stringify(key)}; add it to [capabilities.config] in elias.toml`);
+    throw new TypeError(`the key ${JSON.stringify(key)} does not exist; add it to [capabilities.config] in elias.toml`);
   },
   has: (key) => key in env,
   keys: () => Object.keys(env),

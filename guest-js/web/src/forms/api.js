@@ -29,7 +29,7 @@ const api = {
     } catch {
       return problem(400, "bad-path", "the path is not percent-encoded UTF-8");
     }
-    if (found === undefined) return problem(404, "no-endpoint", `there is no endpoint ${url.pathname}`);
+    if (found === undefined) return problem(404, "no-endpoint", `the endpoint ${url.pathname} does not exist`);
     if (found.target === undefined) {
       const allow = found.allow.join(", ");
       if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });

@@ -36,7 +36,9 @@ function check(value, hint) {
   const key = `${base} ${count}`;
   const text = textOf(value);
   const known = Object.hasOwn(state.known, key) ? state.known[key] : undefined;
-  if (known === undefined && state.locked) throw new Error(`there is no snapshot ${key}; write it with elias test --update`);
+  if (known === undefined && state.locked) {
+    throw new Error(`the snapshot ${key} does not exist; write it with: elias test --update`);
+  }
   if (known !== undefined && known !== text && !state.update) {
     throw mismatch(`it is not what the snapshot ${key} says; if it is right, say so with elias test --update`, text, known);
   }

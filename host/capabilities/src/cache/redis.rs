@@ -187,7 +187,7 @@ impl Inner {
                 slot.connection = Some(connection.clone());
                 slot.generation += 1;
                 if self.lost.swap(false, Ordering::Relaxed) {
-                    tracing::info!(component = %self.component, "the cache's Redis is back");
+                    tracing::info!(component = %self.component, "Redis of the cache is available again");
                 }
                 Ok(Connected { connection, generation: slot.generation, fresh: true })
             }
@@ -213,13 +213,13 @@ impl Inner {
         if !self.lost.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 component = %self.component, kind,
-                "the cache's Redis cannot be reached; its operations fail until it is back"
+                "Redis of the cache is unavailable; cache operations fail until it is available again"
             );
         }
     }
 
     fn too_large(&self, what: &str, length: u64, most: u64) -> Error {
-        tracing::debug!(component = %self.component, length, "a cached value is larger than the component may have");
+        tracing::debug!(component = %self.component, length, "a cached value exceeds the component's size limit");
         Error::new(ErrorCode::TooLarge, format!("{what} would be {length} bytes; {most} is the most of one command"))
     }
 

@@ -89,10 +89,14 @@ impl Declaration {
                 None if source.optional => Ok(None),
                 None => Err(invalid(match (&source.env, &source.file) {
                     (Some(name), _) if source.secret => format!("set {name} in the host's environment"),
-                    (_, Some(path)) if source.secret => format!("there is no file {}; make it", path.display()),
+                    (_, Some(path)) if source.secret => {
+                        format!("the file {} does not exist; create it", path.display())
+                    }
                     (Some(name), _) => format!("set {name} in the host's environment, or give it a `default`"),
-                    (_, Some(path)) => format!("there is no file {}; make it, or give it a `default`", path.display()),
-                    _ => "it has no value".to_owned(),
+                    (_, Some(path)) => {
+                        format!("the file {} does not exist; create it, or set a `default`", path.display())
+                    }
+                    _ => "it must have a value".to_owned(),
                 })),
             };
         };
@@ -175,7 +179,7 @@ mod tests {
         std::fs::write(folder.path().join("token"), "s3cret").expect("writing");
         for (json, wanted) in [
             (serde_json::json!({ "env": "ELIAS_NO_SUCH_VARIABLE" }), "set ELIAS_NO_SUCH_VARIABLE"),
-            (serde_json::json!({ "file": "none" }), "there is no file none"),
+            (serde_json::json!({ "file": "none" }), "the file none does not exist"),
             (serde_json::json!({ "file": "token", "type": "number" }), "must be a number"),
             (serde_json::json!({ "file": "token", "type": "number", "secret": true }), "always text"),
             (serde_json::json!({ "default": "x", "secret": true }), "cannot have a default"),

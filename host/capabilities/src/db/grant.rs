@@ -174,8 +174,9 @@ impl DbGrant {
         };
         let url = match url {
             Url::Plain(url) => url.clone(),
-            Url::Environment(Environment { env }) => std::env::var(env)
-                .map_err(|_| ConfigureError::Invalid(format!("{key}: the environment has no variable {env}")))?,
+            Url::Environment(Environment { env }) => std::env::var(env).map_err(|_| {
+                ConfigureError::Invalid(format!("{key}: the environment variable {env} must be set for the host"))
+            })?,
         };
         Ok((url, owned))
     }

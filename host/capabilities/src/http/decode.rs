@@ -94,7 +94,7 @@ impl Decoded {
         match error.downcast::<Error>() {
             Ok(own) => own,
             Err(error) => {
-                tracing::debug!(%error, coding = self.coding.name(), "a response's body cannot be decoded");
+                tracing::debug!(%error, coding = self.coding.name(), "the body of a response cannot be decoded");
                 Error::HttpResponseContentCoding(Some(self.coding.name().to_owned()))
             }
         }

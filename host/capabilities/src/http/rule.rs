@@ -41,7 +41,7 @@ impl TryFrom<String> for Rule {
         // The URL parser brings the host into the form in which requests have it.
         let url = Url::parse(&format!("{}://{rest}/", scheme.as_deref().unwrap_or("http")));
         let url = url.map_err(|error| wrong(&format!("is not a host ({error})")))?;
-        let host = url.host_str().ok_or_else(|| wrong("has no host"))?.to_owned();
+        let host = url.host_str().ok_or_else(|| wrong("must have a host"))?.to_owned();
         if host.contains('*') {
             return Err(wrong("has a `*` where it stands for nothing"));
         }

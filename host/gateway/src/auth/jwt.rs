@@ -62,7 +62,7 @@ impl Failure {
         match self {
             Self::NoKeys => "the keys for tokens were not fetched yet",
             Self::Malformed => "the token is malformed or too long",
-            Self::Header => "the token's header has what is not supported",
+            Self::Header => "the token's header is not supported",
             Self::Algorithm => "the token's algorithm is not allowed",
             Self::UnknownKey => "no key for the token",
             Self::Signature => "the token's signature is wrong",
@@ -70,7 +70,7 @@ impl Failure {
             Self::Early => "the token is not valid yet",
             Self::Issuer => "the token is from another issuer",
             Self::Audience => "the token is for another audience",
-            Self::Subject => "the token has no subject",
+            Self::Subject => "the token must have a subject (the claim `sub`)",
         }
     }
 }

@@ -193,7 +193,10 @@ impl Access {
                     return Ok(None);
                 }
                 if let Err(error) = self.replace_hash(&token.tenant, bearer, &hash).await {
-                    tracing::warn!(token = %token.id, %error, "the hash of a former release cannot be replaced yet");
+                    tracing::warn!(
+                        token = %token.id, %error,
+                        "the hash of a token in an old format cannot be replaced; retrying at its next use"
+                    );
                 }
             }
         }
@@ -211,7 +214,7 @@ impl Access {
     /// Who has a token of the identity provider. Why one is refused is in the log; the client is told what only a
     /// token with a right signature brings to light.
     async fn find_user(&self, oidc: &Oidc, token: &str, address: &str) -> Result<Arc<Principal>> {
-        let log = |reason: &str| tracing::info!(%reason, %address, "a token of the identity provider is refused");
+        let log = |reason: &str| tracing::info!(%reason, %address, "a token of the identity provider was refused");
         let user = match oidc.user(token) {
             Ok(user) => user,
             Err(denied) => {
@@ -249,7 +252,7 @@ impl Access {
             TokenRole::BuiltIn(role) => *role,
             TokenRole::Custom(name) => {
                 let role = self.store.read(tenant).await?.role(name).await?;
-                role.ok_or_else(|| Error::not_found(format_args!("role {name}; elias roles list")))?.ceiling
+                role.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))?.ceiling
             }
         };
         by.may_give(&new.role, ceiling)?;

@@ -69,9 +69,9 @@ impl Oidc {
         let parsed =
             GatewayConfig::parse(&json!({ "auth": { "jwt": jwt } })).map_err(|error| bad(error.to_string()))?;
         let auth = parsed.routes.into_iter().find_map(|route| route.rules.auth);
-        let auth = auth.ok_or_else(|| bad("it has no rules".to_owned()))?;
+        let auth = auth.ok_or_else(|| bad("the settings must define how tokens are verified".to_owned()))?;
         let verifier = auth.jwt().map(|rules| Arc::new(JwtVerifier::new(rules.clone())));
-        let verifier = verifier.ok_or_else(|| bad("it has no rules".to_owned()))?;
+        let verifier = verifier.ok_or_else(|| bad("the settings must define how tokens are verified".to_owned()))?;
         Ok(Self { verifier, config: config.clone() })
     }
 

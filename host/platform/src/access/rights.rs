@@ -77,7 +77,10 @@ impl Roles {
                 Some(known) if known.definition == definition => known,
                 _ => {
                     let unreadable = |error: Error| {
-                        tracing::warn!(%tenant, role = %name, %error, "a role cannot be read; it allows nothing");
+                        tracing::warn!(
+                            %tenant, role = %name, %error,
+                            "a custom role cannot be read; it grants no permissions"
+                        );
                         Error::new(Code::Forbidden, format!("the role {name} cannot be read; set it anew: {error}"))
                     };
                     let read = Arc::new(CustomRole::new(definition).map_err(unreadable)?);
@@ -87,7 +90,10 @@ impl Roles {
             },
             Ok(None) => {
                 self.parsed.invalidate(&key);
-                return Err(Error::new(Code::Forbidden, format!("there is no role {name} any more")));
+                return Err(Error::new(
+                    Code::Forbidden,
+                    format!("the role `{name}` of the token was deleted; use a token with another role"),
+                ));
             }
             Err(error) if error.code() == Code::StoreUnavailable => self.parsed.get(&key).ok_or(error)?,
             Err(error) => return Err(error),

@@ -81,7 +81,10 @@ impl Members {
                     Code::AlreadyThere => {}
                     // Who cannot be recorded is who the provider says.
                     Code::QuotaExceeded | Code::NotFound | Code::BadInput => {
-                        tracing::debug!(tenant = %user.tenant, user = %user.subject, %error, "a user cannot be recorded");
+                        tracing::debug!(
+                            tenant = %user.tenant, user = %user.subject, %error,
+                            "a user of the identity provider cannot be recorded in the store"
+                        );
                     }
                     _ => return Err(error),
                 }

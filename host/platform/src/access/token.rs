@@ -108,35 +108,38 @@ impl FromStr for Bearer {
     }
 }
 
-/// What a token is to be.
+/// The token to create.
 #[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
-    /// What it is for.
+    /// A name for people that tells what the token is for, such as `ci-deploy`.
     pub name: String,
-    /// What it may do: a role of the platform's, or one that the tenant defined.
+    /// The role: a built-in one (`caller`, `viewer`, `developer`, `operator`, `admin`) or the name of a custom role of
+    /// the tenant.
     #[schema(value_type = String)]
     pub role: TokenRole,
-    /// The components that it may act on; all of them if there is no list.
+    /// The names of the components that the token is limited to; null or absent for all components of the tenant.
     #[serde(default)]
     pub components: Option<Vec<ComponentName>>,
-    /// The id of the user that it stands for, who has to be recorded. Refused with the user, and bounded by the user's
-    /// role.
+    /// The id of an existing user for whom the token acts. The token is refused while the user is disabled or deleted,
+    /// and the user's role bounds its permissions.
     #[serde(default)]
     pub user_id: Option<String>,
-    /// The id of the organization that it stands for, which has to be recorded; a user's is in the user's record.
+    /// The id of an existing organization for which the token acts. Leave it out with `user_id`: then the organization
+    /// in the user's record applies.
     #[serde(default)]
     pub organization_id: Option<String>,
-    /// Days that it is valid, from 1 to 3650.
+    /// The validity in days: 1 to 3650.
     pub days: u32,
 }
 
-/// A token that was made just now.
+/// A new token with its secret.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenWithSecret {
-    /// What it is.
+    /// The token without its secret.
     pub token: Token,
-    /// The token itself. It is shown this once.
+    /// The token to send as `Authorization: Bearer`, in the form `elias_ID_SECRET`. It is only shown in this response;
+    /// only a hash of it is stored.
     pub secret: String,
 }
 

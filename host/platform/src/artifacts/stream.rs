@@ -70,7 +70,7 @@ async fn next(mut reading: Reading) -> io::Result<Option<(Bytes, Reading)>> {
     if let Some(hash) = &mut reading.hash {
         hash.update(&piece);
         if reading.left == 0 && hex(&hash.clone().finalize()) != reading.digest.as_str() {
-            tracing::error!(digest = %reading.digest, "an artifact on the disk is damaged; it is deleted");
+            tracing::error!(digest = %reading.digest, "a damaged artifact on the disk was deleted");
             reading.artifacts.folder.remove_file(key(&reading.digest))?;
             return Err(ErrorKind::InvalidData.into());
         }

@@ -198,7 +198,7 @@ fn write(content: &mut impl Read, path: &Path, bytes: u64) -> io::Result<Digest>
 async fn check(folder: &Path, unpacked: &Unpacked) -> Result<Restored> {
     let store_file = folder.join(STORE_FILE);
     if !store_file.is_file() {
-        return Err(refused("it has no store"));
+        return Err(refused("it must contain a store"));
     }
     sound(&store_file).map_err(|error| refused(format_args!("its store is damaged: {error}")))?;
     if !has_schema(&store_file).unwrap_or(false) {
@@ -300,7 +300,7 @@ async fn check_keys(store: &Store, folder: &Path, notes: &mut Vec<String>) -> Re
     if let Some(token) = text(operator)?
         && !(token.trim().starts_with("elias_") && token.trim().bytes().all(|byte| byte.is_ascii_graphic()))
     {
-        return Err(refused(format_args!("{operator} has no token in it")));
+        return Err(refused(format_args!("{operator} must contain a token")));
     }
     if let Some(text) = text(log_key)? {
         let key = SigningKey::parse(text.trim()).map_err(|error| refused(format_args!("{log_key}: {error}")))?;

@@ -219,7 +219,7 @@ async fn an_archive_is_refused_for_whatever_no_backup_has() {
         ("a key as large as memory", instead("log.key", &[b'x'; 5_000]), "at most 4096"),
         ("another log's key", instead("log.key", foreign_log.as_bytes()), "is not the key"),
         ("a token that is none", instead("operator-token", b"\x1b[2J"), "operator-token"),
-        ("no store", without(STORE_FILE), "no store"),
+        ("no store", without(STORE_FILE), "must contain a store"),
         ("a store that is none", instead(STORE_FILE, &[b'x'; 8_192]), "its store is damaged: file is not a database"),
         ("a store that is empty", instead(STORE_FILE, b""), "its store"),
         ("a store that is damaged", instead(STORE_FILE, &damaged_store), "its store is damaged"),
@@ -242,7 +242,7 @@ async fn an_archive_is_refused_for_whatever_no_backup_has() {
         ("a global header", kind(EntryType::XGlobalHeader, "pax", b"20 path=secret.key\n"), "no backup has"),
         ("a folder elsewhere", kind(EntryType::Directory, "services/", b""), "no backup has"),
         ("an archive that breaks off", archive(&good)[..3_000].to_vec(), "archive"),
-        ("nothing", Vec::new(), "no store"),
+        ("nothing", Vec::new(), "must contain a store"),
         ("no archive", vec![b'x'; 5_000], "archive"),
     ] {
         let refused = restored(&bytes).await.err().unwrap_or_else(|| panic!("{what}: it was restored"));

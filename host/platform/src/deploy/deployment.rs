@@ -13,26 +13,27 @@ use crate::store::{Deployment, DeploymentState, ReleaseTarget, Service, ServiceT
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What is to be deployed, and how.
+/// The version to deploy, and how. Exactly one of `version`, `stage` and `promote_from` is required.
 #[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeployRequest {
-    /// The version's number; or none with `promote_from` or `stage`.
+    /// The number of the version to deploy.
     #[serde(default)]
     pub version: Option<u32>,
-    /// The implementation, of those that are side by side here, that is to get all traffic.
+    /// The name of the variant of the running experiment whose version is to get all requests. The experiment ends.
     #[serde(default)]
     pub stage: Option<String>,
-    /// The environment whose version is to serve here too.
+    /// The environment whose serving version is deployed here too.
     #[serde(default)]
     pub promote_from: Option<Environment>,
-    /// Steps and health of a canary; none: all traffic at once.
+    /// The plan of a canary rollout; null or absent to switch all requests to the version at once.
     #[serde(default)]
     pub rollout: Option<RolloutPlan>,
-    /// Why, for the history.
+    /// The reason, for the history of deployments: at most 500 characters; longer ones are cut off.
     #[serde(default)]
     pub reason: String,
-    /// The service's revision that this is based on; of two deployments at once the later one is then `stale`.
+    /// The revision of the service that this deployment is based on. The request fails with `stale` if the service has
+    /// another one by now; 0 if it must not exist yet; null or absent for no check.
     #[serde(default)]
     pub revision: Option<u64>,
 }
@@ -60,14 +61,14 @@ impl Platform {
             (None, None, Some(name)) => {
                 let stages = service.as_ref().and_then(|service| service.stages.as_ref());
                 let implementation = stages.and_then(|stages| stages.implementation(name));
-                implementation.ok_or_else(|| Error::not_found(format_args!("stage {name} of {id}")))?.version
+                implementation
+                    .ok_or_else(|| Error::not_listed(format_args!("variant `{name}` of {id}"), "elias compare"))?
+                    .version
             }
             (None, Some(environment), None) => {
                 let from = ServiceId { environment, ..id.clone() };
                 let serves = scope.service(&from).await?;
-                serves
-                    .ok_or_else(|| Error::not_found(format_args!("version of {} in {environment}", id.component)))?
-                    .version
+                serves.ok_or_else(|| Error::not_deployed(&from))?.version
             }
             _ => return Err(Error::new(Code::BadInput, "say either `version`, `promote_from` or `stage`")),
         };

@@ -12,28 +12,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// How two versions differ.
+/// The differences between two versions of a component.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Diff {
-    /// The first version's number.
+    /// The number of the first version.
     pub from: u32,
-    /// The second's.
+    /// The number of the second version.
     pub to: u32,
-    /// Bytes of the component, before and after.
+    /// The sizes of the two components in bytes: `[from, to]`.
     pub bytes: (u64, u64),
-    /// Imports that are new.
+    /// The WebAssembly imports that only the second version has.
     pub imports_added: Vec<String>,
-    /// Imports that are gone.
+    /// The WebAssembly imports that only the first version has.
     pub imports_removed: Vec<String>,
-    /// What differs, as `path: before -> after`, in manifest and settings.
+    /// The differences in the manifest and the settings, each as `path: before -> after`.
     pub changes: Vec<String>,
-    /// npm packages that are new, `name@version`.
+    /// The npm packages that only the second version contains, as `name@version`.
     pub packages_added: Vec<String>,
-    /// npm packages that are gone.
+    /// The npm packages that only the first version contains, as `name@version`.
     pub packages_removed: Vec<String>,
-    /// Source files that are new.
+    /// The paths of the source files that only the second version has.
     pub sources_added: Vec<String>,
-    /// Source files that are gone.
+    /// The paths of the source files that only the first version has.
     pub sources_removed: Vec<String>,
 }
 

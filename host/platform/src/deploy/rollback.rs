@@ -82,7 +82,7 @@ impl Platform {
         let act = PendingAct { deployment: deployment.clone(), actor: session.actor() };
         self.serving().serve_pending(&service, target, act, &[warm]).await?;
         tracing::warn!(service = %id, version = release.version, by = %session.principal.name,
-            "rolled back while the store is away; it is told when it is back");
+            "rolled back while the store is unavailable; the rollback will be stored when it is available again");
         Ok(deployment)
     }
 
@@ -108,17 +108,20 @@ impl Platform {
         for PendingAct { deployment, actor } in &acts {
             let (by, at, instead) = (&actor.name, deployment.created_at, stored.deployment.as_str());
             if stands {
-                tracing::info!(service = %id, version = deployment.version, by, at, "a rollback made while the store was away was followed by another");
+                tracing::info!(
+                    service = %id, version = deployment.version, by, at,
+                    "a rollback made while the store was unavailable was replaced by a later one"
+                );
             } else {
                 tracing::warn!(service = %id, version = deployment.version, by, at, serves = stored.version, deployment = instead,
-                    "a rollback made while the store was away does not stand: another change was stored first");
+                    "a rollback made while the store was unavailable was discarded: another change was stored first");
             }
             scope.audit(actor, "deployment.rollback-discarded", id.subject(), Some(deployment), Some(&stored)).await?;
         }
         if let Some(PendingAct { deployment, actor }) = last {
             let deployment = Deployment {
                 replaces: Some(stored.version),
-                reason: "rolled back while the store was away".to_owned(),
+                reason: "rolled back while the store was unavailable".to_owned(),
                 ..deployment
             };
             scope.insert_deployment(&deployment).await?;
@@ -163,7 +166,7 @@ fn describe_as(id: &ServiceId, version: u32, by: &str) -> Deployment {
 }
 
 fn nothing_serves(id: &ServiceId) -> Error {
-    Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment))
+    Error::not_deployed(id)
 }
 
 fn nothing_before(id: &ServiceId) -> Error {

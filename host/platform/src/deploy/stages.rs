@@ -12,37 +12,35 @@ use crate::stages::{Comparison, Differing, StageFigures, StagePlan, Stages};
 use crate::store::{NOTHING, ReleaseTarget, Service};
 use serde::Serialize;
 
-/// How implementations that are side by side do, on all hosts together.
+/// The state of an experiment, for all hosts together.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StageReport {
-    /// Of which component.
+    /// The name of the component.
     pub component: ComponentName,
-    /// Where.
+    /// The environment.
     pub environment: Environment,
-    /// Who is side by side since when.
+    /// The experiment: its variants and when it started.
     pub stages: Stages,
-    /// Their figures, and which of them is better.
+    /// The measurements of the variants and how they compare with the baseline.
     pub comparison: Comparison,
-    /// What copies of requests brought to light, for each in the plan's order.
+    /// The results of mirrored requests for each variant, in the order of the plan.
     pub copies: Vec<StageCopies>,
 }
 
-/// What copies of requests brought to light about an implementation.
+/// The results of mirrored requests for a variant.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct StageCopies {
-    /// Its name.
+    /// The name of the variant.
     pub name: String,
-    /// Copies that it was to get and did not: they were too large, their client left, the host was busy, its circuit was open.
+    /// The number of requests that were to be mirrored to the variant but were not: the body was too large, the client
+    /// disconnected, the host was busy, or the circuit of the variant was open.
     pub skipped: u64,
-    /// The latest answers that differ from the baseline's, the latest first; at most 20.
+    /// The latest responses that differ from the baseline's, newest first; at most 20.
     pub differences: Vec<Differing>,
 }
 
 fn no_stages(id: &ServiceId) -> Error {
-    Error::new(
-        Code::WrongState,
-        format!("no implementations of {id} are side by side; put one there with: elias deploy --stage NAME"),
-    )
+    Error::new(Code::WrongState, format!("{id} has no running experiment; start one with: elias deploy --stage NAME"))
 }
 
 impl Platform {
@@ -62,7 +60,7 @@ impl Platform {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         plan.check().map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let mut scope = self.store().read(&id.tenant).await?;
-        let none = || Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment));
+        let none = || Error::not_deployed(id);
         let service = scope.service(id).await?.ok_or_else(none)?;
         if service.canary.is_some() {
             let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
@@ -202,7 +200,10 @@ impl Platform {
                     reason: format!("stage {name}: {why}"),
                     revision: None,
                 };
-                tracing::info!(service = %id, stage = %name, %why, "an implementation is better and gets all traffic");
+                tracing::info!(
+                    service = %id, stage = %name, %why,
+                    "a variant of the experiment is better and gets all requests"
+                );
                 self.deploy(&Session::of_host(), id, &request).await.map(drop)
             }
             None => {

@@ -13,69 +13,70 @@ use crate::supervision::HealthState;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What can be done with a rollout by hand.
+/// A change of a running rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RolloutAction {
-    /// Give the canary all traffic now.
+    /// Send all requests to the canary now and end the rollout.
     Promote,
-    /// Stay at this step.
+    /// Stay at the current step. The health of the canary is still watched.
     Pause,
-    /// Go on.
+    /// Continue a paused rollout.
     Resume,
-    /// Give the canary up.
+    /// End the rollout and send all requests to the previous version.
     Abort,
 }
 
-/// How a service stands on this host.
+/// The status of a service on this host.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ServiceStatus {
-    /// Which component.
+    /// The name of the component.
     pub component: ComponentName,
-    /// Where.
+    /// The environment.
     pub environment: Environment,
-    /// The service's revision.
+    /// The revision of the service. It increases with each change.
     pub revision: u64,
-    /// Whether it was stopped by hand.
+    /// Whether the service was stopped by an operator.
     pub stopped: bool,
-    /// The address of its own, without a port.
+    /// The service's own host name, without a port, such as `shop.acme.localhost`.
     pub host: String,
-    /// The same as clients reach it, with scheme and port; none if the platform was not told.
+    /// The URL at which clients reach the service, with scheme and port; null while the platform does not know its
+    /// public URL.
     pub url: Option<String>,
-    /// What serves.
+    /// The version that serves.
     pub release: ReleaseStatus,
-    /// What gets a part of the traffic.
+    /// The version under rollout, which gets a part of the requests; null without a rollout.
     pub canary: Option<ReleaseStatus>,
-    /// Callers who get a version of their own.
+    /// The targeting rules, which assign versions to certain callers. The first rule that matches a request decides.
     pub flags: Vec<FlagRule>,
-    /// Implementations side by side, the version that serves being the first; `elias compare` says how they do.
+    /// The running experiment, with the serving version as its baseline; null without an experiment.
     pub stages: Option<Stages>,
-    /// The versions of flags and stages, where they are neither what serves nor the canary.
+    /// The versions that only targeting rules or the experiment use: neither the serving one nor the canary.
     pub beside: Vec<ReleaseStatus>,
-    /// How far its rollout is.
+    /// The progress of the rollout; null without a rollout.
     pub rollout: Option<RolloutStatus>,
-    /// Executions under way on this host.
+    /// The ids of the executions that are running on this host.
     pub executions: Vec<String>,
-    /// Whether the store has yet to be told of a rollback that was made while it was away.
+    /// Whether this host rolled the service back while the store was unavailable and has not stored that yet.
     pub pending: bool,
 }
 
-/// How a version stands on this host.
+/// The status of a version on this host.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ReleaseStatus {
-    /// The version's number.
+    /// The number of the version.
     pub version: u32,
-    /// SHA-256 of its bytes.
+    /// The SHA-256 of the component, as 64 lower-case hexadecimal digits.
     pub digest: String,
-    /// The deployment that gave it traffic.
+    /// The id of the deployment through which the version gets requests.
     pub deployment: String,
-    /// Whether its component is in memory; it is loaded by the next request.
+    /// Whether the component is in memory. If not, the next request loads it.
     pub loaded: bool,
-    /// Why it cannot be loaded, if the last try failed: code and explanation.
+    /// The error code and message of the last failed attempt to load the component; null if it can be loaded.
     pub problem: Option<String>,
-    /// Its circuit breaker.
+    /// The health according to the circuit breaker.
     pub health: HealthState,
-    /// What it did on this host since it was loaded first.
+    /// The measurements on this host since the version was first loaded.
     pub figures: Figures,
 }
 
@@ -155,7 +156,7 @@ impl Platform {
         FlagTable::new(&id.to_string(), flags.clone())
             .map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let mut scope = self.store().read(&id.tenant).await?;
-        let none = || Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment));
+        let none = || Error::not_deployed(id);
         let service = scope.service(id).await?.ok_or_else(none)?;
         let target = self.serving_target(id, Some(&service)).await?.ok_or_else(none)?;
         let mut warm = Vec::new();
@@ -211,8 +212,7 @@ impl Platform {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         let mut scope = self.store().write(&id.tenant).await?;
         let service = scope.service(id).await?;
-        let service = service
-            .ok_or_else(|| Error::not_found(format_args!("deployment of {} in {}", id.component, id.environment)))?;
+        let service = service.ok_or_else(|| Error::not_deployed(id))?;
         if service.stopped != stopped {
             let next = Service { stopped, ..service.clone() };
             scope.set_service(&next).await?;
@@ -291,6 +291,11 @@ impl Platform {
             return Ok(());
         }
         session.require(Permission::Cancel, tenant, None)?;
-        Err(Error::not_found(format_args!("running execution {execution} on this host")))
+        Err(Error::new(
+            Code::NotFound,
+            format!(
+                "execution `{execution}` is not running on this host; `elias executions --running` lists those that are"
+            ),
+        ))
     }
 }

@@ -21,16 +21,17 @@ const PATH_BYTES_MAX: usize = 512;
 /// Bytes of a version's settings.
 const SETTINGS_BYTES_MAX: usize = 1 << 20;
 
-/// A version as it is uploaded, after its artifacts.
+/// The version to create. Its artifacts must be uploaded first.
 #[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UploadedVersion {
-    /// SHA-256 of the component, whose bytes were uploaded before.
+    /// The SHA-256 of the uploaded component, as 64 lower-case hexadecimal digits.
     pub digest: Digest,
-    /// What of elias.toml belongs to it.
+    /// The settings of the version, from its elias.toml; the defaults if absent.
     #[serde(default)]
     pub settings: VersionSettings,
-    /// A detached signature: what `elias-build --sign` wrote beside the component.
+    /// The detached signature that `elias-build --sign` wrote next to the component; null or absent for an unsigned
+    /// version.
     #[serde(default)]
     pub signature: Option<String>,
 }

@@ -100,13 +100,13 @@ impl Seen {
     fn take(&mut self, read: Result<AdvisorySet>) {
         match read {
             Ok(set) => {
-                tracing::info!(advisories = set.len(), "advisories were read again");
+                tracing::info!(advisories = set.len(), "advisories were reloaded");
                 self.set = Arc::new(set);
                 self.problem = None;
             }
             Err(error) => {
                 if self.problem.is_none() {
-                    tracing::error!(%error, "advisories cannot be read; those read before hold");
+                    tracing::error!(%error, "advisories cannot be read; the ones read before still apply");
                 }
                 self.problem = Some(error);
             }
@@ -193,7 +193,7 @@ fn read(files: &[Found]) -> Result<AdvisorySet> {
     if set.unreadable_ranges() > 0 {
         tracing::warn!(
             ranges = set.unreadable_ranges(),
-            "advisories have bounds that are not versions; they apply to all versions"
+            "advisories have version ranges that cannot be parsed; they apply to all versions"
         );
     }
     Ok(set)

@@ -11,18 +11,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// An advisory about a package in a component.
+/// A security advisory about an npm package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Vulnerability {
-    /// The advisory: `GHSA-35jh-r3h4-6jhm`.
+    /// The id of the advisory, such as `GHSA-35jh-r3h4-6jhm`.
     pub id: String,
-    /// Its other names: `CVE-2021-23337`.
+    /// Other ids of the same advisory, such as `CVE-2021-23337`.
     pub aliases: Vec<String>,
-    /// How bad it is. What says nothing of it, as reports of malicious packages do, is critical.
+    /// The severity. Advisories without one, such as reports of malicious packages, count as `critical`.
     pub severity: Severity,
-    /// What is wrong, in a line.
+    /// A one-line summary of the vulnerability.
     pub summary: String,
-    /// The next version in which it is mended, if there is one.
+    /// The next version of the package that fixes the vulnerability; null if there is none.
     pub fixed: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl Vulnerability {
             Some(fixed) => format!(
                 "fixed in {fixed}: `npm install {name}@{fixed}`, or `npm update {name}` if another package needs it"
             ),
-            None => format!("there is no fixed version: `npm ls {name}` says what needs it"),
+            None => format!("no version fixes it: `npm ls {name}` lists the packages that depend on it"),
         };
         format!("{package} has the advisory {} ({severity}): {}; {helps}", id.escape_debug(), summary.escape_debug())
     }

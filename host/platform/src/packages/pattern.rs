@@ -42,8 +42,9 @@ impl Pattern {
             return Err(bad("is not the name of an npm package"));
         }
         let range = range.map(|range| match range.trim() {
-            "" => Err(bad("has no version after the @")),
-            range => Range::parse(range).map_err(|_| bad("has no range of versions after the @")),
+            "" => Err(bad("must have a version after the @")),
+            range => Range::parse(range)
+                .map_err(|_| bad("must have a range of versions after the @, such as `lodash@<4.17.21`")),
         });
         Ok(Self::Package(name.to_owned(), range.transpose()?))
     }

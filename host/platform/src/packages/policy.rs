@@ -16,23 +16,25 @@ const ID_BYTES_MAX: usize = 128;
 /// Packages that a refusal names.
 const NAMED_MAX: usize = 10;
 
-/// Which npm packages the components of a tenant may have in them. Looked at when a version is accepted; what was accepted goes on serving.
+/// A policy for the npm packages in the versions of a tenant. It is applied when a version is uploaded; versions that
+/// were accepted before keep serving.
 ///
-/// A pattern is `name`, `name@RANGE` with a range as npm writes them (`lodash@<4.17.21`), or `@scope/*`.
+/// A pattern is `name`, `name@RANGE` with a version range in the syntax of npm (`lodash@<4.17.21`), or `@scope/*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PackagePolicy {
-    /// Whether each package needs an integrity by SHA-256, SHA-384 or SHA-512, as npm's lockfile has it.
+    /// Whether each package must have an integrity hash (SHA-256, SHA-384 or SHA-512) in the lockfile of npm; false by
+    /// default.
     pub require_integrity: bool,
-    /// Patterns of the packages that are taken; empty: all.
+    /// Patterns of the packages that are allowed; empty, the default, for all.
     pub allow: Vec<String>,
-    /// Patterns of packages that are refused, also if they are allowed.
+    /// Patterns of packages that are refused even if `allow` matches them.
     pub deny: Vec<String>,
-    /// By `name@version`, the integrity that such a package must have: `sha512-BASE64`.
+    /// The required integrity hashes of packages: a map from `name@version` to `sha512-BASE64`.
     pub pins: BTreeMap<String, String>,
-    /// From which severity on an advisory of the host refuses a package; `none`: they refuse nothing.
+    /// The minimum severity at which an advisory refuses a package; `none`, the default, refuses none.
     pub refuse: Severity,
-    /// Advisories that refuse nothing, by their id or another name of theirs.
+    /// Ids or aliases of advisories that do not refuse a package, such as `CVE-2021-23337`.
     pub ignore: Vec<String>,
 }
 
@@ -121,7 +123,10 @@ impl PackagePolicy {
         };
         let unlocked = |package: &Package, _: Option<&Version>| {
             (self.require_integrity && !package.has_strong_integrity()).then(|| {
-                format!("{package} has no integrity by SHA-256 or better: run `npm install`, commit package-lock.json and build again")
+                format!(
+                    "{package} must have an integrity hash, SHA-256 or better: run `npm install`, commit \
+                     package-lock.json and build again"
+                )
             })
         };
         refuse(Code::IntegrityMissing, of_each(&unlocked))?;
@@ -139,7 +144,7 @@ impl PackagePolicy {
             return Ok(());
         }
         let advisories = advisories.ok_or_else(|| {
-            let what = "packages with advisories are to be refused, and the host has no advisories: start it with --advisories";
+            let what = "the policy refuses packages with advisories, but the host has none: start it with --advisories";
             Error::new(Code::AdvisoriesMissing, format!("{what} ({})", whose.says()))
         })?;
         let vulnerable = |package: &Package, version: Option<&Version>| {

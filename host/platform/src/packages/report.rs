@@ -11,31 +11,31 @@ use crate::session::Session;
 use crate::store::TenantSettings;
 use serde::{Deserialize, Serialize};
 
-/// The packages in a component.
+/// The npm packages in a version of a component.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PackageReport {
-    /// The packages; none if the component has no bill of materials.
+    /// The packages; null if the component has no bill of materials (SBOM).
     pub packages: Option<Vec<AuditedPackage>>,
-    /// How many advisories they were compared with; none if there are no advisories at all.
+    /// The number of advisories that the packages were compared with; null if the host has no advisories.
     pub advisories: Option<u64>,
 }
 
-/// A package, and what is known of it.
+/// An npm package with the advisories about it.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditedPackage {
     /// The package.
     #[serde(flatten)]
     pub package: Package,
-    /// The advisories about it, the worst first.
+    /// The advisories about the package, the most severe first.
     pub vulnerabilities: Vec<Vulnerability>,
 }
 
-/// Which packages a tenant's versions may have in them. Both hold.
+/// The policies for the npm packages in a tenant's versions. A version must comply with both.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PackagePolicies {
-    /// What those who run the host say.
+    /// The policy that the platform operators set for the tenant.
     pub host: PackagePolicy,
-    /// What the tenant itself says.
+    /// The policy that the tenant's administrators set.
     pub own: PackagePolicy,
 }
 

@@ -15,14 +15,14 @@ const PACKAGES_MAX: usize = 20_000;
 pub(super) const NAME_BYTES_MAX: usize = 214;
 const VERSION_BYTES_MAX: usize = 256;
 
-/// A package in a component.
+/// An npm package in a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Package {
-    /// Its name, with the scope: `@scope/name`.
+    /// The name with the scope, such as `@scope/name`.
     pub name: String,
-    /// Its version.
+    /// The version, such as `4.17.21`.
     pub version: String,
-    /// Its integrity as npm's lockfile writes it, `sha512-BASE64`: hashes that are well formed.
+    /// The well-formed integrity hashes from the lockfile of npm, such as `sha512-BASE64`; empty if there are none.
     pub integrity: Vec<String>,
 }
 

@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How bad an advisory is, in npm's words; `none` is below all of them.
+/// The severity of an advisory, with the names of npm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// As a threshold: nothing is refused.
+    /// Below all others: as a threshold, no package is refused.
     #[default]
     None,
-    /// CVSS 0.1 to 3.9.
+    /// CVSS score 0.1 to 3.9.
     Low,
-    /// CVSS 4.0 to 6.9.
+    /// CVSS score 4.0 to 6.9.
     Moderate,
-    /// CVSS 7.0 to 8.9.
+    /// CVSS score 7.0 to 8.9.
     High,
-    /// CVSS 9.0 to 10.0.
+    /// CVSS score 9.0 to 10.0.
     Critical,
 }
 

@@ -8,18 +8,18 @@ use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv6Addr};
 use utoipa::ToSchema;
 
-/// What keeps a client with the version it was given.
+/// The attribute of a request by which a client always gets the same version.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sticky {
-    /// Nothing: each request is assigned by chance.
+    /// No attribute: each request is assigned at random.
     #[default]
     None,
-    /// The value of this request header.
+    /// The value of the request header with this name. A request without it is assigned at random.
     Header(String),
-    /// The value of this cookie.
+    /// The value of the cookie with this name. A request without it is assigned at random.
     Cookie(String),
-    /// The client's address; of IPv6 the first 64 bits, which one subscriber keeps.
+    /// The client's IP address; of an IPv6 address only the first 64 bits, which identify a subscriber.
     Address,
 }
 

@@ -6,25 +6,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// Gives a version to the callers of an organization, to those whose token claims something, or to a percentage of all.
+/// A targeting rule: assigns a version to the callers of an organization, to callers whose token has a certain claim,
+/// or to a percentage of all callers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FlagRule {
-    /// The version they get.
+    /// The number of the version that matching callers get.
     pub version: u64,
-    /// The organization that the caller must be of.
+    /// The id of the organization that the caller must belong to; absent for any. Cannot be combined with `claim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
-    /// The claim that the caller's token must have. Instead of `organization`; with `value`.
+    /// The name of a claim that the caller's token must have. Requires `value`; cannot be combined with `organization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<String>,
-    /// What the claim must be, or hold if it is a list.
+    /// The value that the claim must have, as text. If the claim is an array, one of its elements must have this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// How many percent of them. From 0 to 100; 100 if left out.
+    /// The percentage of the matching callers that get the version: 0 to 100; 100 if absent.
     #[serde(default = "all")]
     pub percent: f64,
-    /// Which of them.
+    /// The attribute of a request that decides whether it is among the `percent`.
     #[serde(default)]
     pub sticky: Sticky,
 }

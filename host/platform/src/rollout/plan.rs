@@ -5,25 +5,25 @@ use crate::setting::{InvalidSetting, WEEK_MS, within};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The steps of a rollout and what is tolerated. Every key has a default.
+/// The plan of a canary rollout: its steps and its tolerances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RolloutPlan {
-    /// Percent of the requests that go to the canary, step by step, each more than the one before: from 0.01 to 100, at
-    /// most 20 steps. When the last one has held, the canary is promoted, also if it is less than 100.
+    /// The percentage of requests for the canary in each step: 1 to 20 increasing values from 0.01 to 100; 10, 25, 50
+    /// and 100 by default. After the last step the canary is promoted, even if that step is below 100.
     pub steps: Vec<f64>,
-    /// How long a step holds at least, in milliseconds. From one second to seven days.
+    /// The minimum duration of a step in milliseconds: 1,000 to 604,800,000 (seven days); 120,000 by default.
     pub every_ms: u64,
-    /// Requests that the canary must have answered in a step at least. From 1 to 1,000,000.
+    /// The minimum number of requests that the canary must have answered in a step: 1 to 1,000,000; 50 by default.
     pub requests: u64,
-    /// By how much the share of the canary's requests that fail may exceed the base's: 0.01 is one in a hundred. From 0
-    /// to 1.
+    /// The tolerated difference between the error rates of the canary and the base version: 0 to 1; 0.01, one failure
+    /// more per hundred requests, by default.
     pub error_rate: f64,
-    /// How many times the base's p99 latency the canary's may be. From 1 to 1,000.
+    /// The tolerated ratio of the canary's p99 latency to the base version's: 1 to 1,000; 1.5 by default.
     pub p99_ratio: f64,
-    /// How many times the base's fuel per request the canary's may be. From 1 to 1,000.
+    /// The tolerated ratio of the canary's fuel per request to the base version's: 1 to 1,000; 1.5 by default.
     pub fuel_ratio: f64,
-    /// What keeps a client with the version it was given.
+    /// The attribute of a request by which a client always gets the same version; `none` by default.
     pub sticky: Sticky,
 }
 

@@ -4,25 +4,25 @@ use super::stats::Figures;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Where a rollout is. Steps count from 0.
+/// The state of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum RolloutState {
-    /// At a step, to go on to the next when it has held.
+    /// The rollout is at a step and continues with the next one when the step has passed.
     Running {
-        /// The step.
+        /// The index of the step in the plan, from 0.
         step: usize,
     },
-    /// Held at a step by hand. Health is still watched.
+    /// The rollout was paused at a step by an operator. The health of the canary is still watched.
     Paused {
-        /// The step.
+        /// The index of the step in the plan, from 0.
         step: usize,
     },
-    /// The canary has replaced the base.
+    /// The canary has replaced the base version.
     Promoted,
-    /// Given up by hand: the base has everything.
+    /// The rollout was aborted by an operator: the base version gets all requests.
     Aborted,
-    /// Given up for the canary's health: the base has everything.
+    /// The canary failed a check and was rolled back automatically: the base version gets all requests.
     RolledBack,
 }
 
@@ -43,40 +43,41 @@ impl RolloutState {
     }
 }
 
-/// A transition, to be stored.
+/// A transition of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutEvent {
-    /// When, in milliseconds since 1970-01-01 UTC.
+    /// The time, in milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,
-    /// The state before; none for the first.
+    /// The state before; null for the first transition.
     pub from: Option<RolloutState>,
     /// The state after.
     pub to: RolloutState,
-    /// Why, as a sentence of at most 500 characters.
+    /// The reason, a sentence of at most 500 characters.
     pub reason: String,
 }
 
-/// What an operator is told of a rollout.
+/// The progress of a rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct RolloutStatus {
-    /// The rollout's id.
+    /// The id of the rollout: that of its deployment.
     pub id: String,
-    /// Where it is.
+    /// The state.
     #[serde(flatten)]
     pub state: RolloutState,
-    /// Percent of the requests that go to the canary now.
+    /// The percentage of requests that the canary gets now.
     pub percent: f64,
-    /// Percent, step by step.
+    /// The percentage of requests for the canary in each step of the plan.
     pub steps: Vec<f64>,
-    /// Since when it is there, in milliseconds since 1970-01-01 UTC.
+    /// The time of the last transition, in milliseconds since 1970-01-01 UTC.
     pub since_ms: u64,
-    /// Why it is there.
+    /// The reason of the last transition.
     pub reason: String,
-    /// What the next step waits for; empty when nothing follows.
+    /// The condition that the next step waits for; empty if no step follows.
     pub waiting: String,
-    /// What the canary did in this round.
+    /// The measurements of the canary in the current round of the comparison.
     pub canary: Figures,
-    /// What the base did in this round, or before if it has hardly any requests in it; none if nothing is known.
+    /// The measurements of the base version in the current round of the comparison, or of an earlier one if the current
+    /// one has too few requests; null if there are none.
     pub base: Option<Figures>,
 }
 

@@ -33,18 +33,18 @@ pub struct Snapshot {
     fuel_each: HistogramSnapshot,
 }
 
-/// The figures that versions are compared by.
+/// The measurements of a version by which versions are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Figures {
-    /// Requests answered.
+    /// The number of answered requests.
     pub requests: u64,
-    /// Those that failed by the component's fault.
+    /// The number of requests that failed because of the component: the execution failed or the status was 500 or more.
     pub failures: u64,
-    /// What 99 of 100 requests did not exceed, in microseconds; up to 1/16 too high. Not known without requests.
+    /// The 99th percentile of the latency in microseconds, up to 1/16 too high; null without requests.
     pub p99_us: Option<u64>,
-    /// Units of fuel per request: the mean.
+    /// The mean fuel per request, in units of fuel.
     pub fuel_mean: f64,
-    /// Units of fuel per request: the standard deviation.
+    /// The standard deviation of the fuel per request, in units of fuel.
     pub fuel_deviation: f64,
 }
 

@@ -83,7 +83,7 @@ impl KnownFiles {
                 std::io::Read::read_to_end(&mut file.open()?, &mut text)?;
                 match serde_json::from_slice(&text) {
                     Ok(known) => all.push(known),
-                    Err(error) => tracing::error!(file = ?name, %error, "what a service serves cannot be read"),
+                    Err(error) => tracing::error!(file = ?name, %error, "the saved state of a service cannot be read"),
                 }
             }
         }

@@ -15,16 +15,16 @@ const BYTES_MAX: usize = 64 << 10;
 /// Lines that wait for one who follows; who is slower loses some, and is told so.
 const FOLLOWED: usize = 1_000;
 
-/// A line, for those who follow the log.
+/// A log line in a stream of log lines.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct FollowedLine {
-    /// The execution's id.
+    /// The id of the execution that wrote the line.
     pub execution: String,
-    /// How much it matters.
+    /// The level: `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`.
     pub level: &'static str,
-    /// The text.
+    /// The message.
     pub message: String,
-    /// `name=value`, separated by spaces.
+    /// The structured fields of the line as `name=value` pairs, separated by spaces; empty without fields.
     pub fields: String,
 }
 

@@ -195,12 +195,12 @@ impl Loader {
             if self.artifacts.bytes(digest).is_none()
                 && let Err(error) = self.artifacts.get(digest).await
             {
-                tracing::error!(%path, %error, "a file cannot be served");
+                tracing::error!(%path, %error, "a file of a route cannot be read");
             }
             if left > 0 && served.as_ref().is_some_and(|folder| path.starts_with(folder)) {
                 match self.artifacts.encode(digest, content_type_of(path)).await {
                     Ok(bytes) => left = left.saturating_sub(bytes),
-                    Err(error) => tracing::warn!(%path, %error, "a file is not compressed beforehand"),
+                    Err(error) => tracing::warn!(%path, %error, "a file of a route cannot be compressed in advance"),
                 }
             }
         }

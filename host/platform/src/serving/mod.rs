@@ -178,7 +178,10 @@ impl Serving {
                             changed.push(then);
                         }
                         Err(error) => {
-                            tracing::error!(service = %id, %error, "it serves what it served: the store's is wrong");
+                            tracing::error!(
+                                service = %id, %error,
+                                "a service keeps serving its previous version: its state in the store is invalid"
+                            );
                         }
                     }
                 }
@@ -188,7 +191,10 @@ impl Serving {
                         changed.push(known);
                     }
                     Err(error) => {
-                        tracing::error!(service = %id, %error, "it does not serve: what the store says of it is wrong");
+                        tracing::error!(
+                            service = %id, %error,
+                            "a service cannot serve: its state in the store is invalid"
+                        );
                     }
                 },
             }
@@ -236,7 +242,7 @@ impl Serving {
     /// Keeps what a service serves in its file. Where that fails the service serves all the same, and the store knows.
     async fn keep(&self, known: &Known) {
         if let Err(error) = self.known.keep(known).await {
-            tracing::error!(service = %known.target.id, %error, "what the service serves cannot be kept on the disk");
+            tracing::error!(service = %known.target.id, %error, "the state of a service cannot be saved to the disk");
         }
     }
 

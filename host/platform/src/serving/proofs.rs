@@ -76,10 +76,16 @@ impl Proofs {
             for release in serves.chain(history) {
                 let Err(error) = self.require(&target.id, release).await else { continue };
                 if error.code() == Code::StoreUnavailable {
-                    tracing::warn!(%error, "the store is away, and not all that serves was proved before");
+                    tracing::warn!(
+                        %error,
+                        "the store is unavailable, and the log proofs of some versions are not on this host"
+                    );
                     return;
                 }
-                tracing::error!(service = %target.id, version = release.version, code = %error.code(), %error, "it will not be loaded");
+                tracing::error!(
+                    service = %target.id, version = release.version, code = %error.code(), %error,
+                    "the version will not be loaded: its entry in the transparency log cannot be verified"
+                );
             }
         }
     }
@@ -97,7 +103,7 @@ impl Proofs {
         let index = index.ok_or_else(|| refused("the store does not have the version"))?;
         let size = scope.log_size().await?;
         let record = scope.log_records(index, index.saturating_add(1)).await?.pop().filter(|_| index < size);
-        let record = record.ok_or_else(|| refused("the store's log has no entry for it"))?;
+        let record = record.ok_or_else(|| refused("the log in the store does not contain its entry"))?;
         let older = seen.as_ref().map_or(0, |seen| seen.size);
         let mut needs = transparency::inclusion_needs(size, index);
         needs.extend(transparency::root_needs(size));
@@ -122,7 +128,7 @@ impl Proofs {
     /// Keeps a file, whole or not at all. Where that fails what was proved is proved all the same, until the host ends.
     fn keep(&self, name: &str, text: &[u8]) {
         if let Err(error) = self.write(name, text) {
-            tracing::error!(%name, %error, "a proof cannot be kept on the disk");
+            tracing::error!(%name, %error, "a log proof cannot be saved to the disk");
         }
     }
 

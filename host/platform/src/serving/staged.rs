@@ -208,7 +208,10 @@ impl Copies {
         let app = match load(serving, service, state, release).await {
             Ok(app) => app,
             Err(error) => {
-                tracing::warn!(service = %service.id, version = release.target.version, %error, "a shadow cannot be loaded");
+                tracing::warn!(
+                    service = %service.id, version = release.target.version, %error,
+                    "the variant for mirrored requests cannot be loaded"
+                );
                 ticket::tell_unloadable(service, release, entry, &error, serving.clock.now());
                 return None;
             }

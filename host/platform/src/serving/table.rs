@@ -46,7 +46,7 @@ impl Table {
             vec![error.to_string()]
         });
         for error in clashes {
-            tracing::error!(service = %service.id, %error, "a service is not reachable on one of its hosts");
+            tracing::error!(service = %service.id, %error, "a host name of a service cannot be routed");
         }
         self.services.insert(service.id.clone(), Arc::clone(service));
     }

@@ -80,19 +80,20 @@ impl AnswerReader {
     }
 }
 
-/// Two answers to one request that are not the same.
+/// A request whose mirrored response differs from the baseline's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Differing {
-    /// When, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970-01-01 UTC.
     pub at: i64,
-    /// Method and path.
+    /// The method and path of the request, such as `GET /cart`.
     pub request: String,
-    /// The baseline's execution.
+    /// The id of the baseline's execution.
     pub baseline: String,
-    /// The other one's.
+    /// The id of the variant's execution.
     pub execution: String,
-    /// In what, the baseline's first.
+    /// The first difference, with the baseline's value first, such as `status: 200 and 500` or `header content-type:
+    /// "text/plain" and none`.
     pub what: String,
 }
 

@@ -8,57 +8,63 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use utoipa::ToSchema;
 
-/// How requests are spread over the implementations of a component, and what makes one of them better.
+/// The plan of an experiment: how requests are distributed over the variants of a component, and when a variant is
+/// better.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StagePlan {
-    /// The implementations, from 1 to 16. The first is the baseline: the version that serves.
+    /// The variants, 1 to 16. The first is the baseline: the version that serves.
     pub implementations: Vec<Implementation>,
-    /// What keeps a client with one.
+    /// The attribute of a request by which a client always gets the same variant; `none` by default.
     #[serde(default)]
     pub sticky: Sticky,
-    /// Response headers in which answers may differ, beside those that differ by nature (`date`, `age`, `set-cookie` and the like); at
-    /// most 32.
+    /// The names of response headers that are not compared, at most 32. Headers that always differ, such as `date`,
+    /// `age` and `set-cookie`, are never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore_headers: Vec<String>,
-    /// What makes another better than the baseline.
+    /// The rule by which a variant is better than the baseline.
     #[serde(default)]
     pub better: BetterRule,
-    /// Whether the better one gets all traffic by itself. There is one look, when each has the requests of the rule.
+    /// Whether the better variant gets all requests automatically; false by default. This is decided once, when each
+    /// variant has as many requests as `better.requests` says.
     #[serde(default)]
     pub promote: bool,
 }
 
-/// One implementation's part.
+/// A variant of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Implementation {
-    /// Its name: up to 64 letters, digits, dots, hyphens and underscores.
+    /// The name: 1 to 64 letters, digits, dots, hyphens and underscores.
     pub name: String,
-    /// The version that it is.
+    /// The number of its version.
     pub version: u32,
-    /// Its share of the answers, relative to the others'. At most 10,000; 0: it does not answer.
+    /// The share of requests that the variant answers, relative to the weights of the others: 0 to 10,000; 0, the
+    /// default, for none. At least one variant must have more than 0.
     #[serde(default)]
     pub weight: u32,
-    /// Percent of the requests that others answer of which it gets a copy; its answer is discarded. From 0 to 100.
+    /// The percentage of the requests to other variants that are mirrored to this one: 0 to 100; 0 by default. Its
+    /// responses to mirrored requests are discarded.
     #[serde(default)]
     pub shadow: f64,
-    /// Whether it also gets copies of requests with methods other than GET, which as a rule change something: then twice.
+    /// Whether requests with methods other than GET are mirrored too; false by default. Their side effects then happen
+    /// twice.
     #[serde(default)]
     pub shadow_unsafe: bool,
 }
 
-/// Implementations that were put side by side.
+/// An experiment: variants of a component that answer requests at the same time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Stages {
-    /// A ULID. Another plan has another one, and figures of its own.
+    /// The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`. A changed plan has a new id and starts its measurements
+    /// again.
     pub id: String,
-    /// Who answers, and who gets copies.
+    /// The plan.
     pub plan: StagePlan,
-    /// Since when, in milliseconds since 1970.
+    /// The time of the start, in milliseconds since 1970-01-01 UTC.
     pub started_at: i64,
-    /// What came of the look at the figures, where the plan is to promote the better one.
+    /// The result of the automatic decision, if the plan has `promote` and no variant was promoted; absent before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<String>,
 }

@@ -6,17 +6,19 @@ use crate::statistics::{Interval, mean, mean_difference, proportion, proportion_
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// By how much another implementation may be worse in one thing and still be better as a whole.
+/// The rule by which a variant is better than the baseline: how much worse it may be in each measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BetterRule {
-    /// Executions that each must have. From 10 to 10,000,000.
+    /// The minimum number of executions of each variant: 10 to 10,000,000; 1,000 by default.
     pub requests: u64,
-    /// Of latency, fuel and memory: a share of the baseline's mean. From 0 to 1.
+    /// The tolerated increase of latency, fuel and memory, as a fraction of the baseline's mean: 0 to 1; 0.05 by
+    /// default.
     pub margin: f64,
-    /// Of the share of failures: 0.01 is one in a hundred more. From 0 to 1.
+    /// The tolerated increase of the error rate: 0 to 1; 0.005, one failure more per 200 executions, by default.
     pub error_margin: f64,
-    /// The share of answers that may differ from the baseline's; 1 where they are meant to. From 0 to 1.
+    /// The tolerated fraction of responses that differ from the baseline's: 0 to 1; 0.005 by default. Set 1 if the
+    /// responses are meant to differ.
     pub differing: f64,
 }
 
@@ -39,71 +41,71 @@ impl BetterRule {
     }
 }
 
-/// What is to be said of an implementation against the baseline.
+/// The verdict on a variant in comparison with the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Better in something, and certainly not worse in anything.
+    /// Significantly better in a measurement, and not worse in any.
     Better,
-    /// Certainly worse in something.
+    /// Significantly worse in a measurement.
     Worse,
-    /// Not enough to tell, or no difference that matters.
+    /// Too few executions, or no significant difference.
     Unclear,
 }
 
-/// An implementation's own figures.
+/// The measurements of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ImplementationFigures {
-    /// Its name.
+    /// The name of the variant.
     pub name: String,
-    /// Executions.
+    /// The number of executions.
     pub requests: u64,
-    /// Those that failed.
+    /// The number of failed executions.
     pub failures: u64,
-    /// Mean latency in milliseconds; like the next two none with fewer than two executions.
+    /// The mean latency in milliseconds; null with fewer than two executions.
     pub latency_ms: Option<Interval>,
-    /// Mean fuel, in units.
+    /// The mean fuel per execution in units of fuel; null with fewer than two executions.
     pub fuel: Option<Interval>,
-    /// Mean of the most linear memory, in bytes.
+    /// The mean of the peak linear memory per execution in bytes; null with fewer than two executions.
     pub memory_bytes: Option<Interval>,
-    /// Share of executions that failed.
+    /// The fraction of executions that failed: 0 to 1; null without executions.
     pub error_rate: Option<Interval>,
-    /// Share of answers that differ from the baseline's, among those that were compared.
+    /// The fraction of the compared responses that differ from the baseline's: 0 to 1; null if none were compared.
     pub differing: Option<Interval>,
 }
 
-/// An implementation less the baseline.
+/// The differences between a variant and the baseline: the variant's values minus the baseline's.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Difference {
-    /// The name of the implementation.
+    /// The name of the variant.
     pub name: String,
-    /// Milliseconds.
+    /// The difference of the mean latencies in milliseconds; null if it is unknown.
     pub latency_ms: Option<Interval>,
-    /// Units.
+    /// The difference of the mean fuel per execution in units of fuel; null if it is unknown.
     pub fuel: Option<Interval>,
-    /// Bytes.
+    /// The difference of the mean peak linear memory in bytes; null if it is unknown.
     pub memory_bytes: Option<Interval>,
-    /// Share of executions that failed.
+    /// The difference of the error rates: -1 to 1; null if it is unknown.
     pub error_rate: Option<Interval>,
-    /// What follows.
+    /// The verdict on the variant.
     pub verdict: Verdict,
-    /// Why, as a sentence.
+    /// The reason of the verdict, such as `worse in latency`.
     pub reason: String,
 }
 
-/// All implementations of a component.
+/// The comparison of the variants of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Comparison {
-    /// The confidence of every interval: 0.95.
+    /// The confidence level of all intervals: 0.95.
     pub confidence: f64,
-    /// Their own figures, the baseline's first.
+    /// The measurements of each variant, the baseline first.
     pub implementations: Vec<ImplementationFigures>,
-    /// Each other less the baseline.
+    /// The differences between each other variant and the baseline.
     pub differences: Vec<Difference>,
-    /// The one that is better by the rule; of several, the one with the lowest mean latency.
+    /// The name of the better variant, with the lowest mean latency if several are better; null if none is.
     pub better: Option<String>,
 }
 

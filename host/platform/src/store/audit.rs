@@ -5,12 +5,12 @@ use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Who acts.
+/// The identity that made a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Actor {
-    /// The token's id, `host` for what the host does of itself, or a user of the identity provider.
+    /// The name: the token's id, a user of the identity provider, or `host` for the host itself.
     pub name: String,
-    /// The address that it came from; `local` for the host itself.
+    /// The IP address of the client; `local` for the host itself.
     pub address: String,
 }
 
@@ -22,22 +22,22 @@ impl Actor {
     }
 }
 
-/// One line of the audit trail.
+/// An entry of the audit trail.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditEntry {
-    /// Sorts by time: a ULID.
+    /// The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`. Ids sort by time.
     pub id: String,
-    /// Milliseconds since 1970.
+    /// The time, in milliseconds since 1970-01-01 UTC.
     pub at: i64,
-    /// Who.
+    /// The identity that made the change.
     pub actor: Actor,
-    /// What, such as `deployment.create`.
+    /// The action, such as `deployment.create`.
     pub action: String,
-    /// Of what, such as `shop/production`.
+    /// The subject of the action, such as `shop/production`.
     pub subject: String,
-    /// What it was before; nothing secret.
+    /// The state before the change, without secrets; null if there was none.
     pub before: Option<Value>,
-    /// What it is since.
+    /// The state after the change, without secrets; null if there is none.
     pub after: Option<Value>,
 }
 

@@ -5,14 +5,14 @@ use crate::error::{Code, Error, Result};
 use crate::name::ComponentName;
 use serde::{Deserialize, Serialize};
 
-/// A component.
+/// A component of a tenant.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Component {
-    /// Its name.
+    /// The name.
     pub component: ComponentName,
-    /// How many versions it ever had; the number of the newest.
+    /// The number of the newest version, which is also the number of versions ever created; 0 without versions.
     pub versions: u32,
-    /// Milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
 }
 
@@ -43,7 +43,10 @@ impl TenantScope {
         if self.run(query).await? > 0 && components_max > 0 {
             let query =
                 self.query("SELECT count(*) AS components FROM components WHERE tenant = $1 AND deleted_at IS NULL");
-            let row = self.row(query).await?.ok_or_else(|| Error::not_found("count"))?;
+            let row = self
+                .row(query)
+                .await?
+                .ok_or_else(|| Error::new(Code::Internal, "the store returned no count of components"))?;
             if number::<u64>(&row, "components")? > u64::from(components_max) {
                 let message =
                     format!("tenant {tenant} may have {components_max} components; delete one, or ask for more");
@@ -52,7 +55,10 @@ impl TenantScope {
         }
         let update = "UPDATE components SET versions = versions + 1, deleted_at = NULL WHERE tenant = $1 AND component = $2 RETURNING versions";
         let query = self.query(update).bind(component.as_str().to_owned());
-        let row = self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("component {component}")))?;
+        let row = self
+            .row(query)
+            .await?
+            .ok_or_else(|| Error::not_listed(format_args!("component `{component}`"), "elias versions"))?;
         number(&row, "versions")
     }
 }

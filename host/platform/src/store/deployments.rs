@@ -7,45 +7,46 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::str::FromStr;
 
-/// An act that gave a version traffic in an environment.
+/// A deployment: the act through which a version gets requests in an environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Deployment {
-    /// A ULID: sorts by time.
+    /// The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`. Ids sort by time.
     pub id: String,
-    /// Of which component.
+    /// The name of the component.
     pub component: ComponentName,
-    /// Where.
+    /// The environment.
     pub environment: Environment,
-    /// Which version.
+    /// The number of the deployed version.
     pub version: u32,
-    /// The version that served before.
+    /// The number of the version that served before; null for the first deployment.
     pub replaces: Option<u32>,
-    /// How it stands.
+    /// The state.
     pub state: DeploymentState,
-    /// Why it stands so.
+    /// The reason of the deployment or of its last change of state; it may be empty.
     pub reason: String,
-    /// The rollout's plan and how far it is; none for one that took all traffic at once.
+    /// The plan and the progress of the rollout; null if the version got all requests at once.
     #[schema(value_type = Option<Object>)]
     pub rollout: Option<Value>,
-    /// Milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
-    /// Who.
+    /// The identity that deployed: the token's id, a user of the identity provider, or `host` for the host itself.
     pub created_by: String,
-    /// When it no longer got traffic.
+    /// The time since when the deployment gets no requests, in milliseconds since 1970-01-01 UTC; null while it gets
+    /// requests.
     pub ended_at: Option<i64>,
 }
 
-/// How a deployment stands.
+/// The state of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeploymentState {
-    /// It gets a part of the traffic, beside the version that it is to replace.
+    /// The version gets a part of the requests, next to the version that it is to replace.
     Canary,
-    /// It gets all traffic.
+    /// The version gets all requests.
     Active,
-    /// Another deployment took its place.
+    /// Another deployment has replaced this one.
     Superseded,
-    /// It was a canary and was taken back.
+    /// The deployment was a canary and was aborted or rolled back.
     RolledBack,
 }
 
@@ -127,7 +128,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn deployment(&mut self, id: &str) -> Result<Deployment> {
         let query = self.query("SELECT * FROM deployments WHERE tenant = $1 AND id = $2").bind(id.to_owned());
-        deployment(&self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("deployment {id}")))?)
+        deployment(&self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("deployment `{id}`")))?)
     }
 
     /// A service's deployments before the one with the id `before`, newest first.

@@ -8,53 +8,54 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
-/// One execution.
+/// A recorded execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ExecutionRecord {
-    /// Whose.
+    /// The tenant of the component.
     pub tenant: TenantId,
-    /// A ULID: sorts by time.
+    /// The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`. Ids sort by time.
     pub id: String,
-    /// Of which component.
+    /// The name of the component.
     pub component: ComponentName,
-    /// Where.
+    /// The environment.
     pub environment: Environment,
-    /// Which version ran.
+    /// The number of the version that ran.
     pub version: u32,
-    /// What began it: method and path of a request.
+    /// The method and path of the request that started the execution, such as `GET /cart`; prefixed with `shadow ` for
+    /// a mirrored request.
     pub source: String,
-    /// Milliseconds since 1970.
+    /// The time of the start, in milliseconds since 1970-01-01 UTC.
     pub started_at: i64,
-    /// Wall clock, in microseconds.
+    /// The wall-clock duration in microseconds.
     pub duration_us: u64,
-    /// Units of fuel used.
+    /// The fuel used, in units of fuel.
     pub fuel: u64,
-    /// The most bytes of memory that the instance had.
+    /// The peak linear memory of the instance in bytes.
     pub memory_bytes: u64,
-    /// What it asked of capabilities.
+    /// The calls of the component to capabilities, in total per capability.
     #[serde(default)]
     pub host_calls: Vec<RecordedCalls>,
-    /// The answer's status; 0 if there was none.
+    /// The HTTP status of the response; 0 if there was no response.
     pub status: u16,
-    /// `completed`, `failed` or `cancelled`.
+    /// The outcome: `completed`, `failed` or `cancelled`.
     pub outcome: String,
-    /// Why it failed.
+    /// The error code of a failed execution, such as `deadline`; null otherwise.
     pub code: Option<String>,
-    /// The error with its stack, in positions of the original source.
+    /// The error message with the stack trace, in positions of the original source; null without an error.
     pub error: Option<String>,
-    /// What it logged: `[level, message]` each.
+    /// The log lines of the execution, each as `[level, message]`; null without log lines.
     #[schema(value_type = Option<Object>)]
     pub lines: Option<Value>,
 }
 
-/// An execution's calls to one capability.
+/// The calls of an execution to a capability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RecordedCalls {
-    /// The capability's name.
+    /// The name of the capability, such as `db`.
     pub capability: String,
-    /// How many there were.
+    /// The number of calls.
     pub calls: u32,
-    /// Microseconds from their beginnings to their ends, in sum: those that were under way at the same time count each.
+    /// The sum of the durations of the calls in microseconds. Concurrent calls each count in full.
     pub duration_us: u64,
 }
 
@@ -66,18 +67,18 @@ impl From<&HostCalls> for RecordedCalls {
     }
 }
 
-/// Which executions are wanted.
+/// A filter for recorded executions.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ExecutionFilter {
-    /// Of this component only.
+    /// Only executions of this component; absent for all.
     pub component: Option<ComponentName>,
-    /// In this environment only.
+    /// Only executions in this environment; absent for all.
     pub environment: Option<Environment>,
-    /// Only those that failed, or only those that did not.
+    /// `true` for only failed executions, `false` for only those that did not fail; absent for all.
     pub failed: Option<bool>,
-    /// Before the execution with this id.
+    /// Only executions that started before the one with this id; absent for all.
     pub before: Option<String>,
 }
 

@@ -117,7 +117,10 @@ impl DataDirectory {
         for name in there {
             std::fs::rename(self.path.join(name), folder.join(name))?;
         }
-        tracing::warn!(folder = %folder.display(), "what the former store served is kept in this folder, and is served no more");
+        tracing::warn!(
+            folder = %folder.display(),
+            "the states of the former store's services were moved to this folder and are not served"
+        );
         Ok(())
     }
 }
@@ -154,7 +157,7 @@ impl Store {
             Some(file) if !file.exists()? => {
                 self.may_begin(remembered.as_deref(), abandons)?;
                 file.create()?;
-                tracing::warn!(file = %file.path().display(), "a new store is made: nothing is deployed yet");
+                tracing::warn!(file = %file.path().display(), "a new store is created: nothing is deployed yet");
                 self.connect().await?
             }
             _ => self.connect().await?,

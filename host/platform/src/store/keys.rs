@@ -5,16 +5,16 @@ use super::{Actor, TenantScope, get, now_ms};
 use crate::error::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A key whose signatures a tenant accepts.
+/// A public key whose signatures on versions a tenant accepts.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SigningKeyEntry {
-    /// Its name, as in the verifier.
+    /// The name in the verifier key.
     pub name: String,
-    /// The verifier, in the text form of signed notes.
+    /// The verifier key in the text form of signed notes: `name+hash+key`.
     pub verifier: String,
-    /// Milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
-    /// Since when its signatures are refused.
+    /// The time since when its signatures are refused, in milliseconds since 1970-01-01 UTC; null if they are accepted.
     pub revoked_at: Option<i64>,
 }
 
@@ -64,7 +64,7 @@ impl TenantScope {
         let update = "UPDATE signing_keys SET revoked_at = $3 WHERE tenant = $1 AND name = $2 AND revoked_at IS NULL";
         let query = self.query(update).bind(name.to_owned()).bind(now_ms());
         if self.run(query).await? == 0 {
-            return Err(Error::not_found(format_args!("valid key {name}; elias keys list")));
+            return Err(Error::not_valid(format_args!("signing key `{name}`"), "elias keys list"));
         }
         self.audit(actor, "key.revoke", name, NOTHING, NOTHING).await
     }

@@ -8,19 +8,22 @@ use serde::{Deserialize, Serialize};
 /// An organization of a tenant's users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Organization {
-    /// Its id, which components see as `ctx.organizationId`.
+    /// The id. Components see it as `ctx.organizationId`.
     pub id: String,
-    /// What people call it.
+    /// The display name.
     pub name: String,
-    /// Since when its users are refused, in milliseconds since 1970.
+    /// The time since when requests of its users are refused, in milliseconds since 1970-01-01 UTC; null if they are
+    /// not.
     pub disabled_at: Option<i64>,
-    /// Grows with each change; the ETag.
+    /// The revision. It increases with each change and is the `ETag`.
     pub revision: u64,
-    /// Milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
-    /// Who made it.
+    /// The identity that created the organization: the token's id, a user of the identity provider, or `host` for the
+    /// host itself.
     pub created_by: String,
-    /// Since when it is gone. Its id stays taken.
+    /// The time of deletion, in milliseconds since 1970-01-01 UTC; null if it exists. The id of a deleted organization
+    /// cannot be used again.
     pub deleted_at: Option<i64>,
 }
 
@@ -70,7 +73,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn organization(&mut self, id: &str) -> Result<Organization> {
         let found = self.any_organization(id).await?.filter(|found| found.deleted_at.is_none());
-        found.ok_or_else(|| Error::not_found(format_args!("organization {id}; elias organizations list")))
+        found.ok_or_else(|| Error::not_listed(format_args!("organization `{id}`"), "elias organizations list"))
     }
 
     /// Makes an organization.

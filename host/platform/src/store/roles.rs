@@ -6,20 +6,21 @@ use crate::error::{Code, Error, Result};
 use crate::name::RoleName;
 use serde::{Deserialize, Serialize};
 
-/// A role that a tenant defined.
+/// A custom role of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RoleDefinition {
-    /// Its name, by which tokens have it.
+    /// The name, by which tokens and users refer to the role.
     pub name: RoleName,
-    /// The role of the platform's that it never exceeds, whatever its policies permit.
+    /// The built-in role that bounds the permissions of the role, whatever its policies permit.
     pub ceiling: Role,
-    /// What of that it gives: policies in the Cedar language.
+    /// The policies in the Cedar language, which permit actions within `ceiling`.
     pub policy: String,
-    /// Grows with each change; the ETag.
+    /// The revision. It increases with each change and is the `ETag`.
     pub revision: u64,
-    /// Milliseconds since 1970 of the last change.
+    /// The time of the last change, in milliseconds since 1970-01-01 UTC.
     pub changed_at: i64,
-    /// Who made that.
+    /// The identity that made the last change: the token's id, a user of the identity provider, or `host` for the host
+    /// itself.
     pub changed_by: String,
 }
 
@@ -88,7 +89,10 @@ impl TenantScope {
     /// # Errors
     /// `not-found`.
     pub(crate) async fn delete_role(&mut self, name: &RoleName, actor: &Actor) -> Result<()> {
-        let before = self.role(name).await?.ok_or_else(|| Error::not_found(format_args!("role {name}")))?;
+        let before = self
+            .role(name)
+            .await?
+            .ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))?;
         let query = self.query("DELETE FROM roles WHERE tenant = $1 AND name = $2").bind(name.as_str().to_owned());
         self.run(query).await?;
         self.audit(actor, "role.delete", name.as_str(), Some(&before), NOTHING).await

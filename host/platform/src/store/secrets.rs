@@ -54,7 +54,7 @@ impl TenantScope {
         let delete = "DELETE FROM secrets WHERE tenant = $1 AND component = $2 AND environment = $3 AND name = $4";
         let query = self.query_of(delete, service);
         if self.run(query.bind(name.to_owned())).await? == 0 {
-            return Err(Error::not_found(format_args!("secret {name}; elias secrets list")));
+            return Err(Error::not_listed(format_args!("secret `{name}`"), "elias secrets list"));
         }
         let subject = format!("{}/{name}", service.subject());
         self.service_changed(service).await?;

@@ -7,26 +7,26 @@ use crate::rollout::FlagRule;
 use crate::stages::Stages;
 use serde::{Deserialize, Serialize};
 
-/// What serves for a component in an environment.
+/// A service: the versions of a component that answer requests in an environment.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Service {
-    /// Which component.
+    /// The name of the component.
     pub component: ComponentName,
-    /// Where.
+    /// The environment.
     pub environment: Environment,
-    /// Grows with each change; the ETag.
+    /// The revision. It increases with each change and is the `ETag`.
     pub revision: u64,
-    /// The version that serves.
+    /// The number of the version that serves.
     pub version: u32,
-    /// The deployment that made it so.
+    /// The id of the deployment through which the version serves.
     pub deployment: String,
-    /// The deployment that gets a part of the traffic.
+    /// The id of the canary's deployment; null without a rollout.
     pub canary: Option<String>,
-    /// Whether it was stopped by hand.
+    /// Whether the service was stopped by an operator.
     pub stopped: bool,
-    /// Callers who get a version of their own.
+    /// The targeting rules, which assign versions to certain callers. The first rule that matches a request decides.
     pub flags: Vec<FlagRule>,
-    /// Implementations side by side, with the version that serves as the baseline.
+    /// The running experiment, with the serving version as its baseline; null without an experiment.
     #[serde(default)]
     pub stages: Option<Stages>,
 }

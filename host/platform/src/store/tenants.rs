@@ -13,90 +13,97 @@ use std::collections::BTreeMap;
 /// A tenant.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Tenant {
-    /// Its name.
+    /// The name.
     pub tenant: TenantId,
-    /// What it may do.
+    /// The settings.
     pub settings: TenantSettings,
-    /// Grows with each change; the ETag.
+    /// The revision. It increases with each change and is the `ETag`.
     pub revision: u64,
-    /// Milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
 }
 
-/// What a tenant may do. Set by those who run the host.
+/// The settings of a tenant: its permissions and quotas. Only the platform operators can change them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TenantSettings {
-    /// Hosts that its routes may name beside its own subdomains, such as `shop.example.com` or `*.example.com`.
+    /// The host names that the tenant's routes may use besides its own subdomains, such as `shop.example.com` or
+    /// `*.example.com`; at most 1,000, none by default.
     pub hosts: Vec<String>,
-    /// Capabilities that its components may be granted.
+    /// The names of the capabilities that its components may be granted; `cache`, `config`, `crypto`, `db`, `http` and
+    /// `log` by default.
     pub capabilities: Vec<String>,
-    /// Whether its grants may name servers, addresses and files of the host's network: a database's URL, private networks.
+    /// Whether its grants may refer to servers, addresses and files of the host's network, such as the URL of a
+    /// database or private networks; false by default.
     pub trusted: bool,
-    /// Whether a version needs a signature by one of its keys.
+    /// Whether each version must be signed with a signing key of the tenant; false by default.
     pub require_signature: bool,
-    /// SHA-256 of the engines that its components may carry; empty: any that the host knows or that components bring.
+    /// The SHA-256 digests of the engines that its components may use; empty, the default, for all engines that the
+    /// host knows or that components contain.
     pub engines: Vec<String>,
-    /// Which npm packages its versions may have in them.
+    /// The policy of the platform operators for npm packages in its versions.
     pub packages: PackagePolicy,
-    /// What the tenant itself says of that; both hold.
+    /// The tenant's own policy for npm packages. A version must comply with both.
     pub own_packages: PackagePolicy,
-    /// How much its versions may ask for, by the key of elias.toml, such as `capabilities.db.connections`: in the place of the host's ceilings.
+    /// Ceilings for settings of its versions, which replace those of the host: a map from the key in elias.toml, such
+    /// as `capabilities.db.connections`, to the maximum.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ceilings: BTreeMap<String, u64>,
-    /// How much it may use.
+    /// The quotas.
     pub quotas: Quotas,
 }
 
-/// How much a tenant may use. Zero: no limit of its own, but for `cpu-weight`.
+/// The quotas of a tenant. 0 means no quota, except for `cpu-weight` and `wait-ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Quotas {
-    /// Components.
+    /// The maximum number of components; 1,000 by default.
     pub components: u32,
-    /// Versions of a component that are kept.
+    /// The maximum number of versions per component; 1,000 by default.
     pub versions: u32,
-    /// Bytes of its artifacts together.
+    /// The maximum total size of its artifacts in bytes; 10,737,418,240 (10 GiB) by default.
     pub storage_bytes: u64,
-    /// Executions begun in a minute.
+    /// The maximum number of executions started per minute; 0 by default.
     pub executions_per_minute: u32,
-    /// Executions under way at a time.
+    /// The maximum number of executions at the same time; 0 by default.
     pub concurrent_executions: u32,
-    /// Units of fuel used in an hour.
+    /// The maximum fuel used per hour, in units of fuel; 0 by default.
     pub fuel_per_hour: u64,
-    /// Bytes of the bodies of answers, and of requests to other servers, sent in an hour.
+    /// The maximum number of bytes sent per hour in bodies of responses and of requests to other servers; 0 by default.
     pub egress_bytes_per_hour: u64,
-    /// Bytes of memory of an instance.
+    /// The maximum memory of an instance in bytes; 0 by default.
     pub memory_bytes: u64,
-    /// Its part of the CPU where there is not enough for all tenants, in proportion to theirs: from 1 to 10,000.
+    /// The weight for sharing the CPU with other tenants when it is busy: 1 to 10,000; 100 by default.
     pub cpu_weight: u32,
-    /// What happens to a request over one of these four, where that has no action of its own.
+    /// The action for a request over one of the four rate and concurrency quotas, unless that quota has its own action;
+    /// `reject` by default.
     pub action: QuotaAction,
-    /// What happens to one over `executions-per-minute`.
+    /// The action for a request over `executions-per-minute`; `action` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub executions_per_minute_action: Option<QuotaAction>,
-    /// What happens to one over `concurrent-executions`.
+    /// The action for a request over `concurrent-executions`; `action` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent_executions_action: Option<QuotaAction>,
-    /// What happens to one over `fuel-per-hour`.
+    /// The action for a request over `fuel-per-hour`; `action` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuel_per_hour_action: Option<QuotaAction>,
-    /// What happens to one over `egress-bytes-per-hour`.
+    /// The action for a request over `egress-bytes-per-hour`; `action` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub egress_bytes_per_hour_action: Option<QuotaAction>,
-    /// How long a request may be made to wait by `queue` or `throttle`.
+    /// The maximum time in milliseconds that `queue` and `throttle` may delay a request: 0 to 60,000; 1,000 by default.
     pub wait_ms: u32,
 }
 
-/// What happens over a quota.
+/// The action for a request over a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum QuotaAction {
-    /// 429 at once.
+    /// Respond with 429 at once.
     Reject,
-    /// Wait in turn; 429 when that takes longer than `wait-ms`.
+    /// Let the request wait; respond with 429 if it would wait longer than `wait-ms`.
     Queue,
-    /// The same, counted as such: of a rate it says that requests are slowed down to it.
+    /// Delay requests to the rate of the quota; respond with 429 if one would wait longer than `wait-ms`. It works like
+    /// `queue` but is counted separately in the metrics.
     Throttle,
 }
 
@@ -237,7 +244,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn this_tenant(&mut self) -> Result<Tenant> {
         let query = self.query("SELECT * FROM tenants WHERE tenant = $1 AND deleted_at IS NULL");
-        let row = self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("tenant {}", self.tenant)))?;
+        let row = self.row(query).await?.ok_or_else(|| Error::not_found(format_args!("tenant `{}`", self.tenant)))?;
         tenant(&row)
     }
 

@@ -7,19 +7,19 @@ use crate::name::{ComponentName, RoleName, TenantId};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// What a token may do; each may do what the one before it may.
+/// A built-in role. Each role includes the permissions of the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Call components that ask for an API key, and nothing of the admin API.
+    /// Call components that require an API key. No access to the admin API.
     Caller,
-    /// Read everything but secrets.
+    /// Read everything except secrets.
     Viewer,
-    /// Upload versions, deploy to dev and staging.
+    /// Upload versions and deploy to `dev` and `staging`.
     Developer,
-    /// Deploy to production, roll back, cancel, set secrets.
+    /// Deploy to `production`, roll back, cancel executions and set secrets.
     Operator,
-    /// Tokens, keys and the tenant itself.
+    /// Manage tokens, keys, users, roles and the tenant itself.
     Admin,
 }
 
@@ -92,31 +92,33 @@ impl std::fmt::Display for TokenRole {
     }
 }
 
-/// A token, without its secret.
+/// A token without its secret.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Token {
-    /// The part of it that is not a secret: a ULID.
+    /// The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`: the part of the token that is not secret.
     pub id: String,
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// What it is for.
+    /// The name for people that tells what the token is for, such as `ci-deploy`.
     pub name: String,
-    /// What it may do: a role of the platform's, or one that the tenant defined.
+    /// The role: a built-in one (`caller`, `viewer`, `developer`, `operator`, `admin`) or the name of a custom role of
+    /// the tenant.
     #[schema(value_type = String)]
     pub role: TokenRole,
-    /// The components that it may act on; all of them if there is no list.
+    /// The names of the components that the token is limited to; null for all components of the tenant.
     pub components: Option<Vec<ComponentName>>,
-    /// The user that it stands for, as components see it in `ctx.userId`.
+    /// The id of the user for whom the token acts; null for none. Components see it as `ctx.userId`.
     pub user_id: Option<String>,
-    /// The organization of that user, as components see it in `ctx.organizationId`.
+    /// The id of the organization for which the token acts; null for none. Components see it as `ctx.organizationId`.
     pub organization_id: Option<String>,
-    /// Milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
-    /// Who made it.
+    /// The identity that created the token: the token's id, a user of the identity provider, or `host` for the host
+    /// itself.
     pub created_by: String,
-    /// Milliseconds since 1970 from which it is not valid.
+    /// The time of expiry, in milliseconds since 1970-01-01 UTC.
     pub expires_at: i64,
-    /// Since when it was revoked.
+    /// The time of revocation, in milliseconds since 1970-01-01 UTC; null if the token was not revoked.
     pub revoked_at: Option<i64>,
 }
 
@@ -197,7 +199,7 @@ impl TenantScope {
         let update = "UPDATE tokens SET revoked_at = $3 WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL";
         let query = self.query(update).bind(id.to_owned()).bind(now_ms());
         if self.run(query).await? == 0 {
-            return Err(Error::not_found(format_args!("valid token {id}; elias tokens list")));
+            return Err(Error::not_valid(format_args!("token `{id}`"), "elias tokens list"));
         }
         self.audit(actor, "token.revoke", id.to_owned(), NOTHING, NOTHING).await
     }

@@ -9,26 +9,30 @@ use serde::{Deserialize, Serialize};
 /// A user of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct User {
-    /// The id, which components see as `ctx.userId`: the subject at the identity provider, for a user of that.
+    /// The id. Components see it as `ctx.userId`. For a user of the identity provider it is the subject (`sub`).
     pub id: String,
-    /// What people call the user.
+    /// The display name.
     pub name: String,
-    /// Where the user gets mail.
+    /// The email address; null if it is unknown.
     pub email: Option<String>,
-    /// The id of the user's organization, which components see as `ctx.organizationId`.
+    /// The id of the user's organization; null for none. Components see it as `ctx.organizationId`.
     pub organization: Option<String>,
-    /// What the user may do at most, whatever the role of the user's token is; none: what that says.
+    /// The maximum role of the user, built-in or custom, which bounds the roles of the user's tokens; null for no
+    /// bound.
     #[schema(value_type = Option<String>)]
     pub role: Option<TokenRole>,
-    /// Since when the user is refused, in milliseconds since 1970.
+    /// The time since when requests of the user are refused, in milliseconds since 1970-01-01 UTC; null if they are
+    /// not.
     pub disabled_at: Option<i64>,
-    /// Grows with each change; the ETag.
+    /// The revision. It increases with each change and is the `ETag`.
     pub revision: u64,
-    /// Milliseconds since 1970.
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
-    /// Who made it.
+    /// The identity that created the user: the token's id, a user of the identity provider, or `host` for the host
+    /// itself.
     pub created_by: String,
-    /// Since when the user is gone. The id stays taken.
+    /// The time of deletion, in milliseconds since 1970-01-01 UTC; null if the user exists. The id of a deleted user
+    /// cannot be used again.
     pub deleted_at: Option<i64>,
 }
 
@@ -100,7 +104,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn user(&mut self, id: &str) -> Result<User> {
         let found = self.any_user(id).await?.filter(|found| found.deleted_at.is_none());
-        found.ok_or_else(|| Error::not_found(format_args!("user {id}; elias users list")))
+        found.ok_or_else(|| Error::not_listed(format_args!("user `{id}`"), "elias users list"))
     }
 
     /// Makes a user.

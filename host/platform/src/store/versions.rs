@@ -8,62 +8,64 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 
-/// A version of a component: its bytes by digest, and what it asks for.
+/// A version of a component: an immutable component with its settings.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Version {
-    /// Of which component.
+    /// The name of the component.
     pub component: ComponentName,
-    /// Counts from 1.
+    /// The number, from 1.
     pub number: u32,
-    /// Of the component's bytes.
+    /// The SHA-256 of the component, as 64 lower-case hexadecimal digits.
     pub digest: Digest,
-    /// How many bytes.
+    /// The size of the component in bytes.
     pub bytes: u64,
-    /// What the component says of itself; none for other toolchains'.
+    /// The manifest in the component, written by elias-build; null for components of other toolchains.
     #[schema(value_type = Option<Object>)]
     pub manifest: Option<Value>,
-    /// What it asks for.
+    /// The settings, from elias.toml.
     pub settings: VersionSettings,
-    /// A detached signature, as a signed note.
+    /// The detached signature, a signed note; null for an unsigned version.
     pub signature: Option<String>,
-    /// The name of the key that signed it.
+    /// The name of the signing key; null for an unsigned version.
     pub signed_by: Option<String>,
-    /// Its place in the transparency log.
+    /// The index of the version's entry in the transparency log, from 0.
     pub log_index: u64,
-    /// Milliseconds since 1970.
+    /// The time of the upload, in milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
-    /// Who uploaded it.
+    /// The identity that uploaded it: the token's id, a user of the identity provider, or `host` for the host itself.
     pub created_by: String,
 }
 
-/// What of elias.toml belongs to a version.
+/// The settings of a version, from its elias.toml.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct VersionSettings {
-    /// The tables `[capabilities.NAME]`.
+    /// The grants: a map from the name of a capability to its table `[capabilities.NAME]`.
     #[schema(value_type = Object)]
     pub capabilities: Map<String, Value>,
-    /// The table `[limits]`.
+    /// The table `[limits]`: a map from a limit, such as `fuel`, to its value. The host's limits apply to those that
+    /// are absent.
     pub limits: BTreeMap<String, u64>,
-    /// The table `[gateway]`.
+    /// The table `[gateway]`; null or absent for the defaults.
     #[schema(value_type = Option<Object>)]
     pub gateway: Option<Value>,
-    /// The table `[supervision]`.
+    /// The table `[supervision]`; null or absent for the defaults.
     #[schema(value_type = Option<Object>)]
     pub supervision: Option<Value>,
-    /// The request that a version has to answer before it may serve.
+    /// The smoke test, table `[smoke]`; null or absent for a GET of `/` that must not fail with 500 or more.
     pub smoke: Option<SmokeCall>,
-    /// Files beside the component, such as `migrations/0001_tables.sql`, by their SHA-256.
+    /// The files of the version, such as `migrations/0001_tables.sql`: a map from the path to the SHA-256 of the
+    /// uploaded artifact.
     pub files: BTreeMap<String, Digest>,
 }
 
-/// A request that a version has to answer before it may serve: the table `[smoke]`.
+/// The smoke test, table `[smoke]`: a request that a version must answer before it gets requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SmokeCall {
-    /// Path and query of a GET.
+    /// The path and query of the GET request; `/` by default.
     pub path: String,
-    /// The status that the answer must have; 0: any below 500.
+    /// The status that the response must have; 0, the default, for any below 500.
     pub status: u16,
 }
 
@@ -182,7 +184,9 @@ impl TenantScope {
             "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number = $3 AND deleted_at IS NULL";
         let query = self.query(select).bind(component.as_str().to_owned()).bind(i64::from(number));
         let row = self.row(query).await?;
-        version(&row.ok_or_else(|| Error::not_found(format_args!("version {number} of {component}")))?)
+        version(&row.ok_or_else(|| {
+            Error::not_listed(format_args!("version {number} of component `{component}`"), "elias versions COMPONENT")
+        })?)
     }
 
     /// A component's versions below `before`, newest first.

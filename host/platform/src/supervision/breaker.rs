@@ -10,17 +10,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// Where the circuit is.
+/// The state of a circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
-    /// Requests pass.
+    /// Requests are admitted.
     Closed,
-    /// Requests are refused until a wait is over.
+    /// Requests are refused until the backoff is over.
     Open,
-    /// A few requests pass, to try.
+    /// A few trial requests are admitted.
     HalfOpen,
-    /// Requests are refused until [`Breaker::resume`].
+    /// Requests are refused until the service is started or deployed again.
     Stopped,
 }
 

@@ -4,36 +4,41 @@ use crate::setting::{InvalidSetting, WEEK_MS, within};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How a component is supervised. Every key has a default; times are in milliseconds.
+/// The supervision of a component: concurrency limit, circuit breaker and retries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SupervisionConfig {
-    /// Executions at once: the bulkhead. From 1 to 100,000.
+    /// The maximum number of concurrent executions: 1 to 100,000; 200 by default.
     pub concurrency: u32,
-    /// Requests that may wait for one of them. At most 100,000.
+    /// The maximum number of requests that wait for an execution slot: 0 to 100,000; 200 by default.
     pub queue: u32,
-    /// How long one may wait there. From 1 ms to 10 minutes.
+    /// The maximum time in milliseconds that a request waits for a slot: 1 to 600,000; 5,000 by default.
     pub queue_timeout_ms: u64,
-    /// Failures in a row that open the circuit. From 1 to 100,000.
+    /// The number of consecutive failures that opens the circuit: 1 to 100,000; 20 by default.
     pub consecutive_failures: u32,
-    /// Share of the window's requests whose failure opens the circuit. From 0.01 to 1.
+    /// The fraction of failed requests in the window that opens the circuit: 0.01 to 1; 0.5 by default.
     pub error_rate: f64,
-    /// Requests that the window must have before the share says anything. From 1 to 1,000,000.
+    /// The minimum number of requests in the window for `error-rate` to apply: 1 to 1,000,000; 50 by default.
     pub error_rate_requests: u32,
-    /// The window. From 100 ms to one hour.
+    /// The length of the window in milliseconds: 100 to 3,600,000; 10,000 by default.
     pub window_ms: u64,
-    /// The longest first wait in the open state; doubled with each opening that follows. From 1 ms to `backoff-max-ms`.
+    /// The maximum of the first backoff of an open circuit in milliseconds: 1 to `backoff-max-ms`; 500 by default. It
+    /// doubles each time the circuit opens again.
     pub backoff_ms: u64,
-    /// The longest wait in the open state. At most one hour.
+    /// The maximum backoff of an open circuit in milliseconds: 1 to 3,600,000; 30,000 by default.
     pub backoff_max_ms: u64,
-    /// Requests that are let through to try, all of which must succeed to close the circuit. From 1 to 1,000.
+    /// The number of trial requests of a half-open circuit, all of which must succeed to close it: 1 to 1,000; 3 by
+    /// default.
     pub half_open_requests: u32,
-    /// Openings that are put up with in `restart-window-ms`. One more stops the component. At most 1,000.
+    /// The number of times that the circuit may open within `restart-window-ms`: 0 to 1,000; 30 by default. One more
+    /// stops the component.
     pub restarts: u32,
-    /// The time in which openings are counted. From one second to seven days.
+    /// The period in milliseconds in which `restarts` are counted: 1,000 to 604,800,000 (seven days); 600,000 by
+    /// default.
     pub restart_window_ms: u64,
-    /// How often a request of an idempotent method (RFC 9110, section 9.2.2) without a body is tried again if it failed without an
-    /// answer. None unless it is said: it marks them as safe to repeat. At most 5.
+    /// The maximum number of retries of a failed request that has no response yet: 0 to 5; 0 by default. Only requests
+    /// without a body and with an idempotent method (RFC 9110, section 9.2.2) are retried; setting it declares them
+    /// safe to repeat.
     pub retries: u32,
 }
 

@@ -3,29 +3,29 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A component's condition.
+/// The health of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// It answers.
+    /// Requests are answered.
     Healthy,
-    /// It answers, but is half way to being taken out.
+    /// Requests are answered, but failures have reached half of what opens the circuit.
     Degraded,
-    /// Its requests are refused for a while.
+    /// The circuit is open: requests are refused until the backoff is over.
     Open,
-    /// A few requests are let through to try it.
+    /// The circuit is half-open: a few trial requests are admitted.
     HalfOpen,
-    /// Its requests are refused until someone resumes it or deploys.
+    /// Requests are refused until the service is started or deployed again.
     Stopped,
 }
 
-/// A condition with its reason.
+/// The health of a version with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HealthState {
-    /// The condition.
+    /// The health.
     pub state: Health,
-    /// Why it is so, as a sentence; empty for a component that never was otherwise.
+    /// The reason of the last change, as a sentence; empty if the health never changed.
     pub reason: String,
-    /// Since when, in milliseconds since 1970-01-01 UTC.
+    /// The time of the last change, in milliseconds since 1970-01-01 UTC.
     pub since_ms: u64,
 }

@@ -44,7 +44,7 @@ pub(super) fn bad_image(error: ImageError) -> Error {
 }
 
 pub(super) fn no_room(error: &std::io::Error) -> Error {
-    Error::new(ErrorCode::Internal, format!("there is no room for the component's image: {error}"))
+    Error::new(ErrorCode::Internal, format!("the memory image of the component cannot be stored: {error}"))
 }
 
 pub(super) fn bad_component(error: wasmtime::Error) -> Error {

@@ -73,7 +73,8 @@ fn tell_dropped(app: &AppInner, execution: &str, dropped: u64) {
     let (component, version) = (app.name.as_str(), app.version.as_str());
     if dropped > 0 {
         tracing::warn!(
-            target: "elias::guest", execution, component, version, dropped, "log lines over the component's budget were dropped"
+            target: "elias::guest", execution, component, version, dropped,
+            "log lines beyond the component's rate limit were dropped"
         );
     }
 }

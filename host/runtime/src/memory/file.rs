@@ -36,7 +36,12 @@ impl ImageFile {
             match cache.keep_image(name, |file| write(file, content)) {
                 Ok(file) if is_on_disk(&file) => return Self::map(file, len),
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "an image could not be kept; it is in memory instead"),
+                Err(error) => {
+                    tracing::warn!(
+                        %error,
+                        "the memory image of a component cannot be written to a file; it is kept in memory"
+                    )
+                }
             }
         }
         let file = File::from(memfd_create("image", MemfdFlags::CLOEXEC)?);
@@ -70,7 +75,7 @@ impl Drop for ImageFile {
     fn drop(&mut self) {
         // SAFETY: nobody has a reference into it: those that `bytes` gives do not outlive `self`.
         if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.len) } {
-            tracing::error!(%error, "an image cannot be unmapped");
+            tracing::error!(%error, "the memory image of a component cannot be unmapped");
         }
     }
 }

@@ -62,7 +62,7 @@ impl Reservation {
     fn release(self) {
         // SAFETY: the caller owns the reservation and gives it up.
         if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) } {
-            tracing::error!(%error, "address space cannot be given back");
+            tracing::error!(%error, "the address space of an instance cannot be released");
         }
     }
 }
@@ -300,7 +300,7 @@ impl Drop for Slot {
         match self.reservation.clear(self.len()) {
             Ok(()) => self.home.give_back(self.reservation),
             Err(error) => {
-                tracing::error!(%error, "a memory cannot be cleared; its address space is given back");
+                tracing::error!(%error, "the memory of an instance cannot be cleared; its address space is released");
                 self.reservation.release();
             }
         }

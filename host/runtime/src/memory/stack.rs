@@ -140,7 +140,7 @@ impl Mapping {
         }
         // SAFETY: by the caller's word; what is given back reads as zeros.
         if let Err(error) = unsafe { madvise(range.start as *mut _, deep, Advice::LinuxDontNeed) } {
-            tracing::warn!(%error, "a stack cannot be given back to the system");
+            tracing::warn!(%error, "the pages of a stack cannot be released");
         }
     }
 }
@@ -149,7 +149,7 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: it has one owner, which gives it up.
         if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) } {
-            tracing::error!(%error, "a stack cannot be given back");
+            tracing::error!(%error, "a stack cannot be unmapped");
         }
     }
 }

@@ -57,7 +57,7 @@ impl<P> Discarded<P> {
             }
             Ok(false) => Poll::Ready(()),
             Err(error) => {
-                tracing::error!(%error, "a memory cannot be given back in parts");
+                tracing::error!(%error, "the pages of an instance's memory cannot be released in parts");
                 Poll::Ready(())
             }
         }

@@ -134,7 +134,7 @@ impl<E: Export> Idle<E> {
                 Ok(true) => {}
                 Ok(false) => return Err(Some(&counts.written)),
                 Err(error) => {
-                    tracing::error!(%error, "a memory could not be put back; the instance is not used again");
+                    tracing::error!(%error, "the memory of an instance cannot be restored; the instance is not reused");
                     return Err(None);
                 }
             }

@@ -199,8 +199,8 @@ impl Instances {
         if !is_image {
             add_one(&self.counts.differed);
             tracing::error!(
-                "a memory that was put back is not its image: a defect of the host; no instance is used again until it \
-                 is started anew"
+                "a defect of the host: the memory of an instance was restored incorrectly; no instance is reused until \
+                 the host is restarted"
             );
         }
     }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use elias_platform::access::{About, Permission};
 use elias_platform::name::TenantId;
 use elias_platform::store::{ExecutionFilter, ExecutionRecord};
-use elias_platform::{Error, Platform, RunningExecution, RunningFilter};
+use elias_platform::{Code, Error, Platform, RunningExecution, RunningFilter};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -20,6 +20,12 @@ fn service_of(execution: &ExecutionRecord) -> About<'_> {
     About::Service(&execution.component, execution.environment)
 }
 
+fn not_recorded(id: &str) -> Error {
+    let message =
+        format!("execution `{id}` is not recorded: it is still running, was not sampled, or was deleted by age");
+    Error::new(Code::NotFound, message)
+}
+
 /// List the executions of a tenant, newest first.
 ///
 /// For busy components a sample of the successful executions is recorded, and all failures up to a limit.
@@ -28,7 +34,7 @@ fn service_of(execution: &ExecutionRecord) -> About<'_> {
     path = "/tenants/{tenant}/executions",
     operation_id = "executions_list",
     tag = "executions",
-    params(("tenant" = TenantId, Path), ExecutionFilter, PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), ExecutionFilter, PageQuery),
     responses(
         (status = 200, description = "A page of executions.", body = Page<ExecutionRecord>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -57,7 +63,7 @@ async fn list(
     path = "/tenants/{tenant}/executions/running",
     operation_id = "executions_running",
     tag = "executions",
-    params(("tenant" = TenantId, Path), RunningFilter, PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), RunningFilter, PageQuery),
     responses(
         (status = 200, description = "A page of running executions.", body = Page<RunningExecution>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -81,7 +87,10 @@ async fn running(
     path = "/tenants/{tenant}/executions/{execution}",
     operation_id = "executions_show",
     tag = "executions",
-    params(("tenant" = TenantId, Path), ("execution" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("execution" = String, Path, description = "The id of the execution."),
+    ),
     responses(
         (status = 200, description = "The execution.", body = ExecutionRecord),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -95,7 +104,7 @@ async fn show(
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     let found = scope.execution(&id).await?;
     let found = found.filter(|execution| session.require(Permission::Read, &tenant, service_of(execution)).is_ok());
-    Ok(Json(found.ok_or_else(|| Error::not_found(format_args!("recorded execution {id}; old ones are deleted")))?))
+    Ok(Json(found.ok_or_else(|| not_recorded(&id))?))
 }
 
 /// Cancel a running execution on this host.
@@ -104,7 +113,10 @@ async fn show(
     path = "/tenants/{tenant}/executions/{execution}/cancel",
     operation_id = "executions_cancel",
     tag = "executions",
-    params(("tenant" = TenantId, Path), ("execution" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("execution" = String, Path, description = "The id of the execution."),
+    ),
     responses(
         (status = 204, description = "The execution was cancelled."),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),

@@ -114,9 +114,9 @@ impl FromRequestParts<Platform> for IfMatch {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// `next` of the previous page; missing for the first.
+    /// The value of `next` in the previous page; absent for the first page.
     pub(super) after: Option<String>,
-    /// The maximum number of items: 1 to 1000.
+    /// The maximum number of items: 1 to 1,000; 100 by default.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: u32,
 }
@@ -151,7 +151,7 @@ impl PageQuery {
 pub(super) struct Page<T> {
     /// The items.
     pub(super) items: Vec<T>,
-    /// `after` of the next page; null for the last page.
+    /// The value for `after` to get the next page; null for the last page.
     pub(super) next: Option<String>,
 }
 
@@ -163,14 +163,14 @@ impl<T> Page<T> {
     }
 }
 
-/// A page of a list of actions, with the names of the tokens and users that did them.
+/// A page of a list whose items refer to identities, with the names of these.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct NamedPage<T> {
     /// The items.
     items: Vec<T>,
-    /// `after` of the next page; null for the last page.
+    /// The value for `after` to get the next page; null for the last page.
     next: Option<String>,
-    /// The names of the tokens and users, by the ids in the items.
+    /// The names of the tokens and users in the items: a map from id to name.
     names: BTreeMap<String, String>,
 }
 

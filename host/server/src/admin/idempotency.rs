@@ -108,7 +108,7 @@ async fn once(
         };
         // It is done: that it cannot be remembered does not undo it.
         if let Err(error) = kept.await {
-            tracing::warn!(%error, "the answer to a request with an idempotency key cannot be kept");
+            tracing::warn!(%error, "the response to a request with an idempotency key cannot be stored");
         }
     }
     Ok(Response::from_parts(parts, Body::from(body)))

@@ -55,7 +55,7 @@ async fn checkpoint(State(platform): State<Platform>) -> Result<impl IntoRespons
     operation_id = "log_tile",
     tag = "log",
     security(()),
-    params(("path" = String, Path)),
+    params(("path" = String, Path, description = "The path of the tile, such as `0/000` or `entries/000.p/12`.")),
     responses(
         (status = 200, description = "The tile.", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),

@@ -34,7 +34,7 @@ fn tagged(revision: u64, record: impl Serialize) -> Response {
     path = "/tenants/{tenant}/organizations",
     operation_id = "members_organizations",
     tag = "access",
-    params(("tenant" = TenantId, Path), PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), PageQuery),
     responses(
         (status = 200, description = "A page of organizations.", body = Page<Organization>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -55,7 +55,7 @@ async fn organizations(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewOrganization {
-    /// The id; generated if it is missing.
+    /// The id; generated if it is null or absent.
     #[serde(default)]
     id: Option<String>,
     /// The settings.
@@ -68,7 +68,7 @@ struct NewOrganization {
     path = "/tenants/{tenant}/organizations",
     operation_id = "members_create_organization",
     tag = "access",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     request_body = NewOrganization,
     responses(
         (status = 201, description = "The organization was created.", body = Organization),
@@ -96,7 +96,10 @@ async fn create_organization(
     path = "/tenants/{tenant}/organizations/{organization}",
     operation_id = "members_organization",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("organization" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("organization" = String, Path, description = "The id of the organization."),
+    ),
     responses(
         (status = 200, description = "The organization, with its revision as `ETag`.", body = Organization),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -121,7 +124,10 @@ async fn organization(
     path = "/tenants/{tenant}/organizations/{organization}",
     operation_id = "members_set_organization",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("organization" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("organization" = String, Path, description = "The id of the organization."),
+    ),
     request_body = OrganizationSettings,
     responses(
         (status = 200, description = "The organization was changed.", body = Organization),
@@ -152,7 +158,10 @@ async fn set_organization(
     path = "/tenants/{tenant}/organizations/{organization}",
     operation_id = "members_delete_organization",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("organization" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("organization" = String, Path, description = "The id of the organization."),
+    ),
     responses(
         (status = 204, description = "The organization was deleted."),
         (
@@ -177,7 +186,7 @@ async fn delete_organization(
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 struct UserQuery {
-    /// Only users of this organization.
+    /// Only users of the organization with this id; absent for all users.
     organization: Option<String>,
 }
 
@@ -187,7 +196,7 @@ struct UserQuery {
     path = "/tenants/{tenant}/users",
     operation_id = "members_users",
     tag = "access",
-    params(("tenant" = TenantId, Path), UserQuery, PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), UserQuery, PageQuery),
     responses(
         (status = 200, description = "A page of users.", body = Page<User>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -210,7 +219,7 @@ async fn users(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
-    /// The id; generated if it is missing. For a user of the identity provider it is the subject.
+    /// The id; generated if it is null or absent. For a user of the identity provider it is the subject (`sub`).
     #[serde(default)]
     id: Option<String>,
     /// The settings.
@@ -223,7 +232,7 @@ struct NewUser {
     path = "/tenants/{tenant}/users",
     operation_id = "members_create_user",
     tag = "access",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     request_body = NewUser,
     responses(
         (status = 201, description = "The user was created.", body = User),
@@ -251,7 +260,10 @@ async fn create_user(
     path = "/tenants/{tenant}/users/{user}",
     operation_id = "members_user",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("user" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("user" = String, Path, description = "The id of the user."),
+    ),
     responses(
         (status = 200, description = "The user, with its revision as `ETag`.", body = User),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -276,7 +288,10 @@ async fn user(
     path = "/tenants/{tenant}/users/{user}",
     operation_id = "members_set_user",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("user" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("user" = String, Path, description = "The id of the user."),
+    ),
     request_body = UserSettings,
     responses(
         (status = 200, description = "The user was changed.", body = User),
@@ -307,7 +322,10 @@ async fn set_user(
     path = "/tenants/{tenant}/users/{user}",
     operation_id = "members_delete_user",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("user" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("user" = String, Path, description = "The id of the user."),
+    ),
     responses(
         (status = 204, description = "The user was deleted."),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),

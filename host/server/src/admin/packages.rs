@@ -20,7 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
     path = "/tenants/{tenant}/packages",
     operation_id = "packages_policies",
     tag = "tenants",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     responses(
         (status = 200, description = "The policies.", body = PackagePolicies),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -42,7 +42,7 @@ async fn policies(
     path = "/tenants/{tenant}/packages",
     operation_id = "packages_set_policy",
     tag = "tenants",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     request_body = PackagePolicy,
     responses(
         (status = 200, description = "The policy was changed.", body = PackagePolicies),
@@ -69,7 +69,11 @@ async fn set_policy(
     path = "/tenants/{tenant}/components/{component}/versions/{number}/packages",
     operation_id = "packages_of_version",
     tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("component" = ComponentName, Path, description = "The name of the component."),
+        ("number" = u32, Path, description = "The number of the version."),
+    ),
     responses(
         (status = 200, description = "The packages.", body = PackageReport),
         (

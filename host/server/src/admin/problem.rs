@@ -35,15 +35,15 @@ pub(super) struct Problem(pub(super) Error);
 /// A problem document (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ProblemDocument {
-    /// `urn:elias:error:CODE`.
+    /// The problem type: `urn:elias:error:CODE`.
     r#type: String,
-    /// A title for the code, for people.
+    /// The title of the error code, for people.
     title: String,
-    /// The HTTP status.
+    /// The HTTP status code of the response.
     status: u16,
-    /// The error code. It never changes.
+    /// The error code, such as `not-found`. It is stable across releases.
     code: String,
-    /// What is wrong, and how to correct it.
+    /// The explanation of this error, and how to correct it.
     detail: String,
 }
 
@@ -59,7 +59,7 @@ impl IntoResponse for Problem {
         // What the store or the disk says is the operator's.
         let internal = matches!(code, Code::Internal | Code::StoreUnavailable | Code::StorageFailed);
         if internal {
-            tracing::warn!(%code, error = %self.0, "the admin API could not do what was asked");
+            tracing::warn!(%code, error = %self.0, "a request to the admin API failed");
         }
         let document = ProblemDocument {
             r#type: format!("urn:elias:error:{code}"),

@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
     path = "/tenants/{tenant}/roles",
     operation_id = "roles_list",
     tag = "access",
-    params(("tenant" = TenantId, Path), PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), PageQuery),
     responses(
         (status = 200, description = "A page of roles.", body = NamedPage<RoleDefinition>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -54,7 +54,10 @@ fn tagged(role: RoleDefinition) -> Response {
     path = "/tenants/{tenant}/roles/{role}",
     operation_id = "roles_show",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("role" = RoleName, Path, description = "The name of the role."),
+    ),
     responses(
         (status = 200, description = "The role, with its revision as `ETag`.", body = RoleDefinition),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -77,7 +80,10 @@ async fn show(
     path = "/tenants/{tenant}/roles/{role}",
     operation_id = "roles_set",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("role" = RoleName, Path, description = "The name of the role."),
+    ),
     request_body = RoleSettings,
     responses(
         (status = 200, description = "The role was created or changed.", body = RoleDefinition),
@@ -110,7 +116,10 @@ async fn set(
     path = "/tenants/{tenant}/roles/{role}",
     operation_id = "roles_delete",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("role" = RoleName, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("role" = RoleName, Path, description = "The name of the role."),
+    ),
     responses(
         (status = 204, description = "The role was deleted."),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),

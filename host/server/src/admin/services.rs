@@ -38,9 +38,9 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 /// The path of a service.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(super) struct ServicePath {
-    /// The tenant.
+    /// The name of the tenant.
     tenant: TenantId,
-    /// The component.
+    /// The name of the component.
     component: ComponentName,
     /// The environment.
     environment: Environment,
@@ -57,7 +57,7 @@ impl From<ServicePath> for ServiceId {
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 struct StatusQuery {
-    /// Only services of this component.
+    /// Only services of this component; absent for all.
     component: Option<ComponentName>,
 }
 
@@ -67,7 +67,7 @@ struct StatusQuery {
     path = "/tenants/{tenant}/services",
     operation_id = "services_status",
     tag = "services",
-    params(("tenant" = TenantId, Path), StatusQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), StatusQuery),
     responses(
         (status = 200, description = "The services.", body = Page<ServiceStatus>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -148,7 +148,7 @@ async fn deploy(
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct RollbackRequest {
-    /// The version; null for the version that served before.
+    /// The number of the version to serve again; null or absent for the version that served before.
     to: Option<u32>,
 }
 
@@ -189,7 +189,7 @@ async fn rollback(
 struct SteerRequest {
     /// The action.
     action: RolloutAction,
-    /// The reason, for the audit trail.
+    /// The reason, for the history of deployments and the audit trail; empty if absent.
     #[serde(default)]
     reason: String,
 }
@@ -365,13 +365,13 @@ async fn secrets(
 /// The path of a secret.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 struct SecretPath {
-    /// The tenant.
+    /// The name of the tenant.
     tenant: TenantId,
-    /// The component.
+    /// The name of the component.
     component: ComponentName,
     /// The environment.
     environment: Environment,
-    /// The name: letters, digits and underscores, as in environment variables.
+    /// The name of the secret: letters, digits and underscores, as in environment variables.
     name: String,
 }
 
@@ -385,7 +385,7 @@ impl SecretPath {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SecretValue {
-    /// The value.
+    /// The value. It is stored encrypted and no response contains it.
     value: String,
 }
 

@@ -33,16 +33,16 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 /// The identity behind a token.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Whoami {
-    /// The token's id.
+    /// The token's id, or the user of the identity provider.
     name: String,
     /// The tenant of the token.
     tenant: TenantId,
-    /// The role of the token.
+    /// The role of the token, built-in or custom.
     #[schema(value_type = String)]
     role: TokenRole,
-    /// The built-in role that bounds the permissions of a custom role.
+    /// The built-in role that bounds the permissions of the token. For a built-in role it is the role itself.
     ceiling: Role,
-    /// The components that the token is limited to; null for all.
+    /// The names of the components that the token is limited to; null for all.
     components: Option<Vec<String>>,
 }
 
@@ -96,9 +96,9 @@ async fn list(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTenant {
-    /// The name.
+    /// The name: lower-case letters, digits and hyphens, at most 40 characters.
     tenant: TenantId,
-    /// The settings.
+    /// The settings; the defaults if absent.
     #[serde(default)]
     settings: TenantSettings,
 }
@@ -140,7 +140,7 @@ fn tagged(tenant: &Tenant) -> impl IntoResponse + use<> {
     path = "/tenants/{tenant}",
     operation_id = "tenants_show",
     tag = "tenants",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     responses(
         (status = 200, description = "The tenant, with its revision as `ETag`.", body = Tenant),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -163,7 +163,7 @@ async fn show(
     path = "/tenants/{tenant}",
     operation_id = "tenants_change",
     tag = "tenants",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     request_body = TenantSettings,
     responses(
         (status = 200, description = "The tenant was changed.", body = Tenant),
@@ -193,7 +193,7 @@ async fn change(
     path = "/tenants/{tenant}",
     operation_id = "tenants_delete",
     tag = "tenants",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     responses(
         (status = 204, description = "The tenant was deleted."),
         (
@@ -221,7 +221,7 @@ async fn delete(
     path = "/tenants/{tenant}/ceilings",
     operation_id = "tenants_ceilings",
     tag = "tenants",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     responses(
         (status = 200, description = "The ceilings.", body = Page<Ceiling>),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -241,7 +241,7 @@ async fn ceilings(
     path = "/tenants/{tenant}/tokens",
     operation_id = "tenants_tokens",
     tag = "access",
-    params(("tenant" = TenantId, Path), PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), PageQuery),
     responses(
         (status = 200, description = "A page of tokens.", body = Page<Token>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -266,7 +266,7 @@ async fn tokens(
     path = "/tenants/{tenant}/tokens",
     operation_id = "tenants_create_token",
     tag = "access",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     request_body = NewToken,
     responses(
         (status = 201, description = "The token was created.", body = TokenWithSecret),
@@ -293,7 +293,10 @@ async fn create_token(
     path = "/tenants/{tenant}/tokens/{token}",
     operation_id = "tenants_revoke_token",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("token" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("token" = String, Path, description = "The id of the token."),
+    ),
     responses(
         (status = 204, description = "The token was revoked."),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -314,7 +317,7 @@ async fn revoke_token(
     path = "/tenants/{tenant}/keys",
     operation_id = "tenants_keys",
     tag = "access",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     responses(
         (status = 200, description = "The signing keys.", body = Page<SigningKeyEntry>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -333,7 +336,7 @@ async fn keys(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKey {
-    /// The verifier, as `elias keys new` printed it: `name+hash+key`.
+    /// The verifier key, as `elias keys new` prints it: `name+hash+key`.
     verifier: String,
 }
 
@@ -345,7 +348,7 @@ struct NewKey {
     path = "/tenants/{tenant}/keys",
     operation_id = "tenants_add_key",
     tag = "access",
-    params(("tenant" = TenantId, Path)),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     request_body = NewKey,
     responses(
         (status = 204, description = "The signing key was added."),
@@ -381,7 +384,10 @@ async fn add_key(
     path = "/tenants/{tenant}/keys/{key}",
     operation_id = "tenants_revoke_key",
     tag = "access",
-    params(("tenant" = TenantId, Path), ("key" = String, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("key" = String, Path, description = "The name of the signing key."),
+    ),
     responses(
         (status = 204, description = "The signing key was revoked."),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -404,7 +410,7 @@ async fn revoke_key(
     path = "/tenants/{tenant}/audit",
     operation_id = "tenants_audit",
     tag = "tenants",
-    params(("tenant" = TenantId, Path), PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), PageQuery),
     responses(
         (status = 200, description = "A page of the audit trail.", body = NamedPage<AuditEntry>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),

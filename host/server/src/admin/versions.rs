@@ -28,9 +28,9 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 /// A stored artifact.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct StoredArtifact {
-    /// Its SHA-256.
+    /// The SHA-256 of the artifact, as 64 lower-case hexadecimal digits.
     digest: Digest,
-    /// Its size in bytes.
+    /// The size in bytes.
     bytes: u64,
 }
 
@@ -40,7 +40,10 @@ struct StoredArtifact {
     path = "/tenants/{tenant}/artifacts/{digest}",
     operation_id = "versions_put_artifact",
     tag = "versions",
-    params(("tenant" = TenantId, Path), ("digest" = Digest, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("digest" = Digest, Path, description = "The SHA-256 of the artifact, as 64 lower-case hexadecimal digits."),
+    ),
     request_body(content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "The artifact was stored.", body = StoredArtifact),
@@ -68,7 +71,10 @@ async fn put_artifact(
     path = "/tenants/{tenant}/artifacts/{digest}",
     operation_id = "versions_has_artifact",
     tag = "versions",
-    params(("tenant" = TenantId, Path), ("digest" = Digest, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("digest" = Digest, Path, description = "The SHA-256 of the artifact, as 64 lower-case hexadecimal digits."),
+    ),
     responses(
         (status = 204, description = "The artifact is stored."),
         (status = 404, description = "The artifact is not stored: `not-found`."),
@@ -85,7 +91,7 @@ async fn has_artifact(
     if platform.store().read(&tenant).await?.has_artifact(&digest).await? && platform.artifacts().has(&digest).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Error::not_found(format_args!("artifact {digest} of {tenant}")).into())
+    Err(Error::not_found(format_args!("artifact `{digest}` of tenant `{tenant}`")).into())
 }
 
 /// List the components of a tenant by name.
@@ -94,7 +100,7 @@ async fn has_artifact(
     path = "/tenants/{tenant}/components",
     operation_id = "versions_components",
     tag = "versions",
-    params(("tenant" = TenantId, Path), PageQuery),
+    params(("tenant" = TenantId, Path, description = "The name of the tenant."), PageQuery),
     responses(
         (status = 200, description = "A page of components.", body = Page<Component>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -121,7 +127,11 @@ async fn components(
     path = "/tenants/{tenant}/components/{component}/versions",
     operation_id = "versions_list",
     tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), PageQuery),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("component" = ComponentName, Path, description = "The name of the component."),
+        PageQuery,
+    ),
     responses(
         (status = 200, description = "A page of versions.", body = NamedPage<Version>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -149,7 +159,10 @@ async fn list(
     path = "/tenants/{tenant}/components/{component}/versions",
     operation_id = "versions_create",
     tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("component" = ComponentName, Path, description = "The name of the component."),
+    ),
     request_body = UploadedVersion,
     responses(
         (status = 201, description = "The version was created.", body = Version),
@@ -183,7 +196,11 @@ async fn create(
     path = "/tenants/{tenant}/components/{component}/versions/{number}",
     operation_id = "versions_show",
     tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("component" = ComponentName, Path, description = "The name of the component."),
+        ("number" = u32, Path, description = "The number of the version."),
+    ),
     responses(
         (status = 200, description = "The version.", body = Version),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -204,7 +221,11 @@ async fn show(
     path = "/tenants/{tenant}/components/{component}/versions/{number}",
     operation_id = "versions_delete",
     tag = "versions",
-    params(("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path)),
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("component" = ComponentName, Path, description = "The name of the component."),
+        ("number" = u32, Path, description = "The number of the version."),
+    ),
     responses(
         (status = 204, description = "The version was deleted."),
         (
@@ -233,8 +254,10 @@ async fn delete(
     operation_id = "versions_diff",
     tag = "versions",
     params(
-        ("tenant" = TenantId, Path), ("component" = ComponentName, Path), ("number" = u32, Path),
-        ("other" = u32, Path),
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("component" = ComponentName, Path, description = "The name of the component."),
+        ("number" = u32, Path, description = "The number of the first version."),
+        ("other" = u32, Path, description = "The number of the second version."),
     ),
     responses(
         (status = 200, description = "The differences.", body = Diff),

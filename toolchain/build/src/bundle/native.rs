@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 const CANNOT_RUN: [(&str, &str); 14] = [
     ("bcrypt", "bcryptjs is the same in JavaScript"),
     ("better-sqlite3", "use `db` of the package `elias`"),
-    ("canvas", "there is no drawing"),
-    ("fsevents", "there are no files to watch"),
+    ("canvas", "a component cannot draw"),
+    ("fsevents", "a component cannot watch files"),
     ("ioredis", "use `cache` of the package `elias`"),
     ("mongodb", "use `db` of the package `elias`, or the database's HTTP API"),
     ("mysql2", "use `db` of the package `elias`"),
     ("pg", "use `db` of the package `elias`"),
-    ("puppeteer", "there are no processes"),
+    ("puppeteer", "a component cannot start processes"),
     ("redis", "use `cache` of the package `elias`"),
     ("sharp", "use a service, or a package in JavaScript or WebAssembly that needs no threads"),
-    ("socket.io", "there are no sockets; use Server-Sent Events"),
+    ("socket.io", "a component cannot open sockets; use Server-Sent Events"),
     ("sqlite3", "use `db` of the package `elias`"),
-    ("ws", "there are no sockets; use Server-Sent Events"),
+    ("ws", "a component cannot open sockets; use Server-Sent Events"),
 ];
 
 /// Whether the file is a native addon.

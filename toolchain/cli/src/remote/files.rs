@@ -45,8 +45,8 @@ pub(super) fn collect(
 }
 
 fn no_folder(key: &str, folder: &Path) -> Failure {
-    let help = "it is relative to the folder of elias.toml: make it, or name another";
-    Failure::new("config", format_args!("{key}: there is no folder {}", folder.display())).help(help)
+    let help = "the path is relative to the folder of elias.toml: create the folder, or name another one";
+    Failure::new("config", format_args!("{key}: the folder {} does not exist", folder.display())).help(help)
 }
 
 /// A relative path as the platform writes it.

@@ -213,7 +213,7 @@ fn changed(mut plan: StagePlan, arguments: &StagesArguments) -> Result<StagePlan
         if plan.implementations.len() == before {
             return Err(Failure::new(
                 "not-found",
-                format_args!("there is no implementation {name} beside what serves"),
+                format_args!("variant `{name}` does not exist in the experiment; `elias compare` lists the variants"),
             ));
         }
         plan = balanced(plan)?;

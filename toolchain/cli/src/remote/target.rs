@@ -105,7 +105,7 @@ fn resolve(flags: Said, environment: Said, stored: Option<Login>) -> Result<Logi
     let tenant = flags.tenant.or(environment.tenant).or_else(|| stored.as_ref().map(|stored| stored.tenant.clone()));
     let Some(token) = flags.token.or(environment.token).or(stored.map(|stored| stored.token)) else {
         let help = format!("run `elias login {url}`, or give --token-file or ELIAS_TOKEN");
-        return Err(Failure::new("no-token", format_args!("there is no token for {url}")).help(help));
+        return Err(Failure::new("no-token", format_args!("a token for {url} is required")).help(help));
     };
     Ok(Login { url, token, tenant: tenant.map_or_else(default_tenant, Ok)? })
 }
@@ -155,7 +155,7 @@ fn checked_token(text: &str, name: &str) -> Result<String, Failure> {
     let token = text.trim();
     if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let help = "a token is one word: `elias_ID_SECRET`, as `elias tokens create` prints it, or one of the identity provider";
-        return Err(Failure::new("bad-token", format_args!("there is no token in {name}")).help(help));
+        return Err(Failure::new("bad-token", format_args!("{name} must contain a token")).help(help));
     }
     Ok(token.to_owned())
 }
@@ -177,9 +177,8 @@ impl Login {
 
     /// Remembers it, in a file that only its owner can read; the file's name.
     pub(super) fn store(&self) -> Result<PathBuf, Failure> {
-        let path = login_file().ok_or_else(|| {
-            Failure::new("io", "there is no home folder").help("name a folder by the variable ELIAS_CONFIG_DIR")
-        })?;
+        let path = login_file()
+            .ok_or_else(|| Failure::new("io", "the home folder is unknown").help("set ELIAS_CONFIG_DIR to a folder"))?;
         let failed =
             |error: &dyn fmt::Display| Failure::new("io", format_args!("cannot write {}: {error}", path.display()));
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;

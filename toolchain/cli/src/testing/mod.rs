@@ -134,7 +134,7 @@ async fn round(arguments: &TestArguments, runner: &Runner, read: &mut BTreeSet<P
             [] => String::new(),
             filters => format!(" whose path contains {}", filters.join(" or ")),
         };
-        let message = format!("there are no test files below {}{wanted}", runner.root().display());
+        let message = format!("no test files were found below {}{wanted}", runner.root().display());
         return Err(
             Failure::new("no-tests", message).help("tests are in files named NAME.test.ts, NAME.test.js or .spec")
         );

@@ -88,7 +88,7 @@ impl Connector {
         let task = tokio::spawn(async move {
             if let Err(failed) = connection.await {
                 let why = super::error::error(&failed);
-                tracing::warn!(sqlstate = why.sqlstate, "a connection to PostgreSQL has ended: {}", why.message);
+                tracing::warn!(sqlstate = why.sqlstate, "PostgreSQL closed a connection: {}", why.message);
             }
         });
         let client = ClientWrapper::new(client, task);

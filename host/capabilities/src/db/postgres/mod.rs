@@ -225,7 +225,9 @@ impl Inner {
         match tokio::time::timeout(self.timeout, tidied).await {
             Ok(Ok(settings)) if settings == connection.settings => connection.checked = Instant::now(),
             _ => {
-                tracing::warn!("a connection to PostgreSQL was closed: a statement had changed its session");
+                tracing::warn!(
+                    "a connection to PostgreSQL was closed because a statement had changed its session state"
+                );
                 connection.close();
             }
         }

@@ -179,7 +179,7 @@ fn config(mode: Mode, roots: Option<&str>) -> Result<Arc<ClientConfig>, Configur
         let roots = Arc::new(root_certificates(roots)?);
         let full = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
-            .map_err(|_| invalid("sslrootcert has no certificate of an authority"))?;
+            .map_err(|_| invalid("sslrootcert must contain the certificate of a certificate authority"))?;
         if mode == Mode::VerifyFull { full } else { Arc::new(AnyName(full)) }
     } else {
         Arc::new(Anyone(Arc::clone(&provider)))
