@@ -311,6 +311,29 @@ async fn a_group_has_its_own_bound_of_idle_instances_and_leaves_others_theirs() 
 }
 
 #[tokio::test]
+async fn components_of_one_shape_are_compiled_once() {
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let host = Host::builder().cache_dir(cache.path()).build().expect("a host");
+    let compiled = || {
+        let files = std::fs::read_dir(cache.path()).expect("it is there").map(|entry| entry.expect("a file").file_name());
+        files.filter(|name| name.to_string_lossy().contains("component")).count()
+    };
+    let mut apps = Vec::new();
+    for text in ["one", "another", "a third, which is longer"] {
+        let source = format!("export default {{ fetch: () => new Response('{text}') }};");
+        apps.push((host.load(&component(&source)).await.expect("it loads"), text));
+    }
+    assert_eq!(compiled(), 1);
+    for (app, text) in &apps {
+        let request = Request::get("http://localhost/").body(Empty::<Bytes>::new()).expect("a request");
+        let answer = app.fetch(request).await.expect("an answer").into_body().collect().await.expect("a body");
+        assert_eq!(answer.to_bytes(), *text);
+    }
+    let calls = host.load(&component("export default { call: () => 1 };")).await.expect("it loads");
+    assert_eq!((compiled(), calls.call(&json!(0)).await.expect("an answer").value), (2, json!(1)));
+}
+
+#[tokio::test]
 async fn memories_that_were_put_back_are_compared_with_their_images_as_often_as_is_said() {
     let idle = IdleLimits { check_interval: 3, ..IdleLimits::default() };
     let host = Host::builder().instances(2).idle(idle).capability(elias_capabilities::Log).build().expect("a host");
