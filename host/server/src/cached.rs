@@ -1,4 +1,4 @@
-//! Answers that the host keeps, and gives again in a component's place.
+//! Serves requests from the response cache, and stores the responses of components in it.
 
 use crate::exchange::{EXECUTION_ID, explain};
 use crate::head::strip_hop_by_hop;
@@ -19,18 +19,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-/// What a request that may be answered by the cache meets there.
+/// The result of a cache lookup.
 #[derive(Default)]
-pub(crate) struct Looked {
-    /// The answer, if there is one.
-    pub(crate) answer: Option<Response<Content>>,
-    /// What the component's answer is given to: to this request, or, beside an answer that is stale, to the next one.
+pub(crate) struct CacheLookup {
+    /// The cached response, if there is one.
+    pub(crate) response: Option<Response<Content>>,
+    /// Stores the component's response: to this request, or, beside a stale response, to the request that revalidates it.
     pub(crate) keeper: Option<Keeper>,
 }
 
-impl Looked {
-    fn nothing(keeper: Keeper) -> Self {
-        Self { answer: None, keeper: Some(keeper) }
+impl CacheLookup {
+    fn miss(keeper: Keeper) -> Self {
+        Self { response: None, keeper: Some(keeper) }
     }
 }
 
@@ -52,27 +52,27 @@ pub(crate) struct Asked {
     pub(crate) identified: bool,
 }
 
-/// Looks whether there is an answer to a request without a body.
-pub(crate) async fn look(
+/// Looks up the cached response to a request without a body.
+pub(crate) async fn look_up(
     platform: &Platform,
     service: &Service,
     rules: &Arc<CacheRules>,
     request: &request::Parts,
     by: Asked,
-) -> Looked {
+) -> CacheLookup {
     let keeper = |fill, why| Keeper { rules: Arc::clone(rules), request: request.clone(), by: by.clone(), fill, why };
     if !rules.takes(request) {
-        return Looked::nothing(keeper(None, "fwd=bypass"));
+        return CacheLookup::miss(keeper(None, "fwd=bypass"));
     }
     match platform.kept_answer(service, request, by.identified).await {
-        None => Looked::nothing(keeper(None, "fwd=bypass")),
-        Some(Found::None(fill)) => Looked::nothing(keeper(fill, "fwd=miss")),
+        None => CacheLookup::miss(keeper(None, "fwd=bypass")),
+        Some(Found::None(fill)) => CacheLookup::miss(keeper(fill, "fwd=miss")),
         Some(Found::Answer(kept, refresh)) => {
             let parts = kept.head.answer(request, SystemTime::now());
             let bodiless = kept.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
             let content = if bodiless { Content::Empty } else { Content::Page(kept.body.clone()) };
             let keeper = refresh.map(|fill| keeper(Some(fill), "fwd=stale"));
-            Looked { answer: Some(Response::from_parts(parts, content)), keeper }
+            CacheLookup { response: Some(Response::from_parts(parts, content)), keeper }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::admin::PeerAddress;
 use crate::asset;
-use crate::cached::{self, Asked, Asking, Looked};
+use crate::cached::{self, Asked, Asking, CacheLookup};
 use crate::compress::compress;
 use crate::config::{ServerConfig, milliseconds};
 use crate::error_page::Failure;
@@ -121,11 +121,11 @@ pub(crate) async fn call(
         Sent::Streamed(_) => Empty::<Bytes>::new(),
     };
     let only_if_cached = caching.as_ref().is_some_and(|(rules, _)| rules.is_only_if_cached(&parts));
-    let Looked { answer, keeper } = match caching {
-        Some((rules, by)) => cached::look(platform, &service, rules, &parts, by).await,
-        None => Looked::default(),
+    let CacheLookup { response: cached_response, keeper } = match caching {
+        Some((rules, by)) => cached::look_up(platform, &service, rules, &parts, by).await,
+        None => CacheLookup::default(),
     };
-    if let Some(response) = answer {
+    if let Some(response) = cached_response {
         platform.may_send(&service).await?;
         if let Some(keeper) = keeper {
             let (platform, service, identity) = (platform.clone(), Arc::clone(&service), identity.clone());
