@@ -24,23 +24,25 @@ use std::time::SystemTime;
 pub(crate) struct CacheLookup {
     /// The cached response, if there is one.
     pub(crate) response: Option<Response<Content>>,
-    /// Stores the component's response: to this request, or, beside a stale response, to the request that revalidates it.
-    pub(crate) keeper: Option<Keeper>,
+    /// Stores the component's response: to this request or, if the cached response is stale, to its revalidation.
+    pub(crate) writer: Option<CacheWriter>,
 }
 
 impl CacheLookup {
-    fn miss(keeper: Keeper) -> Self {
-        Self { response: None, keeper: Some(keeper) }
+    /// There is no cached response: the component gets the request.
+    fn forward(writer: CacheWriter) -> Self {
+        Self { response: None, writer: Some(writer) }
     }
 }
 
-/// Keeps the answer to a request if it is one to keep, and says in it what became of it.
-pub(crate) struct Keeper {
+/// Stores the response to a request if it may be stored, and adds a `Cache-Status` header to it (RFC 9211).
+pub(crate) struct CacheWriter {
     rules: Arc<CacheRules>,
     request: request::Parts,
     by: Asked,
     fill: Option<Fill>,
-    why: &'static str,
+    /// The parameters of `Cache-Status` that tell why the component got the request.
+    cache_status: &'static str,
 }
 
 /// What a request's answer depends on beside its host and path.
@@ -60,27 +62,33 @@ pub(crate) async fn look_up(
     request: &request::Parts,
     by: Asked,
 ) -> CacheLookup {
-    let keeper = |fill, why| Keeper { rules: Arc::clone(rules), request: request.clone(), by: by.clone(), fill, why };
+    let writer = |fill, cache_status| CacheWriter {
+        rules: Arc::clone(rules),
+        request: request.clone(),
+        by: by.clone(),
+        fill,
+        cache_status,
+    };
     if !rules.takes(request) {
-        return CacheLookup::miss(keeper(None, "fwd=bypass"));
+        return CacheLookup::forward(writer(None, "fwd=bypass"));
     }
     match platform.kept_answer(service, request, by.identified).await {
-        None => CacheLookup::miss(keeper(None, "fwd=bypass")),
-        Some(Found::None(fill)) => CacheLookup::miss(keeper(fill, "fwd=miss")),
+        None => CacheLookup::forward(writer(None, "fwd=bypass")),
+        Some(Found::None(fill)) => CacheLookup::forward(writer(fill, "fwd=miss")),
         Some(Found::Answer(kept, refresh)) => {
             let parts = kept.head.answer(request, SystemTime::now());
             let bodiless = kept.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
             let content = if bodiless { Content::Empty } else { Content::Page(kept.body.clone()) };
-            let keeper = refresh.map(|fill| keeper(Some(fill), "fwd=stale"));
-            CacheLookup { response: Some(Response::from_parts(parts, content)), keeper }
+            let writer = refresh.map(|fill| writer(Some(fill), "fwd=stale"));
+            CacheLookup { response: Some(Response::from_parts(parts, content)), writer }
         }
     }
 }
 
-impl Keeper {
-    /// Passes on the answer of the release with this number, which is kept while it is read.
-    pub(crate) fn keep(self, release: Option<u64>, response: Response<Content>) -> Response<Content> {
-        let Self { rules, request, by, fill, why } = self;
+impl CacheWriter {
+    /// Returns the response of the release with this number, which is stored while its body is read.
+    pub(crate) fn store(self, release: Option<u64>, response: Response<Content>) -> Response<Content> {
+        let Self { rules, request, by, fill, cache_status } = self;
         let fill = fill.filter(|fill| rules.fills(&request) && release.is_some_and(|release| fill.is_of(release)));
         let (mut parts, content) = response.into_parts();
         let (content, stored) = match (fill, content) {
@@ -100,7 +108,7 @@ impl Keeper {
             }
             (_, content) => (content, ""),
         };
-        cache::mark(&mut parts.headers, &format!("{why}{stored}"));
+        cache::mark(&mut parts.headers, &format!("{cache_status}{stored}"));
         Response::from_parts(parts, content)
     }
 }
@@ -115,12 +123,12 @@ pub(crate) struct Asking {
 }
 
 /// Has the component answer what is stale, for the next one who asks. What fails is tried again with the next request.
-pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keeper) {
+pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut writer: CacheWriter) {
     let Asking { platform, service, identity, caller, ip } = asking;
-    keeper.request.method = Method::GET;
-    keeper.request.headers.remove(IF_NONE_MATCH);
-    keeper.request.headers.remove(IF_MODIFIED_SINCE);
-    let parts = keeper.request.clone();
+    writer.request.method = Method::GET;
+    writer.request.headers.remove(IF_NONE_MATCH);
+    writer.request.headers.remove(IF_MODIFIED_SINCE);
+    let parts = writer.request.clone();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let Ok(ticket) = platform.enter(&service, &parts.headers, Some(ip), identity.as_deref()).await else { return };
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
@@ -135,7 +143,7 @@ pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keep
             let (running, status) = (parts.extensions.remove::<Running>(), parts.status.as_u16());
             strip_hop_by_hop(&mut parts.headers);
             let response = Response::from_parts(parts, Content::Guest(GuestBody::Direct(body)));
-            if let Content::Filling(mut body) = keeper.keep(Some(ticket.release()), response).into_body() {
+            if let Content::Filling(mut body) = writer.store(Some(ticket.release()), response).into_body() {
                 while let Some(Ok(_)) = body.frame().await {}
             }
             let execution = match running {

@@ -121,17 +121,17 @@ pub(crate) async fn call(
         Sent::Streamed(_) => Empty::<Bytes>::new(),
     };
     let only_if_cached = caching.as_ref().is_some_and(|(rules, _)| rules.is_only_if_cached(&parts));
-    let CacheLookup { response: cached_response, keeper } = match caching {
+    let CacheLookup { response: cached_response, writer } = match caching {
         Some((rules, by)) => cached::look_up(platform, &service, rules, &parts, by).await,
         None => CacheLookup::default(),
     };
     if let Some(response) = cached_response {
         platform.may_send(&service).await?;
-        if let Some(keeper) = keeper {
+        if let Some(writer) = writer {
             let (platform, service, identity) = (platform.clone(), Arc::clone(&service), identity.clone());
             let asking = Asking { platform, service, identity, caller: caller.clone(), ip };
             let server = Arc::clone(&exchange.shared.server);
-            exchange.shared.server.spawn_in_background(cached::refresh(server, asking, keeper));
+            exchange.shared.server.spawn_in_background(cached::refresh(server, asking, writer));
         }
         exchange.instead_of = Some(service);
         return Ok(response);
@@ -141,8 +141,8 @@ pub(crate) async fn call(
     }
     let response = attempt.ask_again(exchange, parts, body).await?;
     let release = exchange.record.as_ref().and_then(|record| Some(record.ticket.as_ref()?.release()));
-    Ok(match keeper {
-        Some(keeper) => keeper.keep(release, response),
+    Ok(match writer {
+        Some(writer) => writer.store(release, response),
         None => response,
     })
 }
