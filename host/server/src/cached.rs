@@ -39,18 +39,18 @@ impl CacheLookup {
 pub(crate) struct CacheWriter {
     rules: Arc<CacheRules>,
     request: request::Parts,
-    by: Asked,
+    variance: ResponseVariance,
     fill: Option<Fill>,
     /// The parameters of `Cache-Status` that tell why the component got the request.
     cache_status: &'static str,
 }
 
-/// What a request's answer depends on beside its host and path.
+/// What a response depends on in addition to the host and the path of its request.
 #[derive(Clone)]
-pub(crate) struct Asked {
-    /// The headers by which its route was chosen.
+pub(crate) struct ResponseVariance {
+    /// The headers that chose the route.
     pub(crate) vary: Vec<HeaderName>,
-    /// Whether the component is told who asks.
+    /// Whether the component knows who sent the request, so that the response may be for that user alone.
     pub(crate) identified: bool,
 }
 
@@ -60,19 +60,19 @@ pub(crate) async fn look_up(
     service: &Service,
     rules: &Arc<CacheRules>,
     request: &request::Parts,
-    by: Asked,
+    variance: ResponseVariance,
 ) -> CacheLookup {
     let writer = |fill, cache_status| CacheWriter {
         rules: Arc::clone(rules),
         request: request.clone(),
-        by: by.clone(),
+        variance: variance.clone(),
         fill,
         cache_status,
     };
     if !rules.takes(request) {
         return CacheLookup::forward(writer(None, "fwd=bypass"));
     }
-    match platform.kept_answer(service, request, by.identified).await {
+    match platform.kept_answer(service, request, variance.identified).await {
         None => CacheLookup::forward(writer(None, "fwd=bypass")),
         Some(Found::None(fill)) => CacheLookup::forward(writer(fill, "fwd=miss")),
         Some(Found::Answer(kept, refresh)) => {
@@ -88,14 +88,14 @@ pub(crate) async fn look_up(
 impl CacheWriter {
     /// Returns the response of the release with this number, which is stored while its body is read.
     pub(crate) fn store(self, release: Option<u64>, response: Response<Content>) -> Response<Content> {
-        let Self { rules, request, by, fill, cache_status } = self;
+        let Self { rules, request, variance, fill, cache_status } = self;
         let fill = fill.filter(|fill| rules.fills(&request) && release.is_some_and(|release| fill.is_of(release)));
         let (mut parts, content) = response.into_parts();
         let (content, stored) = match (fill, content) {
             (Some(mut fill), Content::Guest(body)) => {
                 let mut head = parts.clone();
                 head.headers.remove(EXECUTION_ID); // it names what ran, and nothing runs when it is given again
-                match rules.keep(&request, head, &by.vary, by.identified, SystemTime::now()) {
+                match rules.keep(&request, head, &variance.vary, variance.identified, SystemTime::now()) {
                     Some(head) => {
                         fill.begin(request, head, rules.max_bytes());
                         (Content::Filling(Filling::new(body, fill)), "; stored")

@@ -2,7 +2,7 @@
 
 use crate::admin::PeerAddress;
 use crate::asset;
-use crate::cached::{self, Asked, Asking, CacheLookup};
+use crate::cached::{self, Asking, CacheLookup, ResponseVariance};
 use crate::compress::compress;
 use crate::config::{ServerConfig, milliseconds};
 use crate::error_page::Failure;
@@ -86,7 +86,7 @@ pub(crate) async fn call(
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
     exchange.count_for(&service)?;
     let identified = identity.is_some();
-    let caching = rules.cache().map(|rules| (rules, Asked { vary: admitted.vary().to_vec(), identified }));
+    let caching = rules.cache().map(|rules| (rules, ResponseVariance { vary: admitted.vary().to_vec(), identified }));
     exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
         platform.may_send(&service).await?;
@@ -122,7 +122,7 @@ pub(crate) async fn call(
     };
     let only_if_cached = caching.as_ref().is_some_and(|(rules, _)| rules.is_only_if_cached(&parts));
     let CacheLookup { response: cached_response, writer } = match caching {
-        Some((rules, by)) => cached::look_up(platform, &service, rules, &parts, by).await,
+        Some((rules, variance)) => cached::look_up(platform, &service, rules, &parts, variance).await,
         None => CacheLookup::default(),
     };
     if let Some(response) = cached_response {
