@@ -113,8 +113,8 @@ impl CacheWriter {
     }
 }
 
-/// Who asks, for asking again.
-pub(crate) struct Asking {
+/// On whose behalf the component gets the request that revalidates a stale response.
+pub(crate) struct RevalidationContext {
     pub(crate) platform: Platform,
     pub(crate) service: Arc<Service>,
     pub(crate) identity: Option<Arc<Identity>>,
@@ -122,9 +122,10 @@ pub(crate) struct Asking {
     pub(crate) ip: IpAddr,
 }
 
-/// Has the component answer what is stale, for the next one who asks. What fails is tried again with the next request.
-pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut writer: CacheWriter) {
-    let Asking { platform, service, identity, caller, ip } = asking;
+/// Replaces a stale response by a new one of the component, in the background (RFC 5861, section 3). The next request
+/// for a stale response retries what failed.
+pub(crate) async fn revalidate(server: Arc<Inner>, context: RevalidationContext, mut writer: CacheWriter) {
+    let RevalidationContext { platform, service, identity, caller, ip } = context;
     writer.request.method = Method::GET;
     writer.request.headers.remove(IF_NONE_MATCH);
     writer.request.headers.remove(IF_MODIFIED_SINCE);

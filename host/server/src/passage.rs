@@ -2,7 +2,7 @@
 
 use crate::admin::PeerAddress;
 use crate::asset;
-use crate::cached::{self, Asking, CacheLookup, ResponseVariance};
+use crate::cached::{self, CacheLookup, ResponseVariance, RevalidationContext};
 use crate::compress::compress;
 use crate::config::{ServerConfig, milliseconds};
 use crate::error_page::Failure;
@@ -129,9 +129,9 @@ pub(crate) async fn call(
         platform.may_send(&service).await?;
         if let Some(writer) = writer {
             let (platform, service, identity) = (platform.clone(), Arc::clone(&service), identity.clone());
-            let asking = Asking { platform, service, identity, caller: caller.clone(), ip };
+            let context = RevalidationContext { platform, service, identity, caller: caller.clone(), ip };
             let server = Arc::clone(&exchange.shared.server);
-            exchange.shared.server.spawn_in_background(cached::refresh(server, asking, writer));
+            exchange.shared.server.spawn_in_background(cached::revalidate(server, context, writer));
         }
         exchange.instead_of = Some(service);
         return Ok(response);
