@@ -6,7 +6,7 @@ use crate::connection::Shared;
 use crate::error_page::{self, Audience, Failure};
 use crate::head::{HostCache, absolute_uri, asks_for_websocket, join_cookies, strip_hop_by_hop};
 use crate::live;
-use crate::passage::{self, Marked, address};
+use crate::passage::{self, RouteResponseTransform, address};
 use crate::read_ahead::{GuestBody, ReadAhead};
 use crate::refusal::Refusal;
 use crate::request_body::{Progress, RequestBody};
@@ -58,8 +58,8 @@ pub(crate) struct Exchange {
     running: Option<Running>,
     /// What became of the request's body.
     received: Option<Arc<Progress>>,
-    /// What the rules of the request's route add to its answer.
-    pub(crate) marked: Option<Box<Marked>>,
+    /// Adds the headers and the compression of the request's route to the response.
+    pub(crate) response_transform: Option<Box<RouteResponseTransform>>,
     /// The service in whose place the host answers, by a file or an answer that it kept.
     pub(crate) instead_of: Option<Arc<Service>>,
     /// What is kept of the request for shadows.
@@ -91,7 +91,7 @@ impl Exchange {
             requests: Vec::new(),
             running: None,
             received: None,
-            marked: None,
+            response_transform: None,
             instead_of: None,
             shadowing: None,
         }
@@ -283,8 +283,8 @@ pub(crate) fn answer(
             }
             error_page::render(&failure, audience, &current)
         });
-        if let Some(marked) = exchange.marked.take() {
-            response = marked.finish(response);
+        if let Some(transform) = exchange.response_transform.take() {
+            response = transform.apply(response);
         }
         if head {
             response = without_body(response);

@@ -28,15 +28,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
 
-/// What the rules of a request's route add to its answer, whatever that is.
-pub(crate) struct Marked {
+/// Adds the headers and the compression of a request's route to its response, be it the component's or an error.
+pub(crate) struct RouteResponseTransform {
     rules: Arc<Rules>,
     admitted: Admitted,
 }
 
-impl Marked {
-    /// The answer with what the rules add, compressed if they say so.
-    pub(crate) fn finish(&self, response: Response<Content>) -> Response<Content> {
+impl RouteResponseTransform {
+    /// Adds the route's headers to the response, and compresses the body if the route's rules say so.
+    pub(crate) fn apply(&self, response: Response<Content>) -> Response<Content> {
         let (mut parts, content) = response.into_parts();
         let coding = self.rules.finish(&self.admitted, &mut parts, content.bytes());
         let content = match coding {
@@ -87,7 +87,7 @@ pub(crate) async fn call(
     exchange.count_for(&service)?;
     let identified = identity.is_some();
     let caching = rules.cache().map(|rules| (rules, ResponseVariance { vary: admitted.vary().to_vec(), identified }));
-    exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
+    exchange.response_transform = Some(Box::new(RouteResponseTransform { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
         platform.may_send(&service).await?;
         exchange.instead_of = Some(service);
@@ -105,8 +105,8 @@ pub(crate) async fn call(
                 None => vec![0; bytes_max + 1].into(),
             },
         };
-        let Some(marked) = &exchange.marked else { return Err(Refusal::Internal.into()) };
-        rules.check_body(&marked.admitted, &whole).map_err(|refusal| Failure::Gateway(Box::new(refusal)))?;
+        let Some(transform) = &exchange.response_transform else { return Err(Refusal::Internal.into()) };
+        rules.check_body(&transform.admitted, &whole).map_err(|refusal| Failure::Gateway(Box::new(refusal)))?;
         Sent::Whole(whole)
     } else {
         Sent::Streamed(body)
