@@ -266,9 +266,9 @@ pub(crate) fn answer(
                 exchange.record = None; // probes would drown the rest
                 Ok(health(server.is_draining()))
             }
-            Ok(Plan::Live(asked)) => {
+            Ok(Plan::Live(resource)) => {
                 exchange.record = None;
-                Ok(live::answer(asked, &server))
+                Ok(live::respond(resource, &server))
             }
             Ok(Plan::NoContent) => Ok(no_content()),
             Err(refusal) => Err(Failure::Refused(refusal)),
@@ -304,7 +304,7 @@ pub(crate) fn answer(
 enum Plan {
     Component,
     Health,
-    Live(live::Asked),
+    Live(live::LiveResource),
     NoContent,
 }
 
@@ -321,9 +321,9 @@ fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incom
         return Err(Refusal::AddressConnections);
     }
     if config.dev
-        && let Some(asked) = live::asked(request)
+        && let Some(resource) = live::requested_resource(request)
     {
-        return Ok(Plan::Live(asked));
+        return Ok(Plan::Live(resource));
     }
     if request.method() == Method::CONNECT {
         return Err(Refusal::NotImplemented);
