@@ -17,23 +17,23 @@ pub(crate) const CONNECTION_STALLED_MAX: u64 = 16;
 const SHARE_OF_BYTES: u64 = 4;
 /// A body of so few bytes waits for its client uncounted: its request is counted.
 const BYTES_UNCOUNTED: u64 = 16 << 10;
-/// Addresses that are known at once before those are forgotten that nobody uses.
+/// Addresses in the table before those that nobody uses are removed.
 const ADDRESSES_MIN: usize = 1 << 10;
 
-/// What is in use, by client address.
+/// The usage of each client address.
 pub(crate) struct Addresses {
-    known: Mutex<Known>,
+    table: Mutex<AddressTable>,
 }
 
-struct Known {
+struct AddressTable {
     usages: HashMap<IpAddr, Weak<Usage>>,
-    /// How many there may be before the next look for those that are unused.
-    most: usize,
+    /// Entries at which those that nobody uses are removed.
+    sweep_at: usize,
 }
 
 impl Default for Addresses {
     fn default() -> Self {
-        Self { known: Mutex::new(Known { usages: HashMap::new(), most: ADDRESSES_MIN }) }
+        Self { table: Mutex::new(AddressTable { usages: HashMap::new(), sweep_at: ADDRESSES_MIN }) }
     }
 }
 
@@ -44,16 +44,16 @@ impl Addresses {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
             address @ IpAddr::V4(_) => address,
         };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
-        if let Some(usage) = known.usages.get(&address).and_then(Weak::upgrade) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner); // every operation leaves the map whole
+        if let Some(usage) = table.usages.get(&address).and_then(Weak::upgrade) {
             return usage;
         }
-        if known.usages.len() >= known.most {
-            known.usages.retain(|_, usage| usage.strong_count() > 0);
-            known.most = ADDRESSES_MIN.max(known.usages.len() * 2);
+        if table.usages.len() >= table.sweep_at {
+            table.usages.retain(|_, usage| usage.strong_count() > 0);
+            table.sweep_at = ADDRESSES_MIN.max(table.usages.len() * 2);
         }
         let usage = Arc::new(Usage::default());
-        known.usages.insert(address, Arc::downgrade(&usage));
+        table.usages.insert(address, Arc::downgrade(&usage));
         usage
     }
 }
@@ -150,7 +150,7 @@ mod tests {
         for number in 0..10_000_u32 {
             addresses.usage(IpAddr::V4(number.into()));
         }
-        assert!(addresses.known.lock().expect("no panic").usages.len() <= ADDRESSES_MIN);
+        assert!(addresses.table.lock().expect("no panic").usages.len() <= ADDRESSES_MIN);
         assert!(Arc::ptr_eq(&kept, &addresses.usage([10, 0, 0, 1].into())));
     }
 
