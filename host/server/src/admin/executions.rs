@@ -1,6 +1,6 @@
 //! Executions: recorded and running.
 
-use super::extract::{Asking, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -36,7 +36,7 @@ fn service_of(execution: &ExecutionRecord) -> About<'_> {
 )]
 async fn list(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(filter): QueryOf<ExecutionFilter>,
     QueryOf(page): QueryOf<PageQuery>,
@@ -65,7 +65,7 @@ async fn list(
 )]
 async fn running(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(filter): QueryOf<RunningFilter>,
     QueryOf(page): QueryOf<PageQuery>,
@@ -89,7 +89,7 @@ async fn running(
 )]
 async fn show(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<Json<ExecutionRecord>, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
@@ -112,7 +112,7 @@ async fn show(
 )]
 async fn cancel(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.cancel(&session, &tenant, &id)?;
