@@ -12,7 +12,7 @@ use crate::recorder::Recorder;
 use crate::rollout::RolloutEvent;
 use crate::stages::Observation;
 use crate::store::ExecutionRecord;
-use crate::supervision::{Entry, Place};
+use crate::supervision::{Entry, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, Outcome, Running};
 use http::{Method, Uri};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) struct Entered {
     pub(super) state: Arc<State>,
     pub(super) entry: Entry,
     /// In the component, and among its tenant's executions; none for a copy.
-    pub(super) places: Option<(Place, quota::Place)>,
+    pub(super) places: Option<(Permit, quota::Place)>,
     pub(super) app: App,
     pub(super) started: Instant,
     /// Whether the request is a shadow's copy of one that another has answered.
