@@ -76,10 +76,10 @@ impl Platform {
         service.state().supervision.retries
     }
 
-    /// Admits a request to the service that its route named: chooses its release, and takes its places.
+    /// Admits a request to the service that its route named: chooses its release, and takes its permits.
     ///
     /// # Errors
-    /// Stopped, open circuit, quota, no free place, or a component that cannot be loaded.
+    /// Stopped, open circuit, quota, no free slot, or a component that cannot be loaded.
     pub async fn enter(
         &self,
         service: &Arc<Service>,
@@ -105,7 +105,7 @@ impl Platform {
             entered => entered,
         };
         let (release, entry) = (chosen.release, ticket::entered(service, entry)?);
-        let place = state.admission.enter().await.ok_or_else(|| {
+        let permit = state.admission.enter().await.ok_or_else(|| {
             Error::new(
                 Code::BulkheadFull,
                 format!("{}: as many requests as allowed are under way, and wait", service.id),
@@ -120,8 +120,8 @@ impl Platform {
                 return Err(error.into());
             }
         };
-        let places = Some((place, quota));
-        let entered = Entered { state: Arc::clone(&state), entry, places, app, started, is_copy: false };
+        let permits = Some((permit, quota));
+        let entered = Entered { state: Arc::clone(&state), entry, permits, app, started, is_copy: false };
         Ok(Ticket::begin(serving, service, chosen, entered))
     }
 }

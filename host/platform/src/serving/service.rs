@@ -61,7 +61,7 @@ pub(crate) struct State {
     pub(crate) rules: Vec<Arc<Rules>>,
     /// What the rules keep from version to version: rate limits, keys for tokens.
     pub(crate) shared: Arc<Shared>,
-    /// The places in the component.
+    /// The concurrency limit of the component.
     pub(crate) admission: Arc<Admission>,
     pub(crate) tenant: Arc<TenantUse>,
 }
@@ -289,11 +289,11 @@ pub(crate) fn rollout(release: &ReleaseTarget, now: Now) -> Result<Rollout> {
     }
 }
 
-/// The places in a component, as its version asks for them: no more than executions of it may be under way, so that whoever has a
-/// place has an execution too.
+/// The concurrency limit of a component, as its version asks for it, but not above the limit of its executions: whoever
+/// has a slot has an execution too.
 pub(crate) fn admission(config: &SupervisionConfig, executions_max: u32) -> Arc<Admission> {
-    let places = config.concurrency.min(executions_max);
-    Arc::new(Admission::new(places, config.queue, Duration::from_millis(config.queue_timeout_ms)))
+    let slots = config.concurrency.min(executions_max);
+    Arc::new(Admission::new(slots, config.queue, Duration::from_millis(config.queue_timeout_ms)))
 }
 
 /// A route of a service, with its rules.

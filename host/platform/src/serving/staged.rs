@@ -215,7 +215,7 @@ impl Copies {
         };
         let stage = StagePlace { staged: Arc::clone(&self.staged), position, shadows: Vec::new() };
         let chosen = Chosen { release, is_canary: false, stage: Some(stage) };
-        let entered = Entered { state: Arc::clone(state), entry, places: None, app, started, is_copy: true };
+        let entered = Entered { state: Arc::clone(state), entry, permits: None, app, started, is_copy: true };
         Some((Ticket::begin(serving, service, chosen, entered), copy))
     }
 }

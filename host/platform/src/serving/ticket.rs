@@ -1,10 +1,11 @@
 //! What a request holds from its admission to its end.
 
+use super::Serving;
 use super::meter::Ended;
+use super::quota::QuotaPermit;
 use super::release::Release;
 use super::service::{Chosen, Service, State, UnderWay};
 use super::staged::Staged;
-use super::{Serving, quota};
 use crate::clock::{Clock, Now};
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
@@ -19,9 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// A request's admission to a service: which release answers it, and its places, which its execution has as long as
-/// it has an instance. The release stays the same to the request's end, whatever is
-/// deployed meanwhile.
+/// A request's admission to a service: which release answers it, and its permits, which its execution holds as long as
+/// it has an instance. The release stays the same to the request's end, whatever is deployed meanwhile.
 pub struct Ticket {
     pub(super) service: Arc<Service>,
     pub(super) state: Arc<State>,
@@ -45,8 +45,8 @@ pub struct Ticket {
 pub(super) struct Entered {
     pub(super) state: Arc<State>,
     pub(super) entry: Entry,
-    /// In the component, and among its tenant's executions; none for a copy.
-    pub(super) places: Option<(Permit, quota::Place)>,
+    /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
+    pub(super) permits: Option<(Permit, QuotaPermit)>,
     pub(super) app: App,
     pub(super) started: Instant,
     /// Whether the request is a shadow's copy of one that another has answered.
@@ -100,10 +100,10 @@ impl Ticket {
     /// The ticket of a request to a service that is about to run.
     pub(super) fn begin(serving: &Serving, service: &Arc<Service>, chosen: Chosen<'_>, entered: Entered) -> Self {
         let Chosen { release, is_canary, stage } = chosen;
-        let Entered { state, entry, places, app, started, is_copy } = entered;
+        let Entered { state, entry, permits, app, started, is_copy } = entered;
         let running = Running::new();
-        if let Some(places) = places {
-            running.hold(places);
+        if let Some(permits) = permits {
+            running.hold(permits);
         }
         Self {
             under_way: Some(service.begin(UnderWay {
