@@ -18,7 +18,7 @@ use bytes::Bytes;
 use elias_host::{App, Caller, Error, Running};
 use elias_platform::Service;
 use elias_platform::name::TenantId;
-use elias_platform::supervision::{SharedPermit, Taken};
+use elias_platform::supervision::{SharedPermit, UsageReservation};
 use futures::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -52,8 +52,8 @@ pub(crate) struct Exchange {
     whole: bool,
     /// Who shares in what the request uses.
     sharers: Sharers,
-    /// What it has of the shares of requests.
-    requests: Vec<Taken>,
+    /// Its part of the limits of concurrent requests.
+    requests: Vec<UsageReservation>,
     /// The execution behind an answer that has begun.
     running: Option<Running>,
     /// What became of the request's body.

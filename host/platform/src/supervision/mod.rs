@@ -21,6 +21,6 @@ pub use config::SupervisionConfig;
 pub use health::{Health, HealthState};
 pub use shared_admission::{SharedAdmission, SharedPermit};
 pub use tenant_queue::{TenantQueue, TenantSlot};
-pub use usage::{Resource, Taken, Usage};
+pub use usage::{Resource, Usage, UsageReservation};
 
 use crate::sync;
