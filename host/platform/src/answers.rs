@@ -235,7 +235,7 @@ impl Platform {
     pub async fn kept_answer(&self, service: &Service, request: &Parts, identified: bool) -> Option<Found> {
         let key = {
             let state = service.state();
-            if state.chooses() || state.known.target.stopped {
+            if state.chooses() || state.snapshot.target.stopped {
                 return None;
             }
             let (service, release) = (service.id.clone(), state.release.serial);

@@ -1,8 +1,8 @@
 //! From what is to serve to a component that is ready.
 
-use super::known::Known;
 use super::proofs::Proofs;
 use super::service::Tables;
+use super::snapshot::ServiceSnapshot;
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::error::{Code, Error, Result};
@@ -177,7 +177,7 @@ impl Loader {
     }
 
     /// Has the proofs of what services serve and served at hand, before the store is away.
-    pub(crate) async fn remember(&self, services: &[Known]) {
+    pub(crate) async fn remember(&self, services: &[ServiceSnapshot]) {
         if let Some(proofs) = &self.proofs {
             proofs.remember(services).await;
         }

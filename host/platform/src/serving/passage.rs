@@ -89,7 +89,7 @@ impl Platform {
     ) -> Result<Ticket, NotAdmitted> {
         let (started, serving) = (Instant::now(), self.serving());
         let state = Arc::clone(&service.state());
-        if state.known.target.stopped {
+        if state.snapshot.target.stopped {
             let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
             return Err(Error::new(Code::Stopped, message).into());
         }
@@ -132,7 +132,7 @@ pub(super) async fn load(serving: &Serving, service: &Arc<Service>, state: &Stat
     if let Some(app) = release.loaded(now) {
         return Ok(app);
     }
-    let target = &state.known.target;
+    let target = &state.snapshot.target;
     let observer = Arc::clone(&service.lines) as _;
     let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
     release.load(&serving.loader, &purpose, now).await

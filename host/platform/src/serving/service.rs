@@ -1,10 +1,10 @@
 //! A component in an environment, as requests find it.
 
-use super::known::Known;
 use super::lines::Lines;
 use super::meter::ServiceMeter;
 use super::quota::TenantUse;
 use super::release::Release;
+use super::snapshot::ServiceSnapshot;
 use super::staged::Staged;
 use super::ticket::{self, StagePlace};
 use crate::clock::Now;
@@ -47,7 +47,7 @@ pub(super) struct UnderWay {
 
 /// What a service serves at a moment; exchanged whole.
 pub(crate) struct State {
-    pub(crate) known: Known,
+    pub(crate) snapshot: ServiceSnapshot,
     pub(crate) release: Arc<Release>,
     pub(crate) canary: Option<Arc<Canary>>,
     pub(crate) flags: FlagTable,
@@ -111,7 +111,7 @@ impl State {
 
     /// Whether requests are told apart by chance.
     pub(crate) fn chooses(&self) -> bool {
-        self.canary.is_some() || self.staged.is_some() || !self.known.target.flags.is_empty()
+        self.canary.is_some() || self.staged.is_some() || !self.snapshot.target.flags.is_empty()
     }
 
     /// The release that a request gets, and as what.
