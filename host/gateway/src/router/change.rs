@@ -1,6 +1,6 @@
 //! Changing what a router has: one service's routes at a time.
 
-use super::{Asked, HostTable, MAX_PATTERNS_PER_HOST, MAX_TABLE_ROUTES, Place, Route, RouteError, Router};
+use super::{Asked, HostTable, MAX_PATTERNS_PER_HOST, MAX_TABLE_ROUTES, PatternRoutes, Route, RouteError, Router};
 use crate::config::RouteConfig;
 use crate::host::HostRule;
 use crate::path::{self, AsciiSet};
@@ -145,7 +145,7 @@ impl<T> Default for HostTable<T> {
     fn default() -> Self {
         Self {
             patterns: matchit::Router::new(),
-            places: Vec::new(),
+            pattern_routes: Vec::new(),
             by_pattern: HashMap::new(),
             literals: AsciiSet::default(),
             asked: BTreeMap::new(),
@@ -189,13 +189,13 @@ impl<T> HostTable<T> {
         let at = match self.by_pattern.get(pattern) {
             Some(at) => *at,
             None => {
-                if self.places.len() >= MAX_PATTERNS_PER_HOST {
+                if self.pattern_routes.len() >= MAX_PATTERNS_PER_HOST {
                     return Err(RouteError::Full {
                         limit: format!("{host} has at most {MAX_PATTERNS_PER_HOST} paths"),
                     });
                 }
                 self.literals = self.literals.union(path::check_pattern(pattern).map_err(wrong)?);
-                let at = self.places.len();
+                let at = self.pattern_routes.len();
                 match self.patterns.insert(pattern, at) {
                     Ok(()) => {}
                     Err(matchit::InsertError::Conflict { with }) => {
@@ -203,33 +203,37 @@ impl<T> HostTable<T> {
                     }
                     Err(error) => return Err(wrong(error.to_string())),
                 }
-                self.places.push(Place { pattern: pattern.into(), routes: Vec::new(), vary: Vec::new() });
+                self.pattern_routes.push(PatternRoutes {
+                    pattern: pattern.into(),
+                    routes: Vec::new(),
+                    vary: Vec::new(),
+                });
                 self.by_pattern.insert(pattern.into(), at);
                 at
             }
         };
-        let Some(place) = self.places.get_mut(at) else { return Ok(()) };
+        let Some(present) = self.pattern_routes.get_mut(at) else { return Ok(()) };
         // A route for all methods takes what the service's others leave, but no other service's.
         let overlap = |other: &Arc<Route<T>>| {
             let all = other.methods.are_all() || route.methods.are_all();
             other.methods.overlap(&route.methods) || all && other.service != route.service
         };
         let same = |other: &&Arc<Route<T>>| other.version == route.version && overlap(other);
-        if let Some(other) = place.routes.iter().find(same) {
+        if let Some(other) = present.routes.iter().find(same) {
             return Err(conflict(pattern, &other.service));
         }
         if let Some(version) = &route.version
-            && !place.vary.contains(&version.vary())
+            && !present.vary.contains(&version.vary())
         {
-            place.vary.push(version.vary());
+            present.vary.push(version.vary());
         }
-        place.routes.push(route);
+        present.routes.push(route);
         self.routes += 1;
         Ok(())
     }
 
     fn owner(&self, pattern: &str) -> Option<&str> {
-        let place = self.places.get(*self.by_pattern.get(pattern)?)?;
-        place.routes.first().map(|route| route.service.as_ref())
+        let present = self.pattern_routes.get(*self.by_pattern.get(pattern)?)?;
+        present.routes.first().map(|route| route.service.as_ref())
     }
 }
