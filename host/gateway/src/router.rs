@@ -106,14 +106,15 @@ struct HostTable<T> {
     pattern_routes: Vec<PatternRoutes<T>>,
     by_pattern: HashMap<Box<str>, usize>,
     literals: AsciiSet,
-    /// What each service asked for, by its name: also what had to give way, for that has its turn when the other is gone.
-    asked: BTreeMap<Arc<str>, Vec<Asked<T>>>,
-    /// How many of these are in the table.
+    /// The routes that each service declares, by its name: also those that gave way to another service's, for they
+    /// take effect when those are removed.
+    declared: BTreeMap<Arc<str>, Vec<DeclaredRoute<T>>>,
+    /// How many of these are in effect.
     routes: usize,
 }
 
-/// A pattern with the route that is asked for there.
-type Asked<T> = (Box<str>, Arc<Route<T>>);
+/// A pattern with a route that a service declares for it.
+type DeclaredRoute<T> = (Box<str>, Arc<Route<T>>);
 
 /// The routes of one pattern.
 #[derive(Debug, Clone)]
@@ -246,7 +247,7 @@ impl<T> Router<T> {
         let table = host.and_then(|host| self.table(&host));
         let matched =
             table.and_then(|table| table.pattern_routes.get(*table.patterns.at(parts.uri.path()).ok()?.value));
-        let others = table.filter(|_| matched.is_none()).map(|table| table.asked.values().flatten());
+        let others = table.filter(|_| matched.is_none()).map(|table| table.declared.values().flatten());
         let of_host = others.into_iter().flatten().map(|(_, route)| route);
         matched.into_iter().flat_map(|matched| &matched.routes).chain(of_host).map(|route| &route.value)
     }
@@ -277,13 +278,13 @@ impl<T> PatternRoutes<T> {
         {
             return Ok(only);
         }
-        let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| *method == Method::OPTIONS);
-        if let Some(asked) = asked
+        let requested = headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| *method == Method::OPTIONS);
+        if let Some(requested) = requested
             && !self.routes.iter().any(|route| !route.methods.are_all() && route.methods.lists(method))
         {
             // The preflight brings no headers of the request that it is for, so it cannot name a version.
-            let asked = Method::from_bytes(asked.as_bytes()).unwrap_or_default();
-            let fits = |route: &&Arc<Route<T>>| route.methods.allow(&asked);
+            let requested = Method::from_bytes(requested.as_bytes()).unwrap_or_default();
+            let fits = |route: &&Arc<Route<T>>| route.methods.allow(&requested);
             let rank = |route: &&Arc<Route<T>>| (route.version.is_some(), route.methods.are_all());
             // The first of the lowest rank; where the method is not allowed, CORS says so.
             let found = self.routes.iter().filter(fits).min_by_key(rank);
