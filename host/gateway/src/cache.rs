@@ -158,7 +158,7 @@ pub struct KeptHead {
     headers: HeaderMap,
 }
 
-/// What a kept answer is for a request.
+/// Whether a cached response can serve a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
     /// The answer.

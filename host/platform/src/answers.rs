@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
-/// Bytes of all kept answers, and of a tenant's.
+/// Bytes of all cached responses, and of a tenant's.
 const HOST_BYTES_MAX: u64 = 256 << 20;
 const TENANT_BYTES_MAX: u64 = HOST_BYTES_MAX / 4;
 /// What an entry counts at least, so that their number is bounded too.
@@ -91,7 +91,7 @@ pub enum Found {
     None(Option<Fill>),
 }
 
-/// All kept answers.
+/// All cached responses.
 pub(crate) struct Answers {
     entries: Cache<AnswerKey, Entry>,
     /// Those that are being fetched.

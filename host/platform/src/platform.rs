@@ -270,7 +270,7 @@ impl Platform {
         maintenance::flush(self).await;
     }
 
-    /// Whose token this is, as sent after `Bearer`.
+    /// Authenticates a token, as sent after `Bearer`.
     ///
     /// # Errors
     /// `unauthenticated`; `store-unavailable` if the store is away and the token was not seen lately.

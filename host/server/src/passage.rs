@@ -160,7 +160,7 @@ enum Sent {
     Streamed(RequestBody<Incoming>),
 }
 
-/// Asking a service once.
+/// An attempt to have a service respond to a request.
 struct Attempt<'a> {
     platform: &'a Platform,
     service: &'a Arc<Service>,
@@ -170,7 +170,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Asks as often as the service says, as long as it fails without an answer.
+    /// Retries as often as the service allows, as long as it fails without a response.
     async fn ask_again(
         &mut self,
         exchange: &mut Exchange,

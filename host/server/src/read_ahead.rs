@@ -179,7 +179,7 @@ struct Reader {
     buffer: Arc<Buffer>,
     sharers: Sharers,
     stalls: Arc<Stalls>,
-    /// Whose guest it is.
+    /// The tenant of the guest.
     tenant: Option<TenantId>,
 }
 

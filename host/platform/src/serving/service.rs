@@ -177,7 +177,7 @@ impl Service {
         })
     }
 
-    /// Whose it is.
+    /// The tenant of the service.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.id.tenant

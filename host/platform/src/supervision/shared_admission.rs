@@ -198,7 +198,7 @@ impl State {
 }
 
 impl SharedPermit {
-    /// Whose it is.
+    /// The tenant that holds the permit.
     #[must_use]
     pub fn tenant(&self) -> Option<&TenantId> {
         self.tenant.as_ref()
