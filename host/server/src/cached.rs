@@ -98,7 +98,7 @@ impl CacheWriter {
                 match rules.keep(&request, head, &variance.vary, variance.identified, SystemTime::now()) {
                     Some(head) => {
                         fill.begin(request, head, rules.max_bytes());
-                        (Content::Filling(Filling::new(body, fill)), "; stored")
+                        (Content::Caching(CachingBody::new(body, fill)), "; stored")
                     }
                     None => {
                         fill.pass();
@@ -144,7 +144,7 @@ pub(crate) async fn revalidate(server: Arc<Inner>, context: RevalidationContext,
             let (running, status) = (parts.extensions.remove::<Running>(), parts.status.as_u16());
             strip_hop_by_hop(&mut parts.headers);
             let response = Response::from_parts(parts, Content::Guest(GuestBody::Direct(body)));
-            if let Content::Filling(mut body) = writer.store(Some(ticket.release()), response).into_body() {
+            if let Content::Caching(mut body) = writer.store(Some(ticket.release()), response).into_body() {
                 while let Some(Ok(_)) = body.frame().await {}
             }
             let execution = match running {
@@ -168,20 +168,20 @@ pub(crate) async fn revalidate(server: Arc<Inner>, context: RevalidationContext,
     }
 }
 
-/// A component's answer that is kept while it is read.
-pub(crate) struct Filling {
+/// A component's response body that is stored in the cache while it is read.
+pub(crate) struct CachingBody {
     body: GuestBody,
     fill: Option<Fill>,
 }
 
-impl Filling {
+impl CachingBody {
     fn new(body: GuestBody, fill: Fill) -> Self {
-        let mut filling = Self { body, fill: Some(fill) };
-        filling.end();
-        filling
+        let mut caching = Self { body, fill: Some(fill) };
+        caching.end();
+        caching
     }
 
-    /// Whoever reads does not ask again once the body says that it is at its end.
+    /// Stores the response if the body says that it is at its end: a reader does not poll again then.
     fn end(&mut self) {
         if self.body.is_end_stream()
             && let Some(fill) = self.fill.take()
@@ -191,7 +191,7 @@ impl Filling {
     }
 }
 
-impl http_body::Body for Filling {
+impl http_body::Body for CachingBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -203,7 +203,7 @@ impl http_body::Body for Filling {
                     fill.push(chunk);
                     self.end();
                 }
-                // Trailers are not kept, and so neither is what they belong to.
+                // Trailers are not stored, and so neither is the response that they belong to.
                 _ => self.fill = None,
             },
             Some(Err(_)) => self.fill = None,
