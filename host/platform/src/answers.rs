@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::store::NOTHING;
 use bytes::Bytes;
 use elias_gateway::cache::key_uri;
-use elias_gateway::{Fit, KeptHead};
+use elias_gateway::{Freshness, StoredHeaders};
 use http::request::Parts;
 use moka::Expiry;
 use moka::sync::Cache;
@@ -58,7 +58,7 @@ impl AnswerKey {
 #[derive(Debug)]
 pub struct Kept {
     /// Its head.
-    pub head: KeptHead,
+    pub head: StoredHeaders,
     /// Its body.
     pub body: Bytes,
 }
@@ -156,11 +156,12 @@ impl Answers {
                 Some(Entry::Pass) => return Found::None(None),
                 Some(Entry::Answers(all)) => {
                     let now = SystemTime::now();
-                    let fits = |wanted| all.iter().rev().find(|kept| kept.head.fits(request, now) == wanted).cloned();
-                    if let Some(kept) = fits(Fit::Fresh) {
+                    let newest =
+                        |wanted| all.iter().rev().find(|kept| kept.head.freshness(request, now) == wanted).cloned();
+                    if let Some(kept) = newest(Freshness::Fresh) {
                         return Found::Answer(kept, None);
                     }
-                    if let Some(kept) = fits(Fit::Stale) {
+                    if let Some(kept) = newest(Freshness::Stale) {
                         return Found::Answer(kept, self.begin(key).ok());
                     }
                 }

@@ -76,7 +76,7 @@ pub(crate) async fn look_up(
         None => CacheLookup::forward(writer(None, "fwd=bypass")),
         Some(Found::None(fill)) => CacheLookup::forward(writer(fill, "fwd=miss")),
         Some(Found::Answer(kept, refresh)) => {
-            let parts = kept.head.answer(request, SystemTime::now());
+            let parts = kept.head.response(request, SystemTime::now());
             let bodiless = kept.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
             let content = if bodiless { Content::Empty } else { Content::Page(kept.body.clone()) };
             let writer = refresh.map(|fill| writer(Some(fill), "fwd=stale"));

@@ -40,7 +40,7 @@ pub(crate) enum Content {
     GuestPage { body: GuestBody, end: Option<Bytes> },
     /// The server, as long as it serves.
     Events(BoxStream<'static, Bytes>),
-    /// The guest, whose answer is kept.
+    /// The guest, whose response is stored in the cache.
     Caching(CachingBody),
     /// A file, as it is read.
     File { chunks: BoxStream<'static, Result<Bytes, Error>>, left: u64 },

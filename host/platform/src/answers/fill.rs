@@ -2,7 +2,7 @@
 
 use super::{AnswerKey, Answers, Entry, Kept};
 use bytes::{Bytes, BytesMut};
-use elias_gateway::KeptHead;
+use elias_gateway::StoredHeaders;
 use http::request::Parts;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ pub struct Fill {
 /// An answer that has begun.
 struct Begun {
     request: Parts,
-    head: KeptHead,
+    head: StoredHeaders,
     body: BytesMut,
     bytes_max: u64,
 }
@@ -37,7 +37,7 @@ impl Fill {
     }
 
     /// The answer has this head, and is kept if its body has at most `bytes_max` bytes.
-    pub fn begin(&mut self, request: Parts, head: KeptHead, bytes_max: u64) {
+    pub fn begin(&mut self, request: Parts, head: StoredHeaders, bytes_max: u64) {
         self.answer = Some(Box::new(Begun { request, head, body: BytesMut::new(), bytes_max }));
     }
 

@@ -17,7 +17,7 @@ fn request(language: &str) -> Parts {
     request.body(()).expect("a request").into_parts().0
 }
 
-fn head(request: &Parts) -> KeptHead {
+fn head(request: &Parts) -> StoredHeaders {
     let config = GatewayConfig::parse(&json!({ "cache": {} })).expect("a table");
     let rules = config.routes[0].rules.cache.clone().expect("the rule");
     let answer = http::Response::builder().header("cache-control", "max-age=60").header("vary", "accept-language");
