@@ -1,7 +1,6 @@
 //! The platform as the server and the command line see it.
 
 use crate::access::{About, Access, Permission};
-use crate::answers::Answers;
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::{PlatformConfig, PublicScheme};
@@ -13,6 +12,7 @@ use crate::packages::Advisories;
 use crate::peers;
 use crate::private;
 use crate::recorder::Recorder;
+use crate::response_cache::ResponseCache;
 use crate::serving::{Around, Loader, Proofs, Release, ServiceSnapshot, Serving, SnapshotStore, compile_queue};
 use crate::session::{Credential, Session};
 use crate::store::{self, Store, TenantScope, Wanted};
@@ -47,7 +47,7 @@ pub(crate) struct Inner {
     serving: Serving,
     /// What is known to be wrong with npm packages, if the host is told.
     advisories: Option<Advisories>,
-    answers: Arc<Answers>,
+    response_cache: Arc<ResponseCache>,
     config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     behind: AtomicBool,
@@ -123,7 +123,7 @@ impl Platform {
             access,
             serving,
             advisories,
-            answers: Answers::new(),
+            response_cache: ResponseCache::new(),
             config,
             run_id: ulid::Ulid::new().to_string(),
             host_id: peers::host_id(&dir)?,
@@ -204,8 +204,8 @@ impl Platform {
         &self.inner.serving
     }
 
-    pub(crate) fn answers(&self) -> &Arc<Answers> {
-        &self.inner.answers
+    pub(crate) fn response_cache(&self) -> &Arc<ResponseCache> {
+        &self.inner.response_cache
     }
 
     pub(crate) fn access(&self) -> &Access {

@@ -8,7 +8,7 @@ use crate::server::Inner;
 use bytes::Bytes;
 use elias_gateway::{CacheRules, Identity, cache};
 use elias_host::{Caller, Error, Running};
-use elias_platform::{Ending, Fill, Found, Platform, Service};
+use elias_platform::{CacheFill, Ending, LookupResult, Platform, Service};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderName, Method, Request, Response, request};
 use http_body::{Body as _, Frame, SizeHint};
@@ -40,7 +40,7 @@ pub(crate) struct CacheWriter {
     rules: Arc<CacheRules>,
     request: request::Parts,
     variance: ResponseVariance,
-    fill: Option<Fill>,
+    fill: Option<CacheFill>,
     /// The parameters of `Cache-Status` that tell why the component got the request.
     cache_status: &'static str,
 }
@@ -72,13 +72,13 @@ pub(crate) async fn look_up(
     if !rules.takes(request) {
         return CacheLookup::forward(writer(None, "fwd=bypass"));
     }
-    match platform.kept_answer(service, request, variance.identified).await {
+    match platform.look_up_response(service, request, variance.identified).await {
         None => CacheLookup::forward(writer(None, "fwd=bypass")),
-        Some(Found::None(fill)) => CacheLookup::forward(writer(fill, "fwd=miss")),
-        Some(Found::Answer(kept, refresh)) => {
-            let parts = kept.head.response(request, SystemTime::now());
-            let bodiless = kept.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
-            let content = if bodiless { Content::Empty } else { Content::Page(kept.body.clone()) };
+        Some(LookupResult::Miss(fill)) => CacheLookup::forward(writer(fill, "fwd=miss")),
+        Some(LookupResult::Hit(cached, refresh)) => {
+            let parts = cached.headers.response(request, SystemTime::now());
+            let bodiless = cached.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
+            let content = if bodiless { Content::Empty } else { Content::Page(cached.body.clone()) };
             let writer = refresh.map(|fill| writer(Some(fill), "fwd=stale"));
             CacheLookup { response: Some(Response::from_parts(parts, content)), writer }
         }
@@ -171,11 +171,11 @@ pub(crate) async fn revalidate(server: Arc<Inner>, context: RevalidationContext,
 /// A component's response body that is stored in the cache while it is read.
 pub(crate) struct CachingBody {
     body: GuestBody,
-    fill: Option<Fill>,
+    fill: Option<CacheFill>,
 }
 
 impl CachingBody {
-    fn new(body: GuestBody, fill: Fill) -> Self {
+    fn new(body: GuestBody, fill: CacheFill) -> Self {
         let mut caching = Self { body, fill: Some(fill) };
         caching.end();
         caching

@@ -310,7 +310,7 @@ async fn purge(
     Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<StatusCode, Problem> {
-    platform.purge_answers(&session, &path.into()).await?;
+    platform.purge_cache(&session, &path.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
