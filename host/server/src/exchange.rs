@@ -41,8 +41,8 @@ pub(crate) struct Exchange {
     answered: bool,
     /// Boxed, for it is large and absent when the log is off.
     pub(crate) record: Option<Box<Record>>,
-    /// The place in the component, which the execution has too. Kept while bytes of its response wait for the client for which there is no
-    /// room beside.
+    /// The permit for one of the host's executions, which the execution holds too. Held while bytes of its response
+    /// that do not fit into `room` wait for the client.
     permit: Option<Arc<SharedPermit>>,
     /// Of bytes that wait for the client.
     room: Option<Room>,
@@ -60,7 +60,7 @@ pub(crate) struct Exchange {
     received: Option<Arc<Progress>>,
     /// Adds the headers and the compression of the request's route to the response.
     pub(crate) response_transform: Option<Box<RouteResponseTransform>>,
-    /// The service in whose place the host answers, by a file or an answer that it kept.
+    /// The service for which the host itself responds, with a file or a cached response.
     pub(crate) instead_of: Option<Arc<Service>>,
     /// What is kept of the request for shadows.
     pub(crate) shadowing: Option<Box<Shadowing>>,

@@ -202,7 +202,7 @@ impl Attempt<'_> {
         let request = request.map(|body| Copied::request(body, kept));
         let running = ticket.running().clone();
         exchange.note(|record| record.ticket = Some(ticket));
-        // Last, so that who waits for one component takes no place from the others.
+        // Last, so that a request that waits for one component takes no permit from the others.
         if let Err(refusal) = exchange.enter(&running, Some(self.service.tenant())).await {
             exchange.note(|record| record.ticket.iter_mut().for_each(Ticket::refuse));
             return Err(refusal.into());

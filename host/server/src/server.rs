@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long connections that are cut may take to give back what they hold.
 const CUT_PAUSE: Duration = Duration::from_secs(1);
-/// How often an execution that waits for a slow client is looked for, while a request waits for a place.
+/// How often an execution that waits for a slow client is looked for, while a request waits for a permit.
 const EVICTION_PAUSE: Duration = Duration::from_millis(200);
 /// Connections of an address beyond its share that are told so; the others are closed.
 const OVER_SHARE_MAX: u64 = 32;

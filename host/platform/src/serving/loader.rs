@@ -340,8 +340,8 @@ mod tests {
         let exports_nothing = Code::Component(ErrorCode::MissingExport);
         assert_eq!(code(&tenant, &compiled).await, exports_nothing);
 
-        let busy = loader.compiling.enter(&tenant).await.expect("its place");
-        assert_eq!(code(&tenant, &compiled).await, exports_nothing, "it takes no place");
+        let busy = loader.compiling.enter(&tenant).await.expect("its slot");
+        assert_eq!(code(&tenant, &compiled).await, exports_nothing, "it takes no slot");
         let mut waits = Box::pin(code(&tenant, &cold));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut waits).await;
         assert!(early.is_err(), "what has to be compiled waits");

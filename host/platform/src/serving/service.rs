@@ -207,15 +207,15 @@ impl Service {
         self.running().insert(execution)
     }
 
-    /// Says which request an execution is for.
-    pub(super) fn set_request(&self, place: usize, method: &Method, uri: &Uri) {
-        if let Some(execution) = self.running().get_mut(place) {
+    /// Sets the request of an execution.
+    pub(super) fn set_request(&self, key: usize, method: &Method, uri: &Uri) {
+        if let Some(execution) = self.running().get_mut(key) {
             execution.request = Some((method.clone(), uri.clone()));
         }
     }
 
-    pub(crate) fn end(&self, place: usize) {
-        self.running().try_remove(place);
+    pub(crate) fn end(&self, key: usize) {
+        self.running().try_remove(key);
     }
 
     /// Ends an execution that is under way; says whether there was one.

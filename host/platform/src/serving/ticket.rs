@@ -143,7 +143,7 @@ impl Ticket {
         &self.service.id.tenant
     }
 
-    /// The request's execution, by which its place among the host's is held.
+    /// The request's execution, which holds the request's permits.
     #[must_use]
     pub fn running(&self) -> &Running {
         &self.running
@@ -181,7 +181,7 @@ impl Ticket {
         extensions.insert(self.running.clone());
     }
 
-    /// The request does not run: the host had no place for it. What it holds of its service and its tenant is given
+    /// The request does not run: the host had no permit for it. What it holds of its service and its tenant is given
     /// back at once, for the client may take as long as it likes to read that it was refused.
     pub fn refuse(&mut self) {
         self.running.release();
@@ -212,7 +212,7 @@ impl Ticket {
         let outcome = ending.execution.map(|ran| ran.outcome);
         // A client that leaves, and a request that is wrong, say nothing about the component.
         let failed = ending.status >= 500;
-        // Nor does a host that has no place left.
+        // Nor does a host that has no permit left.
         let cancelled = matches!(outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)));
         let outside = cancelled || matches!(outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
         let counts = ending.execution.is_some() && !outside;
