@@ -30,7 +30,7 @@ const NAMED_MAX: usize = 4;
 /// Which key: its name, and the first 32 bits of a hash of name and public key. Written `NAME+HASH`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId {
-    /// Whose key it is, such as `example.com/team`.
+    /// The owner of the key, such as `example.com/team`.
     pub name: String,
     /// Tells keys of one name apart.
     pub hash: u32,
@@ -240,7 +240,7 @@ pub fn open(note: &str, keys: &[VerifyingKey]) -> Result<Opened, NoteError> {
         return Err(NoteError::Malformed);
     }
     let parsed = Note::from_bytes(note.as_bytes()).map_err(|_| NoteError::Malformed)?;
-    let (verified, _) = parsed.verify(&Known(keys)).map_err(|error| match error {
+    let (verified, _) = parsed.verify(&TrustedKeys(keys)).map_err(|error| match error {
         signed_note::NoteError::UnverifiedNote => NoteError::UnknownKey(signers(note)),
         signed_note::NoteError::InvalidSignature { name, id } => NoteError::BadSignature(KeyId { name, hash: id }),
         signed_note::NoteError::VerificationError(_) => {
@@ -253,9 +253,10 @@ pub fn open(note: &str, keys: &[VerifyingKey]) -> Result<Opened, NoteError> {
     Ok(Opened { text, signers })
 }
 
-struct Known<'a>(&'a [VerifyingKey]);
+/// Looks up the trusted key that made a signature.
+struct TrustedKeys<'a>(&'a [VerifyingKey]);
 
-impl Verifiers for Known<'_> {
+impl Verifiers for TrustedKeys<'_> {
     fn verifier(&self, name: &str, id: u32) -> Result<&dyn signed_note::Verifier, signed_note::VerificationError> {
         let mut found = self.0.iter().filter(|key| key.id.hash == id && key.id.name == name);
         let name = || name.to_owned();

@@ -68,8 +68,8 @@ impl CacheRules {
         self.max_bytes
     }
 
-    /// The head of an answer to keep; none if it is for this client alone, does not say for how long it holds, or is too long. `vary` are the
-    /// headers by which the route was chosen, and `identified` says that the component knew who asked.
+    /// What to store of a response; none if it is for this client alone, does not say how long it is fresh, or is too
+    /// long. `vary` are the headers that chose the route; `identified` says that the component knew the client.
     #[must_use]
     pub fn keep(
         &self,
@@ -78,7 +78,7 @@ impl CacheRules {
         vary: &[HeaderName],
         identified: bool,
         now: SystemTime,
-    ) -> Option<KeptHead> {
+    ) -> Option<StoredHeaders> {
         vary.iter().for_each(|name| add_vary(&mut answer.headers, name));
         let told = answer.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let apart = answer.headers.contains_key(SET_COOKIE) || answer.headers.contains_key(TRAILER);
@@ -102,7 +102,7 @@ impl CacheRules {
             .find(|(name, _)| name.eq_ignore_ascii_case("stale-while-revalidate") && !held)
             .and_then(|(_, seconds)| seconds.trim_matches('"').parse().ok());
         let stale_for = Duration::from_secs(stale_for.unwrap_or(0)).min(LIFETIME_MAX);
-        Some(KeptHead {
+        Some(StoredHeaders {
             fresh_to: policy.age(now) + fresh_for,
             stale_for,
             status: answer.status,
@@ -147,9 +147,9 @@ fn directives(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     elements(headers, &CACHE_CONTROL).map(|element| element.split_once('=').unwrap_or((element, "")))
 }
 
-/// The head of an answer that is kept.
+/// The status and the headers of a cached response, with its caching policy.
 #[derive(Debug)]
-pub struct KeptHead {
+pub struct StoredHeaders {
     policy: CachePolicy,
     /// The age at which it is stale, and for how long after that it may be given while another is fetched.
     fresh_to: Duration,
@@ -158,39 +158,39 @@ pub struct KeptHead {
     headers: HeaderMap,
 }
 
-/// What a kept answer is for a request.
+/// The freshness of a cached response (RFC 9111, section 4.2), for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
-    /// The answer.
+pub enum Freshness {
+    /// It is served.
     Fresh,
-    /// The answer, while another is fetched.
+    /// It is served while it is revalidated.
     Stale,
-    /// Another request's, or too old.
-    None,
+    /// It belongs to another request, or is too old.
+    Unusable,
 }
 
-impl KeptHead {
-    /// Whether it answers a request.
+impl StoredHeaders {
+    /// Whether the response can be served to a request.
     #[must_use]
-    pub fn fits(&self, request: &request::Parts, now: SystemTime) -> Fit {
+    pub fn freshness(&self, request: &request::Parts, now: SystemTime) -> Freshness {
         let age = self.policy.age(now);
         if !can_tell_apart(&self.headers, request) {
-            return Fit::None;
+            return Freshness::Unusable;
         }
         match self.policy.before_request(&Head { request }, now) {
-            BeforeRequest::Fresh(_) if age < self.fresh_to => Fit::Fresh,
+            BeforeRequest::Fresh(_) if age < self.fresh_to => Freshness::Fresh,
             BeforeRequest::Stale { matches: true, .. }
                 if (self.fresh_to..self.fresh_to + self.stale_for).contains(&age)
                     && !request.headers.contains_key(PRAGMA)
                     && directives(&request.headers).next().is_none() =>
             {
-                Fit::Stale
+                Freshness::Stale
             }
-            _ => Fit::None,
+            _ => Freshness::Unusable,
         }
     }
 
-    /// Whether it is the answer to such a request, however old.
+    /// Whether it is the response to such a request, however old.
     #[must_use]
     pub fn is_of(&self, request: &request::Parts, now: SystemTime) -> bool {
         matches!(
@@ -199,7 +199,7 @@ impl KeptHead {
         )
     }
 
-    /// How long it is of use.
+    /// How long it can be served, fresh or stale.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         self.fresh_to + self.stale_for
@@ -212,9 +212,9 @@ impl KeptHead {
         4 * self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum::<usize>()
     }
 
-    /// The head of the answer to a request: the kept one with its age, or 304 where the client has it already.
+    /// The header section of the response to a request: as stored, with its age, or 304 if the client has the response.
     #[must_use]
-    pub fn answer(&self, request: &request::Parts, now: SystemTime) -> response::Parts {
+    pub fn response(&self, request: &request::Parts, now: SystemTime) -> response::Parts {
         let (mut parts, ()) = http::Response::new(()).into_parts();
         (parts.status, parts.headers) = (self.status, self.headers.clone());
         let age = self.policy.age(now).as_secs();

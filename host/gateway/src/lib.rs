@@ -79,7 +79,7 @@ pub mod version;
 
 pub use assets::{AssetAnswer, AssetEntry, AssetTable};
 pub use auth::{ApiKeys, AuthMethod, Identity, JwtVerifier};
-pub use cache::{CacheRules, Fit, KeptHead};
+pub use cache::{CacheRules, Freshness, StoredHeaders};
 pub use clock::Now;
 pub use config::{ConfigError, GatewayConfig, RouteConfig};
 pub use encoding::Coding;

@@ -86,10 +86,10 @@ codes! {
 /// One fault of a request that does not match its schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Which part of the request has it.
+    /// The part of the request that has the fault.
     #[serde(rename = "in")]
-    pub place: Place,
-    /// Where in it: a JSON Pointer as a URI fragment (RFC 6901, section 6).
+    pub part: RequestPart,
+    /// The position in that part: a JSON Pointer as a URI fragment (RFC 6901, section 6).
     pub pointer: String,
     /// What is wrong, without the value.
     pub detail: String,
@@ -98,7 +98,7 @@ pub struct Fault {
 /// The part of a request that a [`Fault`] is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum RequestPart {
     /// The body.
     Body,
     /// The query.
@@ -259,7 +259,7 @@ mod tests {
             .with_detail("Look at the errors.")
             .with_reason("internal")
             .with_errors(std::iter::repeat_n(
-                Fault { place: Place::Body, pointer: "#/age".into(), detail: "is not a number".into() },
+                Fault { part: RequestPart::Body, pointer: "#/age".into(), detail: "is not a number".into() },
                 1000,
             ));
         let body: serde_json::Value = serde_json::from_str(&refusal.body()).expect("JSON");

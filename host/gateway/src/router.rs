@@ -103,21 +103,22 @@ impl<T> Default for Router<T> {
 #[derive(Debug, Clone)]
 struct HostTable<T> {
     patterns: matchit::Router<usize>,
-    places: Vec<Place<T>>,
+    pattern_routes: Vec<PatternRoutes<T>>,
     by_pattern: HashMap<Box<str>, usize>,
     literals: AsciiSet,
-    /// What each service asked for, by its name: also what had to give way, for that has its turn when the other is gone.
-    asked: BTreeMap<Arc<str>, Vec<Asked<T>>>,
-    /// How many of these are in the table.
+    /// The routes that each service declares, by its name: also those that gave way to another service's, for they
+    /// take effect when those are removed.
+    declared: BTreeMap<Arc<str>, Vec<DeclaredRoute<T>>>,
+    /// How many of these are in effect.
     routes: usize,
 }
 
-/// A pattern with the route that is asked for there.
-type Asked<T> = (Box<str>, Arc<Route<T>>);
+/// A pattern with a route that a service declares for it.
+type DeclaredRoute<T> = (Box<str>, Arc<Route<T>>);
 
 /// The routes of one pattern.
 #[derive(Debug, Clone)]
-struct Place<T> {
+struct PatternRoutes<T> {
     pattern: Box<str>,
     routes: Vec<Arc<Route<T>>>,
     vary: Vec<HeaderName>,
@@ -233,9 +234,9 @@ impl<T> Router<T> {
         };
         path::check_path(path, table.literals)?;
         let matched = table.patterns.at(path).map_err(|_| Refusal::new(Code::NoRoute))?;
-        let place = table.places.get(*matched.value).ok_or_else(|| Refusal::new(Code::NoRoute))?;
-        let route = place.choose(method, headers)?;
-        let matched = Matched { pattern: &place.pattern, params: Params(matched.params), vary: &place.vary };
+        let routes = table.pattern_routes.get(*matched.value).ok_or_else(|| Refusal::new(Code::NoRoute))?;
+        let route = routes.choose(method, headers)?;
+        let matched = Matched { pattern: &routes.pattern, params: Params(matched.params), vary: &routes.vary };
         Ok(Found { value: &route.value, matched })
     }
 
@@ -244,10 +245,11 @@ impl<T> Router<T> {
     pub fn nearest<'r>(&'r self, parts: &Parts) -> impl Iterator<Item = &'r T> + use<'r, T> {
         let host = parts.uri.authority().and_then(|authority| host::normalize(authority.as_str()).ok());
         let table = host.and_then(|host| self.table(&host));
-        let place = table.and_then(|table| table.places.get(*table.patterns.at(parts.uri.path()).ok()?.value));
-        let others = table.filter(|_| place.is_none()).map(|table| table.asked.values().flatten());
+        let matched =
+            table.and_then(|table| table.pattern_routes.get(*table.patterns.at(parts.uri.path()).ok()?.value));
+        let others = table.filter(|_| matched.is_none()).map(|table| table.declared.values().flatten());
         let of_host = others.into_iter().flatten().map(|(_, route)| route);
-        place.into_iter().flat_map(|place| &place.routes).chain(of_host).map(|route| &route.value)
+        matched.into_iter().flat_map(|matched| &matched.routes).chain(of_host).map(|route| &route.value)
     }
 
     /// The table of a host: one look-up, and one for each parent domain where there are wildcards.
@@ -268,7 +270,7 @@ impl<T> Router<T> {
     }
 }
 
-impl<T> Place<T> {
+impl<T> PatternRoutes<T> {
     fn choose(&self, method: &Method, headers: &HeaderMap) -> Result<&Route<T>, Refusal> {
         if let [only] = self.routes.as_slice()
             && only.version.is_none()
@@ -276,13 +278,13 @@ impl<T> Place<T> {
         {
             return Ok(only);
         }
-        let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| *method == Method::OPTIONS);
-        if let Some(asked) = asked
+        let requested = headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| *method == Method::OPTIONS);
+        if let Some(requested) = requested
             && !self.routes.iter().any(|route| !route.methods.are_all() && route.methods.lists(method))
         {
             // The preflight brings no headers of the request that it is for, so it cannot name a version.
-            let asked = Method::from_bytes(asked.as_bytes()).unwrap_or_default();
-            let fits = |route: &&Arc<Route<T>>| route.methods.allow(&asked);
+            let requested = Method::from_bytes(requested.as_bytes()).unwrap_or_default();
+            let fits = |route: &&Arc<Route<T>>| route.methods.allow(&requested);
             let rank = |route: &&Arc<Route<T>>| (route.version.is_some(), route.methods.are_all());
             // The first of the lowest rank; where the method is not allowed, CORS says so.
             let found = self.routes.iter().filter(fits).min_by_key(rank);

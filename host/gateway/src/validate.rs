@@ -11,7 +11,7 @@ pub use cost::{MAX_LOOKS, MAX_LOOKS_BY_BYTES, MAX_PATTERNS};
 use crate::config::{ConfigError, Rule, within};
 use crate::field::single;
 use crate::path;
-use crate::problem::{Code, Fault, MAX_ERRORS, Place, Refusal, bounded};
+use crate::problem::{Code, Fault, MAX_ERRORS, Refusal, RequestPart, bounded};
 use crate::router::Params;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method};
@@ -117,13 +117,13 @@ impl Schema {
     }
 
     /// Adds the faults of a value.
-    fn check(&self, value: &Value, place: Place, faults: &mut Vec<Fault>) {
+    fn check(&self, value: &Value, part: RequestPart, faults: &mut Vec<Fault>) {
         if self.0.is_valid(value) {
             return;
         }
         let room = MAX_ERRORS.saturating_sub(faults.len());
         faults.extend(self.0.iter_errors(value).take(room).map(|error| Fault {
-            place,
+            part,
             pointer: pointer(error.instance_path().as_str()),
             // Without the value, which may be a secret that somebody mistyped.
             detail: bounded(&error.masked_with("The value").to_string()),
@@ -206,10 +206,10 @@ impl Validation {
             for (name, value) in params.decoded() {
                 match value {
                     Some(value) => schema.insert(&mut object, name, &value),
-                    None => faults.push(not_utf8(Place::Path, name)),
+                    None => faults.push(not_utf8(RequestPart::Path, name)),
                 }
             }
-            schema.schema.check(&Value::Object(object), Place::Path, &mut faults);
+            schema.schema.check(&Value::Object(object), RequestPart::Path, &mut faults);
         }
         if let Some(schema) = &self.query {
             let query = query.unwrap_or_default();
@@ -217,15 +217,15 @@ impl Validation {
             for (i, (name, value)) in form_urlencoded::parse(query.as_bytes()).enumerate() {
                 if i == MAX_QUERY_PARAMS {
                     let detail = format!("has more than {MAX_QUERY_PARAMS} parameters");
-                    faults.push(Fault { place: Place::Query, pointer: "#".into(), detail });
+                    faults.push(Fault { part: RequestPart::Query, pointer: "#".into(), detail });
                     break;
                 }
                 schema.insert(&mut object, &name, &value);
             }
             if path::decode(query).is_none() {
-                faults.push(not_utf8(Place::Query, ""));
+                faults.push(not_utf8(RequestPart::Query, ""));
             }
-            schema.schema.check(&Value::Object(object), Place::Query, &mut faults);
+            schema.schema.check(&Value::Object(object), RequestPart::Query, &mut faults);
         }
         outcome(faults)
     }
@@ -295,13 +295,13 @@ impl Validation {
             ))
         })?;
         let mut faults = Vec::new();
-        schema.check(&value, Place::Body, &mut faults);
+        schema.check(&value, RequestPart::Body, &mut faults);
         outcome(faults)
     }
 }
 
-fn not_utf8(place: Place, name: &str) -> Fault {
-    Fault { place, pointer: pointer(name), detail: "is not UTF-8".into() }
+fn not_utf8(part: RequestPart, name: &str) -> Fault {
+    Fault { part, pointer: pointer(name), detail: "is not UTF-8".into() }
 }
 
 fn outcome(faults: Vec<Fault>) -> Result<(), Refusal> {

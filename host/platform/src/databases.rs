@@ -126,7 +126,7 @@ impl Platform {
         scope.audit(&session.actor(), action, id.subject(), NOTHING, Some(&audited)).await?;
         scope.commit().await?;
         let state = Arc::clone(&service.state());
-        let target = &state.known.target;
+        let target = &state.snapshot.target;
         let observer = Arc::clone(&service.lines) as _;
         let purpose = Purpose { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
         let app = state.release.load(&self.serving().loader, &purpose, self.serving().clock.now()).await?;

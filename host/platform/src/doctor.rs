@@ -123,7 +123,7 @@ impl Platform {
         let table = self.serving().table.load_full();
         let mut checked = 0;
         for service in table.services.values() {
-            self.artifacts().get(&service.state().known.target.release.digest).await?;
+            self.artifacts().get(&service.state().snapshot.target.release.digest).await?;
             checked += 1;
         }
         Ok(format!("those of {checked} services are there and unaltered"))

@@ -1,7 +1,6 @@
 //! Tenants, immutable versions, deployments and rollouts, executions: one host that many teams share. Start at [`Platform`].
 
 pub mod access;
-mod answers;
 pub mod artifacts;
 mod atomic_write;
 mod backup;
@@ -25,6 +24,7 @@ mod peers;
 mod platform;
 mod private;
 mod recorder;
+mod response_cache;
 mod roles;
 pub mod rollout;
 mod running;
@@ -40,7 +40,6 @@ mod tenancy;
 pub mod transparency;
 mod vault;
 
-pub use answers::{Fill, Found, Kept};
 pub use backup::{Restored, restore};
 pub use config::{PlatformConfig, PublicScheme};
 pub use databases::{ComponentDatabases, DatabaseBounds, DatabaseQuery, DatabaseResult};
@@ -54,6 +53,7 @@ pub use metrics::METRICS_TYPE;
 pub use moving::{MovedStore, move_store};
 pub use platform::{DEFAULT_TENANT, Platform};
 pub use recorder::Retention;
+pub use response_cache::{CacheFill, CachedResponse, LookupResult};
 pub use roles::RoleSettings;
 pub use running::{RunningExecution, RunningFilter};
 pub use serving::{Copies, Ending, FollowedLine, NotAdmitted, Passage, Service, Settled, Ticket};

@@ -148,7 +148,7 @@ pub(crate) async fn flush(platform: &Platform) {
 async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()> {
     let pending: Vec<_> = {
         let table = platform.serving().table();
-        let pending = table.services.values().filter(|service| service.state().known.pending);
+        let pending = table.services.values().filter(|service| service.state().snapshot.pending);
         pending.map(|service| service.id.clone()).collect()
     };
     for id in pending {
@@ -220,7 +220,7 @@ async fn sweep(platform: &Platform, swept: &mut Now) -> crate::Result<()> {
     for service in platform.serving().table().services.values() {
         let state = service.state();
         proved.extend(state.releases().map(|release| proof_file(&service.id, release.target.version)));
-        for release in state.known.history.iter().chain([&state.known.target.release]) {
+        for release in state.snapshot.history.iter().chain([&state.snapshot.target.release]) {
             proved.insert(proof_file(&service.id, release.version));
             referenced.insert(release.digest.to_string());
             referenced.extend(release.settings.files.values().map(ToString::to_string));

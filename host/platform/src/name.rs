@@ -204,14 +204,14 @@ impl fmt::Display for Digest {
     }
 }
 
-/// What serves: a component of a tenant in an environment.
+/// The identity of a service: a component of a tenant in an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServiceId {
-    /// Whose it is.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Which component.
+    /// The component.
     pub component: ComponentName,
-    /// Where.
+    /// The environment.
     pub environment: Environment,
 }
 

@@ -57,7 +57,7 @@ impl Platform {
         let table = self.serving().table.load_full();
         let services = table.services.values();
         let missing = |service: &&std::sync::Arc<crate::serving::Service>| {
-            self.artifacts().bytes(&service.state().known.target.release.digest).is_none()
+            self.artifacts().bytes(&service.state().snapshot.target.release.digest).is_none()
         };
         let missing: Vec<_> = services.filter(missing).map(|service| service.id.to_string()).collect();
         if let Some(first) = missing.first() {

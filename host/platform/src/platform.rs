@@ -1,7 +1,6 @@
 //! The platform as the server and the command line see it.
 
 use crate::access::{About, Access, Permission};
-use crate::answers::Answers;
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::{PlatformConfig, PublicScheme};
@@ -13,7 +12,8 @@ use crate::packages::Advisories;
 use crate::peers;
 use crate::private;
 use crate::recorder::Recorder;
-use crate::serving::{Around, Known, KnownFiles, Loader, Proofs, Release, Serving, compile_queue};
+use crate::response_cache::ResponseCache;
+use crate::serving::{Around, Loader, Proofs, Release, ServiceSnapshot, Serving, SnapshotStore, compile_queue};
 use crate::session::{Credential, Session};
 use crate::store::{self, Store, TenantScope, Wanted};
 use crate::vault::Vault;
@@ -47,7 +47,7 @@ pub(crate) struct Inner {
     serving: Serving,
     /// What is known to be wrong with npm packages, if the host is told.
     advisories: Option<Advisories>,
-    answers: Arc<Answers>,
+    response_cache: Arc<ResponseCache>,
     config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     behind: AtomicBool,
@@ -111,8 +111,8 @@ impl Platform {
         let keys = Arc::clone(&access);
         let api_keys = Box::new(move |service: &ServiceId| keys.api_keys(service));
         let around = Around { domain: config.domain.clone(), api_keys, artifacts: artifacts.clone() };
-        let known = KnownFiles::open(sub("services")?);
-        let serving = Serving::new(loader, known, recorder, around, steering);
+        let snapshots = SnapshotStore::open(sub("services")?);
+        let serving = Serving::new(loader, snapshots, recorder, around, steering);
         let advisories = match config.advisories.clone() {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,
@@ -123,7 +123,7 @@ impl Platform {
             access,
             serving,
             advisories,
-            answers: Answers::new(),
+            response_cache: ResponseCache::new(),
             config,
             run_id: ulid::Ulid::new().to_string(),
             host_id: peers::host_id(&dir)?,
@@ -140,12 +140,13 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Serves what the store says, else what is known. What the store does not know goes on serving.
+    /// Serves what the store says or, while it is unavailable, the snapshots. Services that the store does not know go
+    /// on serving.
     async fn begin(&self) -> Result<()> {
-        let known = self.serving().known.all()?;
-        match self.targets(&known).await {
+        let snapshots = self.serving().snapshots.all()?;
+        match self.targets(&snapshots).await {
             Ok((all, deleted)) => {
-                self.serving().serve_known(all, &deleted, &known, &self.serving().turn().await).await?;
+                self.serving().serve_snapshots(all, &deleted, &snapshots, &self.serving().turn().await).await?;
                 self.tell_of_artifacts();
                 let key = self.log_key();
                 match self.store().set_log_key(&key).await {
@@ -160,21 +161,21 @@ impl Platform {
                 }
                 Ok(())
             }
-            Err(error) if error.code() == Code::StoreUnavailable && !known.is_empty() => {
+            Err(error) if error.code() == Code::StoreUnavailable && !snapshots.is_empty() => {
                 tracing::error!(
-                    %error, services = known.len(),
+                    %error, services = snapshots.len(),
                     "started without the store; serving the last known versions"
                 );
                 let turn = self.serving().turn().await;
-                self.serving().serve_known(known.clone(), &HashSet::new(), &known, &turn).await
+                self.serving().serve_snapshots(snapshots.clone(), &HashSet::new(), &snapshots, &turn).await
             }
             Err(error) => Err(error),
         }
     }
 
-    /// What the store says is to be served, with what is known of the past, and what only this host knows; and the
+    /// What the store says is to be served, with the history of the snapshots, and what only this host knows; and the
     /// tenants that were deleted.
-    async fn targets(&self, known: &[Known]) -> Result<(Vec<Known>, HashSet<TenantId>)> {
+    async fn targets(&self, snapshots: &[ServiceSnapshot]) -> Result<(Vec<ServiceSnapshot>, HashSet<TenantId>)> {
         let mut scope = self.inner.store.host_write().await?;
         scope.ensure_tenant(&DEFAULT_TENANT.parse()?).await?;
         scope.commit().await?;
@@ -182,23 +183,24 @@ impl Platform {
         let targets = scope.targets(Wanted::All).await?;
         let deleted = scope.deleted_tenants(Wanted::All).await?;
         drop(scope);
-        let mut past: HashMap<&ServiceId, &Known> = known.iter().map(|known| (&known.target.id, known)).collect();
+        let mut past: HashMap<&ServiceId, &ServiceSnapshot> =
+            snapshots.iter().map(|snapshot| (&snapshot.target.id, snapshot)).collect();
         let stored = targets.into_iter().map(|target| match past.remove(&target.id) {
             // The store is told of what was done here; if somebody has deployed meanwhile, that stands, and this host
             // follows it then.
-            Some(known) if known.pending => known.clone(),
-            Some(known) => known.then(target),
-            None => Known::first(target),
+            Some(snapshot) if snapshot.pending => snapshot.clone(),
+            Some(snapshot) => snapshot.with_target(target),
+            None => ServiceSnapshot::new(target),
         });
         let mut all: Vec<_> = stored.collect();
-        for (id, known) in past {
+        for (id, snapshot) in past {
             if !deleted.contains(&id.tenant) {
                 tracing::error!(
                     service = %id,
                     "the store does not have this service; this host keeps serving its last known version; run `elias \
                      doctor`"
                 );
-                all.push(known.clone());
+                all.push(snapshot.clone());
             }
         }
         Ok((all, deleted))
@@ -212,8 +214,8 @@ impl Platform {
         &self.inner.serving
     }
 
-    pub(crate) fn answers(&self) -> &Arc<Answers> {
-        &self.inner.answers
+    pub(crate) fn response_cache(&self) -> &Arc<ResponseCache> {
+        &self.inner.response_cache
     }
 
     pub(crate) fn access(&self) -> &Access {
@@ -278,7 +280,7 @@ impl Platform {
         maintenance::flush(self).await;
     }
 
-    /// Whose token this is, as sent after `Bearer`.
+    /// Authenticates a token, as sent after `Bearer`.
     ///
     /// # Errors
     /// `unauthenticated`; `store-unavailable` if the store is away and the token was not seen lately.
@@ -400,12 +402,12 @@ impl Platform {
         let deleted = scope.deleted_tenants(wanted).await?;
         let targets = scope.targets(wanted).await?;
         drop(scope);
-        let known = targets.into_iter().map(|target| match self.serving().service(&target.id) {
+        let snapshots = targets.into_iter().map(|target| match self.serving().service(&target.id) {
             // Told later: it is newer than what the store says.
-            Some(service) if service.state().known.pending => service.state().known.clone(),
-            _ => Known::first(target),
+            Some(service) if service.state().snapshot.pending => service.state().snapshot.clone(),
+            _ => ServiceSnapshot::new(target),
         });
-        self.serving().serve_known(known.collect(), &deleted, &[], &turn).await?;
+        self.serving().serve_snapshots(snapshots.collect(), &deleted, &[], &turn).await?;
         std::mem::forget(unserved);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A request to the platform by someone who is known.
+//! The session of an authenticated request to the platform.
 
 use crate::access::{About, Permission, Principal};
 use crate::error::Result;
@@ -8,18 +8,18 @@ use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Who asks, and from where.
+/// The principal and the client address of a request.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Who.
+    /// The principal.
     pub principal: Arc<Principal>,
-    /// From where, for the audit trail.
+    /// The client address, for the audit trail.
     pub address: String,
-    /// What showed who it is, to be asked again by who stays; none for the host itself.
+    /// The token, with which long streams authenticate again; none for the host itself.
     pub(crate) credential: Option<Credential>,
 }
 
-/// A token, which is not shown.
+/// A token, hidden in debug output.
 #[derive(Clone)]
 pub(crate) struct Credential(pub(crate) Arc<Zeroizing<String>>);
 

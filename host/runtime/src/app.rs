@@ -98,7 +98,7 @@ impl AppInner {
         secrets.filter(|secret| secret.len() >= SECRET_BYTES_MIN)
     }
 
-    /// A place among the component's concurrent executions.
+    /// A permit for one of the component's concurrent executions.
     pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, Error> {
         Arc::clone(&self.executions).try_acquire_owned().map_err(|_| {
             let message = format!("{} executions of {} are under way", self.limits.concurrent_executions, self.name);

@@ -1,4 +1,4 @@
-//! Answers that the host keeps, and gives again in a component's place.
+//! Serves requests from the response cache, and stores the responses of components in it.
 
 use crate::exchange::{EXECUTION_ID, explain};
 use crate::head::strip_hop_by_hop;
@@ -8,7 +8,7 @@ use crate::server::Inner;
 use bytes::Bytes;
 use elias_gateway::{CacheRules, Identity, cache};
 use elias_host::{Caller, Error, Running};
-use elias_platform::{Ending, Fill, Found, Platform, Service};
+use elias_platform::{CacheFill, Ending, LookupResult, Platform, Service};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderName, Method, Request, Response, request};
 use http_body::{Body as _, Frame, SizeHint};
@@ -19,78 +19,86 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-/// What a request that may be answered by the cache meets there.
+/// The result of a cache lookup.
 #[derive(Default)]
-pub(crate) struct Looked {
-    /// The answer, if there is one.
-    pub(crate) answer: Option<Response<Content>>,
-    /// What the component's answer is given to: to this request, or, beside an answer that is stale, to the next one.
-    pub(crate) keeper: Option<Keeper>,
+pub(crate) struct CacheLookup {
+    /// The cached response, if there is one.
+    pub(crate) response: Option<Response<Content>>,
+    /// Stores the component's response: to this request or, if the cached response is stale, to its revalidation.
+    pub(crate) writer: Option<CacheWriter>,
 }
 
-impl Looked {
-    fn nothing(keeper: Keeper) -> Self {
-        Self { answer: None, keeper: Some(keeper) }
+impl CacheLookup {
+    /// There is no cached response: the component gets the request.
+    fn forward(writer: CacheWriter) -> Self {
+        Self { response: None, writer: Some(writer) }
     }
 }
 
-/// Keeps the answer to a request if it is one to keep, and says in it what became of it.
-pub(crate) struct Keeper {
+/// Stores the response to a request if it may be stored, and adds a `Cache-Status` header to it (RFC 9211).
+pub(crate) struct CacheWriter {
     rules: Arc<CacheRules>,
     request: request::Parts,
-    by: Asked,
-    fill: Option<Fill>,
-    why: &'static str,
+    variance: ResponseVariance,
+    fill: Option<CacheFill>,
+    /// The parameters of `Cache-Status` that tell why the component got the request.
+    cache_status: &'static str,
 }
 
-/// What a request's answer depends on beside its host and path.
+/// What a response depends on in addition to the host and the path of its request.
 #[derive(Clone)]
-pub(crate) struct Asked {
-    /// The headers by which its route was chosen.
+pub(crate) struct ResponseVariance {
+    /// The headers that chose the route.
     pub(crate) vary: Vec<HeaderName>,
-    /// Whether the component is told who asks.
+    /// Whether the component knows who sent the request, so that the response may be for that user alone.
     pub(crate) identified: bool,
 }
 
-/// Looks whether there is an answer to a request without a body.
-pub(crate) async fn look(
+/// Looks up the cached response to a request without a body.
+pub(crate) async fn look_up(
     platform: &Platform,
     service: &Service,
     rules: &Arc<CacheRules>,
     request: &request::Parts,
-    by: Asked,
-) -> Looked {
-    let keeper = |fill, why| Keeper { rules: Arc::clone(rules), request: request.clone(), by: by.clone(), fill, why };
+    variance: ResponseVariance,
+) -> CacheLookup {
+    let writer = |fill, cache_status| CacheWriter {
+        rules: Arc::clone(rules),
+        request: request.clone(),
+        variance: variance.clone(),
+        fill,
+        cache_status,
+    };
     if !rules.takes(request) {
-        return Looked::nothing(keeper(None, "fwd=bypass"));
+        return CacheLookup::forward(writer(None, "fwd=bypass"));
     }
-    match platform.kept_answer(service, request, by.identified).await {
-        None => Looked::nothing(keeper(None, "fwd=bypass")),
-        Some(Found::None(fill)) => Looked::nothing(keeper(fill, "fwd=miss")),
-        Some(Found::Answer(kept, refresh)) => {
-            let parts = kept.head.answer(request, SystemTime::now());
-            let bodiless = kept.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
-            let content = if bodiless { Content::Empty } else { Content::Page(kept.body.clone()) };
-            let keeper = refresh.map(|fill| keeper(Some(fill), "fwd=stale"));
-            Looked { answer: Some(Response::from_parts(parts, content)), keeper }
+    match platform.look_up_response(service, request, variance.identified).await {
+        None => CacheLookup::forward(writer(None, "fwd=bypass")),
+        Some(LookupResult::Miss(fill)) => CacheLookup::forward(writer(fill, "fwd=miss")),
+        Some(LookupResult::Hit(cached, refresh)) => {
+            let parts = cached.headers.response(request, SystemTime::now());
+            let bodiless = cached.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
+            let content = if bodiless { Content::Empty } else { Content::Page(cached.body.clone()) };
+            let writer = refresh.map(|fill| writer(Some(fill), "fwd=stale"));
+            CacheLookup { response: Some(Response::from_parts(parts, content)), writer }
         }
     }
 }
 
-impl Keeper {
-    /// Passes on the answer of the release with this number, which is kept while it is read.
-    pub(crate) fn keep(self, release: Option<u64>, response: Response<Content>) -> Response<Content> {
-        let Self { rules, request, by, fill, why } = self;
+impl CacheWriter {
+    /// Returns the response of the release with this number, which is stored while its body is read.
+    pub(crate) fn store(self, release: Option<u64>, response: Response<Content>) -> Response<Content> {
+        let Self { rules, request, variance, fill, cache_status } = self;
         let fill = fill.filter(|fill| rules.fills(&request) && release.is_some_and(|release| fill.is_of(release)));
         let (mut parts, content) = response.into_parts();
         let (content, stored) = match (fill, content) {
             (Some(mut fill), Content::Guest(body)) => {
                 let mut head = parts.clone();
                 head.headers.remove(EXECUTION_ID); // it names what ran, and nothing runs when it is given again
-                match rules.keep(&request, head, &by.vary, by.identified, SystemTime::now()) {
+                match rules.keep(&request, head, &variance.vary, variance.identified, SystemTime::now()) {
                     Some(head) => {
                         fill.begin(request, head, rules.max_bytes());
-                        (Content::Filling(Filling::new(body, fill)), "; stored")
+                        (Content::Caching(CachingBody::new(body, fill)), "; stored")
                     }
                     None => {
                         fill.pass();
@@ -100,13 +108,13 @@ impl Keeper {
             }
             (_, content) => (content, ""),
         };
-        cache::mark(&mut parts.headers, &format!("{why}{stored}"));
+        cache::mark(&mut parts.headers, &format!("{cache_status}{stored}"));
         Response::from_parts(parts, content)
     }
 }
 
-/// Who asks, for asking again.
-pub(crate) struct Asking {
+/// On whose behalf the component gets the request that revalidates a stale response.
+pub(crate) struct RevalidationContext {
     pub(crate) platform: Platform,
     pub(crate) service: Arc<Service>,
     pub(crate) identity: Option<Arc<Identity>>,
@@ -114,13 +122,14 @@ pub(crate) struct Asking {
     pub(crate) ip: IpAddr,
 }
 
-/// Has the component answer what is stale, for the next one who asks. What fails is tried again with the next request.
-pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keeper) {
-    let Asking { platform, service, identity, caller, ip } = asking;
-    keeper.request.method = Method::GET;
-    keeper.request.headers.remove(IF_NONE_MATCH);
-    keeper.request.headers.remove(IF_MODIFIED_SINCE);
-    let parts = keeper.request.clone();
+/// Replaces a stale response by a new one of the component, in the background (RFC 5861, section 3). The next request
+/// for a stale response retries what failed.
+pub(crate) async fn revalidate(server: Arc<Inner>, context: RevalidationContext, mut writer: CacheWriter) {
+    let RevalidationContext { platform, service, identity, caller, ip } = context;
+    writer.request.method = Method::GET;
+    writer.request.headers.remove(IF_NONE_MATCH);
+    writer.request.headers.remove(IF_MODIFIED_SINCE);
+    let parts = writer.request.clone();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let Ok(ticket) = platform.enter(&service, &parts.headers, Some(ip), identity.as_deref()).await else { return };
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
@@ -135,7 +144,7 @@ pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keep
             let (running, status) = (parts.extensions.remove::<Running>(), parts.status.as_u16());
             strip_hop_by_hop(&mut parts.headers);
             let response = Response::from_parts(parts, Content::Guest(GuestBody::Direct(body)));
-            if let Content::Filling(mut body) = keeper.keep(Some(ticket.release()), response).into_body() {
+            if let Content::Caching(mut body) = writer.store(Some(ticket.release()), response).into_body() {
                 while let Some(Ok(_)) = body.frame().await {}
             }
             let execution = match running {
@@ -159,20 +168,20 @@ pub(crate) async fn refresh(server: Arc<Inner>, asking: Asking, mut keeper: Keep
     }
 }
 
-/// A component's answer that is kept while it is read.
-pub(crate) struct Filling {
+/// A component's response body that is stored in the cache while it is read.
+pub(crate) struct CachingBody {
     body: GuestBody,
-    fill: Option<Fill>,
+    fill: Option<CacheFill>,
 }
 
-impl Filling {
-    fn new(body: GuestBody, fill: Fill) -> Self {
-        let mut filling = Self { body, fill: Some(fill) };
-        filling.end();
-        filling
+impl CachingBody {
+    fn new(body: GuestBody, fill: CacheFill) -> Self {
+        let mut caching = Self { body, fill: Some(fill) };
+        caching.end();
+        caching
     }
 
-    /// Whoever reads does not ask again once the body says that it is at its end.
+    /// Stores the response if the body says that it is at its end: a reader does not poll again then.
     fn end(&mut self) {
         if self.body.is_end_stream()
             && let Some(fill) = self.fill.take()
@@ -182,7 +191,7 @@ impl Filling {
     }
 }
 
-impl http_body::Body for Filling {
+impl http_body::Body for CachingBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -194,7 +203,7 @@ impl http_body::Body for Filling {
                     fill.push(chunk);
                     self.end();
                 }
-                // Trailers are not kept, and so neither is what they belong to.
+                // Trailers are not stored, and so neither is the response that they belong to.
                 _ => self.fill = None,
             },
             Some(Err(_)) => self.fill = None,

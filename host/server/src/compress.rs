@@ -22,7 +22,7 @@ pub(crate) fn compress(content: Content, coding: Coding) -> Content {
         Content::Copied(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
         Content::File { chunks, .. } => chunks.map_err(io::Error::other).boxed(),
         Content::Guest(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
-        Content::Filling(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
+        Content::Caching(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
         other => return other,
     };
     let reader = StreamReader::new(chunks);

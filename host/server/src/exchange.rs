@@ -6,7 +6,7 @@ use crate::connection::Shared;
 use crate::error_page::{self, Audience, Failure};
 use crate::head::{HostCache, absolute_uri, asks_for_websocket, join_cookies, strip_hop_by_hop};
 use crate::live;
-use crate::passage::{self, Marked, address};
+use crate::passage::{self, RouteResponseTransform, address};
 use crate::read_ahead::{GuestBody, ReadAhead};
 use crate::refusal::Refusal;
 use crate::request_body::{Progress, RequestBody};
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use elias_host::{App, Caller, Error, Running};
 use elias_platform::Service;
 use elias_platform::name::TenantId;
-use elias_platform::supervision::{SharedPermit, Taken};
+use elias_platform::supervision::{SharedPermit, UsageReservation};
 use futures::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -41,8 +41,8 @@ pub(crate) struct Exchange {
     answered: bool,
     /// Boxed, for it is large and absent when the log is off.
     pub(crate) record: Option<Box<Record>>,
-    /// The place in the component, which the execution has too. Kept while bytes of its response wait for the client for which there is no
-    /// room beside.
+    /// The permit for one of the host's executions, which the execution holds too. Held while bytes of its response
+    /// that do not fit into `room` wait for the client.
     permit: Option<Arc<SharedPermit>>,
     /// Of bytes that wait for the client.
     room: Option<Room>,
@@ -52,15 +52,15 @@ pub(crate) struct Exchange {
     whole: bool,
     /// Who shares in what the request uses.
     sharers: Sharers,
-    /// What it has of the shares of requests.
-    requests: Vec<Taken>,
+    /// Its part of the limits of concurrent requests.
+    requests: Vec<UsageReservation>,
     /// The execution behind an answer that has begun.
     running: Option<Running>,
     /// What became of the request's body.
     received: Option<Arc<Progress>>,
-    /// What the rules of the request's route add to its answer.
-    pub(crate) marked: Option<Box<Marked>>,
-    /// The service in whose place the host answers, by a file or an answer that it kept.
+    /// Adds the headers and the compression of the request's route to the response.
+    pub(crate) response_transform: Option<Box<RouteResponseTransform>>,
+    /// The service for which the host itself responds, with a file or a cached response.
     pub(crate) instead_of: Option<Arc<Service>>,
     /// What is kept of the request for shadows.
     pub(crate) shadowing: Option<Box<Shadowing>>,
@@ -91,7 +91,7 @@ impl Exchange {
             requests: Vec::new(),
             running: None,
             received: None,
-            marked: None,
+            response_transform: None,
             instead_of: None,
             shadowing: None,
         }
@@ -266,9 +266,9 @@ pub(crate) fn answer(
                 exchange.record = None; // probes would drown the rest
                 Ok(health(server.is_draining()))
             }
-            Ok(Plan::Live(asked)) => {
+            Ok(Plan::Live(resource)) => {
                 exchange.record = None;
-                Ok(live::answer(asked, &server))
+                Ok(live::respond(resource, &server))
             }
             Ok(Plan::NoContent) => Ok(no_content()),
             Err(refusal) => Err(Failure::Refused(refusal)),
@@ -283,8 +283,8 @@ pub(crate) fn answer(
             }
             error_page::render(&failure, audience, &current)
         });
-        if let Some(marked) = exchange.marked.take() {
-            response = marked.finish(response);
+        if let Some(transform) = exchange.response_transform.take() {
+            response = transform.apply(response);
         }
         if head {
             response = without_body(response);
@@ -304,7 +304,7 @@ pub(crate) fn answer(
 enum Plan {
     Component,
     Health,
-    Live(live::Asked),
+    Live(live::LiveResource),
     NoContent,
 }
 
@@ -321,9 +321,9 @@ fn check(exchange: &Exchange, hosts: &mut HostCache, request: &mut Request<Incom
         return Err(Refusal::AddressConnections);
     }
     if config.dev
-        && let Some(asked) = live::asked(request)
+        && let Some(resource) = live::requested_resource(request)
     {
-        return Ok(Plan::Live(asked));
+        return Ok(Plan::Live(resource));
     }
     if request.method() == Method::CONNECT {
         return Err(Refusal::NotImplemented);

@@ -13,34 +13,36 @@ use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tokio::sync::watch;
 
-/// Where the script is.
+/// Path of the script.
 const SCRIPT_PATH: &str = "/__elias/live.js";
-/// Where the events are.
+/// Path of the events.
 const EVENTS_PATH: &str = "/__elias/events";
 const SCRIPT: &str = include_str!("live.js");
 
-/// One of the two things that a page's script asks the server itself for.
+/// A resource of live reload, which the server itself serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum LiveResource {
     Script,
     Events,
 }
 
-/// What of this a request is for.
-pub(crate) fn asked<B>(request: &Request<B>) -> Option<Asked> {
+/// The resource of live reload that a request is for, if any.
+pub(crate) fn requested_resource<B>(request: &Request<B>) -> Option<LiveResource> {
     match request.uri().path() {
         _ if request.method() != Method::GET => None,
-        SCRIPT_PATH => Some(Asked::Script),
-        EVENTS_PATH => Some(Asked::Events),
+        SCRIPT_PATH => Some(LiveResource::Script),
+        EVENTS_PATH => Some(LiveResource::Events),
         _ => None,
     }
 }
 
-/// The answer to such a request.
-pub(crate) fn answer(asked: Asked, server: &Inner) -> Response<Content> {
-    let (media_type, content) = match asked {
-        Asked::Script => ("text/javascript; charset=utf-8", Content::Page(Bytes::from_static(SCRIPT.as_bytes()))),
-        Asked::Events => ("text/event-stream", Content::Events(events(server))),
+/// The response with a resource of live reload.
+pub(crate) fn respond(resource: LiveResource, server: &Inner) -> Response<Content> {
+    let (media_type, content) = match resource {
+        LiveResource::Script => {
+            ("text/javascript; charset=utf-8", Content::Page(Bytes::from_static(SCRIPT.as_bytes())))
+        }
+        LiveResource::Events => ("text/event-stream", Content::Events(events(server))),
     };
     let mut response = Response::new(content);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

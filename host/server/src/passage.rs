@@ -2,7 +2,7 @@
 
 use crate::admin::PeerAddress;
 use crate::asset;
-use crate::cached::{self, Asked, Asking, Looked};
+use crate::cached::{self, CacheLookup, ResponseVariance, RevalidationContext};
 use crate::compress::compress;
 use crate::config::{ServerConfig, milliseconds};
 use crate::error_page::Failure;
@@ -28,15 +28,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
 
-/// What the rules of a request's route add to its answer, whatever that is.
-pub(crate) struct Marked {
+/// Adds the headers and the compression of a request's route to its response, be it the component's or an error.
+pub(crate) struct RouteResponseTransform {
     rules: Arc<Rules>,
     admitted: Admitted,
 }
 
-impl Marked {
-    /// The answer with what the rules add, compressed if they say so.
-    pub(crate) fn finish(&self, response: Response<Content>) -> Response<Content> {
+impl RouteResponseTransform {
+    /// Adds the route's headers to the response, and compresses the body if the route's rules say so.
+    pub(crate) fn apply(&self, response: Response<Content>) -> Response<Content> {
         let (mut parts, content) = response.into_parts();
         let coding = self.rules.finish(&self.admitted, &mut parts, content.bytes());
         let content = match coding {
@@ -86,8 +86,8 @@ pub(crate) async fn call(
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
     exchange.count_for(&service)?;
     let identified = identity.is_some();
-    let caching = rules.cache().map(|rules| (rules, Asked { vary: admitted.vary().to_vec(), identified }));
-    exchange.marked = Some(Box::new(Marked { rules: Arc::clone(&rules), admitted }));
+    let caching = rules.cache().map(|rules| (rules, ResponseVariance { vary: admitted.vary().to_vec(), identified }));
+    exchange.response_transform = Some(Box::new(RouteResponseTransform { rules: Arc::clone(&rules), admitted }));
     if let Some(asset) = asset {
         platform.may_send(&service).await?;
         exchange.instead_of = Some(service);
@@ -105,8 +105,8 @@ pub(crate) async fn call(
                 None => vec![0; bytes_max + 1].into(),
             },
         };
-        let Some(marked) = &exchange.marked else { return Err(Refusal::Internal.into()) };
-        rules.check_body(&marked.admitted, &whole).map_err(|refusal| Failure::Gateway(Box::new(refusal)))?;
+        let Some(transform) = &exchange.response_transform else { return Err(Refusal::Internal.into()) };
+        rules.check_body(&transform.admitted, &whole).map_err(|refusal| Failure::Gateway(Box::new(refusal)))?;
         Sent::Whole(whole)
     } else {
         Sent::Streamed(body)
@@ -121,17 +121,17 @@ pub(crate) async fn call(
         Sent::Streamed(_) => Empty::<Bytes>::new(),
     };
     let only_if_cached = caching.as_ref().is_some_and(|(rules, _)| rules.is_only_if_cached(&parts));
-    let Looked { answer, keeper } = match caching {
-        Some((rules, by)) => cached::look(platform, &service, rules, &parts, by).await,
-        None => Looked::default(),
+    let CacheLookup { response: cached_response, writer } = match caching {
+        Some((rules, variance)) => cached::look_up(platform, &service, rules, &parts, variance).await,
+        None => CacheLookup::default(),
     };
-    if let Some(response) = answer {
+    if let Some(response) = cached_response {
         platform.may_send(&service).await?;
-        if let Some(keeper) = keeper {
+        if let Some(writer) = writer {
             let (platform, service, identity) = (platform.clone(), Arc::clone(&service), identity.clone());
-            let asking = Asking { platform, service, identity, caller: caller.clone(), ip };
+            let context = RevalidationContext { platform, service, identity, caller: caller.clone(), ip };
             let server = Arc::clone(&exchange.shared.server);
-            exchange.shared.server.spawn_in_background(cached::refresh(server, asking, keeper));
+            exchange.shared.server.spawn_in_background(cached::revalidate(server, context, writer));
         }
         exchange.instead_of = Some(service);
         return Ok(response);
@@ -141,8 +141,8 @@ pub(crate) async fn call(
     }
     let response = attempt.ask_again(exchange, parts, body).await?;
     let release = exchange.record.as_ref().and_then(|record| Some(record.ticket.as_ref()?.release()));
-    Ok(match keeper {
-        Some(keeper) => keeper.keep(release, response),
+    Ok(match writer {
+        Some(writer) => writer.store(release, response),
         None => response,
     })
 }
@@ -160,7 +160,7 @@ enum Sent {
     Streamed(RequestBody<Incoming>),
 }
 
-/// Asking a service once.
+/// An attempt to have a service respond to a request.
 struct Attempt<'a> {
     platform: &'a Platform,
     service: &'a Arc<Service>,
@@ -170,7 +170,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Asks as often as the service says, as long as it fails without an answer.
+    /// Retries as often as the service allows, as long as it fails without a response.
     async fn ask_again(
         &mut self,
         exchange: &mut Exchange,
@@ -202,7 +202,7 @@ impl Attempt<'_> {
         let request = request.map(|body| Copied::request(body, kept));
         let running = ticket.running().clone();
         exchange.note(|record| record.ticket = Some(ticket));
-        // Last, so that who waits for one component takes no place from the others.
+        // Last, so that a request that waits for one component takes no permit from the others.
         if let Err(refusal) = exchange.enter(&running, Some(self.service.tenant())).await {
             exchange.note(|record| record.ticket.iter_mut().for_each(Ticket::refuse));
             return Err(refusal.into());

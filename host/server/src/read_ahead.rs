@@ -22,7 +22,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
-/// How long a guest may be stalled before another request can have its place: a client that reads at all has read
+/// How long a guest may be stalled before another request can have its permit: a client that reads at all has read
 /// something by then.
 const STALLED_AT_LEAST: Duration = Duration::from_secs(1);
 
@@ -137,7 +137,7 @@ struct State {
     pieces: VecDeque<Piece>,
     bytes: u64,
     ended: bool,
-    /// The guest is to be ended: another request needs its place.
+    /// The guest is to be ended: another request needs its permit.
     evicted: bool,
 }
 
@@ -179,7 +179,7 @@ struct Reader {
     buffer: Arc<Buffer>,
     sharers: Sharers,
     stalls: Arc<Stalls>,
-    /// Whose guest it is.
+    /// The tenant of the guest.
     tenant: Option<TenantId>,
 }
 

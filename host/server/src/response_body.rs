@@ -1,6 +1,6 @@
 //! What the client gets: the guest's bytes or a page of the server's own, and the end of the exchange when it is dropped.
 
-use crate::cached::Filling;
+use crate::cached::CachingBody;
 use crate::exchange::Exchange;
 use crate::read_ahead::GuestBody;
 use crate::shadow::Copied;
@@ -40,8 +40,8 @@ pub(crate) enum Content {
     GuestPage { body: GuestBody, end: Option<Bytes> },
     /// The server, as long as it serves.
     Events(BoxStream<'static, Bytes>),
-    /// The guest, whose answer is kept.
-    Filling(Filling),
+    /// The guest, whose response is stored in the cache.
+    Caching(CachingBody),
     /// A file, as it is read.
     File { chunks: BoxStream<'static, Result<Bytes, Error>>, left: u64 },
     /// The guest or a file, compressed.
@@ -56,7 +56,7 @@ impl Content {
             Self::File { left, .. } => Some(*left),
             Self::Guest(body) => body.size_hint().exact(),
             Self::Copied(body) => body.size_hint().exact(),
-            Self::Filling(body) => body.size_hint().exact(),
+            Self::Caching(body) => body.size_hint().exact(),
             // What is empty may be so for HEAD alone: then the header says what GET has.
             Self::Empty | Self::GuestPage { .. } | Self::Events(_) | Self::Compressed(_) => None,
         }
@@ -78,7 +78,7 @@ impl ResponseBody {
         match &mut self.content {
             Content::Guest(body) => poll_guest(body, &mut self.exchange, cx),
             Content::Copied(body) => poll_guest(body, &mut self.exchange, cx),
-            Content::Filling(body) => poll_guest(body, &mut self.exchange, cx),
+            Content::Caching(body) => poll_guest(body, &mut self.exchange, cx),
             Content::GuestPage { body, end } => match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
                 Some(Err(error)) => {
@@ -176,7 +176,7 @@ impl Body for ResponseBody {
                 Content::File { left, .. } => *left == 0,
                 Content::Guest(body) => body.is_end_stream(),
                 Content::Copied(body) => body.is_end_stream(),
-                Content::Filling(body) => body.is_end_stream(),
+                Content::Caching(body) => body.is_end_stream(),
                 Content::GuestPage { .. } | Content::Events(_) | Content::Compressed(_) => false,
             }
     }
@@ -188,11 +188,11 @@ impl Body for ResponseBody {
             Content::File { left, .. } => SizeHint::with_exact(left + self.rest.len() as u64),
             Content::Guest(body) if self.rest.is_empty() => body.size_hint(),
             Content::Copied(body) if self.rest.is_empty() => body.size_hint(),
-            Content::Filling(body) if self.rest.is_empty() => body.size_hint(),
+            Content::Caching(body) if self.rest.is_empty() => body.size_hint(),
             // Asked before the first piece only.
             Content::Guest(_)
             | Content::Copied(_)
-            | Content::Filling(_)
+            | Content::Caching(_)
             | Content::GuestPage { .. }
             | Content::Events(_)
             | Content::Compressed(_) => SizeHint::default(),

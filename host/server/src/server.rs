@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long connections that are cut may take to give back what they hold.
 const CUT_PAUSE: Duration = Duration::from_secs(1);
-/// How often an execution that waits for a slow client is looked for, while a request waits for a place.
+/// How often an execution that waits for a slow client is looked for, while a request waits for a permit.
 const EVICTION_PAUSE: Duration = Duration::from_millis(200);
 /// Connections of an address beyond its share that are told so; the others are closed.
 const OVER_SHARE_MAX: u64 = 32;
@@ -160,13 +160,13 @@ impl Server {
     /// Dropping this future stops accepting at once and leaves open connections to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let accept = async {
-            let places =
+            let permits =
                 Arc::new(Semaphore::new((self.inner.config.connections.max(1) as usize).min(Semaphore::MAX_PERMITS)));
             for id in 0_u64.. {
-                // The place first: a connection for which there is none stays in the kernel's queue.
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                // The permit first: a connection for which there is none stays in the kernel's queue.
+                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
                 let (stream, peer) = accept(&self.listener).await;
-                Inner::spawn(&self.inner, id, stream, peer.ip(), place);
+                Inner::spawn(&self.inner, id, stream, peer.ip(), permit);
             }
         };
         let mut accept = pin!(accept);
@@ -212,22 +212,22 @@ impl Inner {
         }
     }
 
-    fn spawn(inner: &Arc<Self>, id: u64, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) {
+    fn spawn(inner: &Arc<Self>, id: u64, stream: TcpStream, peer: IpAddr, permit: OwnedSemaphorePermit) {
         let address = inner.addresses.usage(peer);
         let most = match inner.config.forwarded_hops {
             0 => inner.config.connections_per_address.into(),
             _ => u64::MAX,
         };
-        let taken = address.take(Resource::Connections, 1, most);
+        let reservation = address.reserve(Resource::Connections, 1, most);
         let mut over_share = None;
-        if taken.is_none() {
+        if reservation.is_none() {
             // It is told so by an answer, as long as there are few of these.
-            over_share = address.take(Resource::Connections, 1, most.saturating_add(OVER_SHARE_MAX));
+            over_share = address.reserve(Resource::Connections, 1, most.saturating_add(OVER_SHARE_MAX));
             if over_share.is_none() {
                 return;
             }
         }
-        let open = inner.usage.take(Resource::Connections, 1, u64::MAX);
+        let open = inner.usage.reserve(Resource::Connections, 1, u64::MAX);
         // Answers are small and written whole: Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
         let shared = Shared::new(Arc::clone(inner), peer, address, over_share.is_some(), inner.is_draining());
@@ -235,7 +235,7 @@ impl Inner {
         let entry = (!shared.late).then(|| Entry::new(Arc::clone(inner), id, Arc::clone(&shared)));
         tokio::spawn(async move {
             connection::serve(stream, shared).await;
-            drop((entry, place, taken, over_share, open));
+            drop((entry, permit, reservation, over_share, open));
         });
     }
 

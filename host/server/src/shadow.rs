@@ -118,7 +118,7 @@ impl Shadowing {
         server.spawn_in_background(async move {
             let request = format!("{} {}", self.method, self.uri.path());
             let ask = async |ticket: Ticket| {
-                // Who waits for a place goes before a copy.
+                // A request that waits for a permit goes before a mirrored one.
                 ticket.running().hold(host.admission.try_enter(Some(ticket.tenant()))?);
                 self.ask(ticket, body.clone()).await
             };

@@ -2,7 +2,7 @@
 
 use crate::config::ServerConfig;
 use crate::refusal::Refusal;
-use elias_platform::supervision::{Resource, Taken, Usage};
+use elias_platform::supervision::{Resource, Usage, UsageReservation};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,23 +17,23 @@ pub(crate) const CONNECTION_STALLED_MAX: u64 = 16;
 const SHARE_OF_BYTES: u64 = 4;
 /// A body of so few bytes waits for its client uncounted: its request is counted.
 const BYTES_UNCOUNTED: u64 = 16 << 10;
-/// Addresses that are known at once before those are forgotten that nobody uses.
+/// Addresses in the table before those that nobody uses are removed.
 const ADDRESSES_MIN: usize = 1 << 10;
 
-/// What is in use, by client address.
+/// The usage of each client address.
 pub(crate) struct Addresses {
-    known: Mutex<Known>,
+    table: Mutex<AddressTable>,
 }
 
-struct Known {
+struct AddressTable {
     usages: HashMap<IpAddr, Weak<Usage>>,
-    /// How many there may be before the next look for those that are unused.
-    most: usize,
+    /// Entries at which those that nobody uses are removed.
+    sweep_at: usize,
 }
 
 impl Default for Addresses {
     fn default() -> Self {
-        Self { known: Mutex::new(Known { usages: HashMap::new(), most: ADDRESSES_MIN }) }
+        Self { table: Mutex::new(AddressTable { usages: HashMap::new(), sweep_at: ADDRESSES_MIN }) }
     }
 }
 
@@ -44,16 +44,16 @@ impl Addresses {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
             address @ IpAddr::V4(_) => address,
         };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
-        if let Some(usage) = known.usages.get(&address).and_then(Weak::upgrade) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner); // no operation leaves it half done
+        if let Some(usage) = table.usages.get(&address).and_then(Weak::upgrade) {
             return usage;
         }
-        if known.usages.len() >= known.most {
-            known.usages.retain(|_, usage| usage.strong_count() > 0);
-            known.most = ADDRESSES_MIN.max(known.usages.len() * 2);
+        if table.usages.len() >= table.sweep_at {
+            table.usages.retain(|_, usage| usage.strong_count() > 0);
+            table.sweep_at = ADDRESSES_MIN.max(table.usages.len() * 2);
         }
         let usage = Arc::new(Usage::default());
-        known.usages.insert(address, Arc::downgrade(&usage));
+        table.usages.insert(address, Arc::downgrade(&usage));
         usage
     }
 }
@@ -77,18 +77,22 @@ impl Sharers {
     }
 
     /// Counts a request.
-    pub(crate) fn request(&self, config: &ServerConfig) -> Result<[Taken; 2], Refusal> {
-        let one = |usage: &Arc<Usage>, max: u32| usage.take(Resource::Requests, 1, max.into());
+    pub(crate) fn request(&self, config: &ServerConfig) -> Result<[UsageReservation; 2], Refusal> {
+        let one = |usage: &Arc<Usage>, max: u32| usage.reserve(Resource::Requests, 1, max.into());
         let host = one(&self.host, config.requests).ok_or(Refusal::HostRequests)?;
         let address = one(&self.address, config.requests_per_address).ok_or(Refusal::AddressRequests)?;
         Ok([host, address])
     }
 
     /// Counts a request to this service.
-    pub(crate) fn service_request(&mut self, service: &Arc<Usage>, config: &ServerConfig) -> Result<Taken, Refusal> {
-        let taken = service.take(Resource::Requests, 1, config.requests_per_service.into());
+    pub(crate) fn service_request(
+        &mut self,
+        service: &Arc<Usage>,
+        config: &ServerConfig,
+    ) -> Result<UsageReservation, Refusal> {
+        let reservation = service.reserve(Resource::Requests, 1, config.requests_per_service.into());
         self.service = Some(Arc::clone(service));
-        taken.ok_or(Refusal::ServiceRequests)
+        reservation.ok_or(Refusal::ServiceRequests)
     }
 
     /// Room in memory for bytes of a response, if all who share have so much left.
@@ -96,16 +100,16 @@ impl Sharers {
         if bytes <= BYTES_UNCOUNTED {
             return Some(Room::default());
         }
-        let take = |usage: &Arc<Usage>, max| usage.take(Resource::BufferedBytes, bytes, max);
+        let reserve = |usage: &Arc<Usage>, max| usage.reserve(Resource::BufferedBytes, bytes, max);
         let part = self.bytes_max / SHARE_OF_BYTES;
         let service = match &self.service {
-            Some(service) => Some(take(service, part)?),
+            Some(service) => Some(reserve(service, part)?),
             None => None,
         };
         let others = [
-            take(&self.connection, CONNECTION_BYTES_MAX)?,
-            take(&self.address, part)?,
-            take(&self.host, self.bytes_max)?,
+            reserve(&self.connection, CONNECTION_BYTES_MAX)?,
+            reserve(&self.address, part)?,
+            reserve(&self.host, self.bytes_max)?,
         ];
         Some(Room { _service: service, _others: Some(others) })
     }
@@ -116,16 +120,16 @@ impl Sharers {
     }
 
     /// Counts an execution that waits for its client.
-    pub(crate) fn stalled(&self) -> [Option<Taken>; 2] {
-        [&self.host, &self.connection].map(|usage| usage.take(Resource::StalledExecutions, 1, u64::MAX))
+    pub(crate) fn stalled(&self) -> [Option<UsageReservation>; 2] {
+        [&self.host, &self.connection].map(|usage| usage.reserve(Resource::StalledExecutions, 1, u64::MAX))
     }
 }
 
 /// Room in memory, given back when dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    _service: Option<Taken>,
-    _others: Option<[Taken; 3]>,
+    _service: Option<UsageReservation>,
+    _others: Option<[UsageReservation; 3]>,
 }
 
 #[cfg(test)]
@@ -150,7 +154,7 @@ mod tests {
         for number in 0..10_000_u32 {
             addresses.usage(IpAddr::V4(number.into()));
         }
-        assert!(addresses.known.lock().expect("no panic").usages.len() <= ADDRESSES_MIN);
+        assert!(addresses.table.lock().expect("no panic").usages.len() <= ADDRESSES_MIN);
         assert!(Arc::ptr_eq(&kept, &addresses.usage([10, 0, 0, 1].into())));
     }
 

@@ -12,7 +12,7 @@ mod supported;
 
 pub(crate) use adapter::{CALL_EXPORT, FUNCTIONS_MODULE, MEMORY_MODULE, adapter, core_types};
 
-use crate::diagnostic::{BuildError, Details, Place};
+use crate::diagnostic::{BuildError, Details, SourceLocation};
 use crate::engine;
 use crate::uses::Uses;
 use heck::ToLowerCamelCase;
@@ -150,7 +150,7 @@ impl Capabilities {
         let number = |text: Option<&str>| text.and_then(|text| text.parse::<usize>().ok());
         let (Some(column), Some(line), Some(file)) = (number(column), number(line), file) else { return details };
         let source = std::fs::read_to_string(file).unwrap_or_default();
-        details.at(Place::of_line(crate::bundle::relative(Path::new(file), &self.root), source, line, column))
+        details.at(SourceLocation::of_line(crate::bundle::relative(Path::new(file), &self.root), source, line, column))
     }
 
     /// Whether there are none.

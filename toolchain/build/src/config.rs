@@ -1,6 +1,6 @@
 //! The table `[build]` of elias.toml. The rest of the file is for whoever serves the component.
 
-use crate::diagnostic::{BuildError, Details, Place};
+use crate::diagnostic::{BuildError, Details, SourceLocation};
 use crate::locales;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -42,16 +42,16 @@ pub struct BuildTable {
 pub(crate) fn read(path: &Path) -> Result<BuildTable, BuildError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| BuildError::io(format_args!("read {}", path.display()), &error))?;
-    let place = |start, length| Place::new(path.display().to_string(), text.as_str(), start, length);
+    let location = |start, length| SourceLocation::new(path.display().to_string(), text.as_str(), start, length);
     let build = parse(&text).map_err(|(span, message)| {
-        BuildError::Config(Box::new(Details::new(message).at(place(span.start, span.len()))))
+        BuildError::Config(Box::new(Details::new(message).at(location(span.start, span.len()))))
     })?;
     if let Some(tag) = build.locales.iter().find(|tag| !locales::is_known(tag)) {
         let details = locales::unknown(tag);
         let quoted = [format!("\"{tag}\""), format!("'{tag}'")];
         let found = quoted.iter().find_map(|quoted| Some((text.find(quoted)?, quoted.len())));
         let details = match found {
-            Some((start, length)) => details.at(place(start, length)),
+            Some((start, length)) => details.at(location(start, length)),
             None => details,
         };
         return Err(BuildError::UnknownLocale(Box::new(details)));
@@ -75,7 +75,7 @@ fn parse(text: &str) -> Result<BuildTable, (Range<usize>, String)> {
 /// Reads the table `[build]`.
 ///
 /// # Errors
-/// The place and the reason, for an unknown key or a value that is not of its kind.
+/// The location and the reason, for an unknown key or a value that is not of its kind.
 pub fn build_table(table: &DeTable<'_>) -> Result<BuildTable, (Range<usize>, String)> {
     let mut build = BuildTable::default();
     for (key, value) in table {

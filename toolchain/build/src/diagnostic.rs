@@ -1,10 +1,10 @@
-//! What a developer reads when a build fails: message, place in the original source, and what to do about it.
+//! What a developer reads when a build fails: message, location in the original source, and what to do about it.
 //!
 //! Every problem has a stable name, used by scripts and by `--json`, and one body of [`Details`].
 
-mod place;
+mod location;
 
-pub use place::Place;
+pub use location::SourceLocation;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity, SourceCode};
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ pub struct Details {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    /// Where.
-    pub place: Option<Place>,
+    /// The location in the source.
+    pub location: Option<SourceLocation>,
     /// The JavaScript stack trace, in original positions.
     pub stack: Option<String>,
     /// Further problems found in the same build.
@@ -39,10 +39,10 @@ impl Details {
         self
     }
 
-    /// Says where it is.
+    /// Sets the location.
     #[must_use]
-    pub fn at(mut self, place: impl Into<Place>) -> Self {
-        self.place = Some(place.into());
+    pub fn at(mut self, location: impl Into<SourceLocation>) -> Self {
+        self.location = Some(location.into());
         self
     }
 
@@ -54,15 +54,15 @@ impl Details {
     }
 
     fn to_json(&self, severity: &str, name: &str) -> Value {
-        let place = self.place.as_ref();
+        let location = self.location.as_ref();
         json!({
             "severity": severity,
             "code": name,
             "message": self.message,
-            "file": place.map(|place| &place.file),
-            "line": place.map(|place| place.line),
-            "column": place.map(|place| place.column),
-            "label": place.and_then(|place| place.label.as_ref()),
+            "file": location.map(|location| &location.file),
+            "line": location.map(|location| location.line),
+            "column": location.map(|location| location.column),
+            "label": location.and_then(|location| location.label.as_ref()),
             "help": self.help,
             "stack": self.stack,
             "related": self.related.iter().map(BuildError::to_json).collect::<Vec<_>>(),
@@ -73,9 +73,9 @@ impl Details {
 impl fmt::Display for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        match &self.place {
-            // With a source the report's header shows the place.
-            Some(place) if place.source.is_none() => write!(f, " ({place})"),
+        match &self.location {
+            // With a source the report's header shows the location.
+            Some(location) if location.source.is_none() => write!(f, " ({location})"),
             _ => Ok(()),
         }
     }
@@ -99,7 +99,7 @@ macro_rules! problems {
                 match self { $(Self::$variant(_) => $code,)* }
             }
 
-            /// Message, place and help.
+            /// Message, location and help.
             #[must_use]
             pub fn details(&self) -> &Details {
                 match self { $(Self::$variant(details) => details,)* }
@@ -133,12 +133,14 @@ macro_rules! problems {
             }
 
             fn source_code(&self) -> Option<&dyn SourceCode> {
-                self.details().place.as_ref().filter(|place| place.source.is_some()).map(|place| place as _)
+                let location = self.details().location.as_ref().filter(|location| location.source.is_some())?;
+                Some(location)
             }
 
             fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-                let place = self.details().place.as_ref().filter(|place| place.source.is_some())?;
-                Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(place.label.clone(), place.span))))
+                let location = self.details().location.as_ref().filter(|location| location.source.is_some())?;
+                let label = LabeledSpan::new_primary_with_span(location.label.clone(), location.span);
+                Some(Box::new(std::iter::once(label)))
             }
 
             fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
@@ -299,27 +301,27 @@ mod tests {
     use super::*;
     use elias_contract::stack::Position;
 
-    fn error(place: Place) -> BuildError {
-        BuildError::SyntaxError(Box::new(Details::new("it broke").help("mend it").at(place.labelled("here"))))
+    fn error(location: SourceLocation) -> BuildError {
+        BuildError::SyntaxError(Box::new(Details::new("it broke").help("mend it").at(location.labelled("here"))))
     }
 
     #[test]
     fn renders_plainly() {
         #[track_caller]
-        fn check(place: Place, expect: &[&str]) {
-            let text = error(place).render(false);
+        fn check(location: SourceLocation, expect: &[&str]) {
+            let text = error(location).render(false);
             for part in expect {
                 assert!(text.contains(part), "{part:?} in\n{text}");
             }
             assert!(text.is_ascii() && text.len() < 1000, "{text}");
         }
         check(
-            Place::new("src/a.js", "let a = 1;\nlet b = ;\n", 19, 1),
+            SourceLocation::new("src/a.js", "let a = 1;\nlet b = ;\n", 19, 1),
             &["syntax-error", "it broke", "[src/a.js:2:9]", "2 | let b = ;", "here", "help: mend it"],
         );
         let minified = format!("let a;{}boom{}", "x;".repeat(5000), "y;".repeat(5000));
-        check(Place::new("a.js", minified, 10_006, 4), &["[a.js:1:10007]", "x;boomy;", "here"]);
-        check(Place::new("a.js", "", 0, 0), &["[a.js:1:1]", "it broke"]);
+        check(SourceLocation::new("a.js", minified, 10_006, 4), &["[a.js:1:10007]", "x;boomy;", "here"]);
+        check(SourceLocation::new("a.js", "", 0, 0), &["[a.js:1:1]", "it broke"]);
         check(
             Position { file: "a.js", line: 3, column: 4, source: None }.into(),
             &["it broke (a.js:3:4)", "help: mend it"],
@@ -329,7 +331,7 @@ mod tests {
     #[test]
     fn renders_for_a_terminal_and_as_json() {
         let other = BuildError::UnresolvedImport(Box::new(Details::new("no such file")));
-        let first = error(Place::new("a.js", "boom", 0, 4));
+        let first = error(SourceLocation::new("a.js", "boom", 0, 4));
         let all = BuildError::all(vec![first, other]).expect("there are two");
         assert!(all.render(true).contains("no such file"));
         let json = all.to_json();

@@ -4,7 +4,7 @@
 //! comment; a value in double quotes has `\n` and its kin, one in single quotes stands as it is, and either may go over
 //! several lines.
 
-use crate::diagnostic::{BuildError, Details, Place};
+use crate::diagnostic::{BuildError, Details, SourceLocation};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -21,8 +21,8 @@ pub fn read(folder: &Path) -> Result<BTreeMap<String, String>, BuildError> {
         let file = folder.join(name);
         match std::fs::read_to_string(&file) {
             Ok(text) => parse(&text, &mut variables).map_err(|(offset, message)| {
-                let place = Place::of_word(name, text.as_str(), offset);
-                BuildError::Config(Box::new(Details::new(format!("{name}: {message}")).at(place)))
+                let location = SourceLocation::of_word(name, text.as_str(), offset);
+                BuildError::Config(Box::new(Details::new(format!("{name}: {message}")).at(location)))
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(BuildError::io(format_args!("read {}", file.display()), &error)),

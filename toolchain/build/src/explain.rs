@@ -1,7 +1,7 @@
 //! Says in the author's own lines what went wrong when the top level ran.
 
 use crate::bundle::Bundle;
-use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
+use crate::diagnostic::{BuildError, BuildWarning, Details, SourceLocation};
 use crate::evaluate::{Failure, MODULE_NAME, Thrown, Warning};
 use crate::{BuildOptions, engine_error};
 use elias_contract::hint;
@@ -20,8 +20,8 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
                 "the top level runs once, during the build, with a limit on its CPU; look for an endless loop, or move \
                  the work into a handler",
             );
-            let details = match place(&running, map.as_ref()) {
-                Some(place) => details.at(place.labelled("running here")),
+            let details = match location(&running, map.as_ref()) {
+                Some(location) => details.at(location.labelled("running here")),
                 None => details,
             };
             let stack = map.as_ref().map(|map| remap_stack(&running, map)).unwrap_or_default();
@@ -58,19 +58,19 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
     let random = message.starts_with(RANDOM_REFUSED);
     let hint = hint::for_exception(&name, &message);
     let details = Details::new(if random { message } else { format!("{name}: {message}") }).stack(stack);
-    let place = place(&thrown.stack, map.as_ref());
-    if name == "SyntaxError" && place.as_ref().is_some_and(has_decorator) {
+    let location = location(&thrown.stack, map.as_ref());
+    if name == "SyntaxError" && location.as_ref().is_some_and(has_decorator) {
         let details = Details::new(
             "decorators of the ECMAScript proposal are not known to the engine, and not rewritten",
         )
         .help("those of TypeScript are: write \"experimentalDecorators\": true under compilerOptions in tsconfig.json");
-        return BuildError::SyntaxError(Box::new(match place {
-            Some(place) => details.at(place.labelled("decorated here")),
+        return BuildError::SyntaxError(Box::new(match location {
+            Some(location) => details.at(location.labelled("decorated here")),
             None => details,
         }));
     }
-    let details = match place {
-        Some(place) => details.at(place.labelled("thrown here")),
+    let details = match location {
+        Some(location) => details.at(location.labelled("thrown here")),
         None => details,
     };
     if random {
@@ -103,7 +103,7 @@ pub(crate) fn unknown_handler(name: &str, options: &BuildOptions) -> BuildError 
     let Ok(source) = std::fs::read_to_string(&entry) else { return BuildError::UnknownHandler(Box::new(details)) };
     let shown = entry.strip_prefix(&options.project).unwrap_or(&entry).to_string_lossy().into_owned();
     BuildError::UnknownHandler(Box::new(match source.find(name) {
-        Some(at) => details.at(Place::new(shown, source, at, name.len()).labelled("never called")),
+        Some(at) => details.at(SourceLocation::new(shown, source, at, name.len()).labelled("never called")),
         None => details,
     }))
 }
@@ -114,8 +114,8 @@ pub(crate) fn warnings(warnings: &[Warning], bundle: &Bundle) -> Vec<BuildWarnin
     let explained = warnings.iter().map(|warning| {
         let details = |message: &str, help: &str| {
             let details = Details::new(message).help(help);
-            Box::new(match place(&warning.stack, map.as_ref()) {
-                Some(place) => details.at(place.labelled("here")),
+            Box::new(match location(&warning.stack, map.as_ref()) {
+                Some(location) => details.at(location.labelled("here")),
                 None => details,
             })
         };
@@ -150,20 +150,20 @@ fn map(bundle: &Bundle) -> Option<SourceMap<'_>> {
 }
 
 /// The first frame of a stack that lies in the author's files.
-fn place(stack: &str, map: Option<&SourceMap<'_>>) -> Option<Place> {
+fn location(stack: &str, map: Option<&SourceMap<'_>>) -> Option<SourceLocation> {
     let map = map?;
     let frame = parse_stack(stack).into_iter().find(|frame| frame.file == MODULE_NAME)?;
     let position = locate(map, frame.line, frame.column)?;
     let source = position.source.unwrap_or_default().to_owned();
-    Some(Place::of_line(position.file, source, position.line as usize, position.column as usize))
+    Some(SourceLocation::of_line(position.file, source, position.line as usize, position.column as usize))
 }
 
-/// Whether there is a decorator in the place's line, or in the one before.
-fn has_decorator(place: &Place) -> bool {
-    let source = place.source.as_deref().unwrap_or_default();
+/// Whether there is a decorator in the location's line, or in the one before.
+fn has_decorator(location: &SourceLocation) -> bool {
+    let source = location.source.as_deref().unwrap_or_default();
     let mut lines = source
         .lines()
-        .skip(place.line.saturating_sub(2))
+        .skip(location.line.saturating_sub(2))
         .take(2)
         .flat_map(|line| line.match_indices('@').map(move |(at, _)| &line[at + 1..]));
     lines.any(|rest| rest.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$'))
@@ -179,7 +179,7 @@ fn at_default_export(details: Details, options: &BuildOptions, bundle: &Bundle) 
     let label = if bundle.has_default_export { "exported here" } else { "this module" };
     let length = if bundle.has_default_export { "export default".len() } else { 1 };
     let name = name.unwrap_or_else(|| options.entry.to_string_lossy().into_owned());
-    details.at(Place::new(name, source, offset, length).labelled(label))
+    details.at(SourceLocation::new(name, source, offset, length).labelled(label))
 }
 
 /// Points at the first `await` of the bundle that maps to a source; the engine has no stack for a pending promise.
@@ -191,8 +191,9 @@ fn at_top_level_await(details: Details, bundle: &Bundle) -> Details {
         let column = line[..column].encode_utf16().count() as u32 + 1;
         if let Some(position) = locate(&map, index as u32 + 1, column) {
             let source = position.source.unwrap_or_default().to_owned();
-            let place = Place::of_line(position.file, source, position.line as usize, position.column as usize);
-            return details.at(place.labelled("awaited here"));
+            let location =
+                SourceLocation::of_line(position.file, source, position.line as usize, position.column as usize);
+            return details.at(location.labelled("awaited here"));
         }
     }
     details

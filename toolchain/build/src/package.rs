@@ -1,6 +1,6 @@
 //! What package.json says of the component.
 
-use crate::diagnostic::{BuildError, Details, Place};
+use crate::diagnostic::{BuildError, Details, SourceLocation};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -33,8 +33,8 @@ pub(crate) fn read(project: &Path, entry: &Path) -> Result<Package, BuildError> 
         Err(error) => return Err(BuildError::io("read package.json", &error)),
     };
     let json: Json = serde_json::from_str(&text).map_err(|error| {
-        let place = Place::of_line("package.json", text.as_str(), error.line(), error.column());
-        let details = Details::new(format!("package.json cannot be read: {error}")).at(place);
+        let location = SourceLocation::of_line("package.json", text.as_str(), error.line(), error.column());
+        let details = Details::new(format!("package.json cannot be read: {error}")).at(location);
         BuildError::SyntaxError(Box::new(details.help("it must be a JSON object with `name` and `version`")))
     })?;
     Ok(Package {

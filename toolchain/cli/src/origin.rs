@@ -48,8 +48,8 @@ impl Origin {
                 let built = builder.build(&options(entry, config)?).await.map_err(|error| failed(&error))?;
                 for warning in &built.warnings {
                     let details = warning.details();
-                    let place = details.place.as_ref().map(ToString::to_string).unwrap_or_default();
-                    tracing::warn!(code = warning.name(), place, "{}", details.message);
+                    let location = details.location.as_ref().map(ToString::to_string).unwrap_or_default();
+                    tracing::warn!(code = warning.name(), place = location, "{}", details.message);
                 }
                 Ok((host.load_with(&built.wasm, given).await?, built.watch.into_iter().collect()))
             }

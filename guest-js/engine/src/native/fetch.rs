@@ -4,7 +4,7 @@ use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_request;
 use super::http_response::byte_string;
 use super::require;
-use super::streams::{self, Chunk, Gone, Outgoing, Settle, promise_of};
+use super::streams::{self, Chunk, Outgoing, Settle, StreamClosed, promise_of};
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
@@ -136,7 +136,7 @@ fn method_of(method: &str) -> Method {
 
 /// Writes a body that is at hand, as fast as the host takes it. Where it is not taken, the response says why.
 fn send_whole(id: u32, mut rest: Outgoing) {
-    let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(Gone));
+    let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(StreamClosed));
     match advance() {
         Ok(true) => finish(id),
         Ok(false) => on_writable(id, move |_| match advance() {
@@ -145,14 +145,14 @@ fn send_whole(id: u32, mut rest: Outgoing) {
                 finish(id);
                 Ok(Progress::Done)
             }
-            Err(Gone) => Ok(Progress::Done),
+            Err(StreamClosed) => Ok(Progress::Done),
         }),
-        Err(Gone) => {}
+        Err(StreamClosed) => {}
     }
 }
 
-fn advance(exchange: &Exchange, rest: &mut Outgoing) -> std::result::Result<bool, Gone> {
-    exchange.out_stream.as_ref().map_or(Err(Gone), |stream| rest.advance(stream))
+fn advance(exchange: &Exchange, rest: &mut Outgoing) -> std::result::Result<bool, StreamClosed> {
+    exchange.out_stream.as_ref().map_or(Err(StreamClosed), |stream| rest.advance(stream))
 }
 
 fn on_writable(id: u32, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) {
@@ -166,10 +166,10 @@ fn on_writable(id: u32, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'stati
 /// Writes one chunk; the promise settles when the host took all of it. False: the other side no longer reads.
 fn write<'js>(ctx: Ctx<'js>, id: u32, chunk: TypedArray<'js, u8>) -> Result<Value<'js>> {
     let mut rest = Outgoing::new(bytes_in(&chunk).to_vec());
-    let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(Gone));
+    let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(StreamClosed));
     match advance() {
         Ok(true) => true.into_js(&ctx),
-        Err(Gone) => false.into_js(&ctx),
+        Err(StreamClosed) => false.into_js(&ctx),
         Ok(false) => {
             let (promise, settle) = Settle::new(&ctx)?;
             on_writable(id, move |ctx| match advance() {

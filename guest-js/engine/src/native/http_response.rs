@@ -9,7 +9,7 @@ use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_response;
 use super::http_request;
 use super::message;
-use super::streams::{self, Gone, Outgoing, Settle};
+use super::streams::{self, Outgoing, Settle, StreamClosed};
 use crate::bindings::wasi::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::bindings::wasi::io::streams::OutputStream;
 use crate::error::Thrown;
@@ -253,12 +253,12 @@ pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<Entry>, bytes:
             match advance(&mut rest) {
                 Ok(false) => return Ok(Progress::Again),
                 Ok(true) => finish(),
-                Err(Gone) => break_off(),
+                Err(StreamClosed) => break_off(),
             }
             Ok(Progress::Done)
         }),
         // The client is gone; the host ends the instance.
-        Err(Gone) => break_off(),
+        Err(StreamClosed) => break_off(),
     }
     Ok(())
 }
@@ -398,7 +398,7 @@ fn send(ctx: Ctx<'_>, bytes: Vec<u8>, is_last: bool) -> Result<Value<'_>> {
             }
             Ok(Value::new_undefined(ctx))
         }
-        Err(Gone) => Err(gone(&ctx)),
+        Err(StreamClosed) => Err(stream_closed(&ctx)),
         Ok(false) => {
             let (promise, settle) = Settle::new(&ctx)?;
             on_writable(move |ctx| {
@@ -410,7 +410,7 @@ fn send(ctx: Ctx<'_>, bytes: Vec<u8>, is_last: bool) -> Result<Value<'_>> {
                         }
                         Ok(())
                     }
-                    Err(Gone) => Err(gone(ctx)),
+                    Err(StreamClosed) => Err(stream_closed(ctx)),
                 };
                 settle.clone().settle(ctx, outcome.map(|()| Value::new_undefined(ctx.clone())))?;
                 Ok(Progress::Done)
@@ -438,14 +438,15 @@ fn fail(error: Value<'_>) {
     RESPONSE.failure.replace(Some(Thrown::of(&error)));
 }
 
-fn advance(rest: &mut Outgoing) -> std::result::Result<bool, Gone> {
+fn advance(rest: &mut Outgoing) -> std::result::Result<bool, StreamClosed> {
     match &*RESPONSE.state.borrow() {
         State::Body(writer) => rest.advance(&writer.stream),
-        _ => Err(Gone),
+        _ => Err(StreamClosed),
     }
 }
 
-fn gone(ctx: &Ctx<'_>) -> javy::quickjs::Error {
+/// Breaks off the body, and returns the error for the script that writes it.
+fn stream_closed(ctx: &Ctx<'_>) -> javy::quickjs::Error {
     break_off();
     Exception::throw_message(ctx, "the client no longer reads the response")
 }

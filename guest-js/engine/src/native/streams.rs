@@ -27,8 +27,8 @@ pub(crate) fn try_read(stream: &InputStream) -> Option<Chunk> {
     }
 }
 
-/// The reader of a body is gone.
-pub(crate) struct Gone;
+/// The other side no longer reads the body.
+pub(crate) struct StreamClosed;
 
 /// Bytes on their way to the host.
 pub(crate) struct Outgoing {
@@ -42,15 +42,15 @@ impl Outgoing {
     }
 
     /// Writes as much as the host takes now; whether that was all.
-    pub(crate) fn advance(&mut self, stream: &OutputStream) -> std::result::Result<bool, Gone> {
+    pub(crate) fn advance(&mut self, stream: &OutputStream) -> std::result::Result<bool, StreamClosed> {
         while self.written < self.bytes.len() {
-            let permitted = stream.check_write().map_err(|_| Gone)?;
+            let permitted = stream.check_write().map_err(|_| StreamClosed)?;
             if permitted == 0 {
                 return Ok(false);
             }
             let rest = &self.bytes[self.written..];
             let now = rest.len().min(usize::try_from(permitted).unwrap_or(usize::MAX));
-            stream.write(&rest[..now]).map_err(|_| Gone)?;
+            stream.write(&rest[..now]).map_err(|_| StreamClosed)?;
             self.written += now;
         }
         Ok(true)

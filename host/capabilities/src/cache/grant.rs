@@ -39,22 +39,22 @@ struct Table {
 
 /// What a component was granted, checked.
 pub(super) struct Settings {
-    pub(super) place: Place,
+    pub(super) backend: BackendConfig,
     pub(super) caps: Caps,
     /// Operations that one instance may have under way at a time.
     pub(super) operations: u32,
 }
 
-/// Where values are kept.
-pub(super) enum Place {
-    /// In the memory of the host.
+/// The backend that stores the values.
+pub(super) enum BackendConfig {
+    /// The memory of the host.
     Memory {
         /// Bytes of all keys and values, each entry with its overhead.
         total_bytes: u64,
     },
-    /// In Redis.
+    /// Redis.
     Redis {
-        /// Knows where; not connected.
+        /// Has the address; not connected.
         client: ::redis::Client,
         /// How long an operation may take.
         timeout: Duration,
@@ -74,21 +74,21 @@ pub(super) fn read(granted: Option<&Value>) -> Result<Settings, ConfigureError> 
     let total_bytes = number("total-bytes", &table.total_bytes, 1..=1 << 40)?;
     let operations = number("operations", &table.operations, 1..=10_000)?;
     let timeout_ms = number("timeout-ms", &table.timeout_ms, 1..=60_000)?;
-    let place = match &table.backend {
-        Value::Null => Place::Memory { total_bytes },
-        Value::String(backend) if backend == "memory" => Place::Memory { total_bytes },
-        Value::String(backend) if backend == "redis" => {
+    let backend = match &table.backend {
+        Value::Null => BackendConfig::Memory { total_bytes },
+        Value::String(name) if name == "memory" => BackendConfig::Memory { total_bytes },
+        Value::String(name) if name == "redis" => {
             let url = url(&table.url)?;
             let roots = root_certificate(&table.root_certificate, &url)?;
             let client = redis::open(&url, roots).ok_or_else(|| {
                 invalid("url", "must be one of a Redis, as redis://host:6379/0 or, for TLS, rediss://host:6379/0")
             })?;
-            Place::Redis { client, timeout: Duration::from_millis(timeout_ms) }
+            BackendConfig::Redis { client, timeout: Duration::from_millis(timeout_ms) }
         }
         _ => return Err(invalid("backend", "must be \"memory\" or \"redis\"")),
     };
     let largest = key_bytes + value_bytes + ENTRY_OVERHEAD_BYTES;
-    if matches!(place, Place::Memory { .. }) && total_bytes < largest {
+    if matches!(backend, BackendConfig::Memory { .. }) && total_bytes < largest {
         let what =
             format!("is less than the largest entry takes, {largest}: key-bytes and value-bytes and an overhead");
         return Err(invalid("total-bytes", &what));
@@ -96,7 +96,7 @@ pub(super) fn read(granted: Option<&Value>) -> Result<Settings, ConfigureError> 
     let narrow = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let caps =
         Caps { key_bytes: narrow(key_bytes), value_bytes: narrow(value_bytes), keys_per_call: narrow(keys_per_call) };
-    Ok(Settings { place, caps, operations: u32::try_from(operations).unwrap_or(u32::MAX) })
+    Ok(Settings { backend, caps, operations: u32::try_from(operations).unwrap_or(u32::MAX) })
 }
 
 fn number(key: &str, value: &Value, range: RangeInclusive<u64>) -> Result<u64, ConfigureError> {

@@ -31,10 +31,10 @@ pub(super) struct Lease {
     key: Arc<str>,
 }
 
-/// What became of the wish for a lease.
-enum Taken {
-    /// It is taken; `seen`: none was dropped since the value was looked for, so that nobody can have made it.
-    Lease { lease: Lease, seen: bool },
+/// The outcome of an attempt to acquire a lease.
+enum AcquireOutcome {
+    /// It is acquired; `seen`: no lease was dropped since the value was read, so that nobody can have made the value.
+    Acquired { lease: Lease, seen: bool },
     /// Another holds it.
     Held(watch::Receiver<Option<Value>>),
 }
@@ -44,15 +44,15 @@ impl Leases {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(self: &Arc<Self>, key: &str, dropped: u64) -> Taken {
+    fn try_acquire(self: &Arc<Self>, key: &str, dropped: u64) -> AcquireOutcome {
         let mut state = self.state();
         if let Some(held) = state.held.get(key) {
-            return Taken::Held(held.subscribe());
+            return AcquireOutcome::Held(held.subscribe());
         }
         let key: Arc<str> = key.into();
         state.held.insert(Arc::clone(&key), watch::Sender::new(None));
         let seen = state.dropped == dropped;
-        Taken::Lease { lease: Lease { leases: Arc::clone(self), key }, seen }
+        AcquireOutcome::Acquired { lease: Lease { leases: Arc::clone(self), key }, seen }
     }
 
     /// Gives a value that is being stored to those who wait for it: they have it even if it cannot be stored.
@@ -66,7 +66,11 @@ impl Leases {
     ///
     /// Whoever waits tries once if a holder fails, and fails if the next one does too: were each to try in turn, the last
     /// would wait for all of them.
-    pub(super) async fn read_or_take(self: Arc<Self>, backend: Arc<dyn Backend>, key: String) -> Result<Answer, Error> {
+    pub(super) async fn read_or_acquire(
+        self: Arc<Self>,
+        backend: Arc<dyn Backend>,
+        key: String,
+    ) -> Result<Answer, Error> {
         let mut failures = 0;
         loop {
             let dropped = self.state().dropped;
@@ -77,15 +81,15 @@ impl Leases {
                 let message = "the value could not be made: whoever was to make it failed, and so did the next one";
                 return Err(Error::new(ErrorCode::Unavailable, message));
             }
-            match self.take(&key, dropped) {
-                Taken::Lease { lease, seen: true } => return Ok(Answer::Leased(lease)),
+            match self.try_acquire(&key, dropped) {
+                AcquireOutcome::Acquired { lease, seen: true } => return Ok(Answer::Leased(lease)),
                 // The value may have been made between the look and the lease.
-                Taken::Lease { lease, seen: false } => {
+                AcquireOutcome::Acquired { lease, seen: false } => {
                     let value = backend::read(&*backend, &key).await?;
                     return Ok(value.map_or(Answer::Leased(lease), |value| Answer::Value(Some(value))));
                 }
                 // This ends with the value, or when the other end is dropped.
-                Taken::Held(mut waits) => match waits.wait_for(Option::is_some).await {
+                AcquireOutcome::Held(mut waits) => match waits.wait_for(Option::is_some).await {
                     Ok(value) => return Ok(Answer::Value(value.clone())),
                     Err(_) => failures += 1,
                 },

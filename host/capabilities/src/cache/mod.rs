@@ -34,7 +34,7 @@ use elias_host::capability::wasmtime::component::{Resource, ResourceTable};
 use elias_host::capability::{
     Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
 };
-use grant::{Place, Settings};
+use grant::{BackendConfig, Settings};
 use lease::{Lease, Leases};
 use memory::Memory;
 use operation::{Begun, MANY, Operation, Outcome, Starter};
@@ -166,9 +166,9 @@ impl Capability for Cache {
     ) -> Result<CacheGrant, ConfigureError> {
         let settings = grant::read(granted)?;
         let shared = self.component(&component.name);
-        let backend: Arc<dyn Backend> = match &settings.place {
-            Place::Memory { total_bytes } => shared.memory(&component.name, *total_bytes),
-            Place::Redis { client, timeout } => {
+        let backend: Arc<dyn Backend> = match &settings.backend {
+            BackendConfig::Memory { total_bytes } => shared.memory(&component.name, *total_bytes),
+            BackendConfig::Redis { client, timeout } => {
                 let redis = redis::Redis::new(
                     client.clone(),
                     &self.namespace,

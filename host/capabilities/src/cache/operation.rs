@@ -90,7 +90,7 @@ impl Starter {
         let mut running: BoxFuture<'static, Held> = match command {
             Command::Lease(key) => {
                 let leases = Arc::clone(&self.leases);
-                async move { (leases.read_or_take(backend, key).await, None) }.boxed()
+                async move { (leases.read_or_acquire(backend, key).await, None) }.boxed()
             }
             Command::GetMany(_) => {
                 let many = Arc::clone(&self.many);

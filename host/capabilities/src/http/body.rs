@@ -48,7 +48,7 @@ pub(super) fn outgoing(
     Some(reqwest::Body::wrap_stream(chunks))
 }
 
-/// A response's body: ends in an error over its cap or past its time, and holds its place among the open requests.
+/// A response's body: ends in an error over its cap or past its time, and holds the permit of its request.
 pub(super) struct Received {
     body: reqwest::Body,
     left: u64,
@@ -59,7 +59,7 @@ pub(super) struct Received {
     failure: Arc<OnceLock<BodyFailed>>,
     /// Set once the body has to be waited for.
     timer: Option<Pin<Box<Sleep>>>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Received {
@@ -69,9 +69,9 @@ impl Received {
         ends: Instant,
         between_bytes: Option<Duration>,
         failure: Arc<OnceLock<BodyFailed>>,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { body, left: bytes_max, bytes_max, ends, between_bytes, failure, timer: None, _place: place }
+        Self { body, left: bytes_max, bytes_max, ends, between_bytes, failure, timer: None, _permit: permit }
     }
 }
 

@@ -81,7 +81,7 @@ impl Client {
         request: http::Request<WasiBody>,
         options: RequestOptions,
         ends: Instant,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
         windows: Arc<Semaphore>,
         calls: CallMeter,
     ) -> Result<http::Response<WasiBody>, Error> {
@@ -127,7 +127,7 @@ impl Client {
         let codings = codings
             .map_err(|count| Error::HttpResponseContentCoding(Some(format!("{count} codings, one on another"))))?;
         let bytes_max = self.grant.response_bytes;
-        let body = Received::new(body, bytes_max, ends, options.between_bytes_timeout, failure, place);
+        let body = Received::new(body, bytes_max, ends, options.between_bytes_timeout, failure, permit);
         if codings.is_empty() {
             return Ok(http::Response::from_parts(head, body.boxed_unsync()));
         }
@@ -214,14 +214,14 @@ mod tests {
         for _ in 0..4 {
             let body: WasiBody = Empty::new().map_err(|never| match never {}).boxed_unsync();
             let request = http::Request::get(format!("http://rebinds.test:{port}/")).body(body).expect("a request");
-            let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
+            let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a permit");
             let ends = Instant::now() + Duration::from_secs(5);
             let error = client
                 .send(
                     request,
                     RequestOptions::default(),
                     ends,
-                    place,
+                    permit,
                     Arc::new(Semaphore::new(0)),
                     CallMeter::default(),
                 )

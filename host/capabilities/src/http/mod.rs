@@ -127,10 +127,11 @@ impl WasiHttpHooks for HttpContext {
             let total = Duration::from_millis(grant.client.grant().total_timeout_ms);
             let ends = Instant::now() + total;
             // More requests than may be open wait for their turn, inside their own time.
-            let place = tokio::time::timeout_at(ends, open.acquire_owned()).await;
-            let place = place.map_err(|_| Error::ConnectionLimitReached)?;
-            let place = place.map_err(|_| Error::ConnectionLimitReached)?;
-            let response = grant.client.send(request, options.unwrap_or_default(), ends, place, windows, calls).await?;
+            let permit = tokio::time::timeout_at(ends, open.acquire_owned()).await;
+            let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
+            let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
+            let response =
+                grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await?;
             let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
             Ok((response, sent))
         })

@@ -104,15 +104,15 @@ proptest! {
         let stale = if says("must-revalidate") { 0 } else { answered.swr.unwrap_or(0) };
         let vary = answered.vary.to_ascii_lowercase();
         for (asked, seconds) in later {
-            let fit = kept.fits(&request(&asked), now + Duration::from_secs(seconds));
+            let fit = kept.freshness(&request(&asked), now + Duration::from_secs(seconds));
             let same = key_uri(&first.uri.parse().expect("a URI")) == key_uri(&asked.uri.parse().expect("a URI"))
                 && (!vary.contains("accept-language") || first.language == asked.language)
                 && (!vary.contains("x-team") || first.team == asked.team);
             let expected = match seconds {
-                _ if !same => Fit::None,
-                seconds if seconds < fresh => Fit::Fresh,
-                seconds if seconds < fresh + stale => Fit::Stale,
-                _ => Fit::None,
+                _ if !same => Freshness::Unusable,
+                seconds if seconds < fresh => Freshness::Fresh,
+                seconds if seconds < fresh + stale => Freshness::Stale,
+                _ => Freshness::Unusable,
             };
             prop_assert_eq!(fit, expected, "{:?} after {} s, kept of {:?} {:?}", asked, seconds, first, answered);
         }

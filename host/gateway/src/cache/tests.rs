@@ -29,7 +29,7 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
 }
 
-fn keep(asked: Pairs<'_>, said: Pairs<'_>) -> Option<KeptHead> {
+fn keep(asked: Pairs<'_>, said: Pairs<'_>) -> Option<StoredHeaders> {
     rules().keep(&request("GET", asked), answer(said), &[], false, at(0))
 }
 
@@ -81,45 +81,55 @@ fn only_what_says_how_long_it_holds_for_everybody_is_kept() {
 #[test]
 fn a_kept_answer_is_fresh_then_stale_then_none() {
     let kept = keep(&[], &[("cache-control", "max-age=60, stale-while-revalidate=30")]).expect("kept");
-    let fits = |pairs: Pairs<'_>, seconds| kept.fits(&request("GET", pairs), at(seconds));
-    for (seconds, fit) in [(0, Fit::Fresh), (59, Fit::Fresh), (61, Fit::Stale), (89, Fit::Stale), (91, Fit::None)] {
+    let fits = |pairs: Pairs<'_>, seconds| kept.freshness(&request("GET", pairs), at(seconds));
+    for (seconds, fit) in [
+        (0, Freshness::Fresh),
+        (59, Freshness::Fresh),
+        (61, Freshness::Stale),
+        (89, Freshness::Stale),
+        (91, Freshness::Unusable),
+    ] {
         assert_eq!(fits(&[], seconds), fit, "{seconds}");
     }
-    assert_eq!(kept.fits(&request("HEAD", &[]), at(1)), Fit::Fresh);
-    assert_eq!(fits(&[("cache-control", "no-cache")], 1), Fit::None);
-    assert_eq!(fits(&[("cache-control", "max-age=10")], 20), Fit::None);
-    assert_eq!(fits(&[("cache-control", "no-cache")], 61), Fit::None);
+    assert_eq!(kept.freshness(&request("HEAD", &[]), at(1)), Freshness::Fresh);
+    assert_eq!(fits(&[("cache-control", "no-cache")], 1), Freshness::Unusable);
+    assert_eq!(fits(&[("cache-control", "max-age=10")], 20), Freshness::Unusable);
+    assert_eq!(fits(&[("cache-control", "no-cache")], 61), Freshness::Unusable);
     assert_eq!(kept.lifetime(), Duration::from_secs(90));
     let strict = "max-age=60, stale-while-revalidate=30, must-revalidate";
     let strict = keep(&[], &[("cache-control", strict)]).expect("kept");
-    assert_eq!(strict.fits(&request("GET", &[]), at(61)), Fit::None);
+    assert_eq!(strict.freshness(&request("GET", &[]), at(61)), Freshness::Unusable);
     let old = keep(&[], &[MINUTE, ("age", "50")]).expect("kept");
     assert_eq!(
-        (old.fits(&request("GET", &[]), at(5)), old.fits(&request("GET", &[]), at(11))),
-        (Fit::Fresh, Fit::None)
+        (old.freshness(&request("GET", &[]), at(5)), old.freshness(&request("GET", &[]), at(11))),
+        (Freshness::Fresh, Freshness::Unusable)
     );
 }
 
 #[test]
 fn the_headers_that_it_varies_by_decide() {
     let kept = keep(&[("accept-language", "de")], &[MINUTE, ("vary", "Accept-Language")]).expect("kept");
-    for (language, fit) in [("de", Fit::Fresh), ("en", Fit::None)] {
+    for (language, fit) in [("de", Freshness::Fresh), ("en", Freshness::Unusable)] {
         let request = request("GET", &[("accept-language", language)]);
-        assert_eq!((kept.fits(&request, at(1)), kept.is_of(&request, at(1))), (fit, fit == Fit::Fresh));
+        assert_eq!((kept.freshness(&request, at(1)), kept.is_of(&request, at(1))), (fit, fit == Freshness::Fresh));
     }
-    assert_eq!(kept.fits(&request("GET", &[]), at(1)), Fit::None);
+    assert_eq!(kept.freshness(&request("GET", &[]), at(1)), Freshness::Unusable);
     let asked = request("GET", &[("api-version", "1")]);
     let kept = rules().keep(&asked, answer(&[MINUTE]), &[HeaderName::from_static("api-version")], false, at(0));
     let kept = kept.expect("kept");
-    assert_eq!(kept.fits(&asked, at(1)), Fit::Fresh);
-    assert_eq!(kept.fits(&request("GET", &[("api-version", "2")]), at(1)), Fit::None, "its route was another");
+    assert_eq!(kept.freshness(&asked, at(1)), Freshness::Fresh);
+    assert_eq!(
+        kept.freshness(&request("GET", &[("api-version", "2")]), at(1)),
+        Freshness::Unusable,
+        "its route was another"
+    );
 }
 
 #[test]
 fn answers_say_their_age_and_clients_that_have_them_get_304() {
     let said: Pairs<'_> = &[MINUTE, ("etag", "W/\"x\""), ("content-type", "text/plain"), ("content-length", "5")];
     let kept = keep(&[], said).expect("kept");
-    let given = kept.answer(&request("GET", &[]), at(20));
+    let given = kept.response(&request("GET", &[]), at(20));
     assert_eq!((given.status, &given.headers["age"]), (StatusCode::OK, &HeaderValue::from_static("20")));
     assert_eq!(given.headers["cache-status"], "elias; hit; ttl=40");
     for (pairs, status) in [
@@ -127,14 +137,14 @@ fn answers_say_their_age_and_clients_that_have_them_get_304() {
         (&[("if-none-match", "\"x\"")], 304),
         (&[("if-none-match", "\"y\"")], 200),
     ] {
-        let given = kept.answer(&request("GET", pairs), at(1));
+        let given = kept.response(&request("GET", pairs), at(1));
         assert_eq!(given.status.as_u16(), status, "{pairs:?}");
         assert_eq!(given.headers.contains_key("content-length"), status == 200);
         assert_eq!(given.headers["etag"], "W/\"x\"");
     }
     let dated = keep(&[], &[MINUTE, ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]).expect("kept");
     let since = request("GET", &[("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")]);
-    assert_eq!(dated.answer(&since, at(1)).status, StatusCode::NOT_MODIFIED);
+    assert_eq!(dated.response(&since, at(1)).status, StatusCode::NOT_MODIFIED);
 }
 
 #[test]

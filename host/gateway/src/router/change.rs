@@ -1,6 +1,8 @@
 //! Changing what a router has: one service's routes at a time.
 
-use super::{Asked, HostTable, MAX_PATTERNS_PER_HOST, MAX_TABLE_ROUTES, Place, Route, RouteError, Router};
+use super::{
+    DeclaredRoute, HostTable, MAX_PATTERNS_PER_HOST, MAX_TABLE_ROUTES, PatternRoutes, Route, RouteError, Router,
+};
 use crate::config::RouteConfig;
 use crate::host::HostRule;
 use crate::path::{self, AsciiSet};
@@ -19,7 +21,7 @@ impl<T: Clone> Router<T> {
         route: &RouteConfig,
         value: &T,
     ) -> Result<(), RouteError> {
-        let asked = Arc::new(Route::of(service, route, value));
+        let declared = Arc::new(Route::of(service, route, value));
         for host in hosts_of(route, own_hosts) {
             self.note(service, host);
             for pattern in &route.paths {
@@ -32,8 +34,8 @@ impl<T: Clone> Router<T> {
                     HostRule::Any => self.any.get_or_insert_default(),
                 };
                 let table = Arc::make_mut(table);
-                table.add(host, pattern, Arc::clone(&asked))?;
-                table.asked.entry(Arc::clone(service)).or_default().push((pattern.clone(), Arc::clone(&asked)));
+                table.add(host, pattern, Arc::clone(&declared))?;
+                table.declared.entry(Arc::clone(service)).or_default().push((pattern.clone(), Arc::clone(&declared)));
                 self.routes += 1;
             }
         }
@@ -59,21 +61,21 @@ impl<T: Clone> Router<T> {
     /// services whose routes clash on a host the one whose name comes first has its routes there, and another one none,
     /// whatever the order in which they came. Gives the clashes on the hosts that the service names.
     pub fn set(&mut self, service: &Arc<str>, own_hosts: &[HostRule], routes: &[(&RouteConfig, T)]) -> Vec<RouteError> {
-        let mut asked: BTreeMap<String, (HostRule, Vec<Asked<T>>)> = BTreeMap::new();
+        let mut declared: BTreeMap<String, (HostRule, Vec<DeclaredRoute<T>>)> = BTreeMap::new();
         for (route, value) in routes {
             let made = Arc::new(Route::of(service, route, value));
             for host in hosts_of(route, own_hosts) {
-                let (_, here) = asked.entry(host.to_string()).or_insert_with(|| (host.clone(), Vec::new()));
+                let (_, here) = declared.entry(host.to_string()).or_insert_with(|| (host.clone(), Vec::new()));
                 here.extend(route.paths.iter().map(|pattern| (pattern.clone(), Arc::clone(&made))));
             }
         }
-        let hosts: Vec<_> = asked.values().map(|(host, _)| host.clone()).collect();
+        let hosts: Vec<_> = declared.values().map(|(host, _)| host.clone()).collect();
         let were = self.hosts_of.get(service).cloned().unwrap_or_default();
         let mut clashes = Vec::new();
         for host in were.iter().filter(|host| !hosts.contains(host)) {
             self.make(host, service, Vec::new());
         }
-        for (host, here) in asked.into_values() {
+        for (host, here) in declared.into_values() {
             clashes.extend(self.make(&host, service, here));
         }
         if hosts.is_empty() {
@@ -89,23 +91,23 @@ impl<T: Clone> Router<T> {
         self.set(service, &[], &[]);
     }
 
-    /// Makes a host's table anew, in which a service asks for `asked`.
-    fn make(&mut self, host: &HostRule, service: &Arc<str>, asked: Vec<Asked<T>>) -> Vec<RouteError> {
+    /// Rebuilds a host's table, in which a service declares `declared`.
+    fn make(&mut self, host: &HostRule, service: &Arc<str>, declared: Vec<DeclaredRoute<T>>) -> Vec<RouteError> {
         let before = match host {
             HostRule::Exact(name) => self.exact.get(name),
             HostRule::Below(name) => self.below.get(name),
             HostRule::Any => self.any.as_ref(),
         };
         let routes_before = before.map_or(0, |table| table.routes);
-        let mut all = before.map(|table| table.asked.clone()).unwrap_or_default();
-        if asked.is_empty() {
+        let mut all = before.map(|table| table.declared.clone()).unwrap_or_default();
+        if declared.is_empty() {
             all.remove(service);
         } else {
-            all.insert(Arc::clone(service), asked);
+            all.insert(Arc::clone(service), declared);
         }
         let (table, clashes) = HostTable::of(host, all);
         self.routes = self.routes - routes_before + table.routes;
-        let table = Some(Arc::new(table)).filter(|table| !table.asked.is_empty());
+        let table = Some(Arc::new(table)).filter(|table| !table.declared.is_empty());
         match (host, table) {
             (HostRule::Exact(name), Some(table)) => drop(self.exact.insert(name.clone(), table)),
             (HostRule::Exact(name), None) => drop(self.exact.remove(name)),
@@ -145,30 +147,30 @@ impl<T> Default for HostTable<T> {
     fn default() -> Self {
         Self {
             patterns: matchit::Router::new(),
-            places: Vec::new(),
+            pattern_routes: Vec::new(),
             by_pattern: HashMap::new(),
             literals: AsciiSet::default(),
-            asked: BTreeMap::new(),
+            declared: BTreeMap::new(),
             routes: 0,
         }
     }
 }
 
 impl<T> HostTable<T> {
-    /// The table of what services ask for on a host, and who had to give way to whom.
-    fn of(host: &HostRule, asked: BTreeMap<Arc<str>, Vec<Asked<T>>>) -> (Self, Vec<RouteError>) {
+    /// The table of the routes that services declare on a host, and the conflicts between them.
+    fn of(host: &HostRule, declared: BTreeMap<Arc<str>, Vec<DeclaredRoute<T>>>) -> (Self, Vec<RouteError>) {
         let (mut gave_way, mut clashes): (HashSet<Arc<str>>, Vec<_>) = Default::default();
         // A service that clashes may have left part of its routes, so it begins again without it. That is rare: deploying checks.
         loop {
             let mut table = Self::default();
-            let mut rest = asked.iter().filter(|(service, _)| !gave_way.contains(*service));
+            let mut rest = declared.iter().filter(|(service, _)| !gave_way.contains(*service));
             let clash = rest.find_map(|(service, routes)| {
                 let mut routes = routes.iter();
                 let error = routes.find_map(|(pattern, route)| table.add(host, pattern, Arc::clone(route)).err());
                 error.map(|error| (Arc::clone(service), error))
             });
             let Some((service, error)) = clash else {
-                table.asked = asked;
+                table.declared = declared;
                 return (table, clashes);
             };
             gave_way.insert(service);
@@ -189,13 +191,13 @@ impl<T> HostTable<T> {
         let at = match self.by_pattern.get(pattern) {
             Some(at) => *at,
             None => {
-                if self.places.len() >= MAX_PATTERNS_PER_HOST {
+                if self.pattern_routes.len() >= MAX_PATTERNS_PER_HOST {
                     return Err(RouteError::Full {
                         limit: format!("{host} has at most {MAX_PATTERNS_PER_HOST} paths"),
                     });
                 }
                 self.literals = self.literals.union(path::check_pattern(pattern).map_err(wrong)?);
-                let at = self.places.len();
+                let at = self.pattern_routes.len();
                 match self.patterns.insert(pattern, at) {
                     Ok(()) => {}
                     Err(matchit::InsertError::Conflict { with }) => {
@@ -203,33 +205,37 @@ impl<T> HostTable<T> {
                     }
                     Err(error) => return Err(wrong(error.to_string())),
                 }
-                self.places.push(Place { pattern: pattern.into(), routes: Vec::new(), vary: Vec::new() });
+                self.pattern_routes.push(PatternRoutes {
+                    pattern: pattern.into(),
+                    routes: Vec::new(),
+                    vary: Vec::new(),
+                });
                 self.by_pattern.insert(pattern.into(), at);
                 at
             }
         };
-        let Some(place) = self.places.get_mut(at) else { return Ok(()) };
+        let Some(present) = self.pattern_routes.get_mut(at) else { return Ok(()) };
         // A route for all methods takes what the service's others leave, but no other service's.
         let overlap = |other: &Arc<Route<T>>| {
             let all = other.methods.are_all() || route.methods.are_all();
             other.methods.overlap(&route.methods) || all && other.service != route.service
         };
         let same = |other: &&Arc<Route<T>>| other.version == route.version && overlap(other);
-        if let Some(other) = place.routes.iter().find(same) {
+        if let Some(other) = present.routes.iter().find(same) {
             return Err(conflict(pattern, &other.service));
         }
         if let Some(version) = &route.version
-            && !place.vary.contains(&version.vary())
+            && !present.vary.contains(&version.vary())
         {
-            place.vary.push(version.vary());
+            present.vary.push(version.vary());
         }
-        place.routes.push(route);
+        present.routes.push(route);
         self.routes += 1;
         Ok(())
     }
 
     fn owner(&self, pattern: &str) -> Option<&str> {
-        let place = self.places.get(*self.by_pattern.get(pattern)?)?;
-        place.routes.first().map(|route| route.service.as_ref())
+        let present = self.pattern_routes.get(*self.by_pattern.get(pattern)?)?;
+        present.routes.first().map(|route| route.service.as_ref())
     }
 }

@@ -24,7 +24,7 @@ struct Wanted {
 }
 
 #[derive(Debug, Clone)]
-struct Asking {
+struct TestRequest {
     host: &'static str,
     path: String,
     method: &'static str,
@@ -47,11 +47,12 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     )
 }
 
-fn asking() -> impl Strategy<Value = Asking> {
+fn request() -> impl Strategy<Value = TestRequest> {
     let segments = prop::collection::vec(select(ASKED_SEGMENTS), 0..=3);
     let end = select(vec!["a", "b", "c", "p-1", "1.s", "p-1.s", ""]);
-    (select(ASKED_HOSTS), segments, end, select(ASKED_METHODS), select(VERSIONS))
-        .prop_map(|(host, segments, end, method, version)| Asking { host, path: path(segments, end), method, version })
+    (select(ASKED_HOSTS), segments, end, select(ASKED_METHODS), select(VERSIONS)).prop_map(
+        |(host, segments, end, method, version)| TestRequest { host, path: path(segments, end), method, version },
+    )
 }
 
 /// How specific a host is that a rule allows: the lower, the more. None if it does not allow it.
@@ -100,14 +101,14 @@ fn path_ranks(pattern: &str, path: &str) -> Option<Vec<usize>> {
 }
 
 /// The number of the route that a request takes, else the code of its refusal.
-fn model(routes: &[Wanted], asked: &Asking) -> Result<usize, Code> {
-    let best_host = routes.iter().filter_map(|route| host_rank(route.host, asked.host)).min();
-    let of_host = |route: &&(usize, &Wanted)| best_host.is_some() && host_rank(route.1.host, asked.host) == best_host;
+fn model(routes: &[Wanted], request: &TestRequest) -> Result<usize, Code> {
+    let best_host = routes.iter().filter_map(|route| host_rank(route.host, request.host)).min();
+    let of_host = |route: &&(usize, &Wanted)| best_host.is_some() && host_rank(route.1.host, request.host) == best_host;
     let numbered: Vec<_> = routes.iter().enumerate().collect();
     let here: Vec<_> = numbered.iter().filter(of_host).collect();
-    let matching = here.iter().filter_map(|(_, route)| Some((path_ranks(&route.path, &asked.path)?, &route.path)));
+    let matching = here.iter().filter_map(|(_, route)| Some((path_ranks(&route.path, &request.path)?, &route.path)));
     let (_, pattern) = matching.min().ok_or(Code::NoRoute)?;
-    let named = |route: &Wanted| match asked.method {
+    let named = |route: &Wanted| match request.method {
         _ if route.methods.is_empty() => Some(0),
         method if route.methods.contains(&method) => Some(2),
         "HEAD" if route.methods.contains(&"GET") => Some(1),
@@ -118,7 +119,7 @@ fn model(routes: &[Wanted], asked: &Asking) -> Result<usize, Code> {
     if allowed.is_empty() {
         return Err(Code::MethodNotAllowed);
     }
-    let fits = allowed.iter().filter(|(.., route)| route.version.is_none() || route.version == asked.version);
+    let fits = allowed.iter().filter(|(.., route)| route.version.is_none() || route.version == request.version);
     let best = fits.max_by_key(|(named, _, route)| (route.version.is_some(), *named));
     best.map(|(_, number, _)| *number).ok_or(Code::UnknownApiVersion)
 }
@@ -138,7 +139,7 @@ proptest! {
     #[test]
     fn a_request_takes_the_route_that_the_documentation_says(
         wanted in prop::collection::vec(wanted(), 1..16),
-        asked in prop::collection::vec(asking(), 1..24),
+        requests in prop::collection::vec(request(), 1..24),
     ) {
         let mut router = Router::default();
         let mut routes: Vec<Wanted> = Vec::new();
@@ -165,14 +166,14 @@ proptest! {
                 Err(error) => prop_assert!(clashes || matches!(error, RouteError::Conflict { .. }), "{error}"),
             }
         }
-        for ask in asked {
+        for request in requests {
             let mut headers = HeaderMap::new();
-            if let Some(version) = ask.version {
+            if let Some(version) = request.version {
                 headers.insert("api-version", http::HeaderValue::from_static(version));
             }
-            let found = router.find(ask.host, &ask.path, &ask.method.parse().expect("a method"), &headers);
+            let found = router.find(request.host, &request.path, &request.method.parse().expect("a method"), &headers);
             let found = found.map(|found| *found.value).map_err(|refusal| refusal.code());
-            prop_assert_eq!(found, model(&routes, &ask), "{:?} among {:#?}", ask, routes);
+            prop_assert_eq!(found, model(&routes, &request), "{:?} among {:#?}", request, routes);
         }
     }
 }

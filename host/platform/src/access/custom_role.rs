@@ -33,13 +33,13 @@ pub struct CustomRole {
     policies: PolicySet,
 }
 
-/// Somebody who wants something.
-pub(super) struct Asked<'a> {
-    pub(super) by: &'a Principal,
+/// A principal's request for a permission, which the policies of a role decide.
+pub(super) struct AuthorizationRequest<'a> {
+    pub(super) principal: &'a Principal,
     pub(super) permission: Permission,
     pub(super) tenant: &'a TenantId,
     pub(super) about: About<'a>,
-    /// From where, if that is an address.
+    /// The client's address, if it is known.
     pub(super) address: Option<IpAddr>,
 }
 
@@ -99,10 +99,10 @@ impl CustomRole {
     ///
     /// # Errors
     /// `forbidden`.
-    pub(super) fn require(&self, asked: &Asked<'_>) -> Result<()> {
-        let (request, entities) = asked.in_cedar(cedar()?)?;
+    pub(super) fn require(&self, authorization: &AuthorizationRequest<'_>) -> Result<()> {
+        let (request, entities) = authorization.to_cedar(cedar()?)?;
         let answer = cedar()?.authorizer.is_authorized(&request, &self.policies, &entities);
-        let (name, permission) = (&self.definition.name, asked.permission.kebab());
+        let (name, permission) = (&self.definition.name, authorization.permission.kebab());
         let why = if answer.diagnostics().errors().next().is_some() {
             "a policy of it cannot be evaluated"
         } else if answer.decision() == Decision::Allow {
@@ -112,7 +112,7 @@ impl CustomRole {
         } else {
             "no policy of it permits this"
         };
-        let message = format!("the role {name} does not allow {permission} of {}: {why}", asked.about);
+        let message = format!("the role {name} does not allow {permission} of {}: {why}", authorization.about);
         Err(Error::new(Code::Forbidden, message))
     }
 }
@@ -140,13 +140,13 @@ pub(crate) fn read_policies(text: &str) -> Result<PolicySet> {
     Ok(policies)
 }
 
-impl Asked<'_> {
-    fn in_cedar(&self, cedar: &Cedar) -> Result<(Request, Entities)> {
+impl AuthorizationRequest<'_> {
+    fn to_cedar(&self, cedar: &Cedar) -> Result<(Request, Entities)> {
         let uid = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let tenant = uid(&cedar.tenant, self.tenant.as_str());
-        let actor = uid(&cedar.actor, &self.by.name);
-        let attributes = [("user", &self.by.user_id), ("organization", &self.by.organization_id)];
+        let actor = uid(&cedar.actor, &self.principal.name);
+        let attributes = [("user", &self.principal.user_id), ("organization", &self.principal.organization_id)];
         let attributes = attributes.into_iter().filter_map(|(name, id)| Some((name.to_owned(), text(id.as_deref()?))));
         let mut entities = vec![
             Entity::new_no_attrs(tenant.clone(), HashSet::new()),

@@ -55,7 +55,7 @@ const OPERATOR_FILE: &str = "operator-token";
 /// Principals by the SHA-256 of their token.
 type Remembered = Cache<[u8; 32], Arc<Principal>>;
 
-/// Finds out who asks.
+/// Authenticates requests.
 pub(crate) struct Access {
     store: Store,
     roles: Roles,
@@ -104,7 +104,7 @@ impl Access {
         }
     }
 
-    /// Whose token this is, that came from `address`.
+    /// Authenticates the token of a request from `address`.
     pub(crate) async fn authenticate(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
         let key = key_of(token);
         if self.is_operator(&key) {
@@ -113,7 +113,7 @@ impl Access {
         if let Some(principal) = self.valid.get(&key) {
             return if still(&principal) { Ok(principal) } else { Err(refused()) };
         }
-        // Who is known from before may be looked up wherever strangers are at the same address.
+        // The attempts of others from the same address do not limit a token that was valid before.
         let ip = address.parse().ok().filter(|_| !self.known.contains_key(&key));
         let now_ms = u64::try_from(now_ms()).unwrap_or_default();
         self.attempts.check(ip, now_ms)?;
@@ -126,8 +126,8 @@ impl Access {
         looked_up
     }
 
-    /// Whose token this is now: asked at most `CONFIRMED_FOR` ago, whatever is remembered. For who stays: a stream
-    /// ends with its token. While the store is away, tokens stay what they were, as for new requests.
+    /// Authenticates a token again, with a result at most `CONFIRMED_FOR` old instead of a cached one. Long streams use
+    /// this: they end with their token. While the store is unavailable, tokens stay valid as for new requests.
     pub(crate) async fn confirm(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
         let key = key_of(token);
         if self.is_operator(&key) {
@@ -145,7 +145,7 @@ impl Access {
         key.ct_eq(&self.operator).into()
     }
 
-    /// Whose token this is, of the identity provider's or ours, by the store. What is found is remembered.
+    /// Looks up the principal of a token, the identity provider's or ours, and caches it.
     async fn find(&self, token: &str, key: &[u8; 32], address: &str) -> Result<Arc<Principal>> {
         let key = *key;
         if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {

@@ -1,7 +1,7 @@
 //! What a role allows.
 
 use super::about::About;
-use super::custom_role::{Asked, CustomRole};
+use super::custom_role::{AuthorizationRequest, CustomRole};
 use super::rights::Rights;
 use super::standing::Standing;
 use crate::error::{Code, Error, Result};
@@ -9,12 +9,12 @@ use crate::name::{ComponentName, Environment, TenantId};
 use crate::store::{Role, Token, TokenRole};
 use std::sync::Arc;
 
-/// Who asks, once that is known.
+/// The authenticated principal of a request.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// The token's id, or the user's at the identity provider: the audit trail's actor.
     pub name: String,
-    /// Whose it is. Those of the tenant `system` may act on every tenant.
+    /// The principal's tenant. Principals of the tenant `system` may act on every tenant.
     pub tenant: TenantId,
     /// The role that it was given.
     pub given: TokenRole,
@@ -180,7 +180,8 @@ impl Principal {
             _ => {}
         }
         let address = address.parse().ok();
-        self.custom.iter().try_for_each(|role| role.require(&Asked { by: self, permission, tenant, about, address }))
+        let authorization = AuthorizationRequest { principal: self, permission, tenant, about, address };
+        self.custom.iter().try_for_each(|role| role.require(&authorization))
     }
 }
 

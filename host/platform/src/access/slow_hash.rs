@@ -43,7 +43,7 @@ impl SlowHashes {
         Ok(verified.await.unwrap_or(false))
     }
 
-    /// The place in which a tenant's hashes are computed.
+    /// The slot in which a tenant's hashes are computed.
     pub(super) async fn enter(&self, tenant: &TenantId) -> Option<TenantSlot> {
         self.queue.enter(tenant).await
     }

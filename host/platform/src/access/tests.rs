@@ -93,7 +93,7 @@ async fn guesses_at_a_tenants_old_tokens_hold_up_no_other_tenant() {
     let (attacked, other) =
         (bench.token("acme", Bearer::slow_hash).await, bench.token("other", Bearer::slow_hash).await);
     let acme: TenantId = "acme".parse().expect("a name");
-    let guessing = bench.access.slow_hashes.enter(&acme).await.expect("the tenant's place");
+    let guessing = bench.access.slow_hashes.enter(&acme).await.expect("the tenant's slot");
     assert_eq!(bench.code(&other, "192.0.2.2").await, Ok(()), "another tenant has its own");
     let mut waits = Box::pin(bench.code(&attacked, "192.0.2.3"));
     let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut waits).await;

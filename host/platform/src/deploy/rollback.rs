@@ -71,13 +71,13 @@ impl Platform {
     /// By what this host remembers.
     async fn rollback_alone(&self, session: &Session, id: &ServiceId, to: Option<u32>) -> Result<Deployment> {
         let service = self.serving().service(id).ok_or_else(|| nothing_serves(id))?;
-        let known = service.state().known.clone();
-        let remembered = known.history.iter().find(|release| to.is_none_or(|to| release.version == to));
+        let snapshot = service.state().snapshot.clone();
+        let remembered = snapshot.history.iter().find(|release| to.is_none_or(|to| release.version == to));
         let remembered = remembered.ok_or_else(|| nothing_before(id))?;
-        let deployment = describe(id, remembered.version, known.target.release.version, session);
+        let deployment = describe(id, remembered.version, snapshot.target.release.version, session);
         let release = ReleaseTarget { deployment: deployment.id.clone(), rollout: None, ..remembered.clone() };
         let target =
-            ServiceTarget { release: release.clone(), canary: None, stages: None, stopped: false, ..known.target };
+            ServiceTarget { release: release.clone(), canary: None, stages: None, stopped: false, ..snapshot.target };
         let warm = self.serving().warm(&target, &release).await?;
         let act = PendingAct { deployment: deployment.clone(), actor: session.actor() };
         self.serving().serve_pending(&service, target, act, &[warm]).await?;
@@ -91,16 +91,16 @@ impl Platform {
     /// stand one in the log.
     pub(crate) async fn report_pending(&self, id: &ServiceId) -> Result<()> {
         let Some(service) = self.serving().service(id) else { return Ok(()) };
-        let known = service.state().known.clone();
+        let snapshot = service.state().snapshot.clone();
         let mut scope = self.store().write(&id.tenant).await?;
         let stored = scope.service(id).await?.ok_or_else(|| nothing_serves(id))?;
-        let stands = stored.revision == known.target.revision;
-        let mut acts = known.acts.clone();
+        let stands = stored.revision == snapshot.target.revision;
+        let mut acts = snapshot.acts.clone();
         if acts.is_empty() {
             // Made by a release that did not remember who.
             let deployment = Deployment {
-                id: known.target.release.deployment.clone(),
-                ..describe_as(id, known.target.release.version, "host")
+                id: snapshot.target.release.deployment.clone(),
+                ..describe_as(id, snapshot.target.release.version, "host")
             };
             acts.push(PendingAct { deployment, actor: Actor::host() });
         }

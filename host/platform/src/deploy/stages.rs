@@ -131,7 +131,7 @@ impl Platform {
         session.require(Permission::Read, &id.tenant, id)?;
         let service = self.serving().service(id).ok_or_else(|| no_stages(id))?;
         let staged = service.state().staged.clone().ok_or_else(|| no_stages(id))?;
-        let decision = service.state().known.target.stages.as_ref().and_then(|stages| stages.decision.clone());
+        let decision = service.state().snapshot.target.stages.as_ref().and_then(|stages| stages.decision.clone());
         let figures = self.stage_figures(id, &staged).await?;
         let plan = &staged.stages.plan;
         let named: Vec<_> = plan.implementations.iter().map(|one| one.name.as_str()).zip(&figures).collect();

@@ -258,7 +258,7 @@ impl Platform {
             health: release.breaker.health(now),
             figures: release.stats.snapshot().figures(),
         };
-        let target = &state.known.target;
+        let target = &state.snapshot.target;
         let host = format!("{}.{}.{}", service.id.label(), service.id.tenant, self.serving().domain());
         ServiceStatus {
             component: service.id.component.clone(),
@@ -274,7 +274,7 @@ impl Platform {
             beside: state.beside.iter().map(|beside| release(beside)).collect(),
             rollout: state.canary.as_ref().map(|canary| canary.steer(|rollout| rollout.status())),
             executions: service.executions(),
-            pending: state.known.pending,
+            pending: state.snapshot.pending,
         }
     }
 

@@ -38,17 +38,18 @@ pub struct PackagePolicy {
     pub ignore: Vec<String>,
 }
 
-/// Whose policy it is: said with what it refuses.
+/// Who set a policy, which its refusals tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Whose {
-    /// Of those who run the host.
+pub(crate) enum PolicyOwner {
+    /// The platform operators.
     Host,
-    /// The tenant's own.
+    /// The tenant itself.
     Tenant,
 }
 
-impl Whose {
-    fn says(self) -> &'static str {
+impl PolicyOwner {
+    /// Names the owner of the policy, and the command that changes it.
+    fn explanation(self) -> &'static str {
         match self {
             Self::Host => "so says the host; whoever runs it changes that with: elias tenants set",
             Self::Tenant => "so says the tenant itself; its administrators change that with: elias packages policy",
@@ -99,7 +100,7 @@ impl PackagePolicy {
     /// looked at and the host has none.
     pub(crate) fn examine(
         &self,
-        whose: Whose,
+        owner: PolicyOwner,
         packages: Option<&[Package]>,
         advisories: Option<&AdvisorySet>,
     ) -> Result<()> {
@@ -109,13 +110,13 @@ impl PackagePolicy {
         let Some(packages) = packages else {
             let message = format!(
                 "the component does not say which packages are in it ({}); build it with elias-build, which writes a bill of materials",
-                whose.says()
+                owner.explanation()
             );
             return Err(Error::new(Code::SbomMissing, message));
         };
         let packages: Vec<_> = packages.iter().map(|package| (package, package.semver())).collect();
         let refuse = |code: Code, found: Vec<String>| match named(found) {
-            Some(named) => Err(Error::new(code, format!("{named} ({})", whose.says()))),
+            Some(named) => Err(Error::new(code, format!("{named} ({})", owner.explanation()))),
             None => Ok(()),
         };
         let of_each = |what: &dyn Fn(&Package, Option<&Version>) -> Option<String>| -> Vec<String> {
@@ -145,7 +146,7 @@ impl PackagePolicy {
         }
         let advisories = advisories.ok_or_else(|| {
             let what = "the policy refuses packages with advisories, but the host has none: start it with --advisories";
-            Error::new(Code::AdvisoriesMissing, format!("{what} ({})", whose.says()))
+            Error::new(Code::AdvisoriesMissing, format!("{what} ({})", owner.explanation()))
         })?;
         let vulnerable = |package: &Package, version: Option<&Version>| {
             let all = advisories.of_version(package, version);

@@ -1,7 +1,7 @@
 //! What packages are in a version, and which policies hold for a tenant's.
 
 use super::advisory::{AdvisorySet, Vulnerability};
-use super::policy::{PackagePolicy, Whose};
+use super::policy::{PackagePolicy, PolicyOwner};
 use super::sbom::Package;
 use crate::access::Permission;
 use crate::error::Result;
@@ -80,7 +80,7 @@ impl Platform {
     /// # Errors
     /// As [`PackagePolicy`] says.
     pub(crate) async fn examine_packages(&self, component: &[u8], settings: &TenantSettings) -> Result<()> {
-        let policies = [(Whose::Host, &settings.packages), (Whose::Tenant, &settings.own_packages)];
+        let policies = [(PolicyOwner::Host, &settings.packages), (PolicyOwner::Tenant, &settings.own_packages)];
         if policies.iter().all(|(_, policy)| !policy.asks()) {
             return Ok(());
         }
@@ -91,7 +91,7 @@ impl Platform {
         };
         policies
             .into_iter()
-            .try_for_each(|(whose, policy)| policy.examine(whose, packages.as_deref(), advisories.as_deref()))
+            .try_for_each(|(owner, policy)| policy.examine(owner, packages.as_deref(), advisories.as_deref()))
     }
 
     /// Which packages a tenant's versions may have in them.

@@ -1,7 +1,7 @@
 //! Which versions advisories are about, and what policies refuse.
 
 use super::advisory::AdvisorySet;
-use super::policy::{PackagePolicy, Whose};
+use super::policy::{PackagePolicy, PolicyOwner};
 use super::sbom::Package;
 use super::severity::Severity;
 use crate::error::Code;
@@ -139,7 +139,7 @@ fn policies_refuse_what_they_name() {
         (json!({ "refuse": "low" }), Some((Code::PackageVulnerable, "GHSA-1 (high): Something\\nwrong"))),
         (json!({ "refuse": "low", "ignore": ["CVE-1"] }), None),
     ] {
-        let examined = policy(settings.clone()).examine(Whose::Host, Some(&packages), Some(&set));
+        let examined = policy(settings.clone()).examine(PolicyOwner::Host, Some(&packages), Some(&set));
         match (examined, wanted) {
             (Ok(()), None) => {}
             (Err(error), Some((code, said))) => {
@@ -151,7 +151,7 @@ fn policies_refuse_what_they_name() {
     }
     let integrity = policy(json!({ "require-integrity": true }));
     let refused = |packages: Option<&[Package]>, policy: &PackagePolicy, set| {
-        policy.examine(Whose::Tenant, packages, set).expect_err("refused").code()
+        policy.examine(PolicyOwner::Tenant, packages, set).expect_err("refused").code()
     };
     assert_eq!(refused(Some(&[package("a", "1.0.0")]), &integrity, None), Code::IntegrityMissing);
     assert_eq!(refused(None, &integrity, None), Code::SbomMissing, "who leaves the bill out evades nothing");
@@ -162,7 +162,7 @@ fn policies_refuse_what_they_name() {
 #[test]
 fn a_refusal_names_some_of_many() {
     let packages: Vec<_> = (0..100).map(|number| package("a", &format!("1.0.{number}"))).collect();
-    let error = policy(json!({ "deny": ["a"] })).examine(Whose::Host, Some(&packages), None).expect_err("denied");
+    let error = policy(json!({ "deny": ["a"] })).examine(PolicyOwner::Host, Some(&packages), None).expect_err("denied");
     assert!(error.to_string().contains("and 90 more"), "{error}");
     assert!(error.to_string().len() < 1_000, "{error}");
 }

@@ -1,8 +1,8 @@
 //! From what is to serve to a component that is ready.
 
-use super::known::Known;
 use super::proofs::Proofs;
 use super::service::Tables;
+use super::snapshot::ServiceSnapshot;
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::error::{Code, Error, Result};
@@ -177,7 +177,7 @@ impl Loader {
     }
 
     /// Has the proofs of what services serve and served at hand, before the store is away.
-    pub(crate) async fn remember(&self, services: &[Known]) {
+    pub(crate) async fn remember(&self, services: &[ServiceSnapshot]) {
         if let Some(proofs) = &self.proofs {
             proofs.remember(services).await;
         }
@@ -340,8 +340,8 @@ mod tests {
         let exports_nothing = Code::Component(ErrorCode::MissingExport);
         assert_eq!(code(&tenant, &compiled).await, exports_nothing);
 
-        let busy = loader.compiling.enter(&tenant).await.expect("its place");
-        assert_eq!(code(&tenant, &compiled).await, exports_nothing, "it takes no place");
+        let busy = loader.compiling.enter(&tenant).await.expect("its slot");
+        assert_eq!(code(&tenant, &compiled).await, exports_nothing, "it takes no slot");
         let mut waits = Box::pin(code(&tenant, &cold));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut waits).await;
         assert!(early.is_err(), "what has to be compiled waits");

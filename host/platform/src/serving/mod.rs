@@ -3,7 +3,6 @@
 mod allowance;
 #[cfg(test)]
 mod allowance_tests;
-mod known;
 mod lines;
 mod loader;
 mod meter;
@@ -13,12 +12,12 @@ mod quota;
 mod release;
 mod sampler;
 mod service;
+mod snapshot;
 mod staged;
 mod table;
 mod ticket;
 
 pub(crate) use allowance::Allowance;
-pub(crate) use known::{Known, KnownFiles, PendingAct};
 pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, compile_queue, limits};
@@ -28,6 +27,7 @@ pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::Release;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
+pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
 pub use staged::Copies;
 pub(crate) use staged::Staged;
 pub(crate) use table::{Around, Table, own_host};
@@ -55,7 +55,7 @@ pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 /// Everything that serves on this host.
 pub(crate) struct Serving {
     pub(crate) loader: Loader,
-    pub(crate) known: KnownFiles,
+    pub(crate) snapshots: SnapshotStore,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) meters: HostMeters,
@@ -71,14 +71,14 @@ impl Serving {
     /// Serves nothing yet. What rollouts decide is sent to `steering`.
     pub(crate) fn new(
         loader: Loader,
-        known: KnownFiles,
+        snapshots: SnapshotStore,
         recorder: Recorder,
         around: Around,
         steering: mpsc::UnboundedSender<Steer>,
     ) -> Self {
         Self {
             loader,
-            known,
+            snapshots,
             clock: Clock::start(),
             recorder,
             meters: HostMeters::default(),
@@ -131,51 +131,52 @@ impl Serving {
             Tables::read(&target.release.settings)?.gateway.routes.iter().any(|route| route.host.is_some());
         let as_before = self
             .service(&target.id)
-            .is_some_and(|service| routes_of(&service.state().known.target) == routes_of(target));
+            .is_some_and(|service| routes_of(&service.state().snapshot.target) == routes_of(target));
         if as_before || !names_hosts {
             return Ok(());
         }
-        let known = Known::first(target.clone());
-        let service = Service::new(target.id.clone(), self.state(known, None, &[])?, Arc::default());
+        let snapshot = ServiceSnapshot::new(target.clone());
+        let service = Service::new(target.id.clone(), self.state(snapshot, None, &[])?, Arc::default());
         self.table.load().check(&service, &self.around)
     }
 
-    /// Serves these from now on: what the store says, or what was known when the host last ran. Those in `kept` are in
-    /// their files already.
+    /// Serves these from now on: what the store says, or the snapshots of when the host last ran. Those in `saved` are
+    /// in their files already.
     ///
     /// Services that are not among them go on, unless the store says that their tenant was deleted: a store that does
     /// not know a service may have lost it, and is not a reason to forget it.
-    pub(crate) async fn serve_known(
+    pub(crate) async fn serve_snapshots(
         &self,
-        all: Vec<Known>,
+        all: Vec<ServiceSnapshot>,
         deleted: &HashSet<TenantId>,
-        kept: &[Known],
+        saved: &[ServiceSnapshot],
         _turn: &Turn<'_>,
     ) -> Result<()> {
-        let kept: HashMap<&ServiceId, &Known> = kept.iter().map(|known| (&known.target.id, known)).collect();
+        let saved: HashMap<&ServiceId, &ServiceSnapshot> =
+            saved.iter().map(|snapshot| (&snapshot.target.id, snapshot)).collect();
         let before = self.table.load_full();
         let (mut changed, mut routed) = (Vec::new(), Vec::new());
-        for known in all {
-            let id = known.target.id.clone();
-            if before.services.get(&id).is_none_or(|service| service.state().known.target != known.target) {
-                self.loader.fetch_assets(&known.target.release.settings).await;
+        for snapshot in all {
+            let id = snapshot.target.id.clone();
+            if before.services.get(&id).is_none_or(|service| service.state().snapshot.target != snapshot.target) {
+                self.loader.fetch_assets(&snapshot.target.release.settings).await;
             }
             match before.services.get(&id) {
-                Some(service) if service.state().known.target == known.target => {}
+                Some(service) if service.state().snapshot.target == snapshot.target => {}
                 Some(service) => {
                     let was = Arc::clone(&service.state());
-                    let then = was.known.then(known.target);
-                    match self.state(then.clone(), Some(&was), &[]) {
+                    let next = was.snapshot.with_target(snapshot.target);
+                    match self.state(next.clone(), Some(&was), &[]) {
                         Ok(state) => {
                             service.exchange(state);
-                            if then.target.tenant.ceilings != was.known.target.tenant.ceilings {
+                            if next.target.tenant.ceilings != was.snapshot.target.tenant.ceilings {
                                 // What is loaded has what the ceilings before allowed.
                                 service.state().releases().for_each(|release| release.unload());
                             }
-                            if routes_of(&then.target) != routes_of(&was.known.target) {
+                            if routes_of(&next.target) != routes_of(&was.snapshot.target) {
                                 routed.push(Arc::clone(service));
                             }
-                            changed.push(then);
+                            changed.push(next);
                         }
                         Err(error) => {
                             tracing::error!(
@@ -185,10 +186,10 @@ impl Serving {
                         }
                     }
                 }
-                None => match self.state(known.clone(), None, &[]) {
+                None => match self.state(snapshot.clone(), None, &[]) {
                     Ok(state) => {
                         routed.push(self.make_service(id, state));
-                        changed.push(known);
+                        changed.push(snapshot);
                     }
                     Err(error) => {
                         tracing::error!(
@@ -199,14 +200,14 @@ impl Serving {
                 },
             }
         }
-        let were = before.services.keys().chain(kept.keys().copied());
+        let were = before.services.keys().chain(saved.keys().copied());
         let gone: HashSet<_> = were.filter(|id| deleted.contains(&id.tenant)).cloned().collect();
         self.exchange(routed, gone.iter().cloned().collect()).await?;
-        for known in changed.iter().filter(|known| kept.get(&known.target.id) != Some(known)) {
-            self.keep(known).await;
+        for snapshot in changed.iter().filter(|snapshot| saved.get(&snapshot.target.id) != Some(snapshot)) {
+            self.save(snapshot).await;
         }
         for id in gone {
-            self.known.forget(&id).await?;
+            self.snapshots.remove(&id).await?;
         }
         self.loader.remember(&changed).await;
         Ok(())
@@ -217,36 +218,37 @@ impl Serving {
         self.loader.fetch_assets(&target.release.settings).await;
         let before = self.table.load_full();
         let id = target.id.clone();
-        let known = match before.services.get(&id) {
+        let snapshot = match before.services.get(&id) {
             Some(service) => {
                 let state = service.state();
-                if state.known.pending && state.known.target.revision == target.revision {
+                if state.snapshot.pending && state.snapshot.target.revision == target.revision {
                     return Ok(()); // a rollback that the store has yet to be told of
                 }
-                let known = state.known.then(target);
-                self.change(service, &state, known.clone(), warm).await?;
-                known
+                let snapshot = state.snapshot.with_target(target);
+                self.change(service, &state, snapshot.clone(), warm).await?;
+                snapshot
             }
             None => {
-                let known = Known::first(target);
-                let service = self.make_service(id, self.state(known.clone(), None, warm)?);
+                let snapshot = ServiceSnapshot::new(target);
+                let service = self.make_service(id, self.state(snapshot.clone(), None, warm)?);
                 self.exchange(vec![service], Vec::new()).await?;
-                known
+                snapshot
             }
         };
-        self.keep(&known).await;
-        self.loader.remember(&[known]).await;
+        self.save(&snapshot).await;
+        self.loader.remember(&[snapshot]).await;
         Ok(())
     }
 
-    /// Keeps what a service serves in its file. Where that fails the service serves all the same, and the store knows.
-    async fn keep(&self, known: &Known) {
-        if let Err(error) = self.known.keep(known).await {
-            tracing::error!(service = %known.target.id, %error, "the state of a service cannot be saved to the disk");
+    /// Saves a snapshot to its file. A failure is only logged: the service serves all the same, and the store knows.
+    async fn save(&self, snapshot: &ServiceSnapshot) {
+        if let Err(error) = self.snapshots.save(snapshot).await {
+            let id = &snapshot.target.id;
+            tracing::error!(service = %id, %error, "the state of a service cannot be saved to the disk");
         }
     }
 
-    /// Serves what is known, without telling the store: it is away.
+    /// Serves `target` without telling the store, which is unavailable.
     pub(crate) async fn serve_pending(
         &self,
         service: &Arc<Service>,
@@ -256,12 +258,12 @@ impl Serving {
     ) -> Result<()> {
         let _turn = self.turn().await;
         let state = service.state();
-        let mut known = state.known.then(target);
-        known.pending = true;
-        known.acts = state.known.acts.clone();
-        known.acts.push(act);
-        self.change(service, &state, known.clone(), warm).await?;
-        self.keep(&known).await;
+        let mut snapshot = state.snapshot.with_target(target);
+        snapshot.pending = true;
+        snapshot.acts = state.snapshot.acts.clone();
+        snapshot.acts.push(act);
+        self.change(service, &state, snapshot.clone(), warm).await?;
+        self.save(&snapshot).await;
         Ok(())
     }
 
@@ -270,16 +272,22 @@ impl Serving {
         let _turn = self.turn().await;
         let Some(service) = self.service(id) else { return Ok(()) };
         let state = service.state();
-        let known = Known { pending: false, acts: Vec::new(), ..state.known.clone() };
-        self.change(&service, &state, known.clone(), &[]).await?;
-        self.keep(&known).await;
+        let snapshot = ServiceSnapshot { pending: false, acts: Vec::new(), ..state.snapshot.clone() };
+        self.change(&service, &state, snapshot.clone(), &[]).await?;
+        self.save(&snapshot).await;
         Ok(())
     }
 
-    /// Has a service that served `before` serve what is known.
-    async fn change(&self, service: &Arc<Service>, before: &State, known: Known, warm: &[Arc<Release>]) -> Result<()> {
-        let routes_change = routes_of(&known.target) != routes_of(&before.known.target);
-        service.exchange(self.state(known, Some(before), warm)?);
+    /// Has a service that served `before` serve a snapshot.
+    async fn change(
+        &self,
+        service: &Arc<Service>,
+        before: &State,
+        snapshot: ServiceSnapshot,
+        warm: &[Arc<Release>],
+    ) -> Result<()> {
+        let routes_change = routes_of(&snapshot.target) != routes_of(&before.snapshot.target);
+        service.exchange(self.state(snapshot, Some(before), warm)?);
         if routes_change {
             self.exchange(vec![Arc::clone(service)], Vec::new()).await?;
         }
@@ -300,12 +308,13 @@ impl Serving {
         Ok(())
     }
 
-    /// The state that serves what is known, with as much of the state before as stays the same: what is loaded, what was counted.
-    fn state(&self, known: Known, before: Option<&State>, warm: &[Arc<Release>]) -> Result<State> {
+    /// The state that serves a snapshot, with as much of the state before as stays the same: what is loaded, what was
+    /// counted.
+    fn state(&self, snapshot: ServiceSnapshot, before: Option<&State>, warm: &[Arc<Release>]) -> Result<State> {
         let now = self.clock.now();
-        let target = &known.target;
+        let target = &snapshot.target;
         let tables = Tables::read(&target.release.settings)?;
-        let same_secrets = before.is_some_and(|before| before.known.target.secrets == target.secrets);
+        let same_secrets = before.is_some_and(|before| before.snapshot.target.secrets == target.secrets);
         let there = before.into_iter().flat_map(State::releases);
         let there: Vec<_> = warm.iter().chain(there.filter(|_| same_secrets)).collect();
         let lines = before.map(|before| &before.release).or(there.first().copied());
@@ -367,7 +376,7 @@ impl Serving {
         let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
         let Tables { gateway, supervision } = tables;
         Ok(State {
-            known,
+            snapshot,
             release,
             canary,
             flags,

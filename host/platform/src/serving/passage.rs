@@ -76,10 +76,10 @@ impl Platform {
         service.state().supervision.retries
     }
 
-    /// Admits a request to the service that its route named: chooses its release, and takes its places.
+    /// Admits a request to the service that its route named: chooses its release, and takes its permits.
     ///
     /// # Errors
-    /// Stopped, open circuit, quota, no free place, or a component that cannot be loaded.
+    /// Stopped, open circuit, quota, no free slot, or a component that cannot be loaded.
     pub async fn enter(
         &self,
         service: &Arc<Service>,
@@ -89,7 +89,7 @@ impl Platform {
     ) -> Result<Ticket, NotAdmitted> {
         let (started, serving) = (Instant::now(), self.serving());
         let state = Arc::clone(&service.state());
-        if state.known.target.stopped {
+        if state.snapshot.target.stopped {
             let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
             return Err(Error::new(Code::Stopped, message).into());
         }
@@ -105,7 +105,7 @@ impl Platform {
             entered => entered,
         };
         let (release, entry) = (chosen.release, ticket::entered(service, entry)?);
-        let place = state.admission.enter().await.ok_or_else(|| {
+        let permit = state.admission.enter().await.ok_or_else(|| {
             Error::new(
                 Code::BulkheadFull,
                 format!("{}: as many requests as allowed are under way, and wait", service.id),
@@ -120,8 +120,8 @@ impl Platform {
                 return Err(error.into());
             }
         };
-        let places = Some((place, quota));
-        let entered = Entered { state: Arc::clone(&state), entry, places, app, started, is_copy: false };
+        let permits = Some((permit, quota));
+        let entered = Entered { state: Arc::clone(&state), entry, permits, app, started, is_copy: false };
         Ok(Ticket::begin(serving, service, chosen, entered))
     }
 }
@@ -132,7 +132,7 @@ pub(super) async fn load(serving: &Serving, service: &Arc<Service>, state: &Stat
     if let Some(app) = release.loaded(now) {
         return Ok(app);
     }
-    let target = &state.known.target;
+    let target = &state.snapshot.target;
     let observer = Arc::clone(&service.lines) as _;
     let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
     release.load(&serving.loader, &purpose, now).await

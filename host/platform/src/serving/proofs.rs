@@ -4,7 +4,7 @@
 //! in the store's log, which must continue the log that this host saw last: who writes to the store behind the host's back can neither exchange a
 //! version that was accepted, nor have one served that is not in the log for everyone to see.
 
-use super::known::Known;
+use super::snapshot::ServiceSnapshot;
 use crate::atomic_write;
 use crate::error::{Code, Error, Result};
 use crate::name::ServiceId;
@@ -70,8 +70,8 @@ impl Proofs {
 
     /// Has the proofs of all that services serve and served at hand, before the store is away. What cannot be proved is logged, and refused when it
     /// is loaded.
-    pub(crate) async fn remember(&self, services: &[Known]) {
-        for Known { target, history, .. } in services {
+    pub(crate) async fn remember(&self, services: &[ServiceSnapshot]) {
+        for ServiceSnapshot { target, history, .. } in services {
             let serves = std::iter::once(&target.release).chain(&target.canary).chain(&target.beside);
             for release in serves.chain(history) {
                 let Err(error) = self.require(&target.id, release).await else { continue };

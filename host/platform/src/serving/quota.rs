@@ -19,14 +19,14 @@ pub(crate) struct TenantUse {
     tenant: TenantId,
     quotas: Quotas,
     rate: Option<Allowance>,
-    places: Option<Arc<Semaphore>>,
+    slots: Option<Arc<Semaphore>>,
     fuel: Option<Allowance>,
     egress: Option<Allowance>,
     pub(crate) counts: Arc<QuotaCounts>,
 }
 
-/// A place among the tenant's concurrent executions.
-pub(crate) type Place = Option<OwnedSemaphorePermit>;
+/// A slot of the tenant's quota of concurrent executions; `None` if that is unlimited.
+pub(crate) type QuotaPermit = Option<OwnedSemaphorePermit>;
 
 /// One request that may have to wait, for all its quotas together.
 struct Waiting {
@@ -48,12 +48,12 @@ impl Waiting {
 
 impl TenantUse {
     pub(crate) fn new(tenant: TenantId, quotas: Quotas, counts: Arc<QuotaCounts>) -> Arc<Self> {
-        let places = (quotas.concurrent_executions > 0).then_some(quotas.concurrent_executions as usize);
+        let slots = (quotas.concurrent_executions > 0).then_some(quotas.concurrent_executions as usize);
         Arc::new(Self {
             tenant,
             quotas,
             rate: Allowance::new(quotas.executions_per_minute.into(), MINUTE),
-            places: places.map(|places| Arc::new(Semaphore::new(places))),
+            slots: slots.map(|slots| Arc::new(Semaphore::new(slots))),
             fuel: Allowance::new(quotas.fuel_per_hour, HOUR),
             egress: Allowance::new(quotas.egress_bytes_per_hour, HOUR),
             counts,
@@ -66,7 +66,7 @@ impl TenantUse {
     }
 
     /// Whether the tenant may begin another execution, waiting for it where its quotas say so.
-    pub(crate) async fn enter(&self, now_ms: u64) -> Result<Place, NotAdmitted> {
+    pub(crate) async fn enter(&self, now_ms: u64) -> Result<QuotaPermit, NotAdmitted> {
         let waiting = self.waiting(now_ms);
         self.wait_for(QuotaKind::FuelPerHour, self.fuel.as_ref(), &waiting).await?;
         self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), &waiting).await?;
@@ -83,26 +83,26 @@ impl TenantUse {
                 Err(wait) => return Err(self.refuse(kind, wait)),
             }
         }
-        let Some(places) = &self.places else { return Ok(None) };
-        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-            return Ok(Some(place));
+        let Some(slots) = &self.slots else { return Ok(None) };
+        if let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
+            return Ok(Some(permit));
         }
         let kind = QuotaKind::ConcurrentExecutions;
         let most = self.wait_max(kind, &waiting);
         if most > Duration::ZERO {
             self.count_wait(kind);
-            if let Ok(Ok(place)) = timeout(most, Arc::clone(places).acquire_owned()).await {
-                return Ok(Some(place));
+            if let Ok(Ok(permit)) = timeout(most, Arc::clone(slots).acquire_owned()).await {
+                return Ok(Some(permit));
             }
         }
         Err(self.refuse(kind, Duration::ZERO))
     }
 
-    /// Whether the tenant may begin an execution now that nobody waits for, such as a shadow's: it is one of those of the minute, needs a place to
-    /// be free and takes none, and neither waits nor counts as refused.
+    /// Whether the tenant may begin an execution now that nobody waits for, such as a mirrored request: it counts
+    /// toward the executions per minute, needs a free slot but takes none, and neither waits nor counts as refused.
     pub(crate) fn admits_copy(&self, now_ms: u64) -> bool {
         let is_left = |allowance: &Option<Allowance>| allowance.as_ref().is_none_or(|some| some.check(now_ms).is_ok());
-        let is_free = self.places.as_ref().is_none_or(|places| places.available_permits() > 0);
+        let is_free = self.slots.as_ref().is_none_or(|slots| slots.available_permits() > 0);
         let may_run = is_left(&self.fuel) && is_left(&self.egress) && is_free;
         // Last, for it is not given back.
         may_run && self.rate.as_ref().is_none_or(|rate| rate.book(now_ms, Duration::ZERO).is_ok())
@@ -134,8 +134,8 @@ impl TenantUse {
             let of = |allowance: &Option<Allowance>| allowance.as_ref().map(|allowance| allowance.used(now_ms));
             match kind {
                 QuotaKind::ExecutionsPerMinute => of(&self.rate),
-                QuotaKind::ConcurrentExecutions => self.places.as_ref().map(|places| {
-                    u64::from(self.quotas.concurrent_executions).saturating_sub(places.available_permits() as u64)
+                QuotaKind::ConcurrentExecutions => self.slots.as_ref().map(|slots| {
+                    u64::from(self.quotas.concurrent_executions).saturating_sub(slots.available_permits() as u64)
                 }),
                 QuotaKind::FuelPerHour => of(&self.fuel),
                 QuotaKind::EgressBytesPerHour => of(&self.egress),
@@ -236,20 +236,20 @@ mod tests {
         assert!(rate.enter(0).await.is_ok());
         assert!(rate.enter(0).await.expect_err("too many").error.to_string().contains("executions-per-minute"));
 
-        let places = tenant(|quotas| quotas.concurrent_executions = 1);
-        let inside = places.enter(0).await.expect("the first");
-        assert!(places.enter(0).await.expect_err("too many").error.to_string().contains("concurrent-executions"));
+        let limited = tenant(|quotas| quotas.concurrent_executions = 1);
+        let inside = limited.enter(0).await.expect("the first");
+        assert!(limited.enter(0).await.expect_err("too many").error.to_string().contains("concurrent-executions"));
         drop(inside);
-        assert!(places.enter(0).await.is_ok());
+        assert!(limited.enter(0).await.is_ok());
     }
 
     #[tokio::test]
-    async fn who_may_queue_gets_the_place_of_who_leaves() {
-        let places = tenant(|quotas| {
+    async fn who_may_queue_gets_the_slot_of_who_leaves() {
+        let limited = tenant(|quotas| {
             (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000);
         });
-        let inside = places.enter(0).await.expect("the first");
-        let mut second = Box::pin(places.enter(0));
+        let inside = limited.enter(0).await.expect("the first");
+        let mut second = Box::pin(limited.enter(0));
         assert!(futures::poll!(second.as_mut()).is_pending());
         drop(inside);
         assert!(second.await.is_ok());
@@ -257,13 +257,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_waits_for_gets_what_is_free_and_counts_as_nothing_else() {
-        let places = tenant(|quotas| {
+        let limited = tenant(|quotas| {
             (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000);
         });
-        let inside = places.enter(0).await.expect("the first");
-        assert!(!places.admits_copy(0));
+        let inside = limited.enter(0).await.expect("the first");
+        assert!(!limited.admits_copy(0));
         drop(inside);
-        assert!(places.admits_copy(0) && places.admits_copy(0), "it takes no place");
+        assert!(limited.admits_copy(0) && limited.admits_copy(0), "it takes no slot");
 
         let rate = tenant(|quotas| (quotas.executions_per_minute, quotas.action) = (1, QuotaAction::Queue));
         assert!(rate.admits_copy(0) && !rate.admits_copy(0));
@@ -276,7 +276,7 @@ mod tests {
             assert!(!used_up.admits_copy(0));
         }
         let kinds = [QuotaKind::ConcurrentExecutions, QuotaKind::ExecutionsPerMinute, QuotaKind::FuelPerHour];
-        for (tenant, kind) in [&places, &rate, &fuel].into_iter().zip(kinds) {
+        for (tenant, kind) in [&limited, &rate, &fuel].into_iter().zip(kinds) {
             for verdict in [Verdict::Rejected, Verdict::Queued, Verdict::Throttled] {
                 assert_eq!(tenant.counts.get(kind, verdict), 0, "{kind:?}");
             }

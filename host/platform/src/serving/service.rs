@@ -1,10 +1,10 @@
 //! A component in an environment, as requests find it.
 
-use super::known::Known;
 use super::lines::Lines;
 use super::meter::ServiceMeter;
 use super::quota::TenantUse;
 use super::release::Release;
+use super::snapshot::ServiceSnapshot;
 use super::staged::Staged;
 use super::ticket::{self, StagePlace};
 use crate::clock::Now;
@@ -47,7 +47,7 @@ pub(super) struct UnderWay {
 
 /// What a service serves at a moment; exchanged whole.
 pub(crate) struct State {
-    pub(crate) known: Known,
+    pub(crate) snapshot: ServiceSnapshot,
     pub(crate) release: Arc<Release>,
     pub(crate) canary: Option<Arc<Canary>>,
     pub(crate) flags: FlagTable,
@@ -61,7 +61,7 @@ pub(crate) struct State {
     pub(crate) rules: Vec<Arc<Rules>>,
     /// What the rules keep from version to version: rate limits, keys for tokens.
     pub(crate) shared: Arc<Shared>,
-    /// The places in the component.
+    /// The concurrency limit of the component.
     pub(crate) admission: Arc<Admission>,
     pub(crate) tenant: Arc<TenantUse>,
 }
@@ -111,7 +111,7 @@ impl State {
 
     /// Whether requests are told apart by chance.
     pub(crate) fn chooses(&self) -> bool {
-        self.canary.is_some() || self.staged.is_some() || !self.known.target.flags.is_empty()
+        self.canary.is_some() || self.staged.is_some() || !self.snapshot.target.flags.is_empty()
     }
 
     /// The release that a request gets, and as what.
@@ -177,7 +177,7 @@ impl Service {
         })
     }
 
-    /// Whose it is.
+    /// The tenant of the service.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.id.tenant
@@ -207,15 +207,15 @@ impl Service {
         self.running().insert(execution)
     }
 
-    /// Says which request an execution is for.
-    pub(super) fn set_request(&self, place: usize, method: &Method, uri: &Uri) {
-        if let Some(execution) = self.running().get_mut(place) {
+    /// Sets the request of an execution.
+    pub(super) fn set_request(&self, key: usize, method: &Method, uri: &Uri) {
+        if let Some(execution) = self.running().get_mut(key) {
             execution.request = Some((method.clone(), uri.clone()));
         }
     }
 
-    pub(crate) fn end(&self, place: usize) {
-        self.running().try_remove(place);
+    pub(crate) fn end(&self, key: usize) {
+        self.running().try_remove(key);
     }
 
     /// Ends an execution that is under way; says whether there was one.
@@ -289,11 +289,11 @@ pub(crate) fn rollout(release: &ReleaseTarget, now: Now) -> Result<Rollout> {
     }
 }
 
-/// The places in a component, as its version asks for them: no more than executions of it may be under way, so that whoever has a
-/// place has an execution too.
+/// The concurrency limit of a component, as its version asks for it, but not above the limit of its executions: whoever
+/// has a slot has an execution too.
 pub(crate) fn admission(config: &SupervisionConfig, executions_max: u32) -> Arc<Admission> {
-    let places = config.concurrency.min(executions_max);
-    Arc::new(Admission::new(places, config.queue, Duration::from_millis(config.queue_timeout_ms)))
+    let slots = config.concurrency.min(executions_max);
+    Arc::new(Admission::new(slots, config.queue, Duration::from_millis(config.queue_timeout_ms)))
 }
 
 /// A route of a service, with its rules.

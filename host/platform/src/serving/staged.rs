@@ -29,7 +29,7 @@ pub(crate) struct Staged {
     pub(crate) implementations: Vec<Staging>,
     /// Names of headers in which answers may differ, in lower case.
     ignored: Vec<String>,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 /// One of them.
@@ -63,7 +63,7 @@ impl Staged {
         };
         let implementations = stages.plan.implementations.iter().enumerate().map(staging).collect::<Result<_>>()?;
         let ignored = stages.plan.ignore_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Ok(Self { stages, table, implementations, ignored, places: Arc::new(Semaphore::new(COPIES)) })
+        Ok(Self { stages, table, implementations, ignored, slots: Arc::new(Semaphore::new(COPIES)) })
     }
 
     /// Which of them answers a request, and which get a copy.
@@ -199,9 +199,9 @@ impl Copies {
         let serving = platform.serving();
         let (started, now) = (Instant::now(), serving.clock.now());
         let (service, state, release) = (&self.service, &self.state, &staging.release);
-        let copy = Arc::clone(&self.staged.places).try_acquire_owned().ok()?;
+        let copy = Arc::clone(&self.staged.slots).try_acquire_owned().ok()?;
         let entry = release.breaker.try_enter(now).ok()?;
-        // A copy runs where a place is free, and takes none: the next client finds it so.
+        // A mirrored request runs where a slot is free, and takes none: the next client finds it free.
         if !state.admission.is_free() || !state.tenant.admits_copy(now.unix_ms()) {
             return None;
         }
@@ -218,7 +218,7 @@ impl Copies {
         };
         let stage = StagePlace { staged: Arc::clone(&self.staged), position, shadows: Vec::new() };
         let chosen = Chosen { release, is_canary: false, stage: Some(stage) };
-        let entered = Entered { state: Arc::clone(state), entry, places: None, app, started, is_copy: true };
+        let entered = Entered { state: Arc::clone(state), entry, permits: None, app, started, is_copy: true };
         Some((Ticket::begin(serving, service, chosen, entered), copy))
     }
 }

@@ -85,7 +85,7 @@ fn routes<'s>(service: &Arc<Service>, state: &'s State) -> Vec<(&'s RouteConfig,
 fn hosts_allowed(id: &ServiceId, state: &State) -> Result<()> {
     for host in state.gateway.routes.iter().filter_map(|route| route.host.as_ref()) {
         let host = host.to_string();
-        if !state.known.target.tenant.allows_host(&host) {
+        if !state.snapshot.target.tenant.allows_host(&host) {
             let message = format!(
                 "a route names the host {host}, which the tenant {} may not use; whoever runs the host allows it with: \
                  elias tenants set {} --host {host}",

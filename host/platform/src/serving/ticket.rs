@@ -1,10 +1,11 @@
 //! What a request holds from its admission to its end.
 
+use super::Serving;
 use super::meter::Ended;
+use super::quota::QuotaPermit;
 use super::release::Release;
 use super::service::{Chosen, Service, State, UnderWay};
 use super::staged::Staged;
-use super::{Serving, quota};
 use crate::clock::{Clock, Now};
 use crate::error::{Code, Error, Result};
 use crate::name::TenantId;
@@ -12,16 +13,15 @@ use crate::recorder::Recorder;
 use crate::rollout::RolloutEvent;
 use crate::stages::Observation;
 use crate::store::ExecutionRecord;
-use crate::supervision::{Entry, Place};
+use crate::supervision::{Entry, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, Outcome, Running};
 use http::{Method, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// A request's admission to a service: which release answers it, and its places, which its execution has as long as
-/// it has an instance. The release stays the same to the request's end, whatever is
-/// deployed meanwhile.
+/// A request's admission to a service: which release answers it, and its permits, which its execution holds as long as
+/// it has an instance. The release stays the same to the request's end, whatever is deployed meanwhile.
 pub struct Ticket {
     pub(super) service: Arc<Service>,
     pub(super) state: Arc<State>,
@@ -45,8 +45,8 @@ pub struct Ticket {
 pub(super) struct Entered {
     pub(super) state: Arc<State>,
     pub(super) entry: Entry,
-    /// In the component, and among its tenant's executions; none for a copy.
-    pub(super) places: Option<(Place, quota::Place)>,
+    /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
+    pub(super) permits: Option<(Permit, QuotaPermit)>,
     pub(super) app: App,
     pub(super) started: Instant,
     /// Whether the request is a shadow's copy of one that another has answered.
@@ -100,10 +100,10 @@ impl Ticket {
     /// The ticket of a request to a service that is about to run.
     pub(super) fn begin(serving: &Serving, service: &Arc<Service>, chosen: Chosen<'_>, entered: Entered) -> Self {
         let Chosen { release, is_canary, stage } = chosen;
-        let Entered { state, entry, places, app, started, is_copy } = entered;
+        let Entered { state, entry, permits, app, started, is_copy } = entered;
         let running = Running::new();
-        if let Some(places) = places {
-            running.hold(places);
+        if let Some(permits) = permits {
+            running.hold(permits);
         }
         Self {
             under_way: Some(service.begin(UnderWay {
@@ -143,7 +143,7 @@ impl Ticket {
         &self.service.id.tenant
     }
 
-    /// The request's execution, by which its place among the host's is held.
+    /// The request's execution, which holds the request's permits.
     #[must_use]
     pub fn running(&self) -> &Running {
         &self.running
@@ -181,7 +181,7 @@ impl Ticket {
         extensions.insert(self.running.clone());
     }
 
-    /// The request does not run: the host had no place for it. What it holds of its service and its tenant is given
+    /// The request does not run: the host had no permit for it. What it holds of its service and its tenant is given
     /// back at once, for the client may take as long as it likes to read that it was refused.
     pub fn refuse(&mut self) {
         self.running.release();
@@ -212,7 +212,7 @@ impl Ticket {
         let outcome = ending.execution.map(|ran| ran.outcome);
         // A client that leaves, and a request that is wrong, say nothing about the component.
         let failed = ending.status >= 500;
-        // Nor does a host that has no place left.
+        // Nor does a host that has no permit left.
         let cancelled = matches!(outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)));
         let outside = cancelled || matches!(outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
         let counts = ending.execution.is_some() && !outside;

@@ -1,4 +1,4 @@
-//! Whose artifacts are whose.
+//! The artifacts that each tenant has.
 
 use super::{HostScope, TenantScope, get, now_ms, number};
 use crate::error::Result;

@@ -228,7 +228,7 @@ impl Store {
 }
 
 impl TenantScope {
-    /// Whose it is.
+    /// The tenant of the scope.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.tenant

@@ -15,25 +15,26 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use std::time::Duration;
 
-struct Place {
+/// A store with its data directory, which is removed when this is dropped.
+struct TestStore {
     store: Store,
     folder: tempfile::TempDir,
 }
 
-impl Place {
+impl TestStore {
     /// The URL of the database, if it is a server's.
     fn url(&self) -> Option<String> {
         (self.store.dialect == Dialect::Postgres).then(|| self.store.shared.url.clone())
     }
 }
 
-fn sqlite() -> Place {
+fn sqlite() -> TestStore {
     let folder = tempfile::tempdir().expect("a folder");
-    Place { store: Store::open(folder.path(), None).expect("it opens"), folder }
+    TestStore { store: Store::open(folder.path(), None).expect("it opens"), folder }
 }
 
 /// A database of its own on the server of the tests.
-async fn postgres() -> Option<Place> {
+async fn postgres() -> Option<TestStore> {
     let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
     sqlx::any::install_default_drivers();
     let name = format!("platform_{}", ulid::Ulid::new().to_string().to_lowercase());
@@ -41,7 +42,7 @@ async fn postgres() -> Option<Place> {
     pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name}")).into_sql_str()).await.expect("a database");
     let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
     let folder = tempfile::tempdir().expect("a folder");
-    Some(Place { store: Store::open(folder.path(), Some(&url)).expect("it opens"), folder })
+    Some(TestStore { store: Store::open(folder.path(), Some(&url)).expect("it opens"), folder })
 }
 
 fn tenant(name: &str) -> TenantId {
@@ -132,7 +133,7 @@ async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -
     scope.commit().await
 }
 
-async fn tenants_see_only_what_is_theirs(Place { store, .. }: &Place) {
+async fn tenants_see_only_what_is_theirs(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
     add_version(store, &a, b"of a").await.expect("stored");
     add_version(store, &b, b"of b").await.expect("stored");
@@ -149,7 +150,7 @@ async fn tenants_see_only_what_is_theirs(Place { store, .. }: &Place) {
     }
 }
 
-async fn versions_count_up_also_when_they_come_at_once(Place { store, .. }: &Place) {
+async fn versions_count_up_also_when_they_come_at_once(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let uploads = (0..8_u8).map(|byte| {
         let (store, a) = (store.clone(), a.clone());
@@ -166,7 +167,7 @@ async fn versions_count_up_also_when_they_come_at_once(Place { store, .. }: &Pla
     assert_eq!(scope.stored_bytes().await.expect("read"), 8);
 }
 
-async fn of_two_changes_at_once_one_is_stale(Place { store, .. }: &Place) {
+async fn of_two_changes_at_once_one_is_stale(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     add_version(store, &a, b"1").await.expect("stored");
     add_version(store, &a, b"2").await.expect("stored");
@@ -183,7 +184,7 @@ async fn of_two_changes_at_once_one_is_stale(Place { store, .. }: &Place) {
     assert_eq!(scope.targets(Wanted::All).await.expect("read").len(), 1);
 }
 
-async fn what_changed_is_read_and_nothing_else(Place { store, .. }: &Place) {
+async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
     for tenant in [&a, &b] {
         add_version(store, tenant, b"1").await.expect("stored");
@@ -229,7 +230,7 @@ async fn what_changed_is_read_and_nothing_else(Place { store, .. }: &Place) {
     assert_eq!((tenants, of), (names(&["b"]), names(&[])), "a tenant that is gone is told without services");
 }
 
-async fn a_version_that_serves_is_not_deleted(Place { store, .. }: &Place) {
+async fn a_version_that_serves_is_not_deleted(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     add_version(store, &a, b"1").await.expect("stored");
     add_version(store, &a, b"2").await.expect("stored");
@@ -240,7 +241,7 @@ async fn a_version_that_serves_is_not_deleted(Place { store, .. }: &Place) {
     assert_eq!(scope.version(&shop(), 2).await.expect_err("gone").code(), Code::NotFound);
 }
 
-async fn what_is_not_committed_never_was(Place { store, .. }: &Place) {
+async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let mut scope = store.write(&a).await.expect("a scope");
     scope.next_version(&shop(), 10).await.expect("a number");
@@ -251,7 +252,7 @@ async fn what_is_not_committed_never_was(Place { store, .. }: &Place) {
     assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 1, "the tenant's creation");
 }
 
-async fn quotas_of_components_hold(Place { store, .. }: &Place) {
+async fn quotas_of_components_hold(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let mut scope = store.write(&a).await.expect("a scope");
     for name in ["one", "two"] {
@@ -261,7 +262,7 @@ async fn quotas_of_components_hold(Place { store, .. }: &Place) {
     assert_eq!(third.expect_err("over it").code(), Code::QuotaExceeded);
 }
 
-async fn what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once(Place { store, .. }: &Place) {
+async fn what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let mut scope = store.write(&a).await.expect("a scope");
     for sealed in ["one", "another"] {
@@ -273,7 +274,7 @@ async fn what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once(Place { s
     assert_eq!(scope.at_most(1, "secrets", count).await.expect_err("two").code(), Code::QuotaExceeded);
 }
 
-async fn of_what_was_done_the_newest_is_kept_and_what_serves(Place { store, .. }: &Place) {
+async fn of_what_was_done_the_newest_is_kept_and_what_serves(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
     later().await;
     add_version(store, &a, b"1").await.expect("stored");
@@ -294,7 +295,7 @@ async fn of_what_was_done_the_newest_is_kept_and_what_serves(Place { store, .. }
     assert!(deleted > 0 && audit.len() == 1 && audit[0].action.starts_with("version"), "{deleted} {audit:?}");
 }
 
-async fn answers_are_given_again_until_newer_ones_take_their_place(Place { store, .. }: &Place) {
+async fn answers_are_given_again_until_newer_ones_take_their_place(TestStore { store, .. }: &TestStore) {
     use super::idempotency::{ANSWER_BYTES_MAX, ANSWERS_MAX};
     let a = create_tenant(store, "a").await;
     let mut scope = store.write(&a).await.expect("a scope");
@@ -321,7 +322,7 @@ async fn answers_are_given_again_until_newer_ones_take_their_place(Place { store
     }
 }
 
-async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(Place { store, .. }: &Place) {
+async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
     let seen = |skipped| StageFigures { skipped, ..StageFigures::default() };
     for tenant in [&a, &b] {
@@ -342,7 +343,7 @@ async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(Place
     assert_eq!(scope.stage_figures(&service(&b), "x", "none").await.expect("read").len(), 2, "another tenant's stay");
 }
 
-async fn executions_are_found_and_pruned(Place { store, .. }: &Place) {
+async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let record = |at: i64, outcome: &str| ExecutionRecord {
         tenant: a.clone(),
@@ -386,7 +387,7 @@ macro_rules! on_both {
     ($($test:ident)*) => {
         mod on_sqlite { $(#[tokio::test] async fn $test() { super::$test(&super::sqlite()).await; })* }
         mod on_postgres { $(#[tokio::test] async fn $test() {
-            if let Some(place) = super::postgres().await { super::$test(&place).await; }
+            if let Some(test_store) = super::postgres().await { super::$test(&test_store).await; }
         })* }
     };
 }

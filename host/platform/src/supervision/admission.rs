@@ -1,69 +1,69 @@
-//! How many requests are in a component at once, and how many may wait: the bulkhead.
+//! The bulkhead of a component: how many requests it serves at once, and how many may wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The door to a component, or to the whole host.
+/// The concurrency limit of a component or of the whole host, with a bounded queue.
 #[derive(Debug)]
 pub struct Admission {
-    places: Arc<Semaphore>,
-    places_max: usize,
+    slots: Arc<Semaphore>,
+    slots_max: usize,
     waiting: AtomicU32,
     waiting_max: u32,
     timeout: Duration,
 }
 
-/// A place in the component; given back when dropped.
-pub type Place = OwnedSemaphorePermit;
+/// A slot of an [`Admission`]; released when dropped.
+pub type Permit = OwnedSemaphorePermit;
 
 impl Admission {
-    /// A door that lets `places` in and `waiting_max` wait, each for `timeout` at most.
+    /// Admits `slots` at once and lets `waiting_max` wait, each for `timeout` at most.
     #[must_use]
-    pub fn new(places: u32, waiting_max: u32, timeout: Duration) -> Self {
-        let places = (places.max(1) as usize).min(Semaphore::MAX_PERMITS);
+    pub fn new(slots: u32, waiting_max: u32, timeout: Duration) -> Self {
+        let slots = (slots.max(1) as usize).min(Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            places_max: places,
+            slots: Arc::new(Semaphore::new(slots)),
+            slots_max: slots,
             waiting: AtomicU32::new(0),
             waiting_max,
             timeout,
         }
     }
 
-    /// Whether another door lets as many in.
+    /// Whether another one has as many slots.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        self.places_max == other.places_max
+        self.slots_max == other.slots_max
     }
 
-    /// How many are inside.
+    /// Slots in use.
     #[must_use]
     pub fn inside(&self) -> u32 {
-        let inside = self.places_max.saturating_sub(self.places.available_permits());
+        let inside = self.slots_max.saturating_sub(self.slots.available_permits());
         u32::try_from(inside).unwrap_or(u32::MAX)
     }
 
-    /// Whether a place is free at this moment, without taking it.
+    /// Whether a slot is free at this moment, without taking it.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        self.places.available_permits() > 0
+        self.slots.available_permits() > 0
     }
 
-    /// A place, if there is one at once.
+    /// A permit, if a slot is free.
     #[must_use]
-    pub fn try_enter(&self) -> Option<Place> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+    pub fn try_enter(&self) -> Option<Permit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
     }
 
-    /// A place, at once or after waiting in turn; `None` if too many wait already or it took too long.
-    pub async fn enter(&self) -> Option<Place> {
-        if let Some(place) = self.try_enter() {
-            return Some(place);
+    /// A permit, at once or after waiting in turn; `None` if too many wait already or it took too long.
+    pub async fn enter(&self) -> Option<Permit> {
+        if let Some(permit) = self.try_enter() {
+            return Some(permit);
         }
         let _waiting = Waiting::begin(self)?;
-        tokio::time::timeout(self.timeout, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()
+        tokio::time::timeout(self.timeout, Arc::clone(&self.slots).acquire_owned()).await.ok()?.ok()
     }
 }
 
@@ -91,30 +91,30 @@ mod tests {
 
     #[tokio::test]
     async fn lets_in_queues_and_refuses_in_that_order() {
-        let door = Admission::new(1, 1, Duration::from_secs(3600));
-        let inside = door.enter().await.expect("the first gets in");
-        let mut second = Box::pin(door.enter());
+        let admission = Admission::new(1, 1, Duration::from_secs(3600));
+        let inside = admission.enter().await.expect("the first gets in");
+        let mut second = Box::pin(admission.enter());
         assert!(second.as_mut().now_or_never().is_none(), "the second waits");
-        assert!(!door.is_free());
-        assert!(door.enter().await.is_none(), "the third is refused");
+        assert!(!admission.is_free());
+        assert!(admission.enter().await.is_none(), "the third is refused");
         drop(inside);
-        assert!(second.await.is_some(), "the second gets the place of the first");
+        assert!(second.await.is_some(), "the second gets the slot of the first");
     }
 
     #[tokio::test]
     async fn who_leaves_the_queue_makes_room_in_it() {
-        let door = Admission::new(1, 1, Duration::from_secs(3600));
-        let _inside = door.enter().await;
-        let mut second = Box::pin(door.enter());
+        let admission = Admission::new(1, 1, Duration::from_secs(3600));
+        let _inside = admission.enter().await;
+        let mut second = Box::pin(admission.enter());
         assert!(second.as_mut().now_or_never().is_none());
         drop(second);
-        assert!(Box::pin(door.enter()).now_or_never().is_none(), "the next may wait again");
+        assert!(Box::pin(admission.enter()).now_or_never().is_none(), "the next may wait again");
     }
 
     #[tokio::test]
     async fn waiting_ends() {
-        let door = Admission::new(1, 1, Duration::from_millis(1));
-        let _inside = door.enter().await;
-        assert!(door.enter().await.is_none());
+        let admission = Admission::new(1, 1, Duration::from_millis(1));
+        let _inside = admission.enter().await;
+        assert!(admission.enter().await.is_none());
     }
 }

@@ -72,7 +72,7 @@ pub struct Entry {
     _trial: Option<Trial>,
 }
 
-/// A place among the trials of a half-open state; given back when dropped.
+/// A permit for a trial request in the half-open state; released when dropped.
 #[derive(Debug)]
 struct Trial(Arc<AtomicU32>);
 

@@ -1,7 +1,7 @@
 //! What keeps one component's faults to itself: circuit breaker, bulkhead, health.
 //!
-//! A request asks the [`Breaker`] first (is the component in order?), then takes a [`Place`] of the [`Admission`] (is there room, or room
-//! to wait?). Its result goes back to the breaker. Refusals of these two are no results of the component.
+//! The circuit [`Breaker`] decides first whether to admit a request, then the request takes a [`Permit`] of the
+//! [`Admission`] or waits for one. Its result is reported to the breaker; refusals of these two are not reported.
 
 mod admission;
 mod breaker;
@@ -15,12 +15,12 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use admission::{Admission, Place};
+pub use admission::{Admission, Permit};
 pub use breaker::{Breaker, BreakerState, Entry, Refused};
 pub use config::SupervisionConfig;
 pub use health::{Health, HealthState};
 pub use shared_admission::{SharedAdmission, SharedPermit};
 pub use tenant_queue::{TenantQueue, TenantSlot};
-pub use usage::{Resource, Taken, Usage};
+pub use usage::{Resource, Usage, UsageReservation};
 
 use crate::sync;

@@ -130,7 +130,7 @@ impl State {
         true
     }
 
-    /// A place in the queue, unless it is full or too much of it is the tenant's.
+    /// Joins the queue, unless it is full or the tenant has too much of it.
     fn wait(&mut self, tenant: &Option<TenantId>, waiting_max: u32) -> Option<Receiver<SharedPermit>> {
         let waiting = self.tenants.get(tenant).map_or(0, |usage| usage.waiting.len());
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
@@ -198,7 +198,7 @@ impl State {
 }
 
 impl SharedPermit {
-    /// Whose it is.
+    /// The tenant that holds the permit.
     #[must_use]
     pub fn tenant(&self) -> Option<&TenantId> {
         self.tenant.as_ref()

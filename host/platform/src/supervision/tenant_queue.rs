@@ -1,16 +1,16 @@
 //! Work that tenants cause beside their requests: one piece of each tenant's at a time, and a bounded number over all.
 
-use super::{Admission, Place};
+use super::{Admission, Permit};
 use crate::name::TenantId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Pieces of a tenant's work that may wait for the tenant's place.
+/// Pieces of a tenant's work that may wait for the tenant's slot.
 const WAITING_MAX: u32 = 16;
 
-/// Who works, and who waits for it. A tenant has one place, so that its own pieces of work wait for each other, and
-/// nobody else's for them.
+/// Bounds the work under way, of each tenant and over all. A tenant has one slot: its own pieces of work wait for each
+/// other, and those of other tenants do not wait for them.
 pub struct TenantQueue {
     tenants: Mutex<HashMap<TenantId, Arc<Admission>>>,
     /// At most one of each tenant waits here.
@@ -20,19 +20,18 @@ pub struct TenantQueue {
 
 /// The right to do one piece of work; given back when dropped.
 pub struct TenantSlot {
-    _all: Place,
-    _own: Place,
+    _all: Permit,
+    _own: Permit,
 }
 
 impl TenantQueue {
-    /// A queue with so many places over all, in which nobody waits longer than `timeout`, for a place of the tenant's
-    /// or one of all.
+    /// A queue with `slots` over all. Work waits at most `timeout` for the tenant's slot, and as long for one of all.
     #[must_use]
-    pub fn new(places: u32, timeout: Duration) -> Self {
-        Self { tenants: Mutex::default(), all: Admission::new(places, u32::MAX, timeout), timeout }
+    pub fn new(slots: u32, timeout: Duration) -> Self {
+        Self { tenants: Mutex::default(), all: Admission::new(slots, u32::MAX, timeout), timeout }
     }
 
-    /// A place for a tenant's work, at once or after waiting in turn; none if too much of the tenant's waits already,
+    /// A slot for a tenant's work, at once or after waiting in turn; none if too much of the tenant's waits already,
     /// or it took too long.
     pub async fn enter(&self, tenant: &TenantId) -> Option<TenantSlot> {
         let own = self.of(tenant).enter().await?;
@@ -42,7 +41,7 @@ impl TenantQueue {
     fn of(&self, tenant: &TenantId) -> Arc<Admission> {
         // The map is whole after every operation.
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whom nobody asks for, and who has its place free, is as one who never was there.
+        // A tenant whose slot is free, and that nobody waits for, needs no entry.
         tenants.retain(|_, admission| Arc::strong_count(admission) > 1 || !admission.is_free());
         let new = || Arc::new(Admission::new(1, WAITING_MAX, self.timeout));
         Arc::clone(tenants.entry(tenant.clone()).or_insert_with(new))
@@ -63,7 +62,7 @@ mod tests {
     #[tokio::test]
     async fn a_tenant_waits_for_its_own_and_for_nobody_elses() {
         let queue = TenantQueue::new(4, LONG);
-        let bomb = queue.enter(&tenant("bomber")).await.expect("a place");
+        let bomb = queue.enter(&tenant("bomber")).await.expect("a slot");
         let more = || Box::pin(async { queue.enter(&tenant("bomber")).await });
         let mut more: Vec<_> = (0..WAITING_MAX).map(|_| more()).collect();
         assert!(more.iter_mut().all(|one| one.as_mut().now_or_never().is_none()), "one at a time");
@@ -79,13 +78,13 @@ mod tests {
     #[tokio::test]
     async fn there_are_only_so_many_over_all_and_those_who_left_leave_nothing() {
         let queue = TenantQueue::new(2, LONG);
-        let first = queue.enter(&tenant("a")).await.expect("a place");
-        let _second = queue.enter(&tenant("b")).await.expect("a place");
+        let first = queue.enter(&tenant("a")).await.expect("a slot");
+        let _second = queue.enter(&tenant("b")).await.expect("a slot");
         let c = tenant("c");
         let mut third = Box::pin(queue.enter(&c));
         assert!(third.as_mut().now_or_never().is_none());
         drop(first);
-        drop(third.await.expect("its place"));
+        drop(third.await.expect("its slot"));
         let _ = queue.of(&tenant("d"));
         assert_eq!(queue.tenants.lock().expect("whole").len(), 2, "b, which works, and d");
     }

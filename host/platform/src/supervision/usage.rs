@@ -1,9 +1,9 @@
-//! What is in use of something that many share, and how much of it one of them has: shares with a bound, without a queue.
+//! Counts the use of shared resources: limits without a queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What can be in use.
+/// A shared resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     /// Open connections.
@@ -37,26 +37,26 @@ impl Usage {
         self.counter(resource).load(Ordering::Relaxed)
     }
 
-    /// Takes some of a resource of which at most `max` may be in use; `None` if there is not so much left.
+    /// Reserves some of a resource of which at most `max` may be in use; `None` if less is left.
     #[must_use]
-    pub fn take(self: &Arc<Self>, resource: Resource, amount: u64, max: u64) -> Option<Taken> {
+    pub fn reserve(self: &Arc<Self>, resource: Resource, amount: u64, max: u64) -> Option<UsageReservation> {
         let counter = self.counter(resource);
         // Optimistic: one addition, and another for those that are over.
         let before = counter.fetch_add(amount, Ordering::Relaxed);
-        let taken = Taken { usage: Arc::clone(self), resource, amount };
-        (before.saturating_add(amount) <= max).then_some(taken)
+        let reservation = UsageReservation { usage: Arc::clone(self), resource, amount };
+        (before.saturating_add(amount) <= max).then_some(reservation)
     }
 }
 
-/// A part that is in use until it is dropped.
+/// An amount of a resource that is in use until this is dropped.
 #[derive(Debug)]
-pub struct Taken {
+pub struct UsageReservation {
     usage: Arc<Usage>,
     resource: Resource,
     amount: u64,
 }
 
-impl Drop for Taken {
+impl Drop for UsageReservation {
     fn drop(&mut self) {
         self.usage.counter(self.resource).fetch_sub(self.amount, Ordering::Relaxed);
     }
@@ -69,11 +69,11 @@ mod tests {
     #[test]
     fn what_is_over_the_bound_is_refused_and_leaves_nothing_behind() {
         let usage = Arc::new(Usage::default());
-        let first = usage.take(Resource::BufferedBytes, 60, 100).expect("there is room");
-        assert!(usage.take(Resource::BufferedBytes, 41, 100).is_none());
+        let first = usage.reserve(Resource::BufferedBytes, 60, 100).expect("there is room");
+        assert!(usage.reserve(Resource::BufferedBytes, 41, 100).is_none());
         assert_eq!(usage.of(Resource::BufferedBytes), 60);
-        let second = usage.take(Resource::BufferedBytes, 40, 100);
-        assert!(second.is_some() && usage.take(Resource::Requests, 1, 1).is_some(), "resources are apart");
+        let second = usage.reserve(Resource::BufferedBytes, 40, 100);
+        assert!(second.is_some() && usage.reserve(Resource::Requests, 1, 1).is_some(), "resources are apart");
         drop((first, second));
         assert_eq!(usage.of(Resource::BufferedBytes), 0);
     }

@@ -32,7 +32,7 @@ pub fn append(size: u64, record: &[u8], known: &HashMap<u64, Hash>) -> Result<Ap
         return Err(LogError::OutOfRange(size));
     }
     check_known(&append_needs(size), known)?;
-    let mut known = Known { hashes: known, new: HashMap::new() };
+    let mut known = KnownHashes { hashes: known, new: HashMap::new() };
     let hashes = tlog_tiles::stored_hashes(size, record, &known)?;
     let stored: Vec<_> = (tlog_tiles::stored_hash_index(0, size)..).zip(hashes).collect();
     known.new = stored.iter().copied().collect();
@@ -58,7 +58,7 @@ pub fn root(size: u64, known: &HashMap<u64, Hash>) -> Result<Hash, LogError> {
         return Err(LogError::OutOfRange(size));
     }
     check_known(&root_needs(size), known)?;
-    Ok(tlog_tiles::tree_hash(size, &Known::of(known))?)
+    Ok(tlog_tiles::tree_hash(size, &KnownHashes::new(known))?)
 }
 
 /// The stored indexes that [`inclusion`] reads.
@@ -80,7 +80,7 @@ pub fn inclusion(size: u64, index: u64, known: &HashMap<u64, Hash>) -> Result<Ve
         return Err(LogError::OutOfRange(size));
     }
     check_known(&inclusion_needs(size, index), known)?;
-    Ok(tlog_tiles::prove_record(size, index, &Known::of(known))?)
+    Ok(tlog_tiles::prove_record(size, index, &KnownHashes::new(known))?)
 }
 
 /// The stored indexes that [`consistency`] reads.
@@ -102,7 +102,7 @@ pub fn consistency(size: u64, older: u64, known: &HashMap<u64, Hash>) -> Result<
         return Err(LogError::OutOfRange(size));
     }
     check_known(&consistency_needs(size, older), known)?;
-    Ok(tlog_tiles::prove_tree(size, older, &Known::of(known))?)
+    Ok(tlog_tiles::prove_tree(size, older, &KnownHashes::new(known))?)
 }
 
 /// Runs a computation on hashes of no meaning, to learn which it reads.
@@ -123,18 +123,19 @@ impl HashReader for Recorder {
     }
 }
 
-struct Known<'a> {
+/// Reads hashes from those that the caller has, and from those that a computation made.
+struct KnownHashes<'a> {
     hashes: &'a HashMap<u64, Hash>,
     new: HashMap<u64, Hash>,
 }
 
-impl<'a> Known<'a> {
-    fn of(hashes: &'a HashMap<u64, Hash>) -> Self {
+impl<'a> KnownHashes<'a> {
+    fn new(hashes: &'a HashMap<u64, Hash>) -> Self {
         Self { hashes, new: HashMap::new() }
     }
 }
 
-impl HashReader for Known<'_> {
+impl HashReader for KnownHashes<'_> {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
         let hash = |index| self.new.get(index).or_else(|| self.hashes.get(index)).copied();
         indexes.iter().map(|index| hash(index).ok_or(Error::IndexesNotInTree)).collect()

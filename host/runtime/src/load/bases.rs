@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Read when the first component needs them: megabytes, whose digest takes milliseconds.
 pub(crate) struct Bases {
     modules: Vec<Cow<'static, [u8]>>,
-    read: Mutex<Option<Arc<[Known]>>>,
+    loaded: Mutex<Option<Arc<[LoadedBase]>>>,
 }
 
-struct Known {
+/// A base with its memory image.
+struct LoadedBase {
     digest: String,
     base: Arc<memory::Base>,
 }
@@ -22,16 +23,17 @@ struct Known {
 impl Bases {
     /// Of these core modules.
     pub(crate) fn new(modules: Vec<Cow<'static, [u8]>>) -> Self {
-        Self { modules, read: Mutex::default() }
+        Self { modules, loaded: Mutex::default() }
     }
 
-    fn known(&self, cache: Option<&CompiledCache>) -> Result<Arc<[Known]>, Error> {
-        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner); // it is set whole
-        if let Some(known) = &*known {
-            return Ok(Arc::clone(known));
+    /// Loads the bases at the first call.
+    fn loaded(&self, cache: Option<&CompiledCache>) -> Result<Arc<[LoadedBase]>, Error> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner); // it is set in one step
+        if let Some(loaded) = &*loaded {
+            return Ok(Arc::clone(loaded));
         }
-        let all = self.modules.iter().map(|module| read(module, cache)).collect::<Result<_, _>>()?;
-        Ok(Arc::clone(known.insert(all)))
+        let all = self.modules.iter().map(|module| load(module, cache)).collect::<Result<_, _>>()?;
+        Ok(Arc::clone(loaded.insert(all)))
     }
 
     /// The base that a component names.
@@ -39,9 +41,9 @@ impl Bases {
     /// # Errors
     /// `unknown-base`, if the host does not have it.
     pub(crate) fn named(&self, digest: &str, cache: Option<&CompiledCache>) -> Result<Arc<memory::Base>, Error> {
-        let known = self.known(cache)?;
-        let named = known.iter().find(|known| known.digest == digest);
-        named.map(|known| Arc::clone(&known.base)).ok_or_else(|| {
+        let loaded = self.loaded(cache)?;
+        let named = loaded.iter().find(|loaded| loaded.digest == digest);
+        named.map(|loaded| Arc::clone(&loaded.base)).ok_or_else(|| {
             let message = format!(
                 "this host does not have the base {digest} of the component's memory; load the component's \
                  self-contained form, or build it with the elias-build of this host's version"
@@ -50,14 +52,14 @@ impl Bases {
         })
     }
 
-    /// All that there are.
+    /// All bases.
     pub(crate) fn all(&self, cache: Option<&CompiledCache>) -> Result<Vec<Arc<memory::Base>>, Error> {
-        Ok(self.known(cache)?.iter().map(|known| Arc::clone(&known.base)).collect())
+        Ok(self.loaded(cache)?.iter().map(|loaded| Arc::clone(&loaded.base)).collect())
     }
 }
 
-fn read(module: &[u8], cache: Option<&CompiledCache>) -> Result<Known, Error> {
+fn load(module: &[u8], cache: Option<&CompiledCache>) -> Result<LoadedBase, Error> {
     let Base { digest, memory } = Base::read(module).map_err(bad_image)?;
     let base = memory::Base::new(cache, &digest, &memory).map_err(|error| no_room(&error))?;
-    Ok(Known { digest, base: Arc::new(base) })
+    Ok(LoadedBase { digest, base: Arc::new(base) })
 }

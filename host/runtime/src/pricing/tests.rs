@@ -303,8 +303,8 @@ impl Capability for Probe {
         let refused =
             probe.func("long", Price::call().per(1, over), |_: StoreContextMut<'_, InstanceState>, (_,)| Ok(()));
         assert!(refused.expect_err("it can take too long").to_string().contains("func_async"));
-        type Taken = (List<u8, { 64 << 20 }>,);
-        probe.func("take", Price::call(), |_: StoreContextMut<'_, InstanceState>, _: Taken| Ok(()))?;
+        type TakeParameters = (List<u8, { 64 << 20 }>,);
+        probe.func("take", Price::call(), |_: StoreContextMut<'_, InstanceState>, _: TakeParameters| Ok(()))?;
         type Burn = (u64, u64);
         let units = || size("units", |(units, _): &Burn| *units).at_most(1_000_000);
         probe.func("burn", Price::call().per(1, units()), |_: StoreContextMut<'_, InstanceState>, (_, us): Burn| {

@@ -21,21 +21,21 @@ const AT_ONCE_BYTES_MAX: usize = 4 << 20;
 const PART_BYTES: usize = 1 << 20;
 
 /// Bytes of all memories that wait to be given back while what their executions held is free for others already. What
-/// is beyond holds its places until it is gone, so that nobody ends executions faster than their memory goes.
+/// is beyond holds its permits until it is gone, so that nobody ends executions faster than their memory goes.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 impl<E: Export> Instance<E> {
     /// Drops the instance, whose execution is over.
     pub(super) fn discard(self, host: &Arc<Instances>, running: &Running) {
-        let Self { store, slot, place, .. } = self;
+        let Self { store, slot, permit, .. } = self;
         let share = store.data().info().share_group();
         drop(store);
         // The store had the only other handle.
         let slot = slot.and_then(Arc::into_inner).filter(|slot| slot.grown_bytes() > AT_ONCE_BYTES_MAX);
         let Some(slot) = slot else { return };
         let waiting = Waiting::begin(host, slot.grown_bytes());
-        let places = waiting.is_too_much().then(|| (place, running.take_held()));
-        let mut discarded = Discarded { slot, given_back: 0, _waiting: waiting, _places: places };
+        let permits = waiting.is_too_much().then(|| (permit, running.take_held()));
+        let mut discarded = Discarded { slot, given_back: 0, _waiting: waiting, _permits: permits };
         aside::spawn(share, move || discarded.give_back_part());
     }
 }
@@ -45,7 +45,7 @@ struct Discarded<P> {
     slot: Slot,
     given_back: usize,
     _waiting: Waiting,
-    _places: P,
+    _permits: P,
 }
 
 impl<P> Discarded<P> {
@@ -107,14 +107,14 @@ mod tests {
 
     #[test]
     fn what_an_execution_held_goes_with_who_took_it() {
-        let (running, place) = (Running::new(), Arc::new(()));
-        running.hold(Arc::clone(&place));
+        let (running, permit) = (Running::new(), Arc::new(()));
+        running.hold(Arc::clone(&permit));
         let taken = running.take_held();
         running.release();
-        assert_eq!(Arc::strong_count(&place), 2, "it is still held");
+        assert_eq!(Arc::strong_count(&permit), 2, "it is still held");
         drop(taken);
-        assert_eq!(Arc::strong_count(&place), 1);
-        running.hold(Arc::clone(&place));
-        assert_eq!(Arc::strong_count(&place), 1, "the instance is gone, and nothing is held for it");
+        assert_eq!(Arc::strong_count(&permit), 1);
+        running.hold(Arc::clone(&permit));
+        assert_eq!(Arc::strong_count(&permit), 1, "the instance is gone, and nothing is held for it");
     }
 }

@@ -83,9 +83,9 @@ impl<E: Export> Idle<E> {
             instance.store.data_mut().limiter.begin(usage);
             return Ok(instance);
         }
-        let place = self.host.place()?;
+        let permit = self.host.acquire_permit()?;
         add_one(&self.host.counts.created);
-        Ok(Instance::new(app, state, Some(place)))
+        Ok(Instance::new(app, state, Some(permit)))
     }
 
     /// Takes an instance whose execution is over: keeps it if that ended well, else discards it.

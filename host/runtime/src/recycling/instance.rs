@@ -24,7 +24,7 @@ pub(crate) trait Export: Sized + Send + Sync + 'static {
     fn idle(app: &App) -> &Arc<Idle<Self>>;
 }
 
-/// An instance, or the store for one. Fields drop in order: the place last.
+/// An instance, or the store for one. Fields drop in order: the permit last.
 pub(crate) struct Instance<E> {
     pub(crate) store: Store<InstanceState>,
     /// There once it is instantiated.
@@ -37,14 +37,14 @@ pub(crate) struct Instance<E> {
     pub(super) has_run: bool,
     /// What it takes of its limits when an execution begins.
     pub(super) usage: Usage,
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<E> Instance<E> {
-    pub(super) fn new(app: &AppInner, state: InstanceState, place: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(app: &AppInner, state: InstanceState, permit: Option<OwnedSemaphorePermit>) -> Self {
         let mut store = Store::new(&app.engine, state);
         store.limiter(|state| &mut state.limiter);
-        Self { store, exports: None, slot: None, stack: None, has_run: false, usage: Usage::default(), place }
+        Self { store, exports: None, slot: None, stack: None, has_run: false, usage: Usage::default(), permit }
     }
 
     /// Bytes that it has for itself.

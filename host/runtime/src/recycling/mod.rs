@@ -101,8 +101,8 @@ fn add_one(count: &AtomicU64) {
 /// The instances of one host.
 pub(crate) struct Instances {
     limits: IdleLimits,
-    places: Arc<Semaphore>,
-    places_max: usize,
+    permits: Arc<Semaphore>,
+    permits_max: usize,
     idle: AtomicUsize,
     idle_bytes: AtomicUsize,
     /// Bytes of memories that are being given back.
@@ -117,12 +117,12 @@ pub(crate) struct Instances {
 }
 
 impl Instances {
-    pub(crate) fn new(places: usize, limits: IdleLimits) -> Self {
-        let places = places.min(Semaphore::MAX_PERMITS);
+    pub(crate) fn new(permits: usize, limits: IdleLimits) -> Self {
+        let permits = permits.min(Semaphore::MAX_PERMITS);
         Self {
             limits,
-            places: Arc::new(Semaphore::new(places)),
-            places_max: places,
+            permits: Arc::new(Semaphore::new(permits)),
+            permits_max: permits,
             idle: AtomicUsize::new(0),
             idle_bytes: AtomicUsize::new(0),
             discarded_bytes: AtomicUsize::new(0),
@@ -141,8 +141,8 @@ impl Instances {
             created: load(&self.counts.created),
             idle: self.idle.load(Ordering::Relaxed) as u64,
             idle_bytes: self.idle_bytes.load(Ordering::Relaxed) as u64,
-            instances: (self.places_max - self.places.available_permits()) as u64,
-            instances_max: self.places_max as u64,
+            instances: (self.permits_max - self.permits.available_permits()) as u64,
+            instances_max: self.permits_max as u64,
             dropped_failed: load(&self.counts.failed),
             dropped_handles: load(&self.counts.handles),
             dropped_grown: load(&self.counts.grown),
@@ -157,14 +157,14 @@ impl Instances {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
     }
 
-    /// A place for a new instance; that of an idle one if there is no other.
-    fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+    /// A permit for a new instance; evicts an idle one if there is no other.
+    fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, Error> {
         loop {
-            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-                return Ok(place);
+            if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+                return Ok(permit);
             }
             if !self.evict(None) {
-                let message = format!("all {} instances of this host are in use", self.places_max);
+                let message = format!("all {} instances of this host are in use", self.permits_max);
                 return Err(Error::new(ErrorCode::Overloaded, message));
             }
         }

@@ -1,6 +1,6 @@
 //! The databases of components.
 
-use super::extract::{Asking, JsonOf, PathOf};
+use super::extract::{Authenticated, JsonOf, PathOf};
 use super::problem::{Problem, ProblemDocument};
 use super::services::ServicePath;
 use axum::Json;
@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 ))]
 async fn query(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
     JsonOf(query): JsonOf<DatabaseQuery>,
 ) -> Result<Json<DatabaseResult>, Problem> {

@@ -1,6 +1,6 @@
 //! Executions: recorded and running.
 
-use super::extract::{Asking, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -42,7 +42,7 @@ fn not_recorded(id: &str) -> Error {
 )]
 async fn list(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(filter): QueryOf<ExecutionFilter>,
     QueryOf(page): QueryOf<PageQuery>,
@@ -71,7 +71,7 @@ async fn list(
 )]
 async fn running(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(filter): QueryOf<RunningFilter>,
     QueryOf(page): QueryOf<PageQuery>,
@@ -98,7 +98,7 @@ async fn running(
 )]
 async fn show(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<Json<ExecutionRecord>, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
@@ -124,7 +124,7 @@ async fn show(
 )]
 async fn cancel(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.cancel(&session, &tenant, &id)?;

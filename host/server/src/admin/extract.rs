@@ -19,14 +19,14 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PeerAddress(pub(crate) IpAddr);
 
-/// Who asks.
-pub(super) struct Asking(pub(super) Session);
+/// The session of the request's bearer token.
+pub(super) struct Authenticated(pub(super) Session);
 
-impl FromRequestParts<Platform> for Asking {
+impl FromRequestParts<Platform> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Problem> {
-        // Asked once, also where a middleware wants to know too.
+        // A middleware may have authenticated the request already.
         if let Some(session) = parts.extensions.get::<Session>() {
             return Ok(Self(session.clone()));
         }

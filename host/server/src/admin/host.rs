@@ -1,6 +1,6 @@
 //! The host itself: checks, metrics, backup.
 
-use super::extract::{Asking, Page};
+use super::extract::{Authenticated, Page};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::body::Body;
@@ -27,7 +27,10 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
-async fn doctor(State(platform): State<Platform>, Asking(session): Asking) -> Result<Json<Page<Finding>>, Problem> {
+async fn doctor(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+) -> Result<Json<Page<Finding>>, Problem> {
     Ok(Json(Page { items: platform.examine(&session).await?, next: None }))
 }
 
@@ -45,7 +48,7 @@ async fn doctor(State(platform): State<Platform>, Asking(session): Asking) -> Re
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
-async fn metrics(State(platform): State<Platform>, Asking(session): Asking) -> Result<Response, Problem> {
+async fn metrics(State(platform): State<Platform>, Authenticated(session): Authenticated) -> Result<Response, Problem> {
     Ok(([(CONTENT_TYPE, METRICS_TYPE)], platform.metrics(&session).await?).into_response())
 }
 
@@ -67,7 +70,7 @@ async fn metrics(State(platform): State<Platform>, Asking(session): Asking) -> R
         ),
     ),
 )]
-async fn backup(State(platform): State<Platform>, Asking(session): Asking) -> Result<Response, Problem> {
+async fn backup(State(platform): State<Platform>, Authenticated(session): Authenticated) -> Result<Response, Problem> {
     let archive = platform.backup(&session).await?;
     // The length lets the client detect a truncated archive.
     let bytes = archive.metadata().map_err(elias_platform::Error::from)?.len();

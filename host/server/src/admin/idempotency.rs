@@ -1,7 +1,7 @@
 //! A request that comes again with the same `Idempotency-Key` gets the same answer, and is done once.
 
 use super::databases;
-use super::extract::Asking;
+use super::extract::Authenticated;
 use super::problem::Problem;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
@@ -77,7 +77,7 @@ async fn once(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let Asking(session) = Asking::from_request_parts(&mut parts, platform).await?;
+    let Authenticated(session) = Authenticated::from_request_parts(&mut parts, platform).await?;
     let body = to_bytes(body, BODY_BYTES_MAX).await;
     let body =
         body.map_err(|_| Error::new(Code::TooLarge, "the body must have at most 2 MiB, and must be complete"))?;

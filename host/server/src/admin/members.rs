@@ -1,6 +1,6 @@
 //! A tenant's organizations and users.
 
-use super::extract::{Asking, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -42,7 +42,7 @@ fn tagged(revision: u64, record: impl Serialize) -> Response {
 )]
 async fn organizations(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Page<Organization>>, Problem> {
@@ -82,7 +82,7 @@ struct NewOrganization {
 )]
 async fn create_organization(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(new): JsonOf<NewOrganization>,
 ) -> Result<Response, Problem> {
@@ -107,7 +107,7 @@ async fn create_organization(
 )]
 async fn organization(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<Response, Problem> {
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
@@ -141,7 +141,7 @@ async fn organization(
 )]
 async fn set_organization(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
     JsonOf(settings): JsonOf<OrganizationSettings>,
@@ -174,7 +174,7 @@ async fn set_organization(
 )]
 async fn delete_organization(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_organization(&session, &tenant, &id).await?;
@@ -204,7 +204,7 @@ struct UserQuery {
 )]
 async fn users(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(query): QueryOf<UserQuery>,
     QueryOf(page): QueryOf<PageQuery>,
@@ -246,7 +246,7 @@ struct NewUser {
 )]
 async fn create_user(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(new): JsonOf<NewUser>,
 ) -> Result<Response, Problem> {
@@ -271,7 +271,7 @@ async fn create_user(
 )]
 async fn user(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<Response, Problem> {
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
@@ -305,7 +305,7 @@ async fn user(
 )]
 async fn set_user(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
     JsonOf(settings): JsonOf<UserSettings>,
@@ -333,7 +333,7 @@ async fn set_user(
 )]
 async fn delete_user(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_user(&session, &tenant, &id).await?;

@@ -1,6 +1,6 @@
 //! The npm packages in versions, and the policies for them.
 
-use super::extract::{Asking, JsonOf, PathOf};
+use super::extract::{Authenticated, JsonOf, PathOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 )]
 async fn policies(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
 ) -> Result<Json<PackagePolicies>, Problem> {
     Ok(Json(platform.package_policies(&session, &tenant).await?))
@@ -56,7 +56,7 @@ async fn policies(
 )]
 async fn set_policy(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(policy): JsonOf<PackagePolicy>,
 ) -> Result<Json<PackagePolicies>, Problem> {
@@ -86,7 +86,7 @@ async fn set_policy(
 )]
 async fn of_version(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, component, number)): PathOf<(TenantId, ComponentName, u32)>,
 ) -> Result<Json<PackageReport>, Problem> {
     Ok(Json(platform.packages(&session, &tenant, &component, number).await?))

@@ -1,6 +1,6 @@
 //! The roles that a tenant defines.
 
-use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 )]
 async fn list(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<NamedPage<RoleDefinition>>, Problem> {
@@ -65,7 +65,7 @@ fn tagged(role: RoleDefinition) -> Response {
 )]
 async fn show(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, role)): PathOf<(TenantId, RoleName)>,
 ) -> Result<Response, Problem> {
     Ok(tagged(platform.role(&session, &tenant, &role).await?))
@@ -100,7 +100,7 @@ async fn show(
 )]
 async fn set(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf((tenant, role)): PathOf<(TenantId, RoleName)>,
     JsonOf(settings): JsonOf<RoleSettings>,
@@ -127,7 +127,7 @@ async fn set(
 )]
 async fn delete(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, role)): PathOf<(TenantId, RoleName)>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_role(&session, &tenant, &role).await?;

@@ -1,6 +1,6 @@
 //! Services: deployments, rollouts, secrets, logs.
 
-use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -75,7 +75,7 @@ struct StatusQuery {
 )]
 async fn status(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(query): QueryOf<StatusQuery>,
 ) -> Result<Json<Page<ServiceStatus>>, Problem> {
@@ -96,7 +96,7 @@ async fn status(
 )]
 async fn deployments(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<NamedPage<Deployment>>, Problem> {
@@ -135,7 +135,7 @@ async fn deployments(
 )]
 async fn deploy(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf(path): PathOf<ServicePath>,
     JsonOf(request): JsonOf<DeployRequest>,
@@ -176,7 +176,7 @@ struct RollbackRequest {
 )]
 async fn rollback(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
     JsonOf(request): JsonOf<RollbackRequest>,
 ) -> Result<(StatusCode, Json<Deployment>), Problem> {
@@ -214,7 +214,7 @@ struct SteerRequest {
 )]
 async fn steer(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
     JsonOf(request): JsonOf<SteerRequest>,
 ) -> Result<StatusCode, Problem> {
@@ -256,7 +256,7 @@ struct Flags {
 )]
 async fn set_flags(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf(path): PathOf<ServicePath>,
     JsonOf(flags): JsonOf<Flags>,
@@ -286,7 +286,7 @@ async fn set_flags(
 )]
 async fn stop(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<StatusCode, Problem> {
     platform.stop(&session, &path.into()).await?;
@@ -307,10 +307,10 @@ async fn stop(
 )]
 async fn purge(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<StatusCode, Problem> {
-    platform.purge_answers(&session, &path.into()).await?;
+    platform.purge_cache(&session, &path.into()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -333,7 +333,7 @@ async fn purge(
 )]
 async fn start(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<StatusCode, Problem> {
     platform.start(&session, &path.into()).await?;
@@ -356,7 +356,7 @@ async fn start(
 )]
 async fn secrets(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<Json<Page<String>>, Problem> {
     Ok(Json(Page { items: platform.secret_names(&session, &path.into()).await?, next: None }))
@@ -411,7 +411,7 @@ struct SecretValue {
 )]
 async fn set_secret(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<SecretPath>,
     JsonOf(secret): JsonOf<SecretValue>,
 ) -> Result<StatusCode, Problem> {
@@ -434,7 +434,7 @@ async fn set_secret(
 )]
 async fn delete_secret(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<SecretPath>,
 ) -> Result<StatusCode, Problem> {
     let (id, name) = path.split();
@@ -460,7 +460,7 @@ async fn delete_secret(
 )]
 async fn logs(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let id = ServiceId::from(path);

@@ -1,6 +1,6 @@
 //! Experiments: started, compared, ended.
 
-use super::extract::{Asking, IfMatch, JsonOf, PathOf};
+use super::extract::{Authenticated, IfMatch, JsonOf, PathOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use super::services::ServicePath;
 use axum::Json;
@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 )]
 async fn compare(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<Json<StageReport>, Problem> {
     Ok(Json(platform.compare(&session, &path.into()).await?))
@@ -63,7 +63,7 @@ async fn compare(
 )]
 async fn set_stages(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf(path): PathOf<ServicePath>,
     JsonOf(plan): JsonOf<StagePlan>,
@@ -92,7 +92,7 @@ async fn set_stages(
 )]
 async fn end_stages(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<StatusCode, Problem> {

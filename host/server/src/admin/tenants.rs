@@ -1,6 +1,6 @@
 //! Tenants, their tokens and keys, and their audit trail.
 
-use super::extract::{Asking, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -57,7 +57,7 @@ struct Whoami {
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
-async fn whoami(Asking(session): Asking) -> Json<Whoami> {
+async fn whoami(Authenticated(session): Authenticated) -> Json<Whoami> {
     let principal = &session.principal;
     Json(Whoami {
         name: principal.name.clone(),
@@ -84,7 +84,7 @@ async fn whoami(Asking(session): Asking) -> Json<Whoami> {
 )]
 async fn list(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Page<Tenant>>, Problem> {
     let limit = page.limit()?;
@@ -122,7 +122,7 @@ struct NewTenant {
 )]
 async fn create(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     JsonOf(new): JsonOf<NewTenant>,
 ) -> Result<Response, Problem> {
     let tenant = platform.create_tenant(&session, &new.tenant, &new.settings).await?;
@@ -148,7 +148,7 @@ fn tagged(tenant: &Tenant) -> impl IntoResponse + use<> {
 )]
 async fn show(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
 ) -> Result<Response, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
@@ -177,7 +177,7 @@ async fn show(
 )]
 async fn change(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(settings): JsonOf<TenantSettings>,
@@ -206,7 +206,7 @@ async fn change(
 )]
 async fn delete(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_tenant(&session, &tenant).await?;
@@ -229,7 +229,7 @@ async fn delete(
 )]
 async fn ceilings(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
 ) -> Result<Json<Page<Ceiling>>, Problem> {
     Ok(Json(Page { items: platform.ceilings(&session, &tenant).await?, next: None }))
@@ -249,7 +249,7 @@ async fn ceilings(
 )]
 async fn tokens(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Page<Token>>, Problem> {
@@ -280,7 +280,7 @@ async fn tokens(
 )]
 async fn create_token(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(new): JsonOf<NewToken>,
 ) -> Result<(StatusCode, Json<TokenWithSecret>), Problem> {
@@ -304,7 +304,7 @@ async fn create_token(
 )]
 async fn revoke_token(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, token)): PathOf<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.revoke_token(&session, &tenant, &token).await?;
@@ -325,7 +325,7 @@ async fn revoke_token(
 )]
 async fn keys(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
 ) -> Result<Json<Page<SigningKeyEntry>>, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
@@ -362,7 +362,7 @@ struct NewKey {
 )]
 async fn add_key(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(new): JsonOf<NewKey>,
 ) -> Result<StatusCode, Problem> {
@@ -395,7 +395,7 @@ async fn add_key(
 )]
 async fn revoke_key(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, key)): PathOf<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     let mut scope = platform.write(&session, Permission::Access, &tenant, None).await?;
@@ -418,7 +418,7 @@ async fn revoke_key(
 )]
 async fn audit(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<NamedPage<AuditEntry>>, Problem> {

@@ -1,6 +1,6 @@
 //! Artifacts, components and versions.
 
-use super::extract::{Asking, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::body::Body;
@@ -57,7 +57,7 @@ struct StoredArtifact {
 )]
 async fn put_artifact(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, digest)): PathOf<(TenantId, Digest)>,
     body: Body,
 ) -> Result<Json<StoredArtifact>, Problem> {
@@ -83,7 +83,7 @@ async fn put_artifact(
 )]
 async fn has_artifact(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, digest)): PathOf<(TenantId, Digest)>,
 ) -> Result<StatusCode, Problem> {
     session.require(Permission::Read, &tenant, None)?;
@@ -108,7 +108,7 @@ async fn has_artifact(
 )]
 async fn components(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Page<Component>>, Problem> {
@@ -139,7 +139,7 @@ async fn components(
 )]
 async fn list(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, component)): PathOf<(TenantId, ComponentName)>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<NamedPage<Version>>, Problem> {
@@ -183,7 +183,7 @@ async fn list(
 )]
 async fn create(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, component)): PathOf<(TenantId, ComponentName)>,
     JsonOf(uploaded): JsonOf<UploadedVersion>,
 ) -> Result<(StatusCode, Json<Version>), Problem> {
@@ -208,7 +208,7 @@ async fn create(
 )]
 async fn show(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, component, number)): PathOf<(TenantId, ComponentName, u32)>,
 ) -> Result<Json<Version>, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, Some(&component)).await?;
@@ -238,7 +238,7 @@ async fn show(
 )]
 async fn delete(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, component, number)): PathOf<(TenantId, ComponentName, u32)>,
 ) -> Result<StatusCode, Problem> {
     let mut scope = platform.write(&session, Permission::Delete, &tenant, Some(&component)).await?;
@@ -271,7 +271,7 @@ async fn delete(
 )]
 async fn diff(
     State(platform): State<Platform>,
-    Asking(session): Asking,
+    Authenticated(session): Authenticated,
     PathOf((tenant, component, number, other)): PathOf<(TenantId, ComponentName, u32, u32)>,
 ) -> Result<Json<Diff>, Problem> {
     Ok(Json(platform.diff(&session, &tenant, &component, number, other).await?))

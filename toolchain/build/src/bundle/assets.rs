@@ -4,7 +4,7 @@
 //! "text" }` that of any file; `?bytes` or `with { type: "bytes" }` a `Uint8Array`. All are read when the component is
 //! built.
 
-use crate::diagnostic::{BuildError, Details, Place};
+use crate::diagnostic::{BuildError, Details, SourceLocation};
 use base64::Engine as _;
 use rolldown::plugin::HookLoadOutput;
 use rolldown_common::ModuleType;
@@ -70,10 +70,10 @@ pub(super) fn module(file: &str, bytes: &[u8], form: Form) -> Result<HookLoadOut
             Ok(text) => format!("export default {};\n", serde_json::Value::from(text.trim_start_matches('\u{feff}'))),
             Err(error) => {
                 let text = String::from_utf8_lossy(bytes).into_owned();
-                let place = Place::new(file, text, error.valid_up_to(), '\u{fffd}'.len_utf8());
+                let location = SourceLocation::new(file, text, error.valid_up_to(), '\u{fffd}'.len_utf8());
                 let details = Details::new(format!("{file} is not UTF-8 text"))
                     .help("Save the file in the encoding UTF-8, or import its bytes: put `?bytes` behind its name.")
-                    .at(place.labelled("not a UTF-8 sequence"));
+                    .at(location.labelled("not a UTF-8 sequence"));
                 return Err(BuildError::SyntaxError(Box::new(details)));
             }
         },

@@ -66,7 +66,7 @@ pub(super) fn absent(capabilities: &Capabilities, args: &HookResolveIdArgs<'_>, 
         }
     };
     let mut details = Details::new(message).help(help);
-    details.place = failure::quoted(importer, specifier, cwd).map(|place| place.labelled("not found"));
+    details.location = failure::quoted(importer, specifier, cwd).map(|location| location.labelled("not found"));
     Some(BuildError::UnresolvedImport(Box::new(details)))
 }
 

@@ -10,9 +10,9 @@ use rolldown_error::{BuildDiagnostic, DiagnosableArcstr, DiagnosableResolveError
 
 use super::boundary::Boundary;
 use super::{capability, package_json, relative, resolve_help};
-use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
+use crate::diagnostic::{BuildError, BuildWarning, Details, SourceLocation};
 
-/// All errors of a bundling run as one, ordered by place. `not_installed` are the packages that were imported and are
+/// All errors of a bundling run as one, sorted by location. `not_installed` are the packages that were imported and are
 /// not there: the bundler tells of them only once nothing else is missing.
 pub(super) fn from_rolldown(
     diagnostics: Vec<BuildDiagnostic>,
@@ -25,14 +25,17 @@ pub(super) fn from_rolldown(
     let mut errors: Vec<BuildError> = diagnostics.into_iter().map(convert).collect();
     if is_missing {
         errors.extend(not_installed.iter().map(|(importer, package)| {
-            let place = quoted(importer, package, cwd).map(|place| place.labelled(NOT_FOUND));
-            not_found(package, importer, place, cwd)
+            let location = quoted(importer, package, cwd).map(|location| location.labelled(NOT_FOUND));
+            not_found(package, importer, location, cwd)
         }));
     }
     // Modules are read in parallel: without an order, which error leads would change from run to run.
     let key = |error: &BuildError| {
-        let place = error.details().place.as_ref();
-        (place.map(|place| (place.file.clone(), place.line, place.column)), error.details().message.clone())
+        let location = error.details().location.as_ref();
+        (
+            location.map(|location| (location.file.clone(), location.line, location.column)),
+            error.details().message.clone(),
+        )
     };
     errors.sort_by_cached_key(key);
     errors.dedup_by_key(|error| key(error));
@@ -70,7 +73,7 @@ fn convert(mut diagnostic: BuildDiagnostic, cwd: &Path, boundary: &Boundary) -> 
     }
 }
 
-/// Message and place as rolldown has them. It does not tell how long the marked span is: take the word there.
+/// Message and location as rolldown has them. It does not tell how long the marked span is: take the word there.
 fn located(diagnostic: &BuildDiagnostic, cwd: &Path, may_show: impl Fn(&Path) -> bool) -> Details {
     let report = diagnostic.to_diagnostic_with(&DiagnosticOptions { cwd: cwd.to_owned() });
     let title = diagnostic.to_message_with(&DiagnosticOptions { cwd: cwd.to_owned() });
@@ -81,7 +84,7 @@ fn located(diagnostic: &BuildDiagnostic, cwd: &Path, may_show: impl Fn(&Path) ->
         let path = cwd.join(&file);
         let file = relative(&path, cwd);
         if let Some(source) = may_show(&path).then(|| std::fs::read_to_string(&path).ok()).flatten() {
-            details = details.at(Place::of_line(file, source, line, column + 1));
+            details = details.at(SourceLocation::of_line(file, source, line, column + 1));
         }
     }
     details
@@ -89,8 +92,8 @@ fn located(diagnostic: &BuildDiagnostic, cwd: &Path, may_show: impl Fn(&Path) ->
 
 /// Parses the file again: the parser itself knows what to mark and what to advise.
 fn explain_syntax(path: &Path, details: Details) -> Details {
-    let Some(place) = details.place.as_ref() else { return details };
-    let Some(source) = place.source.clone() else { return details };
+    let Some(location) = details.location.as_ref() else { return details };
+    let Some(source) = location.source.clone() else { return details };
     // `from_path` would let JSX pass in .js files, which the bundler does not.
     let plain = path.extension().is_some_and(|extension| ["js", "mjs", "cjs"].iter().any(|&plain| extension == plain));
     let kind =
@@ -99,9 +102,10 @@ fn explain_syntax(path: &Path, details: Details) -> Details {
     let parsed = Parser::new(&allocator, &source, kind.with_module(true)).parse();
     let found = parsed.diagnostics.iter().find_map(|error| {
         let label = error.labels.first()?;
-        let marked = Place::new(&place.file, Arc::clone(&source), label.offset() as usize, label.len() as usize);
+        let marked =
+            SourceLocation::new(&location.file, Arc::clone(&source), label.offset() as usize, label.len() as usize);
         let text = label.label().unwrap_or_default();
-        ((marked.line, marked.column) == (place.line, place.column)).then(|| (marked.labelled(text), error))
+        ((marked.line, marked.column) == (location.line, location.column)).then(|| (marked.labelled(text), error))
     });
     match found {
         Some((marked, error)) => {
@@ -147,13 +151,13 @@ fn unreadable_package(file: &Path, reason: &str, cwd: &Path) -> BuildError {
 fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
     let importer = Path::new(error.importer_id.as_str());
     let file = relative(importer, cwd);
-    let (specifier, place) = match &error.importee {
+    let (specifier, location) = match &error.importee {
         DiagnosableArcstr::String(name) => (name.to_string(), None),
         DiagnosableArcstr::Span(span) => {
             let (start, end) = (span.start as usize, span.end as usize);
             let quoted = error.source.get(start..end).unwrap_or_default();
-            let place = Place::new(&file, error.source.as_str(), start, end - start);
-            (quoted.trim_matches(['"', '\'', '`']).to_owned(), Some(place))
+            let location = SourceLocation::new(&file, error.source.as_str(), start, end - start);
+            (quoted.trim_matches(['"', '\'', '`']).to_owned(), Some(location))
         }
     };
     if let Some((file, reason)) =
@@ -165,16 +169,16 @@ fn unresolved(error: &DiagnosableResolveError, cwd: &Path) -> BuildError {
         EventKind::UnresolvedImport => NOT_FOUND, // rolldown's reason speaks of externals, which there are none of here
         _ => &error.reason,
     };
-    not_found(&specifier, importer, place.map(|place| place.labelled(reason)), cwd)
+    not_found(&specifier, importer, location.map(|location| location.labelled(reason)), cwd)
 }
 
 const NOT_FOUND: &str = "not found";
 
-fn not_found(specifier: &str, importer: &Path, place: Option<Place>, cwd: &Path) -> BuildError {
+fn not_found(specifier: &str, importer: &Path, location: Option<SourceLocation>, cwd: &Path) -> BuildError {
     let file = relative(importer, cwd);
     let mut details = Details::new(format!("cannot find {specifier:?}, imported by {file}"))
         .help(resolve_help::advise(specifier, importer, cwd));
-    details.place = place;
+    details.location = location;
     BuildError::UnresolvedImport(Box::new(details))
 }
 
@@ -187,20 +191,20 @@ pub(super) fn left_over<'a>(
 ) -> Option<BuildError> {
     let error = |specifier: &str| {
         let found = sources.iter().find_map(|(path, _)| Some((path.as_path(), quoted(path, specifier, cwd)?)));
-        let (importer, place) = found.map_or((cwd, None), |(importer, place)| (importer, Some(place)));
+        let (importer, location) = found.map_or((cwd, None), |(importer, location)| (importer, Some(location)));
         let mut details = Details::new(format!("cannot import {specifier:?} into a component"))
             .help(resolve_help::advise(specifier, importer, cwd));
-        details.place = place;
+        details.location = location;
         BuildError::UnresolvedImport(Box::new(details))
     };
     BuildError::all(specifiers.map(error).collect())
 }
 
 /// Where a file has this text in quotes.
-pub(super) fn quoted(file: &Path, text: &str, cwd: &Path) -> Option<Place> {
+pub(super) fn quoted(file: &Path, text: &str, cwd: &Path) -> Option<SourceLocation> {
     let source = std::fs::read_to_string(file).ok()?;
     let offset = ['"', '\'', '`'].iter().find_map(|quote| source.find(&format!("{quote}{text}{quote}")))?;
-    Some(Place::new(relative(file, cwd), source, offset, text.len() + 2))
+    Some(SourceLocation::new(relative(file, cwd), source, offset, text.len() + 2))
 }
 
 /// A file that was found and could not be read as text.
@@ -214,18 +218,18 @@ fn unloadable(details: Details, cwd: &Path) -> BuildError {
     match std::fs::read(&path) {
         Err(error) => {
             let mut failed = Details::new(format!("cannot read {file}: {error}"));
-            failed.place = details.place;
+            failed.location = details.location;
             BuildError::Io(Box::new(failed))
         }
         Ok(bytes) => match std::str::from_utf8(&bytes) {
             Ok(_) => BuildError::Bundle(Box::new(details)),
             Err(error) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                let place = Place::new(&file, text, error.valid_up_to(), '\u{fffd}'.len_utf8());
+                let location = SourceLocation::new(&file, text, error.valid_up_to(), '\u{fffd}'.len_utf8());
                 BuildError::SyntaxError(Box::new(
                     Details::new(format!("{file} is not UTF-8 text"))
                         .help("Save the file in the encoding UTF-8, or import it as a module that exports its data.")
-                        .at(place.labelled("not a UTF-8 sequence")),
+                        .at(location.labelled("not a UTF-8 sequence")),
                 ))
             }
         },

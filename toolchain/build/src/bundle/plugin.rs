@@ -7,7 +7,7 @@ use super::{
     relative, resolve_help, too_large,
 };
 use crate::capabilities::Capabilities;
-use crate::diagnostic::{BuildError, BuildWarning, Details, Place};
+use crate::diagnostic::{BuildError, BuildWarning, Details, SourceLocation};
 use crate::web;
 use rolldown::plugin::{
     HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
@@ -85,7 +85,7 @@ impl Recorder {
         let cwd = context.cwd().to_owned();
         let file = file_of(id);
         let asked = lock(&self.asked).clone();
-        let mut place = None;
+        let mut location = None;
         let mut of_package = false;
         for (importer, specifier, kind) in asked {
             let options = PluginContextResolveOptions { import_kind: kind, ..PluginContextResolveOptions::default() };
@@ -99,14 +99,16 @@ impl Recorder {
             let name = relative(&importer, &cwd);
             let source = std::fs::read_to_string(&importer).unwrap_or_default();
             let offset = ['"', '\'', '`'].iter().find_map(|quote| source.find(&format!("{quote}{specifier}")));
-            place = Some(Place::new(name, source, offset.unwrap_or(0), specifier.len() + 2).labelled("imported here"));
+            location = Some(
+                SourceLocation::new(name, source, offset.unwrap_or(0), specifier.len() + 2).labelled("imported here"),
+            );
             break;
         }
         let shown = relative(&file, &cwd);
         let folder = relative(file.parent().unwrap_or(&file), &cwd);
         let mut details =
             if self.boundary.contains(&file) { not_its_own(&shown) } else { refusal(&shown, &folder, of_package) };
-        details.place = place;
+        details.location = location;
         self.refuse(BuildError::OutsideProject(Box::new(details)))
     }
 

@@ -60,11 +60,11 @@ pub(super) fn preserve<'a>(program: &mut Program<'a>, allocator: &'a Allocator, 
     rewriter.traits
 }
 
-/// What is known of a condition.
+/// The value of a condition that is the same whenever it is evaluated.
 #[derive(Clone, Copy, PartialEq)]
-struct Known {
+struct ConditionValue {
     truth: bool,
-    /// Whether it consists of constants only, so that it need not be evaluated.
+    /// Whether it consists of constants only, so that it needs no evaluation.
     constant: bool,
 }
 
@@ -170,16 +170,16 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// Whether `expression` is true or false whenever it is evaluated.
-    fn known(&self, expression: &Expression<'a>) -> Option<Known> {
+    /// The value of `expression` if it is always true or always false.
+    fn condition_value(&self, expression: &Expression<'a>) -> Option<ConditionValue> {
         match expression.get_inner_expression() {
-            Expression::BooleanLiteral(literal) => Some(Known { truth: literal.value, constant: true }),
+            Expression::BooleanLiteral(literal) => Some(ConditionValue { truth: literal.value, constant: true }),
             Expression::UnaryExpression(unary) if unary.operator == UnaryOperator::LogicalNot => {
                 if let Expression::NumericLiteral(number) = &unary.argument {
                     // `!0` and `!1`, as minifiers write them.
-                    return Some(Known { truth: number.value == 0.0, constant: true });
+                    return Some(ConditionValue { truth: number.value == 0.0, constant: true });
                 }
-                self.known(&unary.argument).map(|known| Known { truth: !known.truth, ..known })
+                self.condition_value(&unary.argument).map(|value| ConditionValue { truth: !value.truth, ..value })
             }
             Expression::BinaryExpression(binary) => {
                 let equal = match binary.operator {
@@ -188,7 +188,7 @@ impl<'a> Rewriter<'a> {
                     _ => return None,
                 };
                 let same = self.text(&binary.left)? == self.text(&binary.right)?;
-                Some(Known { truth: same == equal, constant: true })
+                Some(ConditionValue { truth: same == equal, constant: true })
             }
             Expression::LogicalExpression(logical) => {
                 let deciding = match logical.operator {
@@ -196,15 +196,15 @@ impl<'a> Rewriter<'a> {
                     LogicalOperator::Or => true,
                     LogicalOperator::Coalesce => return None,
                 };
-                let (left, right) = (self.known(&logical.left), self.known(&logical.right));
+                let (left, right) = (self.condition_value(&logical.left), self.condition_value(&logical.right));
                 match (left, right) {
                     (Some(left), _) if left.truth == deciding => Some(left),
-                    (_, Some(right)) if right.truth == deciding => Some(Known {
+                    (_, Some(right)) if right.truth == deciding => Some(ConditionValue {
                         truth: deciding,
                         constant: left.is_some_and(|left| left.constant) && right.constant,
                     }),
                     (Some(left), Some(right)) => {
-                        Some(Known { truth: !deciding, constant: left.constant && right.constant })
+                        Some(ConditionValue { truth: !deciding, constant: left.constant && right.constant })
                     }
                     _ => None,
                 }
@@ -238,12 +238,12 @@ impl<'a> Rewriter<'a> {
     /// An `if` whose condition is known becomes the branch that is taken; says whether it is one.
     fn decide(&self, statement: &mut Statement<'a>) -> bool {
         let Statement::IfStatement(whole) = statement else { return false };
-        let Some(known) = self.known(&whole.test) else { return false };
+        let Some(value) = self.condition_value(&whole.test) else { return false };
         let IfStatement { consequent, alternate, .. } = &mut **whole;
         let empty = || Statement::new_empty_statement(SPAN, &self.ast);
-        if !known.constant {
+        if !value.constant {
             // The condition is evaluated, for what it does.
-            if known.truth {
+            if value.truth {
                 *alternate = self.remains(alternate.as_ref());
             } else {
                 let vars = self.remains(Some(&*consequent));
@@ -252,7 +252,7 @@ impl<'a> Rewriter<'a> {
             }
             return false;
         }
-        let (taken, dead) = if known.truth {
+        let (taken, dead) = if value.truth {
             (consequent.take_in(&self.ast), self.remains(alternate.as_ref()))
         } else {
             (alternate.take().unwrap_or_else(empty), self.remains(Some(&*consequent)))
@@ -419,16 +419,16 @@ impl<'a> VisitMut<'a> for Rewriter<'a> {
         walk_mut::walk_expression(self, expression);
         match expression {
             Expression::ConditionalExpression(it) => {
-                if let Some(known) = self.known(&it.test).filter(|known| known.constant) {
-                    let taken = if known.truth { &mut it.consequent } else { &mut it.alternate };
+                if let Some(value) = self.condition_value(&it.test).filter(|value| value.constant) {
+                    let taken = if value.truth { &mut it.consequent } else { &mut it.alternate };
                     let mut taken = taken.take_in(&self.ast);
                     self.as_value(&mut taken);
                     *expression = taken;
                 }
             }
             Expression::LogicalExpression(it) if it.operator != LogicalOperator::Coalesce => {
-                if let Some(known) = self.known(&it.left).filter(|known| known.constant) {
-                    let goes_on = known.truth == (it.operator == LogicalOperator::And);
+                if let Some(value) = self.condition_value(&it.left).filter(|value| value.constant) {
+                    let goes_on = value.truth == (it.operator == LogicalOperator::And);
                     let mut taken = if goes_on { it.right.take_in(&self.ast) } else { it.left.take_in(&self.ast) };
                     self.as_value(&mut taken);
                     *expression = taken;

@@ -72,7 +72,7 @@ fn what_is_wrong_is_shown_in_its_line() {
         let error = error.expect_err(text);
         let details = error.details();
         assert_eq!(error.name(), code, "{error:?}");
-        assert!(details.place.as_ref().expect("it has one").to_string().starts_with(place), "{error:?}");
+        assert!(details.location.as_ref().expect("it has one").to_string().starts_with(place), "{error:?}");
         assert!(details.message.contains(wanted), "{}", details.message);
     }
     let interface = |body: &str| format!("package a:b;\n\ninterface i {{\n  {body}\n}}\n");

@@ -48,9 +48,9 @@ impl fmt::Debug for Login {
     }
 }
 
-/// What one source says; each key alone, or not at all.
+/// The parts of a login that one source gives: the flags or the environment.
 #[derive(Default)]
-struct Said {
+struct PartialLogin {
     url: Option<String>,
     token: Option<String>,
     tenant: Option<TenantId>,
@@ -63,7 +63,7 @@ impl Target {
     /// `no-platform` and `no-token` if nothing says which, `bad-url`, `bad-token`, `bad-name`, `io`.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         let token = self.token_file.as_deref().map(read_token).transpose()?;
-        let flags = Said { url: self.url.clone(), token, tenant: self.tenant.clone() };
+        let flags = PartialLogin { url: self.url.clone(), token, tenant: self.tenant.clone() };
         let login = resolve(flags, environment()?, Login::read()?)?;
         Client::new(&login)
     }
@@ -85,16 +85,16 @@ impl Target {
     }
 }
 
-fn environment() -> Result<Said, Failure> {
+fn environment() -> Result<PartialLogin, Failure> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let tenant = variable("ELIAS_TENANT").map(|name| name.parse::<TenantId>()).transpose();
     let tenant = tenant.map_err(|error| Failure::new("bad-name", format_args!("ELIAS_TENANT: {error}")))?;
     let token = variable("ELIAS_TOKEN").map(|token| checked_token(&token, "ELIAS_TOKEN")).transpose()?;
-    Ok(Said { url: variable("ELIAS_URL"), token, tenant })
+    Ok(PartialLogin { url: variable("ELIAS_URL"), token, tenant })
 }
 
 /// Flags win over the environment, and that over what was remembered. A remembered token is for its platform alone: another one never sees it.
-fn resolve(flags: Said, environment: Said, stored: Option<Login>) -> Result<Login, Failure> {
+fn resolve(flags: PartialLogin, environment: PartialLogin, stored: Option<Login>) -> Result<Login, Failure> {
     let url = flags.url.or(environment.url).map(|url| checked_url(&url)).transpose()?;
     let Some(url) = url.or_else(|| stored.as_ref().map(|stored| stored.url.clone())) else {
         let help =
@@ -218,32 +218,32 @@ mod tests {
         Login { url: "http://a.example".into(), token: "stored".into(), tenant: "acme".parse().expect("a name") }
     }
 
-    fn said(url: Option<&str>, token: Option<&str>) -> Said {
-        Said { url: url.map(str::to_owned), token: token.map(str::to_owned), tenant: None }
+    fn partial(url: Option<&str>, token: Option<&str>) -> PartialLogin {
+        PartialLogin { url: url.map(str::to_owned), token: token.map(str::to_owned), tenant: None }
     }
 
     #[test]
     fn flags_win_over_the_environment_and_that_over_the_login() {
-        let login = resolve(Said::default(), Said::default(), Some(stored())).expect("it is all there");
+        let login = resolve(PartialLogin::default(), PartialLogin::default(), Some(stored())).expect("it is all there");
         assert_eq!(
             (login.url.as_str(), login.token.as_str(), login.tenant.as_str()),
             ("http://a.example", "stored", "acme")
         );
-        let environment = said(Some("http://b.example/v1/"), Some("environment"));
+        let environment = partial(Some("http://b.example/v1/"), Some("environment"));
         let login =
-            resolve(said(Some("http://a.example/"), None), environment, Some(stored())).expect("it is all there");
+            resolve(partial(Some("http://a.example/"), None), environment, Some(stored())).expect("it is all there");
         assert_eq!((login.url.as_str(), login.token.as_str()), ("http://a.example", "environment"));
     }
 
     #[test]
     fn a_remembered_token_is_for_its_platform_alone() {
-        let error =
-            resolve(said(Some("http://b.example"), None), Said::default(), Some(stored())).expect_err("no token");
+        let error = resolve(partial(Some("http://b.example"), None), PartialLogin::default(), Some(stored()))
+            .expect_err("no token");
         assert!(error.to_string().contains("no-token"), "{error}");
-        let login =
-            resolve(said(Some("http://b.example"), Some("own")), Said::default(), Some(stored())).expect("it has one");
+        let login = resolve(partial(Some("http://b.example"), Some("own")), PartialLogin::default(), Some(stored()))
+            .expect("it has one");
         assert_eq!(login.tenant.as_str(), DEFAULT_TENANT);
-        let error = resolve(Said::default(), Said::default(), None).expect_err("no platform");
+        let error = resolve(PartialLogin::default(), PartialLogin::default(), None).expect_err("no platform");
         assert!(error.to_string().contains("no-platform"), "{error}");
     }
 

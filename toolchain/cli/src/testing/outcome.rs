@@ -34,12 +34,12 @@ pub(super) struct Answer {
     pub(super) skipped: bool,
     pub(super) errors: Vec<Problem>,
     #[serde(default)]
-    pub(super) snapshots: Vec<Taken>,
+    pub(super) snapshots: Vec<ComparedSnapshot>,
 }
 
 /// A snapshot that a test compared.
 #[derive(Debug, Deserialize)]
-pub(super) struct Taken {
+pub(super) struct ComparedSnapshot {
     pub(super) key: String,
     pub(super) text: String,
 }

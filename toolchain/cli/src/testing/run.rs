@@ -224,8 +224,8 @@ fn end_of(app: &App, value: Value, snapshots: &mut Snapshots) -> End {
     if answer.skipped {
         return End::Skipped;
     }
-    for taken in answer.snapshots {
-        snapshots.take(taken.key, taken.text);
+    for snapshot in answer.snapshots {
+        snapshots.take(snapshot.key, snapshot.text);
     }
     if answer.errors.is_empty() {
         return End::Passed;

@@ -1,6 +1,6 @@
 //! The table `[capabilities.cache]`.
 
-use super::super::grant::{Place, Settings, read};
+use super::super::grant::{BackendConfig, Settings, read};
 use elias_host::capability::ConfigureError;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn accepted(grant: &Value) -> Settings {
 #[test]
 fn every_key_has_a_default() {
     let settings = accepted(&json!({}));
-    assert!(matches!(settings.place, Place::Memory { total_bytes: 0x400_0000 }));
+    assert!(matches!(settings.backend, BackendConfig::Memory { total_bytes: 0x400_0000 }));
     assert_eq!(settings.caps.key_bytes, 512);
     assert_eq!(settings.caps.value_bytes, 1 << 20);
     assert_eq!(settings.caps.keys_per_call, 100);
@@ -31,7 +31,7 @@ fn every_key_has_a_default() {
 #[test]
 fn what_is_set_is_taken() {
     let settings = accepted(&json!({ "backend": "redis", "url": "redis://localhost", "timeout-ms": 50 }));
-    assert!(matches!(settings.place, Place::Redis { timeout, .. } if timeout == Duration::from_millis(50)));
+    assert!(matches!(settings.backend, BackendConfig::Redis { timeout, .. } if timeout == Duration::from_millis(50)));
     let settings = accepted(&json!({ "key-bytes": 8, "value-bytes": 9, "keys-per-call": 3, "operations": 2 }));
     assert_eq!((settings.caps.key_bytes, settings.caps.value_bytes), (8, 9));
     assert_eq!((settings.caps.keys_per_call, settings.operations), (3, 2));

@@ -7,7 +7,7 @@
 
 use super::super::migrate::digest;
 use super::connect::Connector;
-use super::setup::{Place, missing, refused};
+use super::setup::{OwnedSchema, missing, refused};
 use elias_host::capability::ConfigureError;
 use hmac::{Hmac, Mac};
 use rand::RngCore;
@@ -167,25 +167,25 @@ async fn attributes(client: &Client, role: &str) -> Result<Option<Attributes>, C
 }
 
 /// Checks a login that the operator has made: that it can do nothing beyond its schema.
-pub(super) async fn check(client: &Client, place: &Place) -> Result<(), ConfigureError> {
+pub(super) async fn check(client: &Client, owned_schema: &OwnedSchema) -> Result<(), ConfigureError> {
     let failed = |failed: tokio_postgres::Error| refused(&failed);
-    let Some(attributes) = attributes(client, &place.role).await? else {
+    let Some(attributes) = attributes(client, &owned_schema.role).await? else {
         return Err(ConfigureError::Unavailable("PostgreSQL does not know the role of login-url".into()));
     };
-    attributes.check(&place.role)?;
+    attributes.check(&owned_schema.role)?;
     let owns = "SELECT nspname::text FROM pg_catalog.pg_namespace \
                 WHERE pg_catalog.pg_get_userbyid(nspowner) = $1::text AND nspname !~ '^pg_'";
     let owned: Vec<String> =
-        client.query(owns, &[&place.role]).await.map_err(failed)?.iter().map(|row| row.get(0)).collect();
-    if let Some(other) = owned.iter().find(|schema| **schema != place.schema) {
-        let (role, schema) = (&place.role, &place.schema);
+        client.query(owns, &[&owned_schema.role]).await.map_err(failed)?.iter().map(|row| row.get(0)).collect();
+    if let Some(other) = owned.iter().find(|schema| **schema != owned_schema.schema) {
+        let (role, schema) = (&owned_schema.role, &owned_schema.schema);
         return Err(ConfigureError::Invalid(format!(
             "login-url: its role {role} owns the schema {other} beside {schema}: every component needs a login of its own"
         )));
     }
     if owned.is_empty() {
-        let created = client.batch_execute(&format!("CREATE SCHEMA \"{}\"", place.schema)).await;
-        let (role, schema) = (&place.role, &place.schema);
+        let created = client.batch_execute(&format!("CREATE SCHEMA \"{}\"", owned_schema.schema)).await;
+        let (role, schema) = (&owned_schema.role, &owned_schema.schema);
         let own = [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::DUPLICATE_SCHEMA];
         created.map_err(|error| {
             if !own.iter().any(|state| error.code() == Some(state)) {

@@ -31,7 +31,7 @@ use futures::future::{BoxFuture, FutureExt};
 use login::{Login, Owner};
 use pool::{Grant, Share};
 use run::Lateness;
-use setup::{Place, check_schema, refused};
+use setup::{OwnedSchema, check_schema, refused};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -120,21 +120,21 @@ pub(crate) async fn open(
     let slow = || ConfigureError::Unavailable("no connection to PostgreSQL was free".into());
     let grant = tokio::time::timeout(TIMEOUT, share.acquire()).await.map_err(|_| slow())?;
     let late = || ConfigureError::Unavailable("PostgreSQL did not answer in time".into());
-    let (place, own, owner) = if owned {
+    let (owned_schema, own, owner) = if owned {
         let owner = Owner(connector(config.clone()));
         let prepared = tokio::time::timeout(TIMEOUT, owner.prepare(&schema, &database)).await;
         let login = prepared.map_err(|_| late())??;
         let mut own = config;
         own.user(&login.role).password(&login.password).dbname(&database).options(String::new());
-        (Place { schema, role: login.role.clone() }, own, Some((owner, login)))
+        (OwnedSchema { schema, role: login.role.clone() }, own, Some((owner, login)))
     } else {
         let role = config.get_user().unwrap_or_default().to_owned();
-        (Place { schema, role }, config, None)
+        (OwnedSchema { schema, role }, config, None)
     };
     let inner = Inner {
         share,
         connector: connector(own),
-        session: place.session(limits.statement_timeout(), IDLE),
+        session: owned_schema.session(limits.statement_timeout(), IDLE),
         owner,
         timeout: limits.statement_timeout(),
         lateness: Lateness::new(limits.statement_timeout()),
@@ -142,9 +142,9 @@ pub(crate) async fn open(
     };
     let session = inner.log_in().await?;
     if inner.owner.is_none() {
-        tokio::time::timeout(TIMEOUT, login::check(&session, &place)).await.map_err(|_| late())??;
+        tokio::time::timeout(TIMEOUT, login::check(&session, &owned_schema)).await.map_err(|_| late())??;
     }
-    setup::migrate(&inner.connector, &session, &place, &migrations).await?;
+    setup::migrate(&inner.connector, &session, &owned_schema, &migrations).await?;
     drop((session, grant));
     Ok(Postgres(Arc::new(inner)))
 }

@@ -1,4 +1,4 @@
-//! A component's place in a server, and its migrations.
+//! The schema and the role of a component, and its migrations.
 
 use super::super::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// A component's place in a server.
+/// The schema that a component owns, and the role that it logs in as.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct OwnedSchema {
     pub(super) schema: String,
     pub(super) role: String,
 }
@@ -33,8 +33,9 @@ pub(super) fn check_schema(schema: &str) -> Result<(), ConfigureError> {
     Ok(())
 }
 
-impl Place {
-    /// What a session is set to, whatever the server's defaults and the URL say: the rules about statements count on it.
+impl OwnedSchema {
+    /// The statements that set up a session, whatever the server's defaults and the URL say: the rules about statements
+    /// rely on them.
     pub(super) fn session(&self, timeout: Duration, idle: Duration) -> String {
         format!(
             "SET standard_conforming_strings TO on; SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; \
@@ -51,10 +52,10 @@ impl Place {
 pub(super) async fn migrate(
     connector: &Connector,
     client: &Client,
-    place: &Place,
+    owned_schema: &OwnedSchema,
     migrations: &Migrations,
 ) -> Result<(), ConfigureError> {
-    let prepared = tokio::time::timeout(TIMEOUT, prepare(client, place)).await;
+    let prepared = tokio::time::timeout(TIMEOUT, prepare(client, owned_schema)).await;
     prepared.map_err(|_| ConfigureError::Unavailable("PostgreSQL did not answer in time".into()))??;
     for migration in &migrations.0 {
         match tokio::time::timeout(TIMEOUT, one(client, migration)).await {
@@ -68,11 +69,11 @@ pub(super) async fn migrate(
     Ok(())
 }
 
-async fn prepare(client: &Client, place: &Place) -> Result<(), ConfigureError> {
+async fn prepare(client: &Client, owned_schema: &OwnedSchema) -> Result<(), ConfigureError> {
     let failed = |failed: tokio_postgres::Error| refused(&failed);
-    client.batch_execute(&place.session(Duration::ZERO, Duration::ZERO)).await.map_err(failed)?;
+    client.batch_execute(&owned_schema.session(Duration::ZERO, Duration::ZERO)).await.map_err(failed)?;
     // Hosts take turns. The lock goes with the connection.
-    client.execute("SELECT pg_advisory_lock($1)", &[&lock(&place.schema)]).await.map_err(failed)?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&lock(&owned_schema.schema)]).await.map_err(failed)?;
     let table = format!(
         "CREATE TABLE IF NOT EXISTS {BOOKKEEPING} (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL)"
     );

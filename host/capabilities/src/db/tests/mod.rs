@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use wasmtime_wasi_io::poll::Pollable;
 
 /// A backend, with a folder for what it and the components keep.
-struct Place {
+struct TestBackend {
     folder: tempfile::TempDir,
     url: Option<String>,
 }
 
-impl Place {
+impl TestBackend {
     fn info(&self, name: &str) -> ComponentInfo {
         // PostgreSQL outlives the test: names are new each time.
         let unique = self.folder.path().file_name().unwrap().to_string_lossy().into_owned();
@@ -138,14 +138,14 @@ macro_rules! on_both {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::all::$name(super::Place { folder: tempfile::tempdir().unwrap(), url: None }).await;
+                super::all::$name(super::TestBackend { folder: tempfile::tempdir().unwrap(), url: None }).await;
             })*
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let Ok(url) = std::env::var("ELIAS_TEST_POSTGRES") else { return };
-                super::all::$name(super::Place { folder: tempfile::tempdir().unwrap(), url: Some(url) }).await;
+                super::all::$name(super::TestBackend { folder: tempfile::tempdir().unwrap(), url: Some(url) }).await;
             })*
         }
     };
@@ -190,7 +190,7 @@ on_both! {
 #[tokio::test]
 async fn grants_are_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place { folder, url: None };
+    let backend = TestBackend { folder, url: None };
     for (grant, key) in [
         (json!({ "rows": 0 }), "rows"),
         (json!({ "row": 1 }), "row"),
@@ -201,7 +201,7 @@ async fn grants_are_checked() {
         (json!({ "backend": "postgres", "url": "postgres://u@h/d", "schema": "pg_catalog" }), "schema"),
         (json!({ "migrations": "nowhere" }), "migrations"),
     ] {
-        match place.try_open("grants", grant.clone()).await {
+        match backend.try_open("grants", grant.clone()).await {
             Err(ConfigureError::Invalid(why)) => {
                 assert!(why.contains(key) && !why.contains("secret"), "{grant}: {why}");
             }
@@ -210,7 +210,7 @@ async fn grants_are_checked() {
     }
     let unreachable =
         json!({ "backend": "postgres", "url": "postgres://user:secret@127.0.0.1:1/db", "connect-timeout-ms": 500 });
-    match place.try_open("grants", unreachable).await {
+    match backend.try_open("grants", unreachable).await {
         Err(ConfigureError::Unavailable(why)) => {
             assert!(!why.contains("secret") && !why.contains("127.0.0.1"), "{why}");
         }

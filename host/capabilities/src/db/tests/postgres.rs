@@ -5,8 +5,8 @@ use super::*;
 use std::env::var;
 
 /// A server, by a URL of a superuser; none if the tests run without one.
-fn place(variable: &str) -> Option<Place> {
-    var(variable).ok().map(|url| Place { folder: tempfile::tempdir().unwrap(), url: Some(url) })
+fn backend_at(variable: &str) -> Option<TestBackend> {
+    var(variable).ok().map(|url| TestBackend { folder: tempfile::tempdir().unwrap(), url: Some(url) })
 }
 
 /// A statement that nobody has looked at.
@@ -148,8 +148,8 @@ const ATTACKS: &[&str] = &[
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_login_alone_holds() {
     for variable in ["ELIAS_TEST_POSTGRES", "ELIAS_TEST_POSTGRES_PASSWORDS"] {
-        let Some(place) = place(variable) else { return };
-        let (one, two) = (place.open("one", json!({})).await, place.open("two", json!({ "connections": 2 })).await);
+        let Some(backend) = backend_at(variable) else { return };
+        let (one, two) = (backend.open("one", json!({})).await, backend.open("two", json!({ "connections": 2 })).await);
         one.done("CREATE TABLE secret (s text PRIMARY KEY)").await;
         one.done("CREATE SEQUENCE numbers").await;
         one.done("INSERT INTO secret VALUES ('hidden')").await;
@@ -184,8 +184,8 @@ async fn the_login_alone_holds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_session_is_closed() {
-    let Some(place) = place("ELIAS_TEST_POSTGRES") else { return };
-    let db = place.open("changed", json!({ "connections": 1 })).await;
+    let Some(backend) = backend_at("ELIAS_TEST_POSTGRES") else { return };
+    let db = backend.open("changed", json!({ "connections": 1 })).await;
     let pid = async || db.done("SELECT pg_backend_pid()").await.rows[0][0].clone();
     // What the server reports at once.
     for sql in [
@@ -226,17 +226,17 @@ async fn a_changed_session_is_closed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_components_share_few_connections() {
-    let Some(place) = place("ELIAS_TEST_POSTGRES") else { return };
-    let url = place.url.clone().unwrap();
-    let db = Db::new(place.folder.path().join("data")).postgres_connections(10);
+    let Some(backend) = backend_at("ELIAS_TEST_POSTGRES") else { return };
+    let url = backend.url.clone().unwrap();
+    let db = Db::new(backend.folder.path().join("data")).postgres_connections(10);
     let grant = json!({ "backend": "postgres", "url": url, "statement-timeout-ms": 60_000 });
     let open = (0..40).map(async |at| {
-        let opened = Arc::new(db.configure(&place.info(&format!("many{at}")), Some(&grant)).await.unwrap());
+        let opened = Arc::new(db.configure(&backend.info(&format!("many{at}")), Some(&grant)).await.unwrap());
         DbContext::new(opened, elias_host::capability::CallMeter::default())
     });
     let components = futures::future::join_all(open).await;
     let admin = superuser(&url).await;
-    let unique = place.folder.path().file_name().unwrap().to_string_lossy().replace('.', "_").to_lowercase();
+    let unique = backend.folder.path().file_name().unwrap().to_string_lossy().replace('.', "_").to_lowercase();
     let count = format!("SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'elias_c_many%{unique}%'");
     let counted = async {
         let mut most = 0_i64;
@@ -263,10 +263,10 @@ async fn many_components_share_few_connections() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_that_was_changed_is_set_again() {
-    let Some(place) = place("ELIAS_TEST_POSTGRES_PASSWORDS") else { return };
-    let db = place.open("password", json!({ "connections": 1 })).await;
+    let Some(backend) = backend_at("ELIAS_TEST_POSTGRES_PASSWORDS") else { return };
+    let db = backend.open("password", json!({ "connections": 1 })).await;
     let role = db.say("SELECT current_user::text").await;
-    let admin = superuser(place.url.as_deref().unwrap()).await;
+    let admin = superuser(backend.url.as_deref().unwrap()).await;
     admin.batch_execute(&format!("ALTER ROLE \"{role}\" PASSWORD 'other'")).await.unwrap();
     let Value::Integer(pid) = db.done("SELECT pg_backend_pid()").await.rows[0][0] else { panic!() };
     admin.execute("SELECT pg_terminate_backend($1)", &[&i32::try_from(pid).unwrap()]).await.unwrap();
@@ -275,15 +275,15 @@ async fn a_password_that_was_changed_is_set_again() {
         assert!(started.elapsed() < Duration::from_secs(20));
     }
     // Two hosts that share the database agree.
-    let again = place.open("password", json!({})).await;
+    let again = backend.open("password", json!({})).await;
     again.done("SELECT 1").await;
     db.done("SELECT 1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_of_an_earlier_release_becomes_a_login() {
-    let Some(place) = place("ELIAS_TEST_POSTGRES_PASSWORDS") else { return };
-    let admin = superuser(place.url.as_deref().unwrap()).await;
+    let Some(backend) = backend_at("ELIAS_TEST_POSTGRES_PASSWORDS") else { return };
+    let admin = superuser(backend.url.as_deref().unwrap()).await;
     let schema = format!("before_{}", std::process::id());
     admin
         .batch_execute(&format!(
@@ -292,12 +292,12 @@ async fn a_role_of_an_earlier_release_becomes_a_login() {
         ))
         .await
         .unwrap();
-    let db = place.open("before", json!({ "schema": schema })).await;
+    let db = backend.open("before", json!({ "schema": schema })).await;
     assert_eq!(db.count("t").await, 0);
     assert_eq!(db.say("SELECT session_user::text").await, format!("elias_{schema}"));
     // One that has become more than it should be is refused.
     admin.batch_execute(&format!("ALTER ROLE elias_{schema} CREATEDB")).await.unwrap();
-    let refused = place.try_open("before", json!({ "schema": schema })).await;
+    let refused = backend.try_open("before", json!({ "schema": schema })).await;
     assert!(
         matches!(&refused, Err(ConfigureError::Unavailable(why)) if why.contains("CREATEDB")),
         "{:?}",
@@ -307,16 +307,16 @@ async fn a_role_of_an_earlier_release_becomes_a_login() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_may_make_the_login() {
-    let Some(place) = place("ELIAS_TEST_POSTGRES_PASSWORDS") else { return };
-    let url = place.url.clone().unwrap();
+    let Some(backend) = backend_at("ELIAS_TEST_POSTGRES_PASSWORDS") else { return };
+    let url = backend.url.clone().unwrap();
     let admin = superuser(&url).await;
     let id = std::process::id();
     admin.batch_execute(&format!("CREATE ROLE own_{id} LOGIN NOINHERIT PASSWORD 'p'")).await.unwrap();
     let own = url.replacen("elias:elias@", &format!("own_{id}:p@"), 1);
-    let db = Db::new(place.folder.path().join("data"));
+    let db = Db::new(backend.folder.path().join("data"));
     let open = async |schema: &str| {
         let grant = json!({ "backend": "postgres", "login-url": own, "schema": schema });
-        db.configure(&place.info("own"), Some(&grant)).await
+        db.configure(&backend.info("own"), Some(&grant)).await
     };
     let why = |refused: Result<Opened, ConfigureError>| match refused {
         Err(ConfigureError::Invalid(why) | ConfigureError::Unavailable(why)) => why,
@@ -340,12 +340,12 @@ async fn an_operator_may_make_the_login() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_is_as_the_url_says() {
-    let (Some(place), Ok(ca), Ok(other)) =
-        (place("ELIAS_TEST_POSTGRES_PASSWORDS"), var("ELIAS_TEST_POSTGRES_CA"), var("ELIAS_TEST_OTHER_CA"))
+    let (Some(backend), Ok(ca), Ok(other)) =
+        (backend_at("ELIAS_TEST_POSTGRES_PASSWORDS"), var("ELIAS_TEST_POSTGRES_CA"), var("ELIAS_TEST_OTHER_CA"))
     else {
         return;
     };
-    let url = place.url.clone().unwrap();
+    let url = backend.url.clone().unwrap();
     let named = url.replace("127.0.0.1", "localhost");
     for (url, expected) in [
         (url.clone(), Some("t")),
@@ -359,8 +359,8 @@ async fn tls_is_as_the_url_says() {
         (format!("{url}?sslmode=verify-ca&sslrootcert={other}"), None),
         (format!("{url}?sslmode=verify-full"), None),
     ] {
-        let place = Place { folder: tempfile::tempdir().unwrap(), url: Some(url.clone()) };
-        match (place.try_open("tls", json!({})).await, expected) {
+        let backend = TestBackend { folder: tempfile::tempdir().unwrap(), url: Some(url.clone()) };
+        match (backend.try_open("tls", json!({})).await, expected) {
             (Ok(db), Some(expected)) => {
                 let used = "SELECT CASE WHEN ssl THEN 't' ELSE 'f' END FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
                 assert_eq!(db.say(used).await, expected, "{url}");
@@ -377,8 +377,8 @@ async fn tls_is_as_the_url_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn arrays_are_parameters() {
-    let Some(place) = place("ELIAS_TEST_POSTGRES") else { return };
-    let db = place.open("arrays", json!({})).await;
+    let Some(backend) = backend_at("ELIAS_TEST_POSTGRES") else { return };
+    let db = backend.open("arrays", json!({})).await;
     let json = |json: &str| Value::Json(json.to_owned());
     db.done("CREATE TABLE t (id int, name text)").await;
     db.done("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c \"quoted\" \\ {}')").await;
@@ -414,8 +414,8 @@ async fn arrays_are_parameters() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_are_what_they_were() {
-    let Some(place) = place("ELIAS_TEST_POSTGRES") else { return };
-    let db = place.open("exact", json!({ "result-bytes": 100_000 })).await;
+    let Some(backend) = backend_at("ELIAS_TEST_POSTGRES") else { return };
+    let db = backend.open("exact", json!({ "result-bytes": 100_000 })).await;
     let rows =
         db.done("SELECT 1.1::float4, 16777216::float4, '1e30'::float4, 'Infinity'::float4, '-0'::float4").await.rows;
     let [Value::Float(a), Value::Float(b), Value::Float(c), Value::Float(d), Value::Float(e)] = rows[0][..] else {

@@ -2,9 +2,9 @@
 
 use super::*;
 
-pub(in crate::db::tests) async fn rows_come_back_as_they_went(place: Place) {
-    let db = place.open("types", json!({})).await;
-    let postgres = place.url.is_some();
+pub(in crate::db::tests) async fn rows_come_back_as_they_went(backend: TestBackend) {
+    let db = backend.open("types", json!({})).await;
+    let postgres = backend.url.is_some();
     let uuid = "3f2504e0-4f89-11d3-9a0c-0305e82c3301";
     let table = if postgres {
         "CREATE TABLE t (a boolean, b bigint, c double precision, d text, e bytea, f jsonb, g timestamptz, h uuid, i numeric)"
@@ -42,8 +42,8 @@ pub(in crate::db::tests) async fn rows_come_back_as_they_went(place: Place) {
     assert_eq!(got.rows[1], vec![Value::Null; 9]);
 }
 
-pub(in crate::db::tests) async fn large_results_come_in_batches(place: Place) {
-    let db = place.open("batches", json!({})).await;
+pub(in crate::db::tests) async fn large_results_come_in_batches(backend: TestBackend) {
+    let db = backend.open("batches", json!({})).await;
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i, 'some text' AS b FROM n";
     let whole = db.done(sql).await;
     assert_eq!(whole.rows.len(), 50_000);
@@ -57,8 +57,8 @@ pub(in crate::db::tests) async fn large_results_come_in_batches(place: Place) {
     read(db.act(&mut transaction, Action::Commit)).await.unwrap();
 }
 
-pub(in crate::db::tests) async fn results_are_capped(place: Place) {
-    let db = place.open("caps", json!({ "rows": 10, "result-bytes": 1000 })).await;
+pub(in crate::db::tests) async fn results_are_capped(backend: TestBackend) {
+    let db = backend.open("caps", json!({ "rows": 10, "result-bytes": 1000 })).await;
     let numbers = |n: u32| {
         format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {n}) SELECT i FROM n")
     };
@@ -71,8 +71,8 @@ pub(in crate::db::tests) async fn results_are_capped(place: Place) {
     assert_eq!(db.done("SELECT 1").await.rows.len(), 1);
 }
 
-pub(in crate::db::tests) async fn statements_are_capped(place: Place) {
-    let db = place.open("texts", json!({ "statement-bytes": 100, "parameters": 2, "parameter-bytes": 100 })).await;
+pub(in crate::db::tests) async fn statements_are_capped(backend: TestBackend) {
+    let db = backend.open("texts", json!({ "statement-bytes": 100, "parameters": 2, "parameter-bytes": 100 })).await;
     assert_eq!(db.fails(&format!("SELECT '{}'", "a".repeat(100))).await.code, ErrorCode::TooLarge);
     let error = db.all("SELECT $1", vec![text(&"a".repeat(100))]).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::TooLarge);
@@ -87,8 +87,8 @@ fn endless(db: &DbContext) -> &'static str {
     }
 }
 
-pub(in crate::db::tests) async fn slow_statements_time_out(place: Place) {
-    let db = place.open("slow", json!({ "statement-timeout-ms": 300 })).await;
+pub(in crate::db::tests) async fn slow_statements_time_out(backend: TestBackend) {
+    let db = backend.open("slow", json!({ "statement-timeout-ms": 300 })).await;
     let started = Instant::now();
     let error = db.fails(endless(&db)).await;
     assert_eq!((error.code, state(&error)), (ErrorCode::Timeout, "57014"));
@@ -96,8 +96,8 @@ pub(in crate::db::tests) async fn slow_statements_time_out(place: Place) {
     assert_eq!(db.done("SELECT 1").await.rows, [[Value::Integer(1)]]);
 }
 
-pub(in crate::db::tests) async fn dropping_a_query_frees_its_connection(place: Place) {
-    let db = place.open("dropped", json!({ "connections": 1, "statement-timeout-ms": 20_000 })).await;
+pub(in crate::db::tests) async fn dropping_a_query_frees_its_connection(backend: TestBackend) {
+    let db = backend.open("dropped", json!({ "connections": 1, "statement-timeout-ms": 20_000 })).await;
     let query = db.send(endless(&db), Vec::new());
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(query);
@@ -112,8 +112,8 @@ pub(in crate::db::tests) async fn dropping_a_query_frees_its_connection(place: P
     assert!(started.elapsed() < Duration::from_secs(8));
 }
 
-pub(in crate::db::tests) async fn forbidden_statements_are_denied(place: Place) {
-    let db = place.open("forbidden", json!({})).await;
+pub(in crate::db::tests) async fn forbidden_statements_are_denied(backend: TestBackend) {
+    let db = backend.open("forbidden", json!({})).await;
     let common = ["BEGIN", "COMMIT", "SAVEPOINT a", "SELECT 1; SELECT 2", "VACUUM"];
     let sqlite = [
         "ATTACH ':memory:' AS other",
@@ -140,11 +140,11 @@ pub(in crate::db::tests) async fn forbidden_statements_are_denied(place: Place) 
         "EXPLAIN ANALYZE UPDATE pg_settings SET setting = '0' WHERE name = 'statement_timeout'",
         "CREATE VIEW v AS SELECT * FROM pg_catalog.pg_settings",
     ];
-    for sql in common.iter().chain(if place.url.is_some() { &postgres[..] } else { &sqlite[..] }) {
+    for sql in common.iter().chain(if backend.url.is_some() { &postgres[..] } else { &sqlite[..] }) {
         let error = db.fails(sql).await;
         assert_eq!(error.code, ErrorCode::Denied, "{sql}: {error:?}");
     }
-    if place.url.is_some() {
+    if backend.url.is_some() {
         let rows = db.done("SELECT current_user = session_user, current_schema() LIKE 'c_forbidden%'").await.rows;
         assert_eq!(rows, [[Value::Boolean(true), Value::Boolean(true)]]);
         assert_eq!(state(&db.fails("CREATE TABLE public.t (a int)").await), "42501");
@@ -159,8 +159,8 @@ pub(in crate::db::tests) async fn forbidden_statements_are_denied(place: Place) 
     }
 }
 
-pub(in crate::db::tests) async fn errors_have_their_sqlstate(place: Place) {
-    let db = place.open("errors", json!({})).await;
+pub(in crate::db::tests) async fn errors_have_their_sqlstate(backend: TestBackend) {
+    let db = backend.open("errors", json!({})).await;
     db.done("CREATE TABLE parent (id INTEGER PRIMARY KEY)").await;
     db.done(
         "CREATE TABLE t (a INTEGER UNIQUE, b TEXT NOT NULL, c INTEGER CHECK (c > 0), d INTEGER REFERENCES parent (id))",
@@ -186,8 +186,8 @@ pub(in crate::db::tests) async fn errors_have_their_sqlstate(place: Place) {
     }
 }
 
-pub(in crate::db::tests) async fn parameters_are_counted_by_number(place: Place) {
-    let db = place.open("numbers", json!({})).await;
+pub(in crate::db::tests) async fn parameters_are_counted_by_number(backend: TestBackend) {
+    let db = backend.open("numbers", json!({})).await;
     for sql in ["SELECT CAST($2 AS TEXT), CAST($1 AS TEXT)", "SELECT CAST(?2 AS TEXT), CAST(?1 AS TEXT)"] {
         let rows = db.all(sql, vec![text("a"), text("b")]).await.unwrap().rows;
         assert_eq!(rows, [[text("b"), text("a")]], "{sql}");
@@ -196,8 +196,8 @@ pub(in crate::db::tests) async fn parameters_are_counted_by_number(place: Place)
     }
 }
 
-pub(in crate::db::tests) async fn queries_are_budgeted(place: Place) {
-    let db = place.open("budget", json!({ "queries": 2 })).await;
+pub(in crate::db::tests) async fn queries_are_budgeted(backend: TestBackend) {
+    let db = backend.open("budget", json!({ "queries": 2 })).await;
     let held = [db.send(endless(&db), Vec::new()), db.send(endless(&db), Vec::new())];
     assert_eq!(state(&db.fails(endless(&db)).await), "53400");
     drop(held);
@@ -205,15 +205,15 @@ pub(in crate::db::tests) async fn queries_are_budgeted(place: Place) {
     db.done("SELECT 3").await;
 }
 
-pub(in crate::db::tests) async fn rows_too_long_for_memory_are_refused(place: Place) {
-    let db = place.open("huge", json!({ "result-bytes": 1_000_000, "parameter-bytes": 1_000 })).await;
-    let sql = if place.url.is_some() { "SELECT repeat('x', 200000000)" } else { "SELECT zeroblob(200000000)" };
+pub(in crate::db::tests) async fn rows_too_long_for_memory_are_refused(backend: TestBackend) {
+    let db = backend.open("huge", json!({ "result-bytes": 1_000_000, "parameter-bytes": 1_000 })).await;
+    let sql = if backend.url.is_some() { "SELECT repeat('x', 200000000)" } else { "SELECT zeroblob(200000000)" };
     assert_eq!(db.fails(sql).await.code, ErrorCode::TooLarge);
     db.done("SELECT 1").await;
 }
 
-pub(in crate::db::tests) async fn plans_follow_the_schema(place: Place) {
-    let db = place.open("plans", json!({ "connections": 2 })).await;
+pub(in crate::db::tests) async fn plans_follow_the_schema(backend: TestBackend) {
+    let db = backend.open("plans", json!({ "connections": 2 })).await;
     db.done("CREATE TABLE t (a INTEGER)").await;
     db.done("INSERT INTO t VALUES (1)").await;
     assert_eq!(db.done("SELECT * FROM t").await.columns.len(), 1);
@@ -223,9 +223,9 @@ pub(in crate::db::tests) async fn plans_follow_the_schema(place: Place) {
     }
 }
 
-pub(in crate::db::tests) async fn types_of_one_backend_come_back(place: Place) {
-    let db = place.open("more", json!({})).await;
-    if place.url.is_none() {
+pub(in crate::db::tests) async fn types_of_one_backend_come_back(backend: TestBackend) {
+    let db = backend.open("more", json!({})).await;
+    if backend.url.is_none() {
         let rows = db.done("SELECT 1 = 1, x'00', 1.0, NULL").await.rows;
         assert_eq!(rows, [[Value::Integer(1), Value::Bytes(vec![0]), Value::Float(1.0), Value::Null]]);
         return;

@@ -2,8 +2,8 @@
 
 use super::*;
 
-pub(in crate::db::tests) async fn transactions_commit_and_roll_back(place: Place) {
-    let db = place.open("transactions", json!({})).await;
+pub(in crate::db::tests) async fn transactions_commit_and_roll_back(backend: TestBackend) {
+    let db = backend.open("transactions", json!({})).await;
     db.done("CREATE TABLE t (a INTEGER)").await;
     for isolation in [Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable] {
         let mut transaction = db.begin(isolation, false);
@@ -24,8 +24,8 @@ pub(in crate::db::tests) async fn transactions_commit_and_roll_back(place: Place
     assert_eq!(db.count("t").await, 6);
 }
 
-pub(in crate::db::tests) async fn dropped_transactions_roll_back(place: Place) {
-    let db = place.open("forgotten", json!({ "connections": 1 })).await;
+pub(in crate::db::tests) async fn dropped_transactions_roll_back(backend: TestBackend) {
+    let db = backend.open("forgotten", json!({ "connections": 1 })).await;
     db.done("CREATE TABLE t (a INTEGER)").await;
     let mut transaction = db.begin(Isolation::ReadCommitted, false);
     read(db.within(&mut transaction, "INSERT INTO t VALUES (1)")).await.unwrap();
@@ -36,8 +36,8 @@ pub(in crate::db::tests) async fn dropped_transactions_roll_back(place: Place) {
     assert_eq!(db.count("t").await, 0);
 }
 
-pub(in crate::db::tests) async fn a_row_taken_is_enough_in_a_transaction(place: Place) {
-    let db = place.open("enough", json!({})).await;
+pub(in crate::db::tests) async fn a_row_taken_is_enough_in_a_transaction(backend: TestBackend) {
+    let db = backend.open("enough", json!({})).await;
     db.done("CREATE TABLE t (a INTEGER)").await;
     let mut transaction = db.begin(Isolation::ReadCommitted, false);
     let sql =
@@ -50,8 +50,8 @@ pub(in crate::db::tests) async fn a_row_taken_is_enough_in_a_transaction(place: 
     assert_eq!(db.count("t").await, 1);
 }
 
-pub(in crate::db::tests) async fn savepoints_undo_a_part(place: Place) {
-    let db = place.open("savepoints", json!({})).await;
+pub(in crate::db::tests) async fn savepoints_undo_a_part(backend: TestBackend) {
+    let db = backend.open("savepoints", json!({})).await;
     db.done("CREATE TABLE t (a INTEGER PRIMARY KEY)").await;
     let mut transaction = db.begin(Isolation::ReadCommitted, false);
     read(db.within(&mut transaction, "INSERT INTO t VALUES (1)")).await.unwrap();
@@ -67,8 +67,8 @@ pub(in crate::db::tests) async fn savepoints_undo_a_part(place: Place) {
     assert_eq!(state(&read(db.act(&mut transaction, Action::Release(1))).await.unwrap_err()), "3B001");
 }
 
-pub(in crate::db::tests) async fn read_only_transactions_do_not_write(place: Place) {
-    let db = place.open("reading", json!({ "connections": 1 })).await;
+pub(in crate::db::tests) async fn read_only_transactions_do_not_write(backend: TestBackend) {
+    let db = backend.open("reading", json!({ "connections": 1 })).await;
     db.done("CREATE TABLE t (a INTEGER)").await;
     let mut transaction = db.begin(Isolation::RepeatableRead, true);
     read(db.within(&mut transaction, "SELECT * FROM t")).await.unwrap();
@@ -78,8 +78,8 @@ pub(in crate::db::tests) async fn read_only_transactions_do_not_write(place: Pla
     assert_eq!(db.done("INSERT INTO t VALUES (1)").await.affected, 1);
 }
 
-pub(in crate::db::tests) async fn connections_are_waited_for(place: Place) {
-    let db = place.open("waiting", json!({ "connections": 1, "statement-timeout-ms": 400 })).await;
+pub(in crate::db::tests) async fn connections_are_waited_for(backend: TestBackend) {
+    let db = backend.open("waiting", json!({ "connections": 1, "statement-timeout-ms": 400 })).await;
     let mut transaction = db.begin(Isolation::ReadCommitted, true);
     read(db.within(&mut transaction, "SELECT 1")).await.unwrap();
     // One that SQLite does not answer at once.
@@ -92,8 +92,8 @@ pub(in crate::db::tests) async fn connections_are_waited_for(place: Place) {
     db.done("SELECT 1").await;
 }
 
-pub(in crate::db::tests) async fn concurrent_writers_take_turns(place: Place) {
-    let db = Arc::new(place.open("writers", json!({ "connections": 4 })).await);
+pub(in crate::db::tests) async fn concurrent_writers_take_turns(backend: TestBackend) {
+    let db = Arc::new(backend.open("writers", json!({ "connections": 4 })).await);
     db.done("CREATE TABLE t (a INTEGER)").await;
     let all = (0..40).map(|at| {
         let db = Arc::clone(&db);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) async fn roles_have_revisions_and_are_bounded(Place { store, .. }: &Place) {
+pub(super) async fn roles_have_revisions_and_are_bounded(TestStore { store, .. }: &TestStore) {
     let (a, host) = (create_tenant(store, "a").await, Actor::host());
     let role = |name: &str, policy: &str, before: Option<&RoleDefinition>| {
         next_role(name.parse().expect("a name"), Role::Viewer, policy.to_owned(), before, &host)
@@ -71,7 +71,7 @@ fn user(id: &str, organization: Option<&str>) -> User {
     }
 }
 
-pub(super) async fn users_are_a_tenants_and_bounded(Place { store, .. }: &Place) {
+pub(super) async fn users_are_a_tenants_and_bounded(TestStore { store, .. }: &TestStore) {
     let (a, host) = (create_tenant(store, "a").await, Actor::host());
     let mut scope = store.write(&a).await.expect("a scope");
     let nowhere = scope.insert_user(&user("lost", Some("nothing")), &host).await;

@@ -61,7 +61,7 @@ async fn is_as_new(store: &Store, tenant: &TenantId) {
 
 #[tokio::test]
 async fn once_there_is_room_again_each_connection_is_as_new() {
-    let Place { store, .. } = &sqlite();
+    let TestStore { store, .. } = &sqlite();
     let a = create_tenant(store, "a").await;
     on_each_connection(store, "PRAGMA max_page_count = 1").await; // no more than there are
     for _ in 0..CONNECTIONS {
@@ -126,7 +126,7 @@ async fn on_a_disk_that_is_full_nothing_is_acknowledged_and_with_room_everything
 
 #[tokio::test]
 async fn what_is_dropped_half_way_leaves_each_connection_as_new() {
-    let Place { store, .. } = &sqlite();
+    let TestStore { store, .. } = &sqlite();
     let a = create_tenant(store, "a").await;
     for number in 0..200_u32 {
         // Somewhere else in the transaction each time; some come through.
@@ -139,7 +139,7 @@ async fn what_is_dropped_half_way_leaves_each_connection_as_new() {
 
 #[tokio::test]
 async fn once_a_database_is_busy_no_more_each_connection_is_as_new() {
-    let Place { store, folder } = &sqlite();
+    let TestStore { store, folder } = &sqlite();
     let a = create_tenant(store, "a").await;
     on_each_connection(store, "PRAGMA busy_timeout = 1").await;
     let other = rusqlite::Connection::open(folder.path().join(STORE_FILE)).expect("the file is there");
@@ -154,7 +154,7 @@ async fn once_a_database_is_busy_no_more_each_connection_is_as_new() {
 
 #[tokio::test]
 async fn a_file_that_is_removed_or_replaced_is_noticed_and_works_again_when_it_is_back() {
-    let Place { store, folder } = &sqlite();
+    let TestStore { store, folder } = &sqlite();
     let a = create_tenant(store, "a").await;
     let path = |name: &str| folder.path().join(name);
     for name in [STORE_FILE, BESIDE[0]] {
@@ -186,7 +186,7 @@ async fn a_file_that_is_removed_or_replaced_is_noticed_and_works_again_when_it_i
 #[tokio::test]
 async fn its_files_are_for_their_owner_alone_also_those_of_before() {
     use std::os::unix::fs::PermissionsExt;
-    let Place { store, folder } = &sqlite();
+    let TestStore { store, folder } = &sqlite();
     create_tenant(store, "a").await;
     let files: Vec<_> = std::iter::once(STORE_FILE).chain(BESIDE).map(|name| folder.path().join(name)).collect();
     let mode = |path: &PathBuf| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;

@@ -65,7 +65,7 @@ async fn a_store_that_is_not_there_is_told_and_nothing_is_made_in_its_place() {
     }
 }
 
-async fn another_store_is_told_from_the_own_one(Place { store, folder }: &Place, other: &Place) {
+async fn another_store_is_told_from_the_own_one(TestStore { store, folder }: &TestStore, other: &TestStore) {
     let (own, found) = (store.identity().await.expect("it has one"), other.store.identity().await.expect("it has one"));
     assert_ne!(own, found);
     let remembered = std::fs::read_to_string(folder.path().join(IDENTITY_FILE)).expect("it is remembered");
@@ -111,7 +111,7 @@ async fn another_store_is_told_from_the_own_one_on_both() {
 #[tokio::test]
 async fn a_store_from_before_identities_is_known_by_its_components() {
     for (component, known) in [("shop", true), ("blog", false)] {
-        let Place { store, folder } = sqlite();
+        let TestStore { store, folder } = sqlite();
         let a = create_tenant(&store, "a").await;
         add_version(&store, &a, b"1").await.expect("stored");
         let undo = "DROP TABLE store_identity; DROP TABLE hosts; DELETE FROM _sqlx_migrations WHERE version = 6";
@@ -131,8 +131,8 @@ async fn a_store_from_before_identities_is_known_by_its_components() {
 
 #[tokio::test]
 async fn a_server_that_is_exchanged_while_the_host_runs_is_noticed() {
-    let Some(place) = postgres().await else { return };
-    let store = &place.store;
+    let Some(test_store) = postgres().await else { return };
+    let store = &test_store.store;
     store.ping().await.expect("it is there");
     let other = ulid::Ulid::new().to_string();
     sqlx::query("UPDATE store_identity SET id = $1").bind(other.clone()).execute(&store.pool).await.expect("altered");
@@ -153,7 +153,7 @@ async fn a_server_that_is_exchanged_while_the_host_runs_is_noticed() {
 async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
     let Some(target) = postgres().await else { return };
     let url = target.url().expect("a URL");
-    let Place { store, folder } = sqlite();
+    let TestStore { store, folder } = sqlite();
     let a = create_tenant(&store, "a").await;
     for number in 0..250_u32 {
         add_version(&store, &a, &number.to_le_bytes()).await.expect("stored");
@@ -187,7 +187,7 @@ async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
 
 #[tokio::test]
 async fn every_table_is_moved() {
-    let Place { store, folder: _folder } = sqlite();
+    let TestStore { store, folder: _folder } = sqlite();
     store.ping().await.expect("it is there");
     let rows = sqlx::query("SELECT name AS name FROM sqlite_master WHERE type = 'table'").fetch_all(&store.pool).await;
     let names = rows.expect("read").iter().map(|row| get::<String>(row, "name").expect("a name")).collect::<Vec<_>>();
@@ -198,7 +198,7 @@ async fn every_table_is_moved() {
 
 #[tokio::test]
 async fn tenants_count_and_append_and_alter_nothing_of_the_hosts() {
-    let Some(Place { store, folder: _folder }) = postgres().await else { return };
+    let Some(TestStore { store, folder: _folder }) = postgres().await else { return };
     let a = create_tenant(&store, "a").await;
     add_version(&store, &a, b"1").await.expect("it counts and appends");
     for statement in [

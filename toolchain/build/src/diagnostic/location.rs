@@ -1,4 +1,4 @@
-//! Where in a source a problem is, and what a report shows of it.
+//! The location of a problem in a source file, and the excerpt that a report shows.
 
 use elias_contract::stack::Position;
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 /// The most bytes of source that a report shows: a minified file has its whole text on one line.
 const EXCERPT_BYTES: usize = 2000;
-/// What is kept around the place in question when a line is too long to show.
+/// What is kept around the location in question when a line is too long to show.
 const EXCERPT_MARGIN: usize = 60;
 
 /// A span in an original source file.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct SourceLocation {
     /// The file, relative to the project where it is inside.
     pub file: String,
     /// Line, from 1.
@@ -27,7 +27,7 @@ pub struct Place {
     pub(super) span: SourceSpan,
 }
 
-impl Place {
+impl SourceLocation {
     /// `length` bytes from byte `offset` of a file. An offset outside of the text is moved to its nearest end.
     #[must_use]
     pub fn new(file: impl Into<String>, source: impl Into<Arc<str>>, offset: usize, length: usize) -> Self {
@@ -81,7 +81,7 @@ impl Place {
     }
 }
 
-impl From<Position<'_>> for Place {
+impl From<Position<'_>> for SourceLocation {
     fn from(position: Position<'_>) -> Self {
         let (line, column) = (position.line as usize, position.column as usize);
         match position.source {
@@ -93,13 +93,13 @@ impl From<Position<'_>> for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }
 
-impl SourceCode for Place {
+impl SourceCode for SourceLocation {
     fn read_span<'a>(
         &'a self,
         span: &SourceSpan,
@@ -146,21 +146,21 @@ mod tests {
     #[test]
     fn finds_line_and_column() {
         #[track_caller]
-        fn check(place: &Place, expect: &str, marked: &str) {
-            assert_eq!(place.to_string(), expect);
-            let source = place.source.as_deref().unwrap_or_default();
-            assert_eq!(&source[place.span.offset()..place.span.offset() + place.span.len()], marked);
+        fn check(location: &SourceLocation, expect: &str, marked: &str) {
+            assert_eq!(location.to_string(), expect);
+            let source = location.source.as_deref().unwrap_or_default();
+            assert_eq!(&source[location.span.offset()..location.span.offset() + location.span.len()], marked);
         }
-        check(&Place::new("a.js", "one\ntwo", 4, 3), "a.js:2:1", "two");
-        check(&Place::new("a.js", "one\ntwo", 99, 3), "a.js:2:4", "");
-        check(&Place::new("a.js", "\u{feff}é=1", 5, 1), "a.js:1:2", "=");
-        check(&Place::new("a.js", "é", 1, usize::MAX), "a.js:1:1", "é");
-        check(&Place::of_word("a.js", "let $x1 = 2", 4), "a.js:1:5", "$x1");
-        check(&Place::of_word("a.js", "", 4), "a.js:1:1", "");
-        check(&Place::of_line("a.js", "one\n  two()\n", 2, 3), "a.js:2:3", "two");
-        check(&Place::of_line("a.js", "'😀' + y", 1, 8), "a.js:1:7", "y");
-        check(&Place::of_line("a.js", "one\ntwo\n", 1, 99), "a.js:1:4", "\n");
-        check(&Place::of_line("a.js", "one", 7, 1), "a.js:1:4", "");
-        check(&Place::of_line("a.js", "one", 0, 0), "a.js:1:1", "one");
+        check(&SourceLocation::new("a.js", "one\ntwo", 4, 3), "a.js:2:1", "two");
+        check(&SourceLocation::new("a.js", "one\ntwo", 99, 3), "a.js:2:4", "");
+        check(&SourceLocation::new("a.js", "\u{feff}é=1", 5, 1), "a.js:1:2", "=");
+        check(&SourceLocation::new("a.js", "é", 1, usize::MAX), "a.js:1:1", "é");
+        check(&SourceLocation::of_word("a.js", "let $x1 = 2", 4), "a.js:1:5", "$x1");
+        check(&SourceLocation::of_word("a.js", "", 4), "a.js:1:1", "");
+        check(&SourceLocation::of_line("a.js", "one\n  two()\n", 2, 3), "a.js:2:3", "two");
+        check(&SourceLocation::of_line("a.js", "'😀' + y", 1, 8), "a.js:1:7", "y");
+        check(&SourceLocation::of_line("a.js", "one\ntwo\n", 1, 99), "a.js:1:4", "\n");
+        check(&SourceLocation::of_line("a.js", "one", 7, 1), "a.js:1:4", "");
+        check(&SourceLocation::of_line("a.js", "one", 0, 0), "a.js:1:1", "one");
     }
 }

@@ -1,12 +1,12 @@
-//! Answers that components gave and that are given again: in memory, of this host alone.
+//! The response cache: responses of components in the memory of this host.
 //!
-//! An answer belongs to the release that gave it, so that neither a deployment, nor a rollback, nor a new secret gives anybody the answer of
-//! another. All together they are bounded, and each tenant has a share: whoever has used that up has to wait for some of it to end, and
-//! nobody else notices.
+//! A cached response belongs to the release that made it: after a deployment, a rollback or a new secret, a response of
+//! another release is never served. The cache is bounded, and each tenant has a share: a tenant that has used up its
+//! share waits until some of its responses expire, and no other tenant notices.
 
 mod fill;
 
-pub use fill::Fill;
+pub use fill::CacheFill;
 
 use crate::access::Permission;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::store::NOTHING;
 use bytes::Bytes;
 use elias_gateway::cache::key_uri;
-use elias_gateway::{Fit, KeptHead};
+use elias_gateway::{Freshness, StoredHeaders};
 use http::request::Parts;
 use moka::Expiry;
 use moka::sync::Cache;
@@ -26,76 +26,76 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
-/// Bytes of all kept answers, and of a tenant's.
+/// Bytes of all cached responses, and of a tenant's.
 const HOST_BYTES_MAX: u64 = 256 << 20;
 const TENANT_BYTES_MAX: u64 = HOST_BYTES_MAX / 4;
 /// What an entry counts at least, so that their number is bounded too.
 const ENTRY_BYTES_MIN: usize = 1 << 10;
-/// Answers to one path, for requests that the component tells apart by their headers.
+/// Responses to one path, for requests that the component tells apart by their headers.
 const VARIANTS_MAX: usize = 8;
-/// How long requests for what is not kept do not wait for each other.
+/// How long requests for what cannot be cached do not wait for each other.
 const PASS_FOR: Duration = Duration::from_secs(5);
-/// How long a request waits for the answer to another one.
+/// How long a request waits for the response to another one.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// What is asked for, and of whom.
+/// The service, its release and what was requested of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct AnswerKey {
+pub(crate) struct CacheKey {
     service: ServiceId,
     release: u64,
     uri: String,
-    /// Whether the component was told who asked: what it says to nobody in particular is not for somebody whom it knows.
+    /// Whether the component knew the client: a response to an anonymous client is not served to an identified one.
     identified: bool,
 }
 
-impl AnswerKey {
+impl CacheKey {
     fn bytes(&self) -> usize {
         self.uri.len() + self.service.tenant.as_str().len() + self.service.component.as_str().len()
     }
 }
 
-/// An answer.
+/// A cached response.
 #[derive(Debug)]
-pub struct Kept {
-    /// Its head.
-    pub head: KeptHead,
+pub struct CachedResponse {
+    /// Its status and headers.
+    pub headers: StoredHeaders,
     /// Its body.
     pub body: Bytes,
 }
 
-/// What is known of a key.
+/// The entry of a key.
 #[derive(Clone)]
 enum Entry {
-    /// Answers, the latest last.
-    Answers(Arc<Vec<Arc<Kept>>>),
-    /// The latest answer was none to keep: requests need not wait for each other.
+    /// Responses, the latest last.
+    Responses(Arc<Vec<Arc<CachedResponse>>>),
+    /// The latest response could not be cached: requests need not wait for each other.
     Pass,
 }
 
 impl Entry {
-    fn weight(&self, key: &AnswerKey) -> u32 {
-        let of = |kept: &Arc<Kept>| kept.body.len() + kept.head.bytes();
+    fn weight(&self, key: &CacheKey) -> u32 {
+        let of = |cached: &Arc<CachedResponse>| cached.body.len() + cached.headers.bytes();
         let bytes = match self {
-            Self::Answers(all) => all.iter().map(of).sum(),
+            Self::Responses(all) => all.iter().map(of).sum(),
             Self::Pass => 0,
         };
         u32::try_from((bytes + key.bytes()).max(ENTRY_BYTES_MIN)).unwrap_or(u32::MAX)
     }
 }
 
-/// What there is for a request.
-pub enum Found {
-    /// An answer; a stale one with the right to fetch another, unless somebody is at it.
-    Answer(Arc<Kept>, Option<Fill>),
-    /// None, and perhaps the right to keep the component's.
-    None(Option<Fill>),
+/// The result of a lookup.
+pub enum LookupResult {
+    /// A cached response; a stale one with the fill that revalidates it, unless another request has that.
+    Hit(Arc<CachedResponse>, Option<CacheFill>),
+    /// No cached response, and the fill that stores the component's, unless that is not to be stored.
+    Miss(Option<CacheFill>),
 }
 
-/// All kept answers.
-pub(crate) struct Answers {
-    entries: Cache<AnswerKey, Entry>,
-    /// Those that are being fetched.
-    filling: Mutex<HashMap<AnswerKey, watch::Receiver<()>>>,
+/// The cached responses of all services.
+pub(crate) struct ResponseCache {
+    entries: Cache<CacheKey, Entry>,
+    /// The keys that are being filled.
+    filling: Mutex<HashMap<CacheKey, watch::Receiver<()>>>,
     /// Bytes by tenant.
     used: Arc<Mutex<HashMap<TenantId, u64>>>,
     tenant_bytes_max: u64,
@@ -103,26 +103,20 @@ pub(crate) struct Answers {
 
 struct Lifetimes;
 
-impl Expiry<AnswerKey, Entry> for Lifetimes {
-    fn expire_after_create(&self, _: &AnswerKey, entry: &Entry, _: Instant) -> Option<Duration> {
+impl Expiry<CacheKey, Entry> for Lifetimes {
+    fn expire_after_create(&self, _: &CacheKey, entry: &Entry, _: Instant) -> Option<Duration> {
         Some(match entry {
-            Entry::Answers(all) => all.iter().map(|kept| kept.head.lifetime()).max().unwrap_or_default(),
+            Entry::Responses(all) => all.iter().map(|cached| cached.headers.lifetime()).max().unwrap_or_default(),
             Entry::Pass => PASS_FOR,
         })
     }
 
-    fn expire_after_update(
-        &self,
-        key: &AnswerKey,
-        entry: &Entry,
-        at: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
+    fn expire_after_update(&self, key: &CacheKey, entry: &Entry, at: Instant, _: Option<Duration>) -> Option<Duration> {
         self.expire_after_create(key, entry, at)
     }
 }
 
-impl Answers {
+impl ResponseCache {
     pub(crate) fn new() -> Arc<Self> {
         Self::within(HOST_BYTES_MAX, TENANT_BYTES_MAX)
     }
@@ -132,10 +126,10 @@ impl Answers {
         let given_back = Arc::clone(&used);
         let entries = Cache::builder()
             .max_capacity(host_bytes_max)
-            .weigher(|key: &AnswerKey, entry: &Entry| entry.weight(key))
+            .weigher(|key: &CacheKey, entry: &Entry| entry.weight(key))
             .expire_after(Lifetimes)
             .support_invalidation_closures()
-            .eviction_listener(move |key: Arc<AnswerKey>, entry: Entry, _| {
+            .eviction_listener(move |key: Arc<CacheKey>, entry: Entry, _| {
                 let mut used = lock(&given_back);
                 if let Some(bytes) = used.get_mut(&key.service.tenant) {
                     *bytes = bytes.saturating_sub(entry.weight(&key).into());
@@ -148,27 +142,30 @@ impl Answers {
         Arc::new(Self { entries, filling: Mutex::default(), used, tenant_bytes_max })
     }
 
-    /// What there is for a request. One that has to be asked of the component is asked once: who wants the same meanwhile waits for it.
-    pub(crate) async fn find(self: &Arc<Self>, key: &AnswerKey, request: &Parts) -> Found {
+    /// Looks up the response to a request. Of concurrent requests for the same key, one fills the cache and the others
+    /// wait for it.
+    pub(crate) async fn find(self: &Arc<Self>, key: &CacheKey, request: &Parts) -> LookupResult {
         let mut waited = false;
         loop {
             match self.entries.get(key) {
-                Some(Entry::Pass) => return Found::None(None),
-                Some(Entry::Answers(all)) => {
+                Some(Entry::Pass) => return LookupResult::Miss(None),
+                Some(Entry::Responses(all)) => {
                     let now = SystemTime::now();
-                    let fits = |wanted| all.iter().rev().find(|kept| kept.head.fits(request, now) == wanted).cloned();
-                    if let Some(kept) = fits(Fit::Fresh) {
-                        return Found::Answer(kept, None);
+                    let newest = |wanted| {
+                        all.iter().rev().find(|cached| cached.headers.freshness(request, now) == wanted).cloned()
+                    };
+                    if let Some(cached) = newest(Freshness::Fresh) {
+                        return LookupResult::Hit(cached, None);
                     }
-                    if let Some(kept) = fits(Fit::Stale) {
-                        return Found::Answer(kept, self.begin(key).ok());
+                    if let Some(cached) = newest(Freshness::Stale) {
+                        return LookupResult::Hit(cached, self.begin(key).ok());
                     }
                 }
                 None => {}
             }
             match self.begin(key) {
-                Ok(fill) => return Found::None(Some(fill)),
-                Err(_) if waited => return Found::None(None),
+                Ok(fill) => return LookupResult::Miss(Some(fill)),
+                Err(_) if waited => return LookupResult::Miss(None),
                 Err(mut filled) => {
                     // It changes never, and is closed when the other one is done.
                     let _ = tokio::time::timeout(WAIT_MAX, filled.changed()).await;
@@ -178,31 +175,34 @@ impl Answers {
         }
     }
 
-    /// The right to fetch an answer, or what tells when who has it is done.
-    fn begin(self: &Arc<Self>, key: &AnswerKey) -> std::result::Result<Fill, watch::Receiver<()>> {
+    /// The fill of a key, or, if another request has it, what tells when that is done.
+    fn begin(self: &Arc<Self>, key: &CacheKey) -> std::result::Result<CacheFill, watch::Receiver<()>> {
         let mut filling = lock(&self.filling);
         if let Some(other) = filling.get(key) {
             return Err(other.clone());
         }
         let (done, filled) = watch::channel(());
         filling.insert(key.clone(), filled);
-        Ok(Fill::new(Arc::clone(self), key.clone(), done))
+        Ok(CacheFill::new(Arc::clone(self), key.clone(), done))
     }
 
-    /// Keeps an answer beside those to requests that differ in what it varies by; unless the tenant has used up its share.
-    fn keep(&self, key: &AnswerKey, request: &Parts, kept: Kept) {
+    /// Stores a response, in addition to those for other values of the headers that it varies by, unless the tenant's
+    /// share is used up.
+    fn store(&self, key: &CacheKey, request: &Parts, response: CachedResponse) {
         let now = SystemTime::now();
         let mut all: Vec<_> = match self.entries.get(key) {
-            Some(Entry::Answers(all)) => all.iter().filter(|kept| !kept.head.is_of(request, now)).cloned().collect(),
+            Some(Entry::Responses(all)) => {
+                all.iter().filter(|cached| !cached.headers.is_of(request, now)).cloned().collect()
+            }
             _ => Vec::new(),
         };
-        all.push(Arc::new(kept));
+        all.push(Arc::new(response));
         let surplus = all.len().saturating_sub(VARIANTS_MAX);
         all.drain(..surplus);
-        self.insert(key, Entry::Answers(Arc::new(all)));
+        self.insert(key, Entry::Responses(Arc::new(all)));
     }
 
-    fn insert(&self, key: &AnswerKey, entry: Entry) {
+    fn insert(&self, key: &CacheKey, entry: Entry) {
         // What has ended by now is given back first.
         self.entries.run_pending_tasks();
         let weight = u64::from(entry.weight(key));
@@ -217,7 +217,7 @@ impl Answers {
         self.entries.insert(key.clone(), entry);
     }
 
-    /// Forgets a service's answers.
+    /// Removes a service's responses.
     fn purge(&self, service: &ServiceId) {
         let service = service.clone();
         // An error would say that closures are not supported, which they are.
@@ -231,30 +231,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Platform {
-    /// What there is for a request to a service; nothing is looked for where callers are given different versions, or it is stopped.
-    pub async fn kept_answer(&self, service: &Service, request: &Parts, identified: bool) -> Option<Found> {
+    /// Looks up the response to a request to a service; none if callers are given different versions, or it is stopped.
+    pub async fn look_up_response(&self, service: &Service, request: &Parts, identified: bool) -> Option<LookupResult> {
         let key = {
             let state = service.state();
-            if state.chooses() || state.known.target.stopped {
+            if state.chooses() || state.snapshot.target.stopped {
                 return None;
             }
             let (service, release) = (service.id.clone(), state.release.serial);
-            AnswerKey { service, release, uri: key_uri(&request.uri), identified }
+            CacheKey { service, release, uri: key_uri(&request.uri), identified }
         };
-        Some(self.answers().find(&key, request).await)
+        Some(self.response_cache().find(&key, request).await)
     }
 
-    /// Forgets what this host keeps of a service's answers.
+    /// Removes a service's responses from the cache of this host.
     ///
     /// # Errors
     /// `forbidden`; `not-found` if the service is not served here; `store-unavailable` if it cannot be put on record, but is done.
-    pub async fn purge_answers(&self, session: &Session, id: &ServiceId) -> Result<()> {
+    pub async fn purge_cache(&self, session: &Session, id: &ServiceId) -> Result<()> {
         let permission = Permission::deploy(id.environment);
         session.require(permission, &id.tenant, id)?;
         if self.serving().service(id).is_none() {
             return Err(Error::not_deployed(id));
         }
-        self.answers().purge(id);
+        self.response_cache().purge(id);
         let mut scope = self.write(session, permission, &id.tenant, id).await?;
         scope.audit(&session.actor(), "answers.purge", id.subject(), NOTHING, NOTHING).await?;
         scope.commit().await

@@ -1,4 +1,5 @@
-//! What every service is known to serve, a file each: from these a host starts, and rolls back, while the store is away.
+//! Snapshots of what each service serves, one file per service: a host starts and rolls back from these while the store
+//! is unavailable.
 
 use crate::atomic_write;
 use crate::error::{Code, Error, Result};
@@ -12,9 +13,9 @@ use std::sync::Arc;
 /// Releases that are remembered for going back to.
 const HISTORY: usize = 5;
 
-/// What a service serves and served.
+/// What a service serves, and what it served before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Known {
+pub(crate) struct ServiceSnapshot {
     /// What it serves.
     pub(crate) target: ServiceTarget,
     /// What it served before, the latest first.
@@ -35,9 +36,9 @@ pub(crate) struct PendingAct {
     pub(crate) actor: Actor,
 }
 
-impl Known {
-    /// What is known once the service serves `target`.
-    pub(crate) fn then(&self, target: ServiceTarget) -> Self {
+impl ServiceSnapshot {
+    /// The snapshot once the service serves `target`.
+    pub(crate) fn with_target(&self, target: ServiceTarget) -> Self {
         let mut history = self.history.clone();
         if target.release.version != self.target.release.version {
             history.retain(|release| release.version != target.release.version);
@@ -48,25 +49,25 @@ impl Known {
         Self { target, history, pending: false, acts: Vec::new() }
     }
 
-    /// Of a service that was not there.
-    pub(crate) fn first(target: ServiceTarget) -> Self {
+    /// The snapshot of a service that served nothing before.
+    pub(crate) fn new(target: ServiceTarget) -> Self {
         Self { target, history: Vec::new(), pending: false, acts: Vec::new() }
     }
 }
 
-/// The folder of these files.
-pub(crate) struct KnownFiles {
+/// The folder with the files of the snapshots.
+pub(crate) struct SnapshotStore {
     folder: Arc<Dir>,
 }
 
-impl KnownFiles {
+impl SnapshotStore {
     pub(crate) fn open(folder: Dir) -> Self {
         Self { folder: Arc::new(folder) }
     }
 
-    /// Everything that is known. A file that cannot be read is passed over with a line in the log: it may be half written by a process that
-    /// another program killed, or of a later version.
-    pub(crate) fn all(&self) -> Result<Vec<Known>> {
+    /// All snapshots. A file that cannot be read is skipped and logged: a killed process may have left it half written,
+    /// or a later version wrote it.
+    pub(crate) fn all(&self) -> Result<Vec<ServiceSnapshot>> {
         let mut all = Vec::new();
         for tenant in self.folder.entries()? {
             let tenant = tenant?;
@@ -82,7 +83,7 @@ impl KnownFiles {
                 let mut text = Vec::new();
                 std::io::Read::read_to_end(&mut file.open()?, &mut text)?;
                 match serde_json::from_slice(&text) {
-                    Ok(known) => all.push(known),
+                    Ok(snapshot) => all.push(snapshot),
                     Err(error) => tracing::error!(file = ?name, %error, "the saved state of a service cannot be read"),
                 }
             }
@@ -90,11 +91,11 @@ impl KnownFiles {
         Ok(all)
     }
 
-    /// Keeps what a service serves. The file is replaced whole or not at all.
-    pub(crate) async fn keep(&self, known: &Known) -> Result<()> {
-        let text = serde_json::to_vec(known).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    /// Saves a service's snapshot. The file is replaced atomically.
+    pub(crate) async fn save(&self, snapshot: &ServiceSnapshot) -> Result<()> {
+        let text = serde_json::to_vec(snapshot).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let (folder, tenant, name) =
-            (Arc::clone(&self.folder), known.target.id.tenant.to_string(), file_name(&known.target.id));
+            (Arc::clone(&self.folder), snapshot.target.id.tenant.to_string(), file_name(&snapshot.target.id));
         blocking(move || {
             folder.create_dir_with(&tenant, DirBuilder::new().recursive(true).mode(0o700))?;
             atomic_write::write(&folder.open_dir(&tenant)?, &name, &text)
@@ -102,8 +103,8 @@ impl KnownFiles {
         .await
     }
 
-    /// Forgets a service.
-    pub(crate) async fn forget(&self, id: &ServiceId) -> Result<()> {
+    /// Removes a service's snapshot.
+    pub(crate) async fn remove(&self, id: &ServiceId) -> Result<()> {
         let (folder, path) = (Arc::clone(&self.folder), format!("{}/{}", id.tenant, file_name(id)));
         blocking(move || match folder.remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
