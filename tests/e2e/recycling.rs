@@ -212,8 +212,11 @@ async fn a_component_that_needs_room_gets_that_of_an_idle_instance() {
     assert_eq!((host.instance_counts().idle, host.instance_counts().idle_bytes), (0, 0));
 }
 
+/// Method, path, content type and body.
+type RequestParts = (&'static str, &'static str, &'static str, &'static str);
+
 /// Programs as people write them, with requests that they are asked again and again.
-const PROGRAMS: [(&str, &[(&str, &str, &str, &str)]); 3] = [
+const PROGRAMS: [(&str, &[RequestParts]); 3] = [
     (
         "examples/guestbook/src/index.js",
         &[
@@ -245,7 +248,8 @@ async fn what_people_write_runs_in_used_instances() {
         let (entry, file) = (root().join(entry), output.path("app.wasm"));
         let built = Command::new(binary("elias-build")).arg(&entry).arg("-o").arg(&file).finish();
         assert!(built.expect("elias-build starts").status.success(), "{}", entry.display());
-        let host = Host::builder().instances(4).capability(elias_capabilities::Log).capability(elias_capabilities::Config);
+        let host =
+            Host::builder().instances(4).capability(elias_capabilities::Log).capability(elias_capabilities::Config);
         let host = host.capability(elias_capabilities::Cache::new());
         let host = host.capability(elias_capabilities::Db::new(output.path("data"))).build().expect("a host");
         let grants = Grants::none().with("cache", json!({})).with("config", json!({})).with("db", json!({}));
@@ -315,7 +319,8 @@ async fn components_of_one_shape_are_compiled_once() {
     let cache = tempfile::tempdir().expect("a temporary folder");
     let host = Host::builder().cache_dir(cache.path()).build().expect("a host");
     let compiled = || {
-        let files = std::fs::read_dir(cache.path()).expect("it is there").map(|entry| entry.expect("a file").file_name());
+        let files =
+            std::fs::read_dir(cache.path()).expect("it is there").map(|entry| entry.expect("a file").file_name());
         files.filter(|name| name.to_string_lossy().contains("component")).count()
     };
     let mut apps = Vec::new();

@@ -205,10 +205,12 @@ pub struct CoreModule {
 /// If the component is cut short.
 pub fn core_modules(component: &[u8]) -> Result<Vec<CoreModule>, wasmparser::BinaryReaderError> {
     let sections = sections(component)?.into_iter();
-    Ok(sections.filter_map(|Section { range, kind }| match kind {
-        SectionKind::CoreModule(module) => Some(CoreModule { section: range, module }),
-        _ => None,
-    }).collect())
+    Ok(sections
+        .filter_map(|Section { range, kind }| match kind {
+            SectionKind::CoreModule(module) => Some(CoreModule { section: range, module }),
+            _ => None,
+        })
+        .collect())
 }
 
 /// A section of a component, with its header.

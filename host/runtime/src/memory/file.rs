@@ -40,7 +40,7 @@ impl ImageFile {
                     tracing::warn!(
                         %error,
                         "the memory image of a component cannot be written to a file; it is kept in memory"
-                    )
+                    );
                 }
             }
         }
