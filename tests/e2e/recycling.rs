@@ -250,7 +250,8 @@ async fn what_people_write_runs_in_used_instances() {
         assert!(built.expect("elias-build starts").status.success(), "{}", entry.display());
         let host =
             Host::builder().instances(4).capability(elias_capabilities::Log).capability(elias_capabilities::Config);
-        let host = host.capability(elias_capabilities::Cache::new());
+        let host = host.capability(elias_capabilities::Cache::new()).capability(elias_capabilities::Crypto);
+        let host = host.capability(elias_capabilities::Http);
         let host = host.capability(elias_capabilities::Db::new(output.path("data"))).build().expect("a host");
         let grants = Grants::none().with("cache", json!({})).with("config", json!({})).with("db", json!({}));
         let folder = entry.parent().and_then(Path::parent).expect("a project").to_owned();
