@@ -11,6 +11,7 @@ mod members;
 mod packages;
 mod problem;
 mod roles;
+mod service_log;
 mod services;
 mod stages;
 mod tenants;
@@ -80,6 +81,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(tenants::routes())
         .merge(versions::routes())
         .merge(services::routes())
+        .merge(service_log::routes())
         .merge(stages::routes())
         .merge(databases::routes())
         .merge(executions::routes())

@@ -1,0 +1,81 @@
+//! The log of a service, as it is written.
+
+use super::extract::{Authenticated, PathOf};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
+use super::services::ServicePath;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use elias_platform::access::Permission;
+use elias_platform::name::ServiceId;
+use elias_platform::{Error, FollowedLine, Platform};
+use futures::Stream;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Platform> {
+    OpenApiRouter::new().routes(routes!(logs))
+}
+
+/// Follow the log of a service on this host, as server-sent events.
+///
+/// `line` events contain a JSON object each; `lost` events contain how many lines a slow reader missed. The stream ends
+/// within a second of the expiry or revocation of the token, or of a change of its role, with an event `end` that has
+/// the code and the reason.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/logs",
+    operation_id = "services_logs",
+    tag = "services",
+    params(ServicePath),
+    responses(
+        (status = 200, description = "The events.", body = FollowedLine, content_type = "text/event-stream"),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn logs(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf(path): PathOf<ServicePath>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let id = ServiceId::from(path);
+    let lines = platform.follow_log(&session, &id)?;
+    let mut looks = tokio::time::interval(CONFIRM_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let events = futures::stream::unfold(Some((lines, looks)), move |state| {
+        let (platform, session, id) = (platform.clone(), session.clone(), id.clone());
+        async move {
+            let (mut lines, mut looks) = state?;
+            let event = loop {
+                tokio::select! {
+                    // A log that never rests must not keep its reader from being looked at.
+                    biased;
+                    _ = looks.tick() => {
+                        if let Err(error) = platform.confirm(&session, Permission::Read, &id.tenant, &id).await {
+                            return Some((Ok(end_event(&error)), None));
+                        }
+                    }
+                    line = lines.recv() => break match line {
+                        Ok(line) => Event::default().event("line").data(serde_json::to_string(&line).unwrap_or_default()),
+                        Err(RecvError::Lagged(lost)) => Event::default().event("lost").data(lost.to_string()),
+                        Err(RecvError::Closed) => return None,
+                    },
+                }
+            };
+            Some((Ok(event), Some((lines, looks))))
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// How often the permission of a client that follows a log is checked again.
+const CONFIRM_EVERY: Duration = Duration::from_millis(500);
+
+/// The last event of a stream whose client has lost its permission.
+fn end_event(error: &Error) -> Event {
+    let reason = serde_json::json!({ "code": error.code().as_str(), "detail": error.to_string() });
+    Event::default().event("end").data(reason.to_string())
+}
