@@ -163,7 +163,10 @@ fn doubt(path: &str, literals: AsciiSet) -> Option<&'static str> {
                     return Some("The path has a percent-encoding of a character that is written plainly.");
                 }
             }
-            0..=0x20 | 0x7f.. => return Some("The path has a character that must be percent-encoded."),
+            // The URL Standard's path percent-encode set: a component's `Request` has these encoded.
+            0..=0x20 | 0x7f.. | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}' => {
+                return Some("The path has a character that must be percent-encoded.");
+            }
             _ => {}
         }
         segment_begins = byte == b'/';
@@ -195,7 +198,10 @@ mod tests {
     fn a_path_that_can_be_read_in_two_ways_is_refused() {
         let mut literals = AsciiSet::default();
         literals.insert(b'@');
-        for path in ["/", "/a", "/a/", "/a/b.c", "/...", "/.a", "/a..", "/a%20b", "/%C3%BC", "/a:b@c", "/%3A", "/%25"] {
+        for path in [
+            "/", "/a", "/a/", "/a/b.c", "/...", "/.a", "/a..", "/a%20b", "/%C3%BC", "/a:b@c", "/%3A", "/%25", "/%7B",
+            "/a|b",
+        ] {
             assert_eq!(doubt(path, literals), None, "{path}");
         }
         let refused = [
@@ -229,6 +235,12 @@ mod tests {
             "/a b",
             "/\u{fc}",
             "/%40me",
+            "/r{&@",
+            "/a}",
+            "/\"a\"",
+            "/<a>",
+            "/a^b",
+            "/a`b",
         ];
         for path in refused {
             assert!(doubt(path, literals).is_some(), "{path}");
