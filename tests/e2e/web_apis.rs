@@ -97,12 +97,14 @@ async fn natives_of_urls_give_what_their_classes_give() {
     let server = Server::of(
         r#"
         const PARTS = [
-          "href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin",
+          "href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash",
+          "origin",
         ];
         const NAMES = ["a", "b", "", " ", "ä", "%", "=", "?a", "A"];
         const HREFS = [
           "http://h/", "https://h:8443/p/q?a=1&b=2&a=3#f", "http://u:p@h/?a=%C3%A4&%C3%A4=b", "http://h/?&&a&=b&+=%20",
-          "http://[::1]:1/?a=%zz&%61=c", "file:///C|/x?a=b", "mailto:x@y?a=b", "http://h/%2e/./a?/../b", "http://h#?a=b",
+          "http://[::1]:1/?a=%zz&%61=c", "file:///C|/x?a=b", "mailto:x@y?a=b", "http://h/%2e/./a?/../b",
+          "http://h#?a=b",
           "HTTP://H:80", "http://1.2.3/?a", "http://xn--a/", "nothing", "http://h/\u00e4?\u00e4=\ud800",
         ];
         class SubURL extends URL {}

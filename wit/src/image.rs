@@ -52,8 +52,8 @@ pub enum ImageError {
     Foreign(&'static str),
 }
 
-/// Takes the image out of a component that imports its engine, and what means nothing to a compiler: what is left is the
-/// same for all components that import and export the same.
+/// Takes the image out of a component that imports its engine, and what means nothing to a compiler: what is left is
+/// the same for all components that import and export the same.
 ///
 /// # Errors
 /// [`ImageError::Foreign`] if it has not one memory with a known beginning, or changes anything else.

@@ -1,8 +1,8 @@
 //! An HTTP request, from the host's types to the guest's handler and back.
 //!
-//! A component of `elias-build` gets the head, and a small body that is there already, as one message, and gives a small
-//! response as another: `message` has both. What is still to come goes through the streams of `wasi:http`, by which all
-//! other components get and give everything.
+//! A component of `elias-build` gets the head, and a small body that is there already, as one message, and gives a
+//! small response as another: `message` has both. What is still to come goes through the streams of `wasi:http`, by
+//! which all other components get and give everything.
 
 mod ahead;
 mod message;

@@ -121,7 +121,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Waits for a permit for one of the host's executions, which an execution has from now on as long as it has an instance.
+    /// Waits for a permit for one of the host's executions, which an execution has from now on as long as it has an
+    /// instance.
     pub(crate) async fn enter(&mut self, running: &Running, tenant: Option<&TenantId>) -> Result<(), Refusal> {
         (self.permit, self.unread) = (None, None); // of an attempt that failed
         let shared = Arc::clone(&self.shared);

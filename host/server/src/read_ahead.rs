@@ -230,9 +230,9 @@ impl Reader {
 
 /// Guests that wait for their clients to read.
 ///
-/// They hold permits to run that they do not use, so a request for which there is no permit gets that of the guest which
-/// has been stalled for longest: of its own tenant while others can still have permits, else of the tenant that holds most.
-/// Slow clients so keep nobody out, and nobody is cut off for being slow while there is room.
+/// They hold permits to run that they do not use, so a request for which there is no permit gets that of the guest
+/// which has been stalled for longest: of its own tenant while others can still have permits, else of the tenant that
+/// holds most. Slow clients so keep nobody out, and nobody is cut off for being slow while there is room.
 #[derive(Default)]
 pub(crate) struct Stalls {
     stalled: Mutex<HashMap<Option<TenantId>, StalledBuffers>>,

@@ -197,8 +197,8 @@ impl Inner {
         self.open.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
     }
 
-    /// A permit for an execution of the tenant's, or of the only component: a free one, that of an execution which waits
-    /// for a slow client, or in turn the next one.
+    /// A permit for an execution of the tenant's, or of the only component: a free one, that of an execution which
+    /// waits for a slow client, or in turn the next one.
     pub(crate) async fn admit(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
         if let Some(permit) = self.admission.try_enter(tenant) {
             return Some(permit);

@@ -1,4 +1,4 @@
-//! The incoming request behind `Request`: a message, and `wasi:http/types.incoming-request` for a body that is not in it.
+//! The incoming request behind `Request`: a message, and `wasi:http`'s request for a body that is not in it.
 
 use super::fetch_handler::is_request;
 use super::header_fields::is_name;

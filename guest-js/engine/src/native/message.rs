@@ -1,4 +1,4 @@
-//! The messages of `elias:component/fetch`: the head of a request, and a whole response. `wit/world.wit` has their layout.
+//! The messages of `elias:component/fetch`: the head of a request, a whole response. Their layout: `wit/world.wit`.
 
 use crate::bindings::wasi::http::types::{IncomingRequest, Method, Scheme};
 use std::ops::Range;

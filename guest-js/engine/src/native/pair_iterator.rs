@@ -109,7 +109,7 @@ unsafe extern "C" fn mark(runtime: *mut qjs::JSRuntime, iterator: RawValue, mark
 /// # Safety
 /// The value must be alive.
 unsafe fn iteration_of(iterator: RawValue) -> *mut PairIterator {
-    // SAFETY: as for the caller; null for what is no such iterator.
+    // SAFETY: as for the caller; null for any other value.
     unsafe { qjs::JS_GetOpaque(iterator, STATE.class.get()).cast() }
 }
 

@@ -11,10 +11,11 @@ const SHARE_OF_FREE: u32 = 3;
 
 /// Gives out permits for executions, of which no tenant can take the last.
 ///
-/// A tenant is given another permit while it holds less than three times as many as are free: one tenant can have three
-/// quarters of them all, two have three sevenths each, and each newcomer finds some free. Who waits is served by turns of
-/// the tenants, and in order within each. The rule is the dynamic threshold of A. K. Choudhury and E. L. Hahne, "Dynamic
-/// Queue Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6(2), 1998.
+/// A tenant is given another permit while it holds less than three times as many as are free: one tenant can have
+/// three quarters of them all, two have three sevenths each, and each newcomer finds some free. Who waits is served by
+/// turns of the tenants, and in order within each. The rule is the dynamic threshold of A. K. Choudhury and E. L.
+/// Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking
+/// 6(2), 1998.
 ///
 /// Where there are no tenants, all permits are for whoever comes.
 #[derive(Debug)]

@@ -50,7 +50,8 @@ pub(crate) fn router(platform: Platform) -> Router {
 
 /// The description of the API in its OpenAPI document.
 const DESCRIPTION: &str = "Manage tenants, versions, deployments and executions.\n\n\
-    Errors are problem documents (RFC 9457) with a stable `code`. Each operation lists its own codes. Common codes are:\n\n\
+    Errors are problem documents (RFC 9457) with a stable `code`. Each operation lists its own codes. \
+    Common codes are:\n\n\
     - `bad-input` (400): a parameter, a header or the body is malformed; `too-large` (413): the body is over 2 MiB\n\
     - `unauthenticated`, `token-expired` (401), `no-role`, `forbidden` (403), `rate-limited` (429), \
     `auth-unavailable` (503): the token is missing, invalid or has too few permissions, or cannot be checked\n\

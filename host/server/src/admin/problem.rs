@@ -10,10 +10,11 @@ use serde::Serialize;
 /// The media type of a [`ProblemDocument`].
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-/// The description of the error response of an operation in the OpenAPI document: `refused!(404 "not-found", 412 "stale")`.
+/// The description of the error response of an operation in the OpenAPI document, such as
+/// `refused!(404 "not-found", 412 "stale")`.
 ///
-/// The response stands under `default`, not under each status: the codes that all operations share have statuses too, and
-/// would make every list ten responses longer.
+/// The response stands under `default`, not under each status: the codes that all operations share have statuses too,
+/// and would make every list ten responses longer.
 macro_rules! refused {
     () => {
         "The request was refused with one of the common codes (see the description of this API)."

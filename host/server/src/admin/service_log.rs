@@ -59,7 +59,10 @@ async fn logs(
                         }
                     }
                     line = lines.recv() => break match line {
-                        Ok(line) => Event::default().event("line").data(serde_json::to_string(&line).unwrap_or_default()),
+                        Ok(line) => {
+                            let line = serde_json::to_string(&line).unwrap_or_default();
+                            Event::default().event("line").data(line)
+                        }
                         Err(RecvError::Lagged(lost)) => Event::default().event("lost").data(lost.to_string()),
                         Err(RecvError::Closed) => return None,
                     },
