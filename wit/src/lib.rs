@@ -5,6 +5,7 @@
 //! Everything here reads and writes bytes; nothing runs WebAssembly.
 
 pub mod base;
+mod error_code;
 pub mod hint;
 pub mod image;
 pub mod layout;
@@ -12,6 +13,8 @@ pub mod manifest;
 pub mod note;
 pub mod signature;
 pub mod stack;
+
+pub use error_code::ErrorCode;
 
 use sha2::{Digest, Sha256};
 

@@ -3,10 +3,10 @@
 //! What is stored under a digest has that digest: it is checked when it comes in, and again whenever it is read, so that a file that was
 //! altered or cut short behind the host's back is found and fetched anew, never served.
 
-use crate::error::{Code, Error, Result};
-use crate::name::Digest;
 use bytes::Bytes;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
+use elias_api::{Code, Error, Result};
+use elias_names::Digest;
 use futures::{Stream, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path as ObjectPath;

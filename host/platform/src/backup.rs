@@ -13,12 +13,12 @@ mod tests;
 pub use restore::{Restored, restore};
 
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
 use crate::platform::Platform;
 use crate::session::Session;
-use crate::store::{NOTHING, Store};
 use archive::Writer;
+use elias_api::{Code, Error, Result};
+use elias_names::TenantId;
+use elias_store::{NOTHING, Store};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ fn write(data_dir: &Path, store: &Path, mut artifacts: Vec<String>) -> Result<Fi
     let contents = Contents { version: env!("CARGO_PKG_VERSION").to_owned(), databases };
     let text = serde_json::to_vec(&contents).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
     archive.append(CONTENTS, text.len() as u64, &*text)?;
-    archive.append_file(crate::store::STORE_FILE, store)?;
+    archive.append_file(elias_store::STORE_FILE, store)?;
     for key in KEYS.into_iter().filter(|key| data_dir.join(key).exists()) {
         archive.append_file(key, &data_dir.join(key))?;
     }

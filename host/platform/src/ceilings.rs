@@ -9,11 +9,11 @@
 //! so is what an accepted version asks for above a ceiling that came later: at its next load, which a change of
 //! ceilings brings about.
 
-use crate::error::{Code, Error, Result};
-use crate::store::{TenantSettings, VersionSettings};
+use elias_api::Ceiling;
+use elias_api::{Code, Error, Result};
+use elias_api::{TenantSettings, VersionSettings};
 use elias_host::capability::Amount;
 use elias_host::{Host, Limits};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
 use std::collections::BTreeMap;
 
@@ -35,21 +35,6 @@ pub struct Ceilings {
     amounts: BTreeMap<String, Amount>,
     /// For every tenant.
     general: BTreeMap<String, u64>,
-}
-
-/// The ceiling of a setting of elias.toml for a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Ceiling {
-    /// The key in elias.toml with its tables, such as `capabilities.db.connections` or `limits.fuel`. The unit is in
-    /// the key's name.
-    pub key: String,
-    /// The maximum that a version may ask for; null if only the limits of the host apply.
-    pub ceiling: Option<u64>,
-    /// The value for a version that does not set the key, before the ceiling is applied; null if the host does not know
-    /// it.
-    pub default: Option<u64>,
-    /// Whether the ceiling was set for this tenant; false if it is the one of the host.
-    pub own: bool,
 }
 
 impl Ceilings {

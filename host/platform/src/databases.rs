@@ -1,16 +1,17 @@
 //! Statements that users run on the database of a component.
 
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::ServiceId;
 use crate::platform::Platform;
 use crate::serving::Purpose;
 use crate::session::Session;
-use crate::store::NOTHING;
+use elias_api::DatabaseQuery;
+use elias_api::DatabaseResult;
+use elias_api::{Code, Error, Result};
 use elias_host::App;
+use elias_names::ServiceId;
+use elias_store::NOTHING;
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,38 +24,6 @@ const ROWS_MAX: u32 = 10_000;
 const RESULT_BYTES_MAX: u64 = 4 << 20;
 /// How long a statement may run and wait for a connection.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The statement to run on the database of a component.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseQuery {
-    /// The SQL statement, at most 16 KiB; null or absent to list the tables and views.
-    #[serde(default)]
-    pub sql: Option<String>,
-    /// The values of the placeholders `$1`, `$2` and so on: null, booleans, numbers and strings. Arrays and objects are
-    /// passed as JSON.
-    #[serde(default)]
-    pub parameters: Vec<Value>,
-    /// The maximum number of rows to return: 1 to 10,000; 100 if absent.
-    #[serde(default)]
-    pub limit: Option<u32>,
-    /// Whether the statement may write. Without it the statement runs read-only.
-    #[serde(default)]
-    pub write: bool,
-}
-
-/// The result of a statement.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct DatabaseResult {
-    /// The names of the columns, in order.
-    pub columns: Vec<String>,
-    /// The rows; each is an array with one value per column. Binary values are hexadecimal text such as `0x00ff`.
-    pub rows: Vec<Vec<Value>>,
-    /// Whether the statement has more rows than `limit`.
-    pub more: bool,
-    /// The number of rows that the statement inserted, updated or deleted.
-    pub affected: u64,
-}
 
 /// The bounds of a statement's result.
 #[derive(Debug, Clone, Copy)]
@@ -82,18 +51,17 @@ pub trait ComponentDatabases: Send + Sync {
     ) -> BoxFuture<'a, Result<DatabaseResult>>;
 }
 
-impl DatabaseQuery {
-    fn bounds(&self) -> Result<DatabaseBounds> {
-        if self.sql.as_ref().is_some_and(|sql| sql.len() > STATEMENT_BYTES_MAX) {
-            let message = format!("the statement has more than {STATEMENT_BYTES_MAX} bytes");
-            return Err(Error::new(Code::TooLarge, message));
-        }
-        let rows = self.limit.unwrap_or(ROWS_DEFAULT);
-        if !(1..=ROWS_MAX).contains(&rows) {
-            return Err(Error::new(Code::BadInput, format!("limit: between 1 and {ROWS_MAX}")));
-        }
-        Ok(DatabaseBounds { rows: rows.into(), bytes: RESULT_BYTES_MAX, deadline: DEADLINE })
+/// The bounds that a query asks for.
+fn bounds(query: &DatabaseQuery) -> Result<DatabaseBounds> {
+    if query.sql.as_ref().is_some_and(|sql| sql.len() > STATEMENT_BYTES_MAX) {
+        let message = format!("the statement has more than {STATEMENT_BYTES_MAX} bytes");
+        return Err(Error::new(Code::TooLarge, message));
     }
+    let rows = query.limit.unwrap_or(ROWS_DEFAULT);
+    if !(1..=ROWS_MAX).contains(&rows) {
+        return Err(Error::new(Code::BadInput, format!("limit: between 1 and {ROWS_MAX}")));
+    }
+    Ok(DatabaseBounds { rows: rows.into(), bytes: RESULT_BYTES_MAX, deadline: DEADLINE })
 }
 
 impl Platform {
@@ -115,7 +83,7 @@ impl Platform {
             (Permission::ReadData, "database.read")
         };
         session.require(permission, &id.tenant, id)?;
-        let bounds = query.bounds()?;
+        let bounds = bounds(query)?;
         let databases = self.config().databases.clone();
         let databases =
             databases.ok_or_else(|| Error::new(Code::DatabaseUnavailable, "this host gives no access to databases"))?;
@@ -141,7 +109,7 @@ mod tests {
     #[test]
     fn statements_and_limits_have_bounds() {
         let query = |sql: String, limit| DatabaseQuery { sql: Some(sql), parameters: Vec::new(), limit, write: false };
-        let code = |query: DatabaseQuery| query.bounds().map(|bounds| bounds.rows).map_err(|error| error.code());
+        let code = |query: DatabaseQuery| bounds(&query).map(|bounds| bounds.rows).map_err(|error| error.code());
         assert_eq!(code(query("select 1".into(), None)), Ok(100));
         assert_eq!(code(query("select 1".into(), Some(10_000))), Ok(10_000));
         assert_eq!(code(query("select 1".into(), Some(0))), Err(Code::BadInput));

@@ -1,15 +1,14 @@
 //! Whether a platform is in order.
 
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
 use crate::platform::Platform;
 use crate::private;
 use crate::session::Session;
-use crate::store::Wanted;
-use crate::supervision::Health;
-use crate::transparency;
-use serde::{Deserialize, Serialize};
+use elias_api::Finding;
+use elias_api::{Code, Error, Result};
+use elias_delivery::supervision::Health;
+use elias_names::TenantId;
+use elias_store::Wanted;
 use std::collections::HashSet;
 use std::future::Future;
 use std::io::Write;
@@ -17,17 +16,6 @@ use std::time::Instant;
 
 /// Bytes that the store may need for a deployment: its log grows before it is written back.
 const STORE_BYTES: u64 = 32 << 20;
-
-/// The result of a check of the platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Finding {
-    /// The subject of the check, such as `store`, `data directory` or `services`.
-    pub subject: String,
-    /// Whether the check passed.
-    pub good: bool,
-    /// The observation, and what to do if the check failed.
-    pub detail: String,
-}
 
 impl Platform {
     /// Looks at the store, the log, the disk, the modes of files, the artifacts of what serves, and the services'
@@ -65,8 +53,8 @@ impl Platform {
 
     async fn examine_log(&self) -> Result<String> {
         let size = self.store().check_log().await?;
-        let known = self.store().host_read().await?.log_hashes(&transparency::root_needs(size)).await?;
-        transparency::root(size, &known).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let known = self.store().host_read().await?.log_hashes(&elias_transparency::root_needs(size)).await?;
+        elias_transparency::root(size, &known).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         Ok(format!("{size} versions, and its hashes are whole"))
     }
 

@@ -1,11 +1,11 @@
 //! The transparency log as files that anyone may read: its checkpoint, its tiles.
 
-use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
-use crate::transparency::{self, LogError, TileNeeds, TilePath, checkpoint};
 use crate::vault::read_or_make;
 use cap_std::fs::Dir;
+use elias_api::{Code, Error, Result};
 use elias_contract::note::SigningKey;
+use elias_transparency::{self, LogError, TileNeeds, TilePath, checkpoint};
 use rand::RngCore;
 use rand::rngs::OsRng;
 
@@ -37,8 +37,8 @@ impl Platform {
     pub async fn log_checkpoint(&self) -> Result<String> {
         let mut scope = self.store().host_read().await?;
         let size = scope.log_size().await?;
-        let known = scope.log_hashes(&transparency::root_needs(size)).await?;
-        let root = transparency::root(size, &known).map_err(refused)?;
+        let known = scope.log_hashes(&elias_transparency::root_needs(size)).await?;
+        let root = elias_transparency::root(size, &known).map_err(refused)?;
         let key = self.log_signing_key();
         checkpoint::sign(&key.id().name, size, root, std::slice::from_ref(key)).map_err(refused)
     }
@@ -57,11 +57,11 @@ impl Platform {
                 let hashes = positions
                     .iter()
                     .map(|position| known.get(position).copied().ok_or(LogError::MissingHash(*position)));
-                Ok(transparency::hash_tile(&hashes.collect::<Result<Vec<_>, _>>().map_err(refused)?))
+                Ok(elias_transparency::hash_tile(&hashes.collect::<Result<Vec<_>, _>>().map_err(refused)?))
             }
             TileNeeds::Entries(range) => {
                 let records = scope.log_records(range.start, range.end).await?;
-                transparency::entry_bundle(records.iter().map(String::as_bytes)).map_err(refused)
+                elias_transparency::entry_bundle(records.iter().map(String::as_bytes)).map_err(refused)
             }
         }
     }

@@ -1,12 +1,13 @@
 //! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions are deleted.
 
-use crate::clock::Now;
-use crate::error::Code;
 use crate::platform::{Inner, Platform};
 use crate::recorder;
+use crate::serving::gateway_now;
 use crate::serving::{Steer, proof_file};
-use crate::store::Actor;
-use crate::supervision::BreakerState;
+use elias_api::Actor;
+use elias_api::Code;
+use elias_delivery::clock::Now;
+use elias_delivery::supervision::BreakerState;
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -145,7 +146,7 @@ pub(crate) async fn flush(platform: &Platform) {
 }
 
 /// Serves what other hosts have changed in the store, and tells it what was done while it was away.
-async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()> {
+async fn follow(platform: &Platform, seen: &mut Option<i64>) -> elias_api::Result<()> {
     let pending: Vec<_> = {
         let table = platform.serving().table();
         let pending = table.services.values().filter(|service| service.state().snapshot.pending);
@@ -186,7 +187,7 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> crate::Result<()
 /// Fetches the keys of identity providers that are due, each beside the other.
 fn fetch_keys(platform: &Platform) {
     let Some(fetch) = &platform.config().fetch else { return };
-    let now = platform.serving().clock.gateway_now();
+    let now = gateway_now(&platform.serving().clock);
     let table = platform.serving().table();
     let of_services = table.services.values().flat_map(|service| service.state().shared.verifiers());
     for verifier in of_services.chain(platform.access().verifier()).filter(|verifier| verifier.wants_keys(now)) {
@@ -198,7 +199,7 @@ fn fetch_keys(platform: &Platform) {
                 .await
                 .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
             match keys {
-                Ok(keys) if verifier.set_keys(&keys, clock.gateway_now()) == 0 => {
+                Ok(keys) if verifier.set_keys(&keys, gateway_now(&clock)) == 0 => {
                     tracing::warn!(%url, "none of the identity provider's keys is for an allowed algorithm");
                 }
                 Ok(_) => {}
@@ -209,7 +210,7 @@ fn fetch_keys(platform: &Platform) {
 }
 
 /// Deletes artifacts that nothing refers to and compiled code that was not used for long, once a day.
-async fn sweep(platform: &Platform, swept: &mut Now) -> crate::Result<()> {
+async fn sweep(platform: &Platform, swept: &mut Now) -> elias_api::Result<()> {
     let now = platform.serving().clock.now();
     if u128::from(now.unix_ms().saturating_sub(swept.unix_ms())) < SWEPT_AGE.as_millis() {
         return Ok(());

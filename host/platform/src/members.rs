@@ -1,87 +1,39 @@
 //! A tenant's organizations and users.
 
 use crate::access::{Permission, Principal};
-use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
 use crate::platform::Platform;
 use crate::session::Session;
-use crate::store::{
-    EMAIL_BYTES_MAX, Organization, Role, TEXT_BYTES_MAX, TenantScope, TokenRole, User, is_email, is_text, now_ms,
-};
-use serde::{Deserialize, Serialize};
+use elias_api::OrganizationSettings;
+use elias_api::UserSettings;
+use elias_api::check_text;
+use elias_api::{Code, Error, Result};
+use elias_api::{Organization, Role, TokenRole, User};
+use elias_names::TenantId;
+use elias_store::{TenantScope, now_ms};
 
-/// The settings of an organization.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct OrganizationSettings {
-    /// The display name: 1 to 200 bytes.
-    pub name: String,
-    /// Whether requests of its users are refused; false by default.
-    pub disabled: bool,
-}
-
-/// The settings of a user.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct UserSettings {
-    /// The display name: 1 to 200 bytes.
-    pub name: String,
-    /// The email address; null or absent if it is unknown.
-    pub email: Option<String>,
-    /// The id of the user's organization; null or absent for none.
-    pub organization: Option<String>,
-    /// The maximum role of the user, built-in or custom, which bounds the roles of the user's tokens; null or absent
-    /// for no bound.
-    #[schema(value_type = Option<String>)]
-    pub role: Option<TokenRole>,
-    /// Whether requests of the user are refused; false by default.
-    pub disabled: bool,
-}
-
-impl OrganizationSettings {
-    fn check(&self) -> Result<()> {
-        check_text("name", &self.name)
+/// Checks that the organization and the role are there, and that who asks may give that role, in the place of `before`.
+async fn check_references(
+    settings: &UserSettings,
+    scope: &mut TenantScope,
+    by: &Principal,
+    before: Option<&User>,
+) -> Result<()> {
+    if let Some(organization) = &settings.organization {
+        scope.organization(organization).await?;
     }
-}
-
-impl UserSettings {
-    fn check(&self) -> Result<()> {
-        check_text("name", &self.name)?;
-        if self.email.as_ref().is_some_and(|email| !is_email(email)) {
-            let message = format!("email: NAME@HOST, at most {EMAIL_BYTES_MAX} bytes");
-            return Err(Error::new(Code::BadInput, message));
-        }
-        Ok(())
+    if before.is_some_and(|before| before.role == settings.role) {
+        return Ok(());
     }
-
-    /// Checks that the organization and the role are there, and that who asks may give that role, in the place of `before`.
-    async fn check_in(&self, scope: &mut TenantScope, by: &Principal, before: Option<&User>) -> Result<()> {
-        if let Some(organization) = &self.organization {
-            scope.organization(organization).await?;
-        }
-        if before.is_some_and(|before| before.role == self.role) {
-            return Ok(());
-        }
-        let no_bound = TokenRole::BuiltIn(Role::Admin);
-        let role = self.role.as_ref().unwrap_or(&no_bound);
-        match role {
-            TokenRole::BuiltIn(ceiling) => by.may_give(role, *ceiling),
-            TokenRole::Custom(name) => {
-                let found = scope.role(name).await?;
-                let found =
-                    found.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))?;
-                by.may_give(role, found.ceiling)
-            }
+    let no_bound = TokenRole::BuiltIn(Role::Admin);
+    let role = settings.role.as_ref().unwrap_or(&no_bound);
+    match role {
+        TokenRole::BuiltIn(ceiling) => by.may_give(role, *ceiling),
+        TokenRole::Custom(name) => {
+            let found = scope.role(name).await?;
+            let found = found.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))?;
+            by.may_give(role, found.ceiling)
         }
     }
-}
-
-fn check_text(what: &str, text: &str) -> Result<()> {
-    if !is_text(text) {
-        let message = format!("{what}: 1 to {TEXT_BYTES_MAX} bytes without control characters");
-        return Err(Error::new(Code::BadInput, message));
-    }
-    Ok(())
 }
 
 /// When something was disabled, if it is to be.
@@ -185,7 +137,7 @@ impl Platform {
         let id = id.unwrap_or_else(|| ulid::Ulid::new().to_string());
         check_text("id", &id)?;
         scope.this_tenant().await?;
-        settings.check_in(&mut scope, &session.principal, None).await?;
+        check_references(settings, &mut scope, &session.principal, None).await?;
         let made = User {
             id,
             name: settings.name.clone(),
@@ -221,7 +173,7 @@ impl Platform {
         settings.check()?;
         let before = scope.user(id).await?;
         check_revision("user", id, revision, before.revision)?;
-        settings.check_in(&mut scope, &session.principal, Some(&before)).await?;
+        check_references(settings, &mut scope, &session.principal, Some(&before)).await?;
         let next = User {
             name: settings.name.clone(),
             email: settings.email.clone(),

@@ -2,21 +2,21 @@
 //! each request for them.
 
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::{ServiceId, TenantId};
 use crate::platform::Platform;
 use crate::serving::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
-use crate::supervision::{Health, Resource};
+use elias_api::{Code, Error, Result};
+use elias_delivery::supervision::{Health, Resource};
 use elias_host::capability::pricing::CallTimes;
 use elias_host::{CpuLoad, InstanceCounts};
+use elias_names::{ServiceId, TenantId};
+use elias_store::StoredUse;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,9 +53,6 @@ impl Platform {
         Ok(out)
     }
 }
-
-/// The use of the store by tenant: number of components, and bytes of artifacts.
-pub(crate) type StoredUse = HashMap<TenantId, (u64, u64)>;
 
 /// The values of all metrics at one moment.
 struct Figures {

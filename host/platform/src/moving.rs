@@ -1,75 +1,21 @@
-//! A platform's store, moved from the SQLite file in its data directory to a PostgreSQL.
+//! Moving the store of a platform that is stopped.
 
-use crate::error::{Code, Error, Result};
 use crate::platform::lock;
-use crate::private::create_folder;
-use crate::store::{STORE_FILE, Store};
-use crate::transparency;
-use std::path::{Path, PathBuf};
-
-/// What the file is called once the store is elsewhere: a host that is started without `--store` must not go on with
-/// it.
-const MOVED: &str = "platform.sqlite.moved";
-
-/// What was moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MovedStore {
-    /// The tables, and how many rows each has on both sides.
-    pub rows: Vec<(&'static str, u64)>,
-    /// The store's identity, which stays the same.
-    pub identity: String,
-    /// Where the file is now. It can be deleted.
-    pub file: PathBuf,
-}
+use elias_api::{Code, Error, Result};
+use elias_store::{MovedStore, STORE_FILE};
+use std::path::Path;
 
 /// Moves the store of a platform that is stopped from `platform.sqlite` in its data directory to the PostgreSQL at
 /// `url`, which must be empty. Artifacts, keys and databases stay where they are.
 ///
 /// # Errors
-/// `in-use` if a platform serves from the data directory, `wrong-state` if the database is not empty, `store-missing` if there is no file;
-/// `store-unavailable`. Nothing has changed then.
+/// `in-use` if a platform serves from the data directory, `wrong-state` if the database is not empty, `store-missing`
+/// if there is no file; `store-unavailable`. Nothing has changed then.
 pub async fn move_store(data_dir: &Path, url: &str) -> Result<MovedStore> {
     if !data_dir.join(STORE_FILE).is_file() {
         let message = format!("{} has no {STORE_FILE}: name the data directory of a platform", data_dir.display());
         return Err(Error::new(Code::StoreMissing, message));
     }
     let _lock = lock(data_dir)?;
-    // The data directory belongs to the store that is moved, and not yet to what the database is: another folder stands
-    // for it.
-    let folder = Beside::new(data_dir)?;
-    let (from, to) = (Store::open(data_dir, None)?, Store::open(&folder.0, Some(url))?);
-    let identity = from.identity().await?.to_owned();
-    let rows = from.copy_into(&to).await?;
-    to.close().await?;
-    // As the host will find it, from the data directory.
-    let moved = Store::open(data_dir, Some(url))?;
-    let found = moved.identity().await?;
-    if found != identity {
-        return Err(Error::new(Code::Internal, format!("the store {identity} became {found}")));
-    }
-    let size = moved.check_log().await?;
-    let known = moved.host_read().await?.log_hashes(&transparency::root_needs(size)).await?;
-    transparency::root(size, &known).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-    moved.close().await?;
-    from.close().await?;
-    let file = data_dir.join(MOVED);
-    std::fs::rename(data_dir.join(STORE_FILE), &file)?;
-    Ok(MovedStore { rows, identity, file })
-}
-
-/// A folder that is removed when it is not needed any more.
-struct Beside(PathBuf);
-
-impl Beside {
-    fn new(data_dir: &Path) -> Result<Self> {
-        let path = data_dir.join(format!("moving.{}", ulid::Ulid::new()));
-        create_folder(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    Ok(elias_store::move_store(data_dir, url).await?)
 }

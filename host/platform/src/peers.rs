@@ -1,10 +1,10 @@
 //! The other hosts on the same store: whether what is uploaded to one can be loaded by all.
 
-use crate::error::Result;
 use crate::platform::Platform;
-use crate::store::{HostEntry, now_ms};
 use crate::vault::read_or_make;
 use cap_std::fs::Dir;
+use elias_api::Result;
+use elias_store::{HostEntry, now_ms};
 
 /// The file with the name of a host, which stays the same from start to start.
 const HOST_FILE: &str = "host-id";
@@ -46,7 +46,7 @@ impl Platform {
         }
         let mut scope = self.store().host_write().await?;
         scope.host_gone(self.host_id()).await?;
-        scope.commit().await
+        Ok(scope.commit().await?)
     }
 
     /// Says in the log, at the start, why components will not be found: other hosts have them, or nobody.

@@ -1,26 +1,28 @@
 //! The platform as the server and the command line see it.
 
 use crate::access::{About, Access, Permission};
+use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::{PlatformConfig, PublicScheme};
-use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::maintenance;
-use crate::name::{ServiceId, TenantId};
-use crate::packages::Advisories;
 use crate::peers;
 use crate::private;
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Around, Loader, Proofs, Release, ServiceSnapshot, Serving, SnapshotStore, compile_queue};
 use crate::session::{Credential, Session};
-use crate::store::{self, Store, TenantScope, Wanted};
 use crate::vault::Vault;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use elias_api::DEFAULT_TENANT;
+use elias_api::{Code, Error, Result};
 use elias_contract::note::SigningKey;
 use elias_host::{Host, Limits};
+use elias_names::{ServiceId, TenantId};
+use elias_store::ServiceTarget;
+use elias_store::{self, Store, TenantScope, Wanted};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -30,9 +32,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
-
-/// The tenant that is there from the start, for a host with one team.
-pub const DEFAULT_TENANT: &str = "default";
 
 /// Many teams' components on one host. Cloning it is cheap; its background work ends with the last clone.
 #[derive(Clone)]
@@ -325,7 +324,7 @@ impl Platform {
         about: impl Into<About<'_>>,
     ) -> Result<TenantScope> {
         session.require(permission, tenant, about)?;
-        self.store().read(tenant).await
+        Ok(self.store().read(tenant).await?)
     }
 
     /// A transaction that changes what is a tenant's.
@@ -340,7 +339,7 @@ impl Platform {
         about: impl Into<About<'_>>,
     ) -> Result<TenantScope> {
         session.require(permission, tenant, about)?;
-        self.store().write(tenant).await
+        Ok(self.store().write(tenant).await?)
     }
 
     /// A service's secrets, sealed.
@@ -352,12 +351,12 @@ impl Platform {
     pub(crate) async fn serving_target(
         &self,
         id: &ServiceId,
-        service: Option<&store::Service>,
-    ) -> Result<Option<store::ServiceTarget>> {
+        service: Option<&elias_api::Service>,
+    ) -> Result<Option<ServiceTarget>> {
         if service.is_none() {
             return Ok(None);
         }
-        self.store().host_read().await?.target(id).await
+        Ok(self.store().host_read().await?.target(id).await?)
     }
 
     /// Serves what the store says of a service, by releases that are loaded already where `warm` has them.

@@ -1,7 +1,7 @@
 //! The data directory and what is in it are for their owner alone: files 0600, folders 0700.
 
-use crate::error::Result;
-use crate::store::{BESIDE, IDENTITY_FILE, STORE_FILE};
+use elias_api::Result;
+use elias_store::{BESIDE, IDENTITY_FILE, STORE_FILE};
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};

@@ -1,6 +1,7 @@
 //! Writes what ran into the store, in batches and off the requests' path.
 
-use crate::store::{ExecutionRecord, Store, now_ms};
+use elias_api::ExecutionRecord;
+use elias_store::{Store, now_ms};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -138,17 +139,17 @@ async fn write(
     }
 }
 
-async fn insert(store: &Store, batch: &[ExecutionRecord]) -> crate::Result<()> {
+async fn insert(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()> {
     if batch.is_empty() {
         return Ok(());
     }
     let mut scope = store.host_write().await?;
     scope.insert_executions(batch).await?;
-    scope.commit().await
+    Ok(scope.commit().await?)
 }
 
 /// Deletes what is kept no longer.
-pub(crate) async fn prune(store: &Store, retention: Retention) -> crate::Result<()> {
+pub(crate) async fn prune(store: &Store, retention: Retention) -> elias_api::Result<()> {
     const DAY_MS: i64 = 24 * 3600 * 1000;
     /// Lines of a tenant's audit trail, and deployments of a service, that are kept.
     const AUDIT_MAX: u32 = 100_000;
@@ -159,5 +160,5 @@ pub(crate) async fn prune(store: &Store, retention: Retention) -> crate::Result<
     scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
     scope.prune_audit(AUDIT_MAX).await?;
     scope.prune_deployments(DEPLOYMENTS_MAX).await?;
-    scope.commit().await
+    Ok(scope.commit().await?)
 }

@@ -9,15 +9,15 @@ mod fill;
 pub use fill::CacheFill;
 
 use crate::access::Permission;
-use crate::error::{Error, Result};
-use crate::name::{ServiceId, TenantId};
 use crate::platform::Platform;
 use crate::serving::Service;
 use crate::session::Session;
-use crate::store::NOTHING;
 use bytes::Bytes;
+use elias_api::{Error, Result};
 use elias_gateway::cache::key_uri;
 use elias_gateway::{Freshness, StoredHeaders};
+use elias_names::{ServiceId, TenantId};
+use elias_store::NOTHING;
 use http::request::Parts;
 use moka::Expiry;
 use moka::sync::Cache;
@@ -257,7 +257,7 @@ impl Platform {
         self.response_cache().purge(id);
         let mut scope = self.write(session, permission, &id.tenant, id).await?;
         scope.audit(&session.actor(), "answers.purge", id.subject(), NOTHING, NOTHING).await?;
-        scope.commit().await
+        Ok(scope.commit().await?)
     }
 }
 

@@ -1,24 +1,13 @@
 //! The roles that a tenant defines.
 
 use crate::access::{Permission, read_policies};
-use crate::error::{Code, Error, Result};
-use crate::name::{RoleName, TenantId};
 use crate::platform::Platform;
 use crate::session::Session;
-use crate::store::{Role, RoleDefinition, TokenRole, next_role};
-use serde::{Deserialize, Serialize};
-
-/// The settings of a custom role.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RoleSettings {
-    /// The built-in role that bounds the permissions of the custom role, whatever its policies permit. Absent: the
-    /// present one, or `operator` for a new role.
-    #[serde(default)]
-    pub ceiling: Option<Role>,
-    /// The policies in the Cedar language: at most 16 KiB.
-    pub policy: String,
-}
+use elias_api::RoleSettings;
+use elias_api::{Code, Error, Result};
+use elias_api::{Role, RoleDefinition, TokenRole};
+use elias_names::{RoleName, TenantId};
+use elias_store::next_role;
 
 impl Platform {
     /// A role of the tenant.

@@ -1,9 +1,9 @@
 //! The session of an authenticated request to the platform.
 
 use crate::access::{About, Permission, Principal};
-use crate::error::Result;
-use crate::name::TenantId;
-use crate::store::Actor;
+use elias_api::Actor;
+use elias_api::Result;
+use elias_names::TenantId;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;

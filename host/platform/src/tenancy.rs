@@ -1,15 +1,16 @@
 //! What a tenant has beside its components: its own settings, tokens, artifacts, secrets, log.
 
-use crate::access::{NewToken, Permission, TokenWithSecret};
-use crate::ceilings::Ceiling;
-use crate::error::{Code, Error, Result};
-use crate::name::{Digest, ServiceId, TenantId};
+use crate::access::Permission;
 use crate::platform::Platform;
-use crate::serving::FollowedLine;
 use crate::session::Session;
-use crate::store::{Tenant, TenantSettings};
-use crate::vault::SECRET_BYTES_MAX;
 use bytes::Bytes;
+use elias_api::Ceiling;
+use elias_api::FollowedLine;
+use elias_api::SECRET_BYTES_MAX;
+use elias_api::{Code, Error, Result};
+use elias_api::{NewToken, TokenWithSecret};
+use elias_api::{Tenant, TenantSettings};
+use elias_names::{Digest, ServiceId, TenantId};
 use futures::Stream;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::broadcast;
@@ -22,7 +23,7 @@ impl Platform {
     pub async fn tenants(&self, session: &Session, after: &str, limit: u32) -> Result<Vec<Tenant>> {
         if session.principal.tenant.is_system() {
             session.require(Permission::Read, &session.principal.tenant, None)?;
-            return self.store().host_read().await?.tenants(after, limit).await;
+            return Ok(self.store().host_read().await?.tenants(after, limit).await?);
         }
         let own = &session.principal.tenant;
         let mut scope = self.read(session, Permission::Read, own, None).await?;
@@ -93,7 +94,7 @@ impl Platform {
     /// # Errors
     /// `store-unavailable`.
     pub async fn actor_names(&self, tenant: &TenantId, ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>> {
-        self.store().host_read().await?.actor_names(tenant, ids).await
+        Ok(self.store().host_read().await?.actor_names(tenant, ids).await?)
     }
 
     /// Makes a token. Its secret is in the answer and nowhere else.

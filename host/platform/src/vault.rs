@@ -1,13 +1,13 @@
 //! The key of the host, and what is encrypted with it: AES-256-GCM (NIST SP 800-38D), a random nonce each, bound to whose secret it is.
 
-use crate::atomic_write;
-use crate::error::{Code, Error, Result};
-use crate::name::ServiceId;
 use aes_gcm::aead::{Aead, KeyInit, OsRng, Payload};
 use aes_gcm::{AeadCore, Aes256Gcm, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cap_std::fs::Dir;
+use elias_api::{Code, Error, Result};
+use elias_names::ServiceId;
+use elias_store::atomic_write;
 use std::io::ErrorKind;
 use zeroize::Zeroizing;
 
@@ -16,8 +16,6 @@ pub const KEY_VARIABLE: &str = "ELIAS_SECRET_KEY";
 /// The key's file in the data directory.
 const KEY_FILE: &str = "secret.key";
 const NONCE_BYTES: usize = 12;
-/// Bytes of a secret.
-pub const SECRET_BYTES_MAX: usize = 64 << 10;
 
 /// What encrypts secrets.
 pub(crate) struct Vault {
@@ -95,7 +93,7 @@ pub(crate) fn read_or_make(folder: &Dir, name: &str, make: impl FnOnce() -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Environment;
+    use elias_names::Environment;
 
     #[test]
     fn a_secret_is_read_back_by_its_own_service_only() {

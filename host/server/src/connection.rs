@@ -7,7 +7,7 @@ use crate::io::Io;
 use crate::refusal::Refusal;
 use crate::server::Inner;
 use crate::shares::CONNECTION_STALLED_MAX;
-use elias_platform::supervision::{Resource, Usage};
+use elias_delivery::supervision::{Resource, Usage};
 use futures::task::AtomicWaker;
 use http_body::SizeHint;
 use hyper::service::service_fn;

@@ -7,9 +7,9 @@
 
 use crate::shares::{READ_AHEAD_BYTES_MAX, Room, Sharers};
 use bytes::Bytes;
+use elias_delivery::supervision::{SharedAdmission, SharedPermit};
 use elias_host::Error;
-use elias_platform::name::TenantId;
-use elias_platform::supervision::{SharedAdmission, SharedPermit};
+use elias_names::TenantId;
 use futures::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;

@@ -3,8 +3,8 @@
 use crate::exchange::explain;
 use crate::server::Inner;
 use bytes::{Bytes, BytesMut};
+use elias_delivery::stages::{Answer, AnswerReader};
 use elias_host::{Caller, Error, Running};
-use elias_platform::stages::{Answer, AnswerReader};
 use elias_platform::{Copies, Ending, Platform, Settled, Ticket};
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};

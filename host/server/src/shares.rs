@@ -2,7 +2,7 @@
 
 use crate::config::ServerConfig;
 use crate::refusal::Refusal;
-use elias_platform::supervision::{Resource, Usage, UsageReservation};
+use elias_delivery::supervision::{Resource, Usage, UsageReservation};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

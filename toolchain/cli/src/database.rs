@@ -3,9 +3,9 @@
 use crate::failure::Failure;
 use crate::remote::{Target, plain, print, query_database};
 use clap::Args;
+use elias_api::{DatabaseQuery, DatabaseResult};
 use elias_capabilities::db::SQLITE_TABLES;
-use elias_platform::name::{ComponentName, Environment, ServiceId};
-use elias_platform::{DatabaseQuery, DatabaseResult};
+use elias_names::{ComponentName, Environment, ServiceId};
 use rusqlite::types::{self, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement};
 use serde_json::{Map, Value, json};

@@ -1,9 +1,10 @@
 //! The access of a platform's users to the databases of components.
 
+use elias_api::{Code, DatabaseQuery, DatabaseResult, Error};
 use elias_capabilities::Db;
 use elias_capabilities::db::{self, ConsoleQuery, ErrorCode};
 use elias_host::App;
-use elias_platform::{Code, ComponentDatabases, DatabaseBounds, DatabaseQuery, DatabaseResult, Error};
+use elias_platform::{ComponentDatabases, DatabaseBounds};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 

@@ -61,9 +61,21 @@ pub(crate) fn failed(error: &BuildError) -> Failure {
     Failure::new(error.name(), error.render(std::io::stderr().is_terminal())).plain(error.render(false))
 }
 
-impl From<elias_platform::Error> for Failure {
-    fn from(error: elias_platform::Error) -> Self {
+impl From<elias_api::Error> for Failure {
+    fn from(error: elias_api::Error) -> Self {
         Self::new(error.code().as_str(), error)
+    }
+}
+
+impl From<elias_advisories::Error> for Failure {
+    fn from(error: elias_advisories::Error) -> Self {
+        Self::new(error.code().as_str(), error)
+    }
+}
+
+impl From<elias_names::InvalidName> for Failure {
+    fn from(error: elias_names::InvalidName) -> Self {
+        elias_api::Error::from(error).into()
     }
 }
 

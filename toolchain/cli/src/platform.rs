@@ -203,9 +203,9 @@ async fn bind(config: ServerConfig, ingress: Ingress) -> Result<Server, Failure>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elias_platform::Code;
+    use elias_api::Code;
+    use elias_api::{TenantSettings, VersionSettings};
     use elias_platform::ceilings::Ceilings;
-    use elias_platform::store::{TenantSettings, VersionSettings};
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
 

@@ -1,10 +1,10 @@
 //! What elias.toml says for a platform alone: `elias deploy` sends it with a version, and `elias check` looks whether it is right.
 
 use crate::failure::Failure;
+use elias_api::{SmokeCall, VersionSettings};
+use elias_delivery::supervision::SupervisionConfig;
 use elias_gateway::{ConfigError, GatewayConfig};
 use elias_host::Limits;
-use elias_platform::store::{SmokeCall, VersionSettings};
-use elias_platform::supervision::SupervisionConfig;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

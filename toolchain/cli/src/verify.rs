@@ -7,7 +7,7 @@ use clap::Args;
 use elias_build::signing::signature_path;
 use elias_contract::note::{NOTE_BYTES_MAX, VerifyingKey};
 use elias_contract::signature;
-use elias_platform::transparency::audit::{AuditError, Consistency, Directory, Fetch, Log, StateFile};
+use elias_transparency::audit::{AuditError, Consistency, Directory, Fetch, Log, StateFile};
 use http::Http;
 use serde_json::{Map, Value, json};
 use std::io::{Read, Write};

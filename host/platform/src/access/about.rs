@@ -1,6 +1,6 @@
 //! What of a tenant a request is about.
 
-use crate::name::{ComponentName, Environment, ServiceId};
+use elias_names::{ComponentName, Environment, ServiceId};
 use std::fmt;
 
 /// What of a tenant a request is about.

@@ -3,8 +3,8 @@
 //! A wrong token costs a look at the store. Those who send nothing else are refused before that, whatever tenant or
 //! route they ask; who was found valid lately is not affected, at whatever address.
 
-use crate::error::{Code, Error, Result};
-use crate::serving::Allowance;
+use elias_api::{Code, Error, Result};
+use elias_delivery::supervision::Allowance;
 use moka::sync::Cache;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;

@@ -6,23 +6,21 @@ mod tests;
 
 use super::about::About;
 use super::{Permission, Principal};
-use crate::error::{Code, Error, Result};
-use crate::name::{RoleName, TenantId};
-use crate::store::{Role, RoleDefinition, now_ms};
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
     RestrictedExpression, Schema, ValidationMode, Validator,
 };
+use elias_api::{Code, Error, Result};
+use elias_api::{POLICY_BYTES_MAX, ROLE_SCHEMA};
+use elias_api::{Role, RoleDefinition};
+use elias_names::{RoleName, TenantId};
+use elias_store::now_ms;
 use miette::Diagnostic;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The Cedar schema that the policies of a role are validated against.
-pub const ROLE_SCHEMA: &str = include_str!("roles.cedarschema");
-/// Bytes of a role's policies.
-pub const POLICY_BYTES_MAX: usize = 16 << 10;
 /// Errors of a policy that are told at once.
 const ERRORS_TOLD: usize = 10;
 

@@ -13,18 +13,21 @@ mod tests;
 mod token;
 
 pub use about::About;
+pub use custom_role::CustomRole;
 pub(crate) use custom_role::read_policies;
-pub use custom_role::{CustomRole, POLICY_BYTES_MAX, ROLE_SCHEMA};
 pub use oidc::{FetchKeys, OidcConfig};
 pub use permission::{Permission, Principal};
-pub use token::{NewToken, TOKEN_DAYS_MAX, TokenWithSecret};
+pub use token::TOKEN_DAYS_MAX;
 
-use crate::error::{Code, Error, Result};
-use crate::name::{ServiceId, TenantId};
-use crate::store::{Actor, Role, Store, TokenRole, now_ms};
 use attempts::Attempts;
 use cap_std::fs::Dir;
+use elias_api::NewToken;
+use elias_api::TokenWithSecret;
+use elias_api::{Actor, Role, TokenRole};
+use elias_api::{Code, Error, Result};
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
+use elias_names::{ServiceId, TenantId};
+use elias_store::{Store, now_ms};
 use moka::sync::Cache;
 use oidc::Oidc;
 use rights::Roles;
@@ -208,7 +211,7 @@ impl Access {
     async fn replace_hash(&self, tenant: &TenantId, bearer: &Bearer, before: &str) -> Result<()> {
         let mut scope = self.store.write(tenant).await?;
         scope.replace_token_hash(bearer.id(), before, &bearer.hash()).await?;
-        scope.commit().await
+        Ok(scope.commit().await?)
     }
 
     /// Who has a token of the identity provider. Why one is refused is in the log; the client is told what only a
@@ -256,9 +259,9 @@ impl Access {
             }
         };
         by.may_give(&new.role, ceiling)?;
-        new.check_members(&mut self.store.read(tenant).await?).await?;
+        token::check_members(new, &mut self.store.read(tenant).await?).await?;
         let bearer = Bearer::generate();
-        let token = new.token(&bearer, tenant, &actor.name)?;
+        let token = token::token(new, &bearer, tenant, &actor.name)?;
         let mut scope = self.store.write(tenant).await?;
         scope.this_tenant().await?;
         scope.insert_token(&token, &bearer.hash(), actor).await?;

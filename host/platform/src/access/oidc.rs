@@ -3,11 +3,12 @@
 use super::Principal;
 use super::rights::Rights;
 use super::standing::Standing;
-use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
-use crate::store::{TokenRole, now_ms};
+use elias_api::TokenRole;
+use elias_api::{Code, Error, Result};
 use elias_gateway::auth::JwtFailure;
 use elias_gateway::{GatewayConfig, JwtVerifier, Now};
+use elias_names::TenantId;
+use elias_store::now_ms;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::str::FromStr;

@@ -4,9 +4,9 @@ use super::about::About;
 use super::custom_role::{AuthorizationRequest, CustomRole};
 use super::rights::Rights;
 use super::standing::Standing;
-use crate::error::{Code, Error, Result};
-use crate::name::{ComponentName, Environment, TenantId};
-use crate::store::{Role, Token, TokenRole};
+use elias_api::{Code, Error, Result};
+use elias_api::{Role, Token, TokenRole};
+use elias_names::{ComponentName, Environment, TenantId};
 use std::sync::Arc;
 
 /// The authenticated principal of a request.

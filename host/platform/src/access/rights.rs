@@ -1,9 +1,10 @@
 //! The roles of tenants, as tokens name them.
 
 use super::CustomRole;
-use crate::error::{Code, Error, Result};
-use crate::name::{RoleName, TenantId};
-use crate::store::{Role, Store, TokenRole};
+use elias_api::{Code, Error, Result};
+use elias_api::{Role, TokenRole};
+use elias_names::{RoleName, TenantId};
+use elias_store::Store;
 use moka::sync::Cache;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +97,7 @@ impl Roles {
                 ));
             }
             Err(error) if error.code() == Code::StoreUnavailable => self.parsed.get(&key).ok_or(error)?,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         Ok((role.definition.ceiling, Some(role)))
     }

@@ -2,9 +2,9 @@
 //! a fast hash then.
 
 use super::token::Bearer;
-use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
-use crate::supervision::{TenantQueue, TenantSlot};
+use elias_api::{Code, Error, Result};
+use elias_delivery::supervision::{TenantQueue, TenantSlot};
+use elias_names::TenantId;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

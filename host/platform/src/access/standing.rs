@@ -1,9 +1,10 @@
 //! Whom somebody stands for, as the tenant has it in its records.
 
 use super::oidc;
-use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
-use crate::store::{Actor, Store, TEXT_BYTES_MAX, TenantScope, Token, TokenRole, User, is_email, is_text, now_ms};
+use elias_api::{Actor, TEXT_BYTES_MAX, Token, TokenRole, User, is_email, is_text};
+use elias_api::{Code, Error, Result};
+use elias_names::TenantId;
+use elias_store::{Store, TenantScope, now_ms};
 use moka::sync::Cache;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +120,7 @@ impl Members {
             deleted_at: None,
         };
         scope.insert_user(&made, &actor).await?;
-        scope.commit().await
+        Ok(scope.commit().await?)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::attempts::IN_VAIN_PER_MINUTE;
 use super::*;
-use crate::store::{TenantSettings, Token};
 use cap_std::ambient_authority;
+use elias_api::{TenantSettings, Token};
 
 struct Bench {
     access: Access,

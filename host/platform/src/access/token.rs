@@ -1,16 +1,17 @@
 //! Tokens: `elias_ID_SECRET`. The id finds the row; of the secret only a hash is kept: SHA-256, which is all that 256
 //! random bits need. A slow hash, for what people think up, would only give strangers work to cause.
 
-use crate::error::{Code, Error, Result};
-use crate::name::{ComponentName, TenantId};
-use crate::store::{TenantScope, Token, TokenRole, now_ms};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordVerifier};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use elias_api::NewToken;
+use elias_api::Token;
+use elias_api::{Code, Error, Result};
+use elias_names::TenantId;
+use elias_store::{TenantScope, now_ms};
 use rand::RngCore;
 use rand::rngs::OsRng;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -108,101 +109,65 @@ impl FromStr for Bearer {
     }
 }
 
-/// The token to create.
-#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewToken {
-    /// A name for people that tells what the token is for, such as `ci-deploy`.
-    pub name: String,
-    /// The role: a built-in one (`caller`, `viewer`, `developer`, `operator`, `admin`) or the name of a custom role of
-    /// the tenant.
-    #[schema(value_type = String)]
-    pub role: TokenRole,
-    /// The names of the components that the token is limited to; null or absent for all components of the tenant.
-    #[serde(default)]
-    pub components: Option<Vec<ComponentName>>,
-    /// The id of an existing user for whom the token acts. The token is refused while the user is disabled or deleted,
-    /// and the user's role bounds its permissions.
-    #[serde(default)]
-    pub user_id: Option<String>,
-    /// The id of an existing organization for which the token acts. Leave it out with `user_id`: then the organization
-    /// in the user's record applies.
-    #[serde(default)]
-    pub organization_id: Option<String>,
-    /// The validity in days: 1 to 3650.
-    pub days: u32,
-}
-
-/// A new token with its secret.
-#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct TokenWithSecret {
-    /// The token without its secret.
-    pub token: Token,
-    /// The token to send as `Authorization: Bearer`, in the form `elias_ID_SECRET`. It is only shown in this response;
-    /// only a hash of it is stored.
-    pub secret: String,
-}
-
-impl NewToken {
-    /// Checks that the user and the organization are there.
-    pub(super) async fn check_members(&self, scope: &mut TenantScope) -> Result<()> {
-        let disabled = |what: &str, id: &str| {
-            Err(Error::new(
-                Code::WrongState,
-                format!("the {what} {id} is disabled; elias {what}s set {id} --disabled=false"),
-            ))
-        };
-        let own = match &self.user_id {
-            None => None,
-            Some(id) => {
-                let user = scope.user(id).await?;
-                if !user.is_in_force() {
-                    return disabled("user", id);
-                }
-                if self.organization_id.is_some() && self.organization_id != user.organization {
-                    let message = format!("organization_id: the user {id} is of another organization; leave it out");
-                    return Err(Error::new(Code::BadInput, message));
-                }
-                user.organization
+/// Checks that the user and the organization are there.
+pub(super) async fn check_members(new: &NewToken, scope: &mut TenantScope) -> Result<()> {
+    let disabled = |what: &str, id: &str| {
+        Err(Error::new(
+            Code::WrongState,
+            format!("the {what} {id} is disabled; elias {what}s set {id} --disabled=false"),
+        ))
+    };
+    let own = match &new.user_id {
+        None => None,
+        Some(id) => {
+            let user = scope.user(id).await?;
+            if !user.is_in_force() {
+                return disabled("user", id);
             }
-        };
-        if let Some(id) = own.as_ref().or(self.organization_id.as_ref())
-            && !scope.organization(id).await?.is_in_force()
-        {
-            return disabled("organization", id);
+            if new.organization_id.is_some() && new.organization_id != user.organization {
+                let message = format!("organization_id: the user {id} is of another organization; leave it out");
+                return Err(Error::new(Code::BadInput, message));
+            }
+            user.organization
         }
-        Ok(())
+    };
+    if let Some(id) = own.as_ref().or(new.organization_id.as_ref())
+        && !scope.organization(id).await?.is_in_force()
+    {
+        return disabled("organization", id);
     }
+    Ok(())
+}
 
-    pub(super) fn token(&self, bearer: &Bearer, tenant: &TenantId, by: &str) -> Result<Token> {
-        if !(1..=TOKEN_DAYS_MAX).contains(&self.days) {
-            return Err(Error::new(Code::BadInput, format!("days: between 1 and {TOKEN_DAYS_MAX}")));
-        }
-        let texts = [Some(&self.name), self.user_id.as_ref(), self.organization_id.as_ref()];
-        if texts.into_iter().flatten().any(|text| text.len() > 200 || text.chars().any(char::is_control)) {
-            return Err(Error::new(
-                Code::BadInput,
-                "name, user_id and organization_id have at most 200 bytes and no control characters",
-            ));
-        }
-        if self.components.as_ref().is_some_and(|components| components.len() > 1_000) {
-            return Err(Error::new(Code::BadInput, "components: at most 1000"));
-        }
-        let now = now_ms();
-        Ok(Token {
-            id: bearer.id.clone(),
-            tenant: tenant.clone(),
-            name: self.name.clone(),
-            role: self.role.clone(),
-            components: self.components.clone(),
-            user_id: self.user_id.clone(),
-            organization_id: self.organization_id.clone(),
-            created_at: now,
-            created_by: by.to_owned(),
-            expires_at: now.saturating_add(i64::from(self.days) * DAY_MS),
-            revoked_at: None,
-        })
+/// The token that is to be created, with the id of its secret.
+pub(super) fn token(new: &NewToken, bearer: &Bearer, tenant: &TenantId, by: &str) -> Result<Token> {
+    if !(1..=TOKEN_DAYS_MAX).contains(&new.days) {
+        return Err(Error::new(Code::BadInput, format!("days: between 1 and {TOKEN_DAYS_MAX}")));
     }
+    let texts = [Some(&new.name), new.user_id.as_ref(), new.organization_id.as_ref()];
+    if texts.into_iter().flatten().any(|text| text.len() > 200 || text.chars().any(char::is_control)) {
+        return Err(Error::new(
+            Code::BadInput,
+            "name, user_id and organization_id have at most 200 bytes and no control characters",
+        ));
+    }
+    if new.components.as_ref().is_some_and(|components| components.len() > 1_000) {
+        return Err(Error::new(Code::BadInput, "components: at most 1000"));
+    }
+    let now = now_ms();
+    Ok(Token {
+        id: bearer.id.clone(),
+        tenant: tenant.clone(),
+        name: new.name.clone(),
+        role: new.role.clone(),
+        components: new.components.clone(),
+        user_id: new.user_id.clone(),
+        organization_id: new.organization_id.clone(),
+        created_at: now,
+        created_by: by.to_owned(),
+        expires_at: now.saturating_add(i64::from(new.days) * DAY_MS),
+        revoked_at: None,
+    })
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 //! twice, and nothing is tried twice that gained nothing. Other hosts make their own; the bucket has originals only.
 
 use super::{Artifacts, Partial, hex, key};
-use crate::error::{Code, Error, Result};
-use crate::name::Digest;
+use elias_api::{Code, Error, Result};
 use elias_gateway::assets::EncodedAsset;
 use elias_gateway::{Coding, encoding};
+use elias_names::Digest;
 use sha2::{Digest as _, Sha256};
 use std::io::{Read, Write};
 use std::str::FromStr;

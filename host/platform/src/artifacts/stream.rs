@@ -1,9 +1,9 @@
 //! Reading artifacts piece by piece, for who sends them on.
 
 use super::{Artifacts, hex, key};
-use crate::error::{Code, Error, Result};
-use crate::name::Digest;
 use bytes::{Bytes, BytesMut};
+use elias_api::{Code, Error, Result};
+use elias_names::Digest;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use sha2::{Digest as _, Sha256};

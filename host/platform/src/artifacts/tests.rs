@@ -40,7 +40,7 @@ async fn what_is_read_piece_by_piece_is_checked_too() {
     let read = async |range| {
         let pieces: Vec<Bytes> = artifacts.stream(&digest, range).await?.try_collect().await?;
         assert!(pieces.iter().all(|piece| piece.len() <= 64 << 10));
-        Ok::<_, crate::Error>(pieces.concat())
+        Ok::<_, elias_api::Error>(pieces.concat())
     };
     assert_eq!(read(0..250_000).await.expect("whole"), text.as_bytes());
     assert_eq!(read(70_000..200_001).await.expect("a part"), text.as_bytes()[70_000..200_001]);

@@ -1,8 +1,8 @@
 //! The archive's entries: what may be there, and how each is written and named.
 
-use crate::error::{Code, Error, Result};
-use crate::name::Digest;
-use crate::store::STORE_FILE;
+use elias_api::{Code, Error, Result};
+use elias_names::Digest;
+use elias_store::STORE_FILE;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
@@ -82,7 +82,7 @@ impl Writer {
         header.set_entry_type(EntryType::Regular);
         header.set_mode(0o600);
         header.set_size(bytes);
-        header.set_mtime(u64::try_from(crate::store::now_ms() / 1_000).unwrap_or(0));
+        header.set_mtime(u64::try_from(elias_store::now_ms() / 1_000).unwrap_or(0));
         self.0.append_data(&mut header, name, content)
     }
 

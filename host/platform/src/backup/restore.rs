@@ -6,13 +6,13 @@
 use super::archive::Entry;
 use super::{CONTENTS, Contents, KEYS};
 use crate::artifacts::hex;
-use crate::error::{Code, Error, Result};
-use crate::name::{Digest, TenantId};
 use crate::private::create_folder;
-use crate::store::{Actor, NOTHING, STORE_FILE, Store};
-use crate::transparency;
 use crate::vault::Vault;
+use elias_api::Actor;
+use elias_api::{Code, Error, Result};
 use elias_contract::note::SigningKey;
+use elias_names::{Digest, TenantId};
+use elias_store::{NOTHING, STORE_FILE, Store};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -221,14 +221,14 @@ async fn check(folder: &Path, unpacked: &Unpacked) -> Result<Restored> {
 }
 
 async fn check_store(store: &Store, folder: &Path, unpacked: &Unpacked) -> Result<Restored> {
-    let of_store = |error: Error| refused(format_args!("its store: {error}"));
+    let of_store = |error: elias_store::Error| refused(format_args!("its store: {error}"));
     let referenced = store.host_read().await.map_err(of_store)?.referenced_artifacts().await.map_err(of_store)?;
     check_artifacts(folder, &referenced)?;
     let log_size = store.check_log().await.map_err(of_store)?;
     let mut scope = store.host_read().await?;
-    let known = scope.log_hashes(&transparency::root_needs(log_size)).await.map_err(of_store)?;
+    let known = scope.log_hashes(&elias_transparency::root_needs(log_size)).await.map_err(of_store)?;
     drop(scope);
-    transparency::root(log_size, &known).map_err(refused)?;
+    elias_transparency::root(log_size, &known).map_err(refused)?;
     let mut notes = Vec::new();
     let secrets = check_keys(store, folder, &mut notes).await?;
     let mut scope = store.write(&TenantId::system()).await?;

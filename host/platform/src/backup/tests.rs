@@ -2,11 +2,12 @@
 
 use super::archive::is_database;
 use super::*;
-use crate::name::{Digest, ServiceId};
-use crate::store::{Actor, NewVersion, STORE_FILE, TenantSettings, VersionSettings};
 use crate::vault::Vault;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use elias_api::{Actor, TenantSettings, VersionSettings};
+use elias_names::{Digest, ServiceId};
+use elias_store::{NewVersion, STORE_FILE};
 use std::io::{Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use tar::{EntryType, Header};
@@ -15,7 +16,7 @@ const ARTIFACT: &[u8] = b"the bytes of a component";
 
 fn shop() -> ServiceId {
     let (tenant, component) = ("a".parse().expect("a name"), "shop".parse().expect("a name"));
-    ServiceId { tenant, component, environment: crate::name::Environment::Production }
+    ServiceId { tenant, component, environment: elias_names::Environment::Production }
 }
 
 /// A data directory with a version, its artifact, a secret, keys and a component's database.

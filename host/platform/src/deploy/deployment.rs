@@ -3,40 +3,16 @@
 use super::smoke::smoke;
 use super::version::check_settings;
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::{Environment, ServiceId};
 use crate::platform::Platform;
-use crate::rollout::{Rollout, RolloutPlan};
 use crate::serving::{Release, own_host};
 use crate::session::Session;
-use crate::store::{Deployment, DeploymentState, ReleaseTarget, Service, ServiceTarget, Version, now_ms};
-use serde::{Deserialize, Serialize};
+use elias_api::DeployRequest;
+use elias_api::{Code, Error, Result};
+use elias_api::{Deployment, DeploymentState, Service, Version};
+use elias_delivery::rollout::{Rollout, RolloutPlan};
+use elias_names::ServiceId;
+use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
 use std::sync::Arc;
-
-/// The version to deploy, and how. Exactly one of `version`, `stage` and `promote_from` is required.
-#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeployRequest {
-    /// The number of the version to deploy.
-    #[serde(default)]
-    pub version: Option<u32>,
-    /// The name of the variant of the running experiment whose version is to get all requests. The experiment ends.
-    #[serde(default)]
-    pub stage: Option<String>,
-    /// The environment whose serving version is deployed here too.
-    #[serde(default)]
-    pub promote_from: Option<Environment>,
-    /// The plan of a canary rollout; null or absent to switch all requests to the version at once.
-    #[serde(default)]
-    pub rollout: Option<RolloutPlan>,
-    /// The reason, for the history of deployments: at most 500 characters; longer ones are cut off.
-    #[serde(default)]
-    pub reason: String,
-    /// The revision of the service that this deployment is based on. The request fails with `stale` if the service has
-    /// another one by now; 0 if it must not exist yet; null or absent for no check.
-    #[serde(default)]
-    pub revision: Option<u64>,
-}
 
 /// Characters of a reason.
 const REASON_CHARS_MAX: usize = 500;

@@ -1,41 +1,16 @@
 //! How two versions of a component differ.
 
 use crate::access::Permission;
-use crate::error::{Error, Result};
-use crate::name::{ComponentName, TenantId};
-use crate::packages::Package;
 use crate::platform::Platform;
 use crate::session::Session;
-use crate::store::Version;
+use elias_advisories::Package;
+use elias_api::Diff;
+use elias_api::Version;
+use elias_api::{Error, Result};
 use elias_contract::layout;
-use serde::{Deserialize, Serialize};
+use elias_names::{ComponentName, TenantId};
 use serde_json::Value;
 use std::collections::BTreeSet;
-
-/// The differences between two versions of a component.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Diff {
-    /// The number of the first version.
-    pub from: u32,
-    /// The number of the second version.
-    pub to: u32,
-    /// The sizes of the two components in bytes: `[from, to]`.
-    pub bytes: (u64, u64),
-    /// The WebAssembly imports that only the second version has.
-    pub imports_added: Vec<String>,
-    /// The WebAssembly imports that only the first version has.
-    pub imports_removed: Vec<String>,
-    /// The differences in the manifest and the settings, each as `path: before -> after`.
-    pub changes: Vec<String>,
-    /// The npm packages that only the second version contains, as `name@version`.
-    pub packages_added: Vec<String>,
-    /// The npm packages that only the first version contains, as `name@version`.
-    pub packages_removed: Vec<String>,
-    /// The paths of the source files that only the second version has.
-    pub sources_added: Vec<String>,
-    /// The paths of the source files that only the first version has.
-    pub sources_removed: Vec<String>,
-}
 
 impl Platform {
     /// How two versions of a component differ.

@@ -7,9 +7,3 @@ mod smoke;
 mod stages;
 mod steering;
 mod version;
-
-pub use deployment::DeployRequest;
-pub use diff::Diff;
-pub use stages::{StageCopies, StageReport};
-pub use steering::{ReleaseStatus, RolloutAction, ServiceStatus};
-pub use version::UploadedVersion;

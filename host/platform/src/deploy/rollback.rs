@@ -2,12 +2,13 @@
 
 use super::deployment::release;
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::ServiceId;
 use crate::platform::Platform;
 use crate::serving::PendingAct;
 use crate::session::Session;
-use crate::store::{Actor, Deployment, DeploymentState, ReleaseTarget, Service, ServiceTarget, now_ms};
+use elias_api::{Actor, Deployment, DeploymentState, Service};
+use elias_api::{Code, Error, Result};
+use elias_names::ServiceId;
+use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
 
 impl Platform {
     /// Serves a version that was deployed before: `to`, or the one before the present one. A canary under way is given up, and so are stages. There is no smoke

@@ -1,9 +1,9 @@
 //! The request that a version has to answer before it may serve.
 
-use crate::error::{Code, Error, Result};
 use crate::serving::Lines;
-use crate::store::SmokeCall;
 use bytes::Bytes;
+use elias_api::SmokeCall;
+use elias_api::{Code, Error, Result};
 use elias_host::{App, Running};
 use http::Request;
 use http_body_util::{BodyExt, Empty};

@@ -1,43 +1,18 @@
 //! Implementations side by side: put there, compared, and the better one given all traffic.
 
-use super::deployment::DeployRequest;
 use super::version::check_settings;
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::{ComponentName, Environment, ServiceId};
 use crate::platform::Platform;
 use crate::serving::Staged;
 use crate::session::Session;
-use crate::stages::{Comparison, Differing, StageFigures, StagePlan, Stages};
-use crate::store::{NOTHING, ReleaseTarget, Service};
-use serde::Serialize;
-
-/// The state of an experiment, for all hosts together.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct StageReport {
-    /// The name of the component.
-    pub component: ComponentName,
-    /// The environment.
-    pub environment: Environment,
-    /// The experiment: its variants and when it started.
-    pub stages: Stages,
-    /// The measurements of the variants and how they compare with the baseline.
-    pub comparison: Comparison,
-    /// The results of mirrored requests for each variant, in the order of the plan.
-    pub copies: Vec<StageCopies>,
-}
-
-/// The results of mirrored requests for a variant.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct StageCopies {
-    /// The name of the variant.
-    pub name: String,
-    /// The number of requests that were to be mirrored to the variant but were not: the body was too large, the client
-    /// disconnected, the host was busy, or the circuit of the variant was open.
-    pub skipped: u64,
-    /// The latest responses that differ from the baseline's, newest first; at most 20.
-    pub differences: Vec<Differing>,
-}
+use elias_api::DeployRequest;
+use elias_api::Service;
+use elias_api::StageCopies;
+use elias_api::StageReport;
+use elias_api::{Code, Error, Result};
+use elias_delivery::stages::{Comparison, StageFigures, StagePlan, Stages};
+use elias_names::ServiceId;
+use elias_store::{NOTHING, ReleaseTarget};
 
 fn no_stages(id: &ServiceId) -> Error {
     Error::new(Code::WrongState, format!("{id} has no running experiment; start one with: elias deploy --stage NAME"))
@@ -153,7 +128,7 @@ impl Platform {
     async fn stage_figures(&self, id: &ServiceId, staged: &Staged) -> Result<Vec<StageFigures>> {
         let mut scope = self.store().read(&id.tenant).await?;
         let others = scope.stage_figures(id, &staged.stages.id, self.run_id()).await?;
-        let own = |(position, implementation): (usize, &crate::stages::Implementation)| {
+        let own = |(position, implementation): (usize, &elias_delivery::stages::Implementation)| {
             let mut figures = staged.figures(position).unwrap_or_default();
             let of_others = others.iter().filter(|(name, _)| *name == implementation.name);
             of_others.for_each(|(_, theirs)| figures.merge(theirs));

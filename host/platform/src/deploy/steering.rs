@@ -1,84 +1,18 @@
 //! Rollouts under way: what they decide, and what is decided by hand; and how services stand.
 
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::{ComponentName, Environment, ServiceId, TenantId};
 use crate::platform::Platform;
-use crate::rollout::{Figures, FlagRule, FlagTable, RolloutEvent, RolloutState, RolloutStatus};
 use crate::serving::{Release, Service as Serves, Steer};
 use crate::session::Session;
-use crate::stages::Stages;
-use crate::store::{Actor, DeploymentState, ReleaseTarget, Service};
-use crate::supervision::HealthState;
-use serde::{Deserialize, Serialize};
+use elias_api::ReleaseStatus;
+use elias_api::RolloutAction;
+use elias_api::ServiceStatus;
+use elias_api::{Actor, DeploymentState, Service};
+use elias_api::{Code, Error, Result};
+use elias_delivery::rollout::{FlagRule, FlagTable, RolloutEvent, RolloutState};
+use elias_names::{ComponentName, ServiceId, TenantId};
+use elias_store::ReleaseTarget;
 use std::sync::Arc;
-
-/// A change of a running rollout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RolloutAction {
-    /// Send all requests to the canary now and end the rollout.
-    Promote,
-    /// Stay at the current step. The health of the canary is still watched.
-    Pause,
-    /// Continue a paused rollout.
-    Resume,
-    /// End the rollout and send all requests to the previous version.
-    Abort,
-}
-
-/// The status of a service on this host.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct ServiceStatus {
-    /// The name of the component.
-    pub component: ComponentName,
-    /// The environment.
-    pub environment: Environment,
-    /// The revision of the service. It increases with each change.
-    pub revision: u64,
-    /// Whether the service was stopped by an operator.
-    pub stopped: bool,
-    /// The service's own host name, without a port, such as `shop.acme.localhost`.
-    pub host: String,
-    /// The URL at which clients reach the service, with scheme and port; null while the platform does not know its
-    /// public URL.
-    pub url: Option<String>,
-    /// The version that serves.
-    pub release: ReleaseStatus,
-    /// The version under rollout, which gets a part of the requests; null without a rollout.
-    pub canary: Option<ReleaseStatus>,
-    /// The targeting rules, which assign versions to certain callers. The first rule that matches a request decides.
-    pub flags: Vec<FlagRule>,
-    /// The running experiment, with the serving version as its baseline; null without an experiment.
-    pub stages: Option<Stages>,
-    /// The versions that only targeting rules or the experiment use: neither the serving one nor the canary.
-    pub beside: Vec<ReleaseStatus>,
-    /// The progress of the rollout; null without a rollout.
-    pub rollout: Option<RolloutStatus>,
-    /// The ids of the executions that are running on this host.
-    pub executions: Vec<String>,
-    /// Whether this host rolled the service back while the store was unavailable and has not stored that yet.
-    pub pending: bool,
-}
-
-/// The status of a version on this host.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct ReleaseStatus {
-    /// The number of the version.
-    pub version: u32,
-    /// The SHA-256 of the component, as 64 lower-case hexadecimal digits.
-    pub digest: String,
-    /// The id of the deployment through which the version gets requests.
-    pub deployment: String,
-    /// Whether the component is in memory. If not, the next request loads it.
-    pub loaded: bool,
-    /// The error code and message of the last failed attempt to load the component; null if it can be loaded.
-    pub problem: Option<String>,
-    /// The health according to the circuit breaker.
-    pub health: HealthState,
-    /// The measurements on this host since the version was first loaded.
-    pub figures: Figures,
-}
 
 impl Platform {
     /// Steers the rollout of a service by hand.

@@ -1,17 +1,17 @@
 //! Accepting a version. All that can be wrong with it is found here, off the requests' path, and before anything changes.
 
 use crate::access::Permission;
-use crate::error::{Code, Error, Result};
-use crate::name::{ComponentName, Digest, TenantId};
 use crate::platform::Platform;
 use crate::serving::{Tables, limits};
 use crate::session::Session;
-use crate::store::{NewVersion, SigningKeyEntry, TenantScope, TenantSettings, Version, VersionSettings, now_ms};
-use crate::transparency;
+use elias_api::UploadedVersion;
+use elias_api::{Code, Error, Result};
+use elias_api::{SigningKeyEntry, TenantSettings, Version, VersionSettings};
 use elias_contract::note::{KeyId, VerifyingKey};
 use elias_contract::{layout, signature};
 use elias_host::{Compiled, ErrorCode};
-use serde::{Deserialize, Serialize};
+use elias_names::{ComponentName, TenantId};
+use elias_store::{NewVersion, TenantScope, now_ms};
 use serde_json::Value;
 
 /// Files beside a component.
@@ -20,21 +20,6 @@ const FILES_MAX: usize = 20_000;
 const PATH_BYTES_MAX: usize = 512;
 /// Bytes of a version's settings.
 const SETTINGS_BYTES_MAX: usize = 1 << 20;
-
-/// The version to create. Its artifacts must be uploaded first.
-#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UploadedVersion {
-    /// The SHA-256 of the uploaded component, as 64 lower-case hexadecimal digits.
-    pub digest: Digest,
-    /// The settings of the version, from its elias.toml; the defaults if absent.
-    #[serde(default)]
-    pub settings: VersionSettings,
-    /// The detached signature that `elias-build --sign` wrote next to the component; null or absent for an unsigned
-    /// version.
-    #[serde(default)]
-    pub signature: Option<String>,
-}
 
 impl Platform {
     /// Accepts a version of a component, which is made if it is new. The version that has just these bytes and settings and is the newest already is
@@ -95,8 +80,8 @@ impl Platform {
             );
             return Err(Error::new(Code::QuotaExceeded, message));
         }
-        let entry = transparency::Entry {
-            format: transparency::ENTRY_FORMAT,
+        let entry = elias_transparency::Entry {
+            format: elias_transparency::ENTRY_FORMAT,
             tenant: tenant.to_string(),
             component: component.to_string(),
             version: number.into(),
@@ -126,12 +111,12 @@ impl Platform {
 }
 
 /// Appends to the transparency log, in the transaction that stores the version.
-async fn append(scope: &mut TenantScope, entry: &transparency::Entry) -> Result<u64> {
+async fn append(scope: &mut TenantScope, entry: &elias_transparency::Entry) -> Result<u64> {
     let internal = |error: &dyn std::fmt::Display| Error::new(Code::Internal, format!("the transparency log: {error}"));
     let place = scope.reserve_log().await?;
-    let known = scope.log_hashes(&transparency::append_needs(place)).await?;
+    let known = scope.log_hashes(&elias_transparency::append_needs(place)).await?;
     let record = entry.to_bytes().map_err(|error| internal(&error))?;
-    let appended = transparency::append(place, &record, &known).map_err(|error| internal(&error))?;
+    let appended = elias_transparency::append(place, &record, &known).map_err(|error| internal(&error))?;
     let record = String::from_utf8(record).map_err(|error| internal(&error))?;
     scope.append_log(place, &record, &appended.stored).await?;
     Ok(place)
@@ -263,6 +248,7 @@ fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &Tenan
 #[cfg(test)]
 mod tests {
     use super::*;
+    use elias_names::Digest;
     use serde_json::json;
 
     fn settings(capabilities: Value) -> VersionSettings {

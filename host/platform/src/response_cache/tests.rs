@@ -7,7 +7,7 @@ fn key(tenant: &str, release: u64, path: &str) -> CacheKey {
     let service = ServiceId {
         tenant: tenant.parse().expect("a name"),
         component: "shop".parse().expect("a name"),
-        environment: crate::name::Environment::Production,
+        environment: elias_names::Environment::Production,
     };
     CacheKey { service, release, uri: format!("shop.test{path}"), identified: false }
 }

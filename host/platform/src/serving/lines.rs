@@ -1,7 +1,7 @@
 //! What components log, by execution, until the execution is recorded; and for those who follow the log.
 
+use elias_api::FollowedLine;
 use elias_host::{Line, Observer};
-use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,19 +14,6 @@ const LINES_MAX: usize = 100;
 const BYTES_MAX: usize = 64 << 10;
 /// Lines that wait for one who follows; who is slower loses some, and is told so.
 const FOLLOWED: usize = 1_000;
-
-/// A log line in a stream of log lines.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct FollowedLine {
-    /// The id of the execution that wrote the line.
-    pub execution: String,
-    /// The level: `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`.
-    pub level: &'static str,
-    /// The message.
-    pub message: String,
-    /// The structured fields of the line as `name=value` pairs, separated by spaces; empty without fields.
-    pub fields: String,
-}
 
 /// The lines of one service's executions under way.
 #[derive(Default)]

@@ -5,15 +5,16 @@ use super::service::Tables;
 use super::snapshot::ServiceSnapshot;
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
-use crate::error::{Code, Error, Result};
-use crate::name::{Digest, ServiceId, TenantId};
-use crate::store::{ReleaseTarget, TenantSettings, VersionSettings};
-use crate::supervision::TenantQueue;
 use crate::vault::Vault;
 use cap_std::fs::Dir;
+use elias_api::{Code, Error, Result};
+use elias_api::{TenantSettings, VersionSettings};
+use elias_delivery::supervision::TenantQueue;
 use elias_gateway::GatewayConfig;
 use elias_gateway::assets::content_type_of;
 use elias_host::{App, CpuShare, ErrorCode, Grants, Host, Limits, LoadOptions, Observer};
+use elias_names::{Digest, ServiceId, TenantId};
+use elias_store::ReleaseTarget;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -86,7 +87,7 @@ impl Loader {
                 ..CpuShare::new(purpose.service.tenant.to_string(), purpose.service.to_string())
             }),
         };
-        if let Some(app) = self.host.load_compiled(&bytes, &options).await? {
+        if let Some(app) = self.host.load_compiled(&bytes, &options).await.map_err(refused)? {
             return Ok(app);
         }
         let host = self.host.clone();
@@ -102,7 +103,7 @@ impl Loader {
     /// Whether a component can be loaded at all, and what it would have to be granted.
     pub(crate) async fn compile(&self, tenant: &TenantId, digest: &Digest) -> Result<elias_host::Compiled> {
         let bytes = self.artifacts.get(digest).await?;
-        if let Some(compiled) = self.host.compiled(&bytes).await? {
+        if let Some(compiled) = self.host.compiled(&bytes).await.map_err(refused)? {
             return Ok(compiled);
         }
         let host = self.host.clone();
@@ -129,7 +130,7 @@ impl Loader {
             tokio::time::timeout(most, compiling).await
         });
         match compiled.await {
-            Ok(Ok(compiled)) => Ok(compiled?),
+            Ok(Ok(compiled)) => compiled.map_err(refused),
             Ok(Err(_)) => Err(compile_timeout(digest, most)),
             Err(panic) => Err(Error::new(Code::Internal, format!("compiling failed: {panic}"))),
         }
@@ -250,6 +251,11 @@ impl Loader {
 /// The folder that a version's routes serve, with a slash at the end.
 fn served_folder(gateway: &GatewayConfig) -> Option<String> {
     gateway.routes.iter().find_map(|route| Some(format!("{}/", route.rules.assets.as_ref()?.folder())))
+}
+
+/// What the host refuses, under its own code.
+fn refused(error: elias_host::Error) -> Error {
+    Error::new(Code::Component(error.code()), error.to_string())
 }
 
 fn compile_timeout(digest: &Digest, timeout: Duration) -> Error {

@@ -1,7 +1,7 @@
 //! What is counted for the metrics: by a few relaxed additions a request, and read when somebody scrapes.
 
-use crate::name::{ServiceId, TenantId};
-use crate::supervision::Usage;
+use elias_delivery::supervision::Usage;
+use elias_names::{ServiceId, TenantId};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,5 @@
 //! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in flight.
 
-mod allowance;
-#[cfg(test)]
-mod allowance_tests;
 mod lines;
 mod loader;
 mod meter;
@@ -17,8 +14,6 @@ mod staged;
 mod table;
 mod ticket;
 
-pub(crate) use allowance::Allowance;
-pub use lines::FollowedLine;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, compile_queue, limits};
 pub(crate) use meter::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
@@ -34,20 +29,25 @@ pub(crate) use table::{Around, Table, own_host};
 pub(crate) use ticket::Steer;
 pub use ticket::{Ending, NotAdmitted, Settled, Ticket};
 
-use crate::clock::Clock;
-use crate::error::{Code, Error, Result};
-use crate::name::{ServiceId, TenantId};
 use crate::recorder::Recorder;
-use crate::rollout::FlagTable;
-use crate::store::{ReleaseTarget, ServiceTarget, TenantSettings};
-use crate::sync;
 use arc_swap::ArcSwap;
+use elias_api::TenantSettings;
+use elias_api::{Code, Error, Result};
+use elias_delivery::clock::Clock;
+use elias_delivery::rollout::FlagTable;
 use elias_gateway::Rules;
+use elias_names::{ServiceId, TenantId};
+use elias_store::{ReleaseTarget, ServiceTarget};
 use meter::HostMeters;
 use quota::TenantUse;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
+
+/// A moment as the gateway is told it.
+pub(crate) fn gateway_now(clock: &Clock) -> elias_gateway::Now {
+    elias_gateway::Now { monotonic: clock.elapsed(), unix_seconds: clock.now().unix_ms() / 1_000 }
+}
 
 /// The right to change what serves; whoever has it reads the store and serves what it says.
 pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;

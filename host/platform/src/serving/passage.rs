@@ -1,13 +1,14 @@
 //! The way of a request: the rules of its route, then admission to its service.
 
+use super::gateway_now;
 use super::release::Release;
 use super::service::{Route, Service, State};
 use super::ticket::{self, Entered, NotAdmitted, Steer, Ticket};
 use super::{Purpose, Serving};
-use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
-use crate::rollout::Caller;
-use crate::supervision::{Entry, Usage};
+use elias_api::{Code, Error, Result};
+use elias_delivery::rollout::Caller;
+use elias_delivery::supervision::{Entry, Usage};
 use elias_gateway::{Admitted, Client, Identity, Refusal, Rules, Stop};
 use elias_host::App;
 use http::header::RETRY_AFTER;
@@ -38,7 +39,7 @@ impl Platform {
             refusal
         })?;
         let Route { service, rules } = found.value.clone();
-        let now = self.serving().clock.gateway_now();
+        let now = gateway_now(&self.serving().clock);
         let limited = rules.limit(parts, &found.matched, client, now)?;
         if let Some(key) = rules.api_key(&parts.headers)
             && let Err(error) = self.access().learn(key, client.ip).await

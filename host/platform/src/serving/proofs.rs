@@ -5,13 +5,13 @@
 //! version that was accepted, nor have one served that is not in the log for everyone to see.
 
 use super::snapshot::ServiceSnapshot;
-use crate::atomic_write;
-use crate::error::{Code, Error, Result};
-use crate::name::ServiceId;
-use crate::store::{ReleaseTarget, Store};
-use crate::transparency::{self, Checkpoint, Entry, Hash, LogError, Proof, checkpoint};
 use cap_std::fs::Dir;
+use elias_api::{Code, Error, Result};
 use elias_contract::note::{SigningKey, VerifyingKey};
+use elias_names::ServiceId;
+use elias_store::atomic_write;
+use elias_store::{ReleaseTarget, Store};
+use elias_transparency::{self, Checkpoint, Entry, Hash, LogError, Proof, checkpoint};
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -105,17 +105,17 @@ impl Proofs {
         let record = scope.log_records(index, index.saturating_add(1)).await?.pop().filter(|_| index < size);
         let record = record.ok_or_else(|| refused("the log in the store does not contain its entry"))?;
         let older = seen.as_ref().map_or(0, |seen| seen.size);
-        let mut needs = transparency::inclusion_needs(size, index);
-        needs.extend(transparency::root_needs(size));
-        needs.extend(transparency::consistency_needs(size, older));
+        let mut needs = elias_transparency::inclusion_needs(size, index);
+        needs.extend(elias_transparency::root_needs(size));
+        needs.extend(elias_transparency::consistency_needs(size, older));
         let known = scope.log_hashes(&needs).await?;
         drop(scope);
         let wrong = |error: LogError| refused(&format!("the store's log is damaged: {error}"));
-        let root = transparency::root(size, &known).map_err(wrong)?;
+        let root = elias_transparency::root(size, &known).map_err(wrong)?;
         if let Some(seen) = seen.as_ref() {
             continues(seen, size, root, &known).map_err(|why| refused(&why))?;
         }
-        let hashes = transparency::inclusion(size, index, &known).map_err(wrong)?;
+        let hashes = elias_transparency::inclusion(size, index, &known).map_err(wrong)?;
         let note = checkpoint::sign(&self.key.id().name, size, root, std::slice::from_ref(&self.key)).map_err(wrong)?;
         let proof = Proof { record, index, hashes: hashes.iter().map(Hash::to_string).collect(), checkpoint: note };
         if older != size {
@@ -177,7 +177,7 @@ fn continues(seen: &Checkpoint, size: u64, root: Hash, known: &HashMap<u64, Hash
     if seen.size > size {
         return Err(other());
     }
-    let proof = transparency::consistency(size, seen.size, known).map_err(|error| error.to_string())?;
+    let proof = elias_transparency::consistency(size, seen.size, known).map_err(|error| error.to_string())?;
     tlog_tiles::check_tree(&proof, size, root, seen.size, seen.root).map_err(|_| other())
 }
 

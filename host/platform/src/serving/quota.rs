@@ -1,11 +1,11 @@
 //! What a tenant's components use together, against its quotas.
 
-use super::allowance::Allowance;
 use super::meter::{QuotaCounts, QuotaKind, Verdict};
 use super::ticket::NotAdmitted;
-use crate::error::{Code, Error};
-use crate::name::TenantId;
-use crate::store::{QuotaAction, Quotas};
+use elias_api::{Code, Error};
+use elias_api::{QuotaAction, Quotas};
+use elias_delivery::supervision::Allowance;
+use elias_names::TenantId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

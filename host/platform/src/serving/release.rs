@@ -2,13 +2,13 @@
 
 use super::lines::Lines;
 use super::loader::{Loader, Purpose};
-use crate::clock::Now;
-use crate::error::{Error, Result};
-use crate::rollout::ReleaseStats;
-use crate::store::ReleaseTarget;
-use crate::supervision::{Breaker, SupervisionConfig};
 use arc_swap::ArcSwapOption;
+use elias_api::{Error, Result};
+use elias_delivery::clock::Now;
+use elias_delivery::rollout::ReleaseStats;
+use elias_delivery::supervision::{Breaker, SupervisionConfig};
 use elias_host::App;
+use elias_store::ReleaseTarget;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;

@@ -1,11 +1,12 @@
 //! Snapshots of what each service serves, one file per service: a host starts and rolls back from these while the store
 //! is unavailable.
 
-use crate::atomic_write;
-use crate::error::{Code, Error, Result};
-use crate::name::ServiceId;
-use crate::store::{Actor, Deployment, ReleaseTarget, ServiceTarget};
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
+use elias_api::{Actor, Deployment};
+use elias_api::{Code, Error, Result};
+use elias_names::ServiceId;
+use elias_store::atomic_write;
+use elias_store::{ReleaseTarget, ServiceTarget};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::sync::Arc;

@@ -4,13 +4,13 @@ use super::passage::load;
 use super::release::Release;
 use super::service::{Chosen, Service, State};
 use super::ticket::{self, Entered, Settled, StagePlace, Ticket};
-use crate::error::{Code, Error, Result};
 use crate::platform::Platform;
-use crate::rollout::Caller;
-use crate::stages::{
+use elias_api::{Code, Error, Result};
+use elias_delivery::rollout::Caller;
+use elias_delivery::stages::{
     Answer, Differing, Implementation, ImplementationStats, Observation, StageChoice, StageFigures, StageTable, Stages,
 };
-use crate::store::now_ms;
+use elias_store::now_ms;
 use http::Method;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -235,7 +235,7 @@ impl StagePlace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::{AnswerReader, BetterRule, Comparison, Observed};
+    use elias_delivery::stages::{AnswerReader, BetterRule, Comparison, Observed};
     use http::HeaderMap;
     use serde_json::json;
 
@@ -246,8 +246,8 @@ mod tests {
         let stages = Stages::begin(serde_json::from_value(plan).expect("a plan"));
         let target =
             json!({ "version": 1, "digest": "0".repeat(64), "settings": {}, "deployment": "d", "rollout": null });
-        let target: crate::store::ReleaseTarget = serde_json::from_value(target).expect("a target");
-        let now = crate::clock::Now::from_unix_ms(0);
+        let target: elias_store::ReleaseTarget = serde_json::from_value(target).expect("a target");
+        let now = elias_delivery::clock::Now::from_unix_ms(0);
         let release = Release::new(target, &Default::default(), Default::default(), now);
         Staged::new(stages, |_| Some(Arc::clone(&release)), None).expect("the plan is right")
     }

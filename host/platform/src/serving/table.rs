@@ -2,11 +2,11 @@
 
 use super::service::{Route, Service, State};
 use crate::artifacts::Artifacts;
-use crate::error::{Code, Error, Result};
-use crate::name::{Digest, ServiceId};
+use elias_api::{Code, Error, Result};
 use elias_gateway::assets::content_type_of;
 use elias_gateway::encoding::is_compressible;
 use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, RouteConfig, Router};
+use elias_names::{Digest, ServiceId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

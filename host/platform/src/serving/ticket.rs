@@ -6,15 +6,17 @@ use super::quota::QuotaPermit;
 use super::release::Release;
 use super::service::{Chosen, Service, State, UnderWay};
 use super::staged::Staged;
-use crate::clock::{Clock, Now};
-use crate::error::{Code, Error, Result};
-use crate::name::TenantId;
 use crate::recorder::Recorder;
-use crate::rollout::RolloutEvent;
-use crate::stages::Observation;
-use crate::store::ExecutionRecord;
-use crate::supervision::{Entry, Permit};
+use elias_api::ExecutionRecord;
+use elias_api::RecordedCalls;
+use elias_api::{Code, Error, Result};
+use elias_delivery::clock::{Clock, Now};
+use elias_delivery::rollout::RolloutEvent;
+use elias_delivery::stages::Observation;
+use elias_delivery::supervision::{Entry, Permit};
+use elias_host::HostCalls;
 use elias_host::{App, Caller, ErrorCode, Execution, Outcome, Running};
+use elias_names::TenantId;
 use http::{Method, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -271,7 +273,7 @@ impl Ticket {
             duration_us,
             fuel,
             memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),
-            host_calls: ending.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(Into::into).collect()),
+            host_calls: ending.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(recorded).collect()),
             status: ending.status,
             outcome: ended.as_str().to_owned(),
             code: match outcome {
@@ -328,6 +330,12 @@ pub(super) fn tell_unloadable(service: &Service, release: &Release, entry: Entry
     at_fault
 }
 
+fn recorded(calls: &HostCalls) -> RecordedCalls {
+    let HostCalls { capability, calls, time } = calls;
+    let duration_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    RecordedCalls { capability: (*capability).to_owned(), calls: *calls, duration_us }
+}
+
 /// What began an execution.
 pub(super) fn source(is_copy: bool, method: &str, path: &str) -> String {
     cut(format!("{}{method} {path}", if is_copy { "shadow " } else { "" }), SOURCE_BYTES_MAX)
@@ -365,11 +373,11 @@ impl From<Error> for NotAdmitted {
 
 pub(super) fn entered(
     service: &Service,
-    entry: std::result::Result<Entry, crate::supervision::Refused>,
+    entry: std::result::Result<Entry, elias_delivery::supervision::Refused>,
 ) -> Result<Entry, NotAdmitted> {
     entry.map_err(|refused| {
         let code = match refused.state {
-            crate::supervision::BreakerState::Stopped => Code::Stopped,
+            elias_delivery::supervision::BreakerState::Stopped => Code::Stopped,
             _ => Code::CircuitOpen,
         };
         let error = Error::new(code, format!("{}: {refused}", service.id));

@@ -5,7 +5,8 @@ use super::problem::{Problem, ProblemDocument};
 use super::services::ServicePath;
 use axum::Json;
 use axum::extract::State;
-use elias_platform::{DatabaseQuery, DatabaseResult, Platform};
+use elias_api::{DatabaseQuery, DatabaseResult};
+use elias_platform::Platform;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

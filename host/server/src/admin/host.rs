@@ -6,7 +6,8 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use elias_platform::{Finding, METRICS_TYPE, Platform};
+use elias_api::Finding;
+use elias_platform::{METRICS_TYPE, Platform};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use tokio_util::io::ReaderStream;
 use utoipa_axum::router::OpenApiRouter;
@@ -73,7 +74,7 @@ async fn metrics(State(platform): State<Platform>, Authenticated(session): Authe
 async fn backup(State(platform): State<Platform>, Authenticated(session): Authenticated) -> Result<Response, Problem> {
     let archive = platform.backup(&session).await?;
     // The length lets the client detect a truncated archive.
-    let bytes = archive.metadata().map_err(elias_platform::Error::from)?.len();
+    let bytes = archive.metadata().map_err(elias_api::Error::from)?.len();
     let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(archive)));
     let headers = [(CONTENT_TYPE, "application/x-tar".to_owned()), (CONTENT_LENGTH, bytes.to_string())];
     Ok((headers, body).into_response())

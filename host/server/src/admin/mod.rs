@@ -20,7 +20,8 @@ mod versions;
 pub(crate) use extract::PeerAddress;
 
 use axum::{Json, Router};
-use elias_platform::{Code, Error, Platform};
+use elias_api::{Code, Error};
+use elias_platform::Platform;
 use problem::Problem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};

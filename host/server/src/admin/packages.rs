@@ -4,9 +4,9 @@ use super::extract::{Authenticated, JsonOf, PathOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
+use elias_advisories::{PackagePolicies, PackagePolicy, PackageReport};
+use elias_names::{ComponentName, TenantId};
 use elias_platform::Platform;
-use elias_platform::name::{ComponentName, TenantId};
-use elias_platform::packages::{PackagePolicies, PackagePolicy, PackageReport};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

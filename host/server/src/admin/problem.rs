@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use elias_platform::{Code, Error};
+use elias_api::{Code, Error};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -51,6 +51,12 @@ pub(super) struct ProblemDocument {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         Self(error)
+    }
+}
+
+impl From<elias_store::Error> for Problem {
+    fn from(error: elias_store::Error) -> Self {
+        Error::from(error).into()
     }
 }
 

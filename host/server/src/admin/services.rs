@@ -4,11 +4,12 @@ use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery,
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
+use elias_api::Deployment;
+use elias_api::{DeployRequest, RolloutAction, ServiceStatus};
+use elias_delivery::rollout::FlagRule;
+use elias_names::{ComponentName, Environment, ServiceId, TenantId};
+use elias_platform::Platform;
 use elias_platform::access::Permission;
-use elias_platform::name::{ComponentName, Environment, ServiceId, TenantId};
-use elias_platform::rollout::FlagRule;
-use elias_platform::store::Deployment;
-use elias_platform::{DeployRequest, Platform, RolloutAction, ServiceStatus};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;

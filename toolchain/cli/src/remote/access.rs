@@ -5,9 +5,9 @@ use super::output::{self, plain, time};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
-use elias_platform::access::{NewToken, TokenWithSecret};
-use elias_platform::name::ComponentName;
-use elias_platform::store::{AuditEntry, SigningKeyEntry, Token, TokenRole};
+use elias_api::{AuditEntry, SigningKeyEntry, Token, TokenRole};
+use elias_api::{NewToken, TokenWithSecret};
+use elias_names::ComponentName;
 use serde_json::json;
 
 /// The most keys and tokens that are listed.

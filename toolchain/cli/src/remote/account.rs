@@ -5,7 +5,7 @@ use super::output::{self, plain};
 use super::target::{self, Login};
 use crate::failure::Failure;
 use clap::Args;
-use elias_platform::name::TenantId;
+use elias_names::TenantId;
 use reqwest::Url;
 use serde::Deserialize;
 use std::io::IsTerminal;

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use clap::Args;
-use elias_platform::rollout::{RolloutPlan, Sticky};
+use elias_delivery::rollout::{RolloutPlan, Sticky};
 use std::time::Duration;
 
 /// How a version gets its traffic.

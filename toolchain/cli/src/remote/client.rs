@@ -4,7 +4,7 @@ use super::output;
 use super::target::Login;
 use crate::failure::Failure;
 use bytes::Bytes;
-use elias_platform::name::{Digest, TenantId};
+use elias_names::{Digest, TenantId};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;

@@ -4,7 +4,7 @@ use super::client::read;
 use super::output::{self, bytes, number, time};
 use super::rollouts::ServiceArguments;
 use crate::failure::Failure;
-use elias_platform::stages::Stages;
+use elias_delivery::stages::Stages;
 use serde::Deserialize;
 
 /// Shows how implementations do.

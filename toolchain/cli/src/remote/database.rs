@@ -3,8 +3,8 @@
 use super::client::read;
 use super::target::Target;
 use crate::failure::Failure;
-use elias_platform::name::{ComponentName, Environment};
-use elias_platform::{DatabaseQuery, DatabaseResult};
+use elias_api::{DatabaseQuery, DatabaseResult};
+use elias_names::{ComponentName, Environment};
 
 /// Runs a statement on a component's database by the platform that is meant; none if nothing names a platform.
 ///

@@ -5,7 +5,7 @@ use super::output;
 use super::target::Target;
 use crate::failure::Failure;
 use clap::Args;
-use elias_platform::Finding;
+use elias_api::Finding;
 
 /// What `doctor` is told.
 #[derive(Debug, Args)]

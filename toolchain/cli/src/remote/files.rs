@@ -3,7 +3,7 @@
 use super::client::Client;
 use crate::failure::Failure;
 use elias_gateway::assets::is_hidden;
-use elias_platform::name::Digest;
+use elias_names::Digest;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -4,7 +4,7 @@ use super::output;
 use super::rollouts::ServiceArguments;
 use crate::failure::Failure;
 use clap::Args;
-use elias_platform::rollout::{FlagRule, Sticky};
+use elias_delivery::rollout::{FlagRule, Sticky};
 use serde_json::{Value, json};
 
 /// What `flags` is told.

@@ -5,8 +5,8 @@ use super::output::{self, plain, time};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
-use elias_platform::store::{Organization, TokenRole, User};
-use elias_platform::{OrganizationSettings, UserSettings};
+use elias_api::{Organization, TokenRole, User};
+use elias_api::{OrganizationSettings, UserSettings};
 use reqwest::Url;
 use serde_json::json;
 

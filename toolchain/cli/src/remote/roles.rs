@@ -5,10 +5,10 @@ use super::output::{self, time};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
-use elias_platform::RoleSettings;
-use elias_platform::access::{POLICY_BYTES_MAX, ROLE_SCHEMA};
-use elias_platform::name::RoleName;
-use elias_platform::store::{Role, RoleDefinition};
+use elias_api::RoleSettings;
+use elias_api::{POLICY_BYTES_MAX, ROLE_SCHEMA};
+use elias_api::{Role, RoleDefinition};
+use elias_names::RoleName;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

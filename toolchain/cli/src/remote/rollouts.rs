@@ -5,10 +5,10 @@ use super::output::{self, duration, number, time};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
-use elias_platform::RolloutAction;
-use elias_platform::name::{ComponentName, Environment};
-use elias_platform::rollout::Figures;
-use elias_platform::store::Deployment;
+use elias_api::Deployment;
+use elias_api::RolloutAction;
+use elias_delivery::rollout::Figures;
+use elias_names::{ComponentName, Environment};
 use serde::Deserialize;
 use serde_json::json;
 

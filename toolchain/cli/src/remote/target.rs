@@ -3,8 +3,8 @@
 use super::client::Client;
 use crate::failure::Failure;
 use clap::Args;
-use elias_platform::DEFAULT_TENANT;
-use elias_platform::name::TenantId;
+use elias_api::DEFAULT_TENANT;
+use elias_names::TenantId;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -6,9 +6,9 @@ use super::packages::{self, PolicyFlags};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
-use elias_platform::ceilings::Ceiling;
-use elias_platform::name::TenantId;
-use elias_platform::store::{Quotas, Tenant, TenantSettings};
+use elias_api::Ceiling;
+use elias_api::{Quotas, Tenant, TenantSettings};
+use elias_names::TenantId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -246,7 +246,7 @@ mod tests {
         assert!(!after.trusted && after.require_signature);
         assert_eq!(after.hosts, ["b.example", "*.c.example"]);
         let quotas = (after.quotas.versions, after.quotas.action, after.quotas.components);
-        assert_eq!(quotas, (5, elias_platform::store::QuotaAction::Queue, before.quotas.components));
+        assert_eq!(quotas, (5, elias_api::QuotaAction::Queue, before.quotas.components));
         let capped =
             apply("elias --ceiling limits.fuel=5 --ceiling capabilities.db.rows=7", before.clone()).expect("good");
         assert_eq!(capped.ceilings.get("limits.fuel"), Some(&5));

@@ -7,9 +7,9 @@ use super::output::{self, bytes, short, time};
 use super::target::Target;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
-use elias_platform::name::{ComponentName, Environment};
-use elias_platform::store::{Component, Version};
-use elias_platform::{DeployRequest, Diff};
+use elias_api::{Component, Version};
+use elias_api::{DeployRequest, Diff};
+use elias_names::{ComponentName, Environment};
 
 /// What `versions` is told.
 #[derive(Debug, Args)]

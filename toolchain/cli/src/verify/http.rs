@@ -1,6 +1,6 @@
 //! A log's files over HTTP.
 
-use elias_platform::transparency::audit::{Fetch, FetchError};
+use elias_transparency::audit::{Fetch, FetchError};
 use std::time::Duration;
 
 /// How long one file may take.

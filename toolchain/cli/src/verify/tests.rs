@@ -1,6 +1,6 @@
 use super::*;
 use elias_contract::note::SigningKey;
-use elias_platform::transparency::{ENTRY_FORMAT, Entry, TilePath, append, checkpoint, entry_bundle, hash_tile};
+use elias_transparency::{ENTRY_FORMAT, Entry, TilePath, append, checkpoint, entry_bundle, hash_tile};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -47,7 +47,7 @@ fn write_log(folder: &Path, entries: &[&[u8]]) {
         std::fs::write(path, bytes).unwrap();
     };
     let tile = TilePath::parse(&format!("tile/0/000.p/{size}")).unwrap();
-    let elias_platform::transparency::TileNeeds::Hashes(indexes) = tile.needs(size).unwrap() else { unreachable!() };
+    let elias_transparency::TileNeeds::Hashes(indexes) = tile.needs(size).unwrap() else { unreachable!() };
     write(&tile.to_string(), hash_tile(&indexes.iter().map(|index| known[index]).collect::<Vec<_>>()));
     write(&format!("tile/entries/000.p/{size}"), entry_bundle(records.iter().map(Vec::as_slice)).unwrap());
     write(

@@ -1,7 +1,7 @@
 //! How deeply policies may be nested: whoever reads them calls itself for each level, and has a stack of 2 MiB.
 
 use super::place;
-use crate::error::{Code, Error, Result};
+use elias_api::{Code, Error, Result};
 
 /// Brackets within brackets.
 const BRACKETS_MAX: usize = 32;

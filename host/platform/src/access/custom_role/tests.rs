@@ -1,8 +1,8 @@
 //! What roles permit, and which policies are taken.
 
 use super::*;
-use crate::name::{ComponentName, Environment};
-use crate::store::TokenRole;
+use elias_api::TokenRole;
+use elias_names::{ComponentName, Environment};
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -5,7 +5,7 @@ use super::super::output;
 use super::super::target::Target;
 use crate::failure::Failure;
 use clap::Args;
-use elias_platform::packages::{PackagePolicies, PackagePolicy, Severity};
+use elias_advisories::{PackagePolicies, PackagePolicy, Severity};
 
 /// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]

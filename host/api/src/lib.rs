@@ -1,0 +1,41 @@
+//! What the admin API takes and gives: requests, responses and errors, for the server, the command line and whatever else
+//! speaks to a platform. The store has its own rows and makes these of them.
+//!
+//! A type here has what the OpenAPI document says of it: its doc comments are the descriptions there.
+
+mod access;
+mod databases;
+mod error;
+mod executions;
+mod findings;
+mod members;
+mod services;
+mod tenants;
+mod versions;
+
+pub use access::{
+    Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
+};
+pub use databases::{DatabaseQuery, DatabaseResult};
+pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
+pub use executions::{ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RunningExecution, RunningFilter};
+pub use findings::Finding;
+pub use members::{
+    EMAIL_BYTES_MAX, Organization, OrganizationSettings, TEXT_BYTES_MAX, User, UserSettings, check_text, is_email,
+    is_text,
+};
+pub use services::{
+    DeployRequest, Deployment, DeploymentState, ReleaseStatus, RolloutAction, Service, ServiceStatus, StageCopies,
+    StageReport,
+};
+pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
+pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
+
+/// The tenant that is there from the start, for a host with one team.
+pub const DEFAULT_TENANT: &str = "default";
+/// The Cedar schema that the policies of a role are validated against.
+pub const ROLE_SCHEMA: &str = include_str!("roles.cedarschema");
+/// Bytes of a role's policies.
+pub const POLICY_BYTES_MAX: usize = 16 << 10;
+/// Bytes of a secret's value.
+pub const SECRET_BYTES_MAX: usize = 64 << 10;

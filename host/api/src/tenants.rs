@@ -1,0 +1,209 @@
+//! Tenants, what they may do, and ceilings for their versions.
+
+use crate::error::{Code, Error, Result};
+use elias_advisories::PackagePolicy;
+use elias_names::{Digest, TenantId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A tenant.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Tenant {
+    /// The name.
+    pub tenant: TenantId,
+    /// The settings.
+    pub settings: TenantSettings,
+    /// The revision. It increases with each change and is the `ETag`.
+    pub revision: u64,
+    /// The time of creation, in milliseconds since 1970-01-01 UTC.
+    pub created_at: i64,
+}
+
+/// The settings of a tenant: its permissions and quotas. Only the platform operators can change them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TenantSettings {
+    /// The host names that the tenant's routes may use besides its own subdomains, such as `shop.example.com` or
+    /// `*.example.com`; at most 1,000, none by default.
+    pub hosts: Vec<String>,
+    /// The names of the capabilities that its components may be granted; `cache`, `config`, `crypto`, `db`, `http` and
+    /// `log` by default.
+    pub capabilities: Vec<String>,
+    /// Whether its grants may refer to servers, addresses and files of the host's network, such as the URL of a
+    /// database or private networks; false by default.
+    pub trusted: bool,
+    /// Whether each version must be signed with a signing key of the tenant; false by default.
+    pub require_signature: bool,
+    /// The SHA-256 digests of the engines that its components may use; empty, the default, for all engines that the
+    /// host knows or that components contain.
+    pub engines: Vec<String>,
+    /// The policy of the platform operators for npm packages in its versions.
+    pub packages: PackagePolicy,
+    /// The tenant's own policy for npm packages. A version must comply with both.
+    pub own_packages: PackagePolicy,
+    /// Ceilings for settings of its versions, which replace those of the host: a map from the key in elias.toml, such
+    /// as `capabilities.db.connections`, to the maximum.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ceilings: BTreeMap<String, u64>,
+    /// The quotas.
+    pub quotas: Quotas,
+}
+
+/// The weight of a tenant whose quotas name none, for sharing the CPU.
+pub const CPU_WEIGHT_DEFAULT: u32 = 100;
+/// The largest weight; the smallest is 1.
+pub const CPU_WEIGHT_MAX: u32 = 10_000;
+
+/// The quotas of a tenant. 0 means no quota, except for `cpu-weight` and `wait-ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Quotas {
+    /// The maximum number of components; 1,000 by default.
+    pub components: u32,
+    /// The maximum number of versions per component; 1,000 by default.
+    pub versions: u32,
+    /// The maximum total size of its artifacts in bytes; 10,737,418,240 (10 GiB) by default.
+    pub storage_bytes: u64,
+    /// The maximum number of executions started per minute; 0 by default.
+    pub executions_per_minute: u32,
+    /// The maximum number of executions at the same time; 0 by default.
+    pub concurrent_executions: u32,
+    /// The maximum fuel used per hour, in units of fuel; 0 by default.
+    pub fuel_per_hour: u64,
+    /// The maximum number of bytes sent per hour in bodies of responses and of requests to other servers; 0 by default.
+    pub egress_bytes_per_hour: u64,
+    /// The maximum memory of an instance in bytes; 0 by default.
+    pub memory_bytes: u64,
+    /// The weight for sharing the CPU with other tenants when it is busy: 1 to 10,000; 100 by default.
+    pub cpu_weight: u32,
+    /// The action for a request over one of the four rate and concurrency quotas, unless that quota has its own action;
+    /// `reject` by default.
+    pub action: QuotaAction,
+    /// The action for a request over `executions-per-minute`; `action` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executions_per_minute_action: Option<QuotaAction>,
+    /// The action for a request over `concurrent-executions`; `action` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_executions_action: Option<QuotaAction>,
+    /// The action for a request over `fuel-per-hour`; `action` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel_per_hour_action: Option<QuotaAction>,
+    /// The action for a request over `egress-bytes-per-hour`; `action` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress_bytes_per_hour_action: Option<QuotaAction>,
+    /// The maximum time in milliseconds that `queue` and `throttle` may delay a request: 0 to 60,000; 1,000 by default.
+    pub wait_ms: u32,
+}
+
+/// The action for a request over a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum QuotaAction {
+    /// Respond with 429 at once.
+    Reject,
+    /// Let the request wait; respond with 429 if it would wait longer than `wait-ms`.
+    Queue,
+    /// Delay requests to the rate of the quota; respond with 429 if one would wait longer than `wait-ms`. It works like
+    /// `queue` but is counted separately in the metrics.
+    Throttle,
+}
+
+impl Default for TenantSettings {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            capabilities: ["cache", "config", "crypto", "db", "http", "log"].map(str::to_owned).to_vec(),
+            trusted: false,
+            require_signature: false,
+            engines: Vec::new(),
+            packages: PackagePolicy::default(),
+            own_packages: PackagePolicy::default(),
+            ceilings: BTreeMap::new(),
+            quotas: Quotas::default(),
+        }
+    }
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            components: 1_000,
+            versions: 1_000,
+            storage_bytes: 10 << 30,
+            executions_per_minute: 0,
+            concurrent_executions: 0,
+            fuel_per_hour: 0,
+            egress_bytes_per_hour: 0,
+            memory_bytes: 0,
+            cpu_weight: CPU_WEIGHT_DEFAULT,
+            action: QuotaAction::Reject,
+            executions_per_minute_action: None,
+            concurrent_executions_action: None,
+            fuel_per_hour_action: None,
+            egress_bytes_per_hour_action: None,
+            wait_ms: 1_000,
+        }
+    }
+}
+
+/// Entries that a list in a tenant's settings may have.
+const LIST_MAX: usize = 1_000;
+
+impl TenantSettings {
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// `bad-input`, with the key.
+    pub fn check(&self) -> Result<()> {
+        let bad = |message: String| Err(Error::new(Code::BadInput, message));
+        if self.hosts.len() > LIST_MAX || self.engines.len() > LIST_MAX || self.capabilities.len() > LIST_MAX {
+            return bad(format!("hosts, engines and capabilities have at most {LIST_MAX} entries"));
+        }
+        for host in &self.hosts {
+            let name = host.strip_prefix("*.").unwrap_or(host);
+            let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+            if name.is_empty() || name.len() > 253 || !name.bytes().all(good) {
+                return bad(format!("hosts: `{}` must be a host name in lower case", host.escape_debug()));
+            }
+        }
+        for engine in &self.engines {
+            engine.parse::<Digest>()?;
+        }
+        self.packages.check()?;
+        self.own_packages.check()?;
+        if !(1..=CPU_WEIGHT_MAX).contains(&self.quotas.cpu_weight) {
+            return bad(format!(
+                "quotas.cpu-weight must be from 1 to {}, not {}",
+                CPU_WEIGHT_MAX, self.quotas.cpu_weight
+            ));
+        }
+        if self.quotas.wait_ms > 60_000 {
+            return bad("quotas.wait-ms: at most 60000".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether a route of the tenant may name this host.
+    #[must_use]
+    pub fn allows_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
+            Some(_) => allowed == host || host.strip_suffix(&allowed[1..]).is_some_and(|label| !label.is_empty()),
+            None => allowed == host,
+        })
+    }
+}
+
+/// The ceiling of a setting of elias.toml for a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Ceiling {
+    /// The key in elias.toml with its tables, such as `capabilities.db.connections` or `limits.fuel`. The unit is in
+    /// the key's name.
+    pub key: String,
+    /// The maximum that a version may ask for; null if only the limits of the host apply.
+    pub ceiling: Option<u64>,
+    /// The value for a version that does not set the key, before the ceiling is applied; null if the host does not know
+    /// it.
+    pub default: Option<u64>,
+    /// Whether the ceiling was set for this tenant; false if it is the one of the host.
+    pub own: bool,
+}

@@ -1,0 +1,131 @@
+//! What an implementation did.
+
+use super::answer::Differing;
+use crate::statistics::Moments;
+use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// One execution of an implementation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
+    /// From the request to the end of the answer.
+    pub latency: Duration,
+    /// Units of fuel used.
+    pub fuel: u64,
+    /// The most bytes of linear memory that the instance had.
+    pub memory_peak_bytes: u64,
+    /// Whether it failed by the component's fault: a failed execution or a status of 500 or more.
+    pub failed: bool,
+}
+
+/// What many executions were, in a few numbers. Those of several hosts, or of before and after a restart, can be
+/// merged.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Observed {
+    /// Milliseconds.
+    pub(super) latency_ms: Moments,
+    /// Units.
+    pub(super) fuel: Moments,
+    /// Bytes.
+    pub(super) memory_bytes: Moments,
+    pub(super) requests: u64,
+    pub(super) failures: u64,
+    pub(super) compared: u64,
+    pub(super) differing: u64,
+}
+
+impl Observed {
+    /// Adds an execution.
+    pub fn add(&mut self, observation: &Observation) {
+        self.latency_ms.add(observation.latency.as_secs_f64() * 1000.0);
+        self.fuel.add(observation.fuel as f64);
+        self.memory_bytes.add(observation.memory_peak_bytes as f64);
+        self.requests += 1;
+        self.failures += u64::from(observation.failed);
+    }
+
+    /// Adds that its answer was held against the baseline's to the same input.
+    pub fn add_comparison(&mut self, differs: bool) {
+        self.compared += 1;
+        self.differing += u64::from(differs);
+    }
+
+    /// Adds all that another has.
+    pub fn merge(&mut self, other: &Self) {
+        self.latency_ms.merge(&other.latency_ms);
+        self.fuel.merge(&other.fuel);
+        self.memory_bytes.merge(&other.memory_bytes);
+        self.requests = self.requests.saturating_add(other.requests);
+        self.failures = self.failures.saturating_add(other.failures);
+        self.compared = self.compared.saturating_add(other.compared);
+        self.differing = self.differing.saturating_add(other.differing);
+    }
+
+    /// Executions.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+}
+
+/// What is known of an implementation on one host, or on several when merged.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StageFigures {
+    /// What it did.
+    pub observed: Observed,
+    /// Copies that it was to get and did not: they were too large, the host was busy, its circuit was open.
+    pub skipped: u64,
+    /// The latest answers that differ from the baseline's, the latest first.
+    pub differences: Vec<Differing>,
+}
+
+impl StageFigures {
+    /// Answers that are shown of those that differ.
+    pub const DIFFERENCES: usize = 20;
+
+    /// Adds what another host has seen.
+    pub fn merge(&mut self, other: &Self) {
+        self.observed.merge(&other.observed);
+        self.skipped = self.skipped.saturating_add(other.skipped);
+        self.differences.extend_from_slice(&other.differences);
+        self.differences.sort_by_key(|differing| std::cmp::Reverse(differing.at));
+        self.differences.truncate(Self::DIFFERENCES);
+    }
+}
+
+/// [`Observed`], for many threads to add to. Adding holds a lock for some ten multiplications.
+#[derive(Debug, Default)]
+pub struct ImplementationStats {
+    observed: Mutex<Observed>,
+}
+
+impl ImplementationStats {
+    /// Goes on from what was stored.
+    #[must_use]
+    pub fn resume(observed: Observed) -> Self {
+        Self { observed: Mutex::new(observed) }
+    }
+
+    /// Adds an execution.
+    pub fn record(&self, observation: &Observation) {
+        self.with(|observed| observed.add(observation));
+    }
+
+    /// Adds that its answer was held against the baseline's to the same input.
+    pub fn record_comparison(&self, differs: bool) {
+        self.with(|observed| observed.add_comparison(differs));
+    }
+
+    /// What there is.
+    #[must_use]
+    pub fn observed(&self) -> Observed {
+        self.with(|observed| *observed)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Observed) -> T) -> T {
+        act(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

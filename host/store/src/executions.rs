@@ -1,0 +1,102 @@
+//! What ran.
+
+use super::{HostScope, TenantScope, get, number, optional_json, text, to_json};
+use crate::error::Result;
+use elias_api::ExecutionFilter;
+use elias_api::ExecutionRecord;
+use elias_names::Environment;
+use sqlx::AssertSqlSafe;
+
+fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
+    Ok(ExecutionRecord {
+        tenant: text(row, "tenant")?,
+        id: get(row, "id")?,
+        component: text(row, "component")?,
+        environment: text(row, "environment")?,
+        version: number(row, "version")?,
+        source: get(row, "source")?,
+        started_at: get(row, "started_at")?,
+        duration_us: number(row, "duration_us")?,
+        fuel: number(row, "fuel")?,
+        memory_bytes: number(row, "memory_bytes")?,
+        status: number(row, "status")?,
+        outcome: get(row, "outcome")?,
+        code: get(row, "code")?,
+        error: get(row, "error")?,
+        lines: optional_json(row, "lines")?,
+        host_calls: optional_json(row, "host_calls")?.unwrap_or_default(),
+    })
+}
+
+/// Rows of one INSERT: PostgreSQL takes 65,535 parameters, SQLite 32,766.
+const ROWS_PER_INSERT: usize = 1_000;
+const COLUMNS: usize = 16;
+const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, status, outcome, \
+                     code, error, lines, host_calls";
+
+/// The places of one row's values, from the number `first` on.
+fn values(first: usize) -> String {
+    let places: Vec<_> = (first..first + COLUMNS).map(|place| format!("${place}")).collect();
+    format!("({})", places.join(", "))
+}
+
+impl HostScope {
+    /// Stores a batch of executions of whatever tenants.
+    pub async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<()> {
+        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        for rows in batch.chunks(ROWS_PER_INSERT) {
+            // sqlx's QueryBuilder writes `?`, which PostgreSQL does not know.
+            let places: Vec<_> = (0..rows.len()).map(|row| values(1 + row * COLUMNS)).collect();
+            let insert =
+                format!("INSERT INTO executions ({NAMES}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "));
+            let mut query = sqlx::query(AssertSqlSafe(insert));
+            for row in rows {
+                query = query.bind(row.tenant.as_str().to_owned()).bind(row.id.clone());
+                query = query.bind(row.component.as_str().to_owned()).bind(row.environment.as_str());
+                query = query.bind(i64::from(row.version)).bind(row.source.clone()).bind(row.started_at);
+                query = query.bind(signed(row.duration_us)).bind(signed(row.fuel)).bind(signed(row.memory_bytes));
+                query = query.bind(i64::from(row.status)).bind(row.outcome.clone()).bind(row.code.clone());
+                query = query.bind(row.error.clone()).bind(row.lines.as_ref().map(to_json).transpose()?);
+                query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
+            }
+            query.execute(&mut *self.tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes executions that began before `before_ms`, and of each tenant all but the newest `keep`; says how many.
+    pub async fn prune_executions(&mut self, before_ms: i64, keep: u32) -> Result<u64> {
+        let old = sqlx::query("DELETE FROM executions WHERE started_at < $1").bind(before_ms);
+        let old = old.execute(&mut *self.tx).await?.rows_affected();
+        let many = "DELETE FROM executions WHERE (tenant, id) IN (SELECT tenant, id FROM \
+                    (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY id DESC) AS place FROM executions) AS ranked \
+                    WHERE place > $1)";
+        let many = sqlx::query(many).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected();
+        Ok(old + many)
+    }
+}
+
+impl TenantScope {
+    /// The tenant's executions, newest first.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn executions(&mut self, filter: &ExecutionFilter, limit: u32) -> Result<Vec<ExecutionRecord>> {
+        let select = "SELECT * FROM executions WHERE tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) \
+                      AND ($4 = '' OR environment = $4) AND ($5 < 0 OR (outcome = 'failed') = ($5 = 1)) ORDER BY id DESC LIMIT $6";
+        let query = self.query(select).bind(filter.before.clone().unwrap_or_else(|| "~".to_owned()));
+        let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
+        let query = query.bind(filter.environment.map_or("", Environment::as_str));
+        let query = query.bind(filter.failed.map_or(-1, i64::from)).bind(i64::from(limit));
+        self.rows(query).await?.iter().map(execution).collect()
+    }
+
+    /// One execution, if it was recorded and is kept.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn execution(&mut self, id: &str) -> Result<Option<ExecutionRecord>> {
+        let query = self.query("SELECT * FROM executions WHERE tenant = $1 AND id = $2").bind(id.to_owned());
+        self.row(query).await?.as_ref().map(execution).transpose()
+    }
+}

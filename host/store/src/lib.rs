@@ -1,0 +1,330 @@
+//! The platform's store: SQLite in the data directory, or PostgreSQL that several hosts share. One schema, one text of every statement.
+//!
+//! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and gives it to every
+//! statement as `$1`. What is the host's own is in [`HostScope`].
+
+mod artifacts;
+pub mod atomic_write;
+mod audit;
+mod changes;
+mod components;
+mod connect;
+mod deployments;
+mod error;
+mod executions;
+mod file;
+mod guard;
+mod host;
+mod hosts;
+mod idempotency;
+mod identity;
+mod keys;
+mod log;
+mod moving;
+mod names;
+mod organizations;
+mod roles;
+mod secrets;
+mod services;
+mod stages;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod tokens;
+mod transfer;
+mod users;
+mod versions;
+
+pub use audit::NOTHING;
+pub use error::{Error, Result};
+pub use file::{BESIDE, STORE_FILE};
+pub use host::{ReleaseTarget, ServiceTarget, Wanted};
+pub use hosts::HostEntry;
+pub use idempotency::Remembered;
+pub use identity::IDENTITY_FILE;
+pub use moving::{MovedStore, move_store};
+pub use roles::next_role;
+pub use tenants::StoredUse;
+pub use versions::NewVersion;
+
+use connect::Shared;
+use elias_api::Code;
+use elias_names::{ServiceId, TenantId};
+use file::StoreFile;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::OnceCell;
+
+/// Rows of one page, at most.
+pub const PAGE_ROWS_MAX: u32 = 1_000;
+
+/// The schema, in the order in which it grew: name and text. What was released is never changed; what comes is added at the end.
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("platform", include_str!("schema/1_platform.sql")),
+    ("stages", include_str!("schema/2_stages.sql")),
+    ("host_calls", include_str!("schema/3_host_calls.sql")),
+    ("access", include_str!("schema/4_access.sql")),
+    ("changes", include_str!("schema/5_changes.sql")),
+    ("identity", include_str!("schema/6_identity.sql")),
+];
+
+/// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
+const TENANT_TABLES: &[&str] = &[
+    "artifacts",
+    "tenants",
+    "tokens",
+    "signing_keys",
+    "components",
+    "versions",
+    "deployments",
+    "services",
+    "stage_figures",
+    "secrets",
+    "audit",
+    "executions",
+    "idempotency",
+    "roles",
+    "organizations",
+    "users",
+];
+
+/// The store; a cheap handle.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+    /// Set once the store was found to be the right one and its schema is up to date: a host may start while its store
+    /// is away.
+    ready: Arc<OnceCell<()>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// A transaction about one tenant. Dropped without [`commit`](Self::commit), it never was.
+pub struct TenantScope {
+    tx: Transaction<'static, Any>,
+    tenant: TenantId,
+    file: Option<Arc<StoreFile>>,
+}
+
+/// A transaction about the host itself, or across tenants: for finding out whose a request is, and for what serves.
+pub struct HostScope {
+    tx: Transaction<'static, Any>,
+    file: Option<Arc<StoreFile>>,
+}
+
+impl Store {
+    /// Whether other hosts may be at work in it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.dialect == Dialect::Postgres
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn ping(&self) -> Result<()> {
+        let answer = sqlx::query("SELECT 1").execute(self.ready().await?).await;
+        answer.map(drop).map_err(|error| self.explain(error))
+    }
+
+    /// A transaction that reads what is a tenant's.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn read(&self, tenant: &TenantId) -> Result<TenantScope> {
+        let tx = self.begin_read().await?;
+        self.scope(tx, tenant).await
+    }
+
+    /// A transaction that changes what is a tenant's.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn write(&self, tenant: &TenantId) -> Result<TenantScope> {
+        let tx = self.begin_write(self.ready().await?).await?;
+        self.scope(tx, tenant).await
+    }
+
+    async fn scope(&self, mut tx: Transaction<'static, Any>, tenant: &TenantId) -> Result<TenantScope> {
+        if self.dialect == Dialect::Postgres {
+            let bind = "SELECT set_config('role', 'elias_tenant', true), set_config('elias.tenant', $1, true)";
+            sqlx::query(bind).bind(tenant.as_str()).execute(&mut *tx).await?;
+        }
+        Ok(TenantScope { tx, tenant: tenant.clone(), file: self.shared.file.clone() })
+    }
+
+    /// A transaction of the host that reads.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn host_read(&self) -> Result<HostScope> {
+        Ok(HostScope { tx: self.begin_read().await?, file: self.shared.file.clone() })
+    }
+
+    /// A transaction of the host that writes.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn host_write(&self) -> Result<HostScope> {
+        Ok(HostScope { tx: self.begin_write(self.ready().await?).await?, file: self.shared.file.clone() })
+    }
+
+    async fn begin_write(&self, pool: &AnyPool) -> Result<Transaction<'static, Any>> {
+        // SQLite has one writer: who reads first and then wants to write would fail, not wait.
+        let begin = if self.dialect == Dialect::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        pool.begin_with(begin).await.map_err(|error| self.explain(error))
+    }
+
+    async fn begin_read(&self) -> Result<Transaction<'static, Any>> {
+        self.ready().await?.begin().await.map_err(|error| self.explain(error))
+    }
+
+    /// Copies a SQLite store into a file that is new or empty, as of one moment.
+    ///
+    /// # Errors
+    /// `wrong-state` for PostgreSQL, which has tools of its own; `storage-failed`.
+    pub async fn copy_to(&self, file: &Path) -> Result<()> {
+        if self.dialect == Dialect::Postgres {
+            let message = "a store on PostgreSQL is backed up with pg_dump; see docs/operations.md";
+            return Err(Error::new(Code::WrongState, message));
+        }
+        let mut connection = self.ready().await?.acquire().await.map_err(|error| self.explain(error))?;
+        sqlx::query("VACUUM INTO $1").bind(file.display().to_string()).execute(&mut *connection).await?;
+        Ok(())
+    }
+
+    /// The artifacts to which the versions in such a copy refer.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn artifacts_of_copy(file: &Path) -> Result<HashSet<String>> {
+        let mut connection = AnyConnection::connect(&format!("sqlite://{}?mode=ro", file.display())).await?;
+        let referenced = versions::referenced_artifacts(&mut connection).await;
+        connection.close().await?;
+        referenced
+    }
+}
+
+impl TenantScope {
+    /// The tenant of the scope.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Makes what was changed last.
+    ///
+    /// # Errors
+    /// `store-unavailable`; nothing has changed then.
+    pub async fn commit(self) -> Result<()> {
+        commit(self.tx, self.file.as_deref()).await
+    }
+
+    /// A statement of which `$1` is the tenant.
+    fn query(&self, sql: &'static str) -> Query {
+        sqlx::query(sql).bind(self.tenant.as_str().to_owned())
+    }
+
+    /// A statement of which `$1`, `$2` and `$3` are the tenant, the component and the environment of one of the tenant's services.
+    fn query_of(&self, sql: &'static str, service: &ServiceId) -> Query {
+        self.query(sql).bind(service.component.as_str().to_owned()).bind(service.environment.as_str())
+    }
+
+    async fn rows(&mut self, query: Query) -> Result<Vec<AnyRow>> {
+        Ok(query.fetch_all(&mut *self.tx).await?)
+    }
+
+    async fn row(&mut self, query: Query) -> Result<Option<AnyRow>> {
+        Ok(query.fetch_optional(&mut *self.tx).await?)
+    }
+
+    /// Refuses what was inserted if the tenant has more than `most` of it now; `count` counts them.
+    async fn at_most(&mut self, most: u32, what: &str, count: &'static str) -> Result<()> {
+        let query = self.query(count);
+        let there: u64 = self.row(query).await?.map_or(Ok(0), |row| number(&row, "rows_there"))?;
+        if there <= u64::from(most) {
+            return Ok(());
+        }
+        Err(Error::new(Code::QuotaExceeded, format!("a tenant has at most {most} {what}; delete some first")))
+    }
+
+    async fn run(&mut self, query: Query) -> Result<u64> {
+        Ok(query.execute(&mut *self.tx).await?.rows_affected())
+    }
+}
+
+impl HostScope {
+    /// Makes what was changed last.
+    ///
+    /// # Errors
+    /// `store-unavailable`; nothing has changed then.
+    pub async fn commit(self) -> Result<()> {
+        commit(self.tx, self.file.as_deref()).await
+    }
+}
+
+/// Commits, and acknowledges it only if what was written is where the next start finds it.
+async fn commit(tx: Transaction<'static, Any>, file: Option<&StoreFile>) -> Result<()> {
+    tx.commit().await?;
+    file.map_or(Ok(()), StoreFile::check)
+}
+
+type Query = sqlx::query::Query<'static, Any, sqlx::any::AnyArguments>;
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A column's value.
+fn get<'r, T>(row: &'r AnyRow, column: &str) -> Result<T>
+where
+    T: sqlx::Decode<'r, Any> + sqlx::Type<Any>,
+{
+    Ok(row.try_get(column)?)
+}
+
+/// A column that holds a number that is not negative.
+fn number<T: TryFrom<i64>>(row: &AnyRow, column: &str) -> Result<T> {
+    T::try_from(get::<i64>(row, column)?).map_err(|_| damaged(column))
+}
+
+/// A column whose text is read as a name or the like.
+fn text<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T> {
+    get::<String>(row, column)?.parse().map_err(|_| damaged(column))
+}
+
+/// A column that holds JSON.
+fn json<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T> {
+    serde_json::from_str(&get::<String>(row, column)?).map_err(|_| damaged(column))
+}
+
+/// A column that may hold JSON.
+fn optional_json<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<Option<T>> {
+    let text = get::<Option<String>>(row, column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| damaged(column))).transpose()
+}
+
+fn damaged(column: &str) -> Error {
+    Error::new(Code::Internal, format!("the store's column {column} holds what this version cannot read"))
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(Code::Internal, format!("cannot be written as JSON: {error}")))
+}

@@ -1,0 +1,463 @@
+//! What the store does, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
+
+mod access;
+mod durability;
+mod identity;
+
+use super::audit::NOTHING;
+use super::versions::NewVersion;
+use super::*;
+use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
+use elias_api::Actor;
+use elias_api::Deployment;
+use elias_api::DeploymentState;
+use elias_api::ExecutionFilter;
+use elias_api::ExecutionRecord;
+use elias_api::RecordedCalls;
+use elias_api::Service;
+use elias_api::TenantSettings;
+use elias_api::Version;
+use elias_api::VersionSettings;
+use elias_delivery::stages::StageFigures;
+use elias_names::{ComponentName, Digest, Environment, ServiceId};
+use elias_transparency as transparency;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
+use std::time::Duration;
+
+/// A store with its data directory, which is removed when this is dropped.
+struct TestStore {
+    store: Store,
+    folder: tempfile::TempDir,
+}
+
+impl TestStore {
+    /// The URL of the database, if it is a server's.
+    fn url(&self) -> Option<String> {
+        (self.store.dialect == Dialect::Postgres).then(|| self.store.shared.url.clone())
+    }
+}
+
+fn sqlite() -> TestStore {
+    let folder = tempfile::tempdir().expect("a folder");
+    TestStore { store: Store::open(folder.path(), None).expect("it opens"), folder }
+}
+
+/// A database of its own on the server of the tests.
+async fn postgres() -> Option<TestStore> {
+    let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
+    sqlx::any::install_default_drivers();
+    let name = format!("platform_{}", ulid::Ulid::new().to_string().to_lowercase());
+    let pool = AnyPool::connect(&server).await.expect("the server of the tests");
+    pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name}")).into_sql_str()).await.expect("a database");
+    let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
+    let folder = tempfile::tempdir().expect("a folder");
+    Some(TestStore { store: Store::open(folder.path(), Some(&url)).expect("it opens"), folder })
+}
+
+fn tenant(name: &str) -> TenantId {
+    name.parse().expect("a name")
+}
+
+fn shop() -> ComponentName {
+    "shop".parse().expect("a name")
+}
+
+/// Lets the clock go on: what is stored in one millisecond has no order.
+async fn later() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
+}
+
+fn service(tenant: &TenantId) -> ServiceId {
+    ServiceId { tenant: tenant.clone(), component: shop(), environment: Environment::Production }
+}
+
+async fn create_tenant(store: &Store, name: &str) -> TenantId {
+    let tenant = tenant(name);
+    let mut scope = store.write(&tenant).await.expect("a scope");
+    scope.create_tenant(&TenantSettings::default(), &Actor::host()).await.expect("it is made");
+    scope.commit().await.expect("committed");
+    tenant
+}
+
+/// Stores the next version of the component `shop`.
+async fn add_version(store: &Store, tenant: &TenantId, bytes: &[u8]) -> Result<Version> {
+    let mut scope = store.write(tenant).await?;
+    let number = scope.next_version(&shop(), 10).await?;
+    scope.insert_artifact(&Digest::of(bytes), bytes.len() as u64).await?;
+    let place = scope.reserve_log().await?;
+    let record = format!("{tenant} {number}");
+    let known = scope.log_hashes(&transparency::append_needs(place)).await?;
+    let appended = transparency::append(place, record.as_bytes(), &known).expect("the log goes on");
+    scope.append_log(place, &record, &appended.stored).await?;
+    let (digest, settings) = (Digest::of(bytes), VersionSettings::default());
+    let new = NewVersion {
+        component: &shop(),
+        number,
+        digest: &digest,
+        bytes: bytes.len() as u64,
+        manifest: Some(&json!({ "name": "shop" })),
+        settings: &settings,
+        signature: None,
+        signed_by: None,
+        log_index: place,
+    };
+    let version = scope.insert_version(&new, &Actor::host()).await?;
+    scope.commit().await?;
+    Ok(version)
+}
+
+/// Gives a version all traffic.
+async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -> Result<()> {
+    let mut scope = store.write(tenant).await?;
+    let id = service(tenant);
+    let deployment = Deployment {
+        id: ulid::Ulid::new().to_string(),
+        component: id.component.clone(),
+        environment: id.environment,
+        version,
+        replaces: None,
+        state: DeploymentState::Active,
+        reason: "test".into(),
+        rollout: None,
+        created_at: now_ms(),
+        created_by: "test".into(),
+        ended_at: None,
+    };
+    scope.insert_deployment(&deployment).await?;
+    let (component, environment) = (id.component, id.environment);
+    let deployment = deployment.id;
+    scope
+        .set_service(&Service {
+            component,
+            environment,
+            revision,
+            version,
+            deployment,
+            canary: None,
+            stopped: false,
+            flags: Vec::new(),
+            stages: None,
+        })
+        .await?;
+    scope.commit().await
+}
+
+async fn tenants_see_only_what_is_theirs(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    add_version(store, &a, b"of a").await.expect("stored");
+    add_version(store, &b, b"of b").await.expect("stored");
+    let mut scope = store.read(&b).await.expect("a scope");
+    let versions = scope.versions(&shop(), None, 10).await.expect("read");
+    assert_eq!(versions.iter().map(|version| version.digest.clone()).collect::<Vec<_>>(), [Digest::of(b"of b")]);
+    assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 2, "its own creation, its own version");
+    // PostgreSQL guards the rows also from a statement that forgets the tenant.
+    if store.dialect == Dialect::Postgres {
+        let rows = sqlx::query("SELECT tenant FROM versions").fetch_all(&mut *scope.tx).await.expect("read");
+        assert_eq!(rows.len(), 1, "a statement without a condition sees one tenant's rows");
+        let stolen = sqlx::query("UPDATE components SET versions = 7 WHERE tenant = 'a'").execute(&mut *scope.tx).await;
+        assert_eq!(stolen.expect("it runs").rows_affected(), 0);
+    }
+}
+
+async fn versions_count_up_also_when_they_come_at_once(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let uploads = (0..8_u8).map(|byte| {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move { add_version(&store, &a, &[byte]).await.expect("stored").number })
+    });
+    let mut numbers = Vec::new();
+    for upload in uploads.collect::<Vec<_>>() {
+        numbers.push(upload.await.expect("no panic"));
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
+    assert_eq!(store.check_log().await.expect("the log is whole"), 8);
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.stored_bytes().await.expect("read"), 8);
+}
+
+async fn of_two_changes_at_once_one_is_stale(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    add_version(store, &a, b"1").await.expect("stored");
+    add_version(store, &a, b"2").await.expect("stored");
+    let before = store.changes().await.expect("read");
+    deploy(store, &a, 1, 0).await.expect("the first");
+    for revision in [0, 7] {
+        assert_eq!(deploy(store, &a, 2, revision).await.expect_err("too late").code(), Code::Stale, "{revision}");
+    }
+    deploy(store, &a, 2, 1).await.expect("who has read the newest");
+    assert_eq!(store.changes().await.expect("read"), before + 2, "what failed changed nothing");
+    let mut scope = store.host_read().await.expect("a scope");
+    let target = scope.target(&service(&a)).await.expect("read").expect("it serves");
+    assert_eq!((target.release.version, target.revision, target.canary), (2, 2, None));
+    assert_eq!(scope.targets(Wanted::All).await.expect("read").len(), 1);
+}
+
+async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    for tenant in [&a, &b] {
+        add_version(store, tenant, b"1").await.expect("stored");
+        deploy(store, tenant, 1, 0).await.expect("it serves");
+    }
+    /// What changed after a number: the tenants that were deleted, and whose services.
+    async fn after(store: &Store, change: i64) -> (Vec<String>, Vec<String>) {
+        let mut scope = store.host_read().await.expect("a scope");
+        let tenants = scope.deleted_tenants(Wanted::ChangedAfter(change)).await.expect("read");
+        let targets = scope.targets(Wanted::ChangedAfter(change)).await.expect("read");
+        let mut of: Vec<_> = targets.iter().map(|target| target.id.tenant.to_string()).collect();
+        of.sort();
+        (tenants.iter().map(ToString::to_string).collect(), of)
+    }
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(after(store, 0).await.1, ["a", "b"]);
+    let seen = store.changes().await.expect("read");
+    assert_eq!(after(store, seen).await, (names(&[]), names(&[])));
+    deploy(store, &b, 1, 1).await.expect("it serves");
+    assert_eq!(after(store, seen).await, (names(&[]), names(&["b"])));
+
+    let seen = store.changes().await.expect("read");
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.set_secret(&service(&a), "KEY", "sealed", &Actor::host()).await.expect("set");
+    scope.commit().await.expect("committed");
+    let mut scope = store.host_read().await.expect("a scope");
+    let targets = scope.targets(Wanted::ChangedAfter(seen)).await.expect("read");
+    assert_eq!((targets.len(), targets[0].secrets["KEY"].as_str()), (1, "sealed"));
+    drop(scope);
+
+    let seen = store.changes().await.expect("read");
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.set_tenant(&TenantSettings::default(), None, &Actor::host()).await.expect("set");
+    scope.commit().await.expect("committed");
+    assert_eq!(after(store, seen).await, (names(&[]), names(&["a"])));
+    let mut scope = store.write(&b).await.expect("a scope");
+    scope.delete_tenant(&Actor::host()).await.expect("deleted");
+    scope.commit().await.expect("committed");
+    let mut scope = store.host_read().await.expect("a scope");
+    assert_eq!(scope.latest_known_change().await.expect("read"), seen + 2);
+    drop(scope);
+    let (tenants, of) = after(store, seen + 1).await;
+    assert_eq!((tenants, of), (names(&["b"]), names(&[])), "a tenant that is gone is told without services");
+}
+
+async fn a_version_that_serves_is_not_deleted(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    add_version(store, &a, b"1").await.expect("stored");
+    add_version(store, &a, b"2").await.expect("stored");
+    deploy(store, &a, 1, 0).await.expect("deployed");
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert_eq!(scope.delete_version(&shop(), 1, &Actor::host()).await.expect_err("it serves").code(), Code::InUse);
+    scope.delete_version(&shop(), 2, &Actor::host()).await.expect("nothing refers to it");
+    assert_eq!(scope.version(&shop(), 2).await.expect_err("gone").code(), Code::NotFound);
+}
+
+async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.next_version(&shop(), 10).await.expect("a number");
+    scope.audit(&Actor::host(), "x", "y", NOTHING, NOTHING).await.expect("written");
+    drop(scope);
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert!(scope.components("", 10).await.expect("read").is_empty());
+    assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 1, "the tenant's creation");
+}
+
+async fn quotas_of_components_hold(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    for name in ["one", "two"] {
+        scope.next_version(&name.parse().expect("a name"), 2).await.expect("within the quota");
+    }
+    let third = scope.next_version(&"three".parse().expect("a name"), 2).await;
+    assert_eq!(third.expect_err("over it").code(), Code::QuotaExceeded);
+}
+
+async fn what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    for sealed in ["one", "another"] {
+        scope.set_secret(&service(&a), "TOKEN", sealed, &Actor::host()).await.expect("it is set, and replaced");
+    }
+    let count = "SELECT count(*) AS rows_there FROM secrets WHERE tenant = $1";
+    scope.at_most(1, "secrets", count).await.expect("there is one");
+    scope.set_secret(&service(&a), "OTHER", "two", &Actor::host()).await.expect("another one");
+    assert_eq!(scope.at_most(1, "secrets", count).await.expect_err("two").code(), Code::QuotaExceeded);
+}
+
+async fn of_what_was_done_the_newest_is_kept_and_what_serves(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    later().await;
+    add_version(store, &a, b"1").await.expect("stored");
+    add_version(store, &b, b"1").await.expect("stored");
+    for revision in 0..5 {
+        deploy(store, &a, 1, revision).await.expect("it serves");
+        later().await;
+    }
+    deploy(store, &b, 1, 0).await.expect("it serves");
+    let mut scope = store.host_write().await.expect("a scope");
+    assert_eq!(scope.prune_deployments(2).await.expect("pruned"), 3, "the other tenant has one");
+    assert_eq!(scope.prune_deployments(0).await.expect("pruned"), 1, "the two that serve stay");
+    let deleted = scope.prune_audit(1).await.expect("pruned");
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.deployments(&service(&a), None, 10).await.expect("read").len(), 1);
+    let audit = scope.audit_entries(None, 10).await.expect("read");
+    assert!(deleted > 0 && audit.len() == 1 && audit[0].action.starts_with("version"), "{deleted} {audit:?}");
+}
+
+async fn answers_are_given_again_until_newer_ones_take_their_place(TestStore { store, .. }: &TestStore) {
+    use super::idempotency::{ANSWER_BYTES_MAX, ANSWERS_MAX};
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    let answer = |bytes: usize| Remembered { status: 201, body: "x".repeat(bytes) };
+    scope.remember("first", "POST /", &answer(7)).await.expect("kept");
+    let known = scope.remembered("first", "POST /").await.expect("read").expect("it is there");
+    assert_eq!((known.status, known.body.len()), (201, 7));
+    let other = scope.remembered("first", "POST /other").await.expect_err("another request");
+    assert_eq!(other.code(), Code::IdempotencyMismatch);
+    later().await;
+    for number in 0..ANSWERS_MAX {
+        scope.remember(&format!("of many {number}"), "POST /", &answer(1)).await.expect("kept");
+    }
+    assert!(scope.remembered("first", "POST /").await.expect("read").is_none(), "the oldest is forgotten");
+    assert!(scope.remembered("of many 0", "POST /").await.expect("read").is_some());
+    later().await;
+    let large = usize::try_from(ANSWER_BYTES_MAX).expect("it fits") / 2;
+    for number in 0..3 {
+        scope.remember(&format!("large {number}"), "POST /", &answer(large)).await.expect("kept");
+        later().await;
+    }
+    for (key, kept) in [("of many 0", false), ("large 0", false), ("large 1", true), ("large 2", true)] {
+        assert_eq!(scope.remembered(key, "POST /").await.expect("read").is_some(), kept, "{key}");
+    }
+}
+
+async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    let seen = |skipped| StageFigures { skipped, ..StageFigures::default() };
+    for tenant in [&a, &b] {
+        let mut scope = store.write(tenant).await.expect("a scope");
+        for (host, skipped) in [("one", 1), ("two", 2), ("two", 3)] {
+            scope.set_stage_figures(&service(tenant), "x", host, "stage2", &seen(skipped)).await.expect("stored");
+        }
+        scope.commit().await.expect("committed");
+    }
+    let mut scope = store.write(&a).await.expect("a scope");
+    let theirs = scope.stage_figures(&service(&a), "x", "one").await.expect("read");
+    assert_eq!(theirs, [("stage2".to_owned(), seen(3))], "the latest of the other host");
+    assert_eq!(scope.stage_figures(&service(&a), "y", "one").await.expect("read"), [], "of other stages");
+    scope.forget_stage_figures(&service(&a)).await.expect("forgotten");
+    assert_eq!(scope.stage_figures(&service(&a), "x", "none").await.expect("read"), []);
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&b).await.expect("a scope");
+    assert_eq!(scope.stage_figures(&service(&b), "x", "none").await.expect("read").len(), 2, "another tenant's stay");
+}
+
+async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let record = |at: i64, outcome: &str| ExecutionRecord {
+        tenant: a.clone(),
+        id: format!("{at:026}"),
+        component: shop(),
+        environment: Environment::Production,
+        version: 1,
+        source: "GET /".into(),
+        started_at: at,
+        duration_us: 5,
+        fuel: 7,
+        memory_bytes: 9,
+        host_calls: vec![RecordedCalls { capability: "db".into(), calls: 2, duration_us: 3 }],
+        status: 200,
+        outcome: outcome.into(),
+        code: None,
+        error: None,
+        lines: Some(json!([["info", "a line"]])),
+    };
+    let mut scope = store.host_write().await.expect("a scope");
+    let batch: Vec<_> = (0..2_500).map(|at| record(at, if at % 100 == 0 { "failed" } else { "completed" })).collect();
+    scope.insert_executions(&batch).await.expect("stored");
+    scope.insert_executions(&batch[..1]).await.expect("the same again is not an error");
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let failed = ExecutionFilter { failed: Some(true), component: Some(shop()), ..ExecutionFilter::default() };
+    assert_eq!(scope.executions(&failed, 100).await.expect("read").len(), 25);
+    assert_eq!(scope.execution(&format!("{:026}", 2_499)).await.expect("read"), Some(record(2_499, "completed")));
+    let before = ExecutionFilter { before: Some(format!("{:026}", 10)), ..ExecutionFilter::default() };
+    let page: Vec<_> =
+        scope.executions(&before, 3).await.expect("read").iter().map(|record| record.started_at).collect();
+    assert_eq!(page, [9, 8, 7]);
+    drop(scope);
+    let mut scope = store.host_write().await.expect("a scope");
+    assert_eq!(scope.prune_executions(1_000, 100).await.expect("pruned"), 2_400);
+    scope.commit().await.expect("committed");
+}
+
+/// Runs each of these on each store.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod on_sqlite { $(#[tokio::test] async fn $test() { super::$test(&super::sqlite()).await; })* }
+        mod on_postgres { $(#[tokio::test] async fn $test() {
+            if let Some(test_store) = super::postgres().await { super::$test(&test_store).await; }
+        })* }
+    };
+}
+
+on_both! {
+    tenants_see_only_what_is_theirs
+    versions_count_up_also_when_they_come_at_once
+    of_two_changes_at_once_one_is_stale
+    what_changed_is_read_and_nothing_else
+    a_version_that_serves_is_not_deleted
+    what_is_not_committed_never_was
+    quotas_of_components_hold
+    what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
+    of_what_was_done_the_newest_is_kept_and_what_serves
+    answers_are_given_again_until_newer_ones_take_their_place
+    figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages
+    executions_are_found_and_pruned
+    roles_have_revisions_and_are_bounded
+    users_are_a_tenants_and_bounded
+}
+
+/// What PostgreSQL says of the connection of a store at `url` with these parameters: whether it is encrypted.
+async fn encrypted(parameters: &str) -> Option<Result<bool>> {
+    let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
+    let server = if parameters.contains("localhost") { server.replace("127.0.0.1", "localhost") } else { server };
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("{server}?{}", parameters.trim_start_matches("localhost "));
+    let store = Store::open(folder.path(), Some(&url)).expect("it is a URL");
+    let asked = sqlx::query("SELECT ssl::int4::int8 AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+    // Not the schema, which another test may be making.
+    let row = asked.fetch_one(&store.pool).await;
+    Some(row.map_err(Error::from).and_then(|row| Ok(get::<i64>(&row, "encrypted")? == 1)))
+}
+
+#[tokio::test]
+async fn a_postgresql_is_known_by_its_certificate_where_that_is_asked_for() {
+    let authority = |variable: &str| std::env::var(variable).unwrap_or_default();
+    let (own, other) = (authority("ELIAS_TEST_POSTGRES_CA"), authority("ELIAS_TEST_OTHER_CA"));
+    for (parameters, wanted) in [
+        ("sslmode=disable".to_owned(), Some(false)),
+        ("sslmode=require".to_owned(), Some(true)),
+        (format!("sslmode=verify-ca&sslrootcert={own}"), Some(true)),
+        (format!("sslmode=verify-full&sslrootcert={own}"), Some(true)),
+        // Another authority's, that of no file, and one for another name.
+        (format!("sslmode=verify-full&sslrootcert={other}"), None),
+        ("sslmode=verify-full".to_owned(), None),
+        (format!("localhost sslmode=verify-full&sslrootcert={own}"), None),
+        (format!("localhost sslmode=verify-ca&sslrootcert={own}"), Some(true)),
+    ] {
+        let Some(found) = encrypted(&parameters).await else { return };
+        match (found, wanted) {
+            (Ok(found), Some(wanted)) => assert_eq!(found, wanted, "{parameters}"),
+            (Err(error), None) => {
+                assert_eq!(error.code(), Code::StoreUnavailable, "{parameters}");
+                assert!(error.to_string().contains("certificate"), "{parameters}: {error}");
+            }
+            (found, _) => panic!("{parameters}: {found:?}"),
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let wrong = Store::open(folder.path(), Some("postgres://elias@db/elias?sslmode=perhaps")).err();
+    assert_eq!(wrong.map(|error| error.code()), Some(Code::BadInput));
+}

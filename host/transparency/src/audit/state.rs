@@ -1,0 +1,98 @@
+//! What was seen of a log, so that a later look can tell that it only grew.
+
+use super::{AuditError, Log};
+use crate::{Checkpoint, LogError};
+use elias_contract::note::{NOTE_BYTES_MAX, VerifyingKey};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A file with the last checkpoint of one log that was seen and found good: the signed note itself, so that the file is
+/// evidence. The first checkpoint is trusted.
+#[derive(Debug)]
+pub struct StateFile(PathBuf);
+
+/// How a log compares with what was seen of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// It was not seen before.
+    First {
+        /// How many entries it has.
+        size: u64,
+    },
+    /// It begins with what was seen.
+    Grown {
+        /// How many entries were seen.
+        from: u64,
+        /// How many it has; the same if nothing was added.
+        to: u64,
+    },
+}
+
+impl StateFile {
+    /// The file at `path`, which need not be there.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Compares a log with what was seen of it, and if it is a continuation remembers its checkpoint. `keys` are the log's,
+    /// with older ones that may have signed what was seen. If it is none, the file stays as it is.
+    ///
+    /// # Errors
+    /// [`AuditError::Forked`] and [`AuditError::Shrunk`] with both checkpoints; [`AuditError::State`] if the file cannot be used.
+    pub fn follow(&self, log: &Log<'_>, keys: &[VerifyingKey]) -> Result<Consistency, AuditError> {
+        let now = log.checkpoint();
+        let Some(seen) = self.read(keys)? else {
+            self.write(now)?;
+            return Ok(Consistency::First { size: now.size });
+        };
+        if seen.origin != now.origin {
+            return Err(self.problem(format_args!("it is of the log {}, not {}", seen.origin, now.origin)));
+        }
+        log.check_extends(&seen)?;
+        if seen.note != now.note {
+            self.write(now)?;
+        }
+        Ok(Consistency::Grown { from: seen.size, to: now.size })
+    }
+
+    /// The checkpoint that was seen last; none if there is no file.
+    ///
+    /// # Errors
+    /// [`AuditError::State`] if it cannot be read, or has no checkpoint that one of `keys` signed.
+    pub fn read(&self, keys: &[VerifyingKey]) -> Result<Option<Checkpoint>, AuditError> {
+        let mut note = String::new();
+        match File::open(&self.0).and_then(|file| file.take(NOTE_BYTES_MAX as u64 + 1).read_to_string(&mut note)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.problem(error)),
+        }
+        let refused =
+            |error: LogError| self.problem(format_args!("{error}; give the log's former key too, if it has one"));
+        Checkpoint::open(&note, keys).map(Some).map_err(refused)
+    }
+
+    /// Writes the file whole or not at all.
+    fn write(&self, checkpoint: &Checkpoint) -> Result<(), AuditError> {
+        let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut unfinished = self.0.as_os_str().to_owned();
+        unfinished.push(format!(".{}", std::process::id()));
+        let unfinished = PathBuf::from(unfinished);
+        let write = || -> std::io::Result<()> {
+            std::fs::create_dir_all(folder)?;
+            let mut file = File::create(&unfinished)?;
+            file.write_all(checkpoint.note.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&unfinished, &self.0)
+        };
+        write().map_err(|error| {
+            let _ = std::fs::remove_file(&unfinished); // it may not be there
+            self.problem(error)
+        })
+    }
+
+    fn problem(&self, problem: impl std::fmt::Display) -> AuditError {
+        AuditError::State { file: self.0.display().to_string(), problem: problem.to_string() }
+    }
+}
