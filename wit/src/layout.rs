@@ -4,7 +4,6 @@
 //! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other by
 //! exchanging sections. A thin one may also name a [base](crate::base), and carry of its image only what differs.
 
-use crate::base::BASE_SECTION;
 use crate::digest;
 use crate::manifest::{MANIFEST_SECTION, Manifest, ManifestError, SBOM_SECTION, SOURCE_MAP_SECTION};
 use std::ops::Range;
@@ -13,6 +12,9 @@ use wasm_encoder::{
     reencode::{Reencode, RoundtripReencoder},
 };
 use wasmparser::{Encoding, Parser, Payload};
+
+/// The custom section in which a thin component names its [base](crate::base): the digest in hexadecimal.
+pub const BASE_SECTION: &str = "elias:base";
 
 /// The package under which thin components import the engine.
 const ENGINE_IMPORT_PREFIX: &str = "elias:engine/e";
