@@ -49,6 +49,7 @@ mod image;
 pub mod inspect;
 mod locales;
 mod package;
+mod paths;
 pub mod project;
 mod sbom;
 pub mod signing;
