@@ -42,33 +42,22 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// Why a note or a key is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum NoteError {
-    /// Not a key's text, or not one that may be used.
-    #[error("{0}")]
-    Key(&'static str),
-    /// Not a signed note, or over [`NOTE_BYTES_MAX`].
-    #[error("it is not a signed note: a text, an empty line, and lines that begin with an em dash (U+2014)")]
-    Malformed,
-    /// None of the signatures is by a known key.
-    #[error("it is signed by {0}, and by none of the keys that are trusted")]
-    UnknownKey(String),
-    /// A signature that is said to be by a known key is not.
-    #[error("the signature said to be by {0} is wrong: the text or the signature was altered")]
-    BadSignature(KeyId),
-}
-
-impl NoteError {
-    /// The stable name of this failure.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Key(_) => "bad-key",
-            Self::Malformed => "malformed-signature",
-            Self::UnknownKey(_) => "unknown-key",
-            Self::BadSignature(_) => "bad-signature",
-        }
+crate::error_codes! {
+    /// Why a note or a key is refused.
+    #[derive(Debug, thiserror::Error)]
+    pub enum NoteError {
+        /// Not a key's text, or not one that may be used.
+        #[error("{0}")]
+        Key(&'static str) => "bad-key",
+        /// Not a signed note, or over [`NOTE_BYTES_MAX`].
+        #[error("it is not a signed note: a text, an empty line, and lines that begin with an em dash (U+2014)")]
+        Malformed => "malformed-signature",
+        /// None of the signatures is by a known key.
+        #[error("it is signed by {0}, and by none of the keys that are trusted")]
+        UnknownKey(String) => "unknown-key",
+        /// A signature that is said to be by a known key is not.
+        #[error("the signature said to be by {0} is wrong: the text or the signature was altered")]
+        BadSignature(KeyId) => "bad-signature",
     }
 }
 

@@ -37,44 +37,33 @@ pub struct Verified {
     pub manifest: Option<String>,
 }
 
-/// Why a component's signature is not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum SignatureError {
-    /// The note or a key is refused.
-    #[error("the signature is refused: {0}")]
-    Note(#[from] NoteError),
-    /// A note that is signed well and is not about a component.
-    #[error("the signature is not a component signature: its first line must be `{FORMAT}`")]
-    Format,
-    /// The signature is about other bytes.
-    #[error("the signature is for another file: it states the digest {stated}, this file has {found}")]
-    Digest {
-        /// The digest in the signature.
-        stated: String,
-        /// The digest of the file.
-        found: String,
-    },
-    /// The digest is right and the manifest's lines are not.
-    #[error("the signature does not state what the component's manifest says; sign it again")]
-    Statement,
-    /// The bytes are not a component.
-    #[error(transparent)]
-    Component(#[from] LayoutError),
-    /// The manifest has a name or a version that does not fit a line.
-    #[error("the manifest's {0} is empty, over {FIELD_BYTES_MAX} bytes, or has control characters")]
-    Field(&'static str),
-}
-
-impl SignatureError {
-    /// The stable name of this failure.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Note(error) => error.code(),
-            Self::Format => "malformed-signature",
-            Self::Digest { .. } | Self::Statement => "digest-mismatch",
-            Self::Component(_) | Self::Field(_) => "bad-component",
-        }
+crate::error_codes! {
+    /// Why a component's signature is not taken.
+    #[derive(Debug, thiserror::Error)]
+    pub enum SignatureError {
+        /// The note or a key is refused.
+        #[error("the signature is refused: {0}")]
+        Note(#[from] NoteError) as error => error.code(),
+        /// A note that is signed well and is not about a component.
+        #[error("the signature is not a component signature: its first line must be `{FORMAT}`")]
+        Format => "malformed-signature",
+        /// The signature is about other bytes.
+        #[error("the signature is for another file: it states the digest {stated}, this file has {found}")]
+        Digest {
+            /// The digest in the signature.
+            stated: String,
+            /// The digest of the file.
+            found: String,
+        } => "digest-mismatch",
+        /// The digest is right and the manifest's lines are not.
+        #[error("the signature does not state what the component's manifest says; sign it again")]
+        Statement => "digest-mismatch",
+        /// The bytes are not a component.
+        #[error(transparent)]
+        Component(#[from] LayoutError) => "bad-component",
+        /// The manifest has a name or a version that does not fit a line.
+        #[error("the manifest's {0} is empty, over {FIELD_BYTES_MAX} bytes, or has control characters")]
+        Field(&'static str) => "bad-component",
     }
 }
 
