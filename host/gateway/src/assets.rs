@@ -7,11 +7,11 @@ pub use table::{
     AssetEntry, AssetError, AssetTable, EncodedAsset, MAX_ASSET_PATH_BYTES, MAX_ASSETS, content_type_of, is_hidden,
 };
 
-use crate::config::{ConfigError, Rule, within};
 use crate::encoding::negotiate;
-use crate::field::{elements, single, weighted};
+use crate::field::{Comparison, elements, lists_entity_tag, single, weighted};
 use crate::path;
 use crate::problem::{Code, Refusal};
+use crate::rule::{ConfigError, Rule, within};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -236,10 +236,12 @@ fn answer(asset: &Asset, cache_control: HeaderValue, request: &Parts) -> AssetAn
         headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
     }
     // In the order of RFC 9110, section 13.2.2.
-    if request.headers.contains_key(IF_MATCH) && !names(&request.headers, &IF_MATCH, &tag, Comparison::Strong) {
+    if request.headers.contains_key(IF_MATCH)
+        && !lists_entity_tag(&request.headers, &IF_MATCH, &tag, Comparison::Strong)
+    {
         return AssetAnswer::Refused(Refusal::new(Code::PreconditionFailed));
     }
-    if names(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak) {
+    if lists_entity_tag(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak) {
         return AssetAnswer::Empty { status: StatusCode::NOT_MODIFIED, headers };
     }
     headers.insert(CONTENT_TYPE, asset.content_type.clone());
@@ -284,23 +286,6 @@ fn insert(headers: &mut HeaderMap, name: http::HeaderName, text: String) {
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Comparison {
-    Strong,
-    Weak,
-}
-
-/// Whether a list of entity tags has this one (RFC 9110, section 8.8.3.2).
-pub(crate) fn names(headers: &HeaderMap, field: &http::HeaderName, tag: &HeaderValue, comparison: Comparison) -> bool {
-    elements(headers, field).any(|listed| {
-        let opaque = match comparison {
-            Comparison::Weak => listed.strip_prefix("W/").unwrap_or(listed),
-            Comparison::Strong => listed,
-        };
-        listed == "*" || opaque.as_bytes() == tag.as_bytes()
-    })
 }
 
 /// One range of bytes. Nothing: whatever is none, or several, which are answered with the whole. `Some(None)`: none of

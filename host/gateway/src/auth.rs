@@ -9,9 +9,9 @@ pub use jwt::{Failure as JwtFailure, JwtVerifier, MAX_KEYS, MAX_TOKEN_BYTES};
 pub use jwt_rules::JwtRules;
 
 use crate::clock::Now;
-use crate::config::{ConfigError, Rule, header_name, rule};
 use crate::field::single;
 use crate::problem::{Code, Refusal};
+use crate::rule::{ConfigError, Rule, header_name, parse_rule};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -110,11 +110,11 @@ impl Rule for AuthRules {
 
     fn check(table: AuthTable, at: &str) -> Result<Self, ConfigError> {
         let api_key = match &table.api_key {
-            Some(value) => Some(rule::<ApiKeyHeader>(value, &format!("{at}.api-key"))?.0),
+            Some(value) => Some(parse_rule::<ApiKeyHeader>(value, &format!("{at}.api-key"))?.0),
             None => None,
         };
         let jwt = match &table.jwt {
-            Some(value) => Some(rule::<JwtRules>(value, &format!("{at}.jwt"))?),
+            Some(value) => Some(parse_rule::<JwtRules>(value, &format!("{at}.jwt"))?),
             None => None,
         };
         if api_key.is_none() && jwt.is_none() {
@@ -126,7 +126,7 @@ impl Rule for AuthRules {
             return Err(ConfigError::new(at, "`realm` has other characters than letters, digits and -._~/:@"));
         }
         let challenge =
-            |scheme: &str, more: &str| crate::config::header_value(&format!("{scheme} realm=\"{realm}\"{more}"), at);
+            |scheme: &str, more: &str| crate::rule::header_value(&format!("{scheme} realm=\"{realm}\"{more}"), at);
         let mut challenges = Vec::new();
         if jwt.is_some() {
             challenges.push([challenge("Bearer", "")?, challenge("Bearer", ", error=\"invalid_token\"")?]);

@@ -1,9 +1,8 @@
 //! Which answers a host may keep and give to others (RFC 9111, as a shared cache), and how they are marked then (RFC 9211). The gateway
 //! decides; the host keeps them.
 
-use crate::assets::{Comparison, names};
-use crate::config::{ConfigError, Rule, within};
-use crate::field::{add_vary, elements};
+use crate::field::{Comparison, add_vary, elements, lists_entity_tag};
+use crate::rule::{ConfigError, Rule, within};
 use http::header::{
     AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, PRAGMA, RANGE, SET_COOKIE, TRAILER, VARY,
@@ -235,7 +234,7 @@ impl StoredHeaders {
         if request.headers.contains_key(IF_NONE_MATCH) {
             let Some(tag) = self.headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return false };
             let opaque = HeaderValue::from_str(tag.strip_prefix("W/").unwrap_or(tag));
-            return opaque.is_ok_and(|tag| names(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak));
+            return opaque.is_ok_and(|tag| lists_entity_tag(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak));
         }
         let since = request.headers.get(IF_MODIFIED_SINCE);
         since.is_some() && since == self.headers.get(LAST_MODIFIED)

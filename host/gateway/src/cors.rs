@@ -1,9 +1,9 @@
 //! Cross-origin requests, as the Fetch standard has them (section 3.2, CORS protocol).
 
-use crate::config::{ConfigError, MAX_HEADERS, Rule, header_names, within};
 use crate::field::{add_vary, elements, single};
 use crate::methods::Methods;
 use crate::problem::{Code, Refusal};
+use crate::rule::{ConfigError, MAX_HEADERS, Rule, header_names, within};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -222,13 +222,13 @@ impl Cors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::rule;
+    use crate::rule::parse_rule;
     use http::Request;
     use http::header::VARY;
     use serde_json::{Value, json};
 
     fn cors(table: Value) -> Cors {
-        rule(&table, "cors").expect("a table")
+        parse_rule(&table, "cors").expect("a table")
     }
 
     fn preflight(cors: &Cors, origin: &str, method: &str, headers: &str) -> Result<HeaderMap, String> {
@@ -347,7 +347,7 @@ mod tests {
             (json!({ "origins": ["*"], "methods": ["get"] }), "get"),
             (json!({ "origins": ["*"], "allow": [] }), "allow"),
         ] {
-            let message = rule::<Cors>(&wrong, "cors").expect_err(part).to_string();
+            let message = parse_rule::<Cors>(&wrong, "cors").expect_err(part).to_string();
             assert!(message.contains(part), "{message}");
         }
     }

@@ -1,7 +1,7 @@
 //! Whether an answer is compressed, and how (RFC 9110, section 12.5.3). The gateway decides; the server compresses.
 
-use crate::config::{ConfigError, Rule, within};
 use crate::field::{add_vary, elements, weighted};
+use crate::rule::{ConfigError, Rule, within};
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
 };
@@ -207,7 +207,7 @@ fn weaken(tag: &HeaderValue) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::rule;
+    use crate::rule::parse_rule;
     use http::Response;
     use http::header::VARY;
     use serde_json::{Value, json};
@@ -240,7 +240,7 @@ mod tests {
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 
     fn applied(table: Value, status: u16, pairs: Pairs<'_>, bytes: Option<u64>) -> (Option<Coding>, HeaderMap) {
-        let compression = rule::<Compression>(&table, "compress").expect("a table");
+        let compression = parse_rule::<Compression>(&table, "compress").expect("a table");
         let mut response = Response::builder().status(status);
         for (name, value) in pairs {
             response = response.header(*name, *value);
@@ -301,7 +301,7 @@ mod tests {
             (json!({ "types": ["text"] }), "types"),
             (json!({ "level": 9 }), "level"),
         ] {
-            let message = rule::<Compression>(&table, "compress").expect_err(part).to_string();
+            let message = parse_rule::<Compression>(&table, "compress").expect_err(part).to_string();
             assert!(message.contains(part), "{message}");
         }
     }

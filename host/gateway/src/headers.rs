@@ -1,6 +1,6 @@
 //! What an answer's headers are to say beside what the component says.
 
-use crate::config::{ConfigError, MAX_HEADERS, Rule, header_name, header_names, header_value, within};
+use crate::rule::{ConfigError, MAX_HEADERS, Rule, header_name, header_names, header_value, within};
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, DATE, HOST,
     REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
@@ -155,12 +155,12 @@ impl HeaderRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::rule;
+    use crate::rule::parse_rule;
     use http::{Response, StatusCode};
     use serde_json::{Value, json};
 
     fn applied(table: Value, status: u16, pairs: &[(&str, &str)]) -> Vec<String> {
-        let rules = rule::<HeaderRules>(&table, "headers").expect("a table");
+        let rules = parse_rule::<HeaderRules>(&table, "headers").expect("a table");
         let mut response = Response::builder().status(StatusCode::from_u16(status).expect("a status"));
         for (name, value) in pairs {
             response = response.header(*name, *value);
@@ -227,7 +227,7 @@ mod tests {
             (json!({ "hsts": {} }), "max-age"),
             (json!({ "csp": "x" }), "csp"),
         ] {
-            let message = rule::<HeaderRules>(&table, "headers").expect_err(part).to_string();
+            let message = parse_rule::<HeaderRules>(&table, "headers").expect_err(part).to_string();
             assert!(message.contains(part), "{message}");
         }
     }

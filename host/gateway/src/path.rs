@@ -190,6 +190,32 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }
 
+/// The parameters that a pattern found in a path.
+#[derive(Debug, Clone, Default)]
+pub struct PathParams<'r, 'p>(matchit::Params<'r, 'p>);
+
+impl<'r, 'p> PathParams<'r, 'p> {
+    pub(crate) fn new(params: matchit::Params<'r, 'p>) -> Self {
+        Self(params)
+    }
+
+    /// The names and values in the order of the path. Values are as in the path, percent-encoded.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'p str)> {
+        self.0.iter()
+    }
+
+    /// The value of a parameter, as in the path.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'p str> {
+        self.0.get(name)
+    }
+
+    /// The names and percent-decoded values; none for a value that is not UTF-8 then.
+    pub fn decoded(&self) -> impl Iterator<Item = (&str, Option<Cow<'p, str>>)> {
+        self.0.iter().map(|(name, value)| (name, decode(value)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

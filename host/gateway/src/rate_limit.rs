@@ -11,8 +11,8 @@ pub use cells::MAX_CELLS;
 
 use crate::auth::Identity;
 use crate::clock::Now;
-use crate::config::{ConfigError, Rule, header_name, within};
 use crate::field::single;
+use crate::rule::{ConfigError, Rule, header_name, parse_rule, within};
 use crate::sync;
 use cells::{Cells, ToldClock};
 use governor::clock::Clock;
@@ -20,10 +20,15 @@ use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
+use serde_json::Value;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// The most rate limits of a route.
+pub const MAX_RATE_LIMITS: usize = 4;
 
 /// The longest time in which a burst may be given back.
 const MAX_BURST_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -108,7 +113,7 @@ impl RateLimit {
         self.by == Caller::Identity
     }
 
-    pub(crate) fn placed_at(self, at: &str) -> Self {
+    fn placed_at(self, at: &str) -> Self {
         Self { at: at.into(), ..self }
     }
 
@@ -121,6 +126,28 @@ impl RateLimit {
     fn interval(&self) -> Duration {
         (Duration::from_secs(self.per_seconds.into()) / self.requests.get()).max(Duration::from_nanos(1))
     }
+}
+
+/// Reads the value of `rate-limit`: a table, an array of tables, or `false` for no limit.
+pub(crate) fn rate_limits(value: &Value, at: &str) -> Result<Vec<Arc<RateLimit>>, ConfigError> {
+    let limits = match value {
+        Value::Bool(false) => Vec::new(),
+        Value::Array(all) if all.len() > MAX_RATE_LIMITS => {
+            return Err(ConfigError::new(at, format!("a route has at most {MAX_RATE_LIMITS} rate limits")));
+        }
+        Value::Array(all) => {
+            let each = all.iter().enumerate().map(|(i, value)| parse_rule::<RateLimit>(value, &format!("{at}[{i}]")));
+            each.collect::<Result<Vec<_>, _>>()?
+        }
+        one => vec![parse_rule::<RateLimit>(one, at)?],
+    };
+    for (i, limit) in limits.iter().enumerate() {
+        if limits.iter().take(i).any(|other| other.name() == limit.name()) {
+            let message = format!("two rate limits are called \"{}\": give each a `name`", limit.name());
+            return Err(ConfigError::new(at, message));
+        }
+    }
+    Ok(limits.into_iter().map(|limit| Arc::new(limit.placed_at(at))).collect())
 }
 
 /// What a caller has left.
@@ -202,13 +229,12 @@ fn network(ip: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
     use crate::auth::AuthMethod;
-    use crate::config::rule;
     use http::HeaderValue;
-    use serde_json::{Value, json};
+    use serde_json::json;
     use std::net::Ipv4Addr;
 
     fn limiter(table: Value) -> Limiter {
-        Limiter::new(&rule::<RateLimit>(&table, "rate-limit").expect("a rate limit"))
+        Limiter::new(&parse_rule::<RateLimit>(&table, "rate-limit").expect("a rate limit"))
     }
 
     fn at(seconds: f64) -> Now {
@@ -296,7 +322,7 @@ mod tests {
 
     #[test]
     fn tables_are_checked() {
-        let policy = |table: Value| rule::<RateLimit>(&table, "rate-limit").map(|limit| limit.policy());
+        let policy = |table: Value| parse_rule::<RateLimit>(&table, "rate-limit").map(|limit| limit.policy());
         assert_eq!(policy(json!({ "requests": 5, "per-seconds": 60 })), Ok("\"default\";q=5;w=60".into()));
         for (wrong, key) in [
             (json!({ "requests": 0, "per-seconds": 1 }), "requests"),

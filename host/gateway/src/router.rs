@@ -9,13 +9,12 @@
 
 use crate::host::{self, HostRule};
 use crate::methods::Methods;
-use crate::path::{self, AsciiSet};
+use crate::path::{self, AsciiSet, PathParams};
 use crate::problem::{Code, Refusal};
 use crate::version::VersionRule;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -147,36 +146,9 @@ pub struct Matched<'r, 'p> {
     /// The pattern that matched: of few values, so fit for metrics.
     pub pattern: &'r str,
     /// The pattern's parameters.
-    pub params: Params<'r, 'p>,
+    pub params: PathParams<'r, 'p>,
     /// The headers of requests that decide between versions here. They belong into `Vary`.
     pub vary: &'r [HeaderName],
-}
-
-/// The parameters of a path.
-#[derive(Debug, Clone, Default)]
-pub struct Params<'r, 'p>(matchit::Params<'r, 'p>);
-
-impl<'r, 'p> Params<'r, 'p> {
-    #[cfg(test)]
-    pub(crate) fn of(params: matchit::Params<'r, 'p>) -> Self {
-        Self(params)
-    }
-
-    /// The names and values in the order of the path, as they stand there, percent-encoding and all.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'p str)> {
-        self.0.iter()
-    }
-
-    /// The value of a parameter, as it stands in the path.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'p str> {
-        self.0.get(name)
-    }
-
-    /// The names and values without percent-encoding; what is not UTF-8 then has no value.
-    pub fn decoded(&self) -> impl Iterator<Item = (&str, Option<Cow<'p, str>>)> {
-        self.0.iter().map(|(name, value)| (name, path::decode(value)))
-    }
 }
 
 impl<T> Router<T> {
@@ -236,7 +208,7 @@ impl<T> Router<T> {
         let matched = table.patterns.at(path).map_err(|_| Refusal::new(Code::NoRoute))?;
         let routes = table.pattern_routes.get(*matched.value).ok_or_else(|| Refusal::new(Code::NoRoute))?;
         let route = routes.choose(method, headers)?;
-        let matched = Matched { pattern: &routes.pattern, params: Params(matched.params), vary: &routes.vary };
+        let matched = Matched { pattern: &routes.pattern, params: PathParams::new(matched.params), vary: &routes.vary };
         Ok(Found { value: &route.value, matched })
     }
 

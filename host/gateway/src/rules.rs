@@ -1,4 +1,4 @@
-//! All rules of a route in the order in which a request meets them.
+//! All rules of a route, applied to a request and its response in a fixed order.
 
 use crate::assets::{AssetAnswer, AssetRules, AssetTable};
 use crate::auth::{ApiKeys, Authenticator, Identity, JwtRules, JwtVerifier};

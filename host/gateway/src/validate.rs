@@ -8,11 +8,10 @@ mod cost;
 
 pub use cost::{MAX_LOOKS, MAX_LOOKS_BY_BYTES, MAX_PATTERNS};
 
-use crate::config::{ConfigError, Rule, within};
 use crate::field::single;
-use crate::path;
+use crate::path::{self, PathParams};
 use crate::problem::{Code, Fault, MAX_ERRORS, Refusal, RequestPart, bounded};
-use crate::router::Params;
+use crate::rule::{ConfigError, Rule, within};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use jsonschema::{PatternOptions, Validator};
@@ -199,7 +198,7 @@ impl Validation {
     ///
     /// # Errors
     /// [`Code::InvalidRequest`] with what is wrong.
-    pub fn check_params(&self, query: Option<&str>, params: &Params<'_, '_>) -> Result<(), Refusal> {
+    pub fn check_params(&self, query: Option<&str>, params: &PathParams<'_, '_>) -> Result<(), Refusal> {
         let mut faults = Vec::new();
         if let Some(schema) = &self.path {
             let mut object = Map::new();

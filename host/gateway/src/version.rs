@@ -1,7 +1,7 @@
 //! API versions that are told apart by a header or a media type. Those in the path are part of the pattern.
 
-use crate::config::{ConfigError, Rule};
 use crate::field::{elements, single, weighted};
+use crate::rule::{ConfigError, Rule};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -30,7 +30,7 @@ impl Rule for VersionRule {
     fn check(table: VersionTable, at: &str) -> Result<Self, ConfigError> {
         match (table.header, table.value, table.media_type) {
             (Some(header), Some(value), None) => {
-                let header = crate::config::header_name(&header, at)?;
+                let header = crate::rule::header_name(&header, at)?;
                 let value = HeaderValue::from_str(value.trim())
                     .ok()
                     .filter(|value| !value.is_empty() && value.len() <= 128)

@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::rule;
 use crate::encoding::Coding;
+use crate::rule::parse_rule;
 use http::Request;
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn table() -> AssetTable {
 }
 
 fn rules(table: Value) -> AssetRules {
-    rule(&table, "assets").expect("a table")
+    parse_rule(&table, "assets").expect("a table")
 }
 
 /// The answer in short: status, the digest's first byte, the range, and what the headers say.
@@ -214,7 +214,7 @@ fn tables_and_entries_are_checked() {
         (json!({ "folder": "p", "max-age": 40_000_000 }), "max-age"),
         (json!({ "folder": "p", "index": "x" }), "index"),
     ] {
-        let message = rule::<AssetRules>(&table, "assets").expect_err(part).to_string();
+        let message = parse_rule::<AssetRules>(&table, "assets").expect_err(part).to_string();
         assert!(message.contains(part), "{message}");
     }
     let wrong = |change: fn(&mut AssetEntry)| {

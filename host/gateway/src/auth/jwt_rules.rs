@@ -1,6 +1,6 @@
 //! What a route asks of tokens: the table `auth.jwt`.
 
-use crate::config::{ConfigError, Rule, within};
+use crate::rule::{ConfigError, Rule, within};
 use http::Uri;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;

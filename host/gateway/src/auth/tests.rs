@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::rule;
+use crate::rule::parse_rule;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer, SigningKey};
@@ -48,7 +48,7 @@ fn header() -> Value {
 }
 
 fn rules(table: Value) -> Arc<AuthRules> {
-    Arc::new(rule(&table, "auth").expect("a table"))
+    Arc::new(parse_rule(&table, "auth").expect("a table"))
 }
 
 fn jwt_table() -> Value {
@@ -285,8 +285,8 @@ fn tables_are_checked() {
         (jwt("user-claim", json!("")), "claim"),
         (jwt("secret", json!("x")), "secret"),
     ] {
-        let message = rule::<AuthRules>(&wrong, "auth").expect_err(part).to_string();
+        let message = parse_rule::<AuthRules>(&wrong, "auth").expect_err(part).to_string();
         assert!(message.contains(part), "{message}");
     }
-    assert!(rule::<AuthRules>(&jwt("jwks", json!("http://127.0.0.1:9/keys")), "auth").is_ok());
+    assert!(parse_rule::<AuthRules>(&jwt("jwks", json!("http://127.0.0.1:9/keys")), "auth").is_ok());
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::rule;
+use crate::rule::parse_rule;
 use http::{Request, Response};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn answer(pairs: Pairs<'_>) -> response::Parts {
 }
 
 fn rules() -> CacheRules {
-    rule(&json!({ "max-bytes": 1000 }), "cache").expect("a table")
+    parse_rule(&json!({ "max-bytes": 1000 }), "cache").expect("a table")
 }
 
 fn at(seconds: u64) -> SystemTime {
@@ -165,7 +165,7 @@ fn one_host_has_one_key_and_each_port_its_own() {
 
 #[test]
 fn a_client_may_want_a_cached_response_or_none() {
-    let rules: CacheRules = rule(&json!({}), "cache").expect("a table");
+    let rules: CacheRules = parse_rule(&json!({}), "cache").expect("a table");
     for (value, wanted) in [("only-if-cached", true), ("max-age=5, Only-If-Cached", true), ("no-cache", false)] {
         let request = request("GET", &[("cache-control", value)]);
         assert_eq!(rules.is_only_if_cached(&request), wanted, "{value}");

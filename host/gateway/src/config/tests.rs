@@ -1,4 +1,6 @@
 use super::*;
+use crate::rate_limit::MAX_RATE_LIMITS;
+use http::HeaderValue;
 use serde_json::json;
 
 fn parse(value: Value) -> Result<GatewayConfig, ConfigError> {

@@ -1,14 +1,14 @@
 use super::*;
-use crate::config::rule;
+use crate::rule::parse_rule;
 use http::{HeaderName, HeaderValue};
 use serde_json::json;
 
 fn validation(table: Value) -> Validation {
-    rule(&table, "validate").expect("a table")
+    parse_rule(&table, "validate").expect("a table")
 }
 
 fn wrong(table: Value) -> String {
-    rule::<Validation>(&table, "validate").expect_err("an error").to_string()
+    parse_rule::<Validation>(&table, "validate").expect_err("an error").to_string()
 }
 
 fn order() -> Validation {
@@ -107,7 +107,7 @@ fn parameters_are_read_as_what_the_schema_says() {
     let mut table = matchit::Router::new();
     table.insert("/{id}", ()).expect("a pattern");
     let check = |path: &'static str, query: &str| {
-        let params = Params::of(table.at(path).expect("matches").params);
+        let params = PathParams::new(table.at(path).expect("matches").params);
         rules.check_params(Some(query), &params).map_err(|refusal| {
             let pointers = refusal.errors().iter().map(|fault| fault.pointer.clone());
             pointers.collect::<Vec<_>>().join(" ")
