@@ -24,54 +24,44 @@ pub const MAX_PATTERNS_PER_HOST: usize = 4096;
 /// The most routes of a table: [`Router::add`] and [`Router::check`] take no more.
 pub const MAX_TABLE_ROUTES: usize = 1_000_000;
 
-/// Why routes cannot be in one table.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RouteError {
-    /// Two routes would answer the same requests.
-    #[error(
-        "the route {host}{pattern} of {service} conflicts with {host}{other_pattern} of {other}: \
-         change the path, the methods or the version of one of them"
-    )]
-    Conflict {
-        /// The host that both have.
-        host: String,
-        /// The pattern of the route that is added.
-        pattern: String,
-        /// Whose it is.
-        service: String,
-        /// The pattern of the one that is there.
-        other_pattern: String,
-        /// Whose that is.
-        other: String,
-    },
-    /// A pattern that is none.
-    #[error("the route {pattern} of {service}: {message}")]
-    Pattern {
-        /// The pattern.
-        pattern: String,
-        /// Whose it is.
-        service: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// A limit of the table is reached.
-    #[error("no more routes fit: {limit}")]
-    Full {
-        /// Which limit.
-        limit: String,
-    },
-}
-
-impl RouteError {
-    /// The stable name.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Conflict { .. } => "route-conflict",
-            Self::Pattern { .. } => "route-pattern",
-            Self::Full { .. } => "too-many-routes",
-        }
+elias_contract::error_codes! {
+    /// Why a route cannot be added to a table.
+    #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+    #[non_exhaustive]
+    pub enum RouteError {
+        /// Two routes would answer the same requests.
+        #[error(
+            "the route {host}{pattern} of {service} conflicts with {host}{other_pattern} of {other}: \
+             change the path, the methods or the version of one of them"
+        )]
+        Conflict {
+            /// The host that both have.
+            host: String,
+            /// The pattern of the route that is added.
+            pattern: String,
+            /// The service of the route that is added.
+            service: String,
+            /// The pattern of the route in the table.
+            other_pattern: String,
+            /// The service of the route in the table.
+            other: String,
+        } => "route-conflict",
+        /// The pattern is malformed.
+        #[error("the route {pattern} of {service}: {message}")]
+        Pattern {
+            /// The pattern.
+            pattern: String,
+            /// The service of the route.
+            service: String,
+            /// What is wrong with the pattern.
+            message: String,
+        } => "route-pattern",
+        /// A limit of the table is reached.
+        #[error("no more routes fit: {limit}")]
+        Full {
+            /// The limit, as part of a sentence.
+            limit: String,
+        } => "too-many-routes",
     }
 }
 
