@@ -182,6 +182,31 @@ fn the_headers_say_what_it_is_and_how_long_to_keep_it() {
 }
 
 #[test]
+fn the_extension_decides_the_media_type() {
+    for (path, expected) in [
+        ("/index.html", "text/html; charset=utf-8"),
+        ("/a/main.css", "text/css; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/app.MJS", "text/javascript; charset=utf-8"),
+        ("/app.js.map", "application/json"),
+        ("/data.json", "application/json"),
+        ("/app.webmanifest", "application/manifest+json"),
+        ("/read.txt", "text/plain; charset=utf-8"),
+        ("/feed.xml", "application/xml"),
+        ("/app.wasm", "application/wasm"),
+        ("/logo.svg", "image/svg+xml"),
+        ("/photo.avif", "image/avif"),
+        ("/font.woff2", "font/woff2"),
+        ("/font.otf", "font/otf"),
+        ("/main.ts", "application/octet-stream"),
+        ("/a.b/file", "application/octet-stream"),
+        ("/file.unknown-extension", "application/octet-stream"),
+    ] {
+        assert_eq!(content_type_of(path), expected, "{path}");
+    }
+}
+
+#[test]
 fn only_names_with_a_hash_are_immutable() {
     for (path, hashed) in [
         ("/app.3f2a9c1b.js", true),
