@@ -1,8 +1,8 @@
 //! Where things stand in a component's bytes.
 //!
 //! A self-contained component carries the engine E as its first core module. A *thin* one imports it instead, under the
-//! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other by
-//! exchanging sections. A thin one may also name a [base](crate::base), and carry of its image only what differs.
+//! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other
+//! by exchanging sections. A thin one may also name a [base](crate::base), and carry of its image only what differs.
 
 use crate::digest;
 use crate::manifest::{MANIFEST_SECTION, Manifest, ManifestError, SBOM_SECTION, SOURCE_MAP_SECTION};
@@ -64,7 +64,8 @@ pub enum LayoutError {
     Malformed(#[from] wasmparser::BinaryReaderError),
     /// A core module.
     #[error(
-        "this is a core WebAssembly module, not a component; build it with elias-build, or wrap it with wasm-tools component new"
+        "this is a core WebAssembly module, not a component; build it with elias-build, or wrap it with \
+         wasm-tools component new"
     )]
     CoreModule,
     /// The manifest is refused.

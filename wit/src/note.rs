@@ -1,5 +1,5 @@
-//! Signed notes and their Ed25519 keys, as C2SP signed-note has them (<https://c2sp.org/signed-note>): what a component's
-//! signature and a transparency log's checkpoint are written in.
+//! Signed notes and their Ed25519 keys, as C2SP signed-note has them (<https://c2sp.org/signed-note>): what a
+//! component's signature and a transparency log's checkpoint are written in.
 //!
 //! A note is a text, an empty line, and a line for each signature. A key has a name, and is told from others of that
 //! name by a hash of 32 bits; [`KeyId`] is both. Keys are text:
@@ -69,7 +69,8 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key named `name` that `seed` means. The seed must come from the system's random source, and be kept nowhere else.
+    /// The key named `name` that `seed` means. The seed must come from the system's random source, and be kept nowhere
+    /// else.
     ///
     /// # Errors
     /// [`NoteError::Key`] if the name is empty, has more than [`KEY_NAME_BYTES_MAX`] bytes, or has anything but visible
@@ -144,8 +145,8 @@ impl VerifyingKey {
     /// Reads `NAME+HASH+BASE64`.
     ///
     /// # Errors
-    /// [`NoteError::Key`] if it is anything else, the hash is not that of the key, or the key is one of the few for which
-    /// anyone can make signatures (points of small order).
+    /// [`NoteError::Key`] if it is anything else, the hash is not that of the key, or the key is one of the few for
+    /// which anyone can make signatures (points of small order).
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         if text.starts_with(PRIVATE_PREFIX) {
             return Err(NoteError::Key("this is a signing key, which is secret; what verifies is its verifier key"));
@@ -219,8 +220,8 @@ pub fn sign(text: &str, keys: &[SigningKey]) -> Result<String, NoteError> {
     Ok(note)
 }
 
-/// Opens a note, as untrusted input: its text, if one of `keys` signed it. Signatures by other keys do not matter; a wrong
-/// one by a known key does.
+/// Opens a note, as untrusted input: its text, if one of `keys` signed it. Signatures by other keys do not matter; a
+/// wrong one by a known key does.
 ///
 /// # Errors
 /// See [`NoteError`].
