@@ -1,4 +1,4 @@
-//! The table `[gateway]` of elias.toml, and what is made of it: routes with their rules, checked and prepared.
+//! The table `[gateway]` of elias.toml: reads and checks the routes and their rules.
 
 use crate::assets::AssetRules;
 use crate::auth::AuthRules;
@@ -37,10 +37,10 @@ pub struct GatewayConfig {
     pub routes: Vec<RouteConfig>,
 }
 
-/// A route: which requests it is for, and the rules that they meet.
+/// A route: the requests that take it, and its rules.
 #[derive(Debug, Clone)]
 pub struct RouteConfig {
-    /// The hosts; nothing means the service's own.
+    /// The hosts; none for the service's own.
     pub host: Option<HostRule>,
     /// The patterns, one or two of them.
     pub paths: Vec<Box<str>>,
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// Reads and checks the table `[gateway]`. What passes here cannot fail when requests come.
+    /// Reads and checks the table `[gateway]`, so that no rule can fail when requests come.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place.
@@ -169,7 +169,7 @@ impl GatewayConfig {
         Ok(config)
     }
 
-    /// What each route may have, all routes together may not.
+    /// Checks the limits that hold for all routes of the service together.
     fn check_totals(&self) -> Result<(), ConfigError> {
         let mut limits = HashSet::new();
         let mut issuers = HashSet::new();

@@ -1,4 +1,4 @@
-//! What an answer's headers are to say beside what the component says.
+//! Response headers that a route sets, removes or has defaults for.
 
 use crate::rule::{ConfigError, MAX_HEADERS, Rule, header_name, header_names, header_value, within};
 use http::header::{
@@ -11,10 +11,10 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Headers that the gateway puts into answers, or takes out of them.
+/// Response headers that the gateway adds or removes.
 #[derive(Debug, Clone)]
 pub struct HeaderRules {
-    /// Those that answers get unless the component says otherwise.
+    /// Headers of responses in which the component does not set them.
     defaults: Vec<(HeaderName, HeaderValue)>,
     cache_control: Option<HeaderValue>,
     remove: Vec<HeaderName>,
@@ -132,11 +132,11 @@ fn is_reserved(name: &HeaderName) -> bool {
 }
 
 impl HeaderRules {
-    /// Changes the headers of an answer. What the component says of its own counts, unless `set` or `remove` name it;
-    /// `cache-control` is for answers that are not errors.
-    pub fn apply(&self, answer: &mut Parts) {
-        let is_error = answer.status.is_client_error() || answer.status.is_server_error();
-        let headers = &mut answer.headers;
+    /// Changes the headers of a response. The component's own headers have priority, unless `set` or `remove` name
+    /// them; `cache-control` is for responses that are not errors.
+    pub fn apply(&self, response: &mut Parts) {
+        let is_error = response.status.is_client_error() || response.status.is_server_error();
+        let headers = &mut response.headers;
         for name in &self.remove {
             headers.remove(name);
         }
@@ -197,7 +197,8 @@ mod tests {
     #[test]
     fn headers_are_set_removed_and_cached_by_route() {
         let table = json!({
-            "security": false, "cache-control": "public, max-age=60", "set": { "X-Team": "shop" }, "remove": ["X-Powered-By"],
+            "security": false, "cache-control": "public, max-age=60",
+            "set": { "X-Team": "shop" }, "remove": ["X-Powered-By"],
         });
         let from = [("x-team", "a"), ("x-powered-by", "b"), ("set-cookie", "c")];
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Paths: the patterns of routes, and which paths of requests can be matched with them at all.
+//! Paths: the patterns of routes, and the check that a request's path has only one reading.
 //!
 //! Nothing is normalised. A route is chosen by the path's characters as they arrived, and the component gets the same
 //! characters. A path that somebody behind the gateway could read as another one is refused instead.
@@ -100,7 +100,7 @@ pub(crate) fn check_pattern(pattern: &str) -> Result<AsciiSet, String> {
     Ok(literals)
 }
 
-/// What stands around a parameter, and the parameter's name.
+/// Splits a segment into the texts around its parameter, and the parameter's name.
 fn split_segment(segment: &str) -> Result<([&str; 2], Option<&str>), &'static str> {
     let Some((before, rest)) = segment.split_once('{') else {
         return if segment.contains('}') { Err("has a \"}\" without \"{\"") } else { Ok(([segment, ""], None)) };
@@ -124,8 +124,8 @@ fn is_unreserved(byte: u8) -> bool {
 
 /// Lets a path pass if there is one way to read it.
 ///
-/// `literals` are the characters that patterns of the host write plainly: encoded, they would be the same to a component which
-/// decodes before it looks, and another path to the patterns.
+/// `literals` are the characters that patterns of the host write plainly: encoded, they would be the same to a
+/// component which decodes before it looks, and another path to the patterns.
 ///
 /// # Errors
 /// [`Code::AmbiguousPath`], with a sentence that says what is wrong.

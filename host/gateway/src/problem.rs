@@ -1,4 +1,4 @@
-//! The one form of refusal: every part of the gateway that does not let a request pass says so with a [`Refusal`].
+//! Errors of the gateway as HTTP responses: stable codes, and problem documents (RFC 9457).
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -77,7 +77,7 @@ pub enum RequestPart {
     Path,
 }
 
-/// An answer of the gateway in place of the component's, as a problem document (RFC 9457).
+/// An error response of the gateway in place of the component's: a problem document (RFC 9457).
 #[derive(Debug, Clone)]
 pub struct Refusal(Box<Parts>);
 
@@ -111,7 +111,7 @@ impl Refusal {
         self
     }
 
-    /// Adds a header to the answer, beside others of the name.
+    /// Adds a header to the response, beside others of the name.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.append(name, value);
@@ -157,7 +157,7 @@ impl Refusal {
         self.0.reason.as_deref()
     }
 
-    /// The answer's own headers, without those of the body.
+    /// The response's own headers, without those of the body.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
@@ -197,7 +197,7 @@ impl Refusal {
         serde_json::Value::Object(self.document()).to_string()
     }
 
-    /// The whole answer. Refusals are not to be kept by caches.
+    /// The whole response. Refusals are not to be kept by caches.
     #[must_use]
     pub fn into_response(self) -> Response<String> {
         let mut response = Response::new(self.body());

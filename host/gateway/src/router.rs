@@ -1,11 +1,12 @@
-//! From a request's host, path, method and version to the route that it takes.
+//! The router: finds the route of a request by host, path, method and API version.
 //!
 //! One table for all services of a host process. The host is looked up in a map (then its parent domains in the map of
 //! wildcards, the longest first), and the one table found has the patterns. A host's table that has no pattern for a
 //! path is not passed over for a more general one: whoever has the host has all of its paths.
 //!
-//! A router is a value: its clone shares all hosts' tables with it, and a change of one service's routes makes anew only
-//! the tables of the hosts that this service names. So a change costs what is on these hosts, however many others there are.
+//! A router is a value: its clone shares all hosts' tables with it, and a change of one service's routes rebuilds only
+//! the tables of the hosts that this service names. So a change costs what is on these hosts, however many others there
+//! are.
 
 use crate::host::{self, HostRule};
 use crate::methods::Methods;
@@ -69,7 +70,7 @@ elias_contract::error_codes! {
 #[derive(Debug, Clone)]
 pub struct Router<T> {
     exact: imbl::HashMap<Box<str>, Arc<HostTable<T>>>,
-    below: imbl::HashMap<Box<str>, Arc<HostTable<T>>>,
+    wildcards: imbl::HashMap<Box<str>, Arc<HostTable<T>>>,
     any: Option<Arc<HostTable<T>>>,
     /// The hosts that each service names, its own included.
     hosts_of: imbl::HashMap<Arc<str>, Arc<[HostRule]>>,
@@ -80,7 +81,7 @@ impl<T> Default for Router<T> {
     fn default() -> Self {
         Self {
             exact: imbl::HashMap::new(),
-            below: imbl::HashMap::new(),
+            wildcards: imbl::HashMap::new(),
             any: None,
             hosts_of: imbl::HashMap::new(),
             routes: 0,
@@ -121,23 +122,23 @@ struct Route<T> {
     value: T,
 }
 
-/// The route that a request takes.
+/// The route of a request.
 #[derive(Debug)]
-pub struct Found<'r, 'p, T> {
-    /// What was added with the route.
+pub struct FoundRoute<'r, 'p, T> {
+    /// The value that was added with the route.
     pub value: &'r T,
-    /// How it was found.
-    pub matched: Matched<'r, 'p>,
+    /// The pattern and parameters by which it was found.
+    pub matched: RouteMatch<'r, 'p>,
 }
 
-/// How a route was found.
+/// The pattern that matched a request, and its parameters.
 #[derive(Debug, Clone, Default)]
-pub struct Matched<'r, 'p> {
-    /// The pattern that matched: of few values, so fit for metrics.
+pub struct RouteMatch<'r, 'p> {
+    /// The pattern that matched. Its number of values is small, so it can be a label of metrics.
     pub pattern: &'r str,
     /// The pattern's parameters.
     pub params: PathParams<'r, 'p>,
-    /// The headers of requests that decide between versions here. They belong into `Vary`.
+    /// The request headers that choose between API versions here. They belong in `Vary`.
     pub vary: &'r [HeaderName],
 }
 
@@ -157,14 +158,14 @@ impl<T> Router<T> {
     /// How many hosts, exact ones and wildcards, have a table.
     #[must_use]
     pub fn hosts(&self) -> usize {
-        self.exact.len() + self.below.len() + usize::from(self.any.is_some())
+        self.exact.len() + self.wildcards.len() + usize::from(self.any.is_some())
     }
 
     /// The route of a request. The host is that of the URI, else that of the only `Host` header.
     ///
     /// # Errors
     /// As [`Router::find`].
-    pub fn find_parts<'r, 'p>(&'r self, parts: &'p Parts) -> Result<Found<'r, 'p, T>, Refusal> {
+    pub fn find_parts<'r, 'p>(&'r self, parts: &'p Parts) -> Result<FoundRoute<'r, 'p, T>, Refusal> {
         let host = match parts.uri.authority() {
             Some(authority) => authority.as_str(),
             None => crate::field::single(&parts.headers, &HOST)
@@ -188,7 +189,7 @@ impl<T> Router<T> {
         path: &'p str,
         method: &Method,
         headers: &HeaderMap,
-    ) -> Result<Found<'r, 'p, T>, Refusal> {
+    ) -> Result<FoundRoute<'r, 'p, T>, Refusal> {
         let host = host::normalize(host).map_err(|_| Refusal::new(Code::BadHost))?;
         let Some(table) = self.table(&host) else {
             path::check_path(path, AsciiSet::default())?;
@@ -198,12 +199,14 @@ impl<T> Router<T> {
         let matched = table.patterns.at(path).map_err(|_| Refusal::new(Code::NoRoute))?;
         let routes = table.pattern_routes.get(*matched.value).ok_or_else(|| Refusal::new(Code::NoRoute))?;
         let route = routes.choose(method, headers)?;
-        let matched = Matched { pattern: &routes.pattern, params: PathParams::new(matched.params), vary: &routes.vary };
-        Ok(Found { value: &route.value, matched })
+        let matched =
+            RouteMatch { pattern: &routes.pattern, params: PathParams::new(matched.params), vary: &routes.vary };
+        Ok(FoundRoute { value: &route.value, matched })
     }
 
-    /// The routes whose rules speak for a request that [`Router::find_parts`] refused: those of the pattern that its path
-    /// has, else all of its host's. A page of another origin may only read the refusal if CORS of one of them lets it.
+    /// The routes nearest to a request that [`Router::find_parts`] refused: those of the pattern that matches its path,
+    /// else all of its host. A page of another origin can only read the refusal if the CORS rule of one of them allows
+    /// it.
     pub fn nearest<'r>(&'r self, parts: &Parts) -> impl Iterator<Item = &'r T> + use<'r, T> {
         let host = parts.uri.authority().and_then(|authority| host::normalize(authority.as_str()).ok());
         let table = host.and_then(|host| self.table(&host));
@@ -220,10 +223,10 @@ impl<T> Router<T> {
             return Some(table);
         }
         let mut rest = host;
-        while !self.below.is_empty()
+        while !self.wildcards.is_empty()
             && let Some((_, parent)) = rest.split_once('.')
         {
-            if let Some(table) = self.below.get(parent) {
+            if let Some(table) = self.wildcards.get(parent) {
                 return Some(table);
             }
             rest = parent;

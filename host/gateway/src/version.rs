@@ -1,4 +1,4 @@
-//! API versions that are told apart by a header or a media type. Those in the path are part of the pattern.
+//! API versions by a header or a media type. A version in the path is part of the path pattern.
 
 use crate::field::{elements, single, weighted};
 use crate::rule::{ConfigError, Rule};
@@ -6,12 +6,12 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-/// The requests that a route is for, among those of its host, path and method.
+/// The API version of a route: it selects among the requests of its host, path and method.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum VersionRule {
-    /// Those that have this header once, with exactly this value.
+    /// Requests that have this header once, with exactly this value.
     Header(HeaderName, HeaderValue),
-    /// Those that accept this media type, or bring a body of it. Without parameters, in lower case.
+    /// Requests that accept this media type, or have a body of it. Without parameters, in lower case.
     MediaType(Box<str>),
 }
 

@@ -185,8 +185,8 @@ pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a name of a file or folder says that it is not for others: it begins with a dot (`.env`, `.git`, `.htpasswd`). The
-/// folder `.well-known` (RFC 8615) is for all.
+/// Whether a name of a file or folder says that it is not for others: it begins with a dot (`.env`, `.git`,
+/// `.htpasswd`). The folder `.well-known` (RFC 8615) is for all.
 #[must_use]
 pub fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != ".well-known"

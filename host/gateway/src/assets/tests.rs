@@ -45,16 +45,16 @@ fn ask(table_of: Value, request: &str, pairs: Pairs<'_>) -> String {
         builder = builder.header(*name, *value);
     }
     let parts = builder.body(()).expect("a request").into_parts().0;
-    match table().answer(&rules(table_of), &parts, false) {
+    match table().respond(&rules(table_of), &parts, false) {
         None => "component".into(),
-        Some(AssetAnswer::Refused(refusal)) => {
+        Some(AssetResponse::Refused(refusal)) => {
             format!("{} {:?}", refusal.status().as_u16(), refusal.headers().values().next())
         }
-        Some(AssetAnswer::Empty { status, headers }) => {
+        Some(AssetResponse::Empty { status, headers }) => {
             let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
             format!("{} {location}", status.as_u16()).trim_end().to_owned()
         }
-        Some(AssetAnswer::Bytes { status, headers, digest, range, body }) => {
+        Some(AssetResponse::Bytes { status, headers, digest, range, body }) => {
             assert_eq!(headers[CONTENT_LENGTH], (range.end - range.start).to_string());
             let coding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("plain");
             let body = if body { "" } else { " head" };
@@ -162,8 +162,8 @@ fn conditions_and_ranges() {
 fn the_headers_say_what_it_is_and_how_long_to_keep_it() {
     let headers = |rules_of: Value, path: &str, private: bool| {
         let parts = Request::get(path).body(()).expect("a request").into_parts().0;
-        match table().answer(&rules(rules_of), &parts, private) {
-            Some(AssetAnswer::Bytes { headers, .. }) => headers,
+        match table().respond(&rules(rules_of), &parts, private) {
+            Some(AssetResponse::Bytes { headers, .. }) => headers,
             other => panic!("{other:?}"),
         }
     };

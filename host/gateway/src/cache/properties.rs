@@ -92,7 +92,7 @@ proptest! {
     ) {
         let rules: CacheRules = parse_rule(&json!({}), "cache").expect("a table");
         let now = SystemTime::now();
-        let kept = rules.keep(&request(&first), answer(&answered), &[], first.identified, now);
+        let kept = rules.store(&request(&first), answer(&answered), &[], first.identified, now);
         let Some(kept) = kept else { return Ok(()) };
         let says = |directive| answered.directives.contains(&directive);
         prop_assert!(!answered.cookie && answered.vary != "*");

@@ -1,8 +1,9 @@
-//! How often a schema looks at one value, in the worst case.
+//! An upper bound on the cost of a JSON Schema: how often it evaluates one value in the worst case.
 //!
-//! `anyOf` and its like look at a value several times, and where a recursive schema does so at each level, the number doubles with
-//! the depth of the value: a body of a few hundred bytes could keep a processor busy for years. The bound here is
-//! computed on the schema alone, for values as deep as the limit lets them be.
+//! `anyOf` and its like evaluate a value several times, and where a recursive schema does so at each level, the number
+//! doubles with the depth of the value: a body of a few hundred bytes could keep a processor busy for years. The bound
+//! here is computed on the schema alone, for values as deep as the limit lets them be. An evaluation of one value by
+//! one subschema is a *look*.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;

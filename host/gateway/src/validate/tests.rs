@@ -72,7 +72,7 @@ fn the_head_of_a_body_is_checked_first() {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        order.check_head(&headers).map_err(|refusal| refusal.status().as_u16())
+        order.check_headers(&headers).map_err(|refusal| refusal.status().as_u16())
     };
     assert_eq!(check(&[("content-type", "application/json")]), Ok(()));
     assert_eq!(check(&[("content-type", "Application/VND.x+JSON; Charset=\"UTF-8\"")]), Ok(()));
@@ -83,8 +83,8 @@ fn the_head_of_a_body_is_checked_first() {
         assert_eq!(check(&[("content-type", wrong)]), Err(415), "{wrong}");
     }
     assert_eq!(check(&[("content-type", "application/json"), ("content-encoding", "gzip")]), Err(415));
-    assert!(order.takes_body(&Method::POST, false) && order.takes_body(&Method::DELETE, true));
-    assert!(!order.takes_body(&Method::GET, false));
+    assert!(order.checks_body_of(&Method::POST, false) && order.checks_body_of(&Method::DELETE, true));
+    assert!(!order.checks_body_of(&Method::GET, false));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::running::RunningExecution;
 use crate::store::{ReleaseTarget, VersionSettings};
 use crate::supervision::{Admission, SupervisionConfig, Usage};
 use arc_swap::{ArcSwap, Guard};
-use elias_gateway::{GatewayConfig, Identity, Rules, Shared};
+use elias_gateway::{GatewayConfig, Identity, Rules, SharedState};
 use elias_host::Running;
 use http::{Method, Uri};
 use slab::Slab;
@@ -60,7 +60,7 @@ pub(crate) struct State {
     pub(crate) gateway: GatewayConfig,
     pub(crate) rules: Vec<Arc<Rules>>,
     /// What the rules keep from version to version: rate limits, keys for tokens.
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedState>,
     /// The concurrency limit of the component.
     pub(crate) admission: Arc<Admission>,
     pub(crate) tenant: Arc<TenantUse>,
