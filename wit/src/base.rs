@@ -9,9 +9,6 @@
 use crate::digest;
 use crate::image::{ImageError, memory_of};
 
-/// The custom section in which a thin component names its base: the digest in hexadecimal.
-pub const BASE_SECTION: &str = "elias:base";
-
 /// Runs of equal bytes shorter than this stay within a difference: a data segment costs some nine bytes.
 const GAP_BYTES_MIN: usize = 12;
 

@@ -21,7 +21,8 @@ const INSTANCES_MAX: usize = 3;
 /// Bytes before a component's first section: the magic number, version and layer.
 const HEADER_BYTES: usize = 8;
 
-/// Functions, imports and tables of the engine, and of any other core module; globals of the engine. An instance has a record of each.
+/// Functions, imports and tables of the engine, and of any other core module; globals of the engine. An instance has a
+/// record of each.
 const ENGINE_ITEMS_MAX: usize = 50_000;
 const OTHER_ITEMS_MAX: usize = 5_000;
 const ENGINE_GLOBALS_MAX: usize = 100;
@@ -118,8 +119,8 @@ pub fn check_engine(module: &[u8]) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// Refuses what is not a component around an engine: what runs is the engine and the few modules around it, and whatever has a
-/// handle is the host's. Components within it only have types.
+/// Refuses what is not a component around an engine: what runs is the engine and the few modules around it, and
+/// whatever has a handle is the host's. Components within it only have types.
 fn check_structure(component: &[u8]) -> Result<(), ImageError> {
     let mut depth = 0_u32;
     let mut instances = 0;

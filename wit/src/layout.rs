@@ -1,10 +1,9 @@
 //! Where things stand in a component's bytes.
 //!
 //! A self-contained component carries the engine E as its first core module. A *thin* one imports it instead, under the
-//! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other by
-//! exchanging sections. A thin one may also name a [base](crate::base), and carry of its image only what differs.
+//! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other
+//! by exchanging sections. A thin one may also name a [base](crate::base), and carry of its image only what differs.
 
-use crate::base::BASE_SECTION;
 use crate::digest;
 use crate::manifest::{MANIFEST_SECTION, Manifest, ManifestError, SBOM_SECTION, SOURCE_MAP_SECTION};
 use std::ops::Range;
@@ -13,6 +12,9 @@ use wasm_encoder::{
     reencode::{Reencode, RoundtripReencoder},
 };
 use wasmparser::{Encoding, Parser, Payload};
+
+/// The custom section in which a thin component names its [base](crate::base): the digest in hexadecimal.
+pub const BASE_SECTION: &str = "elias:base";
 
 /// The package under which thin components import the engine.
 const ENGINE_IMPORT_PREFIX: &str = "elias:engine/e";
@@ -62,7 +64,8 @@ pub enum LayoutError {
     Malformed(#[from] wasmparser::BinaryReaderError),
     /// A core module.
     #[error(
-        "this is a core WebAssembly module, not a component; build it with elias-build, or wrap it with wasm-tools component new"
+        "this is a core WebAssembly module, not a component; build it with elias-build, or wrap it with \
+         wasm-tools component new"
     )]
     CoreModule,
     /// The manifest is refused.

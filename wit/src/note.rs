@@ -1,5 +1,5 @@
-//! Signed notes and their Ed25519 keys, as C2SP signed-note has them (<https://c2sp.org/signed-note>): what a component's
-//! signature and a transparency log's checkpoint are written in.
+//! Signed notes and their Ed25519 keys, as C2SP signed-note has them (<https://c2sp.org/signed-note>): what a
+//! component's signature and a transparency log's checkpoint are written in.
 //!
 //! A note is a text, an empty line, and a line for each signature. A key has a name, and is told from others of that
 //! name by a hash of 32 bits; [`KeyId`] is both. Keys are text:
@@ -42,33 +42,22 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// Why a note or a key is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum NoteError {
-    /// Not a key's text, or not one that may be used.
-    #[error("{0}")]
-    Key(&'static str),
-    /// Not a signed note, or over [`NOTE_BYTES_MAX`].
-    #[error("it is not a signed note: a text, an empty line, and lines that begin with an em dash (U+2014)")]
-    Malformed,
-    /// None of the signatures is by a known key.
-    #[error("it is signed by {0}, and by none of the keys that are trusted")]
-    UnknownKey(String),
-    /// A signature that is said to be by a known key is not.
-    #[error("the signature said to be by {0} is wrong: the text or the signature was altered")]
-    BadSignature(KeyId),
-}
-
-impl NoteError {
-    /// The stable name of this failure.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Key(_) => "bad-key",
-            Self::Malformed => "malformed-signature",
-            Self::UnknownKey(_) => "unknown-key",
-            Self::BadSignature(_) => "bad-signature",
-        }
+crate::error_codes! {
+    /// Why a note or a key is refused.
+    #[derive(Debug, thiserror::Error)]
+    pub enum NoteError {
+        /// Not a key's text, or not one that may be used.
+        #[error("{0}")]
+        Key(&'static str) => "bad-key",
+        /// Not a signed note, or over [`NOTE_BYTES_MAX`].
+        #[error("it is not a signed note: a text, an empty line, and lines that begin with an em dash (U+2014)")]
+        Malformed => "malformed-signature",
+        /// None of the signatures is by a known key.
+        #[error("it is signed by {0}, and by none of the keys that are trusted")]
+        UnknownKey(String) => "unknown-key",
+        /// A signature that is said to be by a known key is not.
+        #[error("the signature said to be by {0} is wrong: the text or the signature was altered")]
+        BadSignature(KeyId) => "bad-signature",
     }
 }
 
@@ -80,7 +69,8 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key named `name` that `seed` means. The seed must come from the system's random source, and be kept nowhere else.
+    /// The key named `name` that `seed` means. The seed must come from the system's random source, and be kept nowhere
+    /// else.
     ///
     /// # Errors
     /// [`NoteError::Key`] if the name is empty, has more than [`KEY_NAME_BYTES_MAX`] bytes, or has anything but visible
@@ -155,8 +145,8 @@ impl VerifyingKey {
     /// Reads `NAME+HASH+BASE64`.
     ///
     /// # Errors
-    /// [`NoteError::Key`] if it is anything else, the hash is not that of the key, or the key is one of the few for which
-    /// anyone can make signatures (points of small order).
+    /// [`NoteError::Key`] if it is anything else, the hash is not that of the key, or the key is one of the few for
+    /// which anyone can make signatures (points of small order).
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         if text.starts_with(PRIVATE_PREFIX) {
             return Err(NoteError::Key("this is a signing key, which is secret; what verifies is its verifier key"));
@@ -230,8 +220,8 @@ pub fn sign(text: &str, keys: &[SigningKey]) -> Result<String, NoteError> {
     Ok(note)
 }
 
-/// Opens a note, as untrusted input: its text, if one of `keys` signed it. Signatures by other keys do not matter; a wrong
-/// one by a known key does.
+/// Opens a note, as untrusted input: its text, if one of `keys` signed it. Signatures by other keys do not matter; a
+/// wrong one by a known key does.
 ///
 /// # Errors
 /// See [`NoteError`].

@@ -12,7 +12,8 @@
 //!
 //! `sha256` is the digest of the whole file and `manifest` that of the manifest's JSON, `name` and `version` are the
 //! manifest's; of a component without a manifest only the first two lines are stated. The first line keeps a key's
-//! signatures of components apart from whatever else it signs. Signature lines begin with an em dash, as in [`crate::note`].
+//! signatures of components apart from whatever else it signs. Signature lines begin with an em dash, as in
+//! [`crate::note`].
 
 use crate::digest;
 use crate::layout::{self, LayoutError};
@@ -37,44 +38,33 @@ pub struct Verified {
     pub manifest: Option<String>,
 }
 
-/// Why a component's signature is not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum SignatureError {
-    /// The note or a key is refused.
-    #[error("the signature is refused: {0}")]
-    Note(#[from] NoteError),
-    /// A note that is signed well and is not about a component.
-    #[error("the signature is not a component signature: its first line must be `{FORMAT}`")]
-    Format,
-    /// The signature is about other bytes.
-    #[error("the signature is for another file: it states the digest {stated}, this file has {found}")]
-    Digest {
-        /// The digest in the signature.
-        stated: String,
-        /// The digest of the file.
-        found: String,
-    },
-    /// The digest is right and the manifest's lines are not.
-    #[error("the signature does not state what the component's manifest says; sign it again")]
-    Statement,
-    /// The bytes are not a component.
-    #[error(transparent)]
-    Component(#[from] LayoutError),
-    /// The manifest has a name or a version that does not fit a line.
-    #[error("the manifest's {0} is empty, over {FIELD_BYTES_MAX} bytes, or has control characters")]
-    Field(&'static str),
-}
-
-impl SignatureError {
-    /// The stable name of this failure.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Note(error) => error.code(),
-            Self::Format => "malformed-signature",
-            Self::Digest { .. } | Self::Statement => "digest-mismatch",
-            Self::Component(_) | Self::Field(_) => "bad-component",
-        }
+crate::error_codes! {
+    /// Why a component's signature is not taken.
+    #[derive(Debug, thiserror::Error)]
+    pub enum SignatureError {
+        /// The note or a key is refused.
+        #[error("the signature is refused: {0}")]
+        Note(#[from] NoteError) as error => error.code(),
+        /// A note that is signed well and is not about a component.
+        #[error("the signature is not a component signature: its first line must be `{FORMAT}`")]
+        Format => "malformed-signature",
+        /// The signature is about other bytes.
+        #[error("the signature is for another file: it states the digest {stated}, this file has {found}")]
+        Digest {
+            /// The digest in the signature.
+            stated: String,
+            /// The digest of the file.
+            found: String,
+        } => "digest-mismatch",
+        /// The digest is right and the manifest's lines are not.
+        #[error("the signature does not state what the component's manifest says; sign it again")]
+        Statement => "digest-mismatch",
+        /// The bytes are not a component.
+        #[error(transparent)]
+        Component(#[from] LayoutError) => "bad-component",
+        /// The manifest has a name or a version that does not fit a line.
+        #[error("the manifest's {0} is empty, over {FIELD_BYTES_MAX} bytes, or has control characters")]
+        Field(&'static str) => "bad-component",
     }
 }
 
@@ -97,18 +87,19 @@ fn statement(component: &[u8], digest_of_component: &str) -> Result<(String, Opt
 /// Signs a component with each of `keys`: the content of the file beside it.
 ///
 /// # Errors
-/// [`SignatureError::Component`] or [`SignatureError::Field`] if it cannot be signed, [`SignatureError::Note`] if there is
-/// no key or there are too many.
+/// [`SignatureError::Component`] or [`SignatureError::Field`] if it cannot be signed, [`SignatureError::Note`] if there
+/// is no key or there are too many.
 pub fn sign(keys: &[SigningKey], component: &[u8]) -> Result<String, SignatureError> {
     let (text, _) = statement(component, &digest(component))?;
     Ok(note::sign(&text, keys)?)
 }
 
-/// Checks that `note` is a signature of this component by one of `keys`, as untrusted input. Signatures by other keys on
-/// the same note do not matter.
+/// Checks that `note` is a signature of this component by one of `keys`, as untrusted input. Signatures by other keys
+/// on the same note do not matter.
 ///
 /// # Errors
-/// See [`SignatureError::code`]: `malformed-signature`, `unknown-key`, `bad-signature`, `digest-mismatch`, `bad-component`.
+/// See [`SignatureError::code`]: `malformed-signature`, `unknown-key`, `bad-signature`, `digest-mismatch`,
+/// `bad-component`.
 pub fn verify(note: &str, component: &[u8], keys: &[VerifyingKey]) -> Result<Verified, SignatureError> {
     let opened = note::open(note, keys)?;
     let stated = opened.text.strip_prefix(FORMAT).and_then(|rest| rest.strip_prefix("\nsha256 "));

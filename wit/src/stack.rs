@@ -21,8 +21,8 @@ pub const SOURCE_MAP_ENTRIES_MAX: usize = 2_000_000;
 /// Bytes of an original file's name; a longer one is as good as none.
 const FILE_NAME_BYTES_MAX: usize = 1024;
 
-/// The engine's own modules, whose frames say nothing to an author, have names that begin so; and those without debugging
-/// information have none.
+/// The engine's own modules, whose frames say nothing to an author, have names that begin so; and those without
+/// debugging information have none.
 const ENGINE_PREFIX: &str = "elias:";
 const NO_NAME: &str = "<null>";
 
@@ -128,8 +128,8 @@ fn parse_frame(line: &str) -> Option<Frame> {
     (!file.is_empty()).then(|| Frame { function, file: file.to_owned(), line, column })
 }
 
-/// The same stack trace with every frame in its original file, without the frames of the engine's own modules. Lines that
-/// are not frames, such as the message, stay as they are.
+/// The same stack trace with every frame in its original file, without the frames of the engine's own modules. Lines
+/// that are not frames, such as the message, stay as they are.
 #[must_use]
 pub fn remap_stack(stack: &str, map: &SourceMap<'_>) -> String {
     let lines: Vec<_> = stack.lines().filter_map(|line| remap_line(line, map)).collect();
@@ -175,10 +175,11 @@ pub fn may_have_frames(text: &str) -> bool {
     text.contains("    at ")
 }
 
-/// The first line of `text`, what ends it (a line feed, the two characters of an escaped one, or nothing at the end), and the rest.
+/// The first line of `text`, what ends it (a line feed, the two characters of an escaped one, or nothing at the end),
+/// and the rest.
 ///
-/// It looks at no byte behind the line: whoever takes a text apart with it looks at each byte once, also where one kind of line
-/// end does not occur at all.
+/// It looks at no byte behind the line: whoever takes a text apart with it looks at each byte once, also where one kind
+/// of line end does not occur at all.
 fn split_line(text: &str) -> (&str, &str, &str) {
     let bytes = text.as_bytes();
     let mut from = 0;
@@ -212,7 +213,8 @@ fn looked_at(bytes: usize) {
 fn looked_at(_: usize) {}
 
 /// Text with stack traces in it, such as a log line, with their frames in the original files and without those of the
-/// engine's own modules. The text may be JSON, where lines within a string end in `\\n`. Takes time in proportion to the text's length.
+/// engine's own modules. The text may be JSON, where lines within a string end in `\\n`. Takes time in proportion to
+/// the text's length.
 #[must_use]
 pub fn remap_text(text: &str, map: &SourceMap<'_>) -> String {
     let mut remapped = String::with_capacity(text.len());
@@ -243,7 +245,8 @@ pub fn remap_text(text: &str, map: &SourceMap<'_>) -> String {
 mod tests {
     use super::*;
 
-    /// Bundle line 2 is `src/index.ts` line 4 from column 3 and, from bundle column 11, line 5; bundle line 4 is `src/db.ts`.
+    /// Bundle line 2 is `src/index.ts` line 4 from column 3 and, from bundle column 11, line 5; bundle line 4 is
+    /// `src/db.ts`.
     fn map() -> SourceMap<'static> {
         let json = r#"{"version":3,"sources":["src/index.ts","src/db.ts"],"names":[],
             "sourcesContent":["1\n2\n3\n  boom();\n",null],"mappings":";EAGE,QACA;;ACJF"}"#;

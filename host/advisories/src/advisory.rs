@@ -4,7 +4,7 @@ mod record;
 
 use super::sbom::Package;
 use super::severity::Severity;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use nodejs_semver::Version;
 use record::{Affected, Record};
 use serde::{Deserialize, Serialize};
@@ -87,9 +87,7 @@ impl AdvisorySet {
     /// # Errors
     /// `bad-input`.
     pub fn add(&mut self, json: &[u8]) -> Result<()> {
-        let bad = |error: serde_json::Error| {
-            Error::new(ErrorCode::BadInput, format!("not an advisory in the OSV format: {error}"))
-        };
+        let bad = |error: serde_json::Error| Error::BadInput(format!("not an advisory in the OSV format: {error}"));
         if json.trim_ascii_start().first() == Some(&b'[') {
             let records: Vec<Record> = serde_json::from_slice(json).map_err(bad)?;
             records.into_iter().for_each(|record| self.take(record));

@@ -1,7 +1,7 @@
 //! Advisories from a file or a folder: what is listed is bounded, and its fingerprint says whether it has changed.
 
 use super::advisory::AdvisorySet;
-use super::error::{Error, ErrorCode, Result};
+use super::error::{Error, Result};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,7 @@ struct Found {
 }
 
 fn cannot(path: &Path, error: impl std::fmt::Display) -> Error {
-    Error::new(ErrorCode::BadInput, format!("the advisories {}: {error}", path.display()))
+    Error::BadInput(format!("the advisories {}: {error}", path.display()))
 }
 
 fn list(path: &Path, bounds: Bounds) -> Result<Vec<Found>> {
@@ -86,7 +86,7 @@ fn list(path: &Path, bounds: Bounds) -> Result<Vec<Found>> {
         }
         if files.len() > bounds.files {
             let message = format!("there are more than {} files of advisories", bounds.files);
-            return Err(Error::new(ErrorCode::TooLarge, message));
+            return Err(Error::TooLarge(message));
         }
         Ok(())
     };
@@ -103,7 +103,7 @@ fn list(path: &Path, bounds: Bounds) -> Result<Vec<Found>> {
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     if bytes > bounds.bytes {
         let message = format!("the advisories have {bytes} bytes; at most {} are read", bounds.bytes);
-        return Err(Error::new(ErrorCode::TooLarge, message));
+        return Err(Error::TooLarge(message));
     }
     files.sort_unstable();
     Ok(files)
@@ -128,7 +128,7 @@ fn read(files: &[Found]) -> Result<AdvisorySet> {
 mod tests {
     use super::*;
 
-    fn code(path: &Path, bounds: Bounds) -> Option<ErrorCode> {
+    fn code(path: &Path, bounds: Bounds) -> Option<&'static str> {
         list(path, bounds).and_then(|files| read(&files)).err().map(|error| error.code())
     }
 
@@ -154,14 +154,14 @@ mod tests {
         assert_eq!(AdvisorySet::read(&folder.path().join("one.json")).expect("read").len(), 1);
         let small = |files, bytes, depth| code(folder.path(), Bounds { files, bytes, depth });
         assert_eq!(small(3, 10_000, 16), None);
-        assert_eq!(small(2, 10_000, 16), Some(ErrorCode::TooLarge));
-        assert_eq!(small(3, 100, 16), Some(ErrorCode::TooLarge));
-        assert_eq!(small(3, 10_000, 1), Some(ErrorCode::BadInput));
-        assert_eq!(code(&folder.path().join("none.json"), BOUNDS), Some(ErrorCode::BadInput));
+        assert_eq!(small(2, 10_000, 16), Some("too-large"));
+        assert_eq!(small(3, 100, 16), Some("too-large"));
+        assert_eq!(small(3, 10_000, 1), Some("bad-input"));
+        assert_eq!(code(&folder.path().join("none.json"), BOUNDS), Some("bad-input"));
         for malformed in ["{", "[{]", "[]]", "{}", "7", r#"{"id":"A","affected":7}"#, r#"{"vulns":[]}"#] {
             write("one.json", malformed);
             let error = AdvisorySet::read(folder.path()).expect_err(malformed);
-            assert_eq!(error.code(), ErrorCode::BadInput, "{malformed}");
+            assert_eq!(error.code(), "bad-input", "{malformed}");
             assert!(error.to_string().contains("one.json"), "{error}");
         }
     }

@@ -13,7 +13,7 @@ mod sbom;
 mod severity;
 
 pub use advisory::{AdvisorySet, Vulnerability};
-pub use error::{Error, ErrorCode, Result};
+pub use error::{Error, Result};
 pub use files::AdvisoryFiles;
 pub use policy::{PackagePolicy, PolicyOwner};
 pub use report::{AuditedPackage, PackagePolicies, PackageReport, report};

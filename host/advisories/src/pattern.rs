@@ -1,7 +1,7 @@
 //! Which packages a tenant means: `name`, `name@RANGE`, `@scope/*`.
 
 use super::sbom::NAME_BYTES_MAX;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use nodejs_semver::{Range, Version};
 
 /// Bytes of a pattern.
@@ -25,7 +25,7 @@ impl Pattern {
         let bad = |what: &str| {
             let shown: String = text.chars().take(100).collect();
             let help = "write name, name@1.2.3, name@<4.17.21 or @scope/*";
-            Error::new(ErrorCode::BadInput, format!("`{}` {what}: {help}", shown.escape_debug()))
+            Error::BadInput(format!("`{}` {what}: {help}", shown.escape_debug()))
         };
         if text.len() > PATTERN_BYTES_MAX {
             return Err(bad("is too long for packages"));
@@ -129,7 +129,7 @@ mod tests {
         for text in
             ["", "*", "@/*", "@scope*", "lod*", "a b", "@scope", "@scope/", "a@", "a@b c d", "../a", "a/b", &long]
         {
-            assert_eq!(Pattern::parse(text).expect_err(text).code(), ErrorCode::BadInput, "{text}");
+            assert_eq!(Pattern::parse(text).expect_err(text).code(), "bad-input", "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::advisory::AdvisorySet;
 use super::pattern::{self, Pattern};
 use super::sbom::{Package, is_strong_integrity};
 use super::severity::Severity;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use nodejs_semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ impl PackagePolicy {
     /// # Errors
     /// `bad-input`, with the key.
     pub fn check(&self) -> Result<()> {
-        let bad = |message: String| Err(Error::new(ErrorCode::BadInput, message));
+        let bad = |message: String| Err(Error::BadInput(message));
         let lists = [self.allow.len(), self.deny.len(), self.pins.len(), self.ignore.len()];
         if lists.iter().any(|length| *length > LIST_MAX) {
             return bad(format!("packages: allow, deny, pins and ignore have at most {LIST_MAX} entries each"));
@@ -113,11 +113,11 @@ impl PackagePolicy {
                 "the component does not say which packages are in it ({}); build it with elias-build, which writes a bill of materials",
                 owner.explanation()
             );
-            return Err(Error::new(ErrorCode::SbomMissing, message));
+            return Err(Error::SbomMissing(message));
         };
         let packages: Vec<_> = packages.iter().map(|package| (package, package.semver())).collect();
-        let refuse = |code: ErrorCode, found: Vec<String>| match named(found) {
-            Some(named) => Err(Error::new(code, format!("{named} ({})", owner.explanation()))),
+        let refuse = |refusal: fn(String) -> Error, found: Vec<String>| match named(found) {
+            Some(named) => Err(refusal(format!("{named} ({})", owner.explanation()))),
             None => Ok(()),
         };
         let of_each = |what: &dyn Fn(&Package, Option<&Version>) -> Option<String>| -> Vec<String> {
@@ -131,8 +131,8 @@ impl PackagePolicy {
                 )
             })
         };
-        refuse(ErrorCode::IntegrityMissing, of_each(&unlocked))?;
-        refuse(ErrorCode::IntegrityMismatch, of_each(&|package, _| self.unpinned(package)))?;
+        refuse(Error::IntegrityMissing, of_each(&unlocked))?;
+        refuse(Error::IntegrityMismatch, of_each(&|package, _| self.unpinned(package)))?;
         let (allow, deny) = (patterns(&self.allow)?, patterns(&self.deny)?);
         let denied = |package: &Package, version: Option<&Version>| {
             if let Some(at) = deny.iter().position(|pattern| pattern.denies(&package.name, version)) {
@@ -141,13 +141,13 @@ impl PackagePolicy {
             let allowed = allow.is_empty() || allow.iter().any(|pattern| pattern.allows(&package.name, version));
             (!allowed).then(|| format!("{package} is not among the packages that are allowed"))
         };
-        refuse(ErrorCode::PackageDenied, of_each(&denied))?;
+        refuse(Error::PackageDenied, of_each(&denied))?;
         if self.refuse == Severity::None {
             return Ok(());
         }
         let advisories = advisories.ok_or_else(|| {
             let what = "the policy refuses packages with advisories, but the host has none: start it with --advisories";
-            Error::new(ErrorCode::AdvisoriesMissing, format!("{what} ({})", owner.explanation()))
+            Error::AdvisoriesMissing(format!("{what} ({})", owner.explanation()))
         })?;
         let vulnerable = |package: &Package, version: Option<&Version>| {
             let all = advisories.of_version(package, version);
@@ -157,7 +157,7 @@ impl PackagePolicy {
             let told: Vec<_> = all.iter().filter(counts).map(|found| found.told(package)).collect();
             (!told.is_empty()).then(|| told.join("; "))
         };
-        refuse(ErrorCode::PackageVulnerable, of_each(&vulnerable))
+        refuse(Error::PackageVulnerable, of_each(&vulnerable))
     }
 
     /// What is wrong with a package that has another integrity than it must.

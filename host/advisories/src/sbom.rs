@@ -1,6 +1,6 @@
 //! Reading a component's bill of materials. <https://cyclonedx.org/docs/1.6/json/>
 
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use elias_contract::layout;
@@ -68,13 +68,12 @@ impl Package {
     }
 
     fn read(json: &[u8]) -> Result<Vec<Self>> {
-        let too_large =
-            |what: String| Error::new(ErrorCode::TooLarge, format!("the bill of materials has more than {what}"));
+        let too_large = |what: String| Error::TooLarge(format!("the bill of materials has more than {what}"));
         if json.len() > BYTES_MAX {
             return Err(too_large(format!("{BYTES_MAX} bytes")));
         }
         let document: Document = serde_json::from_slice(json).map_err(|error| {
-            Error::new(ErrorCode::SbomMissing, format!("the component's bill of materials cannot be read: {error}"))
+            Error::SbomMissing(format!("the component's bill of materials cannot be read: {error}"))
         })?;
         let Document { format: Format::CycloneDX, components } = document;
         let mut packages = Vec::new();
@@ -184,14 +183,14 @@ mod tests {
             br#"{"bomFormat":"CycloneDX","components":[{}]}"#,
             br#"{"bomFormat":"CycloneDX","components":7}"#,
         ] {
-            assert_eq!(Package::read(malformed).expect_err("malformed").code(), ErrorCode::SbomMissing);
+            assert_eq!(Package::read(malformed).expect_err("malformed").code(), "sbom-missing");
         }
         let bill = |components: &[Value]| json!({ "bomFormat": "CycloneDX", "components": components }).to_string();
         let many = |count: usize| bill(&vec![json!({ "name": "a" }); count]);
         assert_eq!(Package::read(many(PACKAGES_MAX).as_bytes()).map(|all| all.len()).ok(), Some(PACKAGES_MAX));
-        assert_eq!(Package::read(many(PACKAGES_MAX + 1).as_bytes()).expect_err("too many").code(), ErrorCode::TooLarge);
-        assert_eq!(Package::read(&vec![b' '; BYTES_MAX + 1]).expect_err("too long").code(), ErrorCode::TooLarge);
+        assert_eq!(Package::read(many(PACKAGES_MAX + 1).as_bytes()).expect_err("too many").code(), "too-large");
+        assert_eq!(Package::read(&vec![b' '; BYTES_MAX + 1]).expect_err("too long").code(), "too-large");
         let long = bill(&[json!({ "name": "a".repeat(NAME_BYTES_MAX + 1) })]);
-        assert_eq!(Package::read(long.as_bytes()).expect_err("a long name").code(), ErrorCode::TooLarge);
+        assert_eq!(Package::read(long.as_bytes()).expect_err("a long name").code(), "too-large");
     }
 }

@@ -1,6 +1,6 @@
 //! How bad an advisory is, in npm's four steps.
 
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -66,7 +66,7 @@ impl FromStr for Severity {
         let all = [Self::None, Self::Low, Self::Moderate, Self::High, Self::Critical];
         all.into_iter()
             .find(|severity| severity.as_str() == text)
-            .ok_or_else(|| Error::new(ErrorCode::BadInput, "a severity must be none, low, moderate, high or critical"))
+            .ok_or_else(|| Error::BadInput("a severity must be none, low, moderate, high or critical".to_owned()))
     }
 }
 

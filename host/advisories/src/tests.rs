@@ -4,7 +4,6 @@ use super::advisory::AdvisorySet;
 use super::policy::{PackagePolicy, PolicyOwner};
 use super::sbom::Package;
 use super::severity::Severity;
-use crate::error::ErrorCode;
 use serde_json::{Value, json};
 
 fn package(name: &str, version: &str) -> Package {
@@ -129,14 +128,14 @@ fn policies_refuse_what_they_name() {
         (json!({}), None),
         (json!({ "require-integrity": true }), None),
         (json!({ "allow": ["a", "@s/*"] }), None),
-        (json!({ "allow": ["a@^1", "@s/c"] }), Some((ErrorCode::PackageDenied, "@s/b@1.0.0"))),
-        (json!({ "allow": ["a", "@s/*"], "deny": ["a@<1.0.1"] }), Some((ErrorCode::PackageDenied, "a@<1.0.1"))),
+        (json!({ "allow": ["a@^1", "@s/c"] }), Some(("package-denied", "@s/b@1.0.0"))),
+        (json!({ "allow": ["a", "@s/*"], "deny": ["a@<1.0.1"] }), Some(("package-denied", "a@<1.0.1"))),
         (json!({ "pins": { "a@1.0.0": sha512("A"), "c@1.0.0": sha512("g") } }), None),
-        (json!({ "pins": { "a@1.0.0": sha512("g") } }), Some((ErrorCode::IntegrityMismatch, "a@1.0.0"))),
+        (json!({ "pins": { "a@1.0.0": sha512("g") } }), Some(("integrity-mismatch", "a@1.0.0"))),
         (json!({ "refuse": "critical" }), None),
         (json!({ "refuse": "none" }), None),
-        (json!({ "refuse": "high" }), Some((ErrorCode::PackageVulnerable, "npm install a@1.0.1"))),
-        (json!({ "refuse": "low" }), Some((ErrorCode::PackageVulnerable, "GHSA-1 (high): Something\\nwrong"))),
+        (json!({ "refuse": "high" }), Some(("package-vulnerable", "npm install a@1.0.1"))),
+        (json!({ "refuse": "low" }), Some(("package-vulnerable", "GHSA-1 (high): Something\\nwrong"))),
         (json!({ "refuse": "low", "ignore": ["CVE-1"] }), None),
     ] {
         let examined = policy(settings.clone()).examine(PolicyOwner::Host, Some(&packages), Some(&set));
@@ -153,10 +152,10 @@ fn policies_refuse_what_they_name() {
     let refused = |packages: Option<&[Package]>, policy: &PackagePolicy, set| {
         policy.examine(PolicyOwner::Tenant, packages, set).expect_err("refused").code()
     };
-    assert_eq!(refused(Some(&[package("a", "1.0.0")]), &integrity, None), ErrorCode::IntegrityMissing);
-    assert_eq!(refused(None, &integrity, None), ErrorCode::SbomMissing, "who leaves the bill out evades nothing");
+    assert_eq!(refused(Some(&[package("a", "1.0.0")]), &integrity, None), "integrity-missing");
+    assert_eq!(refused(None, &integrity, None), "sbom-missing", "who leaves the bill out evades nothing");
     let high = policy(json!({ "refuse": "high" }));
-    assert_eq!(refused(Some(&packages), &high, None), ErrorCode::AdvisoriesMissing, "nor who has no advisories");
+    assert_eq!(refused(Some(&packages), &high, None), "advisories-missing", "nor who has no advisories");
 }
 
 #[test]

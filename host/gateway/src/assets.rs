@@ -1,5 +1,5 @@
-//! Static files beside a component: what a request for one gets (RFC 9110, sections 13 and 14). The server reads the
-//! bytes.
+//! Static files of a version: conditional requests, ranges and content codings (RFC 9110, sections 12 to 14). The
+//! server reads the bytes.
 
 mod table;
 
@@ -7,11 +7,11 @@ pub use table::{
     AssetEntry, AssetError, AssetTable, EncodedAsset, MAX_ASSET_PATH_BYTES, MAX_ASSETS, content_type_of, is_hidden,
 };
 
-use crate::config::{ConfigError, Rule, within};
 use crate::encoding::negotiate;
-use crate::field::{elements, single, weighted};
+use crate::field::{Comparison, elements, lists_entity_tag, single, weighted};
 use crate::path;
 use crate::problem::{Code, Refusal};
+use crate::rule::{ConfigError, Rule, within};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -127,9 +127,9 @@ fn is_content_hashed(path: &str) -> bool {
     })
 }
 
-/// What a request for an asset gets.
+/// The response to a request for an asset.
 #[derive(Debug)]
-pub enum AssetAnswer {
+pub enum AssetResponse {
     /// Bytes of an asset.
     Bytes {
         /// 200 or 206.
@@ -154,7 +154,7 @@ pub enum AssetAnswer {
     Refused(Refusal),
 }
 
-/// An asset that a path leads to.
+/// The asset that a path names.
 enum Hit<'t> {
     File(&'t str, &'t Asset),
     Folder,
@@ -162,25 +162,25 @@ enum Hit<'t> {
 }
 
 impl AssetTable {
-    /// What a request gets; nothing if the component is to answer it. `private` says that the answer is not for
-    /// everybody.
+    /// The response to a request; none if the component is to respond. `private` says that shared caches must not store
+    /// the response.
     #[must_use]
-    pub fn answer(&self, rules: &AssetRules, request: &Parts, private: bool) -> Option<AssetAnswer> {
+    pub fn respond(&self, rules: &AssetRules, request: &Parts, private: bool) -> Option<AssetResponse> {
         let readable = request.method == Method::GET || request.method == Method::HEAD;
         let (name, asset) = match self.hit(rules, request) {
             Some(_) if !readable && rules.exclusive => {
                 let allow = HeaderValue::from_static("GET, HEAD");
-                return Some(AssetAnswer::Refused(Refusal::new(Code::MethodNotAllowed).with_header(ALLOW, allow)));
+                return Some(AssetResponse::Refused(Refusal::new(Code::MethodNotAllowed).with_header(ALLOW, allow)));
             }
             None if rules.exclusive && self.is_under(rules, request) => {
-                return Some(AssetAnswer::Refused(Refusal::new(Code::NoAsset)));
+                return Some(AssetResponse::Refused(Refusal::new(Code::NoAsset)));
             }
             Some(_) if !readable => return None,
             None => return None,
             Some(Hit::Folder) => return Some(to_folder(request)),
             Some(Hit::File(name, asset) | Hit::Fallback(name, asset)) => (name, asset),
         };
-        Some(answer(asset, rules.cache_control(name, private), request))
+        Some(response_of(asset, rules.cache_control(name, private), request))
     }
 
     fn is_under(&self, rules: &AssetRules, request: &Parts) -> bool {
@@ -208,14 +208,14 @@ impl AssetTable {
     }
 }
 
-/// The path below the prefix, decoded: it is compared with names, and with nothing else.
+/// The path below the prefix, percent-decoded. It is only compared with the names of assets, never opened.
 fn relative<'p>(rules: &AssetRules, request: &'p Parts) -> Option<Cow<'p, str>> {
     let rest = request.uri.path().strip_prefix(&*rules.prefix)?;
     (rest.is_empty() || rest.starts_with('/')).then(|| path::decode(rest)).flatten()
 }
 
 /// Links within a folder's page are relative to the path with the slash.
-fn to_folder(request: &Parts) -> AssetAnswer {
+fn to_folder(request: &Parts) -> AssetResponse {
     let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     // A path that began with two slashes would be another host's.
     let path = request.uri.path().trim_start_matches('/');
@@ -223,10 +223,10 @@ fn to_folder(request: &Parts) -> AssetAnswer {
     if let Ok(location) = HeaderValue::try_from(format!("/{path}/{query}")) {
         headers.insert(LOCATION, location);
     }
-    AssetAnswer::Empty { status: StatusCode::PERMANENT_REDIRECT, headers }
+    AssetResponse::Empty { status: StatusCode::PERMANENT_REDIRECT, headers }
 }
 
-fn answer(asset: &Asset, cache_control: HeaderValue, request: &Parts) -> AssetAnswer {
+fn response_of(asset: &Asset, cache_control: HeaderValue, request: &Parts) -> AssetResponse {
     let file = asset.choose(|offered| negotiate(&request.headers, offered));
     let tag = file.tag.clone();
     let mut headers = HeaderMap::new();
@@ -236,11 +236,13 @@ fn answer(asset: &Asset, cache_control: HeaderValue, request: &Parts) -> AssetAn
         headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
     }
     // In the order of RFC 9110, section 13.2.2.
-    if request.headers.contains_key(IF_MATCH) && !names(&request.headers, &IF_MATCH, &tag, Comparison::Strong) {
-        return AssetAnswer::Refused(Refusal::new(Code::PreconditionFailed));
+    if request.headers.contains_key(IF_MATCH)
+        && !lists_entity_tag(&request.headers, &IF_MATCH, &tag, Comparison::Strong)
+    {
+        return AssetResponse::Refused(Refusal::new(Code::PreconditionFailed));
     }
-    if names(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak) {
-        return AssetAnswer::Empty { status: StatusCode::NOT_MODIFIED, headers };
+    if lists_entity_tag(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak) {
+        return AssetResponse::Empty { status: StatusCode::NOT_MODIFIED, headers };
     }
     headers.insert(CONTENT_TYPE, asset.content_type.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -270,14 +272,14 @@ fn answer(asset: &Asset, cache_control: HeaderValue, request: &Parts) -> AssetAn
         Some(None) => {
             let all = HeaderValue::try_from(format!("bytes */{}", file.bytes));
             let refusal = Refusal::new(Code::RangeNotSatisfiable);
-            return AssetAnswer::Refused(match all {
+            return AssetResponse::Refused(match all {
                 Ok(all) => refusal.with_header(CONTENT_RANGE, all),
                 Err(_) => refusal,
             });
         }
     }
     headers.insert(CONTENT_LENGTH, range.end.saturating_sub(range.start).into());
-    AssetAnswer::Bytes { status, headers, digest: file.digest, range, body: request.method == Method::GET }
+    AssetResponse::Bytes { status, headers, digest: file.digest, range, body: request.method == Method::GET }
 }
 
 fn insert(headers: &mut HeaderMap, name: http::HeaderName, text: String) {
@@ -286,25 +288,8 @@ fn insert(headers: &mut HeaderMap, name: http::HeaderName, text: String) {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Comparison {
-    Strong,
-    Weak,
-}
-
-/// Whether a list of entity tags has this one (RFC 9110, section 8.8.3.2).
-pub(crate) fn names(headers: &HeaderMap, field: &http::HeaderName, tag: &HeaderValue, comparison: Comparison) -> bool {
-    elements(headers, field).any(|listed| {
-        let opaque = match comparison {
-            Comparison::Weak => listed.strip_prefix("W/").unwrap_or(listed),
-            Comparison::Strong => listed,
-        };
-        listed == "*" || opaque.as_bytes() == tag.as_bytes()
-    })
-}
-
-/// One range of bytes. Nothing: whatever is none, or several, which are answered with the whole. `Some(None)`: none of
-/// the file's bytes are in it.
+/// Parses one range of bytes. None if it is malformed or has several ranges: the response is the whole file then.
+/// `Some(None)` if the range has none of the file's bytes.
 fn parse_range(text: &str, bytes: u64) -> Option<Option<Range<u64>>> {
     let (unit, range) = text.split_once('=')?;
     let (first, last) = range.trim().split_once('-')?;

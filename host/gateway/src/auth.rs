@@ -1,4 +1,4 @@
-//! Who calls: an API key or a JSON Web Token, as a route requires it.
+//! Authentication by an API key or a JSON Web Token.
 //!
 //! A client whose credentials do not pass learns that and no more; the reason is for the log.
 
@@ -9,9 +9,9 @@ pub use jwt::{Failure as JwtFailure, JwtVerifier, MAX_KEYS, MAX_TOKEN_BYTES};
 pub use jwt_rules::JwtRules;
 
 use crate::clock::Now;
-use crate::config::{ConfigError, Rule, header_name, rule};
 use crate::field::single;
 use crate::problem::{Code, Refusal};
+use crate::rule::{ConfigError, Rule, header_name, parse_rule};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -22,10 +22,10 @@ use std::sync::Arc;
 /// The longest API key, in bytes.
 pub const MAX_API_KEY_BYTES: usize = 512;
 
-/// Who calls.
+/// The identity of a caller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
-    /// Who it is: the token's `sub`, or the name of the API key.
+    /// The subject: the token's `sub`, or the name of the API key.
     pub subject: String,
     /// The user, where the credentials name one.
     pub user_id: Option<String>,
@@ -33,11 +33,11 @@ pub struct Identity {
     pub organization_id: Option<String>,
     /// All claims of a token.
     pub claims: serde_json::Map<String, Value>,
-    /// How the caller showed who it is.
+    /// The kind of credentials.
     pub method: AuthMethod,
 }
 
-/// How a caller showed who it is.
+/// The kind of credentials of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuthMethod {
     /// By an API key.
@@ -59,12 +59,12 @@ impl AuthMethod {
 
 /// The API keys of a service.
 pub trait ApiKeys: Send + Sync {
-    /// Whose key it is; nothing if it is nobody's, or no more. The key has 1 to [`MAX_API_KEY_BYTES`] bytes of visible
-    /// ASCII.
+    /// The identity of a key; none if the key is unknown or revoked. The key has 1 to [`MAX_API_KEY_BYTES`] bytes of
+    /// visible ASCII.
     fn verify(&self, key: &str) -> Option<Identity>;
 }
 
-/// What a route requires.
+/// The credentials that a route requires.
 #[derive(Debug, Clone)]
 pub struct AuthRules {
     api_key: Option<HeaderName>,
@@ -110,11 +110,11 @@ impl Rule for AuthRules {
 
     fn check(table: AuthTable, at: &str) -> Result<Self, ConfigError> {
         let api_key = match &table.api_key {
-            Some(value) => Some(rule::<ApiKeyHeader>(value, &format!("{at}.api-key"))?.0),
+            Some(value) => Some(parse_rule::<ApiKeyHeader>(value, &format!("{at}.api-key"))?.0),
             None => None,
         };
         let jwt = match &table.jwt {
-            Some(value) => Some(rule::<JwtRules>(value, &format!("{at}.jwt"))?),
+            Some(value) => Some(parse_rule::<JwtRules>(value, &format!("{at}.jwt"))?),
             None => None,
         };
         if api_key.is_none() && jwt.is_none() {
@@ -126,7 +126,7 @@ impl Rule for AuthRules {
             return Err(ConfigError::new(at, "`realm` has other characters than letters, digits and -._~/:@"));
         }
         let challenge =
-            |scheme: &str, more: &str| crate::config::header_value(&format!("{scheme} realm=\"{realm}\"{more}"), at);
+            |scheme: &str, more: &str| crate::rule::header_value(&format!("{scheme} realm=\"{realm}\"{more}"), at);
         let mut challenges = Vec::new();
         if jwt.is_some() {
             challenges.push([challenge("Bearer", "")?, challenge("Bearer", ", error=\"invalid_token\"")?]);
@@ -140,7 +140,7 @@ impl Rule for AuthRules {
 }
 
 impl AuthRules {
-    /// What tokens have to be like.
+    /// The rules for tokens; none if the route takes no tokens.
     #[must_use]
     pub fn jwt(&self) -> Option<&JwtRules> {
         self.jwt.as_ref()
@@ -153,7 +153,7 @@ impl AuthRules {
     }
 }
 
-/// The rules of a route with what checks credentials.
+/// Checks the credentials of requests by the rules of a route.
 pub struct Authenticator {
     rules: Arc<AuthRules>,
     verifier: Option<Arc<JwtVerifier>>,
@@ -167,19 +167,19 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Puts them together. Without `verifier` no token passes, and without `api_keys` no key.
+    /// An authenticator. Without `verifier` every token is refused, and without `api_keys` every key.
     #[must_use]
     pub fn new(rules: Arc<AuthRules>, verifier: Option<Arc<JwtVerifier>>, api_keys: Option<Arc<dyn ApiKeys>>) -> Self {
         Self { rules, verifier, api_keys }
     }
 
-    /// What checks tokens.
+    /// The verifier of tokens, if there is one.
     #[must_use]
     pub fn verifier(&self) -> Option<&Arc<JwtVerifier>> {
         self.verifier.as_ref()
     }
 
-    /// Who calls; nothing where credentials are optional and there are none.
+    /// The identity of the caller; none where credentials are optional and the request has none.
     ///
     /// # Errors
     /// [`Code::Unauthenticated`], or [`Code::AuthUnavailable`] while there are no keys to check a token with.
@@ -211,7 +211,7 @@ impl Authenticator {
         })
     }
 
-    /// The API key of a request, which [`ApiKeys::verify`] will be asked about: for a host that has to look keys up before that.
+    /// The API key of a request, for a host that has to look keys up before [`ApiKeys::verify`] is called.
     #[must_use]
     pub fn api_key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         let key = single(headers, self.rules.api_key.as_ref()?).and_then(|value| value.to_str().ok());

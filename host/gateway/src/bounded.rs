@@ -1,20 +1,20 @@
-//! A map that forgets what has not been used for long, so that clients cannot make it grow.
+//! A map of bounded size that evicts the entries which were not used recently, so that clients cannot make it grow.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::mem;
 
-/// A map of at most twice its `half` many entries. New and used entries are young; when there are `half` of those, they
-/// become the old ones, and what was old is forgotten. So an entry is forgotten only after `half` others have been used
-/// since its last use.
+/// A map of at most `2 * half` entries in two generations. New and used entries are young; when there are `half` of
+/// those, they become the old ones, and the old ones before are evicted. So an entry is evicted only after `half`
+/// others have been used since its last use: about what an LRU list does, without the list.
 #[derive(Debug)]
-pub(crate) struct Recent<K, V> {
+pub(crate) struct BoundedMap<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     half: usize,
 }
 
-impl<K: Eq + Hash + Clone, V> Recent<K, V> {
+impl<K: Eq + Hash + Clone, V> BoundedMap<K, V> {
     pub(crate) fn new(half: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), half: half.max(1) }
     }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn what_is_used_stays_and_the_rest_is_bounded() {
-        let mut map = Recent::new(10);
+        let mut map = BoundedMap::new(10);
         map.insert(0, "kept");
         for key in 1..10_000 {
             map.insert(key, "passing");

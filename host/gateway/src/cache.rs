@@ -1,9 +1,8 @@
-//! Which answers a host may keep and give to others (RFC 9111, as a shared cache), and how they are marked then (RFC 9211). The gateway
-//! decides; the host keeps them.
+//! The rules of a shared response cache (RFC 9111) and its header `Cache-Status` (RFC 9211). The gateway decides; the
+//! host stores the responses.
 
-use crate::assets::{Comparison, names};
-use crate::config::{ConfigError, Rule, within};
-use crate::field::{add_vary, elements};
+use crate::field::{Comparison, add_vary, elements, lists_entity_tag};
+use crate::rule::{ConfigError, Rule, within};
 use http::header::{
     AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, PRAGMA, RANGE, SET_COOKIE, TRAILER, VARY,
@@ -14,10 +13,10 @@ use serde::Deserialize;
 use std::time::{Duration, SystemTime};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-/// The longest that an answer is kept, whatever it says.
+/// The longest time for which a response is fresh, and for which it is served stale after that.
 const LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Which answers of a route are kept.
+/// The responses of a route that are cached.
 #[derive(Debug, Clone)]
 pub struct CacheRules {
     max_bytes: u64,
@@ -40,20 +39,21 @@ impl Rule for CacheRules {
 }
 
 impl CacheRules {
-    /// Whether a request may be answered with what is kept, and its answer kept for others. One for parts of an answer, or on a condition
-    /// that it changes, is the component's.
+    /// Whether a cached response may be served to a request. Requests for ranges, and those with a precondition for a
+    /// change, go to the component.
     #[must_use]
-    pub fn takes(&self, request: &request::Parts) -> bool {
+    pub fn can_serve(&self, request: &request::Parts) -> bool {
         let readable = request.method == Method::GET || request.method == Method::HEAD;
         let apart = [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE];
         readable && !apart.iter().any(|name| request.headers.contains_key(name))
     }
 
-    /// Whether its answer is one for others too: not where it may be without a body.
+    /// Whether the response to a request may be stored. Responses to HEAD and to conditional requests may lack the
+    /// body.
     #[must_use]
-    pub fn fills(&self, request: &request::Parts) -> bool {
+    pub fn can_store(&self, request: &request::Parts) -> bool {
         let conditional = [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().any(|name| request.headers.contains_key(name));
-        request.method == Method::GET && !conditional && self.takes(request)
+        request.method == Method::GET && !conditional && self.can_serve(request)
     }
 
     /// Whether a client wants a cached response or none (RFC 9111, section 5.2.1.7).
@@ -62,62 +62,63 @@ impl CacheRules {
         directives(&request.headers).any(|(name, _)| name.eq_ignore_ascii_case("only-if-cached"))
     }
 
-    /// Bytes of the longest body that is kept.
+    /// The longest body that is stored, in bytes.
     #[must_use]
     pub fn max_bytes(&self) -> u64 {
         self.max_bytes
     }
 
-    /// What to store of a response; none if it is for this client alone, does not say how long it is fresh, or is too
-    /// long. `vary` are the headers that chose the route; `identified` says that the component knew the client.
+    /// The headers to store of a response; none if it is for this client alone, does not say how long it is fresh, or
+    /// is too long. `vary` are the headers that chose the route; `identified` says that the component knew the client.
     #[must_use]
-    pub fn keep(
+    pub fn store(
         &self,
         request: &request::Parts,
-        mut answer: response::Parts,
+        mut response: response::Parts,
         vary: &[HeaderName],
         identified: bool,
         now: SystemTime,
     ) -> Option<StoredHeaders> {
-        vary.iter().for_each(|name| add_vary(&mut answer.headers, name));
-        let told = answer.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let apart = answer.headers.contains_key(SET_COOKIE) || answer.headers.contains_key(TRAILER);
-        if !self.fills(request) || apart || told.is_some_and(|bytes| bytes > self.max_bytes) {
+        vary.iter().for_each(|name| add_vary(&mut response.headers, name));
+        let told = response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let apart = response.headers.contains_key(SET_COOKIE) || response.headers.contains_key(TRAILER);
+        if !self.can_store(request) || apart || told.is_some_and(|bytes| bytes > self.max_bytes) {
             return None;
         }
         // RFC 9111, section 3.5; who was identified otherwise than by `Authorization` is no less somebody.
-        let says = |directive: &str| directives(&answer.headers).any(|(name, _)| name.eq_ignore_ascii_case(directive));
+        let says =
+            |directive: &str| directives(&response.headers).any(|(name, _)| name.eq_ignore_ascii_case(directive));
         let known = identified || request.headers.contains_key(AUTHORIZATION);
         if known && !(says("public") || says("s-maxage") || says("must-revalidate")) {
             return None;
         }
         let options = CacheOptions { shared: true, cache_heuristic: 0.0, ..CacheOptions::default() };
-        let policy = CachePolicy::new_options(&Head { request }, &answer, now, options);
+        let policy = CachePolicy::new_options(&RequestView { request }, &response, now, options);
         let fresh_for = policy.time_to_live(now).min(LIFETIME_MAX);
-        if !policy.is_storable() || fresh_for.is_zero() || !can_tell_apart(&answer.headers, request) {
+        if !policy.is_storable() || fresh_for.is_zero() || !has_single_vary_values(&response.headers, request) {
             return None;
         }
         let held = says("must-revalidate") || says("proxy-revalidate");
-        let stale_for = directives(&answer.headers)
+        let stale_for = directives(&response.headers)
             .find(|(name, _)| name.eq_ignore_ascii_case("stale-while-revalidate") && !held)
             .and_then(|(_, seconds)| seconds.trim_matches('"').parse().ok());
         let stale_for = Duration::from_secs(stale_for.unwrap_or(0)).min(LIFETIME_MAX);
         Some(StoredHeaders {
             fresh_to: policy.age(now) + fresh_for,
             stale_for,
-            status: answer.status,
-            headers: answer.headers,
+            status: response.status,
+            headers: response.headers,
             policy,
         })
     }
 }
 
-/// What the policy wants to know of a request.
-struct Head<'r> {
+/// A request as the crate `http-cache-semantics` reads it.
+struct RequestView<'r> {
     request: &'r request::Parts,
 }
 
-impl http_cache_semantics::RequestLike for Head<'_> {
+impl http_cache_semantics::RequestLike for RequestView<'_> {
     fn uri(&self) -> http::Uri {
         self.request.uri.clone()
     }
@@ -127,7 +128,7 @@ impl http_cache_semantics::RequestLike for Head<'_> {
     }
 
     fn method(&self) -> &Method {
-        // HEAD is answered with the head of what GET is.
+        // The response to HEAD has the headers of the response to GET.
         static GET: Method = Method::GET;
         if self.request.method == Method::HEAD { &GET } else { &self.request.method }
     }
@@ -137,9 +138,10 @@ impl http_cache_semantics::RequestLike for Head<'_> {
     }
 }
 
-/// Whether the headers that an answer varies by are there once at most: of several values only the first would be compared.
-fn can_tell_apart(answer: &HeaderMap, request: &request::Parts) -> bool {
-    elements(answer, &VARY).all(|name| name != "*" && request.headers.get_all(name).iter().nth(1).is_none())
+/// Whether the request has each header of the response's `Vary` at most once: `http-cache-semantics` compares only the
+/// first of several values.
+fn has_single_vary_values(response: &HeaderMap, request: &request::Parts) -> bool {
+    elements(response, &VARY).all(|name| name != "*" && request.headers.get_all(name).iter().nth(1).is_none())
 }
 
 /// The directives of `Cache-Control`, with their values.
@@ -174,10 +176,10 @@ impl StoredHeaders {
     #[must_use]
     pub fn freshness(&self, request: &request::Parts, now: SystemTime) -> Freshness {
         let age = self.policy.age(now);
-        if !can_tell_apart(&self.headers, request) {
+        if !has_single_vary_values(&self.headers, request) {
             return Freshness::Unusable;
         }
-        match self.policy.before_request(&Head { request }, now) {
+        match self.policy.before_request(&RequestView { request }, now) {
             BeforeRequest::Fresh(_) if age < self.fresh_to => Freshness::Fresh,
             BeforeRequest::Stale { matches: true, .. }
                 if (self.fresh_to..self.fresh_to + self.stale_for).contains(&age)
@@ -194,7 +196,7 @@ impl StoredHeaders {
     #[must_use]
     pub fn is_of(&self, request: &request::Parts, now: SystemTime) -> bool {
         matches!(
-            self.policy.before_request(&Head { request }, now),
+            self.policy.before_request(&RequestView { request }, now),
             BeforeRequest::Fresh(_) | BeforeRequest::Stale { matches: true, .. }
         )
     }
@@ -235,16 +237,16 @@ impl StoredHeaders {
         if request.headers.contains_key(IF_NONE_MATCH) {
             let Some(tag) = self.headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return false };
             let opaque = HeaderValue::from_str(tag.strip_prefix("W/").unwrap_or(tag));
-            return opaque.is_ok_and(|tag| names(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak));
+            return opaque.is_ok_and(|tag| lists_entity_tag(&request.headers, &IF_NONE_MATCH, &tag, Comparison::Weak));
         }
         let since = request.headers.get(IF_MODIFIED_SINCE);
         since.is_some() && since == self.headers.get(LAST_MODIFIED)
     }
 }
 
-/// The part of a cache key that is the request's URI: one for all spellings of a host that name the same routes. The port
-/// stays: the component sees it in `request.url` and may put it into what it sends, so that a response which was cached for
-/// one client's port must not be another's (an unkeyed port is a way to poison a cache).
+/// The part of a cache key that is the request's URI: one for all spellings of a host that name the same routes. The
+/// port stays: the component sees it in `request.url` and may put it into what it sends, so that a response which was
+/// cached for one client's port must not be another's (an unkeyed port is a way to poison a cache).
 #[must_use]
 pub fn key_uri(uri: &http::Uri) -> String {
     let authority = uri.authority().map_or("", http::uri::Authority::as_str);
@@ -254,7 +256,7 @@ pub fn key_uri(uri: &http::Uri) -> String {
     format!("{host}{port}{path}")
 }
 
-/// Says in an answer what the cache did, after what caches behind it said.
+/// Adds what the cache did to `Cache-Status`, behind the entries of caches nearer to the origin.
 pub fn mark(headers: &mut HeaderMap, what: &str) {
     if let Ok(value) = HeaderValue::try_from(format!("elias; {what}")) {
         headers.append(CACHE_STATUS, value);

@@ -1,4 +1,4 @@
-//! The time, which the gateway is told and never asks for.
+//! The time of a request, an argument of every function that needs it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! The table `[gateway]` of elias.toml, and what is made of it: routes with their rules, checked and prepared.
+//! The table `[gateway]` of elias.toml: reads and checks the routes and their rules.
 
 use crate::assets::AssetRules;
 use crate::auth::AuthRules;
@@ -9,22 +9,17 @@ use crate::headers::HeaderRules;
 use crate::host::HostRule;
 use crate::methods::Methods;
 use crate::path;
-use crate::rate_limit::RateLimit;
+use crate::rate_limit::{RateLimit, rate_limits};
+use crate::rule::{ConfigError, Rule, parse_rule, parse_table};
 use crate::validate::Validation;
 use crate::version::VersionRule;
-use http::{HeaderName, HeaderValue};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 
 /// The most routes of a service.
 pub const MAX_ROUTES: usize = 256;
-
-/// The most rate limits of a route.
-pub const MAX_RATE_LIMITS: usize = 4;
 
 /// The most different rate limits of a service, each of which has callers of its own.
 pub const MAX_LIMITERS: usize = 32;
@@ -35,48 +30,6 @@ pub const MAX_ISSUERS: usize = 4;
 /// The most bytes of schemas of a service, as JSON texts.
 pub const MAX_SERVICE_SCHEMA_BYTES: usize = 512 * 1024;
 
-/// The most names in any list of header names.
-pub const MAX_HEADERS: usize = 64;
-
-/// What is wrong with a table, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    at: String,
-    message: String,
-}
-
-impl ConfigError {
-    /// The stable name of the error.
-    pub const CODE: &'static str = "invalid-gateway-config";
-
-    pub(crate) fn new(at: &str, message: impl Into<String>) -> Self {
-        Self { at: at.to_owned(), message: message.into() }
-    }
-
-    /// The table or key, as `gateway.routes[2].cors`.
-    #[must_use]
-    pub fn at(&self) -> &str {
-        &self.at
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] {}", self.at, self.message)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// A rule that is written as a table.
-pub(crate) trait Rule: Sized {
-    /// The table as it is written.
-    type Table: DeserializeOwned;
-
-    /// Checks it, and prepares what is to be prepared.
-    fn check(table: Self::Table, at: &str) -> Result<Self, ConfigError>;
-}
-
 /// The checked table `[gateway]` of one version.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -84,10 +37,10 @@ pub struct GatewayConfig {
     pub routes: Vec<RouteConfig>,
 }
 
-/// A route: which requests it is for, and the rules that they meet.
+/// A route: the requests that take it, and its rules.
 #[derive(Debug, Clone)]
 pub struct RouteConfig {
-    /// The hosts; nothing means the service's own.
+    /// The hosts; none for the service's own.
     pub host: Option<HostRule>,
     /// The patterns, one or two of them.
     pub paths: Vec<Box<str>>,
@@ -169,12 +122,12 @@ impl<'de> Deserialize<'de> for GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// Reads and checks the table `[gateway]`. What passes here cannot fail when requests come.
+    /// Reads and checks the table `[gateway]`, so that no rule can fail when requests come.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place.
     pub fn parse(value: &Value) -> Result<Self, ConfigError> {
-        let top: GatewayTable = table(value, "gateway")?;
+        let top: GatewayTable = parse_table(value, "gateway")?;
         let rules = RuleSet::default().with(
             [
                 &top.cors,
@@ -216,7 +169,7 @@ impl GatewayConfig {
         Ok(config)
     }
 
-    /// What each route may have, all routes together may not.
+    /// Checks the limits that hold for all routes of the service together.
     fn check_totals(&self) -> Result<(), ConfigError> {
         let mut limits = HashSet::new();
         let mut issuers = HashSet::new();
@@ -250,7 +203,7 @@ fn default_paths() -> Vec<Box<str>> {
 
 impl RouteConfig {
     fn parse(value: &Value, inherited: &RuleSet, at: &str) -> Result<Self, ConfigError> {
-        let route: RouteTable = table(value, at)?;
+        let route: RouteTable = parse_table(value, at)?;
         let wrong = |key: &'static str| move |message: String| ConfigError::new(&format!("{at}.{key}"), message);
         let host = route.host.as_deref().map(HostRule::parse).transpose().map_err(wrong("host"))?;
         let paths = match route.path {
@@ -268,7 +221,7 @@ impl RouteConfig {
             None => Methods::ALL,
         };
         let version = match &route.version {
-            Some(value) => Some(rule::<VersionRule>(value, &format!("{at}.version"))?),
+            Some(value) => Some(parse_rule::<VersionRule>(value, &format!("{at}.version"))?),
             None => None,
         };
         let rules = inherited.clone().with(
@@ -328,87 +281,14 @@ impl RuleSet {
     }
 }
 
-fn rate_limits(value: &Value, at: &str) -> Result<Vec<Arc<RateLimit>>, ConfigError> {
-    let limits = match value {
-        Value::Bool(false) => Vec::new(),
-        Value::Array(all) if all.len() > MAX_RATE_LIMITS => {
-            return Err(ConfigError::new(at, format!("a route has at most {MAX_RATE_LIMITS} rate limits")));
-        }
-        Value::Array(all) => {
-            let each = all.iter().enumerate().map(|(i, value)| rule::<RateLimit>(value, &format!("{at}[{i}]")));
-            each.collect::<Result<Vec<_>, _>>()?
-        }
-        one => vec![rule::<RateLimit>(one, at)?],
-    };
-    for (i, limit) in limits.iter().enumerate() {
-        if limits.iter().take(i).any(|other| other.name() == limit.name()) {
-            let message = format!("two rate limits are called \"{}\": give each a `name`", limit.name());
-            return Err(ConfigError::new(at, message));
-        }
-    }
-    Ok(limits.into_iter().map(|limit| Arc::new(limit.placed_at(at))).collect())
-}
-
 /// Puts a rule in the place of the inherited one; `false` takes that away.
 fn replace<R: Rule>(place: &mut Option<Arc<R>>, value: &Option<Value>, at: &str, key: &str) -> Result<(), ConfigError> {
     match value {
         None => {}
         Some(Value::Bool(false)) => *place = None,
-        Some(value) => *place = Some(Arc::new(rule(value, &format!("{at}.{key}"))?)),
+        Some(value) => *place = Some(Arc::new(parse_rule(value, &format!("{at}.{key}"))?)),
     }
     Ok(())
-}
-
-/// Reads and checks one rule.
-pub(crate) fn rule<R: Rule>(value: &Value, at: &str) -> Result<R, ConfigError> {
-    R::check(table(value, at)?, at)
-}
-
-/// Reads one table.
-fn table<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, ConfigError> {
-    if !value.is_object() {
-        return Err(ConfigError::new(at, "must be a table"));
-    }
-    serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string() {
-        path if path == "." => ConfigError::new(at, error.inner().to_string()),
-        path => ConfigError::new(&format!("{at}.{path}"), error.inner().to_string()),
-    })
-}
-
-/// The name of a header.
-pub(crate) fn header_name(text: &str, at: &str) -> Result<HeaderName, ConfigError> {
-    let wrong = || ConfigError::new(at, format!("\"{}\" is not a header name", crate::problem::bounded(text)));
-    if text.len() > 128 {
-        return Err(wrong());
-    }
-    HeaderName::from_bytes(text.as_bytes()).map_err(|_| wrong())
-}
-
-/// The names of headers, [`MAX_HEADERS`] at most.
-pub(crate) fn header_names(texts: &[String], at: &str) -> Result<Vec<HeaderName>, ConfigError> {
-    if texts.len() > MAX_HEADERS {
-        return Err(ConfigError::new(at, format!("lists more than {MAX_HEADERS} headers")));
-    }
-    texts.iter().map(|text| header_name(text, at)).collect()
-}
-
-/// The value of a header, of at most 4 KiB.
-pub(crate) fn header_value(text: &str, at: &str) -> Result<HeaderValue, ConfigError> {
-    let wrong = || ConfigError::new(at, "must be a header value of at most 4096 bytes");
-    if text.len() > 4096 { Err(wrong()) } else { HeaderValue::from_str(text).map_err(|_| wrong()) }
-}
-
-/// A number within bounds.
-pub(crate) fn within<T: PartialOrd + fmt::Display + Copy>(
-    value: T,
-    [least, most]: [T; 2],
-    at: &str,
-    key: &str,
-) -> Result<T, ConfigError> {
-    if value < least || value > most {
-        return Err(ConfigError::new(at, format!("`{key}` must be from {least} to {most}, not {value}")));
-    }
-    Ok(value)
 }
 
 #[cfg(test)]

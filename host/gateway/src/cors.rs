@@ -1,9 +1,9 @@
 //! Cross-origin requests, as the Fetch standard has them (section 3.2, CORS protocol).
 
-use crate::config::{ConfigError, MAX_HEADERS, Rule, header_names, within};
 use crate::field::{add_vary, elements, single};
 use crate::methods::Methods;
 use crate::problem::{Code, Refusal};
+use crate::rule::{ConfigError, MAX_HEADERS, Rule, header_names, within};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -16,21 +16,21 @@ use serde::Deserialize;
 /// The most origins of a list.
 pub const MAX_ORIGINS: usize = 64;
 
-/// Who may call from a page of another origin, and what its scripts may send and see.
+/// The CORS rule of a route: origins, methods and headers that pages of other origins may use.
 #[derive(Debug, Clone)]
 pub struct Cors {
-    /// Nothing means all.
+    /// None for all.
     origins: Option<Vec<HeaderValue>>,
-    /// Nothing means those of the route.
+    /// None for those of the route.
     methods: Option<Methods>,
-    headers: Names,
+    headers: AllowedHeaders,
     expose: Option<HeaderValue>,
     credentials: bool,
     max_age: HeaderValue,
 }
 
 #[derive(Debug, Clone)]
-enum Names {
+enum AllowedHeaders {
     Any,
     Only(Vec<HeaderName>),
 }
@@ -71,8 +71,8 @@ impl Rule for Cors {
             None => None,
         };
         let headers = match all(&table.headers) {
-            true => Names::Any,
-            false => Names::Only(header_names(&table.headers, at)?),
+            true => AllowedHeaders::Any,
+            false => AllowedHeaders::Only(header_names(&table.headers, at)?),
         };
         let expose = match table.expose.is_empty() {
             true => None,
@@ -112,9 +112,9 @@ fn list(names: &[HeaderName]) -> HeaderValue {
 }
 
 impl Cors {
-    /// The answer to a preflight for a route with these methods; nothing if the request is no preflight.
+    /// The response to a preflight for a route with these methods; nothing if the request is no preflight.
     ///
-    /// The answer has no body. Where the request asks for what is not allowed, it is [`Code::CorsRefused`].
+    /// The response has no body. Where the request asks for what is not allowed, it is [`Code::CorsRefused`].
     pub fn preflight(&self, request: &Parts, route: &Methods) -> Option<Result<Response<()>, Refusal>> {
         if request.method != Method::OPTIONS || !request.headers.contains_key(ORIGIN) {
             return None;
@@ -145,7 +145,7 @@ impl Cors {
         request: &HeaderMap,
         asked: &HeaderValue,
         route: &Methods,
-        answer: &mut HeaderMap,
+        response: &mut HeaderMap,
     ) -> Result<(), &'static str> {
         let origin = self.origin(request).ok_or("The origin is not allowed.")?;
         let method = Method::from_bytes(asked.as_bytes()).map_err(|_| "The method is malformed.")?;
@@ -160,26 +160,26 @@ impl Cors {
             .collect::<Result<_, _>>()
             .map_err(|_| "A header's name is malformed.")?;
         let allowed = match &self.headers {
-            Names::Any => headers.len() <= MAX_HEADERS,
-            Names::Only(names) => headers.iter().all(|name| names.contains(name)),
+            AllowedHeaders::Any => headers.len() <= MAX_HEADERS,
+            AllowedHeaders::Only(names) => headers.iter().all(|name| names.contains(name)),
         };
         if !allowed {
             return Err("A header is not allowed.");
         }
-        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        answer.insert(ACCESS_CONTROL_ALLOW_METHODS, asked.clone());
+        response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response.insert(ACCESS_CONTROL_ALLOW_METHODS, asked.clone());
         if !headers.is_empty() {
             // Named one by one, for "*" does not cover `Authorization`.
-            answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, list(&headers));
+            response.insert(ACCESS_CONTROL_ALLOW_HEADERS, list(&headers));
         }
         if self.credentials {
-            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
-        answer.insert(ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
+        response.insert(ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
         Ok(())
     }
 
-    /// What `Access-Control-Allow-Origin` says to a request; nothing if the request's origin is not allowed.
+    /// The value of `Access-Control-Allow-Origin` for a request; none if the request's origin is not allowed.
     #[must_use]
     pub fn origin(&self, request: &HeaderMap) -> Option<HeaderValue> {
         match &self.origins {
@@ -191,7 +191,7 @@ impl Cors {
         }
     }
 
-    /// Puts the headers of an answer that is no preflight's, in the place of any that it has. `origin` is what
+    /// Puts the headers of a response that is no preflight's, in the place of any that it has. `origin` is what
     /// [`Cors::origin`] said.
     pub fn apply(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         for name in [
@@ -205,7 +205,7 @@ impl Cors {
             headers.remove(name);
         }
         if self.origins.is_some() {
-            // Also without an origin: a cache must not give that answer to those who have one.
+            // Also without an origin: a cache must not give that response to those who have one.
             add_vary(headers, &ORIGIN);
         }
         let Some(origin) = origin else { return };
@@ -222,13 +222,13 @@ impl Cors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::rule;
+    use crate::rule::parse_rule;
     use http::Request;
     use http::header::VARY;
     use serde_json::{Value, json};
 
     fn cors(table: Value) -> Cors {
-        rule(&table, "cors").expect("a table")
+        parse_rule(&table, "cors").expect("a table")
     }
 
     fn preflight(cors: &Cors, origin: &str, method: &str, headers: &str) -> Result<HeaderMap, String> {
@@ -289,22 +289,22 @@ mod tests {
         let many = vec!["x"; MAX_HEADERS + 1].join(",");
         assert!(preflight(&cors, "https://a.test", "GET", &many).is_err());
 
-        let mut answer = HeaderMap::new();
-        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://of-the-component.test"));
-        answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        cors.apply(cors.origin(&HeaderMap::new()).as_ref(), &mut answer);
-        assert_eq!(answer[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-        assert_eq!(answer[ACCESS_CONTROL_EXPOSE_HEADERS], "x-a, x-b");
-        assert_eq!(answer.len(), 2, "{answer:?}");
+        let mut response = HeaderMap::new();
+        response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://of-the-component.test"));
+        response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        cors.apply(cors.origin(&HeaderMap::new()).as_ref(), &mut response);
+        assert_eq!(response[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        assert_eq!(response[ACCESS_CONTROL_EXPOSE_HEADERS], "x-a, x-b");
+        assert_eq!(response.len(), 2, "{response:?}");
     }
 
     #[test]
-    fn an_answer_depends_on_the_origin_also_where_there_is_none() {
+    fn the_response_depends_on_the_origin_also_where_there_is_none() {
         let cors = cors(json!({ "origins": ["https://a.test"] }));
-        let mut answer = HeaderMap::new();
-        cors.apply(cors.origin(&HeaderMap::new()).as_ref(), &mut answer);
-        assert_eq!(answer[VARY], "origin");
-        assert_eq!(answer.len(), 1);
+        let mut response = HeaderMap::new();
+        cors.apply(cors.origin(&HeaderMap::new()).as_ref(), &mut response);
+        assert_eq!(response[VARY], "origin");
+        assert_eq!(response.len(), 1);
         let twice = ["https://a.test", "https://a.test"].map(|origin| (ORIGIN, HeaderValue::from_static(origin)));
         let mut request = HeaderMap::new();
         twice.into_iter().for_each(|(name, value)| {
@@ -347,7 +347,7 @@ mod tests {
             (json!({ "origins": ["*"], "methods": ["get"] }), "get"),
             (json!({ "origins": ["*"], "allow": [] }), "allow"),
         ] {
-            let message = rule::<Cors>(&wrong, "cors").expect_err(part).to_string();
+            let message = parse_rule::<Cors>(&wrong, "cors").expect_err(part).to_string();
             assert!(message.contains(part), "{message}");
         }
     }

@@ -1,7 +1,8 @@
-//! Whether an answer is compressed, and how (RFC 9110, section 12.5.3). The gateway decides; the server compresses.
+//! Compression of responses: the negotiation of a content coding (RFC 9110, section 12.5.3). The gateway decides; the
+//! server compresses.
 
-use crate::config::{ConfigError, Rule, within};
 use crate::field::{add_vary, elements, weighted};
+use crate::rule::{ConfigError, Rule, within};
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
 };
@@ -43,9 +44,9 @@ impl Coding {
     }
 }
 
-/// The coding that a request prefers among those offered, which are in the server's order; nothing means none.
+/// The coding that a request prefers among those offered, which are in the server's order of preference.
 ///
-/// Where a request refuses everything, also the identity, it gets the identity: an answer that it may not be able to
+/// Where a request refuses everything, also the identity, it gets the identity: a response that it may not be able to
 /// read says more than a 406 (RFC 9110, section 12.5.3, leaves it to the server).
 #[must_use]
 pub fn negotiate(request: &HeaderMap, offered: &[Coding]) -> Option<Coding> {
@@ -74,7 +75,7 @@ pub fn negotiate(request: &HeaderMap, offered: &[Coding]) -> Option<Coding> {
     best.filter(|(_, weight)| identity.is_none_or(|identity| *weight >= identity)).map(|(coding, _)| coding)
 }
 
-/// Which answers are compressed.
+/// The responses of a route that are compressed.
 #[derive(Debug, Clone)]
 pub struct Compression {
     codings: Vec<Coding>,
@@ -127,19 +128,19 @@ impl Compression {
         negotiate(request, &self.codings)
     }
 
-    /// Decides, and changes the headers of the answer accordingly: the server has only to compress the body, if a
+    /// Decides, and changes the headers of the response accordingly: the server has only to compress the body, if a
     /// coding is returned.
     ///
-    /// `preferred` is what [`Compression::negotiate`] said, `bytes` the length of the body, where it is known beside the
-    /// header `Content-Length`.
-    pub fn apply(&self, preferred: Option<Coding>, answer: &mut Parts, bytes: Option<u64>) -> Option<Coding> {
-        let told = answer.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if bytes.or(told).is_some_and(|bytes| bytes < self.min_bytes) || !self.can(answer) {
+    /// `preferred` is the coding of [`Compression::negotiate`]; `bytes` is the length of the body, where it is known
+    /// beside the header `Content-Length`.
+    pub fn apply(&self, preferred: Option<Coding>, response: &mut Parts, bytes: Option<u64>) -> Option<Coding> {
+        let told = response.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if bytes.or(told).is_some_and(|bytes| bytes < self.min_bytes) || !self.is_eligible(response) {
             return None;
         }
-        add_vary(&mut answer.headers, &ACCEPT_ENCODING);
+        add_vary(&mut response.headers, &ACCEPT_ENCODING);
         let coding = preferred?;
-        let headers = &mut answer.headers;
+        let headers = &mut response.headers;
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
         headers.remove(CONTENT_LENGTH);
         headers.remove(ACCEPT_RANGES);
@@ -149,28 +150,28 @@ impl Compression {
         Some(coding)
     }
 
-    /// Whether an answer is one that can be compressed, and gains by it.
-    fn can(&self, answer: &Parts) -> bool {
+    /// Whether a response can be compressed and becomes smaller by it.
+    fn is_eligible(&self, response: &Parts) -> bool {
         let bodiless = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
-        if answer.status.is_informational()
-            || answer.status == StatusCode::PARTIAL_CONTENT
-            || bodiless.contains(&answer.status)
-            || answer.headers.contains_key(CONTENT_ENCODING)
-            || answer.headers.contains_key(CONTENT_RANGE)
-            || elements(&answer.headers, &CACHE_CONTROL).any(|it| it.eq_ignore_ascii_case("no-transform"))
+        if response.status.is_informational()
+            || response.status == StatusCode::PARTIAL_CONTENT
+            || bodiless.contains(&response.status)
+            || response.headers.contains_key(CONTENT_ENCODING)
+            || response.headers.contains_key(CONTENT_RANGE)
+            || elements(&response.headers, &CACHE_CONTROL).any(|it| it.eq_ignore_ascii_case("no-transform"))
         {
             return false;
         }
-        let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        self.is_worth(weighted(media_type).0)
+        let media_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        self.is_compressible_type(weighted(media_type).0)
     }
 
-    fn is_worth(&self, media_type: &str) -> bool {
+    fn is_compressible_type(&self, media_type: &str) -> bool {
         is_compressible(media_type) || self.types.iter().any(|own| own.eq_ignore_ascii_case(media_type))
     }
 }
 
-/// Whether what is of this media type becomes smaller by compression: texts and their like. Parameters are not looked at.
+/// Whether content of this media type becomes smaller by compression, as texts do. Parameters do not matter.
 #[must_use]
 pub fn is_compressible(media_type: &str) -> bool {
     let media_type = weighted(media_type).0.to_ascii_lowercase();
@@ -207,7 +208,7 @@ fn weaken(tag: &HeaderValue) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::rule;
+    use crate::rule::parse_rule;
     use http::Response;
     use http::header::VARY;
     use serde_json::{Value, json};
@@ -240,7 +241,7 @@ mod tests {
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 
     fn applied(table: Value, status: u16, pairs: Pairs<'_>, bytes: Option<u64>) -> (Option<Coding>, HeaderMap) {
-        let compression = rule::<Compression>(&table, "compress").expect("a table");
+        let compression = parse_rule::<Compression>(&table, "compress").expect("a table");
         let mut response = Response::builder().status(status);
         for (name, value) in pairs {
             response = response.header(*name, *value);
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_answer_says_so() {
+    fn a_compressed_response_says_so() {
         let json = ("content-type", "application/problem+json; charset=utf-8");
         let (coding, headers) = applied(
             json!({}),
@@ -301,7 +302,7 @@ mod tests {
             (json!({ "types": ["text"] }), "types"),
             (json!({ "level": 9 }), "level"),
         ] {
-            let message = rule::<Compression>(&table, "compress").expect_err(part).to_string();
+            let message = parse_rule::<Compression>(&table, "compress").expect_err(part).to_string();
             assert!(message.contains(part), "{message}");
         }
     }

@@ -1,4 +1,4 @@
-//! What several parts read from, or add to, header fields.
+//! Header fields: lists, weights, entity tags and `Vary` (RFC 9110).
 
 use http::header::VARY;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -53,6 +53,31 @@ pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'
         (Some(value), None) => Some(value),
         _ => None,
     }
+}
+
+/// How entity tags are compared (RFC 9110, section 8.8.3.2).
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Comparison {
+    /// A weak tag is equal to none.
+    Strong,
+    /// Tags are equal whether they are weak or not.
+    Weak,
+}
+
+/// Whether the list of entity tags in a field, such as `If-None-Match`, has the strong tag `tag`, or is `*`.
+pub(crate) fn lists_entity_tag(
+    headers: &HeaderMap,
+    field: &HeaderName,
+    tag: &HeaderValue,
+    comparison: Comparison,
+) -> bool {
+    elements(headers, field).any(|listed| {
+        let opaque = match comparison {
+            Comparison::Weak => listed.strip_prefix("W/").unwrap_or(listed),
+            Comparison::Strong => listed,
+        };
+        listed == "*" || opaque.as_bytes() == tag.as_bytes()
+    })
 }
 
 /// Adds a name to `Vary`, unless it is there.

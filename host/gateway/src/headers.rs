@@ -1,6 +1,6 @@
-//! What an answer's headers are to say beside what the component says.
+//! Response headers that a route sets, removes or has defaults for.
 
-use crate::config::{ConfigError, MAX_HEADERS, Rule, header_name, header_names, header_value, within};
+use crate::rule::{ConfigError, MAX_HEADERS, Rule, header_name, header_names, header_value, within};
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, DATE, HOST,
     REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY,
@@ -11,10 +11,10 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Headers that the gateway puts into answers, or takes out of them.
+/// Response headers that the gateway adds or removes.
 #[derive(Debug, Clone)]
 pub struct HeaderRules {
-    /// Those that answers get unless the component says otherwise.
+    /// Headers of responses in which the component does not set them.
     defaults: Vec<(HeaderName, HeaderValue)>,
     cache_control: Option<HeaderValue>,
     remove: Vec<HeaderName>,
@@ -132,11 +132,11 @@ fn is_reserved(name: &HeaderName) -> bool {
 }
 
 impl HeaderRules {
-    /// Changes the headers of an answer. What the component says of its own counts, unless `set` or `remove` name it;
-    /// `cache-control` is for answers that are not errors.
-    pub fn apply(&self, answer: &mut Parts) {
-        let is_error = answer.status.is_client_error() || answer.status.is_server_error();
-        let headers = &mut answer.headers;
+    /// Changes the headers of a response. The component's own headers have priority, unless `set` or `remove` name
+    /// them; `cache-control` is for responses that are not errors.
+    pub fn apply(&self, response: &mut Parts) {
+        let is_error = response.status.is_client_error() || response.status.is_server_error();
+        let headers = &mut response.headers;
         for name in &self.remove {
             headers.remove(name);
         }
@@ -155,12 +155,12 @@ impl HeaderRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::rule;
+    use crate::rule::parse_rule;
     use http::{Response, StatusCode};
     use serde_json::{Value, json};
 
     fn applied(table: Value, status: u16, pairs: &[(&str, &str)]) -> Vec<String> {
-        let rules = rule::<HeaderRules>(&table, "headers").expect("a table");
+        let rules = parse_rule::<HeaderRules>(&table, "headers").expect("a table");
         let mut response = Response::builder().status(StatusCode::from_u16(status).expect("a status"));
         for (name, value) in pairs {
             response = response.header(*name, *value);
@@ -197,7 +197,8 @@ mod tests {
     #[test]
     fn headers_are_set_removed_and_cached_by_route() {
         let table = json!({
-            "security": false, "cache-control": "public, max-age=60", "set": { "X-Team": "shop" }, "remove": ["X-Powered-By"],
+            "security": false, "cache-control": "public, max-age=60",
+            "set": { "X-Team": "shop" }, "remove": ["X-Powered-By"],
         });
         let from = [("x-team", "a"), ("x-powered-by", "b"), ("set-cookie", "c")];
         assert_eq!(
@@ -227,7 +228,7 @@ mod tests {
             (json!({ "hsts": {} }), "max-age"),
             (json!({ "csp": "x" }), "csp"),
         ] {
-            let message = rule::<HeaderRules>(&table, "headers").expect_err(part).to_string();
+            let message = parse_rule::<HeaderRules>(&table, "headers").expect_err(part).to_string();
             assert!(message.contains(part), "{message}");
         }
     }

@@ -1,4 +1,4 @@
-//! Hosts: as a request names them, and as a route names those that it is for.
+//! Host names: of requests, normalized, and of routes, with wildcards.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,14 +6,14 @@ use std::fmt;
 /// The longest host name, in bytes (RFC 1035, section 2.3.4).
 pub const MAX_HOST_BYTES: usize = 253;
 
-/// Which hosts a route is for.
+/// The hosts of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HostRule {
-    /// This one, in lower case.
+    /// This host, in lower case.
     Exact(Box<str>),
-    /// All that have this and at least one label in front of it: `*.example.com` is `example.com` here.
-    Below(Box<str>),
-    /// Every host that no other rule has. No configuration of a version can say this; it is for who runs the host.
+    /// All subdomains of this host: `*.example.com` is `example.com` here.
+    Subdomains(Box<str>),
+    /// Every host that no other rule has. Only the platform's operators can set it, not the configuration of a version.
     Any,
 }
 
@@ -23,7 +23,7 @@ impl HostRule {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (below, name) = match text.strip_prefix("*.") {
+        let (wildcard, name) = match text.strip_prefix("*.") {
             Some(name) => (true, name),
             None => (false, text),
         };
@@ -32,9 +32,9 @@ impl HostRule {
             return Err(format!("\"{text}\": a host is written without a port"));
         }
         let name = normalize(name).map_err(wrong)?.into_owned().into_boxed_str();
-        match below {
+        match wildcard {
             true if name.starts_with('[') => Err(wrong(BadHost)),
-            true => Ok(Self::Below(name)),
+            true => Ok(Self::Subdomains(name)),
             false => Ok(Self::Exact(name)),
         }
     }
@@ -44,7 +44,7 @@ impl fmt::Display for HostRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(name) => f.write_str(name),
-            Self::Below(name) => write!(f, "*.{name}"),
+            Self::Subdomains(name) => write!(f, "*.{name}"),
             Self::Any => f.write_str("*"),
         }
     }
@@ -159,9 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_hosts_or_all_below_one() {
+    fn rules_are_hosts_or_all_subdomains_of_one() {
         assert_eq!(HostRule::parse("Shop.Test"), Ok(HostRule::Exact("shop.test".into())));
-        assert_eq!(HostRule::parse("*.Shop.test."), Ok(HostRule::Below("shop.test".into())));
+        assert_eq!(HostRule::parse("*.Shop.test."), Ok(HostRule::Subdomains("shop.test".into())));
         assert_eq!(HostRule::parse("*.shop.test").map(|rule| rule.to_string()), Ok("*.shop.test".into()));
         for wrong in ["", "*", "*.", "*.*.test", "a*.test", "shop.test:80", "*.[::1]", "https://shop.test"] {
             let message = HostRule::parse(wrong).expect_err(wrong);

@@ -1,7 +1,7 @@
 //! The rate limiter's cells and clock in interleavings of threads that `shuttle` chooses, some thousand.
 
 use crate::clock::Now;
-use cells::{Cells, ToldClock};
+use cells::{Cells, ManualClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 use shuttle::sync::Arc;
@@ -20,7 +20,7 @@ mod sync {
 #[allow(dead_code, unreachable_pub, clippy::duplicate_mod)]
 mod cells;
 
-type Cellular = RateLimiter<u128, Cells, ToldClock, StateInformationMiddleware>;
+type Cellular = RateLimiter<u128, Cells, ManualClock, StateInformationMiddleware>;
 
 const INTERLEAVINGS: usize = 1_000;
 const BURST: u32 = 3;
@@ -37,10 +37,10 @@ fn a_burst_is_admitted_once_however_the_requests_come() {
         || {
             let quota = Quota::with_period(Duration::from_secs(INTERVAL)).expect("not zero");
             let quota = quota.allow_burst(NonZeroU32::new(BURST).expect("not zero"));
-            let limiter = Arc::new(Cellular::new(quota, Cells::new(), ToldClock::default()));
+            let limiter = Arc::new(Cellular::new(quota, Cells::new(), ManualClock::default()));
             // As `Limiter::check` has it. Some have looked at the time before others, and come after them.
             let check = |limiter: &Cellular, seconds| {
-                limiter.clock().tell(at(seconds));
+                limiter.clock().advance_to(at(seconds));
                 limiter.check_key(&7).is_ok()
             };
             let requests: Vec<_> = [10, 11, 10, 9, 11]

@@ -1,15 +1,15 @@
-//! What stands between an HTTP request and the component it is for.
+//! An HTTP gateway without input and output: routing, authentication, rate limits, validation, CORS, headers,
+//! compression, static files and caching rules for the components of a host.
 //!
 //! [`GatewayConfig`] is the table `[gateway]` of a version's elias.toml, checked: its routes, and the rules of each.
-//! [`Router`] is the one table of the routes of all services, and finds a request's. [`Rules`] are what a route asks of
-//! its requests and adds to their answers.
+//! [`Router`] has the routes of all services, and finds the route of a request. [`Rules`] are the rules of one route,
+//! and apply them to a request and its response.
 //!
-//! The crate decides and does nothing else: it knows no store, no socket and no component, fetches nothing, reads no
-//! file and no clock. Whatever can be checked or prepared is when a version is deployed, so that nothing can fail for a
-//! request but the request.
+//! The crate only decides: it has no store, no socket and no component, and reads no file and no clock. The
+//! configuration is checked and prepared when a version is deployed, so that only a request can be wrong later.
 //!
 //! ```
-//! use elias_gateway::{Client, GatewayConfig, HostRule, Now, Router, Rules, Shared, Stop};
+//! use elias_gateway::{Client, GatewayConfig, HostRule, LocalReply, Now, Router, Rules, SharedState};
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
@@ -22,7 +22,7 @@
 //!         { "path": "/health", "rate-limit": false },
 //!     ],
 //! }))?;
-//! let shared = Shared::default();
+//! let shared = SharedState::default();
 //! let rules = Rules::prepare(&config, &shared, None, None);
 //! let mut router = Router::default();
 //! let service = Arc::from("shop in production");
@@ -38,16 +38,16 @@
 //! assert_eq!(found.matched.params.get("id"), Some("7"));
 //! let admitted = found.value.admit(&request, &found.matched, client, now).expect("within the limit");
 //!
-//! // The component answers.
-//! let (mut answer, ()) = http::Response::new(()).into_parts();
-//! found.value.finish(&admitted, &mut answer, None);
-//! assert_eq!(answer.headers["cache-control"], "no-cache");
-//! assert_eq!(answer.headers["ratelimit"], "\"default\";r=1;t=30");
+//! // The component responds.
+//! let (mut response, ()) = http::Response::new(()).into_parts();
+//! found.value.finish(&admitted, &mut response, None);
+//! assert_eq!(response.headers["cache-control"], "no-cache");
+//! assert_eq!(response.headers["ratelimit"], "\"default\";r=1;t=30");
 //!
 //! // Two more, of which one is too many.
 //! assert!(found.value.admit(&request, &found.matched, client, now).is_ok());
 //! match found.value.admit(&request, &found.matched, client, now) {
-//!     Err(Stop::Refused(refusal)) => assert_eq!(refusal.status(), 429),
+//!     Err(LocalReply::Refusal(refusal)) => assert_eq!(refusal.status(), 429),
 //!     other => panic!("{other:?}"),
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -71,20 +71,22 @@ pub mod path;
 pub mod problem;
 pub mod rate_limit;
 pub mod router;
+pub mod rule;
 pub mod rules;
 mod sync;
 pub mod trace;
 pub mod validate;
 pub mod version;
 
-pub use assets::{AssetAnswer, AssetEntry, AssetTable};
+pub use assets::{AssetEntry, AssetResponse, AssetTable};
 pub use auth::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 pub use cache::{CacheRules, Freshness, StoredHeaders};
 pub use clock::Now;
-pub use config::{ConfigError, GatewayConfig, RouteConfig};
+pub use config::{GatewayConfig, RouteConfig};
 pub use encoding::Coding;
 pub use host::HostRule;
 pub use problem::{Code, Refusal};
-pub use router::{Found, Matched, RouteError, Router};
-pub use rules::{Admitted, Client, Rules, Shared, Stop, Unidentified};
+pub use router::{FoundRoute, RouteError, RouteMatch, Router};
+pub use rule::ConfigError;
+pub use rules::{AdmittedRequest, Client, LocalReply, Rules, SharedState, UnidentifiedRequest};
 pub use trace::TraceContext;

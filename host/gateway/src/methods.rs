@@ -1,4 +1,4 @@
-//! The methods of a route.
+//! The HTTP methods of a route.
 
 use http::{HeaderValue, Method};
 use std::fmt::Write;

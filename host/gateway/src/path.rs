@@ -1,4 +1,4 @@
-//! Paths: the patterns of routes, and which paths of requests can be matched with them at all.
+//! Paths: the patterns of routes, and the check that a request's path has only one reading.
 //!
 //! Nothing is normalised. A route is chosen by the path's characters as they arrived, and the component gets the same
 //! characters. A path that somebody behind the gateway could read as another one is refused instead.
@@ -100,7 +100,7 @@ pub(crate) fn check_pattern(pattern: &str) -> Result<AsciiSet, String> {
     Ok(literals)
 }
 
-/// What stands around a parameter, and the parameter's name.
+/// Splits a segment into the texts around its parameter, and the parameter's name.
 fn split_segment(segment: &str) -> Result<([&str; 2], Option<&str>), &'static str> {
     let Some((before, rest)) = segment.split_once('{') else {
         return if segment.contains('}') { Err("has a \"}\" without \"{\"") } else { Ok(([segment, ""], None)) };
@@ -124,8 +124,8 @@ fn is_unreserved(byte: u8) -> bool {
 
 /// Lets a path pass if there is one way to read it.
 ///
-/// `literals` are the characters that patterns of the host write plainly: encoded, they would be the same to a component which
-/// decodes before it looks, and another path to the patterns.
+/// `literals` are the characters that patterns of the host write plainly: encoded, they would be the same to a
+/// component which decodes before it looks, and another path to the patterns.
 ///
 /// # Errors
 /// [`Code::AmbiguousPath`], with a sentence that says what is wrong.
@@ -188,6 +188,32 @@ fn hex(byte: u8) -> Option<u8> {
 /// The text without its percent-encoding; nothing if that is not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
+}
+
+/// The parameters that a pattern found in a path.
+#[derive(Debug, Clone, Default)]
+pub struct PathParams<'r, 'p>(matchit::Params<'r, 'p>);
+
+impl<'r, 'p> PathParams<'r, 'p> {
+    pub(crate) fn new(params: matchit::Params<'r, 'p>) -> Self {
+        Self(params)
+    }
+
+    /// The names and values in the order of the path. Values are as in the path, percent-encoded.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'p str)> {
+        self.0.iter()
+    }
+
+    /// The value of a parameter, as in the path.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'p str> {
+        self.0.get(name)
+    }
+
+    /// The names and percent-decoded values; none for a value that is not UTF-8 then.
+    pub fn decoded(&self) -> impl Iterator<Item = (&str, Option<Cow<'p, str>>)> {
+        self.0.iter().map(|(name, value)| (name, decode(value)))
+    }
 }
 
 #[cfg(test)]

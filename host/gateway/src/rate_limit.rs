@@ -1,4 +1,4 @@
-//! How many requests a caller may make: the generic cell rate algorithm, by `governor`.
+//! Rate limits by the generic cell rate algorithm (GCRA), with the crate `governor`.
 //!
 //! A caller's cell is known by 128 bits, a keyed hash of the caller, so a caller costs the same however long its name
 //! is; and there are at most [`MAX_CELLS`] in a limiter. Those that were not asked for longest are forgotten, which
@@ -11,43 +11,48 @@ pub use cells::MAX_CELLS;
 
 use crate::auth::Identity;
 use crate::clock::Now;
-use crate::config::{ConfigError, Rule, header_name, within};
 use crate::field::single;
+use crate::rule::{ConfigError, Rule, header_name, parse_rule, within};
 use crate::sync;
-use cells::{Cells, ToldClock};
+use cells::{Cells, ManualClock};
 use governor::clock::Clock;
 use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
+use serde_json::Value;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// The most rate limits of a route.
+pub const MAX_RATE_LIMITS: usize = 4;
 
 /// The longest time in which a burst may be given back.
 const MAX_BURST_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A rate limit as a route has it.
+/// A rate limit of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RateLimit {
     name: Box<str>,
     requests: NonZeroU32,
     per_seconds: u32,
     burst: NonZeroU32,
-    by: Caller,
+    by: RateLimitKey,
     /// The table it stands in: limits that read the same in two places are two.
     at: Box<str>,
 }
 
-/// Whose requests are counted together.
+/// What a rate limit counts by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Caller {
-    /// Those from an IPv4 address, or from an IPv6 network of 64 bits.
+pub enum RateLimitKey {
+    /// The client's IPv4 address, or its IPv6 network of 64 bits.
     Ip,
-    /// Those of an identity; those without one by address.
+    /// The caller's identity; the address for a request without one.
     Identity,
-    /// Those that have this header once, with one value; others by address.
+    /// The value of this header; the address where the header is missing or occurs more than once.
     Header(HeaderName),
 }
 
@@ -81,9 +86,9 @@ impl Rule for RateLimit {
             return Err(wrong("a `burst` this large takes more than a week to be given back: make it smaller"));
         }
         let by = match (table.by.as_deref(), table.header) {
-            (None | Some("ip"), None) => Caller::Ip,
-            (Some("identity"), None) => Caller::Identity,
-            (None | Some("header"), Some(header)) => Caller::Header(header_name(&header, at)?),
+            (None | Some("ip"), None) => RateLimitKey::Ip,
+            (Some("identity"), None) => RateLimitKey::Identity,
+            (None | Some("header"), Some(header)) => RateLimitKey::Header(header_name(&header, at)?),
             _ => return Err(wrong("`by` is \"ip\", \"identity\", or \"header\" with the key `header`")),
         };
         let [requests, burst] = [requests, burst].map(|number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN));
@@ -98,17 +103,17 @@ impl RateLimit {
         &self.name
     }
 
-    /// Whose requests are counted together.
+    /// What a rate limit counts by.
     #[must_use]
-    pub fn by(&self) -> &Caller {
+    pub fn by(&self) -> &RateLimitKey {
         &self.by
     }
 
     pub(crate) fn needs_identity(&self) -> bool {
-        self.by == Caller::Identity
+        self.by == RateLimitKey::Identity
     }
 
-    pub(crate) fn placed_at(self, at: &str) -> Self {
+    fn placed_at(self, at: &str) -> Self {
         Self { at: at.into(), ..self }
     }
 
@@ -123,9 +128,31 @@ impl RateLimit {
     }
 }
 
-/// What a caller has left.
+/// Reads the value of `rate-limit`: a table, an array of tables, or `false` for no limit.
+pub(crate) fn rate_limits(value: &Value, at: &str) -> Result<Vec<Arc<RateLimit>>, ConfigError> {
+    let limits = match value {
+        Value::Bool(false) => Vec::new(),
+        Value::Array(all) if all.len() > MAX_RATE_LIMITS => {
+            return Err(ConfigError::new(at, format!("a route has at most {MAX_RATE_LIMITS} rate limits")));
+        }
+        Value::Array(all) => {
+            let each = all.iter().enumerate().map(|(i, value)| parse_rule::<RateLimit>(value, &format!("{at}[{i}]")));
+            each.collect::<Result<Vec<_>, _>>()?
+        }
+        one => vec![parse_rule::<RateLimit>(one, at)?],
+    };
+    for (i, limit) in limits.iter().enumerate() {
+        if limits.iter().take(i).any(|other| other.name() == limit.name()) {
+            let message = format!("two rate limits are called \"{}\": give each a `name`", limit.name());
+            return Err(ConfigError::new(at, message));
+        }
+    }
+    Ok(limits.into_iter().map(|limit| Arc::new(limit.placed_at(at))).collect())
+}
+
+/// The state of a rate limit for one caller, after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateLimitState {
     /// How many requests could follow at once.
     pub remaining: u32,
     /// In how many seconds the whole burst is there again, or, after a refusal, the next request.
@@ -134,11 +161,11 @@ pub struct Standing {
     pub admitted: bool,
 }
 
-/// A rate limit with its callers.
+/// A rate limit with the cells of its callers.
 #[derive(Debug)]
 pub struct Limiter {
     limit: RateLimit,
-    cells: RateLimiter<u128, Cells, ToldClock, StateInformationMiddleware>,
+    cells: RateLimiter<u128, Cells, ManualClock, StateInformationMiddleware>,
     hashers: [RandomState; 2],
 }
 
@@ -148,7 +175,7 @@ impl Limiter {
     pub fn new(limit: &RateLimit) -> Self {
         // The interval is not zero, which is the one thing that `with_period` does not take.
         let quota = Quota::with_period(limit.interval()).unwrap_or_else(|| Quota::per_second(limit.requests));
-        let cells = RateLimiter::new(quota.allow_burst(limit.burst), Cells::new(), ToldClock::default());
+        let cells = RateLimiter::new(quota.allow_burst(limit.burst), Cells::new(), ManualClock::default());
         Self { limit: limit.clone(), cells, hashers: Default::default() }
     }
 
@@ -159,23 +186,23 @@ impl Limiter {
     }
 
     /// Counts a request. Without an identity, or where the header is not there once, the address stands for the caller.
-    pub fn check(&self, ip: IpAddr, headers: &HeaderMap, identity: Option<&Identity>, now: Now) -> Standing {
+    pub fn check(&self, ip: IpAddr, headers: &HeaderMap, identity: Option<&Identity>, now: Now) -> RateLimitState {
         let key = match &self.limit.by {
-            Caller::Identity if let Some(who) = identity => self.hash(&(1, who.method, who.subject.as_bytes())),
-            Caller::Header(name) if let Some(value) = single(headers, name) => self.hash(&(2, value.as_bytes())),
-            Caller::Ip | Caller::Identity | Caller::Header(_) => self.hash(&(0, network(ip))),
+            RateLimitKey::Identity if let Some(who) = identity => self.hash(&(1, who.method, who.subject.as_bytes())),
+            RateLimitKey::Header(name) if let Some(value) = single(headers, name) => self.hash(&(2, value.as_bytes())),
+            RateLimitKey::Ip | RateLimitKey::Identity | RateLimitKey::Header(_) => self.hash(&(0, network(ip))),
         };
-        self.cells.clock().tell(now);
+        self.cells.clock().advance_to(now);
         let interval = self.limit.interval();
         match self.cells.check_key(&key) {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
                 let used = self.limit.burst.get().saturating_sub(remaining);
-                Standing { remaining, seconds: ceil(interval.saturating_mul(used)), admitted: true }
+                RateLimitState { remaining, seconds: ceil(interval.saturating_mul(used)), admitted: true }
             }
             Err(not_until) => {
                 let wait = not_until.wait_time_from(self.cells.clock().now());
-                Standing { remaining: 0, seconds: ceil(wait).max(1), admitted: false }
+                RateLimitState { remaining: 0, seconds: ceil(wait).max(1), admitted: false }
             }
         }
     }
@@ -190,7 +217,7 @@ fn ceil(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// What one subscriber has at least: an IPv4 address, or an IPv6 network of 64 bits.
+/// The least that one subscriber has: an IPv4 address, or an IPv6 network of 64 bits.
 fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
@@ -202,13 +229,12 @@ fn network(ip: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
     use crate::auth::AuthMethod;
-    use crate::config::rule;
     use http::HeaderValue;
-    use serde_json::{Value, json};
+    use serde_json::json;
     use std::net::Ipv4Addr;
 
     fn limiter(table: Value) -> Limiter {
-        Limiter::new(&rule::<RateLimit>(&table, "rate-limit").expect("a rate limit"))
+        Limiter::new(&parse_rule::<RateLimit>(&table, "rate-limit").expect("a rate limit"))
     }
 
     fn at(seconds: f64) -> Now {
@@ -231,8 +257,8 @@ mod tests {
     fn a_burst_passes_and_is_given_back_evenly() {
         let limiter = limiter(json!({ "requests": 60, "per-seconds": 60, "burst": 3 }));
         let check = |seconds| {
-            let standing = limiter.check(HOME, &HeaderMap::new(), None, at(seconds));
-            (standing.admitted, standing.remaining, standing.seconds)
+            let state = limiter.check(HOME, &HeaderMap::new(), None, at(seconds));
+            (state.admitted, state.remaining, state.seconds)
         };
         assert_eq!(check(10.0), (true, 2, 1));
         assert_eq!(check(10.0), (true, 1, 2));
@@ -296,7 +322,7 @@ mod tests {
 
     #[test]
     fn tables_are_checked() {
-        let policy = |table: Value| rule::<RateLimit>(&table, "rate-limit").map(|limit| limit.policy());
+        let policy = |table: Value| parse_rule::<RateLimit>(&table, "rate-limit").map(|limit| limit.policy());
         assert_eq!(policy(json!({ "requests": 5, "per-seconds": 60 })), Ok("\"default\";q=5;w=60".into()));
         for (wrong, key) in [
             (json!({ "requests": 0, "per-seconds": 1 }), "requests"),

@@ -1,21 +1,21 @@
-//! From a request's host, path, method and version to the route that it takes.
+//! The router: finds the route of a request by host, path, method and API version.
 //!
 //! One table for all services of a host process. The host is looked up in a map (then its parent domains in the map of
 //! wildcards, the longest first), and the one table found has the patterns. A host's table that has no pattern for a
 //! path is not passed over for a more general one: whoever has the host has all of its paths.
 //!
-//! A router is a value: its clone shares all hosts' tables with it, and a change of one service's routes makes anew only
-//! the tables of the hosts that this service names. So a change costs what is on these hosts, however many others there are.
+//! A router is a value: its clone shares all hosts' tables with it, and a change of one service's routes rebuilds only
+//! the tables of the hosts that this service names. So a change costs what is on these hosts, however many others there
+//! are.
 
 use crate::host::{self, HostRule};
 use crate::methods::Methods;
-use crate::path::{self, AsciiSet};
+use crate::path::{self, AsciiSet, PathParams};
 use crate::problem::{Code, Refusal};
 use crate::version::VersionRule;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -25,54 +25,44 @@ pub const MAX_PATTERNS_PER_HOST: usize = 4096;
 /// The most routes of a table: [`Router::add`] and [`Router::check`] take no more.
 pub const MAX_TABLE_ROUTES: usize = 1_000_000;
 
-/// Why routes cannot be in one table.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RouteError {
-    /// Two routes would answer the same requests.
-    #[error(
-        "the route {host}{pattern} of {service} conflicts with {host}{other_pattern} of {other}: \
-         change the path, the methods or the version of one of them"
-    )]
-    Conflict {
-        /// The host that both have.
-        host: String,
-        /// The pattern of the route that is added.
-        pattern: String,
-        /// Whose it is.
-        service: String,
-        /// The pattern of the one that is there.
-        other_pattern: String,
-        /// Whose that is.
-        other: String,
-    },
-    /// A pattern that is none.
-    #[error("the route {pattern} of {service}: {message}")]
-    Pattern {
-        /// The pattern.
-        pattern: String,
-        /// Whose it is.
-        service: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// A limit of the table is reached.
-    #[error("no more routes fit: {limit}")]
-    Full {
-        /// Which limit.
-        limit: String,
-    },
-}
-
-impl RouteError {
-    /// The stable name.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Conflict { .. } => "route-conflict",
-            Self::Pattern { .. } => "route-pattern",
-            Self::Full { .. } => "too-many-routes",
-        }
+elias_contract::error_codes! {
+    /// Why a route cannot be added to a table.
+    #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+    #[non_exhaustive]
+    pub enum RouteError {
+        /// Two routes would answer the same requests.
+        #[error(
+            "the route {host}{pattern} of {service} conflicts with {host}{other_pattern} of {other}: \
+             change the path, the methods or the version of one of them"
+        )]
+        Conflict {
+            /// The host that both have.
+            host: String,
+            /// The pattern of the route that is added.
+            pattern: String,
+            /// The service of the route that is added.
+            service: String,
+            /// The pattern of the route in the table.
+            other_pattern: String,
+            /// The service of the route in the table.
+            other: String,
+        } => "route-conflict",
+        /// The pattern is malformed.
+        #[error("the route {pattern} of {service}: {message}")]
+        Pattern {
+            /// The pattern.
+            pattern: String,
+            /// The service of the route.
+            service: String,
+            /// What is wrong with the pattern.
+            message: String,
+        } => "route-pattern",
+        /// A limit of the table is reached.
+        #[error("no more routes fit: {limit}")]
+        Full {
+            /// The limit, as part of a sentence.
+            limit: String,
+        } => "too-many-routes",
     }
 }
 
@@ -80,7 +70,7 @@ impl RouteError {
 #[derive(Debug, Clone)]
 pub struct Router<T> {
     exact: imbl::HashMap<Box<str>, Arc<HostTable<T>>>,
-    below: imbl::HashMap<Box<str>, Arc<HostTable<T>>>,
+    wildcards: imbl::HashMap<Box<str>, Arc<HostTable<T>>>,
     any: Option<Arc<HostTable<T>>>,
     /// The hosts that each service names, its own included.
     hosts_of: imbl::HashMap<Arc<str>, Arc<[HostRule]>>,
@@ -91,7 +81,7 @@ impl<T> Default for Router<T> {
     fn default() -> Self {
         Self {
             exact: imbl::HashMap::new(),
-            below: imbl::HashMap::new(),
+            wildcards: imbl::HashMap::new(),
             any: None,
             hosts_of: imbl::HashMap::new(),
             routes: 0,
@@ -132,51 +122,24 @@ struct Route<T> {
     value: T,
 }
 
-/// The route that a request takes.
+/// The route of a request.
 #[derive(Debug)]
-pub struct Found<'r, 'p, T> {
-    /// What was added with the route.
+pub struct FoundRoute<'r, 'p, T> {
+    /// The value that was added with the route.
     pub value: &'r T,
-    /// How it was found.
-    pub matched: Matched<'r, 'p>,
+    /// The pattern and parameters by which it was found.
+    pub matched: RouteMatch<'r, 'p>,
 }
 
-/// How a route was found.
+/// The pattern that matched a request, and its parameters.
 #[derive(Debug, Clone, Default)]
-pub struct Matched<'r, 'p> {
-    /// The pattern that matched: of few values, so fit for metrics.
+pub struct RouteMatch<'r, 'p> {
+    /// The pattern that matched. Its number of values is small, so it can be a label of metrics.
     pub pattern: &'r str,
     /// The pattern's parameters.
-    pub params: Params<'r, 'p>,
-    /// The headers of requests that decide between versions here. They belong into `Vary`.
+    pub params: PathParams<'r, 'p>,
+    /// The request headers that choose between API versions here. They belong in `Vary`.
     pub vary: &'r [HeaderName],
-}
-
-/// The parameters of a path.
-#[derive(Debug, Clone, Default)]
-pub struct Params<'r, 'p>(matchit::Params<'r, 'p>);
-
-impl<'r, 'p> Params<'r, 'p> {
-    #[cfg(test)]
-    pub(crate) fn of(params: matchit::Params<'r, 'p>) -> Self {
-        Self(params)
-    }
-
-    /// The names and values in the order of the path, as they stand there, percent-encoding and all.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'p str)> {
-        self.0.iter()
-    }
-
-    /// The value of a parameter, as it stands in the path.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'p str> {
-        self.0.get(name)
-    }
-
-    /// The names and values without percent-encoding; what is not UTF-8 then has no value.
-    pub fn decoded(&self) -> impl Iterator<Item = (&str, Option<Cow<'p, str>>)> {
-        self.0.iter().map(|(name, value)| (name, path::decode(value)))
-    }
 }
 
 impl<T> Router<T> {
@@ -195,14 +158,14 @@ impl<T> Router<T> {
     /// How many hosts, exact ones and wildcards, have a table.
     #[must_use]
     pub fn hosts(&self) -> usize {
-        self.exact.len() + self.below.len() + usize::from(self.any.is_some())
+        self.exact.len() + self.wildcards.len() + usize::from(self.any.is_some())
     }
 
     /// The route of a request. The host is that of the URI, else that of the only `Host` header.
     ///
     /// # Errors
     /// As [`Router::find`].
-    pub fn find_parts<'r, 'p>(&'r self, parts: &'p Parts) -> Result<Found<'r, 'p, T>, Refusal> {
+    pub fn find_parts<'r, 'p>(&'r self, parts: &'p Parts) -> Result<FoundRoute<'r, 'p, T>, Refusal> {
         let host = match parts.uri.authority() {
             Some(authority) => authority.as_str(),
             None => crate::field::single(&parts.headers, &HOST)
@@ -226,7 +189,7 @@ impl<T> Router<T> {
         path: &'p str,
         method: &Method,
         headers: &HeaderMap,
-    ) -> Result<Found<'r, 'p, T>, Refusal> {
+    ) -> Result<FoundRoute<'r, 'p, T>, Refusal> {
         let host = host::normalize(host).map_err(|_| Refusal::new(Code::BadHost))?;
         let Some(table) = self.table(&host) else {
             path::check_path(path, AsciiSet::default())?;
@@ -236,12 +199,14 @@ impl<T> Router<T> {
         let matched = table.patterns.at(path).map_err(|_| Refusal::new(Code::NoRoute))?;
         let routes = table.pattern_routes.get(*matched.value).ok_or_else(|| Refusal::new(Code::NoRoute))?;
         let route = routes.choose(method, headers)?;
-        let matched = Matched { pattern: &routes.pattern, params: Params(matched.params), vary: &routes.vary };
-        Ok(Found { value: &route.value, matched })
+        let matched =
+            RouteMatch { pattern: &routes.pattern, params: PathParams::new(matched.params), vary: &routes.vary };
+        Ok(FoundRoute { value: &route.value, matched })
     }
 
-    /// The routes whose rules speak for a request that [`Router::find_parts`] refused: those of the pattern that its path
-    /// has, else all of its host's. A page of another origin may only read the refusal if CORS of one of them lets it.
+    /// The routes nearest to a request that [`Router::find_parts`] refused: those of the pattern that matches its path,
+    /// else all of its host. A page of another origin can only read the refusal if the CORS rule of one of them allows
+    /// it.
     pub fn nearest<'r>(&'r self, parts: &Parts) -> impl Iterator<Item = &'r T> + use<'r, T> {
         let host = parts.uri.authority().and_then(|authority| host::normalize(authority.as_str()).ok());
         let table = host.and_then(|host| self.table(&host));
@@ -258,10 +223,10 @@ impl<T> Router<T> {
             return Some(table);
         }
         let mut rest = host;
-        while !self.below.is_empty()
+        while !self.wildcards.is_empty()
             && let Some((_, parent)) = rest.split_once('.')
         {
-            if let Some(table) = self.below.get(parent) {
+            if let Some(table) = self.wildcards.get(parent) {
                 return Some(table);
             }
             rest = parent;

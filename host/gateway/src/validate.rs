@@ -1,4 +1,4 @@
-//! Requests against JSON Schema (draft 2020-12): the body, the query and the path's parameters.
+//! Validation of requests against JSON Schema (draft 2020-12): the body, the query and the path's parameters.
 //!
 //! A schema is a tenant's, and the host's processor reads it. So regular expressions are those that need linear time
 //! (no look-around, no back-references), references stay within the schema, and [`cost`] bounds how often a schema
@@ -8,11 +8,10 @@ mod cost;
 
 pub use cost::{MAX_LOOKS, MAX_LOOKS_BY_BYTES, MAX_PATTERNS};
 
-use crate::config::{ConfigError, Rule, within};
 use crate::field::single;
-use crate::path;
+use crate::path::{self, PathParams};
 use crate::problem::{Code, Fault, MAX_ERRORS, Refusal, RequestPart, bounded};
-use crate::router::Params;
+use crate::rule::{ConfigError, Rule, within};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use jsonschema::{PatternOptions, Validator};
@@ -30,10 +29,10 @@ pub const MAX_QUERY_PARAMS: usize = 256;
 /// The largest compiled regular expression, in bytes.
 const MAX_REGEX_BYTES: usize = 256 * 1024;
 
-/// What a query and a path are taken to have at most, in bytes.
+/// The most bytes of a query and of a path for which the cost of their schemas is computed.
 const MAX_PARAM_BYTES: usize = 16 * 1024;
 
-/// What requests have to be like.
+/// The schemas of a route.
 #[derive(Debug)]
 pub struct Validation {
     body: Option<Schema>,
@@ -138,42 +137,42 @@ fn pointer(path: &str) -> String {
     format!("#{}", percent_encoding::utf8_percent_encode(&bounded(path), &KEPT))
 }
 
-/// A schema of parameters, which arrive as texts, and what each is to be read as.
+/// A schema of parameters. They arrive as texts, and are read as the type that the schema has for each.
 #[derive(Debug)]
 struct ParamSchema {
     schema: Schema,
-    kinds: HashMap<String, (Kind, bool)>,
+    types: HashMap<String, (ParamType, bool)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum ParamType {
     Text,
     Number,
     Boolean,
 }
 
 impl ParamSchema {
-    /// The kinds are those that `properties` name with `type`; an array has the kind of its `items`.
+    /// The types are those that `properties` name with `type`; an array has the kind of its `items`.
     fn new(schema: Schema, value: &Value) -> Self {
-        let kind_of = |schema: &Value| match schema.get("type").and_then(Value::as_str) {
-            Some("integer" | "number") => Kind::Number,
-            Some("boolean") => Kind::Boolean,
-            _ => Kind::Text,
+        let type_of = |schema: &Value| match schema.get("type").and_then(Value::as_str) {
+            Some("integer" | "number") => ParamType::Number,
+            Some("boolean") => ParamType::Boolean,
+            _ => ParamType::Text,
         };
-        let kinds =
+        let types =
             value.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(name, schema)| match schema
                 .get("type")
                 .and_then(Value::as_str)
             {
-                Some("array") => (name.clone(), (schema.get("items").map_or(Kind::Text, kind_of), true)),
-                _ => (name.clone(), (kind_of(schema), false)),
+                Some("array") => (name.clone(), (schema.get("items").map_or(ParamType::Text, type_of), true)),
+                _ => (name.clone(), (type_of(schema), false)),
             });
-        Self { kinds: kinds.collect(), schema }
+        Self { types: types.collect(), schema }
     }
 
     fn insert(&self, params: &mut Map<String, Value>, name: &str, text: &str) {
-        let (kind, array) = self.kinds.get(name).copied().unwrap_or((Kind::Text, false));
-        let value = read(kind, text);
+        let (param_type, array) = self.types.get(name).copied().unwrap_or((ParamType::Text, false));
+        let value = read(param_type, text);
         match params.get_mut(name) {
             None if array => drop(params.insert(name.to_owned(), Value::Array(vec![value]))),
             None => drop(params.insert(name.to_owned(), value)),
@@ -184,12 +183,12 @@ impl ParamSchema {
     }
 }
 
-/// The text as what the schema expects; a text where it is none of that.
-fn read(kind: Kind, text: &str) -> Value {
-    let read = match kind {
-        Kind::Text => None,
-        Kind::Number => serde_json::from_str(text).ok().filter(Value::is_number),
-        Kind::Boolean => text.parse::<bool>().ok().map(Value::Bool),
+/// Reads a text as the type that the schema expects; it stays a text where it is not of that type.
+fn read(param_type: ParamType, text: &str) -> Value {
+    let read = match param_type {
+        ParamType::Text => None,
+        ParamType::Number => serde_json::from_str(text).ok().filter(Value::is_number),
+        ParamType::Boolean => text.parse::<bool>().ok().map(Value::Bool),
     };
     read.unwrap_or_else(|| text.into())
 }
@@ -199,7 +198,7 @@ impl Validation {
     ///
     /// # Errors
     /// [`Code::InvalidRequest`] with what is wrong.
-    pub fn check_params(&self, query: Option<&str>, params: &Params<'_, '_>) -> Result<(), Refusal> {
+    pub fn check_params(&self, query: Option<&str>, params: &PathParams<'_, '_>) -> Result<(), Refusal> {
         let mut faults = Vec::new();
         if let Some(schema) = &self.path {
             let mut object = Map::new();
@@ -235,10 +234,10 @@ impl Validation {
         self.schema_bytes
     }
 
-    /// Whether the body of such a request is checked: that of POST, PUT and PATCH always, that of others if there is
-    /// one.
+    /// Whether the body of a request with this method is checked: that of POST, PUT and PATCH always, that of others if
+    /// there is one.
     #[must_use]
-    pub fn takes_body(&self, method: &Method, has_body: bool) -> bool {
+    pub fn checks_body_of(&self, method: &Method, has_body: bool) -> bool {
         self.body.is_some() && (has_body || [Method::POST, Method::PUT, Method::PATCH].contains(method))
     }
 
@@ -248,12 +247,11 @@ impl Validation {
         self.max_body_bytes
     }
 
-    /// Checks what the head says of a body that [`Validation::takes_body`]: that it is JSON, not compressed, and not
-    /// too large.
+    /// Checks the headers of a request whose body is checked: the body must be JSON, not compressed, and not too large.
     ///
     /// # Errors
     /// [`Code::UnsupportedMediaType`] or [`Code::RequestTooLarge`].
-    pub fn check_head(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let media_type = single(headers, &CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !is_json(media_type) {
             return Err(Refusal::new(Code::UnsupportedMediaType)

@@ -1,17 +1,17 @@
-//! API versions that are told apart by a header or a media type. Those in the path are part of the pattern.
+//! API versions by a header or a media type. A version in the path is part of the path pattern.
 
-use crate::config::{ConfigError, Rule};
 use crate::field::{elements, single, weighted};
+use crate::rule::{ConfigError, Rule};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-/// The requests that a route is for, among those of its host, path and method.
+/// The API version of a route: it selects among the requests of its host, path and method.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum VersionRule {
-    /// Those that have this header once, with exactly this value.
+    /// Requests that have this header once, with exactly this value.
     Header(HeaderName, HeaderValue),
-    /// Those that accept this media type, or bring a body of it. Without parameters, in lower case.
+    /// Requests that accept this media type, or have a body of it. Without parameters, in lower case.
     MediaType(Box<str>),
 }
 
@@ -30,7 +30,7 @@ impl Rule for VersionRule {
     fn check(table: VersionTable, at: &str) -> Result<Self, ConfigError> {
         match (table.header, table.value, table.media_type) {
             (Some(header), Some(value), None) => {
-                let header = crate::config::header_name(&header, at)?;
+                let header = crate::rule::header_name(&header, at)?;
                 let value = HeaderValue::from_str(value.trim())
                     .ok()
                     .filter(|value| !value.is_empty() && value.len() <= 128)

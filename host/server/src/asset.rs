@@ -3,7 +3,7 @@
 use crate::error_page::Failure;
 use crate::refusal::Refusal;
 use crate::response_body::Content;
-use elias_gateway::AssetAnswer;
+use elias_gateway::AssetResponse;
 use elias_host::Error;
 use elias_names::Digest;
 use elias_platform::Platform;
@@ -12,12 +12,12 @@ use http::Response;
 use std::fmt::Write;
 
 /// The answer that the gateway decided on, with the bytes.
-pub(crate) async fn answer(platform: &Platform, asset: AssetAnswer) -> Result<Response<Content>, Failure> {
+pub(crate) async fn answer(platform: &Platform, asset: AssetResponse) -> Result<Response<Content>, Failure> {
     let (status, headers, content) = match asset {
-        AssetAnswer::Refused(refusal) => return Err(Failure::Gateway(Box::new(refusal))),
-        AssetAnswer::Empty { status, headers } => (status, headers, Content::Empty),
-        AssetAnswer::Bytes { status, headers, body: false, .. } => (status, headers, Content::Empty),
-        AssetAnswer::Bytes { status, headers, digest, range, body: true } => {
+        AssetResponse::Refused(refusal) => return Err(Failure::Gateway(Box::new(refusal))),
+        AssetResponse::Empty { status, headers } => (status, headers, Content::Empty),
+        AssetResponse::Bytes { status, headers, body: false, .. } => (status, headers, Content::Empty),
+        AssetResponse::Bytes { status, headers, digest, range, body: true } => {
             let bytes = range.end.saturating_sub(range.start);
             let chunks = platform.artifacts().stream(&hex(digest)?, range).await.map_err(|error| {
                 tracing::error!(%error, "a static file cannot be read");

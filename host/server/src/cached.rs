@@ -70,7 +70,7 @@ pub(crate) async fn look_up(
         fill,
         cache_status,
     };
-    if !rules.takes(request) {
+    if !rules.can_serve(request) {
         return CacheLookup::forward(writer(None, "fwd=bypass"));
     }
     match platform.look_up_response(service, request, variance.identified).await {
@@ -90,13 +90,13 @@ impl CacheWriter {
     /// Returns the response of the release with this number, which is stored while its body is read.
     pub(crate) fn store(self, release: Option<u64>, response: Response<Content>) -> Response<Content> {
         let Self { rules, request, variance, fill, cache_status } = self;
-        let fill = fill.filter(|fill| rules.fills(&request) && release.is_some_and(|release| fill.is_of(release)));
+        let fill = fill.filter(|fill| rules.can_store(&request) && release.is_some_and(|release| fill.is_of(release)));
         let (mut parts, content) = response.into_parts();
         let (content, stored) = match (fill, content) {
             (Some(mut fill), Content::Guest(body)) => {
                 let mut head = parts.clone();
                 head.headers.remove(EXECUTION_ID); // it names what ran, and nothing runs when it is given again
-                match rules.keep(&request, head, &variance.vary, variance.identified, SystemTime::now()) {
+                match rules.store(&request, head, &variance.vary, variance.identified, SystemTime::now()) {
                     Some(head) => {
                         fill.begin(request, head, rules.max_bytes());
                         (Content::Caching(CachingBody::new(body, fill)), "; stored")

@@ -54,7 +54,7 @@ impl Failure {
             }
             Self::Gateway(refusal) => {
                 let code = refusal.code();
-                (code.as_str(), code.status().as_u16(), code.title())
+                (code.as_str(), code.status(), code.title())
             }
             Self::NotAdmitted(refused) => match refused.error.code() {
                 Code::Component(ErrorCode::Overloaded) => Refusal::Overloaded.entry(),

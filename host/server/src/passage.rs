@@ -13,7 +13,7 @@ use crate::response_body::Content;
 use crate::shadow::{Copied, Shadowing};
 use axum::Router;
 use bytes::Bytes;
-use elias_gateway::{Admitted, Client, Identity, Rules, Stop, TraceContext};
+use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Rules, TraceContext};
 use elias_host::{Caller, ErrorCode};
 use elias_platform::Service;
 use elias_platform::{NotAdmitted, Platform, Ticket};
@@ -32,7 +32,7 @@ use tower::ServiceExt;
 /// Adds the headers and the compression of a request's route to its response, be it the component's or an error.
 pub(crate) struct RouteResponseTransform {
     rules: Arc<Rules>,
-    admitted: Admitted,
+    admitted: AdmittedRequest,
 }
 
 impl RouteResponseTransform {
@@ -48,12 +48,12 @@ impl RouteResponseTransform {
     }
 }
 
-impl From<Stop> for Failure {
-    fn from(stop: Stop) -> Self {
+impl From<LocalReply> for Failure {
+    fn from(stop: LocalReply) -> Self {
         match stop {
-            Stop::Refused(refusal) => Self::Gateway(Box::new(refusal)),
+            LocalReply::Refusal(refusal) => Self::Gateway(Box::new(refusal)),
             // `call` answers with it.
-            Stop::Answer(_) => Self::Refused(Refusal::Internal),
+            LocalReply::Response(_) => Self::Refused(Refusal::Internal),
         }
     }
 }
@@ -80,7 +80,7 @@ pub(crate) async fn call(
     let body = exchange.receive(body);
     let passage = match platform.pass(&parts, client).await {
         Ok(passage) => passage,
-        Err(Stop::Answer(response)) => return Ok(response.map(|()| Content::Empty)),
+        Err(LocalReply::Response(response)) => return Ok(response.map(|()| Content::Empty)),
         Err(refused) => return Err(refused.into()),
     };
     let (service, rules, mut admitted) = (passage.service, passage.rules, passage.admitted);

@@ -1,7 +1,7 @@
 //! Paths, hosts and ranges as clients write them: what is routed is read in one way only, and a range lies within its file.
 #![no_main]
 
-use elias_gateway::{AssetAnswer, AssetEntry, AssetTable, GatewayConfig, HostRule, Router};
+use elias_gateway::{AssetEntry, AssetResponse, AssetTable, GatewayConfig, HostRule, Router};
 use serde_json::json;
 use std::sync::{Arc, LazyLock};
 
@@ -12,7 +12,8 @@ struct Site {
 }
 
 static SITE: LazyLock<Site> = LazyLock::new(|| {
-    let routes = json!([{ "path": "/a/{id}" }, { "path": "/files/{*rest}" }, { "path": "/users/@me" }, { "path": "/" }]);
+    let routes =
+        json!([{ "path": "/a/{id}" }, { "path": "/files/{*rest}" }, { "path": "/users/@me" }, { "path": "/" }]);
     let table = json!({ "routes": routes, "assets": { "folder": "public" } });
     let config = GatewayConfig::parse(&table).expect("a table");
     let mut router = Router::default();
@@ -44,7 +45,7 @@ libfuzzer_sys::fuzz_target!(|input: (&str, &str, &str)| {
         assert!(!routed.split('/').any(|part| part == "." || part == ".."));
     }
     let rules = site.config.routes[0].rules.assets.as_ref().expect("the table has them");
-    if let Some(AssetAnswer::Bytes { status, range, .. }) = site.assets.answer(rules, &parts, false) {
+    if let Some(AssetResponse::Bytes { status, range, .. }) = site.assets.respond(rules, &parts, false) {
         assert!(range.start <= range.end && range.end <= 100);
         assert_eq!(status == 206, range != (0..100));
         assert!(!parts.uri.path().contains("env"));

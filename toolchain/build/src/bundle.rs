@@ -16,7 +16,6 @@ mod plugin;
 mod preserve;
 mod resolve_help;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -33,6 +32,7 @@ use rolldown_error::{BatchedBuildDiagnostic, EventKind};
 
 use crate::capabilities::{self, Capabilities};
 use crate::diagnostic::{BuildError, BuildWarning, Details};
+use crate::paths::relative;
 use crate::web;
 use boundary::Boundary;
 use plugin::Recorder;
@@ -359,14 +359,6 @@ fn entry_chunk(assets: &[Output]) -> Result<&OutputChunk, BuildError> {
                 .help("A file that calls `eval` has an import that nothing uses. Remove that import or the `eval`."),
         ))),
     }
-}
-
-/// `path` as seen from the project, with forward slashes. What lies outside begins with `../`.
-pub(crate) fn relative(path: &Path, cwd: &Path) -> String {
-    let shared = path.components().zip(cwd.components()).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n("..".into(), cwd.components().count() - shared);
-    let down = path.components().skip(shared).map(|component| component.as_os_str().to_string_lossy());
-    up.chain(down).collect::<Vec<Cow<'_, str>>>().join("/")
 }
 
 fn too_large(what: &str, bytes: usize) -> BuildError {

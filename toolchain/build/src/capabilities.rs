@@ -14,6 +14,7 @@ pub(crate) use adapter::{CALL_EXPORT, FUNCTIONS_MODULE, MEMORY_MODULE, adapter, 
 
 use crate::diagnostic::{BuildError, Details, SourceLocation};
 use crate::engine;
+use crate::paths::relative;
 use crate::uses::Uses;
 use heck::ToLowerCamelCase;
 use std::collections::BTreeSet;
@@ -114,7 +115,7 @@ impl Capabilities {
 
     /// wit-parser's error as ours.
     fn explain(&self, resolve: &Resolve, path: &Path, error: &anyhow::Error) -> BuildError {
-        let shown = crate::bundle::relative(path, &self.root);
+        let shown = relative(path, &self.root);
         let (message, span, help) = if let Some(error) = error.downcast_ref::<ParseError>() {
             (error.to_string(), error.kind().span(), "")
         } else if let Some(error) = error.downcast_ref::<ResolveError>() {
@@ -150,7 +151,7 @@ impl Capabilities {
         let number = |text: Option<&str>| text.and_then(|text| text.parse::<usize>().ok());
         let (Some(column), Some(line), Some(file)) = (number(column), number(line), file) else { return details };
         let source = std::fs::read_to_string(file).unwrap_or_default();
-        details.at(SourceLocation::of_line(crate::bundle::relative(Path::new(file), &self.root), source, line, column))
+        details.at(SourceLocation::of_line(relative(Path::new(file), &self.root), source, line, column))
     }
 
     /// Whether there are none.
@@ -171,7 +172,7 @@ impl Capabilities {
     /// [`BuildError::Io`] if one has gone since it was read.
     pub(crate) fn sources(&self) -> Result<Vec<(String, String)>, BuildError> {
         let digest = |file: &PathBuf| {
-            let name = crate::bundle::relative(file, &self.root);
+            let name = relative(file, &self.root);
             let bytes = std::fs::read(file).map_err(|error| BuildError::io(format_args!("read {name}"), &error))?;
             Ok((name, elias_contract::digest(&bytes)))
         };
@@ -333,7 +334,6 @@ impl Imported<'_> {
     }
 }
 
-/// Appends an interface behind those that it has types of.
 /// Adds a package, and those in its folder `deps`. Packages that are there already are merged with it: wit-parser's own
 /// way to add a second one of a name is a panic.
 fn push(resolve: &mut Resolve, path: &Path) -> anyhow::Result<(PackageId, PackageSourceMap)> {
@@ -348,6 +348,7 @@ fn push(resolve: &mut Resolve, path: &Path) -> anyhow::Result<(PackageId, Packag
     }
 }
 
+/// Appends an interface behind those that it has types of.
 fn add_needed(resolve: &Resolve, id: InterfaceId, needed: &mut Vec<InterfaceId>) {
     if needed.contains(&id) {
         return;

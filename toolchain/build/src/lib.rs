@@ -49,6 +49,7 @@ mod image;
 pub mod inspect;
 mod locales;
 mod package;
+mod paths;
 pub mod project;
 mod sbom;
 pub mod signing;
@@ -59,8 +60,7 @@ pub use diagnostic::{BuildError, BuildWarning};
 
 use capabilities::Capabilities;
 use diagnostic::Details;
-use elias_contract::base::BASE_SECTION;
-use elias_contract::layout::{self, append_custom_section};
+use elias_contract::layout::{self, BASE_SECTION, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
 use std::collections::BTreeMap;

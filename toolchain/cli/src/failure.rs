@@ -69,7 +69,7 @@ impl From<elias_api::Error> for Failure {
 
 impl From<elias_advisories::Error> for Failure {
     fn from(error: elias_advisories::Error) -> Self {
-        Self::new(error.code().as_str(), error)
+        Self::new(error.code(), error)
     }
 }
 

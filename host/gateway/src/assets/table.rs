@@ -3,6 +3,7 @@
 use crate::encoding::Coding;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The most assets of a version.
@@ -10,6 +11,9 @@ pub const MAX_ASSETS: usize = 10_000;
 
 /// The longest path of an asset, in bytes.
 pub const MAX_ASSET_PATH_BYTES: usize = 1024;
+
+/// The media type of a file of which nothing is known (RFC 9110, section 8.3).
+const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
 
 /// An asset as a version's manifest lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,8 +121,10 @@ impl AssetTable {
             if let Err(what) = check_path(&entry.path) {
                 return wrong(what.to_owned());
             }
-            let content_type = entry.content_type.as_deref().unwrap_or_else(|| content_type_of(&entry.path));
-            let Some(content_type) = HeaderValue::from_str(content_type).ok().filter(|value| value.len() <= 256) else {
+            let content_type =
+                entry.content_type.as_deref().map_or_else(|| content_type_of(&entry.path), Cow::Borrowed);
+            let Some(content_type) = HeaderValue::from_str(&content_type).ok().filter(|value| value.len() <= 256)
+            else {
                 return wrong("has a malformed media type".into());
             };
             let encoded: Option<Vec<File>> = Coding::ALL
@@ -179,48 +185,34 @@ pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a name of a file or folder says that it is not for others: it begins with a dot (`.env`, `.git`, `.htpasswd`). The
-/// folder `.well-known` (RFC 8615) is for all.
+/// Whether a name of a file or folder says that it is not for others: it begins with a dot (`.env`, `.git`,
+/// `.htpasswd`). The folder `.well-known` (RFC 8615) is for all.
 #[must_use]
 pub fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != ".well-known"
 }
 
-/// The media type of a path's extension, `application/octet-stream` for an unknown one.
+/// The media type for the extension of a path, by `mime_guess`; `application/octet-stream` for an unknown one. Texts
+/// are UTF-8, since editors and build tools write nothing else.
 #[must_use]
-pub fn content_type_of(path: &str) -> &'static str {
+pub fn content_type_of(path: &str) -> Cow<'static, str> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default();
-    match extension.as_str() {
-        "html" | "htm" => "text/html; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "json" | "map" => "application/json",
-        "webmanifest" => "application/manifest+json",
-        "txt" => "text/plain; charset=utf-8",
-        "md" => "text/markdown; charset=utf-8",
-        "csv" => "text/csv; charset=utf-8",
+    let media_type = match extension.as_str() {
+        // mime_guess has the obsolete `application/javascript` for `mjs` (RFC 9239), and nothing for `cjs`.
+        "js" | "mjs" | "cjs" => "text/javascript",
+        // A source map is JSON, for mime_guess a text.
+        "map" => "application/json",
+        // Without a charset, which would override the encoding that the XML declaration names (RFC 7303, section 3).
         "xml" => "application/xml",
-        "pdf" => "application/pdf",
-        "wasm" => "application/wasm",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "ico" => "image/x-icon",
-        "woff" => "font/woff",
-        "woff2" => "font/woff2",
-        "ttf" => "font/ttf",
+        // mime_guess has `application/font-sfnt`, which RFC 8081 replaced.
         "otf" => "font/otf",
-        "mp3" => "audio/mpeg",
-        "ogg" => "audio/ogg",
-        "wav" => "audio/wav",
-        "mp4" => "video/mp4",
-        "webm" => "video/webm",
-        "zip" => "application/zip",
-        "gz" => "application/gzip",
-        _ => "application/octet-stream",
+        // In a JavaScript project TypeScript, for mime_guess a video.
+        "ts" | "mts" => DEFAULT_MEDIA_TYPE,
+        extension => mime_guess::from_ext(extension).first_raw().unwrap_or(DEFAULT_MEDIA_TYPE),
+    };
+    match media_type.starts_with("text/") {
+        true => format!("{media_type}; charset=utf-8").into(),
+        false => media_type.into(),
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::rule;
 use crate::encoding::Coding;
+use crate::rule::parse_rule;
 use http::Request;
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn table() -> AssetTable {
 }
 
 fn rules(table: Value) -> AssetRules {
-    rule(&table, "assets").expect("a table")
+    parse_rule(&table, "assets").expect("a table")
 }
 
 /// The answer in short: status, the digest's first byte, the range, and what the headers say.
@@ -45,16 +45,16 @@ fn ask(table_of: Value, request: &str, pairs: Pairs<'_>) -> String {
         builder = builder.header(*name, *value);
     }
     let parts = builder.body(()).expect("a request").into_parts().0;
-    match table().answer(&rules(table_of), &parts, false) {
+    match table().respond(&rules(table_of), &parts, false) {
         None => "component".into(),
-        Some(AssetAnswer::Refused(refusal)) => {
+        Some(AssetResponse::Refused(refusal)) => {
             format!("{} {:?}", refusal.status().as_u16(), refusal.headers().values().next())
         }
-        Some(AssetAnswer::Empty { status, headers }) => {
+        Some(AssetResponse::Empty { status, headers }) => {
             let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
             format!("{} {location}", status.as_u16()).trim_end().to_owned()
         }
-        Some(AssetAnswer::Bytes { status, headers, digest, range, body }) => {
+        Some(AssetResponse::Bytes { status, headers, digest, range, body }) => {
             assert_eq!(headers[CONTENT_LENGTH], (range.end - range.start).to_string());
             let coding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("plain");
             let body = if body { "" } else { " head" };
@@ -162,8 +162,8 @@ fn conditions_and_ranges() {
 fn the_headers_say_what_it_is_and_how_long_to_keep_it() {
     let headers = |rules_of: Value, path: &str, private: bool| {
         let parts = Request::get(path).body(()).expect("a request").into_parts().0;
-        match table().answer(&rules(rules_of), &parts, private) {
-            Some(AssetAnswer::Bytes { headers, .. }) => headers,
+        match table().respond(&rules(rules_of), &parts, private) {
+            Some(AssetResponse::Bytes { headers, .. }) => headers,
             other => panic!("{other:?}"),
         }
     };
@@ -179,6 +179,31 @@ fn the_headers_say_what_it_is_and_how_long_to_keep_it() {
     assert_eq!(headers(told.clone(), "/logo.png", false)[CACHE_CONTROL], "public, max-age=31536000, immutable");
     assert_eq!(headers(told.clone(), "/gr%C3%BCn%20und%20rot.txt", false)[CACHE_CONTROL], "public, max-age=60");
     assert_eq!(headers(told, "/", false)[CACHE_CONTROL], "public, max-age=0, must-revalidate");
+}
+
+#[test]
+fn the_extension_decides_the_media_type() {
+    for (path, expected) in [
+        ("/index.html", "text/html; charset=utf-8"),
+        ("/a/main.css", "text/css; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/app.MJS", "text/javascript; charset=utf-8"),
+        ("/app.js.map", "application/json"),
+        ("/data.json", "application/json"),
+        ("/app.webmanifest", "application/manifest+json"),
+        ("/read.txt", "text/plain; charset=utf-8"),
+        ("/feed.xml", "application/xml"),
+        ("/app.wasm", "application/wasm"),
+        ("/logo.svg", "image/svg+xml"),
+        ("/photo.avif", "image/avif"),
+        ("/font.woff2", "font/woff2"),
+        ("/font.otf", "font/otf"),
+        ("/main.ts", "application/octet-stream"),
+        ("/a.b/file", "application/octet-stream"),
+        ("/file.unknown-extension", "application/octet-stream"),
+    ] {
+        assert_eq!(content_type_of(path), expected, "{path}");
+    }
 }
 
 #[test]
@@ -214,7 +239,7 @@ fn tables_and_entries_are_checked() {
         (json!({ "folder": "p", "max-age": 40_000_000 }), "max-age"),
         (json!({ "folder": "p", "index": "x" }), "index"),
     ] {
-        let message = rule::<AssetRules>(&table, "assets").expect_err(part).to_string();
+        let message = parse_rule::<AssetRules>(&table, "assets").expect_err(part).to_string();
         assert!(message.contains(part), "{message}");
     }
     let wrong = |change: fn(&mut AssetEntry)| {

@@ -1,7 +1,7 @@
-//! JSON Web Tokens (RFC 7519), signed with a key of a set that somebody else fetches (RFC 7517), as RFC 8725 advises.
+//! JSON Web Tokens (RFC 7519) as RFC 8725 advises, with keys of a JSON Web Key Set (RFC 7517) that the host fetches.
 
 use super::{AuthMethod, Identity, JwtRules};
-use crate::bounded::Recent;
+use crate::bounded::BoundedMap;
 use crate::clock::Now;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
@@ -22,8 +22,8 @@ const HALF_CACHE: usize = 256;
 /// The longest token that is remembered, in bytes: what its claims take is a multiple of that.
 const MAX_CACHED_BYTES: usize = 4 * 1024;
 
-/// Seconds between two wishes for newer keys.
-const WISH_SECONDS: u64 = 60;
+/// The least seconds between two requests for newer keys.
+const REFRESH_INTERVAL_SECONDS: u64 = 60;
 
 /// Seconds after which keys are asked for anew in any case, so that one which its issuer withdrew does not last.
 const KEYS_AGE_SECONDS: u64 = 3600;
@@ -75,7 +75,7 @@ impl Failure {
     }
 }
 
-/// Checks tokens with the keys that it is given. It fetches none: ask [`JwtVerifier::wants_keys`] now and then, fetch
+/// Checks tokens with the keys that it is given. It fetches none: ask [`JwtVerifier::needs_keys`] now and then, fetch
 /// [`JwtRules::jwks`], and call [`JwtVerifier::set_keys`].
 ///
 /// Verified tokens are remembered by their digest, at most 512, until the keys change: checking a signature takes some
@@ -83,9 +83,10 @@ impl Failure {
 pub struct JwtVerifier {
     rules: JwtRules,
     keys: RwLock<Arc<Keys>>,
-    verified: Mutex<Recent<[u8; 32], Verified>>,
-    /// The second of the last wish, and that from which on there is a new one.
-    wished: AtomicU64,
+    verified: Mutex<BoundedMap<[u8; 32], Verified>>,
+    /// When [`JwtVerifier::needs_keys`] last said yes, in seconds since 1970; 0 for never.
+    requested_at: AtomicU64,
+    /// 1 if a token named an unknown key since then.
     missing: AtomicU64,
 }
 
@@ -121,13 +122,13 @@ impl JwtVerifier {
         Self {
             rules,
             keys: RwLock::default(),
-            verified: Mutex::new(Recent::new(HALF_CACHE)),
-            wished: AtomicU64::new(0),
+            verified: Mutex::new(BoundedMap::new(HALF_CACHE)),
+            requested_at: AtomicU64::new(0),
             missing: AtomicU64::new(0),
         }
     }
 
-    /// What tokens have to be like.
+    /// The rules for tokens.
     #[must_use]
     pub fn rules(&self) -> &JwtRules {
         &self.rules
@@ -135,7 +136,7 @@ impl JwtVerifier {
 
     /// Whether newer keys are to be fetched: there are none, they are an hour old, or a token named an unknown one.
     /// Says yes at most once a minute, whatever tokens come, so a caller that hears it is to fetch.
-    pub fn wants_keys(&self, now: Now) -> bool {
+    pub fn needs_keys(&self, now: Now) -> bool {
         let now = now.unix_seconds;
         let since = self.keys().since;
         // A clock that was set back makes keys old, too.
@@ -143,11 +144,14 @@ impl JwtVerifier {
         if !old && self.missing.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        let wished = self.wished.load(Ordering::Relaxed);
-        let due = wished == 0 || now.abs_diff(wished) >= WISH_SECONDS;
+        let requested_at = self.requested_at.load(Ordering::Relaxed);
+        let due = requested_at == 0 || now.abs_diff(requested_at) >= REFRESH_INTERVAL_SECONDS;
         // Of callers at one time, one hears yes.
-        let mine =
-            due && self.wished.compare_exchange(wished, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let mine = due
+            && self
+                .requested_at
+                .compare_exchange(requested_at, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
         if mine {
             self.missing.store(0, Ordering::Relaxed);
         }

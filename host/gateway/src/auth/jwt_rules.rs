@@ -1,6 +1,6 @@
-//! What a route asks of tokens: the table `auth.jwt`.
+//! The table `auth.jwt`: issuer, audience, algorithms and claims of the tokens of a route.
 
-use crate::config::{ConfigError, Rule, within};
+use crate::rule::{ConfigError, Rule, within};
 use http::Uri;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ const ALGORITHMS: [(&str, Algorithm); 9] = [
     ("EdDSA", Algorithm::EdDSA),
 ];
 
-/// What tokens have to be like.
+/// What the tokens of a route must be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct JwtRules {
     jwks: String,

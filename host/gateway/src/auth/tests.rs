@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::rule;
+use crate::rule::parse_rule;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer, SigningKey};
@@ -48,7 +48,7 @@ fn header() -> Value {
 }
 
 fn rules(table: Value) -> Arc<AuthRules> {
-    Arc::new(rule(&table, "auth").expect("a table"))
+    Arc::new(parse_rule(&table, "auth").expect("a table"))
 }
 
 fn jwt_table() -> Value {
@@ -190,24 +190,24 @@ fn symmetric_and_foreign_keys_of_a_set_are_not_used() {
 fn newer_keys_are_wanted_at_most_once_a_minute() {
     let auth = authenticator(json!({ "jwt": jwt_table() }));
     let verifier = auth.verifier().expect("a verifier");
-    assert!(!verifier.wants_keys(NOW));
+    assert!(!verifier.needs_keys(NOW));
     let unknown = sign(9, &changed(header(), "kid", json!("nine")), &claims());
     for _ in 0..100 {
         reason(auth.authenticate(&bearer(&unknown), NOW));
     }
-    assert!(verifier.wants_keys(NOW));
+    assert!(verifier.needs_keys(NOW));
     for second in 0..60 {
         reason(auth.authenticate(&bearer(&unknown), NOW));
-        assert!(!verifier.wants_keys(at(NOW.unix_seconds + second)));
+        assert!(!verifier.needs_keys(at(NOW.unix_seconds + second)));
     }
-    assert!(verifier.wants_keys(at(NOW.unix_seconds + 60)));
+    assert!(verifier.needs_keys(at(NOW.unix_seconds + 60)));
     verifier.set_keys(&set(json!([public(9, "nine")])), at(NOW.unix_seconds + 61));
     assert!(auth.authenticate(&bearer(&unknown), NOW).is_ok());
-    assert!(!verifier.wants_keys(at(NOW.unix_seconds + 3660)));
-    assert!(verifier.wants_keys(at(NOW.unix_seconds + 3661)), "an hour later they are old");
+    assert!(!verifier.needs_keys(at(NOW.unix_seconds + 3660)));
+    assert!(verifier.needs_keys(at(NOW.unix_seconds + 3661)), "an hour later they are old");
 
     let fresh = JwtVerifier::new(verifier.rules().clone());
-    assert!(fresh.wants_keys(NOW) && !fresh.wants_keys(NOW));
+    assert!(fresh.needs_keys(NOW) && !fresh.needs_keys(NOW));
     let auth = Authenticator::new(rules(json!({ "jwt": jwt_table() })), Some(Arc::new(fresh)), None);
     let refusal = auth.authenticate(&bearer(&unknown), NOW).expect_err("no keys yet");
     assert_eq!(refusal.code(), Code::AuthUnavailable);
@@ -285,8 +285,8 @@ fn tables_are_checked() {
         (jwt("user-claim", json!("")), "claim"),
         (jwt("secret", json!("x")), "secret"),
     ] {
-        let message = rule::<AuthRules>(&wrong, "auth").expect_err(part).to_string();
+        let message = parse_rule::<AuthRules>(&wrong, "auth").expect_err(part).to_string();
         assert!(message.contains(part), "{message}");
     }
-    assert!(rule::<AuthRules>(&jwt("jwks", json!("http://127.0.0.1:9/keys")), "auth").is_ok());
+    assert!(parse_rule::<AuthRules>(&jwt("jwks", json!("http://127.0.0.1:9/keys")), "auth").is_ok());
 }

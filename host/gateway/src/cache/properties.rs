@@ -1,7 +1,7 @@
 //! Which cached responses are given to whom, against the rules of RFC 9111 in their simplest form.
 
 use super::*;
-use crate::config::GatewayConfig;
+use crate::rule::parse_rule;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -90,10 +90,9 @@ proptest! {
         answered in origin_response(),
         later in prop::collection::vec((client_request(), 0_u64..500), 1..16),
     ) {
-        let config = GatewayConfig::parse(&json!({ "cache": {} })).expect("a table");
-        let rules = config.routes[0].rules.cache.clone().expect("the rule");
+        let rules: CacheRules = parse_rule(&json!({}), "cache").expect("a table");
         let now = SystemTime::now();
-        let kept = rules.keep(&request(&first), answer(&answered), &[], first.identified, now);
+        let kept = rules.store(&request(&first), answer(&answered), &[], first.identified, now);
         let Some(kept) = kept else { return Ok(()) };
         let says = |directive| answered.directives.contains(&directive);
         prop_assert!(!answered.cookie && answered.vary != "*");

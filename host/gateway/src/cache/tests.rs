@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::rule;
+use crate::rule::parse_rule;
 use http::{Request, Response};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn answer(pairs: Pairs<'_>) -> response::Parts {
 }
 
 fn rules() -> CacheRules {
-    rule(&json!({ "max-bytes": 1000 }), "cache").expect("a table")
+    parse_rule(&json!({ "max-bytes": 1000 }), "cache").expect("a table")
 }
 
 fn at(seconds: u64) -> SystemTime {
@@ -30,7 +30,7 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 fn keep(asked: Pairs<'_>, said: Pairs<'_>) -> Option<StoredHeaders> {
-    rules().keep(&request("GET", asked), answer(said), &[], false, at(0))
+    rules().store(&request("GET", asked), answer(said), &[], false, at(0))
 }
 
 const MINUTE: (&str, &str) = ("cache-control", "max-age=60");
@@ -62,9 +62,9 @@ fn only_what_says_how_long_it_holds_for_everybody_is_kept() {
     for (asked, said, kept) in cases {
         assert_eq!(keep(asked, said).is_some(), *kept, "{asked:?} {said:?}");
     }
-    let identified = rules().keep(&request("GET", &[]), answer(&[MINUTE]), &[], true, at(0));
+    let identified = rules().store(&request("GET", &[]), answer(&[MINUTE]), &[], true, at(0));
     assert!(identified.is_none(), "the component knew who asked");
-    assert!(rules().keep(&request("HEAD", &[]), answer(&[MINUTE]), &[], false, at(0)).is_none());
+    assert!(rules().store(&request("HEAD", &[]), answer(&[MINUTE]), &[], false, at(0)).is_none());
     let cases: &[(&str, Pairs<'_>, bool)] = &[
         ("GET", &[], true),
         ("HEAD", &[], true),
@@ -74,7 +74,7 @@ fn only_what_says_how_long_it_holds_for_everybody_is_kept() {
         ("GET", &[("if-match", "\"x\"")], false),
     ];
     for (method, pairs, takes) in cases {
-        assert_eq!(rules().takes(&request(method, pairs)), *takes, "{method} {pairs:?}");
+        assert_eq!(rules().can_serve(&request(method, pairs)), *takes, "{method} {pairs:?}");
     }
 }
 
@@ -115,7 +115,7 @@ fn the_headers_that_it_varies_by_decide() {
     }
     assert_eq!(kept.freshness(&request("GET", &[]), at(1)), Freshness::Unusable);
     let asked = request("GET", &[("api-version", "1")]);
-    let kept = rules().keep(&asked, answer(&[MINUTE]), &[HeaderName::from_static("api-version")], false, at(0));
+    let kept = rules().store(&asked, answer(&[MINUTE]), &[HeaderName::from_static("api-version")], false, at(0));
     let kept = kept.expect("kept");
     assert_eq!(kept.freshness(&asked, at(1)), Freshness::Fresh);
     assert_eq!(
@@ -165,7 +165,7 @@ fn one_host_has_one_key_and_each_port_its_own() {
 
 #[test]
 fn a_client_may_want_a_cached_response_or_none() {
-    let rules: CacheRules = rule(&json!({}), "cache").expect("a table");
+    let rules: CacheRules = parse_rule(&json!({}), "cache").expect("a table");
     for (value, wanted) in [("only-if-cached", true), ("max-age=5, Only-If-Cached", true), ("no-cache", false)] {
         let request = request("GET", &[("cache-control", value)]);
         assert_eq!(rules.is_only_if_cached(&request), wanted, "{value}");

@@ -1,24 +1,24 @@
-//! What a limiter knows of its callers, and the time.
+//! The state of a rate limiter: a cell for each caller, and a clock.
 
 use super::sync::{AtomicU64, Mutex, Ordering, PoisonError};
-use crate::bounded::Recent;
+use crate::bounded::BoundedMap;
 use crate::clock::Now;
 use governor::clock::Clock;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 
-/// The most callers that a limiter knows.
+/// The most callers whose cells a limiter holds.
 pub const MAX_CELLS: usize = SHARDS * 2 * HALF_SHARD;
 
 const SHARDS: usize = 16;
 const HALF_SHARD: usize = 2048;
 
-/// A clock that stands still until it is told a later time.
+/// A clock that only moves when it is given a later time.
 #[derive(Debug, Default)]
-pub(super) struct ToldClock(AtomicU64);
+pub(super) struct ManualClock(AtomicU64);
 
-impl ToldClock {
-    pub(super) fn tell(&self, now: Now) {
+impl ManualClock {
+    pub(super) fn advance_to(&self, now: Now) {
         let nanos = Nanos::from(now.monotonic).as_u64();
         if self.0.load(Ordering::Relaxed) < nanos {
             self.0.fetch_max(nanos, Ordering::Relaxed);
@@ -26,7 +26,7 @@ impl ToldClock {
     }
 }
 
-impl Clock for ToldClock {
+impl Clock for ManualClock {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
@@ -36,11 +36,11 @@ impl Clock for ToldClock {
 
 /// The cells, in shards that are locked each on its own.
 #[derive(Debug)]
-pub(super) struct Cells([Mutex<Recent<u128, Nanos>>; SHARDS]);
+pub(super) struct Cells([Mutex<BoundedMap<u128, Nanos>>; SHARDS]);
 
 impl Cells {
     pub(super) fn new() -> Self {
-        Self(std::array::from_fn(|_| Mutex::new(Recent::new(HALF_SHARD))))
+        Self(std::array::from_fn(|_| Mutex::new(BoundedMap::new(HALF_SHARD))))
     }
 
     /// How many callers are known.

@@ -1,4 +1,4 @@
-//! Changing what a router has: one service's routes at a time.
+//! Changes of a router, one service's routes at a time.
 
 use super::{
     DeclaredRoute, HostTable, MAX_PATTERNS_PER_HOST, MAX_TABLE_ROUTES, PatternRoutes, Route, RouteError, Router,
@@ -30,7 +30,7 @@ impl<T: Clone> Router<T> {
                 }
                 let table = match host {
                     HostRule::Exact(name) => self.exact.entry(name.clone()).or_default(),
-                    HostRule::Below(name) => self.below.entry(name.clone()).or_default(),
+                    HostRule::Subdomains(name) => self.wildcards.entry(name.clone()).or_default(),
                     HostRule::Any => self.any.get_or_insert_default(),
                 };
                 let table = Arc::make_mut(table);
@@ -95,7 +95,7 @@ impl<T: Clone> Router<T> {
     fn make(&mut self, host: &HostRule, service: &Arc<str>, declared: Vec<DeclaredRoute<T>>) -> Vec<RouteError> {
         let before = match host {
             HostRule::Exact(name) => self.exact.get(name),
-            HostRule::Below(name) => self.below.get(name),
+            HostRule::Subdomains(name) => self.wildcards.get(name),
             HostRule::Any => self.any.as_ref(),
         };
         let routes_before = before.map_or(0, |table| table.routes);
@@ -111,8 +111,8 @@ impl<T: Clone> Router<T> {
         match (host, table) {
             (HostRule::Exact(name), Some(table)) => drop(self.exact.insert(name.clone(), table)),
             (HostRule::Exact(name), None) => drop(self.exact.remove(name)),
-            (HostRule::Below(name), Some(table)) => drop(self.below.insert(name.clone(), table)),
-            (HostRule::Below(name), None) => drop(self.below.remove(name)),
+            (HostRule::Subdomains(name), Some(table)) => drop(self.wildcards.insert(name.clone(), table)),
+            (HostRule::Subdomains(name), None) => drop(self.wildcards.remove(name)),
             (HostRule::Any, table) => self.any = table,
         }
         clashes
@@ -160,7 +160,8 @@ impl<T> HostTable<T> {
     /// The table of the routes that services declare on a host, and the conflicts between them.
     fn of(host: &HostRule, declared: BTreeMap<Arc<str>, Vec<DeclaredRoute<T>>>) -> (Self, Vec<RouteError>) {
         let (mut gave_way, mut clashes): (HashSet<Arc<str>>, Vec<_>) = Default::default();
-        // A service that clashes may have left part of its routes, so it begins again without it. That is rare: deploying checks.
+        // A service that clashes may have left part of its routes, so it begins again without it. That is rare:
+        // deploying checks.
         loop {
             let mut table = Self::default();
             let mut rest = declared.iter().filter(|(service, _)| !gave_way.contains(*service));

@@ -24,7 +24,7 @@ impl ApiKeys for OneKey {
     }
 }
 
-fn router(table: Value, keep: &Shared) -> Router<Arc<Rules>> {
+fn router(table: Value, shared: &SharedState) -> Router<Arc<Rules>> {
     let config = GatewayConfig::parse(&table).expect("a table");
     let keys: Arc<dyn ApiKeys> = Arc::new(OneKey);
     let entry = AssetEntry {
@@ -35,7 +35,7 @@ fn router(table: Value, keep: &Shared) -> Router<Arc<Rules>> {
         encodings: Vec::new(),
     };
     let assets = Arc::new(AssetTable::new(&[entry]).expect("a table"));
-    let rules = Rules::prepare(&config, keep, Some(&keys), Some(&assets));
+    let rules = Rules::prepare(&config, shared, Some(&keys), Some(&assets));
     let mut router = Router::default();
     for (route, rules) in config.routes.iter().zip(&rules) {
         let own = [HostRule::Exact("s.test".into())];
@@ -53,23 +53,27 @@ fn request(method: &str, path: &str, pairs: &[(&str, &str)]) -> request::Parts {
 }
 
 /// What becomes of a request: the rules, and what they say.
-fn admit(router: &Router<Arc<Rules>>, request: &request::Parts, ip: u8) -> (Arc<Rules>, Result<Admitted, Stop>) {
+fn admit(
+    router: &Router<Arc<Rules>>,
+    request: &request::Parts,
+    ip: u8,
+) -> (Arc<Rules>, Result<AdmittedRequest, LocalReply>) {
     let now = Now { monotonic: Duration::from_secs(100), unix_seconds: 1_000_000 };
     let client = Client { ip: IpAddr::from([192, 0, 2, ip]), has_body: false };
     let found = router.find_parts(request).expect("a route");
     (Arc::clone(found.value), found.value.admit(request, &found.matched, client, now))
 }
 
-fn refused(outcome: Result<Admitted, Stop>) -> Refusal {
+fn refused(outcome: Result<AdmittedRequest, LocalReply>) -> Refusal {
     match outcome {
-        Err(Stop::Refused(refusal)) => refusal,
+        Err(LocalReply::Refusal(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn a_route_without_rules_lets_everything_pass() {
-    let router = router(json!({ "routes": [{ "path": "/a", "methods": ["GET"] }] }), &Shared::default());
+    let router = router(json!({ "routes": [{ "path": "/a", "methods": ["GET"] }] }), &SharedState::default());
     let (rules, outcome) = admit(&router, &request("GET", "/a", &[]), 1);
     let admitted = outcome.expect("passes");
     let mut answer = Response::new(()).into_parts().0;
@@ -93,7 +97,7 @@ fn rules_apply_in_order_and_scripts_can_read_why_a_request_was_refused() {
         "validate": { "query": { "required": ["q"] } },
         "routes": [{}, { "path": "/open", "auth": false, "rate-limit": false, "validate": false }],
     });
-    let router = router(table, &Shared::default());
+    let router = router(table, &SharedState::default());
     let from = |path: &str, ip: u8, pairs: &[(&str, &str)]| {
         let all = [&[("origin", "https://a.test")], pairs].concat();
         admit(&router, &request("GET", path, &all), ip).1
@@ -102,7 +106,7 @@ fn rules_apply_in_order_and_scripts_can_read_why_a_request_was_refused() {
     for _ in 0..10 {
         let ask = [("origin", "https://a.test"), ("access-control-request-method", "GET")];
         let outcome = admit(&router, &request("OPTIONS", "/x", &ask), 1).1;
-        assert!(matches!(outcome, Err(Stop::Answer(answer)) if answer.status() == StatusCode::NO_CONTENT));
+        assert!(matches!(outcome, Err(LocalReply::Response(answer)) if answer.status() == StatusCode::NO_CONTENT));
     }
     let refusal = refused(from("/x", 1, &[]));
     assert_eq!(refusal.code(), Code::Unauthenticated);
@@ -134,7 +138,7 @@ fn an_answer_gets_what_all_rules_say() {
             { "path": "/{*rest}" },
         ],
     });
-    let router = router(table, &Shared::default());
+    let router = router(table, &SharedState::default());
     let (rules, outcome) = admit(&router, &request("GET", "/a", &[("accept-encoding", "gzip")]), 1);
     let admitted = outcome.expect("passes");
     assert!(admitted.asset.is_none());
@@ -147,15 +151,17 @@ fn an_answer_gets_what_all_rules_say() {
 
     let (_, outcome) = admit(&router, &request("GET", "/app.js", &[]), 1);
     let asset = outcome.expect("passes").asset.expect("a file");
-    assert!(
-        matches!(asset, AssetAnswer::Bytes { headers, .. } if headers[CACHE_CONTROL] == "public, max-age=0, must-revalidate")
-    );
+    let AssetResponse::Bytes { headers, .. } = &asset else { panic!("{asset:?}") };
+    assert_eq!(headers[CACHE_CONTROL], "public, max-age=0, must-revalidate");
 }
 
 #[test]
 fn bodies_are_checked_when_there_is_one() {
-    let table = json!({ "validate": { "body": { "type": "object" }, "max-body-bytes": 100 }, "cors": { "origins": ["https://a.test"] } });
-    let router = router(table, &Shared::default());
+    let table = json!({
+        "validate": { "body": { "type": "object" }, "max-body-bytes": 100 },
+        "cors": { "origins": ["https://a.test"] },
+    });
+    let router = router(table, &SharedState::default());
     let json = [("content-type", "application/json"), ("origin", "https://a.test")];
     let (rules, outcome) = admit(&router, &request("POST", "/a", &json), 1);
     let admitted = outcome.expect("passes");
@@ -171,12 +177,16 @@ fn bodies_are_checked_when_there_is_one() {
 
 #[test]
 fn limits_and_keys_outlive_a_version_and_nothing_else_does() {
-    let keep = Shared::default();
+    let keep = SharedState::default();
     let table = |requests: u32| {
         let jwt = json!({ "jwks": "https://id.test/keys", "issuer": "i", "audience": "a" });
         json!({
             "rate-limit": { "requests": requests, "per-seconds": 3600 }, "auth": { "jwt": jwt, "optional": true },
-            "routes": [{ "path": "/a" }, { "path": "/b" }, { "path": "/c", "rate-limit": { "requests": requests, "per-seconds": 3600 } }],
+            "routes": [
+                { "path": "/a" },
+                { "path": "/b" },
+                { "path": "/c", "rate-limit": { "requests": requests, "per-seconds": 3600 } },
+            ],
         })
     };
     let passes = |router: &Router<Arc<Rules>>, path: &str| admit(router, &request("GET", path, &[]), 1).1.is_ok();
@@ -203,11 +213,11 @@ fn a_preflight_gets_the_route_of_the_method_it_asks_about() {
         { "path": "/a", "methods": ["GET"], "cors": { "origins": ["https://a.test"] } },
         { "path": "/a", "methods": ["PUT"] },
     ] });
-    let router = router(table, &Shared::default());
+    let router = router(table, &SharedState::default());
     let ask = |method: &str| {
         let pairs = [(ORIGIN.as_str(), "https://a.test"), (ACCESS_CONTROL_REQUEST_METHOD.as_str(), method)];
         match admit(&router, &request("OPTIONS", "/a", &pairs), 1).1 {
-            Err(Stop::Answer(answer)) => answer.status().as_u16(),
+            Err(LocalReply::Response(answer)) => answer.status().as_u16(),
             other => refused(other).status().as_u16(),
         }
     };
@@ -224,7 +234,7 @@ fn scripts_can_read_why_a_request_has_no_route() {
             { "path": "/other", "methods": ["GET"], "cors": { "origins": ["https://b.test"] } },
         ],
     });
-    let router = router(table, &Shared::default());
+    let router = router(table, &SharedState::default());
     for (method, path, origin, code, allowed) in [
         ("DELETE", "/orders/1", "https://a.test", Code::MethodNotAllowed, Some("https://a.test")),
         ("DELETE", "/orders/1", "https://b.test", Code::MethodNotAllowed, None),
@@ -237,7 +247,7 @@ fn scripts_can_read_why_a_request_has_no_route() {
         let request = request(method, path, &[("origin", origin)]);
         let mut refusal = router.find_parts(&request).expect_err("no route");
         assert_eq!(refusal.code(), code, "{method} {path}");
-        router.nearest(&request).find(|rules| rules.let_origin_read(&request.headers, &mut refusal));
+        router.nearest(&request).find(|rules| rules.add_cors_headers(&request.headers, &mut refusal));
         let header = refusal.headers().get(http::header::ACCESS_CONTROL_ALLOW_ORIGIN);
         assert_eq!(header.and_then(|value| value.to_str().ok()), allowed, "{method} {path} {origin}");
     }

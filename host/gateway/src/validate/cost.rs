@@ -1,8 +1,9 @@
-//! How often a schema looks at one value, in the worst case.
+//! An upper bound on the cost of a JSON Schema: how often it evaluates one value in the worst case.
 //!
-//! `anyOf` and its like look at a value several times, and where a recursive schema does so at each level, the number doubles with
-//! the depth of the value: a body of a few hundred bytes could keep a processor busy for years. The bound here is
-//! computed on the schema alone, for values as deep as the limit lets them be.
+//! `anyOf` and its like evaluate a value several times, and where a recursive schema does so at each level, the number
+//! doubles with the depth of the value: a body of a few hundred bytes could keep a processor busy for years. The bound
+//! here is computed on the schema alone, for values as deep as the limit lets them be. An evaluation of one value by
+//! one subschema is a *look*.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -54,11 +55,11 @@ pub(super) fn check(schema: &Value, bytes: usize, depth: usize) -> Result<(), St
     Ok(())
 }
 
-/// Keywords whose schema, or schemas, look at the same value.
-const IN_PLACE: [&str; 5] = ["not", "if", "then", "else", "$ref"];
-const IN_PLACE_LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
-/// Keywords whose schema looks at each value within, whatever its name.
-const WITHIN: [&str; 6] =
+/// Keywords whose schema, or schemas, are for the same value.
+const IN_PLACE_KEYWORDS: [&str; 5] = ["not", "if", "then", "else", "$ref"];
+const IN_PLACE_LIST_KEYWORDS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+/// Keywords whose schema is for each child of the value, whatever its name.
+const CHILD_KEYWORDS: [&str; 6] =
     ["items", "contains", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "propertyNames"];
 
 struct Graph<'s> {
@@ -77,15 +78,15 @@ struct Node<'s> {
 #[derive(Default)]
 struct Edges {
     /// Schemas for the same value.
-    here: Vec<usize>,
-    /// Schemas for every value within.
-    within: Vec<usize>,
-    /// Schemas for one of the values within; no two of them look at the same.
-    apart: Vec<usize>,
-    /// The schemas for the same value are gone through twice.
-    twice: bool,
-    /// What it costs to compare a value with the names and values that the schema itself lists.
-    own: u64,
+    same_value: Vec<usize>,
+    /// Schemas for each child of the value.
+    each_child: Vec<usize>,
+    /// Schemas for one child each; no two of them are for the same child.
+    one_child: Vec<usize>,
+    /// The schemas for the same value are evaluated twice.
+    evaluated_twice: bool,
+    /// The looks for comparing the value with the names and values that the schema itself lists.
+    own_looks: u64,
 }
 
 fn collect_anchors<'s>(value: &'s Value, anchors: &mut HashMap<&'s str, &'s Value>, root: bool) -> Result<(), String> {
@@ -122,7 +123,7 @@ impl<'s> Graph<'s> {
     }
 
     fn edges(&mut self, schema: &'s Value) -> Result<Edges, String> {
-        let mut edges = Edges { own: 1, ..Edges::default() };
+        let mut edges = Edges { own_looks: 1, ..Edges::default() };
         let Some(object) = schema.as_object() else { return Ok(edges) };
         let mut comparisons = 0;
         for (keyword, value) in object {
@@ -141,42 +142,42 @@ impl<'s> Graph<'s> {
                 }
                 "$ref" => {
                     let target = self.resolve(value)?;
-                    edges.here.push(self.node(target)?);
+                    edges.same_value.push(self.node(target)?);
                 }
-                _ if IN_PLACE.contains(&keyword) => edges.here.push(self.node(value)?),
-                _ if IN_PLACE_LISTS.contains(&keyword) => {
+                _ if IN_PLACE_KEYWORDS.contains(&keyword) => edges.same_value.push(self.node(value)?),
+                _ if IN_PLACE_LIST_KEYWORDS.contains(&keyword) => {
                     for value in value.as_array().into_iter().flatten() {
-                        edges.here.push(self.node(value)?);
+                        edges.same_value.push(self.node(value)?);
                     }
                 }
                 "dependentSchemas" => {
                     for value in values(value) {
-                        edges.here.push(self.node(value)?);
+                        edges.same_value.push(self.node(value)?);
                     }
                 }
                 "patternProperties" => {
                     for value in values(value) {
                         self.patterns += 1;
-                        edges.within.push(self.node(value)?);
+                        edges.each_child.push(self.node(value)?);
                     }
                 }
                 "properties" => {
                     for value in values(value) {
-                        edges.apart.push(self.node(value)?);
+                        edges.one_child.push(self.node(value)?);
                     }
                 }
                 "prefixItems" => {
                     for value in value.as_array().into_iter().flatten() {
-                        edges.apart.push(self.node(value)?);
+                        edges.one_child.push(self.node(value)?);
                     }
                 }
-                _ if WITHIN.contains(&keyword) => edges.within.push(self.node(value)?),
+                _ if CHILD_KEYWORDS.contains(&keyword) => edges.each_child.push(self.node(value)?),
                 _ => {}
             }
         }
-        edges.own = 1 + u64::try_from(comparisons / COMPARISONS_A_LOOK).unwrap_or(u64::MAX - 1);
+        edges.own_looks = 1 + u64::try_from(comparisons / COMPARISONS_A_LOOK).unwrap_or(u64::MAX - 1);
         // What these leave over is found by looking at everything else once more.
-        edges.twice = object.contains_key("unevaluatedProperties") || object.contains_key("unevaluatedItems");
+        edges.evaluated_twice = object.contains_key("unevaluatedProperties") || object.contains_key("unevaluatedItems");
         Ok(edges)
     }
 
@@ -221,7 +222,7 @@ impl<'s> Graph<'s> {
                     (Mark::Unseen, false) => {
                         *mark = Mark::Open;
                         stack.push((at, true));
-                        let here = node.edges.here.iter();
+                        let here = node.edges.same_value.iter();
                         stack.extend(
                             here.filter(|next| marks.get(**next) != Some(&Mark::Done)).map(|next| (*next, false)),
                         );
@@ -242,10 +243,12 @@ impl<'s> Graph<'s> {
             };
             for at in order {
                 let Some(Node { edges, .. }) = self.nodes.get(*at) else { continue };
-                let apart = edges.apart.iter().filter_map(|at| inner.get(*at)).max().copied().unwrap_or(0);
-                let here = sum(&outer, &edges.here).saturating_mul(if edges.twice { 2 } else { 1 });
-                let all =
-                    here.saturating_add(sum(&inner, &edges.within)).saturating_add(apart).saturating_add(edges.own);
+                let apart = edges.one_child.iter().filter_map(|at| inner.get(*at)).max().copied().unwrap_or(0);
+                let here = sum(&outer, &edges.same_value).saturating_mul(if edges.evaluated_twice { 2 } else { 1 });
+                let all = here
+                    .saturating_add(sum(&inner, &edges.each_child))
+                    .saturating_add(apart)
+                    .saturating_add(edges.own_looks);
                 if let Some(place) = outer.get_mut(*at) {
                     *place = all;
                 }

@@ -1,14 +1,14 @@
 use super::*;
-use crate::config::rule;
+use crate::rule::parse_rule;
 use http::{HeaderName, HeaderValue};
 use serde_json::json;
 
 fn validation(table: Value) -> Validation {
-    rule(&table, "validate").expect("a table")
+    parse_rule(&table, "validate").expect("a table")
 }
 
 fn wrong(table: Value) -> String {
-    rule::<Validation>(&table, "validate").expect_err("an error").to_string()
+    parse_rule::<Validation>(&table, "validate").expect_err("an error").to_string()
 }
 
 fn order() -> Validation {
@@ -72,7 +72,7 @@ fn the_head_of_a_body_is_checked_first() {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        order.check_head(&headers).map_err(|refusal| refusal.status().as_u16())
+        order.check_headers(&headers).map_err(|refusal| refusal.status().as_u16())
     };
     assert_eq!(check(&[("content-type", "application/json")]), Ok(()));
     assert_eq!(check(&[("content-type", "Application/VND.x+JSON; Charset=\"UTF-8\"")]), Ok(()));
@@ -83,8 +83,8 @@ fn the_head_of_a_body_is_checked_first() {
         assert_eq!(check(&[("content-type", wrong)]), Err(415), "{wrong}");
     }
     assert_eq!(check(&[("content-type", "application/json"), ("content-encoding", "gzip")]), Err(415));
-    assert!(order.takes_body(&Method::POST, false) && order.takes_body(&Method::DELETE, true));
-    assert!(!order.takes_body(&Method::GET, false));
+    assert!(order.checks_body_of(&Method::POST, false) && order.checks_body_of(&Method::DELETE, true));
+    assert!(!order.checks_body_of(&Method::GET, false));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn parameters_are_read_as_what_the_schema_says() {
     let mut table = matchit::Router::new();
     table.insert("/{id}", ()).expect("a pattern");
     let check = |path: &'static str, query: &str| {
-        let params = Params::of(table.at(path).expect("matches").params);
+        let params = PathParams::new(table.at(path).expect("matches").params);
         rules.check_params(Some(query), &params).map_err(|refusal| {
             let pointers = refusal.errors().iter().map(|fault| fault.pointer.clone());
             pointers.collect::<Vec<_>>().join(" ")

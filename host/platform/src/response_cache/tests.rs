@@ -22,7 +22,7 @@ fn head(request: &Parts) -> StoredHeaders {
     let rules = config.routes[0].rules.cache.clone().expect("the rule");
     let response = http::Response::builder().header("cache-control", "max-age=60").header("vary", "accept-language");
     let (response, ()) = response.body(()).expect("a response").into_parts();
-    rules.keep(request, response, &[], false, SystemTime::now()).expect("it may be kept")
+    rules.store(request, response, &[], false, SystemTime::now()).expect("it may be kept")
 }
 
 async fn keep(cache: &Arc<ResponseCache>, key: &CacheKey, language: &str, bytes: usize) {

@@ -199,7 +199,7 @@ impl Loader {
                 tracing::error!(%path, %error, "a file of a route cannot be read");
             }
             if left > 0 && served.as_ref().is_some_and(|folder| path.starts_with(folder)) {
-                match self.artifacts.encode(digest, content_type_of(path)).await {
+                match self.artifacts.encode(digest, &content_type_of(path)).await {
                     Ok(bytes) => left = left.saturating_sub(bytes),
                     Err(error) => tracing::warn!(%path, %error, "a file of a route cannot be compressed in advance"),
                 }

@@ -9,7 +9,7 @@ use crate::platform::Platform;
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
 use elias_delivery::supervision::{Entry, Usage};
-use elias_gateway::{Admitted, Client, Identity, Refusal, Rules, Stop};
+use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rules};
 use elias_host::App;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue};
@@ -24,7 +24,7 @@ pub struct Passage {
     /// The rules, which add to the answer.
     pub rules: Arc<Rules>,
     /// What they found.
-    pub admitted: Admitted,
+    pub admitted: AdmittedRequest,
 }
 
 impl Platform {
@@ -32,10 +32,10 @@ impl Platform {
     ///
     /// # Errors
     /// What the gateway answers in the component's place: no such host, path or method; a rate limit; no credentials.
-    pub async fn pass(&self, parts: &http::request::Parts, client: Client) -> Result<Passage, Stop> {
+    pub async fn pass(&self, parts: &http::request::Parts, client: Client) -> Result<Passage, LocalReply> {
         let table = self.serving().table.load_full();
         let found = table.router.find_parts(parts).map_err(|mut refusal| {
-            table.router.nearest(parts).find(|route| route.rules.let_origin_read(&parts.headers, &mut refusal));
+            table.router.nearest(parts).find(|route| route.rules.add_cors_headers(&parts.headers, &mut refusal));
             refusal
         })?;
         let Route { service, rules } = found.value.clone();

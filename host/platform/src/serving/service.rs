@@ -14,7 +14,7 @@ use elias_api::{Code, Error, Result};
 use elias_delivery::clock::Now;
 use elias_delivery::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
 use elias_delivery::supervision::{Admission, SupervisionConfig, Usage};
-use elias_gateway::{GatewayConfig, Identity, Rules, Shared};
+use elias_gateway::{GatewayConfig, Identity, Rules, SharedState};
 use elias_host::Running;
 use elias_names::{ServiceId, TenantId};
 use elias_store::ReleaseTarget;
@@ -61,7 +61,7 @@ pub(crate) struct State {
     pub(crate) gateway: GatewayConfig,
     pub(crate) rules: Vec<Arc<Rules>>,
     /// What the rules keep from version to version: rate limits, keys for tokens.
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedState>,
     /// The concurrency limit of the component.
     pub(crate) admission: Arc<Admission>,
     pub(crate) tenant: Arc<TenantUse>,

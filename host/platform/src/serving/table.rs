@@ -108,7 +108,7 @@ pub(super) fn assets(
         let path = path.strip_prefix(rules.folder())?;
         let bytes = artifacts.bytes(digest)?;
         let sha256 = digest.to_string();
-        let encodings = if is_compressible(content_type_of(path)) { artifacts.encodings(digest) } else { Vec::new() };
+        let encodings = if is_compressible(&content_type_of(path)) { artifacts.encodings(digest) } else { Vec::new() };
         path.starts_with('/').then(|| AssetEntry {
             path: path.to_owned(),
             sha256,

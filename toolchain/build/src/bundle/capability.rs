@@ -1,9 +1,10 @@
 //! The modules of capabilities that an embedder adds: `example:geo/places`, as its WIT names it.
 
 use super::plugin::is_installed;
-use super::{failure, relative, resolve_help};
+use super::{failure, resolve_help};
 use crate::capabilities::{Capabilities, NATIVE_MODULE};
 use crate::diagnostic::{BuildError, Details};
+use crate::paths::relative;
 use rolldown::plugin::{HookLoadOutput, HookResolveIdArgs, HookResolveIdOutput};
 use rolldown_common::side_effects::HookSideEffects;
 use rolldown_common::{ModuleType, ResolvedExternal};

@@ -9,8 +9,9 @@ use oxc::span::SourceType;
 use rolldown_error::{BuildDiagnostic, DiagnosableArcstr, DiagnosableResolveError, DiagnosticOptions, EventKind};
 
 use super::boundary::Boundary;
-use super::{capability, package_json, relative, resolve_help};
+use super::{capability, package_json, resolve_help};
 use crate::diagnostic::{BuildError, BuildWarning, Details, SourceLocation};
+use crate::paths::relative;
 
 /// All errors of a bundling run as one, sorted by location. `not_installed` are the packages that were imported and are
 /// not there: the bundler tells of them only once nothing else is missing.

@@ -4,10 +4,11 @@ use super::boundary::{Boundary, not_its_own, refusal};
 use super::package_json::SideEffects;
 use super::{
     MAX_NESTING, MAX_SOURCE_BYTES, SDK, adapters, assets, capability, file_of, native, node, optional, preserve,
-    relative, resolve_help, too_large,
+    resolve_help, too_large,
 };
 use crate::capabilities::Capabilities;
 use crate::diagnostic::{BuildError, BuildWarning, Details, SourceLocation};
+use crate::paths::relative;
 use crate::web;
 use rolldown::plugin::{
     HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
