@@ -133,8 +133,8 @@ fn keeps_state(headers: &HeaderMap) -> bool {
     bytes <= MAX_TRACESTATE_BYTES && entries <= MAX_TRACESTATE_ENTRIES
 }
 
-/// The id that a trusted caller gave a request in `X-Request-Id`: one value of 1 to 128 letters, digits and `-_.`.
-/// Nothing else gets into logs and answers.
+/// The id that a proxy gave a request in `X-Request-Id`: one value of 1 to 128 letters, digits and `-_.`. Only such an
+/// id may get into a log. Whether the proxy is trusted is for the caller to know.
 #[must_use]
 pub fn request_id(request: &HeaderMap) -> Option<&str> {
     let id = single(request, &X_REQUEST_ID)?.to_str().ok()?;

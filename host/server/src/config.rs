@@ -13,13 +13,14 @@ pub struct ServerConfig {
     pub dev: bool,
     /// The path that answers for the server itself: 200 `ok`, or 503 while it drains. Empty: none.
     pub health_path: String,
-    /// Proxies in front of the server that each add the address of who called them to `X-Forwarded-For`. With 0 the header is not believed, and
-    /// the client is who connects.
+    /// Proxies in front of the server that each add the address of who called them to `X-Forwarded-For`. With 0 the
+    /// header is not believed, and the client is who connects.
     pub forwarded_hops: u32,
     /// Connections open at once. Beyond it the server does not accept: clients wait in the kernel's backlog.
     pub connections: u32,
-    /// Connections of one client address open at once; of an IPv6 client, of its network of 64 bits. Beyond it requests on another one get 429.
-    /// With proxies in front ([`Self::forwarded_hops`]) there is no such bound: the proxies are the clients.
+    /// Connections of one client address open at once; of an IPv6 client, of its network of 64 bits. Beyond it requests
+    /// on another one get 429. With proxies in front ([`Self::forwarded_hops`]) there is no such bound: the proxies are
+    /// the clients.
     pub connections_per_address: u32,
     /// Requests under way at once, from their headers to the last byte of their responses. Beyond it: 503.
     pub requests: u32,
@@ -27,8 +28,8 @@ pub struct ServerConfig {
     pub requests_per_address: u32,
     /// The same of one service of a platform. Beyond it: 503.
     pub requests_per_service: u32,
-    /// Bytes of responses that wait in memory for their clients, so that their executions can end; of one service or client address a quarter.
-    /// Beyond it executions wait for their clients.
+    /// Bytes of responses that wait in memory for their clients, so that their executions can end; of one service or
+    /// client address a quarter. Beyond it executions wait for their clients.
     pub buffered_bytes: u64,
     /// Requests in the component at once.
     pub concurrent_executions: u32,
@@ -44,13 +45,15 @@ pub struct ServerConfig {
     pub head_bytes: u32,
     /// Header fields of a request. Beyond it: 431. Values other than 100 cost an allocation a request.
     pub head_fields: u32,
-    /// From a head's first byte to its last, and from the connection to its first request. Then the connection is closed.
+    /// From a head's first byte to its last, and from the connection to its first request. Then the connection is
+    /// closed.
     pub head_timeout_ms: u64,
     /// How long a connection may be open with no request on it.
     pub idle_timeout_ms: u64,
     /// How long the guest waits for the next piece of a request's body. Then: 408.
     pub body_timeout_ms: u64,
-    /// How long a client may take none of the bytes that wait for it. Then the connection, or in HTTP/2 the stream, is cut.
+    /// How long a client may take none of the bytes that wait for it. Then the connection, or in HTTP/2 the stream, is
+    /// cut.
     pub write_timeout_ms: u64,
     /// How long requests in flight may take after the signal to stop. Then they are cut.
     pub drain_timeout_ms: u64,

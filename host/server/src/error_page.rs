@@ -1,85 +1,15 @@
 //! What a client reads when its request failed: a problem document (RFC 9457), in development with the exception.
 
-use crate::exchange::EXECUTION_ID;
-use crate::live;
-use crate::refusal::Refusal;
-use crate::response_body::Content;
+use crate::body::Content;
+use crate::failure::{Failure, Refusal};
+use crate::features::live_reload;
+use crate::headers::EXECUTION_ID;
 use crate::source::Current;
-use elias_api::Code;
-use elias_host::{Error, ErrorCode, Exception, Execution};
-use elias_platform::NotAdmitted;
+use elias_host::Exception;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use std::fmt::Write;
-
-/// Why there is no response of the component.
-pub(crate) enum Failure {
-    /// The server did not ask it, or did not like the answer.
-    Refused(Refusal),
-    /// It failed.
-    Component(Error),
-    /// The rules of its route, or that it has none.
-    Gateway(Box<elias_gateway::Refusal>),
-    /// Its service does not take the request now.
-    NotAdmitted(Box<NotAdmitted>),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl Failure {
-    /// The stable name.
-    pub(crate) fn code(&self) -> &'static str {
-        self.entry().0
-    }
-
-    /// What ran, if anything did.
-    pub(crate) fn execution(&self) -> Option<&Execution> {
-        match self {
-            Self::Component(error) => error.execution(),
-            _ => None,
-        }
-    }
-
-    fn entry(&self) -> (&'static str, u16, &'static str) {
-        match self {
-            Self::Refused(refusal) => refusal.entry(),
-            Self::Component(error) => {
-                let code = error.code();
-                (code.as_str(), code.status(), code.title())
-            }
-            Self::Gateway(refusal) => {
-                let code = refusal.code();
-                (code.as_str(), code.status(), code.title())
-            }
-            Self::NotAdmitted(refused) => match refused.error.code() {
-                Code::Component(ErrorCode::Overloaded) => Refusal::Overloaded.entry(),
-                // What the deployment would have said is the operator's affair: to clients the service is not there for now.
-                Code::Component(_)
-                | Code::ArtifactMissing
-                | Code::NotInLog
-                | Code::MissingConfiguration
-                | Code::BadInput => Refusal::Unavailable.entry(),
-                code => (code.as_str(), code.status(), code.title()),
-            },
-        }
-    }
-
-    /// What the answer's header says beside the page.
-    fn headers(&self) -> HeaderMap {
-        match self {
-            Self::Gateway(refusal) => refusal.headers().clone(),
-            Self::NotAdmitted(refused) => {
-                refused.retry_after_seconds.map(|seconds| (RETRY_AFTER, seconds.into())).into_iter().collect()
-            }
-            _ => HeaderMap::new(),
-        }
-    }
-}
 
 /// Who reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +117,7 @@ pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -
         _ => ("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default()),
     };
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = Response::new(Content::Page(page.into()));
+    let mut response = Response::new(Content::Whole(page.into()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -233,7 +163,7 @@ fn html(problem: &Problem<'_>, current: &Current) -> String {
         status = problem.status,
         code = problem.code,
         execution = escape(&execution),
-        live = live::tag(current),
+        live = live_reload::script_tag(current),
     );
     page
 }
@@ -261,7 +191,7 @@ mod tests {
     fn shown(failure: &Failure, audience: Audience, reason: Option<&str>) -> (Response<Content>, String) {
         let current = Current { app: None, reason: reason.map(Into::into) };
         let mut response = render(failure, audience, &current);
-        let Content::Page(page) = std::mem::replace(response.body_mut(), Content::Empty) else { panic!("a page") };
+        let Content::Whole(page) = std::mem::replace(response.body_mut(), Content::Empty) else { panic!("a page") };
         (response, String::from_utf8(page.into()).expect("text"))
     }
 

@@ -13,35 +13,38 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Every request goes through the same rooms: [`server`](Server) accepts the connection, `connection` keeps its clocks,
-//! `exchange` answers one request and `access` writes it down; `passage` takes it through a platform. What the client sends and what the guest sends are both
-//! untrusted: each has a limit in [`ServerConfig`], and whatever breaks one ends that request or that connection alone.
+//! What the client sends and what the component sends are both untrusted: each has a limit in [`ServerConfig`], and
+//! whatever breaks one ends that request or that connection alone.
+//!
+//! The modules are in layers, and know only what is below:
+//!
+//! - `server`: accepts connections, and lets them end;
+//! - `pipeline`: the steps of a request, in their order;
+//! - `exchange`: what one request and its response hold, the access log; `error_page`: problem documents;
+//! - `features`: static files, response cache, mirrored requests, compression, live reload;
+//! - `connection`: one connection, its socket and its clocks;
+//! - `state`: what all connections share; `source`: the component, platform or admin API behind the server;
+//! - `body`: bodies within their limits, and read ahead of slow clients;
+//! - `limits`: what each client address, service and connection may use;
+//! - `headers`; `failure`: why a request has no response of a component; `config`; `admin`: the admin API.
 
-mod access;
 mod admin;
-mod asset;
-mod cached;
-mod compress;
+mod body;
 mod config;
 mod connection;
 mod error_page;
 mod exchange;
-mod head;
-mod io;
-mod live;
-mod passage;
-mod read_ahead;
-mod refusal;
-mod request_body;
-mod response_body;
+mod failure;
+mod features;
+mod headers;
+mod limits;
+mod pipeline;
 mod server;
-mod shadow;
-mod shares;
 mod source;
-mod stall;
+mod state;
 
-pub use access::TARGET as ACCESS_LOG_TARGET;
 pub use admin::openapi;
 pub use config::ServerConfig;
+pub use exchange::ACCESS_LOG_TARGET;
 pub use server::{Drained, ServeError, Server};
 pub use source::{AppSource, Ingress};

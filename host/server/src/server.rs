@@ -1,17 +1,15 @@
 //! Accepting connections, and letting them end.
 
 use crate::config::{HEAD_FIELDS_ON_STACK, ServerConfig, milliseconds};
-use crate::connection::{self, Shared};
-use crate::read_ahead::Stalls;
-use crate::shadow::KEPT_BYTES_MAX;
-use crate::shares::Addresses;
+use crate::connection::{self, Connection, Io, StreamExecutor};
+use crate::pipeline::RequestHandler;
 use crate::source::Ingress;
-use crate::stall::StreamExecutor;
-use elias_delivery::supervision::{Resource, SharedAdmission, SharedPermit, Usage};
-use elias_names::TenantId;
-use futures::FutureExt;
+use crate::state::ServerState;
+use elias_delivery::supervision::Resource;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -20,16 +18,13 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::task::TaskTracker;
 
 /// How long to wait before accepting again after the system refused: out of file descriptors, as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long connections that are cut may take to give back what they hold.
 const CUT_PAUSE: Duration = Duration::from_secs(1);
-/// How often an execution that waits for a slow client is looked for, while a request waits for a permit.
-const EVICTION_PAUSE: Duration = Duration::from_millis(200);
 /// Connections of an address beyond its share that are told so; the others are closed.
 const OVER_SHARE_MAX: u64 = 32;
 /// An HTTP/1 connection's buffer is at least this large, for the sake of bodies.
@@ -42,26 +37,14 @@ pub struct Server {
     inner: Arc<Inner>,
 }
 
-/// What all connections share.
-pub(crate) struct Inner {
-    pub(crate) config: ServerConfig,
-    pub(crate) ingress: Ingress,
-    pub(crate) admission: SharedAdmission,
-    /// What is in use, in all and by client address.
-    pub(crate) usage: Arc<Usage>,
-    pub(crate) addresses: Addresses,
-    /// Executions that wait for their clients.
-    pub(crate) stalls: Arc<Stalls>,
-    pub(crate) http: auto::Builder<StreamExecutor>,
-    draining: watch::Sender<bool>,
+/// A server and its connections.
+struct Inner {
+    state: Arc<ServerState>,
+    http: auto::Builder<StreamExecutor>,
     /// The connections that a drain waits for.
-    open: Mutex<HashMap<u64, Arc<Shared>>>,
+    open: Mutex<HashMap<u64, Arc<Connection>>>,
     /// Rings when the last of them is gone.
     empty: Notify,
-    /// What goes on after its answer is out: `waitUntil`, shadows.
-    background: TaskTracker,
-    /// Bytes of bodies that may be kept for shadows yet.
-    pub(crate) room_for_copies: Arc<Semaphore>,
 }
 
 /// Why a server does not listen.
@@ -123,28 +106,9 @@ impl Server {
         let addresses: Vec<_> = tokio::net::lookup_host(&config.listen).await.map_err(unknown)?.collect();
         let listener = TcpListener::bind(&*addresses).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let queue_timeout = milliseconds(config.queue_timeout_ms);
-        let admission = SharedAdmission::new(config.concurrent_executions, config.queued_requests, queue_timeout);
         let http = http(&config);
-        let ingress = ingress.into();
-        let usage = match &ingress {
-            Ingress::Platform(platform) => Arc::clone(platform.usage()),
-            Ingress::Component(_) | Ingress::Admin(_) => Arc::default(),
-        };
-        let inner = Inner {
-            config,
-            ingress,
-            admission,
-            usage,
-            addresses: Addresses::default(),
-            stalls: Arc::default(),
-            http,
-            draining: watch::Sender::new(false),
-            open: Mutex::default(),
-            empty: Notify::new(),
-            background: TaskTracker::new(),
-            room_for_copies: Arc::new(Semaphore::new(KEPT_BYTES_MAX)),
-        };
+        let state = Arc::new(ServerState::new(config, ingress.into()));
+        let inner = Inner { state, http, open: Mutex::default(), empty: Notify::new() };
         Ok(Self { listener, address, inner: Arc::new(inner) })
     }
 
@@ -159,9 +123,9 @@ impl Server {
     /// While it drains, idle connections are closed, and new ones get 503 so that a load balancer looks elsewhere.
     /// Dropping this future stops accepting at once and leaves open connections to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+        let config = &self.inner.state.config;
         let accept = async {
-            let permits =
-                Arc::new(Semaphore::new((self.inner.config.connections.max(1) as usize).min(Semaphore::MAX_PERMITS)));
+            let permits = Arc::new(Semaphore::new((config.connections.max(1) as usize).min(Semaphore::MAX_PERMITS)));
             for id in 0_u64.. {
                 // The permit first: a connection for which there is none stays in the kernel's queue.
                 let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
@@ -179,72 +143,55 @@ impl Server {
 }
 
 impl Inner {
-    /// Whether the server is about to end.
-    pub(crate) fn is_draining(&self) -> bool {
-        *self.draining.borrow()
-    }
-
-    /// Resolves when the server is about to end.
-    pub(crate) fn drains(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut draining = self.draining.subscribe();
-        async move {
-            // An error means that the server is gone.
-            let _ = draining.wait_for(|draining| *draining).await;
-        }
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Shared>>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
     }
 
-    /// A permit for an execution of the tenant's, or of the only component: a free one, that of an execution which
-    /// waits for a slow client, or in turn the next one.
-    pub(crate) async fn admit(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
-        if let Some(permit) = self.admission.try_enter(tenant) {
-            return Some(permit);
-        }
-        let mut entering = pin!(self.admission.enter(tenant));
-        loop {
-            self.stalls.evict(tenant, &self.admission);
-            if let Ok(entered) = tokio::time::timeout(EVICTION_PAUSE, &mut entering).await {
-                return entered;
-            }
-        }
-    }
-
     fn spawn(inner: &Arc<Self>, id: u64, stream: TcpStream, peer: IpAddr, permit: OwnedSemaphorePermit) {
-        let address = inner.addresses.usage(peer);
-        let most = match inner.config.forwarded_hops {
-            0 => inner.config.connections_per_address.into(),
+        let state = &inner.state;
+        let address = state.addresses.usage(peer);
+        let most = match state.config.forwarded_hops {
+            0 => state.config.connections_per_address.into(),
             _ => u64::MAX,
         };
         let reservation = address.reserve(Resource::Connections, 1, most);
         let mut over_share = None;
         if reservation.is_none() {
-            // It is told so by an answer, as long as there are few of these.
+            // It is told so by a response, as long as there are few of these.
             over_share = address.reserve(Resource::Connections, 1, most.saturating_add(OVER_SHARE_MAX));
             if over_share.is_none() {
                 return;
             }
         }
-        let open = inner.usage.reserve(Resource::Connections, 1, u64::MAX);
-        // Answers are small and written whole: Nagle's algorithm would only delay them.
+        let counted = state.usage.reserve(Resource::Connections, 1, u64::MAX);
+        // Responses are small and written whole: Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
-        let shared = Shared::new(Arc::clone(inner), peer, address, over_share.is_some(), inner.is_draining());
-        let shared = Arc::new(shared);
-        let entry = (!shared.late).then(|| Entry::new(Arc::clone(inner), id, Arc::clone(&shared)));
+        let connection = Connection::new(Arc::clone(state), peer, address, over_share.is_some(), state.is_draining());
+        let connection = Arc::new(connection);
+        let entry = (!connection.late).then(|| OpenConnection::new(Arc::clone(inner), id, Arc::clone(&connection)));
+        let inner = Arc::clone(inner);
         tokio::spawn(async move {
-            connection::serve(stream, shared).await;
-            drop((entry, permit, reservation, over_share, open));
+            inner.serve(stream, connection).await;
+            drop((entry, permit, reservation, over_share, counted));
         });
     }
 
+    /// Serves a connection to its end.
+    async fn serve(&self, stream: TcpStream, connection: Arc<Connection>) {
+        let write_timeout = milliseconds(self.state.config.write_timeout_ms);
+        let io = Io::new(stream, Arc::clone(&connection), write_timeout);
+        let handler = RefCell::new(RequestHandler::new(Arc::clone(&connection)));
+        let service = service_fn(move |request| handler.borrow_mut().handle(request));
+        let http = pin!(self.http.serve_connection(io, service));
+        connection::serve(http, &connection).await;
+    }
+
     async fn drain(&self, mut accept: Pin<&mut impl Future<Output = ()>>) -> Drained {
-        self.draining.send_replace(true);
+        self.state.begin_drain();
         let open: Vec<_> = self.open().values().cloned().collect();
         open.iter().for_each(|connection| connection.drain());
         drop(open);
-        let deadline = Instant::now() + milliseconds(self.config.drain_timeout_ms);
+        let deadline = Instant::now() + milliseconds(self.state.config.drain_timeout_ms);
         tokio::select! {
             () = &mut accept => {}
             () = self.wait_until_idle() => return Drained { cut: 0 },
@@ -252,31 +199,15 @@ impl Inner {
         }
         let open: Vec<_> = self.open().values().cloned().collect();
         open.iter().for_each(|connection| connection.cut());
-        // A guest that is cancelled still writes its line into the log.
+        // A component that is cancelled still writes its line into the log.
         let _ = tokio::time::timeout(CUT_PAUSE, self.wait_until_empty()).await;
         Drained { cut: open.len() }
-    }
-
-    /// Does what follows a request's execution: as a rule it has ended, and else a drain waits for it.
-    pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut work = Box::pin(work);
-        if work.as_mut().now_or_never().is_none() {
-            self.spawn_in_background(work);
-        }
-    }
-
-    /// Does what nobody waits for but a drain.
-    pub(crate) fn spawn_in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            self.background.spawn_on(work, &runtime);
-        }
     }
 
     /// No connection is open, and nothing goes on in the background.
     async fn wait_until_idle(&self) {
         self.wait_until_empty().await;
-        self.background.close();
-        self.background.wait().await;
+        self.state.wait_for_background().await;
     }
 
     async fn wait_until_empty(&self) {
@@ -291,19 +222,19 @@ impl Inner {
 }
 
 /// An open connection's entry in the list of those that a drain waits for; leaves it even when the connection panics.
-struct Entry {
+struct OpenConnection {
     inner: Arc<Inner>,
     id: u64,
 }
 
-impl Entry {
-    fn new(inner: Arc<Inner>, id: u64, shared: Arc<Shared>) -> Self {
-        inner.open().insert(id, shared);
+impl OpenConnection {
+    fn new(inner: Arc<Inner>, id: u64, connection: Arc<Connection>) -> Self {
+        inner.open().insert(id, connection);
         Self { inner, id }
     }
 }
 
-impl Drop for Entry {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         let mut open = self.inner.open();
         open.remove(&self.id);
@@ -340,7 +271,7 @@ fn http(config: &ServerConfig) -> auto::Builder<StreamExecutor> {
         // hyper's clock starts with the end of the last response, so that it would also end idle connections, and costs
         // a timer a request. `connection` has one of its own that tells the two apart.
         .header_read_timeout(None)
-        // A head that does not fit ends here; `exchange` measures those that do.
+        // A head that does not fit ends here; `pipeline::check` measures those that do.
         .max_buf_size(BUFFER_BYTES_MIN.max(config.head_bytes as usize))
         // A client that closes its half while it waits for an answer has left: the guest is cancelled.
         .half_close(false);

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 
 /// The component that a server serves, exchangeable at any time; a cheap handle.
 ///
-/// A request keeps the component with which it began. There may be none yet, as when the first build in watch mode fails:
-/// requests then get 503.
+/// A request keeps the component with which it began. There may be none yet, as when the first build in watch mode
+/// fails: requests then get 503.
 #[derive(Clone)]
 pub struct AppSource {
     sender: Arc<watch::Sender<Current>>,
@@ -45,8 +45,9 @@ impl AppSource {
         self.sender.send_replace(Current { app: Some(app), reason: None });
     }
 
-    /// Says why the newest version cannot be served. In development mode the server shows it, in place of a component that is
-    /// not there and over the pages of one that is. The next [`swap`](Self::swap) ends that, as does [`settle`](Self::settle).
+    /// Says why the newest version cannot be served. In development mode the server shows it, in place of a component
+    /// that is not there and over the pages of one that is. The next [`swap`](Self::swap) ends that, as does
+    /// [`settle`](Self::settle).
     pub fn explain(&self, reason: impl Into<Arc<str>>) {
         let reason = reason.into();
         self.sender.send_modify(|current| current.reason = Some(reason));

@@ -1,20 +1,23 @@
 //! Files of a version, served in the component's place.
 
-use crate::error_page::Failure;
-use crate::refusal::Refusal;
-use crate::response_body::Content;
+use crate::body::Content;
+use crate::failure::{Failure, Refusal};
+use bytes::Bytes;
 use elias_gateway::AssetResponse;
 use elias_host::Error;
 use elias_names::Digest;
 use elias_platform::Platform;
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use http::Response;
+use http_body::{Body, Frame, SizeHint};
 use std::fmt::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-/// The answer that the gateway decided on, with the bytes.
-pub(crate) async fn answer(platform: &Platform, asset: AssetResponse) -> Result<Response<Content>, Failure> {
+/// The response that the gateway decided on, with the bytes.
+pub(crate) async fn respond(platform: &Platform, asset: AssetResponse) -> Result<Response<Content>, Failure> {
     let (status, headers, content) = match asset {
-        AssetResponse::Refused(refusal) => return Err(Failure::Gateway(Box::new(refusal))),
+        AssetResponse::Refused(refusal) => return Err(refusal.into()),
         AssetResponse::Empty { status, headers } => (status, headers, Content::Empty),
         AssetResponse::Bytes { status, headers, body: false, .. } => (status, headers, Content::Empty),
         AssetResponse::Bytes { status, headers, digest, range, body: true } => {
@@ -24,7 +27,7 @@ pub(crate) async fn answer(platform: &Platform, asset: AssetResponse) -> Result<
                 Failure::Refused(Refusal::Unavailable)
             })?;
             let chunks = chunks.map_err(|error| Error::io(format!("a static file cannot be read: {error}")));
-            (status, headers, Content::File { chunks: chunks.boxed(), left: bytes })
+            (status, headers, Content::boxed(FileBody { chunks, left_bytes: bytes }))
         }
     };
     let mut response = Response::new(content);
@@ -39,4 +42,31 @@ fn hex(digest: [u8; 32]) -> Result<Digest, Failure> {
         text
     });
     text.parse().map_err(|_| Refusal::Internal.into())
+}
+
+/// A file, as it is read. Its length is known.
+struct FileBody<S> {
+    chunks: S,
+    left_bytes: u64,
+}
+
+impl<S: Stream<Item = Result<Bytes, Error>> + Unpin> Body for FileBody<S> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let chunk = ready!(Pin::new(&mut self.chunks).poll_next(cx));
+        if let Some(Ok(chunk)) = &chunk {
+            self.left_bytes = self.left_bytes.saturating_sub(chunk.len() as u64);
+        }
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left_bytes == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left_bytes)
+    }
 }

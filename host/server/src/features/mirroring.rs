@@ -1,7 +1,8 @@
-//! A request that shadows get a copy of once it is answered: what is kept of it on the way, and how they are asked.
+//! Mirrored requests: a shadow gets a copy of a request once the client has its response. What passes by is captured on
+//! the way.
 
-use crate::exchange::explain;
-use crate::server::Inner;
+use crate::failure::describe;
+use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
 use elias_delivery::stages::{Answer, AnswerReader};
 use elias_host::{Caller, Error, Running};
@@ -14,66 +15,64 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of a request's body that are kept to be sent again; a larger request is not copied.
+/// Bytes of a request's body that are kept to be sent again; a larger request is not mirrored.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// Bytes of all bodies that are kept at once; beyond that requests are not copied.
-pub(crate) const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// What is kept of a request while it is answered.
-pub(crate) struct Shadowing {
+/// A request that is to be mirrored, while it is answered.
+pub(crate) struct Mirroring {
     copies: Copies,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     caller: Caller,
-    kept: Arc<Kept>,
+    captured: Arc<CaptureBuffer>,
 }
 
-/// What passes by on the way to the component and back.
-pub(crate) struct Kept {
-    request: Mutex<Sent>,
-    answer: Mutex<Answered>,
-    /// Bytes that may be kept yet, of all requests.
-    room: Arc<Semaphore>,
+/// What is captured of a request and its response.
+struct CaptureBuffer {
+    request: Mutex<CapturedRequest>,
+    response: Mutex<CapturedResponse>,
+    /// Bytes that may still be captured, of all requests.
+    budget: Arc<Semaphore>,
 }
 
-/// A request's body as far as it was read.
-enum Sent {
+/// The body of a request, as far as it was read.
+enum CapturedRequest {
     Part(BytesMut, Option<OwnedSemaphorePermit>),
     Whole(Bytes, Option<OwnedSemaphorePermit>),
     /// Too large, or cut short.
     Lost,
 }
 
-/// An answer as far as it was given.
-enum Answered {
+/// A response, as far as it was sent.
+enum CapturedResponse {
     Nothing,
     Part(AnswerReader),
     Whole(Answer),
 }
 
-impl Kept {
-    fn request(&self) -> MutexGuard<'_, Sent> {
+impl CaptureBuffer {
+    fn request(&self) -> MutexGuard<'_, CapturedRequest> {
         self.request.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
     }
 
-    fn answer(&self) -> MutexGuard<'_, Answered> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    fn response(&self) -> MutexGuard<'_, CapturedResponse> {
+        self.response.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
     }
 }
 
-impl Shadowing {
-    /// Begins to keep a request that has this ticket, if somebody is to get a copy.
+impl Mirroring {
+    /// Begins to capture a request that has this ticket, if somebody is to get a copy.
     pub(crate) fn begin<B: Body>(
         ticket: &Ticket,
         request: &Request<B>,
         caller: &Caller,
-        room: &Arc<Semaphore>,
+        budget: &Arc<Semaphore>,
     ) -> Option<Box<Self>> {
         let copies = Copies::of(ticket, request.method())?;
         let sent = match request.body().is_end_stream() {
-            true => Sent::Whole(Bytes::new(), None),
-            false => Sent::Part(BytesMut::new(), None),
+            true => CapturedRequest::Whole(Bytes::new(), None),
+            false => CapturedRequest::Part(BytesMut::new(), None),
         };
         Some(Box::new(Self {
             copies,
@@ -81,54 +80,55 @@ impl Shadowing {
             uri: request.uri().clone(),
             headers: request.headers().clone(),
             caller: caller.clone(),
-            kept: Arc::new(Kept {
+            captured: Arc::new(CaptureBuffer {
                 request: Mutex::new(sent),
-                answer: Mutex::new(Answered::Nothing),
-                room: Arc::clone(room),
+                response: Mutex::new(CapturedResponse::Nothing),
+                budget: Arc::clone(budget),
             }),
         }))
     }
 
-    /// Where what passes by is kept.
-    pub(crate) fn kept(&self) -> Arc<Kept> {
-        Arc::clone(&self.kept)
+    /// Captures the body of the response.
+    pub(crate) fn response_body<B>(&self, inner: B) -> TeeBody<B> {
+        TeeBody { inner, captured: Some((Arc::clone(&self.captured), Direction::ToClient)) }
     }
 
-    /// The component answers with this head; `ended` if no body follows.
-    pub(crate) fn answers<B>(&self, response: &http::Response<B>, execution: &str, ended: bool) {
+    /// The component's response has these headers; `ended` if no body follows.
+    pub(crate) fn begin_response<B>(&self, response: &http::Response<B>, execution: &str, ended: bool) {
         let reader =
             AnswerReader::new(execution, response.status().as_u16(), response.headers(), self.copies.ignored());
-        *self.kept.answer() = if ended { Answered::Whole(reader.end()) } else { Answered::Part(reader) };
+        *self.captured.response() =
+            if ended { CapturedResponse::Whole(reader.end()) } else { CapturedResponse::Part(reader) };
     }
 
-    /// The component failed before it had answered.
-    pub(crate) fn fails(&self, error: &Error) {
-        *self.kept.answer() = Answered::Whole(failed(error, self.copies.ignored()));
+    /// The component failed before it had a response.
+    pub(crate) fn fail(&self, error: &Error) {
+        *self.captured.response() = CapturedResponse::Whole(failed(error, self.copies.ignored()));
     }
 
-    /// The exchange is over: has the shadows asked, if the request and its answer came to their ends.
-    pub(crate) fn end(self: Box<Self>, server: &Arc<Inner>, platform: &Platform) {
-        let sent = std::mem::replace(&mut *self.kept.request(), Sent::Lost);
-        let answered = std::mem::replace(&mut *self.kept.answer(), Answered::Nothing);
-        let (Sent::Whole(body, room), Answered::Whole(answer)) = (sent, answered) else {
+    /// The exchange is over: the shadows get the request, if it and its response came to their ends.
+    pub(crate) fn end(self: Box<Self>, server: &Arc<ServerState>, platform: &Platform) {
+        let sent = std::mem::replace(&mut *self.captured.request(), CapturedRequest::Lost);
+        let answered = std::mem::replace(&mut *self.captured.response(), CapturedResponse::Nothing);
+        let (CapturedRequest::Whole(body, room), CapturedResponse::Whole(answer)) = (sent, answered) else {
             self.copies.skip();
             return;
         };
         let (host, platform) = (Arc::clone(server), platform.clone());
         server.spawn_in_background(async move {
             let request = format!("{} {}", self.method, self.uri.path());
-            let ask = async |ticket: Ticket| {
+            let send = async |ticket: Ticket| {
                 // A request that waits for a permit goes before a mirrored one.
                 ticket.running().hold(host.admission.try_enter(Some(ticket.tenant()))?);
-                self.ask(ticket, body.clone()).await
+                self.send(ticket, body.clone()).await
             };
-            self.copies.ask(&platform, &request, answer, ask).await;
+            self.copies.ask(&platform, &request, answer, send).await;
             drop(room);
         });
     }
 
-    /// Has one shadow answer.
-    async fn ask(&self, mut ticket: Ticket, body: Bytes) -> Option<(Answer, Option<Settled>)> {
+    /// Has one shadow respond.
+    async fn send(&self, mut ticket: Ticket, body: Bytes) -> Option<(Answer, Option<Settled>)> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
@@ -160,7 +160,7 @@ impl Shadowing {
             status: answer.status,
             sent_bytes: 0,
             execution: execution.as_ref(),
-            error: error.as_ref().map(explain),
+            error: error.as_ref().map(describe),
         });
         Some((answer, settled))
     }
@@ -182,67 +182,63 @@ fn failed(error: &Error, ignored: &[String]) -> Answer {
 }
 
 /// Which way a body goes.
-enum Way {
+enum Direction {
     ToComponent,
     ToClient,
 }
 
-/// A body of which a copy is kept as it passes by, where anyone wants it.
-pub(crate) struct Copied<B> {
+/// A body that is captured as it passes by, where anyone wants it.
+pub(crate) struct TeeBody<B> {
     inner: B,
-    kept: Option<(Arc<Kept>, Way)>,
+    captured: Option<(Arc<CaptureBuffer>, Direction)>,
 }
 
-impl<B> Copied<B> {
-    /// A request's body.
-    pub(crate) fn request(inner: B, kept: Option<Arc<Kept>>) -> Self {
-        Self { inner, kept: kept.map(|kept| (kept, Way::ToComponent)) }
-    }
-
-    /// An answer's body.
-    pub(crate) fn answer(inner: B, kept: Arc<Kept>) -> Self {
-        Self { inner, kept: Some((kept, Way::ToClient)) }
+impl<B> TeeBody<B> {
+    /// The body of a request, which is captured if it is mirrored.
+    pub(crate) fn request(inner: B, mirroring: Option<&Mirroring>) -> Self {
+        let captured = mirroring.map(|mirroring| (Arc::clone(&mirroring.captured), Direction::ToComponent));
+        Self { inner, captured }
     }
 }
 
-impl Way {
-    fn passes(&self, kept: &Kept, data: &Bytes) {
+impl Direction {
+    fn passes(&self, captured: &CaptureBuffer, data: &Bytes) {
         match self {
             Self::ToComponent => {
-                let mut request = kept.request();
-                let Sent::Part(part, held) = &mut *request else { return };
+                let mut request = captured.request();
+                let CapturedRequest::Part(part, held) = &mut *request else { return };
                 let more = u32::try_from(data.len()).ok().filter(|_| part.len() + data.len() <= BODY_BYTES_MAX);
-                match more.and_then(|more| Arc::clone(&kept.room).try_acquire_many_owned(more).ok()) {
-                    Some(room) => {
+                match more.and_then(|more| Arc::clone(&captured.budget).try_acquire_many_owned(more).ok()) {
+                    Some(bytes) => {
                         part.extend_from_slice(data);
                         match held {
-                            Some(held) => held.merge(room),
-                            None => *held = Some(room),
+                            Some(held) => held.merge(bytes),
+                            None => *held = Some(bytes),
                         }
                     }
-                    None => *request = Sent::Lost,
+                    None => *request = CapturedRequest::Lost,
                 }
             }
             Self::ToClient => {
-                if let Answered::Part(reader) = &mut *kept.answer() {
+                if let CapturedResponse::Part(reader) = &mut *captured.response() {
                     reader.read(data);
                 }
             }
         }
     }
 
-    fn ends(&self, kept: &Kept) {
+    fn ends(&self, captured: &CaptureBuffer) {
         match self {
             Self::ToComponent => {
-                let mut request = kept.request();
-                if let Sent::Part(part, held) = &mut *request {
-                    *request = Sent::Whole(std::mem::take(part).freeze(), held.take());
+                let mut request = captured.request();
+                if let CapturedRequest::Part(part, held) = &mut *request {
+                    *request = CapturedRequest::Whole(std::mem::take(part).freeze(), held.take());
                 }
             }
             Self::ToClient => {
-                let mut answer = kept.answer();
-                *answer = match std::mem::replace(&mut *answer, Answered::Nothing) {
-                    Answered::Part(reader) => Answered::Whole(reader.end()),
+                let mut response = captured.response();
+                *response = match std::mem::replace(&mut *response, CapturedResponse::Nothing) {
+                    CapturedResponse::Part(reader) => CapturedResponse::Whole(reader.end()),
                     other => other,
                 };
             }
@@ -250,25 +246,25 @@ impl Way {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Copied<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for TeeBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        if let Some((kept, way)) = &self.kept {
+        if let Some((captured, direction)) = &self.captured {
             match &frame {
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
-                        way.passes(kept, data);
+                        direction.passes(captured, data);
                     }
                 }
-                None => way.ends(kept),
+                None => direction.ends(captured),
                 Some(Err(_)) => {}
             }
             // Nobody asks again for what has no more.
             if matches!(frame, Some(Ok(_))) && self.inner.is_end_stream() {
-                way.ends(kept);
+                direction.ends(captured);
             }
         }
         Poll::Ready(frame)
@@ -286,27 +282,36 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Copied<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MIRRORED_BYTES_MAX;
 
-    /// Has a body of so many bytes pass by, of which `room` may be kept; says whether it was kept, and what room is left then.
-    async fn passes(bytes: usize, room: usize) -> (bool, usize) {
-        let room = Arc::new(Semaphore::new(room));
-        let kept = Arc::new(Kept {
-            request: Mutex::new(Sent::Part(BytesMut::new(), None)),
-            answer: Mutex::new(Answered::Nothing),
-            room: Arc::clone(&room),
+    /// Has a body of so many bytes pass by, of which `budget` may be captured; says whether it was captured, and what
+    /// is left of the budget then.
+    async fn passes(bytes: usize, budget: usize) -> (bool, usize) {
+        let budget = Arc::new(Semaphore::new(budget));
+        let captured = Arc::new(CaptureBuffer {
+            request: Mutex::new(CapturedRequest::Part(BytesMut::new(), None)),
+            response: Mutex::new(CapturedResponse::Nothing),
+            budget: Arc::clone(&budget),
         });
         let pieces = vec![0; bytes].chunks(300_000).map(Bytes::copy_from_slice).collect::<Vec<_>>();
         let pieces = futures::stream::iter(pieces.into_iter().map(|piece| Ok::<_, Error>(Frame::data(piece))));
-        let body = Copied::request(http_body_util::StreamBody::new(pieces), Some(Arc::clone(&kept)));
+        let body = TeeBody {
+            inner: http_body_util::StreamBody::new(pieces),
+            captured: Some((Arc::clone(&captured), Direction::ToComponent)),
+        };
         assert_eq!(body.collect().await.expect("it passes").to_bytes().len(), bytes, "the component gets all of it");
-        let whole = matches!(&*kept.request(), Sent::Whole(kept, _) if kept.len() == bytes);
-        (whole, room.available_permits())
+        let whole = matches!(&*captured.request(), CapturedRequest::Whole(body, _) if body.len() == bytes);
+        (whole, budget.available_permits())
     }
 
     #[tokio::test]
-    async fn a_body_is_kept_where_it_is_small_and_there_is_room_for_it() {
-        assert_eq!(passes(BODY_BYTES_MAX, KEPT_BYTES_MAX).await, (true, KEPT_BYTES_MAX - BODY_BYTES_MAX));
-        assert_eq!(passes(BODY_BYTES_MAX + 1, KEPT_BYTES_MAX).await, (false, KEPT_BYTES_MAX), "it is given back");
+    async fn a_body_is_captured_where_it_is_small_and_within_the_budget() {
+        assert_eq!(passes(BODY_BYTES_MAX, MIRRORED_BYTES_MAX).await, (true, MIRRORED_BYTES_MAX - BODY_BYTES_MAX));
+        assert_eq!(
+            passes(BODY_BYTES_MAX + 1, MIRRORED_BYTES_MAX).await,
+            (false, MIRRORED_BYTES_MAX),
+            "it is given back"
+        );
         assert_eq!(passes(700_000, 700_000).await, (true, 0));
         assert_eq!(passes(700_000, 699_999).await, (false, 699_999));
     }

@@ -1,25 +1,26 @@
 //! One connection: its clocks, and what its requests share.
 
+mod io;
+mod stream_stall;
+
+pub(crate) use io::Io;
+pub(crate) use stream_stall::{BodyPoll, StreamExecutor, note_body_poll};
+
+use crate::body::UnreadBody;
 use crate::config::milliseconds;
-use crate::exchange;
-use crate::head::HostCache;
-use crate::io::Io;
-use crate::refusal::Refusal;
-use crate::server::Inner;
-use crate::shares::CONNECTION_STALLED_MAX;
+use crate::failure::Refusal;
+use crate::limits::CONNECTION_STALLED_MAX;
+use crate::state::ServerState;
 use elias_delivery::supervision::{Resource, Usage};
 use futures::task::AtomicWaker;
-use http_body::SizeHint;
-use hyper::service::service_fn;
-use std::cell::RefCell;
+use hyper_util::server::graceful::GracefulConnection;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -37,12 +38,12 @@ const UNREAD_PAUSE: Duration = Duration::from_millis(100);
 /// What the socket, the requests and the clocks of one connection know of each other.
 ///
 /// HTTP/2 polls requests on other threads than the connection, hence the atomics.
-pub(crate) struct Shared {
+pub(crate) struct Connection {
     /// The server.
-    pub(crate) server: Arc<Inner>,
+    pub(crate) server: Arc<ServerState>,
     /// Whether the connection was made while the server was already draining.
     pub(crate) late: bool,
-    /// Who is at the other end.
+    /// The address at the other end.
     pub(crate) peer: IpAddr,
     /// What that address has in use.
     pub(crate) address: Arc<Usage>,
@@ -64,8 +65,8 @@ pub(crate) struct Shared {
     /// Whether the first request has come.
     known: AtomicBool,
     http2: AtomicBool,
-    /// The most bytes of a request's body that were left unread.
-    unread_body: AtomicU64,
+    /// Of requests whose bodies were left unread.
+    pub(crate) unread_body: Arc<UnreadBody>,
     reset: AtomicBool,
     /// Streams abandoned by the client, less those that it saw through.
     abandoned: AtomicU32,
@@ -78,8 +79,14 @@ const OPEN: u8 = 0;
 const DRAIN: u8 = 1;
 const CUT: u8 = 2;
 
-impl Shared {
-    pub(crate) fn new(server: Arc<Inner>, peer: IpAddr, address: Arc<Usage>, over_share: bool, late: bool) -> Self {
+impl Connection {
+    pub(crate) fn new(
+        server: Arc<ServerState>,
+        peer: IpAddr,
+        address: Arc<Usage>,
+        over_share: bool,
+        late: bool,
+    ) -> Self {
         Self {
             server,
             late,
@@ -96,7 +103,7 @@ impl Shared {
             receiving: AtomicBool::new(false),
             known: AtomicBool::new(false),
             http2: AtomicBool::new(false),
-            unread_body: AtomicU64::new(0),
+            unread_body: Arc::default(),
             reset: AtomicBool::new(false),
             abandoned: AtomicU32::new(0),
             order: AtomicU8::new(OPEN),
@@ -136,11 +143,12 @@ impl Shared {
         }
     }
 
-    /// Lets an execution begin on an HTTP/2 connection; what is given is to be dropped when its client has read something.
+    /// Lets an execution begin on an HTTP/2 connection; what is given is to be dropped when its client has read
+    /// something.
     ///
-    /// A client that opens no flow-control window leaves each of its streams with an execution that has written all it can and
-    /// keeps its memory. So only some begin at once; the others follow as soon as those are read or have ended, or a
-    /// little later if they have nothing to be read yet. While some wait for the client to read, no more begin.
+    /// A client that opens no flow-control window leaves each of its streams with an execution that has written all it
+    /// can and keeps its memory. So only some begin at once; the others follow as soon as those are read or have ended,
+    /// or a little later if they have nothing to be read yet. While some wait for the client to read, no more begin.
     ///
     /// # Errors
     /// [`Refusal::ConnectionStalled`] if that is so for as long as a request may wait.
@@ -152,7 +160,8 @@ impl Shared {
         timeout(most, self.next_begins()).await.map_err(|_| Refusal::ConnectionStalled)
     }
 
-    /// A client that reads is trusted with more: each response of which it has read something lets another execution begin at once.
+    /// A client that reads is trusted with more: each response of which it has read something lets another execution
+    /// begin at once.
     pub(crate) fn has_read(&self) {
         let most = self.server.config.http2_streams;
         if self.trusted.fetch_add(1, Relaxed) < most {
@@ -179,19 +188,15 @@ impl Shared {
         self.receiving.store(true, Relaxed);
     }
 
-    /// A request's body will not be read to its end.
-    pub(crate) fn leave_body_unread(&self, body: SizeHint) {
-        self.unread_body.fetch_max(body.upper().unwrap_or(u64::MAX), Relaxed);
-    }
-
+    /// Whether the client still sends a request's body that nobody reads.
     pub(crate) fn has_unread_body(&self) -> bool {
-        self.unread_body.load(Relaxed) > 0
+        self.unread_body.bytes() > 0
     }
 
     /// Whether hyper closes the connection after the response, since there is more of a request's body than it reads
     /// and throws away. The client has to be told, or its next request is lost.
     pub(crate) fn closes(&self) -> bool {
-        self.unread_body.load(Relaxed) > DISCARDED_BYTES_MAX
+        self.unread_body.bytes() > DISCARDED_BYTES_MAX
     }
 
     /// The connection must not end as if its last response were whole.
@@ -231,20 +236,11 @@ impl Shared {
     }
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    let server = Arc::clone(&shared.server);
-    let head_timeout = milliseconds(server.config.head_timeout_ms);
-    let idle_timeout = milliseconds(server.config.idle_timeout_ms);
-    let io = Io::new(stream, Arc::clone(&shared), milliseconds(server.config.write_timeout_ms));
-
-    let answering = RefCell::new((server.ingress.reader(), HostCache::default()));
-    let of_requests = Arc::clone(&shared);
-    let service = service_fn(move |request| {
-        let (reader, hosts) = &mut *answering.borrow_mut();
-        exchange::answer(Arc::clone(&of_requests), reader.current(), hosts, request)
-    });
-    let mut connection = pin!(server.http.serve_connection(io, service));
+/// Serves a connection to its end: `http` is its protocol, `shared` what its requests know of each other.
+pub(crate) async fn serve(mut http: Pin<&mut impl GracefulConnection>, shared: &Connection) {
+    let config = &shared.server.config;
+    let head_timeout = milliseconds(config.head_timeout_ms);
+    let idle_timeout = milliseconds(config.idle_timeout_ms);
 
     let mut told = false; // to end when it can
     let mut head_since = Some(shared.opened);
@@ -256,13 +252,14 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             CUT => return Poll::Ready(()),
             DRAIN if !told => {
                 told = true;
-                connection.as_mut().graceful_shutdown();
+                http.as_mut().graceful_shutdown();
             }
             _ => {}
         }
         loop {
-            if connection.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(()); // what went wrong on the wire is the client's affair, and its requests' log lines
+            // What went wrong on the wire is the client's affair, and its requests' log lines.
+            if http.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
             }
             if !shared.is_reading_head() {
                 head_since = None;
@@ -273,7 +270,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
                     clock.as_mut().reset(now + head_timeout);
                 }
             }
-            // The clock is not set anew for each request. It rings when something could be due, and is set again if not.
+            // The clock is not set anew for each request. It rings when something could be due, and else is set again.
             if clock.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -289,7 +286,7 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
                 return Poll::Ready(());
             } else {
                 told = true;
-                connection.as_mut().graceful_shutdown();
+                http.as_mut().graceful_shutdown();
                 clock.as_mut().reset(now + GOODBYE);
             }
         }

@@ -1,10 +1,9 @@
 //! Serves requests from the response cache, and stores the responses of components in it.
 
-use crate::exchange::{EXECUTION_ID, explain};
-use crate::head::strip_hop_by_hop;
-use crate::read_ahead::GuestBody;
-use crate::response_body::Content;
-use crate::server::Inner;
+use crate::body::{ComponentBody, Content};
+use crate::failure::describe;
+use crate::headers::{EXECUTION_ID, strip_hop_by_hop};
+use crate::state::ServerState;
 use bytes::Bytes;
 use elias_gateway::{CacheRules, Identity, cache};
 use elias_host::{Caller, Error, Running};
@@ -12,7 +11,7 @@ use elias_platform::Service;
 use elias_platform::{CacheFill, Ending, LookupResult, Platform};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderName, Method, Request, Response, request};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -79,7 +78,7 @@ pub(crate) async fn look_up(
         Some(LookupResult::Hit(cached, refresh)) => {
             let parts = cached.headers.response(request, SystemTime::now());
             let bodiless = cached.body.is_empty() || parts.status == http::StatusCode::NOT_MODIFIED;
-            let content = if bodiless { Content::Empty } else { Content::Page(cached.body.clone()) };
+            let content = if bodiless { Content::Empty } else { Content::Whole(cached.body.clone()) };
             let writer = refresh.map(|fill| writer(Some(fill), "fwd=stale"));
             CacheLookup { response: Some(Response::from_parts(parts, content)), writer }
         }
@@ -93,17 +92,17 @@ impl CacheWriter {
         let fill = fill.filter(|fill| rules.can_store(&request) && release.is_some_and(|release| fill.is_of(release)));
         let (mut parts, content) = response.into_parts();
         let (content, stored) = match (fill, content) {
-            (Some(mut fill), Content::Guest(body)) => {
+            (Some(mut fill), Content::Component(body)) => {
                 let mut head = parts.clone();
                 head.headers.remove(EXECUTION_ID); // it names what ran, and nothing runs when it is given again
                 match rules.store(&request, head, &variance.vary, variance.identified, SystemTime::now()) {
                     Some(head) => {
                         fill.begin(request, head, rules.max_bytes());
-                        (Content::Caching(CachingBody::new(body, fill)), "; stored")
+                        (Content::boxed(CachingBody::new(body, fill)), "; stored")
                     }
                     None => {
                         fill.pass();
-                        (Content::Guest(body), "")
+                        (Content::Component(body), "")
                     }
                 }
             }
@@ -125,7 +124,7 @@ pub(crate) struct RevalidationContext {
 
 /// Replaces a stale response by a new one of the component, in the background (RFC 5861, section 3). The next request
 /// for a stale response retries what failed.
-pub(crate) async fn revalidate(server: Arc<Inner>, context: RevalidationContext, mut writer: CacheWriter) {
+pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationContext, mut writer: CacheWriter) {
     let RevalidationContext { platform, service, identity, caller, ip } = context;
     writer.request.method = Method::GET;
     writer.request.headers.remove(IF_NONE_MATCH);
@@ -144,8 +143,9 @@ pub(crate) async fn revalidate(server: Arc<Inner>, context: RevalidationContext,
             let (mut parts, body) = response.into_parts();
             let (running, status) = (parts.extensions.remove::<Running>(), parts.status.as_u16());
             strip_hop_by_hop(&mut parts.headers);
-            let response = Response::from_parts(parts, Content::Guest(GuestBody::Direct(body)));
-            if let Content::Caching(mut body) = writer.store(Some(ticket.release()), response).into_body() {
+            let response = Response::from_parts(parts, Content::Component(ComponentBody::Direct(body)));
+            // Boxed if it is stored while it is read; any other is not read at all.
+            if let Content::Boxed(mut body) = writer.store(Some(ticket.release()), response).into_body() {
                 while let Some(Ok(_)) = body.frame().await {}
             }
             let execution = match running {
@@ -163,20 +163,20 @@ pub(crate) async fn revalidate(server: Arc<Inner>, context: RevalidationContext,
                 status,
                 sent_bytes: 0,
                 execution: error.execution(),
-                error: Some(explain(&error)),
+                error: Some(describe(&error)),
             });
         }
     }
 }
 
 /// A component's response body that is stored in the cache while it is read.
-pub(crate) struct CachingBody {
-    body: GuestBody,
+struct CachingBody {
+    body: ComponentBody,
     fill: Option<CacheFill>,
 }
 
 impl CachingBody {
-    fn new(body: GuestBody, fill: CacheFill) -> Self {
+    fn new(body: ComponentBody, fill: CacheFill) -> Self {
         let mut caching = Self { body, fill: Some(fill) };
         caching.end();
         caching
@@ -192,7 +192,7 @@ impl CachingBody {
     }
 }
 
-impl http_body::Body for CachingBody {
+impl Body for CachingBody {
     type Data = Bytes;
     type Error = Error;
 

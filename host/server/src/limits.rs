@@ -1,7 +1,8 @@
-//! What one client address, one service and one connection may hold of the server: connections, requests, bytes in memory.
+//! What one client address, one service and one connection may use of the server: connections, requests, bytes in
+//! memory.
 
 use crate::config::ServerConfig;
-use crate::refusal::Refusal;
+use crate::failure::Refusal;
 use elias_delivery::supervision::{Resource, Usage, UsageReservation};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,11 +18,13 @@ pub(crate) const CONNECTION_STALLED_MAX: u64 = 16;
 const SHARE_OF_BYTES: u64 = 4;
 /// A body of so few bytes waits for its client uncounted: its request is counted.
 const BYTES_UNCOUNTED: u64 = 16 << 10;
+/// Bytes of all request bodies that are kept at once for mirrored requests; beyond that requests are not mirrored.
+pub(crate) const MIRRORED_BYTES_MAX: usize = 64 << 20;
 /// Addresses in the table before those that nobody uses are removed.
 const ADDRESSES_MIN: usize = 1 << 10;
 
 /// The usage of each client address.
-pub(crate) struct Addresses {
+pub(crate) struct AddressUsages {
     table: Mutex<AddressTable>,
 }
 
@@ -31,13 +34,13 @@ struct AddressTable {
     sweep_at: usize,
 }
 
-impl Default for Addresses {
+impl Default for AddressUsages {
     fn default() -> Self {
         Self { table: Mutex::new(AddressTable { usages: HashMap::new(), sweep_at: ADDRESSES_MIN }) }
     }
 }
 
-impl Addresses {
+impl AddressUsages {
     /// What an address uses. Addresses of one IPv6 network of 64 bits are one: a single client has them all.
     pub(crate) fn usage(&self, address: IpAddr) -> Arc<Usage> {
         let address = match address.to_canonical() {
@@ -58,19 +61,19 @@ impl Addresses {
     }
 }
 
-/// Who shares in what a request uses.
+/// The counters of everyone whom the use of one request is counted for.
 #[derive(Clone)]
-pub(crate) struct Sharers {
-    pub(crate) host: Arc<Usage>,
-    pub(crate) address: Arc<Usage>,
-    pub(crate) connection: Arc<Usage>,
+pub(crate) struct UsageScopes {
+    host: Arc<Usage>,
+    address: Arc<Usage>,
+    connection: Arc<Usage>,
     /// Known once the request's route is.
-    pub(crate) service: Option<Arc<Usage>>,
+    service: Option<Arc<Usage>>,
     /// Bytes of all responses together.
     bytes_max: u64,
 }
 
-impl Sharers {
+impl UsageScopes {
     pub(crate) fn new(host: &Arc<Usage>, address: Arc<Usage>, connection: &Arc<Usage>, config: &ServerConfig) -> Self {
         let (host, connection) = (Arc::clone(host), Arc::clone(connection));
         Self { host, address, connection, service: None, bytes_max: config.buffered_bytes }
@@ -95,10 +98,10 @@ impl Sharers {
         reservation.ok_or(Refusal::ServiceRequests)
     }
 
-    /// Room in memory for bytes of a response, if all who share have so much left.
-    pub(crate) fn room(&self, bytes: u64) -> Option<Room> {
+    /// Reserves memory for bytes of a response, if every scope has so much left.
+    pub(crate) fn reserve_buffer(&self, bytes: u64) -> Option<BufferReservation> {
         if bytes <= BYTES_UNCOUNTED {
-            return Some(Room::default());
+            return Some(BufferReservation::default());
         }
         let reserve = |usage: &Arc<Usage>, max| usage.reserve(Resource::BufferedBytes, bytes, max);
         let part = self.bytes_max / SHARE_OF_BYTES;
@@ -111,7 +114,7 @@ impl Sharers {
             reserve(&self.address, part)?,
             reserve(&self.host, self.bytes_max)?,
         ];
-        Some(Room { _service: service, _others: Some(others) })
+        Some(BufferReservation { _service: service, _others: Some(others) })
     }
 
     /// Whether more executions of the connection wait for its client than may for long.
@@ -125,9 +128,9 @@ impl Sharers {
     }
 }
 
-/// Room in memory, given back when dropped.
+/// Memory for bytes of a response, given back when dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct BufferReservation {
     _service: Option<UsageReservation>,
     _others: Option<[UsageReservation; 3]>,
 }
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_client_and_mapped_addresses_are_ipv4() {
-        let addresses = Addresses::default();
+        let addresses = AddressUsages::default();
         let of = |text: &str| addresses.usage(text.parse().expect("an address"));
         let one = of("2001:db8::1");
         assert!(Arc::ptr_eq(&one, &of("2001:db8::ffff:1")));
@@ -149,7 +152,7 @@ mod tests {
 
     #[test]
     fn addresses_that_nobody_uses_are_forgotten() {
-        let addresses = Addresses::default();
+        let addresses = AddressUsages::default();
         let kept = addresses.usage([10, 0, 0, 1].into());
         for number in 0..10_000_u32 {
             addresses.usage(IpAddr::V4(number.into()));
@@ -162,18 +165,18 @@ mod tests {
     fn nobody_has_more_than_a_part_of_the_memory() {
         let (host, service) = (Arc::new(Usage::default()), Arc::new(Usage::default()));
         let config = ServerConfig { buffered_bytes: 4 << 20, ..ServerConfig::default() };
-        let sharers = |address: &Arc<Usage>| {
-            let mut sharers = Sharers::new(&host, Arc::clone(address), &Arc::default(), &config);
-            sharers.service_request(&service, &config).map(|_| sharers).expect("few requests")
+        let scopes = |address: &Arc<Usage>| {
+            let mut scopes = UsageScopes::new(&host, Arc::clone(address), &Arc::default(), &config);
+            scopes.service_request(&service, &config).map(|_| scopes).expect("few requests")
         };
         let [first, second] = [Arc::default(), Arc::default()];
-        let room = sharers(&first).room(1 << 20).expect("a quarter");
-        assert!(sharers(&first).room(20_000).is_none(), "the address has its part");
-        assert!(sharers(&second).room(20_000).is_none(), "the service has its part");
-        assert!(sharers(&second).room(BYTES_UNCOUNTED).is_some());
+        let room = scopes(&first).reserve_buffer(1 << 20).expect("a quarter");
+        assert!(scopes(&first).reserve_buffer(20_000).is_none(), "the address has its part");
+        assert!(scopes(&second).reserve_buffer(20_000).is_none(), "the service has its part");
+        assert!(scopes(&second).reserve_buffer(BYTES_UNCOUNTED).is_some());
         assert_eq!(host.of(Resource::BufferedBytes), 1 << 20);
         drop(room);
-        assert!(sharers(&first).room(20_000).is_some());
+        assert!(scopes(&first).reserve_buffer(20_000).is_some());
         assert_eq!(host.of(Resource::BufferedBytes), 0);
     }
 }

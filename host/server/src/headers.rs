@@ -1,12 +1,16 @@
-//! Headers of requests and responses: which request it is, and which fields go no further than one hop.
+//! Headers of requests and responses: the URI and the client of a request, and which fields go no further than one hop.
 
-use crate::refusal::Refusal;
+use crate::failure::Refusal;
 use http::header::{
     CONNECTION, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
 };
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Uri, Version};
+use std::net::IpAddr;
+
+/// The response header that names the execution; the same id stands in the log and in problem documents.
+pub(crate) const EXECUTION_ID: HeaderName = HeaderName::from_static("elias-execution-id");
 
 /// The authority of the last request on a connection: the next one has the same, as a rule.
 #[derive(Default)]
@@ -26,9 +30,9 @@ impl HostCache {
     }
 }
 
-/// An authority as URLs are serialised (WHATWG URL, 4.5): host in lower case, IPv4 in four numbers, no default port. `None` where
-/// there is no URL with it, so that `new URL(request.url)` cannot fail in a component: a port over 65,535, user information,
-/// an invalid address.
+/// An authority as URLs are serialised (WHATWG URL, 4.5): host in lower case, IPv4 in four numbers, no default port.
+/// `None` where there is no URL with it, so that `new URL(request.url)` cannot fail in a component: a port over 65,535,
+/// user information, an invalid address.
 fn canonical(authority: Authority) -> Option<Authority> {
     let url = url::Url::parse(&format!("http://{authority}/")).ok()?;
     let serialised = url.as_str().strip_prefix("http://")?.strip_suffix('/')?;
@@ -82,15 +86,27 @@ pub(crate) fn absolute_uri(
     Ok(())
 }
 
-/// Whether a connection is to become a WebSocket (RFC 6455, section 4.1), which no component can be given: the request would look to it like any
-/// other, and the client would wait for what never comes. Other upgrades are offers, which may be passed over.
+/// The address of a request's client: the peer of the connection or, with `hops` proxies in front, the address that the
+/// outermost of them saw. Of `X-Forwarded-For` only the last values are believed, which those proxies added; anyone may
+/// have written those before.
+pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, hops: u32) -> IpAddr {
+    let Some(at) = (hops as usize).checked_sub(1) else { return peer };
+    let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let addresses: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    addresses.iter().rev().nth(at).and_then(|address| address.parse().ok()).unwrap_or(peer)
+}
+
+/// Whether a connection is to become a WebSocket (RFC 6455, section 4.1), which no component can be given: the request
+/// would look to it like any other, and the client would wait for what never comes. Other upgrades are offers, which
+/// may be passed over.
 pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let mut protocols = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
     protocols.any(|value| value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket")))
 }
 
-/// Makes one field of several `Cookie` fields. HTTP/2 clients send a field for each cookie, and to a component that joins
-/// fields by commas they would be one cookie (RFC 9113, 8.2.3); several in HTTP/1.1 are read in the same way, as Node.js does.
+/// Makes one field of several `Cookie` fields. HTTP/2 clients send a field for each cookie, and to a component that
+/// joins fields by commas they would be one cookie (RFC 9113, 8.2.3); several in HTTP/1.1 are read in the same way, as
+/// Node.js does.
 pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     let mut values = headers.get_all(COOKIE).iter();
     let Some(first) = values.next() else { return };
@@ -233,5 +249,22 @@ mod tests {
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "host", "x-kept"]);
+    }
+
+    #[test]
+    fn only_what_trusted_proxies_added_is_believed() {
+        let peer: IpAddr = [10, 0, 0, 1].into();
+        for (header, hops, wanted) in [
+            ("203.0.113.7", 0, "10.0.0.1"),
+            ("203.0.113.7", 1, "203.0.113.7"),
+            ("1.2.3.4, 203.0.113.7", 1, "203.0.113.7"),
+            ("1.2.3.4, 203.0.113.7, 10.0.0.2", 2, "203.0.113.7"),
+            ("203.0.113.7", 2, "10.0.0.1"),
+            ("nonsense", 1, "10.0.0.1"),
+        ] {
+            let name = HeaderName::from_static("x-forwarded-for");
+            let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(header))]);
+            assert_eq!(client_address(&headers, peer, hops).to_string(), wanted, "{header} {hops}");
+        }
     }
 }

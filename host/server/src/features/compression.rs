@@ -1,6 +1,6 @@
-//! Compressing what a component answers.
+//! Compression of responses.
 
-use crate::response_body::Content;
+use crate::body::Content;
 use async_compression::Level;
 use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZstdEncoder};
 use bytes::Bytes;
@@ -17,27 +17,22 @@ const LEVEL: Level = Level::Fastest;
 
 /// The same content, compressed as it is read.
 pub(crate) fn compress(content: Content, coding: Coding) -> Content {
-    let chunks = match content {
-        Content::Page(page) => futures::stream::once(async { Ok(page) }).boxed(),
-        Content::Copied(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
-        Content::File { chunks, .. } => chunks.map_err(io::Error::other).boxed(),
-        Content::Guest(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
-        Content::Caching(body) => body.into_data_stream().map_err(io::Error::other).boxed(),
-        other => return other,
-    };
-    let reader = StreamReader::new(chunks);
-    Content::Compressed(match coding {
+    if matches!(content, Content::Empty) {
+        return content;
+    }
+    let reader = StreamReader::new(content.into_data_stream().map_err(io::Error::other));
+    match coding {
         Coding::Brotli => read(BrotliEncoder::with_quality(reader, LEVEL)),
         Coding::Zstd => read(ZstdEncoder::with_quality(reader, LEVEL)),
         Coding::Gzip => read(GzipEncoder::with_quality(reader, LEVEL)),
-    })
+    }
 }
 
-fn read(encoder: impl AsyncRead + Send + 'static) -> futures::stream::BoxStream<'static, Result<Bytes, Error>> {
-    errors(ReaderStream::new(encoder)).boxed()
+fn read(encoder: impl AsyncRead + Send + 'static) -> Content {
+    Content::stream(errors(ReaderStream::new(encoder)))
 }
 
-/// The guest's own error comes out as it went in; an encoder has none of its own.
+/// The component's own error comes out as it went in; an encoder has none of its own.
 fn errors(chunks: impl Stream<Item = io::Result<Bytes>>) -> impl Stream<Item = Result<Bytes, Error>> {
     chunks.filter_map(async |chunk| match chunk {
         Ok(bytes) => Some(Ok(bytes)),

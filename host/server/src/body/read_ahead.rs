@@ -1,11 +1,12 @@
 //! A component's response, read ahead of its client.
 //!
 //! hyper asks a body for more only when the client has read what it was given. Were the guest asked only then, a slow
-//! client would keep it, its memory and its permit for as long as it likes. So a response that is still being written is
-//! read by a task of its own, up to a bound: the guest ends when it has written all, and what is left are some bytes. A guest
-//! that has more to write than that bound waits, and is *stalled* meanwhile; see [`Stalls`] for what becomes of it.
+//! client would keep it, its memory and its permit for as long as it likes. So a response that is still being written
+//! is read by a task of its own, up to a bound: the guest ends when it has written all, and what is left are some
+//! bytes. A guest that has more to write than that bound waits, and is *stalled* meanwhile; see [`StalledExecutions`]
+//! for what becomes of it.
 
-use crate::shares::{READ_AHEAD_BYTES_MAX, Room, Sharers};
+use crate::limits::{BufferReservation, READ_AHEAD_BYTES_MAX, UsageScopes};
 use bytes::Bytes;
 use elias_delivery::supervision::{SharedAdmission, SharedPermit};
 use elias_host::Error;
@@ -26,15 +27,15 @@ use tokio::task::AbortHandle;
 /// something by then.
 const STALLED_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// What a guest writes as its response.
-pub(crate) enum GuestBody {
+/// The body of a component's response.
+pub(crate) enum ComponentBody {
     /// As the guest writes it, or all that it has written.
     Direct(elias_host::Body),
     /// Read ahead.
     Ahead(ReadAhead),
 }
 
-impl Body for GuestBody {
+impl Body for ComponentBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -65,7 +66,7 @@ pub(crate) struct ReadAhead {
     buffer: Arc<Buffer>,
     task: AbortHandle,
     /// Of the piece that was given last, until the next one is asked for.
-    room: Option<Room>,
+    room: Option<BufferReservation>,
     /// hyper has been given something since it last had a turn to write it.
     is_unwritten: bool,
 }
@@ -75,12 +76,12 @@ impl ReadAhead {
     pub(crate) fn start(
         body: elias_host::Body,
         permit: Option<Arc<SharedPermit>>,
-        sharers: Sharers,
-        stalls: &Arc<Stalls>,
+        scopes: UsageScopes,
+        stalls: &Arc<StalledExecutions>,
     ) -> Self {
         let buffer = Arc::new(Buffer::default());
         let tenant = permit.as_ref().and_then(|permit| permit.tenant().cloned());
-        let reader = Reader { body, buffer: Arc::clone(&buffer), sharers, stalls: Arc::clone(stalls), tenant };
+        let reader = Reader { body, buffer: Arc::clone(&buffer), scopes, stalls: Arc::clone(stalls), tenant };
         let task = tokio::spawn(async move {
             reader.read().await;
             drop(permit);
@@ -144,7 +145,7 @@ struct State {
 struct Piece {
     frame: Result<Frame<Bytes>, Error>,
     /// None where there was none left: then the next piece is not read before this one is taken.
-    room: Option<Room>,
+    room: Option<BufferReservation>,
     bytes: u64,
 }
 
@@ -153,7 +154,7 @@ impl Buffer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
     }
 
-    fn push(&self, frame: Result<Frame<Bytes>, Error>, room: Option<Room>, bytes: u64) {
+    fn push(&self, frame: Result<Frame<Bytes>, Error>, room: Option<BufferReservation>, bytes: u64) {
         let mut state = self.state();
         state.bytes += bytes;
         state.pieces.push_back(Piece { frame, room, bytes });
@@ -177,8 +178,8 @@ impl State {
 struct Reader {
     body: elias_host::Body,
     buffer: Arc<Buffer>,
-    sharers: Sharers,
-    stalls: Arc<Stalls>,
+    scopes: UsageScopes,
+    stalls: Arc<StalledExecutions>,
     /// The tenant of the guest.
     tenant: Option<TenantId>,
 }
@@ -188,7 +189,7 @@ impl Reader {
         while self.room().await {
             let Some(frame) = self.body.frame().await else { break };
             let bytes = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
-            let room = self.sharers.room(bytes);
+            let room = self.scopes.reserve_buffer(bytes);
             self.buffer.push(frame, room, bytes);
         }
         let Self { body, buffer, .. } = self;
@@ -201,7 +202,7 @@ impl Reader {
         if self.buffer.state().has_room() {
             return true;
         }
-        let _stalled = (self.stalls.begin(&self.buffer, &self.tenant), self.sharers.stalled());
+        let _stalled = (self.stalls.begin(&self.buffer, &self.tenant), self.scopes.stalled());
         self.buffer.state().evicted = false; // it may have been meant for an earlier wait
         let evicted = poll_fn(|cx| {
             self.buffer.guest.register(cx.waker());
@@ -217,7 +218,7 @@ impl Reader {
             match tokio::time::timeout(STALLED_AT_LEAST, &mut evicted).await {
                 Ok(false) => return true,
                 Ok(true) => break "the client read too slowly, and another request needed the place",
-                Err(_) if self.sharers.has_too_many_stalled() => {
+                Err(_) if self.scopes.has_too_many_stalled() => {
                     break "the client reads nothing of too many responses on one connection";
                 }
                 Err(_) => {}
@@ -234,7 +235,7 @@ impl Reader {
 /// which has been stalled for longest: of its own tenant while others can still have permits, else of the tenant that
 /// holds most. Slow clients so keep nobody out, and nobody is cut off for being slow while there is room.
 #[derive(Default)]
-pub(crate) struct Stalls {
+pub(crate) struct StalledExecutions {
     stalled: Mutex<HashMap<Option<TenantId>, StalledBuffers>>,
     count: AtomicU64,
 }
@@ -242,7 +243,7 @@ pub(crate) struct Stalls {
 /// Of one tenant, those stalled for longest first.
 type StalledBuffers = BTreeMap<(Instant, u64), Arc<Buffer>>;
 
-impl Stalls {
+impl StalledExecutions {
     fn stalled(&self) -> MutexGuard<'_, HashMap<Option<TenantId>, StalledBuffers>> {
         self.stalled.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
     }
@@ -273,7 +274,7 @@ impl Stalls {
 
 /// A guest that is stalled until this is dropped.
 struct Stalled<'a> {
-    stalls: &'a Stalls,
+    stalls: &'a StalledExecutions,
     tenant: &'a Option<TenantId>,
     key: (Instant, u64),
 }

@@ -1,6 +1,6 @@
 //! The socket of one connection, as hyper sees it: with a clock for clients that take nothing, and a patient end.
 
-use crate::connection::Shared;
+use super::Connection;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
@@ -21,7 +21,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A socket with its clocks.
 pub(crate) struct Io {
     stream: TokioIo<TcpStream>,
-    shared: Arc<Shared>,
+    connection: Arc<Connection>,
     write_timeout: Duration,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -30,8 +30,8 @@ pub(crate) struct Io {
 }
 
 impl Io {
-    pub(crate) fn new(stream: TcpStream, shared: Arc<Shared>, write_timeout: Duration) -> Self {
-        Self { stream: TokioIo::new(stream), shared, write_timeout, stalled: None, lingering: None }
+    pub(crate) fn new(stream: TcpStream, connection: Arc<Connection>, write_timeout: Duration) -> Self {
+        Self { stream: TokioIo::new(stream), connection, write_timeout, stalled: None, lingering: None }
     }
 
     /// Passes on what a write came to, and fails it if nothing has been taken for too long.
@@ -46,8 +46,8 @@ impl Io {
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 
-    /// Reads and throws away what the client still sends: closing a socket with unread bytes would reset the connection,
-    /// and the client would lose the answer (a 413, say) that is on its way.
+    /// Reads and throws away what the client still sends: closing a socket with unread bytes would reset the
+    /// connection, and the client would lose the answer (a 413, say) that is on its way.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (clock, left) = self.lingering.get_or_insert_with(|| (Box::pin(sleep(LINGER)), LINGER_BYTES_MAX));
         let mut scratch = [0; 8 << 10];
@@ -67,7 +67,7 @@ impl Read for Io {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if read.is_ready() {
-            self.shared.received();
+            self.connection.received();
         }
         read
     }
@@ -100,7 +100,7 @@ impl Write for Io {
         if self.lingering.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         }
-        if self.shared.has_unread_body() {
+        if self.connection.has_unread_body() {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
@@ -109,9 +109,9 @@ impl Write for Io {
 
 impl Drop for Io {
     fn drop(&mut self) {
-        if self.shared.must_reset() {
-            // HTTP/1.0 ends a body by closing: only a reset tells that this is not the end. A socket that is gone anyway
-            // cannot be reset, and need not be.
+        if self.connection.must_reset() {
+            // HTTP/1.0 ends a body by closing: only a reset tells that this is not the end. A socket that is gone
+            // anyway cannot be reset, and need not be.
             let _ = self.stream.inner().set_zero_linger();
         }
     }

@@ -1,9 +1,9 @@
 //! Slow consumers in HTTP/2.
 //!
 //! A client that opens no flow-control window stalls its stream without stalling the socket, and hyper does not ask the
-//! body for anything meanwhile. So the task of each stream has a clock: it starts when the body has handed out a piece and
-//! stops when the body is asked for the next one. The body tells the task through a thread-local, since hyper stands
-//! between the two.
+//! body for anything meanwhile. So the task of each stream has a clock: it starts when the body has handed out a piece
+//! and stops when the body is asked for the next one. The body tells the task through a thread-local, since hyper
+//! stands between the two.
 
 use hyper::rt::Executor;
 use std::cell::Cell;
@@ -13,24 +13,24 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// What a response's body did last while its stream was polled.
+/// How a response's body answered last while its stream was polled.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Did {
-    /// It was not asked.
-    Nothing,
-    /// It had nothing to give: the guest is slow, not the client.
-    Waited,
+pub(crate) enum BodyPoll {
+    /// It was not polled.
+    None,
+    /// It had nothing to give: the component is slow, not the client.
+    Pending,
     /// It gave a piece that the client now has to take.
-    Gave,
+    Ready,
 }
 
 thread_local! {
-    static DID: Cell<Did> = const { Cell::new(Did::Nothing) };
+    static LAST_POLL: Cell<BodyPoll> = const { Cell::new(BodyPoll::None) };
 }
 
-/// Called by the body.
-pub(crate) fn body(did: Did) {
-    DID.set(did);
+/// Called by the body of an HTTP/2 response when it was polled.
+pub(crate) fn note_body_poll(poll: BodyPoll) {
+    LAST_POLL.set(poll);
 }
 
 /// Runs HTTP/2 streams, each on a task of its own and no longer than its client keeps taking what it gets.
@@ -55,14 +55,14 @@ async fn unless_stalled(stream: impl Future<Output = ()>, timeout: Duration) {
     let mut clock: Option<Pin<Box<Sleep>>> = None;
     let mut running = false;
     poll_fn(|cx| {
-        DID.set(Did::Nothing);
+        LAST_POLL.set(BodyPoll::None);
         if stream.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        match DID.replace(Did::Nothing) {
-            Did::Nothing => {}
-            Did::Waited => running = false,
-            Did::Gave => {
+        match LAST_POLL.replace(BodyPoll::None) {
+            BodyPoll::None => {}
+            BodyPoll::Pending => running = false,
+            BodyPoll::Ready => {
                 running = true;
                 match &mut clock {
                     Some(clock) => clock.as_mut().reset(Instant::now() + timeout),
@@ -82,12 +82,12 @@ async fn unless_stalled(stream: impl Future<Output = ()>, timeout: Duration) {
 mod tests {
     use super::*;
 
-    /// Whether a stream whose body does `did` and then is never asked again is ended.
-    async fn ended(did: Did) -> bool {
+    /// Whether a stream whose body answers `answer` and then is never asked again is ended.
+    async fn ended(answer: BodyPoll) -> bool {
         let mut first = true;
         let stream = poll_fn(move |_| {
             if std::mem::take(&mut first) {
-                body(did);
+                note_body_poll(answer);
             }
             Poll::Pending
         });
@@ -97,12 +97,12 @@ mod tests {
 
     #[tokio::test]
     async fn ends_a_stream_whose_client_takes_nothing() {
-        assert!(ended(Did::Gave).await);
+        assert!(ended(BodyPoll::Ready).await);
     }
 
     #[tokio::test]
     async fn leaves_a_stream_whose_guest_is_slow() {
-        assert!(!ended(Did::Waited).await);
-        assert!(!ended(Did::Nothing).await);
+        assert!(!ended(BodyPoll::Pending).await);
+        assert!(!ended(BodyPoll::None).await);
     }
 }

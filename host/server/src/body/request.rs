@@ -1,7 +1,6 @@
-//! What a client sends, as the guest gets it: no more than allowed, and no slower.
+//! The body of a request, as the component gets it: no larger than allowed, and no slower.
 
-use crate::connection::Shared;
-use crate::refusal::Refusal;
+use crate::failure::Refusal;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::future::Future;
@@ -26,14 +25,14 @@ pub(crate) enum BodyError {
     Cut,
 }
 
-/// What became of a body so far: the guest has the body, the exchange has this.
+/// What was read of a body so far: the component has the body, the exchange has this.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct RequestProgress {
     bytes: AtomicU64,
     fault: AtomicU8,
 }
 
-impl Progress {
+impl RequestProgress {
     /// Bytes that the guest got.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
@@ -45,6 +44,22 @@ impl Progress {
     }
 }
 
+/// The longest body of a request on a connection that is not read to its end.
+#[derive(Debug, Default)]
+pub(crate) struct UnreadBody(AtomicU64);
+
+impl UnreadBody {
+    /// A body will not be read to its end.
+    pub(crate) fn leave(&self, body: SizeHint) {
+        self.0.fetch_max(body.upper().unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// The most bytes that such a body may have yet; 0 if there is none.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// A request's body.
 pub(crate) struct RequestBody<B: Body> {
     inner: B,
@@ -53,24 +68,22 @@ pub(crate) struct RequestBody<B: Body> {
     /// Runs while the guest waits for the client.
     clock: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    progress: Option<Arc<Progress>>,
-    shared: Option<Arc<Shared>>,
+    progress: Option<Arc<RequestProgress>>,
+    /// Told if the body is dropped before its end.
+    unread: Option<Arc<UnreadBody>>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
-    /// Wraps a body; `shared` is told if it is dropped before its end. What has no body costs nothing.
-    pub(crate) fn new(inner: B, bytes_max: u64, timeout: Duration, shared: &Arc<Shared>) -> Self {
-        let shared = (!inner.is_end_stream()).then(|| Arc::clone(shared));
-        Self::with(inner, bytes_max, timeout, shared)
-    }
-
-    fn with(inner: B, bytes_max: u64, timeout: Duration, shared: Option<Arc<Shared>>) -> Self {
-        let progress = (!inner.is_end_stream()).then(Arc::default);
-        Self { inner, bytes_max, timeout, clock: None, waiting: false, progress, shared }
+    /// Wraps a body; `unread` is told if it is dropped before its end. A request without a body costs nothing.
+    pub(crate) fn new(inner: B, bytes_max: u64, timeout: Duration, unread: &Arc<UnreadBody>) -> Self {
+        let has_body = !inner.is_end_stream();
+        let progress = has_body.then(Arc::default);
+        let unread = has_body.then(|| Arc::clone(unread));
+        Self { inner, bytes_max, timeout, clock: None, waiting: false, progress, unread }
     }
 
     /// Where to look what became of it; `None` if there is no body.
-    pub(crate) fn progress(&self) -> Option<Arc<Progress>> {
+    pub(crate) fn progress(&self) -> Option<Arc<RequestProgress>> {
         self.progress.clone()
     }
 
@@ -131,10 +144,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
 
 impl<B: Body> Drop for RequestBody<B> {
     fn drop(&mut self) {
-        if let Some(shared) = &self.shared
+        if let Some(unread) = &self.unread
             && !self.inner.is_end_stream()
         {
-            shared.leave_body_unread(self.inner.size_hint());
+            unread.leave(self.inner.size_hint());
         }
     }
 }
@@ -148,7 +161,7 @@ mod tests {
 
     async fn collect(pieces: Pieces, bytes_max: u64) -> (Result<usize, BodyError>, Option<Refusal>, u64) {
         let inner = StreamBody::new(futures::stream::iter(pieces));
-        let body = RequestBody::with(inner, bytes_max, Duration::from_secs(3600), None);
+        let body = RequestBody::new(inner, bytes_max, Duration::from_secs(3600), &Arc::default());
         let progress = body.progress().expect("a body");
         let collected = body.collect().await.map(|all| all.to_bytes().len());
         (collected, progress.fault(), progress.bytes())
@@ -181,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn does_not_wait_for_ever() {
         let inner = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, std::io::Error>>());
-        let body = RequestBody::with(inner, 7, Duration::from_millis(1), None);
+        let body = RequestBody::new(inner, 7, Duration::from_millis(1), &Arc::default());
         let progress = body.progress().expect("a body");
         assert!(matches!(body.collect().await, Err(BodyError::Timeout(_))));
         assert_eq!(progress.fault(), Some(Refusal::RequestTimeout));

@@ -1,0 +1,9 @@
+//! Bodies of requests and responses, within their limits.
+
+mod content;
+mod read_ahead;
+mod request;
+
+pub(crate) use content::Content;
+pub(crate) use read_ahead::{ComponentBody, ReadAhead, StalledExecutions};
+pub(crate) use request::{RequestBody, RequestProgress, UnreadBody};

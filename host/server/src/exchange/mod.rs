@@ -1,0 +1,316 @@
+//! One request and its response: what the two hold of the server, and what is told to whom when they end.
+
+mod access_log;
+mod record;
+mod response_body;
+
+pub use access_log::TARGET as ACCESS_LOG_TARGET;
+pub(crate) use record::RequestRecord;
+pub(crate) use response_body::ResponseBody;
+
+use crate::body::{ComponentBody, ReadAhead, RequestBody, RequestProgress};
+use crate::config::{ServerConfig, milliseconds};
+use crate::connection::Connection;
+use crate::failure::{Failure, Refusal, describe};
+use crate::features::mirroring::Mirroring;
+use crate::features::response_transform::RouteResponseTransform;
+use crate::headers::client_address;
+use crate::limits::{BufferReservation, UsageScopes};
+use crate::source::Ingress;
+use elias_delivery::supervision::{SharedPermit, UsageReservation};
+use elias_host::{Error, Execution, Running};
+use elias_names::TenantId;
+use elias_platform::{Service, Ticket};
+use http::{HeaderMap, Request, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What a request holds until its last byte is out or its client has gone. Its end is when it is dropped.
+pub(crate) struct Exchange {
+    pub(crate) connection: Arc<Connection>,
+    version: Version,
+    /// Whether there is a response, even if the client has not seen its end.
+    is_answered: bool,
+    /// Whether all of the response was given away.
+    is_complete: bool,
+    /// Boxed, for it is large and absent when the log is off.
+    record: Option<Box<RequestRecord>>,
+    /// The admission to a platform's service, which is told how the request ended.
+    ticket: Option<Ticket>,
+    /// The execution behind a response that has begun.
+    running: Option<Running>,
+    /// The permit for one of the host's executions, which the execution holds too. Held while bytes of its response
+    /// that do not fit into `buffer` wait for the client.
+    permit: Option<Arc<SharedPermit>>,
+    /// Memory for bytes that wait for the client.
+    buffer: Option<BufferReservation>,
+    /// Until the client has read something, on an HTTP/2 connection.
+    unread: Option<OwnedSemaphorePermit>,
+    /// Everyone whom the use of this request is counted for.
+    scopes: UsageScopes,
+    /// Its part of the limits of concurrent requests.
+    requests: Vec<UsageReservation>,
+    /// What was read of the request's body.
+    received: Option<Arc<RequestProgress>>,
+    /// Adds the headers and the compression of the request's route to the response.
+    pub(crate) response_transform: Option<Box<RouteResponseTransform>>,
+    /// The service for which the host itself responds, with a file or a cached response.
+    pub(crate) served_by_host: Option<Arc<Service>>,
+    /// What is kept of the request for those that get a copy of it.
+    pub(crate) mirroring: Option<Box<Mirroring>>,
+}
+
+impl Exchange {
+    /// A request begins.
+    pub(crate) fn begin<B>(connection: Arc<Connection>, request: &Request<B>) -> Self {
+        let version = request.version();
+        connection.begin(version == Version::HTTP_2);
+        let server = &connection.server;
+        let hops = server.config.forwarded_hops;
+        let address = match hops {
+            0 => Arc::clone(&connection.address),
+            _ => server.addresses.usage(client_address(request.headers(), connection.peer, hops)),
+        };
+        let scopes = UsageScopes::new(&server.usage, address, &connection.usage, &server.config);
+        let is_logged = access_log::is_enabled();
+        let has_record = is_logged || matches!(server.ingress, Ingress::Platform(_));
+        let record = has_record.then(|| Box::new(RequestRecord::new(request, is_logged, hops > 0)));
+        Self {
+            connection,
+            version,
+            is_answered: false,
+            is_complete: false,
+            record,
+            ticket: None,
+            running: None,
+            permit: None,
+            buffer: None,
+            unread: None,
+            scopes,
+            requests: Vec::new(),
+            received: None,
+            response_transform: None,
+            served_by_host: None,
+            mirroring: None,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &ServerConfig {
+        &self.connection.server.config
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.version == Version::HTTP_2
+    }
+
+    /// The address of the client, as far as it is trusted.
+    pub(crate) fn client_address(&self, headers: &HeaderMap) -> IpAddr {
+        client_address(headers, self.connection.peer, self.config().forwarded_hops)
+    }
+
+    /// Changes what is known of the request, if anyone wants to know.
+    pub(crate) fn note(&mut self, change: impl FnOnce(&mut RequestRecord)) {
+        if let Some(record) = &mut self.record {
+            change(record);
+        }
+    }
+
+    /// Leaves the request out of the access log.
+    pub(crate) fn skip_log(&mut self) {
+        self.record = None;
+    }
+
+    /// Counts the request among those of the host and of its address.
+    pub(crate) fn count(&mut self) -> Result<(), Refusal> {
+        self.requests.extend(self.scopes.request(&self.connection.server.config)?);
+        Ok(())
+    }
+
+    /// Counts the request among those of its service.
+    pub(crate) fn count_for(&mut self, service: &Service) -> Result<(), Refusal> {
+        self.requests.push(self.scopes.service_request(service.usage(), &self.connection.server.config)?);
+        Ok(())
+    }
+
+    /// A request's body, within the server's bounds.
+    pub(crate) fn receive(&mut self, body: Incoming) -> RequestBody<Incoming> {
+        let config = &self.connection.server.config;
+        let timeout = milliseconds(config.body_timeout_ms);
+        let body = RequestBody::new(body, config.request_bytes, timeout, &self.connection.unread_body);
+        self.received = body.progress();
+        let received = self.received.clone();
+        self.note(|record| record.received = received);
+        body
+    }
+
+    /// What was wrong with the request's body, if anything.
+    pub(crate) fn fault(&self) -> Option<Refusal> {
+        self.received.as_ref().and_then(|received| received.fault())
+    }
+
+    /// The admission to a service, which the request has to its end.
+    pub(crate) fn hold_ticket(&mut self, ticket: Ticket) {
+        self.ticket = Some(ticket);
+    }
+
+    /// The admission to a service, if there is one.
+    pub(crate) fn ticket(&self) -> Option<&Ticket> {
+        self.ticket.as_ref()
+    }
+
+    /// The host has no permit for the request: it gives back what it holds of its service.
+    pub(crate) fn refuse_ticket(&mut self) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.refuse();
+        }
+    }
+
+    /// A first try has failed, and another follows: it counts for the health of the service all the same.
+    pub(crate) fn end_attempt(&mut self, error: &Error) {
+        if let (Some(ticket), Some(record)) = (self.ticket.take(), &self.record) {
+            ticket.end(record.ending_of_attempt(error));
+        }
+    }
+
+    /// Waits for a permit for one of the host's executions, which an execution has from now on as long as it has an
+    /// instance.
+    pub(crate) async fn enter(&mut self, running: &Running, tenant: Option<&TenantId>) -> Result<(), Refusal> {
+        (self.permit, self.unread) = (None, None); // of an attempt that failed
+        let connection = Arc::clone(&self.connection);
+        if self.is_http2() {
+            self.unread = connection.may_begin().await?;
+        }
+        let permit = Arc::new(connection.server.admit(tenant).await.ok_or(Refusal::Overloaded)?);
+        running.hold(Arc::clone(&permit));
+        self.permit = Some(permit);
+        Ok(())
+    }
+
+    /// The execution behind a response. It may go on after the last byte: the end of the request waits for it.
+    pub(crate) fn hold_execution(&mut self, running: Option<Running>) {
+        self.running = running;
+    }
+
+    /// The id of that execution; empty if there is none.
+    pub(crate) fn execution_id(&self) -> &str {
+        self.running.as_ref().map(Running::id).unwrap_or_default()
+    }
+
+    /// Has a component's response wait for its client beside the component: what is whole is held if there is memory
+    /// for it, the rest is read ahead.
+    pub(crate) fn buffer_response(&mut self, body: elias_host::Body) -> ComponentBody {
+        let Some(bytes) = body.size_hint().exact() else {
+            let (scopes, stalled) = (self.scopes.clone(), &self.connection.server.stalled);
+            return ComponentBody::Ahead(ReadAhead::start(body, self.permit.take(), scopes, stalled));
+        };
+        self.buffer = self.scopes.reserve_buffer(bytes);
+        if self.buffer.is_some() {
+            self.permit = None;
+        }
+        ComponentBody::Direct(body)
+    }
+
+    /// There is no response of a component, and this is why.
+    pub(crate) fn note_failure(&mut self, failure: &Failure) {
+        let error = match failure {
+            Failure::Component(error) => self.ticket.is_some().then(|| describe(error)),
+            _ => None,
+        };
+        self.note(|record| {
+            record.code = Some(failure.code());
+            if let Some(execution) = failure.execution() {
+                record.execution = Some(execution.clone());
+            }
+            record.error = error;
+        });
+    }
+
+    /// The client has read what it was given.
+    fn is_read(&mut self) {
+        if self.unread.take().is_some() {
+            self.connection.has_read();
+        }
+    }
+
+    /// The response begins.
+    fn answer(&mut self, status: u16) {
+        self.is_answered = true;
+        self.note(|record| record.status = status);
+    }
+
+    /// Bytes went to the client.
+    fn sent(&mut self, bytes: usize) {
+        self.note(|record| record.sent_bytes += bytes as u64);
+    }
+
+    /// The content failed after the response had begun.
+    fn fail(&mut self, error: &Error) {
+        let described = self.ticket.is_some().then(|| describe(error));
+        self.note(|record| {
+            record.code = Some(error.code().as_str());
+            record.error = described;
+        });
+        if self.version < Version::HTTP_11 {
+            self.connection.reset();
+        }
+    }
+
+    /// All was sent.
+    fn complete(&mut self) {
+        self.is_complete = true;
+        self.note(|record| record.is_complete = true);
+    }
+
+    /// Tells everyone who wants to know how the request ended, once its execution has ended.
+    fn end_execution(&mut self) {
+        let (record, ticket) = (self.record.take(), self.ticket.take());
+        match self.running.take() {
+            // It goes on in `waitUntil`, and a drain waits for it.
+            Some(running) if running.execution().is_none() => {
+                self.connection.server.spawn_in_background(async move {
+                    let execution = running.finished().await;
+                    tell_end(record, ticket, Some(execution));
+                });
+            }
+            running => tell_end(record, ticket, running.and_then(|running| running.execution().cloned())),
+        }
+    }
+}
+
+/// A request has ended, and the execution behind its response, if there was one.
+fn tell_end(record: Option<Box<RequestRecord>>, ticket: Option<Ticket>, execution: Option<Execution>) {
+    let Some(mut record) = record else { return };
+    if execution.is_some() {
+        record.execution = execution;
+    }
+    if record.is_logged {
+        access_log::write(&record, ticket.as_ref());
+    }
+    if let Some(ticket) = ticket {
+        ticket.end(record.ending());
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.is_complete {
+            self.is_read(); // HTTP/2 lets go of it once the client had a window for it
+        }
+        if let (Some(service), Some(record), Ingress::Platform(platform)) =
+            (self.served_by_host.take(), &self.record, &self.connection.server.ingress)
+        {
+            platform.sent(&service, record.sent_bytes);
+        }
+        self.end_execution();
+        if let Some(mirroring) = self.mirroring.take()
+            && let Ingress::Platform(platform) = &self.connection.server.ingress
+        {
+            self.permit = None; // a mirrored request may be the next to have it
+            mirroring.end(&self.connection.server, platform);
+        }
+        self.connection.end(self.is_answered);
+    }
+}

@@ -1,0 +1,105 @@
+//! What is known of one request, for the access log and for the record of its execution.
+
+use crate::body::RequestProgress;
+use crate::failure::describe;
+use elias_gateway::{TraceContext, trace};
+use elias_host::{App, Error, Execution};
+use elias_platform::Ending;
+use http::{Method, Request, Uri, Version};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What is known of one request. It exists only while the access log is on or the request is a platform's: a log that
+/// is off costs nothing.
+pub(crate) struct RequestRecord {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) version: Version,
+    pub(super) started: Instant,
+    /// Whether the access log is on.
+    pub(super) is_logged: bool,
+    /// The id that a trusted proxy gave the request.
+    pub(super) request_id: Option<Box<str>>,
+    /// The trace that the request belongs to, on a platform.
+    pub(crate) trace: Option<TraceContext>,
+    /// The response's status; 0 if the client left before there was one.
+    pub(super) status: u16,
+    /// The error's code, if the server or the host refused.
+    pub(super) code: Option<&'static str>,
+    /// Whether the response was sent whole.
+    pub(super) is_complete: bool,
+    /// The component.
+    pub(crate) app: Option<App>,
+    /// What the execution cost, if there was one.
+    pub(crate) execution: Option<Execution>,
+    /// What was read of the request's body.
+    pub(super) received: Option<Arc<RequestProgress>>,
+    /// Bytes of the response's body.
+    pub(super) sent_bytes: u64,
+    /// The error with its stack, for the record of the execution.
+    pub(super) error: Option<String>,
+}
+
+impl RequestRecord {
+    /// The record of a request that begins. `trusts_proxy`: whether the request comes from a proxy of the operator's,
+    /// whose request ids are believed.
+    pub(super) fn new<B>(request: &Request<B>, is_logged: bool, trusts_proxy: bool) -> Self {
+        let takes_id = is_logged && trusts_proxy;
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            started: Instant::now(),
+            is_logged,
+            request_id: takes_id.then(|| trace::request_id(request.headers())).flatten().map(Into::into),
+            trace: None,
+            status: 0,
+            code: None,
+            is_complete: false,
+            app: None,
+            execution: None,
+            received: None,
+            sent_bytes: 0,
+            error: None,
+        }
+    }
+
+    /// How the request ended, for the platform.
+    pub(super) fn ending(&mut self) -> Ending<'_> {
+        let error = self.error.take();
+        Ending {
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            status: self.status,
+            sent_bytes: self.sent_bytes,
+            execution: self.execution.as_ref(),
+            error,
+        }
+    }
+
+    /// How an attempt ended that another one follows.
+    pub(super) fn ending_of_attempt<'a>(&'a self, error: &'a Error) -> Ending<'a> {
+        Ending {
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            status: error.code().status(),
+            sent_bytes: 0,
+            execution: error.execution(),
+            error: Some(describe(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_that_of_a_trusted_proxy() {
+        let request = Request::builder().header("x-request-id", "01HX-a").body(()).expect("a request");
+        let id = |is_logged, trusts_proxy| RequestRecord::new(&request, is_logged, trusts_proxy).request_id;
+        assert_eq!(id(true, true).as_deref(), Some("01HX-a"));
+        assert_eq!(id(true, false), None);
+        assert_eq!(id(false, true), None);
+    }
+}

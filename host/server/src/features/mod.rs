@@ -1,0 +1,8 @@
+//! What the server itself does for components, a file each. `pipeline` says at which step of a request.
+
+pub(crate) mod assets;
+mod compression;
+pub(crate) mod live_reload;
+pub(crate) mod mirroring;
+pub(crate) mod response_cache;
+pub(crate) mod response_transform;

@@ -1,0 +1,43 @@
+//! The admin API, in the place of a component.
+
+use crate::admin::PeerAddress;
+use crate::body::Content;
+use crate::exchange::Exchange;
+use axum::Router;
+use futures::StreamExt;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+/// The admin API responds.
+pub(super) async fn respond(exchange: &mut Exchange, router: &Router, request: Request<Incoming>) -> Response<Content> {
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.clear();
+    parts.extensions.insert(PeerAddress(exchange.connection.peer));
+    let body = exchange.receive(body);
+    let request = Request::from_parts(parts, axum::body::Body::new(body));
+    let response = match router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (parts, body) = response.into_parts();
+    let content = match body.size_hint().exact() {
+        // What is whole already is sent with its length.
+        Some(_) => Content::Whole(body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default()),
+        None => {
+            let chunks = body.into_data_stream().filter_map(async |chunk| chunk.ok());
+            let type_ = parts.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+            match type_ {
+                // Whoever follows a log would else hold up the server's end. A backup is let through whole.
+                Some(type_) if type_.starts_with(b"text/event-stream") => {
+                    Content::stream(chunks.take_until(exchange.connection.server.drains()).map(Ok))
+                }
+                _ => Content::stream(chunks.map(Ok)),
+            }
+        }
+    };
+    Response::from_parts(parts, content)
+}

@@ -1,0 +1,87 @@
+//! A component responds.
+
+use crate::body::Content;
+use crate::exchange::Exchange;
+use crate::failure::{Failure, Refusal};
+use crate::headers::{EXECUTION_ID, strip_hop_by_hop};
+use bytes::Bytes;
+use elias_host::{App, Running};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+
+/// Has a component respond, and makes its response the one that the client gets.
+pub(super) async fn fetch<B>(
+    exchange: &mut Exchange,
+    app: &App,
+    request: Request<B>,
+) -> Result<Response<Content>, Failure>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let method = request.method().clone();
+    exchange.note(|record| record.app = Some(app.clone()));
+    let result = app.fetch(request).await;
+    // What was wrong with the body is the client's fault, whatever the component made of it.
+    let response = match (result, exchange.fault()) {
+        (Ok(response), None) => response,
+        (Err(error), None) => {
+            if let Some(mirroring) = &exchange.mirroring {
+                mirroring.fail(&error);
+            }
+            return Err(Failure::Component(error));
+        }
+        (Ok(_), Some(fault)) => return Err(Failure::Refused(fault)),
+        (Err(error), Some(fault)) => {
+            exchange.note(|record| record.execution = error.execution().cloned());
+            return Err(Failure::Refused(fault));
+        }
+    };
+    prepare(exchange, &method, response).map_err(Failure::Refused)
+}
+
+/// Makes a component's response the one that the client gets.
+fn prepare(
+    exchange: &mut Exchange,
+    method: &Method,
+    response: Response<elias_host::Body>,
+) -> Result<Response<Content>, Refusal> {
+    let (mut parts, body) = response.into_parts();
+    let running = parts.extensions.remove::<Running>();
+    strip_hop_by_hop(&mut parts.headers);
+    if let Some(running) = &running
+        && let Ok(id) = HeaderValue::from_str(running.id())
+    {
+        parts.headers.insert(EXECUTION_ID, id);
+    }
+    exchange.hold_execution(running);
+    if parts.status.is_informational() {
+        return Err(Refusal::BadResponse);
+    }
+    // hyper leaves these bodies out in HTTP/1 only.
+    let bodiless =
+        matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+    // A component may have left a stream unread: that nothing came says nothing of the length that GET would have.
+    if *method == Method::HEAD
+        && !bodiless
+        && let Some(bytes) = body.size_hint().exact().filter(|&bytes| bytes > 0)
+    {
+        parts.headers.entry(CONTENT_LENGTH).or_insert(bytes.into());
+    }
+    let is_empty = bodiless || *method == Method::HEAD;
+    let response = Response::from_parts(parts, body);
+    if let Some(mirroring) = &exchange.mirroring {
+        mirroring.begin_response(&response, exchange.execution_id(), is_empty || response.body().is_end_stream());
+    }
+    Ok(response.map(|body| {
+        if is_empty {
+            return Content::Empty;
+        }
+        let body = exchange.buffer_response(body);
+        match &exchange.mirroring {
+            Some(mirroring) => Content::boxed(mirroring.response_body(body)),
+            None => Content::Component(body),
+        }
+    }))
+}

@@ -1,0 +1,103 @@
+//! What all connections of a server share.
+
+use crate::body::StalledExecutions;
+use crate::config::{ServerConfig, milliseconds};
+use crate::limits::{AddressUsages, MIRRORED_BYTES_MAX};
+use crate::source::Ingress;
+use elias_delivery::supervision::{SharedAdmission, SharedPermit, Usage};
+use elias_names::TenantId;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::TaskTracker;
+
+/// How often an execution that waits for a slow client is looked for, while a request waits for a permit.
+const EVICTION_PAUSE: Duration = Duration::from_millis(200);
+
+/// What all connections share.
+pub(crate) struct ServerState {
+    pub(crate) config: ServerConfig,
+    pub(crate) ingress: Ingress,
+    pub(crate) admission: SharedAdmission,
+    /// What is in use, in all and by client address.
+    pub(crate) usage: Arc<Usage>,
+    pub(crate) addresses: AddressUsages,
+    /// Executions that wait for their clients.
+    pub(crate) stalled: Arc<StalledExecutions>,
+    /// Bytes of request bodies that may still be kept for mirrored requests.
+    pub(crate) mirror_budget: Arc<Semaphore>,
+    draining: watch::Sender<bool>,
+    /// What goes on after its response is out: `waitUntil`, mirrored requests, revalidation of cached responses.
+    background: TaskTracker,
+}
+
+impl ServerState {
+    pub(crate) fn new(config: ServerConfig, ingress: Ingress) -> Self {
+        let queue_timeout = milliseconds(config.queue_timeout_ms);
+        let admission = SharedAdmission::new(config.concurrent_executions, config.queued_requests, queue_timeout);
+        let usage = match &ingress {
+            Ingress::Platform(platform) => Arc::clone(platform.usage()),
+            Ingress::Component(_) | Ingress::Admin(_) => Arc::default(),
+        };
+        Self {
+            config,
+            ingress,
+            admission,
+            usage,
+            addresses: AddressUsages::default(),
+            stalled: Arc::default(),
+            mirror_budget: Arc::new(Semaphore::new(MIRRORED_BYTES_MAX)),
+            draining: watch::Sender::new(false),
+            background: TaskTracker::new(),
+        }
+    }
+
+    /// Whether the server is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// The server is about to end.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Resolves when the server is about to end.
+    pub(crate) fn drains(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut draining = self.draining.subscribe();
+        async move {
+            // An error means that the server is gone.
+            let _ = draining.wait_for(|draining| *draining).await;
+        }
+    }
+
+    /// A permit for an execution of the tenant's, or of the only component: a free one, that of an execution which
+    /// waits for a slow client, or in turn the next one.
+    pub(crate) async fn admit(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
+        if let Some(permit) = self.admission.try_enter(tenant) {
+            return Some(permit);
+        }
+        let mut entering = pin!(self.admission.enter(tenant));
+        loop {
+            self.stalled.evict(tenant, &self.admission);
+            if let Ok(entered) = tokio::time::timeout(EVICTION_PAUSE, &mut entering).await {
+                return entered;
+            }
+        }
+    }
+
+    /// Does what nobody waits for but a drain.
+    pub(crate) fn spawn_in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.background.spawn_on(work, &runtime);
+        }
+    }
+
+    /// Waits until nothing goes on in the background.
+    pub(crate) async fn wait_for_background(&self) {
+        self.background.close();
+        self.background.wait().await;
+    }
+}
