@@ -1,7 +1,7 @@
 //! What a platform is told.
 
 use crate::access::{FetchKeys, OidcConfig};
-use crate::databases::ComponentDatabases;
+use crate::component_databases::ComponentDatabases;
 use crate::recorder::Retention;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,16 +1,15 @@
 //! Statements that users run on the database of a component.
 
 use crate::access::Permission;
+use crate::component_databases::DatabaseBounds;
 use crate::platform::Platform;
 use crate::serving::Purpose;
 use crate::session::Session;
 use elias_api::DatabaseQuery;
 use elias_api::DatabaseResult;
 use elias_api::{Code, Error, Result};
-use elias_host::App;
 use elias_names::ServiceId;
 use elias_store::NOTHING;
-use futures::future::BoxFuture;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,32 +23,6 @@ const ROWS_MAX: u32 = 10_000;
 const RESULT_BYTES_MAX: u64 = 4 << 20;
 /// How long a statement may run and wait for a connection.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The bounds of a statement's result.
-#[derive(Debug, Clone, Copy)]
-pub struct DatabaseBounds {
-    /// Rows; the rest is left out.
-    pub rows: u64,
-    /// Bytes; a larger result is an error.
-    pub bytes: u64,
-    /// How long the statement may run and wait for a connection.
-    pub deadline: Duration,
-}
-
-/// Runs statements on the databases of loaded components. The command line provides it: the platform knows no database.
-pub trait ComponentDatabases: Send + Sync {
-    /// Runs a statement with the rights and limits of the component's own statements.
-    ///
-    /// # Errors
-    /// `not-found` if the component uses no database; `read-only`, `sql`, `statement-timeout`, `result-too-large`,
-    /// `too-large`, `database-unavailable`.
-    fn query<'a>(
-        &'a self,
-        app: &'a App,
-        query: &'a DatabaseQuery,
-        bounds: DatabaseBounds,
-    ) -> BoxFuture<'a, Result<DatabaseResult>>;
-}
 
 /// The bounds that a query asks for.
 fn bounds(query: &DatabaseQuery) -> Result<DatabaseBounds> {

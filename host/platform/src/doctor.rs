@@ -1,8 +1,8 @@
 //! Whether a platform is in order.
 
 use crate::access::Permission;
+use crate::data_dir;
 use crate::platform::Platform;
-use crate::private;
 use crate::session::Session;
 use elias_api::Finding;
 use elias_api::{Code, Error, Result};
@@ -90,7 +90,7 @@ impl Platform {
     async fn examine_modes(&self) -> Result<String> {
         let folder = self.config().data_dir.clone();
         let shown = folder.display().to_string();
-        let open = tokio::task::spawn_blocking(move || private::open_to_others(&folder)).await;
+        let open = tokio::task::spawn_blocking(move || data_dir::open_to_others(&folder)).await;
         let open = open.map_err(|panic| Error::new(Code::Internal, format!("looking at files: {panic}")))??;
         match open.first() {
             None => Ok("files and folders are for their owner alone".to_owned()),

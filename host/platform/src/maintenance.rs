@@ -28,9 +28,9 @@ const SWEEP_TICKS: u64 = 3_600;
 const SWEPT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Starts the work; it ends with the platform.
-pub(crate) fn start(platform: &Arc<Inner>, steers: mpsc::UnboundedReceiver<Steer>) {
-    tokio::spawn(settle(Arc::downgrade(platform), steers));
-    tokio::spawn(tick(Arc::downgrade(platform)));
+pub(crate) fn start(platform: &Platform, steers: mpsc::UnboundedReceiver<Steer>) {
+    tokio::spawn(settle(Arc::downgrade(&platform.inner), steers));
+    tokio::spawn(tick(Arc::downgrade(&platform.inner)));
 }
 
 /// Stores what rollouts decide, in the order in which they do.
@@ -134,8 +134,15 @@ async fn keep_stages(platform: &Platform, decides: bool) {
     }
 }
 
+impl Platform {
+    /// Waits until what ran so far is recorded, for the end of the process. A store that is away is not waited for.
+    pub async fn flush(&self) {
+        flush(self).await;
+    }
+}
+
 /// Stores what is only in memory so far, at the end of the process.
-pub(crate) async fn flush(platform: &Platform) {
+async fn flush(platform: &Platform) {
     // A deployment is nothing to begin here.
     if timeout(FLUSH_MAX, keep_stages(platform, false)).await.is_err() {
         tracing::warn!("the store takes too long: the last measurements of experiments are lost");

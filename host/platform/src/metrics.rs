@@ -132,7 +132,7 @@ impl Figures {
         let measured = functions.map(|function| (function.name().to_owned(), function.times()));
         let host_calls = measured.filter(|(_, times)| times.count() > 0).collect();
         let in_use = [Resource::Connections, Resource::Requests, Resource::BufferedBytes, Resource::StalledExecutions];
-        let in_use = in_use.map(|resource| (resource, platform.usage().of(resource)));
+        let in_use = in_use.map(|resource| (resource, serving.usage().of(resource)));
         Self {
             store_up,
             services,

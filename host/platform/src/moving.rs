@@ -1,6 +1,6 @@
 //! Moving the store of a platform that is stopped.
 
-use crate::platform::lock;
+use crate::data_dir::lock;
 use elias_api::{Code, Error, Result};
 use elias_store::{MovedStore, STORE_FILE};
 use std::path::Path;

@@ -8,16 +8,11 @@ mod fill;
 
 pub use fill::CacheFill;
 
-use crate::access::Permission;
-use crate::platform::Platform;
 use crate::serving::Service;
-use crate::session::Session;
 use bytes::Bytes;
-use elias_api::{Error, Result};
 use elias_gateway::cache::key_uri;
 use elias_gateway::{Freshness, StoredHeaders};
 use elias_names::{ServiceId, TenantId};
-use elias_store::NOTHING;
 use http::request::Parts;
 use moka::Expiry;
 use moka::sync::Cache;
@@ -92,7 +87,7 @@ pub enum LookupResult {
 }
 
 /// The cached responses of all services.
-pub(crate) struct ResponseCache {
+pub struct ResponseCache {
     entries: Cache<CacheKey, Entry>,
     /// The keys that are being filled.
     filling: Mutex<HashMap<CacheKey, watch::Receiver<()>>>,
@@ -217,8 +212,26 @@ impl ResponseCache {
         self.entries.insert(key.clone(), entry);
     }
 
+    /// Looks up the response to a request to a service; none if callers are given different versions, or it is stopped.
+    pub async fn look_up(
+        self: &Arc<Self>,
+        service: &Service,
+        request: &Parts,
+        identified: bool,
+    ) -> Option<LookupResult> {
+        let key = {
+            let state = service.state();
+            if state.chooses() || state.snapshot.target.stopped {
+                return None;
+            }
+            let (service, release) = (service.id.clone(), state.release.serial);
+            CacheKey { service, release, uri: key_uri(&request.uri), identified }
+        };
+        Some(self.find(&key, request).await)
+    }
+
     /// Removes a service's responses.
-    fn purge(&self, service: &ServiceId) {
+    pub(crate) fn purge(&self, service: &ServiceId) {
         let service = service.clone();
         // An error would say that closures are not supported, which they are.
         let _ = self.entries.invalidate_entries_if(move |key, _| key.service == service);
@@ -228,37 +241,6 @@ impl ResponseCache {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner) // a map is whole after every operation
-}
-
-impl Platform {
-    /// Looks up the response to a request to a service; none if callers are given different versions, or it is stopped.
-    pub async fn look_up_response(&self, service: &Service, request: &Parts, identified: bool) -> Option<LookupResult> {
-        let key = {
-            let state = service.state();
-            if state.chooses() || state.snapshot.target.stopped {
-                return None;
-            }
-            let (service, release) = (service.id.clone(), state.release.serial);
-            CacheKey { service, release, uri: key_uri(&request.uri), identified }
-        };
-        Some(self.response_cache().find(&key, request).await)
-    }
-
-    /// Removes a service's responses from the cache of this host.
-    ///
-    /// # Errors
-    /// `forbidden`; `not-found` if the service is not served here; `store-unavailable` if it cannot be put on record, but is done.
-    pub async fn purge_cache(&self, session: &Session, id: &ServiceId) -> Result<()> {
-        let permission = Permission::deploy(id.environment);
-        session.require(permission, &id.tenant, id)?;
-        if self.serving().service(id).is_none() {
-            return Err(Error::not_deployed(id));
-        }
-        self.response_cache().purge(id);
-        let mut scope = self.write(session, permission, &id.tenant, id).await?;
-        scope.audit(&session.actor(), "answers.purge", id.subject(), NOTHING, NOTHING).await?;
-        Ok(scope.commit().await?)
-    }
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl ServerState {
         let queue_timeout = milliseconds(config.queue_timeout_ms);
         let admission = SharedAdmission::new(config.concurrent_executions, config.queued_requests, queue_timeout);
         let usage = match &ingress {
-            Ingress::Platform(platform) => Arc::clone(platform.usage()),
+            Ingress::Platform(platform) => Arc::clone(platform.serving().usage()),
             Ingress::Component(_) | Ingress::Admin(_) => Arc::default(),
         };
         Self {

@@ -6,7 +6,7 @@
 use super::archive::Entry;
 use super::{CONTENTS, Contents, KEYS};
 use crate::artifacts::hex;
-use crate::private::create_folder;
+use crate::data_dir::create_folder;
 use crate::vault::Vault;
 use elias_api::Actor;
 use elias_api::{Code, Error, Result};

@@ -126,7 +126,7 @@ async fn what_is_restored_is_what_was_backed_up_with_modes_of_ours() {
     assert_eq!(found.notes, Vec::<String>::new());
     let target = folder.path().join("new");
     assert_eq!(
-        crate::private::open_to_others(&target).expect("read"),
+        crate::data_dir::open_to_others(&target).expect("read"),
         Vec::<PathBuf>::new(),
         "whatever the archive says"
     );

@@ -2,6 +2,7 @@
 
 mod deployment;
 mod diff;
+mod purge;
 mod rollback;
 mod smoke;
 mod stages;

@@ -29,6 +29,7 @@ pub(crate) use table::{Around, Table, own_host};
 pub(crate) use ticket::Steer;
 pub use ticket::{Ending, NotAdmitted, Settled, Ticket};
 
+use crate::access::Access;
 use crate::recorder::Recorder;
 use arc_swap::ArcSwap;
 use elias_api::TenantSettings;
@@ -53,12 +54,13 @@ pub(crate) fn gateway_now(clock: &Clock) -> elias_gateway::Now {
 pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 /// Everything that serves on this host.
-pub(crate) struct Serving {
+pub struct Serving {
     pub(crate) loader: Loader,
     pub(crate) snapshots: SnapshotStore,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) meters: HostMeters,
+    access: Arc<Access>,
     around: Arc<Around>,
     pub(crate) table: ArcSwap<Table>,
     tenants: Mutex<HashMap<TenantId, Arc<TenantUse>>>,
@@ -73,6 +75,7 @@ impl Serving {
         loader: Loader,
         snapshots: SnapshotStore,
         recorder: Recorder,
+        access: Arc<Access>,
         around: Around,
         steering: mpsc::UnboundedSender<Steer>,
     ) -> Self {
@@ -82,6 +85,7 @@ impl Serving {
             clock: Clock::start(),
             recorder,
             meters: HostMeters::default(),
+            access,
             around: Arc::new(around),
             table: ArcSwap::default(),
             tenants: Mutex::default(),
@@ -372,7 +376,7 @@ impl Serving {
         let tenant = self.tenant(&target.id.tenant, &target.tenant);
         let shared = before.map(|before| Arc::clone(&before.shared)).unwrap_or_default();
         let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.around.artifacts)?;
-        let api_keys = (self.around.api_keys)(&target.id);
+        let api_keys = self.access.api_keys(&target.id);
         let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
         let Tables { gateway, supervision } = tables;
         Ok(State {

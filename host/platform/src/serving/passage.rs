@@ -5,7 +5,6 @@ use super::release::Release;
 use super::service::{Route, Service, State};
 use super::ticket::{self, Entered, NotAdmitted, Steer, Ticket};
 use super::{Purpose, Serving};
-use crate::platform::Platform;
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
 use elias_delivery::supervision::{Entry, Usage};
@@ -27,22 +26,22 @@ pub struct Passage {
     pub admitted: AdmittedRequest,
 }
 
-impl Platform {
+impl Serving {
     /// Finds a request's route, and has it meet the route's rules.
     ///
     /// # Errors
     /// What the gateway answers in the component's place: no such host, path or method; a rate limit; no credentials.
     pub async fn pass(&self, parts: &http::request::Parts, client: Client) -> Result<Passage, LocalReply> {
-        let table = self.serving().table.load_full();
+        let table = self.table.load_full();
         let found = table.router.find_parts(parts).map_err(|mut refusal| {
             table.router.nearest(parts).find(|route| route.rules.add_cors_headers(&parts.headers, &mut refusal));
             refusal
         })?;
         let Route { service, rules } = found.value.clone();
-        let now = gateway_now(&self.serving().clock);
+        let now = gateway_now(&self.clock);
         let limited = rules.limit(parts, &found.matched, client, now)?;
         if let Some(key) = rules.api_key(&parts.headers)
-            && let Err(error) = self.access().learn(key, client.ip).await
+            && let Err(error) = self.access.learn(key, client.ip).await
         {
             let refusal = Refusal::new(elias_gateway::Code::RateLimited).with_reason(error.to_string());
             return Err(rules.refuse(&limited, refusal.with_header(RETRY_AFTER, HeaderValue::from_static("1"))));
@@ -54,7 +53,7 @@ impl Platform {
     /// What is in use of this host, as the server in front counts it.
     #[must_use]
     pub fn usage(&self) -> &Arc<Usage> {
-        &self.serving().meters.usage
+        &self.meters.usage
     }
 
     /// Admits an answer that no component makes, such as a file, to a service's egress.
@@ -63,12 +62,12 @@ impl Platform {
     /// Its tenant's quota.
     pub async fn may_send(&self, service: &Service) -> Result<(), NotAdmitted> {
         let tenant = Arc::clone(&service.state().tenant);
-        tenant.may_send(self.serving().clock.now().unix_ms()).await
+        tenant.may_send(self.clock.now().unix_ms()).await
     }
 
     /// Counts the bytes of such an answer.
     pub fn sent(&self, service: &Service, bytes: u64) {
-        service.state().tenant.sent(bytes, self.serving().clock.now().unix_ms());
+        service.state().tenant.sent(bytes, self.clock.now().unix_ms());
     }
 
     /// How often an idempotent request to a service is tried again after it failed without an answer.
@@ -88,13 +87,13 @@ impl Platform {
         address: Option<IpAddr>,
         identity: Option<&Identity>,
     ) -> Result<Ticket, NotAdmitted> {
-        let (started, serving) = (Instant::now(), self.serving());
+        let started = Instant::now();
         let state = Arc::clone(&service.state());
         if state.snapshot.target.stopped {
             let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
             return Err(Error::new(Code::Stopped, message).into());
         }
-        let now = serving.clock.now();
+        let now = self.clock.now();
         let random = if state.chooses() { rand::random() } else { 0 };
         let mut chosen = state.choose(&Caller { headers, address, random }, identity);
         let entry = match chosen.release.breaker.try_enter(now) {
@@ -113,17 +112,17 @@ impl Platform {
             )
         })?;
         let quota = state.tenant.enter(now.unix_ms()).await?;
-        let app = match load(serving, service, &state, release).await {
+        let app = match load(self, service, &state, release).await {
             Ok(app) => app,
             Err(error) => {
-                let failed = Unloadable { serving, service, state: &state, release, error: &error };
+                let failed = Unloadable { serving: self, service, state: &state, release, error: &error };
                 failed.count(entry, chosen.is_canary, started);
                 return Err(error.into());
             }
         };
         let permits = Some((permit, quota));
         let entered = Entered { state: Arc::clone(&state), entry, permits, app, started, is_copy: false };
-        Ok(Ticket::begin(serving, service, chosen, entered))
+        Ok(Ticket::begin(self, service, chosen, entered))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Several implementations of a service side by side, and the copies of requests that shadows get.
 
+use super::Serving;
 use super::passage::load;
 use super::release::Release;
 use super::service::{Chosen, Service, State};
 use super::ticket::{self, Entered, Settled, StagePlace, Ticket};
-use crate::platform::Platform;
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
 use elias_delivery::stages::{
@@ -159,14 +159,14 @@ impl Copies {
 
     /// Asks each shadow in turn, and compares what all have answered. `ask` runs a component and settles its ticket. An execution whose answer
     /// differs is recorded like one that fails.
-    pub async fn ask<F>(&self, platform: &Platform, request: &str, answer: Answer, ask: impl Fn(Ticket) -> F)
+    pub async fn ask<F>(&self, serving: &Serving, request: &str, answer: Answer, ask: impl Fn(Ticket) -> F)
     where
         F: Future<Output = Option<(Answer, Option<Settled>)>>,
     {
         let (mut answers, mut all_settled) = (vec![(self.answered, answer)], Vec::new());
         for position in self.shadows.iter().copied() {
             let Some(staging) = self.staged.implementations.get(position) else { continue };
-            let answer = match self.enter(platform, position, staging).await {
+            let answer = match self.enter(serving, position, staging).await {
                 Some((ticket, _place)) => ask(ticket).await,
                 None => None,
             };
@@ -182,9 +182,9 @@ impl Copies {
         for (position, settled) in all_settled {
             // Of what answers differently from the baseline, and of the baseline where it does.
             let differs = differing.contains(&position) || (position == 0 && !differing.is_empty());
-            let now = platform.serving().clock.now().unix_ms();
+            let now = serving.clock.now().unix_ms();
             if settled.is_taken || (differs && self.service.sampler.takes(true, now)) {
-                platform.serving().recorder.record(settled.record);
+                serving.recorder.record(settled.record);
             }
         }
     }
@@ -192,11 +192,10 @@ impl Copies {
     /// Admits a copy, if that keeps nobody else out: whatever is full, open or used up, it goes without.
     async fn enter(
         &self,
-        platform: &Platform,
+        serving: &Serving,
         position: usize,
         staging: &Staging,
     ) -> Option<(Ticket, tokio::sync::OwnedSemaphorePermit)> {
-        let serving = platform.serving();
         let (started, now) = (Instant::now(), serving.clock.now());
         let (service, state, release) = (&self.service, &self.state, &staging.release);
         let copy = Arc::clone(&self.staged.slots).try_acquire_owned().ok()?;

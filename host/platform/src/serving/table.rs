@@ -5,20 +5,15 @@ use crate::artifacts::Artifacts;
 use elias_api::{Code, Error, Result};
 use elias_gateway::assets::content_type_of;
 use elias_gateway::encoding::is_compressible;
-use elias_gateway::{ApiKeys, AssetEntry, AssetTable, GatewayConfig, HostRule, RouteConfig, Router};
+use elias_gateway::{AssetEntry, AssetTable, GatewayConfig, HostRule, RouteConfig, Router};
 use elias_names::{Digest, ServiceId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// What checks a service's API keys.
-pub(crate) type ApiKeysOf = dyn Fn(&ServiceId) -> Arc<dyn ApiKeys> + Send + Sync;
 
 /// What a table is made with, beside the services.
 pub(crate) struct Around {
     /// The domain of the services' own hosts.
     pub(crate) domain: String,
-    /// What checks API keys.
-    pub(crate) api_keys: Box<ApiKeysOf>,
     /// Where files are.
     pub(crate) artifacts: Artifacts,
 }

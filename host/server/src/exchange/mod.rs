@@ -302,7 +302,7 @@ impl Drop for Exchange {
         if let (Some(service), Some(record), Ingress::Platform(platform)) =
             (self.served_by_host.take(), &self.record, &self.connection.server.ingress)
         {
-            platform.sent(&service, record.sent_bytes);
+            platform.serving().sent(&service, record.sent_bytes);
         }
         self.end_execution();
         if let Some(mirroring) = self.mirroring.take()

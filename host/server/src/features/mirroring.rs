@@ -122,7 +122,7 @@ impl Mirroring {
                 ticket.running().hold(host.admission.try_enter(Some(ticket.tenant()))?);
                 self.send(ticket, body.clone()).await
             };
-            self.copies.ask(&platform, &request, answer, send).await;
+            self.copies.ask(platform.serving(), &request, answer, send).await;
             drop(room);
         });
     }

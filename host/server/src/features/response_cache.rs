@@ -72,7 +72,7 @@ pub(crate) async fn look_up(
     if !rules.can_serve(request) {
         return CacheLookup::forward(writer(None, "fwd=bypass"));
     }
-    match platform.look_up_response(service, request, variance.identified).await {
+    match platform.response_cache().look_up(service, request, variance.identified).await {
         None => CacheLookup::forward(writer(None, "fwd=bypass")),
         Some(LookupResult::Miss(fill)) => CacheLookup::forward(writer(fill, "fwd=miss")),
         Some(LookupResult::Hit(cached, refresh)) => {
@@ -131,7 +131,9 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
     writer.request.headers.remove(IF_MODIFIED_SINCE);
     let parts = writer.request.clone();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
-    let Ok(ticket) = platform.enter(&service, &parts.headers, Some(ip), identity.as_deref()).await else { return };
+    let Ok(ticket) = platform.serving().enter(&service, &parts.headers, Some(ip), identity.as_deref()).await else {
+        return;
+    };
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
     ticket.set_request(request.method(), request.uri());
     ticket.prepare(request.extensions_mut(), caller);

@@ -32,7 +32,7 @@ impl Attempt<'_> {
         parts: Parts,
         body: Empty<Bytes>,
     ) -> Result<Response<Content>, Failure> {
-        for _ in 0..self.platform.retries(self.service) {
+        for _ in 0..self.platform.serving().retries(self.service) {
             match self.execute(exchange, Request::from_parts(parts.clone(), body)).await {
                 Err(Failure::Component(error)) if is_worth_another(error.code()) => exchange.end_attempt(&error),
                 outcome => return outcome,
@@ -51,7 +51,8 @@ impl Attempt<'_> {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let ticket = self.platform.enter(self.service, request.headers(), Some(self.ip), self.identity).await?;
+        let ticket =
+            self.platform.serving().enter(self.service, request.headers(), Some(self.ip), self.identity).await?;
         ticket.set_request(request.method(), request.uri());
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();

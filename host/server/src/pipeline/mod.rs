@@ -156,7 +156,7 @@ async fn platform_responds(
     let body = exchange.receive(body);
 
     // The rules of its route: rate limits, credentials, CORS, validation of the headers.
-    let Passage { service, rules, mut admitted } = match platform.pass(&parts, client).await {
+    let Passage { service, rules, mut admitted } = match platform.serving().pass(&parts, client).await {
         Ok(routed) => routed,
         Err(LocalReply::Response(response)) => return Ok(response.map(|()| Content::Empty)),
         Err(refused) => return Err(refused.into()),
@@ -170,7 +170,7 @@ async fn platform_responds(
 
     // A static file.
     if let Some(asset) = asset {
-        platform.may_send(&service).await?;
+        platform.serving().may_send(&service).await?;
         exchange.served_by_host = Some(service);
         return assets::respond(platform, asset).await;
     }
@@ -195,7 +195,7 @@ async fn platform_responds(
         None => CacheLookup::default(),
     };
     if let Some(response) = cached {
-        platform.may_send(&service).await?;
+        platform.serving().may_send(&service).await?;
         if let Some(writer) = writer {
             let (platform, service, identity) = (platform.clone(), Arc::clone(&service), identity.clone());
             let context = RevalidationContext { platform, service, identity, caller: caller.clone(), ip: client.ip };

@@ -1,10 +1,10 @@
 //! The data directory and what is in it are for their owner alone: files 0600, folders 0700.
 
-use elias_api::Result;
+use elias_api::{Code, Error, Result};
 use elias_store::{BESIDE, IDENTITY_FILE, STORE_FILE};
-use std::fs::{DirBuilder, Metadata, Permissions};
+use std::fs::{DirBuilder, File, Metadata, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What of the data directory is ours; other files may be there too.
@@ -93,6 +93,23 @@ fn metadata_of(entry: &std::fs::DirEntry) -> std::io::Result<Option<Metadata>> {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Keeps other processes out of the data directory. The system lets go of it when the process ends, however it ends.
+pub(crate) fn lock(data_dir: &Path) -> Result<File> {
+    let file = {
+        let mut options = File::options();
+        OpenOptionsExt::mode(options.create(true).truncate(false).write(true), 0o600).open(data_dir.join("lock"))?
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let message =
+                format!("another process serves from the data directory {}; stop it first", data_dir.display());
+            Err(Error::new(Code::InUse, message))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
     }
 }
 

@@ -1,0 +1,33 @@
+//! What runs users' statements on the databases of components: given by whoever opens the platform, which knows no
+//! database itself.
+
+use elias_api::{DatabaseQuery, DatabaseResult, Result};
+use elias_host::App;
+use futures::future::BoxFuture;
+use std::time::Duration;
+
+/// The bounds of a statement's result.
+#[derive(Debug, Clone, Copy)]
+pub struct DatabaseBounds {
+    /// Rows; the rest is left out.
+    pub rows: u64,
+    /// Bytes; a larger result is an error.
+    pub bytes: u64,
+    /// How long the statement may run and wait for a connection.
+    pub deadline: Duration,
+}
+
+/// Runs statements on the databases of loaded components. The command line provides it: the platform knows no database.
+pub trait ComponentDatabases: Send + Sync {
+    /// Runs a statement with the rights and limits of the component's own statements.
+    ///
+    /// # Errors
+    /// `not-found` if the component uses no database; `read-only`, `sql`, `statement-timeout`, `result-too-large`,
+    /// `too-large`, `database-unavailable`.
+    fn query<'a>(
+        &'a self,
+        app: &'a App,
+        query: &'a DatabaseQuery,
+        bounds: DatabaseBounds,
+    ) -> BoxFuture<'a, Result<DatabaseResult>>;
+}

@@ -1,0 +1,167 @@
+//! Opening a platform: its parts, and what it serves from the start.
+
+use crate::access::Access;
+use crate::advisories::Advisories;
+use crate::artifacts::Artifacts;
+use crate::ceilings::Ceilings;
+use crate::config::PlatformConfig;
+use crate::data_dir;
+use crate::log;
+use crate::maintenance;
+use crate::peers;
+use crate::platform::{Inner, Platform};
+use crate::recorder::Recorder;
+use crate::response_cache::ResponseCache;
+use crate::serving::{Around, Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, compile_queue};
+use crate::vault::Vault;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use elias_api::{Code, DEFAULT_TENANT, Result};
+use elias_host::{Host, Limits};
+use elias_names::{ServiceId, TenantId};
+use elias_store::{Store, Wanted};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+impl Platform {
+    /// Opens a platform in its data directory, and serves what is deployed. If the store is away, it serves what it knows, and follows the store
+    /// when that is back.
+    ///
+    /// # Errors
+    /// `in-use` if another process has the data directory, `storage-failed`, `bad-input`, also for advisories that cannot be read; `store-unavailable` if the
+    /// store is away and nothing is known.
+    pub async fn open(config: PlatformConfig, host: Host, limits: Limits) -> Result<Self> {
+        data_dir::create_folder(&config.data_dir)?;
+        let lock = data_dir::lock(&config.data_dir)?;
+        data_dir::restrict(&config.data_dir)?;
+        let dir = Dir::open_ambient_dir(&config.data_dir, ambient_authority())?;
+        let store = Store::open(&config.data_dir, config.store.as_deref())?;
+        if config.abandon_former_store {
+            store.abandon_former().await?;
+        }
+        let sub = |name: &str| -> Result<Dir> {
+            data_dir::create_folder(&config.data_dir.join(name))?;
+            Ok(dir.open_dir(name)?)
+        };
+        let artifacts = Artifacts::open(sub("artifacts")?, config.artifacts.as_deref())?;
+        let access = Arc::new(Access::open(store.clone(), &dir, config.oidc.as_ref())?);
+        let artifact_bytes_max = limits.component_bytes;
+        let log_key = log::open_key(&dir, &config.log_origin)?;
+        let proofs = if config.require_log {
+            Some(Proofs::open(sub("proofs")?, store.clone(), log::open_key(&dir, &config.log_origin)?)?)
+        } else {
+            None
+        };
+        let loader = Loader {
+            ceilings: Ceilings::new(&host, &limits, &config.ceilings)?,
+            host,
+            limits,
+            artifacts: artifacts.clone(),
+            vault: Vault::open(&dir)?,
+            proofs,
+            files: sub("files")?,
+            files_path: config.data_dir.join("files"),
+            compile_timeout: Duration::from_millis(config.compile_timeout_ms),
+            compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
+        };
+        let (recorder, recording) = Recorder::new(store.clone());
+        let (steering, steers) = mpsc::unbounded_channel();
+        let around = Around { domain: config.domain.clone(), artifacts: artifacts.clone() };
+        let snapshots = SnapshotStore::open(sub("services")?);
+        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), around, steering);
+        let advisories = match config.advisories.clone() {
+            Some(path) => Some(Advisories::open(path).await?),
+            None => None,
+        };
+        let inner = Inner {
+            store,
+            artifacts,
+            access,
+            serving,
+            advisories,
+            response_cache: ResponseCache::new(),
+            config,
+            run_id: ulid::Ulid::new().to_string(),
+            host_id: peers::host_id(&dir)?,
+            log_key,
+            port: OnceLock::new(),
+            behind: AtomicBool::new(false),
+            artifact_bytes_max,
+            _lock: lock,
+        };
+        let platform = Self::of(Arc::new(inner));
+        platform.begin().await?;
+        tokio::spawn(recording);
+        maintenance::start(&platform, steers);
+        Ok(platform)
+    }
+
+    /// Serves what the store says or, while it is unavailable, the snapshots. Services that the store does not know go
+    /// on serving.
+    async fn begin(&self) -> Result<()> {
+        let snapshots = self.serving().snapshots.all()?;
+        match self.targets(&snapshots).await {
+            Ok((all, deleted)) => {
+                self.serving().serve_snapshots(all, &deleted, &snapshots, &self.serving().turn().await).await?;
+                self.tell_of_artifacts();
+                let key = self.log_key();
+                match self.store().set_log_key(&key).await {
+                    Ok(None) => {}
+                    Ok(Some(before)) => {
+                        tracing::warn!(
+                            %key, %before,
+                            "this host signs the transparency log with another key than before"
+                        );
+                    }
+                    Err(error) => tracing::warn!(%error, "the public key of the transparency log cannot be stored"),
+                }
+                Ok(())
+            }
+            Err(error) if error.code() == Code::StoreUnavailable && !snapshots.is_empty() => {
+                tracing::error!(
+                    %error, services = snapshots.len(),
+                    "started without the store; serving the last known versions"
+                );
+                let turn = self.serving().turn().await;
+                self.serving().serve_snapshots(snapshots.clone(), &HashSet::new(), &snapshots, &turn).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the store says is to be served, with the history of the snapshots, and what only this host knows; and the
+    /// tenants that were deleted.
+    async fn targets(&self, snapshots: &[ServiceSnapshot]) -> Result<(Vec<ServiceSnapshot>, HashSet<TenantId>)> {
+        let mut scope = self.store().host_write().await?;
+        scope.ensure_tenant(&DEFAULT_TENANT.parse()?).await?;
+        scope.commit().await?;
+        let mut scope = self.store().host_read().await?;
+        let targets = scope.targets(Wanted::All).await?;
+        let deleted = scope.deleted_tenants(Wanted::All).await?;
+        drop(scope);
+        let mut past: HashMap<&ServiceId, &ServiceSnapshot> =
+            snapshots.iter().map(|snapshot| (&snapshot.target.id, snapshot)).collect();
+        let stored = targets.into_iter().map(|target| match past.remove(&target.id) {
+            // The store is told of what was done here; if somebody has deployed meanwhile, that stands, and this host
+            // follows it then.
+            Some(snapshot) if snapshot.pending => snapshot.clone(),
+            Some(snapshot) => snapshot.with_target(target),
+            None => ServiceSnapshot::new(target),
+        });
+        let mut all: Vec<_> = stored.collect();
+        for (id, snapshot) in past {
+            if !deleted.contains(&id.tenant) {
+                tracing::error!(
+                    service = %id,
+                    "the store does not have this service; this host keeps serving its last known version; run `elias \
+                     doctor`"
+                );
+                all.push(snapshot.clone());
+            }
+        }
+        Ok((all, deleted))
+    }
+}
