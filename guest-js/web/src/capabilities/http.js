@@ -1,5 +1,5 @@
 // The module `elias/http`: `fetch` with less to write around it.
-import { fetch } from "../fetch.js";
+import { fetch } from "../fetch/fetch.js";
 
 const send = (method) => (url, options = undefined) => fetch(url, { ...options, method });
 

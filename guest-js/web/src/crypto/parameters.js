@@ -1,6 +1,6 @@
 // Algorithm parameters: names, numbers and bytes as Web IDL wants them. https://w3c.github.io/webcrypto/#algorithm-normalization (18.4)
-import { DOMException } from "../dom-exception.js";
-import { unsharedBytesOf } from "../webidl.js";
+import { DOMException } from "../webidl/dom-exception.js";
+import { unsharedBytesOf } from "../webidl/interfaces.js";
 
 export const notSupported = (what) => new DOMException(`${what} is not supported`, "NotSupportedError");
 export const dataError = (what) => new DOMException(what, "DataError");

@@ -1,7 +1,7 @@
 // SubtleCrypto. https://w3c.github.io/webcrypto/#subtlecrypto-interface (14)
 import native from "elias:native";
-import { registry } from "../registry.js";
-import { defineInterface } from "../webidl.js";
+import { registry } from "../internal/registry.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { curves } from "./curves.js";
 import { USAGES, isKey } from "./key.js";
 import { bytes, dataError, hashOf, integer, invalidAccess, nameOf, notSupported, syntaxError } from "./parameters.js";

@@ -1,5 +1,5 @@
 // ELIAS.createAPI: endpoints with a handler each, which make one router together.
-import { isResponse, Response } from "../response.js";
+import { isResponse, Response } from "../fetch/response.js";
 import { HttpError, problem } from "./problem.js";
 import { parseEndpoint, Router } from "./router.js";
 import { check, checkSchema, Invalid } from "./schema.js";

@@ -1,6 +1,6 @@
 // Intl.supportedValuesOf (ECMA-402 §8.3.2).
 import currencies from "../vendor/intl/currencies.js";
-import { registry } from "../registry.js";
+import { registry } from "../internal/registry.js";
 import "./time-zones.js";
 import { simpleUnits } from "./number-format.js";
 import { numberingSystemNames } from "./numbering.js";

@@ -3,7 +3,7 @@
 //
 // A zone is `{ id, at(seconds), name(style, seconds, names) }`: `at` gives `{ offset, summer }`, the offset in seconds; `names` are
 // those of vendor/intl/zone-names.mjs and the digits of a locale, undefined for English.
-import { needed } from "../registry.js";
+import { needed } from "../internal/registry.js";
 import { lookUp } from "./support.js";
 
 const ZERO = { offset: 0, summer: false };

@@ -1,6 +1,6 @@
 // node:process. https://nodejs.org/api/process.html
 import native from "elias:native";
-import { registry } from "../registry.js";
+import { registry } from "../internal/registry.js";
 import { checkFunction, checkString, invalidArgType, outOfRange, unavailable } from "./internal/errors.js";
 import { isBuiltin } from "./internal/builtin-names.js";
 

@@ -1,5 +1,5 @@
 // node:timers. https://nodejs.org/api/timers.html
-import * as web from "../timers.js";
+import * as web from "../time/timers.js";
 import { checkFunction } from "./internal/errors.js";
 import { clearImmediate, setImmediate } from "./internal/immediate.js";
 import promises from "./timers/promises.js";

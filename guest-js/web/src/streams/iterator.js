@@ -1,6 +1,6 @@
 // The asynchronous iterator of a ReadableStream. https://streams.spec.whatwg.org/#rs-asynciterator (4.2.5) and
 // https://webidl.spec.whatwg.org/#js-asynchronous-iterator-prototype-object (3.7.10.2)
-import { defineHidden } from "../webidl.js";
+import { defineHidden } from "../webidl/interfaces.js";
 import { react, resolved } from "./queue.js";
 
 const AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}).prototype);

@@ -1,8 +1,8 @@
 // ReadableStream, its default reader and its default controller. https://streams.spec.whatwg.org/#rs (4)
 //
 // What byte streams have more than others is in byte.js, which only comes along if the source says "byob" or the like.
-import { needed, registry } from "../registry.js";
-import { defineHidden, defineInterface, dictionary, enumeration } from "../webidl.js";
+import { needed, registry } from "../internal/registry.js";
+import { defineHidden, defineInterface, dictionary, enumeration } from "../webidl/interfaces.js";
 import { iteratorOf } from "./iterator.js";
 import { pipeTo } from "./pipe.js";
 import {

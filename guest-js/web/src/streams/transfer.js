@@ -2,7 +2,7 @@
 //
 // Both ends are in one instance, so no port lies between them: the new stream reads from the old one, or writes to it, and each
 // chunk is cloned on its way.
-import { addTransferable, cloneWithTransfer } from "../structured-clone.js";
+import { addTransferable, cloneWithTransfer } from "../messaging/structured-clone.js";
 import { Deferred, noop, one, react } from "./queue.js";
 import { ReadableState, ReaderState } from "./readable-state.js";
 import { ReadableStream, isReadableStream, readableState } from "./readable.js";

@@ -1,5 +1,5 @@
 // TransformStream. https://streams.spec.whatwg.org/#ts (6)
-import { defineInterface } from "../webidl.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { Deferred, callAsync, highWaterMarkOf, methodOf, noop, react, sizeOf, toObject, toStrategy } from "./queue.js";
 import { ReadableStream } from "./readable.js";
 import { ReadableState } from "./readable-state.js";

@@ -1,6 +1,6 @@
 // The internals of a writable stream: the slots and abstract operations of WritableStream, its controller and its writer.
 // https://streams.spec.whatwg.org/#ws-abstract-ops (5.4, 5.5)
-import { registry } from "../registry.js";
+import { registry } from "../internal/registry.js";
 import { Deferred, SizedQueue, callAsync, noop, one, react, resolved } from "./queue.js";
 
 /** In the queue, the mark that close() was called. */

@@ -1,5 +1,5 @@
 // WritableStream, its controller and its writer. https://streams.spec.whatwg.org/#ws (5)
-import { defineInterface } from "../webidl.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { highWaterMarkOf, methodOf, noop, promised, sizeOf, toObject, toStrategy } from "./queue.js";
 import { WritableState, WriterState } from "./writable-state.js";
 

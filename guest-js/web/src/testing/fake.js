@@ -1,9 +1,9 @@
 // Fakes for what a component reaches: the network, its configuration, its log. Databases and caches are real, and empty when a
 // test begins.
 import native from "elias:native";
-import { fetch as realFetch } from "../fetch.js";
-import { registry } from "../registry.js";
-import { Response } from "../response.js";
+import { fetch as realFetch } from "../fetch/fetch.js";
+import { registry } from "../internal/registry.js";
+import { Response } from "../fetch/response.js";
 
 /** The fakes of `http`, the newest first. */
 let fakes = [];

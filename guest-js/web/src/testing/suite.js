@@ -1,6 +1,6 @@
 // What a test file declares: suites, tests and hooks, in the words of vitest. Declaring happens during the build; running,
 // in an instance a test. https://vitest.dev/api/
-import { formatMessage } from "../format.js";
+import { formatMessage } from "../console/format.js";
 
 const format = (...args) => formatMessage(args);
 

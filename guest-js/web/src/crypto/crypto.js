@@ -1,0 +1,55 @@
+// Crypto: random values. https://w3c.github.io/webcrypto/#Crypto-interface (10)
+import native from "elias:native";
+import { DOMException, QuotaExceededError } from "../webidl/dom-exception.js";
+import { needed } from "../internal/registry.js";
+import { bytesOf, defineGlobals, defineInterface } from "../webidl/interfaces.js";
+
+const QUOTA = 65536;
+const INTEGER_ARRAY = /^(?:Big)?(?:Int|Uint)\d+(?:Clamped)?Array$/;
+const typeNameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
+
+// The argument for which the constructor does not throw. It is not exported, so no script has it.
+const INTERNAL = Symbol("internal");
+
+class Crypto {
+  // What only `crypto` has: the members throw for any other object, as Web IDL asks.
+  #own = true;
+
+  constructor(token = undefined) {
+    if (token !== INTERNAL) throw new TypeError("Illegal constructor");
+  }
+
+  get subtle() {
+    if (!(#own in this)) throw new TypeError("not a Crypto");
+    return needed("subtle", "crypto.subtle");
+  }
+
+  getRandomValues(array) {
+    if (!(#own in this)) throw new TypeError("not a Crypto");
+    if (!ArrayBuffer.isView(array)) throw new TypeError("getRandomValues needs a typed array");
+    if (!INTEGER_ARRAY.test(typeNameOf.call(array))) {
+      throw new DOMException("getRandomValues needs a typed array of integers", "TypeMismatchError");
+    }
+    if (array.byteLength > QUOTA) {
+      // Without quota and requested, which the standard leaves null here.
+      throw new QuotaExceededError(`getRandomValues gives ${QUOTA} bytes at most, not ${array.byteLength}`);
+    }
+    native.randomFill(bytesOf(array));
+    return array;
+  }
+
+  /** A version 4 UUID (RFC 9562, 5.4). */
+  randomUUID() {
+    if (!(#own in this)) throw new TypeError("not a Crypto");
+    const bytes = new Uint8Array(16);
+    native.randomFill(bytes);
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex = "";
+    for (const byte of bytes) hex += (byte + 0x100).toString(16).slice(1);
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  }
+}
+
+defineInterface(Crypto);
+defineGlobals({ crypto: new Crypto(INTERNAL) });
