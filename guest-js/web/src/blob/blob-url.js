@@ -1,22 +1,11 @@
 // Blob URLs: URL.createObjectURL and what fetch makes of them. https://w3c.github.io/FileAPI/#url (8)
-import native from "elias:native";
+import { randomUuid } from "../crypto/uuid.js";
 import { registry } from "../internal/registry.js";
 import { URL } from "../url/url.js";
 import { defineHidden } from "../webidl/interfaces.js";
 
 // A blob stays here until its URL is revoked, or the instance ends.
 const blobs = new Map();
-
-const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-
-/** A random UUID (RFC 9562, 5.4). */
-function newId() {
-  const bytes = new Uint8Array(16);
-  native.randomFill(bytes);
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  return [bytes.subarray(0, 4), bytes.subarray(4, 6), bytes.subarray(6, 8), bytes.subarray(8, 10), bytes.subarray(10)].map(hex).join("-");
-}
 
 const withoutFragment = (url) => url.split("#", 1)[0];
 
@@ -25,7 +14,7 @@ const statics = {
     if (typeof blob !== "object" || blob === null || registry.bytesOfBlob(blob) === undefined) {
       throw new TypeError("URL.createObjectURL needs a Blob");
     }
-    const url = `blob:${globalThis.location?.origin ?? "null"}/${newId()}`;
+    const url = `blob:${globalThis.location?.origin ?? "null"}/${randomUuid()}`;
     blobs.set(url, blob);
     return url;
   },

@@ -1,7 +1,9 @@
 // Blob and File. https://w3c.github.io/FileAPI/#blob-section (3), #file-section (4)
 import native from "elias:native";
 import { needed, registry } from "../internal/registry.js";
-import { bytesOf, concat, defineInterface, dictionary, enumeration, inspect } from "../webidl/interfaces.js";
+import { bytesOf, concat } from "../webidl/bytes.js";
+import { dictionary, enumeration } from "../webidl/conversions.js";
+import { defineInterface, inspect } from "../webidl/interfaces.js";
 
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 const INTEGER_MAX = Number.MAX_SAFE_INTEGER;

@@ -1,11 +1,12 @@
 // FileReader, FileReaderSync and ProgressEvent. https://w3c.github.io/FileAPI/#APIASynch (6), https://xhr.spec.whatwg.org/#interface-progressevent (6)
 import native from "elias:native";
 import { btoa } from "../encoding/base64.js";
-import { DOMException } from "../webidl/dom-exception.js";
+import { TextDecoder } from "../encoding/text.js";
 import { Event, EventTarget, defineEventHandler, fire } from "../events/event-target.js";
 import { registry } from "../internal/registry.js";
-import { TextDecoder } from "../encoding/text.js";
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
+import { dictionary } from "../webidl/conversions.js";
+import { DOMException } from "../webidl/dom-exception.js";
+import { defineInterface } from "../webidl/interfaces.js";
 
 const STATES = { EMPTY: 0, LOADING: 1, DONE: 2 };
 const EVENTS = ["loadstart", "progress", "load", "abort", "error", "loadend"];

@@ -1,9 +1,9 @@
 // The triggers: what the engine calls when the host wants a handler of the component's default export run.
 import native from "elias:native";
-import { parse, stringify } from "../internal/primordials.js";
-import { registry } from "../internal/registry.js";
 import { incomingRequest } from "../fetch/request.js";
 import { isResponse, sendResponse } from "../fetch/response.js";
+import { parse, stringify } from "../internal/primordials.js";
+import { registry } from "../internal/registry.js";
 
 /** The second argument of every handler that mentions no `env`. */
 const noEnv = Object.freeze({});

@@ -3,10 +3,10 @@
 // A call gives the host the text for people and, where they are more than texts and numbers, the arguments as JSON for a
 // structured log.
 import native from "elias:native";
+import { defineHidden, replaceMembers } from "../webidl/interfaces.js";
 import { formatMessage } from "./format.js";
 import { inspect } from "./inspect.js";
 import { logArguments } from "./log-arguments.js";
-import { defineHidden, replaceMembers } from "../webidl/interfaces.js";
 
 const [DEBUG, INFO, WARN, ERROR] = [1, 2, 3, 4];
 
@@ -96,7 +96,7 @@ function drawTable(rows) {
 }
 
 /** The methods use no `this`, so that each can be passed around by itself. */
-export const log = {
+const log = {
   trace(...args) {
     const title = args.length === 0 ? "Trace" : `Trace: ${formatMessage(args)}`;
     // Not at the level trace, which is off where nobody asks for it: who calls this wants to see it.

@@ -17,7 +17,7 @@ export function inspect(value, depth = 2) {
 }
 
 /** Quotes as Node does: with the first kind of quote that needs no escaping. */
-export function quote(text) {
+function quote(text) {
   if (text.length > MAX_STRING) {
     return `${quote(text.slice(0, MAX_STRING))}... ${text.length - MAX_STRING} more characters`;
   }

@@ -1,8 +1,10 @@
 // Crypto: random values. https://w3c.github.io/webcrypto/#Crypto-interface (10)
 import native from "elias:native";
-import { DOMException, QuotaExceededError } from "../webidl/dom-exception.js";
 import { needed } from "../internal/registry.js";
-import { bytesOf, defineGlobals, defineInterface } from "../webidl/interfaces.js";
+import { bytesOf } from "../webidl/bytes.js";
+import { DOMException, QuotaExceededError } from "../webidl/dom-exception.js";
+import { defineGlobals, defineInterface } from "../webidl/interfaces.js";
+import { randomUuid } from "./uuid.js";
 
 const QUOTA = 65536;
 const INTEGER_ARRAY = /^(?:Big)?(?:Int|Uint)\d+(?:Clamped)?Array$/;
@@ -41,13 +43,7 @@ class Crypto {
   /** A version 4 UUID (RFC 9562, 5.4). */
   randomUUID() {
     if (!(#own in this)) throw new TypeError("not a Crypto");
-    const bytes = new Uint8Array(16);
-    native.randomFill(bytes);
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex = "";
-    for (const byte of bytes) hex += (byte + 0x100).toString(16).slice(1);
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    return randomUuid();
   }
 }
 

@@ -2,7 +2,7 @@
 import native from "elias:native";
 import { isKey, materialOf, newKey } from "./key.js";
 import {
-  base64url, checkJwk, dataError, hashOf, invalidAccess, notSupported, operationError, required, syntaxError,
+  base64url, checkJwk, checkKeyType, dataError, hashOf, invalidAccess, notSupported, operationError, required, syntaxError,
 } from "./parameters.js";
 import { result } from "./symmetric.js";
 
@@ -118,24 +118,20 @@ function onCurve({ name, named, privateUsages, publicUsages, use, operations }) 
   };
 }
 
-function needsType(key, type) {
-  if (key.type !== type) throw invalidAccess(`this needs a ${type} key`);
-}
-
 const signing = (hashOfParameters, curveOf) => ({
   sign(parameters, key, data) {
-    needsType(key, "private");
+    checkKeyType(key, "private");
     return result(native.crypto.sign(curveOf(key), hashOfParameters(parameters), materialOf(key), data), "signing").buffer;
   },
   verify(parameters, key, signature, data) {
-    needsType(key, "public");
+    checkKeyType(key, "public");
     return native.crypto.verify(curveOf(key), hashOfParameters(parameters), materialOf(key), data, signature);
   },
 });
 
 const agreement = (name, curveOf) => ({
   deriveBits(parameters, key, length) {
-    needsType(key, "private");
+    checkKeyType(key, "private");
     const other = required(parameters, "public");
     if (!isKey(other)) throw new TypeError("public must be a CryptoKey");
     if (other.type !== "public") throw invalidAccess("public must be a public key");

@@ -4,7 +4,8 @@
 import native from "elias:native";
 import { materialOf, newKey } from "./key.js";
 import {
-  base64url, bytes, checkJwk, dataError, hashOf, integer, invalidAccess, notSupported, operationError, required, syntaxError,
+  base64url, bytes, checkJwk, checkKeyType, dataError, hashOf, integer, invalidAccess, notSupported, operationError, required,
+  syntaxError,
 } from "./parameters.js";
 import { result } from "./symmetric.js";
 
@@ -102,23 +103,19 @@ function rsa(name, { privateUsages, publicUsages, use }, operations) {
 /** Bits of a number without leading zero bytes. */
 const bitLength = (number) => (number.length === 0 ? 0 : number.length * 8 - Math.clz32(number[0]) + 24);
 
-function needsType(key, type) {
-  if (key.type !== type) throw invalidAccess(`this needs a ${type} key`);
-}
-
 const signing = (saltOf) => ({
   sign(parameters, key, data) {
-    needsType(key, "private");
+    checkKeyType(key, "private");
     return result(native.crypto.rsaSign(saltOf(parameters), key.algorithm.hash.name, materialOf(key), data), "signing").buffer;
   },
   verify(parameters, key, signature, data) {
-    needsType(key, "public");
+    checkKeyType(key, "public");
     return native.crypto.rsaVerify(saltOf(parameters), key.algorithm.hash.name, materialOf(key), data, signature);
   },
 });
 
 const oaep = (encrypts) => (parameters, key, data) => {
-  needsType(key, encrypts ? "public" : "private");
+  checkKeyType(key, encrypts ? "public" : "private");
   const label = parameters.label === undefined ? new Uint8Array(0) : bytes(parameters.label, "label");
   return result(native.crypto.rsaOaep(encrypts, key.algorithm.hash.name, materialOf(key), label, data), "RSA-OAEP").buffer;
 };

@@ -1,7 +1,8 @@
 // TextEncoder and TextDecoder. UTF-8 is native; text-encodings.js has the others. https://encoding.spec.whatwg.org/#api (7)
 import native from "elias:native";
 import { registry } from "../internal/registry.js";
-import { bytesOf, concat, defineInterface } from "../webidl/interfaces.js";
+import { bytesOf, concat } from "../webidl/bytes.js";
+import { defineInterface } from "../webidl/interfaces.js";
 
 const UTF8_LABELS = ["utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"];
 const NO_BYTES = new Uint8Array(0);

@@ -1,9 +1,9 @@
 // AbortController and AbortSignal. https://dom.spec.whatwg.org/#aborting-ongoing-activities (3)
 import native from "elias:native";
-import { DOMException } from "../webidl/dom-exception.js";
-import { Event, EventTarget, defineEventHandler, fire } from "./event-target.js";
 import { registry } from "../internal/registry.js";
+import { DOMException } from "../webidl/dom-exception.js";
 import { defineInterface } from "../webidl/interfaces.js";
+import { Event, EventTarget, defineEventHandler, fire } from "./event-target.js";
 
 let newSignal;
 let signalAbort;

@@ -1,7 +1,8 @@
 // ErrorEvent and PromiseRejectionEvent. https://html.spec.whatwg.org/#the-errorevent-interface (8.1.4.7),
 // #the-promiserejectionevent-interface (8.1.4.8)
+import { dictionary } from "../webidl/conversions.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { Event } from "./event-target.js";
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
 
 export class ErrorEvent extends Event {
   #message;

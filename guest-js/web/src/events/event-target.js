@@ -2,9 +2,10 @@
 //
 // There is no tree here: a target's path is the target.
 import native from "elias:native";
-import { DOMException } from "../webidl/dom-exception.js";
 import { registry } from "../internal/registry.js";
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
+import { dictionary } from "../webidl/conversions.js";
+import { DOMException } from "../webidl/dom-exception.js";
+import { defineInterface } from "../webidl/interfaces.js";
 
 const PHASES = { NONE: 0, CAPTURING_PHASE: 1, AT_TARGET: 2, BUBBLING_PHASE: 3 };
 

@@ -4,7 +4,7 @@
 import native from "elias:native";
 import { charCodeAt, newList, parse, slice, toWellFormed } from "../internal/primordials.js";
 import { needed, registry } from "../internal/registry.js";
-import { bytesOf, concat } from "../webidl/interfaces.js";
+import { bytesOf, concat } from "../webidl/bytes.js";
 
 export const TEXT_TYPE = "text/plain;charset=UTF-8";
 const FORM_TYPE = "application/x-www-form-urlencoded;charset=UTF-8";

@@ -1,13 +1,12 @@
 // fetch. https://fetch.spec.whatwg.org/#fetch-method (5.6), #http-redirect-fetch (4.4)
 import native from "elias:native";
+import { registry } from "../internal/registry.js";
 import { Body, Puller, pullBody } from "./body.js";
 import { getFromList, headerListOf } from "./headers.js";
-import { registry } from "../internal/registry.js";
 import { Request, blobOf, bodyOf, signalOf } from "./request.js";
-import { responseFromHost } from "./response.js";
+import { isRedirectStatus, responseFromHost } from "./response.js";
 
 const REDIRECTS_MAX = 20;
-const isRedirectStatus = (s) => s === 301 || s === 302 || s === 303 || s === 307 || s === 308;
 // What belongs to the origin that a request was for, and not to where it is redirected.
 const ORIGIN_HEADERS = ["authorization", "cookie", "proxy-authorization"];
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type", "content-length"];

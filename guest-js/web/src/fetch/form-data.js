@@ -2,9 +2,10 @@
 // As a body: https://html.spec.whatwg.org/#multipart-form-data (4.10.21.8), RFC 7578.
 import native from "elias:native";
 import { File } from "../blob/blob.js";
-import { Body } from "./body.js";
 import { registry } from "../internal/registry.js";
-import { concat, defineInterface, definePairIterable, inspect } from "../webidl/interfaces.js";
+import { concat } from "../webidl/bytes.js";
+import { defineInterface, definePairIterable, inspect } from "../webidl/interfaces.js";
+import { Body } from "./body.js";
 
 const MULTIPART_TYPE = "multipart/form-data";
 const FORM_TYPE = "application/x-www-form-urlencoded";

@@ -3,11 +3,12 @@
 // There is one incoming request in the life of an instance. It is made at build time, and a field of it that is still
 // undefined is asked of the host when a script first reads it.
 import native from "elias:native";
-import { Body, extractBody, mixinBody } from "./body.js";
-import { fillHeaderList, getFromList, headerListOf, headersFromList, incomingHeaders } from "./headers.js";
 import { copyOf, includes, keys, matches, newList, stringify, toUpperCase } from "../internal/primordials.js";
 import { needed, registry } from "../internal/registry.js";
-import { defineInterface, dictionary, enumeration, inspect, replaceMembers } from "../webidl/interfaces.js";
+import { dictionary, enumeration } from "../webidl/conversions.js";
+import { defineInterface, inspect, replaceMembers } from "../webidl/interfaces.js";
+import { Body, extractBody, mixinBody } from "./body.js";
+import { fillHeaderList, headerListOf, headersFromList, incomingHeaders } from "./headers.js";
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i;

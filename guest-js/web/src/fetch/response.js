@@ -2,11 +2,11 @@
 //
 // A handler makes one of these for every request, so construction stores what it was given and does the rest on demand.
 import native from "elias:native";
+import { copyOf, indexOf, isArray, matches, newList, slice, stringify } from "../internal/primordials.js";
+import { defineInterface, inspect, replaceClass } from "../webidl/interfaces.js";
 import { Body, TEXT_TYPE, extractBody, mixinBody, sendBody } from "./body.js";
 import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
-import { copyOf, indexOf, isArray, matches, newList, slice, stringify } from "../internal/primordials.js";
 import { parseUrl } from "./request.js";
-import { defineInterface, inspect, replaceClass } from "../webidl/interfaces.js";
 
 // Shared by all responses that nobody asks for their headers; never written to.
 const NO_HEADERS = [];
@@ -16,7 +16,8 @@ const JSON_HEADERS = ["content-type", JSON_TYPE];
 
 const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const isNullBodyStatus = (status) => status === 204 || status === 205 || status === 304 || status === 101;
-const isRedirectStatus = (s) => s === 301 || s === 302 || s === 303 || s === 307 || s === 308;
+/** Whether the status is a redirect status (Fetch, 2.2.6). */
+export const isRedirectStatus = (s) => s === 301 || s === 302 || s === 303 || s === 307 || s === 308;
 
 /** What a string body becomes when it has been sent: used up. */
 const SENT = new Body("", undefined);

@@ -1,12 +1,12 @@
 // The ELIAS forms: other ways to say what a component handles. Each gives an object with handlers, as `export default` takes
 // it; a module without a default export is the component that its form made.
 import native from "elias:native";
+import { Response } from "../fetch/response.js";
+import { registry } from "../internal/registry.js";
+import { defineGlobals } from "../webidl/interfaces.js";
 import { createAPI as addEndpoint, isJson } from "./api.js";
 import { HttpError, problem } from "./problem.js";
 import { check, checkSchema, Invalid } from "./schema.js";
-import { registry } from "../internal/registry.js";
-import { Response } from "../fetch/response.js";
-import { defineGlobals } from "../webidl/interfaces.js";
 
 /** The component that this module is: what makes it so, by which form, and its implementations by their numbers. */
 let made;

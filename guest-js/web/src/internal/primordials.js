@@ -18,7 +18,6 @@ export const { stringify, parse } = JSON;
 export const charCodeAt = uncurryThis(String.prototype.charCodeAt);
 export const slice = uncurryThis(String.prototype.slice);
 export const indexOf = uncurryThis(String.prototype.indexOf);
-export const toLowerCase = uncurryThis(String.prototype.toLowerCase);
 export const toUpperCase = uncurryThis(String.prototype.toUpperCase);
 export const toWellFormed = uncurryThis(String.prototype.toWellFormed);
 export const isEnumerable = uncurryThis(Object.prototype.propertyIsEnumerable);

@@ -1,6 +1,6 @@
 // Intl.Collator (ECMA-402 §10).
 import { compareText } from "./collation.js";
-import { canonicalizeLocaleList, coerceOptions, dataOf, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
+import { canonicalizeLocaleList, coerceOptions, dataOf, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader, withoutName } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("Collator", states);
@@ -40,12 +40,7 @@ export function newState(locales, options) {
 defineService("Collator", Collator, {
   get compare() {
     const state = stateOf(this, "compare");
-    if (state.bound === undefined) {
-      const bound = (x, y) => compareText(`${x}`, `${y}`, state);
-      Object.defineProperty(bound, "name", { value: "", configurable: true });
-      state.bound = bound;
-    }
-    return state.bound;
+    return (state.bound ??= withoutName((x, y) => compareText(`${x}`, `${y}`, state)));
   },
   resolvedOptions() {
     const { locale, usage, sensitivity, ignorePunctuation, numeric, caseFirst } = stateOf(this, "resolvedOptions");

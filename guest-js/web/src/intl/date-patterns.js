@@ -111,7 +111,7 @@ function read(skeleton) {
 const tables = new Map();
 const KNOWN_MAX = 100;
 
-export function patternsOf(data) {
+function patternsOf(data) {
   let found = tables.get(data);
   if (found === undefined) tables.set(data, (found = { list: makePatterns(data), known: new Map() }));
   return found;

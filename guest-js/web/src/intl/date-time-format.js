@@ -5,7 +5,8 @@ import { rangeParts } from "./date-ranges.js";
 import { fieldText, toFields } from "./date-fields.js";
 import { digitsOf, isNumberingSystem } from "./numbering.js";
 import {
-  canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getNumberOption, getOption, getTypeOption, instanceOf, readMatcher, remembering, resolveLocale, stateReader,
+  canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getNumberOption, getOption, getTypeOption,
+  instanceOf, readMatcher, remembering, resolveLocale, stateReader, withoutName,
 } from "./support.js";
 import { findZone, UTC } from "./time-zone.js";
 
@@ -201,12 +202,7 @@ function ends(start, end) {
 defineService("DateTimeFormat", DateTimeFormat, {
   get format() {
     const state = stateOf(this, "format");
-    if (state.bound === undefined) {
-      const bound = (date) => formatTime(state, toTime(date));
-      Object.defineProperty(bound, "name", { value: "", configurable: true });
-      state.bound = bound;
-    }
-    return state.bound;
+    return (state.bound ??= withoutName((date) => formatTime(state, toTime(date))));
   },
   formatToParts(date) {
     const state = stateOf(this, "formatToParts");

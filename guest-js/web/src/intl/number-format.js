@@ -6,8 +6,9 @@ import { digitsOf, isNumberingSystem } from "./numbering.js";
 import { affixes, INNER, OUTER, MIDDLE, parsePattern, pushTrimmed } from "./number-patterns.js";
 import { pluralsOf } from "./plural-categories.js";
 import {
-  canonicalizeLocaleList, dataOf, defineMethods, defineService, getBooleanOrString, getOption, getOptionsObject, getTypeOption, instanceOf, Intl, lookUp, readMatcher,
-  remembering, resolveLocale, stateReader,
+  canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getBooleanOrString, getOption,
+  getTypeOption, instanceOf, Intl, lookUp, readMatcher, remembering, resolveLocale, stateReader,
+  withoutName,
 } from "./support.js";
 
 const states = new WeakMap();
@@ -22,7 +23,7 @@ export function NumberFormat(locales = undefined, options = undefined) {
 /** What a formatter knows: the options as resolved, and what is made of them once. */
 export function newState(locales, options) {
   const requested = canonicalizeLocaleList(locales);
-  options = getOptionsObjectLoosely(options);
+  options = coerceOptions(options);
   readMatcher(options);
   const numberingSystem = getTypeOption(options, "numberingSystem");
   const resolved = resolveLocale(requested, { nu: { option: numberingSystem, isValue: isNumberingSystem } });
@@ -44,13 +45,6 @@ export function newState(locales, options) {
   state.signDisplay = getOption(options, "signDisplay", "string", ["auto", "never", "always", "exceptZero", "negative"], "auto");
   prepare(state);
   return state;
-}
-
-/** CoerceOptionsToObject: NumberFormat takes what Object() takes. */
-function getOptionsObjectLoosely(options) {
-  if (options === undefined) return Object.create(null);
-  if (options === null) throw new TypeError("Cannot convert undefined or null to object");
-  return Object(options);
 }
 
 /** SetNumberFormatUnitOptions, §16.1.3. */
@@ -367,7 +361,7 @@ function pushPercent({ percentPattern }, parts) {
 const pushUnit = (text, parts) => pushTrimmed("unit", text, OUTER, parts);
 
 /** The text of a decimal. */
-export function formatDecimal(state, decimal) {
+function formatDecimal(state, decimal) {
   let text = "";
   for (const [, value] of partition(state, decimal)) text += value;
   return text;
@@ -420,12 +414,7 @@ function rangeEnds(start, end) {
 defineService("NumberFormat", NumberFormat, {
   get format() {
     const state = stateOf(this, "format");
-    if (state.bound === undefined) {
-      const bound = (value) => formatDecimal(state, toDecimal(value));
-      Object.defineProperty(bound, "name", { value: "", configurable: true });
-      state.bound = bound;
-    }
-    return state.bound;
+    return (state.bound ??= withoutName((value) => formatDecimal(state, toDecimal(value))));
   },
   formatToParts(value) {
     return toObjects(partition(stateOf(this, "formatToParts"), toDecimal(value)));

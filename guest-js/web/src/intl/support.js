@@ -2,7 +2,7 @@
 import { canonicalTag, splitExtension } from "./locale-id.js";
 
 /** The locale of whoever names none. */
-export const DEFAULT_LOCALE = "en-US";
+const DEFAULT_LOCALE = "en-US";
 
 /** The locales that there is data for, and their data; null is English, whose data lie in the modules that use them. */
 const available = new Map([["en", null], ["en-US", null]]);
@@ -88,6 +88,9 @@ export function getOptionsObject(options) {
   if (typeof options === "function") return options;
   throw new TypeError("options must be an object");
 }
+
+/** The function that a getter such as `format` gives: its name is the empty string. */
+export const withoutName = (bound) => Object.defineProperty(bound, "name", { value: "", configurable: true });
 
 /** CoerceOptionsToObject, §9.2.11. */
 export function coerceOptions(options) {

@@ -1,6 +1,6 @@
 // The IANA time zones: offsets through history, and names.
-import data from "../vendor/intl/zones.js";
 import { registry } from "../internal/registry.js";
+import data from "../vendor/intl/zones.js";
 import { lookUp } from "./support.js";
 import { gmt, UTC } from "./time-zone.js";
 

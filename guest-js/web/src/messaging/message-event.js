@@ -1,6 +1,7 @@
 // MessageEvent. https://html.spec.whatwg.org/#the-messageevent-interface (9.1)
 import { Event } from "../events/event-target.js";
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
+import { dictionary } from "../webidl/conversions.js";
+import { defineInterface } from "../webidl/interfaces.js";
 
 export class MessageEvent extends Event {
   #data;

@@ -3,11 +3,11 @@
 //
 // A message is cloned when it is posted, as there is no other realm that could be without what the clone needs.
 import native from "elias:native";
-import { DOMException } from "../webidl/dom-exception.js";
 import { Event, EventTarget, defineEventHandler, fire } from "../events/event-target.js";
+import { DOMException } from "../webidl/dom-exception.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { MessageEvent, setPortTest } from "./message-event.js";
 import { addTransferable, cloneWithTransfer, toTransfer, uncloneable } from "./structured-clone.js";
-import { defineInterface } from "../webidl/interfaces.js";
 
 /** What a port is apart from its object, which changes when the port is transferred. */
 class PortState {

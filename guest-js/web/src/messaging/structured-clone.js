@@ -1,7 +1,9 @@
 // structuredClone. https://html.spec.whatwg.org/#safe-passing-of-structured-data (2.7)
-import { DOMException } from "../webidl/dom-exception.js";
 import { registry } from "../internal/registry.js";
-import { defineGlobals, dictionary, isArrayBuffer } from "../webidl/interfaces.js";
+import { isArrayBuffer } from "../webidl/bytes.js";
+import { dictionary } from "../webidl/conversions.js";
+import { DOMException } from "../webidl/dom-exception.js";
+import { defineGlobals } from "../webidl/interfaces.js";
 
 const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 const WRAPPED = [Boolean, Number, String, BigInt];

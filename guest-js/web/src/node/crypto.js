@@ -2,12 +2,12 @@
 //
 // The host computes; the parts under crypto/ speak Node.js's language. All of it answers at once, the functions with callbacks too.
 import { registry } from "../internal/registry.js";
-import { ECDH, createECDH, diffieHellman, getCurves } from "./crypto/key-agreement.js";
 import { Cipheriv, Decipheriv, createCipheriv, createDecipheriv, getCipherInfo, getCiphers } from "./crypto/cipher.js";
 import { constants } from "./crypto/constants.js";
+import { Hash, Hmac, createHash, createHmac, hash } from "./crypto/hash.js";
+import { ECDH, createECDH, diffieHellman, getCurves } from "./crypto/key-agreement.js";
 import { hkdf, hkdfSync, pbkdf2, pbkdf2Sync, scrypt, scryptSync } from "./crypto/key-derivation.js";
 import { generateKey, generateKeyPair, generateKeyPairSync, generateKeySync } from "./crypto/key-generation.js";
-import { Hash, Hmac, createHash, createHmac, hash } from "./crypto/hash.js";
 import { KeyObject, createPrivateKey, createPublicKey, createSecretKey } from "./crypto/key.js";
 import { randomBytes, randomFill, randomFillSync, randomInt, randomUUID, timingSafeEqual } from "./crypto/random.js";
 import { privateDecrypt, publicEncrypt } from "./crypto/rsa.js";

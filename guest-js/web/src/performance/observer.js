@@ -1,9 +1,10 @@
 // PerformanceObserver. https://w3c.github.io/performance-timeline/#the-performanceobserver-interface (6)
 import native from "elias:native";
-import { DOMException } from "../webidl/dom-exception.js";
 import { apply } from "../internal/primordials.js";
+import { dictionary } from "../webidl/conversions.js";
+import { DOMException } from "../webidl/dom-exception.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { byStart, notifyOfEntries, recorded } from "./user-timing.js";
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
 
 // The argument for which the constructors of ours do not throw. It is not exported, so no script has it.
 const INTERNAL = Symbol("internal");

@@ -1,10 +1,11 @@
 // The marks and measures of `performance`. https://w3c.github.io/user-timing/ (2, 3),
 // https://w3c.github.io/performance-timeline/#the-performanceentry-interface (4)
 import native from "elias:native";
-import { DOMException } from "../webidl/dom-exception.js";
-import { Performance, performance } from "./performance.js";
 import { cloneWithTransfer } from "../messaging/structured-clone.js";
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
+import { dictionary } from "../webidl/conversions.js";
+import { DOMException } from "../webidl/dom-exception.js";
+import { defineInterface } from "../webidl/interfaces.js";
+import { Performance, performance } from "./performance.js";
 
 // The argument for which the constructors of ours do not throw. It is not exported, so no script has it.
 const INTERNAL = Symbol("internal");

@@ -6,7 +6,7 @@ const { transfer } = ArrayBuffer.prototype;
 const isDetachedGetter = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached").get;
 
 /** "TransferArrayBuffer": the buffer's memory in a new one, and the old one detached. */
-export function transferBuffer(buffer) {
+function transferBuffer(buffer) {
   if (isDetached(buffer)) throw new TypeError("the ArrayBuffer is detached");
   return Reflect.apply(transfer, buffer, []);
 }

@@ -1,7 +1,8 @@
 // Byte streams: ReadableByteStreamController, ReadableStreamBYOBReader and ReadableStreamBYOBRequest.
 // https://streams.spec.whatwg.org/#byob-reader-class (4.5), #rbs-controller-class (4.7), #rs-byob-request-class (4.8)
 import { registry } from "../internal/registry.js";
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
+import { dictionary } from "../webidl/conversions.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { ByteState, isDetached } from "./byte-state.js";
 import { teeBytes } from "./byte-tee.js";
 import { enforceRange, promised } from "./queue.js";

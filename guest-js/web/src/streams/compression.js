@@ -1,7 +1,8 @@
 // CompressionStream and DecompressionStream. https://compression.spec.whatwg.org/
 import native from "elias:native";
+import { unsharedBytesOf } from "../webidl/bytes.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { TransformStream } from "./transform.js";
-import { defineInterface, unsharedBytesOf } from "../webidl/interfaces.js";
 
 const FORMATS = ["brotli", "deflate", "deflate-raw", "gzip"];
 

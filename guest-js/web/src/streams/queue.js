@@ -1,6 +1,7 @@
 // Queue-with-sizes, queuing strategies and the promise helpers that the streams share.
 // https://streams.spec.whatwg.org/#queue-with-sizes (8.1), #qs (7)
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
+import { dictionary } from "../webidl/conversions.js";
+import { defineInterface } from "../webidl/interfaces.js";
 
 /** A queue of chunks that knows their total size. */
 export class SizedQueue {

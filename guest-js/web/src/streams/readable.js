@@ -2,7 +2,8 @@
 //
 // What byte streams have more than others is in byte.js, which only comes along if the source says "byob" or the like.
 import { needed, registry } from "../internal/registry.js";
-import { defineHidden, defineInterface, dictionary, enumeration } from "../webidl/interfaces.js";
+import { dictionary, enumeration } from "../webidl/conversions.js";
+import { defineHidden, defineInterface } from "../webidl/interfaces.js";
 import { iteratorOf } from "./iterator.js";
 import { pipeTo } from "./pipe.js";
 import {

@@ -6,8 +6,8 @@ import { addTransferable, cloneWithTransfer } from "../messaging/structured-clon
 import { Deferred, noop, one, react } from "./queue.js";
 import { ReadableState, ReaderState } from "./readable-state.js";
 import { ReadableStream, isReadableStream, readableState } from "./readable.js";
-import { WritableStream, writableState } from "./writable.js";
 import { WritableState, WriterState } from "./writable-state.js";
+import { WritableStream, writableState } from "./writable.js";
 
 const cloned = (chunk) => cloneWithTransfer(chunk, []).value;
 

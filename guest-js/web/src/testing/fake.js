@@ -2,8 +2,8 @@
 // test begins.
 import native from "elias:native";
 import { fetch as realFetch } from "../fetch/fetch.js";
-import { registry } from "../internal/registry.js";
 import { Response } from "../fetch/response.js";
+import { registry } from "../internal/registry.js";
 
 /** The fakes of `http`, the newest first. */
 let fakes = [];

@@ -1,7 +1,7 @@
 // elias/test: what test files import, and what the runner, `elias test`, calls. Each test runs in an instance of its own.
-import { registry } from "../internal/registry.js";
 import { Request } from "../fetch/request.js";
 import { isResponse } from "../fetch/response.js";
+import { registry } from "../internal/registry.js";
 import { processError } from "../vendor/testing/expect.js";
 import { assert, begin, expect, settle, should } from "./expect.js";
 import { fake, fakedEnv } from "./fake.js";

@@ -1,9 +1,10 @@
 // URLPattern. https://urlpattern.spec.whatwg.org/#urlpattern-class (1)
-import { URL } from "./url.js";
+import { dictionary } from "../webidl/conversions.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import * as canonical from "./pattern/canonical.js";
 import { matchesSpecial, parseConstructorString } from "./pattern/constructor-string.js";
 import { compareParts, compile, DEFAULT, escapePattern, fillParts, HOSTNAME, PATHNAME } from "./pattern/parts.js";
-import { defineInterface, dictionary } from "../webidl/interfaces.js";
+import { URL } from "./url.js";
 
 const COMPONENTS = ["protocol", "username", "password", "hostname", "port", "pathname", "search", "hash"];
 

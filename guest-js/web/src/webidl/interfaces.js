@@ -1,8 +1,7 @@
-// What Web IDL asks of every interface, in one place: how members and globals are defined, and pair iterators.
+// Interfaces by Web IDL: how members and globals are defined, and pair iterators.
 // https://webidl.spec.whatwg.org/#js-interfaces (3.7), #js-iterable (3.7.11)
-
 import native from "elias:native";
-import { apply, getByteLength, includes, join, setBytes, stringify } from "../internal/primordials.js";
+import { apply } from "../internal/primordials.js";
 
 /** Key of a prototype method that gives console.log the fields to show, as a plain object. */
 export const inspect = Symbol("inspect");
@@ -86,59 +85,4 @@ export function definePairIterable(cls, pairsOf) {
   };
   for (const name of Object.keys(methods)) defineHidden(cls.prototype, name, methods[name]);
   defineHidden(cls.prototype, Symbol.iterator, methods.entries);
-}
-
-/** An argument that is a dictionary: what is undefined or null has no members. */
-export function dictionary(value, what) {
-  if (value === undefined || value === null) return {};
-  if (typeof value !== "object" && typeof value !== "function") throw new TypeError(`${what} must be an object`);
-  return value;
-}
-
-/** An argument that is one of `values`. */
-export function enumeration(value, values, what) {
-  value = `${value}`;
-  if (!includes(values, value)) throw new TypeError(`${stringify(value)} is not a valid ${what}; it can be ${join(values, ", ")}`);
-  return value;
-}
-
-/** The bytes behind an ArrayBuffer or a view, not copied, of which one that is detached has none; undefined for anything else. */
-export function bytesOf(value) {
-  if (value instanceof Uint8Array) return value;
-  const isView = ArrayBuffer.isView(value);
-  if (!isView && !isArrayBuffer(value)) return undefined;
-  const buffer = isView ? value.buffer : value;
-  if (buffer.byteLength === 0) return new Uint8Array(0);
-  return isView ? new Uint8Array(buffer, value.byteOffset, value.byteLength) : new Uint8Array(buffer);
-}
-
-/** The same for Web IDL's BufferSource without [AllowShared]: undefined for shared memory too, which may change while it is read. */
-export function unsharedBytesOf(value) {
-  const bytes = bytesOf(value);
-  return bytes !== undefined && isArrayBuffer(bytes.buffer) ? bytes : undefined;
-}
-
-/** Whether `value` is an ArrayBuffer, whatever its prototype says. */
-export function isArrayBuffer(value) {
-  if (typeof value !== "object" || value === null) return false;
-  try {
-    getByteLength(value);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The chunks as one Uint8Array; a single chunk is handed back as it is. */
-export function concat(chunks) {
-  if (chunks.length === 1) return chunks[0];
-  let length = 0;
-  for (let at = 0; at < chunks.length; at++) length += chunks[at].byteLength;
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (let from = 0; from < chunks.length; from++) {
-    setBytes(all, chunks[from], at);
-    at += chunks[from].byteLength;
-  }
-  return all;
 }

@@ -3,10 +3,11 @@
 // The natives work on wholes. CBC and CTR go on from chunk to chunk, as their modes allow; GCM's texts come out at once by its
 // counter mode, and its tag is made of the whole at the end.
 import native from "elias:native";
-import { StringDecoder } from "../string_decoder.js";
 import stream from "../../vendor/node/readable-stream.js";
+import { concat } from "../../webidl/bytes.js";
+import { StringDecoder } from "../string_decoder.js";
 import {
-  Chunks, EMPTY, bytesFrom, checkBytes, checkString, concat, cryptoError, dataBytes, encoded, lazyStream, opensslError, secretBytes,
+  Chunks, EMPTY, bytesFrom, checkBytes, checkString, cryptoError, dataBytes, encoded, lazyStream, opensslError, secretBytes,
 } from "./support.js";
 
 const LazyTransform = lazyStream(stream.Transform, ["_readableState", "_writableState"]);

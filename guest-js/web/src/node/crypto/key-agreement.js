@@ -1,9 +1,10 @@
 // ECDH and X25519. https://nodejs.org/api/crypto.html#class-ecdh
 import native from "elias:native";
+import { concat } from "../../webidl/bytes.js";
 import { checkFunction } from "../internal/errors.js";
 import { CURVE_NAMES, FIELD_BYTES, curveNamed } from "./key-formats.js";
 import { partsOf } from "./key.js";
-import { bytesFrom, checkObject, checkString, concat, cryptoError, encoded, later, opensslError, result, wrongKeyType, wrongValue } from "./support.js";
+import { bytesFrom, checkObject, checkString, cryptoError, encoded, later, opensslError, result, wrongKeyType, wrongValue } from "./support.js";
 
 export const getCurves = () => Object.values(CURVE_NAMES);
 

@@ -2,13 +2,14 @@
 //
 // Nothing here calls the host, so that a module may read its keys at its top level, which runs during the build. What the numbers of
 // a key are is looked at when it is used.
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import {
   DerReader, INTEGER, NULL, OCTET_STRING, SEQUENCE, der, derBits, derOid, derSequence, derUnsigned,
 } from "./der.js";
-import { asBytes, concat, cryptoError, opensslError, wrongValue } from "./support.js";
+import { asBytes, cryptoError, opensslError, wrongValue } from "./support.js";
 
-export const RSA = "2a864886f70d010101";
+const RSA = "2a864886f70d010101";
 const RSA_PSS = "2a864886f70d01010a";
 const EC = "2a8648ce3d0201";
 const OKP = { "2b6570": "Ed25519", "2b656e": "X25519" };

@@ -1,8 +1,9 @@
 // Private keys under a passphrase: PBES2 of PKCS #8 (RFC 8018, 6.2), and the headers of PEM that OpenSSL wrote before it.
 import native from "elias:native";
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import { DerReader, INTEGER, NULL, OCTET_STRING, SEQUENCE, der, derOid, derSequence, derUnsigned } from "./der.js";
-import { asBytes, concat, cryptoError, fillRandom, opensslError, result } from "./support.js";
+import { asBytes, cryptoError, fillRandom, opensslError, result } from "./support.js";
 
 const PBES2 = "2a864886f70d01050d";
 const PBKDF2 = "2a864886f70d01050c";

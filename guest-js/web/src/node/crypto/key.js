@@ -266,7 +266,6 @@ export function publicKey(given) {
   const key = asymmetric(given, "any");
   return key.type === "private" ? keyObject("public", publicPartsOf(partsOf(key))) : key;
 }
-export const anyKey = (given) => asymmetric(given, "any");
 
 export function createSecretKey(key, encoding = undefined) {
   const bytes = typeof key === "string" ? bytesFrom(key, "key", encoding) : checkBytes(key, "key");

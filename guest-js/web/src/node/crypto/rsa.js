@@ -1,11 +1,12 @@
 // RSA encryption, and what of RSA is done with plain numbers. https://nodejs.org/api/crypto.html#cryptopublicencryptkey-buffer
 import native from "elias:native";
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import { unavailable } from "../internal/errors.js";
 import { constants } from "./constants.js";
 import { rsaNumbers } from "./key-formats.js";
 import { partsOf, privateKey, publicKey } from "./key.js";
-import { EMPTY, HASH_BYTES, asBytes, bytesFrom, concat, encoded, fillRandom, hashNamed, noSuchDigest, opensslError, result } from "./support.js";
+import { EMPTY, HASH_BYTES, asBytes, bytesFrom, encoded, fillRandom, hashNamed, noSuchDigest, opensslError, result } from "./support.js";
 
 const numberOf = (bytes) => BigInt(`0x${Buffer.from(bytes).toString("hex") || "0"}`);
 

@@ -1,6 +1,7 @@
 // Signatures. https://nodejs.org/api/crypto.html#class-sign
 import native from "elias:native";
 import stream from "../../vendor/node/readable-stream.js";
+import { concat } from "../../webidl/bytes.js";
 import { checkFunction } from "../internal/errors.js";
 import { constants } from "./constants.js";
 import { DerReader, derSequence, derUnsigned } from "./der.js";
@@ -8,7 +9,7 @@ import { FIELD_BYTES } from "./key-formats.js";
 import { partsOf, privateKey, publicKey } from "./key.js";
 import { pssSaltBytes } from "./rsa.js";
 import {
-  Chunks, HASH_BYTES, OTHER_HASHES, bytesFrom, checkBytes, checkString, concat, cryptoError, dataBytes, encoded, hashNamed, later, lazyStream,
+  Chunks, HASH_BYTES, OTHER_HASHES, bytesFrom, checkBytes, checkString, cryptoError, dataBytes, encoded, hashNamed, later, lazyStream,
   opensslError, result, wrongValue,
 } from "./support.js";
 

@@ -14,7 +14,7 @@ const segmentWildcard = ({ delimiter }) => `[^${escapeRegExp(delimiter)}]+?`;
 const SHOWN_MAX = 200;
 
 /** Parses a pattern string (2.2); `encode` brings literal text into its canonical form, or throws a TypeError. */
-export function parsePattern(input, options, encode) {
+function parsePattern(input, options, encode) {
   const tokens = tokenize(input, false);
   const parts = [];
   let at = 0;
