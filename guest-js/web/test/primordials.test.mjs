@@ -30,7 +30,7 @@ const ALLOWED = [
   "if (bytes !== undefined) return new Body(bytes.slice(), undefined);",
   "return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();",
   'return typeof body.source === "string" ? native.utf8Encode(body.source) : body.source.slice();',
-  "const [mine, other] = needed(\"teeForClone\", \"clone() of a streamed body\")(this.toStream());",
+  "const [mine, other] = requireRegistered(\"teeForClone\", \"clone() of a streamed body\")(this.toStream());",
   // The application's handler.
   "const result = app.call(parse(native.callInput()), registry.env ?? noEnv, context);",
 ];

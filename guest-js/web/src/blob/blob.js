@@ -1,6 +1,6 @@
 // Blob and File. https://w3c.github.io/FileAPI/#blob-section (3), #file-section (4)
 import native from "elias:native";
-import { needed, registry } from "../internal/registry.js";
+import { registry, requireRegistered } from "../internal/registry.js";
 import { bytesOf, concat } from "../webidl/bytes.js";
 import { dictionary, enumeration } from "../webidl/conversions.js";
 import { defineInterface, inspect } from "../webidl/interfaces.js";
@@ -92,7 +92,7 @@ export class Blob {
   }
 
   stream() {
-    return needed("streamFromBody", "stream()")(null, this.#bytes.slice());
+    return requireRegistered("streamFromBody", "stream()")(null, this.#bytes.slice());
   }
 
   [inspect]() {

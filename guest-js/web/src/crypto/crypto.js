@@ -1,6 +1,6 @@
 // Crypto: random values. https://w3c.github.io/webcrypto/#Crypto-interface (10)
 import native from "elias:native";
-import { needed } from "../internal/registry.js";
+import { requireRegistered } from "../internal/registry.js";
 import { bytesOf } from "../webidl/bytes.js";
 import { DOMException, QuotaExceededError } from "../webidl/dom-exception.js";
 import { defineGlobals, defineInterface } from "../webidl/interfaces.js";
@@ -23,7 +23,7 @@ class Crypto {
 
   get subtle() {
     if (!(#own in this)) throw new TypeError("not a Crypto");
-    return needed("subtle", "crypto.subtle");
+    return requireRegistered("subtle", "crypto.subtle");
   }
 
   getRandomValues(array) {

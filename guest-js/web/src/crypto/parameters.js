@@ -1,12 +1,6 @@
 // Algorithm parameters: names, numbers and bytes as Web IDL wants them. https://w3c.github.io/webcrypto/#algorithm-normalization (18.4)
 import { unsharedBytesOf } from "../webidl/bytes.js";
-import { DOMException } from "../webidl/dom-exception.js";
-
-export const notSupported = (what) => new DOMException(`${what} is not supported`, "NotSupportedError");
-export const dataError = (what) => new DOMException(what, "DataError");
-export const syntaxError = (what) => new DOMException(what, "SyntaxError");
-export const operationError = (what) => new DOMException(what, "OperationError");
-export const invalidAccess = (what) => new DOMException(what, "InvalidAccessError");
+import { dataError, notSupported } from "./errors.js";
 
 /** A copy of the bytes of a BufferSource. */
 export function bytes(value, what) {
@@ -60,11 +54,6 @@ export const base64url = {
     }
   },
 };
-
-/** Throws an InvalidAccessError unless the CryptoKey has that type: "public", "private" or "secret". */
-export function checkKeyType(key, type) {
-  if (key.type !== type) throw invalidAccess(`this needs a ${type} key`);
-}
 
 /** Checks what a JWK says of its own use (RFC 7517, 4), for a key of that type. */
 export function checkJwk(jwk, { kty, alg, use }, extractable, usages) {

@@ -2,12 +2,9 @@
 //
 // A private key is kept as PKCS #8, a public one as SubjectPublicKeyInfo.
 import native from "elias:native";
+import { checkKeyType, checkedResult, dataError, invalidAccess, notSupported, operationError, syntaxError } from "./errors.js";
 import { materialOf, newKey } from "./key.js";
-import {
-  base64url, bytes, checkJwk, checkKeyType, dataError, hashOf, integer, invalidAccess, notSupported, operationError, required,
-  syntaxError,
-} from "./parameters.js";
-import { result } from "./symmetric.js";
+import { base64url, bytes, checkJwk, hashOf, integer, required } from "./parameters.js";
 
 const MEMBERS = ["n", "e", "d", "p", "q", "dp", "dq", "qi"];
 const JWK_ALG = { "RSASSA-PKCS1-v1_5": "RS", "RSA-PSS": "PS", "RSA-OAEP": "RSA-OAEP" };
@@ -106,7 +103,7 @@ const bitLength = (number) => (number.length === 0 ? 0 : number.length * 8 - Mat
 const signing = (saltOf) => ({
   sign(parameters, key, data) {
     checkKeyType(key, "private");
-    return result(native.crypto.rsaSign(saltOf(parameters), key.algorithm.hash.name, materialOf(key), data), "signing").buffer;
+    return checkedResult(native.crypto.rsaSign(saltOf(parameters), key.algorithm.hash.name, materialOf(key), data), "signing").buffer;
   },
   verify(parameters, key, signature, data) {
     checkKeyType(key, "public");
@@ -117,13 +114,13 @@ const signing = (saltOf) => ({
 const oaep = (encrypts) => (parameters, key, data) => {
   checkKeyType(key, encrypts ? "public" : "private");
   const label = parameters.label === undefined ? new Uint8Array(0) : bytes(parameters.label, "label");
-  return result(native.crypto.rsaOaep(encrypts, key.algorithm.hash.name, materialOf(key), label, data), "RSA-OAEP").buffer;
+  return checkedResult(native.crypto.rsaOaep(encrypts, key.algorithm.hash.name, materialOf(key), label, data), "RSA-OAEP").buffer;
 };
 
 const signs = { privateUsages: ["sign"], publicUsages: ["verify"], use: "sig" };
 const encrypts = { privateUsages: ["decrypt", "unwrapKey"], publicUsages: ["encrypt", "wrapKey"], use: "enc" };
 
-export const rsas = [
+export const rsaAlgorithms = [
   rsa("RSASSA-PKCS1-v1_5", signs, signing(() => undefined)),
   rsa("RSA-PSS", signs, signing((parameters) => integer(required(parameters, "saltLength"), "saltLength"))),
   rsa("RSA-OAEP", encrypts, { encrypt: oaep(true), decrypt: oaep(false) }),

@@ -3,7 +3,7 @@
 // A stream is the last resort here: a body remembers what it was made from, and most are sent or read from that directly.
 import native from "elias:native";
 import { charCodeAt, newList, parse, slice, toWellFormed } from "../internal/primordials.js";
-import { needed, registry } from "../internal/registry.js";
+import { registry, requireRegistered } from "../internal/registry.js";
 import { bytesOf, concat } from "../webidl/bytes.js";
 
 export const TEXT_TYPE = "text/plain;charset=UTF-8";
@@ -63,7 +63,7 @@ export class Body {
   /** The body as a ReadableStream. */
   toStream() {
     if (this.stream === undefined) {
-      const streamOf = needed("streamFromBody", "a body as a stream");
+      const streamOf = requireRegistered("streamFromBody", "a body as a stream");
       if (this.taken) {
         // Somebody else has the bytes; what is left is a stream that is over and in another's hands.
         this.stream = streamOf(null, new Uint8Array(0));
@@ -96,7 +96,7 @@ export class Body {
   clone() {
     if (this.unusable) throw new TypeError("cannot clone a body that was already used or whose stream is locked");
     if (this.whole) return new Body(this.source, undefined);
-    const [mine, other] = needed("teeForClone", "clone() of a streamed body")(this.toStream());
+    const [mine, other] = requireRegistered("teeForClone", "clone() of a streamed body")(this.toStream());
     this.source = this.stream = mine;
     return new Body(other, other);
   }
@@ -281,7 +281,7 @@ export function mixinBody(cls, bodyOf) {
       return (await takeBytes(bodyOf(this))).buffer;
     },
     async blob() {
-      const blobOf = needed("blobOfBytes", "blob()");
+      const blobOf = requireRegistered("blobOfBytes", "blob()");
       const bytes = await takeBytes(bodyOf(this));
       return blobOf(bytes, mimeTypeOf(this)?.[0] ?? "");
     },
@@ -290,7 +290,7 @@ export function mixinBody(cls, bodyOf) {
     },
     async formData() {
       const body = bodyOf(this);
-      const decode = needed("decodeForm", "formData()");
+      const decode = requireRegistered("decodeForm", "formData()");
       return decode(await takeBytes(body), mimeTypeOf(this));
     },
     async json() {

@@ -4,7 +4,7 @@
 // undefined is asked of the host when a script first reads it.
 import native from "elias:native";
 import { copyOf, includes, keys, matches, newList, stringify, toUpperCase } from "../internal/primordials.js";
-import { needed, registry } from "../internal/registry.js";
+import { registry, requireRegistered } from "../internal/registry.js";
 import { dictionary, enumeration } from "../webidl/conversions.js";
 import { defineInterface, inspect, replaceMembers } from "../webidl/interfaces.js";
 import { Body, extractBody, mixinBody } from "./body.js";
@@ -174,7 +174,7 @@ export class Request {
 
   /** A signal of its own for each request; for the incoming one it never fires. */
   get signal() {
-    return (this.#signal ??= needed("newSignal", "request.signal")());
+    return (this.#signal ??= requireRegistered("newSignal", "request.signal")());
   }
 
   get duplex() {

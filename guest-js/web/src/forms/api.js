@@ -2,7 +2,7 @@
 import { isResponse, Response } from "../fetch/response.js";
 import { HttpError, problem } from "./problem.js";
 import { parseEndpoint, Router } from "./router.js";
-import { check, checkSchema, Invalid } from "./schema.js";
+import { check, checkSchema, ValidationFailure } from "./schema.js";
 
 const PARTS = ["params", "query", "body"];
 
@@ -58,7 +58,7 @@ async function answer({ handler, schemas }, params, url, request, env, ctx) {
   }
   for (const part of PARTS) {
     const checked = await check(schemas[part], input[part]);
-    if (checked instanceof Invalid) return problem(422, "invalid-input", `the ${part} is not valid`, { in: part, issues: checked.issues });
+    if (checked instanceof ValidationFailure) return problem(422, "invalid-input", `the ${part} is not valid`, { in: part, issues: checked.issues });
     input[part] = checked;
   }
   const result = await handler(input, ctx);

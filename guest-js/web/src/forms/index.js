@@ -6,7 +6,7 @@ import { registry } from "../internal/registry.js";
 import { defineGlobals } from "../webidl/interfaces.js";
 import { createAPI as addEndpoint, isJson } from "./api.js";
 import { HttpError, problem } from "./problem.js";
-import { check, checkSchema, Invalid } from "./schema.js";
+import { check, checkSchema, ValidationFailure } from "./schema.js";
 
 /** The component that this module is: what makes it so, by which form, and its implementations by their numbers. */
 let made;
@@ -17,7 +17,7 @@ function become(form, component, owner = component, number = 1) {
   if (made.owner !== owner) throw new TypeError(`this module is a component already, by ${made.form}: a module makes one component`);
   if ((made.stages.get(number) ?? component) !== component) throw new TypeError(`stage${number} of this component is implemented already`);
   made.stages.set(number, component);
-  registry.made ??= component;
+  registry.formComponent ??= component;
   native.setApplication(component, number);
   return component;
 }
@@ -59,15 +59,15 @@ export function createComponent(options) {
 function processing(name, process, inputSchema, outputSchema) {
   const run = async (input, env, ctx) => {
     const checked = await check(inputSchema, input);
-    if (checked instanceof Invalid) return checked;
+    if (checked instanceof ValidationFailure) return checked;
     const output = await check(outputSchema, await process(checked, ctx, env));
-    if (output instanceof Invalid) throw new TypeError(`${name}: the output is not valid: ${told(output)}`);
+    if (output instanceof ValidationFailure) throw new TypeError(`${name}: the output is not valid: ${told(output)}`);
     return output;
   };
   return {
     async call(input, env, ctx) {
       const output = await run(input, env, ctx);
-      if (output instanceof Invalid) throw new TypeError(`${name}: the input is not valid: ${told(output)}`);
+      if (output instanceof ValidationFailure) throw new TypeError(`${name}: the input is not valid: ${told(output)}`);
       return output;
     },
     async fetch(request, env, ctx) {
@@ -84,7 +84,7 @@ function processing(name, process, inputSchema, outputSchema) {
       }
       try {
         const output = await run(input, env, ctx);
-        if (output instanceof Invalid) return problem(422, "invalid-input", "the input is not valid", { issues: output.issues });
+        if (output instanceof ValidationFailure) return problem(422, "invalid-input", "the input is not valid", { issues: output.issues });
         return output === undefined ? new Response(null, { status: 204 }) : Response.json(output);
       } catch (error) {
         if (error instanceof HttpError) return error.response;

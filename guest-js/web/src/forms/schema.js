@@ -1,7 +1,7 @@
 // Checking input: by a function, a Standard Schema (https://standardschema.dev: zod, valibot, arktype), or what has `parse`.
 
 /** What is wrong with an input. */
-export class Invalid {
+export class ValidationFailure {
   constructor(issues) {
     this.issues = issues;
   }
@@ -13,19 +13,19 @@ const issuesOf = (issues) =>
     path: path.map((key) => (typeof key === "object" && key !== null ? key.key : key)).map(String),
   }));
 
-/** The checked value, or an [`Invalid`](Invalid). An exception of a function is an issue, unless it is its defect. */
+/** The checked value, or an {@link ValidationFailure}. An exception of a function is an issue, unless it is its defect. */
 export async function check(schema, value) {
   if (schema === undefined) return value;
   const standard = schema["~standard"];
   if (standard !== undefined) {
     const result = await standard.validate(value);
-    return result.issues ? new Invalid(issuesOf(result.issues)) : result.value;
+    return result.issues ? new ValidationFailure(issuesOf(result.issues)) : result.value;
   }
   try {
     return await (typeof schema === "function" ? schema(value) : schema.parse(value));
   } catch (error) {
     if (error instanceof ReferenceError || error instanceof SyntaxError) throw error;
-    return new Invalid(Array.isArray(error?.issues) ? issuesOf(error.issues) : [{ message: `${error?.message ?? error}`, path: [] }]);
+    return new ValidationFailure(Array.isArray(error?.issues) ? issuesOf(error.issues) : [{ message: `${error?.message ?? error}`, path: [] }]);
   }
 }
 

@@ -1,13 +1,14 @@
-// The late-bound seam between the modules that every request uses and those that are evaluated after them.
+// What core modules use of modules that are evaluated after them, by name: late binding in place of an import.
 //
-// A core module never imports another one: the other, when it is evaluated, puts what it offers here. In a component all of the
-// web platform's are; those for tests and for capabilities are where the source uses them.
+// A core module imports core modules only. The others, when they are evaluated, register here what core modules call. In a
+// component all modules of the web platform are evaluated; those for tests and for capabilities only where the source uses
+// them.
 
-/** What modules offer, by name. */
+/** Functions, classes and objects that modules register, by name. */
 export const registry = Object.create(null);
 
-/** What is offered as `name`. */
-export function needed(name, what) {
+/** The registered value `name`; a TypeError for `what`, the operation that needs it, if no module has registered it. */
+export function requireRegistered(name, what) {
   const value = registry[name];
   if (value === undefined) throw new TypeError(`${what} needs a web module that was not evaluated: nothing offers ${name}`);
   return value;

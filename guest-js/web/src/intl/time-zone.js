@@ -3,7 +3,7 @@
 //
 // A zone is `{ id, at(seconds), name(style, seconds, names) }`: `at` gives `{ offset, summer }`, the offset in seconds; `names` are
 // those of vendor/intl/zone-names.mjs and the digits of a locale, undefined for English.
-import { needed } from "../internal/registry.js";
+import { requireRegistered } from "../internal/registry.js";
 import { lookUp } from "./support.js";
 
 const ZERO = { offset: 0, summer: false };
@@ -49,7 +49,7 @@ export function findZone(name) {
     const [, sign, hours, minutes = "00"] = offset;
     return fixedZone(sign === "-" && `${hours}${minutes}` !== "0000" ? "-" : "+", hours, minutes);
   }
-  const zone = needed("findTimeZone", `the time zone ${name.slice(0, 50)}`)(name);
+  const zone = requireRegistered("findTimeZone", `the time zone ${name.slice(0, 50)}`)(name);
   if (zone === undefined) throw new RangeError(`Invalid time zone specified: ${name.slice(0, 100)}`);
   return zone;
 }

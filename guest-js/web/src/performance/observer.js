@@ -4,7 +4,7 @@ import { apply } from "../internal/primordials.js";
 import { dictionary } from "../webidl/conversions.js";
 import { DOMException } from "../webidl/dom-exception.js";
 import { defineInterface } from "../webidl/interfaces.js";
-import { byStart, notifyOfEntries, recorded } from "./user-timing.js";
+import { entriesOfType, onEntry, sortByStartTime } from "./user-timing.js";
 
 // The argument for which the constructors of ours do not throw. It is not exported, so no script has it.
 const INTERNAL = Symbol("internal");
@@ -22,7 +22,7 @@ export class PerformanceObserverEntryList {
 
   constructor(token = undefined, entries = []) {
     if (token !== INTERNAL) throw new TypeError("Illegal constructor");
-    this.#entries = byStart(entries);
+    this.#entries = sortByStartTime(entries);
   }
 
   getEntries() {
@@ -50,7 +50,7 @@ export class PerformanceObserver {
   #tellsDropped = false;
 
   static {
-    notifyOfEntries((entry) => {
+    onEntry((entry) => {
       for (const observer of registered) {
         if (!observer.#types.has(entry.entryType)) continue;
         observer.#buffer.push(entry);
@@ -91,7 +91,7 @@ export class PerformanceObserver {
     for (const each of known) this.#types.add(each);
     registered.add(this);
     if (by === "type" && buffered) {
-      this.#buffer.push(...recorded(known[0]));
+      this.#buffer.push(...entriesOfType(known[0]));
       queueDelivery();
     }
   }

@@ -18,11 +18,11 @@ let entries = [];
 
 let notify = () => {};
 
-/** Has `told` called with every mark and measure that is recorded from now on. */
-export const notifyOfEntries = (told) => (notify = told);
+/** Sets the function that is called with every mark and measure that is recorded from now on. */
+export const onEntry = (callback) => (notify = callback);
 
 /** The entries of a type that were not cleared. */
-export const recorded = (type) => entries.filter((entry) => entry.entryType === type);
+export const entriesOfType = (type) => entries.filter((entry) => entry.entryType === type);
 
 function record(entry) {
   entries.push(entry);
@@ -134,7 +134,7 @@ function timeOf(mark) {
   return found.startTime;
 }
 
-export const byStart = (list) => list.sort((a, b) => a.startTime - b.startTime);
+export const sortByStartTime = (list) => list.sort((a, b) => a.startTime - b.startTime);
 
 function clear(type, name) {
   entries = entries.filter((entry) => entry.entryType !== type || (name !== undefined && entry.name !== `${name}`));
@@ -182,17 +182,17 @@ const members = {
   },
   getEntries() {
     brand(this);
-    return byStart([...entries]);
+    return sortByStartTime([...entries]);
   },
   getEntriesByType(type) {
     brand(this);
     if (arguments.length === 0) throw new TypeError("getEntriesByType needs a type");
-    return byStart(entries.filter((entry) => entry.entryType === `${type}`));
+    return sortByStartTime(entries.filter((entry) => entry.entryType === `${type}`));
   },
   getEntriesByName(name, type = undefined) {
     brand(this);
     if (arguments.length === 0) throw new TypeError("getEntriesByName needs a name");
-    return byStart(entries.filter((entry) => entry.name === `${name}` && (type === undefined || entry.entryType === `${type}`)));
+    return sortByStartTime(entries.filter((entry) => entry.name === `${name}` && (type === undefined || entry.entryType === `${type}`)));
   },
 };
 

@@ -3,9 +3,10 @@
 import { registry } from "../internal/registry.js";
 import { dictionary } from "../webidl/conversions.js";
 import { defineInterface } from "../webidl/interfaces.js";
+import { enforceRange } from "./arguments.js";
 import { ByteState, isDetached } from "./byte-state.js";
 import { teeBytes } from "./byte-tee.js";
-import { enforceRange, promised } from "./queue.js";
+import { rejectOnThrow } from "./promises.js";
 import { ReaderState } from "./readable-state.js";
 import { isReadableStream, readableState } from "./readable.js";
 
@@ -115,15 +116,15 @@ export class ReadableStreamBYOBReader {
   }
 
   get closed() {
-    return promised(() => this.#state.closed.promise);
+    return rejectOnThrow(() => this.#state.closed.promise);
   }
 
   cancel(reason = undefined) {
-    return promised(() => this.#state.attached.cancel(reason));
+    return rejectOnThrow(() => this.#state.attached.cancel(reason));
   }
 
   read(view, options = undefined) {
-    return promised(() => {
+    return rejectOnThrow(() => {
       const state = this.#state;
       toView(view, "the view to read into");
       let { min } = dictionary(options, "the options of read()");

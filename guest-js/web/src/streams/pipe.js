@@ -1,5 +1,5 @@
 // Piping. https://streams.spec.whatwg.org/#readable-stream-pipe-to (4.9.1, "ReadableStreamPipeTo")
-import { afterThis, handled, noop, react, resolved } from "./queue.js";
+import { inMicrotask, markAsHandled, noop, react, promiseResolvedWith } from "./promises.js";
 import { ReaderState } from "./readable-state.js";
 import { WriterState } from "./writable-state.js";
 
@@ -11,7 +11,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
 
   return new Promise((resolve, reject) => {
     let shuttingDown = false;
-    let lastWrite = resolved(undefined);
+    let lastWrite = promiseResolvedWith(undefined);
 
     /** All that was read has to be written before the pipe lets go, also what is written while we wait. */
     async function writesFinished() {
@@ -62,7 +62,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
         source.read({
           // In a microtask, so that a source that enqueues does not come back to find its chunk written.
           chunk: (chunk) =>
-            afterThis(() => {
+            inMicrotask(() => {
               if (writer.stream === undefined) return;
               lastWrite = react(writer.write(chunk), undefined, noop);
               step();
@@ -91,7 +91,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
     }
 
     react(reader.closed.promise, onSourceClosed, onSourceError);
-    handled(react(writer.closed.promise, noop, onTargetError));
+    markAsHandled(react(writer.closed.promise, noop, onTargetError));
     step();
   });
 }

@@ -3,9 +3,10 @@
 // Both ends are in one instance, so no port lies between them: the new stream reads from the old one, or writes to it, and each
 // chunk is cloned on its way.
 import { addTransferable, cloneWithTransfer } from "../messaging/structured-clone.js";
-import { Deferred, noop, one, react } from "./queue.js";
+import { Deferred, noop, react } from "./promises.js";
 import { ReadableState, ReaderState } from "./readable-state.js";
 import { ReadableStream, isReadableStream, readableState } from "./readable.js";
+import { defaultSize } from "./strategies.js";
 import { WritableState, WriterState } from "./writable-state.js";
 import { WritableStream, writableState } from "./writable.js";
 
@@ -36,7 +37,7 @@ addTransferable({
       },
       cancel: async (reason) => (await connected).attached.cancel(reason),
       highWaterMark: 0,
-      size: one,
+      size: defaultSize,
     });
     ends.set(stream, connect);
     return stream;
@@ -69,7 +70,7 @@ addTransferable({
       close: async () => (await connected).stream.close(),
       abort: async (reason) => (await connected).stream.abort(reason),
       highWaterMark: 1,
-      size: one,
+      size: defaultSize,
     });
     ends.set(stream, connect);
     return stream;

@@ -70,7 +70,7 @@ expect.hasAssertions = () => setState({ isExpectingAssertions: true }, expect);
 globalThis[GLOBAL_EXPECT] = expect;
 
 /** Begins the account of one test. */
-export function begin(name) {
+export function beginAssertions(name) {
   soft = [];
   setState(
     {
@@ -86,7 +86,7 @@ export function begin(name) {
 }
 
 /** What the account says at the test's end: errors, in the order in which they came. */
-export function settle() {
+export function assertionErrors() {
   const { assertionCalls, expectedAssertionsNumber, isExpectingAssertions } = getState(expect);
   const errors = soft;
   if (expectedAssertionsNumber !== null && assertionCalls !== expectedAssertionsNumber) {

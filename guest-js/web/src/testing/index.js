@@ -3,10 +3,10 @@ import { Request } from "../fetch/request.js";
 import { isResponse } from "../fetch/response.js";
 import { registry } from "../internal/registry.js";
 import { processError } from "../vendor/testing/expect.js";
-import { assert, begin, expect, settle, should } from "./expect.js";
+import { assert, assertionErrors, beginAssertions, expect, should } from "./expect.js";
 import { fake, fakedEnv } from "./fake.js";
 import { beginSnapshots, takenSnapshots } from "./snapshot.js";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it, plan, suite, test, testOf } from "./suite.js";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it, listTests, suite, test, testById } from "./suite.js";
 import { vi, vitest } from "./vi.js";
 
 const TIMEOUT_MS = 5000;
@@ -75,7 +75,7 @@ async function runTest(one, name, { snapshots = {}, update = false, locked = fal
       errors.push(error);
     }
   };
-  begin(name);
+  beginAssertions(name);
   beginSnapshots(name, snapshots, update, locked);
   const context = { task: { name: one.name }, expect, onTestFinished, skip: () => { throw SKIPPED; } };
   const line = one.suite.line;
@@ -90,7 +90,7 @@ async function runTest(one, name, { snapshots = {}, update = false, locked = fal
   }
   if (errors.length === 0) await attempt(() => one.run(context), one.timeout, "the test");
   if (errors.includes(SKIPPED)) return { skipped: true };
-  errors.push(...settle());
+  errors.push(...assertionErrors());
   const reversed = line.toReversed();
   for (const kind of ["afterEach", "afterAll"]) {
     for (const { hooks } of reversed) for (const hook of hooks[kind].toReversed()) await attempt(() => hook.run(context), hook.timeout, kind);
@@ -105,7 +105,7 @@ async function runTest(one, name, { snapshots = {}, update = false, locked = fal
 
 const SKIPPED = new Error("skipped");
 
-function told(error) {
+function serializeError(error) {
   const { name = "Error", message, stack = "", diff } = processError(error);
   // Whoever shows it knows whether there are colours.
   const plain = diff === undefined ? null : `${diff}`.replaceAll(/\x1b\[\d+m/g, "");
@@ -114,12 +114,12 @@ function told(error) {
 
 /** The component that the runner calls: { list: true } gives the tests, { run: id, ... } runs one. `module` is under test. */
 export function tests(module) {
-  component = module?.default ?? registry.made;
+  component = module?.default ?? registry.formComponent;
   return {
     async call(order) {
-      if (order.list) return plan();
-      const { errors = [], skipped = false } = await runTest(testOf(order.run), order.name, order);
-      return { skipped, errors: errors.map(told), snapshots: takenSnapshots() };
+      if (order.list) return listTests();
+      const { errors = [], skipped = false } = await runTest(testById(order.run), order.name, order);
+      return { skipped, errors: errors.map(serializeError), snapshots: takenSnapshots() };
     },
   };
 }

@@ -4,7 +4,7 @@ import { concat } from "../../webidl/bytes.js";
 import { checkFunction } from "../internal/errors.js";
 import { CURVE_NAMES, FIELD_BYTES, curveNamed } from "./key-formats.js";
 import { partsOf } from "./key.js";
-import { bytesFrom, checkObject, checkString, cryptoError, encoded, later, opensslError, result, wrongKeyType, wrongValue } from "./support.js";
+import { bytesFrom, checkObject, checkString, cryptoError, encoded, later, opensslError, checkedResult, wrongKeyType, wrongValue } from "./support.js";
 
 export const getCurves = () => Object.values(CURVE_NAMES);
 
@@ -24,7 +24,7 @@ function point(uncompressed, format = "uncompressed") {
 /** The uncompressed form of a point. */
 function pointFrom(curve, bytes) {
   const plain = bytes[0] === 6 || bytes[0] === 7 ? concat([Uint8Array.of(4), bytes.subarray(1)]) : bytes;
-  return result(native.crypto.convert("check-public", curve, plain), badPublic);
+  return checkedResult(native.crypto.convert("check-public", curve, plain), badPublic);
 }
 
 export class ECDH {
@@ -65,7 +65,7 @@ export class ECDH {
     const missing = FIELD_BYTES[this.#curve] - bytes.length;
     if (missing < 0) throw bad();
     const scalar = concat([new Uint8Array(missing), bytes]);
-    this.#public = result(native.crypto.convert("public-of", this.#curve, scalar), bad);
+    this.#public = checkedResult(native.crypto.convert("public-of", this.#curve, scalar), bad);
     this.#private = scalar;
   }
 
@@ -76,7 +76,7 @@ export class ECDH {
   computeSecret(other, inputEncoding = undefined, outputEncoding = undefined) {
     const theirs = pointFrom(this.#curve, bytesFrom(other, "otherPublicKey", inputEncoding));
     if (this.#private === undefined) throw cryptoError(Error, "INVALID_KEYPAIR", "Invalid key pair");
-    return encoded(result(native.crypto.agree(this.#curve, this.#private, theirs), badPublic), outputEncoding);
+    return encoded(checkedResult(native.crypto.agree(this.#curve, this.#private, theirs), badPublic), outputEncoding);
   }
 }
 
@@ -96,8 +96,8 @@ export function diffieHellman(options, callback = undefined) {
   const failed = () => opensslError("failed during derivation");
   const work = () => {
     if (own.curve !== other.curve) throw opensslError("different parameters", "digital envelope routines", "03000099");
-    const theirs = publicKey.type === "private" ? result(native.crypto.convert("public-of", other.curve, other.material), failed) : other.material;
-    return encoded(result(native.crypto.agree(own.curve, own.material, theirs), failed));
+    const theirs = publicKey.type === "private" ? checkedResult(native.crypto.convert("public-of", other.curve, other.material), failed) : other.material;
+    return encoded(checkedResult(native.crypto.agree(own.curve, own.material, theirs), failed));
   };
   if (callback === undefined) return work();
   checkFunction(callback, "callback");

@@ -2,7 +2,7 @@
 import native from "elias:native";
 import { checkFunction } from "../internal/errors.js";
 import {
-  HASH_BYTES, bytesFrom, checkInteger, checkObject, checkString, cryptoError, encoded, hashNamed, later, noSuchDigest, result, secretBytes,
+  HASH_BYTES, bytesFrom, checkInteger, checkObject, checkString, cryptoError, encoded, hashNamed, later, noSuchDigest, checkedResult, secretBytes,
 } from "./support.js";
 
 /** The function that answers at once and the one with a callback, of a check of arguments that gives the work to do. */
@@ -35,7 +35,7 @@ export const { later: pbkdf2, sync: pbkdf2Sync } = both((password, salt, iterati
   return () => {
     if (keylen === 0) return encoded(new Uint8Array(0));
     const why = refused("PBKDF2", "a component has at most 10 million iterations and 16 MiB of output");
-    return encoded(result(native.crypto.pbkdf2(hash, secret, salted, iterations, keylen), why));
+    return encoded(checkedResult(native.crypto.pbkdf2(hash, secret, salted, iterations, keylen), why));
   };
 });
 
@@ -47,7 +47,7 @@ export const { later: hkdf, sync: hkdfSync } = both((digest, ikm, salt, info, ke
   if (context.length > 1024) throw cryptoError(RangeError, "INVALID_KEYLEN", "Invalid key length");
   const hash = digestNamed(digest);
   if (keylen > 255 * HASH_BYTES[hash]) throw cryptoError(RangeError, "INVALID_KEYLEN", "Invalid key length");
-  return () => (keylen === 0 ? new Uint8Array(0) : result(native.crypto.hkdf(hash, secret, salted, context, keylen), refused("HKDF", "its output is too long"))).buffer;
+  return () => (keylen === 0 ? new Uint8Array(0) : checkedResult(native.crypto.hkdf(hash, secret, salted, context, keylen), refused("HKDF", "its output is too long"))).buffer;
 });
 
 const badCost = (why = "") => cryptoError(RangeError, "INVALID_SCRYPT_PARAMS", `Invalid scrypt params${why}`);
@@ -73,6 +73,6 @@ export const { later: scrypt, sync: scryptSync } = both((password, salt, keylen,
   return () => {
     if (keylen === 0) return encoded(new Uint8Array(0));
     const why = () => badCost(": a component has 64 MiB of memory for it and 16 MiB of output");
-    return encoded(result(native.crypto.scrypt(secret, salted, [n, r, p], keylen), why));
+    return encoded(checkedResult(native.crypto.scrypt(secret, salted, [n, r, p], keylen), why));
   };
 });

@@ -4,7 +4,7 @@ import { checkFunction } from "../internal/errors.js";
 import { badCurve } from "./key-agreement.js";
 import { curveNamed } from "./key-formats.js";
 import { exported, keyObject, publicPartsOf } from "./key.js";
-import { checkInteger, checkObject, checkString, cryptoError, fillRandom, result, wrongValue } from "./support.js";
+import { checkInteger, checkObject, checkString, cryptoError, fillRandom, checkedResult, wrongValue } from "./support.js";
 
 const TYPES = ["rsa", "rsa-pss", "ec", "ed25519", "x25519"];
 const KEY_BYTES_MAX = 2 ** 24;
@@ -26,7 +26,7 @@ function privateParts(type, options) {
   checkInteger(publicExponent, "options.publicExponent", 0, 2 ** 32 - 1);
   const exponent = Uint8Array.of(publicExponent >>> 24, publicExponent >>> 16, publicExponent >>> 8, publicExponent);
   const refused = () => cryptoError(Error, "OPERATION_FAILED", "Such an RSA key cannot be made in a component: 1,024 to 8,192 bits, a multiple of 8, and an exponent of 3 or 65,537");
-  return () => ({ kind: type, curve: undefined, material: result(native.crypto.rsaGenerate(modulusLength, exponent), refused) });
+  return () => ({ kind: type, curve: undefined, material: checkedResult(native.crypto.rsaGenerate(modulusLength, exponent), refused) });
 }
 
 /** What makes a pair, in the formats that the options ask for. */

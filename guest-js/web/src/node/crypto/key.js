@@ -9,7 +9,7 @@ import {
 } from "./key-formats.js";
 import { openPem, openPkcs8, sealPkcs8 } from "./key-passphrase.js";
 import {
-  bytesFrom, checkBytes, checkObject, cryptoError, encoded, opensslError, result, secretOf, viewOf, wrongKeyType, wrongType, wrongValue,
+  bytesFrom, checkBytes, checkObject, cryptoError, encoded, opensslError, checkedResult, secretOf, viewOf, wrongKeyType, wrongType, wrongValue,
 } from "./support.js";
 
 const INTERNAL = Symbol("internal");
@@ -23,7 +23,7 @@ const invalidKey = () => opensslError("invalid key", "elliptic curve routines", 
 /** The public key of a private one. */
 export function publicPartsOf(parts) {
   if (parts.curve === undefined) return rsaPublicOf(parts);
-  return { ...parts, material: result(native.crypto.convert("public-of", parts.curve, parts.material), invalidKey) };
+  return { ...parts, material: checkedResult(native.crypto.convert("public-of", parts.curve, parts.material), invalidKey) };
 }
 
 export class KeyObject {

@@ -10,7 +10,7 @@ import { partsOf, privateKey, publicKey } from "./key.js";
 import { pssSaltBytes } from "./rsa.js";
 import {
   Chunks, HASH_BYTES, OTHER_HASHES, bytesFrom, checkBytes, checkString, cryptoError, dataBytes, encoded, hashNamed, later, lazyStream,
-  opensslError, result, wrongValue,
+  opensslError, checkedResult, wrongValue,
 } from "./support.js";
 
 const LazyWritable = lazyStream(stream.Writable, ["_writableState"]);
@@ -68,9 +68,9 @@ function signed(algorithm, data, key, options) {
   const hash = hashFor(parts, algorithm);
   const der = wantsDer(options);
   if (parts.curve === undefined) {
-    return result(native.crypto.rsaSign(saltOf(parts, options, hash, true), hash, parts.material, data), failed);
+    return checkedResult(native.crypto.rsaSign(saltOf(parts, options, hash, true), hash, parts.material, data), failed);
   }
-  const signature = result(native.crypto.sign(parts.curve, hash, parts.material, data), failed);
+  const signature = checkedResult(native.crypto.sign(parts.curve, hash, parts.material, data), failed);
   return parts.kind === "ec" && der ? toDer(signature) : signature;
 }
 

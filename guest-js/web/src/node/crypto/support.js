@@ -67,7 +67,7 @@ export function opensslError(reason, library = "Provider routines", number = "1C
 }
 
 /** Bytes that a native gave, or the error that `failed` makes of why it did not. */
-export function result(given, failed) {
+export function checkedResult(given, failed) {
   if (typeof given === "string") throw failed(given);
   return given;
 }

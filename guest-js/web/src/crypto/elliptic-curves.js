@@ -1,10 +1,8 @@
 // ECDSA, ECDH, Ed25519 and X25519. https://w3c.github.io/webcrypto/#ecdsa (23 and others)
 import native from "elias:native";
+import { checkKeyType, checkedResult, dataError, invalidAccess, notSupported, operationError, syntaxError } from "./errors.js";
 import { isKey, materialOf, newKey } from "./key.js";
-import {
-  base64url, checkJwk, checkKeyType, dataError, hashOf, invalidAccess, notSupported, operationError, required, syntaxError,
-} from "./parameters.js";
-import { result } from "./symmetric.js";
+import { base64url, checkJwk, hashOf, required } from "./parameters.js";
 
 const FIELD_BYTES = { "P-256": 32, "P-384": 48, "P-521": 66, Ed25519: 32, X25519: 32 };
 
@@ -121,7 +119,7 @@ function onCurve({ name, named, privateUsages, publicUsages, use, operations }) 
 const signing = (hashOfParameters, curveOf) => ({
   sign(parameters, key, data) {
     checkKeyType(key, "private");
-    return result(native.crypto.sign(curveOf(key), hashOfParameters(parameters), materialOf(key), data), "signing").buffer;
+    return checkedResult(native.crypto.sign(curveOf(key), hashOfParameters(parameters), materialOf(key), data), "signing").buffer;
   },
   verify(parameters, key, signature, data) {
     checkKeyType(key, "public");
@@ -138,7 +136,7 @@ const agreement = (name, curveOf) => ({
     if (other.algorithm.name !== name || other.algorithm.namedCurve !== key.algorithm.namedCurve) {
       throw invalidAccess("the keys are not of the same algorithm and curve");
     }
-    const secret = result(native.crypto.agree(curveOf(key), materialOf(key), materialOf(other)), "agreeing on a secret");
+    const secret = checkedResult(native.crypto.agree(curveOf(key), materialOf(key), materialOf(other)), "agreeing on a secret");
     if (length === null) return secret.buffer;
     if (length > secret.length * 8) throw operationError(`the secret has ${secret.length * 8} bits, not ${length}`);
     const bits = secret.slice(0, Math.ceil(length / 8));
@@ -151,7 +149,7 @@ const derives = { privateUsages: ["deriveKey", "deriveBits"], publicUsages: [], 
 const signs = { privateUsages: ["sign"], publicUsages: ["verify"], use: "sig" };
 const namedCurve = (key) => key.algorithm.namedCurve;
 
-export const curves = [
+export const curveAlgorithms = [
   onCurve({ name: "ECDSA", named: true, ...signs, operations: signing((parameters) => hashOf(required(parameters, "hash")), namedCurve) }),
   onCurve({ name: "ECDH", named: true, ...derives, operations: agreement("ECDH", namedCurve) }),
   onCurve({ name: "Ed25519", named: false, ...signs, operations: signing(() => "SHA-512", () => "Ed25519") }),
