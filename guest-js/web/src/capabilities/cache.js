@@ -1,7 +1,7 @@
 // The module `elias/cache`: values kept between requests, for a time.
 //
-// A value comes back as what it was: text, bytes, or anything that JSON holds. The byte before it says which, and the native
-// half reads it; numbers that are counted, and what other programs put there, have none.
+// A value comes back with its type: text, bytes, or anything that JSON can express. The byte before it is the type,
+// which the native half reads; counters, and values of other programs, have no such byte.
 import native from "elias:native";
 
 const [TEXT, BYTES, JSON_TEXT] = [1, 2, 3];
@@ -39,7 +39,7 @@ function start(command, key, value, ttl, expected) {
   }
 }
 
-/** What this instance is making, by key. */
+/** The values that this instance is making, by key. */
 const making = new Map();
 
 /** Codes of errors that say nothing of a value, only that it could not be kept now. */
@@ -108,7 +108,8 @@ export const cache = {
     // Before anything is made: a wrong time to live is a mistake whatever the value.
     const ttl = ttlOf(typeof options === "number" ? { ttl: options } : options);
     if (typeof make !== "function") throw new TypeError("remember needs a function that makes the value");
-    // Who waits for a lease has an operation under way; the instance's own waiters must not keep its maker from the rest.
+    // A caller that waits for a lease has an operation under way; the instance's own waiters must not keep its maker
+    // from the rest.
     let made = making.get(key);
     if (made === undefined) {
       made = leaseAndMake(key, ttl, make).finally(() => making.delete(key));

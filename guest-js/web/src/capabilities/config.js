@@ -1,4 +1,4 @@
-// The module `elias/config`: what `env` holds, for code that no handler passes it to.
+// The module `elias/config`: the values of `env`, for code to which no handler passes it.
 import { env } from "../component/env.js";
 
 export const config = {

@@ -1,4 +1,4 @@
-// The module `elias/log`: lines with fields.
+// The module `elias/log`: log lines with fields.
 import native from "elias:native";
 import { inspect } from "../console/inspect.js";
 import { replaceMembers } from "../webidl/interfaces.js";

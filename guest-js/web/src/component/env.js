@@ -1,4 +1,4 @@
-// `env`: the second argument of every handler. A key is asked of the host when it is first read.
+// `env`, the second argument of every handler. The host is asked for a key when it is first read.
 import native from "elias:native";
 import { registry } from "../internal/registry.js";
 

@@ -1,4 +1,4 @@
-// The triggers: what the engine calls when the host wants a handler of the component's default export run.
+// The handlers `fetch` and `call` of the component's default export, and `ctx`: the engine calls these functions.
 import native from "elias:native";
 import { incomingRequest } from "../fetch/request.js";
 import { isResponse, sendResponse } from "../fetch/response.js";
@@ -60,7 +60,10 @@ const context = new ExecutionContext();
 
 const isThenable = (value) => value !== null && typeof value === "object" && typeof value.then === "function";
 
-/** What `finish` makes of a promise's value. A script may have put a `then` or a `resolve` of its own in place: await asks neither. */
+/**
+ * Awaits the promise and calls `finish` with its value. A script may have replaced `then` or `resolve`: await uses
+ * neither.
+ */
 const later = async (promise, finish) => finish(await promise);
 
 function respond(result) {
@@ -77,10 +80,10 @@ function describe(value) {
   return name ? `an object of class ${name}` : "an object";
 }
 
-/** Sends what the engine does not send by itself. */
+/** Sends a result that the engine does not send by itself. */
 const finish = (result) => (!isResponse(result) && isThenable(result) ? later(result, respond) : respond(result));
 
-// What the engine calls the handler with. A default export without one is left to the function below.
+// The arguments with which the engine calls the handler. The function below handles a default export without one.
 native.fetchHandler(incomingRequest, noEnv, context, finish);
 
 native.register("fetch", (app) => {

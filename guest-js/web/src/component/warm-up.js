@@ -1,5 +1,5 @@
-// Makes once, while the image is made, what requests make: the shapes of these objects are then in the image, and no request has to
-// make them anew.
+// Warm-up: makes the objects that requests make once, while the base image is made. Their shapes are then in the
+// image, and no request has to make them anew.
 import native from "elias:native";
 import { Headers } from "../fetch/headers.js";
 import { Request } from "../fetch/request.js";

@@ -99,7 +99,7 @@ function drawTable(rows) {
 const log = {
   trace(...args) {
     const title = args.length === 0 ? "Trace" : `Trace: ${formatMessage(args)}`;
-    // Not at the level trace, which is off where nobody asks for it: who calls this wants to see it.
+    // Not at the level trace, which is off by default: a caller of console.trace wants to see the stack.
     write(INFO, `${title}\n${callerStack()}`, args);
   },
   debug: (...args) => print(DEBUG, args),

@@ -1,4 +1,4 @@
-// What console.log and util.format make of their arguments. https://console.spec.whatwg.org/#formatter (2.2)
+// Formats the arguments of console.log and util.format. https://console.spec.whatwg.org/#formatter (2.2)
 import { inspect } from "./inspect.js";
 
 /** "Formatter" (2.2): the first argument may have %s and the like in it, the rest follow with spaces between. */

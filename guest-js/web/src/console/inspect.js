@@ -1,4 +1,4 @@
-// How console.log shows a value: the format of Node's util.inspect for the values that people log.
+// Formats a value as text for console.log and util.inspect, in the format of Node's util.inspect.
 // The Console standard leaves it to the implementation: https://console.spec.whatwg.org/#printer (2.3)
 import { inspect as fieldsOf } from "../webidl/interfaces.js";
 

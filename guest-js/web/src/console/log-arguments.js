@@ -1,11 +1,11 @@
-// The arguments of a console call as JSON for the structured log: whatever they are, and never more than 16 KiB.
+// Encodes the arguments of a console call as JSON for the structured log: any values, at most 16 KiB.
 import native from "elias:native";
 
 const MAX_BYTES = 16 * 1024;
 // A code unit takes three bytes of UTF-8 at most.
 const SURELY_FITS = MAX_BYTES / 3;
 const MAX_ITEMS = 100;
-// What is no longer than this as JSON is within the budget, whatever it is made of.
+// JSON that is no longer than this is within the budget, of whatever values it is made.
 const SURELY_SMALL = 2000;
 const MAX_DEPTH = 6;
 const NOT_PLAIN = Symbol("not plain");
@@ -53,7 +53,7 @@ function stringify(args, budget) {
   }
 }
 
-/** What stands for arguments of which a getter, or a toJSON, threw. */
+/** The JSON that replaces arguments of which a getter or a toJSON threw. */
 const withoutForm = (error) => JSON.stringify([`[no JSON form: ${String(error?.message).slice(0, 1000)}]`]);
 
 /**

@@ -14,7 +14,7 @@ const typeNameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Ar
 const INTERNAL = Symbol("internal");
 
 class Crypto {
-  // What only `crypto` has: the members throw for any other object, as Web IDL asks.
+  // Only `crypto` has this field: the members throw for any other object, as Web IDL requires.
   #own = true;
 
   constructor(token = undefined) {

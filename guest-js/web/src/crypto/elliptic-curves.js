@@ -6,7 +6,7 @@ import { base64url, checkJwk, hashOf, required } from "./parameters.js";
 
 const FIELD_BYTES = { "P-256": 32, "P-384": 48, "P-521": 66, Ed25519: 32, X25519: 32 };
 
-/** What a conversion gives; a key that is none is a DataError. */
+/** The result of a conversion; a DataError for bytes that are not a key. */
 function converted(what, curve, key) {
   const given = native.crypto.convert(what, curve, key);
   if (typeof given === "string") throw dataError(`the key is not a valid ${curve} key`);

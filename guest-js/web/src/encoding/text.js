@@ -1,4 +1,5 @@
-// TextEncoder and TextDecoder. UTF-8 is native; text-encodings.js has the others. https://encoding.spec.whatwg.org/#api (7)
+// TextEncoder and TextDecoder. UTF-8 is native; legacy-encodings.js has the others.
+// https://encoding.spec.whatwg.org/#api (7)
 import native from "elias:native";
 import { registry } from "../internal/registry.js";
 import { bytesOf, concat } from "../webidl/bytes.js";
@@ -8,7 +9,7 @@ const UTF8_LABELS = ["utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "uni
 const NO_BYTES = new Uint8Array(0);
 
 export class TextEncoder {
-  // What only a TextEncoder has: its methods throw for any other object, as Web IDL asks.
+  // Only a TextEncoder has this field: its methods throw for any other object, as Web IDL requires.
   #encoding = "utf-8";
 
   get encoding() {
@@ -30,7 +31,7 @@ export class TextEncoder {
 
 const SPACE_AROUND = /^[\t\n\f\r ]+|[\t\n\f\r ]+$/g;
 
-/** What decodes the encoding of that label. */
+/** The decoder for the encoding with that label. */
 function decoderOf(label, options) {
   try {
     return new registry.EncodingDecoder(label, options);

@@ -240,7 +240,7 @@ function add(listeners, type, callback, capture) {
   return listener;
 }
 
-/** "Fire an event": dispatches an event of ours, which is trusted. Says whether nobody has canceled it. */
+/** "Fire an event": dispatches a trusted event. Returns false if a listener has canceled it. */
 export const fire = (target, event) => dispatch(event, target, listenersOf(target), true);
 
 function toOptions(options) {

@@ -12,7 +12,10 @@ const FORM_TYPE = "application/x-www-form-urlencoded;charset=UTF-8";
 /** The source of a body whose bytes the host still has. */
 const INCOMING = Symbol("incoming");
 
-/** A source with `read(): Promise<Uint8Array | null>` and `cancel(reason)`; if `givesOwn` is true, nobody else has the chunks. */
+/**
+ * A source with `read(): Promise<Uint8Array | null>` and `cancel(reason)`; if `givesOwn` is true, the chunks have no
+ * other owner.
+ */
 export class Puller {}
 
 /** A body that is not null. */
@@ -24,7 +27,7 @@ export class Body {
   source;
   /** The ReadableStream: the source itself, or made from it when a script first asks for it. */
   stream = undefined;
-  /** The source was read or sent. What happened to the stream, the stream knows. */
+  /** The source was read or sent. The stream has a state of its own. */
   taken = false;
   /** The media type that the source brings along, or null. */
   type;
@@ -183,7 +186,7 @@ async function readAll(body, chunks) {
   }
 }
 
-/** The bytes of a request's body that nobody has begun to read, if the host has all of them; else undefined. */
+/** The bytes of a request's body that is still unread, if the host has all of them; else undefined. */
 const bytesNow = (body) => (body.source === INCOMING && body.stream === undefined ? native.requestBodyNow() : undefined);
 
 /** Takes the whole body as bytes that belong to the caller. */

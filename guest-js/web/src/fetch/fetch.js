@@ -7,11 +7,11 @@ import { Request, blobOf, bodyOf, signalOf } from "./request.js";
 import { isRedirectStatus, responseFromHost } from "./response.js";
 
 const REDIRECTS_MAX = 20;
-// What belongs to the origin that a request was for, and not to where it is redirected.
+// Headers for the origin of the request, which a redirect to another origin does not get.
 const ORIGIN_HEADERS = ["authorization", "cookie", "proxy-authorization"];
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type", "content-length"];
 
-/** What the host's stable names mean; see `refuse` in the native half. */
+/** The meaning of the host's stable error names; see `refuse` in the native half. */
 const REASONS = {
   denied: (url) => `it is not allowed; to allow it, add "${url[10]}" to \`allow\` in [capabilities.http] of elias.toml`,
   "private-address": (url) =>
@@ -32,7 +32,7 @@ const REASONS = {
 function explain(error, url) {
   const code = REASONS[error?.message] === undefined ? "network-error" : error.message;
   const failed = "the exchange with the server failed";
-  // What is no stable name is the engine's own word.
+  // Anything but a stable name is an error of the engine itself.
   const reason = REASONS[code]?.(url) ?? (error?.message === code ? failed : `${failed}: ${error?.message}`);
   const explained = new TypeError(`fetch of ${url[10]}${url[7]} failed: ${reason}`);
   explained.code = code;
@@ -94,10 +94,10 @@ class Incoming extends Puller {
 export async function fetch(input, init = undefined, toHost = false) {
   if (arguments.length === 0) throw new TypeError("fetch needs a URL or a Request");
   const request = new Request(input, init);
-  // In a test, what the test says.
+  // In a test, its fakes respond.
   if (registry.fakeFetch !== undefined && toHost !== true && /^https?:/.test(request.url)) return registry.fakeFetch(request);
   if (request.integrity !== "") {
-    // What is not checked must not look as if it had been.
+    // A request whose integrity is not checked must not look as if it had been.
     throw new TypeError("fetch does not check the option integrity; leave it out, and compare the digest of the body");
   }
   const signal = signalOf(request);
@@ -142,7 +142,7 @@ export async function fetch(input, init = undefined, toHost = false) {
   }
 }
 
-/** "Scheme fetch" (4.2), data: and blob:, which ask nobody. */
+/** "Scheme fetch" (4.2) for data: and blob:, which need no network. */
 function fetchData(url, method) {
   const data = native.dataUrl(url[0]);
   if (data === null) throw new TypeError("fetch failed: the data: URL is malformed");

@@ -95,7 +95,7 @@ export function fillHeaderList(list, init) {
   return list;
 }
 
-/** What `get` gives for a name that is not there. */
+/** The result of `get` for a name that is absent. */
 function noHeader(name) {
   toName(name);
   return null;
@@ -121,7 +121,7 @@ export let incomingHeaders;
 // How often one of them was asked for by its name. Few handlers ask for more than two, which is cheaper without a list.
 let asked = 0;
 const ASKED_MAX = 2;
-// What iterates over Headers, unless a script has put something else in its place.
+// The iterator method of Headers, unless a script has replaced it.
 let entries;
 
 export class Headers {

@@ -1,7 +1,7 @@
 // Request. https://fetch.spec.whatwg.org/#request-class (5.4)
 //
-// There is one incoming request in the life of an instance. It is made at build time, and a field of it that is still
-// undefined is asked of the host when a script first reads it.
+// An instance has one incoming request at a time. It is made at build time, and the host is asked for a field of it
+// that is still undefined when a script first reads it.
 import native from "elias:native";
 import { copyOf, includes, keys, matches, newList, stringify, toUpperCase } from "../internal/primordials.js";
 import { registry, requireRegistered } from "../internal/registry.js";
@@ -12,7 +12,7 @@ import { fillHeaderList, headerListOf, headersFromList, incomingHeaders } from "
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i;
-// The methods that are written in upper case whatever the script wrote; PATCH is not among them (Fetch 2.2.1).
+// The methods that are normalized to upper case; PATCH is not among them (Fetch 2.2.1).
 const NORMALIZED_METHOD = /^(?:DELETE|GET|HEAD|OPTIONS|POST|PUT)$/i;
 const SAFELISTED_METHODS = ["GET", "HEAD", "POST"];
 
@@ -58,7 +58,7 @@ export let incomingRequest;
 export let bodyOf;
 /** The request's signal, if it was given one. */
 export let signalOf;
-/** What a blob: URL stood for when the request was made. */
+/** The Blob that a blob: URL named when the request was made. */
 export let blobOf;
 
 export class Request {

@@ -8,7 +8,7 @@ import { Body, TEXT_TYPE, extractBody, mixinBody, sendBody } from "./body.js";
 import { fillHeaderList, getFromList, headerListOf, headersFromList } from "./headers.js";
 import { parseUrl } from "./request.js";
 
-// Shared by all responses that nobody asks for their headers; never written to.
+// Shared by all responses whose headers no script reads; never written to.
 const NO_HEADERS = [];
 const TEXT_HEADERS = ["content-type", TEXT_TYPE];
 const JSON_TYPE = "application/json";
@@ -19,7 +19,7 @@ const isNullBodyStatus = (status) => status === 204 || status === 205 || status 
 /** Whether the status is a redirect status (Fetch, 2.2.6). */
 export const isRedirectStatus = (s) => s === 301 || s === 302 || s === 303 || s === 307 || s === 308;
 
-/** What a string body becomes when it has been sent: used up. */
+/** The state of a string body that was sent: used up. */
 const SENT = new Body("", undefined);
 SENT.taken = true;
 
@@ -42,7 +42,7 @@ class ResponseClass {
   #statusText = "";
   // A header list until a script asks for the headers, then a Headers.
   #headers = NO_HEADERS;
-  // A string that nobody has read yet, or a Body, or null.
+  // A string that is still unread, or a Body, or null.
   #body = null;
 
   static {
@@ -195,7 +195,7 @@ class ResponseClass {
     const headers = this.#headers;
     const list = copyOf(isArray(headers) ? headers : headerListOf(headers));
     if (origins.has(this)) origins.set(copy, origins.get(this));
-    // What came from a server, and Response.error(), cannot be changed; the copy is no different.
+    // A response of a server, and Response.error(), are immutable; so is the copy.
     copy.#headers = origins.has(this) || this.#status === 0 ? headersFromList(list, true) : list;
     return copy;
   }

@@ -1,4 +1,4 @@
-// ELIAS.createAPI: endpoints with a handler each, which make one router together.
+// ELIAS.createAPI: endpoints with a handler each; all endpoints of a module form one router.
 import { isResponse, Response } from "../fetch/response.js";
 import { HttpError, problem } from "./problem.js";
 import { parseEndpoint, Router } from "./router.js";
@@ -8,7 +8,7 @@ const PARTS = ["params", "query", "body"];
 
 const router = new Router();
 
-/** Adds an endpoint; gives the component that all of them are. */
+/** Adds an endpoint; returns the component of all endpoints. */
 export function createAPI(options) {
   const { endpoint, handler, ...rest } = options ?? {};
   if (typeof handler !== "function") throw new TypeError("ELIAS.createAPI needs a handler: createAPI({ endpoint, handler })");
@@ -19,7 +19,7 @@ export function createAPI(options) {
   return api;
 }
 
-/** The component that all endpoints of the module are. */
+/** The component of all endpoints of the module. */
 const api = {
   async fetch(request, env, ctx) {
     const url = new URL(request.url);

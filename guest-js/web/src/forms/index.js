@@ -1,5 +1,5 @@
-// The ELIAS forms: other ways to say what a component handles. Each gives an object with handlers, as `export default` takes
-// it; a module without a default export is the component that its form made.
+// The module `elias/forms`: other ways to declare the handlers of a component. Each form returns an object with
+// handlers, as `export default` takes it; a module without a default export is the component that its form made.
 import native from "elias:native";
 import { Response } from "../fetch/response.js";
 import { registry } from "../internal/registry.js";
@@ -8,15 +8,15 @@ import { createAPI as addEndpoint, isJson } from "./api.js";
 import { HttpError, problem } from "./problem.js";
 import { check, checkSchema, ValidationFailure } from "./schema.js";
 
-/** The component that this module is: what makes it so, by which form, and its implementations by their numbers. */
-let made;
+/** The component of this module: its owner, the form that declared it, and its implementations by their numbers. */
+let declared;
 
-/** Makes the module what `owner` makes of it; `component` is the implementation `number`. */
-function become(form, component, owner = component, number = 1) {
-  made ??= { form, owner, stages: new Map() };
-  if (made.owner !== owner) throw new TypeError(`this module is a component already, by ${made.form}: a module makes one component`);
-  if ((made.stages.get(number) ?? component) !== component) throw new TypeError(`stage${number} of this component is implemented already`);
-  made.stages.set(number, component);
+/** Registers the component of this module; `component` is its implementation `number`. */
+function declareComponent(form, component, owner = component, number = 1) {
+  declared ??= { form, owner, stages: new Map() };
+  if (declared.owner !== owner) throw new TypeError(`this module is a component already, by ${declared.form}: a module makes one component`);
+  if ((declared.stages.get(number) ?? component) !== component) throw new TypeError(`stage${number} of this component is implemented already`);
+  declared.stages.set(number, component);
   registry.formComponent ??= component;
   native.setApplication(component, number);
   return component;
@@ -25,8 +25,8 @@ function become(form, component, owner = component, number = 1) {
 /** Implementations that a component may have. */
 const STAGES_MAX = 16;
 
-/** Says which packages the component is made with; the build compares them with what it bundled. */
-function dependOn(dependencies, form) {
+/** Declares the packages of the component; the build compares them with the bundled ones. */
+function declareDependencies(dependencies, form) {
   if (dependencies === undefined) return;
   const isName = (entry) => typeof entry === "string" && /^(?:@[^@/]+\/)?[^@/]+@\S+$/.test(entry);
   if (!Array.isArray(dependencies) || !dependencies.every(isName)) {
@@ -35,25 +35,28 @@ function dependOn(dependencies, form) {
   native.dependOn?.(dependencies.join("\n"));
 }
 
-/** An endpoint with its handler. All of a module are one router: 404 and 405 are answered by themselves. */
+/**
+ * Adds an endpoint with its handler. All endpoints of a module form one router, which responds with 404 and 405 by
+ * itself.
+ */
 export function createAPI(options) {
   const { dependencies, ...endpoint } = options ?? {};
-  dependOn(dependencies, "ELIAS.createAPI");
-  return become("ELIAS.createAPI", addEndpoint(endpoint));
+  declareDependencies(dependencies, "ELIAS.createAPI");
+  return declareComponent("ELIAS.createAPI", addEndpoint(endpoint));
 }
 
-/** A component that makes an output of an input: by calls, and by HTTP POST with JSON. */
+/** A component that maps an input to an output: by calls, and by HTTP POST with JSON. */
 export function createComponent(options) {
   // Without a name it has that of its package.json.
   const { name = native.componentName?.() ?? "component", process, input, output, dependencies, ...rest } = options ?? {};
   if (options?.name !== undefined) checkName(name, "ELIAS.createComponent");
-  dependOn(dependencies, "ELIAS.createComponent");
+  declareDependencies(dependencies, "ELIAS.createComponent");
   if (typeof process !== "function") throw new TypeError("ELIAS.createComponent needs process: createComponent({ process(input, ctx) { ... } })");
   const unknown = Object.keys(rest)[0];
   if (unknown !== undefined) throw new TypeError(`ELIAS.createComponent has no option ${unknown}; there are name, process, input, output, dependencies`);
   checkSchema(input, "input");
   checkSchema(output, "output");
-  return become("ELIAS.createComponent", processing(name, process, input, output));
+  return declareComponent("ELIAS.createComponent", processing(name, process, input, output));
 }
 
 function processing(name, process, inputSchema, outputSchema) {
@@ -61,13 +64,13 @@ function processing(name, process, inputSchema, outputSchema) {
     const checked = await check(inputSchema, input);
     if (checked instanceof ValidationFailure) return checked;
     const output = await check(outputSchema, await process(checked, ctx, env));
-    if (output instanceof ValidationFailure) throw new TypeError(`${name}: the output is not valid: ${told(output)}`);
+    if (output instanceof ValidationFailure) throw new TypeError(`${name}: the output is not valid: ${describeIssues(output)}`);
     return output;
   };
   return {
     async call(input, env, ctx) {
       const output = await run(input, env, ctx);
-      if (output instanceof ValidationFailure) throw new TypeError(`${name}: the input is not valid: ${told(output)}`);
+      if (output instanceof ValidationFailure) throw new TypeError(`${name}: the input is not valid: ${describeIssues(output)}`);
       return output;
     },
     async fetch(request, env, ctx) {
@@ -94,7 +97,7 @@ function processing(name, process, inputSchema, outputSchema) {
   };
 }
 
-const told = ({ issues }) => issues.map(({ message, path }) => (path.length ? `${path.join(".")}: ${message}` : message)).join("; ");
+const describeIssues = ({ issues }) => issues.map(({ message, path }) => (path.length ? `${path.join(".")}: ${message}` : message)).join("; ");
 
 /** A named component, which `implement` gives its handlers: those of `export default`, or `process`; and `stage2` a second implementation. */
 export function component(name) {
@@ -108,20 +111,20 @@ function stage(owner, number) {
   const waiting = {
     implement(handlers) {
       const { process, input, output, dependencies, ...rest } = handlers ?? {};
-      dependOn(dependencies, "ELIAS.component");
+      declareDependencies(dependencies, "ELIAS.component");
       const none = Object.values(rest).every((handler) => typeof handler !== "function");
       if (typeof process !== "function" && none) {
         throw new TypeError(`ELIAS.component("${name}").implement needs process, or handlers such as fetch`);
       }
       const base = typeof process === "function" ? processing(name, process, input, output) : {};
-      return followed(become("ELIAS.component", { ...base, ...rest }, owner, number), owner, number);
+      return withLaterStages(declareComponent("ELIAS.component", { ...base, ...rest }, owner, number), owner, number);
     },
   };
-  return followed(waiting, owner, number);
+  return withLaterStages(waiting, owner, number);
 }
 
-/** What has the stages after `number` as methods, which are not handlers. */
-function followed(target, owner, number) {
+/** Gives `target` the stages after `number` as methods, which are not enumerable and so no handlers. */
+function withLaterStages(target, owner, number) {
   for (let next = number + 1; next <= STAGES_MAX; next++) Object.defineProperty(target, `stage${next}`, { value: () => stage(owner, next) });
   return target;
 }

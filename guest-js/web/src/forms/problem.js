@@ -1,4 +1,4 @@
-// Problem documents (RFC 9457): how the forms answer what cannot be handled.
+// Problem documents (RFC 9457): the error responses of the forms.
 import { Response } from "../fetch/response.js";
 
 const TITLES = {

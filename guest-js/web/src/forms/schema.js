@@ -1,6 +1,7 @@
-// Checking input: by a function, a Standard Schema (https://standardschema.dev: zod, valibot, arktype), or what has `parse`.
+// Validation of input: by a function, a Standard Schema (https://standardschema.dev: zod, valibot, arktype), or a
+// method `parse`.
 
-/** What is wrong with an input. */
+/** The issues of an input that is not valid. */
 export class ValidationFailure {
   constructor(issues) {
     this.issues = issues;
@@ -13,7 +14,10 @@ const issuesOf = (issues) =>
     path: path.map((key) => (typeof key === "object" && key !== null ? key.key : key)).map(String),
   }));
 
-/** The checked value, or an {@link ValidationFailure}. An exception of a function is an issue, unless it is its defect. */
+/**
+ * The checked value, or a {@link ValidationFailure}. An exception of a function is an issue, unless it shows a defect
+ * of the function.
+ */
 export async function check(schema, value) {
   if (schema === undefined) return value;
   const standard = schema["~standard"];
@@ -29,7 +33,7 @@ export async function check(schema, value) {
   }
 }
 
-/** Refuses, at build, what could not check anything. */
+/** Throws a TypeError, during the build, for a value that is not a schema. */
 export function checkSchema(schema, name) {
   const fits = schema === undefined || typeof schema === "function" || schema?.["~standard"] || typeof schema?.parse === "function";
   if (!fits) throw new TypeError(`${name} must be a schema: a function, a Standard Schema, or an object with a method parse`);

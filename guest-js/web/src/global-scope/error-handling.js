@@ -1,4 +1,4 @@
-// The global scope as an EventTarget: what nobody catches is dispatched here before it is logged.
+// Uncaught errors and rejections: they are dispatched to the global scope, an EventTarget, before they are logged.
 // https://html.spec.whatwg.org/#runtime-script-errors (8.1.4.6), #unhandled-promise-rejections (8.1.6.2)
 import native from "elias:native";
 import { ErrorEvent, PromiseRejectionEvent } from "../events/error-events.js";
@@ -21,7 +21,7 @@ defineEventHandler(globalThis, "rejectionhandled");
 
 const PLACE = /\(?([^\s()]+):(\d+):(\d+)\)?$/m;
 
-/** What an ErrorEvent says of `error`. Where it comes from is known if it is an Error. */
+/** The fields of an ErrorEvent for `error`. The source location is known if it is an Error. */
 function describe(error) {
   if (!(error instanceof Error)) return { message: `Uncaught ${typeof error === "object" ? "object" : String(error)}` };
   const { name, message, stack } = error;

@@ -1,4 +1,4 @@
-// The rest of the global scope of ECMA-429 (the minimum common API): self, navigator, reportError.
+// self, navigator and reportError: the rest of the global scope of ECMA-429 (the minimum common API).
 // https://html.spec.whatwg.org/#report-the-exception (8.1.4.6)
 import native from "elias:native";
 import { defineGlobals, defineInterface } from "../webidl/interfaces.js";

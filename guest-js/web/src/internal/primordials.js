@@ -1,6 +1,6 @@
-// Built-ins as they were before any script of the application ran, for the modules that every request and response goes
-// through. A script may change or delete what is on Array.prototype, RegExp.prototype and their like; what we do with our own values
-// must not come out differently for it. So the core modules
+// Primordials: built-ins as they were before any script of the application ran, for the modules that every request
+// uses. A script may change or delete members of Array.prototype, RegExp.prototype and the like; that must not change
+// what these modules do with values of their own. So the core modules
 // - take methods of built-ins from here, and call no method of an array, a string or a regular expression,
 // - keep their lists in arrays made by `newList`, and walk them by index: `for of`, spreading and destructuring ask for iterators,
 // - append by `list[list.length] = value`.
@@ -41,7 +41,7 @@ export function defineItem(array, value) {
   defineProperty(array, array.length, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
 }
 
-/** Makes a list of an array that nobody else has. */
+/** Makes a list of an array that has no other owner. */
 export const adopt = (array) => setPrototypeOf(array, null);
 
 /** A list with the items of another, or of an array. */

@@ -203,7 +203,7 @@ const HAN_FIRST = 0x4e00;
 /** How far a letter is from the one that it follows. */
 const STEP = 0.001;
 
-/** What data of vendor/intl/tailoring.mjs mean, made once while a component is built. */
+/** Decodes the data of vendor/intl/tailoring.mjs, once while a component is built. */
 hooks.prepareCollation = (data) => {
   const { first, letters, han, backwards, caseFirst } = data;
   const made = { backwards, caseFirst, first: first.length === 0 ? undefined : new RegExp(`[${first.map((name) => `\\p{Script=${name}}`).join("")}]`, "u"), elements: undefined, han: undefined, isAscii: true };

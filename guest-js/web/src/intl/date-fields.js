@@ -1,4 +1,4 @@
-// An instant's calendar fields in a zone, and how each is written.
+// The calendar fields of an instant in a time zone, and their text.
 import { lookUp } from "./support.js";
 
 const MS_PER_DAY = 86_400_000;

@@ -1,4 +1,4 @@
-// From the components that are asked for to a pattern (UTS #35 part 4, "Matching Skeletons"), in the way of ICU's
+// Finds the pattern for the requested date components (UTS #35 part 4, "Matching Skeletons"), in the way of ICU's
 // DateTimePatternGenerator, whose answers Node shows.
 import english from "../vendor/intl/dates.js";
 import { hooks } from "./support.js";
@@ -88,7 +88,7 @@ export function items(pattern) {
 
 const quote = (text) => (/[a-zA-Z']/.test(text) ? `'${text.replaceAll("'", "''")}'` : text);
 
-/** What a skeleton asks for: for each field its letters, and their form as a number (0 where it is not asked for). */
+/** The fields of a skeleton: for each field its letters, and their form as a number (0 where it is not asked for). */
 function read(skeleton) {
   const letters = new Array(FIELDS).fill("");
   const forms = new Array(FIELDS).fill(0);

@@ -6,7 +6,7 @@ import { fieldText, toFields } from "./date-fields.js";
 import { digitsOf, isNumberingSystem } from "./numbering.js";
 import {
   canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getNumberOption, getOption, getTypeOption,
-  instanceOf, readMatcher, remembering, resolveLocale, stateReader, withoutName,
+  instanceOf, readMatcher, cachedByLocale, resolveLocale, stateReader, withoutName,
 } from "./support.js";
 import { findZone, UTC } from "./time-zone.js";
 
@@ -99,7 +99,7 @@ const HOURS = { h11: "K", h12: "h", h23: "H", h24: "k" };
 const ZONE_LETTERS = { short: "z", long: "zzzz", shortOffset: "O", longOffset: "OOOO", shortGeneric: "v", longGeneric: "vvvv" };
 const WIDTH = { narrow: 5, long: 4, short: 3 };
 
-/** What the options ask for, in letters. */
+/** The skeleton of the options, in pattern letters. */
 function skeletonOfOptions(state, cycle) {
   const letters = [];
   const digits = (name, letter) => state[name] !== undefined && letters.push(letter.repeat(state[name] === "2-digit" ? 2 : 1));
@@ -234,12 +234,12 @@ Object.defineProperty(DateTimeFormat.prototype.formatToParts, "length", { value:
 
 const defaults = { any: newState(undefined, undefined, "any", "all"), date: newState(undefined, undefined, "date", "date"), time: newState(undefined, undefined, "time", "time") };
 
-const remembered = { any: remembering(newState), date: remembering(newState), time: remembering(newState) };
+const cachedState = { any: cachedByLocale(newState), date: cachedByLocale(newState), time: cachedByLocale(newState) };
 
 function localeText(date, locales, options, required, filled) {
   const time = Date.prototype.valueOf.call(date);
   if (Number.isNaN(time)) return "Invalid Date";
-  const state = locales === undefined && options === undefined ? defaults[required] : remembered[required](locales, options, required, filled);
+  const state = locales === undefined && options === undefined ? defaults[required] : cachedState[required](locales, options, required, filled);
   return formatTime(state, time);
 }
 

@@ -1,4 +1,4 @@
-// Decimal numbers of any size, as their digits: what Intl rounds and writes.
+// Decimal numbers of any size, as their digits, for Intl to round and format.
 //
 // A number is `{ negative, digits, point }`: 0.DIGITS times ten to the power of `point`, without zeros at either end; zero has no
 // digits. `kind` is "finite", "infinity" or "nan".

@@ -1,15 +1,15 @@
 // String.prototype.localeCompare (ECMA-402 §19.1.1).
 import { newState } from "./collator.js";
 import { compareText } from "./collation.js";
-import { defineMethods, remembering } from "./support.js";
+import { defineMethods, cachedByLocale } from "./support.js";
 
 const defaults = newState();
-const remembered = remembering(newState);
+const cachedState = cachedByLocale(newState);
 
 defineMethods(String.prototype, {
   localeCompare(that, locales = undefined, options = undefined) {
     if (this === undefined || this === null) throw new TypeError("String.prototype.localeCompare called on null or undefined");
-    const state = locales === undefined && options === undefined ? defaults : remembered(locales, options);
+    const state = locales === undefined && options === undefined ? defaults : cachedState(locales, options);
     return compareText(`${this}`, `${that}`, state);
   },
 });

@@ -11,7 +11,7 @@ const TRANSFORM_KEY = /^[a-z][0-9]$/;
 /** Longest tag that is looked at. The grammar has no limit; memory has one. */
 const TAG_LENGTH_MAX = 10_000;
 
-/** What replaces deprecated subtags; set by the module that has the tables. */
+/** The functions that replace deprecated subtags; the module with the tables sets them. */
 export const aliases = { apply: undefined, extensionValue: undefined };
 
 /** The canonical form of a tag, or a RangeError. */

@@ -7,7 +7,7 @@ import { affixes, INNER, OUTER, MIDDLE, parsePattern, pushTrimmed } from "./numb
 import { pluralsOf } from "./plural-categories.js";
 import {
   canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getBooleanOrString, getOption,
-  getTypeOption, instanceOf, Intl, lookUp, readMatcher, remembering, resolveLocale, stateReader,
+  getTypeOption, instanceOf, Intl, lookUp, readMatcher, cachedByLocale, resolveLocale, stateReader,
   withoutName,
 } from "./support.js";
 
@@ -20,7 +20,7 @@ export function NumberFormat(locales = undefined, options = undefined) {
   return format;
 }
 
-/** What a formatter knows: the options as resolved, and what is made of them once. */
+/** The state of a formatter: the resolved options, and the values that are derived from them once. */
 export function newState(locales, options) {
   const requested = canonicalizeLocaleList(locales);
   options = coerceOptions(options);
@@ -453,5 +453,5 @@ defineMethods(BigInt.prototype, {
   },
 });
 
-const remembered = remembering(newState);
-const stateFor = (locales, options) => (locales === undefined && options === undefined ? defaultState : remembered(locales, options));
+const cachedState = cachedByLocale(newState);
+const stateFor = (locales, options) => (locales === undefined && options === undefined ? defaultState : cachedState(locales, options));

@@ -1,4 +1,4 @@
-// The options of how many digits are written, and what they make of a number (ECMA-402 §16.5).
+// The options for the number of digits, and the rounding of a number by them (ECMA-402 §16.5).
 import { roundDigits, roundIncrement, writeDecimal } from "./decimal.js";
 import { defaultNumber, getNumberOption, getOption } from "./support.js";
 
@@ -66,7 +66,7 @@ export function readDigitOptions(state, options, minimumDefault, maximumDefault,
   }
 }
 
-/** What `resolvedOptions` shows of the digits, in its order. */
+/** The options of digits that `resolvedOptions` returns, in its order. */
 export const DIGIT_OPTIONS = ["minimumIntegerDigits", "minimumSignificantDigits", "maximumSignificantDigits", "minimumFractionDigits", "maximumFractionDigits"];
 
 function bySignificant(state, decimal) {

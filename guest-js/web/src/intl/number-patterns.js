@@ -1,4 +1,4 @@
-// What stands around a number: CLDR's number patterns (UTS #35 part 3, "Number Format Patterns"), and the parts they make.
+// The text around a number: CLDR's number patterns (UTS #35 part 3, "Number Format Patterns"), and the parts they make.
 
 // How far out an affix stands, which decides what a range says once: the exponent, then sign, currency and compact suffix, then units.
 export const INNER = 1;
@@ -64,7 +64,7 @@ export function parsePattern(text) {
   return pattern;
 }
 
-// What ICU takes off the ends of a part: spaces, bidirectional marks and variation selectors.
+// The characters that ICU removes from the ends of a part: spaces, bidirectional marks and variation selectors.
 const LEADING = /^[\p{Zs}\t\p{Bidi_Control}\p{Variation_Selector}]+/u;
 const TRAILING = /[\p{Zs}\t\p{Bidi_Control}\p{Variation_Selector}]+$/u;
 

@@ -9,7 +9,7 @@ import { defineInterface } from "../webidl/interfaces.js";
 import { MessageEvent, setPortTest } from "./message-event.js";
 import { addTransferable, cloneWithTransfer, toTransfer, uncloneable } from "./structured-clone.js";
 
-/** What a port is apart from its object, which changes when the port is transferred. */
+/** The state of a port apart from its object, which changes when the port is transferred. */
 class PortState {
   owner;
   other = null;

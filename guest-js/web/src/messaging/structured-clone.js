@@ -15,8 +15,8 @@ export function uncloneable(what) {
 }
 
 /**
- * What can be transferred beside ArrayBuffers: `is(value)`, `isDetached(object)`, `shell()` for the object that receives, and
- * `move(from, to)` when nothing can fail any more.
+ * Kinds of objects that can be transferred, beside ArrayBuffers: `is(value)`, `isDetached(object)`, `shell()` for the
+ * object that receives, and `move(from, to)` when nothing can fail any more.
  */
 const transferables = [];
 export const addTransferable = (kind) => void transferables.push(kind);

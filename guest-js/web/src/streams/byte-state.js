@@ -14,7 +14,9 @@ function transferBuffer(buffer) {
 /** Whether the memory is gone. A SharedArrayBuffer is never detached. */
 export const isDetached = (buffer) => buffer instanceof ArrayBuffer && Reflect.apply(isDetachedGetter, buffer, []);
 
-/** What a BYOB read, or a read of a stream with autoAllocateChunkSize, wants to be filled. "Pull-into descriptor" */
+/**
+ * "Pull-into descriptor": the buffer that a BYOB read, or a read of a stream with autoAllocateChunkSize, has to fill.
+ */
 class PullInto {
   buffer;
   bufferByteLength;
@@ -44,14 +46,14 @@ class PullInto {
     return new this.View(transferBuffer(this.buffer), this.byteOffset, this.bytesFilled / this.elementSize);
   }
 
-  /** What is not filled yet. */
+  /** The part that is not filled yet. */
   get rest() {
     return new Uint8Array(this.buffer, this.byteOffset + this.bytesFilled, this.byteLength - this.bytesFilled);
   }
 }
 
 export class ByteState extends StreamState {
-  /** Uint8Arrays that nobody else has. */
+  /** Uint8Arrays that have no other owner. */
   #queue = [];
   #queued = 0;
   #highWaterMark = 0;
@@ -71,7 +73,7 @@ export class ByteState extends StreamState {
     return this.phase === "closed" ? 0 : this.#highWaterMark - this.#queued;
   }
 
-  /** What the first of the waiting reads has left to be filled, or undefined. */
+  /** The part that the first of the waiting reads still has to fill, or undefined. */
   get viewToFill() {
     return this.#pending[0]?.rest;
   }
@@ -220,7 +222,7 @@ export class ByteState extends StreamState {
     this.#queued = 0;
   }
 
-  /** What the source fills for a reader that is gone is for the next one. */
+  /** Bytes that the source fills for a reader that is gone are for the next one. */
   releaseRequests() {
     if (this.#pending.length === 0) return;
     this.#pending.length = 1;
@@ -311,7 +313,7 @@ export class ByteState extends StreamState {
     }
     if (first.bytesFilled < first.minimumFill) return;
     this.#pending.shift();
-    // What does not make a whole element is for the next read.
+    // Bytes that do not make a whole element are for the next read.
     const remainder = first.bytesFilled % first.elementSize;
     if (remainder > 0) {
       const end = first.byteOffset + first.bytesFilled;

@@ -1,4 +1,5 @@
-// Piping. https://streams.spec.whatwg.org/#readable-stream-pipe-to (4.9.1, "ReadableStreamPipeTo")
+// pipeTo: pipes a readable stream into a writable one. https://streams.spec.whatwg.org/#readable-stream-pipe-to
+// (4.9.1, "ReadableStreamPipeTo")
 import { inMicrotask, markAsHandled, noop, react, promiseResolvedWith } from "./promises.js";
 import { ReaderState } from "./readable-state.js";
 import { WriterState } from "./writable-state.js";
@@ -82,7 +83,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
       }
       signal.addEventListener("abort", onAbort);
     }
-    // What has happened already must act in this order, before anything is read.
+    // Errors and ends that are there already must act in this order, before anything is read.
     if (source.phase === "errored") onSourceError(source.storedError);
     else if (target.phase === "errored") onTargetError(target.storedError);
     else if (source.phase === "closed") onSourceClosed();

@@ -7,7 +7,7 @@ import { Deferred, callAsync, noop, react, promiseResolvedWith } from "./promise
 import { SizedQueue } from "./queue.js";
 import { defaultSize } from "./strategies.js";
 
-/** What the two kinds of controllers have in common. A kind adds desiredSize, resetQueue, read and releaseRequests. */
+/** The common part of the two kinds of controllers. A kind adds desiredSize, resetQueue, read and releaseRequests. */
 export class StreamState {
   /** "readable", "closed" or "errored". */
   phase = "readable";

@@ -1,6 +1,6 @@
 // ReadableStream, its default reader and its default controller. https://streams.spec.whatwg.org/#rs (4)
 //
-// What byte streams have more than others is in byte.js, which only comes along if the source says "byob" or the like.
+// Byte streams have more members: byte.js.
 import { registry, requireRegistered } from "../internal/registry.js";
 import { dictionary, enumeration } from "../webidl/conversions.js";
 import { defineHidden, defineInterface } from "../webidl/interfaces.js";

@@ -1,4 +1,4 @@
-// Streams that structuredClone and postMessage transfer. https://streams.spec.whatwg.org/#transferrable-streams (8.2)
+// Transfer of streams by structuredClone and postMessage. https://streams.spec.whatwg.org/#transferrable-streams (8.2)
 //
 // Both ends are in one instance, so no port lies between them: the new stream reads from the old one, or writes to it, and each
 // chunk is cloned on its way.
@@ -12,7 +12,7 @@ import { WritableStream, writableState } from "./writable.js";
 
 const cloned = (chunk) => cloneWithTransfer(chunk, []).value;
 
-/** What belongs to an end that was made before the other: its methods come with `connect`. */
+/** Joins an end with one that is made later: `connected` waits for the value that `connect` is given. */
 function joint() {
   const waiting = new Deferred();
   return { connected: waiting.promise, connect: (end) => waiting.resolve(end) };

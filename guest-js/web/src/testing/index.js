@@ -1,4 +1,5 @@
-// elias/test: what test files import, and what the runner, `elias test`, calls. Each test runs in an instance of its own.
+// The module `elias/test`: test files import it, and the runner, `elias test`, calls it. Each test runs in an instance
+// of its own.
 import { Request } from "../fetch/request.js";
 import { isResponse } from "../fetch/response.js";
 import { registry } from "../internal/registry.js";
@@ -13,7 +14,7 @@ const TIMEOUT_MS = 5000;
 const realSetTimeout = globalThis.setTimeout;
 const realClearTimeout = globalThis.clearTimeout;
 
-/** The component under test, and what it left to do after its responses. */
+/** The component under test, and the promises that it passed to ctx.waitUntil. */
 let component;
 let background = [];
 let finished = [];
@@ -35,7 +36,7 @@ const handler = (name) => {
   return component[name].bind(component);
 };
 
-/** The component under test, asked as the host asks it. */
+/** The component under test, called as the host calls it. */
 export const app = Object.freeze({
   /** Sends it a request: a path, a URL or a Request. */
   async fetch(input, init = undefined, { env = fakedEnv(), ctx } = {}) {
@@ -49,13 +50,13 @@ export const app = Object.freeze({
     const output = await handler("call")(JSON.parse(JSON.stringify(input)), env, contextOf(ctx));
     return output === undefined ? null : JSON.parse(JSON.stringify(output));
   },
-  /** Waits for what it gave to ctx.waitUntil. */
+  /** Waits for the promises that it passed to ctx.waitUntil. */
   async settled() {
     while (background.length > 0) await Promise.all(background.splice(0));
   },
 });
 
-/** Does something when the test is over, whether or not it went well. */
+/** Calls `callback` when the test is over, whether or not it passed. */
 export const onTestFinished = (callback) => void finished.push(callback);
 
 function withTimeout(run, milliseconds, what) {
@@ -107,7 +108,7 @@ const SKIPPED = new Error("skipped");
 
 function serializeError(error) {
   const { name = "Error", message, stack = "", diff } = processError(error);
-  // Whoever shows it knows whether there are colours.
+  // The program that shows it decides about colours.
   const plain = diff === undefined ? null : `${diff}`.replaceAll(/\x1b\[\d+m/g, "");
   return { name: `${name}`, message: `${message}`, stack: `${stack}`, diff: plain };
 }

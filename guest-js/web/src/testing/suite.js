@@ -1,5 +1,5 @@
-// What a test file declares: suites, tests and hooks, in the words of vitest. Declaring happens during the build; running,
-// in an instance a test. https://vitest.dev/api/
+// Suites, tests and hooks of a test file, with vitest's API. They are declared during the build; each test runs in an
+// instance of its own. https://vitest.dev/api/
 import { formatMessage } from "../console/format.js";
 
 const format = (...args) => formatMessage(args);

@@ -1,8 +1,12 @@
-// What QuickJS leaves out of a date's text: the name of the time zone, which is UTC everywhere here.
+// Date.prototype.toString and toTimeString with the name of the time zone, which QuickJS leaves out. It is always UTC
+// here.
 
 const { toString, toTimeString } = Date.prototype;
 
-/** Adds the name, unless the date is invalid (ECMA-262 §21.4.4.41.4: the name is the implementation's own). */
+/**
+ * Adds the name of the time zone, unless the date is invalid (ECMA-262 §21.4.4.41.4: the name is the implementation's
+ * own).
+ */
 const named = (text) => (text === "Invalid Date" ? text : `${text} (Coordinated Universal Time)`);
 
 const methods = {

@@ -10,7 +10,7 @@ const indirectEval = globalThis.eval;
  */
 function compile(name, handler) {
   try {
-    // That null should be run as the text "null" is nobody's wish.
+    // The standard would run null as the text "null", which no caller wants.
     if (handler === undefined || handler === null) throw undefined;
     indirectEval("");
   } catch (error) {

@@ -1,7 +1,7 @@
 // The bytes of an ArrayBuffer or a view. https://webidl.spec.whatwg.org/#js-buffer-source-types
 import { getByteLength, setBytes } from "../internal/primordials.js";
 
-/** The bytes behind an ArrayBuffer or a view, not copied, of which one that is detached has none; undefined for anything else. */
+/** The bytes of an ArrayBuffer or a view, not copied; none if it is detached. Undefined for any other value. */
 export function bytesOf(value) {
   if (value instanceof Uint8Array) return value;
   const isView = ArrayBuffer.isView(value);

@@ -46,7 +46,7 @@ export function getCipherInfo(nameOrNid, options = {}) {
   return { mode, name, nid, blockSize, ...(ivLength > 0 ? { ivLength } : {}), keyLength: keyBytes };
 }
 
-/** What a native gave; it can refuse nothing here, for the arguments were checked. */
+/** The result of the native cipher. It does not fail here, since the arguments were checked. */
 function run(encrypts, how, key, data) {
   const given = native.crypto.cipher(encrypts, how, key, data);
   if (typeof given === "string") throw opensslError("bad decrypt");

@@ -50,7 +50,7 @@ export class DerReader {
     return new DerReader(this.read(tag));
   }
 
-  /** Passes over the next value, whatever it is, or if it has this tag. */
+  /** Skips the next value, of any tag or only of this one. */
   pass(tag = this.tag) {
     if (this.tag === tag) this.read(tag);
   }

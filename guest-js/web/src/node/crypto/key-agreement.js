@@ -1,4 +1,4 @@
-// ECDH and X25519. https://nodejs.org/api/crypto.html#class-ecdh
+// Key agreement: ECDH and X25519. https://nodejs.org/api/crypto.html#class-ecdh
 import native from "elias:native";
 import { concat } from "../../webidl/bytes.js";
 import { checkFunction } from "../internal/errors.js";

@@ -1,4 +1,5 @@
-// PBKDF2, HKDF and scrypt. https://nodejs.org/api/crypto.html#cryptoscryptpassword-salt-keylen-options-callback
+// Key derivation: PBKDF2, HKDF and scrypt.
+// https://nodejs.org/api/crypto.html#cryptoscryptpassword-salt-keylen-options-callback
 import native from "elias:native";
 import { checkFunction } from "../internal/errors.js";
 import {

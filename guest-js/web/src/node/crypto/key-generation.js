@@ -1,4 +1,4 @@
-// New keys. https://nodejs.org/api/crypto.html#cryptogeneratekeypairtype-options-callback
+// Generation of keys and key pairs. https://nodejs.org/api/crypto.html#cryptogeneratekeypairtype-options-callback
 import native from "elias:native";
 import { checkFunction } from "../internal/errors.js";
 import { badCurve } from "./key-agreement.js";
@@ -29,7 +29,7 @@ function privateParts(type, options) {
   return () => ({ kind: type, curve: undefined, material: checkedResult(native.crypto.rsaGenerate(modulusLength, exponent), refused) });
 }
 
-/** What makes a pair, in the formats that the options ask for. */
+/** A function that makes a pair, in the formats of the options. */
 function pairMaker(type, options) {
   checkString(type, "type");
   if (!TYPES.includes(type)) throw wrongValue("type", type, `must be a supported key type (${TYPES.join(", ")})`);

@@ -54,7 +54,7 @@ export function sealPkcs8(bytes, passphrase, cipher) {
   return derSequence(derSequence(derOid(PBES2), derSequence(derivation, encryption)), der(OCTET_STRING, cbc(true, key, iv, bytes)));
 }
 
-/** What a block of PEM with the header DEK-Info holds. */
+/** The content of a PEM block with the header DEK-Info, decrypted. */
 export function openPem(bytes, info, passphrase) {
   const [, bits, hex] = /^AES-(128|192|256)-CBC,([\da-f]{32})$/i.exec(info) ?? [];
   if (bits === undefined) throw unsupported(`${info.split(",")[0]} is not there`);

@@ -1,4 +1,5 @@
-// KeyObject, and keys of whatever they are given as. https://nodejs.org/api/crypto.html#class-keyobject
+// KeyObject, and keys from any of the formats in which functions accept them.
+// https://nodejs.org/api/crypto.html#class-keyobject
 import native from "elias:native";
 import { isKey, materialOf, newKey } from "../../crypto/key.js";
 import { Buffer } from "../buffer.js";
@@ -15,7 +16,7 @@ import {
 const INTERNAL = Symbol("internal");
 const KINDS = "of type string or an instance of ArrayBuffer, Buffer, TypedArray, DataView, KeyObject, or CryptoKey";
 
-/** What a KeyObject holds: see key-formats.js; of a secret, its bytes. */
+/** The content of a KeyObject: see key-formats.js; of a secret, its bytes. */
 let partsOf;
 
 const invalidKey = () => opensslError("invalid key", "elliptic curve routines", "10000087");
@@ -183,7 +184,7 @@ function ofCryptoKey(key) {
 
 const needsPassphrase = () => cryptoError(TypeError, "MISSING_PASSPHRASE", "Passphrase required for encrypted key");
 
-/** What reads each block of PEM: whether it holds a private key, and how. */
+/** The readers of PEM blocks by label: whether the block holds a private key, and the function that reads it. */
 const LABELS = {
   "PRIVATE KEY": [true, readPkcs8],
   "RSA PRIVATE KEY": [true, readPkcs1Private],

@@ -1,4 +1,4 @@
-// RSA encryption, and what of RSA is done with plain numbers. https://nodejs.org/api/crypto.html#cryptopublicencryptkey-buffer
+// RSA encryption, and RSA operations on plain numbers. https://nodejs.org/api/crypto.html#cryptopublicencryptkey-buffer
 import native from "elias:native";
 import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";

@@ -1,4 +1,4 @@
-// What the parts of node:crypto share: their arguments, their results, and the errors that packages compare.
+// Shared by the parts of node:crypto: arguments, results, and the errors that packages compare.
 import native from "elias:native";
 import { isKey, materialOf } from "../../crypto/key.js";
 import { concat } from "../../webidl/bytes.js";
@@ -19,7 +19,7 @@ export function hashNamed(name) {
   return Object.hasOwn(HASHES, key) ? HASHES[key] : undefined;
 }
 
-/** What to do about a hash that is not there. */
+/** The hint for a hash that is not supported. */
 export const OTHER_HASHES = `There are ${Object.keys(HASHES).join(", ")}; the package @noble/hashes has others.`;
 
 export const getHashes = () => [...Object.keys(HASHES).map((name) => `RSA-${name.toUpperCase()}`), ...Object.keys(HASHES)];

@@ -9,7 +9,7 @@ export const isDefaultPort = (protocol, port) => DEFAULT_PORTS[protocol] !== und
 
 const invalid = (what, value) => new TypeError(`${JSON.stringify(value.slice(0, 200))} is not a valid ${what} of a URL`);
 
-/** What the URL parser passes over. */
+/** The text without the characters that the URL parser ignores. */
 const withoutBreaks = (value) => value.replace(/[\t\n\r]/g, "");
 
 function parsed(text, what, value) {

@@ -1,4 +1,4 @@
-// Takes the text of a pattern apart. https://urlpattern.spec.whatwg.org/#tokenizing (2.1)
+// The tokenizer of patterns. https://urlpattern.spec.whatwg.org/#tokenizing (2.1)
 
 const NAME_START = /^[$_\p{ID_Start}]/u;
 const NAME_PART = /^[$_\u200c\u200d\p{ID_Continue}]/u;
