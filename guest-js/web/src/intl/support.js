@@ -1,5 +1,5 @@
 // The shared parts of Intl: the object itself, option reading and locale negotiation (ECMA-402 §9).
-import { canonicalTag, splitExtension } from "./locale-id.js";
+import { canonicalTag, splitExtension } from "./locales/locale-id.js";
 
 /** The locale if none is named. */
 const DEFAULT_LOCALE = "en-US";

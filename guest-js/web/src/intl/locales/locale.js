@@ -1,8 +1,8 @@
 // Intl.Locale (ECMA-402 §14).
-import data from "../vendor/intl/locales.js";
+import data from "../../vendor/intl/locales.js";
+import { defineMethods, getOption, hooks, instanceOf, Intl, lookUp, outOfRange, stateReader } from "../support.js";
 import { likelySubtags } from "./aliases.js";
 import { canonicalize, canonicalValue, formatLanguageId, formatTag, invalid, parseTag } from "./locale-id.js";
-import { defineMethods, getOption, hooks, instanceOf, Intl, lookUp, outOfRange, stateReader } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("Locale", states);

@@ -1,5 +1,5 @@
 // The plural categories (CLDR plurals.json, ordinals.json, pluralRanges.json) of a number as it is written.
-import { dataOf } from "./support.js";
+import { dataOf } from "../support.js";
 
 /** "one" or "other" in English, of the written digits. */
 const englishCardinal = (integer, fraction) => (integer === "1" && fraction === "" ? "one" : "other");

@@ -1,7 +1,7 @@
 // Intl.DisplayNames (ECMA-402 §12).
-import english from "../vendor/intl/names.js";
+import english from "../../vendor/intl/names.js";
+import { canonicalizeLocaleList, dataOf, defineService, getOption, instanceOf, lookUp, outOfRange, readMatcher, resolveLocale, stateReader } from "../support.js";
 import { canonicalTag, parseTag } from "./locale-id.js";
-import { canonicalizeLocaleList, dataOf, defineService, getOption, instanceOf, lookUp, outOfRange, readMatcher, resolveLocale, stateReader } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("DisplayNames", states);

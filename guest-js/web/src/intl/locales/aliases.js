@@ -1,7 +1,7 @@
 // Replaces the deprecated subtags of locale identifiers (UTS #35, Annex C).
-import data from "../vendor/intl/locales.js";
+import data from "../../vendor/intl/locales.js";
+import { hooks, lookUp } from "../support.js";
 import { aliases, parseTag } from "./locale-id.js";
-import { hooks, lookUp } from "./support.js";
 
 const find = (table, key) => lookUp(table, key)?.[0];
 

@@ -1,5 +1,5 @@
 // Intl.ListFormat (ECMA-402 §13). English has few enough patterns (CLDR listPatterns.json) to be here.
-import { canonicalizeLocaleList, dataOf, defineService, getOption, getOptionsObject, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
+import { canonicalizeLocaleList, dataOf, defineService, getOption, getOptionsObject, instanceOf, readMatcher, resolveLocale, stateReader } from "../support.js";
 
 /** By type and style in English, patterns of two elements, and of the first, middle and last two of more. */
 const ENGLISH = {

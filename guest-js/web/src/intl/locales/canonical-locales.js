@@ -1,6 +1,6 @@
 // Intl.getCanonicalLocales (ECMA-402 §8.3.1).
+import { canonicalizeLocaleList, defineMethods, Intl } from "../support.js";
 import "./aliases.js";
-import { canonicalizeLocaleList, defineMethods, Intl } from "./support.js";
 
 defineMethods(Intl, {
   getCanonicalLocales(locales) {

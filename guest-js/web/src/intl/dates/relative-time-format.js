@@ -1,9 +1,9 @@
 // Intl.RelativeTimeFormat (ECMA-402 §18).
-import english from "../vendor/intl/relative.js";
-import { fromNumber } from "./decimal.js";
-import { newState, partition as partitionNumber, pluralOf } from "./number-format.js";
-import { isNumberingSystem } from "./numbering.js";
-import { canonicalizeLocaleList, coerceOptions, dataOf, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
+import english from "../../vendor/intl/relative.js";
+import { fromNumber } from "../numbers/decimal.js";
+import { newState, partition as partitionNumber, pluralOf } from "../numbers/number-format.js";
+import { isNumberingSystem } from "../numbers/numbering.js";
+import { canonicalizeLocaleList, coerceOptions, dataOf, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader } from "../support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("RelativeTimeFormat", states);

@@ -1,15 +1,15 @@
 // Intl.NumberFormat (ECMA-402 §16).
-import english from "../vendor/intl/numbers.js";
-import { scale, toDecimal } from "./decimal.js";
-import { DIGIT_OPTIONS, readDigitOptions, roundAndWrite } from "./number-options.js";
-import { digitsOf, isNumberingSystem } from "./numbering.js";
-import { affixes, INNER, OUTER, MIDDLE, parsePattern, pushTrimmed } from "./number-patterns.js";
-import { pluralsOf } from "./plural-categories.js";
+import english from "../../vendor/intl/numbers.js";
 import {
   canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getBooleanOrString, getOption,
   getTypeOption, instanceOf, Intl, lookUp, readMatcher, cachedByLocale, resolveLocale, stateReader,
   withoutName,
-} from "./support.js";
+} from "../support.js";
+import { scale, toDecimal } from "./decimal.js";
+import { DIGIT_OPTIONS, readDigitOptions, roundAndWrite } from "./number-options.js";
+import { affixes, INNER, OUTER, MIDDLE, parsePattern, pushTrimmed } from "./number-patterns.js";
+import { digitsOf, isNumberingSystem } from "./numbering.js";
+import { pluralsOf } from "./plural-categories.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("NumberFormat", states);

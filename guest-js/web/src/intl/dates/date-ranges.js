@@ -1,7 +1,7 @@
 // Ranges of dates, in the way of ICU's DateIntervalFormat (UTS #35 part 4, "Interval Formats").
-import { bestPattern, fill, items, skeletonOf } from "./date-patterns.js";
+import { lookUp } from "../support.js";
 import { fieldText, toFields } from "./date-fields.js";
-import { lookUp } from "./support.js";
+import { bestPattern, fill, items, skeletonOf } from "./date-patterns.js";
 
 /** The fields in which two instants can differ, biggest first: letter in the table of intervals, and what it is of an instant. */
 const DIFFERENCES = [

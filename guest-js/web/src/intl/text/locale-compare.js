@@ -1,7 +1,7 @@
 // String.prototype.localeCompare (ECMA-402 §19.1.1).
-import { newState } from "./collator.js";
+import { defineMethods, cachedByLocale } from "../support.js";
 import { compareText } from "./collation.js";
-import { defineMethods, cachedByLocale } from "./support.js";
+import { newState } from "./collator.js";
 
 const defaults = newState();
 const cachedState = cachedByLocale(newState);

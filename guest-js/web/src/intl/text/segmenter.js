@@ -1,6 +1,6 @@
 // Intl.Segmenter (ECMA-402 §19), by the rules of UAX #29.
+import { canonicalizeLocaleList, defineMethods, defineService, getOption, getOptionsObject, instanceOf, readMatcher, resolveLocale, stateReader } from "../support.js";
 import { graphemeBoundary, sentenceBoundary, wordBoundary } from "./segmentation.js";
-import { canonicalizeLocaleList, defineMethods, defineService, getOption, getOptionsObject, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("Segmenter", states);

@@ -1,6 +1,6 @@
 // Numbering systems: the digits that numbers are written in (CLDR numberingSystems.json).
-import systems from "../vendor/intl/numbering.js";
-import { lookUp } from "./support.js";
+import systems from "../../vendor/intl/numbering.js";
+import { lookUp } from "../support.js";
 
 /** The digits of a numbering system: all ten, or just zero where the others follow it. */
 export const digitsOf = (system) => lookUp(systems, system)?.[0];

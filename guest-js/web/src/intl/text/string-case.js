@@ -1,5 +1,5 @@
 // toLocaleUpperCase and toLocaleLowerCase (ECMA-402 §19.1), which differ from the plain ones for some languages.
-import { canonicalizeLocaleList, defineMethods } from "./support.js";
+import { canonicalizeLocaleList, defineMethods } from "../support.js";
 
 function languageOf(locales) {
   const [first = "en"] = canonicalizeLocaleList(locales);

@@ -1,8 +1,8 @@
 // Intl.PluralRules (ECMA-402 §17).
+import { canonicalizeLocaleList, coerceOptions, defineService, getOption, instanceOf, readMatcher, resolveLocale, stateReader } from "../support.js";
 import { toDecimal } from "./decimal.js";
 import { DIGIT_OPTIONS, readDigitOptions, roundAndWrite } from "./number-options.js";
 import { pluralsOf } from "./plural-categories.js";
-import { canonicalizeLocaleList, coerceOptions, defineService, getOption, instanceOf, readMatcher, resolveLocale, stateReader } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("PluralRules", states);

@@ -1,5 +1,5 @@
 // The calendar fields of an instant in a time zone, and their text.
-import { lookUp } from "./support.js";
+import { lookUp } from "../support.js";
 
 const MS_PER_DAY = 86_400_000;
 /** The day on which the Gregorian calendar began, in days since 1970: there is no other calendar here before it. */

@@ -1,7 +1,7 @@
 // The IANA time zones: offsets through history, and names.
-import { registry } from "../internal/registry.js";
-import data from "../vendor/intl/zones.js";
-import { lookUp } from "./support.js";
+import { registry } from "../../internal/registry.js";
+import data from "../../vendor/intl/zones.js";
+import { lookUp } from "../support.js";
 import { gmt, UTC } from "./time-zone.js";
 
 /** For each zone its line of the table, and its name for each in lower case, aliases too. */

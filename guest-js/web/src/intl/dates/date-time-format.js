@@ -1,13 +1,13 @@
 // Intl.DateTimeFormat (ECMA-402 §11), in the Gregorian calendar.
-import english from "../vendor/intl/dates.js";
-import { bestPattern, items, skeletonOf, stylePattern } from "./date-patterns.js";
-import { rangeParts } from "./date-ranges.js";
-import { fieldText, toFields } from "./date-fields.js";
-import { digitsOf, isNumberingSystem } from "./numbering.js";
+import english from "../../vendor/intl/dates.js";
+import { digitsOf, isNumberingSystem } from "../numbers/numbering.js";
 import {
   canonicalizeLocaleList, coerceOptions, dataOf, defineMethods, defineService, getNumberOption, getOption, getTypeOption,
   instanceOf, readMatcher, cachedByLocale, resolveLocale, stateReader, withoutName,
-} from "./support.js";
+} from "../support.js";
+import { fieldText, toFields } from "./date-fields.js";
+import { bestPattern, items, skeletonOf, stylePattern } from "./date-patterns.js";
+import { rangeParts } from "./date-ranges.js";
 import { findZone, UTC } from "./time-zone.js";
 
 const states = new WeakMap();

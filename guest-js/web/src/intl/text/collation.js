@@ -2,8 +2,8 @@
 //
 // The blocks of collation.data.mjs have their exact order. Of other scripts, characters follow their code points, Han characters
 // come last.
-import data from "../vendor/intl/collation.js";
-import { hooks, lookUp } from "./support.js";
+import data from "../../vendor/intl/collation.js";
+import { hooks, lookUp } from "../support.js";
 
 const { blocks, lastPunctuation, firstCurrency, firstDigit } = data;
 const SIZE = blocks.reduce((size, [from, to]) => size + to - from + 1, 0);

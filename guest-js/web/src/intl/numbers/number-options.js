@@ -1,6 +1,6 @@
 // The options for the number of digits, and the rounding of a number by them (ECMA-402 §16.5).
+import { defaultNumber, getNumberOption, getOption } from "../support.js";
 import { roundDigits, roundIncrement, writeDecimal } from "./decimal.js";
-import { defaultNumber, getNumberOption, getOption } from "./support.js";
 
 const INCREMENTS = [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000];
 const MODES = ["ceil", "floor", "expand", "trunc", "halfCeil", "halfFloor", "halfExpand", "halfTrunc", "halfEven"];

@@ -1,10 +1,10 @@
 // Intl.supportedValuesOf (ECMA-402 §8.3.2).
-import { registry } from "../internal/registry.js";
-import currencies from "../vendor/intl/currencies.js";
-import { simpleUnits } from "./number-format.js";
-import { numberingSystemNames } from "./numbering.js";
-import { defineMethods, Intl } from "./support.js";
-import "./time-zones.js";
+import { registry } from "../../internal/registry.js";
+import currencies from "../../vendor/intl/currencies.js";
+import "../dates/time-zones.js";
+import { simpleUnits } from "../numbers/number-format.js";
+import { numberingSystemNames } from "../numbers/numbering.js";
+import { defineMethods, Intl } from "../support.js";
 
 const values = {
   calendar: () => ["gregory"],

@@ -3,8 +3,8 @@
 //
 // A zone is `{ id, at(seconds), name(style, seconds, names) }`: `at` gives `{ offset, summer }`, the offset in seconds; `names` are
 // those of vendor/intl/zone-names.mjs and the digits of a locale, undefined for English.
-import { requireRegistered } from "../internal/registry.js";
-import { lookUp } from "./support.js";
+import { requireRegistered } from "../../internal/registry.js";
+import { lookUp } from "../support.js";
 
 const ZERO = { offset: 0, summer: false };
 

@@ -1,7 +1,7 @@
 // Finds the pattern for the requested date components (UTS #35 part 4, "Matching Skeletons"), in the way of ICU's
 // DateTimePatternGenerator, whose answers Node shows.
-import english from "../vendor/intl/dates.js";
-import { hooks } from "./support.js";
+import english from "../../vendor/intl/dates.js";
+import { hooks } from "../support.js";
 
 // The fields, in the order in which patterns are put together.
 const ERA = 0;

@@ -1,6 +1,6 @@
 // Intl.Collator (ECMA-402 §10).
+import { canonicalizeLocaleList, coerceOptions, dataOf, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader, withoutName } from "../support.js";
 import { compareText } from "./collation.js";
-import { canonicalizeLocaleList, coerceOptions, dataOf, defineService, getOption, getTypeOption, instanceOf, readMatcher, resolveLocale, stateReader, withoutName } from "./support.js";
 
 const states = new WeakMap();
 const stateOf = stateReader("Collator", states);
