@@ -31,6 +31,19 @@ test("index.json lists what a module needs before it", () => {
   }
 });
 
+test("index.json says what a module needs beside those that every component has", () => {
+  const entries = new Map(index.map((entry) => [entry.file, entry]));
+  const neededBy = (file) => (entries.get(file).needs ?? []).flatMap((other) => [other, ...neededBy(other)]);
+  for (const file of files) {
+    const needed = new Set(neededBy(file));
+    const missing = importsOf(file).filter((other) => {
+      const { core = false, base = false } = entries.get(other);
+      return !core && !base && !needed.has(other);
+    });
+    assert.deepEqual(missing, [], `${file} imports modules that it does not list under needs`);
+  }
+});
+
 test("no folder imports itself by way of others", () => {
   const folderOf = (file) => file.slice(0, file.indexOf("/"));
   const imports = new Map();

@@ -30,7 +30,7 @@ function ttlOf(options) {
   return Math.ceil(milliseconds);
 }
 
-/** A promise of the answer. What is in the host's memory is there at once, and an async function would make it wait twice. */
+/** A promise of the result. A result in the host's memory is there at once, and an async function would make it wait twice. */
 function start(command, key, value, ttl, expected) {
   try {
     return Promise.resolve(native.cacheStart(command, key, value, ttl, expected));

@@ -1,8 +1,8 @@
 // ELIAS.createAPI: endpoints with a handler each; all endpoints of a module form one router.
-import { isResponse, Response } from "../fetch/response.js";
+import { Response, isResponse } from "../fetch/response.js";
 import { HttpError, problem } from "./problem.js";
-import { parseEndpoint, Router } from "./router.js";
-import { check, checkSchema, ValidationFailure } from "./schema.js";
+import { Router, parseEndpoint } from "./router.js";
+import { ValidationFailure, check, checkSchema } from "./schema.js";
 
 const PARTS = ["params", "query", "body"];
 
@@ -36,7 +36,7 @@ const api = {
       return problem(405, "method-not-allowed", `${url.pathname} has ${allow}, not ${request.method}`, undefined, { allow });
     }
     try {
-      return await answer(found.target, found.params, url, request, env, ctx);
+      return await respond(found.target, found.params, url, request, env, ctx);
     } catch (error) {
       if (error instanceof HttpError) return error.response;
       throw error;
@@ -44,7 +44,7 @@ const api = {
   },
 };
 
-async function answer({ handler, schemas }, params, url, request, env, ctx) {
+async function respond({ handler, schemas }, params, url, request, env, ctx) {
   const input = { method: request.method, url, headers: request.headers, params, query: queryOf(url), body: undefined, request, env };
   if (isJson(request)) {
     const text = await request.text();

@@ -6,7 +6,7 @@ import { registry } from "../internal/registry.js";
 import { defineGlobals } from "../webidl/interfaces.js";
 import { createAPI as addEndpoint, isJson } from "./api.js";
 import { HttpError, problem } from "./problem.js";
-import { check, checkSchema, ValidationFailure } from "./schema.js";
+import { ValidationFailure, check, checkSchema } from "./schema.js";
 
 /** The component of this module: its owner, the form that declared it, and its implementations by their numbers. */
 let declared;

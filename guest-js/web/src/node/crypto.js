@@ -1,6 +1,6 @@
 // node:crypto. https://nodejs.org/api/crypto.html
 //
-// The host computes; the parts under crypto/ speak Node.js's language. All of it answers at once, the functions with callbacks too.
+// The host computes; the parts under crypto/ have Node.js's API. All functions compute synchronously, those with callbacks too.
 import { registry } from "../internal/registry.js";
 import { Cipheriv, Decipheriv, createCipheriv, createDecipheriv, getCipherInfo, getCiphers } from "./crypto/cipher.js";
 import { constants } from "./crypto/constants.js";

@@ -23,7 +23,7 @@ class PullInto {
   byteOffset;
   byteLength;
   bytesFilled = 0;
-  /** As many bytes it takes until the read is answered. */
+  /** The number of bytes that fulfill the read. */
   minimumFill;
   elementSize;
   View;
@@ -119,7 +119,7 @@ export class ByteState extends StreamState {
       this.#push(bytes);
       this.#commitAll(this.#fillFromQueue());
     } else {
-      while (reader.requests.length > 0 && this.#queued > 0) this.#answerFromQueue(reader.requests.shift());
+      while (reader.requests.length > 0 && this.#queued > 0) this.#fulfillFromQueue(reader.requests.shift());
       if (reader.requests.length === 0) {
         this.#push(bytes);
       } else {
@@ -164,7 +164,7 @@ export class ByteState extends StreamState {
     this.disturbed = true;
     if (this.phase === "closed") return request.close();
     if (this.phase === "errored") return request.error(this.storedError);
-    if (this.#queued > 0) return this.#answerFromQueue(request);
+    if (this.#queued > 0) return this.#fulfillFromQueue(request);
     const size = this.#autoAllocateChunkSize;
     if (size !== undefined) {
       let buffer;
@@ -240,7 +240,7 @@ export class ByteState extends StreamState {
     return bytes;
   }
 
-  #answerFromQueue(request) {
+  #fulfillFromQueue(request) {
     const bytes = this.#shift();
     this.#drained();
     request.chunk(bytes);

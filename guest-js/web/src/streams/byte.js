@@ -61,7 +61,7 @@ let newRequest;
 const INTERNAL = Symbol("internal");
 
 export class ReadableStreamBYOBRequest {
-  /** Undefined when the request was answered. */
+  /** Undefined when the request was fulfilled. */
   #state = undefined;
   #view = null;
 

@@ -1,7 +1,7 @@
 // The asynchronous iterator of a ReadableStream. https://streams.spec.whatwg.org/#rs-asynciterator (4.2.5) and
 // https://webidl.spec.whatwg.org/#js-asynchronous-iterator-prototype-object (3.7.10.2)
 import { defineHidden } from "../webidl/interfaces.js";
-import { react, promiseResolvedWith } from "./promises.js";
+import { promiseResolvedWith, react } from "./promises.js";
 
 const AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}).prototype);
 const states = new WeakMap();

@@ -1,6 +1,6 @@
 // pipeTo: pipes a readable stream into a writable one. https://streams.spec.whatwg.org/#readable-stream-pipe-to
 // (4.9.1, "ReadableStreamPipeTo")
-import { inMicrotask, markAsHandled, noop, react, promiseResolvedWith } from "./promises.js";
+import { inMicrotask, markAsHandled, noop, promiseResolvedWith, react } from "./promises.js";
 import { ReaderState } from "./readable-state.js";
 import { WriterState } from "./writable-state.js";
 

@@ -3,7 +3,7 @@
 //
 // A stream and its controller live and die together, so one object holds the slots of both. What they are called by is never
 // a script's object, so nothing here looks anything up on one.
-import { Deferred, callAsync, noop, react, promiseResolvedWith } from "./promises.js";
+import { Deferred, callAsync, noop, promiseResolvedWith, react } from "./promises.js";
 import { SizedQueue } from "./queue.js";
 import { defaultSize } from "./strategies.js";
 

@@ -9,7 +9,7 @@ import { iteratorOf } from "./iterator.js";
 import { pipeTo } from "./pipe.js";
 import { inMicrotask, markAsHandled, noop, rejectOnThrow } from "./promises.js";
 import { ReadableState, ReaderState, StreamState } from "./readable-state.js";
-import { highWaterMarkOf, defaultSize, sizeOf, toStrategy } from "./strategies.js";
+import { defaultSize, highWaterMarkOf, sizeOf, toStrategy } from "./strategies.js";
 import { tee } from "./tee.js";
 import { writableState } from "./writable.js";
 

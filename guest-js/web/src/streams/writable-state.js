@@ -1,7 +1,7 @@
 // The internals of a writable stream: the slots and abstract operations of WritableStream, its controller and its writer.
 // https://streams.spec.whatwg.org/#ws-abstract-ops (5.4, 5.5)
 import { registry } from "../internal/registry.js";
-import { Deferred, callAsync, noop, react, promiseResolvedWith } from "./promises.js";
+import { Deferred, callAsync, noop, promiseResolvedWith, react } from "./promises.js";
 import { SizedQueue } from "./queue.js";
 import { defaultSize } from "./strategies.js";
 

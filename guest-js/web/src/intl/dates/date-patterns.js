@@ -1,5 +1,5 @@
 // Finds the pattern for the requested date components (UTS #35 part 4, "Matching Skeletons"), in the way of ICU's
-// DateTimePatternGenerator, whose answers Node shows.
+// DateTimePatternGenerator, whose results Node shows.
 import english from "../../vendor/intl/dates.js";
 import { hooks } from "../support.js";
 
@@ -107,7 +107,7 @@ function read(skeleton) {
   return { letters, forms };
 }
 
-/** Of each locale's data, the patterns that there are, and answers that were found: as many as a program usually has formats. */
+/** For each locale's data, its patterns, and a cache of found ones: as many as a program usually has formats. */
 const tables = new Map();
 const KNOWN_MAX = 100;
 
@@ -232,7 +232,7 @@ function withAppended(data, wanted, mask) {
 
 export const fill = (frame, ...values) => frame.replace(/\{(\d)\}/g, (_, at) => values[at]);
 
-/** The pattern that answers a skeleton best. */
+/** The pattern that matches a skeleton best. */
 export function bestPattern(data, skeleton) {
   const { known } = patternsOf(data);
   let pattern = known.get(skeleton);

@@ -1,5 +1,4 @@
-// Time zones as Intl.DateTimeFormat sees them. UTC is here; the others are in time-zones.js, which only gets into components that
-// mention `timeZone`.
+// Time zones as Intl.DateTimeFormat uses them. UTC and fixed offsets are here; time-zones.js registers the others.
 //
 // A zone is `{ id, at(seconds), name(style, seconds, names) }`: `at` gives `{ offset, summer }`, the offset in seconds; `names` are
 // those of vendor/intl/zone-names.mjs and the digits of a locale, undefined for English.

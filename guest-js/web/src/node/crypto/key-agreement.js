@@ -4,7 +4,7 @@ import { concat } from "../../webidl/bytes.js";
 import { checkFunction } from "../internal/errors.js";
 import { CURVE_NAMES, FIELD_BYTES, curveNamed } from "./key-formats.js";
 import { partsOf } from "./key.js";
-import { bytesFrom, checkObject, checkString, cryptoError, encoded, later, opensslError, checkedResult, wrongKeyType, wrongValue } from "./support.js";
+import { bytesFrom, checkObject, checkString, checkedResult, cryptoError, encoded, later, opensslError, wrongKeyType, wrongValue } from "./support.js";
 
 export const getCurves = () => Object.values(CURVE_NAMES);
 

@@ -6,7 +6,7 @@ import {
   HASH_BYTES, bytesFrom, checkInteger, checkObject, checkString, cryptoError, encoded, hashNamed, later, noSuchDigest, checkedResult, secretBytes,
 } from "./support.js";
 
-/** The function that answers at once and the one with a callback, of a check of arguments that gives the work to do. */
+/** The synchronous function, and the one with a callback, from a function that checks the arguments and returns the work. */
 function both(prepare) {
   const sync = (...args) => prepare(...args)();
   const withCallback = (...args) => {

@@ -4,7 +4,7 @@ import { checkFunction } from "../internal/errors.js";
 import { badCurve } from "./key-agreement.js";
 import { curveNamed } from "./key-formats.js";
 import { exported, keyObject, publicPartsOf } from "./key.js";
-import { checkInteger, checkObject, checkString, cryptoError, fillRandom, checkedResult, wrongValue } from "./support.js";
+import { checkInteger, checkObject, checkString, checkedResult, cryptoError, fillRandom, wrongValue } from "./support.js";
 
 const TYPES = ["rsa", "rsa-pss", "ec", "ed25519", "x25519"];
 const KEY_BYTES_MAX = 2 ** 24;
@@ -51,7 +51,7 @@ function pairMaker(type, options) {
 export const generateKeyPairSync = (type, options = undefined) => pairMaker(type, options)();
 
 /** Calls back with what `make` gives, spread by `spread`. */
-function answer(callback, make, spread) {
+function deliver(callback, make, spread) {
   let outcome;
   try {
     outcome = [null, ...spread(make())];
@@ -64,7 +64,7 @@ function answer(callback, make, spread) {
 export function generateKeyPair(type, options, callback = options) {
   const make = pairMaker(type, typeof options === "function" ? undefined : options);
   checkFunction(callback, "callback");
-  answer(callback, make, ({ publicKey, privateKey }) => [publicKey, privateKey]);
+  deliver(callback, make, ({ publicKey, privateKey }) => [publicKey, privateKey]);
 }
 
 // util.promisify gives both keys.
@@ -92,5 +92,5 @@ export const generateKeySync = (type, options) => keyMaker(type, options)();
 export function generateKey(type, options, callback) {
   const make = keyMaker(type, options);
   checkFunction(callback, "callback");
-  answer(callback, make, (key) => [key]);
+  deliver(callback, make, (key) => [key]);
 }

@@ -3,7 +3,7 @@ import native from "elias:native";
 import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import { DerReader, INTEGER, NULL, OCTET_STRING, SEQUENCE, der, derOid, derSequence, derUnsigned } from "./der.js";
-import { asBytes, cryptoError, fillRandom, opensslError, checkedResult } from "./support.js";
+import { asBytes, checkedResult, cryptoError, fillRandom, opensslError } from "./support.js";
 
 const PBES2 = "2a864886f70d01050d";
 const PBKDF2 = "2a864886f70d01050c";

@@ -6,7 +6,7 @@ import { unavailable } from "../internal/errors.js";
 import { constants } from "./constants.js";
 import { rsaNumbers } from "./key-formats.js";
 import { partsOf, privateKey, publicKey } from "./key.js";
-import { EMPTY, HASH_BYTES, asBytes, bytesFrom, encoded, fillRandom, hashNamed, noSuchDigest, opensslError, checkedResult } from "./support.js";
+import { EMPTY, HASH_BYTES, asBytes, bytesFrom, checkedResult, encoded, fillRandom, hashNamed, noSuchDigest, opensslError } from "./support.js";
 
 const numberOf = (bytes) => BigInt(`0x${Buffer.from(bytes).toString("hex") || "0"}`);
 
