@@ -24,13 +24,6 @@ test("index.json lists every module, after those that it imports", () => {
   }
 });
 
-test("index.json lists what a module needs before it", () => {
-  for (const { file, needs = [] } of index) {
-    const early = needs.filter((other) => !(places.get(other) < places.get(file)));
-    assert.deepEqual(early, [], `${file} needs modules that are not listed before it`);
-  }
-});
-
 test("index.json says what a module needs beside those that every component has", () => {
   const entries = new Map(index.map((entry) => [entry.file, entry]));
   const neededBy = (file) => (entries.get(file).needs ?? []).flatMap((other) => [other, ...neededBy(other)]);

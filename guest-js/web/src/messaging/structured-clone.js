@@ -7,7 +7,7 @@ import { defineGlobals } from "../webidl/interfaces.js";
 
 const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 const WRAPPED = [Boolean, Number, String, BigInt];
-/** Kept, as a script may take the global away. */
+/** The originals, since a script may delete the globals. */
 const { ArrayBuffer, DataView } = globalThis;
 
 export function uncloneable(what) {
@@ -28,14 +28,14 @@ function clone(value, seen) {
   if (typeof value !== "object" || value === null) return value;
   const known = seen.get(value);
   if (known !== undefined) return known;
-  const copy = shell(value, seen);
+  const copy = emptyClone(value, seen);
   seen.set(value, copy);
-  fill(copy, value, seen);
+  fillClone(copy, value, seen);
   return copy;
 }
 
-/** The clone without what is in it, which may lead back to it. */
-function shell(value, seen) {
+/** The clone without its content, which may refer back to it. */
+function emptyClone(value, seen) {
   if (Array.isArray(value)) return new Array(value.length);
   if (isArrayBuffer(value)) return copyBuffer(value);
   if (ArrayBuffer.isView(value)) return copyView(value, seen);
@@ -92,7 +92,7 @@ function tracksLength(view) {
   return follows;
 }
 
-function fill(copy, value, seen) {
+function fillClone(copy, value, seen) {
   if (value instanceof Map) {
     for (const [key, item] of [...value]) copy.set(clone(key, seen), clone(item, seen));
   } else if (value instanceof Set) {
