@@ -1,4 +1,4 @@
-// Files that are imported as text or as bytes when the component is built.
+// Imports of files as text or as bytes; the build embeds them.
 
 declare module "*.html" { const text: string; export default text; }
 declare module "*.htm" { const text: string; export default text; }

@@ -1,4 +1,4 @@
-// The types of a component: what its `export default` may have, and what its handlers are given.
+// The types of a component: its `export default`, and the arguments of its handlers.
 //
 //     import type { Component } from "elias";
 //
@@ -8,7 +8,7 @@
 //       },
 //     } satisfies Component;
 //
-// In plain JavaScript the same is checked with a comment on the object: @type {import("elias").Component}.
+// In plain JavaScript, a comment on the object has the same effect: @type {import("elias").Component}.
 //
 // Request, Response, URL and the other web APIs are globals; their types come with TypeScript's "dom" library (in
 // tsconfig.json: "lib": ["es2023", "dom", "dom.iterable"]).
@@ -16,38 +16,38 @@
 /** A value that JSON can express. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
-/** A handler may answer at once or later; at once is cheaper. */
+/** A value, or a promise of it. A handler that returns the value itself costs less. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** The default export of a component. It has a handler for each of the triggers it serves, and at least one. */
+/** The default export of a component: an object with at least one handler. */
 export interface Component<Input = any, Output = unknown> {
   /**
-   * Answers an HTTP request.
+   * Handles an HTTP request.
    *
-   * @param request The incoming request; its headers are immutable, and its body is there when it is read.
-   * @returns The response. Anything else fails the request with a TypeError.
+   * @param request The incoming request; its headers are immutable. Its body is read from the client when a script reads it.
+   * @returns The response. For any other value the request fails with a TypeError.
    */
   fetch?(request: Request, env: Env, ctx: ExecutionContext): MaybePromise<Response>;
 
   /**
-   * Answers a call: JSON in, JSON out.
+   * Handles a call of a Rust program that embeds the component: JSON in, JSON out.
    *
-   * @param input The parsed input. Nothing has checked its shape.
-   * @returns A value that JSON.stringify takes; undefined is sent as null.
+   * @param input The parsed input. It is not validated.
+   * @returns A value that JSON.stringify accepts; undefined is sent as null.
    */
   call?(input: Input, env: Env, ctx: ExecutionContext): MaybePromise<Output>;
 
   /**
    * Runs on a cron schedule.
    *
-   * @remarks Not served yet: a component with it builds, but no trigger calls it.
+   * @remarks Not supported yet: a component with it builds, but nothing calls it.
    */
   scheduled?(tick: ScheduledTick, env: Env, ctx: ExecutionContext): MaybePromise<void>;
 }
 
-/** What a scheduled handler is told about the run. */
+/** A run of a scheduled handler. */
 export interface ScheduledTick {
-  /** The cron expression that fired. */
+  /** The cron expression that matched. */
   readonly cron: string;
   /** When the run was due, in milliseconds since the Unix epoch. */
   readonly scheduledTime: number;
@@ -62,30 +62,30 @@ export interface Env {
   readonly [key: string]: string | number | boolean | undefined;
 }
 
-/** What a handler can ask of, and tell, the execution it runs in. */
+/** The execution in which a handler runs. */
 export interface ExecutionContext {
   /** Identifies this execution in logs, metrics and error responses. */
   readonly executionId: string;
 
-  /** When the host ends this execution, in milliseconds since the Unix epoch: compare with Date.now(). */
+  /** The time when the host ends this execution, in milliseconds since the Unix epoch, as Date.now(). */
   readonly deadline: number;
 
-  /** Whose component this is, if the host serves several tenants. */
+  /** The tenant that owns the component, if the host serves several tenants. */
   readonly tenantId: string | undefined;
 
-  /** On whose behalf it runs, if the host knows. */
+  /** The user on whose behalf the execution runs, if the host knows. */
   readonly userId: string | undefined;
 
   /** The organization of that user, if the host knows. */
   readonly organizationId: string | undefined;
 
   /**
-   * The IP address of the client that sent the request, such as "203.0.113.7" or "2001:db8::1": of the connection, or what the
-   * proxies say that the host was told to trust. Undefined for calls.
+   * The IP address of the client that sent the request, such as "203.0.113.7" or "2001:db8::1": that of the connection, or the
+   * one that a trusted proxy forwarded. Undefined for calls.
    */
   readonly clientAddress: string | undefined;
 
-  /** The claims of the token that authenticated the request, if the component asks for one in `[gateway.auth]`. */
+  /** The claims of the token that authenticated the request, if `[gateway.auth]` requires one. */
   readonly claims: Record<string, unknown> | undefined;
 
   /**

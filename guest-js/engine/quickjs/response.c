@@ -1,7 +1,7 @@
 /* Responses without a script: the constructor of the commonest ones, and what the engine reads of one.
 
-   The class stays the one in response.js, and with it all that is unusual. An instance is recognised by its shape: it has the fields
-   of the class, in their order, and nothing else. */
+   The class stays the one in fetch/response.js, and with it all that is unusual. An instance is recognised by its
+   shape: it has the fields of the class, in their order, and nothing else. */
 
 enum { ELIAS_RESPONSE_STATUS, ELIAS_RESPONSE_STATUS_TEXT, ELIAS_RESPONSE_HEADERS, ELIAS_RESPONSE_BODY, ELIAS_RESPONSE_FIELDS };
 

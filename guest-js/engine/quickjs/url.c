@@ -1,7 +1,7 @@
 /* QuickJS internals for the native fast paths of URL and URLSearchParams: src/native/url/object.rs.
 
-   The classes are defined in url.js. As with responses, an instance is recognized by its shape: it has the two fields of
-   its class, in order, and no other property. */
+   The classes are defined in url/url.js. As with responses, an instance is recognized by its shape: it has the two
+   fields of its class, in order, and no other property. */
 
 enum { ELIAS_URL_KINDS = 2, ELIAS_URL_FIELDS = 2 };
 

@@ -185,7 +185,7 @@ impl Resolver for WebModules {
         // What an application imports by name is a web module that was loaded before it.
         if let Some(capability) = name.strip_prefix("elias/") {
             return Ok(match capability {
-                "forms" => "elias:web/forms.js".to_owned(),
+                "forms" => "elias:web/forms/index.js".to_owned(),
                 "test" => "elias:web/testing/index.js".to_owned(),
                 _ => format!("elias:web/capabilities/{capability}.js"),
             });
@@ -238,7 +238,7 @@ impl Loader for Unlinked {
     }
 }
 
-/// `./b.js` seen from `elias:web/a.js` is `elias:web/b.js`.
+/// `../b/c.js` seen from `elias:web/a/d.js` is `elias:web/b/c.js`.
 fn resolve_relative(base: &str, name: &str) -> String {
     if !name.starts_with('.') {
         return name.to_owned();

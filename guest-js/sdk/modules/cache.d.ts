@@ -1,46 +1,51 @@
-/** How long a value stays; without one, until it is evicted. */
+// elias/cache: values kept between requests, for a time.
+
+/** The time to live of a value; without one, the value stays until it is evicted. */
 export interface TimeToLive {
   /** In seconds. */
   ttl?: number;
-  /** In milliseconds; wins over `ttl`. */
+  /** In milliseconds; takes precedence over `ttl`. */
   ttlMs?: number;
 }
 
 /** A failed operation. */
 export interface CacheError extends Error {
-  /** Why, as a name that stays the same; `docs/capabilities/cache.md` lists them. */
+  /** The reason, as a stable name; `docs/capabilities/cache.md` lists them. */
   readonly code: "invalid-key" | "too-large" | "not-a-number" | "too-many-operations" | "unavailable";
 }
 
-/** What can be cached: text, bytes, and whatever has a JSON form. It comes back as what it was. */
+/** A value that can be cached: text, bytes, or a value that JSON can express. It is returned with the same type. */
 export type Cacheable = string | ArrayBuffer | ArrayBufferView | object | number | boolean | null;
 
 /**
- * Values kept between requests, for a time. Keys belong to the component. A value may be gone at any time.
+ * A cache of values between requests. Each component has keys of its own. A value may be evicted at any time.
  *
  *     const user = await cache.remember(`user:${id}`, { ttl: 60 }, () => load(id));
  */
 export interface Cache {
-  /** The value of a key, or undefined. */
+  /** Returns the value of a key, or undefined. */
   get<T = unknown>(key: string): Promise<T | undefined>;
-  /** The values of several keys: a Map of those that are there. */
+  /** Returns the values of several keys: a Map of those that exist. */
   getMany<T = unknown>(keys: Iterable<string>): Promise<Map<string, T>>;
   /** Stores a value. */
   set(key: string, value: Cacheable, options?: TimeToLive): Promise<void>;
-  /** Stores a value if nothing is there; whether it did. */
+  /** Stores a value if the key has none; returns whether it did. */
   setIfAbsent(key: string, value: Cacheable, options?: TimeToLive): Promise<boolean>;
-  /** Stores a value if `expected` is there (undefined: nothing); whether it did. */
+  /** Stores a value if the current one is `expected` (undefined: no value); returns whether it did. */
   compareAndSwap(key: string, expected: Cacheable | undefined, value: Cacheable, options?: TimeToLive): Promise<boolean>;
-  /** Removes a value; whether there was one. */
+  /** Removes a value; returns whether there was one. */
   delete(key: string): Promise<boolean>;
-  /** Adds to a number, which is zero where there is none; gives the sum. The time to live is set when it is made. */
+  /**
+   * Adds `by`, 1 by default, to a number, or to zero if there is none; returns the sum. The time to live is set when the
+   * number is created.
+   */
   increment(key: string, by?: number | bigint, options?: TimeToLive): Promise<number | bigint>;
-  /** Gives a value a new time to live; whether there is one. */
+  /** Sets a new time to live; returns whether there is a value. */
   expire(key: string, options?: TimeToLive): Promise<boolean>;
   /**
-   * The value of a key, made by `make` where there is none. However many ask at once on a host, `make` runs once. If it
-   * throws, one of those who wait tries once more; if that fails too, the others fail with the code `unavailable`. A value
-   * that was made and cannot be kept, because the cache is away, is still given.
+   * Returns the value of a key; if there is none, calls `make` and stores its result. Concurrent callers on a host share one
+   * call of `make` (single flight). If it throws, one of the waiting callers tries once more; if that fails too, the others fail
+   * with the code `unavailable`. If the cache is unavailable, the result of `make` is returned without being stored.
    *
    * @param options A time to live, or a number of seconds.
    */

@@ -1,16 +1,18 @@
+// elias/config: the values of `env`, for code to which no handler passes it.
+
 /** A value of `[capabilities.config]` in elias.toml. */
 export type ConfigValue = string | number | boolean;
 
-/** What `env` holds, for code that no handler passes it to. */
+/** The values of `env`. */
 export interface Config {
-  /** The value of a key, or `otherwise`. */
+  /** Returns the value of a key, or `otherwise`, by default undefined. */
   get(key: string): ConfigValue | undefined;
   get<T>(key: string, otherwise: T): ConfigValue | T;
-  /** The value of a key; a TypeError if elias.toml does not name it. */
+  /** Returns the value of a key; throws a TypeError if elias.toml does not define it. */
   require(key: string): ConfigValue;
-  /** Whether elias.toml names the key. */
+  /** Whether elias.toml defines the key. */
   has(key: string): boolean;
-  /** All keys. */
+  /** Returns all keys. */
   keys(): string[];
 }
 

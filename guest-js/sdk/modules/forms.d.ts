@@ -1,31 +1,32 @@
+// elias/forms: other ways to declare the handlers of a component.
 import type { Component, Env, ExecutionContext, Json, MaybePromise } from "../index.js";
 
 /**
- * Checks a value and gives what it is: a function that throws, a Standard Schema (zod, valibot, arktype), or an object
- * with a method `parse`.
+ * Validates a value and returns it, possibly converted: a function that throws, a Standard Schema (zod, valibot, arktype), or an
+ * object with a method `parse`.
  */
 export type Schema<Value> =
   | ((value: any) => MaybePromise<Value>)
   | { parse(value: unknown): MaybePromise<Value> }
   | { readonly "~standard": { validate(value: unknown): MaybePromise<{ value: Value } | { issues: readonly unknown[] }> } };
 
-/** What the handler of an endpoint is given. */
+/** The input of an endpoint's handler. */
 export interface EndpointInput<Params = Record<string, string>, Query = Record<string, string | string[]>, Body = any> {
   readonly method: string;
   readonly url: URL;
   readonly headers: Headers;
-  /** The parts of the path that the endpoint names, percent-decoded. */
+  /** The parameters of the path by name, percent-decoded. */
   readonly params: Params;
-  /** The query's values by name; a list where a name occurs more than once. */
+  /** The values of the query by name; a list if a name occurs more than once. */
   readonly query: Query;
   /** The parsed body, if the request's content type is JSON. */
   readonly body: Body;
-  /** The request itself; its body is used up if it was JSON. */
+  /** The request itself; its body is already read if it was JSON. */
   readonly request: Request;
   readonly env: Env;
 }
 
-/** What a component is made with. */
+/** The declared dependencies of a component. */
 export interface Dependent {
   /** Packages with their versions, such as "lodash@4.17.21": the build fails if others are bundled. */
   dependencies?: readonly `${string}@${string}`[];
@@ -33,31 +34,34 @@ export interface Dependent {
 
 /** An endpoint and its handler. */
 export interface EndpointOptions<Params, Query, Body> extends Dependent {
-  /** `"GET /users/:id"`: GET if no method is named; `:name` is one segment, `*name` at the end is all that is left. */
+  /**
+   * A method, by default GET, and a path: `"GET /users/:id"`. `:name` matches one segment, `*name` at the end all
+   * remaining ones.
+   */
   endpoint: string | { method?: string; path: string };
-  /** Checks the path's parameters; a request that fails is answered with 422. */
+  /** Validates the parameters of the path; the response to an invalid request is 422. */
   params?: Schema<Params>;
-  /** Checks the query. */
+  /** Validates the query. */
   query?: Schema<Query>;
-  /** Checks the body, which must then be JSON. */
+  /** Validates the body, which must then be JSON. */
   body?: Schema<Body>;
-  /** Answers: with a Response, or with a value that becomes JSON; undefined becomes 204. */
+  /** Handles a request. Returns a Response, or a value that is sent as JSON; undefined is sent as 204. */
   handler(input: EndpointInput<Params, Query, Body>, ctx: ExecutionContext): MaybePromise<Response | Json | object | undefined | void>;
 }
 
-/** What makes an output of an input. */
+/** A function from an input to an output, and the schemas of both. */
 export interface ProcessOptions<Input, Output> extends Dependent {
-  /** Checks the input; one that fails is answered with 422, and a call with an exception. */
+  /** Validates the input. If it is invalid, the response is 422, and a call fails with an exception. */
   input?: Schema<Input>;
-  /** Checks the output; one that fails is a defect of the component. */
+  /** Validates the output. If it is invalid, the execution fails with a TypeError. */
   output?: Schema<Output>;
   process(input: Input, ctx: ExecutionContext, env: Env): MaybePromise<Output>;
 }
 
-/** Other ways to say what a component handles. A module makes one component; it needs no default export then. */
+/** Other ways to declare the handlers of a component. A module declares one component, and then needs no default export. */
 export interface Forms {
   /**
-   * Adds an endpoint. All of a module are one router, which answers 404, 405 and OPTIONS by itself.
+   * Adds an endpoint. All endpoints of a module form one router, which responds to OPTIONS, and with 404 and 405, by itself.
    *
    *     ELIAS.createAPI({ endpoint: "GET /users/:id", handler: ({ params }) => ({ id: params.id }) });
    */
@@ -66,34 +70,34 @@ export interface Forms {
   ): Component;
 
   /**
-   * A component that makes an output of an input: by calls, and by HTTP POST with JSON.
+   * Declares a component that maps an input to an output: by calls, and by HTTP POST with JSON.
    *
    *     ELIAS.createComponent({ name: "double", process: (n: number) => 2 * n });
    *
-   * Without a name it has that of package.json.
+   * The default name is that of package.json.
    */
   createComponent<Input = any, Output = unknown>(options: { name?: string } & ProcessOptions<Input, Output>): Component<Input, Output>;
 
   /**
-   * A named component; `implement` takes `process`, or the handlers of a default export.
+   * Declares a named component; `implement` takes `process`, or the handlers of a default export.
    *
    *     ELIAS.component("greeter").implement({ fetch: () => new Response("hello") });
    *
-   * Other implementations follow as `.stage2().implement({ ... })`, up to stage16. Each is built as a component of its own, and may also be
-   * in a module of its own: `ELIAS.component("greeter").stage2().implement({ ... })`.
+   * Further variants follow as `.stage2().implement({ ... })`, up to stage16. Each variant is built as a component of its own, and
+   * may also be in a module of its own: `ELIAS.component("greeter").stage2().implement({ ... })`.
    */
   component(name: string): Stage<1>;
 
-  /** An error that a handler throws to answer with a status and a problem document (RFC 9457). */
+  /** An error that a handler throws to respond with a status and a problem document (RFC 9457). */
   readonly HttpError: typeof HttpError;
 }
 
-/** The implementation of a component with this number, which is to be given; or one after it, with this one left to another module. */
+/** A variant of a component by its number. `implement` declares it; a later variant leaves it to another module. */
 export type Stage<Number extends number> = LaterStages<Number> & {
   implement<Input = any, Output = unknown>(handlers: Component | ProcessOptions<Input, Output>): Component & LaterStages<Number>;
 };
 
-/** After `Number`: `stage2()` for the second implementation, up to `stage16()`. */
+/** The variants after `Number`: `stage2()` for the second one, up to `stage16()`. */
 export type LaterStages<Number extends number> = { readonly [Next in After[Number & keyof After] as `stage${Next}`]: () => Stage<Next> };
 
 interface After {
@@ -101,7 +105,7 @@ interface After {
   9: 10 | After[10]; 10: 11 | After[11]; 11: 12 | After[12]; 12: 13 | After[13]; 13: 14 | After[14]; 14: 15 | After[15]; 15: 16; 16: never;
 }
 
-/** An error that a handler throws to answer with its `status`, from 400 to 599, and its message. */
+/** An error that a handler throws to respond with its `status`, from 400 to 599, and its message. */
 export class HttpError extends Error {
   constructor(status: number, message?: string, options?: ErrorOptions & { code?: string });
   readonly status: number;

@@ -1,14 +1,16 @@
-/** Fields of a log line: anything; what has no JSON form is shown as text. */
+// elias/log: log lines with fields.
+
+/** The fields of a log line. A value that JSON cannot express is logged as text. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Writes lines with fields. The host adds execution, component and version. */
+/** Writes log lines with fields. The host adds execution, component and version. */
 export interface Log {
   trace(message: unknown, fields?: Fields): void;
   debug(message: unknown, fields?: Fields): void;
   info(message: unknown, fields?: Fields): void;
   warn(message: unknown, fields?: Fields): void;
   error(message: unknown, fields?: Fields): void;
-  /** A logger whose lines have these fields too. */
+  /** Returns a logger that adds these fields to every line. */
   child(fields: Fields): Log;
 }
 

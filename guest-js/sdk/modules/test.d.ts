@@ -1,4 +1,4 @@
-// elias/test: what test files import. `elias test` runs them in the engine, each test in an instance of its own.
+// elias/test: the module for test files. `elias test` runs them in the engine, each test in an instance of its own.
 //
 //     import { app, describe, expect, it } from "elias/test";
 //
@@ -10,22 +10,23 @@
 
 type MaybePromise<T> = T | Promise<T>;
 
-/** What a test's function is given. */
+/** The argument of a test's function. */
 export interface TestContext {
   readonly task: { readonly name: string };
   readonly expect: typeof expect;
   onTestFinished(callback: (context: TestContext) => MaybePromise<void>): void;
-  /** Ends the test without a result. */
+  /** Ends the test and marks it as skipped. */
   skip(): never;
 }
 
+/** The options of a test. */
 export interface TestOptions {
-  /** Milliseconds that the test may take. Default: 5000, and no more than the limit `deadline-ms`. */
+  /** The timeout in milliseconds. Default: 5000, at most the limit `deadline-ms`. */
   timeout?: number;
   skip?: boolean;
   only?: boolean;
   todo?: boolean;
-  /** Whether the test is right if it fails. */
+  /** Whether the test is expected to fail. */
   fails?: boolean;
 }
 
@@ -48,7 +49,7 @@ export interface Test {
   readonly sequential: Test;
   skipIf(condition: unknown): Test;
   runIf(condition: unknown): Test;
-  /** A test for each case; `%s`, `%i`, `%j`, `%#` and `$key` in the name stand for its values. */
+  /** Declares a test for each case; `%s`, `%i`, `%j`, `%#` and `$key` in the name are replaced by its values. */
   readonly each: Each<TestFunction>;
   for<T>(cases: readonly T[]): (name: string, run: (value: T, context: TestContext) => MaybePromise<unknown>, options?: number | TestOptions) => void;
 }
@@ -72,15 +73,15 @@ export const suite: Suite;
 
 type Hook = (run: (context: TestContext) => MaybePromise<void | (() => MaybePromise<void>)>, timeout?: number) => void;
 
-/** Runs before the first test of its suite; as each test has an instance of its own, before each of them. */
+/** Runs before the first test of its suite. Since each test has an instance of its own, it runs before each of them. */
 export const beforeAll: Hook;
 export const afterAll: Hook;
 export const beforeEach: Hook;
 export const afterEach: Hook;
-/** Does something when the test is over, whether or not it went well. */
+/** Calls `callback` when the test is over, whether or not it passed. */
 export function onTestFinished(callback: (context: TestContext) => MaybePromise<void>): void;
 
-/** The matchers of vitest. https://vitest.dev/api/expect.html */
+/** vitest's matchers. https://vitest.dev/api/expect.html */
 export interface Matchers<R = void> {
   readonly not: Matchers<R>;
   readonly resolves: Matchers<Promise<void>>;
@@ -148,12 +149,12 @@ interface Asymmetric {
 export const expect: Asymmetric & {
   (value: unknown, message?: string): Matchers;
   readonly not: Asymmetric;
-  /** Goes on after a failure, which is told when the test ends. */
+  /** Continues after a failure, which is reported when the test ends. */
   soft(value: unknown, message?: string): Matchers;
-  /** Asks again and again, until the assertion holds. */
+  /** Calls `ask` until the assertion holds, or the timeout is over. */
   poll(ask: () => unknown, options?: { timeout?: number; interval?: number; message?: string }): Matchers<Promise<void>>;
   extend(matchers: Record<string, (this: any, received: any, ...values: any[]) => MaybePromise<{ pass: boolean; message: () => string }>>): void;
-  /** How many assertions the test must make. */
+  /** Sets the number of assertions that the test must make. */
   assertions(count: number): void;
   hasAssertions(): void;
   unreachable(message?: string): never;
@@ -191,7 +192,7 @@ export interface Mock<F extends (...values: any[]) => any = (...values: any[]) =
   mockRestore(): void;
 }
 
-/** Spies, and time that tests move by hand. https://vitest.dev/api/vi.html */
+/** Spies, and fake timers. https://vitest.dev/api/vi.html */
 export const vi: {
   fn<F extends (...values: any[]) => any>(implementation?: F): Mock<F>;
   spyOn<T extends object, K extends keyof T>(object: T, key: K, access?: "get" | "set"): T[K] extends (...values: any[]) => any ? Mock<T[K]> : Mock;
@@ -223,45 +224,47 @@ export const vi: {
 };
 export const vitest: typeof vi;
 
-interface Given {
-  /** Takes the place of the component's `env`. */
+interface HandlerArguments {
+  /** Replaces the component's `env`. */
   env?: object;
-  /** Members for the component's `ctx`. */
+  /** Members that override those of the component's `ctx`. */
   ctx?: object;
 }
 
-/** The component under test: the project's entry, asked as the host asks it. */
+/** The component under test: the project's entry, called as the host calls it. */
 export const app: {
-  /** Sends it a request: a path, a URL or a Request. */
-  fetch(input: string | URL | Request, init?: RequestInit, given?: Given): Promise<Response>;
+  /** Sends it a request, given as a path, a URL or a Request. */
+  fetch(input: string | URL | Request, init?: RequestInit, given?: HandlerArguments): Promise<Response>;
   /** Calls it: JSON in, JSON out. */
-  call(input?: unknown, given?: Given): Promise<any>;
-  /** Waits for what it gave to `ctx.waitUntil`. */
+  call(input?: unknown, given?: HandlerArguments): Promise<any>;
+  /** Waits for the promises that it passed to `ctx.waitUntil`. */
   settled(): Promise<void>;
 };
 
-type Answer = Response | string | object | null | undefined;
+type FakeResponse = Response | string | object | null | undefined;
 
-/** Fakes for what the component reaches. Databases and caches are real, and empty when a test begins. */
+/** Fakes of the component's capabilities. Databases and caches are real, and empty when a test begins. */
 export const fake: {
   readonly http: {
     /**
-     * Answers `fetch` of whatever fits: `"GET https://host/path"`, where `*` stands for anything and a pattern without a query
-     * takes any; a URL alone; a RegExp for the URL; or a function. The newest that fits answers. What none does is an error.
+     * Responds to every `fetch` that matches the pattern: `"GET https://host/path"`, where `*` matches any characters and a pattern
+     * without a query matches any query; a URL alone; a RegExp for the URL; or a function. The newest match responds. A request
+     * that matches none fails.
      */
-    (pattern: string | RegExp | ((request: Request) => boolean), respond: Answer | ((request: Request) => MaybePromise<Answer>)): void;
-    once(pattern: string | RegExp | ((request: Request) => boolean), respond: Answer | ((request: Request) => MaybePromise<Answer>)): void;
-    /** Lets out what no fake answers, within what elias.toml grants. */
+    (pattern: string | RegExp | ((request: Request) => boolean), respond: FakeResponse | ((request: Request) => MaybePromise<FakeResponse>)): void;
+    /** Responds to one request only. */
+    once(pattern: string | RegExp | ((request: Request) => boolean), respond: FakeResponse | ((request: Request) => MaybePromise<FakeResponse>)): void;
+    /** Sends requests that match no fake to the network, within the grants of elias.toml. */
     network(): void;
-    /** The requests that were made, oldest first. */
+    /** The requests that the component made, oldest first. */
     readonly requests: Request[];
   };
-  /** Gives `env` these values, beside those of elias.toml. */
+  /** Sets values of `env`, which override those of elias.toml. */
   config(values: Record<string, unknown>): void;
   readonly log: {
-    /** The lines that were written. */
+    /** The lines that the component wrote. */
     readonly lines: { level: "trace" | "debug" | "info" | "warn" | "error"; message: string; fields: Record<string, unknown> }[];
   };
 };
-/** For the runner: makes the component that it calls. */
+/** For the runner: creates the component that it calls. */
 export function tests(component: unknown): object;

@@ -39,7 +39,7 @@ test("the types have the methods that the modules have", async () => {
   for (const module of modules.filter((module) => module in INTERFACES)) {
     const implementation =
       module === "forms"
-        ? (await import("../../web/src/forms.js")).ELIAS
+        ? (await import("../../web/src/forms/index.js")).ELIAS
         : (await import(`../../web/src/capabilities/${module}.js`))[module];
     const types = read(`guest-js/sdk/modules/${module}.d.ts`);
     assert.deepEqual(new Set(Object.keys(implementation)), membersOf(types, INTERFACES[module]), module);

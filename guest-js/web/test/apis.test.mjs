@@ -1,3 +1,4 @@
+// The basic behaviour of each web API: Headers, Request, Response, URL, encodings, events, timers and others.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newWorld, settle } from "./world.mjs";

@@ -1,3 +1,4 @@
+// The console: formats, levels, and the fields of the structured log.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newWorld } from "./world.mjs";

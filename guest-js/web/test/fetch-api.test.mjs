@@ -1,3 +1,4 @@
+// Request options, bodies that are passed on, forms, data: and blob: URLs, and FileReader.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newWorld } from "./world.mjs";

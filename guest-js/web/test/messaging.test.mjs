@@ -1,3 +1,4 @@
+// Message ports, structuredClone with transfer, error events, and the performance timeline.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newWorld, settle } from "./world.mjs";

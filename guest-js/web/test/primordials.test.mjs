@@ -1,4 +1,4 @@
-// What a program does to the built-ins must not change what we do with our own values: see src/primordials.js.
+// What a program does to the built-ins must not change what we do with our own values: see src/internal/primordials.js.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
@@ -30,7 +30,7 @@ const ALLOWED = [
   "if (bytes !== undefined) return new Body(bytes.slice(), undefined);",
   "return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();",
   'return typeof body.source === "string" ? native.utf8Encode(body.source) : body.source.slice();',
-  "const [mine, other] = needed(\"teeForClone\", \"clone() of a streamed body\")(this.toStream());",
+  "const [mine, other] = requireRegistered(\"teeForClone\", \"clone() of a streamed body\")(this.toStream());",
   // The application's handler.
   "const result = app.call(parse(native.callInput()), registry.env ?? noEnv, context);",
 ];
@@ -44,7 +44,7 @@ function linesOf(file) {
 test("the core modules ask no built-in that a program may have changed", () => {
   const found = [];
   for (const file of core) {
-    if (file === "primordials.js" || file === "dom-exception.js") continue; // made of them; and nothing of a request's way
+    if (file === "internal/primordials.js" || file === "webidl/dom-exception.js") continue; // made of them; and nothing of a request's way
     for (const line of linesOf(file)) {
       if (ALLOWED.includes(line)) continue;
       for (const [pattern, what] of FORBIDDEN) if (pattern.test(line)) found.push(`${file}: ${what}: ${line}`);
@@ -55,7 +55,7 @@ test("the core modules ask no built-in that a program may have changed", () => {
 
 /** Runs `damage`, answers a request with headers, and repairs what was damaged. */
 async function respondAfter(damage) {
-  const native = await newWorld((entry) => entry.core || entry.file === "url.js");
+  const native = await newWorld((entry) => entry.core || entry.file === "url/url.js");
   native.incoming = { method: "POST", url: "http://a/b", headers: ["x-a", "1", "host", "a"], chunks: ["{}"] };
   let broken, sent;
   // The fake, too, must not ask what was damaged.

@@ -1,3 +1,4 @@
+// The handlers `fetch` and `call`, as the engine calls them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { index, newWorld } from "./world.mjs";

@@ -1,3 +1,4 @@
+// Streams: readable, writable, transform and byte streams, and piping.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newWorld, settle } from "./world.mjs";

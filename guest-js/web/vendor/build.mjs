@@ -5,7 +5,7 @@
 // - a file that ends with .mjs: bundled in;
 // - a file that ends with .data.mjs: run here, and its default export bundled in as JSON;
 // - any other relative path: left as it is. Seen from the output, which lives in the table of web modules as vendor/NAME.js,
-//   "../webidl.js" is a web module and "./other.js" another entry's output;
+//   "../url/url.js" is a web module and "./other.js" another entry's output;
 // - elias:native and what Node.js has built in: left as it is. The engine finds a web module for `node:NAME`.
 import { build } from "esbuild";
 import { builtinModules } from "node:module";

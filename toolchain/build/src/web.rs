@@ -206,7 +206,7 @@ pub(crate) fn sdk_module() -> String {
 const TESTING: &str = "elias/test";
 
 /// The web module that makes components in other ways than by a default export.
-const FORMS: &str = "forms.js";
+const FORMS: &str = "forms/index.js";
 
 /// What the names of [`importable`] modules begin with.
 pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";

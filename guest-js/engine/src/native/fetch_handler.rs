@@ -1,5 +1,5 @@
-//! The way of a request through `fetch` of the application without a script of ours: `handlers.js` says with what it is
-//! called, and gets what is not a plain response. See also `quickjs/response.c`.
+//! Calls `fetch` of the application without a script of ours: `component/handlers.js` gives its arguments, and sends
+//! every response that is not a plain one. See also `quickjs/response.c`.
 
 use super::http_response;
 use super::raw::owned;
@@ -14,12 +14,12 @@ unsafe extern "C" {
     fn elias_keep_shapes(count: u32);
 }
 
-/// The fields of a response: `response.js`.
+/// The fields of a response: `fetch/response.js`.
 const STATUS: usize = 0;
 const HEADERS: usize = 2;
 const BODY: usize = 3;
 
-/// Shapes that are kept while the web modules rehearse, and while the application's top level runs.
+/// Shapes that are kept while `component/warm-up.js` runs, and while the application's top level runs.
 const SHAPES_MAX: u32 = 1024;
 
 /// Values that scripts gave while the component was built; each is owned, and lives as long as the memory.

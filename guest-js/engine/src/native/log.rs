@@ -1,6 +1,6 @@
 //! `console.*`: lines for the log capability.
 //!
-//! Strings and other primitives are formatted here; `console.js` formats everything else.
+//! Strings and other primitives are formatted here; `console/console.js` formats everything else.
 
 use super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
 use super::usv_string::UsvString;
@@ -120,7 +120,8 @@ unsafe extern "C" fn write_line(
     }
 }
 
-/// The message that `format.js` makes of primitives; none if there is another value, or a specifier such as `%s`.
+/// The message that `console/format.js` makes of primitives; none if there is another value, or a specifier such as
+/// `%s`.
 ///
 /// # Safety
 /// All values must outlive the result.

@@ -1,7 +1,7 @@
 // The module `elias/cache`: values kept between requests, for a time.
 //
-// A value comes back as what it was: text, bytes, or anything that JSON holds. The byte before it says which, and the native
-// half reads it; numbers that are counted, and what other programs put there, have none.
+// A value comes back with its type: text, bytes, or anything that JSON can express. The byte before it is the type,
+// which the native half reads; counters, and values of other programs, have no such byte.
 import native from "elias:native";
 
 const [TEXT, BYTES, JSON_TEXT] = [1, 2, 3];
@@ -30,7 +30,7 @@ function ttlOf(options) {
   return Math.ceil(milliseconds);
 }
 
-/** A promise of the answer. What is in the host's memory is there at once, and an async function would make it wait twice. */
+/** A promise of the result. A result in the host's memory is there at once, and an async function would make it wait twice. */
 function start(command, key, value, ttl, expected) {
   try {
     return Promise.resolve(native.cacheStart(command, key, value, ttl, expected));
@@ -39,13 +39,13 @@ function start(command, key, value, ttl, expected) {
   }
 }
 
-/** What this instance is making, by key. */
+/** The values that this instance is making, by key. */
 const making = new Map();
 
-/** Codes of errors that say nothing of a value, only that it could not be kept now. */
-const NOT_KEPT = ["unavailable", "too-many-operations"];
+/** Codes of errors that do not concern the value: it could not be stored now. */
+const NOT_STORED = ["unavailable", "too-many-operations"];
 
-async function leaseAndMake(key, ttl, make) {
+async function makeUnderLease(key, ttl, make) {
   const found = await start("lease", key);
   if (found.lease === undefined) return found.value;
   try {
@@ -54,8 +54,8 @@ async function leaseAndMake(key, ttl, make) {
     try {
       await start("set", key, encoded, ttl);
     } catch (error) {
-      // It is made, and whoever asked for it has it: only the next one makes it again.
-      if (!NOT_KEPT.includes(error?.code)) throw error;
+      // The caller gets the value all the same; the next caller makes it again.
+      if (!NOT_STORED.includes(error?.code)) throw error;
     }
     return value;
   } finally {
@@ -68,7 +68,7 @@ export const cache = {
   async get(key) {
     return native.cacheGet(`${key}`);
   },
-  /** The values of several keys, as a Map of those that are there. */
+  /** The values of several keys, as a Map of those that exist. */
   async getMany(keys) {
     const list = Array.from(keys, String);
     const values = await start("get-many", list);
@@ -77,41 +77,42 @@ export const cache = {
   async set(key, value, options = undefined) {
     await start("set", `${key}`, encode(value), ttlOf(options));
   },
-  /** Whether nothing was there, and now this is. */
+  /** Stores a value if the key has none; returns whether it did. */
   async setIfAbsent(key, value, options = undefined) {
     return start("set-if-absent", `${key}`, encode(value), ttlOf(options));
   },
-  /** Whether `expected` was there (undefined: nothing), and now `value` is. */
+  /** Stores a value if the current one is `expected` (undefined: no value); returns whether it did. */
   async compareAndSwap(key, expected, value, options = undefined) {
     const before = expected === undefined ? undefined : encode(expected);
     return start("compare-and-swap", `${key}`, encode(value), ttlOf(options), before);
   },
-  /** Whether something was there. */
+  /** Removes a value; returns whether there was one. */
   async delete(key) {
     return start("delete", `${key}`);
   },
-  /** The sum of what was there, or zero, and `by`. The time to live is set when the number is made. */
+  /** Adds `by` to a number, or to zero; returns the sum. The time to live is set when the number is created. */
   async increment(key, by = 1, options = undefined) {
     return start("increment", `${key}`, by, ttlOf(options));
   },
-  /** Gives what is there a new time to live; whether something is there. */
+  /** Sets a new time to live; returns whether there is a value. */
   async expire(key, options = undefined) {
     return start("expire", `${key}`, undefined, ttlOf(options));
   },
   /**
-   * The value of a key, made by `make` where there is none. However many ask at once on a host, `make` runs once; if it
-   * throws, one of those who wait tries once more, and if that fails too, the others fail with the code `unavailable`.
-   * A value that is made and cannot be kept, because the cache is away, is still what this gives.
+   * Returns the value of a key; if there is none, calls `make` and stores its result. Concurrent callers on a host share
+   * one call of `make` (single flight); if it throws, one of the waiting callers tries once more, and if that fails too,
+   * the others fail with the code `unavailable`. If the cache is unavailable, the result of `make` is returned unstored.
    */
   async remember(key, options, make) {
     key = `${key}`;
     // Before anything is made: a wrong time to live is a mistake whatever the value.
     const ttl = ttlOf(typeof options === "number" ? { ttl: options } : options);
     if (typeof make !== "function") throw new TypeError("remember needs a function that makes the value");
-    // Who waits for a lease has an operation under way; the instance's own waiters must not keep its maker from the rest.
+    // A caller that waits for a lease has an operation under way; the instance's own waiters must not keep its maker
+    // from the rest.
     let made = making.get(key);
     if (made === undefined) {
-      made = leaseAndMake(key, ttl, make).finally(() => making.delete(key));
+      made = makeUnderLease(key, ttl, make).finally(() => making.delete(key));
       making.set(key, made);
     }
     return made;

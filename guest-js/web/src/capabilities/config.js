@@ -1,5 +1,5 @@
-// The module `elias/config`: what `env` holds, for code that no handler passes it to.
-import { env } from "../env.js";
+// The module `elias/config`: the values of `env`, for code to which no handler passes it.
+import { env } from "../component/env.js";
 
 export const config = {
   /** The value of a key; `otherwise` if elias.toml does not name it. */

@@ -1,8 +1,8 @@
 // The module `elias/db`: statements with parameters, transactions, streams of rows.
 import native from "elias:native";
 
-/** All rows of a statement that is under way: an array with `columns` and `affected`. */
-async function all(query, asArrays) {
+/** Collects all rows of a statement that is under way: an array with `columns` and `affected`. */
+async function collectRows(query, asArrays) {
   const first = await native.dbNext(query, asArrays);
   if (first.last) return first.rows;
   for (const rows = first.rows; ; ) {
@@ -14,11 +14,12 @@ async function all(query, asArrays) {
   }
 }
 
-/** A statement was started: these are its rows already, or it is under way. */
-const isDone = (started) => typeof started === "object";
+/** Whether a statement that was started is complete: then `started` is its rows, else the number of the query. */
+const isComplete = (started) => typeof started === "object";
 
-async function* each(started) {
-  if (isDone(started)) return yield* started;
+/** Yields the rows of a statement that was started; cancels it if the caller stops early. */
+async function* streamRows(started) {
+  if (isComplete(started)) return yield* started;
   let open = true;
   try {
     while (open) {
@@ -31,7 +32,7 @@ async function* each(started) {
   }
 }
 
-/** A statement and its parameters, as the tag `sql` makes it. */
+/** A statement and its parameters: the result of the tag `sql`. */
 class Statement {
   constructor(text, values) {
     this.text = text;
@@ -39,7 +40,7 @@ class Statement {
   }
 }
 
-/** sql`select * from t where id = ${id}`: every value becomes a parameter; a statement within a statement is put in place. */
+/** sql`select * from t where id = ${id}`: every value becomes a parameter; a nested statement is inserted as it is. */
 export function sql(strings, ...values) {
   if (!Array.isArray(strings?.raw)) throw new TypeError("sql is a template tag: sql`select ...`");
   const parameters = [];
@@ -57,8 +58,8 @@ export function sql(strings, ...values) {
   return new Statement(text, parameters);
 }
 
-/** The ways to run statements, in the transaction of that id, or each in one of its own (0). */
-function runner(transaction) {
+/** The methods that run statements, in the transaction `transaction`, or each in one of its own (0). */
+function statementMethods(transaction) {
   const start = (statement, values, asArrays) => {
     if (typeof statement !== "string") {
       if (Array.isArray(statement?.raw)) statement = sql(statement, ...values);
@@ -70,44 +71,45 @@ function runner(transaction) {
     return native.dbExecute(transaction, statement, values, asArrays);
   };
   return {
-    /** Runs a statement; gives its rows as objects. */
+    /** Runs a statement; returns its rows as objects. */
     async query(statement, ...values) {
       const started = start(statement, values, false);
-      return isDone(started) ? started : all(started, false);
+      return isComplete(started) ? started : collectRows(started, false);
     },
     /** The same with rows as arrays. */
     async values(statement, ...values) {
       const started = start(statement, values, true);
-      return isDone(started) ? started : all(started, true);
+      return isComplete(started) ? started : collectRows(started, true);
     },
     /** The first row, or undefined. */
     async first(statement, ...values) {
       const started = start(statement, values, false);
-      return (isDone(started) ? started : await all(started, false))[0];
+      return (isComplete(started) ? started : await collectRows(started, false))[0];
     },
     /** The rows one by one, as they come: for results that are too large to hold. */
-    stream: (statement, ...values) => each(start(statement, values, false)),
+    stream: (statement, ...values) => streamRows(start(statement, values, false)),
   };
 }
 
-const done = (query) => all(query, true);
+/** Waits for a statement that controls a transaction. */
+const finish = (query) => collectRows(query, true);
 
-function transactionOf(id) {
+function createTransaction(id) {
   let savepoints = 0;
   const tx = {
-    ...runner(id),
-    /** Runs `work` in a savepoint: what it did is undone if it throws. */
+    ...statementMethods(id),
+    /** Runs `work` in a savepoint: its changes are rolled back if it throws. */
     async savepoint(work) {
       const name = ++savepoints;
-      await done(native.dbControl(id, "savepoint", name));
+      await finish(native.dbControl(id, "savepoint", name));
       let result;
       try {
         result = await work(tx);
       } catch (error) {
-        await done(native.dbControl(id, "rollback-to", name));
+        await finish(native.dbControl(id, "rollback-to", name));
         throw error;
       }
-      await done(native.dbControl(id, "release", name));
+      await finish(native.dbControl(id, "release", name));
       return result;
     },
   };
@@ -115,7 +117,7 @@ function transactionOf(id) {
 }
 
 export const db = {
-  ...runner(0),
+  ...statementMethods(0),
   sql,
   /**
    * Runs `work` in a transaction: committed when it returns, rolled back when it throws. `options.isolation` is
@@ -126,16 +128,16 @@ export const db = {
     try {
       let result;
       try {
-        result = await work(transactionOf(id));
+        result = await work(createTransaction(id));
       } catch (error) {
         try {
-          await done(native.dbControl(id, "rollback", 0));
+          await finish(native.dbControl(id, "rollback", 0));
         } catch {
           // The connection is gone, and the transaction with it. Why `work` failed is the error to report.
         }
         throw error;
       }
-      await done(native.dbControl(id, "commit", 0));
+      await finish(native.dbControl(id, "commit", 0));
       return result;
     } finally {
       native.dbEnd(id);

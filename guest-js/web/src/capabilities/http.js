@@ -1,5 +1,5 @@
-// The module `elias/http`: `fetch` with less to write around it.
-import { fetch } from "../fetch.js";
+// The module `elias/http`: `fetch`, and a function for each common method.
+import { fetch } from "../fetch/fetch.js";
 
 const send = (method) => (url, options = undefined) => fetch(url, { ...options, method });
 
@@ -17,7 +17,7 @@ export const http = {
   post: sendJson("POST"),
   put: sendJson("PUT"),
   patch: sendJson("PATCH"),
-  /** The JSON at a URL; an error for an answer that is not 2xx. */
+  /** The JSON at a URL; a TypeError if the status is not 2xx. */
   async json(url, options = undefined) {
     const response = await fetch(url, options);
     if (!response.ok) {

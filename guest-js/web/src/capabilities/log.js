@@ -1,7 +1,7 @@
-// The module `elias/log`: lines with fields.
+// The module `elias/log`: log lines with fields.
 import native from "elias:native";
-import { inspect } from "../inspect.js";
-import { replaceMembers } from "../webidl.js";
+import { inspect } from "../console/inspect.js";
+import { replaceMembers } from "../webidl/interfaces.js";
 
 const LEVELS = ["trace", "debug", "info", "warn", "error"];
 

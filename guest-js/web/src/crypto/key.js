@@ -1,6 +1,6 @@
 // CryptoKey. https://w3c.github.io/webcrypto/#cryptokey-interface (13)
-import { registry } from "../registry.js";
-import { defineInterface, inspect } from "../webidl.js";
+import { registry } from "../internal/registry.js";
+import { defineInterface, inspect } from "../webidl/interfaces.js";
 
 const INTERNAL = Symbol("internal");
 

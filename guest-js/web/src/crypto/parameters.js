@@ -1,12 +1,6 @@
 // Algorithm parameters: names, numbers and bytes as Web IDL wants them. https://w3c.github.io/webcrypto/#algorithm-normalization (18.4)
-import { DOMException } from "../dom-exception.js";
-import { unsharedBytesOf } from "../webidl.js";
-
-export const notSupported = (what) => new DOMException(`${what} is not supported`, "NotSupportedError");
-export const dataError = (what) => new DOMException(what, "DataError");
-export const syntaxError = (what) => new DOMException(what, "SyntaxError");
-export const operationError = (what) => new DOMException(what, "OperationError");
-export const invalidAccess = (what) => new DOMException(what, "InvalidAccessError");
+import { unsharedBytesOf } from "../webidl/bytes.js";
+import { dataError, notSupported } from "./errors.js";
 
 /** A copy of the bytes of a BufferSource. */
 export function bytes(value, what) {

@@ -2,11 +2,9 @@
 //
 // A private key is kept as PKCS #8, a public one as SubjectPublicKeyInfo.
 import native from "elias:native";
+import { checkKeyType, checkedResult, dataError, invalidAccess, notSupported, operationError, syntaxError } from "./errors.js";
 import { materialOf, newKey } from "./key.js";
-import {
-  base64url, bytes, checkJwk, dataError, hashOf, integer, invalidAccess, notSupported, operationError, required, syntaxError,
-} from "./parameters.js";
-import { result } from "./symmetric.js";
+import { base64url, bytes, checkJwk, hashOf, integer, required } from "./parameters.js";
 
 const MEMBERS = ["n", "e", "d", "p", "q", "dp", "dq", "qi"];
 const JWK_ALG = { "RSASSA-PKCS1-v1_5": "RS", "RSA-PSS": "PS", "RSA-OAEP": "RSA-OAEP" };
@@ -102,31 +100,27 @@ function rsa(name, { privateUsages, publicUsages, use }, operations) {
 /** Bits of a number without leading zero bytes. */
 const bitLength = (number) => (number.length === 0 ? 0 : number.length * 8 - Math.clz32(number[0]) + 24);
 
-function needsType(key, type) {
-  if (key.type !== type) throw invalidAccess(`this needs a ${type} key`);
-}
-
 const signing = (saltOf) => ({
   sign(parameters, key, data) {
-    needsType(key, "private");
-    return result(native.crypto.rsaSign(saltOf(parameters), key.algorithm.hash.name, materialOf(key), data), "signing").buffer;
+    checkKeyType(key, "private");
+    return checkedResult(native.crypto.rsaSign(saltOf(parameters), key.algorithm.hash.name, materialOf(key), data), "signing").buffer;
   },
   verify(parameters, key, signature, data) {
-    needsType(key, "public");
+    checkKeyType(key, "public");
     return native.crypto.rsaVerify(saltOf(parameters), key.algorithm.hash.name, materialOf(key), data, signature);
   },
 });
 
 const oaep = (encrypts) => (parameters, key, data) => {
-  needsType(key, encrypts ? "public" : "private");
+  checkKeyType(key, encrypts ? "public" : "private");
   const label = parameters.label === undefined ? new Uint8Array(0) : bytes(parameters.label, "label");
-  return result(native.crypto.rsaOaep(encrypts, key.algorithm.hash.name, materialOf(key), label, data), "RSA-OAEP").buffer;
+  return checkedResult(native.crypto.rsaOaep(encrypts, key.algorithm.hash.name, materialOf(key), label, data), "RSA-OAEP").buffer;
 };
 
 const signs = { privateUsages: ["sign"], publicUsages: ["verify"], use: "sig" };
 const encrypts = { privateUsages: ["decrypt", "unwrapKey"], publicUsages: ["encrypt", "wrapKey"], use: "enc" };
 
-export const rsas = [
+export const rsaAlgorithms = [
   rsa("RSASSA-PKCS1-v1_5", signs, signing(() => undefined)),
   rsa("RSA-PSS", signs, signing((parameters) => integer(required(parameters, "saltLength"), "saltLength"))),
   rsa("RSA-OAEP", encrypts, { encrypt: oaep(true), decrypt: oaep(false) }),

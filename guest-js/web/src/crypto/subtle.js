@@ -1,16 +1,17 @@
 // SubtleCrypto. https://w3c.github.io/webcrypto/#subtlecrypto-interface (14)
 import native from "elias:native";
-import { registry } from "../registry.js";
-import { defineInterface } from "../webidl.js";
-import { curves } from "./curves.js";
+import { registry } from "../internal/registry.js";
+import { defineInterface } from "../webidl/interfaces.js";
+import { curveAlgorithms } from "./elliptic-curves.js";
+import { dataError, invalidAccess, notSupported, syntaxError } from "./errors.js";
 import { USAGES, isKey } from "./key.js";
-import { bytes, dataError, hashOf, integer, invalidAccess, nameOf, notSupported, syntaxError } from "./parameters.js";
-import { rsas } from "./rsa.js";
-import { symmetric } from "./symmetric.js";
+import { bytes, hashOf, integer, nameOf } from "./parameters.js";
+import { rsaAlgorithms } from "./rsa.js";
+import { symmetricAlgorithms } from "./symmetric.js";
 
 const INTERNAL = Symbol("internal");
 const FORMATS = ["raw", "raw-public", "raw-secret", "pkcs8", "spki", "jwk"];
-const ALGORITHMS = new Map([...symmetric, ...curves, ...rsas].map((algorithm) => [algorithm.name.toUpperCase(), algorithm]));
+const ALGORITHMS = new Map([...symmetricAlgorithms, ...curveAlgorithms, ...rsaAlgorithms].map((algorithm) => [algorithm.name.toUpperCase(), algorithm]));
 
 /** The algorithm that can do `operation`, and its parameters under its proper name. */
 function normalize(value, operation) {

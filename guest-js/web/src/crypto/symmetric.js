@@ -1,17 +1,10 @@
 // HMAC, AES, HKDF and PBKDF2: algorithms whose keys are bytes. https://w3c.github.io/webcrypto/#hmac (29 and others)
 import native from "elias:native";
+import { checkedResult, dataError, notSupported, operationError, syntaxError } from "./errors.js";
 import { materialOf, newKey } from "./key.js";
-import {
-  BLOCK_BITS, base64url, bytes, checkJwk, dataError, hashOf, integer, notSupported, operationError, required, syntaxError,
-} from "./parameters.js";
+import { BLOCK_BITS, base64url, bytes, checkJwk, hashOf, integer, required } from "./parameters.js";
 
 const EMPTY = new Uint8Array(0);
-
-/** Bytes that a native gave, or the error for why it did not. */
-export function result(given, what) {
-  if (typeof given === "string") throw operationError(`${what} failed: ${given}`);
-  return given;
-}
 
 function randomKey(byteLength) {
   const key = new Uint8Array(byteLength);
@@ -124,7 +117,7 @@ function aes(mode) {
   const usages = mode === "KW" ? ["wrapKey", "unwrapKey"] : ["encrypt", "decrypt", "wrapKey", "unwrapKey"];
   const name = `AES-${mode}`;
   const run = (encrypts) => (parameters, key, data) =>
-    result(native.crypto.cipher(encrypts, MODES[mode](parameters), materialOf(key), data), name).buffer;
+    checkedResult(native.crypto.cipher(encrypts, MODES[mode](parameters), materialOf(key), data), name).buffer;
   const both = mode === "KW" ? { wrapKey: run(true), unwrapKey: run(false) } : { encrypt: run(true), decrypt: run(false) };
   return {
     name,
@@ -175,7 +168,7 @@ function derivation(name, derive) {
 const HKDF = derivation("HKDF", (parameters, key, bytesOf, length) => {
   const hash = hashOf(required(parameters, "hash"));
   const [salt, info] = ["salt", "info"].map((name) => bytes(required(parameters, name), name));
-  return result(native.crypto.hkdf(hash, materialOf(key), salt, info, bytesOf(length)), "HKDF");
+  return checkedResult(native.crypto.hkdf(hash, materialOf(key), salt, info, bytesOf(length)), "HKDF");
 });
 
 const PBKDF2 = derivation("PBKDF2", (parameters, key, bytesOf, length) => {
@@ -184,7 +177,7 @@ const PBKDF2 = derivation("PBKDF2", (parameters, key, bytesOf, length) => {
   const iterations = integer(required(parameters, "iterations"), "iterations");
   const size = bytesOf(length);
   if (iterations === 0) throw operationError("PBKDF2 needs at least one iteration");
-  return size === 0 ? new Uint8Array(0) : result(native.crypto.pbkdf2(hash, materialOf(key), salt, iterations, size), "PBKDF2");
+  return size === 0 ? new Uint8Array(0) : checkedResult(native.crypto.pbkdf2(hash, materialOf(key), salt, iterations, size), "PBKDF2");
 });
 
-export const symmetric = [HMAC, aes("GCM"), aes("CBC"), aes("CTR"), aes("KW"), HKDF, PBKDF2];
+export const symmetricAlgorithms = [HMAC, aes("GCM"), aes("CBC"), aes("CTR"), aes("KW"), HKDF, PBKDF2];

@@ -1,14 +1,14 @@
-// ELIAS.createAPI: endpoints with a handler each, which make one router together.
-import { isResponse, Response } from "../response.js";
+// ELIAS.createAPI: endpoints with a handler each; all endpoints of a module form one router.
+import { Response, isResponse } from "../fetch/response.js";
 import { HttpError, problem } from "./problem.js";
-import { parseEndpoint, Router } from "./router.js";
-import { check, checkSchema, Invalid } from "./schema.js";
+import { Router, parseEndpoint } from "./router.js";
+import { ValidationFailure, check, checkSchema } from "./schema.js";
 
 const PARTS = ["params", "query", "body"];
 
 const router = new Router();
 
-/** Adds an endpoint; gives the component that all of them are. */
+/** Adds an endpoint; returns the component of all endpoints. */
 export function createAPI(options) {
   const { endpoint, handler, ...rest } = options ?? {};
   if (typeof handler !== "function") throw new TypeError("ELIAS.createAPI needs a handler: createAPI({ endpoint, handler })");
@@ -19,7 +19,7 @@ export function createAPI(options) {
   return api;
 }
 
-/** The component that all endpoints of the module are. */
+/** The component of all endpoints of the module. */
 const api = {
   async fetch(request, env, ctx) {
     const url = new URL(request.url);
@@ -36,7 +36,7 @@ const api = {
       return problem(405, "method-not-allowed", `${url.pathname} has ${allow}, not ${request.method}`, undefined, { allow });
     }
     try {
-      return await answer(found.target, found.params, url, request, env, ctx);
+      return await respond(found.target, found.params, url, request, env, ctx);
     } catch (error) {
       if (error instanceof HttpError) return error.response;
       throw error;
@@ -44,7 +44,7 @@ const api = {
   },
 };
 
-async function answer({ handler, schemas }, params, url, request, env, ctx) {
+async function respond({ handler, schemas }, params, url, request, env, ctx) {
   const input = { method: request.method, url, headers: request.headers, params, query: queryOf(url), body: undefined, request, env };
   if (isJson(request)) {
     const text = await request.text();
@@ -58,7 +58,7 @@ async function answer({ handler, schemas }, params, url, request, env, ctx) {
   }
   for (const part of PARTS) {
     const checked = await check(schemas[part], input[part]);
-    if (checked instanceof Invalid) return problem(422, "invalid-input", `the ${part} is not valid`, { in: part, issues: checked.issues });
+    if (checked instanceof ValidationFailure) return problem(422, "invalid-input", `the ${part} is not valid`, { in: part, issues: checked.issues });
     input[part] = checked;
   }
   const result = await handler(input, ctx);

@@ -1,5 +1,5 @@
-// Problem documents (RFC 9457): how the forms answer what cannot be handled.
-import { Response } from "../response.js";
+// Problem documents (RFC 9457): the error responses of the forms.
+import { Response } from "../fetch/response.js";
 
 const TITLES = {
   400: "Bad Request",

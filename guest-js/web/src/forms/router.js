@@ -1,8 +1,8 @@
-// Which route a request's method and path belong to.
+// The router of createAPI: finds the endpoint for a method and a path.
 //
-// A pattern is a path of segments: `users` stands for itself, `:id` for any one segment, and `*rest` at the end for all that
-// is left. Where several patterns fit, the one that says more decides: segment by segment, a name goes before `:id`, and that
-// before `*rest`. The order in which routes were added does not count.
+// A pattern is a path of segments: `users` matches itself, `:id` any one segment, and `*rest` at the end all remaining
+// segments. If several patterns match, the most specific one wins: segment by segment, a name goes before `:id`, and
+// that before `*rest`. The order in which routes were added does not matter.
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const PARAMETER = /^[:*][A-Za-z_][A-Za-z0-9_]*$/;
@@ -27,7 +27,7 @@ export function parseEndpoint(endpoint) {
 const KINDS = { ":": 1, "*": 2 };
 const kind = (segment) => KINDS[segment[0]] ?? 0;
 
-/** Negative if `a` says more than `b`. */
+/** Negative if `a` is more specific than `b`. */
 function compare(a, b) {
   for (let at = 0; at < Math.max(a.length, b.length); at++) {
     const difference = kind(a[at] ?? "*") - kind(b[at] ?? "*");
@@ -36,7 +36,7 @@ function compare(a, b) {
   return 0;
 }
 
-/** The parameters, if the segments fit. */
+/** The parameters, if the segments match; else undefined. */
 function fit(pattern, segments) {
   const params = Object.create(null);
   for (let at = 0; at < pattern.length; at++) {

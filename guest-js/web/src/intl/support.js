@@ -1,8 +1,8 @@
-// What every part of Intl needs: the object itself, option reading and locale negotiation (ECMA-402 §9).
-import { canonicalTag, splitExtension } from "./locale-id.js";
+// The shared parts of Intl: the object itself, option reading and locale negotiation (ECMA-402 §9).
+import { canonicalTag, splitExtension } from "./locales/locale-id.js";
 
-/** The locale of whoever names none. */
-export const DEFAULT_LOCALE = "en-US";
+/** The locale if none is named. */
+const DEFAULT_LOCALE = "en-US";
 
 /** The locales that there is data for, and their data; null is English, whose data lie in the modules that use them. */
 const available = new Map([["en", null], ["en-US", null]]);
@@ -10,15 +10,15 @@ const available = new Map([["en", null], ["en-US", null]]);
 /** CLDR's parents of locales, where they are not what remains without the last subtag. */
 const parents = new Map();
 
-/** What {@link remembering} keeps. */
-const remembered = [];
+/** The caches of {@link cachedByLocale}. */
+const caches = [];
 
 /**
  * Adds the data of a locale under its tag and others that mean the same. Called while a component is built, by the module that
  * elias-build makes of `[build] locales`; the data are those of vendor/intl/archive.mjs.
  */
 export function addLocale(tag, others, data) {
-  for (const known of remembered) known.clear(); // what was made for the locale before is English
+  for (const cache of caches) cache.clear(); // what was made for the locale before is English
   data.collation = hooks.prepareCollation(data.collation);
   for (const name of [tag, ...others]) if (name === tag || !available.has(name)) available.set(name, data);
   hooks.prepareDates(data.dates);
@@ -28,7 +28,7 @@ export function addParents(table) {
   for (const [tag, parent] of Object.entries(table)) parents.set(tag, parent);
 }
 
-/** What there is about a locale, as {@link resolveLocale} gives it: undefined for English. */
+/** The data of a locale that {@link resolveLocale} returned; undefined for English. */
 export const dataOf = (dataLocale) => available.get(dataLocale) ?? undefined;
 
 export const Intl = globalThis.Intl ?? {};
@@ -88,6 +88,9 @@ export function getOptionsObject(options) {
   if (typeof options === "function") return options;
   throw new TypeError("options must be an object");
 }
+
+/** The function that a getter such as `format` gives: its name is the empty string. */
+export const withoutName = (bound) => Object.defineProperty(bound, "name", { value: "", configurable: true });
 
 /** CoerceOptionsToObject, §9.2.11. */
 export function coerceOptions(options) {
@@ -250,28 +253,28 @@ export function readMatcher(options) {
   getOption(options, "localeMatcher", "string", ["lookup", "best fit"], "best fit");
 }
 
-/** How many states of a kind are remembered. */
-const REMEMBERED_MAX = 20;
+/** How many states a cache holds. */
+const CACHED_MAX = 20;
 
 /**
- * Remembers what `make` gives for a locale that is a string, without options: making it takes most of the time of a
- * `toLocaleString("de")` or a comparison while sorting.
+ * `make` with a cache of its results for a locale that is a string, without options: making one takes most of the time
+ * of a `toLocaleString("de")` or a comparison while sorting.
  */
-export function remembering(make) {
+export function cachedByLocale(make) {
   const known = new Map();
-  remembered.push(known);
+  caches.push(known);
   return (locales, options, ...more) => {
     if (typeof locales !== "string" || options !== undefined) return make(locales, options, ...more);
     let state = known.get(locales);
     if (state === undefined) {
       state = make(locales, options, ...more);
-      if (known.size < REMEMBERED_MAX) known.set(locales, state);
+      if (known.size < CACHED_MAX) known.set(locales, state);
     }
     return state;
   };
 }
 
-/** What is needed to look up `key` in a table of lines `\nkey\tvalue\tvalue`: its values, or undefined. */
+/** Looks up `key` in a table of lines `\nkey\tvalue\tvalue`: its values, or undefined. */
 export function lookUp(table, key) {
   const at = table.indexOf(`\n${key}\t`);
   if (at === -1) return undefined;

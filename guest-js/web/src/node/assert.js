@@ -1,5 +1,5 @@
 // node:assert. https://nodejs.org/api/assert.html
-import { inspect } from "../inspect.js";
+import { inspect } from "../console/inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
 import { checkFunction, invalidArgType, invalidArgument, nodeError } from "./internal/errors.js";
 

@@ -245,7 +245,7 @@ for (const [name, encoding] of Object.entries({
   }
 }
 
-/** What `slice` and `subarray` take. */
+/** An argument of `slice` or `subarray` as an offset from 0 to `length`; negative ones count from the end. */
 function adjusted(offset, length) {
   offset = Math.trunc(offset) || 0;
   if (offset < 0) return Math.max(offset + length, 0);

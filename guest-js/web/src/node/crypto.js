@@ -1,13 +1,13 @@
 // node:crypto. https://nodejs.org/api/crypto.html
 //
-// The host computes; the parts under crypto/ speak Node.js's language. All of it answers at once, the functions with callbacks too.
-import { registry } from "../registry.js";
-import { ECDH, createECDH, diffieHellman, getCurves } from "./crypto/agree.js";
+// The host computes; the parts under crypto/ have Node.js's API. All functions compute synchronously, those with callbacks too.
+import { registry } from "../internal/registry.js";
 import { Cipheriv, Decipheriv, createCipheriv, createDecipheriv, getCipherInfo, getCiphers } from "./crypto/cipher.js";
 import { constants } from "./crypto/constants.js";
-import { hkdf, hkdfSync, pbkdf2, pbkdf2Sync, scrypt, scryptSync } from "./crypto/derive.js";
-import { generateKey, generateKeyPair, generateKeyPairSync, generateKeySync } from "./crypto/generate.js";
 import { Hash, Hmac, createHash, createHmac, hash } from "./crypto/hash.js";
+import { ECDH, createECDH, diffieHellman, getCurves } from "./crypto/key-agreement.js";
+import { hkdf, hkdfSync, pbkdf2, pbkdf2Sync, scrypt, scryptSync } from "./crypto/key-derivation.js";
+import { generateKey, generateKeyPair, generateKeyPairSync, generateKeySync } from "./crypto/key-generation.js";
 import { KeyObject, createPrivateKey, createPublicKey, createSecretKey } from "./crypto/key.js";
 import { randomBytes, randomFill, randomFillSync, randomInt, randomUUID, timingSafeEqual } from "./crypto/random.js";
 import { privateDecrypt, publicEncrypt } from "./crypto/rsa.js";

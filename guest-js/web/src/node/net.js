@@ -1,4 +1,4 @@
-// node:net: what an address is; connections are for `fetch`. https://nodejs.org/api/net.html
+// node:net: isIP and the like. There are no sockets: connections are for `fetch`. https://nodejs.org/api/net.html
 import { unavailable } from "./internal/errors.js";
 
 const V4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;

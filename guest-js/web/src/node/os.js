@@ -1,4 +1,4 @@
-// node:os: a machine with nothing on it. https://nodejs.org/api/os.html
+// node:os: the values of an idle machine; nothing of the host shows. https://nodejs.org/api/os.html
 import constants from "./constants.js";
 
 export const EOL = "\n";

@@ -1,8 +1,8 @@
 // node:process. https://nodejs.org/api/process.html
 import native from "elias:native";
-import { registry } from "../registry.js";
-import { checkFunction, checkString, invalidArgType, outOfRange, unavailable } from "./internal/errors.js";
+import { registry } from "../internal/registry.js";
 import { isBuiltin } from "./internal/builtin-names.js";
+import { checkFunction, checkString, invalidArgType, outOfRange, unavailable } from "./internal/errors.js";
 
 const VERSION = "22.14.0";
 

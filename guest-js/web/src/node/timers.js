@@ -1,10 +1,10 @@
 // node:timers. https://nodejs.org/api/timers.html
-import * as web from "../timers.js";
+import * as web from "../time/timers.js";
 import { checkFunction } from "./internal/errors.js";
 import { clearImmediate, setImmediate } from "./internal/immediate.js";
 import promises from "./timers/promises.js";
 
-/** What Node.js's own timer functions give; it counts as a number where one is wanted. */
+/** The result of Node.js's own timer functions; it converts to a number. */
 class Timeout {
   #arm;
   #id;

@@ -1,6 +1,6 @@
 // node:util. https://nodejs.org/api/util.html
-import { formatMessage } from "../format.js";
-import { inspect as show } from "../inspect.js";
+import { formatMessage } from "../console/format.js";
+import { inspect as show } from "../console/inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
 import { checkFunction, checkString, invalidArgument, nodeError, unavailable } from "./internal/errors.js";
 import types from "./util/types.js";

@@ -33,7 +33,7 @@ function toBytes(input, encoding = "utf8") {
   throw invalidArgType("buffer", ["string", "Buffer", "TypedArray", "DataView", "ArrayBuffer"], input);
 }
 
-// What a file begins with: gzip's magic number, or else a zlib header.
+// The first bytes of a file: gzip's magic number, or else a zlib header.
 const detect = (bytes) => (bytes[0] === 0x1f && (bytes.length === 1 || bytes[1] === 0x8b) ? "gzip" : "deflate");
 
 /** Whether a number is given; what is none, or not finite, is refused. */
@@ -76,7 +76,7 @@ function dictionaryOf(options) {
   throw invalidArgType("options.dictionary", ["Buffer", "TypedArray", "DataView", "ArrayBuffer"], dictionary);
 }
 
-/** What the options of an operation say. Those that only change how much memory is used have no effect. */
+/** Reads the options of an operation. Those that only change how much memory is used have no effect. */
 function settings(kind, options) {
   const { format, compresses } = kind;
   const brotli = format === "brotli";
@@ -144,7 +144,10 @@ class NativeCoder {
 
 const FDICT = 0x20;
 
-/** What zlib's header says that the native does not look at; `bytes` are the first. Whether there is a dictionary. */
+/**
+ * Checks the fields of zlib's header that the native ignores; `bytes` are the first. Returns whether there is a
+ * dictionary.
+ */
 function readHeader(bytes, { windowBits, dictionary }) {
   const [first, second] = bytes;
   if (second === undefined || ((first << 8) | second) % 31 !== 0 || (first & 0x0f) !== 8) return false;

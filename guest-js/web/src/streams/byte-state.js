@@ -6,7 +6,7 @@ const { transfer } = ArrayBuffer.prototype;
 const isDetachedGetter = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "detached").get;
 
 /** "TransferArrayBuffer": the buffer's memory in a new one, and the old one detached. */
-export function transferBuffer(buffer) {
+function transferBuffer(buffer) {
   if (isDetached(buffer)) throw new TypeError("the ArrayBuffer is detached");
   return Reflect.apply(transfer, buffer, []);
 }
@@ -14,14 +14,16 @@ export function transferBuffer(buffer) {
 /** Whether the memory is gone. A SharedArrayBuffer is never detached. */
 export const isDetached = (buffer) => buffer instanceof ArrayBuffer && Reflect.apply(isDetachedGetter, buffer, []);
 
-/** What a BYOB read, or a read of a stream with autoAllocateChunkSize, wants to be filled. "Pull-into descriptor" */
+/**
+ * "Pull-into descriptor": the buffer that a BYOB read, or a read of a stream with autoAllocateChunkSize, has to fill.
+ */
 class PullInto {
   buffer;
   bufferByteLength;
   byteOffset;
   byteLength;
   bytesFilled = 0;
-  /** As many bytes it takes until the read is answered. */
+  /** The number of bytes that fulfill the read. */
   minimumFill;
   elementSize;
   View;
@@ -44,14 +46,14 @@ class PullInto {
     return new this.View(transferBuffer(this.buffer), this.byteOffset, this.bytesFilled / this.elementSize);
   }
 
-  /** What is not filled yet. */
+  /** The part that is not filled yet. */
   get rest() {
     return new Uint8Array(this.buffer, this.byteOffset + this.bytesFilled, this.byteLength - this.bytesFilled);
   }
 }
 
 export class ByteState extends StreamState {
-  /** Uint8Arrays that nobody else has. */
+  /** Uint8Arrays that have no other owner. */
   #queue = [];
   #queued = 0;
   #highWaterMark = 0;
@@ -71,7 +73,7 @@ export class ByteState extends StreamState {
     return this.phase === "closed" ? 0 : this.#highWaterMark - this.#queued;
   }
 
-  /** What the first of the waiting reads has left to be filled, or undefined. */
+  /** The part that the first of the waiting reads still has to fill, or undefined. */
   get viewToFill() {
     return this.#pending[0]?.rest;
   }
@@ -117,7 +119,7 @@ export class ByteState extends StreamState {
       this.#push(bytes);
       this.#commitAll(this.#fillFromQueue());
     } else {
-      while (reader.requests.length > 0 && this.#queued > 0) this.#answerFromQueue(reader.requests.shift());
+      while (reader.requests.length > 0 && this.#queued > 0) this.#fulfillFromQueue(reader.requests.shift());
       if (reader.requests.length === 0) {
         this.#push(bytes);
       } else {
@@ -162,7 +164,7 @@ export class ByteState extends StreamState {
     this.disturbed = true;
     if (this.phase === "closed") return request.close();
     if (this.phase === "errored") return request.error(this.storedError);
-    if (this.#queued > 0) return this.#answerFromQueue(request);
+    if (this.#queued > 0) return this.#fulfillFromQueue(request);
     const size = this.#autoAllocateChunkSize;
     if (size !== undefined) {
       let buffer;
@@ -220,7 +222,7 @@ export class ByteState extends StreamState {
     this.#queued = 0;
   }
 
-  /** What the source fills for a reader that is gone is for the next one. */
+  /** Bytes that the source fills for a reader that is gone are for the next one. */
   releaseRequests() {
     if (this.#pending.length === 0) return;
     this.#pending.length = 1;
@@ -238,7 +240,7 @@ export class ByteState extends StreamState {
     return bytes;
   }
 
-  #answerFromQueue(request) {
+  #fulfillFromQueue(request) {
     const bytes = this.#shift();
     this.#drained();
     request.chunk(bytes);
@@ -311,7 +313,7 @@ export class ByteState extends StreamState {
     }
     if (first.bytesFilled < first.minimumFill) return;
     this.#pending.shift();
-    // What does not make a whole element is for the next read.
+    // Bytes that do not make a whole element are for the next read.
     const remainder = first.bytesFilled % first.elementSize;
     if (remainder > 0) {
       const end = first.byteOffset + first.bytesFilled;

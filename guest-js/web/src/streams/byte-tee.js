@@ -1,6 +1,6 @@
 // Tee of a readable byte stream. https://streams.spec.whatwg.org/#abstract-opdef-readablebytestreamtee (4.9.1)
 import { ByteState } from "./byte-state.js";
-import { Deferred, afterThis, noop, react } from "./queue.js";
+import { Deferred, inMicrotask, noop, react } from "./promises.js";
 import { ReaderState } from "./readable-state.js";
 
 /** Two byte streams with the bytes of `source`. A branch that is read into a view fills that view. */
@@ -57,7 +57,7 @@ export function teeBytes(source) {
     source.read({
       // In a microtask, so that an error of the source that comes at the same time is seen by both branches first.
       chunk: (chunk) =>
-        afterThis(() => {
+        inMicrotask(() => {
           readAgain.fill(false);
           let second = chunk;
           if (!cancelled[0] && !cancelled[1] && (second = copyOf(chunk)) === undefined) return;
@@ -80,7 +80,7 @@ export function teeBytes(source) {
     const other = branches[1 - index];
     source.readInto(view, 1, {
       chunk: (chunk) =>
-        afterThis(() => {
+        inMicrotask(() => {
           readAgain.fill(false);
           let copy;
           if (!cancelled[1 - index] && (copy = copyOf(chunk)) === undefined) return;

@@ -1,10 +1,12 @@
 // Byte streams: ReadableByteStreamController, ReadableStreamBYOBReader and ReadableStreamBYOBRequest.
 // https://streams.spec.whatwg.org/#byob-reader-class (4.5), #rbs-controller-class (4.7), #rs-byob-request-class (4.8)
-import { registry } from "../registry.js";
-import { defineInterface, dictionary } from "../webidl.js";
+import { registry } from "../internal/registry.js";
+import { dictionary } from "../webidl/conversions.js";
+import { defineInterface } from "../webidl/interfaces.js";
+import { enforceRange } from "./arguments.js";
 import { ByteState, isDetached } from "./byte-state.js";
 import { teeBytes } from "./byte-tee.js";
-import { enforceRange, promised } from "./queue.js";
+import { rejectOnThrow } from "./promises.js";
 import { ReaderState } from "./readable-state.js";
 import { isReadableStream, readableState } from "./readable.js";
 
@@ -59,7 +61,7 @@ let newRequest;
 const INTERNAL = Symbol("internal");
 
 export class ReadableStreamBYOBRequest {
-  /** Undefined when the request was answered. */
+  /** Undefined when the request was fulfilled. */
   #state = undefined;
   #view = null;
 
@@ -114,15 +116,15 @@ export class ReadableStreamBYOBReader {
   }
 
   get closed() {
-    return promised(() => this.#state.closed.promise);
+    return rejectOnThrow(() => this.#state.closed.promise);
   }
 
   cancel(reason = undefined) {
-    return promised(() => this.#state.attached.cancel(reason));
+    return rejectOnThrow(() => this.#state.attached.cancel(reason));
   }
 
   read(view, options = undefined) {
-    return promised(() => {
+    return rejectOnThrow(() => {
       const state = this.#state;
       toView(view, "the view to read into");
       let { min } = dictionary(options, "the options of read()");

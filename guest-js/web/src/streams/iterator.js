@@ -1,7 +1,7 @@
 // The asynchronous iterator of a ReadableStream. https://streams.spec.whatwg.org/#rs-asynciterator (4.2.5) and
 // https://webidl.spec.whatwg.org/#js-asynchronous-iterator-prototype-object (3.7.10.2)
-import { defineHidden } from "../webidl.js";
-import { react, resolved } from "./queue.js";
+import { defineHidden } from "../webidl/interfaces.js";
+import { promiseResolvedWith, react } from "./promises.js";
 
 const AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}).prototype);
 const states = new WeakMap();
@@ -50,15 +50,15 @@ function readStep(state) {
 const prototype = Object.create(AsyncIteratorPrototype);
 Object.assign(prototype, {
   next() {
-    return enqueueStep(this, (state) => (state.finished ? resolved({ value: undefined, done: true }) : readStep(state)));
+    return enqueueStep(this, (state) => (state.finished ? promiseResolvedWith({ value: undefined, done: true }) : readStep(state)));
   },
   return(value) {
     return enqueueStep(this, (state) => {
       const result = { value, done: true };
-      if (state.finished) return resolved(result);
+      if (state.finished) return promiseResolvedWith(result);
       state.finished = true;
       const { reader } = state;
-      const cancelled = state.preventCancel ? resolved(undefined) : reader.attached.cancel(value);
+      const cancelled = state.preventCancel ? promiseResolvedWith(undefined) : reader.attached.cancel(value);
       reader.release();
       return react(cancelled, () => result);
     });

@@ -1,5 +1,6 @@
-// Piping. https://streams.spec.whatwg.org/#readable-stream-pipe-to (4.9.1, "ReadableStreamPipeTo")
-import { afterThis, handled, noop, react, resolved } from "./queue.js";
+// pipeTo: pipes a readable stream into a writable one. https://streams.spec.whatwg.org/#readable-stream-pipe-to
+// (4.9.1, "ReadableStreamPipeTo")
+import { inMicrotask, markAsHandled, noop, promiseResolvedWith, react } from "./promises.js";
 import { ReaderState } from "./readable-state.js";
 import { WriterState } from "./writable-state.js";
 
@@ -11,7 +12,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
 
   return new Promise((resolve, reject) => {
     let shuttingDown = false;
-    let lastWrite = resolved(undefined);
+    let lastWrite = promiseResolvedWith(undefined);
 
     /** All that was read has to be written before the pipe lets go, also what is written while we wait. */
     async function writesFinished() {
@@ -62,7 +63,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
         source.read({
           // In a microtask, so that a source that enqueues does not come back to find its chunk written.
           chunk: (chunk) =>
-            afterThis(() => {
+            inMicrotask(() => {
               if (writer.stream === undefined) return;
               lastWrite = react(writer.write(chunk), undefined, noop);
               step();
@@ -82,7 +83,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
       }
       signal.addEventListener("abort", onAbort);
     }
-    // What has happened already must act in this order, before anything is read.
+    // Errors and ends that are there already must act in this order, before anything is read.
     if (source.phase === "errored") onSourceError(source.storedError);
     else if (target.phase === "errored") onTargetError(target.storedError);
     else if (source.phase === "closed") onSourceClosed();
@@ -91,7 +92,7 @@ export function pipeTo(source, target, { preventAbort, preventCancel, preventClo
     }
 
     react(reader.closed.promise, onSourceClosed, onSourceError);
-    handled(react(writer.closed.promise, noop, onTargetError));
+    markAsHandled(react(writer.closed.promise, noop, onTargetError));
     step();
   });
 }

@@ -3,9 +3,11 @@
 //
 // A stream and its controller live and die together, so one object holds the slots of both. What they are called by is never
 // a script's object, so nothing here looks anything up on one.
-import { Deferred, SizedQueue, callAsync, noop, one, react, resolved } from "./queue.js";
+import { Deferred, callAsync, noop, promiseResolvedWith, react } from "./promises.js";
+import { SizedQueue } from "./queue.js";
+import { defaultSize } from "./strategies.js";
 
-/** What the two kinds of controllers have in common. A kind adds desiredSize, resetQueue, read and releaseRequests. */
+/** The common part of the two kinds of controllers. A kind adds desiredSize, resetQueue, read and releaseRequests. */
 export class StreamState {
   /** "readable", "closed" or "errored". */
   phase = "readable";
@@ -26,7 +28,7 @@ export class StreamState {
     this.#pull = pull;
     this.#cancel = cancel;
     react(
-      resolved(start()),
+      promiseResolvedWith(start()),
       () => {
         this.#started = true;
         this.pullIfNeeded();
@@ -65,7 +67,7 @@ export class StreamState {
   /** "ReadableStreamCancel". */
   cancel(reason) {
     this.disturbed = true;
-    if (this.phase === "closed") return resolved(undefined);
+    if (this.phase === "closed") return promiseResolvedWith(undefined);
     if (this.phase === "errored") return Promise.reject(this.storedError);
     this.finishClose();
     if (this.reader?.byob) for (const request of this.reader.takeRequests()) request.close(undefined);
@@ -113,7 +115,7 @@ export class StreamState {
 /** A stream of any values: the slots of ReadableStreamDefaultController. */
 export class ReadableState extends StreamState {
   #queue = new SizedQueue();
-  #size = one;
+  #size = defaultSize;
   #highWaterMark = 1;
 
   setUp({ start, pull, cancel, highWaterMark, size }) {
@@ -182,7 +184,7 @@ export class ReadableState extends StreamState {
 
   clearAlgorithms() {
     super.clearAlgorithms();
-    this.#size = one;
+    this.#size = defaultSize;
   }
 }
 

@@ -1,14 +1,15 @@
 // ReadableStream, its default reader and its default controller. https://streams.spec.whatwg.org/#rs (4)
 //
-// What byte streams have more than others is in byte.js, which only comes along if the source says "byob" or the like.
-import { needed, registry } from "../registry.js";
-import { defineHidden, defineInterface, dictionary, enumeration } from "../webidl.js";
+// Byte streams have more members: byte.js.
+import { registry, requireRegistered } from "../internal/registry.js";
+import { dictionary, enumeration } from "../webidl/conversions.js";
+import { defineHidden, defineInterface } from "../webidl/interfaces.js";
+import { enforceRange, methodOf, toObject } from "./arguments.js";
 import { iteratorOf } from "./iterator.js";
 import { pipeTo } from "./pipe.js";
-import {
-  afterThis, enforceRange, handled, highWaterMarkOf, methodOf, noop, one, promised, sizeOf, toObject, toStrategy,
-} from "./queue.js";
+import { inMicrotask, markAsHandled, noop, rejectOnThrow } from "./promises.js";
 import { ReadableState, ReaderState, StreamState } from "./readable-state.js";
+import { defaultSize, highWaterMarkOf, sizeOf, toStrategy } from "./strategies.js";
 import { tee } from "./tee.js";
 import { writableState } from "./writable.js";
 
@@ -84,7 +85,7 @@ export class ReadableStream {
           if (typeof step !== "object" || step === null) throw new TypeError("the iterator's return() gave no object");
         },
         highWaterMark: 0,
-        size: one,
+        size: defaultSize,
       }),
     );
   }
@@ -94,7 +95,7 @@ export class ReadableStream {
   }
 
   cancel(reason = undefined) {
-    return promised(() => {
+    return rejectOnThrow(() => {
       if (this.#state.locked) throw new TypeError("cannot cancel a ReadableStream that is locked to a reader");
       return this.#state.cancel(reason);
     });
@@ -117,12 +118,12 @@ export class ReadableStream {
     const settings = toPipeOptions(options);
     if (this.#state.locked) throw new TypeError("cannot pipe a ReadableStream that is locked to a reader");
     if (target.locked) throw new TypeError("cannot pipe to a WritableStream that is locked to a writer");
-    handled(pipeTo(this.#state, target, settings));
+    markAsHandled(pipeTo(this.#state, target, settings));
     return readable;
   }
 
   pipeTo(destination, options = undefined) {
-    return promised(() => {
+    return rejectOnThrow(() => {
       void this.#state;
       const target = writableState(destination);
       const settings = toPipeOptions(options);
@@ -143,7 +144,7 @@ export class ReadableStream {
   }
 }
 
-const byteStreams = (what) => needed("byteStreams", what);
+const byteStreams = (what) => requireRegistered("byteStreams", what);
 
 /** The two branches of a stream; the second of one that is not of bytes sees the chunks through `copy`. */
 function teed(state, copy) {
@@ -170,15 +171,15 @@ export class ReadableStreamDefaultReader {
   }
 
   get closed() {
-    return promised(() => this.#state.closed.promise);
+    return rejectOnThrow(() => this.#state.closed.promise);
   }
 
   cancel(reason = undefined) {
-    return promised(() => this.#state.attached.cancel(reason));
+    return rejectOnThrow(() => this.#state.attached.cancel(reason));
   }
 
   read() {
-    return promised(() => this.#state.readAsync());
+    return rejectOnThrow(() => this.#state.readAsync());
   }
 
   releaseLock() {
@@ -242,12 +243,12 @@ registry.streamFromBody = (puller, bytes) => {
     }
   };
   const methods = puller === null ? { start, pull: noop, cancel: noop } : { start: noop, pull, cancel: (reason) => puller.cancel(reason) };
-  return new ReadableStream(state.setUp({ ...methods, highWaterMark: 0, size: one, autoAllocateChunkSize: undefined }));
+  return new ReadableStream(state.setUp({ ...methods, highWaterMark: 0, size: defaultSize, autoAllocateChunkSize: undefined }));
 };
 
 // Each branch of a cloned body may be changed or transferred, so the second gets copies (Fetch 2.2.4, "tee").
 registry.teeForClone = (stream) => {
-  const copyOf = needed("structuredClone", "clone() of a streamed body");
+  const copyOf = requireRegistered("structuredClone", "clone() of a streamed body");
   return teed(readableState(stream), (chunk) => (chunk instanceof Uint8Array ? new Uint8Array(chunk) : copyOf(chunk)));
 };
 
@@ -261,9 +262,9 @@ registry.readChunks = (stream, take) => {
         chunk(value) {
           try {
             take(value);
-            afterThis(read);
+            inMicrotask(read);
           } catch (error) {
-            handled(state.cancel(error));
+            markAsHandled(state.cancel(error));
             reject(error);
           }
         },

@@ -1,6 +1,7 @@
 // Tee of a readable stream. https://streams.spec.whatwg.org/#abstract-opdef-readablestreamdefaulttee (4.9.1)
-import { Deferred, afterThis, noop, one, react } from "./queue.js";
+import { Deferred, inMicrotask, noop, react } from "./promises.js";
 import { ReadableState, ReaderState } from "./readable-state.js";
+import { defaultSize } from "./strategies.js";
 
 /** Two streams with the chunks of `source`, the second of which sees them through `copy`. */
 export function tee(source, copy) {
@@ -20,7 +21,7 @@ export function tee(source, copy) {
     reading = true;
     source.read({
       // In a microtask, so that an error of the source that comes at the same time is seen by both branches first.
-      chunk: (chunk) => afterThis(() => deliver(chunk)),
+      chunk: (chunk) => inMicrotask(() => deliver(chunk)),
       close() {
         reading = false;
         branches.forEach((branch, index) => cancelled[index] || branch.close());
@@ -59,7 +60,7 @@ export function tee(source, copy) {
         return cancelling.promise;
       },
       highWaterMark: 1,
-      size: one,
+      size: defaultSize,
     });
   });
   react(reader.closed.promise, undefined, (error) => {

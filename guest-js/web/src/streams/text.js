@@ -1,6 +1,6 @@
 // TextEncoderStream and TextDecoderStream. https://encoding.spec.whatwg.org/#interface-textencoderstream (7.5, 7.6)
-import { TextDecoder, TextEncoder } from "../text.js";
-import { defineInterface } from "../webidl.js";
+import { TextDecoder, TextEncoder } from "../encoding/text.js";
+import { defineInterface } from "../webidl/interfaces.js";
 import { TransformStream } from "./transform.js";
 
 const encoder = new TextEncoder();

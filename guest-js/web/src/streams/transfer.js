@@ -1,17 +1,18 @@
-// Streams that structuredClone and postMessage transfer. https://streams.spec.whatwg.org/#transferrable-streams (8.2)
+// Transfer of streams by structuredClone and postMessage. https://streams.spec.whatwg.org/#transferrable-streams (8.2)
 //
 // Both ends are in one instance, so no port lies between them: the new stream reads from the old one, or writes to it, and each
 // chunk is cloned on its way.
-import { addTransferable, cloneWithTransfer } from "../structured-clone.js";
-import { Deferred, noop, one, react } from "./queue.js";
+import { addTransferable, cloneWithTransfer } from "../messaging/structured-clone.js";
+import { Deferred, noop, react } from "./promises.js";
 import { ReadableState, ReaderState } from "./readable-state.js";
 import { ReadableStream, isReadableStream, readableState } from "./readable.js";
-import { WritableStream, writableState } from "./writable.js";
+import { defaultSize } from "./strategies.js";
 import { WritableState, WriterState } from "./writable-state.js";
+import { WritableStream, writableState } from "./writable.js";
 
 const cloned = (chunk) => cloneWithTransfer(chunk, []).value;
 
-/** What belongs to an end that was made before the other: its methods come with `connect`. */
+/** Joins an end with one that is made later: `connected` waits for the value that `connect` is given. */
 function joint() {
   const waiting = new Deferred();
   return { connected: waiting.promise, connect: (end) => waiting.resolve(end) };
@@ -36,7 +37,7 @@ addTransferable({
       },
       cancel: async (reason) => (await connected).attached.cancel(reason),
       highWaterMark: 0,
-      size: one,
+      size: defaultSize,
     });
     ends.set(stream, connect);
     return stream;
@@ -69,7 +70,7 @@ addTransferable({
       close: async () => (await connected).stream.close(),
       abort: async (reason) => (await connected).stream.abort(reason),
       highWaterMark: 1,
-      size: one,
+      size: defaultSize,
     });
     ends.set(stream, connect);
     return stream;

@@ -1,10 +1,12 @@
 // TransformStream. https://streams.spec.whatwg.org/#ts (6)
-import { defineInterface } from "../webidl.js";
-import { Deferred, callAsync, highWaterMarkOf, methodOf, noop, react, sizeOf, toObject, toStrategy } from "./queue.js";
-import { ReadableStream } from "./readable.js";
+import { defineInterface } from "../webidl/interfaces.js";
+import { methodOf, toObject } from "./arguments.js";
+import { Deferred, callAsync, noop, react } from "./promises.js";
 import { ReadableState } from "./readable-state.js";
-import { WritableStream } from "./writable.js";
+import { ReadableStream } from "./readable.js";
+import { highWaterMarkOf, sizeOf, toStrategy } from "./strategies.js";
 import { WritableState } from "./writable-state.js";
+import { WritableStream } from "./writable.js";
 
 /** The slots of a transform stream and its controller, and what the two sides do to each other (6.4). */
 class TransformState {

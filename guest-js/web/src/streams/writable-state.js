@@ -1,7 +1,9 @@
 // The internals of a writable stream: the slots and abstract operations of WritableStream, its controller and its writer.
 // https://streams.spec.whatwg.org/#ws-abstract-ops (5.4, 5.5)
-import { registry } from "../registry.js";
-import { Deferred, SizedQueue, callAsync, noop, one, react, resolved } from "./queue.js";
+import { registry } from "../internal/registry.js";
+import { Deferred, callAsync, noop, promiseResolvedWith, react } from "./promises.js";
+import { SizedQueue } from "./queue.js";
+import { defaultSize } from "./strategies.js";
 
 /** In the queue, the mark that close() was called. */
 const CLOSE = Symbol("close");
@@ -24,7 +26,7 @@ export class WritableState {
   #write = noop;
   #close = noop;
   #abort = noop;
-  #size = one;
+  #size = defaultSize;
   #highWaterMark = 1;
   #abortController = undefined;
   #abortSignalled = undefined;
@@ -38,7 +40,7 @@ export class WritableState {
     this.#highWaterMark = highWaterMark;
     this.#updateBackpressure();
     react(
-      resolved(start()),
+      promiseResolvedWith(start()),
       () => {
         this.#started = true;
         this.#advance();
@@ -75,11 +77,11 @@ export class WritableState {
   }
 
   abort(reason) {
-    if (this.phase === "closed" || this.phase === "errored") return resolved(undefined);
+    if (this.phase === "closed" || this.phase === "errored") return promiseResolvedWith(undefined);
     this.#abortSignalled = { reason };
     this.#abortController?.abort(reason);
     // A listener of the signal may have ended the stream.
-    if (this.phase === "closed" || this.phase === "errored") return resolved(undefined);
+    if (this.phase === "closed" || this.phase === "errored") return promiseResolvedWith(undefined);
     if (this.#pendingAbort !== undefined) return this.#pendingAbort.done.promise;
     const wasErroring = this.phase === "erroring";
     const done = new Deferred();
@@ -252,7 +254,7 @@ export class WritableState {
   /** Lets go of the underlying sink, so that it can be collected before the stream is. */
   #clearAlgorithms() {
     this.#write = this.#close = this.#abort = noop;
-    this.#size = one;
+    this.#size = defaultSize;
   }
 }
 
@@ -298,7 +300,7 @@ export class WriterState {
   /** "WritableStreamDefaultWriterCloseWithErrorPropagation". */
   closeWithErrorPropagation() {
     const { stream } = this;
-    if (stream.closeQueuedOrInFlight || stream.phase === "closed") return resolved(undefined);
+    if (stream.closeQueuedOrInFlight || stream.phase === "closed") return promiseResolvedWith(undefined);
     if (stream.phase === "errored") return Promise.reject(stream.storedError);
     return stream.close();
   }

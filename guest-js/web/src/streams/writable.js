@@ -1,6 +1,8 @@
 // WritableStream, its controller and its writer. https://streams.spec.whatwg.org/#ws (5)
-import { defineInterface } from "../webidl.js";
-import { highWaterMarkOf, methodOf, noop, promised, sizeOf, toObject, toStrategy } from "./queue.js";
+import { defineInterface } from "../webidl/interfaces.js";
+import { methodOf, toObject } from "./arguments.js";
+import { noop, rejectOnThrow } from "./promises.js";
+import { highWaterMarkOf, sizeOf, toStrategy } from "./strategies.js";
 import { WritableState, WriterState } from "./writable-state.js";
 
 let stateOf;
@@ -49,14 +51,14 @@ export class WritableStream {
   }
 
   abort(reason = undefined) {
-    return promised(() => {
+    return rejectOnThrow(() => {
       if (this.#state.locked) throw new TypeError("cannot abort a WritableStream that is locked to a writer");
       return this.#state.abort(reason);
     });
   }
 
   close() {
-    return promised(() => {
+    return rejectOnThrow(() => {
       if (this.#state.locked) throw new TypeError("cannot close a WritableStream that is locked to a writer");
       if (this.#state.closeQueuedOrInFlight) throw new TypeError("the WritableStream is closing already");
       return this.#state.close();
@@ -76,7 +78,7 @@ export class WritableStreamDefaultWriter {
   }
 
   get closed() {
-    return promised(() => this.#state.closed.promise);
+    return rejectOnThrow(() => this.#state.closed.promise);
   }
 
   get desiredSize() {
@@ -84,15 +86,15 @@ export class WritableStreamDefaultWriter {
   }
 
   get ready() {
-    return promised(() => this.#state.ready.promise);
+    return rejectOnThrow(() => this.#state.ready.promise);
   }
 
   abort(reason = undefined) {
-    return promised(() => this.#attached().abort(reason));
+    return rejectOnThrow(() => this.#attached().abort(reason));
   }
 
   close() {
-    return promised(() => {
+    return rejectOnThrow(() => {
       const stream = this.#attached();
       if (stream.closeQueuedOrInFlight) throw new TypeError("the WritableStream is closing already");
       return stream.close();
@@ -104,7 +106,7 @@ export class WritableStreamDefaultWriter {
   }
 
   write(chunk = undefined) {
-    return promised(() => {
+    return rejectOnThrow(() => {
       this.#attached();
       return this.#state.write(chunk);
     });

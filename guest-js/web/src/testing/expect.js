@@ -24,7 +24,7 @@ expect.setState = (state) => setState(state, expect);
 expect.extend = (matchers) => chai.expect.extend(expect, matchers);
 expect.extend(customMatchers);
 
-/** Goes on after a failure, which is told when the test ends. */
+/** Continues after a failure, which is reported when the test ends. */
 expect.soft = (value, message = undefined) => forgiving(expect(value, message));
 
 const forgiving = (assertion) =>
@@ -44,7 +44,7 @@ const forgiving = (assertion) =>
     },
   });
 
-/** Asks again and again, until the assertion holds or the time is over. */
+/** Repeats `ask` until the assertion holds or the time is over. */
 expect.poll = (ask, { timeout = 1000, interval = 50, message } = {}, path = []) =>
   new Proxy({}, {
     get(_, key) {
@@ -69,8 +69,8 @@ expect.assertions = (count) => setState({ expectedAssertionsNumber: count }, exp
 expect.hasAssertions = () => setState({ isExpectingAssertions: true }, expect);
 globalThis[GLOBAL_EXPECT] = expect;
 
-/** Begins the account of one test. */
-export function begin(name) {
+/** Resets the count of assertions and the soft failures, for the test `name`. */
+export function beginAssertions(name) {
   soft = [];
   setState(
     {
@@ -85,8 +85,8 @@ export function begin(name) {
   );
 }
 
-/** What the account says at the test's end: errors, in the order in which they came. */
-export function settle() {
+/** The errors of `expect` at the end of the test: soft failures, and wrong numbers of assertions. */
+export function assertionErrors() {
   const { assertionCalls, expectedAssertionsNumber, isExpectingAssertions } = getState(expect);
   const errors = soft;
   if (expectedAssertionsNumber !== null && assertionCalls !== expectedAssertionsNumber) {

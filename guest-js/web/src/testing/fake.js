@@ -1,9 +1,9 @@
-// Fakes for what a component reaches: the network, its configuration, its log. Databases and caches are real, and empty when a
+// Fakes of the network, the configuration and the log of a component. Databases and caches are real, and empty when a
 // test begins.
 import native from "elias:native";
-import { fetch as realFetch } from "../fetch.js";
-import { registry } from "../registry.js";
-import { Response } from "../response.js";
+import { fetch as realFetch } from "../fetch/fetch.js";
+import { Response } from "../fetch/response.js";
+import { registry } from "../internal/registry.js";
 
 /** The fakes of `http`, the newest first. */
 let fakes = [];
@@ -49,7 +49,7 @@ const http = (pattern, respond) => {
 http.once = (pattern, respond) => {
   fakes = [{ matches: matcherOf(pattern), respond, once: true }, ...fakes];
 };
-/** Lets through what no fake answers, within what elias.toml grants. */
+/** Sends requests that no fake answers to the network, within the grants of elias.toml. */
 http.network = () => {
   network = true;
 };
@@ -57,7 +57,7 @@ http.network = () => {
 Object.defineProperty(http, "requests", { get: () => [...requests], enumerable: true });
 
 let values = {};
-/** What elias.toml gives, and over it what the test does. */
+/** The values of elias.toml; those of the test override them. */
 export const fakedEnv = () => ({ ...registry.env, ...values });
 
 const LEVELS = ["trace", "debug", "info", "warn", "error"];

@@ -1,19 +1,20 @@
-// elias/test: what test files import, and what the runner, `elias test`, calls. Each test runs in an instance of its own.
-import { registry } from "../registry.js";
-import { Request } from "../request.js";
-import { isResponse } from "../response.js";
+// The module `elias/test`: test files import it, and the runner, `elias test`, calls it. Each test runs in an instance
+// of its own.
+import { Request } from "../fetch/request.js";
+import { isResponse } from "../fetch/response.js";
+import { registry } from "../internal/registry.js";
 import { processError } from "../vendor/testing/expect.js";
-import { assert, begin, expect, settle, should } from "./expect.js";
+import { assert, assertionErrors, beginAssertions, expect, should } from "./expect.js";
 import { fake, fakedEnv } from "./fake.js";
 import { beginSnapshots, takenSnapshots } from "./snapshot.js";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, it, plan, suite, test, testOf } from "./suite.js";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, it, listTests, suite, test, testById } from "./suite.js";
 import { vi, vitest } from "./vi.js";
 
 const TIMEOUT_MS = 5000;
 const realSetTimeout = globalThis.setTimeout;
 const realClearTimeout = globalThis.clearTimeout;
 
-/** The component under test, and what it left to do after its responses. */
+/** The component under test, and the promises that it passed to ctx.waitUntil. */
 let component;
 let background = [];
 let finished = [];
@@ -35,7 +36,7 @@ const handler = (name) => {
   return component[name].bind(component);
 };
 
-/** The component under test, asked as the host asks it. */
+/** The component under test, called as the host calls it. */
 export const app = Object.freeze({
   /** Sends it a request: a path, a URL or a Request. */
   async fetch(input, init = undefined, { env = fakedEnv(), ctx } = {}) {
@@ -49,13 +50,13 @@ export const app = Object.freeze({
     const output = await handler("call")(JSON.parse(JSON.stringify(input)), env, contextOf(ctx));
     return output === undefined ? null : JSON.parse(JSON.stringify(output));
   },
-  /** Waits for what it gave to ctx.waitUntil. */
+  /** Waits for the promises that it passed to ctx.waitUntil. */
   async settled() {
     while (background.length > 0) await Promise.all(background.splice(0));
   },
 });
 
-/** Does something when the test is over, whether or not it went well. */
+/** Calls `callback` when the test is over, whether or not it passed. */
 export const onTestFinished = (callback) => void finished.push(callback);
 
 function withTimeout(run, milliseconds, what) {
@@ -75,7 +76,7 @@ async function runTest(one, name, { snapshots = {}, update = false, locked = fal
       errors.push(error);
     }
   };
-  begin(name);
+  beginAssertions(name);
   beginSnapshots(name, snapshots, update, locked);
   const context = { task: { name: one.name }, expect, onTestFinished, skip: () => { throw SKIPPED; } };
   const line = one.suite.line;
@@ -90,7 +91,7 @@ async function runTest(one, name, { snapshots = {}, update = false, locked = fal
   }
   if (errors.length === 0) await attempt(() => one.run(context), one.timeout, "the test");
   if (errors.includes(SKIPPED)) return { skipped: true };
-  errors.push(...settle());
+  errors.push(...assertionErrors());
   const reversed = line.toReversed();
   for (const kind of ["afterEach", "afterAll"]) {
     for (const { hooks } of reversed) for (const hook of hooks[kind].toReversed()) await attempt(() => hook.run(context), hook.timeout, kind);
@@ -105,21 +106,21 @@ async function runTest(one, name, { snapshots = {}, update = false, locked = fal
 
 const SKIPPED = new Error("skipped");
 
-function told(error) {
+function serializeError(error) {
   const { name = "Error", message, stack = "", diff } = processError(error);
-  // Whoever shows it knows whether there are colours.
+  // The program that shows it decides about colours.
   const plain = diff === undefined ? null : `${diff}`.replaceAll(/\x1b\[\d+m/g, "");
   return { name: `${name}`, message: `${message}`, stack: `${stack}`, diff: plain };
 }
 
 /** The component that the runner calls: { list: true } gives the tests, { run: id, ... } runs one. `module` is under test. */
 export function tests(module) {
-  component = module?.default ?? registry.made;
+  component = module?.default ?? registry.formComponent;
   return {
     async call(order) {
-      if (order.list) return plan();
-      const { errors = [], skipped = false } = await runTest(testOf(order.run), order.name, order);
-      return { skipped, errors: errors.map(told), snapshots: takenSnapshots() };
+      if (order.list) return listTests();
+      const { errors = [], skipped = false } = await runTest(testById(order.run), order.name, order);
+      return { skipped, errors: errors.map(serializeError), snapshots: takenSnapshots() };
     },
   };
 }

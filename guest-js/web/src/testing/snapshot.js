@@ -1,13 +1,13 @@
-// Snapshots: what a test got once, to be compared with what it gets now. The runner reads and writes the files; here are the
-// matchers. The format is that of vitest's files.
+// The snapshot matchers: they compare a value with the one of an earlier run. The runner reads and writes the files,
+// in vitest's format.
 import { format, plugins } from "../vendor/testing/expect.js";
 
 const { AsymmetricMatcher, DOMCollection, DOMElement, Immutable, ReactElement, ReactTestComponent } = plugins;
 const PLUGINS = [AsymmetricMatcher, DOMCollection, DOMElement, Immutable, ReactElement, ReactTestComponent].filter(Boolean);
 
-/** Those of the test's file by key, and whether what differs is to be replaced or what is new refused. */
+/** The snapshots of the test's file by key, and whether to replace those that differ, or to refuse new ones. */
 let state = { known: {}, update: false, locked: false };
-/** What this test compared: key and text. */
+/** The snapshots that this test compared: key and text. */
 let taken = [];
 let counts = new Map();
 let testName = "";

@@ -1,6 +1,6 @@
-// What a test file declares: suites, tests and hooks, in the words of vitest. Declaring happens during the build; running,
-// in an instance a test. https://vitest.dev/api/
-import { formatMessage } from "../format.js";
+// Suites, tests and hooks of a test file, with vitest's API. They are declared during the build; each test runs in an
+// instance of its own. https://vitest.dev/api/
+import { formatMessage } from "../console/format.js";
 
 const format = (...args) => formatMessage(args);
 
@@ -27,7 +27,7 @@ let current = root;
 let focused = false;
 
 /** All tests in the order of their declaration, and whether each is to be run: only those with `.only`, if there are any. */
-export function plan() {
+export function listTests() {
   return all.map((test, id) => {
     const modes = [...test.suite.line.map(({ mode }) => mode), test.mode];
     const chosen = !focused || modes.includes("only");
@@ -36,7 +36,7 @@ export function plan() {
   });
 }
 
-export const testOf = (id) => all[id];
+export const testById = (id) => all[id];
 
 function declareTest(name, mode, flags, options, run) {
   // Options may stand before or after the function; a number is a timeout in milliseconds.

@@ -1,4 +1,4 @@
-// `vi`: spies, and time that tests move by hand. https://vitest.dev/api/vi.html
+// `vi`: spies, and fake timers. https://vitest.dev/api/vi.html
 import { clearAllMocks, fn, isMockFunction, resetAllMocks, restoreAllMocks, spyOn } from "../vendor/testing/expect.js";
 import { withGlobal } from "../vendor/testing/fake-timers.js";
 
@@ -12,7 +12,7 @@ const fakeTimers = () => {
   return clock;
 };
 
-/** What is not there cannot be replaced. */
+/** The globals that fake timers replace by default; those that do not exist are left out. */
 const FAKED = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "setImmediate", "clearImmediate", "Date", "performance"];
 
 export const vi = {
@@ -72,7 +72,7 @@ export const vi = {
     return vi;
   },
 
-  /** Asks again and again, until `callback` no longer throws; gives what it gave. */
+  /** Calls `callback` until it no longer throws; resolves to its result. */
   async waitFor(callback, options = {}) {
     const { timeout = 1000, interval = 50 } = typeof options === "number" ? { timeout: options } : options;
     for (const end = realNow() + timeout; ; ) {
@@ -85,7 +85,7 @@ export const vi = {
       else await clock.tickAsync(interval);
     }
   },
-  /** The same, until it gives something truthy. */
+  /** Calls `callback` until its result is truthy. */
   waitUntil: (callback, options = {}) =>
     vi.waitFor(async () => (await callback()) || Promise.reject(new Error("what was waited for did not come")), options),
 };

@@ -1,3 +1,4 @@
+// Reports how the results of a component differ from Node's.
 import { DIFFERENCES } from "./differences.mjs";
 
 const SHOWN_MAX = 40;

@@ -1,4 +1,4 @@
-// How dates are written in English.
+// English date formats.
 import { dates } from "./dates.mjs";
 
 export const madeFrom = ["cldr-core", "cldr-dates-full"];

@@ -1,4 +1,4 @@
-// How dates are written in English, from the Unicode CLDR.
+// English date formats, from the Unicode CLDR.
 import dates from "./dates.data.mjs";
 
 export default dates;

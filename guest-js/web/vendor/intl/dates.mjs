@@ -1,4 +1,4 @@
-// How dates are written in a locale, in the Gregorian calendar.
+// The date formats of a locale, in the Gregorian calendar.
 import { inLocale, likely, supplemental, table } from "./cldr.mjs";
 
 const STYLES = ["full", "long", "medium", "short"];

@@ -1,4 +1,4 @@
-// How lists are written in a locale.
+// The list formats of a locale.
 import { inLocale } from "./cldr.mjs";
 
 const TYPES = { conjunction: "standard", disjunction: "or", unit: "unit" };

@@ -1,4 +1,4 @@
-// What locale identifiers mean: the replacements of deprecated subtags, and the subtags that are likely to be meant.
+// Replacements of deprecated subtags of locale identifiers, and likely subtags.
 import { read, supplemental, table } from "./cldr.mjs";
 
 export const madeFrom = ["cldr-bcp47", "cldr-core"];

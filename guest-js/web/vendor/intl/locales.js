@@ -1,4 +1,4 @@
-// What locale identifiers mean, from the Unicode CLDR.
+// Replacements of deprecated subtags of locale identifiers, and likely subtags, from the Unicode CLDR.
 import locales from "./locales.data.mjs";
 
 export default locales;

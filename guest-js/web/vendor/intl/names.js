@@ -1,4 +1,4 @@
-// What languages, regions and so on are called in English, from the Unicode CLDR.
+// English names of languages, regions, scripts, currencies and date fields, from the Unicode CLDR.
 import names from "./names.data.mjs";
 
 export default names;

@@ -1,4 +1,4 @@
-// What languages, regions and so on are called in a locale.
+// A locale's names of languages, regions, scripts, currencies and date fields.
 import { hasFile, inLocale, table } from "./cldr.mjs";
 
 const FIELDS = { era: "era", year: "year", quarter: "quarter", month: "month", weekOfYear: "week", weekday: "weekday", day: "day", dayPeriod: "dayperiod", hour: "hour", minute: "minute", second: "second", timeZoneName: "zone" };

@@ -1,4 +1,4 @@
-// How numbers are written in English, and how many digits currencies have.
+// English number formats, and the number of digits of each currency.
 import { supplemental, table } from "./cldr.mjs";
 import { numbers } from "./numbers.mjs";
 

@@ -1,4 +1,4 @@
-// How numbers are written in English, from the Unicode CLDR.
+// English number formats, from the Unicode CLDR.
 import numbers from "./numbers.data.mjs";
 
 export default numbers;

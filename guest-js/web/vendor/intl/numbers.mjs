@@ -1,4 +1,4 @@
-// How numbers are written in a locale.
+// The number formats of a locale.
 import { inLocale, table } from "./cldr.mjs";
 import { categoriesOf } from "./plurals.mjs";
 

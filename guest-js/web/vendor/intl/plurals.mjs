@@ -1,4 +1,4 @@
-// The plural rules of a language, taken apart so that nobody has to parse them at run time.
+// The plural rules of a language, parsed already, so that no component has to parse them.
 import { supplemental } from "./cldr.mjs";
 
 const ORDER = ["zero", "one", "two", "few", "many", "other"];

@@ -1,4 +1,4 @@
-// How relative times are written in English.
+// English formats of relative times.
 import { relative } from "./relative.mjs";
 
 export const madeFrom = ["cldr-core", "cldr-dates-full"];

@@ -1,4 +1,4 @@
-// How relative times are written in English, from the Unicode CLDR.
+// English formats of relative times, from the Unicode CLDR.
 import units from "./relative.data.mjs";
 
 export default units;

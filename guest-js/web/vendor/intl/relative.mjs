@@ -1,4 +1,4 @@
-// How relative times are written in a locale.
+// The formats of relative times of a locale.
 import { inLocale } from "./cldr.mjs";
 import { categoriesOf } from "./plurals.mjs";
 

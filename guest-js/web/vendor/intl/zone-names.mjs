@@ -1,4 +1,4 @@
-// What time zones are called in a locale.
+// A locale's names of time zones.
 import { inLocale, read, supplemental, table } from "./cldr.mjs";
 
 const { metazoneInfo } = supplemental("metaZones").metaZones;

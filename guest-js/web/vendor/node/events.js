@@ -1,1 +1,2 @@
+// The EventEmitter of node:events, by the package events.
 export { default } from "events/events.js";

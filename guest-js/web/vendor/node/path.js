@@ -1,1 +1,2 @@
+// node:path for POSIX systems, by the package path-browserify.
 export { default } from "path-browserify";

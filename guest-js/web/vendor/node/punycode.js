@@ -1,1 +1,2 @@
+// node:punycode, by the package punycode.
 export { default } from "punycode/punycode.es6.js";

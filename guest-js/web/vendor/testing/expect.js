@@ -1,4 +1,4 @@
-// What vitest is made of: matchers, spies, differences, and the format of snapshots.
+// The packages of vitest: matchers, spies, differences, and the format of snapshots.
 export {
   ASYMMETRIC_MATCHERS_OBJECT,
   GLOBAL_EXPECT,

@@ -1,8 +1,9 @@
 //! Native fast paths of `URL` and `URLSearchParams`: the constructors and the members that handlers use most.
 //!
-//! The classes are defined in `url.js`. A native replaces one of their functions, handles the common case, and calls
-//! the replaced function for everything else: instances of subclasses or with additional properties (`quickjs/url.c`),
-//! arguments that are not strings, and errors. So there is one source of error messages and of unusual behavior.
+//! The classes are defined in `url/url.js`. A native replaces one of their functions, handles the common case, and
+//! calls the replaced function for everything else: instances of subclasses or with additional properties
+//! (`quickjs/url.c`), arguments that are not strings, and errors. So there is one source of error messages and of
+//! unusual behavior.
 
 use super::super::http_request::is_own_url;
 use super::super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
@@ -21,7 +22,7 @@ unsafe extern "C" {
     fn elias_new_url_object(ctx: Context, kind: c_int, first: RawValue, second: RawValue) -> RawValue;
 }
 
-/// The kinds of objects and the indexes of their fields, in the order of the class bodies in `url.js`.
+/// The kinds of objects and the indexes of their fields, in the order of the class bodies in `url/url.js`.
 const URL: c_int = 0;
 const HREF: usize = 0;
 const SEARCH_PARAMS: usize = 1;

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
-/// The parts of a URL, by the numbers that `url.js` has for them.
+/// The parts of a URL, by the numbers that `url/url.js` has for them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Href,

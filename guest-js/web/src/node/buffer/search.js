@@ -37,7 +37,7 @@ function find(bytes, needle, offset, forward, step) {
   }
 }
 
-/** What both directions are, with Node.js's rules for arguments. */
+/** The search in both directions, with Node.js's rules for arguments. */
 export function search(bytes, value, offset, encoding, forward) {
   if (typeof offset === "string") [encoding, offset] = [offset, undefined];
   offset = Math.min(Math.max(+offset, -0x80000000), 0x7fffffff);

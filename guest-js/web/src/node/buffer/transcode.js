@@ -1,4 +1,4 @@
-// isUtf8 and isAscii of node:buffer, and what its transcode writes.
+// isUtf8, isAscii and transcode of node:buffer.
 import native from "elias:native";
 import { invalidArgType, nodeError } from "../internal/errors.js";
 import { isAnyArrayBuffer, isTypedArray } from "../util/types.js";

@@ -3,10 +3,11 @@
 // The natives work on wholes. CBC and CTR go on from chunk to chunk, as their modes allow; GCM's texts come out at once by its
 // counter mode, and its tag is made of the whole at the end.
 import native from "elias:native";
-import { StringDecoder } from "../string_decoder.js";
 import stream from "../../vendor/node/readable-stream.js";
+import { concat } from "../../webidl/bytes.js";
+import { StringDecoder } from "../string_decoder.js";
 import {
-  Chunks, EMPTY, bytesFrom, checkBytes, checkString, concat, cryptoError, dataBytes, encoded, lazyStream, opensslError, secretBytes,
+  Chunks, EMPTY, bytesFrom, checkBytes, checkString, cryptoError, dataBytes, encoded, lazyStream, opensslError, secretBytes,
 } from "./support.js";
 
 const LazyTransform = lazyStream(stream.Transform, ["_readableState", "_writableState"]);
@@ -45,7 +46,7 @@ export function getCipherInfo(nameOrNid, options = {}) {
   return { mode, name, nid, blockSize, ...(ivLength > 0 ? { ivLength } : {}), keyLength: keyBytes };
 }
 
-/** What a native gave; it can refuse nothing here, for the arguments were checked. */
+/** The result of the native cipher. It does not fail here, since the arguments were checked. */
 function run(encrypts, how, key, data) {
   const given = native.crypto.cipher(encrypts, how, key, data);
   if (typeof given === "string") throw opensslError("bad decrypt");

@@ -1,12 +1,13 @@
 // DER (X.690) and PEM (RFC 7468), as far as keys need them.
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
-import { asBytes, concat } from "./support.js";
+import { asBytes } from "./support.js";
 
 export const INTEGER = 0x02;
-export const BIT_STRING = 0x03;
+const BIT_STRING = 0x03;
 export const OCTET_STRING = 0x04;
 export const NULL = 0x05;
-export const OID = 0x06;
+const OID = 0x06;
 export const SEQUENCE = 0x30;
 
 class DerError extends Error {}
@@ -49,7 +50,7 @@ export class DerReader {
     return new DerReader(this.read(tag));
   }
 
-  /** Passes over the next value, whatever it is, or if it has this tag. */
+  /** Skips the next value, of any tag or only of this one. */
   pass(tag = this.tag) {
     if (this.tag === tag) this.read(tag);
   }

@@ -13,7 +13,7 @@ const CHUNKS = Symbol("chunks");
 const unknownHash = () => new Error(`Digest method not supported. ${OTHER_HASHES}`);
 const finalized = () => cryptoError(Error, "HASH_FINALIZED", "Digest already called");
 
-/** What Hash and Hmac have in common: chunks, and a digest of them all. */
+/** The common part of Hash and Hmac: chunks, and a digest of all of them. */
 class Digest extends LazyTransform {
   #chunks = new Chunks();
   #done = false;
@@ -28,7 +28,7 @@ class Digest extends LazyTransform {
     return this;
   }
 
-  /** What `work` makes of all chunks, once; then nothing. */
+  /** The result of `work` for all chunks, the first time; then nothing. */
   _finish(work) {
     if (this.#done) return undefined;
     this.#done = true;

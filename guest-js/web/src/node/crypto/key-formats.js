@@ -2,18 +2,19 @@
 //
 // Nothing here calls the host, so that a module may read its keys at its top level, which runs during the build. What the numbers of
 // a key are is looked at when it is used.
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import {
   DerReader, INTEGER, NULL, OCTET_STRING, SEQUENCE, der, derBits, derOid, derSequence, derUnsigned,
 } from "./der.js";
-import { asBytes, concat, cryptoError, opensslError, wrongValue } from "./support.js";
+import { asBytes, cryptoError, opensslError, wrongValue } from "./support.js";
 
-export const RSA = "2a864886f70d010101";
+const RSA = "2a864886f70d010101";
 const RSA_PSS = "2a864886f70d01010a";
 const EC = "2a8648ce3d0201";
 const OKP = { "2b6570": "Ed25519", "2b656e": "X25519" };
 const CURVES = { "2a8648ce3d030107": "P-256", "2b81040022": "P-384", "2b81040023": "P-521" };
-/** What OpenSSL calls the curves. */
+/** OpenSSL's names of the curves. */
 export const CURVE_NAMES = { "P-256": "prime256v1", "P-384": "secp384r1", "P-521": "secp521r1" };
 export const FIELD_BYTES = { "P-256": 32, "P-384": 48, "P-521": 66, Ed25519: 32, X25519: 32 };
 

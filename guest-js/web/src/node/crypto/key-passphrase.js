@@ -1,8 +1,9 @@
 // Private keys under a passphrase: PBES2 of PKCS #8 (RFC 8018, 6.2), and the headers of PEM that OpenSSL wrote before it.
 import native from "elias:native";
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import { DerReader, INTEGER, NULL, OCTET_STRING, SEQUENCE, der, derOid, derSequence, derUnsigned } from "./der.js";
-import { asBytes, concat, cryptoError, fillRandom, opensslError, result } from "./support.js";
+import { asBytes, checkedResult, cryptoError, fillRandom, opensslError } from "./support.js";
 
 const PBES2 = "2a864886f70d01050d";
 const PBKDF2 = "2a864886f70d01050c";
@@ -15,7 +16,7 @@ const badDecrypt = () => opensslError("bad decrypt");
 const unsupported = (what) =>
   cryptoError(Error, "UNSUPPORTED_OPERATION", `The encryption of the key is not supported: ${what}. Use "openssl pkcs8 -topk8 -v2 aes-256-cbc".`);
 
-const cbc = (encrypts, key, iv, data) => result(native.crypto.cipher(encrypts, ["CBC", iv, new Uint8Array(0), 0], key, data), badDecrypt);
+const cbc = (encrypts, key, iv, data) => checkedResult(native.crypto.cipher(encrypts, ["CBC", iv, new Uint8Array(0), 0], key, data), badDecrypt);
 
 /** PKCS #8 of an EncryptedPrivateKeyInfo. */
 export function openPkcs8(bytes, passphrase) {
@@ -33,7 +34,7 @@ export function openPkcs8(bytes, passphrase) {
   const keyBytes = AES_CBC[cipher.oid()];
   if (hash === undefined || keyBytes === undefined) throw unsupported("there are AES in CBC and HMAC with SHA-1 and SHA-2");
   const iv = cipher.read(OCTET_STRING);
-  const key = result(native.crypto.pbkdf2(hash, passphrase, salt, iterations, keyBytes), badDecrypt);
+  const key = checkedResult(native.crypto.pbkdf2(hash, passphrase, salt, iterations, keyBytes), badDecrypt);
   return cbc(false, key, iv, outer.read(OCTET_STRING));
 }
 
@@ -43,7 +44,7 @@ export function sealPkcs8(bytes, passphrase, cipher) {
   if (bits === undefined) throw unsupported("there are aes-128-cbc, aes-192-cbc and aes-256-cbc");
   const keyBytes = bits / 8;
   const [salt, iv] = [fillRandom(new Uint8Array(16)), fillRandom(new Uint8Array(16))];
-  const key = result(native.crypto.pbkdf2("SHA-256", passphrase, salt, ITERATIONS, keyBytes), badDecrypt);
+  const key = checkedResult(native.crypto.pbkdf2("SHA-256", passphrase, salt, ITERATIONS, keyBytes), badDecrypt);
   const hmac = derSequence(derOid(Object.keys(HMACS)[1]), der(NULL));
   const derivation = derSequence(
     derOid(PBKDF2),
@@ -53,7 +54,7 @@ export function sealPkcs8(bytes, passphrase, cipher) {
   return derSequence(derSequence(derOid(PBES2), derSequence(derivation, encryption)), der(OCTET_STRING, cbc(true, key, iv, bytes)));
 }
 
-/** What a block of PEM with the header DEK-Info holds. */
+/** The content of a PEM block with the header DEK-Info, decrypted. */
 export function openPem(bytes, info, passphrase) {
   const [, bits, hex] = /^AES-(128|192|256)-CBC,([\da-f]{32})$/i.exec(info) ?? [];
   if (bits === undefined) throw unsupported(`${info.split(",")[0]} is not there`);

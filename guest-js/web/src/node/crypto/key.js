@@ -1,4 +1,5 @@
-// KeyObject, and keys of whatever they are given as. https://nodejs.org/api/crypto.html#class-keyobject
+// KeyObject, and keys from any of the formats in which functions accept them.
+// https://nodejs.org/api/crypto.html#class-keyobject
 import native from "elias:native";
 import { isKey, materialOf, newKey } from "../../crypto/key.js";
 import { Buffer } from "../buffer.js";
@@ -9,13 +10,13 @@ import {
 } from "./key-formats.js";
 import { openPem, openPkcs8, sealPkcs8 } from "./key-passphrase.js";
 import {
-  bytesFrom, checkBytes, checkObject, cryptoError, encoded, opensslError, result, secretOf, viewOf, wrongKeyType, wrongType, wrongValue,
+  bytesFrom, checkBytes, checkObject, cryptoError, encoded, opensslError, checkedResult, secretOf, viewOf, wrongKeyType, wrongType, wrongValue,
 } from "./support.js";
 
 const INTERNAL = Symbol("internal");
 const KINDS = "of type string or an instance of ArrayBuffer, Buffer, TypedArray, DataView, KeyObject, or CryptoKey";
 
-/** What a KeyObject holds: see key-formats.js; of a secret, its bytes. */
+/** The content of a KeyObject: see key-formats.js; of a secret, its bytes. */
 let partsOf;
 
 const invalidKey = () => opensslError("invalid key", "elliptic curve routines", "10000087");
@@ -23,7 +24,7 @@ const invalidKey = () => opensslError("invalid key", "elliptic curve routines", 
 /** The public key of a private one. */
 export function publicPartsOf(parts) {
   if (parts.curve === undefined) return rsaPublicOf(parts);
-  return { ...parts, material: result(native.crypto.convert("public-of", parts.curve, parts.material), invalidKey) };
+  return { ...parts, material: checkedResult(native.crypto.convert("public-of", parts.curve, parts.material), invalidKey) };
 }
 
 export class KeyObject {
@@ -183,7 +184,7 @@ function ofCryptoKey(key) {
 
 const needsPassphrase = () => cryptoError(TypeError, "MISSING_PASSPHRASE", "Passphrase required for encrypted key");
 
-/** What reads each block of PEM: whether it holds a private key, and how. */
+/** The readers of PEM blocks by label: whether the block holds a private key, and the function that reads it. */
 const LABELS = {
   "PRIVATE KEY": [true, readPkcs8],
   "RSA PRIVATE KEY": [true, readPkcs1Private],
@@ -266,7 +267,6 @@ export function publicKey(given) {
   const key = asymmetric(given, "any");
   return key.type === "private" ? keyObject("public", publicPartsOf(partsOf(key))) : key;
 }
-export const anyKey = (given) => asymmetric(given, "any");
 
 export function createSecretKey(key, encoding = undefined) {
   const bytes = typeof key === "string" ? bytesFrom(key, "key", encoding) : checkBytes(key, "key");

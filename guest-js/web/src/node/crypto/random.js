@@ -1,5 +1,5 @@
 // Random bytes, numbers and UUIDs. https://nodejs.org/api/crypto.html#cryptorandombytessize-callback
-import "../../crypto.js";
+import "../../crypto/crypto.js";
 import { Buffer } from "../buffer.js";
 import { checkFunction, nodeError } from "../internal/errors.js";
 import { checkBytes, checkInteger, cryptoError, fillRandom, later, outOfRange, viewOf, wrongType } from "./support.js";

@@ -1,11 +1,12 @@
-// RSA encryption, and what of RSA is done with plain numbers. https://nodejs.org/api/crypto.html#cryptopublicencryptkey-buffer
+// RSA encryption, and RSA operations on plain numbers. https://nodejs.org/api/crypto.html#cryptopublicencryptkey-buffer
 import native from "elias:native";
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import { unavailable } from "../internal/errors.js";
 import { constants } from "./constants.js";
 import { rsaNumbers } from "./key-formats.js";
 import { partsOf, privateKey, publicKey } from "./key.js";
-import { EMPTY, HASH_BYTES, asBytes, bytesFrom, concat, encoded, fillRandom, hashNamed, noSuchDigest, opensslError, result } from "./support.js";
+import { EMPTY, HASH_BYTES, asBytes, bytesFrom, checkedResult, encoded, fillRandom, hashNamed, noSuchDigest, opensslError } from "./support.js";
 
 const numberOf = (bytes) => BigInt(`0x${Buffer.from(bytes).toString("hex") || "0"}`);
 
@@ -82,7 +83,7 @@ export function publicEncrypt(key, buffer) {
   }
   if (padding !== constants.RSA_PKCS1_OAEP_PADDING) throw unavailable("crypto.publicEncrypt with this padding", instead);
   const [hash, label] = oaep(key);
-  return encoded(result(native.crypto.rsaOaep(true, hash, parts.material, label, data), tooLarge));
+  return encoded(checkedResult(native.crypto.rsaOaep(true, hash, parts.material, label, data), tooLarge));
 }
 
 export function privateDecrypt(key, buffer) {
@@ -93,5 +94,5 @@ export function privateDecrypt(key, buffer) {
     throw unavailable("crypto.privateDecrypt with this padding", "Use RSA_PKCS1_OAEP_PADDING: others tell strangers what they decrypt.");
   }
   const [hash, label] = oaep(key);
-  return encoded(result(native.crypto.rsaOaep(false, hash, parts.material, label, data), undecodable));
+  return encoded(checkedResult(native.crypto.rsaOaep(false, hash, parts.material, label, data), undecodable));
 }

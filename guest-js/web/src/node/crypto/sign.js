@@ -1,6 +1,7 @@
 // Signatures. https://nodejs.org/api/crypto.html#class-sign
 import native from "elias:native";
 import stream from "../../vendor/node/readable-stream.js";
+import { concat } from "../../webidl/bytes.js";
 import { checkFunction } from "../internal/errors.js";
 import { constants } from "./constants.js";
 import { DerReader, derSequence, derUnsigned } from "./der.js";
@@ -8,8 +9,8 @@ import { FIELD_BYTES } from "./key-formats.js";
 import { partsOf, privateKey, publicKey } from "./key.js";
 import { pssSaltBytes } from "./rsa.js";
 import {
-  Chunks, HASH_BYTES, OTHER_HASHES, bytesFrom, checkBytes, checkString, concat, cryptoError, dataBytes, encoded, hashNamed, later, lazyStream,
-  opensslError, result, wrongValue,
+  Chunks, HASH_BYTES, OTHER_HASHES, bytesFrom, checkBytes, checkString, cryptoError, dataBytes, encoded, hashNamed, later, lazyStream,
+  opensslError, checkedResult, wrongValue,
 } from "./support.js";
 
 const LazyWritable = lazyStream(stream.Writable, ["_writableState"]);
@@ -67,9 +68,9 @@ function signed(algorithm, data, key, options) {
   const hash = hashFor(parts, algorithm);
   const der = wantsDer(options);
   if (parts.curve === undefined) {
-    return result(native.crypto.rsaSign(saltOf(parts, options, hash, true), hash, parts.material, data), failed);
+    return checkedResult(native.crypto.rsaSign(saltOf(parts, options, hash, true), hash, parts.material, data), failed);
   }
-  const signature = result(native.crypto.sign(parts.curve, hash, parts.material, data), failed);
+  const signature = checkedResult(native.crypto.sign(parts.curve, hash, parts.material, data), failed);
   return parts.kind === "ec" && der ? toDer(signature) : signature;
 }
 

@@ -1,6 +1,7 @@
-// What the parts of node:crypto share: their arguments, their results, and the errors that packages compare.
+// Shared by the parts of node:crypto: arguments, results, and the errors that packages compare.
 import native from "elias:native";
 import { isKey, materialOf } from "../../crypto/key.js";
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import { nodeError, unavailable } from "../internal/errors.js";
 
@@ -18,13 +19,13 @@ export function hashNamed(name) {
   return Object.hasOwn(HASHES, key) ? HASHES[key] : undefined;
 }
 
-/** What to do about a hash that is not there. */
+/** The hint for a hash that is not supported. */
 export const OTHER_HASHES = `There are ${Object.keys(HASHES).join(", ")}; the package @noble/hashes has others.`;
 
 export const getHashes = () => [...Object.keys(HASHES).map((name) => `RSA-${name.toUpperCase()}`), ...Object.keys(HASHES)];
 
 /** How Node.js shows what it was given in place of something else. */
-export function received(value) {
+function received(value) {
   if (value === null || value === undefined) return ` Received ${value}`;
   if (typeof value === "function") return ` Received function ${value.name}`;
   if (typeof value === "object") {
@@ -66,7 +67,7 @@ export function opensslError(reason, library = "Provider routines", number = "1C
 }
 
 /** Bytes that a native gave, or the error that `failed` makes of why it did not. */
-export function result(given, failed) {
+export function checkedResult(given, failed) {
   if (typeof given === "string") throw failed(given);
   return given;
 }
@@ -122,17 +123,6 @@ export const asBytes = (buffer) => new Uint8Array(buffer.buffer, buffer.byteOffs
 export function encoded(bytes, encoding = undefined) {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   return encoding && encoding !== "buffer" ? buffer.toString(encoding) : buffer;
-}
-
-export function concat(parts) {
-  if (parts.length === 1) return parts[0];
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 export const EMPTY = new Uint8Array(0);

@@ -1,5 +1,5 @@
 // The global `Buffer`.
-import { defineHidden } from "../../webidl.js";
+import { defineHidden } from "../../webidl/interfaces.js";
 import { Buffer } from "../buffer.js";
 
 defineHidden(globalThis, "Buffer", Buffer);

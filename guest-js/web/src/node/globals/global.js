@@ -1,4 +1,4 @@
-// `global`, where it is said in a way that the bundler did not replace.
-import { defineHidden } from "../../webidl.js";
+// The global `global`, for uses that the bundler could not replace.
+import { defineHidden } from "../../webidl/interfaces.js";
 
 defineHidden(globalThis, "global", globalThis);

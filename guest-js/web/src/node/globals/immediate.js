@@ -1,5 +1,5 @@
 // The globals `setImmediate` and `clearImmediate`.
-import { defineGlobals } from "../../webidl.js";
+import { defineGlobals } from "../../webidl/interfaces.js";
 import { clearImmediate, setImmediate } from "../internal/immediate.js";
 
 defineGlobals({ setImmediate, clearImmediate });

@@ -1,4 +1,4 @@
-// The modules of Node.js that there are.
+// The names of Node.js's built-in modules.
 
 export const builtinModules = Object.freeze([
   "assert",

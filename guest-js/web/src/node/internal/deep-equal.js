@@ -17,7 +17,7 @@ function compare(a, b, strict, seen) {
   }
   if (strict && Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
   if (Object.prototype.toString.call(a) !== Object.prototype.toString.call(b) || Array.isArray(a) !== Array.isArray(b)) return false;
-  // What is being compared further up is taken for equal here: a difference would show there.
+  // Values that are being compared further up count as equal here: a difference would show there.
   if (seen.some(([x, y]) => x === a && y === b)) return true;
   seen.push([a, b]);
   const equal = contents(a, b, strict, seen) && properties(a, b, strict, seen);

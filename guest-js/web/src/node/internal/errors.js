@@ -43,7 +43,7 @@ function listed(items) {
   return `${items.slice(0, -1).join(", ")}, or ${items.at(-1)}`;
 }
 
-/** What an argument must be, from the names of types and classes. */
+/** The expectation of an argument as text, from the names of types and classes. */
 function expectation(expected) {
   const names = [expected].flat();
   const types = names.filter((it) => PRIMITIVES.includes(it)).map((it) => it.toLowerCase());

@@ -2,7 +2,7 @@
 import native from "elias:native";
 import { checkFunction } from "./errors.js";
 
-export class Immediate {
+class Immediate {
   #id;
 
   constructor(callback, args) {

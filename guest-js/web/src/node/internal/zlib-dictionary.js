@@ -3,6 +3,7 @@
 // An encoder is given the dictionary first and flushed, and what that makes is thrown away: what follows refers to it. A decoder is
 // given the dictionary as a stored block, whose bytes are taken off its output.
 import native from "elias:native";
+import { concat } from "../../webidl/bytes.js";
 
 const WINDOW_BYTES = 32 * 1024;
 const ADLER_MODULUS = 65_521;
@@ -10,7 +11,7 @@ const ADLER_MODULUS = 65_521;
 const ADLER_STEP = 3800;
 
 /** Adler-32 (RFC 1950, 9), from the sum of what came before. */
-export function adler32(bytes, sum = 1) {
+function adler32(bytes, sum = 1) {
   let low = sum & 0xffff;
   let high = sum >>> 16;
   for (let at = 0; at < bytes.length; ) {
@@ -26,16 +27,6 @@ export function adler32(bytes, sum = 1) {
 
 const bigEndian = (number) => Uint8Array.of(number >>> 24, number >>> 16, number >>> 8, number);
 
-function joined(...parts) {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
 const recent = (dictionary) => dictionary.subarray(Math.max(0, dictionary.length - WINDOW_BYTES));
 
 /** The second byte of zlib's header says how hard it was tried, that there is a dictionary, and makes the two divisible by 31. */
@@ -50,7 +41,7 @@ export class DictionaryEncoder {
   constructor(isRaw, level, dictionary) {
     this.isRaw = isRaw;
     this.sum = 1;
-    this.begin = isRaw ? new Uint8Array(0) : joined(header(level), bigEndian(adler32(dictionary)));
+    this.begin = isRaw ? new Uint8Array(0) : concat([header(level), bigEndian(adler32(dictionary))]);
     this.id = native.coderNew("deflate-raw", true, level, undefined, true);
     native.coderPush(this.id, recent(dictionary));
     native.coderFlush(this.id);
@@ -67,7 +58,7 @@ export class DictionaryEncoder {
 
   end() {
     const rest = this.#out(native.coderEnd(this.id, false));
-    return this.isRaw ? rest : joined(rest, bigEndian(this.sum));
+    return this.isRaw ? rest : concat([rest, bigEndian(this.sum)]);
   }
 
   drop() {
@@ -77,7 +68,7 @@ export class DictionaryEncoder {
   #out(bytes) {
     const { begin } = this;
     this.begin = new Uint8Array(0);
-    return begin.length === 0 ? bytes : joined(begin, bytes);
+    return begin.length === 0 ? bytes : concat([begin, bytes]);
   }
 }
 
@@ -98,14 +89,14 @@ export class DictionaryDecoder {
     const dictionary = recent(this.dictionary);
     const { length } = dictionary;
     this.id = native.coderNew("deflate-raw", false, undefined, undefined, true);
-    const out = native.coderPush(this.id, joined(Uint8Array.of(0, length, length >>> 8, ~length, ~length >>> 8), dictionary));
+    const out = native.coderPush(this.id, concat([Uint8Array.of(0, length, length >>> 8, ~length, ~length >>> 8), dictionary]));
     // A decoder may keep some until more comes.
     this.skip = length - out.length;
   }
 
   push(bytes) {
     if (this.isRaw) return this.#out(native.coderPush(this.id, bytes));
-    const all = joined(this.held, bytes);
+    const all = concat([this.held, bytes]);
     const HEADER = 6;
     let from = 0;
     if (this.id === undefined) {

@@ -1,6 +1,6 @@
 // node:stream/consumers. https://nodejs.org/api/webstreams.html#utility-consumers
 import native from "elias:native";
-import { concat } from "../../webidl.js";
+import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 
 async function bytes(source) {

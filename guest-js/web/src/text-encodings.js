@@ -1,5 +1,0 @@
-// What TextDecoder decodes beside UTF-8.
-import { registry } from "./registry.js";
-import { TextDecoder } from "./vendor/text-encodings.js";
-
-registry.EncodingDecoder = TextDecoder;
