@@ -1,110 +1,9 @@
-//! Everything that can go wrong, under stable names.
+//! The error of the crate: its code, its message, the JavaScript exception behind it, and the execution that failed.
 
+use crate::error_code::ErrorCode;
 use crate::execution::Execution;
 use elias_contract::hint;
 use std::fmt;
-
-/// Defines [`ErrorCode`] from the one table of names, HTTP statuses and titles.
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $title:literal;)*) => {
-        /// What went wrong, as a name that stays the same from version to version.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum ErrorCode {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl ErrorCode {
-            /// Every code.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The name, in kebab case.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// The HTTP status that a server answers with.
-            #[must_use]
-            pub fn status(self) -> u16 {
-                match self { $(Self::$variant => $status,)* }
-            }
-
-            /// A title for people, without anything of the component's inside.
-            #[must_use]
-            pub fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title,)* }
-            }
-        }
-    };
-}
-
-codes! {
-    /// The guest used up its fuel.
-    OutOfFuel = "out-of-fuel", 500, "The component used up its CPU budget";
-    /// The guest asked for more memory or table elements than its cap and failed without them.
-    OutOfMemory = "out-of-memory", 500, "The component reached its memory cap";
-    /// The wall clock ran out.
-    Deadline = "deadline", 504, "The component did not answer in time";
-    /// The guest recursed past its stack.
-    StackOverflow = "stack-overflow", 500, "The component recursed too deeply";
-    /// An exception left the handler.
-    Exception = "exception", 500, "The component failed";
-    /// The handler awaits a promise that nothing can settle.
-    NeverSettles = "never-settles", 500, "The component waits for something that cannot happen";
-    /// The guest executed a trapping instruction.
-    Trap = "trap", 500, "The component crashed";
-    /// The guest asked a function of the host for more at once than it does, or handed it more.
-    HostCallTooLarge = "host-call-too-large", 500, "The component asked for too much at once";
-    /// The guest ended without having answered.
-    NoResponse = "no-response", 500, "The component returned no response";
-    /// The client read so slowly that another request was given the execution's place.
-    SlowClient = "slow-client", 499, "The client read too slowly";
-    /// The caller gave up.
-    Cancelled = "cancelled", 499, "The request was cancelled";
-    /// The request is not one that a component can be given.
-    BadRequest = "bad-request", 400, "The request cannot be handled";
-    /// The request's body is over its limit.
-    RequestTooLarge = "request-too-large", 413, "The request is too large";
-    /// The response's body is over its limit.
-    ResponseTooLarge = "response-too-large", 500, "The response is too large";
-    /// As many executions are under way as there may be.
-    Overloaded = "overloaded", 503, "Too many requests are under way";
-    /// Not a component: no WebAssembly, cut short, a core module, or invalid.
-    BadComponent = "bad-component", 500, "The file is not a valid component";
-    /// The component is over its size limit.
-    ComponentTooLarge = "component-too-large", 500, "The component is too large";
-    /// Compiling the component takes more than it may: CPU time, memory, or the size of its functions.
-    CompileLimit = "compile-limit", 500, "The component takes too much to compile";
-    /// The component imports what this host does not provide.
-    ForeignImport = "foreign-import", 500, "The component has an import that the host does not provide";
-    /// The component imports a capability that it was not granted.
-    CapabilityDenied = "capability-denied", 500, "The component uses a capability that it was not granted";
-    /// A grant is wrong.
-    BadConfiguration = "bad-configuration", 500, "The component's configuration is wrong";
-    /// What a grant names cannot be reached or opened.
-    CapabilityUnavailable = "capability-unavailable", 503, "A capability of the component is unavailable";
-    /// The component has no handler for this kind of call.
-    MissingExport = "missing-export", 501, "The component does not handle this kind of request";
-    /// A thin component's engine is not known to this host.
-    UnknownEngine = "unknown-engine", 500, "The host does not have the component's engine";
-    /// The base of a thin component's memory is not known to this host.
-    UnknownBase = "unknown-base", 500, "The host does not have the base of the component's memory";
-    /// The component's engine is not the one that its manifest names.
-    EngineMismatch = "engine-mismatch", 500, "The component was damaged or altered";
-    /// The folder for compiled code cannot be used.
-    CacheUnwritable = "cache-unwritable", 500, "The folder for compiled code cannot be used";
-    /// A file could not be read.
-    Io = "io", 500, "A file could not be read";
-    /// A defect of the host.
-    Internal = "internal", 500, "Internal error";
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A JavaScript exception that left a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,14 +35,14 @@ struct Inner {
     code: ErrorCode,
     message: String,
     exception: Option<Exception>,
-    running: Option<String>,
+    backtrace: Option<String>,
     execution: Option<Execution>,
 }
 
 impl Error {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
-            inner: Box::new(Inner { code, message: message.into(), exception: None, running: None, execution: None }),
+            inner: Box::new(Inner { code, message: message.into(), exception: None, backtrace: None, execution: None }),
         }
     }
 
@@ -164,8 +63,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_running(mut self, stack: String) -> Self {
-        self.inner.running = Some(stack);
+    pub(crate) fn with_backtrace(mut self, stack: String) -> Self {
+        self.inner.backtrace = Some(stack);
         self
     }
 
@@ -195,7 +94,7 @@ impl Error {
     /// The stack, in positions of the original source: the exception's, or of what was running when the guest was ended.
     #[must_use]
     pub fn stack(&self) -> Option<&str> {
-        self.inner.exception.as_ref().map(|thrown| &thrown.stack).or(self.inner.running.as_ref()).map(String::as_str)
+        self.inner.exception.as_ref().map(|thrown| &thrown.stack).or(self.inner.backtrace.as_ref()).map(String::as_str)
     }
 }
 
@@ -206,16 +105,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_kebab_case_and_statuses_are_errors() {
-        for code in ErrorCode::ALL {
-            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
-            assert!((400..600).contains(&code.status()), "{code}");
-        }
-    }
-}

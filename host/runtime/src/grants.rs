@@ -1,4 +1,4 @@
-//! What components were granted: the tables `[capabilities.NAME]` of elias.toml.
+//! Grants: what components may use of capabilities, as the tables `[capabilities.NAME]` of elias.toml say it.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -1,20 +1,18 @@
-//! The host: one wasmtime engine, its pool, and what components may import.
+//! The host, and how it is built: its limits, its cache, its compiler, and the capabilities that components may import.
 
 use crate::app::App;
-use crate::cache::CompiledCache;
 use crate::capability::{Amount, Capability, ErasedCapability};
+use crate::compiled_cache::CompiledCache;
 use crate::compiler::{CompileLimits, Compiler, Job};
 use crate::engine::{Allocation, wasmtime_config};
-use crate::error::{Error, ErrorCode};
-use crate::grants::Grants;
+use crate::error::Error;
+use crate::error_code::ErrorCode;
 use crate::limits::Limits;
-use crate::load::{Compiling, Engines, Linked, Loader, LoaderParts};
-use crate::log::Observer;
+use crate::load::{Compiled, Compiling, Linked, LoadOptions, Loader, LoaderParts, WasmtimeEngines};
 use crate::memory::{Memories, Stacks};
 use crate::pricing::HostFunction;
 use crate::recycling::{IdleLimits, InstanceCounts, Instances};
-use crate::schedule::{CpuLoad, CpuShare, Scheduler};
-use elias_contract::manifest::Manifest;
+use crate::schedule::{CpuLoad, Scheduler};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -184,36 +182,6 @@ impl Host {
     }
 }
 
-/// A component that could be loaded.
-#[derive(Debug, Clone)]
-pub struct Compiled {
-    /// What it says of itself; none for components of other toolchains.
-    pub manifest: Option<Manifest>,
-    /// SHA-256 of the engine that it carries or imports.
-    pub engine: Option<String>,
-    /// The capabilities that it imports.
-    pub capabilities: Vec<String>,
-    /// Whether it answers HTTP requests.
-    pub answers_http: bool,
-}
-
-/// What a component is given when it is loaded.
-#[derive(Clone, Default)]
-pub struct LoadOptions {
-    /// The capabilities that it may use.
-    pub grants: Grants,
-    /// The folder that paths in the grants are relative to.
-    pub folder: PathBuf,
-    /// Its name in place of the manifest's. Capabilities keep what belongs to a component under its name.
-    pub name: Option<String>,
-    /// Its limits in place of the host's. Memory and tables cannot be larger than the host's.
-    pub limits: Option<Limits>,
-    /// Who sees its log lines beside the log.
-    pub observer: Option<Arc<dyn Observer>>,
-    /// Whose CPU its executions use. Without it each component has a share of its own, by its name.
-    pub share: Option<CpuShare>,
-}
-
 impl HostBuilder {
     /// What every execution may take.
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -306,7 +274,7 @@ impl HostBuilder {
         let instances = self.instances as usize;
         let mut own = wasmtime_config(&Allocation::OnDemand);
         own.with_host_memory(Arc::new(Memories::new(instances))).with_host_stack(Arc::new(Stacks::new(instances)));
-        let engines = Engines {
+        let engines = WasmtimeEngines {
             own: Engine::new(&own).map_err(internal)?,
             other: Engine::new(&wasmtime_config(&allocation)).map_err(internal)?,
         };

@@ -1,4 +1,4 @@
-//! What an instance may take.
+//! The limits on every execution.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
-//! How much code there is to compile, before it is compiled.
+//! Bounds the size of functions and of all code before it is compiled.
 
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
+use crate::error_code::ErrorCode;
 use crate::limits::Limits;
 use wasmparser::{Parser, Payload};
 

@@ -1,4 +1,4 @@
-//! Which pages of a private mapping are no longer the file's.
+//! Asks the system which pages of a private mapping were written to, and so are no longer the file's.
 //!
 //! A page that was written to is anonymous: present or swapped, and not of the file. That also holds for a page which
 //! the system is moving at the moment. See proc_pid_pagemap(5), and

@@ -1,4 +1,4 @@
-//! One memory of a guest.
+//! A slot: one linear memory of a guest, reserved address space with an image mapped into it.
 
 use super::image::{Image, Mapped};
 use super::page_map::PageMap;

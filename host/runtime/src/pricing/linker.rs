@@ -1,11 +1,10 @@
-//! The linker that defines no function without a price.
+//! `HostLinker`, on which host functions are defined, none without a price.
 
-use super::charge::charge;
 use super::payload::Payload;
 use super::price::{ListedSize, Price};
 use super::times::{CallTimes, Measured, Times, is_measured, measure};
 use super::{ArgumentTooLarge, CALL, INLINE_UNITS_MAX};
-use crate::instance::InstanceState;
+use crate::instance::{InstanceState, charge};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

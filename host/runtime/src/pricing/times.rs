@@ -1,4 +1,4 @@
-//! How much CPU time host functions take of the threads on which guests run.
+//! Measures the CPU time that host functions take of the threads on which guests run.
 //!
 //! A price is what a function should take; this is what it does take. Reading a thread's CPU clock is a system call,
 //! 200 to 800 ns, which would be more than most calls cost. So what is measured are all calls whose price is

@@ -1,12 +1,12 @@
-//! An instance that is not used again.
+//! Drops an instance that is not used again, its memory in small parts.
 //!
 //! Giving much memory back takes the system milliseconds, for which the thread that does it can do nothing else. An
 //! execution's end is nobody's turn, and many can end at once; so memory that grew is given back in small parts, beside
 //! the threads on which guests run.
 
 use super::Instances;
-use super::instance::{Export, Instance};
-use crate::aside;
+use super::instance::{Handler, Instance};
+use crate::background;
 use crate::execution::Running;
 use crate::memory::Slot;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const PART_BYTES: usize = 1 << 20;
 /// is beyond holds its permits until it is gone, so that nobody ends executions faster than their memory goes.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
-impl<E: Export> Instance<E> {
+impl<H: Handler> Instance<H> {
     /// Drops the instance, whose execution is over.
     pub(super) fn discard(self, host: &Arc<Instances>, running: &Running) {
         let Self { store, slot, permit, .. } = self;
@@ -36,7 +36,7 @@ impl<E: Export> Instance<E> {
         let waiting = Waiting::begin(host, slot.grown_bytes());
         let permits = waiting.is_too_much().then(|| (permit, running.take_held()));
         let mut discarded = Discarded { slot, given_back: 0, _waiting: waiting, _permits: permits };
-        aside::spawn(share, move || discarded.give_back_part());
+        background::spawn(share, move || discarded.give_back_part());
     }
 }
 

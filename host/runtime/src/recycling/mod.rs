@@ -1,4 +1,4 @@
-//! Instances between executions.
+//! Instances are used again: one whose execution ended well waits for the next execution of its component.
 //!
 //! An execution of a component of `elias-build` begins in an instance that has its image's memory and nothing else: a
 //! new one, or one whose former execution ended well and whose memory was put back. Which of the two it is makes no
@@ -6,19 +6,20 @@
 //! did not grow its memory. Any other end, a trap, a deadline, a panic of a host function, a caller that went away,
 //! drops the instance.
 //!
-//! - `instance`: an instance and its exports, during an execution and between two.
-//! - `idle`: the idle instances of one component.
+//! - `instance`: an instance and its handler, during an execution and between two.
+//! - `pool`: the instances of one component, of which the idle ones wait there.
 //! - `discard`: an instance that is not used again, and whose memory is given back.
 //! - here: all instances of a host, and what bounds them.
 
 mod discard;
-mod idle;
 mod instance;
+mod pool;
 
-pub(crate) use idle::Idle;
-pub(crate) use instance::{Export, Instance};
+pub(crate) use instance::{Handler, Instance, Ready, Template};
+pub(crate) use pool::InstancePool;
 
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
+use crate::error_code::ErrorCode;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -1,4 +1,4 @@
-//! A guest that runs by turns.
+//! A guest as the scheduler polls it: only while it has a core.
 
 use super::Share;
 use super::queue::{Charge, ShareKey};

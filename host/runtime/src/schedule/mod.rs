@@ -1,4 +1,4 @@
-//! Who runs: as many guests at a time as there are cores, and by turns those of different shares.
+//! The CPU scheduler: as many guests run at a time as there are cores, and those of different shares take turns.
 //!
 //! A guest is a future, and whatever polls it pays with a thread. Left to the asynchronous runtime, each guest that can
 //! run has its turn after all others, so that whoever starts more guests gets more of the CPU. Here a guest must have a

@@ -1,4 +1,4 @@
-//! Whose turn it is: start-time fair queueing over two levels, for several servers.
+//! The queue for cores: start-time fair queueing over two levels, for several servers.
 //!
 //! Each group has a *start tag*: the time that it has used, divided by its weight. The group with the lowest tag is
 //! served next, and within it the subgroup with the lowest tag, and there whoever waits for longest. A group that begins

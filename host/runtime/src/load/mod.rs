@@ -1,43 +1,57 @@
-//! From a component's bytes to an [`App`].
+//! Loads a component: from its bytes to an [`App`]. It is checked, compiled, linked, and given what it was granted.
+//!
+//! - `engine_linkers`: the JavaScript engines that components are made with.
+//! - `bases`: the memories that their images begin with.
+//! - `interfaces`: what a component imports.
+//! - `options`: what a component is loaded with.
+//! - `errors`: why one is not loaded.
 
 mod bases;
-mod refusal;
+mod engine_linkers;
+mod errors;
+mod interfaces;
+mod options;
 
-use crate::app::{App, AppInner, Granted, SourceMapSlot};
-use crate::cache::CompiledCache;
+pub use options::{Compiled, LoadOptions};
+
+pub(crate) use engine_linkers::Compiling;
+
+use crate::app::App;
 use crate::call::CallExport;
-use crate::capability::{ComponentInfo, ErasedCapability};
+use crate::capability::ErasedCapability;
+use crate::compiled_cache::CompiledCache;
 use crate::compiler::{self, Compiler, Job, Kind};
-use crate::error::{Error, ErrorCode};
+use crate::component::ComponentInfo;
+use crate::error::Error;
+use crate::error_code::ErrorCode;
 use crate::fetch::FetchExport;
-use crate::host::{Compiled, LoadOptions};
-use crate::instance::InstanceState;
+use crate::imports;
+use crate::instance::{GrantedCapability, InstanceState, LoadedComponent};
 use crate::limits::Limits;
-use crate::linker::linker;
-use crate::log::Budgets;
+use crate::log::{Budgets, ComponentLog, GuestText, Secrets};
 use crate::memory::Image;
 use crate::pricing::HostFunction;
-use crate::recycling::{Idle, Instances};
+use crate::recycling::{InstancePool, Instances, Template};
 use crate::schedule::{CpuShare, Scheduler};
 use bases::Bases;
 use elias_contract::image::{self, Separated};
 use elias_contract::layout::{self, EngineBinding};
 use elias_contract::manifest::Manifest;
-use refusal::{bad_component, bad_image, bad_layout, no_room, other_compiler, refused};
+use engine_linkers::EngineLinkers;
+use errors::{bad_component, bad_image, bad_layout, image_not_stored, not_configured, other_compiler};
+use interfaces::{ImportedCapability, foreign_import, imported_capabilities};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use tokio::sync::Semaphore;
-use wasmtime::component::types::ComponentItem;
+use std::sync::Arc;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Module};
 
 /// Checks, compiles and links components.
 pub(crate) struct Loader {
     /// For components of `elias-build`, whose memory is the host's.
-    own: Room,
+    own: Environment,
     /// For those of other toolchains.
-    other: Room,
+    other: Environment,
     cache: Option<CompiledCache>,
     compiler: Compiler,
     limits: Limits,
@@ -47,37 +61,21 @@ pub(crate) struct Loader {
     known_engines: HashMap<String, Cow<'static, [u8]>>,
     /// The memories with which images begin.
     bases: Bases,
-    /// For each engine, by digest, a linker that has it: compiled once, shared by all components made with it.
-    engines: Mutex<HashMap<String, EngineSlot>>,
+    /// The engines that components were made with so far.
+    engines: EngineLinkers,
     logs: Budgets,
     scheduler: Arc<Scheduler>,
     instances: Arc<Instances>,
 }
 
-/// Where components run that get their memory in one way.
-struct Room {
+/// What components run in that get their memory in one way.
+struct Environment {
     engine: Engine,
     linker: Linker<InstanceState>,
 }
 
-/// An engine's place, whose lock is held while it is compiled, so that an engine which many components bring at once is compiled once.
-type EngineSlot = Arc<EngineLock>;
-type EngineLock = Mutex<Option<Arc<Linker<InstanceState>>>>;
-
-/// The place, once nobody compiles into it; none where that would have to be waited for and must not be.
-fn wait(slot: &EngineLock, compiling: Compiling) -> Option<MutexGuard<'_, Option<Arc<Linker<InstanceState>>>>> {
-    match (slot.try_lock(), compiling) {
-        (Ok(linker), _) => Some(linker),
-        (Err(TryLockError::Poisoned(poisoned)), _) => Some(poisoned.into_inner()), // it is set whole
-        (Err(TryLockError::WouldBlock), Compiling::Allowed) => {
-            Some(slot.lock().unwrap_or_else(PoisonError::into_inner))
-        }
-        (Err(TryLockError::WouldBlock), Compiling::Forbidden) => None,
-    }
-}
-
 /// The configurations under which components run.
-pub(crate) struct Engines {
+pub(crate) struct WasmtimeEngines {
     pub(crate) own: Engine,
     pub(crate) other: Engine,
 }
@@ -94,23 +92,14 @@ pub(crate) struct LoaderParts {
     pub(crate) instances: Arc<Instances>,
 }
 
-/// Whether loading may compile.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Compiling {
-    /// What is not in the cache is compiled.
-    Allowed,
-    /// Only what is in the cache is loaded.
-    Forbidden,
-}
-
 impl Loader {
-    pub(crate) fn new(engines: Engines, parts: LoaderParts) -> wasmtime::Result<Self> {
+    pub(crate) fn new(engines: WasmtimeEngines, parts: LoaderParts) -> wasmtime::Result<Self> {
         let LoaderParts { cache, compiler, limits, capabilities, known_engines, bases, scheduler, instances } = parts;
-        let (own, functions) = linker(&engines.own, &capabilities, Vec::new())?.finish();
-        let (other, functions) = linker(&engines.other, &capabilities, functions)?.finish();
+        let (own, functions) = imports::link(&engines.own, &capabilities, Vec::new())?.finish();
+        let (other, functions) = imports::link(&engines.other, &capabilities, functions)?.finish();
         Ok(Self {
-            own: Room { engine: engines.own, linker: own },
-            other: Room { engine: engines.other, linker: other },
+            own: Environment { engine: engines.own, linker: own },
+            other: Environment { engine: engines.other, linker: other },
             cache,
             compiler,
             limits,
@@ -118,7 +107,7 @@ impl Loader {
             functions,
             known_engines,
             bases: Bases::new(bases),
-            engines: Mutex::default(),
+            engines: EngineLinkers::default(),
             logs: Budgets::default(),
             scheduler,
             instances,
@@ -208,17 +197,17 @@ impl Loader {
             );
             return Err(Error::new(ErrorCode::BadComponent, message));
         }
-        let room = if separated.is_some() { &self.own } else { &self.other };
+        let environment = if separated.is_some() { &self.own } else { &self.other };
         let component = separated.as_ref().map_or(&*thin, |separated| &*separated.component);
-        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&room.engine, component));
+        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&environment.engine, component));
         let compiled = match kept {
             Some(compiled) => compiled,
             None if compiling == Compiling::Forbidden => return Ok(None),
-            None if separated.is_some() => self.compile(room, Kind::Application, component, job)?,
-            None => self.compile(room, Kind::Component, component, job)?,
+            None if separated.is_some() => self.compile(environment, Kind::Application, component, job)?,
+            None => self.compile(environment, Kind::Component, component, job)?,
         };
-        let pre = linker.as_deref().unwrap_or(&room.linker).instantiate_pre(&compiled);
-        let pre = pre.map_err(|error| self.foreign_import(&compiled, layout.manifest.as_ref(), &error))?;
+        let pre = linker.as_deref().unwrap_or(&environment.linker).instantiate_pre(&compiled);
+        let pre = pre.map_err(|error| foreign_import(&compiled, &self.functions, layout.manifest.as_ref(), &error))?;
         let call = CallExport::find(&compiled, &pre);
         let fetch = FetchExport::find(&compiled, pre);
         if fetch.is_none() && call.is_none() {
@@ -235,9 +224,9 @@ impl Loader {
             None => (digest[..12].to_owned(), "0.0.0".to_owned()),
         };
         let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
-        let imported = self.imported(&compiled);
+        let imported = imported_capabilities(&compiled, &self.capabilities);
         let manifest = layout.manifest;
-        let wasmtime = room.engine.clone();
+        let wasmtime = environment.engine.clone();
         Ok(Some(Linked { wasmtime, engine, image, name, version, digest, manifest, fetch, call, source_map, imported }))
     }
 
@@ -249,17 +238,17 @@ impl Loader {
             Some(base) => Image::difference(cache, digest, *memory_bytes, data, &self.bases.named(base, cache)?),
             None => Image::whole(cache, digest, *memory_bytes, data, &self.bases.all(cache)?),
         };
-        image.map_err(|error| no_room(&error))
+        image.map_err(|error| image_not_stored(&error))
     }
 
     /// Compiles a component, and keeps its code.
-    fn compile(&self, room: &Room, kind: Kind, component: &[u8], job: &Job) -> Result<Component, Error> {
+    fn compile(&self, environment: &Environment, kind: Kind, component: &[u8], job: &Job) -> Result<Component, Error> {
         compiler::check(component, &self.limits)?;
-        let code = self.compiler.compile(&room.engine, kind, component, job)?;
+        let code = self.compiler.compile(&environment.engine, kind, component, job)?;
         let made = match &self.cache {
-            Some(cache) => cache.keep_component(&room.engine, component, &code),
+            Some(cache) => cache.keep_component(&environment.engine, component, &code),
             // SAFETY: this program compiled it just now, here or in a child.
-            None => unsafe { Component::deserialize(&room.engine, &code) },
+            None => unsafe { Component::deserialize(&environment.engine, &code) },
         };
         made.map_err(other_compiler)
     }
@@ -282,57 +271,6 @@ impl Loader {
         made.map_err(other_compiler)
     }
 
-    /// The capabilities that a component imports, each with the interface by which it does.
-    fn imported(&self, component: &Component) -> Vec<(Arc<dyn ErasedCapability>, String)> {
-        let ty = component.component_type();
-        let mut imported: Vec<(Arc<dyn ErasedCapability>, String)> = Vec::new();
-        for import in ty.imports(component.engine()) {
-            let interface = import.0.split('@').next().unwrap_or_default();
-            let capability = self.capabilities.iter().find(|capability| capability.interfaces().contains(&interface));
-            if let Some(capability) = capability
-                && !imported.iter().any(|(other, _)| Arc::ptr_eq(other, capability))
-            {
-                imported.push((Arc::clone(capability), interface.to_owned()));
-            }
-        }
-        imported
-    }
-
-    /// Why a component cannot be linked: the interfaces that nobody here gives, each with its first use, or else what
-    /// does not fit.
-    fn foreign_import(&self, component: &Component, manifest: Option<&Manifest>, error: &wasmtime::Error) -> Error {
-        let interface_of = |name: &str| name.split('@').next().unwrap_or_default().to_owned();
-        let given = |interface: &str| {
-            let functions = self.functions.iter().filter_map(|function| function.name().split_once('#'));
-            functions.into_iter().any(|(name, _)| interface_of(name) == interface)
-        };
-        let mut absent = Vec::new();
-        for (name, import) in component.component_type().imports(component.engine()) {
-            let ComponentItem::ComponentInstance(instance) = import.ty else { continue };
-            let has_functions = instance
-                .exports(component.engine())
-                .any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
-            let interface = interface_of(name);
-            if has_functions && !given(&interface) {
-                let place = manifest.and_then(|manifest| manifest.first_use_of(&interface));
-                absent.push(format!("{name}{}", place.map(|place| format!(" (for {place})")).unwrap_or_default()));
-            }
-        }
-        let message = if absent.is_empty() {
-            format!(
-                "the component needs what this host does not provide: {error:#}; give the host a capability for it, or \
-                 build the component without it"
-            )
-        } else {
-            format!(
-                "the component imports {}, which no capability of this host gives; give the host a capability for it, \
-                 or build the component without it",
-                absent.join(", ")
-            )
-        };
-        Error::new(ErrorCode::ForeignImport, message)
-    }
-
     /// Gives a component what it was granted.
     pub(crate) async fn configure(&self, linked: Linked, options: &LoadOptions) -> Result<App, Error> {
         let Linked { wasmtime, engine: _, image, name, version, digest, manifest, fetch, call, source_map, imported } =
@@ -342,46 +280,49 @@ impl Loader {
         let folder = if options.folder.as_os_str().is_empty() { ".".into() } else { options.folder.clone() };
         let component = ComponentInfo { name, version, digest, folder };
         let mut granted = Vec::new();
-        for (capability, interface) in imported {
-            let table = options.grants.get(capability.name());
-            let grant = capability.configure(&component, table).await;
-            let grant = grant.map_err(|error| {
-                let needed_by = manifest.as_ref().and_then(|manifest| {
-                    manifest.first_use_of(&interface).or_else(|| manifest.first_use(capability.name()))
-                });
-                refused(&component, capability.name(), &interface, needed_by, &error)
-            })?;
-            granted.push(Granted { capability, grant });
+        for ImportedCapability { capability, interface } in imported {
+            let name = capability.name();
+            let grant = capability.configure(&component, options.grants.get(name)).await;
+            granted.push(grant.map_err(|error| {
+                let needed_by = manifest
+                    .as_ref()
+                    .and_then(|manifest| manifest.first_use_of(&interface).or_else(|| manifest.first_use(name)));
+                not_configured(&component, name, &interface, needed_by, &error)
+            })?);
         }
-        let ComponentInfo { name, version, digest, .. } = component;
+        let component = self.loaded(component, granted, source_map, options);
+        let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
+        let fuel = component.limits.fuel;
+        let fetches = fetch.map(|export| {
+            let template = Template { engine: wasmtime.clone(), image: image.clone(), export, fuel };
+            InstancePool::new(template, &self.instances, group.clone())
+        });
+        let calls = call.map(|export| {
+            let template = Template { engine: wasmtime.clone(), image: image.clone(), export, fuel };
+            InstancePool::new(template, &self.instances, group.clone())
+        });
+        Ok(App::new(component, manifest, fetches, calls))
+    }
+
+    /// What all executions of a component share.
+    fn loaded(
+        &self,
+        info: ComponentInfo,
+        granted: Vec<Arc<dyn GrantedCapability>>,
+        source_map: Option<String>,
+        options: &LoadOptions,
+    ) -> LoadedComponent {
         let limits = options.limits.as_ref().unwrap_or(&self.limits).clone();
         let share = match &options.share {
             Some(share) => self.scheduler.share(share),
-            None => self.scheduler.share(&CpuShare::new(&*name, &*name)),
+            None => self.scheduler.share(&CpuShare::new(&*info.name, &*info.name)),
         };
-        let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
-        let log = self.logs.of(&digest, limits.log_bytes_per_second);
-        Ok(App {
-            fetches: Idle::new(&self.instances, group.clone()),
-            calls: Idle::new(&self.instances, group),
-            inner: Arc::new(AppInner {
-                name,
-                version,
-                digest,
-                manifest,
-                engine: wasmtime,
-                image,
-                fetch,
-                call,
-                granted,
-                source_map: SourceMapSlot::new(source_map),
-                log,
-                observer: options.observer.clone(),
-                share,
-                executions: Arc::new(Semaphore::new(limits.concurrent_executions as usize)),
-                limits,
-            }),
-        })
+        let secrets = granted.iter().map(|granted| Arc::clone(granted) as Arc<dyn Secrets>).collect();
+        let text = GuestText::new(source_map, secrets);
+        let budget = self.logs.of(&info.digest, limits.log_bytes_per_second);
+        let info = Arc::new(info);
+        let log = ComponentLog::new(Arc::clone(&info), text, budget, options.observer.clone());
+        LoadedComponent::new(info, limits, granted, log, share)
     }
 
     /// The linker that has the engine with this digest, which a component left out; none as in [`Self::engine`].
@@ -395,12 +336,7 @@ impl Loader {
             return self.engine(digest, module, compiling, job);
         }
         // Another component may have brought it.
-        let brought = self.engines().get(digest).cloned();
-        let brought = match brought.as_deref().map(|slot| wait(slot, compiling)) {
-            Some(None) => return Ok(None),
-            Some(Some(linker)) => linker.clone(),
-            None => None,
-        };
+        let Ok(brought) = self.engines.get(digest, compiling) else { return Ok(None) };
         brought.map(Some).ok_or_else(|| {
             let message =
                 format!("this host does not have the engine {digest}; load the component's self-contained form");
@@ -416,40 +352,17 @@ impl Loader {
         compiling: Compiling,
         job: &Job,
     ) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
-        let slot = Arc::clone(self.engines().entry(digest.to_owned()).or_default());
-        let Some(mut linker) = wait(&slot, compiling) else { return Ok(None) };
-        if let Some(linker) = linker.as_ref() {
-            return Ok(Some(Arc::clone(linker)));
-        }
-        let kept = self.cache.as_ref().and_then(|cache| cache.kept_module(&self.own.engine, module));
-        let compiled = match kept {
-            Some(compiled) => Ok(compiled),
-            None if compiling == Compiling::Forbidden => Err(None),
-            None => self.compile_engine(digest, module, job).map_err(Some),
-        };
-        let compiled = match compiled {
-            Ok(compiled) => compiled,
-            Err(error) => {
-                self.forget_engine(digest, &slot);
-                return error.map_or(Ok(None), Err);
-            }
-        };
-        let mut made = self.own.linker.clone();
-        made.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
-        Ok(Some(Arc::clone(linker.insert(Arc::new(made)))))
-    }
-
-    fn engines(&self) -> MutexGuard<'_, HashMap<String, EngineSlot>> {
-        self.engines.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
-    }
-
-    /// Takes back an engine's place in which there is nothing, unless another is at it: components that are refused leave nothing behind.
-    fn forget_engine(&self, digest: &str, slot: &EngineSlot) {
-        let mut engines = self.engines();
-        // Who has the place by now got it from the map, which is ours here.
-        if Arc::strong_count(slot) == 2 {
-            engines.remove(digest);
-        }
+        self.engines.get_or_make(digest, compiling, || {
+            let kept = self.cache.as_ref().and_then(|cache| cache.kept_module(&self.own.engine, module));
+            let compiled = match kept {
+                Some(compiled) => compiled,
+                None if compiling == Compiling::Forbidden => return Ok(None),
+                None => self.compile_engine(digest, module, job)?,
+            };
+            let mut linker = self.own.linker.clone();
+            linker.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
+            Ok(Some(linker))
+        })
     }
 }
 
@@ -465,12 +378,12 @@ pub(crate) struct Linked {
     fetch: Option<FetchExport>,
     call: Option<CallExport>,
     source_map: Option<String>,
-    imported: Vec<(Arc<dyn ErasedCapability>, String)>,
+    imported: Vec<ImportedCapability>,
 }
 
 impl From<Linked> for Compiled {
     fn from(linked: Linked) -> Self {
-        let capabilities = linked.imported.iter().map(|(capability, _)| capability.name().to_owned()).collect();
+        let capabilities = linked.imported.iter().map(|imported| imported.capability.name().to_owned()).collect();
         Self { manifest: linked.manifest, engine: linked.engine, capabilities, answers_http: linked.fetch.is_some() }
     }
 }

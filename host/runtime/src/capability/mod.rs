@@ -4,19 +4,22 @@
 //! it is loaded; [`Capability::prepare`] for an instance that uses it; and the context's `Drop` when that instance ends. An
 //! instance that does not touch a capability pays nothing for it.
 
-pub use crate::aside::Stopped;
+mod erased;
+
+pub use crate::background::Stopped;
+pub use crate::component::ComponentInfo;
+pub use crate::execution::{CallMeter, HostCall};
 pub use crate::grants::{ConfigureError, Grants};
-pub use crate::instance::{
-    CallMeter, HostCall, InstanceInfo, InstanceState, LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, SECRET_BYTES_MIN,
-};
+pub use crate::instance::{InstanceInfo, InstanceState};
+pub use crate::log::{FIELDS_MAX as LOG_FIELDS_MAX, LINE_BYTES_MAX as LOG_LINE_BYTES_MAX, SECRET_BYTES_MIN};
 pub use crate::pricing;
 pub use crate::pricing::HostLinker;
 pub use wasmtime;
 
-use futures::future::{BoxFuture, FutureExt};
+pub(crate) use erased::ErasedCapability;
+
 use serde_json::Value;
-use std::any::{Any, TypeId};
-use std::path::PathBuf;
+use std::any::TypeId;
 use std::sync::Arc;
 
 /// Something that components can import.
@@ -86,78 +89,13 @@ pub struct Amount {
     pub ceiling: u64,
 }
 
-/// The component that a capability is configured for.
-#[derive(Debug, Clone)]
-pub struct ComponentInfo {
-    /// Its name. Who loads it vouches that no other component of the host has it.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// SHA-256 of its file, in hexadecimal.
-    pub digest: String,
-    /// The folder that paths in its grants are relative to.
-    pub folder: PathBuf,
-}
-
-/// A capability's grant, its type forgotten.
-pub(crate) type ErasedGrant = Arc<dyn Any + Send + Sync>;
-
-/// A [`Capability`] whose types are forgotten.
-pub(crate) trait ErasedCapability: Send + Sync {
-    fn name(&self) -> &'static str;
-    fn interfaces(&self) -> &'static [&'static str];
-    fn amounts(&self) -> &'static [Amount];
-    fn is_data(&self, key: &str) -> bool;
-    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()>;
-    fn configure<'a>(
-        &'a self,
-        component: &'a ComponentInfo,
-        granted: Option<&'a Value>,
-    ) -> BoxFuture<'a, Result<ErasedGrant, ConfigureError>>;
-    fn prepare(&self, instance: &InstanceInfo, grant: &ErasedGrant) -> Box<dyn Any + Send>;
-    fn secrets<'a>(&self, grant: &'a ErasedGrant) -> Vec<&'a str>;
-    fn type_id(&self) -> TypeId;
-}
-
-impl<C: Capability> ErasedCapability for C {
-    fn name(&self) -> &'static str {
-        Capability::name(self)
-    }
-
-    fn interfaces(&self) -> &'static [&'static str] {
-        Capability::interfaces(self)
-    }
-
-    fn amounts(&self) -> &'static [Amount] {
-        Capability::amounts(self)
-    }
-
-    fn is_data(&self, key: &str) -> bool {
-        Capability::is_data(self, key)
-    }
-
-    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
-        Capability::init(self, linker)
-    }
-
-    fn configure<'a>(
-        &'a self,
-        component: &'a ComponentInfo,
-        granted: Option<&'a Value>,
-    ) -> BoxFuture<'a, Result<ErasedGrant, ConfigureError>> {
-        async move { Ok(Arc::new(Capability::configure(self, component, granted).await?) as ErasedGrant) }.boxed()
-    }
-
-    fn prepare(&self, instance: &InstanceInfo, grant: &ErasedGrant) -> Box<dyn Any + Send> {
-        let grant = Arc::clone(grant).downcast::<C::Grant>();
-        Box::new(Capability::prepare(self, instance, &grant.expect("a grant is stored with its capability")))
-    }
-
-    fn secrets<'a>(&self, grant: &'a ErasedGrant) -> Vec<&'a str> {
-        grant.downcast_ref::<C::Grant>().map(|grant| Capability::secrets(self, grant)).unwrap_or_default()
-    }
-
-    fn type_id(&self) -> TypeId {
-        TypeId::of::<C>()
+impl InstanceState {
+    /// This instance's context of capability `C`, prepared on first use.
+    ///
+    /// # Panics
+    /// If the component does not import `C`; its host functions are then not linked and nothing calls this.
+    pub fn context<C: Capability>(&mut self) -> &mut C::Context {
+        let context = self.context_of(TypeId::of::<C>());
+        context.downcast_mut().expect("a context is stored under its capability's type")
     }
 }

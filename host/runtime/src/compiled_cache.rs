@@ -1,4 +1,4 @@
-//! Compiled code on disk.
+//! The cache of compiled code: a folder of files, each under the digest of what it was compiled from.
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, MetadataExt, OpenOptions};

@@ -1,17 +1,17 @@
-//! The response, and the guest that is still writing it.
+//! The body of a response, which runs the guest that is still writing it.
 
-use crate::app::AppInner;
-use crate::error::{Error, ErrorCode};
+use super::GuestResponse;
+use crate::error::Error;
+use crate::error_code::ErrorCode;
 use crate::execution::Outcome;
-use crate::fetch::Head;
-use crate::run::{self, Ended, Record};
+use crate::instance::LoadedComponent;
+use crate::run::{self, ExecutionRecord, GuestEnd};
 use crate::schedule::Guest;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
@@ -19,7 +19,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode as HttpErrorCode;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 /// A guest at work; it owns its store.
-pub(crate) type GuestFuture = Pin<Box<dyn Guest<Output = Ended<()>> + Send>>;
+pub(super) type GuestFuture = Pin<Box<dyn Guest<Output = GuestEnd<()>> + Send>>;
 
 /// A response's body. Polling it runs the guest that writes it; dropping it ends that guest.
 pub struct Body {
@@ -87,8 +87,8 @@ impl std::fmt::Debug for Body {
     }
 }
 
-/// A run whose guest may still be at work. Fields drop in order: the guest before the record, which then knows its cost.
-pub(crate) struct Streaming {
+/// An execution whose guest may still be at work. Fields drop in order: the guest before the record, which then knows its cost.
+pub(super) struct Streaming {
     guest: Option<GuestFuture>,
     body: Option<HyperOutgoingBody>,
     /// Frames that were taken out of the body to see whether it is whole.
@@ -105,8 +105,7 @@ pub(crate) struct Streaming {
     has_yielded: bool,
     /// Set when the guest first has to wait.
     deadline: Option<Pin<Box<Sleep>>>,
-    record: Record,
-    app: Arc<AppInner>,
+    record: ExecutionRecord,
 }
 
 /// What polling the body gave.
@@ -117,9 +116,9 @@ enum Polled {
 }
 
 impl Streaming {
-    pub(crate) fn new(app: Arc<AppInner>, guest: GuestFuture, record: Record) -> Self {
+    pub(super) fn new(guest: GuestFuture, record: ExecutionRecord) -> Self {
         Self {
-            left: app.limits.response_bytes,
+            left: record.component().limits.response_bytes,
             guest: Some(guest),
             body: None,
             ahead: VecDeque::new(),
@@ -129,14 +128,20 @@ impl Streaming {
             has_yielded: false,
             deadline: None,
             record,
-            app,
         }
     }
 
+    fn component(&self) -> &LoadedComponent {
+        self.record.component()
+    }
+
     /// Runs the guest until it has given the headers, and gives the response with what there is of its body.
-    pub(crate) async fn response(mut self, mut head: oneshot::Receiver<Head>) -> Result<http::Response<Body>, Error> {
-        let head = poll_fn(|cx| self.poll_head(&mut head, cx)).await?;
-        let (mut parts, body) = head.into_parts();
+    pub(super) async fn response(
+        mut self,
+        mut given: oneshot::Receiver<GuestResponse>,
+    ) -> Result<http::Response<Body>, Error> {
+        let response = poll_fn(|cx| self.poll_headers(&mut given, cx)).await?;
+        let (mut parts, body) = response.into_parts();
         parts.extensions.insert(self.record.running().clone());
         let length = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         self.stated = length.and_then(|length| length.parse().ok());
@@ -163,13 +168,13 @@ impl Streaming {
         }
     }
 
-    fn poll_head(
+    fn poll_headers(
         &mut self,
-        head: &mut oneshot::Receiver<Head>,
+        given: &mut oneshot::Receiver<GuestResponse>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<http::Response<HyperOutgoingBody>, Error>> {
         let guest = self.poll_guest(cx);
-        match Pin::new(head).poll(cx) {
+        match Pin::new(given).poll(cx) {
             Poll::Ready(Ok(Ok(response))) => match guest {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 _ => Poll::Ready(Ok(response)),
@@ -195,8 +200,10 @@ impl Streaming {
             return error;
         }
         let error = match refused {
-            HttpErrorCode::InternalError(text) => run::refused(&self.app, &self.record.meter, text.as_deref()),
-            other => run::refused(&self.app, &self.record.meter, Some(&format!("{other:?}"))),
+            HttpErrorCode::InternalError(text) => {
+                run::handler_failed(self.component(), &self.record.meter, text.as_deref())
+            }
+            other => run::handler_failed(self.component(), &self.record.meter, Some(&format!("{other:?}"))),
         };
         self.fail(error)
     }
@@ -211,15 +218,15 @@ impl Streaming {
         self.guest = None;
         // Its instance is free, though its last bytes may not be on their way yet.
         self.record.running().release();
-        let ended = run::ended(&self.app, &self.record.meter, ended);
+        let ended = run::interpret(self.component(), &self.record.meter, ended);
         Poll::Ready(ended.map_err(|error| self.record.fail(error)))
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let ends = self.record.ends(&self.app);
+        let ends = self.record.ends();
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends.into())));
         deadline.as_mut().poll(cx).map(|()| {
-            let error = run::deadline(&self.app);
+            let error = run::deadline_passed(self.record.component());
             self.fail(error)
         })
     }
@@ -277,7 +284,7 @@ impl Streaming {
     fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            let limit = self.app.limits.response_bytes;
+            let limit = self.record.component().limits.response_bytes;
             Error::new(ErrorCode::ResponseTooLarge, format!("the response's body has more than {limit} bytes"))
         })?;
         if let Some(stated) = &mut self.stated {
