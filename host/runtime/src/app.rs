@@ -76,10 +76,12 @@ impl App {
         self.component.granted(TypeId::of::<C>())?.grant().downcast::<C::Grant>().ok()
     }
 
-    /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and can cancel it.
+    /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
+    /// can cancel it.
     ///
-    /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and then
-    /// the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a [`crate::Running`].
+    /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and
+    /// then the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a
+    /// [`crate::Running`].
     ///
     /// # Errors
     /// Whatever ended the guest before it answered; see [`ErrorCode`].

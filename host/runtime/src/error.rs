@@ -91,7 +91,8 @@ impl Error {
         self.inner.exception.as_ref()
     }
 
-    /// The stack, in positions of the original source: the exception's, or of what was running when the guest was ended.
+    /// The stack, in positions of the original source: the exception's, or of what was running when the guest was
+    /// ended.
     #[must_use]
     pub fn stack(&self) -> Option<&str> {
         self.inner.exception.as_ref().map(|thrown| &thrown.stack).or(self.inner.backtrace.as_ref()).map(String::as_str)

@@ -77,10 +77,11 @@ impl Host {
         self.load_file_with(path, &LoadOptions::default()).await
     }
 
-    /// Checks, compiles and links a component, and gives it nothing: whether it could be loaded, and what it would have to be granted. The
-    /// compiled code is kept in the cache, if there is one.
+    /// Checks, compiles and links a component, and gives it nothing: whether it could be loaded, and what it would have
+    /// to be granted. The compiled code is kept in the cache, if there is one.
     ///
-    /// A compiler that is a process of its own is ended when this future is dropped; a compilation in this process is not.
+    /// A compiler that is a process of its own is ended when this future is dropped; a compilation in this process is
+    /// not.
     ///
     /// # Errors
     /// As [`Self::load`], but for `capability-denied`; and `compile-limit`.
@@ -93,15 +94,16 @@ impl Host {
         self.loader.capabilities().iter().map(|capability| (capability.name(), capability.amounts()))
     }
 
-    /// Whether numbers under a key of a capability's table are the component's data; nothing if the host does not have the capability.
+    /// Whether numbers under a key of a capability's table are the component's data; nothing if the host does not have
+    /// the capability.
     #[must_use]
     pub fn takes_data(&self, capability: &str, key: &str) -> Option<bool> {
         let mut all = self.loader.capabilities().iter();
         all.find(|known| known.name() == capability).map(|known| known.is_data(key))
     }
 
-    /// Deletes compiled code that was not used for longest until what is kept has at most `bytes_max` bytes. What is loaded is not
-    /// affected. Not for asynchronous threads.
+    /// Deletes compiled code that was not used for longest until what is kept has at most `bytes_max` bytes. What is
+    /// loaded is not affected. Not for asynchronous threads.
     pub fn prune_cache(&self, bytes_max: u64) {
         self.loader.prune_cache(bytes_max);
     }
@@ -189,15 +191,16 @@ impl HostBuilder {
         self
     }
 
-    /// How many instances can exist at a time; beyond it requests fail as `overloaded`. Each takes 4 GiB of address space.
+    /// How many instances can exist at a time; beyond it requests fail as `overloaded`. Each takes 4 GiB of address
+    /// space.
     pub fn instances(mut self, instances: u32) -> Self {
         self.instances = instances.max(1);
         self
     }
 
-    /// How many guests run at a time, on whatever threads poll them; the machine's cores if it is not said. Others that could run
-    /// wait for their turn; see [`LoadOptions::share`]. Give the asynchronous runtime at least one thread more, so that
-    /// what is not a guest (connections, timers) has one at any moment.
+    /// How many guests run at a time, on whatever threads poll them; the machine's cores if it is not said. Others that
+    /// could run wait for their turn; see [`LoadOptions::share`]. Give the asynchronous runtime at least one thread
+    /// more, so that what is not a guest (connections, timers) has one at any moment.
     pub fn cores(mut self, cores: u32) -> Self {
         self.cores = Some(cores);
         self
@@ -231,10 +234,10 @@ impl HostBuilder {
         self
     }
 
-    /// Has components compiled by this program, in a process of its own that is limited and can be ended; the program is `elias`, or one that
-    /// calls [`crate::compiler::main`]. It must be of this same version. Without one, components are compiled in this process: what a stranger
-    /// wrote may then take its cores and memory for a minute, whoever waits for it or not, and only the size of its functions is bounded
-    /// ([`Limits::function_bytes`]).
+    /// Has components compiled by this program, in a process of its own that is limited and can be ended; the program
+    /// is `elias`, or one that calls [`crate::compiler::main`]. It must be of this same version. Without one,
+    /// components are compiled in this process: what a stranger wrote may then take its cores and memory for a minute,
+    /// whoever waits for it or not, and only the size of its functions is bounded ([`Limits::function_bytes`]).
     pub fn compiler(mut self, program: impl Into<PathBuf>) -> Self {
         self.compiler = Some(program.into());
         self
@@ -262,8 +265,8 @@ impl HostBuilder {
     /// Makes the host.
     ///
     /// # Errors
-    /// `cache-unwritable`; `internal` if the system does not give the pool its address space, or a capability's interfaces
-    /// clash.
+    /// `cache-unwritable`; `internal` if the system does not give the pool its address space, or a capability's
+    /// interfaces clash.
     pub fn build(self) -> Result<Host, Error> {
         let internal = |error: wasmtime::Error| Error::new(ErrorCode::Internal, format!("{error:#}"));
         let allocation = Allocation::Pooling {

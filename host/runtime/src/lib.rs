@@ -12,9 +12,9 @@
 //! # }
 //! ```
 //!
-//! Every request begins with the memory that the build left, a view of the component's image, so that state never passes from one
-//! request to another. [`Limits`] bound what an instance may take; every answer and every [`Error`] carries
-//! an [`Execution`] that says what it took.
+//! Every request begins with the memory that the build left, a view of the component's image, so that state never
+//! passes from one request to another. [`Limits`] bound what an instance may take; every answer and every [`Error`]
+//! carries an [`Execution`] that says what it took.
 
 mod app;
 mod background;

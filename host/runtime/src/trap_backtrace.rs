@@ -1,23 +1,24 @@
-//! The JavaScript backtrace of a trap: the engine is asked, in the memory that is left of the instance, what was running when the
-//! instance was ended, or why the engine itself ended it.
+//! The JavaScript backtrace of a trap: the engine is asked, in the memory that is left of the instance, what was
+//! running when the instance was ended, or why the engine itself ended it.
 //!
-//! The application is not called again: only the engine's `elias_failure` and `elias_running`, which change nothing but a text of
-//! their own. They run in the sandbox with fuel of their own, and what they give is the guest's word.
+//! The application is not called again: only the engine's `elias_failure` and `elias_running`, which change nothing but
+//! a text of their own. They run in the sandbox with fuel of their own, and what they give is the guest's word.
 
 use crate::instance::InstanceState;
 use futures::FutureExt;
 use std::fmt;
 use wasmtime::{Store, Trap, WasmCoreDump};
 
-/// The engine's exports: each gives the address of a text's address and length. The first tells what was running, the second why
-/// the engine trapped: it could not say so in a response that was under way.
+/// The engine's exports: each gives the address of a text's address and length. The first tells what was running, the
+/// second why the engine trapped: it could not say so in a response that was under way.
 const RUNNING: &str = "elias_running";
 const FAILURE: &str = "elias_failure";
 
 /// Units of fuel for telling.
 const FUEL: u64 = 5_000_000;
 
-/// Bytes of the texts that are read. A failure's name, message and stack are bounded by the engine; JSON may double them.
+/// Bytes of the texts that are read. A failure's name, message and stack are bounded by the engine; JSON may double
+/// them.
 const RUNNING_BYTES_MAX: usize = 4096;
 const FAILURE_BYTES_MAX: usize = 512 * 1024;
 
@@ -31,7 +32,8 @@ impl fmt::Display for Backtrace {
     }
 }
 
-/// The failure for which the engine ended the instance, as the JSON of a failed handler; a context of the error that ended it.
+/// The failure for which the engine ended the instance, as the JSON of a failed handler; a context of the error that
+/// ended it.
 #[derive(Debug)]
 pub(crate) struct EngineFailure(pub(crate) String);
 

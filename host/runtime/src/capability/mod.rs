@@ -1,8 +1,8 @@
 //! What an embedder can give to components beyond the standard interfaces.
 //!
-//! A capability has a lifecycle: [`Capability::init`] once per host; [`Capability::configure`] when a component that imports
-//! it is loaded; [`Capability::prepare`] for an instance that uses it; and the context's `Drop` when that instance ends. An
-//! instance that does not touch a capability pays nothing for it.
+//! A capability has a lifecycle: [`Capability::init`] once per host; [`Capability::configure`] when a component that
+//! imports it is loaded; [`Capability::prepare`] for an instance that uses it; and the context's `Drop` when that
+//! instance ends. An instance that does not touch a capability pays nothing for it.
 
 mod erased;
 
@@ -37,8 +37,8 @@ pub trait Capability: Send + Sync + 'static {
     /// grant.
     fn interfaces(&self) -> &'static [&'static str];
 
-    /// Defines its interfaces, each function with its price: see [`pricing`]. Host functions reach their instance's context through
-    /// [`InstanceState::context`].
+    /// Defines its interfaces, each function with its price: see [`pricing`]. Host functions reach their instance's
+    /// context through [`InstanceState::context`].
     ///
     /// # Errors
     /// If an interface is defined already, or a function could take too long for what it is.
@@ -48,8 +48,8 @@ pub trait Capability: Send + Sync + 'static {
     /// content of `[capabilities.NAME]`; none if there is no such table.
     ///
     /// # Errors
-    /// [`ConfigureError::NotGranted`] where nothing was granted and the capability is not free, and the others for what is
-    /// wrong with the grant: `grants::parse` gives all of them for a type that serde reads.
+    /// [`ConfigureError::NotGranted`] where nothing was granted and the capability is not free, and the others for what
+    /// is wrong with the grant: `grants::parse` gives all of them for a type that serde reads.
     fn configure(
         &self,
         component: &ComponentInfo,
@@ -59,8 +59,8 @@ pub trait Capability: Send + Sync + 'static {
     /// Makes the context of one instance, when that first uses the capability.
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<Self::Grant>) -> Self::Context;
 
-    /// The numbers of its table that say how much of the host a component may take. A platform holds what its tenants ask for against their
-    /// ceilings; it refuses a number that is neither here nor [data](Self::is_data).
+    /// The numbers of its table that say how much of the host a component may take. A platform holds what its tenants
+    /// ask for against their ceilings; it refuses a number that is neither here nor [data](Self::is_data).
     fn amounts(&self) -> &'static [Amount] {
         &[]
     }

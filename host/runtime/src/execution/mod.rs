@@ -53,7 +53,8 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// On whose behalf an execution runs, as components see it in `ctx`. In a request's extensions it tells [`crate::App::fetch`].
+/// On whose behalf an execution runs, as components see it in `ctx`. In a request's extensions it tells
+/// [`crate::App::fetch`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Whose component it is.

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Context;
 use tokio::sync::Notify;
 
-/// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an execution before it has
-/// answered makes one and puts it into the request's extensions.
+/// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an
+/// execution before it has answered makes one and puts it into the request's extensions.
 #[derive(Debug, Clone)]
 pub struct Running {
     shared: Arc<Shared>,
@@ -67,9 +67,9 @@ impl Running {
         }
     }
 
-    /// Keeps something as long as the execution has an instance, such as a permit to have one: it is dropped when the instance is gone,
-    /// before the record of the execution is there. That may be long after the response, if the guest goes on in `waitUntil`, and
-    /// before its last byte is sent. If the instance is gone already it is dropped at once.
+    /// Keeps something as long as the execution has an instance, such as a permit to have one: it is dropped when the
+    /// instance is gone, before the record of the execution is there. That may be long after the response, if the guest
+    /// goes on in `waitUntil`, and before its last byte is sent. If the instance is gone already it is dropped at once.
     pub fn hold(&self, what: impl Send + 'static) {
         let mut held = self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner); // whole after every operation
         match &mut *held {
@@ -88,7 +88,8 @@ impl Running {
         HeldUntilDropped(self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
     }
 
-    /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others run.
+    /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others
+    /// run.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Relaxed);
         self.shared.guest.wake();

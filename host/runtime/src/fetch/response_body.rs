@@ -87,7 +87,8 @@ impl std::fmt::Debug for Body {
     }
 }
 
-/// An execution whose guest may still be at work. Fields drop in order: the guest before the record, which then knows its cost.
+/// An execution whose guest may still be at work. Fields drop in order: the guest before the record, which then knows
+/// its cost.
 pub(super) struct Streaming {
     guest: Option<GuestFuture>,
     body: Option<HyperOutgoingBody>,
@@ -146,7 +147,8 @@ impl Streaming {
         let length = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         self.stated = length.and_then(|length| length.parse().ok());
         self.body = Some(body);
-        // Most guests have ended by now and what they wrote lies ready: then the length is known, and nothing is streamed.
+        // Most guests have ended by now and what they wrote lies ready: then the length is known, and nothing is
+        // streamed.
         let inner = match poll_fn(|cx| Poll::Ready(self.poll_whole(cx))).await {
             Ok(true) => {
                 self.record.end(Outcome::Completed);

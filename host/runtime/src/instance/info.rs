@@ -71,9 +71,9 @@ impl InstanceInfo {
 
     /// Writes a line of the guest's: an event with the target `elias::guest` and the execution's id, the component and
     /// its version. Stacks in it are shown in original positions, secrets are redacted, and control characters are
-    /// shown instead of obeyed. A line is cut to [`LOG_LINE_BYTES_MAX`](crate::capability::LOG_LINE_BYTES_MAX) bytes before any of that is done; all lines of
-    /// a component's instances are bounded by the limit `log_bytes_per_second`: what is over is dropped, and counted in
-    /// the next line that is let through.
+    /// shown instead of obeyed. A line is cut to [`LOG_LINE_BYTES_MAX`](crate::capability::LOG_LINE_BYTES_MAX) bytes
+    /// before any of that is done; all lines of a component's instances are bounded by the limit
+    /// `log_bytes_per_second`: what is over is dropped, and counted in the next line that is let through.
     pub fn log(&self, level: tracing::Level, message: &str, fields: &[(String, String)]) {
         self.component.log.write(&self.execution, level, message, fields);
     }

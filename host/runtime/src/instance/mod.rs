@@ -76,7 +76,8 @@ impl InstanceState {
         self.info.caller = Arc::clone(&NOBODY);
     }
 
-    /// Units of fuel for work that was done since the last charge; see [`CallMeter::works`](crate::execution::CallMeter::works).
+    /// Units of fuel for work that was done since the last charge; see
+    /// [`CallMeter::works`](crate::execution::CallMeter::works).
     pub(crate) fn take_work(&self) -> u64 {
         self.info.meter.take_work()
     }

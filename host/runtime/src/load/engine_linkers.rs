@@ -35,8 +35,8 @@ impl EngineLinkers {
         slot.map_or(Ok(None), |slot| lock(&slot, compiling).map(|linker| linker.clone()))
     }
 
-    /// The linker of an engine; `make` makes it if it is new. None if `make` makes none, or another is at it and must not
-    /// be waited for.
+    /// The linker of an engine; `make` makes it if it is new. None if `make` makes none, or another is at it and must
+    /// not be waited for.
     ///
     /// # Errors
     /// Those of `make`.
@@ -64,7 +64,8 @@ impl EngineLinkers {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
     }
 
-    /// Removes a slot in which there is nothing, unless another is at it: components that are refused leave nothing behind.
+    /// Removes a slot in which there is nothing, unless another is at it: components that are refused leave nothing
+    /// behind.
     fn forget(&self, digest: &str, slot: &Arc<Slot>) {
         let mut slots = self.slots();
         // Who has the slot by now got it from the map, which is ours here.

@@ -151,7 +151,8 @@ impl Loader {
         }
     }
 
-    /// Makes a component ready; none if that takes compiling, and it must not. Ends early if `job` is abandoned. Not for asynchronous threads.
+    /// Makes a component ready; none if that takes compiling, and it must not. Ends early if `job` is abandoned. Not
+    /// for asynchronous threads.
     pub(crate) fn link(&self, bytes: &[u8], compiling: Compiling, job: &Job) -> Result<Option<Linked>, Error> {
         self.check_size(bytes.len() as u64)?;
         // The digest of a megabyte takes as long as a tenth of all the rest.
@@ -344,7 +345,8 @@ impl Loader {
         })
     }
 
-    /// The linker that has the engine with this digest; compiles the engine if it is new. None if that is not allowed, or another is at it.
+    /// The linker that has the engine with this digest; compiles the engine if it is new. None if that is not allowed,
+    /// or another is at it.
     fn engine(
         &self,
         digest: &str,

@@ -74,8 +74,8 @@ impl ComponentLog {
         &self.text
     }
 
-    /// Writes that a secret was read, into the audit log. Within the budget of the component's log lines, as all that it
-    /// can cause to be written.
+    /// Writes that a secret was read, into the audit log. Within the budget of the component's log lines, as all that
+    /// it can cause to be written.
     pub(crate) fn secret_read(&self, execution: &str, key: &str) {
         let Some(dropped) = self.budget.take(AUDIT_BYTES + key.len()) else { return };
         self.tell_dropped(execution, dropped);

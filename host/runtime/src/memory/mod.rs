@@ -63,8 +63,8 @@ impl Memories {
     }
 }
 
-// SAFETY: by the second invariant a memory is accessible below its length and nowhere else within reservation and guard;
-// it never moves; and it is the slot's alone until wasmtime drops it.
+// SAFETY: by the second invariant a memory is accessible below its length and nowhere else within reservation and
+// guard; it never moves; and it is the slot's alone until wasmtime drops it.
 unsafe impl MemoryCreator for Memories {
     fn new_memory(
         &self,

@@ -108,7 +108,8 @@ impl PageMap {
     }
 
     /// Calls `each` with the ranges of pages between `start` and `start + len` that are no longer the file's, as
-    /// offsets in bytes from `start`; with none of them where the system does not say. Both are multiples of the page size.
+    /// offsets in bytes from `start`; with none of them where the system does not say. Both are multiples of the page
+    /// size.
     ///
     /// # Errors
     /// If the system refuses to answer.

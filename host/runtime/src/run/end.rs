@@ -61,7 +61,8 @@ fn trapped(component: &LoadedComponent, meter: &Meter, error: &wasmtime::Error) 
         }
         None if is_lifting_bound(error) => {
             let message = format!(
-                "the guest handed more than {HOST_CALL_BYTES_MAX} bytes to the host at once{place}: hand it over in parts"
+                "the guest handed more than {HOST_CALL_BYTES_MAX} bytes to the host at once{place}: hand it over in \
+                 parts"
             );
             Error::new(ErrorCode::HostCallTooLarge, message)
         }
@@ -121,7 +122,8 @@ pub(crate) fn handler_failed(component: &LoadedComponent, meter: &Meter, text: O
     }
 }
 
-/// Bytes of an exception's class, and of its message and stack each, that are looked at: the limits of `elias:component/call.exception`.
+/// Bytes of an exception's class, and of its message and stack each, that are looked at: the limits of
+/// `elias:component/call.exception`.
 const NAME_BYTES_MAX: usize = 256;
 const EXCEPTION_BYTES_MAX: usize = 64 << 10;
 

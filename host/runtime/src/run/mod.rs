@@ -82,7 +82,8 @@ impl<H: Handler> Drop for ActiveInstance<H> {
     }
 }
 
-/// The record of an execution, as it comes about. Dropped before it was ended, it says that the execution was cancelled.
+/// The record of an execution, as it comes about. Dropped before it was ended, it says that the execution was
+/// cancelled.
 pub(crate) struct ExecutionRecord {
     component: Arc<LoadedComponent>,
     running: Running,

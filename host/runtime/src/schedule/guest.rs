@@ -112,7 +112,8 @@ impl<F> Scheduled<F> {
 
 /// A guest that can be left alone for a while.
 pub(crate) trait Guest: Future {
-    /// Whoever polls the guest may not do so again soon: it neither waits for a core nor has one meanwhile, which would be kept from others.
+    /// Whoever polls the guest may not do so again soon: it neither waits for a core nor has one meanwhile, which would
+    /// be kept from others.
     fn pause(&self);
 }
 
