@@ -1,9 +1,9 @@
-//! The way of a request through `fetch` of the application without a script of ours: `handlers.js` says with what it is
-//! called, and gets what is not a plain response. See also `quickjs/response.c`.
+//! Calls the application's `fetch` and sends a plain response, without a script of ours: `handlers.js` says with what
+//! it is called, and gets what is not a plain response. See also `quickjs/response.c`.
 
+use super::convert::bytes_of;
 use super::http_response;
 use super::raw::owned;
-use super::streams;
 use javy::quickjs::{Ctx, Error, Function, Object, Result, Value, qjs};
 use std::cell::Cell;
 
@@ -168,7 +168,7 @@ fn send<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<bool> {
         }
         http_response::entries(headers.get::<Vec<String>>()?)
     };
-    let bytes = streams::bytes_of(&body)?.unwrap_or_default();
+    let bytes = bytes_of(&body)?.unwrap_or_default();
     if body.is_string() {
         // SAFETY: the field is the response's, and what was in it is given up.
         unsafe {

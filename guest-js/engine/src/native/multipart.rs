@@ -1,6 +1,7 @@
 //! Parsing of `multipart/form-data` (RFC 7578), as strictly as browsers write it.
 //!
-//! The bytes are at hand: a body is limited before it gets here. Further limits are on what would cost more than its bytes.
+//! The bytes are at hand: a body is limited before it gets here. Further limits are on what would cost more than its
+//! bytes.
 
 use super::bytes::bytes_in;
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
