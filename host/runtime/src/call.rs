@@ -107,7 +107,7 @@ pub(crate) async fn call(
         Ok(Ok(output)) => output,
         Ok(Err(GuestException { name, message, stack })) => {
             let kind = if name == "never-settles" { "never-settles" } else { "exception" };
-            let error = run::threw(component, &record.meter, kind, Exception { name, message, stack });
+            let error = run::uncaught_exception(component, &record.meter, kind, Exception { name, message, stack });
             return Err(record.fail(error));
         }
         Err(error) => return Err(record.fail(error)),

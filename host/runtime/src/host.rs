@@ -120,8 +120,9 @@ impl Host {
         self.loader.instances().counts()
     }
 
-    /// Gives a group of [`CpuShare`]s another weight, from 1 to [`WEIGHT_MAX`](crate::CpuShare::WEIGHT_MAX), for the
-    /// components of it that are loaded. One that is loaded later says its own.
+    /// Gives a group of [`CpuShare`](crate::CpuShare)s another weight, from 1 to
+    /// [`WEIGHT_MAX`](crate::CpuShare::WEIGHT_MAX), for the components of it that are loaded. One that is loaded later
+    /// says its own.
     pub fn set_cpu_weight(&self, group: &str, weight: u32) {
         self.loader.scheduler().set_weight(group, weight);
     }

@@ -49,7 +49,7 @@ impl<C: Capability> ErasedCapability for C {
         granted: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<Arc<dyn GrantedCapability>, ConfigureError>> {
         async move {
-            let grant = Arc::new(Capability::configure(&*self, component, granted).await?);
+            let grant = Arc::new(<C as Capability>::configure(&self, component, granted).await?);
             Ok(Arc::new(Granted { capability: self, grant }) as Arc<dyn GrantedCapability>)
         }
         .boxed()
@@ -64,7 +64,7 @@ struct Granted<C: Capability> {
 
 impl<C: Capability> Secrets for Granted<C> {
     fn secrets(&self) -> Vec<&str> {
-        Capability::secrets(&*self.capability, &self.grant)
+        <C as Capability>::secrets(&self.capability, &self.grant)
     }
 }
 
@@ -78,6 +78,6 @@ impl<C: Capability> GrantedCapability for Granted<C> {
     }
 
     fn prepare(&self, instance: &InstanceInfo) -> Box<dyn Any + Send> {
-        Box::new(Capability::prepare(&*self.capability, instance, &self.grant))
+        Box::new(<C as Capability>::prepare(&self.capability, instance, &self.grant))
     }
 }

@@ -17,14 +17,14 @@ pub use options::{Compiled, LoadOptions};
 pub(crate) use engine_linkers::Compiling;
 
 use crate::app::App;
-use crate::call::CallExport;
+use crate::call::{CallExport, CallHandler};
 use crate::capability::ErasedCapability;
 use crate::compiled_cache::CompiledCache;
 use crate::compiler::{self, Compiler, Job, Kind};
 use crate::component::ComponentInfo;
 use crate::error::Error;
 use crate::error_code::ErrorCode;
-use crate::fetch::FetchExport;
+use crate::fetch::{FetchExport, FetchHandler};
 use crate::imports;
 use crate::instance::{GrantedCapability, InstanceState, LoadedComponent};
 use crate::limits::Limits;
@@ -49,9 +49,9 @@ use wasmtime::{Engine, Module};
 /// Checks, compiles and links components.
 pub(crate) struct Loader {
     /// For components of `elias-build`, whose memory is the host's.
-    own: Environment,
+    own: LinkedEngine,
     /// For those of other toolchains.
-    other: Environment,
+    other: LinkedEngine,
     cache: Option<CompiledCache>,
     compiler: Compiler,
     limits: Limits,
@@ -68,8 +68,8 @@ pub(crate) struct Loader {
     instances: Arc<Instances>,
 }
 
-/// What components run in that get their memory in one way.
-struct Environment {
+/// The wasmtime engine of components that get their memory in one way, with what they can import.
+struct LinkedEngine {
     engine: Engine,
     linker: Linker<InstanceState>,
 }
@@ -98,8 +98,8 @@ impl Loader {
         let (own, functions) = imports::link(&engines.own, &capabilities, Vec::new())?.finish();
         let (other, functions) = imports::link(&engines.other, &capabilities, functions)?.finish();
         Ok(Self {
-            own: Environment { engine: engines.own, linker: own },
-            other: Environment { engine: engines.other, linker: other },
+            own: LinkedEngine { engine: engines.own, linker: own },
+            other: LinkedEngine { engine: engines.other, linker: other },
             cache,
             compiler,
             limits,
@@ -198,16 +198,16 @@ impl Loader {
             );
             return Err(Error::new(ErrorCode::BadComponent, message));
         }
-        let environment = if separated.is_some() { &self.own } else { &self.other };
+        let host_engine = if separated.is_some() { &self.own } else { &self.other };
         let component = separated.as_ref().map_or(&*thin, |separated| &*separated.component);
-        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&environment.engine, component));
+        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&host_engine.engine, component));
         let compiled = match kept {
             Some(compiled) => compiled,
             None if compiling == Compiling::Forbidden => return Ok(None),
-            None if separated.is_some() => self.compile(environment, Kind::Application, component, job)?,
-            None => self.compile(environment, Kind::Component, component, job)?,
+            None if separated.is_some() => self.compile(host_engine, Kind::Application, component, job)?,
+            None => self.compile(host_engine, Kind::Component, component, job)?,
         };
-        let pre = linker.as_deref().unwrap_or(&environment.linker).instantiate_pre(&compiled);
+        let pre = linker.as_deref().unwrap_or(&host_engine.linker).instantiate_pre(&compiled);
         let pre = pre.map_err(|error| foreign_import(&compiled, &self.functions, layout.manifest.as_ref(), &error))?;
         let call = CallExport::find(&compiled, &pre);
         let fetch = FetchExport::find(&compiled, pre);
@@ -227,7 +227,7 @@ impl Loader {
         let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
         let imported = imported_capabilities(&compiled, &self.capabilities);
         let manifest = layout.manifest;
-        let wasmtime = environment.engine.clone();
+        let wasmtime = host_engine.engine.clone();
         Ok(Some(Linked { wasmtime, engine, image, name, version, digest, manifest, fetch, call, source_map, imported }))
     }
 
@@ -243,13 +243,13 @@ impl Loader {
     }
 
     /// Compiles a component, and keeps its code.
-    fn compile(&self, environment: &Environment, kind: Kind, component: &[u8], job: &Job) -> Result<Component, Error> {
+    fn compile(&self, host_engine: &LinkedEngine, kind: Kind, component: &[u8], job: &Job) -> Result<Component, Error> {
         compiler::check(component, &self.limits)?;
-        let code = self.compiler.compile(&environment.engine, kind, component, job)?;
+        let code = self.compiler.compile(&host_engine.engine, kind, component, job)?;
         let made = match &self.cache {
-            Some(cache) => cache.keep_component(&environment.engine, component, &code),
+            Some(cache) => cache.keep_component(&host_engine.engine, component, &code),
             // SAFETY: this program compiled it just now, here or in a child.
-            None => unsafe { Component::deserialize(&environment.engine, &code) },
+            None => unsafe { Component::deserialize(&host_engine.engine, &code) },
         };
         made.map_err(other_compiler)
     }
@@ -295,11 +295,13 @@ impl Loader {
         let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
         let fuel = component.limits.fuel;
         let fetches = fetch.map(|export| {
-            let template = Template { engine: wasmtime.clone(), image: image.clone(), export, fuel };
+            let template: Template<FetchHandler> =
+                Template { engine: wasmtime.clone(), image: image.clone(), export, fuel };
             InstancePool::new(template, &self.instances, group.clone())
         });
         let calls = call.map(|export| {
-            let template = Template { engine: wasmtime.clone(), image: image.clone(), export, fuel };
+            let template: Template<CallHandler> =
+                Template { engine: wasmtime.clone(), image: image.clone(), export, fuel };
             InstancePool::new(template, &self.instances, group.clone())
         });
         Ok(App::new(component, manifest, fetches, calls))

@@ -113,7 +113,7 @@ struct HandlerFailure {
 pub(crate) fn handler_failed(component: &LoadedComponent, meter: &Meter, text: Option<&str>) -> Error {
     match text.and_then(|text| serde_json::from_str::<HandlerFailure>(text).ok()) {
         Some(HandlerFailure { elias, name, message, stack }) => {
-            threw(component, meter, &elias, Exception { name, message, stack })
+            uncaught_exception(component, meter, &elias, Exception { name, message, stack })
         }
         None => {
             let message = format!("the guest answered with an error: {}", text.unwrap_or("it gave no reason"));
@@ -133,7 +133,12 @@ fn cut(text: &str, bytes_max: usize) -> &str {
 }
 
 /// The error for an exception that left a handler, its stack in original positions.
-pub(crate) fn threw(component: &LoadedComponent, meter: &Meter, kind: &str, exception: Exception) -> Error {
+pub(crate) fn uncaught_exception(
+    component: &LoadedComponent,
+    meter: &Meter,
+    kind: &str,
+    exception: Exception,
+) -> Error {
     let text = component.log.text();
     // The engine keeps to these; whoever else made the component may not.
     let Exception { name, message, stack } = exception;

@@ -4,7 +4,9 @@
 
 mod end;
 
-pub(crate) use end::{GuestEnd, cancelled, deadline_passed, handler_failed, interpret, request_too_large, threw};
+pub(crate) use end::{
+    GuestEnd, cancelled, deadline_passed, handler_failed, interpret, request_too_large, uncaught_exception,
+};
 
 use crate::error::Error;
 use crate::error_code::ErrorCode;
