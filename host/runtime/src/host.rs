@@ -8,7 +8,7 @@ use crate::engine::{Allocation, wasmtime_config};
 use crate::error::Error;
 use crate::error_code::ErrorCode;
 use crate::limits::Limits;
-use crate::load::{Compiled, Compiling, Linked, LoadOptions, Loader, LoaderParts, WasmtimeEngines};
+use crate::load::{Compiled, Compiling, LinkedComponent, LoadOptions, Loader, LoaderParts, WasmtimeEngines};
 use crate::memory::{Memories, Stacks};
 use crate::pricing::HostFunction;
 use crate::recycling::{IdleLimits, InstanceCounts, Instances};
@@ -152,12 +152,12 @@ impl Host {
         }
     }
 
-    async fn link(&self, component: Vec<u8>) -> Result<Linked, Error> {
+    async fn link(&self, component: Vec<u8>) -> Result<LinkedComponent, Error> {
         let linked = self.try_link(component, Compiling::Allowed).await?;
         linked.ok_or_else(|| Error::new(ErrorCode::Internal, "it was not compiled"))
     }
 
-    async fn try_link(&self, component: Vec<u8>, compiling: Compiling) -> Result<Option<Linked>, Error> {
+    async fn try_link(&self, component: Vec<u8>, compiling: Compiling) -> Result<Option<LinkedComponent>, Error> {
         let (loader, job) = (Arc::clone(&self.loader), Job::default());
         let _abandon = job.abandon_on_drop();
         let linked = tokio::task::spawn_blocking(move || loader.link(&component, compiling, &job)).await;

@@ -23,7 +23,7 @@ use http::header::EXPECT;
 use http::request::Parts;
 use http_body_util::{BodyExt, Empty, Full};
 use request_body::{BoundedBody, RequestBody};
-use response_body::{GuestFuture, Streaming};
+use response_body::{GuestFuture, StreamingResponse};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,7 +154,7 @@ where
     };
     let guest = AssertUnwindSafe(handle(instance, request, outparam, responder)).catch_unwind();
     let guest: GuestFuture = Box::pin(Scheduled::new(&component.share, guest));
-    Streaming::new(guest, record).response(response).await
+    StreamingResponse::new(guest, record).response(response).await
 }
 
 /// What the guest's handler is called with: the request, whose body has at most `bytes_max` bytes, and where the

@@ -29,7 +29,7 @@ pub struct Body {
 enum Inner {
     /// The guest has ended, and this is all it wrote.
     Whole(VecDeque<Frame<Bytes>>),
-    Streaming(Box<Streaming>),
+    Streaming(Box<StreamingResponse>),
     Over,
 }
 
@@ -45,15 +45,15 @@ impl http_body::Body for Body {
         };
         let Poll::Ready(polled) = streaming.poll_body(cx) else { return Poll::Pending };
         match polled {
-            Polled::Frame(frame) => {
+            PolledBody::Frame(frame) => {
                 streaming.pause();
                 Poll::Ready(Some(Ok(frame)))
             }
-            Polled::Failed(error) => {
+            PolledBody::Failed(error) => {
                 self.inner = Inner::Over;
                 Poll::Ready(Some(Err(error)))
             }
-            Polled::End => {
+            PolledBody::End => {
                 if let Inner::Streaming(streaming) = std::mem::replace(&mut self.inner, Inner::Over) {
                     streaming.finish_in_background();
                 }
@@ -89,7 +89,7 @@ impl std::fmt::Debug for Body {
 
 /// An execution whose guest may still be at work. Fields drop in order: the guest before the record, which then knows
 /// its cost.
-pub(super) struct Streaming {
+pub(super) struct StreamingResponse {
     guest: Option<GuestFuture>,
     body: Option<HyperOutgoingBody>,
     /// Frames that were taken out of the body to see whether it is whole.
@@ -110,13 +110,13 @@ pub(super) struct Streaming {
 }
 
 /// What polling the body gave.
-enum Polled {
+enum PolledBody {
     Frame(Frame<Bytes>),
     Failed(Error),
     End,
 }
 
-impl Streaming {
+impl StreamingResponse {
     pub(super) fn new(guest: GuestFuture, record: ExecutionRecord) -> Self {
         Self {
             left: record.component().limits.response_bytes,
@@ -240,9 +240,9 @@ impl Streaming {
     }
 
     /// The next of what the guest wrote. What it wrote before it failed is passed on before the failure is.
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<PolledBody> {
         if let Some(frame) = self.ahead.pop_front() {
-            return Poll::Ready(Polled::Frame(frame));
+            return Poll::Ready(PolledBody::Frame(frame));
         }
         if self.failure.is_none()
             && let Poll::Ready(Err(error)) = self.poll_guest(cx)
@@ -253,7 +253,7 @@ impl Streaming {
         let waits = polled.is_pending();
         match polled {
             Poll::Ready(Some(Ok(frame))) => match self.count(&frame) {
-                Ok(()) => return Poll::Ready(Polled::Frame(frame)),
+                Ok(()) => return Poll::Ready(PolledBody::Frame(frame)),
                 Err(error) => self.failure = Some(self.fail(error)),
             },
             // The guest has dropped its body unfinished, and may be about to say why.
@@ -265,7 +265,7 @@ impl Streaming {
         }
         if self.failure.is_none() {
             match &self.broken {
-                None if !waits => return Poll::Ready(Polled::End),
+                None if !waits => return Poll::Ready(PolledBody::End),
                 Some(why) if self.guest.is_none() => {
                     let message = format!("the guest broke off its response: {why}");
                     self.failure = Some(self.fail(Error::new(ErrorCode::Exception, message)));
@@ -279,7 +279,7 @@ impl Streaming {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(self.failure.take().map_or(Polled::End, Polled::Failed))
+        Poll::Ready(self.failure.take().map_or(PolledBody::End, PolledBody::Failed))
     }
 
     /// Takes a frame from what may still come.
@@ -305,9 +305,9 @@ impl Streaming {
                 break false;
             }
             match self.poll_body(cx) {
-                Poll::Ready(Polled::Frame(frame)) => ahead.push_back(frame),
-                Poll::Ready(Polled::End) => break true,
-                Poll::Ready(Polled::Failed(error)) => return Err(error),
+                Poll::Ready(PolledBody::Frame(frame)) => ahead.push_back(frame),
+                Poll::Ready(PolledBody::End) => break true,
+                Poll::Ready(PolledBody::Failed(error)) => return Err(error),
                 Poll::Pending => match self.failure.take() {
                     Some(error) => return Err(error),
                     None => break false,

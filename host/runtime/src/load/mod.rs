@@ -153,7 +153,7 @@ impl Loader {
 
     /// Makes a component ready; none if that takes compiling, and it must not. Ends early if `job` is abandoned. Not
     /// for asynchronous threads.
-    pub(crate) fn link(&self, bytes: &[u8], compiling: Compiling, job: &Job) -> Result<Option<Linked>, Error> {
+    pub(crate) fn link(&self, bytes: &[u8], compiling: Compiling, job: &Job) -> Result<Option<LinkedComponent>, Error> {
         self.check_size(bytes.len() as u64)?;
         // The digest of a megabyte takes as long as a tenth of all the rest.
         std::thread::scope(|scope| {
@@ -170,7 +170,7 @@ impl Loader {
         compiling: Compiling,
         job: &Job,
         digest: impl FnOnce() -> String,
-    ) -> Result<Option<Linked>, Error> {
+    ) -> Result<Option<LinkedComponent>, Error> {
         let layout = layout::read(bytes).map_err(bad_layout)?;
         let (thin, linker, engine) = match layout.engine {
             None => (Cow::Borrowed(bytes), None, None),
@@ -228,7 +228,19 @@ impl Loader {
         let imported = imported_capabilities(&compiled, &self.capabilities);
         let manifest = layout.manifest;
         let wasmtime = host_engine.engine.clone();
-        Ok(Some(Linked { wasmtime, engine, image, name, version, digest, manifest, fetch, call, source_map, imported }))
+        Ok(Some(LinkedComponent {
+            wasmtime,
+            engine,
+            image,
+            name,
+            version,
+            digest,
+            manifest,
+            fetch,
+            call,
+            source_map,
+            imported,
+        }))
     }
 
     /// What the component's memories begin with.
@@ -273,9 +285,20 @@ impl Loader {
     }
 
     /// Gives a component what it was granted.
-    pub(crate) async fn configure(&self, linked: Linked, options: &LoadOptions) -> Result<App, Error> {
-        let Linked { wasmtime, engine: _, image, name, version, digest, manifest, fetch, call, source_map, imported } =
-            linked;
+    pub(crate) async fn configure(&self, linked: LinkedComponent, options: &LoadOptions) -> Result<App, Error> {
+        let LinkedComponent {
+            wasmtime,
+            engine: _,
+            image,
+            name,
+            version,
+            digest,
+            manifest,
+            fetch,
+            call,
+            source_map,
+            imported,
+        } = linked;
         let name = options.name.clone().unwrap_or(name);
         // The empty path is the current folder for joining, and no folder at all for opening.
         let folder = if options.folder.as_os_str().is_empty() { ".".into() } else { options.folder.clone() };
@@ -371,7 +394,7 @@ impl Loader {
 }
 
 /// A component that was compiled and linked, and was not given its capabilities yet.
-pub(crate) struct Linked {
+pub(crate) struct LinkedComponent {
     wasmtime: Engine,
     engine: Option<String>,
     image: Option<Arc<Image>>,
@@ -385,8 +408,8 @@ pub(crate) struct Linked {
     imported: Vec<ImportedCapability>,
 }
 
-impl From<Linked> for Compiled {
-    fn from(linked: Linked) -> Self {
+impl From<LinkedComponent> for Compiled {
+    fn from(linked: LinkedComponent) -> Self {
         let capabilities = linked.imported.iter().map(|imported| imported.capability.name().to_owned()).collect();
         Self { manifest: linked.manifest, engine: linked.engine, capabilities, answers_http: linked.fetch.is_some() }
     }

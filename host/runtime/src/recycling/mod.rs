@@ -253,7 +253,7 @@ impl Instances {
         if self.is_swept.load(Ordering::Relaxed) || self.is_swept.swap(true, Ordering::Relaxed) {
             return;
         }
-        let swept = Swept(Arc::downgrade(self));
+        let swept = SweepGuard(Arc::downgrade(self));
         let every = Duration::from_millis((self.limits.idle_ms / u64::from(LOOKS)).max(10));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
@@ -276,9 +276,9 @@ impl Instances {
 }
 
 /// Says that nobody looks at the idle instances any more, also if the runtime ends that did.
-struct Swept(Weak<Instances>);
+struct SweepGuard(Weak<Instances>);
 
-impl Drop for Swept {
+impl Drop for SweepGuard {
     fn drop(&mut self) {
         if let Some(instances) = self.0.upgrade() {
             instances.is_swept.store(false, Ordering::Relaxed);
