@@ -4,13 +4,13 @@
 //! - `info`: what capabilities are told about it.
 //! - `limiter`: the bounds on its memories and tables.
 //! - `charge`: fuel for what the host does for it.
-//! - `wasi`: what wasmtime's WASI implementations ask of it.
+//! - `wasi_view`: what wasmtime's WASI implementations ask of it.
 
 mod charge;
 mod component;
 mod info;
 mod limiter;
-mod wasi;
+mod wasi_view;
 
 pub use info::InstanceInfo;
 
@@ -24,7 +24,7 @@ use limiter::Limiter;
 use std::any::{Any, TypeId};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
-use wasi::Hooks;
+use wasi_view::Hooks;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
