@@ -48,8 +48,21 @@ pub(super) fn bytes_of(value: &Value<'_>) -> Result<Option<Vec<u8>>> {
     Ok(bytes.map(|bytes| bytes_in(bytes).to_vec()))
 }
 
+/// A header's name, and the bytes of its value.
+pub(super) type HeaderEntry = (String, Vec<u8>);
+
+/// The entries of a header list, which has names and values in turn. There is room for one more.
+pub(super) fn header_entries(list: Vec<String>) -> Vec<HeaderEntry> {
+    let mut entries = Vec::with_capacity(list.len() / 2 + 1);
+    let mut list = list.into_iter();
+    while let (Some(name), Some(value)) = (list.next(), list.next()) {
+        entries.push((name, byte_string(value)));
+    }
+    entries
+}
+
 /// A header's value: a byte string, a character a byte; what is not a byte goes out as UTF-8.
-pub(super) fn byte_string(value: String) -> Vec<u8> {
+fn byte_string(value: String) -> Vec<u8> {
     if value.is_ascii() {
         return value.into_bytes();
     }

@@ -2,7 +2,7 @@
 
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_request;
-use super::convert::{byte_string, bytes_of};
+use super::convert::{bytes_of, header_entries};
 use super::require;
 use super::streams::{self, Chunk, Outgoing, PromiseCapability, StreamClosed, promise_of};
 use crate::bindings::wasi::http::outgoing_handler;
@@ -85,13 +85,8 @@ fn start<'js>(
 ) -> Result<u32> {
     require(&ctx, Import::Http, "fetch")?;
     let fail = |why: String| Exception::throw_type(&ctx, &why);
-    let mut entries = Vec::with_capacity(headers.len() / 2);
-    let mut headers = headers.into_iter();
-    while let (Some(name), Some(value)) = (headers.next(), headers.next()) {
-        if !left_out_of_request(&name) {
-            entries.push((name, byte_string(value)));
-        }
-    }
+    let mut entries = header_entries(headers);
+    entries.retain(|(name, _)| !left_out_of_request(name));
     let fields =
         Fields::from_list(&entries).map_err(|error| fail(format!("the request's headers are refused: {error}")))?;
     let request = OutgoingRequest::new(fields);

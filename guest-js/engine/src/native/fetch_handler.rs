@@ -1,7 +1,7 @@
 //! Calls the application's `fetch` and sends a plain response, without a script of ours: `handlers.js` says with what
 //! it is called, and gets what is not a plain response. See also `quickjs/response.c`.
 
-use super::convert::bytes_of;
+use super::convert::{bytes_of, header_entries};
 use super::http_response;
 use super::raw::owned;
 use javy::quickjs::{Ctx, Error, Function, Object, Result, Value, qjs};
@@ -166,7 +166,7 @@ fn send<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<bool> {
         if !headers.is_array() {
             return Ok(false);
         }
-        http_response::entries(headers.get::<Vec<String>>()?)
+        header_entries(headers.get::<Vec<String>>()?)
     };
     let bytes = bytes_of(&body)?.unwrap_or_default();
     if body.is_string() {

@@ -7,7 +7,7 @@
 
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_response;
-use super::convert::{byte_string, bytes_of};
+use super::convert::{HeaderEntry, bytes_of, header_entries};
 use super::http_request;
 use super::message;
 use super::streams::{Outgoing, PromiseCapability, StreamClosed};
@@ -121,21 +121,8 @@ enum Length {
     Streamed,
 }
 
-/// A header's name, and the bytes of its value.
-type Entry = (String, Vec<u8>);
-
-/// The entries of a header list, which has names and values in turn.
-pub(super) fn entries(list: Vec<String>) -> Vec<Entry> {
-    let mut entries = Vec::with_capacity(list.len() / 2 + 1);
-    let mut list = list.into_iter();
-    while let (Some(name), Some(value)) = (list.next(), list.next()) {
-        entries.push((name, byte_string(value)));
-    }
-    entries
-}
-
 /// The headers that are sent, and what they state as the length of the body.
-fn checked(ctx: &Ctx<'_>, headers: Vec<Entry>, length: &Length) -> Result<(Vec<Entry>, Option<u64>)> {
+fn checked(ctx: &Ctx<'_>, headers: Vec<HeaderEntry>, length: &Length) -> Result<(Vec<HeaderEntry>, Option<u64>)> {
     let mut entries = Vec::with_capacity(headers.len() + 1);
     let mut stated = None;
     for (name, value) in headers {
@@ -169,7 +156,7 @@ fn checked(ctx: &Ctx<'_>, headers: Vec<Entry>, length: &Length) -> Result<(Vec<E
 fn make(
     ctx: &Ctx<'_>,
     status: u16,
-    headers: Vec<Entry>,
+    headers: Vec<HeaderEntry>,
     length: &Length,
 ) -> Result<(ResponseOutparam, OutgoingResponse, Option<u64>)> {
     let (entries, stated) = checked(ctx, headers, length)?;
@@ -207,11 +194,11 @@ fn content_length(value: &str) -> Option<u64> {
 /// Sends headers, and a body that is known whole: a string, a `Uint8Array`, or null.
 fn send_whole<'js>(ctx: Ctx<'js>, status: u16, headers: Vec<String>, body: Value<'js>) -> Result<()> {
     let bytes = bytes_of(&body)?.unwrap_or_default();
-    send_bytes(&ctx, status, entries(headers), bytes)
+    send_bytes(&ctx, status, header_entries(headers), bytes)
 }
 
 /// Sends headers, and a body that is known whole.
-pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<Entry>, bytes: Vec<u8>) -> Result<()> {
+pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<HeaderEntry>, bytes: Vec<u8>) -> Result<()> {
     let length = match bytes.len() {
         0 if http_request::is_head() || status == 304 => Length::AsStated,
         0 => Length::None,
@@ -257,7 +244,7 @@ pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<Entry>, bytes:
 
 /// Whether a whole response can be a message, with which the execution ends: nothing is left to do, or the client would
 /// have to wait for that.
-fn can_be_message(ctx: &Ctx<'_>, headers: &[Entry], body_bytes: usize) -> bool {
+fn can_be_message(ctx: &Ctx<'_>, headers: &[HeaderEntry], body_bytes: usize) -> bool {
     RESPONSE.by_message.get()
         && matches!(&*RESPONSE.state.borrow(), State::Waiting(Some(_)))
         && body_bytes <= MESSAGE_BODY_BYTES_MAX
@@ -269,11 +256,11 @@ fn can_be_message(ctx: &Ctx<'_>, headers: &[Entry], body_bytes: usize) -> bool {
 /// Sends the headers of a body that follows in writes; false if there must not be one.
 fn begin_stream(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<bool> {
     if http_request::is_head() {
-        let (out, response, _) = make(&ctx, status, entries(headers), &Length::AsStated)?;
+        let (out, response, _) = make(&ctx, status, header_entries(headers), &Length::AsStated)?;
         ResponseOutparam::set(out, Ok(response));
         return Ok(false);
     }
-    let (out, response, stated) = make(&ctx, status, entries(headers), &Length::Streamed)?;
+    let (out, response, stated) = make(&ctx, status, header_entries(headers), &Length::Streamed)?;
     match stated {
         None => open_body(&ctx, out, response, None)?,
         Some(total) => {

@@ -15,6 +15,9 @@ pub(crate) enum Compiling {
     Forbidden,
 }
 
+/// A linker that has an engine.
+pub(super) type EngineLinker = Arc<Linker<InstanceState>>;
+
 /// For each engine, by digest, a linker that has it.
 #[derive(Default)]
 pub(super) struct EngineLinkers {
@@ -23,14 +26,14 @@ pub(super) struct EngineLinkers {
 
 /// An engine's linker, once there is one. The lock is held while the engine is compiled, so that an engine which many
 /// components bring at once is compiled once.
-type Slot = Mutex<Option<Arc<Linker<InstanceState>>>>;
+type Slot = Mutex<Option<EngineLinker>>;
 
 impl EngineLinkers {
     /// The linker of an engine that a component brought before; none if none did.
     ///
     /// # Errors
     /// [`Busy`].
-    pub(super) fn get(&self, digest: &str, compiling: Compiling) -> Result<Option<Arc<Linker<InstanceState>>>, Busy> {
+    pub(super) fn get(&self, digest: &str, compiling: Compiling) -> Result<Option<EngineLinker>, Busy> {
         let slot = self.slots().get(digest).cloned();
         slot.map_or(Ok(None), |slot| lock(&slot, compiling).map(|linker| linker.clone()))
     }
@@ -45,7 +48,7 @@ impl EngineLinkers {
         digest: &str,
         compiling: Compiling,
         make: impl FnOnce() -> Result<Option<Linker<InstanceState>>, Error>,
-    ) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
+    ) -> Result<Option<EngineLinker>, Error> {
         let slot = Arc::clone(self.slots().entry(digest.to_owned()).or_default());
         let Ok(mut linker) = lock(&slot, compiling) else { return Ok(None) };
         if let Some(linker) = linker.as_ref() {
@@ -79,7 +82,7 @@ impl EngineLinkers {
 pub(super) struct Busy;
 
 /// Locks a slot, once nobody compiles into it.
-fn lock(slot: &Slot, compiling: Compiling) -> Result<MutexGuard<'_, Option<Arc<Linker<InstanceState>>>>, Busy> {
+fn lock(slot: &Slot, compiling: Compiling) -> Result<MutexGuard<'_, Option<EngineLinker>>, Busy> {
     match (slot.try_lock(), compiling) {
         (Ok(linker), _) => Ok(linker),
         (Err(TryLockError::Poisoned(poisoned)), _) => Ok(poisoned.into_inner()), // it is set whole

@@ -37,7 +37,7 @@ use bases::Bases;
 use elias_contract::image::{self, Separated};
 use elias_contract::layout::{self, EngineBinding};
 use elias_contract::manifest::Manifest;
-use engine_linkers::EngineLinkers;
+use engine_linkers::{EngineLinker, EngineLinkers};
 use errors::{bad_component, bad_image, bad_layout, image_not_stored, not_configured, other_compiler};
 use interfaces::{ImportedCapability, foreign_import, imported_capabilities};
 use std::borrow::Cow;
@@ -352,12 +352,7 @@ impl Loader {
     }
 
     /// The linker that has the engine with this digest, which a component left out; none as in [`Self::engine`].
-    fn known_engine(
-        &self,
-        digest: &str,
-        compiling: Compiling,
-        job: &Job,
-    ) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
+    fn known_engine(&self, digest: &str, compiling: Compiling, job: &Job) -> Result<Option<EngineLinker>, Error> {
         if let Some(module) = self.known_engines.get(digest) {
             return self.engine(digest, module, compiling, job);
         }
@@ -378,7 +373,7 @@ impl Loader {
         module: &[u8],
         compiling: Compiling,
         job: &Job,
-    ) -> Result<Option<Arc<Linker<InstanceState>>>, Error> {
+    ) -> Result<Option<EngineLinker>, Error> {
         self.engines.get_or_make(digest, compiling, || {
             let kept = self.cache.as_ref().and_then(|cache| cache.kept_module(&self.own.engine, module));
             let compiled = match kept {
