@@ -2,7 +2,7 @@
 
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_request;
-use super::convert::{bytes_of, header_entries};
+use super::convert::{bytes_of, header_entries, isomorphic};
 use super::require;
 use super::streams::{self, Chunk, Outgoing, PromiseCapability, StreamClosed, promise_of};
 use crate::bindings::wasi::http::outgoing_handler;
@@ -214,7 +214,7 @@ fn response<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
 fn head<'js>(ctx: &Ctx<'js>, id: u32, response: &IncomingResponse) -> Result<Value<'js>> {
     let mut head = vec![response.status().to_string()];
     for (name, value) in response.headers().entries() {
-        head.extend([name, value.into_iter().map(char::from).collect()]);
+        head.extend([name, isomorphic(value)]);
     }
     if let Ok(body) = response.consume()
         && let Ok(stream) = body.stream()

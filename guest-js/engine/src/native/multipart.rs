@@ -4,6 +4,7 @@
 //! bytes.
 
 use super::bytes::bytes_in;
+use super::convert::isomorphic;
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
 
 /// Entries of a form. Each is some objects in the engine, and so more memory than its bytes.
@@ -119,7 +120,7 @@ fn header(input: &mut Input<'_>) -> std::result::Result<Header, &'static str> {
         if name.eq_ignore_ascii_case(b"content-disposition") {
             disposition = Some(parse_disposition(value)?);
         } else if name.eq_ignore_ascii_case(b"content-type") {
-            content_type = Some(value.iter().map(|&byte| char::from(byte)).collect());
+            content_type = Some(isomorphic(value.to_vec()));
         }
     }
     match disposition {
@@ -188,7 +189,7 @@ fn extended_value(value: &[u8]) -> Option<String> {
     if charset.eq_ignore_ascii_case(b"utf-8") {
         String::from_utf8(bytes).ok()
     } else if charset.eq_ignore_ascii_case(b"iso-8859-1") {
-        Some(bytes.into_iter().map(char::from).collect())
+        Some(isomorphic(bytes))
     } else {
         None
     }
