@@ -5,6 +5,7 @@
 
 use super::bytes::bytes_in;
 use super::convert::isomorphic;
+use super::header_fields::{is_name, is_token};
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
 
 /// Entries of a form. Each is some objects in the engine, and so more memory than its bytes.
@@ -114,7 +115,7 @@ fn header(input: &mut Input<'_>) -> std::result::Result<Header, &'static str> {
         }
         let colon = line.iter().position(|&byte| byte == b':').ok_or("a line in the header of a part has no colon")?;
         let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
-        if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+        if !is_name(name) {
             return Err("a line in the header of a part has no name");
         }
         if name.eq_ignore_ascii_case(b"content-disposition") {
@@ -203,9 +204,4 @@ fn unescape(value: &[u8]) -> String {
     }
     let text = text.replace("%0A", "\n").replace("%0a", "\n").replace("%0D", "\r").replace("%0d", "\r");
     text.replace("%22", "\"")
-}
-
-/// RFC 9110, 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
