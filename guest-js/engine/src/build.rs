@@ -1,20 +1,23 @@
-//! The build phase: what `elias-build` calls, at the level of core WebAssembly, and what it is told.
+//! The build phase: the exports of core WebAssembly by which `elias-build` evaluates modules, and their results.
 //!
-//! Input is a sequence of strings, each a little-endian `u32` of its length and its bytes. A result is the address of two
-//! `u32`s, address and length of a JSON text.
+//! Input is a sequence of strings, each a little-endian `u32` of its length and its bytes. A result is the address of
+//! two `u32`s, address and length of a JSON text.
 
-use crate::error::{Thrown, current_stack, write_json_string};
+use crate::application;
+use crate::build_report;
+use crate::error::ExceptionText;
 use crate::event_loop;
 use crate::heap;
-use crate::native::{builtins, describe_capabilities, fetch_handler, random, uncaught};
+use crate::json::write_json_string;
+use crate::native::{builtins, describe_capabilities, fetch_handler, random};
 use crate::phase::{self, Import};
 use crate::runtime::{self, Spare};
-use javy::quickjs::{Ctx, Exception, Module, Object, Persistent, Promise, Result, Value, promise::PromiseState, qjs};
-use std::cell::{Cell, RefCell};
+use crate::uncaught;
+use javy::quickjs::{Ctx, Module, Promise, Value, promise::PromiseState};
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
 
-/// Bytes of memory that an instance finds free at its start, so that most requests do not have to ask the host for more.
+/// Bytes of memory that an instance finds free at its start, so that most requests do not have to ask the host for
+/// more.
 const HEADROOM_BYTES: usize = 1024 * 1024;
 
 /// Room for what an application makes, and for what a request makes.
@@ -25,108 +28,7 @@ const SPARE_FOR_REQUEST: Spare = Spare { atoms: 256, shapes: 128 };
 const HANDLERS: [&str; 2] = ["call", "fetch"];
 
 /// Handlers of other platforms, which nothing calls here.
-const ELSEWHERE: [&str; 6] = ["alarm", "email", "job", "queue", "scheduled", "tail"];
-
-struct Report {
-    warnings: RefCell<Vec<(&'static str, String)>>,
-    logs: RefCell<Vec<(u32, String)>>,
-    /// Whether the application's top level runs; what the web APIs read while they are loaded is nobody's business.
-    watching: Cell<bool>,
-    /// The context, for those that are called without one while it runs.
-    context: Cell<Option<NonNull<qjs::JSContext>>>,
-    application: RefCell<Option<Persistent<Object<'static>>>>,
-    /// The component's name, while its module runs.
-    name: RefCell<String>,
-    /// Names and versions of packages that the component says it is made with.
-    dependencies: RefCell<Vec<String>>,
-    /// What the forms made: the component's implementations by their numbers.
-    made: RefCell<BTreeMap<usize, Persistent<Object<'static>>>>,
-}
-
-struct Slot(Report);
-
-// SAFETY: wasm32-wasip1 without threads has one thread.
-unsafe impl Sync for Slot {}
-
-static REPORT: Slot = Slot(Report {
-    warnings: RefCell::new(Vec::new()),
-    logs: RefCell::new(Vec::new()),
-    watching: Cell::new(false),
-    context: Cell::new(None),
-    application: RefCell::new(None),
-    name: RefCell::new(String::new()),
-    dependencies: RefCell::new(Vec::new()),
-    made: RefCell::new(BTreeMap::new()),
-});
-
-/// Takes what one of the forms made: the implementation with this number, from 1. It stands for a default export.
-pub(crate) fn set_application<'js>(ctx: Ctx<'js>, application: Object<'js>, stage: usize) {
-    REPORT.0.made.borrow_mut().insert(stage, Persistent::save(&ctx, application));
-}
-
-/// Notes packages that the component says it is made with, one a line.
-pub(crate) fn depend_on(packages: String) {
-    REPORT.0.dependencies.borrow_mut().extend(packages.lines().map(str::to_owned));
-}
-
-/// The component's name, as package.json has it; nothing once it runs.
-pub(crate) fn component_name() -> Option<String> {
-    Some(REPORT.0.name.borrow().clone()).filter(|name| !name.is_empty())
-}
-
-/// The application's default export.
-pub(crate) fn application<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    match REPORT.0.application.borrow().clone() {
-        Some(application) => application.restore(ctx),
-        None => Err(Exception::throw_internal(ctx, "no application was loaded")),
-    }
-}
-
-/// Notes that the top level asked for the time.
-pub(crate) fn clock_was_read() {
-    warn("clock-at-build", None);
-}
-
-/// Notes that the top level called `Math.random`.
-pub(crate) fn random_was_read(ctx: &Ctx<'_>) {
-    warn("random-at-build", Some(ctx));
-}
-
-/// Notes that the top level drew a random value, as `[build] random` lets it.
-pub(crate) fn random_was_drawn(ctx: &Ctx<'_>) {
-    warn("random-per-build", Some(ctx));
-}
-
-/// Notes that the top level set a timer.
-pub(crate) fn timer_was_set(ctx: &Ctx<'_>) {
-    warn("timer-at-build", Some(ctx));
-}
-
-/// Notes that the top level read `process.env`.
-pub(crate) fn environment_was_read(ctx: &Ctx<'_>) {
-    warn("environment-at-build", Some(ctx));
-}
-
-fn warn(kind: &'static str, ctx: Option<&Ctx<'_>>) {
-    if !REPORT.0.watching.replace(false) {
-        return; // also while the stack is being taken, which itself may ask for the time
-    }
-    let stack = match ctx {
-        Some(ctx) => current_stack(ctx),
-        // SAFETY: libc asks for the time in the midst of `evaluate`, which holds the context; it is not used past this.
-        None => REPORT.0.context.get().map(|ctx| current_stack(&unsafe { Ctx::from_raw(ctx) })).unwrap_or_default(),
-    };
-    let mut warnings = REPORT.0.warnings.borrow_mut();
-    if !warnings.iter().any(|(seen, at)| *seen == kind && *at == stack) {
-        warnings.push((kind, stack));
-    }
-    REPORT.0.watching.set(true);
-}
-
-/// Keeps what the top level logs, for the terminal of whoever builds.
-pub(crate) fn record_log(level: u32, message: &str) {
-    REPORT.0.logs.borrow_mut().push((level, message.to_owned()));
-}
+const FOREIGN_HANDLERS: [&str; 6] = ["alarm", "email", "job", "queue", "scheduled", "tail"];
 
 /// Space for input.
 #[unsafe(no_mangle)]
@@ -139,7 +41,8 @@ extern "C" fn elias_allocate(bytes: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 extern "C" fn elias_boot(input: *mut u8, length: usize) -> *const [usize; 2] {
     wit_bindgen::rt::run_ctors_once();
-    let booted = runtime::create().map_err(|why| Thrown { name: "Error".into(), message: why, stack: String::new() });
+    let booted =
+        runtime::create().map_err(|why| ExceptionText { name: "Error".into(), message: why, stack: String::new() });
     let result = answer(booted.and_then(|()| load(take_input(input, length))).map(|()| "{}".to_owned()));
     runtime::make_immortal(SPARE_FOR_APPLICATION);
     heap::fill_holes();
@@ -158,31 +61,28 @@ extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
 /// may draw, in hexadecimal, none if it may not, the component's name, and the description of the functions that it
 /// imports from capabilities which the engine does not know.
 ///
-/// The result names the handlers, those that nothing would ever call, the implementation and the last that there is, the warnings (kind and stack) and the log lines (level
-/// and message) of the top level.
+/// The result names the handlers, those that nothing would ever call, the implementation and the last that there is,
+/// the warnings (kind and stack) and the log lines (level and message) of the top level.
 #[unsafe(no_mangle)]
 extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2] {
     let mut input = take_input(input, length).into_iter();
     let mut next = || input.next().unwrap_or_default();
     let (name, source, date, imports, eval, stage) = (next(), next(), next(), next(), next(), next());
     random::allow_at_build(&next());
-    REPORT.0.name.replace(next());
+    application::set_name(next());
     if let Err(message) = describe_capabilities(&next()) {
-        return answer(Err(Thrown { name: "Error".into(), message, stack: String::new() }));
+        return answer(Err(ExceptionText { name: "Error".into(), message, stack: String::new() }));
     }
     phase::set_source_date(date.parse().unwrap_or(0));
     phase::wire(imports.split(' ').filter_map(Import::from_name));
     let evaluated = runtime::with(|ctx| {
-        REPORT.0.context.set(Some(ctx.as_raw()));
-        REPORT.0.watching.set(true);
-        let evaluated = evaluate(&ctx, name, source, eval == "eval", stage.parse().unwrap_or(0));
-        REPORT.0.watching.set(false);
-        REPORT.0.context.set(None);
+        let stage = stage.parse().unwrap_or(0);
+        let evaluated = build_report::watch(&ctx, || evaluate(&ctx, name, source, eval == "eval", stage));
         uncaught::forget_expected();
         evaluated
     });
     random::forget_build();
-    REPORT.0.name.take();
+    application::set_name(String::new());
     let result = answer(evaluated.map(|evaluated| report(&evaluated)));
     runtime::make_immortal(SPARE_FOR_REQUEST);
     heap::leave_headroom(HEADROOM_BYTES);
@@ -191,7 +91,7 @@ extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2]
 }
 
 /// Evaluates modules.
-fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
+fn load(modules: Vec<String>) -> Result<(), ExceptionText> {
     let names: Vec<String> = modules.iter().step_by(2).cloned().collect();
     let mut modules = modules.into_iter();
     let mut sources = BTreeMap::new();
@@ -205,7 +105,7 @@ fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
     offer(sources)?;
     let loaded = runtime::with(|ctx| {
         for name in names {
-            let imported = Module::import(&ctx, name.clone()).map_err(|error| Thrown::catch(&ctx, &error))?;
+            let imported = Module::import(&ctx, name.clone()).map_err(|error| ExceptionText::catch(&ctx, &error))?;
             uncaught::expect(&ctx, &imported);
             event_loop::run_jobs(&ctx);
             settled(&ctx, &imported)?;
@@ -217,12 +117,12 @@ fn load(modules: Vec<String>) -> std::result::Result<(), Thrown> {
     loaded
 }
 
-fn offer(modules: BTreeMap<String, String>) -> std::result::Result<(), Thrown> {
-    runtime::offer(modules).map_err(|message| Thrown { name: "Error".into(), message, stack: String::new() })
+fn offer(modules: BTreeMap<String, String>) -> Result<(), ExceptionText> {
+    runtime::offer(modules).map_err(|message| ExceptionText { name: "Error".into(), message, stack: String::new() })
 }
 
 /// What the application's module came to.
-struct Evaluated {
+struct Evaluation {
     /// The names of its handlers.
     handlers: Vec<&'static str>,
     /// The names of handlers that nothing would ever call.
@@ -240,8 +140,8 @@ fn evaluate(
     source: String,
     eval: bool,
     wanted: usize,
-) -> std::result::Result<Evaluated, Thrown> {
-    let catch = |error| Thrown::catch(ctx, &error);
+) -> Result<Evaluation, ExceptionText> {
+    let catch = |error| ExceptionText::catch(ctx, &error);
     let module = Module::declare(ctx.clone(), name, source).map_err(catch)?;
     runtime::allow_eval(ctx, eval);
     // What the top level made, requests make again.
@@ -254,12 +154,13 @@ fn evaluate(
     fetch_handler::keep_shapes(false);
     let (module, evaluated) = evaluated.map_err(catch)?;
     settled(ctx, &evaluated)?;
-    let fail = |name: &str, message: &str| Thrown { name: name.into(), message: message.into(), stack: String::new() };
+    let fail =
+        |name: &str, message: &str| ExceptionText { name: name.into(), message: message.into(), stack: String::new() };
     let mut default: Value<'_> = module.get("default").unwrap_or_else(|_| {
         ctx.catch();
         Value::new_undefined(ctx.clone())
     });
-    let mut made = REPORT.0.made.take();
+    let mut made = application::take_implementations();
     let (first, of) = (made.keys().next().copied().unwrap_or(1), made.keys().last().copied().unwrap_or(1));
     let stage = if wanted == 0 { first } else { wanted };
     let is_there = if made.is_empty() { stage == 1 } else { made.contains_key(&stage) };
@@ -287,34 +188,34 @@ fn evaluate(
     // Its own only: a router may be a proxy that has every method.
     let own: Vec<String> = application.keys::<String>().flatten().collect();
     let is_own = |name: &&str| own.iter().any(|key| key == name);
-    let uncalled = ELSEWHERE.into_iter().filter(is_own).filter(is_function).collect();
-    REPORT.0.application.replace(Some(Persistent::save(ctx, application.clone())));
-    Ok(Evaluated { handlers, uncalled, stage, of })
+    let uncalled = FOREIGN_HANDLERS.into_iter().filter(is_own).filter(is_function).collect();
+    application::choose(ctx, application);
+    Ok(Evaluation { handlers, uncalled, stage, of })
 }
 
-fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> std::result::Result<(), Thrown> {
+fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> Result<(), ExceptionText> {
     match promise.state() {
-        PromiseState::Pending => Err(Thrown {
+        PromiseState::Pending => Err(ExceptionText {
             name: "elias:top-level-pending".into(),
             message: "a promise that is awaited at the top level never settles".into(),
             stack: String::new(),
         }),
         _ => match promise.result::<Value<'_>>() {
-            Some(Err(error)) => Err(Thrown::catch(ctx, &error)),
+            Some(Err(error)) => Err(ExceptionText::catch(ctx, &error)),
             _ => Ok(()),
         },
     }
 }
 
-fn report(Evaluated { handlers, uncalled, stage, of }: &Evaluated) -> String {
+fn report(Evaluation { handlers, uncalled, stage, of }: &Evaluation) -> String {
     let mut json = format!("{{\"stage\":{stage},\"of\":{of},\"handlers\":[");
     separated(&mut json, handlers, |json, handler| write_json_string(json, handler));
     json.push_str("],\"uncalled\":[");
     separated(&mut json, uncalled, |json, handler| write_json_string(json, handler));
     json.push_str("],\"dependencies\":[");
-    separated(&mut json, &REPORT.0.dependencies.take(), |json, package| write_json_string(json, package));
+    separated(&mut json, &build_report::take_dependencies(), |json, package| write_json_string(json, package));
     json.push_str("],\"warnings\":[");
-    separated(&mut json, &REPORT.0.warnings.take(), |json, (kind, stack)| {
+    separated(&mut json, &build_report::take_warnings(), |json, (kind, stack)| {
         json.push_str("{\"kind\":");
         write_json_string(json, kind);
         json.push_str(",\"stack\":");
@@ -322,7 +223,7 @@ fn report(Evaluated { handlers, uncalled, stage, of }: &Evaluated) -> String {
         json.push('}');
     });
     json.push_str("],\"logs\":[");
-    separated(&mut json, &REPORT.0.logs.take(), |json, (level, message)| {
+    separated(&mut json, &build_report::take_logs(), |json, (level, message)| {
         json.push_str(&format!("{{\"level\":{level},\"message\":"));
         write_json_string(json, message);
         json.push('}');
@@ -354,7 +255,7 @@ fn take_input(input: *mut u8, length: usize) -> Vec<String> {
     strings
 }
 
-fn answer(outcome: std::result::Result<String, Thrown>) -> *const [usize; 2] {
+fn answer(outcome: Result<String, ExceptionText>) -> *const [usize; 2] {
     let json = outcome.unwrap_or_else(|thrown| thrown.to_json("exception")).into_bytes().into_boxed_slice();
     let json = Box::leak(json);
     Box::leak(Box::new([json.as_ptr() as usize, json.len()]))

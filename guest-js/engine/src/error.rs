@@ -1,5 +1,6 @@
-//! JavaScript exceptions as text for the other side.
+//! JavaScript exceptions as text, for the host and for `elias-build`.
 
+use crate::json::write_json_string;
 use javy::quickjs::{Ctx, Error, Exception, Value};
 
 /// Bytes of an exception's message or stack that leave the engine.
@@ -12,13 +13,13 @@ const CAUSES_DEPTH_MAX: usize = 8;
 const ERRORS_MAX: usize = 8;
 
 /// An exception, taken apart.
-pub(crate) struct Thrown {
+pub(crate) struct ExceptionText {
     pub(crate) name: String,
     pub(crate) message: String,
     pub(crate) stack: String,
 }
 
-impl Thrown {
+impl ExceptionText {
     /// Takes the exception that `error` stands for out of the context.
     pub(crate) fn catch(ctx: &Ctx<'_>, error: &Error) -> Self {
         match error {
@@ -27,8 +28,8 @@ impl Thrown {
         }
     }
 
-    /// What a thrown or rejected value says, with its causes and the errors of an AggregateError below its stack. Anything can
-    /// be thrown, so nothing is taken for granted.
+    /// What a thrown or rejected value says, with its causes and the errors of an AggregateError below its stack.
+    /// Anything can be thrown, so nothing is taken for granted.
     pub(crate) fn of(value: &Value<'_>) -> Self {
         let mut thrown = Self::alone(value);
         tell_causes(value, &mut thrown.stack, 0);
@@ -90,7 +91,7 @@ fn tell_causes(value: &Value<'_>, text: &mut String, depth: usize) {
         found
     };
     let mut tell = |label: &str, value: &Value<'_>| {
-        let Thrown { name, message, stack } = Thrown::alone(value);
+        let ExceptionText { name, message, stack } = ExceptionText::alone(value);
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -143,22 +144,4 @@ fn truncate(mut text: String) -> String {
         text.truncate(end);
     }
     text
-}
-
-/// Appends `text` as a JSON string (RFC 8259, section 7).
-pub(crate) fn write_json_string(json: &mut String, text: &str) {
-    use std::fmt::Write;
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            control if control < ' ' => {
-                let _ = write!(json, "\\u{:04x}", control as u32); // writing to a String cannot fail
-            }
-            other => json.push(other),
-        }
-    }
-    json.push('"');
 }

@@ -1,9 +1,10 @@
-//! The one event loop: promise jobs, timers and what the host has under way.
+//! The event loop: runs promise jobs, timers and what waits for the host.
 
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{self, Pollable};
-use crate::error::Thrown;
-use crate::native::uncaught;
+use crate::error::ExceptionText;
+use crate::log;
+use crate::uncaught;
 use javy::quickjs::{Ctx, Error, Function, Persistent, Result, qjs};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -46,7 +47,7 @@ struct EventLoop {
     next_timer: Cell<u32>,
     sequence: Cell<u64>,
     /// What is to be dropped once nothing that waits for it is left.
-    later: RefCell<Vec<Box<dyn FnOnce()>>>,
+    deferred: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
@@ -59,7 +60,7 @@ static LOOP: EventLoop = EventLoop {
     due: RefCell::new(BinaryHeap::new()),
     next_timer: Cell::new(1),
     sequence: Cell::new(0),
-    later: RefCell::new(Vec::new()),
+    deferred: RefCell::new(Vec::new()),
 };
 
 /// The loop has nothing left that could make the awaited thing happen.
@@ -73,16 +74,16 @@ pub(crate) fn wait(pollable: Pollable, ready: impl FnMut(&Ctx<'_>) -> Result<Pro
     id
 }
 
-/// Runs `f` in the next turn. The one who calls this may be woken by a pollable of the very stream that `f` drops, and the
-/// host traps a guest that drops a stream before its pollables.
-pub(crate) fn later(f: impl FnOnce() + 'static) {
-    LOOP.later.borrow_mut().push(Box::new(f));
+/// Runs `f` in the next turn. The one who calls this may be woken by a pollable of the very stream that `f` drops, and
+/// the host traps a guest that drops a stream before its pollables.
+pub(crate) fn defer(f: impl FnOnce() + 'static) {
+    LOOP.deferred.borrow_mut().push(Box::new(f));
 }
 
 /// Runs what was left for the next turn.
-pub(crate) fn run_later() {
-    let later = LOOP.later.take();
-    later.into_iter().for_each(|f| f());
+pub(crate) fn run_deferred() {
+    let deferred = LOOP.deferred.take();
+    deferred.into_iter().for_each(|f| f());
 }
 
 /// Gives up all waits, and timers with them.
@@ -91,7 +92,7 @@ pub(crate) fn release() {
     let (pollables, ready): (Vec<_>, Vec<_>) = waits.into_iter().map(|wait| (wait.pollable, wait.ready)).unzip();
     drop(pollables);
     drop(ready);
-    run_later();
+    run_deferred();
 }
 
 /// Gives up a wait; nothing if it is over.
@@ -107,8 +108,8 @@ pub(crate) fn forget(id: WaitId) {
 
 /// Sets a timer and gives its id.
 pub(crate) fn set_timer(callback: Callback, delay_ms: f64, repeat: bool) -> u32 {
-    // As the HTML standard's timer initialisation steps: NaN and negative delays are zero. A timer that repeats waits at
-    // least a millisecond, or it would never let the loop turn.
+    // As the HTML standard's timer initialisation steps: NaN and negative delays are zero. A timer that repeats waits
+    // at least a millisecond, or it would never let the loop turn.
     let delay = (delay_ms.clamp(0.0, f64::from(i32::MAX)) * 1e6) as u64;
     let id = unused_timer();
     LOOP.timers.borrow_mut().insert(id, Timer { callback, interval: repeat.then_some(delay.max(1_000_000)) });
@@ -208,7 +209,7 @@ fn run_tasks(ctx: &Ctx<'_>) -> bool {
 pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::Result<(), Stalled> {
     loop {
         run_jobs(ctx);
-        run_later();
+        run_deferred();
         if done() {
             return Ok(());
         }
@@ -302,7 +303,7 @@ fn fire(ctx: &Ctx<'_>) {
 fn report(ctx: &Ctx<'_>, error: &Error) {
     match error {
         Error::Exception => uncaught::report(ctx.clone(), ctx.catch()),
-        other => crate::native::log::uncaught(&Thrown::catch(ctx, other)),
+        other => log::uncaught(&ExceptionText::catch(ctx, other)),
     }
 }
 

@@ -78,8 +78,8 @@ unsafe fn is_foreign(block: *mut c_void) -> bool {
     unsafe { *block.cast::<usize>().sub(1) & FOREIGN != 0 }
 }
 
-/// Blocks that are made in the build phase and hardly written to after it. Each looks to dlmalloc like one of its own, with a flag
-/// in its head that dlmalloc leaves alone, and is never given to it.
+/// Blocks that are made in the build phase and hardly written to after it. Each looks to dlmalloc like one of its own,
+/// with a flag in its head that dlmalloc leaves alone, and is never given to it.
 mod cold {
     use super::{__real_malloc, ALIGNMENT, FOREIGN_FLAGS, HEAD_BYTES, c_void};
     use std::cell::Cell;
@@ -95,7 +95,8 @@ mod cold {
         /// Where the next block goes, and where the area ends.
         next: Cell<usize>,
         end: Cell<usize>,
-        /// Blocks that were freed in the build phase, by size in units of the alignment; each has the next one's address.
+        /// Blocks that were freed in the build phase, by size in units of the alignment; each has the next one's
+        /// address.
         freed: [Cell<usize>; CLASSES],
     }
 
@@ -159,8 +160,8 @@ mod cold {
     }
 }
 
-/// `free`, by the linker's `--wrap`. In the build phase it leaves zeros, so that what the parser and the top level threw
-/// away does not end up in the image.
+/// `free`, by the linker's `--wrap`. In the build phase it leaves zeros, so that what the parser and the top level
+/// threw away does not end up in the image.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __wrap_free(memory: *mut c_void) {
     // SAFETY: the caller passes what an allocation gave, or null.
@@ -233,14 +234,14 @@ pub(crate) fn fill_holes() {
 /// Grows the heap once, here, instead of in every instance, and leaves the new memory all zero: an image reaches to its
 /// last byte that is not.
 ///
-/// dlmalloc writes two words there that it will not read again once the memory is back in its top chunk: where that chunk
-/// began while the headroom was taken, and the head of a chunk behind it that never exists.
+/// dlmalloc writes two words there that it will not read again once the memory is back in its top chunk: where that
+/// chunk began while the headroom was taken, and the head of a chunk behind it that never exists.
 pub(crate) fn leave_headroom(bytes: usize) {
     cold::forget_freed();
     request::reserve();
-    // SAFETY: `head` is the head of the chunk after `headroom`: dlmalloc always has one. It is the top chunk, which goes
-    // back to being one with `headroom`, if a chunk that reaches to the end of memory, as only the trailing one does,
-    // follows it; no other place is written to.
+    // SAFETY: `head` is the head of the chunk after `headroom`: dlmalloc always has one. It is the top chunk, which
+    // goes back to being one with `headroom`, if a chunk that reaches to the end of memory, as only the trailing one
+    // does, follows it; no other place is written to.
     unsafe {
         let headroom = malloc(bytes);
         if headroom.is_null() {

@@ -5,6 +5,7 @@
 //! does too slowly is here in the same way.
 
 use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use crate::build_report;
 use crate::phase::{self, Import};
 
 const SUCCESS: i32 = 0;
@@ -41,7 +42,7 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, length: usize) ->
 extern "C" fn __imported_wasi_snapshot_preview1_clock_time_get(clock: i32, _precision: i64, out: *mut u64) -> i32 {
     let nanoseconds = if phase::building() {
         if clock == REALTIME {
-            crate::build::clock_was_read();
+            build_report::clock_was_read();
             phase::source_date().saturating_mul(1_000_000_000)
         } else {
             0
@@ -59,7 +60,8 @@ extern "C" fn __imported_wasi_snapshot_preview1_clock_time_get(clock: i32, _prec
     SUCCESS
 }
 
-/// Seeds std's hash maps. They hold no keys that a client chooses, so a constant serves, and keeps the snapshot the same.
+/// Seeds std's hash maps. They hold no keys that a client chooses, so a constant serves, and keeps the snapshot the
+/// same.
 #[unsafe(no_mangle)]
 extern "C" fn __imported_wasi_snapshot_preview1_random_get(buffer: *mut u8, length: usize) -> i32 {
     // SAFETY: libc passes a buffer of that length.

@@ -1,4 +1,4 @@
-//! Which phase the engine is in, and what of the host it may call.
+//! The phase that the engine is in, build or run, and the imports of the host that it may call.
 
 use std::cell::Cell;
 
@@ -38,7 +38,7 @@ impl Import {
 }
 
 /// What it takes for a component to have an import.
-pub(crate) struct Needed {
+pub(crate) struct Requirement {
     /// The WIT interface, without its version.
     pub(crate) name: &'static str,
     /// A statement that mentions it.
@@ -49,7 +49,7 @@ pub(crate) struct Needed {
 
 impl Import {
     /// What it takes to have it.
-    pub(crate) fn needed(self) -> Needed {
+    pub(crate) fn requirement(self) -> Requirement {
         let (name, mention, grant) = match self {
             Self::Log => ("elias:log/log", "void console;", None),
             Self::MonotonicClock => ("wasi:clocks/monotonic-clock", "void setTimeout;", None),
@@ -62,7 +62,7 @@ impl Import {
             Self::Db => ("elias:db/db", "import \"elias/db\";", Some("[capabilities.db]")),
             Self::Crypto => ("elias:crypto/crypto", "void crypto.subtle;", None),
         };
-        Needed { name, mention, grant }
+        Requirement { name, mention, grant }
     }
 }
 

@@ -1,13 +1,13 @@
-//! The run phase: what a host calls.
+//! The run phase: the exports that a host calls to have a handler run.
 
 use crate::bindings::exports::elias::component::call::{Exception, Guest as CallGuest};
 use crate::bindings::exports::elias::component::fetch::Guest as FetchGuest;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest as HttpGuest;
 use crate::bindings::wasi::http::types::{ErrorCode, IncomingRequest, ResponseOutparam};
-use crate::error::Thrown;
+use crate::error::ExceptionText;
 use crate::event_loop::{self, Stalled};
 use crate::native::{self, Trigger};
-use crate::{build, runtime};
+use crate::{application, log, runtime, trap_report, uncaught};
 use javy::quickjs::{Ctx, Promise, Value, promise::PromiseState};
 
 /// The component's exports.
@@ -16,7 +16,7 @@ pub(crate) struct Component;
 /// How a handler failed.
 enum Failure {
     /// An exception left it.
-    Exception(Thrown),
+    Exception(ExceptionText),
     /// It awaits what can never happen.
     NeverSettles,
     /// The body of its response does.
@@ -24,18 +24,18 @@ enum Failure {
 }
 
 impl Failure {
-    fn into_parts(self) -> (&'static str, Thrown) {
+    fn into_parts(self) -> (&'static str, ExceptionText) {
         let message = match self {
             Self::Exception(thrown) => return ("exception", thrown),
             Self::NeverSettles => {
                 "the handler awaits a promise that nothing can settle: no timer is set and nothing is under way"
             }
             Self::NeverEnds => {
-                "the response's body never ends: its stream is not closed, no timer is set and nothing is under way; close \
-                 the stream, end the response or close the writer"
+                "the response's body never ends: its stream is not closed, no timer is set and nothing is under way; \
+                 close the stream, end the response or close the writer"
             }
         };
-        ("never-settles", Thrown { name: "Error".into(), message: message.into(), stack: String::new() })
+        ("never-settles", ExceptionText { name: "Error".into(), message: message.into(), stack: String::new() })
     }
 }
 
@@ -92,12 +92,12 @@ fn fail(failure: Failure) {
         }
         state @ (native::ResponseState::Body(_) | native::ResponseState::Broken) => {
             // `wasi:http` takes no reason with a body that is broken off: the host reads it after the trap.
-            runtime::tell_failure(thrown.to_json(kind));
-            event_loop::run_later();
+            trap_report::set_failure(thrown.to_json(kind));
+            event_loop::run_deferred();
             drop(state);
             core::arch::wasm32::unreachable();
         }
-        native::ResponseState::Waiting(None) | native::ResponseState::Finished => native::log::uncaught(&thrown),
+        native::ResponseState::Waiting(None) | native::ResponseState::Finished => log::uncaught(&thrown),
     }
 }
 
@@ -114,7 +114,7 @@ impl CallGuest for Component {
         match outcome {
             Ok(()) => Ok(native::take_output().unwrap_or_else(|| "null".into())),
             Err(failure) => {
-                let (kind, Thrown { name, message, stack }) = failure.into_parts();
+                let (kind, ExceptionText { name, message, stack }) = failure.into_parts();
                 let name = if kind == "exception" { name } else { kind.to_owned() };
                 Err(Exception { name, message, stack })
             }
@@ -124,8 +124,8 @@ impl CallGuest for Component {
 
 /// Calls the application's `fetch`, and sends what it gave, or what its promise was fulfilled with.
 fn run_fetch(ctx: &Ctx<'_>) -> Result<(), Failure> {
-    let exception = |error| Failure::Exception(Thrown::catch(ctx, &error));
-    let called = build::application(ctx).and_then(|application| native::fetch_handler::call(ctx, &application));
+    let exception = |error| Failure::Exception(ExceptionText::catch(ctx, &error));
+    let called = application::get(ctx).and_then(|application| native::fetch_handler::call(ctx, &application));
     let Some(mut response) = called.map_err(exception)? else {
         return run_handler(ctx, Trigger::Fetch);
     };
@@ -140,7 +140,7 @@ fn run_fetch(ctx: &Ctx<'_>) -> Result<(), Failure> {
 
 /// What a promise is fulfilled with. No job is run after the one that settles it: a response need not wait for them.
 fn fulfilled<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<Value<'js>, Failure> {
-    native::uncaught::expect(ctx, promise);
+    uncaught::expect(ctx, promise);
     let is_settled = || promise.state() != PromiseState::Pending;
     while !is_settled() && event_loop::run_one_job(ctx) {}
     if !is_settled() {
@@ -148,7 +148,7 @@ fn fulfilled<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<Value<'js>, 
     }
     match promise.result::<Value<'_>>() {
         Some(Ok(value)) => Ok(value),
-        Some(Err(error)) => Err(Failure::Exception(Thrown::catch(ctx, &error))),
+        Some(Err(error)) => Err(Failure::Exception(ExceptionText::catch(ctx, &error))),
         None => Err(Failure::NeverSettles),
     }
 }
@@ -156,8 +156,8 @@ fn fulfilled<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<Value<'js>, 
 /// Calls the handler and, if it gave a promise, turns the loop until that settles.
 fn run_handler(ctx: &Ctx<'_>, trigger: Trigger) -> Result<(), Failure> {
     let returned = native::handler(ctx, trigger)
-        .and_then(|handler| handler.call::<_, Value<'_>>((build::application(ctx)?,)))
-        .map_err(|error| Failure::Exception(Thrown::catch(ctx, &error)))?;
+        .and_then(|handler| handler.call::<_, Value<'_>>((application::get(ctx)?,)))
+        .map_err(|error| Failure::Exception(ExceptionText::catch(ctx, &error)))?;
     match returned.into_promise() {
         Some(promise) => settle(ctx, &promise),
         None => Ok(()),
@@ -165,10 +165,10 @@ fn run_handler(ctx: &Ctx<'_>, trigger: Trigger) -> Result<(), Failure> {
 }
 
 fn settle<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<(), Failure> {
-    native::uncaught::expect(ctx, promise);
+    uncaught::expect(ctx, promise);
     event_loop::run_until(ctx, || promise.state() != PromiseState::Pending).map_err(|Stalled| Failure::NeverSettles)?;
     match promise.result::<Value<'_>>() {
-        Some(Err(error)) => Err(Failure::Exception(Thrown::catch(ctx, &error))),
+        Some(Err(error)) => Err(Failure::Exception(ExceptionText::catch(ctx, &error))),
         _ => Ok(()),
     }
 }
@@ -183,7 +183,7 @@ fn finish_background(ctx: &Ctx<'_>) {
         for promise in background {
             let Ok(promise) = promise.restore(ctx) else { continue };
             if let Err(failure) = settle(ctx, &promise) {
-                native::log::uncaught(&failure.into_parts().1);
+                log::uncaught(&failure.into_parts().1);
             }
         }
     }

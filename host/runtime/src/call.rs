@@ -1,12 +1,12 @@
-//! JSON in, JSON out.
+//! Calls a component's `call` handler: JSON in, JSON out.
 
-use crate::app::{App, AppInner};
-use crate::error::{Error, ErrorCode, Exception};
+use crate::error::{Error, Exception};
 use crate::execution::{Caller, Execution, Outcome, Running};
-use crate::instance::InstanceState;
-use crate::recycling::{Export, Idle};
-use crate::run::{self, Metered, Record};
+use crate::instance::{InstanceState, LoadedComponent};
+use crate::recycling::{Handler, InstancePool};
+use crate::run::{self, ActiveInstance, ExecutionRecord};
 use crate::schedule::Scheduled;
+use elias_contract::ErrorCode;
 use futures::FutureExt;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -53,18 +53,15 @@ pub(crate) struct GuestException {
     stack: String,
 }
 
-pub(crate) type Call = TypedFunc<(String,), (Result<String, GuestException>,)>;
+/// A component's `call` handler, in an instance.
+pub(crate) type CallHandler = TypedFunc<(String,), (Result<String, GuestException>,)>;
 
-/// The function, in an instance.
-impl Export for Call {
-    async fn instantiate(app: &AppInner, store: &mut Store<InstanceState>) -> wasmtime::Result<Self> {
-        let export = app.call.as_ref().ok_or_else(|| wasmtime::format_err!("it has no `call` handler"))?;
+impl Handler for CallHandler {
+    type Export = CallExport;
+
+    async fn instantiate(export: &CallExport, store: &mut Store<InstanceState>) -> wasmtime::Result<Self> {
         let instance = export.pre.instantiate_async(&mut *store).await?;
         instance.get_typed_func(store, export.function)
-    }
-
-    fn idle(app: &App) -> &Arc<Idle<Self>> {
-        &app.calls
     }
 }
 
@@ -77,48 +74,47 @@ pub struct CallOptions {
     pub running: Running,
 }
 
-pub(crate) async fn call(loaded: &App, input: &serde_json::Value, options: CallOptions) -> Result<Answer, Error> {
-    let app = &loaded.inner;
-    if app.call.is_none() {
-        return Err(Error::new(
-            ErrorCode::MissingExport,
-            format!("{} must export a `call` handler to be called", app.name),
-        ));
-    }
-    let permit = app.admit()?;
+/// Has the component's handler answer a call.
+pub(crate) async fn call(
+    component: &Arc<LoadedComponent>,
+    pool: &Arc<InstancePool<CallHandler>>,
+    input: &serde_json::Value,
+    options: CallOptions,
+) -> Result<Answer, Error> {
+    let permit = component.admit()?;
     let CallOptions { caller, running } = options;
     running.hold(permit);
-    let record = Record::start(loaded, running);
+    let record = ExecutionRecord::start(component, running);
     let input = input.to_string();
-    if input.len() as u64 > app.limits.request_bytes {
-        return Err(record.fail(run::too_large(app)));
+    if input.len() as u64 > component.limits.request_bytes {
+        return Err(record.fail(run::request_too_large(component)));
     }
-    let metered = match Metered::new(loaded, &record, caller) {
-        Ok(metered) => metered,
+    let instance = match ActiveInstance::new(pool, &record, caller) {
+        Ok(instance) => instance,
         Err(error) => return Err(record.fail(error)),
     };
-    let mut guest = pin!(Scheduled::new(&app.share, AssertUnwindSafe(run(app, metered, input)).catch_unwind()));
+    let mut guest = pin!(Scheduled::new(&component.share, AssertUnwindSafe(handle(instance, input)).catch_unwind()));
     let guest = poll_fn(|cx| {
         if record.running().poll_cancelled(cx) {
             return Poll::Ready(Err(run::cancelled()));
         }
-        guest.as_mut().poll(cx).map(|ended| run::ended(app, &record.meter, ended))
+        guest.as_mut().poll(cx).map(|ended| run::interpret(component, &record.meter, ended))
     });
     // The timer costs something only once the guest has to wait.
-    let ended =
-        tokio::time::timeout_at(record.ends(app).into(), guest).await.unwrap_or_else(|_| Err(run::deadline(app)));
+    let ended = tokio::time::timeout_at(record.ends().into(), guest).await;
+    let ended = ended.unwrap_or_else(|_| Err(run::deadline_passed(component)));
     let output = match ended {
         Ok(Ok(output)) => output,
         Ok(Err(GuestException { name, message, stack })) => {
             let kind = if name == "never-settles" { "never-settles" } else { "exception" };
-            let error = run::thrown(app, &record.meter, kind, Exception { name, message, stack });
+            let error = run::uncaught_exception(component, &record.meter, kind, Exception { name, message, stack });
             return Err(record.fail(error));
         }
         Err(error) => return Err(record.fail(error)),
     };
-    if output.len() as u64 > app.limits.response_bytes {
-        let message =
-            format!("the answer has {} bytes; at most {} are allowed", output.len(), app.limits.response_bytes);
+    let most = component.limits.response_bytes;
+    if output.len() as u64 > most {
+        let message = format!("the answer has {} bytes; at most {most} are allowed", output.len());
         return Err(record.fail(Error::new(ErrorCode::ResponseTooLarge, message)));
     }
     match serde_json::from_str(&output) {
@@ -127,13 +123,13 @@ pub(crate) async fn call(loaded: &App, input: &serde_json::Value, options: CallO
     }
 }
 
-async fn run(
-    app: &AppInner,
-    mut metered: Metered<Call>,
+/// Runs the guest's handler.
+async fn handle(
+    mut instance: ActiveInstance<CallHandler>,
     input: String,
 ) -> wasmtime::Result<Result<String, GuestException>> {
-    let ready = metered.instance().ready(app).await?;
-    let (result,) = ready.call(async |call, store| call.call_async(store, (input,)).await).await?;
-    metered.returned();
+    let ready = instance.ready().await?;
+    let (result,) = ready.call(async |handler, store| handler.call_async(store, (input,)).await).await?;
+    instance.returned();
     Ok(result)
 }

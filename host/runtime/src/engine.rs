@@ -1,4 +1,4 @@
-//! The wasmtime configuration, in one place, and the cache of compiled code.
+//! The wasmtime configuration under which everything is compiled and run, and the cache of compiled code.
 //!
 //! The toolchain runs the same engine modules as the host does. Compiled code is only accepted under the configuration
 //! it was compiled with, so there is one function that makes it.
@@ -7,11 +7,14 @@
 //! [`wasmtime::OperatorCost`]. The number is the same for the same component, engine and input on every machine; it
 //! changes with the engine's digest.
 
-pub use crate::cache::CompiledCache;
-
-use crate::instance::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
+pub use crate::compiled_cache::CompiledCache;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig};
+
+/// Core instances, tables and memories of a component: one of ELIAS has three, two and one.
+pub(crate) const CORE_INSTANCES_MAX: usize = 16;
+pub(crate) const TABLES_MAX: usize = 8;
+pub(crate) const MEMORIES_MAX: usize = 4;
 
 /// Native stack for WebAssembly, in bytes. It must outlast QuickJS's own limit, which makes a catchable RangeError of
 /// deep recursion; see `STACK_BYTES_MAX` in guest-js/engine/src/runtime.rs.
@@ -59,7 +62,7 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
         .memory_init_cow(!matches!(allocation, Allocation::OnDemand))
         // For native profilers only; every component would hold some kilobytes of it. Wasm backtraces do without.
         .native_unwind_info(false)
-        // Costs something when a guest traps only: it lists the instance's parts, for `post_mortem`.
+        // Costs something when a guest traps only: it lists the instance's parts, for `trap_backtrace`.
         .coredump_on_trap(true)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);

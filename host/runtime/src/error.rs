@@ -1,7 +1,7 @@
-//! Everything that can go wrong, under stable names.
+//! The error of the crate: its code, its message, the JavaScript exception behind it, and the execution that failed.
 
 use crate::execution::Execution;
-pub use elias_contract::ErrorCode;
+use elias_contract::ErrorCode;
 use elias_contract::hint;
 use std::fmt;
 
@@ -35,14 +35,14 @@ struct Inner {
     code: ErrorCode,
     message: String,
     exception: Option<Exception>,
-    running: Option<String>,
+    backtrace: Option<String>,
     execution: Option<Execution>,
 }
 
 impl Error {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
-            inner: Box::new(Inner { code, message: message.into(), exception: None, running: None, execution: None }),
+            inner: Box::new(Inner { code, message: message.into(), exception: None, backtrace: None, execution: None }),
         }
     }
 
@@ -63,8 +63,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_running(mut self, stack: String) -> Self {
-        self.inner.running = Some(stack);
+    pub(crate) fn with_backtrace(mut self, stack: String) -> Self {
+        self.inner.backtrace = Some(stack);
         self
     }
 
@@ -91,10 +91,11 @@ impl Error {
         self.inner.exception.as_ref()
     }
 
-    /// The stack, in positions of the original source: the exception's, or of what was running when the guest was ended.
+    /// The stack, in positions of the original source: the exception's, or of what was running when the guest was
+    /// ended.
     #[must_use]
     pub fn stack(&self) -> Option<&str> {
-        self.inner.exception.as_ref().map(|thrown| &thrown.stack).or(self.inner.running.as_ref()).map(String::as_str)
+        self.inner.exception.as_ref().map(|thrown| &thrown.stack).or(self.inner.backtrace.as_ref()).map(String::as_str)
     }
 }
 
@@ -105,16 +106,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_kebab_case_and_statuses_are_errors() {
-        for code in ErrorCode::ALL {
-            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
-            assert!((400..600).contains(&code.status()), "{code}");
-        }
-    }
-}

@@ -1,4 +1,4 @@
-//! What components were granted: the tables `[capabilities.NAME]` of elias.toml.
+//! Grants: what components may use of capabilities, as the tables `[capabilities.NAME]` of elias.toml say it.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,8 +15,8 @@ impl Grants {
         Self::default()
     }
 
-    /// Grants a capability with this configuration, an object as of the table `[capabilities.NAME]`; an earlier grant of it
-    /// is replaced.
+    /// Grants a capability with this configuration, an object as of the table `[capabilities.NAME]`; an earlier grant
+    /// of it is replaced.
     #[must_use]
     pub fn with(mut self, capability: impl Into<String>, configuration: Value) -> Self {
         self.0.insert(capability.into(), configuration);

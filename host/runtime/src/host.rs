@@ -1,20 +1,18 @@
-//! The host: one wasmtime engine, its pool, and what components may import.
+//! The host, and how it is built: its limits, its cache, its compiler, and the capabilities that components may import.
 
 use crate::app::App;
-use crate::cache::CompiledCache;
 use crate::capability::{Amount, Capability, ErasedCapability};
+use crate::compiled_cache::CompiledCache;
 use crate::compiler::{CompileLimits, Compiler, Job};
 use crate::engine::{Allocation, wasmtime_config};
-use crate::error::{Error, ErrorCode};
-use crate::grants::Grants;
+use crate::error::Error;
 use crate::limits::Limits;
-use crate::load::{Compiling, Engines, Linked, Loader, LoaderParts};
-use crate::log::Observer;
+use crate::load::{Compiled, Compiling, LinkedComponent, LoadOptions, Loader, LoaderParts, WasmtimeEngines};
 use crate::memory::{Memories, Stacks};
 use crate::pricing::HostFunction;
 use crate::recycling::{IdleLimits, InstanceCounts, Instances};
-use crate::schedule::{CpuLoad, CpuShare, Scheduler};
-use elias_contract::manifest::Manifest;
+use crate::schedule::{CpuLoad, Scheduler};
+use elias_contract::ErrorCode;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -79,10 +77,11 @@ impl Host {
         self.load_file_with(path, &LoadOptions::default()).await
     }
 
-    /// Checks, compiles and links a component, and gives it nothing: whether it could be loaded, and what it would have to be granted. The
-    /// compiled code is kept in the cache, if there is one.
+    /// Checks, compiles and links a component, and gives it nothing: whether it could be loaded, and what it would have
+    /// to be granted. The compiled code is kept in the cache, if there is one.
     ///
-    /// A compiler that is a process of its own is ended when this future is dropped; a compilation in this process is not.
+    /// A compiler that is a process of its own is ended when this future is dropped; a compilation in this process is
+    /// not.
     ///
     /// # Errors
     /// As [`Self::load`], but for `capability-denied`; and `compile-limit`.
@@ -95,15 +94,16 @@ impl Host {
         self.loader.capabilities().iter().map(|capability| (capability.name(), capability.amounts()))
     }
 
-    /// Whether numbers under a key of a capability's table are the component's data; nothing if the host does not have the capability.
+    /// Whether numbers under a key of a capability's table are the component's data; nothing if the host does not have
+    /// the capability.
     #[must_use]
     pub fn takes_data(&self, capability: &str, key: &str) -> Option<bool> {
         let mut all = self.loader.capabilities().iter();
         all.find(|known| known.name() == capability).map(|known| known.is_data(key))
     }
 
-    /// Deletes compiled code that was not used for longest until what is kept has at most `bytes_max` bytes. What is loaded is not
-    /// affected. Not for asynchronous threads.
+    /// Deletes compiled code that was not used for longest until what is kept has at most `bytes_max` bytes. What is
+    /// loaded is not affected. Not for asynchronous threads.
     pub fn prune_cache(&self, bytes_max: u64) {
         self.loader.prune_cache(bytes_max);
     }
@@ -120,8 +120,9 @@ impl Host {
         self.loader.instances().counts()
     }
 
-    /// Gives a group of [`CpuShare`]s another weight, from 1 to [`WEIGHT_MAX`](crate::CpuShare::WEIGHT_MAX), for the
-    /// components of it that are loaded. One that is loaded later says its own.
+    /// Gives a group of [`CpuShare`](crate::CpuShare)s another weight, from 1 to
+    /// [`WEIGHT_MAX`](crate::CpuShare::WEIGHT_MAX), for the components of it that are loaded. One that is loaded later
+    /// says its own.
     pub fn set_cpu_weight(&self, group: &str, weight: u32) {
         self.loader.scheduler().set_weight(group, weight);
     }
@@ -151,12 +152,12 @@ impl Host {
         }
     }
 
-    async fn link(&self, component: Vec<u8>) -> Result<Linked, Error> {
+    async fn link(&self, component: Vec<u8>) -> Result<LinkedComponent, Error> {
         let linked = self.try_link(component, Compiling::Allowed).await?;
         linked.ok_or_else(|| Error::new(ErrorCode::Internal, "it was not compiled"))
     }
 
-    async fn try_link(&self, component: Vec<u8>, compiling: Compiling) -> Result<Option<Linked>, Error> {
+    async fn try_link(&self, component: Vec<u8>, compiling: Compiling) -> Result<Option<LinkedComponent>, Error> {
         let (loader, job) = (Arc::clone(&self.loader), Job::default());
         let _abandon = job.abandon_on_drop();
         let linked = tokio::task::spawn_blocking(move || loader.link(&component, compiling, &job)).await;
@@ -184,36 +185,6 @@ impl Host {
     }
 }
 
-/// A component that could be loaded.
-#[derive(Debug, Clone)]
-pub struct Compiled {
-    /// What it says of itself; none for components of other toolchains.
-    pub manifest: Option<Manifest>,
-    /// SHA-256 of the engine that it carries or imports.
-    pub engine: Option<String>,
-    /// The capabilities that it imports.
-    pub capabilities: Vec<String>,
-    /// Whether it answers HTTP requests.
-    pub answers_http: bool,
-}
-
-/// What a component is given when it is loaded.
-#[derive(Clone, Default)]
-pub struct LoadOptions {
-    /// The capabilities that it may use.
-    pub grants: Grants,
-    /// The folder that paths in the grants are relative to.
-    pub folder: PathBuf,
-    /// Its name in place of the manifest's. Capabilities keep what belongs to a component under its name.
-    pub name: Option<String>,
-    /// Its limits in place of the host's. Memory and tables cannot be larger than the host's.
-    pub limits: Option<Limits>,
-    /// Who sees its log lines beside the log.
-    pub observer: Option<Arc<dyn Observer>>,
-    /// Whose CPU its executions use. Without it each component has a share of its own, by its name.
-    pub share: Option<CpuShare>,
-}
-
 impl HostBuilder {
     /// What every execution may take.
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -221,15 +192,16 @@ impl HostBuilder {
         self
     }
 
-    /// How many instances can exist at a time; beyond it requests fail as `overloaded`. Each takes 4 GiB of address space.
+    /// How many instances can exist at a time; beyond it requests fail as `overloaded`. Each takes 4 GiB of address
+    /// space.
     pub fn instances(mut self, instances: u32) -> Self {
         self.instances = instances.max(1);
         self
     }
 
-    /// How many guests run at a time, on whatever threads poll them; the machine's cores if it is not said. Others that could run
-    /// wait for their turn; see [`LoadOptions::share`]. Give the asynchronous runtime at least one thread more, so that
-    /// what is not a guest (connections, timers) has one at any moment.
+    /// How many guests run at a time, on whatever threads poll them; the machine's cores if it is not said. Others that
+    /// could run wait for their turn; see [`LoadOptions::share`]. Give the asynchronous runtime at least one thread
+    /// more, so that what is not a guest (connections, timers) has one at any moment.
     pub fn cores(mut self, cores: u32) -> Self {
         self.cores = Some(cores);
         self
@@ -263,10 +235,10 @@ impl HostBuilder {
         self
     }
 
-    /// Has components compiled by this program, in a process of its own that is limited and can be ended; the program is `elias`, or one that
-    /// calls [`crate::compiler::main`]. It must be of this same version. Without one, components are compiled in this process: what a stranger
-    /// wrote may then take its cores and memory for a minute, whoever waits for it or not, and only the size of its functions is bounded
-    /// ([`Limits::function_bytes`]).
+    /// Has components compiled by this program, in a process of its own that is limited and can be ended; the program
+    /// is `elias`, or one that calls [`crate::compiler::main`]. It must be of this same version. Without one,
+    /// components are compiled in this process: what a stranger wrote may then take its cores and memory for a minute,
+    /// whoever waits for it or not, and only the size of its functions is bounded ([`Limits::function_bytes`]).
     pub fn compiler(mut self, program: impl Into<PathBuf>) -> Self {
         self.compiler = Some(program.into());
         self
@@ -294,8 +266,8 @@ impl HostBuilder {
     /// Makes the host.
     ///
     /// # Errors
-    /// `cache-unwritable`; `internal` if the system does not give the pool its address space, or a capability's interfaces
-    /// clash.
+    /// `cache-unwritable`; `internal` if the system does not give the pool its address space, or a capability's
+    /// interfaces clash.
     pub fn build(self) -> Result<Host, Error> {
         let internal = |error: wasmtime::Error| Error::new(ErrorCode::Internal, format!("{error:#}"));
         let allocation = Allocation::Pooling {
@@ -306,7 +278,7 @@ impl HostBuilder {
         let instances = self.instances as usize;
         let mut own = wasmtime_config(&Allocation::OnDemand);
         own.with_host_memory(Arc::new(Memories::new(instances))).with_host_stack(Arc::new(Stacks::new(instances)));
-        let engines = Engines {
+        let engines = WasmtimeEngines {
             own: Engine::new(&own).map_err(internal)?,
             other: Engine::new(&wasmtime_config(&allocation)).map_err(internal)?,
         };

@@ -12,45 +12,47 @@
 //! # }
 //! ```
 //!
-//! Every request begins with the memory that the build left, a view of the component's image, so that state never passes from one
-//! request to another. [`Limits`] bound what an instance may take; every answer and every [`Error`] carries
-//! an [`Execution`] that says what it took.
+//! Every request begins with the memory that the build left, a view of the component's image, so that state never
+//! passes from one request to another. [`Limits`] bound what an instance may take; every answer and every [`Error`]
+//! carries an [`Execution`] that says what it took.
 
 mod app;
-mod aside;
-mod body;
-mod cache;
+mod background;
 mod call;
 pub mod capability;
+mod compiled_cache;
 pub mod compiler;
+mod component;
 pub mod engine;
 mod error;
 mod execution;
 mod fetch;
 pub mod grants;
 mod host;
+mod imports;
 mod instance;
 mod limits;
-mod linker;
 mod load;
 mod log;
 mod memory;
-mod post_mortem;
 pub mod pricing;
 mod recycling;
 mod run;
 mod schedule;
+mod trap_backtrace;
 mod wasi;
 
 pub use app::App;
-pub use body::Body;
 pub use call::{Answer, CallOptions};
+pub use elias_contract::ErrorCode;
 pub use elias_contract::manifest::Manifest;
-pub use error::{Error, ErrorCode, Exception};
+pub use error::{Error, Exception};
 pub use execution::{Caller, Execution, HostCalls, Outcome, Running};
+pub use fetch::Body;
 pub use grants::Grants;
-pub use host::{Compiled, Host, HostBuilder, LoadOptions};
+pub use host::{Host, HostBuilder};
 pub use limits::Limits;
+pub use load::{Compiled, LoadOptions};
 pub use log::{Line, Observer};
 pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};

@@ -1,4 +1,4 @@
-//! What an instance may take.
+//! The limits on every execution.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,8 @@ pub struct Limits {
     pub log_bytes_per_second: u32,
     /// Bytes of a component's file. Exceeded: `component-too-large`.
     pub component_bytes: u64,
-    /// Bytes of WebAssembly of one function; the time that compiling takes grows faster than this. Exceeded: `compile-limit`.
+    /// Bytes of WebAssembly of one function; the time that compiling takes grows faster than this. Exceeded:
+    /// `compile-limit`.
     pub function_bytes: u64,
     /// Bytes of WebAssembly of all functions of a component together. Exceeded: `compile-limit`.
     pub code_bytes: u64,

@@ -1,4 +1,4 @@
-//! Small blocks of the run phase.
+//! The allocator of small blocks in the run phase, which lie side by side in an area of their own.
 //!
 //! dlmalloc would take them from what the build phase freed, here and there in the image, and each place is a page that
 //! the instance copies and the host resets. Here they lie side by side in one area of zeros. A block that was freed

@@ -1,8 +1,8 @@
 //! The async context: one value that follows the flow of control through `then`, `await` and timers. `node:async_hooks`
 //! keeps its stores in it.
 //!
-//! While there is none (the value is `undefined`, as it always is where nothing imports `node:async_hooks`), attaching a
-//! reaction costs one comparison. Otherwise each handler is wrapped in a function that brings the context back.
+//! While there is none (the value is `undefined`, as it always is where nothing imports `node:async_hooks`), attaching
+//! a reaction costs one comparison. Otherwise each handler is wrapped in a function that brings the context back.
 
 use javy::quickjs::{Ctx, Function, Object, Result, Value, qjs};
 use std::cell::Cell;
@@ -11,7 +11,8 @@ use std::ffi::{c_int, c_void};
 struct State {
     /// The value that functions see now; owned.
     current: Cell<qjs::JSValue>,
-    /// The wrappers that were handed to QuickJS last, which takes its own hold of them; owned, and given up with the next.
+    /// The wrappers that were handed to QuickJS last, which takes its own hold of them; owned, and given up with the
+    /// next.
     lent: Cell<[qjs::JSValue; 2]>,
 }
 

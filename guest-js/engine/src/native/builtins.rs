@@ -5,7 +5,7 @@ use javy::quickjs::{Ctx, Function, Object, Persistent, Promise, Result, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// How the engine names the modules that stand for those of Node.js; see [`crate::runtime`].
+/// How the engine names the modules that stand for those of Node.js; see [`crate::web_modules`].
 const PREFIX: &str = "elias:web/node/";
 
 struct Builtins(RefCell<BTreeMap<String, Persistent<Value<'static>>>>);

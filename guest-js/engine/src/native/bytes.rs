@@ -1,8 +1,8 @@
 //! Bytes of JavaScript's buffers, and other conversions that may fail without anyone being told.
 //!
-//! QuickJS leaves an exception pending when it is asked for the bytes of a detached buffer, or of something that is not a
-//! buffer; rquickjs turns both into `None`. The exception would then be taken for one of whatever runs next. So natives ask
-//! here, where it is taken away; a test of `guest-js/web` looks for those that do not.
+//! QuickJS leaves an exception pending when it is asked for the bytes of a detached buffer, or of something that is not
+//! a buffer; rquickjs turns both into `None`. The exception would then be taken for one of whatever runs next. So
+//! natives ask here, where it is taken away; a test of `guest-js/web` looks for those that do not.
 
 use javy::quickjs::{ArrayBuffer, Ctx, Object, Result, TypedArray, Value};
 
@@ -36,8 +36,8 @@ pub(crate) fn room_in(array: &TypedArray<'_, u8>) -> usize {
     bytes_in(array).len()
 }
 
-/// The bytes of an `ArrayBuffer` or of a view of one (Web IDL's BufferSource), none of a detached one; nothing for anything
-/// else.
+/// The bytes of an `ArrayBuffer` or of a view of one (Web IDL's BufferSource), none of a detached one; nothing for
+/// anything else.
 pub(crate) fn buffer_source(value: &Value<'_>) -> Option<Vec<u8>> {
     let object = value.as_object()?;
     if let Some(bytes) = object.as_typed_array::<u8>() {

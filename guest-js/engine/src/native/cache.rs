@@ -1,15 +1,14 @@
 //! `elias/cache`: the cache capability.
 
-use super::numbers::{integer_from_js, integer_to_js};
+use super::convert::{UsvString, bytes_of, error_with_code, integer_from_js, integer_to_js, usv};
 use super::require;
-use super::streams::{self, promise_of};
-use super::usv_string::{UsvString, usv};
+use super::streams::promise_of;
 use crate::bindings::elias::cache::cache::{
     self, Answer, Command, Entry, Error, ErrorCode, Expiry, Increment, Lease, Operation, Started, Swap,
 };
 use crate::event_loop;
+use crate::json;
 use crate::phase::Import;
-use crate::runtime;
 use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -56,8 +55,8 @@ mod tag {
 /// The longest text of digits that is surely a number which JavaScript holds exactly.
 const DIGITS_MAX: usize = 15;
 
-/// Starts a command; `argument` and `ttl_ms` are what it takes beside its key. Gives the answer, or a promise of it. The
-/// answer to `lease` is an object with the `value`, or the `lease` to make one.
+/// Starts a command; `argument` and `ttl_ms` are what it takes beside its key. Gives the answer, or a promise of it.
+/// The answer to `lease` is an object with the `value`, or the `lease` to make one.
 fn start<'js>(
     ctx: Ctx<'js>,
     name: String,
@@ -70,7 +69,7 @@ fn start<'js>(
     let ttl_ms = ttl_ms.map(|ttl| ttl.max(0.0) as u64);
     let text = |value: &Value<'js>| value.as_string().map_or_else(|| Ok(String::new()), usv);
     let entry = || -> Result<Entry> {
-        let value = streams::bytes_of(&argument)?.unwrap_or_default();
+        let value = bytes_of(&argument)?.unwrap_or_default();
         Ok(Entry { key: text(&key)?, value, ttl_ms })
     };
     let command = match name.as_str() {
@@ -82,9 +81,7 @@ fn start<'js>(
         }
         "set" => Command::Set(entry()?),
         "set-if-absent" => Command::SetIfAbsent(entry()?),
-        "compare-and-swap" => {
-            Command::CompareAndSwap(Swap { entry: entry()?, expected: streams::bytes_of(&expected)? })
-        }
+        "compare-and-swap" => Command::CompareAndSwap(Swap { entry: entry()?, expected: bytes_of(&expected)? }),
         "delete" => Command::Delete(text(&key)?),
         "increment" => Command::Increment(Increment { key: text(&key)?, by: integer_from_js(&ctx, argument)?, ttl_ms }),
         "expire" => Command::Expire(Expiry { key: text(&key)?, ttl_ms }),
@@ -112,7 +109,7 @@ fn wait<'js>(
         move |ctx, outcome| {
             // The pollable that woke this hangs on the operation: what holds that is kept until the pollable is gone.
             let operation = Rc::clone(&operation);
-            event_loop::later(move || drop(operation));
+            event_loop::defer(move || drop(operation));
             convert(ctx, outcome)
         }
     })?;
@@ -159,7 +156,7 @@ fn convert<'js>(ctx: &Ctx<'js>, outcome: Outcome) -> Result<Value<'js>> {
                 ErrorCode::TooManyOperations => "too-many-operations",
                 ErrorCode::Unavailable => "unavailable",
             };
-            Err(coded(ctx, code, None, &message))
+            Err(error_with_code(ctx, code, None, &message))
         }
     }
 }
@@ -170,7 +167,7 @@ fn decode<'js>(ctx: &Ctx<'js>, value: Option<Vec<u8>>) -> Result<Value<'js>> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_js(ctx);
     match bytes.split_first() {
         Some((&tag::TEXT, rest)) => text(rest),
-        Some((&tag::JSON, rest)) => runtime::parse_json(ctx, rest),
+        Some((&tag::JSON, rest)) => json::parse_json(ctx, rest),
         Some((&tag::BYTES, _)) => {
             bytes.remove(0);
             Ok(TypedArray::<u8>::new(ctx.clone(), bytes)?.into_value())
@@ -184,20 +181,5 @@ fn decode<'js>(ctx: &Ctx<'js>, value: Option<Vec<u8>>) -> Result<Value<'js>> {
                 None => text(&bytes),
             }
         }
-    }
-}
-
-/// Throws an error with a stable `code`, and a `sqlstate` where there is one.
-pub(crate) fn coded(ctx: &Ctx<'_>, code: &str, sqlstate: Option<String>, message: &str) -> javy::quickjs::Error {
-    let made = Exception::from_message(ctx.clone(), message).and_then(|error| {
-        error.as_object().set("code", code)?;
-        if let Some(sqlstate) = sqlstate {
-            error.as_object().set("sqlstate", sqlstate)?;
-        }
-        Ok(error)
-    });
-    match made {
-        Ok(error) => ctx.throw(error.into_value()),
-        Err(error) => error,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::require;
 use crate::bindings::elias::config::config::{self, Value as ConfigValue};
-use crate::build;
+use crate::build_report;
 use crate::phase::{self, Import};
 use javy::quickjs::{Ctx, Function, IntoJs, Object, Result, Value};
 
@@ -17,7 +17,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 fn at_build(ctx: Ctx<'_>) -> bool {
     let building = phase::building();
     if building {
-        build::environment_was_read(&ctx);
+        build_report::environment_was_read(&ctx);
     }
     building
 }

@@ -1,6 +1,7 @@
-//! Headers that a script has no say in: they belong to one connection and not to the message (RFC 9110, section 7.6.1), or
-//! say where the message goes. The host writes them, and `wasi:http` refuses them. Scripts copy them along with others, from one
-//! message to the next; so they are left out, as Fetch's "forbidden request-header" has it, and not refused.
+//! Headers that a script has no say in: they belong to one connection and not to the message (RFC 9110, section 7.6.1),
+//! or say where the message goes. The host writes them, and `wasi:http` refuses them. Scripts copy them along with
+//! others, from one message to the next; so they are left out, as Fetch's "forbidden request-header" has it, and not
+//! refused.
 
 const CONNECTION_HEADERS: [&str; 9] = [
     "connection",

@@ -33,10 +33,6 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("crypto", crypto)
 }
 
-fn bytes_of<'a>(bytes: &'a Bytes<'_>) -> &'a [u8] {
-    bytes_in(bytes)
-}
-
 fn hash_of(ctx: &Ctx<'_>, name: &str) -> Result<Hash> {
     require(ctx, Import::Crypto, "cryptography")?;
     Ok(match name {
@@ -79,12 +75,12 @@ fn why(code: ErrorCode) -> &'static str {
 
 fn digest<'js>(ctx: Ctx<'js>, hash: String, data: Bytes<'js>) -> Result<Value<'js>> {
     let hash = hash_of(&ctx, &hash)?;
-    give(&ctx, Ok(host::digest(hash, bytes_of(&data))))
+    give(&ctx, Ok(host::digest(hash, bytes_in(&data))))
 }
 
 fn hmac<'js>(ctx: Ctx<'js>, hash: String, key: Bytes<'js>, data: Bytes<'js>) -> Result<Value<'js>> {
     let hash = hash_of(&ctx, &hash)?;
-    give(&ctx, Ok(host::hmac(hash, bytes_of(&key), bytes_of(&data))))
+    give(&ctx, Ok(host::hmac(hash, bytes_in(&key), bytes_in(&data))))
 }
 
 /// `how`: name of the mode, its vector or counter, additional data, and the bits of its tag or counter.
@@ -97,7 +93,7 @@ fn cipher<'js>(
 ) -> Result<Value<'js>> {
     require(&ctx, Import::Crypto, "cryptography")?;
     let (mode, bits): (String, u8) = (how.get(0)?, how.get(3)?);
-    let [iv, additional_data] = [how.get::<Bytes<'js>>(1)?, how.get(2)?].map(|bytes| bytes_of(&bytes).to_vec());
+    let [iv, additional_data] = [how.get::<Bytes<'js>>(1)?, how.get(2)?].map(|bytes| bytes_in(&bytes).to_vec());
     let cipher = match mode.as_str() {
         "GCM" => Cipher::Gcm(Gcm { iv, additional_data, tag_bits: bits }),
         "CBC" => Cipher::Cbc(iv),
@@ -105,7 +101,7 @@ fn cipher<'js>(
         "KW" => Cipher::Kw,
         other => return Err(Exception::throw_type(&ctx, &format!("unknown mode {other}"))),
     };
-    let (key, data) = (bytes_of(&key), bytes_of(&data));
+    let (key, data) = (bytes_in(&key), bytes_in(&data));
     give(&ctx, if encrypts { host::encrypt(&cipher, key, data) } else { host::decrypt(&cipher, key, data) })
 }
 
@@ -118,7 +114,7 @@ fn pbkdf2<'js>(
     bytes: u32,
 ) -> Result<Value<'js>> {
     let hash = hash_of(&ctx, &hash)?;
-    give(&ctx, host::pbkdf2(hash, bytes_of(&password), bytes_of(&salt), iterations, bytes))
+    give(&ctx, host::pbkdf2(hash, bytes_in(&password), bytes_in(&salt), iterations, bytes))
 }
 
 fn hkdf<'js>(
@@ -130,7 +126,7 @@ fn hkdf<'js>(
     bytes: u32,
 ) -> Result<Value<'js>> {
     let hash = hash_of(&ctx, &hash)?;
-    give(&ctx, host::hkdf(hash, bytes_of(&key), bytes_of(&salt), bytes_of(&info), bytes))
+    give(&ctx, host::hkdf(hash, bytes_in(&key), bytes_in(&salt), bytes_in(&info), bytes))
 }
 
 /// `cost`: N, r and p.
@@ -143,7 +139,7 @@ fn scrypt<'js>(
 ) -> Result<Value<'js>> {
     require(&ctx, Import::Crypto, "cryptography")?;
     let (n, r, p) = (cost.get(0)?, cost.get(1)?, cost.get(2)?);
-    give(&ctx, host::scrypt(bytes_of(&password), bytes_of(&salt), n, r, p, bytes))
+    give(&ctx, host::scrypt(bytes_in(&password), bytes_in(&salt), n, r, p, bytes))
 }
 
 /// The private and the public key of a new pair.
@@ -161,7 +157,7 @@ fn list<'js>(ctx: &Ctx<'js>, parts: impl IntoIterator<Item = Vec<u8>>) -> Result
 }
 
 fn convert<'js>(ctx: Ctx<'js>, what: String, curve: String, key: Bytes<'js>) -> Result<Value<'js>> {
-    let (curve, key) = (curve_of(&ctx, &curve)?, bytes_of(&key));
+    let (curve, key) = (curve_of(&ctx, &curve)?, bytes_in(&key));
     give(
         &ctx,
         match what.as_str() {
@@ -178,7 +174,7 @@ fn convert<'js>(ctx: Ctx<'js>, what: String, curve: String, key: Bytes<'js>) -> 
 
 fn sign<'js>(ctx: Ctx<'js>, curve: String, hash: String, private: Bytes<'js>, data: Bytes<'js>) -> Result<Value<'js>> {
     let (curve, hash) = (curve_of(&ctx, &curve)?, hash_of(&ctx, &hash)?);
-    give(&ctx, host::sign(curve, hash, bytes_of(&private), bytes_of(&data)))
+    give(&ctx, host::sign(curve, hash, bytes_in(&private), bytes_in(&data)))
 }
 
 fn verify<'js>(
@@ -190,29 +186,29 @@ fn verify<'js>(
     signature: Bytes<'js>,
 ) -> Result<bool> {
     let (curve, hash) = (curve_of(&ctx, &curve)?, hash_of(&ctx, &hash)?);
-    Ok(host::verify(curve, hash, bytes_of(&public), bytes_of(&data), bytes_of(&signature)).unwrap_or(false))
+    Ok(host::verify(curve, hash, bytes_in(&public), bytes_in(&data), bytes_in(&signature)).unwrap_or(false))
 }
 
 fn agree<'js>(ctx: Ctx<'js>, curve: String, private: Bytes<'js>, public: Bytes<'js>) -> Result<Value<'js>> {
     let curve = curve_of(&ctx, &curve)?;
-    give(&ctx, host::agree(curve, bytes_of(&private), bytes_of(&public)))
+    give(&ctx, host::agree(curve, bytes_in(&private), bytes_in(&public)))
 }
 
 fn rsa_generate<'js>(ctx: Ctx<'js>, bits: u32, exponent: Bytes<'js>) -> Result<Value<'js>> {
     require(&ctx, Import::Crypto, "cryptography")?;
-    give(&ctx, host::rsa_generate(bits, bytes_of(&exponent)))
+    give(&ctx, host::rsa_generate(bits, bytes_in(&exponent)))
 }
 
 /// The numbers of a key: n and e, and of a private one d, p, q, dp, dq and qi.
 fn rsa_numbers<'js>(ctx: Ctx<'js>, private: bool, der: Bytes<'js>) -> Result<Value<'js>> {
     require(&ctx, Import::Crypto, "cryptography")?;
     let numbers = if private {
-        host::rsa_private_numbers(bytes_of(&der)).map(|key| {
+        host::rsa_private_numbers(bytes_in(&der)).map(|key| {
             let RsaPrivate { n, e, d, p, q, dp, dq, qi } = key;
             vec![n, e, d, p, q, dp, dq, qi]
         })
     } else {
-        host::rsa_public_numbers(bytes_of(&der)).map(|RsaPublic { n, e }| vec![n, e])
+        host::rsa_public_numbers(bytes_in(&der)).map(|RsaPublic { n, e }| vec![n, e])
     };
     match numbers {
         Ok(numbers) => Ok(list(&ctx, numbers)?.into_value()),
@@ -223,7 +219,7 @@ fn rsa_numbers<'js>(ctx: Ctx<'js>, private: bool, der: Bytes<'js>) -> Result<Val
 /// A key of its numbers, as [`rsa_numbers`] gives them.
 fn rsa_key<'js>(ctx: Ctx<'js>, numbers: Array<'js>) -> Result<Value<'js>> {
     require(&ctx, Import::Crypto, "cryptography")?;
-    let mut parts = numbers.iter::<Bytes<'js>>().map(|part| part.map(|part| bytes_of(&part).to_vec()));
+    let mut parts = numbers.iter::<Bytes<'js>>().map(|part| part.map(|part| bytes_in(&part).to_vec()));
     let mut next = || parts.next().transpose().map(Option::unwrap_or_default);
     let (n, e) = (next()?, next()?);
     if numbers.len() == 2 {
@@ -246,7 +242,7 @@ fn rsa_sign<'js>(
     data: Bytes<'js>,
 ) -> Result<Value<'js>> {
     let hash = hash_of(&ctx, &hash)?;
-    give(&ctx, host::rsa_sign(scheme_of(salt), hash, bytes_of(&key), bytes_of(&data)))
+    give(&ctx, host::rsa_sign(scheme_of(salt), hash, bytes_in(&key), bytes_in(&data)))
 }
 
 fn rsa_verify<'js>(
@@ -258,7 +254,7 @@ fn rsa_verify<'js>(
     signature: Bytes<'js>,
 ) -> Result<bool> {
     let hash = hash_of(&ctx, &hash)?;
-    let verified = host::rsa_verify(scheme_of(salt), hash, bytes_of(&key), bytes_of(&data), bytes_of(&signature));
+    let verified = host::rsa_verify(scheme_of(salt), hash, bytes_in(&key), bytes_in(&data), bytes_in(&signature));
     Ok(verified.unwrap_or(false))
 }
 
@@ -270,7 +266,7 @@ fn rsa_oaep<'js>(
     label: Bytes<'js>,
     data: Bytes<'js>,
 ) -> Result<Value<'js>> {
-    let (hash, key, label, data) = (hash_of(&ctx, &hash)?, bytes_of(&key), bytes_of(&label), bytes_of(&data));
+    let (hash, key, label, data) = (hash_of(&ctx, &hash)?, bytes_in(&key), bytes_in(&label), bytes_in(&data));
     let done =
         if encrypts { host::rsa_encrypt(hash, key, label, data) } else { host::rsa_decrypt(hash, key, label, data) };
     give(&ctx, done)

@@ -1,15 +1,14 @@
 //! `elias/db`: the db capability.
 
 use super::bytes::buffer_source;
-use super::cache::coded;
-use super::numbers::{SAFE_MAX, integer_from_js, integer_to_js};
+use super::convert::{SAFE_MAX, UsvString, error_with_code, integer_from_js, integer_to_js, usv};
 use super::require;
 use super::streams::promise_of;
-use super::usv_string::{UsvString, usv};
 use crate::bindings::elias::db::db::{
     self, Batch, Error, ErrorCode, Isolation, Query, Started, Transaction, Value as DbValue,
 };
 use crate::event_loop;
+use crate::json;
 use crate::phase::Import;
 use javy::quickjs::function::{Constructor, This};
 use javy::quickjs::object::Property;
@@ -46,7 +45,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
         "dbEnd",
         Function::new(ctx, |id: u32| {
             let transaction = HANDLES.transactions.borrow_mut().remove(&id);
-            event_loop::later(move || drop(transaction));
+            event_loop::defer(move || drop(transaction));
         })?,
     )
 }
@@ -64,11 +63,11 @@ fn keep(query: Query) -> u32 {
 }
 
 fn over(ctx: &Ctx<'_>) -> javy::quickjs::Error {
-    coded(ctx, "transaction-over", None, "the transaction is over")
+    error_with_code(ctx, "transaction-over", None, "the transaction is over")
 }
 
-/// Starts a statement, in the transaction of that id or in none (0). Gives the statement's id, or its rows if the database
-/// answered at once.
+/// Starts a statement, in the transaction of that id or in none (0). Gives the statement's id, or its rows if the
+/// database answered at once.
 fn execute<'js>(
     ctx: Ctx<'js>,
     transaction: u32,
@@ -196,14 +195,14 @@ fn throw(ctx: &Ctx<'_>, error: Error) -> javy::quickjs::Error {
         ErrorCode::TransactionOver => "transaction-over",
         ErrorCode::Unavailable => "unavailable",
     };
-    coded(ctx, code, sqlstate, &message)
+    error_with_code(ctx, code, sqlstate, &message)
 }
 
 /// Ends a statement, over or not.
 fn cancel(id: u32) {
     let query = HANDLES.queries.borrow_mut().remove(&id);
     // What waits for it hangs on it and goes first.
-    event_loop::later(move || drop(query));
+    event_loop::defer(move || drop(query));
 }
 
 /// A name that is a setter of every object.
@@ -248,7 +247,7 @@ fn to_js<'js>(ctx: &Ctx<'js>, value: DbValue) -> Result<Value<'js>> {
         DbValue::Float(float) => float.into_js(ctx),
         DbValue::Text(text) | DbValue::Uuid(text) | DbValue::Numeric(text) => text.into_js(ctx),
         DbValue::Bytes(bytes) => Ok(TypedArray::<u8>::new(ctx.clone(), bytes)?.into_value()),
-        DbValue::Json(json) => crate::runtime::parse_json(ctx, json.as_bytes()),
+        DbValue::Json(text) => json::parse_json(ctx, text.as_bytes()),
         DbValue::Timestamp(microseconds) => {
             let date: Constructor<'_> = ctx.globals().get("Date")?;
             date.construct((microseconds as f64 / 1e3,))

@@ -1,4 +1,4 @@
-//! What the host knows of the execution under way, for `ctx`.
+//! The execution under way and its caller, as the host knows them: what `ctx` shows.
 
 use super::require;
 use crate::bindings::elias::component::context;

@@ -2,9 +2,9 @@
 
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_request;
-use super::http_response::byte_string;
+use super::convert::{bytes_of, header_entries, isomorphic};
 use super::require;
-use super::streams::{self, Chunk, Outgoing, Settle, StreamClosed, promise_of};
+use super::streams::{self, Chunk, Outgoing, PromiseCapability, StreamClosed, promise_of};
 use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
@@ -17,8 +17,8 @@ use javy::quickjs::{Ctx, Exception, Function, IntoJs, Object, Result, TypedArray
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-/// One request and its response. Fields drop in order: streams before the bodies they came from, and all before what they
-/// are part of. What waits for one of them is forgotten first.
+/// One request and its response. Fields drop in order: streams before the bodies they came from, and all before what
+/// they are part of. What waits for one of them is forgotten first.
 #[derive(Default)]
 struct Exchange {
     /// To write the request's body, for the response's head, to read its body: one of each at a time.
@@ -69,12 +69,12 @@ fn end(id: u32) {
     let exchange = EXCHANGES.all.borrow_mut().remove(&id);
     if let Some(exchange) = exchange {
         exchange.waits.into_iter().flatten().for_each(event_loop::forget);
-        event_loop::later(move || drop(exchange));
+        event_loop::defer(move || drop(exchange));
     }
 }
 
-/// Sends the head, and with it the body if that is at hand; `streamed` says that it follows in writes. Gives the exchange's
-/// id.
+/// Sends the head, and with it the body if that is at hand; `streamed` says that it follows in writes. Gives the
+/// exchange's id.
 fn start<'js>(
     ctx: Ctx<'js>,
     method: String,
@@ -85,13 +85,8 @@ fn start<'js>(
 ) -> Result<u32> {
     require(&ctx, Import::Http, "fetch")?;
     let fail = |why: String| Exception::throw_type(&ctx, &why);
-    let mut entries = Vec::with_capacity(headers.len() / 2);
-    let mut headers = headers.into_iter();
-    while let (Some(name), Some(value)) = (headers.next(), headers.next()) {
-        if !left_out_of_request(&name) {
-            entries.push((name, byte_string(value)));
-        }
-    }
+    let mut entries = header_entries(headers);
+    entries.retain(|(name, _)| !left_out_of_request(name));
     let fields =
         Fields::from_list(&entries).map_err(|error| fail(format!("the request's headers are refused: {error}")))?;
     let request = OutgoingRequest::new(fields);
@@ -103,7 +98,7 @@ fn start<'js>(
         .and_then(|()| request.set_authority(Some(authority)))
         .and_then(|()| request.set_path_with_query(Some(path)));
     set.map_err(|()| fail(format!("{method} {authority}{path} is not a valid request: check the method and the URL")))?;
-    let bytes = streams::bytes_of(&body)?;
+    let bytes = bytes_of(&body)?;
     let mut exchange = Exchange::default();
     if streamed || bytes.is_some() {
         let opened = request.body().and_then(|body| body.write().map(|stream| (stream, body)));
@@ -171,7 +166,7 @@ fn write<'js>(ctx: Ctx<'js>, id: u32, chunk: TypedArray<'js, u8>) -> Result<Valu
         Ok(true) => true.into_js(&ctx),
         Err(StreamClosed) => false.into_js(&ctx),
         Ok(false) => {
-            let (promise, settle) = Settle::new(&ctx)?;
+            let (promise, settle) = PromiseCapability::new(&ctx)?;
             on_writable(id, move |ctx| match advance() {
                 Ok(false) => Ok(Progress::Again),
                 outcome => settle.clone().resolve(ctx, outcome.is_ok()).map(|()| Progress::Done),
@@ -185,7 +180,7 @@ fn write<'js>(ctx: Ctx<'js>, id: u32, chunk: TypedArray<'js, u8>) -> Result<Valu
 fn finish(id: u32) {
     let writer = with(id, |exchange| (exchange.out_stream.take(), exchange.out_body.take()));
     if let Some((stream, Some(body))) = writer {
-        event_loop::later(move || {
+        event_loop::defer(move || {
             drop(stream);
             let _ = OutgoingBody::finish(body, None); // the response says what was wrong with it
         });
@@ -219,7 +214,7 @@ fn response<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
 fn head<'js>(ctx: &Ctx<'js>, id: u32, response: &IncomingResponse) -> Result<Value<'js>> {
     let mut head = vec![response.status().to_string()];
     for (name, value) in response.headers().entries() {
-        head.extend([name, value.into_iter().map(char::from).collect()]);
+        head.extend([name, isomorphic(value)]);
     }
     if let Ok(body) = response.consume()
         && let Ok(stream) = body.stream()
@@ -231,7 +226,7 @@ fn head<'js>(ctx: &Ctx<'js>, id: u32, response: &IncomingResponse) -> Result<Val
 
 /// The next chunk of the response's body, or null after the last.
 fn read<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
-    let (promise, settle) = Settle::new(&ctx)?;
+    let (promise, settle) = PromiseCapability::new(&ctx)?;
     let poll = move || {
         with(id, |exchange| exchange.in_stream.as_ref().map_or(Some(Chunk::End), streams::try_read))
             .unwrap_or(Some(Chunk::End))
@@ -261,7 +256,7 @@ fn read<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
     Ok(promise.into_value())
 }
 
-fn settle_chunk(ctx: &Ctx<'_>, settle: Settle, chunk: Chunk) -> Result<()> {
+fn settle_chunk(ctx: &Ctx<'_>, settle: PromiseCapability, chunk: Chunk) -> Result<()> {
     match chunk {
         Chunk::Broken(error) => {
             let code = http_error_code(&error).unwrap_or_else(|| {
@@ -283,7 +278,8 @@ fn settle_chunk(ctx: &Ctx<'_>, settle: Settle, chunk: Chunk) -> Result<()> {
     }
 }
 
-/// An error of `wasi:http` as an exception: its message begins with the stable name, which the JavaScript half takes off.
+/// An error of `wasi:http` as an exception: its message begins with the stable name, which the JavaScript half takes
+/// off.
 fn refuse(ctx: &Ctx<'_>, error: &ErrorCode) -> javy::quickjs::Error {
     let name = match error {
         ErrorCode::HttpRequestDenied => "denied",

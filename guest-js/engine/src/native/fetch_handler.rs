@@ -1,9 +1,9 @@
 //! Calls `fetch` of the application without a script of ours: `component/handlers.js` gives its arguments, and sends
 //! every response that is not a plain one. See also `quickjs/response.c`.
 
+use super::convert::{bytes_of, header_entries};
 use super::http_response;
 use super::raw::owned;
-use super::streams;
 use javy::quickjs::{Ctx, Error, Function, Object, Result, Value, qjs};
 use std::cell::Cell;
 
@@ -166,9 +166,9 @@ fn send<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<bool> {
         if !headers.is_array() {
             return Ok(false);
         }
-        http_response::entries(headers.get::<Vec<String>>()?)
+        header_entries(headers.get::<Vec<String>>()?)
     };
-    let bytes = streams::bytes_of(&body)?.unwrap_or_default();
+    let bytes = bytes_of(&body)?.unwrap_or_default();
     if body.is_string() {
         // SAFETY: the field is the response's, and what was in it is given up.
         unsafe {

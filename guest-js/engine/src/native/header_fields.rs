@@ -16,7 +16,7 @@ fn with_bytes<R>(text: &JsString<'_>, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
 }
 
 /// Whether the byte may be in a token (RFC 9110, section 5.6.2).
-const fn is_token(byte: u8) -> bool {
+pub(super) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

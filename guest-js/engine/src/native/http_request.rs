@@ -1,12 +1,12 @@
 //! The incoming request behind `Request`: a message, and `wasi:http`'s request for a body that is not in it.
 
+use super::convert::{UsvString, isomorphic};
 use super::fetch_handler::is_request;
 use super::header_fields::is_name;
 use super::message;
 use super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
-use super::streams::{self, Chunk, Settle};
+use super::streams::{self, Chunk, PromiseCapability};
 use super::url::serialized::is_serialized;
-use super::usv_string::UsvString;
 use crate::bindings::wasi::http::types::{IncomingBody, IncomingRequest};
 use crate::bindings::wasi::io::streams::InputStream;
 use crate::event_loop::{self, Progress, WaitId};
@@ -101,7 +101,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
                 event_loop::forget(wait);
             }
             let body = incoming.body.take();
-            event_loop::later(move || drop(body));
+            event_loop::defer(move || drop(body));
         })?,
     )
 }
@@ -182,8 +182,8 @@ fn url(request: &message::Request) -> String {
     }
 }
 
-/// Names and values in turn. Bytes of a value are its characters, as the Fetch Standard's isomorphic decode has it. `host` is
-/// there whichever version of HTTP the request came in; `wasi:http` has it beside the headers.
+/// Names and values in turn. Bytes of a value are its characters, as the Fetch Standard's isomorphic decode has it.
+/// `host` is there whichever version of HTTP the request came in; `wasi:http` has it beside the headers.
 fn headers(request: &message::Request) -> Vec<String> {
     let mut list = Vec::with_capacity(2 * request.count() + 2);
     if let Some(host) = request.authority().filter(|_| request.values("host").next().is_none()) {
@@ -226,15 +226,6 @@ fn request_header<'js>(ctx: Ctx<'js>, UsvString(name): UsvString) -> Result<Valu
     value.map_or_else(|| Ok(Value::new_null(ctx.clone())), |value| value.into_js(&ctx))
 }
 
-/// Bytes as the characters with their numbers.
-fn isomorphic(bytes: Vec<u8>) -> String {
-    match String::from_utf8(bytes) {
-        Ok(text) if text.is_ascii() => text,
-        Ok(text) => text.bytes().map(char::from).collect(),
-        Err(error) => error.into_bytes().into_iter().map(char::from).collect(),
-    }
-}
-
 /// Opens the body, once.
 fn open(incoming: &mut Incoming) {
     if std::mem::replace(&mut incoming.body_taken, true) {
@@ -273,7 +264,7 @@ fn has_body() -> bool {
 /// The next chunk of the body, or null after the last.
 fn read<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
     open(&mut INCOMING.0.borrow_mut());
-    let (promise, settle) = Settle::new(&ctx)?;
+    let (promise, settle) = PromiseCapability::new(&ctx)?;
     if let Some(chunk) = try_read() {
         settle.chunk(&ctx, chunk, WHAT)?;
         return Ok(promise.into_value());
@@ -307,7 +298,7 @@ fn read_now<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
             Some(Chunk::Bytes(more)) => bytes.extend_from_slice(&more),
             Some(Chunk::End) => {
                 let body = incoming.body.take();
-                event_loop::later(move || drop(body));
+                event_loop::defer(move || drop(body));
             }
             Some(broken @ Chunk::Broken(_)) => {
                 incoming.first = Some(broken);
@@ -333,7 +324,7 @@ fn try_read() -> Option<Chunk> {
     };
     if !matches!(chunk, Chunk::Bytes(_)) {
         let body = incoming.body.take();
-        event_loop::later(move || drop(body));
+        event_loop::defer(move || drop(body));
     }
     Some(chunk)
 }

@@ -1,18 +1,19 @@
 //! The outgoing response: `wasi:http/types.outgoing-response` behind `Response`.
 //!
-//! One state machine, [`State`]: headers, body, end. A body that is whole has its own length, whatever the headers say. The
-//! headers of a streamed body are sent at once; one that states its length sends them with its first bytes, and keeps the last of
-//! them back until it has ended, so that a client never takes a body of another length for a complete one. What breaks off is
-//! dropped without being finished, which tells the host.
+//! One state machine, [`State`]: headers, body, end. A body that is whole has its own length, whatever the headers say.
+//! The headers of a streamed body are sent at once; one that states its length sends them with its first bytes, and
+//! keeps the last of them back until it has ended, so that a client never takes a body of another length for a complete
+//! one. What breaks off is dropped without being finished, which tells the host.
 
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_response;
+use super::convert::{HeaderEntry, bytes_of, header_entries};
 use super::http_request;
 use super::message;
-use super::streams::{self, Outgoing, Settle, StreamClosed};
+use super::streams::{Outgoing, PromiseCapability, StreamClosed};
 use crate::bindings::wasi::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::bindings::wasi::io::streams::OutputStream;
-use crate::error::Thrown;
+use crate::error::ExceptionText;
 use crate::event_loop::{self, Progress};
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, TypedArray, Value};
 use std::cell::{Cell, RefCell};
@@ -52,7 +53,7 @@ pub(crate) struct BodyWriter {
 struct Slot {
     state: RefCell<State>,
     /// Why the body broke off, if a script's exception did it.
-    failure: RefCell<Option<Thrown>>,
+    failure: RefCell<Option<ExceptionText>>,
     /// Whether the host takes a whole response as a message.
     by_message: Cell<bool>,
     message: RefCell<Option<Vec<u8>>>,
@@ -83,13 +84,13 @@ pub(crate) fn take_message() -> Option<Vec<u8>> {
     RESPONSE.message.take()
 }
 
-/// Takes what there is of the response, for its last rites.
+/// Takes what there is of the response when the execution ends.
 pub(crate) fn take_state() -> State {
     RESPONSE.state.replace(State::Finished)
 }
 
 /// Takes the exception that broke the body off.
-pub(crate) fn take_failure() -> Option<Thrown> {
+pub(crate) fn take_failure() -> Option<ExceptionText> {
     RESPONSE.failure.take()
 }
 
@@ -111,7 +112,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 enum Length {
     /// The body is whole: this is its length.
     Own(usize),
-    /// There is no body, and what GET or the original response would have is what the handler says (RFC 9110, section 8.6).
+    /// There is no body, and what GET or the original response would have is what the handler says (RFC 9110, section
+    /// 8.6).
     AsStated,
     /// There is no body.
     None,
@@ -119,21 +121,8 @@ enum Length {
     Streamed,
 }
 
-/// A header's name, and the bytes of its value.
-type Entry = (String, Vec<u8>);
-
-/// The entries of a header list, which has names and values in turn.
-pub(super) fn entries(list: Vec<String>) -> Vec<Entry> {
-    let mut entries = Vec::with_capacity(list.len() / 2 + 1);
-    let mut list = list.into_iter();
-    while let (Some(name), Some(value)) = (list.next(), list.next()) {
-        entries.push((name, byte_string(value)));
-    }
-    entries
-}
-
 /// The headers that are sent, and what they state as the length of the body.
-fn checked(ctx: &Ctx<'_>, headers: Vec<Entry>, length: &Length) -> Result<(Vec<Entry>, Option<u64>)> {
+fn checked(ctx: &Ctx<'_>, headers: Vec<HeaderEntry>, length: &Length) -> Result<(Vec<HeaderEntry>, Option<u64>)> {
     let mut entries = Vec::with_capacity(headers.len() + 1);
     let mut stated = None;
     for (name, value) in headers {
@@ -167,7 +156,7 @@ fn checked(ctx: &Ctx<'_>, headers: Vec<Entry>, length: &Length) -> Result<(Vec<E
 fn make(
     ctx: &Ctx<'_>,
     status: u16,
-    headers: Vec<Entry>,
+    headers: Vec<HeaderEntry>,
     length: &Length,
 ) -> Result<(ResponseOutparam, OutgoingResponse, Option<u64>)> {
     let (entries, stated) = checked(ctx, headers, length)?;
@@ -191,7 +180,8 @@ fn make(
     }
 }
 
-/// The number of bytes that a content-length states, also where it was sent several times and joined (RFC 9112, section 6.3).
+/// The number of bytes that a content-length states, also where it was sent several times and joined (RFC 9112, section
+/// 6.3).
 fn content_length(value: &str) -> Option<u64> {
     let mut all = value.split(',').map(|part| {
         let digits = part.trim_matches([' ', '\t']);
@@ -201,25 +191,14 @@ fn content_length(value: &str) -> Option<u64> {
     all.all(|other| other == Some(first)).then_some(first)
 }
 
-/// A header's value: a byte string, a character a byte; what is not a byte goes out as UTF-8.
-pub(crate) fn byte_string(value: String) -> Vec<u8> {
-    if value.is_ascii() {
-        return value.into_bytes();
-    }
-    match value.chars().map(u8::try_from).collect::<std::result::Result<Vec<u8>, _>>() {
-        Ok(bytes) => bytes,
-        Err(_) => value.into_bytes(),
-    }
-}
-
 /// Sends headers, and a body that is known whole: a string, a `Uint8Array`, or null.
 fn send_whole<'js>(ctx: Ctx<'js>, status: u16, headers: Vec<String>, body: Value<'js>) -> Result<()> {
-    let bytes = streams::bytes_of(&body)?.unwrap_or_default();
-    send_bytes(&ctx, status, entries(headers), bytes)
+    let bytes = bytes_of(&body)?.unwrap_or_default();
+    send_bytes(&ctx, status, header_entries(headers), bytes)
 }
 
 /// Sends headers, and a body that is known whole.
-pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<Entry>, bytes: Vec<u8>) -> Result<()> {
+pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<HeaderEntry>, bytes: Vec<u8>) -> Result<()> {
     let length = match bytes.len() {
         0 if http_request::is_head() || status == 304 => Length::AsStated,
         0 => Length::None,
@@ -265,7 +244,7 @@ pub(super) fn send_bytes(ctx: &Ctx<'_>, status: u16, headers: Vec<Entry>, bytes:
 
 /// Whether a whole response can be a message, with which the execution ends: nothing is left to do, or the client would
 /// have to wait for that.
-fn can_be_message(ctx: &Ctx<'_>, headers: &[Entry], body_bytes: usize) -> bool {
+fn can_be_message(ctx: &Ctx<'_>, headers: &[HeaderEntry], body_bytes: usize) -> bool {
     RESPONSE.by_message.get()
         && matches!(&*RESPONSE.state.borrow(), State::Waiting(Some(_)))
         && body_bytes <= MESSAGE_BODY_BYTES_MAX
@@ -277,11 +256,11 @@ fn can_be_message(ctx: &Ctx<'_>, headers: &[Entry], body_bytes: usize) -> bool {
 /// Sends the headers of a body that follows in writes; false if there must not be one.
 fn begin_stream(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<bool> {
     if http_request::is_head() {
-        let (out, response, _) = make(&ctx, status, entries(headers), &Length::AsStated)?;
+        let (out, response, _) = make(&ctx, status, header_entries(headers), &Length::AsStated)?;
         ResponseOutparam::set(out, Ok(response));
         return Ok(false);
     }
-    let (out, response, stated) = make(&ctx, status, entries(headers), &Length::Streamed)?;
+    let (out, response, stated) = make(&ctx, status, header_entries(headers), &Length::Streamed)?;
     match stated {
         None => open_body(&ctx, out, response, None)?,
         Some(total) => {
@@ -319,13 +298,13 @@ fn release(ctx: &Ctx<'_>) -> Result<()> {
 /// Drops the body without finishing it, in the next turn: a wait may still hold a pollable of its stream.
 fn break_off() {
     let former = RESPONSE.state.replace(State::Broken);
-    event_loop::later(move || drop(former));
+    event_loop::defer(move || drop(former));
 }
 
 /// Finishes the body, likewise.
 fn finish() {
     if let State::Body(BodyWriter { stream, body, .. }) = RESPONSE.state.replace(State::Finished) {
-        event_loop::later(move || {
+        event_loop::defer(move || {
             drop(stream);
             // The length was kept, so that there is nothing that the host could object to.
             let _ = OutgoingBody::finish(body, None);
@@ -400,7 +379,7 @@ fn send(ctx: Ctx<'_>, bytes: Vec<u8>, is_last: bool) -> Result<Value<'_>> {
         }
         Err(StreamClosed) => Err(stream_closed(&ctx)),
         Ok(false) => {
-            let (promise, settle) = Settle::new(&ctx)?;
+            let (promise, settle) = PromiseCapability::new(&ctx)?;
             on_writable(move |ctx| {
                 let outcome = match advance(&mut rest) {
                     Ok(false) => return Ok(Progress::Again),
@@ -420,22 +399,22 @@ fn send(ctx: Ctx<'_>, bytes: Vec<u8>, is_last: bool) -> Result<Value<'_>> {
     }
 }
 
-/// Breaks the body off: a script that makes it threw `error`. While the headers are held there is still time for an error
-/// response.
+/// Breaks the body off: a script that makes it threw `error`. While the headers are held there is still time for an
+/// error response.
 fn fail(error: Value<'_>) {
     match RESPONSE.state.replace(State::Broken) {
         State::Held { out, response, .. } => {
             drop(response);
             RESPONSE.state.replace(State::Waiting(Some(out)));
         }
-        body @ State::Body(_) => event_loop::later(move || drop(body)),
+        body @ State::Body(_) => event_loop::defer(move || drop(body)),
         // The client is gone, or it is all sent: nobody is left to be told.
         other => {
             RESPONSE.state.replace(other);
             return;
         }
     }
-    RESPONSE.failure.replace(Some(Thrown::of(&error)));
+    RESPONSE.failure.replace(Some(ExceptionText::of(&error)));
 }
 
 fn advance(rest: &mut Outgoing) -> std::result::Result<bool, StreamClosed> {

@@ -1,6 +1,6 @@
 //! MIME types (the MIME Sniffing Standard) and `data:` URLs (Fetch Standard 6), by the crate `data-url`.
 
-use super::usv_string::UsvString;
+use super::convert::UsvString;
 use data_url::DataUrl;
 use data_url::mime::Mime;
 use javy::quickjs::{Array, Ctx, Function, Object, Result, TypedArray, Value};

@@ -11,6 +11,8 @@ mod capability;
 mod compression;
 mod config;
 mod connection_headers;
+mod console;
+mod convert;
 mod crypto;
 mod db;
 mod encodings;
@@ -20,20 +22,16 @@ pub(crate) mod fetch_handler;
 mod header_fields;
 mod http_request;
 mod http_response;
-pub(crate) mod log;
 mod message;
 mod mime;
 mod multipart;
-mod numbers;
 mod pair_iterator;
 pub(crate) mod random;
 mod raw;
 mod streams;
 mod text;
 pub(crate) mod timers;
-pub(crate) mod uncaught;
 mod url;
-mod usv_string;
 
 pub(crate) use call::{set_input, take_output};
 pub(crate) use capability::describe as describe_capabilities;
@@ -43,8 +41,11 @@ pub(crate) use http_response::{
     take_message as take_response_message, take_state as take_response_state,
 };
 
+use crate::application;
+use crate::build_report;
 use crate::event_loop;
-use crate::phase::{self, Import, Needed};
+use crate::phase::{self, Import, Requirement};
+use crate::uncaught;
 use javy::quickjs::module::{Declarations, Exports, ModuleDef};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result};
 use std::cell::RefCell;
@@ -64,7 +65,7 @@ impl ModuleDef for Native {
     fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> Result<()> {
         let native = Object::new(ctx.clone())?;
         for add in [
-            log::add,
+            console::add,
             timers::add,
             uncaught::add,
             text::add,
@@ -98,8 +99,8 @@ impl ModuleDef for Native {
     }
 }
 
-/// Puts our own in place of what QuickJS and javy bring: a random source that no snapshot holds, no `console` that would
-/// write to a standard output that is not there.
+/// Puts our own in place of what QuickJS and javy bring: a random source that no snapshot holds, no `console` that
+/// would write to a standard output that is not there.
 pub(crate) fn replace_builtins(ctx: &Ctx<'_>) -> Result<()> {
     random::replace_math_random(ctx)
 }
@@ -159,9 +160,9 @@ pub(crate) fn release() {
 fn add_lifecycle(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("register", Function::new(ctx.clone(), register)?)?;
-    native.set("setApplication", Function::new(ctx.clone(), crate::build::set_application)?)?;
-    native.set("dependOn", Function::new(ctx.clone(), crate::build::depend_on)?)?;
-    native.set("componentName", Function::new(ctx.clone(), crate::build::component_name)?)?;
+    native.set("setApplication", Function::new(ctx.clone(), application::add_implementation)?)?;
+    native.set("dependOn", Function::new(ctx.clone(), build_report::depend_on)?)?;
+    native.set("componentName", Function::new(ctx.clone(), application::name)?)?;
     native.set("waitUntil", Function::new(ctx, wait_until)?)
 }
 
@@ -188,10 +189,11 @@ pub(crate) fn require(ctx: &Ctx<'_>, import: Import, what: &str) -> Result<()> {
         return Err(Exception::throw_message(ctx, &message));
     }
     if !phase::wired(import) {
-        let Needed { name, mention, grant } = import.needed();
+        let Requirement { name, mention, grant } = import.requirement();
         let grant = grant.map(|grant| format!(", and grant it with `{grant}` in elias.toml")).unwrap_or_default();
         let message = format!(
-            "{what} needs the import {name}, which this component does not have, because nothing in its source names what uses it; \
+            "{what} needs the import {name}, which this component does not have, because nothing in its source \
+             names what uses it; \
              write `{mention}` anywhere in the source and build again{grant}"
         );
         return Err(Exception::throw_message(ctx, &message));

@@ -1,8 +1,11 @@
 //! Parsing of `multipart/form-data` (RFC 7578), as strictly as browsers write it.
 //!
-//! The bytes are at hand: a body is limited before it gets here. Further limits are on what would cost more than its bytes.
+//! The bytes are at hand: a body is limited before it gets here. Further limits are on what would cost more than its
+//! bytes.
 
 use super::bytes::bytes_in;
+use super::convert::isomorphic;
+use super::header_fields::{is_name, is_token};
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
 
 /// Entries of a form. Each is some objects in the engine, and so more memory than its bytes.
@@ -112,13 +115,13 @@ fn header(input: &mut Input<'_>) -> std::result::Result<Header, &'static str> {
         }
         let colon = line.iter().position(|&byte| byte == b':').ok_or("a line in the header of a part has no colon")?;
         let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
-        if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+        if !is_name(name) {
             return Err("a line in the header of a part has no name");
         }
         if name.eq_ignore_ascii_case(b"content-disposition") {
             disposition = Some(parse_disposition(value)?);
         } else if name.eq_ignore_ascii_case(b"content-type") {
-            content_type = Some(value.iter().map(|&byte| char::from(byte)).collect());
+            content_type = Some(isomorphic(value.to_vec()));
         }
     }
     match disposition {
@@ -187,7 +190,7 @@ fn extended_value(value: &[u8]) -> Option<String> {
     if charset.eq_ignore_ascii_case(b"utf-8") {
         String::from_utf8(bytes).ok()
     } else if charset.eq_ignore_ascii_case(b"iso-8859-1") {
-        Some(bytes.into_iter().map(char::from).collect())
+        Some(isomorphic(bytes))
     } else {
         None
     }
@@ -201,9 +204,4 @@ fn unescape(value: &[u8]) -> String {
     }
     let text = text.replace("%0A", "\n").replace("%0a", "\n").replace("%0D", "\r").replace("%0d", "\r");
     text.replace("%22", "\"")
-}
-
-/// RFC 9110, 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

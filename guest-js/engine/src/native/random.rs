@@ -3,7 +3,7 @@
 use super::bytes::{overwrite, room_in};
 use super::require;
 use crate::bindings::wasi::random::random;
-use crate::build;
+use crate::build_report;
 use crate::phase::{self, Import};
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, TypedArray};
 use std::cell::{Cell, RefCell};
@@ -27,7 +27,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
             if phase::building() {
                 match of_build(room_in(&bytes)) {
                     Some(Ok(fresh)) => {
-                        build::random_was_drawn(&ctx);
+                        build_report::random_was_drawn(&ctx);
                         overwrite(&bytes, &fresh);
                         return Ok(());
                     }
@@ -39,8 +39,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
                 }
                 return Err(Exception::throw_message(
                     &ctx,
-                    "cryptographic randomness at the top level: it runs once, during the build, and every instance would \
-                     share the value; move it into a handler",
+                    "cryptographic randomness at the top level: it runs once, during the build, and every instance \
+                     would share the value; move it into a handler",
                 ));
             }
             require(&ctx, Import::Random, "crypto")?;
@@ -55,9 +55,9 @@ pub(crate) fn replace_math_random(ctx: &Ctx<'_>) -> Result<()> {
     let random = Function::new(ctx.clone(), |ctx: Ctx<'_>| {
         if phase::building() {
             if BUILD.bytes.borrow().is_some() {
-                build::random_was_drawn(&ctx);
+                build_report::random_was_drawn(&ctx);
             } else {
-                build::random_was_read(&ctx);
+                build_report::random_was_read(&ctx);
             }
         } else if !STATE.seeded.get() {
             require(&ctx, Import::Random, "Math.random")?;

@@ -1,7 +1,7 @@
 //! QuickJS's C functions and raw values, for natives that most requests call. A call through rquickjs costs about a
 //! thousand instructions more.
 
-use super::usv_string::usv;
+use super::convert::usv;
 use javy::quickjs::{Ctx, Error, Function, Result, Value, qjs};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -101,6 +101,24 @@ pub(super) fn named_function<'js>(
     };
     // SAFETY: the name ends with a zero, and is copied.
     unsafe { owned(ctx, qjs::JS_NewCFunction2(raw, Some(function), name.as_ptr(), length, kind, number)) }
+}
+
+/// The arguments of a call.
+///
+/// # Safety
+/// `argv` must have `argc` values, which must outlive the result.
+pub(super) unsafe fn arguments<'a>(argc: c_int, argv: *mut RawValue) -> &'a [RawValue] {
+    // SAFETY: as for the caller.
+    if argc > 0 { unsafe { std::slice::from_raw_parts(argv, argc as usize) } } else { &[] }
+}
+
+/// An argument of a call; undefined if it is missing.
+///
+/// # Safety
+/// As for [`arguments`].
+pub(super) unsafe fn argument(argc: c_int, argv: *mut RawValue, at: usize) -> RawValue {
+    // SAFETY: as for the caller.
+    unsafe { arguments(argc, argv) }.get(at).copied().unwrap_or(qjs::JS_UNDEFINED)
 }
 
 /// The type under which QuickJS's API accepts all functions.

@@ -1,7 +1,5 @@
 //! Reading and writing the host's byte streams from promises.
 
-use super::bytes::bytes_in;
-use super::usv_string::usv;
 use crate::bindings::wasi::io::error::Error as IoError;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::event_loop::{self, Progress, WaitId};
@@ -57,23 +55,14 @@ impl Outgoing {
     }
 }
 
-/// The bytes of a string or a `Uint8Array`; none for anything else.
-pub(crate) fn bytes_of(value: &Value<'_>) -> Result<Option<Vec<u8>>> {
-    if let Some(text) = value.as_string() {
-        return Ok(Some(usv(text)?.into_bytes()));
-    }
-    let bytes = value.as_object().and_then(|object| object.as_typed_array::<u8>());
-    Ok(bytes.map(|bytes| bytes_in(bytes).to_vec()))
-}
-
 /// A promise, from the side that settles it.
 #[derive(Clone)]
-pub(crate) struct Settle {
+pub(crate) struct PromiseCapability {
     resolve: Persistent<Function<'static>>,
     reject: Persistent<Function<'static>>,
 }
 
-impl Settle {
+impl PromiseCapability {
     /// A new promise.
     pub(crate) fn new<'js>(ctx: &Ctx<'js>) -> Result<(Promise<'js>, Self)> {
         let (promise, resolve, reject) = Promise::new(ctx)?;
@@ -117,7 +106,7 @@ pub(crate) fn promise_of<'js, T: 'static>(
     pollable: impl FnOnce() -> crate::bindings::wasi::io::poll::Pollable,
     mut convert: impl for<'a> FnMut(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
 ) -> Result<(Value<'js>, Option<WaitId>)> {
-    let (promise, settle) = Settle::new(ctx)?;
+    let (promise, settle) = PromiseCapability::new(ctx)?;
     if let Some(value) = poll() {
         let outcome = convert(ctx, value);
         settle.settle(ctx, outcome)?;

@@ -1,7 +1,7 @@
 //! UTF-8 for `TextEncoder`, `TextDecoder` and bodies (the Encoding Standard).
 
 use super::bytes::{bytes_in, overwrite, room_in};
-use super::usv_string::UsvString;
+use super::convert::UsvString;
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
 
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];

@@ -2,7 +2,7 @@
 
 use super::{async_context, require};
 use crate::bindings::wasi::clocks::monotonic_clock;
-use crate::build;
+use crate::build_report;
 use crate::event_loop;
 use crate::phase::{self, Import};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Result};
@@ -34,7 +34,7 @@ fn set_timer<'js>(ctx: Ctx<'js>, callback: Function<'js>, delay_ms: f64, repeat:
     if phase::building() {
         // It could never be due: no time passes during the build, and no request is there yet. Packages that sweep
         // their caches set one when they are imported, and an exception would keep them from being built at all.
-        build::timer_was_set(&ctx);
+        build_report::timer_was_set(&ctx);
         return Ok(event_loop::unused_timer());
     }
     require(&ctx, Import::MonotonicClock, "setTimeout")?;

@@ -10,7 +10,7 @@ pub(super) mod serialized;
 
 use self::file::FileUrl;
 use self::serialized::Part;
-use super::usv_string::{UsvString, usv};
+use super::convert::{UsvString, usv};
 use javy::quickjs::{Array, Ctx, Function, Object, Result, String as JsString, Value};
 use std::borrow::Cow;
 use url::{Url, form_urlencoded, quirks};

@@ -1,4 +1,5 @@
-//! The compiler's side: what the program does that [`HostBuilder::compiler`](crate::HostBuilder::compiler) names.
+//! The child process that compiles: what the program does that
+//! [`HostBuilder::compiler`](crate::HostBuilder::compiler) names.
 
 use super::Kind;
 use crate::engine::wasmtime_config;

@@ -1,7 +1,8 @@
-//! How much code there is to compile, before it is compiled.
+//! Bounds the size of functions and of all code before it is compiled.
 
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::limits::Limits;
+use elias_contract::ErrorCode;
 use wasmparser::{Parser, Payload};
 
 /// Refuses a module or component with a function, or functions together, over the limits. The time that the compiler

@@ -1,9 +1,10 @@
-//! The bases of images that a host was given.
+//! The base memories that a host was given, with which the memories of components begin.
 
-use super::refusal::{bad_image, no_room};
-use crate::cache::CompiledCache;
-use crate::error::{Error, ErrorCode};
+use super::errors::{bad_image, image_not_stored};
+use crate::compiled_cache::CompiledCache;
+use crate::error::Error;
 use crate::memory;
+use elias_contract::ErrorCode;
 use elias_contract::base::Base;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,6 +61,6 @@ impl Bases {
 
 fn load(module: &[u8], cache: Option<&CompiledCache>) -> Result<LoadedBase, Error> {
     let Base { digest, memory } = Base::read(module).map_err(bad_image)?;
-    let base = memory::Base::new(cache, &digest, &memory).map_err(|error| no_room(&error))?;
+    let base = memory::Base::new(cache, &digest, &memory).map_err(|error| image_not_stored(&error))?;
     Ok(LoadedBase { digest, base: Arc::new(base) })
 }

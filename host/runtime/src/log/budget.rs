@@ -1,4 +1,4 @@
-//! How much each component may write.
+//! How many bytes of log lines each component may write in a second: a token bucket each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

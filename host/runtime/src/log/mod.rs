@@ -1,23 +1,30 @@
 //! What guests write, and why they failed, as structured events of `tracing`: made readable, made safe, and bounded.
+//!
+//! - `guest_text`: a guest's text as it is shown, by `redact` (secrets) and `escape` (control characters).
+//! - `budget`: how much each component may write.
 
 mod budget;
-mod neutralise;
+mod escape;
+mod guest_text;
 mod redact;
 
-pub(crate) use budget::{Budget, Budgets};
-pub(crate) use redact::redact;
+pub use guest_text::SECRET_BYTES_MIN;
 
-use crate::app::AppInner;
-use crate::error::{Error, ErrorCode, Exception};
-use neutralise::neutralise;
+pub(crate) use budget::Budgets;
+pub(crate) use guest_text::{GuestText, Secrets};
+
+use crate::component::ComponentInfo;
+use crate::error::{Error, Exception};
+use budget::Budget;
+use elias_contract::ErrorCode;
 use serde_json::Value;
-use std::borrow::Cow;
+use std::sync::Arc;
 
-/// Bytes of a line, message and fields together, that are kept.
-pub(crate) const LINE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a log line, message and fields together, that are kept.
+pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// Fields of a line that are kept.
-pub(crate) const FIELDS_MAX: usize = 32;
+/// Fields of a log line that are kept.
+pub const FIELDS_MAX: usize = 32;
 
 /// Bytes of a field's name that are kept.
 const NAME_BYTES_MAX: usize = 256;
@@ -44,44 +51,121 @@ pub trait Observer: Send + Sync + 'static {
     fn line(&self, line: Line<'_>);
 }
 
-/// Text of a guest as it may be shown: cut to the bound before anything else is done, so that nothing below takes
-/// longer for a longer text; then without secrets, with stacks in original positions, and safe. What is cut is said at
-/// the end.
-fn readable<'t>(app: &AppInner, text: &'t str, bytes_max: usize) -> Cow<'t, str> {
-    let kept = text.floor_char_boundary(bytes_max);
-    let cut = text.len() - kept;
-    let redacted = redact(text, app.secrets(), bytes_max);
-    if let Cow::Borrowed(redacted) = redacted
-        && let Cow::Borrowed(original) = app.original_text(redacted)
-    {
-        return neutralise(original, bytes_max, cut);
+/// Writes the log lines of one component.
+pub(crate) struct ComponentLog {
+    component: Arc<ComponentInfo>,
+    text: GuestText,
+    budget: Arc<Budget>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl ComponentLog {
+    pub(crate) fn new(
+        component: Arc<ComponentInfo>,
+        text: GuestText,
+        budget: Arc<Budget>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
+        Self { component, text, budget, observer }
     }
-    Cow::Owned(neutralise(&app.original_text(&redacted), bytes_max, cut).into_owned())
-}
 
-/// Writes that a secret was read, into the audit log. Within the budget of the component's log lines, as all that it
-/// can cause to be written.
-pub(crate) fn secret_read(app: &AppInner, execution: &str, key: &str) {
-    let Some(dropped) = app.log.take(AUDIT_BYTES + key.len()) else { return };
-    tell_dropped(app, execution, dropped);
-    let component = app.name.as_str();
-    tracing::info!(target: "elias::audit", execution, component, key, "a secret was read");
-}
+    /// How the component's texts are shown.
+    pub(crate) fn text(&self) -> &GuestText {
+        &self.text
+    }
 
-/// Says that lines were dropped before one that is let through.
-fn tell_dropped(app: &AppInner, execution: &str, dropped: u64) {
-    let (component, version) = (app.name.as_str(), app.version.as_str());
-    if dropped > 0 {
-        tracing::warn!(
-            target: "elias::guest", execution, component, version, dropped,
-            "log lines beyond the component's rate limit were dropped"
-        );
+    /// Writes that a secret was read, into the audit log. Within the budget of the component's log lines, as all that
+    /// it can cause to be written.
+    pub(crate) fn secret_read(&self, execution: &str, key: &str) {
+        let Some(dropped) = self.budget.take(AUDIT_BYTES + key.len()) else { return };
+        self.tell_dropped(execution, dropped);
+        let component = self.component.name.as_str();
+        tracing::info!(target: "elias::audit", execution, component, key, "a secret was read");
+    }
+
+    /// Says that lines were dropped before one that is let through.
+    fn tell_dropped(&self, execution: &str, dropped: u64) {
+        let (component, version) = (self.component.name.as_str(), self.component.version.as_str());
+        if dropped > 0 {
+            tracing::warn!(
+                target: "elias::guest", execution, component, version, dropped,
+                "log lines beyond the component's rate limit were dropped"
+            );
+        }
+    }
+
+    /// Writes one line; see [`crate::capability::InstanceInfo::log`].
+    pub(crate) fn write(&self, execution: &str, level: tracing::Level, message: &str, fields: &[(String, String)]) {
+        // Lines that nobody sees are not made readable, and count for no budget.
+        if self.observer.is_none() && !is_logged(level) {
+            return;
+        }
+        let bytes = message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        if self.budget.lacks(bytes.min(LINE_BYTES_MAX)) {
+            return;
+        }
+        let message = self.text.readable(message, LINE_BYTES_MAX);
+        let mut left = LINE_BYTES_MAX - message.len().min(LINE_BYTES_MAX);
+        let mut shown = String::new();
+        for (name, value) in fields.iter().take(FIELDS_MAX) {
+            let name = self.text.readable(name, left.min(NAME_BYTES_MAX));
+            let value = self.text.readable(value, left);
+            if !shown.is_empty() {
+                shown.push(' ');
+            }
+            shown.push_str(&name);
+            shown.push('=');
+            shown.push_str(&value);
+            left -= (name.len() + 1 + value.len()).min(left);
+        }
+        let (component, version) = (self.component.name.as_str(), self.component.version.as_str());
+        let Some(dropped) = self.budget.take(message.len() + shown.len()) else { return };
+        self.tell_dropped(execution, dropped);
+        if let Some(observer) = &self.observer {
+            observer.line(Line { execution, level, message: &message, fields: &shown });
+        }
+        macro_rules! event {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "elias::guest", tracing::Level::$level, execution, component,
+                    version, fields = %shown, "{message}"
+                )
+            };
+        }
+        match level {
+            tracing::Level::TRACE => event!(TRACE),
+            tracing::Level::DEBUG => event!(DEBUG),
+            tracing::Level::INFO => event!(INFO),
+            tracing::Level::WARN => event!(WARN),
+            tracing::Level::ERROR => event!(ERROR),
+        }
+    }
+
+    /// Writes why an execution failed, with the stack. What a caller alone can bring about is left to the access log.
+    pub(crate) fn failure(&self, execution: &str, error: &Error) {
+        if matches!(error.code(), ErrorCode::BadRequest | ErrorCode::RequestTooLarge | ErrorCode::Overloaded) {
+            return;
+        }
+        let message = match error.exception() {
+            Some(thrown) if error.code() == ErrorCode::Exception => {
+                format!("Uncaught {}: {}", thrown.name, thrown.message)
+            }
+            _ => error.to_string(),
+        };
+        let mut fields = vec![("code".to_owned(), error.code().as_str().to_owned())];
+        if let Some(hint) = error.exception().and_then(Exception::hint) {
+            fields.push(("hint".to_owned(), Value::from(hint).to_string()));
+        }
+        if let Some(stack) = error.stack().filter(|stack| !stack.is_empty()) {
+            fields.push(("stack".to_owned(), Value::from(stack).to_string()));
+        }
+        self.write(execution, tracing::Level::ERROR, &message, &fields);
     }
 }
 
 /// Whether the log takes lines of guests with this level.
 fn is_logged(level: tracing::Level) -> bool {
-    // The fields are those of the events below, for filters that name some.
+    // The fields are those of the events above, for filters that name some.
     macro_rules! enabled {
         ($level:ident) => {
             tracing::event_enabled!(
@@ -96,76 +180,4 @@ fn is_logged(level: tracing::Level) -> bool {
         tracing::Level::WARN => enabled!(WARN),
         tracing::Level::ERROR => enabled!(ERROR),
     }
-}
-
-/// Writes one line; see [`crate::capability::InstanceInfo::log`].
-pub(crate) fn write(
-    app: &AppInner,
-    execution: &str,
-    level: tracing::Level,
-    message: &str,
-    fields: &[(String, String)],
-) {
-    // Lines that nobody sees are not made readable, and count for no budget.
-    if app.observer.is_none() && !is_logged(level) {
-        return;
-    }
-    let bytes = message.len() + fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-    if app.log.lacks(bytes.min(LINE_BYTES_MAX)) {
-        return;
-    }
-    let message = readable(app, message, LINE_BYTES_MAX);
-    let mut left = LINE_BYTES_MAX - message.len().min(LINE_BYTES_MAX);
-    let mut shown = String::new();
-    for (name, value) in fields.iter().take(FIELDS_MAX) {
-        let name = readable(app, name, left.min(NAME_BYTES_MAX));
-        let value = readable(app, value, left);
-        if !shown.is_empty() {
-            shown.push(' ');
-        }
-        shown.push_str(&name);
-        shown.push('=');
-        shown.push_str(&value);
-        left -= (name.len() + 1 + value.len()).min(left);
-    }
-    let (component, version) = (app.name.as_str(), app.version.as_str());
-    let Some(dropped) = app.log.take(message.len() + shown.len()) else { return };
-    tell_dropped(app, execution, dropped);
-    if let Some(observer) = &app.observer {
-        observer.line(Line { execution, level, message: &message, fields: &shown });
-    }
-    macro_rules! event {
-        ($level:ident) => {
-            tracing::event!(
-                target: "elias::guest", tracing::Level::$level, execution, component,
-                version, fields = %shown, "{message}"
-            )
-        };
-    }
-    match level {
-        tracing::Level::TRACE => event!(TRACE),
-        tracing::Level::DEBUG => event!(DEBUG),
-        tracing::Level::INFO => event!(INFO),
-        tracing::Level::WARN => event!(WARN),
-        tracing::Level::ERROR => event!(ERROR),
-    }
-}
-
-/// Writes why an execution failed, with the stack. What a caller alone can bring about is left to the access log.
-pub(crate) fn failure(app: &AppInner, execution: &str, error: &Error) {
-    if matches!(error.code(), ErrorCode::BadRequest | ErrorCode::RequestTooLarge | ErrorCode::Overloaded) {
-        return;
-    }
-    let message = match error.exception() {
-        Some(thrown) if error.code() == ErrorCode::Exception => format!("Uncaught {}: {}", thrown.name, thrown.message),
-        _ => error.to_string(),
-    };
-    let mut fields = vec![("code".to_owned(), error.code().as_str().to_owned())];
-    if let Some(hint) = error.exception().and_then(Exception::hint) {
-        fields.push(("hint".to_owned(), Value::from(hint).to_string()));
-    }
-    if let Some(stack) = error.stack().filter(|stack| !stack.is_empty()) {
-        fields.push(("stack".to_owned(), Value::from(stack).to_string()));
-    }
-    write(app, execution, tracing::Level::ERROR, &message, &fields);
 }

@@ -1,4 +1,4 @@
-//! Text without secrets.
+//! Leaves secrets out of a text.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ const REDACTED: &str = "[redacted]";
 /// lies across the cut is found whole, and so no part of it is shown.
 ///
 /// It looks at `bytes_max` bytes and those of the longest secret more, once for each secret, however long the text is.
-pub(crate) fn redact<'t, 's>(
+pub(super) fn redact<'t, 's>(
     text: &'t str,
     secrets: impl Iterator<Item = &'s str> + Clone,
     bytes_max: usize,

@@ -1,6 +1,6 @@
-//! What memories begin with, in files.
+//! The files that memory images are mapped from.
 
-use crate::cache::CompiledCache;
+use crate::compiled_cache::CompiledCache;
 use rustix::fs::{MemfdFlags, fstatfs, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What a memory holds before an execution begins.
+//! Memory images: what a memory holds before an execution begins.
 //!
 //! The images of one engine are alike: each is the base, and the pages in which it differs. A host has the base in one
 //! file, which all memories of all components map, and of a component a file with its own pages. These are few ranges,
@@ -6,7 +6,7 @@
 //! component's too.
 
 use super::file::ImageFile;
-use crate::cache::CompiledCache;
+use crate::compiled_cache::CompiledCache;
 use std::fs::File;
 use std::io;
 use std::ops::Range;

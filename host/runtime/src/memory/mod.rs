@@ -1,5 +1,5 @@
-//! The linear memories of components that `elias-build` made. They are the host's: reserved, filled from images, and put
-//! back to them, here.
+//! The linear memories of components that `elias-build` made. They are the host's: it reserves them, fills them from
+//! images, and resets them to these.
 //!
 //! - `image`: what a memory holds before an execution begins: a base that all have, and pages of its own.
 //! - `file`: either, in a file that is kept and mapped.
@@ -63,8 +63,8 @@ impl Memories {
     }
 }
 
-// SAFETY: by the second invariant a memory is accessible below its length and nowhere else within reservation and guard;
-// it never moves; and it is the slot's alone until wasmtime drops it.
+// SAFETY: by the second invariant a memory is accessible below its length and nowhere else within reservation and
+// guard; it never moves; and it is the slot's alone until wasmtime drops it.
 unsafe impl MemoryCreator for Memories {
     fn new_memory(
         &self,

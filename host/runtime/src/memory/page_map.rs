@@ -1,4 +1,4 @@
-//! Which pages of a private mapping are no longer the file's.
+//! Asks the system which pages of a private mapping were written to, and so are no longer the file's.
 //!
 //! A page that was written to is anonymous: present or swapped, and not of the file. That also holds for a page which
 //! the system is moving at the moment. See proc_pid_pagemap(5), and
@@ -108,7 +108,8 @@ impl PageMap {
     }
 
     /// Calls `each` with the ranges of pages between `start` and `start + len` that are no longer the file's, as
-    /// offsets in bytes from `start`; with none of them where the system does not say. Both are multiples of the page size.
+    /// offsets in bytes from `start`; with none of them where the system does not say. Both are multiples of the page
+    /// size.
     ///
     /// # Errors
     /// If the system refuses to answer.

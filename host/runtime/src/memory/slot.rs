@@ -1,4 +1,4 @@
-//! One memory of a guest.
+//! A slot: one linear memory of a guest, reserved address space with an image mapped into it.
 
 use super::image::{Image, Mapped};
 use super::page_map::PageMap;
@@ -9,8 +9,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Each so-manieth time that a slot is put back, the pages that need not have been are given back to the system: what one
-/// request wrote to is not copied for all that follow.
+/// Each so-manieth time that a slot is put back, the pages that need not have been are given back to the system: what
+/// one request wrote to is not copied for all that follow.
 const RESETS_BETWEEN_TRIMS: u32 = 64;
 
 /// Bytes that are put back at most.
@@ -273,7 +273,8 @@ impl Slot {
     }
 }
 
-/// Puts the image's bytes into those pages that differ, and gives the others back to the system. How many bytes these are.
+/// Puts the image's bytes into those pages that differ, and gives the others back to the system. How many bytes these
+/// are.
 fn trim(memory: &mut [u8], image: &[u8]) -> io::Result<usize> {
     let page = rustix::param::page_size();
     let mut given_back = 0;
@@ -290,7 +291,8 @@ fn trim(memory: &mut [u8], image: &[u8]) -> io::Result<usize> {
 
 /// Makes pages of a slot the file's again.
 fn give_back(pages: &mut [u8]) -> io::Result<()> {
-    // SAFETY: a private mapping of a file, of which nothing but this reference is in use: what is read next is the file's.
+    // SAFETY: a private mapping of a file, of which nothing but this reference is in use: what is read next is the
+    // file's.
     unsafe { madvise(pages.as_mut_ptr().cast(), pages.len(), Advice::LinuxDontNeed) }?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::image::{Base, Image};
 use super::page_map::PageMap;
 use super::slot::{RESET_BYTES_MAX, Reservations, Slot};
-use crate::cache::CompiledCache;
+use crate::compiled_cache::CompiledCache;
 use std::sync::Arc;
 
 const PAGE_BYTES: usize = 64 << 10;

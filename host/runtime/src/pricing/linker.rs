@@ -1,11 +1,10 @@
-//! The linker that defines no function without a price.
+//! `HostLinker`, on which host functions are defined, none without a price.
 
-use super::charge::charge;
 use super::payload::Payload;
 use super::price::{ListedSize, Price};
-use super::times::{CallTimes, Measured, Times, is_measured, measure};
+use super::times::{CallTimes, MeasuredCall, Times, is_measured, measure};
 use super::{ArgumentTooLarge, CALL, INLINE_UNITS_MAX};
-use crate::instance::InstanceState;
+use crate::instance::{InstanceState, charge};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -140,9 +139,9 @@ impl Interface<'_> {
         self.instance.func_wrap_async(name, move |mut store: StoreContextMut<'_, InstanceState>, arguments: P| {
             let mut due = false;
             let call = || {
-                let entered = enter(&mut store, &function, &price, &arguments)?;
-                due = entered.due;
-                let result = measure(entered.times, || body(store.as_context_mut(), arguments))?;
+                let paid = enter(&mut store, &function, &price, &arguments)?;
+                due = paid.due;
+                let result = measure(paid.times, || body(store.as_context_mut(), arguments))?;
                 due |= charge(&mut store, result.units())?;
                 Ok(result)
             };
@@ -174,12 +173,12 @@ impl Interface<'_> {
             let shared = Arc::clone(&shared);
             Box::new(async move {
                 let (function, price, body) = &*shared;
-                let entered = enter(&mut store, function, price, &arguments)?;
-                if entered.due {
+                let paid = enter(&mut store, function, price, &arguments)?;
+                if paid.due {
                     tokio::task::yield_now().await;
                 }
                 let call = Pin::from(body(store.as_context_mut(), arguments));
-                let result = Measured::new(call, entered.times).await?;
+                let result = MeasuredCall::new(call, paid.times).await?;
                 if charge(&mut store, result.units())? {
                     tokio::task::yield_now().await;
                 }
@@ -209,12 +208,12 @@ impl Interface<'_> {
             let shared = Arc::clone(&shared);
             Box::new(async move {
                 let (function, price, body) = &*shared;
-                let entered = enter(&mut store, function, price, &arguments)?;
-                if entered.due {
+                let paid = enter(&mut store, function, price, &arguments)?;
+                if paid.due {
                     tokio::task::yield_now().await;
                 }
-                let result = if entered.units <= INLINE_UNITS_MAX {
-                    measure(entered.times, || body(arguments))
+                let result = if paid.units <= INLINE_UNITS_MAX {
+                    measure(paid.times, || body(arguments))
                 } else {
                     let (shared, mut arguments) = (Arc::clone(&shared), Some(arguments));
                     let work =
@@ -269,7 +268,7 @@ impl Interface<'_> {
                     tokio::task::yield_now().await;
                 }
                 let call = Pin::from(dropped(store.data_mut(), Resource::new_own(handle)));
-                Measured::new(call, function.measured(CALL)).await
+                MeasuredCall::new(call, function.measured(CALL)).await
             })
         })
     }
@@ -300,23 +299,23 @@ impl Interface<'_> {
     }
 
     /// Enters a function into the list.
-    fn list<P>(&mut self, name: &str, price: &Price<P>, can_wait: bool) -> Listed {
+    fn list<P>(&mut self, name: &str, price: &Price<P>, can_wait: bool) -> LinkedFunction {
         let name = format!("{}#{name}", self.name);
         let (call, sizes) = price.listed();
         let known = self.known.iter().find(|function| function.name == name);
         let times = known.map_or_else(Arc::default, |known| Arc::clone(&known.times));
         self.functions.push(HostFunction { name: name.clone(), call, sizes, can_wait, times: Arc::clone(&times) });
-        Listed { name, times }
+        LinkedFunction { name, times }
     }
 }
 
 /// A function of the list, as its calls know it.
-struct Listed {
+struct LinkedFunction {
     name: String,
     times: Arc<Times>,
 }
 
-impl Listed {
+impl LinkedFunction {
     /// Where what a call takes is recorded, if one of this price is measured.
     fn measured(&self, units: u64) -> Option<&Times> {
         is_measured(units).then_some(&*self.times)
@@ -324,7 +323,7 @@ impl Listed {
 }
 
 /// A call whose price is paid.
-struct Entered<'a> {
+struct PaidCall<'a> {
     units: u64,
     /// Whether others are to be let run.
     due: bool,
@@ -335,14 +334,14 @@ struct Entered<'a> {
 /// Takes the price of a call whose arguments were lifted.
 fn enter<'a, P: Payload>(
     store: &mut StoreContextMut<'_, InstanceState>,
-    function: &'a Listed,
+    function: &'a LinkedFunction,
     price: &Price<P>,
     arguments: &P,
-) -> wasmtime::Result<Entered<'a>> {
+) -> wasmtime::Result<PaidCall<'a>> {
     let units = price.reckon(store.data_mut(), arguments);
     let units = units.map_err(|error| ArgumentTooLarge { function: function.name.clone(), ..error })?;
     let due = charge(store, units.saturating_add(arguments.units()))?;
-    Ok(Entered { units, due, times: function.measured(units) })
+    Ok(PaidCall { units, due, times: function.measured(units) })
 }
 
 /// The end of a function that did its work in one go, before which others are let run if it is `due`.

@@ -1,4 +1,4 @@
-//! Lists that are not lifted whole before their length is looked at.
+//! Lists as arguments of host functions, whose length is checked before they are lifted.
 
 use super::{ArgumentTooLarge, Payload};
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! What the host's functions cost a guest.
+//! Prices in fuel: what a guest pays for a call of a host function.
 //!
 //! One rule: no work that a guest causes is unpaid, unbounded or uninterruptible. A function reaches guests through a
 //! [`HostLinker`] only, and that defines none without a [`Price`]. Whatever the function, a call of it goes like this:
@@ -19,7 +19,6 @@
 //! a millisecond: one whose bounds allow more is not linked. Those of [`Interface::func_async`] can wait, and do what
 //! takes longer on the threads of [`InstanceInfo::aside`](crate::capability::InstanceInfo::aside).
 
-mod charge;
 mod linker;
 mod list;
 mod payload;
@@ -34,7 +33,6 @@ pub use payload::Payload;
 pub use price::{ListedSize, Price, Size, UnboundedSize, size, size_of_state};
 pub use times::CallTimes;
 
-pub(crate) use charge::Charges;
 pub(crate) use price::ArgumentTooLarge;
 
 /// Bytes that a guest may hand over in the arguments of one call, as they lie in the host's memory.

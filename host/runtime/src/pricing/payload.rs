@@ -1,4 +1,4 @@
-//! What copying arguments and results costs.
+//! Units of fuel for the bytes of arguments and results, which are copied.
 
 use std::sync::Arc;
 use wasmtime::component::{Resource, WasmList, WasmStr};

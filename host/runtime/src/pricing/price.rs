@@ -1,4 +1,4 @@
-//! Prices: of a call, and of each size of its arguments.
+//! The price of a host function: units of fuel for a call, and for each size of its arguments.
 
 use super::{CALL, HOST_CALL_BYTES_MAX};
 use crate::instance::InstanceState;

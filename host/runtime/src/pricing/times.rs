@@ -1,4 +1,4 @@
-//! How much CPU time host functions take of the threads on which guests run.
+//! Measures the CPU time that host functions take of the threads on which guests run.
 //!
 //! A price is what a function should take; this is what it does take. Reading a thread's CPU clock is a system call,
 //! 200 to 800 ns, which would be more than most calls cost. So what is measured are all calls whose price is
@@ -99,20 +99,20 @@ pub(super) fn thread_time() -> Duration {
 }
 
 /// A call that can wait, and records what its polls took, on whatever thread each was.
-pub(super) struct Measured<'a, F> {
+pub(super) struct MeasuredCall<'a, F> {
     call: F,
     /// None if it is not measured.
     times: Option<&'a Times>,
     taken: Duration,
 }
 
-impl<'a, F> Measured<'a, F> {
+impl<'a, F> MeasuredCall<'a, F> {
     pub(super) fn new(call: F, times: Option<&'a Times>) -> Self {
         Self { call, times, taken: Duration::ZERO }
     }
 }
 
-impl<F: Future + Unpin> Future for Measured<'_, F> {
+impl<F: Future + Unpin> Future for MeasuredCall<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -124,7 +124,7 @@ impl<F: Future + Unpin> Future for Measured<'_, F> {
     }
 }
 
-impl<F> Drop for Measured<'_, F> {
+impl<F> Drop for MeasuredCall<'_, F> {
     fn drop(&mut self) {
         if let Some(times) = self.times {
             times.record(self.taken);

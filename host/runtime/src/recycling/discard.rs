@@ -1,12 +1,12 @@
-//! An instance that is not used again.
+//! Drops an instance that is not used again, its memory in small parts.
 //!
 //! Giving much memory back takes the system milliseconds, for which the thread that does it can do nothing else. An
 //! execution's end is nobody's turn, and many can end at once; so memory that grew is given back in small parts, beside
 //! the threads on which guests run.
 
 use super::Instances;
-use super::instance::{Export, Instance};
-use crate::aside;
+use super::instance::{Handler, Instance};
+use crate::background;
 use crate::execution::Running;
 use crate::memory::Slot;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const PART_BYTES: usize = 1 << 20;
 /// is beyond holds its permits until it is gone, so that nobody ends executions faster than their memory goes.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
-impl<E: Export> Instance<E> {
+impl<H: Handler> Instance<H> {
     /// Drops the instance, whose execution is over.
     pub(super) fn discard(self, host: &Arc<Instances>, running: &Running) {
         let Self { store, slot, permit, .. } = self;
@@ -33,22 +33,22 @@ impl<E: Export> Instance<E> {
         // The store had the only other handle.
         let slot = slot.and_then(Arc::into_inner).filter(|slot| slot.grown_bytes() > AT_ONCE_BYTES_MAX);
         let Some(slot) = slot else { return };
-        let waiting = Waiting::begin(host, slot.grown_bytes());
+        let waiting = WaitingBytes::begin(host, slot.grown_bytes());
         let permits = waiting.is_too_much().then(|| (permit, running.take_held()));
-        let mut discarded = Discarded { slot, given_back: 0, _waiting: waiting, _permits: permits };
-        aside::spawn(share, move || discarded.give_back_part());
+        let mut discarded = DiscardedMemory { slot, given_back: 0, _waiting: waiting, _permits: permits };
+        background::spawn(share, move || discarded.give_back_part());
     }
 }
 
 /// A memory that is given back, and what is free again once it is: fields drop in order.
-struct Discarded<P> {
+struct DiscardedMemory<P> {
     slot: Slot,
     given_back: usize,
-    _waiting: Waiting,
+    _waiting: WaitingBytes,
     _permits: P,
 }
 
-impl<P> Discarded<P> {
+impl<P> DiscardedMemory<P> {
     fn give_back_part(&mut self) -> Poll<()> {
         match self.slot.discard(self.given_back, PART_BYTES) {
             Ok(true) => {
@@ -65,12 +65,12 @@ impl<P> Discarded<P> {
 }
 
 /// Bytes that are counted as long as they wait.
-struct Waiting {
+struct WaitingBytes {
     host: Arc<Instances>,
     bytes: usize,
 }
 
-impl Waiting {
+impl WaitingBytes {
     fn begin(host: &Arc<Instances>, bytes: usize) -> Self {
         host.discarded_bytes.fetch_add(bytes, Ordering::Relaxed);
         Self { host: Arc::clone(host), bytes }
@@ -81,7 +81,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WaitingBytes {
     fn drop(&mut self) {
         self.host.discarded_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -95,9 +95,9 @@ mod tests {
     #[test]
     fn what_waits_beyond_the_bound_holds_its_places() {
         let host = Arc::new(Instances::new(1, IdleLimits::default()));
-        let first = Waiting::begin(&host, WAITING_BYTES_MAX);
+        let first = WaitingBytes::begin(&host, WAITING_BYTES_MAX);
         assert!(!first.is_too_much());
-        let second = Waiting::begin(&host, 1);
+        let second = WaitingBytes::begin(&host, 1);
         assert!(second.is_too_much());
         drop(first);
         assert!(!second.is_too_much());

@@ -1,34 +1,44 @@
-//! An instance, during an execution and between two.
+//! An instance of a component with the handler that is called in it, during an execution and between two.
 
-use super::Idle;
-use crate::app::{App, AppInner};
 use crate::instance::{InstanceState, Usage};
-use crate::memory::{self, Slot, Stack};
-use crate::post_mortem;
+use crate::memory::{self, Image, Slot, Stack};
+use crate::trap_backtrace;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::Store;
+use wasmtime::{Engine, Store};
 
 /// Bytes of an idle instance beside the pages of its memory: its store, its tables, and what it keeps of its stack.
 const INSTANCE_BYTES: usize = (64 << 10) + memory::STACK_KEPT_BYTES;
 
-/// What an execution calls.
-pub(crate) trait Export: Sized + Send + Sync + 'static {
+/// A function that executions call in an instance: a component's handler of requests, or that of calls.
+pub(crate) trait Handler: Sized + Send + Sync + 'static {
+    /// Where the handler is in a component, found once when the component is loaded.
+    type Export: Send + Sync + 'static;
+
     /// Instantiates the component.
     fn instantiate(
-        app: &AppInner,
+        export: &Self::Export,
         store: &mut Store<InstanceState>,
     ) -> impl Future<Output = wasmtime::Result<Self>> + Send;
+}
 
-    /// The component's idle instances of this export.
-    fn idle(app: &App) -> &Arc<Idle<Self>>;
+/// What instances of a component are made of.
+pub(crate) struct Template<H: Handler> {
+    /// The configuration under which the component runs.
+    pub(crate) engine: Engine,
+    /// What its memory holds when an execution begins; none for components of other toolchains.
+    pub(crate) image: Option<Arc<Image>>,
+    /// What is called in it.
+    pub(crate) export: H::Export,
+    /// Units of fuel with which an execution begins.
+    pub(crate) fuel: u64,
 }
 
 /// An instance, or the store for one. Fields drop in order: the permit last.
-pub(crate) struct Instance<E> {
+pub(crate) struct Instance<H> {
     pub(crate) store: Store<InstanceState>,
     /// There once it is instantiated.
-    exports: Option<E>,
+    handler: Option<H>,
     /// Its memory, if that is the host's.
     pub(super) slot: Option<Arc<Slot>>,
     /// The stack that the store keeps.
@@ -40,11 +50,11 @@ pub(crate) struct Instance<E> {
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
-impl<E> Instance<E> {
-    pub(super) fn new(app: &AppInner, state: InstanceState, permit: Option<OwnedSemaphorePermit>) -> Self {
-        let mut store = Store::new(&app.engine, state);
+impl<H> Instance<H> {
+    pub(super) fn new(engine: &Engine, state: InstanceState, permit: Option<OwnedSemaphorePermit>) -> Self {
+        let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limiter);
-        Self { store, exports: None, slot: None, stack: None, has_run: false, usage: Usage::default(), permit }
+        Self { store, handler: None, slot: None, stack: None, has_run: false, usage: Usage::default(), permit }
     }
 
     /// Bytes that it has for itself.
@@ -53,52 +63,53 @@ impl<E> Instance<E> {
     }
 }
 
-impl<E: Export> Instance<E> {
+impl<H: Handler> Instance<H> {
     /// What an execution needs, which is about to call the guest; instantiates the component if it was not yet.
     ///
     /// # Errors
     /// If it cannot be instantiated.
-    pub(crate) async fn ready(&mut self, app: &AppInner) -> wasmtime::Result<Ready<'_, E>> {
-        let Self { store, exports, slot, stack, has_run, usage, .. } = self;
+    pub(crate) async fn ready(&mut self, template: &Template<H>) -> wasmtime::Result<Ready<'_, H>> {
+        let Self { store, handler, slot, stack, has_run, usage, .. } = self;
         *has_run = true;
-        if exports.is_none() {
-            let made = match &app.image {
-                None => E::instantiate(app, store).await?,
+        if handler.is_none() {
+            let export = &template.export;
+            let made = match &template.image {
+                None => H::instantiate(export, store).await?,
                 Some(image) => {
-                    let (made, memory) = memory::instantiate(image, E::instantiate(app, store)).await?;
+                    let (made, memory) = memory::instantiate(image, H::instantiate(export, store)).await?;
                     *slot = Some(memory);
                     made
                 }
             };
             // To be instantiated is not the execution's affair: it has the same fuel in a new instance as in a used
             // one. No code of the guest has run, but for what fills its table.
-            store.set_fuel(app.limits.fuel)?;
+            store.set_fuel(template.fuel)?;
             *usage = store.data().limiter.usage();
-            *exports = Some(made);
+            *handler = Some(made);
         }
-        let exports = exports.as_ref().ok_or_else(|| wasmtime::format_err!("it was instantiated"))?;
-        Ok(Ready { store, exports, stack })
+        let handler = handler.as_ref().ok_or_else(|| wasmtime::format_err!("it was instantiated"))?;
+        Ok(Ready { store, handler, stack })
     }
 }
 
 /// An instance whose guest is about to be called.
-pub(crate) struct Ready<'a, E> {
-    pub(crate) store: &'a mut Store<InstanceState>,
-    pub(crate) exports: &'a E,
+pub(crate) struct Ready<'a, H> {
+    store: &'a mut Store<InstanceState>,
+    handler: &'a H,
     stack: &'a mut Option<Arc<Stack>>,
 }
 
-impl<E> Ready<'_, E> {
+impl<H> Ready<'_, H> {
     /// Calls the guest.
     ///
     /// # Errors
     /// What ended the guest, and what it was doing.
     pub(crate) async fn call<T>(
         self,
-        call: impl AsyncFnOnce(&E, &mut Store<InstanceState>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&H, &mut Store<InstanceState>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        let Self { store, exports, stack } = self;
-        let called = memory::noting_stack(stack, call(exports, &mut *store)).await;
-        called.map_err(|error| post_mortem::examine(store, error))
+        let Self { store, handler, stack } = self;
+        let called = memory::noting_stack(stack, call(handler, &mut *store)).await;
+        called.map_err(|error| trap_backtrace::add_backtrace(store, error))
     }
 }

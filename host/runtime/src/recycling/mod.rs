@@ -1,4 +1,4 @@
-//! Instances between executions.
+//! Instances are used again: one whose execution ended well waits for the next execution of its component.
 //!
 //! An execution of a component of `elias-build` begins in an instance that has its image's memory and nothing else: a
 //! new one, or one whose former execution ended well and whose memory was put back. Which of the two it is makes no
@@ -6,19 +6,20 @@
 //! did not grow its memory. Any other end, a trap, a deadline, a panic of a host function, a caller that went away,
 //! drops the instance.
 //!
-//! - `instance`: an instance and its exports, during an execution and between two.
-//! - `idle`: the idle instances of one component.
+//! - `instance`: an instance and its handler, during an execution and between two.
+//! - `pool`: the instances of one component, of which the idle ones wait there.
 //! - `discard`: an instance that is not used again, and whose memory is given back.
 //! - here: all instances of a host, and what bounds them.
 
 mod discard;
-mod idle;
 mod instance;
+mod pool;
 
-pub(crate) use idle::Idle;
-pub(crate) use instance::{Export, Instance};
+pub(crate) use instance::{Handler, Instance, Ready, Template};
+pub(crate) use pool::InstancePool;
 
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
+use elias_contract::ErrorCode;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -252,7 +253,7 @@ impl Instances {
         if self.is_swept.load(Ordering::Relaxed) || self.is_swept.swap(true, Ordering::Relaxed) {
             return;
         }
-        let swept = Swept(Arc::downgrade(self));
+        let swept = SweepGuard(Arc::downgrade(self));
         let every = Duration::from_millis((self.limits.idle_ms / u64::from(LOOKS)).max(10));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
@@ -275,9 +276,9 @@ impl Instances {
 }
 
 /// Says that nobody looks at the idle instances any more, also if the runtime ends that did.
-struct Swept(Weak<Instances>);
+struct SweepGuard(Weak<Instances>);
 
-impl Drop for Swept {
+impl Drop for SweepGuard {
     fn drop(&mut self) {
         if let Some(instances) = self.0.upgrade() {
             instances.is_swept.store(false, Ordering::Relaxed);

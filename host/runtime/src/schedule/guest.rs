@@ -1,4 +1,4 @@
-//! A guest that runs by turns.
+//! A guest as the scheduler polls it: only while it has a core.
 
 use super::Share;
 use super::queue::{Charge, ShareKey};
@@ -28,12 +28,12 @@ pub(super) struct Turn {
     state: AtomicU8,
     /// Whoever polls the guest.
     task: AtomicWaker,
-    ticket: Mutex<Ticket>,
+    slot: Mutex<QueueSlot>,
 }
 
 /// A place in the queue, or what comes of it.
 #[derive(Default)]
-struct Ticket {
+struct QueueSlot {
     place: Option<u64>,
     granted: Option<Charge>,
 }
@@ -43,28 +43,28 @@ impl Turn {
         self.share.key
     }
 
-    fn ticket(&self) -> MutexGuard<'_, Ticket> {
-        self.ticket.lock().unwrap_or_else(PoisonError::into_inner) // two fields, which are set whole
+    fn slot(&self) -> MutexGuard<'_, QueueSlot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner) // two fields, which are set whole
     }
 
     /// It waits in the queue; called with the queue's lock held.
     pub(super) fn wait_at(&self, place: u64) {
-        *self.ticket() = Ticket { place: Some(place), granted: None };
+        *self.slot() = QueueSlot { place: Some(place), granted: None };
         self.state.store(QUEUED, Ordering::Release);
     }
 
     /// It has a core; called with the queue's lock held.
     pub(super) fn grant(&self, charge: Charge) {
-        *self.ticket() = Ticket { place: None, granted: Some(charge) };
+        *self.slot() = QueueSlot { place: None, granted: Some(charge) };
         self.state.store(GRANTED, Ordering::Release);
     }
 
     pub(super) fn place(&self) -> Option<u64> {
-        self.ticket().place
+        self.slot().place
     }
 
     pub(super) fn take_grant(&self) -> Option<Charge> {
-        self.ticket().granted.take()
+        self.slot().granted.take()
     }
 
     pub(super) fn wake_task(&self) {
@@ -104,7 +104,7 @@ impl<F> Scheduled<F> {
             share: Arc::clone(share),
             state: AtomicU8::new(RUNNABLE),
             task: AtomicWaker::new(),
-            ticket: Mutex::default(),
+            slot: Mutex::default(),
         });
         Self { guest: Box::pin(guest), waker: Waker::from(Arc::clone(&turn)), turn }
     }
@@ -112,7 +112,8 @@ impl<F> Scheduled<F> {
 
 /// A guest that can be left alone for a while.
 pub(crate) trait Guest: Future {
-    /// Whoever polls the guest may not do so again soon: it neither waits for a core nor has one meanwhile, which would be kept from others.
+    /// Whoever polls the guest may not do so again soon: it neither waits for a core nor has one meanwhile, which would
+    /// be kept from others.
     fn pause(&self);
 }
 

@@ -1,12 +1,13 @@
-//! Who runs: as many guests at a time as there are cores, and by turns those of different shares.
+//! The CPU scheduler: as many guests run at a time as there are cores, and those of different shares take turns.
 //!
 //! A guest is a future, and whatever polls it pays with a thread. Left to the asynchronous runtime, each guest that can
 //! run has its turn after all others, so that whoever starts more guests gets more of the CPU. Here a guest must have a
 //! *core* while it is polled. As long as nobody waits for one, taking it is one atomic operation, and the guest runs on
-//! the thread that polls it anyway. Else it waits in a [`queue`], at each yield anew, and its thread is free for others.
+//! the thread that polls it anyway. Else it waits in a [`queue`], at each yield anew, and its thread is free for
+//! others.
 //!
-//! A turn is charged by the time for which it held its core. Fuel would be the same on every machine, but it does not see
-//! what the kernel does for a guest (page faults, the reset of its memory), nor the host functions that it calls.
+//! A turn is charged by the time for which it held its core. Fuel would be the same on every machine, but it does not
+//! see what the kernel does for a guest (page faults, the reset of its memory), nor the host functions that it calls.
 
 mod guest;
 mod queue;
@@ -23,8 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Whose CPU a component's executions use, where there is not enough for all.
 ///
 /// What guests of different groups get is in proportion to the groups' weights, and within a group to those of its
-/// subgroups, however many guests each has. The names mean nothing to the host. Weights are from 1 to 10,000; of several
-/// components with the same names the one that was loaded last says the weights.
+/// subgroups, however many guests each has. The names mean nothing to the host. Weights are from 1 to 10,000; of
+/// several components with the same names the one that was loaded last says the weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CpuShare {
     /// The group, such as a customer.
@@ -76,9 +77,9 @@ pub(crate) struct Scheduler {
     cores: u32,
     /// Cores, and the guests that may begin beyond them.
     most: u32,
-    /// How many run, and how many wait: one word, so that both are true of the same moment. Those who wait are counted with the
-    /// queue's lock held. While somebody waits all cores are taken, or more, and are
-    /// passed on with the lock held.
+    /// How many run, and how many wait: one word, so that both are true of the same moment. Those who wait are counted
+    /// with the queue's lock held. While somebody waits all cores are taken, or more, and are passed on with the lock
+    /// held.
     state: AtomicU64,
     queue: Mutex<FairQueue<Arc<Turn>>>,
 }
@@ -180,7 +181,8 @@ impl Scheduler {
         }
     }
 
-    /// Gives a core back after `nanoseconds`; `again` waits for the next one. Says whether it does: if nobody else waits it need not.
+    /// Gives a core back after `nanoseconds`; `again` waits for the next one. Says whether it does: if nobody else
+    /// waits it need not.
     fn give_back(&self, key: ShareKey, charge: Charge, nanoseconds: u64, again: Option<&Arc<Turn>>) -> bool {
         let alone = |State { running, waiting }| {
             let may_go_on = again.is_none() || running <= self.cores;
@@ -219,7 +221,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes a guest out of the queue that will not run again, or not soon; gives back its core if it was just given one.
+    /// Takes a guest out of the queue that will not run again, or not soon; gives back its core if it was just given
+    /// one.
     fn leave(&self, turn: &Turn) {
         let mut queue = self.queue();
         if let Some(place) = turn.place()

@@ -1,14 +1,14 @@
-//! Whose turn it is: start-time fair queueing over two levels, for several servers.
+//! The queue for cores: start-time fair queueing over two levels, for several servers.
 //!
 //! Each group has a *start tag*: the time that it has used, divided by its weight. The group with the lowest tag is
-//! served next, and within it the subgroup with the lowest tag, and there whoever waits for longest. A group that begins
-//! to wait starts at the *virtual time*, which is the tag of whoever was served last: what it did not use before is not
-//! saved up for later, and what it used before anyone else waited is not held against it.
+//! served next, and within it the subgroup with the lowest tag, and there whoever waits for longest. A group that
+//! begins to wait starts at the *virtual time*, which is the tag of whoever was served last: what it did not use before
+//! is not saved up for later, and what it used before anyone else waited is not held against it.
 //!
 //! This is SFQ(D) (Jin, Chase and Kaur, "Interposed proportional sharing for a storage service utility", SIGMETRICS
-//! 2004) with D cores. Between any two groups that both have somebody waiting, the used time divided by the weight differs
-//! by no more than D + 1 slices of each, however many wait in either. Weighted round robin would need the length of a
-//! slice beforehand, and a lottery bounds nothing; EEVDF's lag bounds are tighter, for twice the state.
+//! 2004) with D cores. Between any two groups that both have somebody waiting, the used time divided by the weight
+//! differs by no more than D + 1 slices of each, however many wait in either. Weighted round robin would need the
+//! length of a slice beforehand, and a lottery bounds nothing; EEVDF's lag bounds are tighter, for twice the state.
 
 use slab::Slab;
 use std::collections::{BTreeMap, BTreeSet};

@@ -300,8 +300,8 @@ fn who_is_left_alone_has_no_core() {
     assert_eq!((scheduler.load().running, scheduler.load().waiting), (0, 0));
 }
 
-/// Guests of several shares on several threads: each yields and parks often, some are dropped on the way. No more run at a time than
-/// there are cores and one, all that stay come to their end, and every core is given back.
+/// Guests of several shares on several threads: each yields and parks often, some are dropped on the way. No more run
+/// at a time than there are cores and one, all that stay come to their end, and every core is given back.
 #[test]
 fn between_threads_every_core_is_given_back_and_no_wake_up_is_lost() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();

@@ -1,4 +1,4 @@
-//! The WASI interfaces that components find, each function with its price.
+//! The WASI 0.2 interfaces that components can import, each function with its price.
 //!
 //! wasmtime's own `add_to_linker` would link them whole and free of charge; these are the same implementations behind
 //! [`HostLinker`]. Of the file system and of sockets a component is given nothing. Their interfaces are there because

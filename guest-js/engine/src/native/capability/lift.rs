@@ -3,7 +3,7 @@
 use super::lower::{is_byte, read};
 use super::types::{Cases, Form, Kind, Type};
 use crate::native::bytes::attempt;
-use crate::native::usv_string::usv;
+use crate::native::convert::usv;
 use javy::quickjs::object::Property;
 use javy::quickjs::{Array, BigInt, Ctx, Exception, IntoJs, Object, Result, TypedArray, Value};
 use std::alloc::{Layout, dealloc};

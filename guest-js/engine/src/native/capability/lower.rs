@@ -6,7 +6,7 @@
 
 use super::types::{Cases, Field, Form, Function, Kind, Type};
 use crate::native::bytes::{buffer_bytes, bytes_in};
-use crate::native::usv_string::usv;
+use crate::native::convert::{SAFE_MAX, usv};
 use javy::quickjs::{Coerced, Ctx, Error, Exception, Result, String as JsString, Value, qjs};
 use std::fmt;
 
@@ -168,8 +168,8 @@ impl<'a, 'js> Lowering<'a, 'js> {
         let parsed = if let Some(number) = value.as_number() {
             // Numbers hold integers of more than 53 bits, but not all of them: which one was meant is not known.
             let (least, most) = match (signed, ty.size.min(7)) {
-                (true, 7) => (-SAFE_MAX, SAFE_MAX),
-                (false, 7) => (0.0, SAFE_MAX),
+                (true, 7) => (-(SAFE_MAX as f64), SAFE_MAX as f64),
+                (false, 7) => (0.0, SAFE_MAX as f64),
                 (true, bytes) => (-((1_u64 << (8 * bytes - 1)) as f64), ((1_u64 << (8 * bytes - 1)) - 1) as f64),
                 (false, bytes) => (0.0, ((1_u64 << (8 * bytes)) - 1) as f64),
             };
@@ -271,9 +271,6 @@ impl<'a, 'js> Lowering<'a, 'js> {
         format!("{}: `{at}` must be {expected}, not {}", self.function.id, described(value))
     }
 }
-
-/// The largest integer up to which numbers hold all.
-const SAFE_MAX: f64 = ((1_u64 << 53) - 1) as f64;
 
 fn place_in<'o>(out: &'o mut [u8], field: &Field) -> &'o mut [u8] {
     &mut out[field.offset..field.offset + field.ty.size]

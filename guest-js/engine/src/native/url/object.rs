@@ -84,15 +84,6 @@ pub(in crate::native::url) fn replace_member<'js>(
     raw::function(&script, native, number)
 }
 
-/// An argument; undefined if it is missing.
-///
-/// # Safety
-/// `argv` must have `argc` values.
-unsafe fn argument(argc: c_int, argv: *mut RawValue, at: c_int) -> RawValue {
-    // SAFETY: as for the caller.
-    if at < argc { unsafe { *argv.add(at as usize) } } else { qjs::JS_UNDEFINED }
-}
-
 /// Constructs through the class.
 ///
 /// # Safety
@@ -109,6 +100,30 @@ unsafe fn construct(ctx: Context, target: RawValue, argc: c_int, argv: *mut RawV
     }
 }
 
+/// Constructs an object whose first field is what `first` gives, an owned value or an exception; through the class if
+/// it gives none, or if the target is another class.
+///
+/// # Safety
+/// All values must be alive.
+unsafe fn construct_with(
+    ctx: Context,
+    target: RawValue,
+    argc: c_int,
+    argv: *mut RawValue,
+    kind: c_int,
+    first: impl FnOnce() -> Option<RawValue>,
+) -> RawValue {
+    let is_own = target == CONSTRUCTORS.get(kind as usize);
+    // SAFETY: as for the caller.
+    unsafe {
+        match is_own.then(first).flatten() {
+            Some(exception) if qjs::JS_IsException(exception) => exception,
+            Some(first) => elias_new_url_object(ctx, kind, first, qjs::JS_UNDEFINED),
+            None => construct(ctx, target, argc, argv, kind as usize),
+        }
+    }
+}
+
 unsafe extern "C" fn new_url(
     ctx: Context,
     target: RawValue,
@@ -118,16 +133,8 @@ unsafe extern "C" fn new_url(
 ) -> RawValue {
     // SAFETY: QuickJS passes live values.
     unsafe {
-        if target == CONSTRUCTORS.get(kind as usize)
-            && let Some(href) = serialize(ctx, argument(argc, argv, 0), argument(argc, argv, 1))
-        {
-            return if qjs::JS_IsException(href) {
-                href
-            } else {
-                elias_new_url_object(ctx, URL, href, qjs::JS_UNDEFINED)
-            };
-        }
-        construct(ctx, target, argc, argv, kind as usize)
+        let href = || serialize(ctx, raw::argument(argc, argv, 0), raw::argument(argc, argv, 1));
+        construct_with(ctx, target, argc, argv, kind, href)
     }
 }
 
@@ -166,20 +173,14 @@ unsafe extern "C" fn new_params(
 ) -> RawValue {
     // SAFETY: QuickJS passes live values.
     unsafe {
-        if target == CONSTRUCTORS.get(kind as usize)
-            && let Some(text) = raw::ascii(argument(argc, argv, 0))
-        {
-            let list = match text.strip_prefix('?') {
+        let list = || {
+            let argument = raw::argument(argc, argv, 0);
+            Some(match raw::ascii(argument)?.strip_prefix('?') {
                 Some(text) => raw::new_ascii(ctx, text.as_bytes()),
-                None => qjs::JS_DupValue(ctx, *argv),
-            };
-            return if qjs::JS_IsException(list) {
-                list
-            } else {
-                elias_new_url_object(ctx, PARAMS, list, qjs::JS_UNDEFINED)
-            };
-        }
-        construct(ctx, target, argc, argv, kind as usize)
+                None => qjs::JS_DupValue(ctx, argument),
+            })
+        };
+        construct_with(ctx, target, argc, argv, kind, list)
     }
 }
 
@@ -365,7 +366,7 @@ unsafe extern "C" fn look_up(
 ) -> RawValue {
     // SAFETY: QuickJS passes live values, and no script runs in between that could change them.
     unsafe {
-        quick_look_up(ctx, this, argument(argc, argv, 0), argument(argc, argv, 1), number as usize)
+        quick_look_up(ctx, this, raw::argument(argc, argv, 0), raw::argument(argc, argv, 1), number as usize)
             .unwrap_or_else(|| qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv))
     }
 }

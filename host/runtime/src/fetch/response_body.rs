@@ -1,17 +1,17 @@
-//! The response, and the guest that is still writing it.
+//! The body of a response, which runs the guest that is still writing it.
 
-use crate::app::AppInner;
-use crate::error::{Error, ErrorCode};
+use super::GuestResponse;
+use crate::error::Error;
 use crate::execution::Outcome;
-use crate::fetch::Head;
-use crate::run::{self, Ended, Record};
+use crate::instance::LoadedComponent;
+use crate::run::{self, ExecutionRecord, GuestEnd};
 use crate::schedule::Guest;
 use bytes::Bytes;
+use elias_contract::ErrorCode;
 use http_body::{Body as _, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
@@ -19,7 +19,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode as HttpErrorCode;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 /// A guest at work; it owns its store.
-pub(crate) type GuestFuture = Pin<Box<dyn Guest<Output = Ended<()>> + Send>>;
+pub(super) type GuestFuture = Pin<Box<dyn Guest<Output = GuestEnd<()>> + Send>>;
 
 /// A response's body. Polling it runs the guest that writes it; dropping it ends that guest.
 pub struct Body {
@@ -29,7 +29,7 @@ pub struct Body {
 enum Inner {
     /// The guest has ended, and this is all it wrote.
     Whole(VecDeque<Frame<Bytes>>),
-    Streaming(Box<Streaming>),
+    Streaming(Box<StreamingResponse>),
     Over,
 }
 
@@ -45,15 +45,15 @@ impl http_body::Body for Body {
         };
         let Poll::Ready(polled) = streaming.poll_body(cx) else { return Poll::Pending };
         match polled {
-            Polled::Frame(frame) => {
+            PolledBody::Frame(frame) => {
                 streaming.pause();
                 Poll::Ready(Some(Ok(frame)))
             }
-            Polled::Failed(error) => {
+            PolledBody::Failed(error) => {
                 self.inner = Inner::Over;
                 Poll::Ready(Some(Err(error)))
             }
-            Polled::End => {
+            PolledBody::End => {
                 if let Inner::Streaming(streaming) = std::mem::replace(&mut self.inner, Inner::Over) {
                     streaming.finish_in_background();
                 }
@@ -87,8 +87,9 @@ impl std::fmt::Debug for Body {
     }
 }
 
-/// A run whose guest may still be at work. Fields drop in order: the guest before the record, which then knows its cost.
-pub(crate) struct Streaming {
+/// An execution whose guest may still be at work. Fields drop in order: the guest before the record, which then knows
+/// its cost.
+pub(super) struct StreamingResponse {
     guest: Option<GuestFuture>,
     body: Option<HyperOutgoingBody>,
     /// Frames that were taken out of the body to see whether it is whole.
@@ -105,21 +106,20 @@ pub(crate) struct Streaming {
     has_yielded: bool,
     /// Set when the guest first has to wait.
     deadline: Option<Pin<Box<Sleep>>>,
-    record: Record,
-    app: Arc<AppInner>,
+    record: ExecutionRecord,
 }
 
 /// What polling the body gave.
-enum Polled {
+enum PolledBody {
     Frame(Frame<Bytes>),
     Failed(Error),
     End,
 }
 
-impl Streaming {
-    pub(crate) fn new(app: Arc<AppInner>, guest: GuestFuture, record: Record) -> Self {
+impl StreamingResponse {
+    pub(super) fn new(guest: GuestFuture, record: ExecutionRecord) -> Self {
         Self {
-            left: app.limits.response_bytes,
+            left: record.component().limits.response_bytes,
             guest: Some(guest),
             body: None,
             ahead: VecDeque::new(),
@@ -129,19 +129,26 @@ impl Streaming {
             has_yielded: false,
             deadline: None,
             record,
-            app,
         }
     }
 
+    fn component(&self) -> &LoadedComponent {
+        self.record.component()
+    }
+
     /// Runs the guest until it has given the headers, and gives the response with what there is of its body.
-    pub(crate) async fn response(mut self, mut head: oneshot::Receiver<Head>) -> Result<http::Response<Body>, Error> {
-        let head = poll_fn(|cx| self.poll_head(&mut head, cx)).await?;
-        let (mut parts, body) = head.into_parts();
+    pub(super) async fn response(
+        mut self,
+        mut given: oneshot::Receiver<GuestResponse>,
+    ) -> Result<http::Response<Body>, Error> {
+        let response = poll_fn(|cx| self.poll_headers(&mut given, cx)).await?;
+        let (mut parts, body) = response.into_parts();
         parts.extensions.insert(self.record.running().clone());
         let length = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         self.stated = length.and_then(|length| length.parse().ok());
         self.body = Some(body);
-        // Most guests have ended by now and what they wrote lies ready: then the length is known, and nothing is streamed.
+        // Most guests have ended by now and what they wrote lies ready: then the length is known, and nothing is
+        // streamed.
         let inner = match poll_fn(|cx| Poll::Ready(self.poll_whole(cx))).await {
             Ok(true) => {
                 self.record.end(Outcome::Completed);
@@ -163,13 +170,13 @@ impl Streaming {
         }
     }
 
-    fn poll_head(
+    fn poll_headers(
         &mut self,
-        head: &mut oneshot::Receiver<Head>,
+        given: &mut oneshot::Receiver<GuestResponse>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<http::Response<HyperOutgoingBody>, Error>> {
         let guest = self.poll_guest(cx);
-        match Pin::new(head).poll(cx) {
+        match Pin::new(given).poll(cx) {
             Poll::Ready(Ok(Ok(response))) => match guest {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 _ => Poll::Ready(Ok(response)),
@@ -195,8 +202,10 @@ impl Streaming {
             return error;
         }
         let error = match refused {
-            HttpErrorCode::InternalError(text) => run::refused(&self.app, &self.record.meter, text.as_deref()),
-            other => run::refused(&self.app, &self.record.meter, Some(&format!("{other:?}"))),
+            HttpErrorCode::InternalError(text) => {
+                run::handler_failed(self.component(), &self.record.meter, text.as_deref())
+            }
+            other => run::handler_failed(self.component(), &self.record.meter, Some(&format!("{other:?}"))),
         };
         self.fail(error)
     }
@@ -211,15 +220,15 @@ impl Streaming {
         self.guest = None;
         // Its instance is free, though its last bytes may not be on their way yet.
         self.record.running().release();
-        let ended = run::ended(&self.app, &self.record.meter, ended);
+        let ended = run::interpret(self.component(), &self.record.meter, ended);
         Poll::Ready(ended.map_err(|error| self.record.fail(error)))
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let ends = self.record.ends(&self.app);
+        let ends = self.record.ends();
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends.into())));
         deadline.as_mut().poll(cx).map(|()| {
-            let error = run::deadline(&self.app);
+            let error = run::deadline_passed(self.record.component());
             self.fail(error)
         })
     }
@@ -231,9 +240,9 @@ impl Streaming {
     }
 
     /// The next of what the guest wrote. What it wrote before it failed is passed on before the failure is.
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<PolledBody> {
         if let Some(frame) = self.ahead.pop_front() {
-            return Poll::Ready(Polled::Frame(frame));
+            return Poll::Ready(PolledBody::Frame(frame));
         }
         if self.failure.is_none()
             && let Poll::Ready(Err(error)) = self.poll_guest(cx)
@@ -244,7 +253,7 @@ impl Streaming {
         let waits = polled.is_pending();
         match polled {
             Poll::Ready(Some(Ok(frame))) => match self.count(&frame) {
-                Ok(()) => return Poll::Ready(Polled::Frame(frame)),
+                Ok(()) => return Poll::Ready(PolledBody::Frame(frame)),
                 Err(error) => self.failure = Some(self.fail(error)),
             },
             // The guest has dropped its body unfinished, and may be about to say why.
@@ -256,7 +265,7 @@ impl Streaming {
         }
         if self.failure.is_none() {
             match &self.broken {
-                None if !waits => return Poll::Ready(Polled::End),
+                None if !waits => return Poll::Ready(PolledBody::End),
                 Some(why) if self.guest.is_none() => {
                     let message = format!("the guest broke off its response: {why}");
                     self.failure = Some(self.fail(Error::new(ErrorCode::Exception, message)));
@@ -270,14 +279,14 @@ impl Streaming {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(self.failure.take().map_or(Polled::End, Polled::Failed))
+        Poll::Ready(self.failure.take().map_or(PolledBody::End, PolledBody::Failed))
     }
 
     /// Takes a frame from what may still come.
     fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            let limit = self.app.limits.response_bytes;
+            let limit = self.record.component().limits.response_bytes;
             Error::new(ErrorCode::ResponseTooLarge, format!("the response's body has more than {limit} bytes"))
         })?;
         if let Some(stated) = &mut self.stated {
@@ -296,9 +305,9 @@ impl Streaming {
                 break false;
             }
             match self.poll_body(cx) {
-                Poll::Ready(Polled::Frame(frame)) => ahead.push_back(frame),
-                Poll::Ready(Polled::End) => break true,
-                Poll::Ready(Polled::Failed(error)) => return Err(error),
+                Poll::Ready(PolledBody::Frame(frame)) => ahead.push_back(frame),
+                Poll::Ready(PolledBody::End) => break true,
+                Poll::Ready(PolledBody::Failed(error)) => return Err(error),
                 Poll::Pending => match self.failure.take() {
                     Some(error) => return Err(error),
                     None => break false,

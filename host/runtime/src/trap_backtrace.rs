@@ -1,48 +1,50 @@
-//! Which JavaScript was running when an instance was ended, or why the engine itself ended it, told by the engine from the memory
-//! that was left.
+//! The JavaScript backtrace of a trap: the engine is asked, in the memory that is left of the instance, what was
+//! running when the instance was ended, or why the engine itself ended it.
 //!
-//! The application is not called again: only the engine's `elias_failure` and `elias_running`, which change nothing but a text of
-//! their own. They run in the sandbox with fuel of their own, and what they give is the guest's word.
+//! The application is not called again: only the engine's `elias_failure` and `elias_running`, which change nothing but
+//! a text of their own. They run in the sandbox with fuel of their own, and what they give is the guest's word.
 
 use crate::instance::InstanceState;
 use futures::FutureExt;
 use std::fmt;
 use wasmtime::{Store, Trap, WasmCoreDump};
 
-/// The engine's exports: each gives the address of a text's address and length. The first tells what was running, the second why
-/// the engine trapped: it could not say so in a response that was under way.
+/// The engine's exports: each gives the address of a text's address and length. The first tells what was running, the
+/// second why the engine trapped: it could not say so in a response that was under way.
 const RUNNING: &str = "elias_running";
 const FAILURE: &str = "elias_failure";
 
 /// Units of fuel for telling.
 const FUEL: u64 = 5_000_000;
 
-/// Bytes of the texts that are read. A failure's name, message and stack are bounded by the engine; JSON may double them.
+/// Bytes of the texts that are read. A failure's name, message and stack are bounded by the engine; JSON may double
+/// them.
 const RUNNING_BYTES_MAX: usize = 4096;
 const FAILURE_BYTES_MAX: usize = 512 * 1024;
 
 /// The stack trace of what was running, in positions of the bundle; a context of the error that ended it.
 #[derive(Debug)]
-pub(crate) struct Running(pub(crate) String);
+pub(crate) struct Backtrace(pub(crate) String);
 
-impl fmt::Display for Running {
+impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "running:\n{}", self.0)
     }
 }
 
-/// The failure for which the engine ended the instance, as the JSON of a failed handler; a context of the error that ended it.
+/// The failure for which the engine ended the instance, as the JSON of a failed handler; a context of the error that
+/// ended it.
 #[derive(Debug)]
-pub(crate) struct Failure(pub(crate) String);
+pub(crate) struct EngineFailure(pub(crate) String);
 
-impl fmt::Display for Failure {
+impl fmt::Display for EngineFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the engine ended it: {}", self.0)
     }
 }
 
-/// `error`, which ended the instance, with [`Failure`] or [`Running`] where the engine can tell.
-pub(crate) fn examine(store: &mut Store<InstanceState>, error: wasmtime::Error) -> wasmtime::Error {
+/// `error`, which ended the instance, with [`EngineFailure`] or [`Backtrace`] where the engine can tell.
+pub(crate) fn add_backtrace(store: &mut Store<InstanceState>, error: wasmtime::Error) -> wasmtime::Error {
     let left = store.get_fuel().unwrap_or(0);
     let trapped = matches!(error.downcast_ref::<Trap>(), Some(Trap::UnreachableCodeReached));
     let failure = trapped.then(|| tell(store, &error, FAILURE, FAILURE_BYTES_MAX)).flatten();
@@ -53,8 +55,8 @@ pub(crate) fn examine(store: &mut Store<InstanceState>, error: wasmtime::Error) 
     // What it cost is not the guest's.
     let _ = store.set_fuel(left);
     match (failure, text) {
-        (Some(failure), _) => error.context(Failure(failure)),
-        (None, Some(text)) => error.context(Running(text)),
+        (Some(failure), _) => error.context(EngineFailure(failure)),
+        (None, Some(text)) => error.context(Backtrace(text)),
         (None, None) => error,
     }
 }

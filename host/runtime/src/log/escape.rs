@@ -1,4 +1,4 @@
-//! Text of a guest, made safe for a terminal and for a log that has a line an event.
+//! Escapes characters of a guest's text that a terminal obeys, that end a line of the log, or that nobody sees.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use unicode_general_category::{GeneralCategory, get_general_category};
 /// behind it were cut before; what is missing in all is said at the end.
 ///
 /// It takes time in proportion to `bytes_max`, however long the text is.
-pub(super) fn neutralise(text: &str, bytes_max: usize, cut: usize) -> Cow<'_, str> {
+pub(super) fn escape(text: &str, bytes_max: usize, cut: usize) -> Cow<'_, str> {
     let kept = &text[..text.floor_char_boundary(bytes_max)];
     if cut == 0 && kept.len() == text.len() && !kept.chars().any(is_unsafe) {
         return Cow::Borrowed(kept);
@@ -62,11 +62,11 @@ fn is_unsafe(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::neutralise;
+    use super::escape;
 
     #[test]
     fn shows_what_a_terminal_would_obey() {
-        let check = |text, expected: &str| assert_eq!(neutralise(text, 100, 0), expected);
+        let check = |text, expected: &str| assert_eq!(escape(text, 100, 0), expected);
         check("plain\ttext é 日本 🙂", "plain\ttext é 日本 🙂");
         check("two\nlines\r", "two\\nlines\\r");
         check("a\0b\x1b[31mred", "a\\u{0}b\\u{1b}[31mred");
@@ -81,16 +81,16 @@ mod tests {
             ['\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202d}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}'];
         let tags = ['\u{e0001}', '\u{e0041}', '\u{e007f}', '\u{fff9}'];
         for character in separators.into_iter().chain(invisible).chain(bidirectional).chain(tags) {
-            let shown = neutralise(&format!("a{character}b"), 100, 0).into_owned();
+            let shown = escape(&format!("a{character}b"), 100, 0).into_owned();
             assert_eq!(shown, format!("a\\u{{{:x}}}b", character as u32));
         }
     }
 
     #[test]
     fn cuts_between_characters_and_says_what_is_missing() {
-        assert_eq!(neutralise("ééé", 3, 0), "é... (4 bytes more)");
-        assert_eq!(neutralise("abc", 0, 0), "... (3 bytes more)");
-        assert_eq!(neutralise("abc", 10, 7), "abc... (7 bytes more)");
-        assert_eq!(neutralise("\n\n\n\n", 4, 0), "\\n\\n... (2 bytes more)");
+        assert_eq!(escape("ééé", 3, 0), "é... (4 bytes more)");
+        assert_eq!(escape("abc", 0, 0), "... (3 bytes more)");
+        assert_eq!(escape("abc", 10, 7), "abc... (7 bytes more)");
+        assert_eq!(escape("\n\n\n\n", 4, 0), "\\n\\n... (2 bytes more)");
     }
 }

@@ -1,10 +1,11 @@
-//! What nobody catches: exceptions that no caller waits for, and rejections that nothing handles.
+//! Uncaught exceptions, which no caller waits for, and rejections that nothing handles.
 //!
-//! A web module that dispatches the global scope's events (`error`, `unhandledrejection`) registers a hook; what the hook does
-//! not take for handled is logged. HTML 8.1.4.6 "report an exception", 8.1.6.2 "unhandled promise rejections".
+//! A web module that dispatches the global scope's events (`error`, `unhandledrejection`) registers a hook; what the
+//! hook does not take for handled is logged. HTML 8.1.4.6 "report an exception", 8.1.6.2 "unhandled promise
+//! rejections".
 
-use super::log;
-use crate::error::Thrown;
+use crate::error::ExceptionText;
+use crate::log;
 use javy::quickjs::{Ctx, Function, Object, Persistent, Result, Value};
 use std::cell::RefCell;
 
@@ -56,7 +57,7 @@ fn set_hook<'js>(ctx: Ctx<'js>, hook: Function<'js>) {
 /// Reports an exception that no caller waits for.
 pub(crate) fn report<'js>(ctx: Ctx<'js>, exception: Value<'js>) {
     if !is_handled(&ctx, "error", &exception, None) {
-        log::uncaught(&Thrown::of(&exception));
+        log::uncaught(&ExceptionText::of(&exception));
     }
 }
 
@@ -70,8 +71,8 @@ fn is_handled<'js>(ctx: &Ctx<'js>, kind: &str, value: &Value<'js>, promise: Opti
     })
 }
 
-/// QuickJS tells of each promise that is rejected while nothing handles it, and of each that something handles after that.
-/// No script may run in here.
+/// QuickJS tells of each promise that is rejected while nothing handles it, and of each that something handles after
+/// that. No script may run in here.
 pub(crate) fn track<'js>(ctx: Ctx<'js>, promise: Value<'js>, reason: Value<'js>, is_handled: bool) {
     if !is_handled {
         let (promise, reason) = (Persistent::save(&ctx, promise), Persistent::save(&ctx, reason));
@@ -119,7 +120,7 @@ pub(crate) fn notify(ctx: &Ctx<'_>) -> bool {
             continue;
         }
         if !is_handled(ctx, "unhandledrejection", &reason_value, Some(&promise_value)) {
-            log::unhandled(&Thrown::of(&reason_value));
+            log::unhandled(&ExceptionText::of(&reason_value));
         }
         if STATE.hook.borrow().is_some() {
             let mut told = STATE.told.borrow_mut();

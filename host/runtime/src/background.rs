@@ -1,4 +1,4 @@
-//! Work that takes long, beside the threads on which guests run.
+//! Threads for work that takes longer than a millisecond, beside those on which guests run.
 //!
 //! Cryptography is what it is for: deriving a key from a password takes seconds by design. The threads are few and
 //! lower in priority than those of guests; work is done in parts, by turns of those whose share of the host it is done

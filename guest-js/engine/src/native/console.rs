@@ -1,13 +1,10 @@
-//! `console.*`: lines for the log capability.
+//! `console.*` and `elias/log`: lines for the log.
 //!
 //! Strings and other primitives are formatted here; `console/console.js` formats everything else.
 
+use super::convert::UsvString;
 use super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
-use super::usv_string::UsvString;
-use crate::bindings::elias::log::log::{self, Level};
-use crate::build;
-use crate::error::{Thrown, write_json_string};
-use crate::phase::{self, Import};
+use crate::log;
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, Value, qjs};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -45,7 +42,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
             while let (Some(UsvString(name)), Some(UsvString(json))) = (flat.next(), flat.next()) {
                 pairs.push((name, json));
             }
-            write(level, &message, &pairs);
+            log::write(level, &message, &pairs);
         })?,
     )?;
     native.set(
@@ -55,7 +52,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
             |level: u32, UsvString(message): UsvString, UsvString(arguments): UsvString| {
                 let fields = [("arguments".to_owned(), arguments)];
                 let said = usize::from(!fields[0].1.is_empty());
-                write(level, &message, &fields[..said]);
+                log::write(level, &message, &fields[..said]);
             },
         )?,
     )
@@ -80,12 +77,12 @@ unsafe extern "C" fn write_plain(
 ) -> RawValue {
     // SAFETY: QuickJS passes live values.
     unsafe {
-        let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
+        let arguments = raw::arguments(argc, argv);
         if !IS_INDENTED.0.get()
             && !IS_SCRIPTED.0.get()
             && let Some(message) = plain_message(ctx, arguments)
         {
-            write(METHODS[number as usize].1, &message, &[]);
+            log::write(METHODS[number as usize].1, &message, &[]);
             return qjs::JS_UNDEFINED;
         }
         qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv)
@@ -108,12 +105,12 @@ unsafe extern "C" fn write_line(
 ) -> RawValue {
     // SAFETY: QuickJS passes live values.
     unsafe {
-        let arguments = if argc > 0 { std::slice::from_raw_parts(argv, argc as usize) } else { &[] };
+        let arguments = raw::arguments(argc, argv);
         if !IS_SCRIPTED.0.get()
             && arguments.get(1).is_none_or(|&fields| qjs::JS_IsUndefined(fields))
             && let Some(message) = arguments.first().and_then(|&message| raw::text(ctx, message))
         {
-            write(level as u32, &message, &[]);
+            log::write(level as u32, &message, &[]);
             return qjs::JS_UNDEFINED;
         }
         qjs::JS_Call(ctx, LINE_SCRIPTS.get(level as usize), this, argc, argv)
@@ -164,37 +161,5 @@ unsafe fn plain_message<'a>(ctx: Context, arguments: &[RawValue]) -> Option<Cow<
             }
         }
         Some(Cow::Owned(message))
-    }
-}
-
-/// An exception that nothing in the component handles.
-pub(crate) fn uncaught(thrown: &Thrown) {
-    write_thrown("Uncaught", thrown);
-}
-
-/// A rejection that nothing in the component handles.
-pub(crate) fn unhandled(reason: &Thrown) {
-    write_thrown("Uncaught (in promise)", reason);
-}
-
-fn write_thrown(what: &str, thrown: &Thrown) {
-    let mut stack = String::new();
-    write_json_string(&mut stack, &thrown.stack);
-    let message = format!("{what} {}: {}", thrown.name, thrown.message);
-    write(4, &message, &[("stack".to_owned(), stack)]);
-}
-
-fn write(level: u32, message: &str, fields: &[(String, String)]) {
-    if phase::building() {
-        build::record_log(level, message);
-    } else if phase::wired(Import::Log) {
-        let level = match level {
-            0 => Level::Trace,
-            1 => Level::Debug,
-            2 => Level::Info,
-            3 => Level::Warn,
-            _ => Level::Error,
-        };
-        log::write(level, message, fields);
     }
 }

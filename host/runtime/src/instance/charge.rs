@@ -1,6 +1,6 @@
-//! Taking fuel for work in the host.
+//! Fuel for work that the host does for an instance: what is charged, when it is taken, and when the guest yields.
 
-use crate::instance::InstanceState;
+use super::InstanceState;
 use wasmtime::{StoreContextMut, Trap};
 
 /// The shortest interval that is set, as a part of the usual one. wasmtime keeps a shortened interval until a next call
@@ -43,7 +43,7 @@ impl Charges {
 ///
 /// # Errors
 /// [`Trap::OutOfFuel`].
-pub(super) fn charge(store: &mut StoreContextMut<'_, InstanceState>, units: u64) -> wasmtime::Result<bool> {
+pub(crate) fn charge(store: &mut StoreContextMut<'_, InstanceState>, units: u64) -> wasmtime::Result<bool> {
     let units = units.saturating_add(store.data().take_work());
     let charges = &mut store.data_mut().charges;
     charges.pending = charges.pending.saturating_add(units);

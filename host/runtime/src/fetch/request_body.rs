@@ -1,17 +1,20 @@
-//! The body of a request, as far as it is there when the request is.
+//! The body of a request: what of it is there when the request is, and the bound on what is still to come.
 
+use crate::execution::Meter;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use wasmtime_wasi_http::Error as HttpError;
 
 /// Bytes of a body that goes to the guest with the head.
 const BYTES_MAX: u64 = 64 << 10;
 
-/// What there is of a body.
-pub(super) enum Ahead<B> {
+/// A body, as far as it has come.
+pub(super) enum RequestBody<B> {
     /// All of it.
     Whole(Vec<Bytes>),
     /// The rest is still to come.
@@ -26,7 +29,7 @@ pub(super) struct Rest<B> {
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-impl<B> Ahead<B>
+impl<B> RequestBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -105,6 +108,56 @@ where
     }
 }
 
+/// A request's body that ends in an error where it goes over its limit.
+pub(super) struct BoundedBody<B> {
+    body: B,
+    /// Bytes that may still come.
+    left: u64,
+    meter: Arc<Meter>,
+}
+
+impl<B> BoundedBody<B> {
+    /// The meter is told if `body` has more than `bytes_max` bytes.
+    pub(super) fn new(body: B, bytes_max: u64, meter: &Arc<Meter>) -> Self {
+        Self { body, left: bytes_max, meter: Arc::clone(meter) }
+    }
+}
+
+impl<B> Body for BoundedBody<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                let why = error.into().to_string();
+                return Poll::Ready(Some(Err(HttpError::InternalError(Some(why)))));
+            }
+        };
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.left.checked_sub(bytes) {
+            Some(left) => {
+                self.left = left;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                self.meter.refuse_request();
+                Poll::Ready(Some(Err(HttpError::HttpRequestBodySize(None))))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,9 +191,9 @@ mod tests {
     }
 
     async fn take(pieces: &[Option<&'static str>], bytes: u64) -> (bool, Bytes) {
-        match Ahead::take(Pieces(pieces.iter().copied().collect(), bytes)).await {
-            Ahead::Whole(pieces) => (true, pieces.concat().into()),
-            Ahead::Part(rest) => (false, rest.collect().await.expect("it cannot fail").to_bytes()),
+        match RequestBody::take(Pieces(pieces.iter().copied().collect(), bytes)).await {
+            RequestBody::Whole(pieces) => (true, pieces.concat().into()),
+            RequestBody::Part(rest) => (false, rest.collect().await.expect("it cannot fail").to_bytes()),
         }
     }
 
@@ -150,10 +203,11 @@ mod tests {
         assert_eq!(take(&[None, Some("a")], 1).await, (true, "a".into()), "after a turn of the connection's");
         assert_eq!(take(&[Some("a"), None, None, Some("b")], 2).await, (false, "ab".into()));
         assert_eq!(take(&[Some("a")], BYTES_MAX + 1).await, (false, "a".into()), "a large one is left alone");
-        assert!(matches!(Ahead::take(Full::new(Bytes::new())).await, Ahead::Whole(pieces) if pieces.is_empty()));
-        assert!(matches!(Ahead::of(Full::new(Bytes::new())), Ahead::Whole(pieces) if pieces.is_empty()));
         assert!(
-            matches!(Ahead::of(Full::new(Bytes::from("a"))), Ahead::Part(rest) if rest.size_hint().exact() == Some(1))
+            matches!(RequestBody::take(Full::new(Bytes::new())).await, RequestBody::Whole(pieces) if pieces.is_empty())
         );
+        assert!(matches!(RequestBody::of(Full::new(Bytes::new())), RequestBody::Whole(pieces) if pieces.is_empty()));
+        let untaken = RequestBody::of(Full::new(Bytes::from("a")));
+        assert!(matches!(untaken, RequestBody::Part(rest) if rest.size_hint().exact() == Some(1)));
     }
 }

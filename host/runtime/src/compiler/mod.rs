@@ -1,4 +1,4 @@
-//! Compiling: in a process of its own that can be killed, or in this one.
+//! Compiles WebAssembly to machine code: in a process of its own that can be killed, or in this one.
 //!
 //! A component's author decides how long its compilation takes: a function of one megabyte compiles for most of a
 //! minute, and a thread that compiles cannot be stopped. So a host that takes components of strangers has a program
@@ -13,7 +13,8 @@ pub use child::{ARGUMENT, main};
 pub(crate) use size::check;
 
 use crate::engine::Allocation;
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
+use elias_contract::ErrorCode;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;

@@ -1,73 +1,15 @@
-//! What an execution was and what it cost.
+//! The handle to an execution that may still be under way: to wait for it, to cancel it, and to hold permits for it.
 
-use crate::error::ErrorCode;
+use super::Execution;
 use futures::task::AtomicWaker;
 use std::any::Any;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Context;
-use std::time::Duration;
 use tokio::sync::Notify;
 
-/// The record of one execution.
-#[derive(Debug, Clone)]
-pub struct Execution {
-    /// Its id, unique and sortable by time: a ULID, 26 characters.
-    pub id: String,
-    /// Wall clock from the request to the end of everything the guest did.
-    pub duration: Duration,
-    /// Units of fuel used.
-    pub fuel: u64,
-    /// The most bytes of linear memory that the instance had.
-    pub memory_peak_bytes: u64,
-    /// What it asked of capabilities, in the order of the first calls.
-    pub host_calls: Vec<HostCalls>,
-    /// Bytes of the bodies of requests that it sent to other servers.
-    pub sent_bytes: u64,
-    /// How it ended.
-    pub outcome: Outcome,
-}
-
-/// An execution's calls to one capability.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostCalls {
-    /// The capability's name.
-    pub capability: &'static str,
-    /// How many there were.
-    pub calls: u32,
-    /// From their beginnings to their ends, in sum: those that were under way at the same time count each.
-    pub time: Duration,
-}
-
-/// How an execution ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The guest answered and ended.
-    Completed,
-    /// It failed.
-    Failed(ErrorCode),
-    /// The caller gave up, and the guest was ended.
-    Cancelled,
-}
-
-/// On whose behalf an execution runs, as components see it in `ctx`. In a request's extensions it tells [`crate::App::fetch`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Caller {
-    /// Whose component it is.
-    pub tenant_id: Option<String>,
-    /// The user who was authenticated.
-    pub user_id: Option<String>,
-    /// The organization of that user.
-    pub organization_id: Option<String>,
-    /// The claims of the token that authenticated the request: a JSON object.
-    pub claims: Option<String>,
-    /// The address of the client that sent the request, as far as it is trusted.
-    pub client_address: Option<IpAddr>,
-}
-
-/// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an execution before it has
-/// answered makes one and puts it into the request's extensions.
+/// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an
+/// execution before it has answered makes one and puts it into the request's extensions.
 #[derive(Debug, Clone)]
 pub struct Running {
     shared: Arc<Shared>,
@@ -125,9 +67,9 @@ impl Running {
         }
     }
 
-    /// Keeps something as long as the execution has an instance, such as a permit to have one: it is dropped when the instance is gone,
-    /// before the record of the execution is there. That may be long after the response, if the guest goes on in `waitUntil`, and
-    /// before its last byte is sent. If the instance is gone already it is dropped at once.
+    /// Keeps something as long as the execution has an instance, such as a permit to have one: it is dropped when the
+    /// instance is gone, before the record of the execution is there. That may be long after the response, if the guest
+    /// goes on in `waitUntil`, and before its last byte is sent. If the instance is gone already it is dropped at once.
     pub fn hold(&self, what: impl Send + 'static) {
         let mut held = self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner); // whole after every operation
         match &mut *held {
@@ -146,7 +88,8 @@ impl Running {
         HeldUntilDropped(self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
     }
 
-    /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others run.
+    /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others
+    /// run.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Relaxed);
         self.shared.guest.wake();

@@ -1,4 +1,4 @@
-//! The interfaces that every component finds.
+//! What components can import: WASI, `elias:component/context`, and the interfaces of the capabilities.
 
 use crate::capability::ErasedCapability;
 use crate::execution::Caller;
@@ -46,7 +46,7 @@ impl Payload for CallerRecord {
 
 /// WASI 0.2 without files and a network, `wasi:http/types`, `elias:component/context`, and what the capabilities add.
 /// `known` are these functions as another linker has listed them: their calls are measured together.
-pub(crate) fn linker(
+pub(crate) fn link(
     engine: &Engine,
     capabilities: &[Arc<dyn ErasedCapability>],
     known: Vec<HostFunction>,

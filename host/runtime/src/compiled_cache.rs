@@ -1,4 +1,4 @@
-//! Compiled code on disk.
+//! The cache of compiled code: a folder of files, each under the digest of what it was compiled from.
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, MetadataExt, OpenOptions};
@@ -18,10 +18,11 @@ const TRAILER_BYTES: usize = 64 + MAGIC.len();
 /// Where the system shows this process's open files by number. Where it does not, code is compiled at every start.
 const FILES_BY_DESCRIPTOR: &str = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
 
-/// Compiled code, kept in a folder under the SHA-256 of what it was compiled from and a fingerprint of the configuration.
+/// Compiled code, kept in a folder under the SHA-256 of what it was compiled from and a fingerprint of the
+/// configuration.
 ///
-/// Loading compiled code means running it, so the folder must belong to this user alone. What is read is checked against
-/// the digest at its end, and by wasmtime against the configuration; what does not fit is compiled anew.
+/// Loading compiled code means running it, so the folder must belong to this user alone. What is read is checked
+/// against the digest at its end, and by wasmtime against the configuration; what does not fit is compiled anew.
 ///
 /// Code is mapped from its file, not read: a component's code and memory image take up memory where they are used.
 #[derive(Debug)]
@@ -85,7 +86,8 @@ impl CompiledCache {
     #[must_use]
     pub fn kept_module(&self, engine: &Engine, bytes: &[u8]) -> Option<Module> {
         let (file, _) = self.open_checked(&self.name(engine, "module", bytes))?;
-        // SAFETY: `open_checked` and `keep` give files that are ours (see `open`) and unaltered: this same wasmtime made them.
+        // SAFETY: `open_checked` and `keep` give files that are ours (see `open`) and unaltered: this same wasmtime
+        // made them.
         unsafe { Module::deserialize_file(engine, path_of(&file)) }.ok()
     }
 
@@ -154,7 +156,8 @@ impl CompiledCache {
         Some((file, content))
     }
 
-    /// Deletes what was not used for longest until what is kept has at most `bytes_max` bytes. Files that are mapped stay until they are not.
+    /// Deletes what was not used for longest until what is kept has at most `bytes_max` bytes. Files that are mapped
+    /// stay until they are not.
     ///
     /// # Errors
     /// If the folder cannot be read or written.

@@ -1,8 +1,7 @@
-//! The idle instances of one component.
+//! The instances of one component: new ones are made here, and idle ones wait here for the next execution.
 
-use super::instance::{Export, Instance};
+use super::instance::{Handler, Instance, Template};
 use super::{Evict, Group, Instances, add_one};
-use crate::app::AppInner;
 use crate::error::Error;
 use crate::execution::Running;
 use crate::instance::InstanceState;
@@ -11,39 +10,44 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-/// The idle instances of one component by one export.
-pub(crate) struct Idle<E> {
+/// The instances of one component for one of its handlers.
+pub(crate) struct InstancePool<H: Handler> {
+    template: Template<H>,
     host: Arc<Instances>,
     /// With whom it shares a bound.
     group: Option<Arc<Group>>,
-    state: Mutex<IdleState<E>>,
+    state: Mutex<IdleState<H>>,
 }
 
-struct IdleState<E> {
+/// The idle instances.
+struct IdleState<H> {
     /// Each with the time since which it is idle; the latest last.
-    instances: VecDeque<(Instance<E>, Instant)>,
+    instances: VecDeque<(Instance<H>, Instant)>,
     is_in_ring: bool,
     was_used: bool,
 }
 
-impl<E> Idle<E> {
+impl<H: Handler> InstancePool<H> {
+    pub(crate) fn new(template: Template<H>, host: &Arc<Instances>, group: Option<Arc<Group>>) -> Arc<Self> {
+        let state = IdleState { instances: VecDeque::new(), is_in_ring: false, was_used: false };
+        Arc::new(Self { template, host: Arc::clone(host), group, state: Mutex::new(state) })
+    }
+
+    /// What its instances are made of.
+    pub(crate) fn template(&self) -> &Template<H> {
+        &self.template
+    }
+
+    fn state(&self) -> MutexGuard<'_, IdleState<H>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    }
+
     /// An idle instance is gone, or in use.
     fn leaves(&self, bytes: usize) {
         self.host.leaves(bytes);
         if let Some(group) = &self.group {
             group.idle_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-    }
-}
-
-impl<E: Export> Idle<E> {
-    pub(crate) fn new(host: &Arc<Instances>, group: Option<Arc<Group>>) -> Arc<Self> {
-        let state = IdleState { instances: VecDeque::new(), is_in_ring: false, was_used: false };
-        Arc::new(Self { host: Arc::clone(host), group, state: Mutex::new(state) })
-    }
-
-    fn state(&self) -> MutexGuard<'_, IdleState<E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
     }
 
     /// Makes room for so many bytes more; whether there is.
@@ -66,9 +70,10 @@ impl<E: Export> Idle<E> {
     }
 
     /// An instance for an execution: the one that was used last, or a new one.
-    pub(crate) fn take(&self, app: &AppInner, state: InstanceState) -> Result<Instance<E>, Error> {
-        if app.image.is_none() {
-            return Ok(Instance::new(app, state, None));
+    pub(crate) fn take(&self, state: InstanceState) -> Result<Instance<H>, Error> {
+        let engine = &self.template.engine;
+        if self.template.image.is_none() {
+            return Ok(Instance::new(engine, state, None));
         }
         let idle = {
             let mut idle = self.state();
@@ -85,11 +90,11 @@ impl<E: Export> Idle<E> {
         }
         let permit = self.host.acquire_permit()?;
         add_one(&self.host.counts.created);
-        Ok(Instance::new(app, state, Some(permit)))
+        Ok(Instance::new(engine, state, Some(permit)))
     }
 
     /// Takes an instance whose execution is over: keeps it if that ended well, else discards it.
-    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<E>, returned: bool, running: &Running) {
+    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<H>, returned: bool, running: &Running) {
         match self.put_back(&mut instance, returned) {
             Ok(()) => self.keep(instance),
             Err(counted) => {
@@ -102,7 +107,7 @@ impl<E: Export> Idle<E> {
     }
 
     /// Makes an instance as it was before its execution, or says what counts that it is dropped.
-    fn put_back(&self, instance: &mut Instance<E>, returned: bool) -> Result<(), Option<&AtomicU64>> {
+    fn put_back(&self, instance: &mut Instance<H>, returned: bool) -> Result<(), Option<&AtomicU64>> {
         let Some(slot) = &instance.slot else { return Err(None) };
         let counts = &self.host.counts;
         if instance.has_run {
@@ -147,7 +152,7 @@ impl<E: Export> Idle<E> {
     }
 
     /// Lets an instance wait for the next execution; another goes if there is no room.
-    fn keep(self: &Arc<Self>, instance: Instance<E>) {
+    fn keep(self: &Arc<Self>, instance: Instance<H>) {
         let bytes = instance.bytes();
         if !self.make_room(bytes) {
             return add_one(&self.host.counts.idle);
@@ -170,7 +175,7 @@ impl<E: Export> Idle<E> {
     }
 }
 
-impl<E: Export> Evict for Idle<E> {
+impl<H: Handler> Evict for InstancePool<H> {
     fn is_of(&self, group: &Arc<Group>) -> bool {
         self.group.as_ref().is_some_and(|own| Arc::ptr_eq(own, group))
     }
@@ -198,7 +203,7 @@ impl<E: Export> Evict for Idle<E> {
     }
 }
 
-impl<E> Drop for Idle<E> {
+impl<H: Handler> Drop for InstancePool<H> {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let gone: Vec<_> = state.instances.drain(..).map(|(instance, _)| instance.bytes()).collect();

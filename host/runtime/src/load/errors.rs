@@ -1,12 +1,14 @@
-//! Why a component is not loaded.
+//! The errors for components that are not loaded.
 
-use crate::capability::{ComponentInfo, ConfigureError};
-use crate::error::{Error, ErrorCode};
+use crate::component::ComponentInfo;
+use crate::error::Error;
+use crate::grants::ConfigureError;
+use elias_contract::ErrorCode;
 use elias_contract::image::ImageError;
 use elias_contract::layout::LayoutError;
 
 /// Why a component does not get a capability, with the line that mends it.
-pub(super) fn refused(
+pub(super) fn not_configured(
     component: &ComponentInfo,
     capability: &str,
     interface: &str,
@@ -43,7 +45,7 @@ pub(super) fn bad_image(error: ImageError) -> Error {
     Error::new(ErrorCode::BadComponent, error.to_string())
 }
 
-pub(super) fn no_room(error: &std::io::Error) -> Error {
+pub(super) fn image_not_stored(error: &std::io::Error) -> Error {
     Error::new(ErrorCode::Internal, format!("the memory image of the component cannot be stored: {error}"))
 }
 

@@ -1,0 +1,56 @@
+//! The application: the implementations that its module makes while it is evaluated, and the one that the component is.
+
+use javy::quickjs::{Ctx, Exception, Object, Persistent, Result};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Implementations by their numbers, from 1.
+pub(crate) type Implementations = BTreeMap<usize, Persistent<Object<'static>>>;
+
+struct Application {
+    /// The component's name, while the module runs.
+    name: RefCell<String>,
+    /// What the forms made: `ELIAS.createComponent` and its kin.
+    made: RefCell<Implementations>,
+    /// The one that the component is, once the module was evaluated.
+    chosen: RefCell<Option<Persistent<Object<'static>>>>,
+}
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Application {}
+
+static APPLICATION: Application =
+    Application { name: RefCell::new(String::new()), made: RefCell::new(BTreeMap::new()), chosen: RefCell::new(None) };
+
+/// Takes what one of the forms made: the implementation with this number, from 1. It stands for a default export.
+pub(crate) fn add_implementation<'js>(ctx: Ctx<'js>, implementation: Object<'js>, number: usize) {
+    APPLICATION.made.borrow_mut().insert(number, Persistent::save(&ctx, implementation));
+}
+
+/// The implementations that the forms made, which are not kept.
+pub(crate) fn take_implementations() -> Implementations {
+    APPLICATION.made.take()
+}
+
+/// Keeps the implementation that the component is.
+pub(crate) fn choose<'js>(ctx: &Ctx<'js>, implementation: &Object<'js>) {
+    APPLICATION.chosen.replace(Some(Persistent::save(ctx, implementation.clone())));
+}
+
+/// The implementation that the component is: the object with its handlers.
+pub(crate) fn get<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    match APPLICATION.chosen.borrow().clone() {
+        Some(application) => application.restore(ctx),
+        None => Err(Exception::throw_internal(ctx, "no application was loaded")),
+    }
+}
+
+/// Sets the component's name for as long as its module runs; it is empty before and after.
+pub(crate) fn set_name(name: String) {
+    APPLICATION.name.replace(name);
+}
+
+/// The component's name, as package.json has it; nothing once it runs.
+pub(crate) fn name() -> Option<String> {
+    Some(APPLICATION.name.borrow().clone()).filter(|name| !name.is_empty())
+}

@@ -1,0 +1,140 @@
+//! What an execution has taken so far, and the measuring of its calls to capabilities.
+
+use super::{Execution, HostCalls, Outcome};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What an execution has taken so far, readable after its instance is gone.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    fuel: AtomicU64,
+    memory_peak_bytes: AtomicU64,
+    memory_denied: AtomicBool,
+    request_too_large: AtomicBool,
+    host_calls: Mutex<Vec<HostCalls>>,
+    sent_bytes: AtomicU64,
+    /// Units of fuel for work that is not charged yet.
+    work: AtomicU64,
+}
+
+impl Meter {
+    fn host_calls(&self) -> MutexGuard<'_, Vec<HostCalls>> {
+        self.host_calls.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+    }
+
+    /// A call to a capability has ended.
+    pub(crate) fn host_call(&self, capability: &'static str, time: Duration) {
+        let mut all = self.host_calls();
+        match all.iter_mut().find(|calls| calls.capability == capability) {
+            Some(calls) => {
+                calls.calls = calls.calls.saturating_add(1);
+                calls.time = calls.time.saturating_add(time);
+            }
+            None => all.push(HostCalls { capability, calls: 1, time }),
+        }
+    }
+
+    /// Work was done that is to be charged.
+    pub(crate) fn works(&self, units: u64) {
+        self.work.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// The units of work that was done and not charged yet; whoever takes them charges them.
+    pub(crate) fn take_work(&self) -> u64 {
+        // A look first: most calls find nothing, and a look is cheaper than an exchange.
+        if self.work.load(Ordering::Relaxed) == 0 { 0 } else { self.work.swap(0, Ordering::Relaxed) }
+    }
+
+    /// So many bytes go to another server.
+    pub(crate) fn sends(&self, bytes: u64) {
+        self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Memory now has this many bytes. It never shrinks.
+    pub(crate) fn memory(&self, bytes: u64) {
+        self.memory_peak_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The guest asked for more memory than its cap.
+    pub(crate) fn deny_memory(&self) {
+        self.memory_denied.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did.
+    pub(crate) fn is_memory_denied(&self) -> bool {
+        self.memory_denied.load(Ordering::Relaxed)
+    }
+
+    /// The request's body went over its limit.
+    pub(crate) fn refuse_request(&self) {
+        self.request_too_large.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did.
+    pub(crate) fn is_request_too_large(&self) -> bool {
+        self.request_too_large.load(Ordering::Relaxed)
+    }
+
+    /// The execution used so many units of fuel.
+    pub(crate) fn set_fuel(&self, units: u64) {
+        self.fuel.store(units, Ordering::Relaxed);
+    }
+
+    /// The record of the execution, which is over. It takes the calls to capabilities out of the meter.
+    pub(crate) fn take_record(&self, id: &str, duration: Duration, outcome: Outcome) -> Execution {
+        Execution {
+            id: id.to_owned(),
+            duration,
+            fuel: self.fuel.load(Ordering::Relaxed),
+            memory_peak_bytes: self.memory_peak_bytes.load(Ordering::Relaxed),
+            host_calls: std::mem::take(&mut *self.host_calls()),
+            sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
+            outcome,
+        }
+    }
+}
+
+/// Measures an instance's calls to a capability; a cheap handle. The default is nobody's, for tests of a capability.
+#[derive(Debug, Clone, Default)]
+pub struct CallMeter {
+    meter: Arc<Meter>,
+    capability: &'static str,
+}
+
+impl CallMeter {
+    pub(crate) fn new(meter: &Arc<Meter>, capability: &'static str) -> Self {
+        Self { meter: Arc::clone(meter), capability }
+    }
+
+    /// A call begins now, and ends when what is given is dropped.
+    #[must_use]
+    pub fn begin(&self) -> HostCall {
+        HostCall { meter: self.clone(), began: Instant::now() }
+    }
+
+    /// Work that was done for the instance where no price can be taken before it, such as decoding what it reads: so
+    /// many units of fuel, which are charged with its next host call. Such work is done in small parts, each as the
+    /// guest asks.
+    pub fn works(&self, units: u64) {
+        self.meter.works(units);
+    }
+
+    /// So many bytes of what the component gave go to another server.
+    pub fn sends(&self, bytes: u64) {
+        self.meter.sends(bytes);
+    }
+}
+
+/// A call to a capability, which is under way until this is dropped.
+#[derive(Debug)]
+pub struct HostCall {
+    meter: CallMeter,
+    began: Instant,
+}
+
+impl Drop for HostCall {
+    fn drop(&mut self) {
+        self.meter.meter.host_call(self.meter.capability, self.began.elapsed());
+    }
+}

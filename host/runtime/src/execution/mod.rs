@@ -1,0 +1,70 @@
+//! Executions: the record of one, on whose behalf it runs, the handle to it, and what it is measured by.
+
+mod meter;
+mod running;
+
+pub use meter::{CallMeter, HostCall};
+pub use running::Running;
+
+pub(crate) use meter::Meter;
+
+use elias_contract::ErrorCode;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The record of one execution.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// Its id, unique and sortable by time: a ULID, 26 characters.
+    pub id: String,
+    /// Wall clock from the request to the end of everything the guest did.
+    pub duration: Duration,
+    /// Units of fuel used.
+    pub fuel: u64,
+    /// The most bytes of linear memory that the instance had.
+    pub memory_peak_bytes: u64,
+    /// What it asked of capabilities, in the order of the first calls.
+    pub host_calls: Vec<HostCalls>,
+    /// Bytes of the bodies of requests that it sent to other servers.
+    pub sent_bytes: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// An execution's calls to one capability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostCalls {
+    /// The capability's name.
+    pub capability: &'static str,
+    /// How many there were.
+    pub calls: u32,
+    /// From their beginnings to their ends, in sum: those that were under way at the same time count each.
+    pub time: Duration,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The guest answered and ended.
+    Completed,
+    /// It failed.
+    Failed(ErrorCode),
+    /// The caller gave up, and the guest was ended.
+    Cancelled,
+}
+
+/// On whose behalf an execution runs, as components see it in `ctx`. In a request's extensions it tells
+/// [`crate::App::fetch`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose component it is.
+    pub tenant_id: Option<String>,
+    /// The user who was authenticated.
+    pub user_id: Option<String>,
+    /// The organization of that user.
+    pub organization_id: Option<String>,
+    /// The claims of the token that authenticated the request: a JSON object.
+    pub claims: Option<String>,
+    /// The address of the client that sent the request, as far as it is trusted.
+    pub client_address: Option<IpAddr>,
+}

@@ -1,0 +1,113 @@
+//! What a capability is told about the instance that it works for, and what it can do in its name.
+
+use super::LoadedComponent;
+use crate::background;
+use crate::execution::{CallMeter, Caller, Meter};
+use crate::limits::Limits;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Which instance this is.
+#[derive(Clone)]
+pub struct InstanceInfo {
+    pub(super) execution: Arc<str>,
+    pub(super) ends: Instant,
+    pub(super) component: Arc<LoadedComponent>,
+    pub(super) caller: Arc<Caller>,
+    pub(super) meter: Arc<Meter>,
+}
+
+impl InstanceInfo {
+    /// What measures this instance's calls to the capability of this name.
+    #[must_use]
+    pub fn call_meter(&self, capability: &'static str) -> CallMeter {
+        CallMeter::new(&self.meter, capability)
+    }
+
+    /// The execution's id.
+    #[must_use]
+    pub fn execution(&self) -> &str {
+        &self.execution
+    }
+
+    /// The component's name.
+    #[must_use]
+    pub fn component(&self) -> &str {
+        &self.component.info.name
+    }
+
+    /// The component's version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.component.info.version
+    }
+
+    /// SHA-256 of the component, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.component.info.digest
+    }
+
+    /// On whose behalf the instance runs.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// What the instance may take.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.component.limits
+    }
+
+    /// `text` with `[redacted]` in place of the secrets that the component was granted. Secrets of fewer than
+    /// [`SECRET_BYTES_MIN`](crate::capability::SECRET_BYTES_MIN) bytes stay: they occur everywhere.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.component.log.text().redact(text)
+    }
+
+    /// Writes a line of the guest's: an event with the target `elias::guest` and the execution's id, the component and
+    /// its version. Stacks in it are shown in original positions, secrets are redacted, and control characters are
+    /// shown instead of obeyed. A line is cut to [`LOG_LINE_BYTES_MAX`](crate::capability::LOG_LINE_BYTES_MAX) bytes
+    /// before any of that is done; all lines of a component's instances are bounded by the limit
+    /// `log_bytes_per_second`: what is over is dropped, and counted in the next line that is let through.
+    pub fn log(&self, level: tracing::Level, message: &str, fields: &[(String, String)]) {
+        self.component.log.write(&self.execution, level, message, fields);
+    }
+
+    /// Writes into the audit log (the target `elias::audit`) that the secret of this name was read. The line counts
+    /// against the limit `log_bytes_per_second`; a capability writes it once for a secret and an instance.
+    pub fn secret_read(&self, key: &str) {
+        self.component.log.secret_read(&self.execution, key);
+    }
+
+    /// Does work that can take longer than a millisecond on one of the host's threads for such work, while the instance
+    /// waits. `work` does a part of it, of some milliseconds at most, and says whether there is more: after each part
+    /// the work of others has its turn, by the groups of their [`CpuShare`](crate::CpuShare)s, and work whose execution
+    /// is over is not gone on with.
+    ///
+    /// It is paid like any other work, before it is begun, in the price of the function that does it.
+    ///
+    /// # Errors
+    /// [`Stopped`](crate::capability::Stopped), if the execution's deadline passed meanwhile, or the work panicked.
+    pub fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnMut() -> Poll<T> + Send + 'static,
+    ) -> impl Future<Output = wasmtime::Result<T>> + Send + 'static {
+        background::run(self.share_group(), self.ends, work)
+    }
+
+    /// From whose share of the host work is done for the instance.
+    pub(crate) fn share_group(&self) -> background::ShareId {
+        self.component.share.group()
+    }
+
+    /// How long until the execution is ended.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
+    }
+}

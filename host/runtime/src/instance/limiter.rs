@@ -1,0 +1,74 @@
+//! The bounds on what an instance's memories and tables take.
+
+use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
+use crate::execution::Meter;
+use crate::limits::Limits;
+use std::sync::Arc;
+use wasmtime::ResourceLimiter;
+
+/// Counts what the instance's memories and tables take.
+pub(crate) struct Limiter {
+    memory_bytes: u64,
+    table_elements: usize,
+    used: Usage,
+    meter: Arc<Meter>,
+}
+
+/// What an instance takes of what is limited.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    memory_bytes: u64,
+    table_elements: usize,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: &Limits, meter: Arc<Meter>) -> Self {
+        let (memory_bytes, table_elements) = (limits.memory_bytes, limits.table_elements as usize);
+        Self { memory_bytes, table_elements, used: Usage::default(), meter }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.used
+    }
+
+    /// An execution begins in an instance that takes so much already.
+    pub(crate) fn begin(&mut self, used: Usage) {
+        self.used = used;
+        self.meter.memory(used.memory_bytes);
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.used.memory_bytes + (desired - current) as u64;
+        if used > self.memory_bytes {
+            self.meter.deny_memory();
+            return Ok(false);
+        }
+        self.used.memory_bytes = used;
+        self.meter.memory(used);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.used.table_elements + (desired - current);
+        if used > self.table_elements {
+            self.meter.deny_memory();
+            return Ok(false);
+        }
+        self.used.table_elements = used;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}

@@ -1,0 +1,39 @@
+//! What a component is loaded with, and what is known of one that was compiled.
+
+use crate::grants::Grants;
+use crate::limits::Limits;
+use crate::log::Observer;
+use crate::schedule::CpuShare;
+use elias_contract::manifest::Manifest;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A component that could be loaded.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// What it says of itself; none for components of other toolchains.
+    pub manifest: Option<Manifest>,
+    /// SHA-256 of the engine that it carries or imports.
+    pub engine: Option<String>,
+    /// The capabilities that it imports.
+    pub capabilities: Vec<String>,
+    /// Whether it answers HTTP requests.
+    pub answers_http: bool,
+}
+
+/// What a component is given when it is loaded.
+#[derive(Clone, Default)]
+pub struct LoadOptions {
+    /// The capabilities that it may use.
+    pub grants: Grants,
+    /// The folder that paths in the grants are relative to.
+    pub folder: PathBuf,
+    /// Its name in place of the manifest's. Capabilities keep what belongs to a component under its name.
+    pub name: Option<String>,
+    /// Its limits in place of the host's. Memory and tables cannot be larger than the host's.
+    pub limits: Option<Limits>,
+    /// Who sees its log lines beside the log.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Whose CPU its executions use. Without it each component has a share of its own, by its name.
+    pub share: Option<CpuShare>,
+}

@@ -1,0 +1,137 @@
+//! Runs an execution: takes an instance for it, measures what it uses, and records how it ended.
+//!
+//! - `end`: what the end of a guest means, as an error.
+
+mod end;
+
+pub(crate) use end::{
+    GuestEnd, cancelled, deadline_passed, handler_failed, interpret, request_too_large, uncaught_exception,
+};
+
+use crate::error::Error;
+use crate::execution::{Caller, Execution, Meter, Outcome, Running};
+use crate::instance::{InstanceState, LoadedComponent};
+use crate::pricing::HOST_CALL_BYTES_MAX;
+use crate::recycling::{Handler, Instance, InstancePool, Ready};
+use elias_contract::ErrorCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An instance during an execution. It tells the meter what it used when it goes, however it goes.
+pub(crate) struct ActiveInstance<H: Handler> {
+    /// There until this is dropped.
+    instance: Option<Instance<H>>,
+    pool: Arc<InstancePool<H>>,
+    has_returned: bool,
+    running: Running,
+    meter: Arc<Meter>,
+    fuel: u64,
+}
+
+impl<H: Handler> ActiveInstance<H> {
+    /// An instance for an execution of the component.
+    ///
+    /// # Errors
+    /// `overloaded`, if the host has no room for one.
+    pub(crate) fn new(
+        pool: &Arc<InstancePool<H>>,
+        record: &ExecutionRecord,
+        caller: Arc<Caller>,
+    ) -> Result<Self, Error> {
+        let id: Arc<str> = record.running.id().into();
+        let (component, limits) = (&record.component, &record.component.limits);
+        let state = InstanceState::new(component, id, record.ends(), Arc::clone(&record.meter), caller);
+        let mut instance = pool.take(state)?;
+        let store = &mut instance.store;
+        store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
+        let fuel = limits.fuel;
+        let set = store
+            .set_fuel(fuel)
+            .and_then(|()| store.fuel_async_yield_interval(Some(limits.fuel_yield_interval.max(1))));
+        set.map_err(|error| Error::new(ErrorCode::Internal, format!("fuel: {error:#}")))?;
+        let (pool, running, meter) = (Arc::clone(pool), record.running.clone(), Arc::clone(&record.meter));
+        Ok(Self { instance: Some(instance), pool, has_returned: false, running, meter, fuel })
+    }
+
+    /// The data of its store.
+    pub(crate) fn state(&mut self) -> &mut InstanceState {
+        self.instance.as_mut().expect("it is there until this is dropped").store.data_mut()
+    }
+
+    /// What is needed to call the handler; instantiates the component if it was not yet.
+    ///
+    /// # Errors
+    /// If it cannot be instantiated.
+    pub(crate) async fn ready(&mut self) -> wasmtime::Result<Ready<'_, H>> {
+        let instance = self.instance.as_mut().expect("it is there until this is dropped");
+        instance.ready(self.pool.template()).await
+    }
+
+    /// Ends the execution of a handler that returned: its instance can be used again.
+    pub(crate) fn returned(mut self) {
+        self.has_returned = true;
+    }
+}
+
+impl<H: Handler> Drop for ActiveInstance<H> {
+    fn drop(&mut self) {
+        let Some(instance) = self.instance.take() else { return };
+        let store = &instance.store;
+        let unsettled = store.data().charges.pending().saturating_add(self.meter.take_work());
+        let left = store.get_fuel().unwrap_or(0).saturating_sub(unsettled);
+        self.meter.set_fuel(self.fuel.saturating_sub(left));
+        self.pool.give_back(instance, self.has_returned, &self.running);
+    }
+}
+
+/// The record of an execution, as it comes about. Dropped before it was ended, it says that the execution was
+/// cancelled.
+pub(crate) struct ExecutionRecord {
+    component: Arc<LoadedComponent>,
+    running: Running,
+    started: Instant,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl ExecutionRecord {
+    pub(crate) fn start(component: &Arc<LoadedComponent>, running: Running) -> Self {
+        let component = Arc::clone(component);
+        Self { component, running, started: Instant::now(), meter: Arc::new(Meter::default()) }
+    }
+
+    /// The component that runs.
+    pub(crate) fn component(&self) -> &Arc<LoadedComponent> {
+        &self.component
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// When the execution has to have ended.
+    pub(crate) fn ends(&self) -> Instant {
+        self.started + Duration::from_millis(self.component.limits.deadline_ms)
+    }
+
+    /// Ends the record, after the guest is gone.
+    pub(crate) fn end(&self, outcome: Outcome) -> Execution {
+        let execution = self.meter.take_record(self.running.id(), self.started.elapsed(), outcome);
+        self.running.end(execution.clone());
+        execution
+    }
+
+    /// Ends the record with a failure, which is logged, and gives the error that carries it.
+    pub(crate) fn fail(&self, error: Error) -> Error {
+        self.component.log.failure(self.running.id(), &error);
+        let execution = self.end(Outcome::Failed(error.code()));
+        error.with_execution(execution)
+    }
+}
+
+impl Drop for ExecutionRecord {
+    fn drop(&mut self) {
+        if self.running.execution().is_none() {
+            self.end(Outcome::Cancelled);
+        }
+    }
+}
