@@ -1,10 +1,13 @@
 //! One key of `[capabilities.config]`: a value, or where to find it.
 
-use super::{ConfigValue, VALUE_BYTES_MAX};
+use super::bindings::elias::config::config::Value as ConfigValue;
 use elias_host::capability::ConfigureError;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// Bytes of a value.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// What elias.toml says of a key.
 #[derive(Deserialize)]
