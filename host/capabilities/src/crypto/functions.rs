@@ -2,7 +2,7 @@
 
 use super::cipher::Direction;
 use super::derive::{self, DERIVED_BYTES_MAX, ITERATIONS_MAX, Parts};
-use super::types::{Bytes, Cipher, Curve, Error, Hash, RsaPrivate, RsaPublic, RsaScheme};
+use super::types::{Bytes, Cipher, Curve, ErrorCode, Hash, RsaPrivate, RsaPublic, RsaScheme};
 use super::{bits, cipher, curve, memory, price, rsa};
 use elias_host::capability::pricing::{HOST_CALL_BYTES_MAX, HostLinker, Interface, Payload, Price, Size, size};
 use elias_host::capability::wasmtime::component::{ComponentNamedList, Lift};
@@ -141,7 +141,7 @@ fn begun<T: Send + 'static>(
 }
 
 /// Does work aside, part by part, if there is any.
-fn in_parts(info: &InstanceInfo, parts: Result<Parts, Error>) -> BoxFuture<'static, wasmtime::Result<Bytes>> {
+fn in_parts(info: &InstanceInfo, parts: Result<Parts, ErrorCode>) -> BoxFuture<'static, wasmtime::Result<Bytes>> {
     match parts {
         Ok(parts) => info.aside(parts).boxed(),
         Err(why) => std::future::ready(Ok(Err(why))).boxed(),

@@ -3,6 +3,7 @@
 //! Nothing is kept: key material comes with a call and is wiped after it. Work is paid for in fuel before it is done;
 //! see `price`.
 
+mod bindings;
 mod bits;
 mod cipher;
 mod curve;

@@ -5,7 +5,6 @@ mod grants;
 mod leases;
 mod memory;
 mod redis;
-mod wit;
 
 use super::backend::Backend;
 use super::contract::{Answer, Caps, Command, Entry, Error, Expiry, Increment, Swap, Value};
