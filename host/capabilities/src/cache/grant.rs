@@ -1,6 +1,6 @@
 //! The table `[capabilities.cache]` of elias.toml.
 
-use super::contract::Caps;
+use super::caps::Caps;
 use super::memory::ENTRY_OVERHEAD_BYTES;
 use super::redis;
 use elias_host::capability::{Amount, ConfigureError};

@@ -55,6 +55,12 @@ impl Leases {
         AcquireOutcome::Acquired { lease: Lease { leases: Arc::clone(self), key }, seen }
     }
 
+    /// How many wait for the holder of a key's lease; none if nobody holds it.
+    #[cfg(test)]
+    pub(super) fn waiting(&self, key: &str) -> Option<usize> {
+        self.state().held.get(key).map(watch::Sender::receiver_count)
+    }
+
     /// Gives a value that is being stored to those who wait for it: they have it even if it cannot be stored.
     pub(super) fn offer(&self, key: &str, value: &Value) {
         if let Some(held) = self.state().held.get(key) {
@@ -70,7 +76,7 @@ impl Leases {
         self: Arc<Self>,
         backend: Arc<dyn Backend>,
         key: String,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer<Lease>, Error> {
         let mut failures = 0;
         loop {
             let dropped = self.state().dropped;

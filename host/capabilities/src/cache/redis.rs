@@ -1,6 +1,6 @@
 //! The backend in Redis.
 
-use super::backend::Backend;
+use super::backend::{Backend, BackendAnswer};
 use super::contract::{Answer, Command, Error, ErrorCode, Value};
 use futures::future::{BoxFuture, FutureExt};
 use redis::aio::MultiplexedConnection;
@@ -125,7 +125,7 @@ impl Backend for Redis {
         false
     }
 
-    fn run(&self, command: Command) -> BoxFuture<'static, Result<Answer, Error>> {
+    fn run(&self, command: Command) -> BoxFuture<'static, Result<BackendAnswer, Error>> {
         let inner = Arc::clone(&self.0);
         async move { inner.run(&command).await }.boxed()
     }
@@ -139,7 +139,7 @@ struct Connected {
 }
 
 impl Inner {
-    async fn run(&self, command: &Command) -> Result<Answer, Error> {
+    async fn run(&self, command: &Command) -> Result<BackendAnswer, Error> {
         let mut used = None;
         let tries = async {
             loop {
@@ -232,7 +232,7 @@ impl Inner {
         &self,
         connection: &mut MultiplexedConnection,
         command: &Command,
-    ) -> RedisResult<Result<Answer, Error>> {
+    ) -> RedisResult<Result<BackendAnswer, Error>> {
         let changed = match command {
             Command::Get(key) | Command::Lease(key) => {
                 let key = self.key(key);
