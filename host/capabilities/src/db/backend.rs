@@ -1,7 +1,8 @@
 //! What a database has to do.
 
+use super::dialect::Dialect;
 use super::output::{Caps, Output, Part};
-use super::statement::{Dialect, Statement};
+use super::statement::Statement;
 use super::transaction::{Begin, Commands};
 use futures::future::BoxFuture;
 

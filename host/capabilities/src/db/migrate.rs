@@ -1,6 +1,6 @@
 //! Migrations: the files `*.sql` in a folder beside the component, run in the order of their names, each of them once.
 
-use super::Error;
+use super::bindings::Error;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_host::capability::ConfigureError;

@@ -1,6 +1,6 @@
 //! From a running statement to its query: batches, one at a time.
 
-use super::{Batch, Error, Value};
+use super::bindings::{Batch, Error, Value};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 

@@ -1,7 +1,7 @@
 //! A statement that is under way, as a resource.
 
-use super::output::{Part, Parts};
-use super::{Error, output};
+use super::bindings::Error;
+use super::output::{self, Part, Parts};
 use elias_host::capability::{HostCall, wasmtime};
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;

@@ -4,17 +4,11 @@
 //! PostgreSQL keeps a component's login to its schema, whatever that sends. What is refused here beside it is what would use
 //! up the server (locks, large objects, settings), end a session's transaction, or mislead the checks of the next statement.
 
+use super::bindings::{Error, Value};
+use super::dialect::Dialect;
 use super::token::{Placed, Token, tokens};
-use super::{Error, Value};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-
-/// Which SQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    Sqlite,
-    Postgres,
-}
 
 /// What a statement does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! SQL's tokens: as much of them as it takes to tell words from strings and comments.
 
-use super::Error;
-use super::statement::Dialect;
+use super::bindings::Error;
+use super::dialect::Dialect;
 
 /// A piece of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]

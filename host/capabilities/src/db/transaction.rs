@@ -1,8 +1,8 @@
 //! Transactions, as a resource, and what is sent to the task that holds their connection.
 
+use super::bindings::{Error, Isolation};
 use super::output::Output;
 use super::statement::Statement;
-use super::{Error, Isolation};
 use std::time::Duration;
 use tokio::sync::mpsc;
 

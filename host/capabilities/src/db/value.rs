@@ -1,6 +1,6 @@
 //! Values that databases do not have a type for.
 
-use super::Value;
+use super::bindings::Value;
 
 impl Value {
     /// Bytes that it counts for: 8, and its content.

@@ -1,10 +1,10 @@
 //! Arrays: from the JSON that a component's array is into PostgreSQL's text of one, and from PostgreSQL's binary form into
 //! JSON. Both are written as they are read: what an array of a few bytes an element would be in memory is many times that.
 
+use super::super::bindings::Value;
 use super::super::value;
 use super::decode::{Fault, decode};
 use super::json::fits_javascript;
-use crate::db::Value;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use std::fmt::{self, Write};
 use tokio_postgres::types::Type;

@@ -1,6 +1,7 @@
 //! Columns on their way from the server, in PostgreSQL's binary formats.
 
-use super::super::{Error, Value, value};
+use super::super::bindings::{Error, Value};
+use super::super::value;
 use super::array;
 use super::encode::base;
 use super::json::fits_javascript;

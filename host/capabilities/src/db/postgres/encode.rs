@@ -1,6 +1,7 @@
 //! Parameters on their way to the server: as text, of which the server makes what its type is, but for bytes.
 
-use super::super::{Error, Value, value};
+use super::super::bindings::{Error, Value};
+use super::super::value;
 use super::array;
 use std::error::Error as StdError;
 use tokio_postgres::types::private::BytesMut;

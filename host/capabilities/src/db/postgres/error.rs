@@ -1,6 +1,6 @@
 //! PostgreSQL's errors. What is said about connecting has addresses and names in it, and is not passed on.
 
-use super::super::{Error, ErrorCode};
+use super::super::bindings::{Error, ErrorCode};
 
 /// What a component sees of an error.
 pub(super) fn error(failed: &tokio_postgres::Error) -> Error {

@@ -19,12 +19,13 @@ mod transaction;
 mod watch;
 
 use super::backend::Backend;
+use super::bindings::{Error, ErrorCode};
+use super::dialect::Dialect;
 use super::grant::DbGrant;
 use super::migrate::{Migrations, TIMEOUT, safe_name};
 use super::output::Output;
-use super::statement::{Dialect, Statement};
+use super::statement::Statement;
 use super::transaction::{Begin, Commands, IDLE};
-use super::{Error, ErrorCode};
 use connect::{Connector, Session};
 use elias_host::capability::ConfigureError;
 use futures::future::{BoxFuture, FutureExt};

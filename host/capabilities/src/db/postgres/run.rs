@@ -1,8 +1,8 @@
 //! Statements outside of transactions, and what those within share with them.
 
+use super::super::bindings::{Error, ErrorCode};
 use super::super::output::{Batches, Output, Slot};
 use super::super::statement::{Kind, Statement};
-use super::super::{Error, ErrorCode};
 use super::connect::Session;
 use super::encode::parameters;
 use super::error::error;

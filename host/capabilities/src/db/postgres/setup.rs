@@ -1,6 +1,6 @@
 //! The schema and the role of a component, and its migrations.
 
-use super::super::Error;
+use super::super::bindings::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
 use super::super::statement::{BOOKKEEPING, Statement};
 use super::connect::Connector;

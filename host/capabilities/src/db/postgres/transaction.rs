@@ -1,7 +1,6 @@
 //! Transactions, each with a connection to itself.
 
-use super::super::Error;
-use super::super::Isolation;
+use super::super::bindings::{Error, Isolation};
 use super::super::output::Output;
 use super::super::statement::{Kind, Statement};
 use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};

@@ -1,6 +1,6 @@
 //! Migrating a file.
 
-use super::super::Error;
+use super::super::bindings::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
 use super::super::statement::BOOKKEEPING;
 use super::connection::{Session, Settings};

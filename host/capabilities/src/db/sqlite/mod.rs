@@ -16,12 +16,13 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use super::Error;
 use super::backend::Backend;
+use super::bindings::Error;
+use super::dialect::Dialect;
 use super::grant::DbGrant;
 use super::migrate::{Migrations, safe_name};
 use super::output::{Caps, Output, Part};
-use super::statement::{Dialect, Statement};
+use super::statement::Statement;
 use super::transaction::{Begin, Commands};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;

@@ -1,6 +1,6 @@
 //! Connections on threads of their own, opened when they are needed and closed when they have not been for a while.
 
-use super::super::Error;
+use super::super::bindings::Error;
 use super::connection::{Session, Settings};
 use super::error::error;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -1,9 +1,10 @@
 //! Statements and transactions on a connection's thread.
 
+use super::super::bindings::{Error, Value};
 use super::super::output::{Batches, Caps, Output};
 use super::super::statement::{Kind, Statement};
 use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
-use super::super::{Error, Value, value};
+use super::super::value;
 use super::connection::Session;
 use super::error::error;
 use rusqlite::ffi;

@@ -1,9 +1,10 @@
 //! What no statement may do to the host: take more memory than the component has, or go on after its time.
 
+use super::super::bindings::{Batch, Error, ErrorCode, Value};
+use super::super::dialect::Dialect;
 use super::super::grant::DbGrant;
 use super::super::output::{Caps, channel};
-use super::super::statement::{Dialect, Statement};
-use super::super::{Batch, Error, ErrorCode, Value};
+use super::super::statement::Statement;
 use super::connection::{Session, Settings};
 use serde_json::{Value as Json, json};
 use std::path::Path;

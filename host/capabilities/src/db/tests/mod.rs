@@ -5,7 +5,8 @@ mod postgres;
 mod statements;
 mod transactions;
 
-use super::host::Begun;
+use super::bindings::{Batch, Isolation, Value};
+use super::context::StartOutcome;
 use super::transaction::{Action, Transaction};
 use super::*;
 use serde_json::json;
@@ -88,8 +89,8 @@ impl DbContext {
     /// Starts a statement, and makes a query of it even if it is done at once.
     fn send(&self, sql: &str, parameters: Vec<Value>) -> Query {
         match self.query(sql, parameters) {
-            Begun::Done(part) => Query::done(part),
-            Begun::Running(query) => query,
+            StartOutcome::Done(part) => Query::done(part),
+            StartOutcome::Running(query) => query,
         }
     }
 

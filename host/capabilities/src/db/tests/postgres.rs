@@ -25,7 +25,7 @@ impl DbContext {
     /// Runs a statement as if the checks of its text had missed it.
     async fn slip(&self, sql: &str) -> Result<Whole, Error> {
         let (output, query) = self.start(self.calls.begin()).unwrap();
-        read(query.driving(self.opened.backend.run(unchecked(sql), output))).await
+        read(query.driving(self.database.backend.run(unchecked(sql), output))).await
     }
 
     async fn say(&self, sql: &str) -> String {
@@ -318,7 +318,7 @@ async fn an_operator_may_make_the_login() {
         let grant = json!({ "backend": "postgres", "login-url": own, "schema": schema });
         db.configure(&backend.info("own"), Some(&grant)).await
     };
-    let why = |refused: Result<Opened, ConfigureError>| match refused {
+    let why = |refused: Result<Database, ConfigureError>| match refused {
         Err(ConfigureError::Invalid(why) | ConfigureError::Unavailable(why)) => why,
         other => panic!("{:?}", other.err()),
     };

@@ -81,7 +81,7 @@ pub(in crate::db::tests) async fn statements_are_capped(backend: TestBackend) {
 }
 
 fn endless(db: &DbContext) -> &'static str {
-    match db.opened.limits.backend {
+    match db.database.limits.backend {
         BackendKind::Sqlite => "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
         BackendKind::Postgres => "SELECT pg_sleep(60)",
     }
