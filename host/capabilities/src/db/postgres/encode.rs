@@ -2,7 +2,8 @@
 
 use super::super::bindings::{Error, Value};
 use super::super::value;
-use super::array;
+use super::array_parameter;
+use super::domain::base;
 use std::error::Error as StdError;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
@@ -30,7 +31,7 @@ pub(super) fn parameters(values: &[Value], types: &[Type]) -> Result<Vec<Paramet
         .map(|(at, (value, declared))| {
             let number = at + 1;
             if let (Value::Json(json), Kind::Array(element)) = (value, base(declared).kind()) {
-                let text = array::from_json(json, base(element));
+                let text = array_parameter::from_json(json, base(element));
                 let text = text.map_err(|why| Error::unsupported(format!("parameter {number}: {why}")))?;
                 return Ok(Parameter(Some(Encoded::Text(text))));
             }
@@ -40,14 +41,6 @@ pub(super) fn parameters(values: &[Value], types: &[Type]) -> Result<Vec<Paramet
             })
         })
         .collect()
-}
-
-/// The type below its domains.
-pub(super) fn base(declared: &Type) -> &Type {
-    match declared.kind() {
-        Kind::Domain(inner) => base(inner),
-        _ => declared,
-    }
 }
 
 fn encode(value: &Value, declared: &Type) -> Option<Option<Encoded>> {

@@ -7,16 +7,14 @@
 
 use super::super::migrate::digest;
 use super::connect::Connector;
-use super::setup::{OwnedSchema, missing, refused};
+use super::error::{missing, refused};
+use super::schema::{KEYS, OwnedSchema, lock};
 use elias_host::capability::ConfigureError;
 use hmac::{Hmac, Mac};
 use rand::RngCore;
 use sha2::Sha256;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-
-/// The beginning of the name of an owner's schema with the key.
-pub(super) const KEYS: &str = "elias_keys_";
 
 /// What an owner must be allowed to, and what else can be done.
 const NO_CREATEROLE: &str = "may not create roles: give it the attribute CREATEROLE, or create the component's login yourself and name it in login-url \
@@ -111,11 +109,6 @@ impl Owner {
         mac.update(name.as_bytes());
         Ok(mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect())
     }
-}
-
-/// The key of the lock under which what belongs to a schema is made and migrated.
-pub(super) fn lock(schema: &str) -> i64 {
-    i64::from_str_radix(&digest(&format!("elias:{schema}"))[..15], 16).unwrap_or(0)
 }
 
 /// The login's name: that of the schema's owner if there is the schema, else one for this schema of this database, for roles

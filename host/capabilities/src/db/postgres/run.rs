@@ -4,47 +4,15 @@ use super::super::bindings::{Error, ErrorCode};
 use super::super::output::{Batches, Output, Slot};
 use super::super::statement::{Kind, Statement};
 use super::connect::Session;
+use super::connections::Connections;
+use super::decode;
 use super::encode::parameters;
 use super::error::error;
-use super::{Inner, decode};
 use futures::TryStreamExt;
-use futures::future::{BoxFuture, FutureExt, Shared};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{RowStream, Statement as Prepared};
-
-/// How long after the server should have given up the host does, at least.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// When statements that began in the same second are late. A timer for each statement would wake the thread that waits for
-/// the network whenever one is set.
-pub(super) struct Lateness {
-    timeout: Duration,
-    latest: Mutex<Option<(Instant, Late)>>,
-}
-
-type Late = Shared<BoxFuture<'static, ()>>;
-
-impl Lateness {
-    pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, latest: Mutex::default() }
-    }
-
-    /// Done when a statement that begins now is late.
-    fn starting_now(&self) -> Late {
-        let now = Instant::now();
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, late)) = latest.as_ref().filter(|(since, _)| now.duration_since(*since) < GRACE) {
-            return late.clone();
-        }
-        let late = tokio::time::sleep(self.timeout + 2 * GRACE).boxed().shared();
-        *latest = Some((now, late.clone()));
-        late
-    }
-}
 
 /// Why a statement was not read to its end.
 pub(super) enum Stop {
@@ -70,7 +38,7 @@ impl Stop {
     }
 }
 
-impl Inner {
+impl Connections {
     pub(super) async fn run(&self, statement: &Statement, output: &Output) {
         let connection = tokio::select! {
             () = output.closed() => return,

@@ -4,10 +4,11 @@ use super::super::bindings::{Error, Isolation};
 use super::super::output::Output;
 use super::super::statement::{Kind, Statement};
 use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
+use super::connections::{Connection, Connections};
+use super::decode;
 use super::encode::parameters;
 use super::error::error;
 use super::run::{Stop, affected, is_stale, names};
-use super::{Connection, Inner, decode};
 use deadpool_postgres::Transaction;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -27,7 +28,7 @@ struct Course {
     leaves: bool,
 }
 
-impl Inner {
+impl Connections {
     pub(super) async fn transaction(&self, begin: Begin, mut commands: Commands) {
         let mut connection = match self.connection().await {
             Ok(connection) => connection,
