@@ -134,6 +134,16 @@ fn state(error: &Error) -> &str {
     error.sqlstate.as_deref().unwrap_or("none")
 }
 
+/// Between two looks at something that a test waits for.
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+/// Most likely lets a statement begin that was sent. A test holds where it has not: it then drops one that waits.
+async fn let_it_begin() {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
 macro_rules! on_both {
     ($($name:ident)*) => {
         mod on_sqlite {
