@@ -1,4 +1,4 @@
-//! The functions that the host links are those of the WIT packages, with their types.
+//! The functions that the host links have the names and types of the WIT packages.
 //!
 //! For each package a component is made that imports all of its functions: it is linked only if all of them are there
 //! and have the types of the WIT.

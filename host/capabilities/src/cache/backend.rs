@@ -1,4 +1,4 @@
-//! Where values are kept.
+//! The trait of backends, which store the values of one component.
 
 use super::contract::{Answer, Command, Error, ErrorCode, Value};
 use futures::future::BoxFuture;

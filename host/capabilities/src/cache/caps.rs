@@ -1,9 +1,10 @@
-//! The caps on what a component may say in one command.
+//! Limits of one command: of its keys, values and times to live.
 
 use super::contract::{Command, Entry, Error, ErrorCode, Value};
 use elias_host::capability::pricing::List;
 
-/// The longest time to live, in milliseconds: 100 years. Longer ones are cut to it; clocks and Redis reckon with it safely.
+/// The longest time to live, in milliseconds: 100 years. Longer ones are cut to it; clocks and Redis reckon with it
+/// safely.
 pub(super) const TTL_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /// What the first byte of a value that JavaScript has set is: it says whether that is text, bytes or JSON.

@@ -1,4 +1,4 @@
-//! `elias:cache/cache` as types: what components say and hear.
+//! The types of `elias:cache/cache`.
 //!
 //! They are written by hand: types that wasmtime generates from the WIT would copy a value once more on its way to a
 //! component, and lift all keys of `get-many` before their number is known. `tests/contract.rs` compares them with the
@@ -10,7 +10,8 @@ use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use std::fmt;
 use std::sync::Arc;
 
-/// A value. Shared, so that what is kept in memory is copied once on its way to a component: into that component's memory.
+/// A value. Shared, so that what is kept in memory is copied once on its way to a component: into that component's
+/// memory.
 pub(super) type Value = Arc<[u8]>;
 
 /// Keys that are taken from a component at once; as many as `keys-per-call` can allow.
@@ -33,7 +34,8 @@ pub(super) enum ErrorCode {
     Unavailable,
 }
 
-/// A failure. Its message is seen by the component: it has no addresses, no credentials and nothing of a backend's own words.
+/// A failure. Its message is seen by the component: it has no addresses, no credentials and nothing of a backend's own
+/// words.
 #[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
 #[component(record)]
 pub(super) struct Error {

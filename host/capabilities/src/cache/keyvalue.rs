@@ -5,7 +5,7 @@
 //! `tests/contract.rs` compares both with their WIT.
 
 use super::contract::{Answer, Command, Entry, Error as CacheError, Increment, Value};
-use super::operation::{Outcome, RunnerOf};
+use super::operation::{Outcome, RunnerGetter};
 use super::price::COMMAND;
 use elias_host::capability::pricing::{HostLinker, Payload, Price};
 use elias_host::capability::wasmtime::StoreContextMut;
@@ -58,7 +58,7 @@ struct Keys<C> {
 }
 
 /// Defines the interfaces.
-pub(super) fn init(linker: &mut HostLinker, runner: RunnerOf) -> wasmtime::Result<()> {
+pub(super) fn init(linker: &mut HostLinker, runner: RunnerGetter) -> wasmtime::Result<()> {
     store::<u64>(linker, "0.2.0-draft", runner)?;
     store::<String>(linker, "0.2.0-draft2", runner)?;
     atomics(linker, "0.2.0-draft", runner, |delta: u64| i64::try_from(delta).ok(), |sum| u64::try_from(sum).ok())?;
@@ -66,12 +66,12 @@ pub(super) fn init(linker: &mut HostLinker, runner: RunnerOf) -> wasmtime::Resul
 }
 
 /// Runs a command for the instance that a host function was called by.
-async fn run(store: &mut StoreContextMut<'_, InstanceState>, runner: RunnerOf, command: Command) -> Outcome {
+async fn run(store: &mut StoreContextMut<'_, InstanceState>, runner: RunnerGetter, command: Command) -> Outcome {
     let runner = runner(store.data_mut()).clone();
     runner.run(command).await
 }
 
-fn store<C>(linker: &mut HostLinker, version: &str, runner: RunnerOf) -> wasmtime::Result<()>
+fn store<C>(linker: &mut HostLinker, version: &str, runner: RunnerGetter) -> wasmtime::Result<()>
 where
     C: ComponentType + Lift + Lower + Payload + Send + Sync + 'static,
 {
@@ -141,7 +141,7 @@ where
 fn atomics<D, S>(
     linker: &mut HostLinker,
     version: &str,
-    runner: RunnerOf,
+    runner: RunnerGetter,
     delta: fn(D) -> Option<i64>,
     sum: fn(i64) -> Option<S>,
 ) -> wasmtime::Result<()>

@@ -1,7 +1,7 @@
-//! Leases: of those who miss a value at once, one makes it.
+//! Leases, the single-flight guards of the cache: of several instances that miss a value at once, one makes it.
 //!
-//! The holders of one component's leases are known to this host only. Two hosts that share a Redis may each make a value
-//! once; that is the price of a lease that needs no clock, and that is free as soon as its holder is gone.
+//! The holders of one component's leases are known to this host only. Two hosts that share a Redis may each make a
+//! value once; that is the price of a lease that needs no clock, and that is free as soon as its holder is gone.
 
 use super::backend::{self, Backend};
 use super::contract::{Answer, Error, ErrorCode, Value};
@@ -70,8 +70,8 @@ impl Leases {
 
     /// The value under the key, or the lease on making it; waits while another holds that.
     ///
-    /// Whoever waits tries once if a holder fails, and fails if the next one does too: were each to try in turn, the last
-    /// would wait for all of them.
+    /// Whoever waits tries once if a holder fails, and fails if the next one does too: were each to try in turn, the
+    /// last would wait for all of them.
     pub(super) async fn read_or_acquire(
         self: Arc<Self>,
         backend: Arc<dyn Backend>,

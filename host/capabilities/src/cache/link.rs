@@ -2,7 +2,7 @@
 
 use super::contract::{Answer, Command, Error};
 use super::lease::Lease;
-use super::operation::{Operation, Outcome, RunnerOf, StartOutcome};
+use super::operation::{Operation, Outcome, RunnerGetter, StartOutcome};
 use super::price::{COMMAND, KEY, keys};
 use elias_host::capability::pricing::{Payload, Price};
 use elias_host::capability::wasmtime::StoreContextMut;
@@ -32,7 +32,7 @@ impl Payload for Started {
 }
 
 /// Defines the interface.
-pub(super) fn init(linker: &mut HostLinker, runner: RunnerOf) -> wasmtime::Result<()> {
+pub(super) fn init(linker: &mut HostLinker, runner: RunnerGetter) -> wasmtime::Result<()> {
     let mut cache = linker.interface("elias:cache/cache@0.1.0")?;
     cache.resource::<Lease>("lease", |state, lease| {
         state.table().delete(lease)?;

@@ -61,14 +61,15 @@ fn weigh(key: &str, value: &Value) -> u64 {
 }
 
 impl Memory {
-    /// Keeps up to `total_bytes`; what has to go for it is counted in `evictions`. Times to live are measured by `clock`.
+    /// Keeps up to `total_bytes`; what has to go for it is counted in `evictions`. Times to live are measured by
+    /// `clock`.
     pub(super) fn new(component: &str, total_bytes: u64, evictions: Arc<AtomicU64>, clock: Clock) -> Self {
         let component: Arc<str> = component.into();
         let cache = Cache::builder()
             .max_capacity(total_bytes)
             .weigher(|key: &String, stored: &StoredValue| u32::try_from(weigh(key, &stored.value)).unwrap_or(u32::MAX))
-            // Under the default policy a new entry may be refused in favour of popular ones: a value just made would not be
-            // found by those who waited for it.
+            // Under the default policy a new entry may be refused in favour of popular ones: a value just made would
+            // not be found by those who waited for it.
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(Expiry(clock.clone()))
             .eviction_listener(move |_, stored: StoredValue, cause| {
@@ -100,8 +101,8 @@ impl Memory {
         self.clock.now().checked_add(Duration::from_millis(ttl_ms?))
     }
 
-    /// Changes what is under a key, alone: every change goes through here, so that none gets in between another's look and
-    /// its write. Tells whether there was a change.
+    /// Changes what is under a key, alone: every change goes through here, so that none gets in between another's look
+    /// and its write. Tells whether there was a change.
     fn change(
         &self,
         key: String,

@@ -12,8 +12,8 @@
 //! - `operations` = 64: commands that one instance may have under way.
 //! - `timeout-ms` = 1000: how long a command to Redis may take, connecting included.
 //!
-//! What is cached is a component's own, and outlives its versions: a new version loaded beside an old one finds what that
-//! stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's versions.
+//! What is cached is a component's own, and outlives its versions: a new version loaded beside an old one finds what
+//! that stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's versions.
 
 mod backend;
 mod caps;
@@ -86,15 +86,15 @@ impl Cache {
         Self::default()
     }
 
-    /// A cache whose keys in Redis begin with `elias:{NAMESPACE}:`. Hosts that share a Redis share the values of components
-    /// of the same name if their namespaces are the same, and only then.
+    /// A cache whose keys in Redis begin with `elias:{NAMESPACE}:`. Hosts that share a Redis share the values of
+    /// components of the same name if their namespaces are the same, and only then.
     #[must_use]
     pub fn namespaced(namespace: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), components: Mutex::default() }
     }
 
-    /// How many entries of a component were evicted to keep it within its `total-bytes`, since it was loaded. Zero for a
-    /// component that is not loaded. Entries whose time was over do not count.
+    /// How many entries of a component were evicted to keep it within its `total-bytes`, since it was loaded. Zero for
+    /// a component that is not loaded. Entries whose time was over do not count.
     #[must_use]
     pub fn evictions(&self, component: &str) -> u64 {
         let component = self.components().get(component).and_then(Weak::upgrade);

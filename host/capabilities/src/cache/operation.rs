@@ -1,4 +1,4 @@
-//! Commands under way.
+//! Operations: commands that are under way.
 
 use super::backend::Backend;
 use super::caps::Caps;
@@ -34,9 +34,10 @@ pub(super) struct CommandRunner {
 }
 
 /// Gives what an instance starts commands with.
-pub(super) type RunnerOf = fn(&mut InstanceState) -> &mut CommandRunner;
+pub(super) type RunnerGetter = fn(&mut InstanceState) -> &mut CommandRunner;
 
-/// Commands for many values of one instance that run at a time, where these do not lie in memory anyway. More of them wait.
+/// Commands for many values of one instance that run at a time, where these do not lie in memory anyway. More of them
+/// wait.
 pub(super) const MANY: usize = 4;
 
 /// What a command gives, and what it holds until that is taken.

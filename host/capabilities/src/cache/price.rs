@@ -1,9 +1,10 @@
-//! What commands cost in fuel.
+//! Prices of commands, in fuel.
 
 use super::contract::{Command, KEYS_MAX};
 use elias_host::capability::pricing::{Size, size};
 
-/// Units of fuel of a command, and of each key of it: in the host's memory it is done at once, and for Redis it is written out.
+/// Units of fuel of a command, and of each key of it: in the host's memory it is done at once, and for Redis it is
+/// written out.
 pub(super) const COMMAND: u64 = 10_000;
 pub(super) const KEY: u64 = 900;
 

@@ -33,7 +33,8 @@ pub(super) enum Scalar {
 pub(super) struct Source {
     /// A variable of the host's environment.
     env: Option<String>,
-    /// The value itself, for a host that keeps its components' secrets: what it gives to `load_with`, not what an author writes.
+    /// The value itself, for a host that keeps its components' secrets: what it gives to `load_with`, not what an
+    /// author writes.
     value: Option<String>,
     /// A file, relative to the configuration's folder. A newline at its end does not count.
     file: Option<PathBuf>,

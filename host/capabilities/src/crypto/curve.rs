@@ -1,6 +1,6 @@
 //! Elliptic curves.
 
-use super::bits;
+use super::hash;
 use super::types::{Bytes, Curve, ErrorCode, Hash, KeyPair, Secret};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use p256::elliptic_curve::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
@@ -125,7 +125,7 @@ pub(super) fn sign(curve: Curve, hash: Hash, private: &Secret, data: &[u8]) -> B
         use p256::ecdsa::signature::hazmat::PrehashSigner;
         let key = c::ecdsa::SigningKey::from_slice(private).map_err(|_| ErrorCode::InvalidKey)?;
         let signature: c::ecdsa::Signature =
-            key.sign_prehash(&padded(curve, bits::digest(hash, data))).map_err(|_| ErrorCode::Unsupported)?;
+            key.sign_prehash(&padded(curve, hash::digest(hash, data))).map_err(|_| ErrorCode::Unsupported)?;
         Ok(signature.to_bytes().to_vec())
     }, {
         if curve == Curve::X25519 {
@@ -159,7 +159,7 @@ pub(super) fn verify(
         use p256::ecdsa::signature::hazmat::PrehashVerifier;
         let key = c::ecdsa::VerifyingKey::from_sec1_bytes(public).map_err(|_| ErrorCode::InvalidKey)?;
         let Ok(signature) = c::ecdsa::Signature::from_slice(signature) else { return Ok(false) };
-        Ok(key.verify_prehash(&padded(curve, bits::digest(hash, data)), &signature).is_ok())
+        Ok(key.verify_prehash(&padded(curve, hash::digest(hash, data)), &signature).is_ok())
     }, {
         if curve == Curve::X25519 {
             return Err(ErrorCode::Unsupported);

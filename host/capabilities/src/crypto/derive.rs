@@ -4,7 +4,7 @@
 //! be left and entered again: work that is done aside is done in parts of some milliseconds, and ends with the
 //! execution that it is for.
 
-use super::bits::with_hash;
+use super::hash::with_hash;
 use super::types::{Bytes, ErrorCode, Hash, Secret};
 use hmac::digest::Output;
 use hmac::{Hmac, Mac};

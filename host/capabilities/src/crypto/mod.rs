@@ -4,11 +4,11 @@
 //! see `price`.
 
 mod bindings;
-mod bits;
 mod cipher;
 mod curve;
 mod derive;
 mod functions;
+mod hash;
 mod memory;
 mod price;
 mod rsa;

@@ -3,8 +3,8 @@
 //! The crate blinds operations with a private key. Its decryption is not constant in time (RUSTSEC-2023-0071): OAEP is
 //! what it is used for here, and PKCS #1 v1.5 encryption is not offered.
 
-use super::bits::{self, with_hash};
 use super::derive::Parts;
+use super::hash::{self, with_hash};
 use super::price;
 use super::types::{Bytes, ErrorCode, Hash, RsaPrivate, RsaPublic, RsaScheme, Secret};
 use md5::Md5;
@@ -166,7 +166,7 @@ fn check_scheme(scheme: RsaScheme, key_bytes: usize, digest_bytes: usize) -> Res
 }
 
 pub(super) fn sign(scheme: RsaScheme, hash: Hash, der: &Secret, data: &[u8]) -> Bytes {
-    let (key, digest) = (private_key(der)?, bits::digest(hash, data));
+    let (key, digest) = (private_key(der)?, hash::digest(hash, data));
     check_scheme(scheme, key.size(), digest.len())?;
     let signed = with_hash!(hash, H => match scheme {
         RsaScheme::Pkcs1 => key.sign_with_rng(&mut OsRng, Pkcs1v15Sign::new::<H>(), &digest),
@@ -182,7 +182,7 @@ pub(super) fn verify(
     data: &[u8],
     signature: &[u8],
 ) -> Result<bool, ErrorCode> {
-    let (key, digest) = (public_key(der)?, bits::digest(hash, data));
+    let (key, digest) = (public_key(der)?, hash::digest(hash, data));
     check_scheme(scheme, key.size(), digest.len())?;
     Ok(with_hash!(hash, H => match scheme {
         RsaScheme::Pkcs1 => key.verify(Pkcs1v15Sign::new::<H>(), &digest, signature),

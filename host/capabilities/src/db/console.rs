@@ -7,7 +7,7 @@ use super::database::{CONSOLE_STATEMENTS, Database};
 use super::dialect::Dialect;
 use super::output::{self, Caps};
 use super::statement::{Kind, Statement};
-use super::transaction::{Action, Begin, Transaction};
+use super::transaction::{Action, BeginOptions, Transaction};
 use super::value::iso;
 use serde_json::{Number, Value as Json};
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Database {
             return Err(Error::database("25006", "the statement writes"));
         }
         let (mut transaction, commands) = Transaction::new();
-        let begin = Begin { isolation: Isolation::ReadCommitted, read_only: !query.write };
+        let begin = BeginOptions { isolation: Isolation::ReadCommitted, read_only: !query.write };
         tokio::spawn(self.backend.transaction(begin, commands));
         // Dropped when the time is over, the query's end cancels the statement, and the transaction's rolls back.
         let running = self.run(query, statement, &mut transaction);

@@ -1,11 +1,11 @@
-//! What one instance has of its component's database, and starts statements with.
+//! The context of one instance: its budget, and how it starts statements.
 
 use super::bindings::{Error, Isolation, Value};
 use super::database::Database;
 use super::output::{self, Caps, Output, Part};
 use super::query::Query;
 use super::statement::Statement;
-use super::transaction::{Begin, Transaction};
+use super::transaction::{BeginOptions, Transaction};
 use elias_host::capability::{CallMeter, HostCall};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -79,7 +79,7 @@ impl DbContext {
 
     pub(super) fn begin(&self, isolation: Isolation, read_only: bool) -> Transaction {
         let (transaction, commands) = Transaction::new();
-        tokio::spawn(self.database.backend.transaction(Begin { isolation, read_only }, commands));
+        tokio::spawn(self.database.backend.transaction(BeginOptions { isolation, read_only }, commands));
         transaction
     }
 }

@@ -1,4 +1,4 @@
-//! A component's database, which its instances share.
+//! The database of a component, which its instances share, and its limits.
 
 use super::backend::Backend;
 use super::bindings::{Error, Value};

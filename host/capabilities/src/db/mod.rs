@@ -1,9 +1,9 @@
 //! `elias:db`: SQL.
 //!
 //! A component's database is a file of SQLite beside the host, unless its grant names a PostgreSQL, where it is given a
-//! schema and a role of its own. Both do the same behind one trait: [`Db`] checks what is sent, and starts it; the backend
-//! runs it in a task of its own; batches of rows come back one at a time, as they are taken. Handles that are dropped, by
-//! the component or because its instance ended, cancel what they stand for.
+//! schema and a role of its own. Both do the same behind one trait: [`Db`] checks what is sent, and starts it; the
+//! backend runs it in a task of its own; batches of rows come back one at a time, as they are taken. Handles that are
+//! dropped, by the component or because its instance ended, cancel what they stand for.
 
 mod backend;
 mod bindings;

@@ -17,8 +17,8 @@ pub struct Query {
     seen: Option<(Part, Option<OwnedSemaphorePermit>)>,
     state: State,
     budget: Option<Arc<OwnedSemaphorePermit>>,
-    /// What runs the statement. It is driven by whoever waits for the query: a task of its own would be another thread's
-    /// to wake.
+    /// What runs the statement. It is driven by whoever waits for the query: a task of its own would be another
+    /// thread's to wake.
     running: Option<BoxFuture<'static, ()>>,
     /// Ended when the last part is there.
     call: Option<HostCall>,

@@ -11,7 +11,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// What a transaction is to begin with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Begin {
+pub(crate) struct BeginOptions {
     pub(crate) isolation: Isolation,
     pub(crate) read_only: bool,
 }

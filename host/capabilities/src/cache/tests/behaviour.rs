@@ -1,4 +1,4 @@
-//! Every command, on both backends.
+//! Tests of every command, on both backends.
 
 use super::super::caps::TTL_MS_MAX;
 use super::super::contract::{Answer, Command, ErrorCode};

@@ -1,4 +1,4 @@
-//! Of those who miss at once, one makes the value.
+//! Tests of leases, on both backends.
 
 use super::super::contract::{Answer, Command, ErrorCode};
 use super::super::lease::Lease;

@@ -1,4 +1,4 @@
-//! What only the backend in memory does.
+//! Tests of the backend in memory alone.
 
 use super::super::Cache;
 use super::super::clock::Clock;

@@ -1,4 +1,4 @@
-//! What both backends do, and what each does alone.
+//! Tests of both backends, and of each alone.
 
 mod behaviour;
 mod grants;

@@ -1,4 +1,4 @@
-//! What only the backend in Redis does.
+//! Tests of the Redis backend alone.
 
 use super::super::Cache;
 use super::super::contract::{Answer, Command, ErrorCode};

@@ -1,5 +1,5 @@
-//! Arrays as parameters: from the JSON that a component's array is into PostgreSQL's text of one. It is written as it is
-//! read: an array with a few bytes an element would be many times that in memory.
+//! Arrays as parameters: from the JSON that a component's array is into PostgreSQL's text of one. It is written as it
+//! is read: an array with a few bytes an element would be many times that in memory.
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use std::fmt::{self, Write};

@@ -1,4 +1,4 @@
-//! Connections on their way to a statement and back.
+//! The connections of a component's login: how they are opened, checked and given back.
 
 use super::super::bindings::{Error, ErrorCode};
 use super::connect::{Connector, Session};

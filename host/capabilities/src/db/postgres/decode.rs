@@ -1,4 +1,4 @@
-//! Columns on their way from the server, in PostgreSQL's binary formats.
+//! Decoding of columns, from PostgreSQL's binary formats.
 
 use super::super::bindings::{Error, Value};
 use super::super::value;

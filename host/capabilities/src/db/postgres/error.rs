@@ -38,7 +38,8 @@ pub(super) fn refused(failed: &tokio_postgres::Error) -> ConfigureError {
     let Error { sqlstate, .. } = error(failed);
     let why = match failed.as_db_error().and(sqlstate) {
         Some(state) if state == "28000" => {
-            "PostgreSQL lets a role in nowhere (28000): pg_hba.conf must admit the url's, and the logins that begin with elias_"
+            "PostgreSQL lets a role in nowhere (28000): pg_hba.conf must admit the url's, and the logins \
+             that begin with elias_"
                 .into()
         }
         Some(state) => format!("PostgreSQL refused ({state})"),

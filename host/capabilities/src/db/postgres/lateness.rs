@@ -1,4 +1,4 @@
-//! When statements are late, though the server has a time-out of its own.
+//! The host's own time-outs of statements, for a server that does not keep its one.
 
 use futures::future::{BoxFuture, FutureExt, Shared};
 use std::sync::{Mutex, PoisonError};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 /// How long after the server should have given up the host does, at least.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// When statements that began in the same second are late. A timer for each statement would wake the thread that waits for
-/// the network whenever one is set.
+/// When statements that began in the same second are late. A timer for each statement would wake the thread that waits
+/// for the network whenever one is set.
 pub(super) struct Lateness {
     timeout: Duration,
     latest: Mutex<Option<(Instant, Late)>>,

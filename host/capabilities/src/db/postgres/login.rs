@@ -1,9 +1,9 @@
-//! The login of a component's own. The server itself keeps it to its schema: there is no role that a statement could go back
-//! to, whatever it does to its session.
+//! The login of a component's own. The server itself keeps it to its schema: there is no role that a statement could go
+//! back to, whatever it does to its session.
 //!
-//! The owner, which is the role of the grant's `url`, makes the login and its password and is not seen again. Passwords are
-//! derived from a key that the owner keeps in a schema of its own, so that hosts that share a database agree on them and
-//! none is written down anywhere else.
+//! The owner, which is the role of the grant's `url`, makes the login and its password and is not seen again. Passwords
+//! are derived from a key that the owner keeps in a schema of its own, so that hosts that share a database agree on
+//! them and none is written down anywhere else.
 
 use super::super::migrate::digest;
 use super::connect::Connector;
@@ -17,8 +17,9 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 /// What an owner must be allowed to, and what else can be done.
-const NO_CREATEROLE: &str = "may not create roles: give it the attribute CREATEROLE, or create the component's login yourself and name it in login-url \
-     (CREATE ROLE name LOGIN NOINHERIT PASSWORD '...'; CREATE SCHEMA schema AUTHORIZATION name)";
+const NO_CREATEROLE: &str = "may not create roles: give it the attribute CREATEROLE, \
+     or create the component's login yourself and \
+     name it in login-url (CREATE ROLE name LOGIN NOINHERIT PASSWORD '...'; CREATE SCHEMA schema AUTHORIZATION name)";
 const NO_CREATE: &str = "may not create schemas: it needs the privilege CREATE on the database";
 const NOT_MADE_HERE: &str =
     "may not change the component's login, which another role has made: use that role's url, or login-url";
@@ -92,7 +93,8 @@ impl Owner {
             }
             let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
             let table = format!(
-                "CREATE TABLE IF NOT EXISTS \"{schema}\".login_key (one boolean PRIMARY KEY DEFAULT true CHECK (one), key text NOT NULL);
+                "CREATE TABLE IF NOT EXISTS \"{schema}\".login_key \
+                 (one boolean PRIMARY KEY DEFAULT true CHECK (one), key text NOT NULL);
                  INSERT INTO \"{schema}\".login_key (key) VALUES ('{random}') ON CONFLICT DO NOTHING"
             );
             client.batch_execute(&table).await.map_err(failed)?;
@@ -111,8 +113,8 @@ impl Owner {
     }
 }
 
-/// The login's name: that of the schema's owner if there is the schema, else one for this schema of this database, for roles
-/// belong to all databases of a server.
+/// The login's name: that of the schema's owner if there is the schema, else one for this schema of this database, for
+/// roles belong to all databases of a server.
 async fn role(client: &Client, schema: &str, database: &str) -> Result<String, ConfigureError> {
     let [before, role] = names(schema, database);
     let owner =
@@ -141,7 +143,8 @@ struct Attributes {
 impl Attributes {
     fn check(&self, role: &str) -> Result<(), ConfigureError> {
         let why = if self.privileged {
-            "has one of the attributes SUPERUSER, CREATEROLE, CREATEDB, REPLICATION and BYPASSRLS: take them away (ALTER ROLE)"
+            "has one of the attributes SUPERUSER, CREATEROLE, CREATEDB, REPLICATION and BYPASSRLS: \
+             take them away (ALTER ROLE)"
         } else if self.member {
             "is a member of other roles: take that away (REVOKE)"
         } else {
@@ -173,7 +176,8 @@ pub(super) async fn check(client: &Client, owned_schema: &OwnedSchema) -> Result
     if let Some(other) = owned.iter().find(|schema| **schema != owned_schema.schema) {
         let (role, schema) = (&owned_schema.role, &owned_schema.schema);
         return Err(ConfigureError::Invalid(format!(
-            "login-url: its role {role} owns the schema {other} beside {schema}: every component needs a login of its own"
+            "login-url: its role {role} owns the schema {other} beside {schema}: every component \
+             needs a login of its own"
         )));
     }
     if owned.is_empty() {
@@ -185,7 +189,8 @@ pub(super) async fn check(client: &Client, owned_schema: &OwnedSchema) -> Result
                 return refused(&error);
             }
             ConfigureError::Invalid(format!(
-                "login-url: its role does not own the schema {schema}: CREATE SCHEMA \"{schema}\" AUTHORIZATION \"{role}\""
+                "login-url: its role does not own the schema {schema}: \
+                 CREATE SCHEMA \"{schema}\" AUTHORIZATION \"{role}\""
             ))
         })?;
     }

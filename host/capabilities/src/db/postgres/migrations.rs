@@ -36,7 +36,8 @@ async fn prepare(client: &Client, owned_schema: &OwnedSchema) -> Result<(), Conf
     // Hosts take turns. The lock goes with the connection.
     client.execute("SELECT pg_advisory_lock($1)", &[&lock(&owned_schema.schema)]).await.map_err(failed)?;
     let table = format!(
-        "CREATE TABLE IF NOT EXISTS {BOOKKEEPING} (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL)"
+        "CREATE TABLE IF NOT EXISTS {BOOKKEEPING} (name text PRIMARY KEY, sha256 text NOT NULL, \
+         applied_at timestamptz NOT NULL)"
     );
     client.batch_execute(&table).await.map_err(failed)
 }

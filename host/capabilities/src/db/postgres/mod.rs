@@ -1,8 +1,8 @@
 //! PostgreSQL: a schema and a login per component, and connections of that login.
 //!
-//! What keeps components apart is the server: a connection is its component's own from the beginning, and there is no other
-//! role that a statement could take on. What is checked of statements' texts is the second line. A connection whose session
-//! is not what it was set to be is closed.
+//! What keeps components apart is the server: a connection is its component's own from the beginning, and there is no
+//! other role that a statement could take on. What is checked of statements' texts is the second line. A connection
+//! whose session is not what it was set to be is closed.
 
 mod array_parameter;
 mod connect;
@@ -28,7 +28,7 @@ use super::grant::DbGrant;
 use super::migrate::{Migrations, TIMEOUT, safe_name};
 use super::output::Output;
 use super::statement::Statement;
-use super::transaction::{Begin, Commands, IDLE};
+use super::transaction::{BeginOptions, Commands, IDLE};
 use connect::Connector;
 use connections::Connections;
 use elias_host::capability::ConfigureError;
@@ -129,7 +129,7 @@ impl Backend for Postgres {
         async move { connections.run(&statement, &output).await }.boxed()
     }
 
-    fn transaction(&self, begin: Begin, commands: Commands) -> BoxFuture<'static, ()> {
+    fn transaction(&self, begin: BeginOptions, commands: Commands) -> BoxFuture<'static, ()> {
         let connections = Arc::clone(&self.0);
         async move { connections.transaction(begin, commands).await }.boxed()
     }

@@ -46,7 +46,8 @@ pub(super) struct Permits {
     _connection: OwnedSemaphorePermit,
 }
 
-/// A thread. It has its own handle while it is busy, and the pool has it while it is idle: so it ends when the pool does.
+/// A thread. It has its own handle while it is busy, and the pool has it while it is idle: so it ends when the pool
+/// does.
 struct Worker {
     id: u64,
     jobs: Sender<Task>,

@@ -1,4 +1,4 @@
-//! What no statement may do to the host: take more memory than the component has, or go on after its time.
+//! Tests that no statement takes more memory than its component has, or goes on after its time.
 
 use super::super::bindings::{Batch, Error, ErrorCode, Value};
 use super::super::dialect::Dialect;
@@ -83,7 +83,8 @@ fn no_statement_goes_on_after_its_time() {
         format!("{endless}, v AS MATERIALIZED (SELECT hex(zeroblob(2000000)) AS a) SELECT sum(a = a || '') FROM n, v"),
         format!("{endless} SELECT sum(length(hex(randomblob(1000000)))) FROM n"),
         format!(
-            "{endless} SELECT sum(length(c)) FROM (SELECT group_concat(i) OVER (ORDER BY i ROWS BETWEEN 100000 PRECEDING AND CURRENT ROW) AS c FROM n)"
+            "{endless} SELECT sum(length(c)) FROM (SELECT group_concat(i) OVER \
+             (ORDER BY i ROWS BETWEEN 100000 PRECEDING AND CURRENT ROW) AS c FROM n)"
         ),
         format!("{endless} SELECT count(*) FROM n, json_each('[1,2,3]') WHERE i % 7 = 8"),
         format!("{large} SELECT a LIKE '%' || substr(b, -900) FROM v"),

@@ -1,4 +1,4 @@
-//! What every backend does, written once and run on each. PostgreSQL's part runs where ELIAS_TEST_POSTGRES is set.
+//! Tests of both backends, written once and run on each. PostgreSQL's part runs where ELIAS_TEST_POSTGRES is set.
 
 mod components;
 mod postgres;
@@ -50,7 +50,7 @@ impl TestBackend {
 
 /// A result, read to its end.
 #[derive(Debug)]
-struct Whole {
+struct FullResult {
     columns: Vec<String>,
     rows: Vec<Vec<Value>>,
     batches: usize,
@@ -66,8 +66,8 @@ async fn next(query: &mut Query) -> Result<Batch, Error> {
     }
 }
 
-async fn read(mut query: Query) -> Result<Whole, Error> {
-    let mut whole = Whole { columns: Vec::new(), rows: Vec::new(), batches: 0, affected: 0 };
+async fn read(mut query: Query) -> Result<FullResult, Error> {
+    let mut whole = FullResult { columns: Vec::new(), rows: Vec::new(), batches: 0, affected: 0 };
     loop {
         let batch = next(&mut query).await?;
         whole.columns = batch.columns;
@@ -82,7 +82,7 @@ async fn read(mut query: Query) -> Result<Whole, Error> {
 }
 
 impl DbContext {
-    async fn all(&self, sql: &str, parameters: Vec<Value>) -> Result<Whole, Error> {
+    async fn all(&self, sql: &str, parameters: Vec<Value>) -> Result<FullResult, Error> {
         read(self.send(sql, parameters)).await
     }
 
@@ -94,7 +94,7 @@ impl DbContext {
         }
     }
 
-    async fn done(&self, sql: &str) -> Whole {
+    async fn done(&self, sql: &str) -> FullResult {
         self.all(sql, Vec::new()).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 

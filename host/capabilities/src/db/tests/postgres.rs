@@ -1,4 +1,4 @@
-//! What only PostgreSQL has: logins, connections that are shared out, TLS.
+//! Tests of PostgreSQL alone: logins, connections that components share, TLS.
 
 use super::super::statement::{Kind, Statement};
 use super::*;
@@ -23,7 +23,7 @@ fn unchecked(sql: &str) -> Statement {
 
 impl DbContext {
     /// Runs a statement as if the checks of its text had missed it.
-    async fn slip(&self, sql: &str) -> Result<Whole, Error> {
+    async fn slip(&self, sql: &str) -> Result<FullResult, Error> {
         let (output, query) = self.start(self.calls.begin()).unwrap();
         read(query.driving(self.database.backend.run(unchecked(sql), output))).await
     }
@@ -85,7 +85,8 @@ const ATTACKS: &[&str] = &[
     "CREATE VIEW v AS SELECT s FROM SCHEMA.secret",
     "SELECT * FROM v",
     "CREATE FUNCTION f() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT s FROM SCHEMA.secret LIMIT 1'",
-    "CREATE FUNCTION g() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT s FROM SCHEMA.secret LIMIT 1); END $$",
+    "CREATE FUNCTION g() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT s FROM SCHEMA.secret LIMIT 1); \
+     END $$",
     "SELECT g()",
     "CREATE FUNCTION h() RETURNS int LANGUAGE c AS 'libc', 'system'",
     "CREATE TRIGGER t AFTER INSERT ON SCHEMA.secret EXECUTE FUNCTION g()",

@@ -1,4 +1,4 @@
-//! Single statements: values, limits, what is refused.
+//! Tests of single statements: values, limits, refusals.
 
 use super::*;
 
@@ -7,7 +7,8 @@ pub(in crate::db::tests) async fn rows_come_back_as_they_went(backend: TestBacke
     let postgres = backend.url.is_some();
     let uuid = "3f2504e0-4f89-11d3-9a0c-0305e82c3301";
     let table = if postgres {
-        "CREATE TABLE t (a boolean, b bigint, c double precision, d text, e bytea, f jsonb, g timestamptz, h uuid, i numeric)"
+        "CREATE TABLE t (a boolean, b bigint, c double precision, d text, e bytea, f jsonb, \
+         g timestamptz, h uuid, i numeric)"
     } else {
         "CREATE TABLE t (a BOOLEAN, b INTEGER, c REAL, d TEXT, e BLOB, f TEXT, g TEXT, h TEXT, i TEXT)"
     };
@@ -44,7 +45,8 @@ pub(in crate::db::tests) async fn rows_come_back_as_they_went(backend: TestBacke
 
 pub(in crate::db::tests) async fn large_results_come_in_batches(backend: TestBackend) {
     let db = backend.open("batches", json!({})).await;
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i, 'some text' AS b FROM n";
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) \
+               SELECT i, 'some text' AS b FROM n";
     let whole = db.done(sql).await;
     assert_eq!(whole.rows.len(), 50_000);
     assert!(whole.batches > 10, "{}", whole.batches);
@@ -233,7 +235,8 @@ pub(in crate::db::tests) async fn types_of_one_backend_come_back(backend: TestBa
         return;
     }
     db.done("CREATE TYPE mood AS ENUM ('good', 'bad')").await;
-    let sql = "SELECT 'bad'::mood, ARRAY[[1, NULL]], ARRAY['a'], '2024-02-29'::date, '12:30'::time, 0.1::numeric(40, 20), 7::oid, '\\x00'::bytea";
+    let sql = "SELECT 'bad'::mood, ARRAY[[1, NULL]], ARRAY['a'], '2024-02-29'::date, '12:30'::time, \
+               0.1::numeric(40, 20), 7::oid, '\\x00'::bytea";
     let expected = vec![
         text("bad"),
         Value::Json("[[1,null]]".into()),

@@ -1,4 +1,4 @@
-//! Transactions, and who waits for whom.
+//! Tests of transactions and of waiting for connections.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Hashes, and what is made of them.
+//! Hashes, HMAC and HKDF.
 
 use super::types::{Bytes, ErrorCode, Hash, Secret};
 use hkdf::Hkdf;
