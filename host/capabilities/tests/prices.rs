@@ -1,4 +1,4 @@
-//! What every function that components can import costs.
+//! The prices of all functions that components can import.
 
 use elias_capabilities::{Cache, Config, Crypto, Db, Http, Log};
 use elias_host::Host;

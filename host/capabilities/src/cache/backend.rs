@@ -1,7 +1,11 @@
-//! Where values are kept.
+//! The trait of backends, which store the values of one component.
 
 use super::contract::{Answer, Command, Error, ErrorCode, Value};
 use futures::future::BoxFuture;
+use std::convert::Infallible;
+
+/// What a backend answers: never a lease.
+pub(super) type BackendAnswer = Answer<Infallible>;
 
 /// A place that keeps one component's values.
 pub(super) trait Backend: Send + Sync + 'static {
@@ -9,7 +13,7 @@ pub(super) trait Backend: Send + Sync + 'static {
     fn immediate(&self) -> bool;
 
     /// Runs a command that is within the caps. Of `lease` a backend does the reading, as of `get`.
-    fn run(&self, command: Command) -> BoxFuture<'static, Result<Answer, Error>>;
+    fn run(&self, command: Command) -> BoxFuture<'static, Result<BackendAnswer, Error>>;
 }
 
 /// Reads one value, on the way to a lease.

@@ -1,37 +1,21 @@
-//! `elias:cache/cache` as types: what components say and hear, and the caps on what they say.
+//! The types of `elias:cache/cache`.
+//!
+//! They are written by hand: types that wasmtime generates from the WIT would copy a value once more on its way to a
+//! component, and lift all keys of `get-many` before their number is known. `tests/contract.rs` compares them with the
+//! WIT.
 
-use super::lease::Lease;
-use super::operation::Operation;
-use elias_host::capability::pricing::{List, Payload, Size, size};
+use elias_host::capability::pricing::{List, Payload};
 use elias_host::capability::wasmtime;
-use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower, Resource};
+use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use std::fmt;
 use std::sync::Arc;
 
-/// A value. Shared, so that what is kept in memory is copied once on its way to a component: into that component's memory.
+/// A value. Shared, so that what is kept in memory is copied once on its way to a component: into that component's
+/// memory.
 pub(super) type Value = Arc<[u8]>;
-
-/// The longest time to live, in milliseconds: 100 years. Longer ones are cut to it; clocks and Redis reckon with it safely.
-pub(super) const TTL_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
-
-/// Units of fuel of a command, and of each key of it: in the host's memory it is done at once, and for Redis it is written out.
-pub(super) const COMMAND: u64 = 10_000;
-pub(super) const KEY: u64 = 900;
 
 /// Keys that are taken from a component at once; as many as `keys-per-call` can allow.
 pub(super) const KEYS_MAX: usize = 10_000;
-
-/// The keys of a command, as a size by which it is paid.
-pub(super) fn keys<P: 'static>(command: fn(&P) -> &Command) -> Size<P> {
-    let keys = move |arguments: &P| match command(arguments) {
-        Command::GetMany(keys) => keys.0.len() as u64,
-        _ => 1,
-    };
-    size("keys", keys).at_most(KEYS_MAX as u64)
-}
-
-/// What the first byte of a value that JavaScript has set is: it says whether that is text, bytes or JSON.
-pub(super) const TAGS: std::ops::RangeInclusive<u8> = 1..=3;
 
 /// Why an operation failed.
 #[derive(ComponentType, Lower, Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +34,8 @@ pub(super) enum ErrorCode {
     Unavailable,
 }
 
-/// A failure. Its message is seen by the component: it has no addresses, no credentials and nothing of a backend's own words.
+/// A failure. Its message is seen by the component: it has no addresses, no credentials and nothing of a backend's own
+/// words.
 #[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
 #[component(record)]
 pub(super) struct Error {
@@ -130,10 +115,11 @@ pub(super) enum Command {
     Lease(String),
 }
 
-/// What a command gave; `L` is the lease itself on the host, and the handle to it for the component.
+/// What a command gave. `L` is the handle to a lease for the component, the lease itself on the host, and nothing for
+/// backends, which have none.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
-pub(super) enum Answer<L = Lease> {
+pub(super) enum Answer<L> {
     #[component(name = "value")]
     Value(Option<Value>),
     #[component(name = "values")]
@@ -146,14 +132,20 @@ pub(super) enum Answer<L = Lease> {
     Leased(L),
 }
 
-/// What `start` gave.
-#[derive(ComponentType, Lower)]
-#[component(variant)]
-pub(super) enum Started {
-    #[component(name = "done")]
-    Done(Result<Answer<Resource<Lease>>, Error>),
-    #[component(name = "pending")]
-    Pending(Resource<Operation>),
+impl<L> Answer<L> {
+    /// The same answer with another type of lease.
+    ///
+    /// # Errors
+    /// That of `lease`.
+    pub(super) fn map_lease<M, E>(self, lease: impl FnOnce(L) -> Result<M, E>) -> Result<Answer<M>, E> {
+        Ok(match self {
+            Self::Value(value) => Answer::Value(value),
+            Self::Values(values) => Answer::Values(values),
+            Self::Changed(changed) => Answer::Changed(changed),
+            Self::Number(number) => Answer::Number(number),
+            Self::Leased(held) => Answer::Leased(lease(held)?),
+        })
+    }
 }
 
 impl<L> fmt::Debug for Answer<L> {
@@ -200,86 +192,4 @@ impl<L> Payload for Answer<L> {
             Self::Changed(_) | Self::Number(_) | Self::Leased(_) => 0,
         }
     }
-}
-
-impl Payload for Started {
-    fn units(&self) -> u64 {
-        match self {
-            Self::Done(outcome) => outcome.units(),
-            Self::Pending(_) => 0,
-        }
-    }
-}
-
-/// The caps on one command.
-#[derive(Debug, Clone)]
-pub(super) struct Caps {
-    /// Bytes of a key.
-    pub(super) key_bytes: usize,
-    /// Bytes of a value.
-    pub(super) value_bytes: usize,
-    /// Keys that a command names.
-    pub(super) keys_per_call: usize,
-}
-
-impl Caps {
-    /// Refuses what is over the caps, and brings times to live between 1 ms and [`TTL_MS_MAX`].
-    pub(super) fn check(&self, mut command: Command) -> Result<Command, Error> {
-        match &mut command {
-            Command::Get(key) | Command::Delete(key) | Command::Lease(key) => self.key(key)?,
-            Command::GetMany(List(keys)) => {
-                if keys.len() > self.keys_per_call {
-                    let message = format!("{} keys at once; keys-per-call is {}", keys.len(), self.keys_per_call);
-                    return Err(Error::new(ErrorCode::TooLarge, message));
-                }
-                keys.iter().try_for_each(|key| self.key(key))?;
-            }
-            Command::Set(entry) | Command::SetIfAbsent(entry) => self.entry(entry)?,
-            Command::CompareAndSwap(swap) => {
-                self.entry(&mut swap.entry)?;
-                swap.expected.as_ref().map_or(Ok(()), |expected| self.value(expected))?;
-            }
-            Command::Increment(increment) => {
-                self.key(&increment.key)?;
-                clamp(&mut increment.ttl_ms);
-            }
-            Command::Expire(expiry) => {
-                self.key(&expiry.key)?;
-                clamp(&mut expiry.ttl_ms);
-            }
-        }
-        Ok(command)
-    }
-
-    fn entry(&self, entry: &mut Entry) -> Result<(), Error> {
-        clamp(&mut entry.ttl_ms);
-        self.key(&entry.key)?;
-        self.value(&entry.value)
-    }
-
-    fn key(&self, key: &str) -> Result<(), Error> {
-        let message = match key.len() {
-            0 => "the key is empty".to_owned(),
-            length if length > self.key_bytes => {
-                format!("the key has {length} bytes; key-bytes is {}", self.key_bytes)
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::new(ErrorCode::InvalidKey, message))
-    }
-
-    fn value(&self, value: &Value) -> Result<(), Error> {
-        // The byte by which JavaScript's values tell what they are is not the component's.
-        let length = value.len() - usize::from(value.first().is_some_and(|first| TAGS.contains(first)));
-        if length <= self.value_bytes {
-            return Ok(());
-        }
-        let message = format!("the value has {length} bytes; value-bytes is {}", self.value_bytes);
-        Err(Error::new(ErrorCode::TooLarge, message))
-    }
-}
-
-/// No time at all would be no valid time to Redis: what is to expire at once lives for the shortest time there is.
-fn clamp(ttl_ms: &mut Option<u64>) {
-    *ttl_ms = ttl_ms.map(|ttl| ttl.clamp(1, TTL_MS_MAX));
 }

@@ -1,6 +1,6 @@
 //! The table `[capabilities.cache]` of elias.toml.
 
-use super::contract::Caps;
+use super::caps::Caps;
 use super::memory::ENTRY_OVERHEAD_BYTES;
 use super::redis;
 use elias_host::capability::{Amount, ConfigureError};
@@ -10,7 +10,8 @@ use std::io::Read;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says otherwise.
+/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
+/// otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "key-bytes", default: 512, ceiling: 4 << 10 },
     Amount { key: "value-bytes", default: 1 << 20, ceiling: 16 << 20 },

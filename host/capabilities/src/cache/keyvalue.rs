@@ -1,9 +1,12 @@
-//! `wasi:keyvalue` over the same backends, for components of other toolchains: `store` and `atomics`, of both drafts that are
-//! in use. Keys cannot be listed: a cache does not know what it still has.
+//! `wasi:keyvalue` over the same backends, for components of other toolchains: `store` and `atomics`, of both drafts
+//! that are in use. Keys cannot be listed: a cache does not know what it still has.
+//!
+//! The types are written by hand: the drafts differ in two of them, and generated bindings would be everything twice.
+//! `tests/contract.rs` compares both with their WIT.
 
-use super::Cache;
-use super::contract::{Answer, COMMAND, Command, Entry, Error as CacheError, Increment, Value};
-use super::operation::Outcome;
+use super::contract::{Answer, Command, Entry, Error as CacheError, Increment, Value};
+use super::operation::{Outcome, RunnerGetter};
+use super::price::COMMAND;
 use elias_host::capability::pricing::{HostLinker, Payload, Price};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower, Resource};
@@ -55,20 +58,20 @@ struct Keys<C> {
 }
 
 /// Defines the interfaces.
-pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
-    store::<u64>(linker, "0.2.0-draft")?;
-    store::<String>(linker, "0.2.0-draft2")?;
-    atomics(linker, "0.2.0-draft", |delta: u64| i64::try_from(delta).ok(), |sum| u64::try_from(sum).ok())?;
-    atomics(linker, "0.2.0-draft2", Some::<i64>, Some)
+pub(super) fn init(linker: &mut HostLinker, runner: RunnerGetter) -> wasmtime::Result<()> {
+    store::<u64>(linker, "0.2.0-draft", runner)?;
+    store::<String>(linker, "0.2.0-draft2", runner)?;
+    atomics(linker, "0.2.0-draft", runner, |delta: u64| i64::try_from(delta).ok(), |sum| u64::try_from(sum).ok())?;
+    atomics(linker, "0.2.0-draft2", runner, Some::<i64>, Some)
 }
 
 /// Runs a command for the instance that a host function was called by.
-async fn run(store: &mut StoreContextMut<'_, InstanceState>, command: Command) -> Outcome {
-    let starter = store.data_mut().context::<Cache>().0.clone();
-    starter.run(command).await
+async fn run(store: &mut StoreContextMut<'_, InstanceState>, runner: RunnerGetter, command: Command) -> Outcome {
+    let runner = runner(store.data_mut()).clone();
+    runner.run(command).await
 }
 
-fn store<C>(linker: &mut HostLinker, version: &str) -> wasmtime::Result<()>
+fn store<C>(linker: &mut HostLinker, version: &str, runner: RunnerGetter) -> wasmtime::Result<()>
 where
     C: ComponentType + Lift + Lower + Payload + Send + Sync + 'static,
 {
@@ -87,9 +90,9 @@ where
     interface.func_async(
         "[method]bucket.get",
         Price::of(COMMAND),
-        |mut store, (_, key): (Resource<Bucket>, String)| {
+        move |mut store, (_, key): (Resource<Bucket>, String)| {
             Box::new(async move {
-                Ok((match run(&mut store, Command::Get(key)).await {
+                Ok((match run(&mut store, runner, Command::Get(key)).await {
                     Ok(Answer::Value(value)) => Ok(value),
                     Ok(_) => Ok(None),
                     Err(error) => Err(Error::from(error)),
@@ -100,9 +103,9 @@ where
     interface.func_async(
         "[method]bucket.set",
         Price::of(COMMAND),
-        |mut store, (_, key, value): (Resource<Bucket>, String, Value)| {
+        move |mut store, (_, key, value): (Resource<Bucket>, String, Value)| {
             Box::new(async move {
-                let outcome = run(&mut store, Command::Set(Entry { key, value, ttl_ms: None })).await;
+                let outcome = run(&mut store, runner, Command::Set(Entry { key, value, ttl_ms: None })).await;
                 Ok((outcome.map(drop).map_err(Error::from),))
             })
         },
@@ -110,16 +113,18 @@ where
     interface.func_async(
         "[method]bucket.delete",
         Price::of(COMMAND),
-        |mut store, (_, key): (Resource<Bucket>, String)| {
-            Box::new(async move { Ok((run(&mut store, Command::Delete(key)).await.map(drop).map_err(Error::from),)) })
+        move |mut store, (_, key): (Resource<Bucket>, String)| {
+            Box::new(async move {
+                Ok((run(&mut store, runner, Command::Delete(key)).await.map(drop).map_err(Error::from),))
+            })
         },
     )?;
     interface.func_async(
         "[method]bucket.exists",
         Price::of(COMMAND),
-        |mut store, (_, key): (Resource<Bucket>, String)| {
+        move |mut store, (_, key): (Resource<Bucket>, String)| {
             Box::new(async move {
-                let outcome = run(&mut store, Command::Get(key)).await;
+                let outcome = run(&mut store, runner, Command::Get(key)).await;
                 Ok((outcome.map(|answer| matches!(answer, Answer::Value(Some(_)))).map_err(Error::from),))
             })
         },
@@ -136,6 +141,7 @@ where
 fn atomics<D, S>(
     linker: &mut HostLinker,
     version: &str,
+    runner: RunnerGetter,
     delta: fn(D) -> Option<i64>,
     sum: fn(i64) -> Option<S>,
 ) -> wasmtime::Result<()>
@@ -150,7 +156,7 @@ where
             Box::new(async move {
                 let command = delta(by).map(|by| Command::Increment(Increment { key, by, ttl_ms: None }));
                 let outcome = match command {
-                    Some(command) => run(&mut store, command).await,
+                    Some(command) => run(&mut store, runner, command).await,
                     None => Err(CacheError::not_a_number()),
                 };
                 Ok((match outcome {

@@ -1,7 +1,7 @@
-//! Leases: of those who miss a value at once, one makes it.
+//! Leases, the single-flight guards of the cache: of several instances that miss a value at once, one makes it.
 //!
-//! The holders of one component's leases are known to this host only. Two hosts that share a Redis may each make a value
-//! once; that is the price of a lease that needs no clock, and that is free as soon as its holder is gone.
+//! The holders of one component's leases are known to this host only. Two hosts that share a Redis may each make a
+//! value once; that is the price of a lease that needs no clock, and that is free as soon as its holder is gone.
 
 use super::backend::{self, Backend};
 use super::contract::{Answer, Error, ErrorCode, Value};
@@ -55,6 +55,12 @@ impl Leases {
         AcquireOutcome::Acquired { lease: Lease { leases: Arc::clone(self), key }, seen }
     }
 
+    /// How many wait for the holder of a key's lease; none if nobody holds it.
+    #[cfg(test)]
+    pub(super) fn waiting(&self, key: &str) -> Option<usize> {
+        self.state().held.get(key).map(watch::Sender::receiver_count)
+    }
+
     /// Gives a value that is being stored to those who wait for it: they have it even if it cannot be stored.
     pub(super) fn offer(&self, key: &str, value: &Value) {
         if let Some(held) = self.state().held.get(key) {
@@ -64,13 +70,13 @@ impl Leases {
 
     /// The value under the key, or the lease on making it; waits while another holds that.
     ///
-    /// Whoever waits tries once if a holder fails, and fails if the next one does too: were each to try in turn, the last
-    /// would wait for all of them.
+    /// Whoever waits tries once if a holder fails, and fails if the next one does too: were each to try in turn, the
+    /// last would wait for all of them.
     pub(super) async fn read_or_acquire(
         self: Arc<Self>,
         backend: Arc<dyn Backend>,
         key: String,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer<Lease>, Error> {
         let mut failures = 0;
         loop {
             let dropped = self.state().dropped;

@@ -12,38 +12,38 @@
 //! - `operations` = 64: commands that one instance may have under way.
 //! - `timeout-ms` = 1000: how long a command to Redis may take, connecting included.
 //!
-//! What is cached is a component's own, and outlives its versions: a new version loaded beside an old one finds what that
-//! stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's versions.
+//! What is cached is a component's own, and outlives its versions: a new version loaded beside an old one finds what
+//! that stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's versions.
 
 mod backend;
+mod caps;
+mod clock;
 mod contract;
 mod grant;
 mod keyvalue;
 mod lease;
+mod link;
 mod memory;
 mod operation;
+mod price;
 mod redis;
 #[cfg(test)]
 mod tests;
 
 use backend::Backend;
-use contract::{Answer, COMMAND, Command, Error, KEY, Started, keys};
-use elias_host::capability::pricing::Price;
-use elias_host::capability::wasmtime::StoreContextMut;
-use elias_host::capability::wasmtime::component::{Resource, ResourceTable};
+use clock::Clock;
 use elias_host::capability::{
     Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
 };
 use grant::{BackendConfig, Settings};
-use lease::{Lease, Leases};
+use lease::Leases;
 use memory::Memory;
-use operation::{Begun, MANY, Operation, Outcome, Starter};
+use operation::{CommandRunner, MANY};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Semaphore;
-use wasmtime_wasi_io::poll::{DynPollable, subscribe};
 
 type Components = HashMap<String, Weak<Component>>;
 
@@ -71,7 +71,7 @@ pub struct CacheGrant {
 }
 
 /// What one instance has of the cache.
-pub struct CacheContext(Starter);
+pub struct CacheContext(CommandRunner);
 
 impl Default for Cache {
     fn default() -> Self {
@@ -86,15 +86,15 @@ impl Cache {
         Self::default()
     }
 
-    /// A cache whose keys in Redis begin with `elias:{NAMESPACE}:`. Hosts that share a Redis share the values of components
-    /// of the same name if their namespaces are the same, and only then.
+    /// A cache whose keys in Redis begin with `elias:{NAMESPACE}:`. Hosts that share a Redis share the values of
+    /// components of the same name if their namespaces are the same, and only then.
     #[must_use]
     pub fn namespaced(namespace: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), components: Mutex::default() }
     }
 
-    /// How many entries of a component were evicted to keep it within its `total-bytes`, since it was loaded. Zero for a
-    /// component that is not loaded. Entries whose time was over do not count.
+    /// How many entries of a component were evicted to keep it within its `total-bytes`, since it was loaded. Zero for
+    /// a component that is not loaded. Entries whose time was over do not count.
     #[must_use]
     pub fn evictions(&self, component: &str) -> u64 {
         let component = self.components().get(component).and_then(Weak::upgrade);
@@ -123,15 +123,15 @@ impl Component {
         if let Some(memory) = memory.upgrade().filter(|memory| memory.total_bytes() == total_bytes) {
             return memory;
         }
-        let new = Arc::new(Memory::new(name, total_bytes, Arc::clone(&self.evictions)));
+        let new = Arc::new(Memory::new(name, total_bytes, Arc::clone(&self.evictions), Clock::system()));
         *memory = Arc::downgrade(&new);
         new
     }
 }
 
 impl CacheGrant {
-    fn starter(&self, calls: CallMeter) -> Starter {
-        Starter {
+    fn command_runner(&self, calls: CallMeter) -> CommandRunner {
+        CommandRunner {
             backend: Arc::clone(&self.backend),
             leases: Arc::clone(&self.component.leases),
             caps: self.settings.caps.clone(),
@@ -185,60 +185,16 @@ impl Capability for Cache {
     }
 
     fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
-        keyvalue::init(linker)?;
-        let mut cache = linker.interface("elias:cache/cache@0.1.0")?;
-        cache.resource::<Lease>("lease", |state, lease| {
-            state.table().delete(lease)?;
-            Ok(())
-        })?;
-        cache.resource::<Operation>("operation", |state, operation| {
-            state.table().delete(operation)?;
-            Ok(())
-        })?;
-        cache.func(
-            "start",
-            Price::of(COMMAND).per(KEY, keys(|(command,): &(Command,)| command)),
-            |mut store: StoreContextMut<'_, InstanceState>, (command,): (Command,)| {
-                let state = store.data_mut();
-                let begun = state.context::<Self>().0.start(command);
-                Ok((match begun {
-                    Begun::Done(outcome) => Started::Done(hand_over(state.table(), outcome)?),
-                    Begun::Pending(operation) => Started::Pending(state.table().push(operation)?),
-                },))
-            },
-        )?;
-        cache.func(
-            "[method]operation.subscribe",
-            Price::call(),
-            |mut store: StoreContextMut<'_, InstanceState>, (operation,): (Resource<Operation>,)| {
-                let pollable: Resource<DynPollable> = subscribe(store.data_mut().table(), operation)?;
-                Ok((pollable,))
-            },
-        )?;
-        cache.func(
-            "[method]operation.take",
-            Price::call(),
-            |mut store: StoreContextMut<'_, InstanceState>, (operation,): (Resource<Operation>,)| {
-                let table = store.data_mut().table();
-                let outcome = table.get_mut(&operation)?.take()?;
-                Ok((outcome.map(|outcome| hand_over(table, outcome)).transpose()?,))
-            },
-        )
+        keyvalue::init(linker, runner)?;
+        link::init(linker, runner)
     }
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<CacheGrant>) -> CacheContext {
-        CacheContext(grant.starter(instance.call_meter(self.name())))
+        CacheContext(grant.command_runner(instance.call_meter(self.name())))
     }
 }
 
-/// Makes of an outcome what a component can be told: a lease becomes a handle.
-fn hand_over(table: &mut ResourceTable, outcome: Outcome) -> wasmtime::Result<Result<Answer<Resource<Lease>>, Error>> {
-    Ok(match outcome {
-        Ok(Answer::Leased(lease)) => Ok(Answer::Leased(table.push(lease)?)),
-        Ok(Answer::Value(value)) => Ok(Answer::Value(value)),
-        Ok(Answer::Values(values)) => Ok(Answer::Values(values)),
-        Ok(Answer::Changed(changed)) => Ok(Answer::Changed(changed)),
-        Ok(Answer::Number(number)) => Ok(Answer::Number(number)),
-        Err(error) => Err(error),
-    })
+/// What the instance starts commands with.
+fn runner(state: &mut InstanceState) -> &mut CommandRunner {
+    &mut state.context::<Cache>().0
 }

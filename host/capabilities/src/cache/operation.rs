@@ -1,10 +1,11 @@
-//! Commands under way.
+//! Operations: commands that are under way.
 
 use super::backend::Backend;
-use super::contract::{Answer, Caps, Command, Error, ErrorCode};
-use super::lease::Leases;
+use super::caps::Caps;
+use super::contract::{Answer, Command, Error, ErrorCode};
+use super::lease::{Lease, Leases};
 use elias_host::capability::wasmtime::{Result as Trapping, bail};
-use elias_host::capability::{CallMeter, HostCall};
+use elias_host::capability::{CallMeter, HostCall, InstanceState};
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use wasmtime_wasi_io::async_trait;
 use wasmtime_wasi_io::poll::Pollable;
 
 /// What a command gives in the end.
-pub(super) type Outcome = Result<Answer, Error>;
+pub(super) type Outcome = Result<Answer<Lease>, Error>;
 
 /// What one instance starts commands with.
 #[derive(Clone)]
-pub(super) struct Starter {
+pub(super) struct CommandRunner {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) leases: Arc<Leases>,
     pub(super) caps: Caps,
@@ -32,14 +33,18 @@ pub(super) struct Starter {
     pub(super) calls: CallMeter,
 }
 
-/// Commands for many values of one instance that run at a time, where these do not lie in memory anyway. More of them wait.
+/// Gives what an instance starts commands with.
+pub(super) type RunnerGetter = fn(&mut InstanceState) -> &mut CommandRunner;
+
+/// Commands for many values of one instance that run at a time, where these do not lie in memory anyway. More of them
+/// wait.
 pub(super) const MANY: usize = 4;
 
 /// What a command gives, and what it holds until that is taken.
-type Held = (Outcome, Option<OwnedSemaphorePermit>);
+type Completion = (Outcome, Option<OwnedSemaphorePermit>);
 
 /// A command that was started.
-pub(super) enum Begun {
+pub(super) enum StartOutcome {
     /// It is done already.
     Done(Outcome),
     /// It is under way.
@@ -56,38 +61,39 @@ pub(super) struct Operation {
 }
 
 enum State {
-    Running(oneshot::Receiver<Held>),
-    Ready(Held),
+    Running(oneshot::Receiver<Completion>),
+    Ready(Completion),
     Taken,
 }
 
-impl Starter {
+impl CommandRunner {
     /// Runs a command that takes no lease, for a caller that waits.
     pub(super) async fn run(&self, command: Command) -> Outcome {
         let _call = self.calls.begin();
-        self.backend.run(self.caps.check(command)?).await
+        run(&*self.backend, self.caps.check(command)?).await
     }
 
     /// Starts a command. One that the backend can do at once never becomes an operation.
-    pub(super) fn start(&self, command: Command) -> Begun {
+    pub(super) fn start(&self, command: Command) -> StartOutcome {
         let call = self.calls.begin();
         let command = match self.caps.check(command) {
             Ok(command) => command,
-            Err(error) => return Begun::Done(Err(error)),
+            Err(error) => return StartOutcome::Done(Err(error)),
         };
         // Operations of one instance are started by one thread: nothing is added between this look and the count.
         let full = self.pending.load(Ordering::Relaxed) >= self.operations;
         if full && !self.backend.immediate() {
-            return Begun::Done(Err(self.too_many()));
+            return StartOutcome::Done(Err(self.too_many()));
         }
         if let Command::Set(entry) = &command {
             self.leases.offer(&entry.key, &entry.value);
         }
         let backend = Arc::clone(&self.backend);
         if backend.immediate() && !matches!(command, Command::Lease(_)) {
-            return Begun::Done(backend.run(command).now_or_never().unwrap_or_else(|| Err(broken_off())));
+            let outcome = run(&*backend, command).now_or_never();
+            return StartOutcome::Done(outcome.unwrap_or_else(|| Err(broken_off())));
         }
-        let mut running: BoxFuture<'static, Held> = match command {
+        let mut running: BoxFuture<'static, Completion> = match command {
             Command::Lease(key) => {
                 let leases = Arc::clone(&self.leases);
                 async move { (leases.read_or_acquire(backend, key).await, None) }.boxed()
@@ -96,18 +102,18 @@ impl Starter {
                 let many = Arc::clone(&self.many);
                 async move {
                     let held = many.acquire_owned().await.ok();
-                    (backend.run(command).await, held)
+                    (run(&*backend, command).await, held)
                 }
                 .boxed()
             }
-            command => async move { (backend.run(command).await, None) }.boxed(),
+            command => async move { (run(&*backend, command).await, None) }.boxed(),
         };
         // Woken by nobody if it is not done: the task polls it again.
         if let Some((outcome, _)) = running.as_mut().now_or_never() {
-            return Begun::Done(outcome);
+            return StartOutcome::Done(outcome);
         }
         if full {
-            return Begun::Done(Err(self.too_many()));
+            return StartOutcome::Done(Err(self.too_many()));
         }
         let (sender, receiver) = oneshot::channel();
         let task = tokio::spawn(async move {
@@ -117,7 +123,7 @@ impl Starter {
         self.pending.fetch_add(1, Ordering::Relaxed);
         let pending = Arc::clone(&self.pending);
         let (state, task) = (State::Running(receiver), task.abort_handle());
-        Begun::Pending(Operation { state, task, pending, call: Some(call) })
+        StartOutcome::Pending(Operation { state, task, pending, call: Some(call) })
     }
 
     fn too_many(&self) -> Error {
@@ -165,6 +171,11 @@ impl Drop for Operation {
             self.pending.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Runs a command that takes no lease.
+async fn run(backend: &dyn Backend, command: Command) -> Outcome {
+    backend.run(command).await?.map_lease(|none| match none {})
 }
 
 fn broken_off() -> Error {

@@ -1,6 +1,6 @@
 //! The backend in Redis.
 
-use super::backend::Backend;
+use super::backend::{Backend, BackendAnswer};
 use super::contract::{Answer, Command, Error, ErrorCode, Value};
 use futures::future::{BoxFuture, FutureExt};
 use redis::aio::MultiplexedConnection;
@@ -23,8 +23,8 @@ static COMPARE_AND_SWAP: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// KEYS: the key. ARGV: what is added, the time to live of a new number in milliseconds or nothing. The sum comes back as
-/// text, for Lua's own numbers have 53 bits only; nothing comes back where there was no number.
+/// KEYS: the key. ARGV: what is added, the time to live of a new number in milliseconds or nothing. The sum comes back
+/// as text, for Lua's own numbers have 53 bits only; nothing comes back where there was no number.
 static INCREMENT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local made = redis.call('EXISTS', KEYS[1]) == 0
@@ -66,14 +66,14 @@ struct Inner {
     /// The longest value, and all of one command's together.
     value_bytes: u64,
     values_bytes: u64,
-    slot: Mutex<Slot>,
+    slot: Mutex<ConnectionSlot>,
     /// So that losing it and finding it again are logged once each.
     lost: AtomicBool,
 }
 
 /// The connection that commands share.
 #[derive(Default)]
-struct Slot {
+struct ConnectionSlot {
     connection: Option<MultiplexedConnection>,
     /// How many connections there were: which one is in the slot.
     generation: u64,
@@ -125,21 +125,21 @@ impl Backend for Redis {
         false
     }
 
-    fn run(&self, command: Command) -> BoxFuture<'static, Result<Answer, Error>> {
+    fn run(&self, command: Command) -> BoxFuture<'static, Result<BackendAnswer, Error>> {
         let inner = Arc::clone(&self.0);
         async move { inner.run(&command).await }.boxed()
     }
 }
 
 /// A connection, which one it is, and whether it was made just now.
-struct Connected {
+struct CurrentConnection {
     connection: MultiplexedConnection,
     generation: u64,
     fresh: bool,
 }
 
 impl Inner {
-    async fn run(&self, command: &Command) -> Result<Answer, Error> {
+    async fn run(&self, command: &Command) -> Result<BackendAnswer, Error> {
         let mut used = None;
         let tries = async {
             loop {
@@ -173,11 +173,11 @@ impl Inner {
         })
     }
 
-    async fn connection(&self) -> Result<Connected, Error> {
+    async fn connection(&self) -> Result<CurrentConnection, Error> {
         let asked = Instant::now();
         let mut slot = self.slot.lock().await;
         if let Some(connection) = &slot.connection {
-            return Ok(Connected { connection: connection.clone(), generation: slot.generation, fresh: false });
+            return Ok(CurrentConnection { connection: connection.clone(), generation: slot.generation, fresh: false });
         }
         if slot.failed.is_some_and(|failed| failed > asked) {
             return Err(unreachable());
@@ -189,7 +189,7 @@ impl Inner {
                 if self.lost.swap(false, Ordering::Relaxed) {
                     tracing::info!(component = %self.component, "Redis of the cache is available again");
                 }
-                Ok(Connected { connection, generation: slot.generation, fresh: true })
+                Ok(CurrentConnection { connection, generation: slot.generation, fresh: true })
             }
             Err(error) => {
                 slot.failed = Some(Instant::now());
@@ -232,7 +232,7 @@ impl Inner {
         &self,
         connection: &mut MultiplexedConnection,
         command: &Command,
-    ) -> RedisResult<Result<Answer, Error>> {
+    ) -> RedisResult<Result<BackendAnswer, Error>> {
         let changed = match command {
             Command::Get(key) | Command::Lease(key) => {
                 let key = self.key(key);

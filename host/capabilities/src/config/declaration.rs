@@ -1,10 +1,13 @@
 //! One key of `[capabilities.config]`: a value, or where to find it.
 
-use super::{ConfigValue, VALUE_BYTES_MAX};
+use super::bindings::elias::config::config::Value as ConfigValue;
 use elias_host::capability::ConfigureError;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// Bytes of a value.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// What elias.toml says of a key.
 #[derive(Deserialize)]
@@ -30,7 +33,8 @@ pub(super) enum Scalar {
 pub(super) struct Source {
     /// A variable of the host's environment.
     env: Option<String>,
-    /// The value itself, for a host that keeps its components' secrets: what it gives to `load_with`, not what an author writes.
+    /// The value itself, for a host that keeps its components' secrets: what it gives to `load_with`, not what an
+    /// author writes.
     value: Option<String>,
     /// A file, relative to the configuration's folder. A newline at its end does not count.
     file: Option<PathBuf>,

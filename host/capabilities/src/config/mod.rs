@@ -4,12 +4,16 @@
 //! so that a missing one is noticed then; secrets are cleared from memory when the component is unloaded, and that an
 //! execution reads one is written to the log under the target `elias::audit`, by its name and once.
 
+mod bindings;
 mod declaration;
 
+pub use declaration::VALUE_BYTES_MAX;
+
+use bindings::elias::config::config::{self as elias_config, Value as ConfigValue};
+use bindings::wasi::config::store as wasi_config;
 use declaration::{Declaration, Entry};
 use elias_host::capability::pricing::{Payload, Price, size_of_state};
 use elias_host::capability::wasmtime::StoreContextMut;
-use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use elias_host::capability::{
     Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
 };
@@ -21,9 +25,6 @@ use std::sync::Arc;
 /// Keys that a component can have.
 pub const KEYS_MAX: usize = 256;
 
-/// Bytes of a value.
-pub const VALUE_BYTES_MAX: usize = 64 * 1024;
-
 /// Units of fuel of a key that is listed, and of one whose value is read.
 const KEY: u64 = 500;
 const READ: u64 = 3_000;
@@ -33,6 +34,8 @@ const NUMBER_BYTES: usize = 24;
 
 /// Bytes that all values of a component can have.
 const BYTES_MAX: u64 = (KEYS_MAX * (VALUE_BYTES_MAX + 1024)) as u64;
+
+type Store<'a> = StoreContextMut<'a, InstanceState>;
 
 /// The config capability.
 #[derive(Debug, Default)]
@@ -51,18 +54,6 @@ pub struct ConfigContext {
     read: BTreeSet<String>,
 }
 
-/// `elias:config/config.value`.
-#[derive(ComponentType, Lift, Lower, Clone, Debug, PartialEq)]
-#[component(variant)]
-enum ConfigValue {
-    #[component(name = "text")]
-    Text(String),
-    #[component(name = "number")]
-    Number(f64),
-    #[component(name = "boolean")]
-    Boolean(bool),
-}
-
 impl Payload for ConfigValue {
     fn units(&self) -> u64 {
         if let Self::Text(text) = self { text.units() } else { 0 }
@@ -79,18 +70,7 @@ impl ConfigValue {
     }
 }
 
-/// `wasi:config/store.error`. What could fail has failed when the component was loaded.
-#[derive(ComponentType, Lower)]
-#[component(variant)]
-#[allow(dead_code)]
-enum WasiConfigError {
-    #[component(name = "upstream")]
-    Upstream(String),
-    #[component(name = "io")]
-    Io(String),
-}
-
-impl Payload for WasiConfigError {
+impl Payload for wasi_config::Error {
     fn units(&self) -> u64 {
         match self {
             Self::Upstream(why) | Self::Io(why) => why.units(),
@@ -121,43 +101,21 @@ impl Capability for Config {
         interface.func(
             "keys",
             Price::call().per(KEY, all().limited_to(KEYS_MAX as u64)),
-            |mut store: StoreContextMut<'_, InstanceState>, (): ()| {
-                let keys: Vec<String> = store.data_mut().context::<Self>().grant.entries.keys().cloned().collect();
-                Ok((keys,))
-            },
+            |mut store: Store<'_>, (): ()| Ok((elias_config::Host::keys(store.data_mut())?,)),
         )?;
-        interface.func(
-            "get",
-            Price::of(READ),
-            |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
-                Ok((store.data_mut().context::<Self>().get(&key),))
-            },
-        )?;
-        // The same for components of other toolchains, where every value is text.
+        interface.func("get", Price::of(READ), |mut store: Store<'_>, (key,): (String,)| {
+            Ok((elias_config::Host::get(store.data_mut(), key)?,))
+        })?;
         let mut interface = linker.interface("wasi:config/store@0.2.0-rc.1")?;
-        interface.func(
-            "get",
-            Price::of(READ),
-            |mut store: StoreContextMut<'_, InstanceState>, (key,): (String,)| {
-                let value = store.data_mut().context::<Self>().get(&key);
-                Ok((Ok::<_, WasiConfigError>(value.map(ConfigValue::into_text)),))
-            },
-        )?;
+        interface.func("get", Price::of(READ), |mut store: Store<'_>, (key,): (String,)| {
+            Ok((wasi_config::Host::get(store.data_mut(), key)?,))
+        })?;
         let bytes = size_of_state("bytes", |state, ()| state.context::<Self>().bytes());
         interface.func_async(
             "get-all",
             Price::call().per(READ, all().limited_to(KEYS_MAX as u64)).per(1, bytes.limited_to(BYTES_MAX)),
-            |mut store: StoreContextMut<'_, InstanceState>, (): ()| {
-                Box::new(async move {
-                    let context = store.data_mut().context::<Self>();
-                    let keys: Vec<String> = context.grant.entries.keys().cloned().collect();
-                    let text = |key: String| {
-                        let value = context.get(&key)?.into_text();
-                        Some((key, value))
-                    };
-                    let all: Vec<(String, String)> = keys.into_iter().filter_map(text).collect();
-                    Ok((Ok::<_, WasiConfigError>(all),))
-                })
+            |mut store: Store<'_>, (): ()| {
+                Box::new(async move { Ok((wasi_config::Host::get_all(store.data_mut())?,)) })
             },
         )
     }
@@ -194,6 +152,34 @@ impl Capability for Config {
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<ConfigGrant>) -> ConfigContext {
         ConfigContext { grant: Arc::clone(grant), instance: instance.clone(), read: BTreeSet::new() }
+    }
+}
+
+impl elias_config::Host for InstanceState {
+    fn keys(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.context::<Config>().grant.entries.keys().cloned().collect())
+    }
+
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<ConfigValue>> {
+        Ok(self.context::<Config>().get(&key))
+    }
+}
+
+/// The same for components of other toolchains, where every value is text. Nothing can fail: values were read when the
+/// component was loaded.
+impl wasi_config::Host for InstanceState {
+    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, wasi_config::Error>> {
+        Ok(Ok(self.context::<Config>().get(&key).map(ConfigValue::into_text)))
+    }
+
+    fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, wasi_config::Error>> {
+        let context = self.context::<Config>();
+        let keys: Vec<String> = context.grant.entries.keys().cloned().collect();
+        let text = |key: String| {
+            let value = context.get(&key)?.into_text();
+            Some((key, value))
+        };
+        Ok(Ok(keys.into_iter().filter_map(text).collect()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! AES.
 
-use super::types::{Bytes, Cipher, Ctr, Error, Gcm, Secret};
+use super::types::{Bytes, Cipher, Ctr, ErrorCode, Gcm, Secret};
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::consts::{U8, U12, U16, U24, U32, U64};
 use aes::cipher::generic_array::GenericArray;
@@ -34,7 +34,7 @@ macro_rules! with_aes {
                 type $A = Aes256;
                 $body
             }
-            _ => Err(Error::InvalidKey),
+            _ => Err(ErrorCode::InvalidKey),
         }
     };
 }
@@ -54,16 +54,16 @@ pub(super) fn run(direction: Direction, cipher: &Cipher, key: &Secret, data: Vec
             24 => run_gcm::<AesGcm<A, U24>, U24>(direction, gcm, key, data),
             32 => run_gcm::<AesGcm<A, U32>, U32>(direction, gcm, key, data),
             64 => run_gcm::<AesGcm<A, U64>, U64>(direction, gcm, key, data),
-            _ => Err(Error::Unsupported),
+            _ => Err(ErrorCode::Unsupported),
         }),
         Cipher::Cbc(iv) => with_aes!(key, A => match direction {
             Direction::Encrypt => cbc::Encryptor::<A>::new_from_slices(key, iv)
                 .map(|cbc| cbc.encrypt_padded_vec_mut::<Pkcs7>(&data))
-                .map_err(|_| Error::Unsupported),
+                .map_err(|_| ErrorCode::Unsupported),
             Direction::Decrypt => cbc::Decryptor::<A>::new_from_slices(key, iv)
-                .map_err(|_| Error::Unsupported)?
+                .map_err(|_| ErrorCode::Unsupported)?
                 .decrypt_padded_vec_mut::<Pkcs7>(&data)
-                .map_err(|_| Error::InvalidData),
+                .map_err(|_| ErrorCode::InvalidData),
         }),
         Cipher::Ctr(ctr) => {
             with_aes!(key, A => run_ctr(&<A as KeyInit>::new(GenericArray::from_slice(key)), ctr, data))
@@ -71,7 +71,7 @@ pub(super) fn run(direction: Direction, cipher: &Cipher, key: &Secret, data: Vec
         Cipher::Kw => with_aes!(key, A => {
             let kek = Kek::<A>::new(GenericArray::from_slice(key));
             let done = if direction == Direction::Encrypt { kek.wrap_vec(&data) } else { kek.unwrap_vec(&data) };
-            done.map_err(|_| Error::InvalidData)
+            done.map_err(|_| ErrorCode::InvalidData)
         }),
     }
 }
@@ -82,40 +82,40 @@ where
     N: aes::cipher::generic_array::ArrayLength<u8>,
 {
     if !matches!(gcm.tag_bits, 32 | 64 | 96 | 104 | 112 | 120 | 128) {
-        return Err(Error::Unsupported);
+        return Err(ErrorCode::Unsupported);
     }
     let tag_bytes = usize::from(gcm.tag_bits / 8);
-    let aead = A::new_from_slice(key).map_err(|_| Error::InvalidKey)?;
+    let aead = A::new_from_slice(key).map_err(|_| ErrorCode::InvalidKey)?;
     let nonce = GenericArray::<u8, N>::from_slice(&gcm.iv);
     let seal = |data: &mut [u8]| aead.encrypt_in_place_detached(nonce, &gcm.additional_data, data);
     if direction == Direction::Encrypt {
-        let tag = seal(&mut data).map_err(|_| Error::Unsupported)?;
+        let tag = seal(&mut data).map_err(|_| ErrorCode::Unsupported)?;
         data.extend_from_slice(&tag[..tag_bytes]);
         return Ok(data);
     }
-    let text_bytes = data.len().checked_sub(tag_bytes).ok_or(Error::InvalidData)?;
+    let text_bytes = data.len().checked_sub(tag_bytes).ok_or(ErrorCode::InvalidData)?;
     let tag = data.split_off(text_bytes);
     if let Ok(tag) = <[u8; 16]>::try_from(&tag[..]) {
         let opened = aead.decrypt_in_place_detached(nonce, &gcm.additional_data, &mut data, &Tag::from(tag));
-        return opened.map(|()| data).map_err(|_| Error::InvalidData);
+        return opened.map(|()| data).map_err(|_| ErrorCode::InvalidData);
     }
     // The crate checks whole tags only. The key stream is the same both ways: what comes out is the text, and sealing
     // it again gives the whole tag.
-    seal(&mut data).map_err(|_| Error::Unsupported)?;
+    seal(&mut data).map_err(|_| ErrorCode::Unsupported)?;
     let mut sealed = data.clone();
-    let whole = seal(&mut sealed).map_err(|_| Error::Unsupported)?;
-    if bool::from(whole[..tag_bytes].ct_eq(&tag)) { Ok(data) } else { Err(Error::InvalidData) }
+    let whole = seal(&mut sealed).map_err(|_| ErrorCode::Unsupported)?;
+    if bool::from(whole[..tag_bytes].ct_eq(&tag)) { Ok(data) } else { Err(ErrorCode::InvalidData) }
 }
 
 /// Counter mode, of whose counter only some bits count: the crates have those with 32, 64 and 128.
 fn run_ctr(aes: &impl BlockEncrypt<BlockSize = U16>, ctr: &Ctr, mut data: Vec<u8>) -> Bytes {
-    let counter: [u8; 16] = ctr.counter.as_slice().try_into().map_err(|_| Error::Unsupported)?;
+    let counter: [u8; 16] = ctr.counter.as_slice().try_into().map_err(|_| ErrorCode::Unsupported)?;
     if !(1..=128).contains(&ctr.bits) {
-        return Err(Error::Unsupported);
+        return Err(ErrorCode::Unsupported);
     }
     let mask = u128::MAX >> (128 - u32::from(ctr.bits));
     if data.len().div_ceil(16) as u128 > mask.saturating_add(1) {
-        return Err(Error::Unsupported);
+        return Err(ErrorCode::Unsupported);
     }
     let mut counter = u128::from_be_bytes(counter);
     for chunk in data.chunks_mut(16) {

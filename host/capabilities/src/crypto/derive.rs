@@ -4,8 +4,8 @@
 //! be left and entered again: work that is done aside is done in parts of some milliseconds, and ends with the
 //! execution that it is for.
 
-use super::bits::with_hash;
-use super::types::{Bytes, Error, Hash, Secret};
+use super::hash::with_hash;
+use super::types::{Bytes, ErrorCode, Hash, Secret};
 use hmac::digest::Output;
 use hmac::{Hmac, Mac};
 use md5::Md5;
@@ -40,13 +40,20 @@ pub(super) type Parts = Box<dyn FnMut() -> Poll<Bytes> + Send>;
 /// PBKDF2 (RFC 8018).
 ///
 /// # Errors
-/// [`Error::Unsupported`] for more than [`ITERATIONS_MAX`] iterations or [`DERIVED_BYTES_MAX`] bytes, or no iterations.
-pub(super) fn pbkdf2(hash: Hash, password: &Secret, salt: &[u8], iterations: u32, bytes: u32) -> Result<Parts, Error> {
+/// [`ErrorCode::Unsupported`] for more than [`ITERATIONS_MAX`] iterations or [`DERIVED_BYTES_MAX`] bytes, or no
+/// iterations.
+pub(super) fn pbkdf2(
+    hash: Hash,
+    password: &Secret,
+    salt: &[u8],
+    iterations: u32,
+    bytes: u32,
+) -> Result<Parts, ErrorCode> {
     if iterations == 0 || iterations > ITERATIONS_MAX || bytes > DERIVED_BYTES_MAX {
-        return Err(Error::Unsupported);
+        return Err(ErrorCode::Unsupported);
     }
     Ok(with_hash!(hash, H => {
-        let keyed = <Hmac<H> as Mac>::new_from_slice(password).map_err(|_| Error::InvalidKey)?;
+        let keyed = <Hmac<H> as Mac>::new_from_slice(password).map_err(|_| ErrorCode::InvalidKey)?;
         let mut work = Pbkdf2::new(keyed, salt, iterations, bytes as usize);
         Box::new(move || work.part().map(|derived| Ok(derived.to_vec()))) as Parts
     }))
@@ -116,13 +123,13 @@ impl<M: Mac + Clone> Pbkdf2<M> {
 /// Bytes of memory that scrypt takes with these parameters.
 ///
 /// # Errors
-/// [`Error::Unsupported`] if that is more than it may, or the parameters are none.
-pub(super) fn scrypt_memory(n: u32, r: u32, p: u32) -> Result<u64, Error> {
+/// [`ErrorCode::Unsupported`] if that is more than it may, or the parameters are none.
+pub(super) fn scrypt_memory(n: u32, r: u32, p: u32) -> Result<u64, ErrorCode> {
     let bytes = |blocks: u32| 128_u64.checked_mul(blocks.into())?.checked_mul(r.into());
     let allowed = |bytes: &u64| (1..=SCRYPT_MEMORY_MAX).contains(bytes);
     match (bytes(n).filter(allowed), bytes(p).filter(allowed)) {
         (Some(table), Some(blocks)) if n > 1 && n.is_power_of_two() => Ok(table + blocks),
-        _ => Err(Error::Unsupported),
+        _ => Err(ErrorCode::Unsupported),
     }
 }
 
@@ -130,12 +137,12 @@ pub(super) fn scrypt_memory(n: u32, r: u32, p: u32) -> Result<u64, Error> {
 /// last.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for more than [`DERIVED_BYTES_MAX`] bytes.
-pub(super) fn scrypt(password: &Secret, salt: &[u8], n: u32, r: u32, p: u32, bytes: u32) -> Result<Parts, Error> {
+/// [`ErrorCode::Unsupported`] for more than [`DERIVED_BYTES_MAX`] bytes.
+pub(super) fn scrypt(password: &Secret, salt: &[u8], n: u32, r: u32, p: u32, bytes: u32) -> Result<Parts, ErrorCode> {
     if bytes > DERIVED_BYTES_MAX {
-        return Err(Error::Unsupported);
+        return Err(ErrorCode::Unsupported);
     }
-    let keyed = <Hmac<Sha256> as Mac>::new_from_slice(password).map_err(|_| Error::InvalidKey)?;
+    let keyed = <Hmac<Sha256> as Mac>::new_from_slice(password).map_err(|_| ErrorCode::InvalidKey)?;
     let lane_bytes = 128 * r as usize;
     let first = Pbkdf2::new(keyed.clone(), salt, 1, lane_bytes * p as usize);
     let (mut stage, n) = (Stage::Spreading(first), n as usize);
@@ -230,7 +237,7 @@ fn mix(input: &[u8], output: &mut [u8]) {
 mod tests {
     use super::*;
 
-    fn whole(parts: Result<Parts, Error>) -> (Vec<u8>, usize) {
+    fn whole(parts: Result<Parts, ErrorCode>) -> (Vec<u8>, usize) {
         let mut parts = parts.expect("it is allowed");
         for number in 1.. {
             if let Poll::Ready(derived) = parts() {
@@ -273,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_refused_before_anything_is_done() {
-        let refused = |parts: Result<Parts, Error>| assert_eq!(parts.err(), Some(Error::Unsupported));
+        let refused = |parts: Result<Parts, ErrorCode>| assert_eq!(parts.err(), Some(ErrorCode::Unsupported));
         refused(pbkdf2(Hash::Sha1, &secret("p"), b"s", 0, 20));
         refused(pbkdf2(Hash::Sha1, &secret("p"), b"s", ITERATIONS_MAX + 1, 20));
         refused(pbkdf2(Hash::Sha1, &secret("p"), b"s", 1, DERIVED_BYTES_MAX + 1));
@@ -314,7 +321,7 @@ mod tests {
             (16, 8, u32::MAX),
             (1 << 31, u32::MAX, 1),
         ] {
-            assert_eq!(scrypt_memory(n, r, p), Err(Error::Unsupported), "{n} {r} {p}");
+            assert_eq!(scrypt_memory(n, r, p), Err(ErrorCode::Unsupported), "{n} {r} {p}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::cipher::Direction;
 use super::derive::{self, DERIVED_BYTES_MAX, ITERATIONS_MAX, Parts};
-use super::types::{Bytes, Cipher, Curve, Error, Hash, RsaPrivate, RsaPublic, RsaScheme};
-use super::{bits, cipher, curve, memory, price, rsa};
+use super::types::{Bytes, Cipher, Curve, ErrorCode, Hash, RsaPrivate, RsaPublic, RsaScheme};
+use super::{cipher, curve, hash, memory, price, rsa};
 use elias_host::capability::pricing::{HOST_CALL_BYTES_MAX, HostLinker, Interface, Payload, Price, Size, size};
 use elias_host::capability::wasmtime::component::{ComponentNamedList, Lift};
 use elias_host::capability::wasmtime::{self, StoreContextMut};
@@ -52,13 +52,13 @@ fn link_bits(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
     crypto.compute(
         "digest",
         Price::of(price::CALL).per(1, hashed(|(hash, data): &Digest| (*hash, data.len()))),
-        |(hash, data): Digest| bits::digest(hash, &data),
+        |(hash, data): Digest| hash::digest(hash, &data),
     )?;
     type Keyed = (Hash, Vec<u8>, Vec<u8>);
     crypto.compute(
         "hmac",
         Price::of(price::CALL).per(1, hashed(|(hash, key, data): &Keyed| (*hash, key.len() + data.len()))),
-        |(hash, key, data): Keyed| bits::hmac(hash, &Zeroizing::new(key), &data),
+        |(hash, key, data): Keyed| hash::hmac(hash, &Zeroizing::new(key), &data),
     )?;
     type Crypt = (Cipher, Vec<u8>, Vec<u8>);
     for (name, direction) in [("encrypt", Direction::Encrypt), ("decrypt", Direction::Decrypt)] {
@@ -76,8 +76,8 @@ fn link_bits(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
         "hkdf",
         Price::of(price::CALL)
             .per(1, hashed(|(hash, key, salt, info, _): &Expand| (*hash, key.len() + salt.len() + info.len())))
-            .per(price::DERIVED_BYTE, expanded.limited_to(bits::HKDF_BYTES_MAX.into())),
-        |(hash, key, salt, info, bytes): Expand| bits::hkdf(hash, &Zeroizing::new(key), &salt, &info, bytes),
+            .per(price::DERIVED_BYTE, expanded.limited_to(hash::HKDF_BYTES_MAX.into())),
+        |(hash, key, salt, info, bytes): Expand| hash::hkdf(hash, &Zeroizing::new(key), &salt, &info, bytes),
     )
 }
 
@@ -141,7 +141,7 @@ fn begun<T: Send + 'static>(
 }
 
 /// Does work aside, part by part, if there is any.
-fn in_parts(info: &InstanceInfo, parts: Result<Parts, Error>) -> BoxFuture<'static, wasmtime::Result<Bytes>> {
+fn in_parts(info: &InstanceInfo, parts: Result<Parts, ErrorCode>) -> BoxFuture<'static, wasmtime::Result<Bytes>> {
     match parts {
         Ok(parts) => info.aside(parts).boxed(),
         Err(why) => std::future::ready(Ok(Err(why))).boxed(),

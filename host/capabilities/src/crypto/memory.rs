@@ -1,4 +1,4 @@
-//! The memory that scrypt takes, in shares.
+//! Limits of the memory that scrypt takes, for all components and for each.
 
 use super::derive::Parts;
 use elias_host::capability::wasmtime;
@@ -16,18 +16,18 @@ static ALL: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(
 static COMPONENTS: Mutex<Option<HashMap<String, Weak<Semaphore>>>> = Mutex::new(None);
 
 /// Memory that may be used until this is dropped.
-pub(super) struct Reserved {
+pub(super) struct MemoryReservation {
     _of_all: OwnedSemaphorePermit,
     _of_component: OwnedSemaphorePermit,
 }
 
 /// Waits until a component may use so many bytes.
-pub(super) async fn reserve(component: &str, bytes: u64) -> wasmtime::Result<Reserved> {
+pub(super) async fn reserve(component: &str, bytes: u64) -> wasmtime::Result<MemoryReservation> {
     let kib = u32::try_from(bytes.div_ceil(1024))?;
     // First its own: who waits for its own share holds nothing of what others need.
     let of_component = share(component).acquire_many_owned(kib).await?;
     let of_all = Arc::clone(&ALL).acquire_many_owned(kib).await?;
-    Ok(Reserved { _of_all: of_all, _of_component: of_component })
+    Ok(MemoryReservation { _of_all: of_all, _of_component: of_component })
 }
 
 fn share(component: &str) -> Arc<Semaphore> {
@@ -42,7 +42,7 @@ fn share(component: &str) -> Arc<Semaphore> {
     share
 }
 
-impl Reserved {
+impl MemoryReservation {
     /// The same work, which keeps the memory until it is dropped: it is so with a thread that is at a part of it while
     /// the guest is ended.
     pub(super) fn held_by(self, mut parts: Parts) -> Parts {

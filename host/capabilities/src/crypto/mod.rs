@@ -3,11 +3,12 @@
 //! Nothing is kept: key material comes with a call and is wiped after it. Work is paid for in fuel before it is done;
 //! see `price`.
 
-mod bits;
+mod bindings;
 mod cipher;
 mod curve;
 mod derive;
 mod functions;
+mod hash;
 mod memory;
 mod price;
 mod rsa;

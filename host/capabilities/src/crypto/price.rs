@@ -1,4 +1,4 @@
-//! What operations cost in fuel.
+//! Prices of operations, in fuel.
 //!
 //! Ten units are a nanosecond. Work that guests' own threads do has the price that it takes, as it was measured: it
 //! moves the guest towards its next yield. What is done aside holds up no guest, and costs less than it takes:

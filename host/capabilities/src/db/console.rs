@@ -2,17 +2,16 @@
 //! grant and rules, so that they reach what the component reaches and nothing else.
 
 use super::backend::Backend;
+use super::bindings::{Batch, Error, ErrorCode, Isolation, Value};
+use super::database::{CONSOLE_STATEMENTS, Database};
+use super::dialect::Dialect;
 use super::output::{self, Caps};
-use super::statement::{Dialect, Kind, Statement};
-use super::transaction::{Action, Begin, Transaction};
+use super::statement::{Kind, Statement};
+use super::transaction::{Action, BeginOptions, Transaction};
 use super::value::iso;
-use super::{Batch, Error, ErrorCode, Isolation, Opened, Value};
 use serde_json::{Number, Value as Json};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Statements of people that run on one component's database at a time. Each takes one of the component's connections.
-pub(super) const STATEMENTS: usize = 2;
 
 /// Rows that may be read beyond those that are wanted: a batch has fewer, so that what is there beyond the limit is cut
 /// and is no error.
@@ -62,7 +61,7 @@ pub struct ConsoleResult {
     pub affected: u64,
 }
 
-impl Opened {
+impl Database {
     /// Runs a statement in a transaction of its own, which is read-only unless the statement may write, and is
     /// committed only if the whole result was within its bounds.
     ///
@@ -71,7 +70,9 @@ impl Opened {
     /// `database` with the SQLSTATE 25006 for a statement that writes and may not.
     pub async fn console(&self, query: &ConsoleQuery<'_>) -> Result<ConsoleResult, Error> {
         let _permit = self.console.try_acquire().map_err(|_| {
-            Error::unavailable(format!("{STATEMENTS} statements run on the component's database already; try again"))
+            Error::unavailable(format!(
+                "{CONSOLE_STATEMENTS} statements run on the component's database already; try again"
+            ))
         })?;
         let sql = query.sql.unwrap_or_else(|| tables(&self.backend));
         let (statement, _) = self.check(sql, query.parameters.iter().map(parameter).collect())?;
@@ -80,7 +81,7 @@ impl Opened {
             return Err(Error::database("25006", "the statement writes"));
         }
         let (mut transaction, commands) = Transaction::new();
-        let begin = Begin { isolation: Isolation::ReadCommitted, read_only: !query.write };
+        let begin = BeginOptions { isolation: Isolation::ReadCommitted, read_only: !query.write };
         tokio::spawn(self.backend.transaction(begin, commands));
         // Dropped when the time is over, the query's end cancels the statement, and the transaction's rolls back.
         let running = self.run(query, statement, &mut transaction);

@@ -1,6 +1,6 @@
 //! Errors as components see them. None of them carries a connection string, an address or a path.
 
-use super::{Error, ErrorCode};
+use super::bindings::{Error, ErrorCode};
 
 impl Error {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {

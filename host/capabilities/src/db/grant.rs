@@ -13,7 +13,8 @@ const MEMORY_BYTES_LEAST: u64 = 4 << 20;
 pub struct DbGrant {
     /// Which database.
     pub backend: BackendKind,
-    /// PostgreSQL's URL, or the variable of the host's environment that has it. Its role makes a login of the component's own.
+    /// PostgreSQL's URL, or the variable of the host's environment that has it. Its role makes a login of the
+    /// component's own.
     pub url: Option<Url>,
     /// In place of `url`: the URL of a login that the operator has made for this component.
     pub login_url: Option<Url>,
@@ -23,8 +24,8 @@ pub struct DbGrant {
     pub migrations: Option<String>,
     /// Connections of all instances of the component together.
     pub connections: u32,
-    /// Milliseconds a statement may take, and may wait for a connection. In PostgreSQL, outside of a transaction, the time
-    /// in which the component does not take the rows counts too.
+    /// Milliseconds a statement may take, and may wait for a connection. In PostgreSQL, outside of a transaction, the
+    /// time in which the component does not take the rows counts too.
     pub statement_timeout_ms: u64,
     /// Milliseconds until connecting is given up.
     pub connect_timeout_ms: u64,
@@ -46,7 +47,8 @@ pub struct DbGrant {
     pub memory_bytes: u64,
 }
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says otherwise.
+/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
+/// otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "connections", default: 8, ceiling: 32 },
     Amount { key: "statement-timeout-ms", default: 5_000, ceiling: 60_000 },

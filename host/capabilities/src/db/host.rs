@@ -1,94 +1,13 @@
 //! The functions of `elias:db/db`.
 
-use super::bindings::elias::db::db::{Host, HostQuery, HostTransaction, Started};
-use super::output::{self, Caps, Output, Part};
+use super::Db;
+use super::bindings::{Batch, Error, Host, HostQuery, HostTransaction, Isolation, Started, Value};
+use super::context::{DbContext, StartOutcome};
 use super::query::Query;
-use super::statement::Statement;
-use super::transaction::{Action, Begin, Transaction};
-use super::{Batch, Db, DbContext, Error, HELD, Isolation, Opened, Value};
-use elias_host::capability::{HostCall, InstanceState, wasmtime};
-use std::sync::Arc;
+use super::transaction::{Action, Transaction};
+use elias_host::capability::{InstanceState, wasmtime};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, subscribe};
-
-/// A statement that was started.
-pub(super) enum Begun {
-    Done(Part),
-    Running(Query),
-}
-
-impl DbContext {
-    fn caps(&self) -> Caps {
-        Caps { rows: self.opened.limits.rows, bytes: self.opened.limits.result_bytes }
-    }
-
-    /// The two ends of a query that began with `call`, within the budget.
-    pub(super) fn start(&self, call: HostCall) -> Result<(Output, Query), Error> {
-        let limits = &self.opened.limits;
-        let budget = Arc::clone(&self.budget).try_acquire_owned().map_err(|_| Error::too_many(limits.queries))?;
-        let budget = Some(Arc::new(budget));
-        let (output, parts) = output::channel(self.caps(), budget.clone());
-        Ok((output, Query::new(parts, budget).timed(call)))
-    }
-
-    pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<Statement, Error> {
-        let (mut statement, size) = self.opened.check(sql, parameters)?;
-        if size >= HELD {
-            let parts = u32::try_from(size / HELD).unwrap_or(u32::MAX);
-            let held = Arc::clone(&self.held).try_acquire_many_owned(parts).map_err(|_| Error::too_much())?;
-            statement.held = Some(Arc::new(held));
-        }
-        Ok(statement)
-    }
-
-    pub(super) fn query(&self, sql: &str, parameters: Vec<Value>) -> Begun {
-        let statement = match self.check(sql, parameters) {
-            Ok(statement) => statement,
-            Err(error) => return Begun::Done(Err(error)),
-        };
-        let call = self.calls.begin();
-        if let Some(part) = self.opened.backend.run_now(&statement, self.caps()) {
-            return Begun::Done(part);
-        }
-        match self.start(call) {
-            Ok((output, query)) => Begun::Running(query.driving(self.opened.backend.run(statement, output))),
-            Err(error) => Begun::Done(Err(error)),
-        }
-    }
-
-    pub(super) fn begin(&self, isolation: Isolation, read_only: bool) -> Transaction {
-        let (transaction, commands) = Transaction::new();
-        tokio::spawn(self.opened.backend.transaction(Begin { isolation, read_only }, commands));
-        transaction
-    }
-}
-
-impl Opened {
-    /// Checks a statement against the grant and the rules for statements; with the bytes of its parameters.
-    pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<(Statement, u64), Error> {
-        let limits = &self.limits;
-        if sql.len() as u64 > limits.statement_bytes {
-            let limit = limits.statement_bytes;
-            return Err(Error::too_large(format!(
-                "the statement has more than {limit} bytes (the grant's key statement-bytes)"
-            )));
-        }
-        if parameters.len() > limits.parameters as usize {
-            let limit = limits.parameters;
-            return Err(Error::too_large(format!(
-                "the statement has more than {limit} parameters (the grant's key parameters)"
-            )));
-        }
-        let size = parameters.iter().map(Value::size).sum::<u64>();
-        if size > limits.parameter_bytes {
-            let limit = limits.parameter_bytes;
-            return Err(Error::too_large(format!(
-                "the parameters have more than {limit} bytes (the grant's key parameter-bytes)"
-            )));
-        }
-        Ok((Statement::guest(sql, parameters, self.backend.dialect())?, size))
-    }
-}
 
 /// Does something in a transaction.
 fn act(
@@ -111,8 +30,8 @@ fn act(
 impl Host for InstanceState {
     fn execute(&mut self, sql: String, parameters: Vec<Value>) -> wasmtime::Result<Started> {
         Ok(match self.context::<Db>().query(&sql, parameters) {
-            Begun::Done(part) => Started::Done(part),
-            Begun::Running(query) => Started::Running(self.table().push(query)?),
+            StartOutcome::Done(part) => Started::Done(part),
+            StartOutcome::Running(query) => Started::Running(self.table().push(query)?),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The functions of `elias:db/db`, each with its price.
 
-use super::bindings::elias::db::db::{Batch, Error, Host, HostQuery, HostTransaction, Isolation, Started, Value};
+use super::bindings::{Batch, Error, Host, HostQuery, HostTransaction, Isolation, Started, Value};
 use super::query::Query;
 use super::transaction::Transaction;
 use elias_host::capability::InstanceState;

@@ -1,6 +1,6 @@
 //! Migrations: the files `*.sql` in a folder beside the component, run in the order of their names, each of them once.
 
-use super::Error;
+use super::bindings::Error;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_host::capability::ConfigureError;
@@ -91,8 +91,8 @@ pub(crate) fn digest(text: &str) -> String {
     })
 }
 
-/// A component's name as a part of a file's or schema's name: as it is if nothing in it needs care, and with a digest if
-/// something was replaced, so that different names stay different.
+/// A component's name as a part of a file's or schema's name: as it is if nothing in it needs care, and with a digest
+/// if something was replaced, so that different names stay different.
 pub(crate) fn safe_name(name: &str, longest: usize) -> String {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     // What is made here begins with `c_`, and nothing else does.

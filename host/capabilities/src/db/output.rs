@@ -1,6 +1,6 @@
-//! From a running statement to its query: batches, one at a time.
+//! The channel from a running statement to its query: batches, one at a time.
 
-use super::{Batch, Error, Value};
+use super::bindings::{Batch, Error, Value};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -11,7 +11,7 @@ const BATCH_BYTES: u64 = 64 << 10;
 pub(crate) type Part = Result<Batch, Error>;
 
 /// A part on its way, with the place that it takes up until it is taken.
-type Sent = (Part, Option<OwnedSemaphorePermit>);
+type QueuedPart = (Part, Option<OwnedSemaphorePermit>);
 
 /// The most that one result may have.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ impl Caps {
 
 /// The statement's end.
 pub(crate) struct Output {
-    sender: mpsc::UnboundedSender<Sent>,
+    sender: mpsc::UnboundedSender<QueuedPart>,
     slots: Arc<Semaphore>,
     caps: Caps,
     /// The query's share of its instance's budget: taken until the statement is done, even if the query was dropped.
@@ -37,7 +37,7 @@ pub(crate) struct Output {
 }
 
 /// The query's end. When it is dropped, the statement is cancelled.
-pub(crate) struct Parts(mpsc::UnboundedReceiver<Sent>);
+pub(crate) struct Parts(mpsc::UnboundedReceiver<QueuedPart>);
 
 /// The two ends.
 pub(crate) fn channel(caps: Caps, budget: Option<Arc<OwnedSemaphorePermit>>) -> (Output, Parts) {
@@ -48,12 +48,12 @@ pub(crate) fn channel(caps: Caps, budget: Option<Arc<OwnedSemaphorePermit>>) -> 
 
 impl Parts {
     /// The next part, when there is one. None at the end.
-    pub(crate) async fn next(&mut self) -> Option<Sent> {
+    pub(crate) async fn next(&mut self) -> Option<QueuedPart> {
         self.0.recv().await
     }
 
     /// The next part, if there is one now.
-    pub(crate) fn try_next(&mut self) -> Result<Sent, mpsc::error::TryRecvError> {
+    pub(crate) fn try_next(&mut self) -> Result<QueuedPart, mpsc::error::TryRecvError> {
         self.0.try_recv()
     }
 }
@@ -97,7 +97,7 @@ impl Output {
 
 /// Sees whether a query was dropped.
 #[derive(Clone)]
-pub(crate) struct Watch(mpsc::UnboundedSender<Sent>);
+pub(crate) struct Watch(mpsc::UnboundedSender<QueuedPart>);
 
 impl Watch {
     pub(crate) fn is_closed(&self) -> bool {

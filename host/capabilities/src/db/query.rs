@@ -1,7 +1,7 @@
 //! A statement that is under way, as a resource.
 
-use super::output::{Part, Parts};
-use super::{Error, output};
+use super::bindings::Error;
+use super::output::{self, Part, Parts};
 use elias_host::capability::{HostCall, wasmtime};
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ pub struct Query {
     seen: Option<(Part, Option<OwnedSemaphorePermit>)>,
     state: State,
     budget: Option<Arc<OwnedSemaphorePermit>>,
-    /// What runs the statement. It is driven by whoever waits for the query: a task of its own would be another thread's
-    /// to wake.
+    /// What runs the statement. It is driven by whoever waits for the query: a task of its own would be another
+    /// thread's to wake.
     running: Option<BoxFuture<'static, ()>>,
     /// Ended when the last part is there.
     call: Option<HostCall>,

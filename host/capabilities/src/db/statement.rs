@@ -1,20 +1,15 @@
-//! Statements, and which of them may not be sent.
+//! Statements, and the checks that refuse some of them.
 //!
-//! SQLite asks an authorizer about every statement that it compiles, so that little has to be known about its text here.
-//! PostgreSQL keeps a component's login to its schema, whatever that sends. What is refused here beside it is what would use
-//! up the server (locks, large objects, settings), end a session's transaction, or mislead the checks of the next statement.
+//! SQLite asks an authorizer about every statement that it compiles, so that little has to be known about its text
+//! here. PostgreSQL keeps a component's login to its schema, whatever that sends. What is refused here beside it is
+//! what would use up the server (locks, large objects, settings), end a session's transaction, or mislead the checks of
+//! the next statement.
 
-use super::token::{Placed, Token, tokens};
-use super::{Error, Value};
+use super::bindings::{Error, Value};
+use super::dialect::Dialect;
+use super::token::{LocatedToken, Token, tokens};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-
-/// Which SQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    Sqlite,
-    Postgres,
-}
 
 /// What a statement does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +62,8 @@ const BEFORE_OBJECTS: &[&str] = &[
     "virtual",
 ];
 
-/// Commands that there are, and that components may not send: what is neither these nor allowed is a mistake in writing.
+/// Commands that there are, and that components may not send: what is neither these nor allowed is a mistake in
+/// writing.
 const COMMANDS: &[&str] = &[
     "abort",
     "alter",
@@ -378,7 +374,7 @@ fn kind(words: &[&Token]) -> Kind {
 }
 
 /// Writes the parameters `?1` as `$1`.
-fn dollars(sql: &str, placed: &[Placed]) -> String {
+fn dollars(sql: &str, placed: &[LocatedToken]) -> String {
     let mut written = sql.to_owned();
     for (token, start, _) in placed {
         if *token == Token::Literal && sql.as_bytes()[*start] == b'?' {

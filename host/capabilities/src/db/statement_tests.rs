@@ -1,3 +1,5 @@
+//! Tests of statements' checks.
+
 use super::*;
 use crate::db::ErrorCode;
 

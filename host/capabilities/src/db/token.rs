@@ -1,7 +1,7 @@
 //! SQL's tokens: as much of them as it takes to tell words from strings and comments.
 
-use super::Error;
-use super::statement::Dialect;
+use super::bindings::Error;
+use super::dialect::Dialect;
 
 /// A piece of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +17,10 @@ pub(crate) enum Token {
 }
 
 /// A token and where it is: its first byte, and the byte after its last.
-pub(crate) type Placed = (Token, usize, usize);
+pub(crate) type LocatedToken = (Token, usize, usize);
 
 /// Splits a statement into tokens. Comments and white space are left out.
-pub(crate) fn tokens(sql: &str, dialect: Dialect) -> Result<Vec<Placed>, Error> {
+pub(crate) fn tokens(sql: &str, dialect: Dialect) -> Result<Vec<LocatedToken>, Error> {
     let mut scanner = Scanner { sql, bytes: sql.as_bytes(), at: 0, dialect };
     let mut tokens = Vec::new();
     while let Some(token) = scanner.next()? {
@@ -49,7 +49,7 @@ impl Scanner<'_> {
         self.bytes.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    fn next(&mut self) -> Result<Option<Placed>, Error> {
+    fn next(&mut self) -> Result<Option<LocatedToken>, Error> {
         self.skip_space()?;
         let start = self.at;
         if start >= self.bytes.len() {
@@ -129,7 +129,8 @@ impl Scanner<'_> {
         loop {
             self.skip_while(|byte| byte.is_ascii_whitespace() || byte == 0x0b);
             match (self.peek(0), self.peek(1)) {
-                // Carriage returns end PostgreSQL's comments and not SQLite's, where they end nothing that is checked here.
+                // Carriage returns end PostgreSQL's comments and not SQLite's, where they end nothing that is checked
+                // here.
                 (b'-', b'-') => {
                     let postgres = self.dialect == Dialect::Postgres;
                     self.skip_while(|byte| byte != b'\n' && !(postgres && byte == b'\r'));

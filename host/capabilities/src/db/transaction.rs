@@ -1,8 +1,8 @@
 //! Transactions, as a resource, and what is sent to the task that holds their connection.
 
+use super::bindings::{Error, Isolation};
 use super::output::Output;
 use super::statement::Statement;
-use super::{Error, Isolation};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -11,7 +11,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// What a transaction is to begin with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Begin {
+pub(crate) struct BeginOptions {
     pub(crate) isolation: Isolation,
     pub(crate) read_only: bool,
 }

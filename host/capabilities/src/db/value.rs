@@ -1,6 +1,6 @@
-//! Values that databases do not have a type for.
+//! Sizes and type names of values, and the texts of times, UUIDs and decimal numbers.
 
-use super::Value;
+use super::bindings::Value;
 
 impl Value {
     /// Bytes that it counts for: 8, and its content.
@@ -47,8 +47,8 @@ pub(crate) fn date(days: i64) -> (i64, u32, u32) {
     (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
 }
 
-/// `2026-01-31T12:00:00.000Z`, as JavaScript writes it, with microseconds where there are any. None out of the years 0 to
-/// 9999, of which texts sort as times do.
+/// `2026-01-31T12:00:00.000Z`, as JavaScript writes it, with microseconds where there are any. None out of the years 0
+/// to 9999, of which texts sort as times do.
 pub(crate) fn iso(microseconds: i64) -> Option<String> {
     let (year, month, day) = date(microseconds.div_euclid(DAY_MICROSECONDS));
     if !(0..=9_999).contains(&year) {

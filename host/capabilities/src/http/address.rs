@@ -1,9 +1,9 @@
-//! Which addresses are public.
+//! Public addresses, as opposed to private, local and reserved ones.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is one of the public internet. Everything that is not, by the registries of special-purpose addresses
-/// (RFC 6890 and the IANA tables that continue it), is a way into somebody's own network.
+/// Whether an address is one of the public internet. Everything that is not, by the registries of special-purpose
+/// addresses (RFC 6890 and the IANA tables that continue it), is a way into somebody's own network.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

@@ -1,6 +1,6 @@
-//! Bodies on their way out and in, each with its cap.
+//! Bodies of requests and responses, each with its limit.
 
-use super::error::{BodyFailed, from_client};
+use super::error::{RequestBodyError, from_client};
 use bytes::Bytes;
 use elias_host::capability::CallMeter;
 use futures::StreamExt;
@@ -14,13 +14,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// The guest's body for the client; none if there is none. It ends in an error where it goes over its cap, and `failure` says
-/// why: a response can have begun by then, whose end in turn is only a lost connection. What goes out is counted.
+/// The guest's body for the client; none if there is none. It ends in an error where it goes over its cap, and
+/// `failure` says why: a response can have begun by then, whose end in turn is only a lost connection. What goes out is
+/// counted.
 pub(super) fn outgoing(
     body: WasiBody,
     bytes_max: u64,
     calls: CallMeter,
-    failure: Arc<OnceLock<BodyFailed>>,
+    failure: Arc<OnceLock<RequestBodyError>>,
 ) -> Option<reqwest::Body> {
     if body.is_end_stream() {
         return None;
@@ -31,14 +32,14 @@ pub(super) fn outgoing(
             Ok(Ok(data)) => {
                 sent += data.len() as u64;
                 if sent > bytes_max {
-                    Some(Err(BodyFailed::TooLarge(sent)))
+                    Some(Err(RequestBodyError::TooLarge(sent)))
                 } else {
                     calls.sends(data.len() as u64);
                     Some(Ok(data))
                 }
             }
             Ok(Err(_trailers)) => None,
-            Err(_) => Some(Err(BodyFailed::Broken)),
+            Err(_) => Some(Err(RequestBodyError::Broken)),
         };
         if let Some(Err(failed)) = &chunk {
             let _ = failure.set(*failed);
@@ -49,33 +50,33 @@ pub(super) fn outgoing(
 }
 
 /// A response's body: ends in an error over its cap or past its time, and holds the permit of its request.
-pub(super) struct Received {
+pub(super) struct ResponseBody {
     body: reqwest::Body,
     left: u64,
     bytes_max: u64,
     ends: Instant,
     between_bytes: Option<Duration>,
     /// Why the request's body could not be sent whole.
-    failure: Arc<OnceLock<BodyFailed>>,
+    failure: Arc<OnceLock<RequestBodyError>>,
     /// Set once the body has to be waited for.
     timer: Option<Pin<Box<Sleep>>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Received {
+impl ResponseBody {
     pub(super) fn new(
         body: reqwest::Body,
         bytes_max: u64,
         ends: Instant,
         between_bytes: Option<Duration>,
-        failure: Arc<OnceLock<BodyFailed>>,
+        failure: Arc<OnceLock<RequestBodyError>>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
         Self { body, left: bytes_max, bytes_max, ends, between_bytes, failure, timer: None, _permit: permit }
     }
 }
 
-impl Body for Received {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;
 

@@ -1,10 +1,10 @@
-//! Sending one request to where it may go.
+//! The HTTP client of a component, which sends requests to permitted destinations only.
 
 use super::address::is_public;
-use super::body::{Received, outgoing};
+use super::body::{ResponseBody, outgoing};
 use super::coding::{ACCEPTED, Coding};
-use super::decode::Decoded;
-use super::error::{Prohibited, from_client};
+use super::decode::DecodedBody;
+use super::error::{ProhibitedAddress, from_client};
 use super::grant::Grant;
 use elias_host::capability::{CallMeter, ConfigureError};
 use futures::future::{BoxFuture, FutureExt};
@@ -127,13 +127,13 @@ impl Client {
         let codings = codings
             .map_err(|count| Error::HttpResponseContentCoding(Some(format!("{count} codings, one on another"))))?;
         let bytes_max = self.grant.response_bytes;
-        let body = Received::new(body, bytes_max, ends, options.between_bytes_timeout, failure, permit);
+        let body = ResponseBody::new(body, bytes_max, ends, options.between_bytes_timeout, failure, permit);
         if codings.is_empty() {
             return Ok(http::Response::from_parts(head, body.boxed_unsync()));
         }
         head.headers.remove(CONTENT_ENCODING);
         head.headers.remove(CONTENT_LENGTH);
-        let body = Decoded::new(body, &codings, bytes_max, windows, calls);
+        let body = DecodedBody::new(body, &codings, bytes_max, windows, calls);
         Ok(http::Response::from_parts(head, body.boxed_unsync()))
     }
 }
@@ -152,8 +152,8 @@ async fn system_lookup(name: String) -> std::io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((name, 0)).await?.collect())
 }
 
-/// The addresses that may be dialled: public ones, and those that the grant names. A name is looked up once for a dial, and
-/// what is dialled is what was checked.
+/// The addresses that may be dialled: public ones, and those that the grant names. A name is looked up once for a dial,
+/// and what is dialled is what was checked.
 #[derive(Clone)]
 pub(super) struct Addresses {
     private: Vec<IpNet>,
@@ -178,7 +178,7 @@ impl Resolve for Addresses {
             let found = (addresses.lookup)(name.as_str().to_owned()).await?;
             let allowed: Vec<SocketAddr> = found.into_iter().filter(|found| addresses.allow(found.ip())).collect();
             if allowed.is_empty() {
-                return Err(Prohibited.into());
+                return Err(ProhibitedAddress.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
@@ -215,7 +215,7 @@ mod tests {
             let body: WasiBody = Empty::new().map_err(|never| match never {}).boxed_unsync();
             let request = http::Request::get(format!("http://rebinds.test:{port}/")).body(body).expect("a request");
             let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a permit");
-            let ends = Instant::now() + Duration::from_secs(5);
+            let ends = Instant::now() + Duration::from_secs(60);
             let error = client
                 .send(
                     request,

@@ -1,4 +1,4 @@
-//! Which content codings a response has (RFC 9110, 8.4.1).
+//! The content codings of a response (RFC 9110, 8.4.1).
 
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;

@@ -43,7 +43,7 @@ pub(super) const WINDOWS_KIB: usize = 128 << 10;
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// A body whose codings are taken away.
-pub(super) struct Decoded {
+pub(super) struct DecodedBody {
     state: State,
     work: Arc<Work>,
     /// The outermost coding, for errors.
@@ -60,7 +60,7 @@ enum State {
 /// What is read from: the body as it came, or a step that decodes it.
 type Reader = Pin<Box<dyn AsyncBufRead + Send>>;
 
-impl Decoded {
+impl DecodedBody {
     /// `body` without `codings`, which were applied in their order. No step may make more than `bytes_max` bytes. The
     /// `windows` are those of the instance, [`WINDOWS_KIB`] permits.
     pub(super) fn new<B>(body: B, codings: &[Coding], bytes_max: u64, windows: Arc<Semaphore>, calls: CallMeter) -> Self
@@ -101,7 +101,7 @@ impl Decoded {
     }
 }
 
-impl Body for Decoded {
+impl Body for DecodedBody {
     type Data = Bytes;
     type Error = Error;
 

@@ -1,3 +1,5 @@
+//! Tests of decoding.
+
 use super::*;
 use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use futures::task::noop_waker_ref;
@@ -34,9 +36,9 @@ fn framed(body: &[u8], frame: usize) -> impl Body<Data = Bytes, Error = Error> +
     StreamBody::new(futures::stream::iter(frames))
 }
 
-fn decoder(codings: &[Coding], body: &[u8], frame: usize) -> Decoded {
+fn decoder(codings: &[Coding], body: &[u8], frame: usize) -> DecodedBody {
     let windows = Arc::new(Semaphore::new(WINDOWS_KIB));
-    Decoded::new(framed(body, frame), codings, BYTES_MAX, windows, CallMeter::default())
+    DecodedBody::new(framed(body, frame), codings, BYTES_MAX, windows, CallMeter::default())
 }
 
 /// What a body is decoded to, the same however it arrives.
@@ -172,9 +174,10 @@ async fn a_window_of_zstd_is_bounded() {
 async fn bodies_wait_for_the_windows_of_others() {
     let windows = Arc::new(Semaphore::new(WINDOWS_KIB));
     let (codings, body) = (vec![Coding::Brotli; 4], b"not brotli".to_vec());
-    let made = || Decoded::new(framed(&body, 1), &codings, BYTES_MAX, Arc::clone(&windows), CallMeter::default());
+    let made = || DecodedBody::new(framed(&body, 1), &codings, BYTES_MAX, Arc::clone(&windows), CallMeter::default());
     let (mut first, mut second, mut third) = (made(), made(), made());
-    let waits = |body: &mut Decoded| Pin::new(body).poll_frame(&mut Context::from_waker(noop_waker_ref())).is_pending();
+    let waits =
+        |body: &mut DecodedBody| Pin::new(body).poll_frame(&mut Context::from_waker(noop_waker_ref())).is_pending();
     let held = Arc::clone(&windows).try_acquire_many_owned(64 << 10).expect("64 MiB are free");
     assert!(!waits(&mut first), "64 MiB more are");
     drop(first);

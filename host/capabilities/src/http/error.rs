@@ -7,13 +7,13 @@ use wasmtime_wasi_http::Error;
 /// A name has no address that may be dialled.
 #[derive(Debug, thiserror::Error)]
 #[error("no address of this name may be reached")]
-pub(super) struct Prohibited;
+pub(super) struct ProhibitedAddress;
 
-/// What a failure of the client means; where the request's body could not be sent, that is what it means. Its text stays here: it
-/// can name addresses.
-pub(super) fn from_client(error: &reqwest::Error, body: Option<&BodyFailed>) -> Error {
+/// What a failure of the client means; where the request's body could not be sent, that is what it means. Its text
+/// stays here: it can name addresses.
+pub(super) fn from_client(error: &reqwest::Error, body: Option<&RequestBodyError>) -> Error {
     tracing::debug!(?error, "an outgoing request failed");
-    if chain(error).any(<dyn StdError>::is::<Prohibited>) {
+    if chain(error).any(<dyn StdError>::is::<ProhibitedAddress>) {
         return Error::DestinationIpProhibited;
     }
     if let Some(failed) = body {
@@ -44,14 +44,14 @@ pub(super) fn from_client(error: &reqwest::Error, body: Option<&BodyFailed>) -> 
 
 /// Why the guest's body could not be sent.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-pub(super) enum BodyFailed {
+pub(super) enum RequestBodyError {
     #[error("it has more bytes than it may")]
     TooLarge(u64),
     #[error("the guest broke it off")]
     Broken,
 }
 
-impl BodyFailed {
+impl RequestBodyError {
     fn meaning(&self) -> Error {
         match self {
             Self::TooLarge(bytes) => Error::HttpRequestBodySize(Some(*bytes)),

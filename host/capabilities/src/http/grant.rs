@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use std::path::PathBuf;
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says otherwise.
+/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
+/// otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "requests", default: 32, ceiling: 256 },
     Amount { key: "request-bytes", default: 10 << 20, ceiling: 100 << 20 },
@@ -21,7 +22,8 @@ pub(super) const AMOUNTS: &[Amount] = &[
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Grant {
-    /// The hosts; none unless it says so: `api.example.com`, `*.example.com`, `https://example.com:8443`, or `*` for every public one.
+    /// The hosts; none unless it says so: `api.example.com`, `*.example.com`, `https://example.com:8443`, or `*` for
+    /// every public one.
     pub(super) allow: Vec<Rule>,
     /// Networks that are not public and may be reached all the same, such as `10.1.0.0/16` or `127.0.0.1/32`.
     pub(super) private: Vec<IpNet>,

@@ -1,8 +1,9 @@
 //! `wasi:http/outgoing-handler`: requests to other servers; `fetch` in JavaScript.
 //!
-//! A component reaches the hosts that its grant allows, and of those no address of a private network that the grant does
-//! not name: the check is on the address that is dialled, after every resolution, so that a name that points elsewhere the
-//! second time gains nothing. Redirects are followed by the guest, each as a request of its own with the same checks.
+//! A component reaches the hosts that its grant allows, and of those no address of a private network that the grant
+//! does not name: the check is on the address that is dialled, after every resolution, so that a name that points
+//! elsewhere the second time gains nothing. Redirects are followed by the guest, each as a request of its own with the
+//! same checks.
 //!
 //! Connections are kept and shared by the instances of one component, and by no other component. Bodies of responses
 //! are decoded here (`content-encoding`), as the guest reads them; the cap on their bytes counts what arrives and what
@@ -38,7 +39,8 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-/// Units of fuel of a request: its URL is parsed and matched with the grant, its fields are converted, and a task sends it.
+/// Units of fuel of a request: its URL is parsed and matched with the grant, its fields are converted, and a task sends
+/// it.
 const REQUEST: u64 = 200_000;
 
 /// The http capability.
@@ -105,7 +107,7 @@ impl Capability for Http {
     }
 }
 
-type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+type SendResult = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl WasiHttpHooks for HttpContext {
     /// The client sets it, from the address that was checked.
@@ -118,7 +120,7 @@ impl WasiHttpHooks for HttpContext {
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
+    ) -> Box<dyn Future<Output = SendResult> + Send> {
         let Self { grant, open, windows, calls } = self.clone();
         // To the answer's head: when the rest of it comes is for the guest to say.
         let call = calls.begin();

@@ -1,4 +1,4 @@
-//! Documents that the host itself fetches from where others say: the keys of identity providers.
+//! Documents that the host itself fetches from URLs that others name: the keys of identity providers.
 
 use super::client::Addresses;
 use ipnet::IpNet;
@@ -13,8 +13,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a document.
 const BYTES_MAX: usize = 1 << 20;
 
-/// Fetches documents from public addresses, and from the networks that it was told, as a component's grant would allow: whoever names a URL
-/// cannot lead the host into its own network. Redirects are not followed.
+/// Fetches documents from public addresses, and from the networks that it was told, as a component's grant would allow:
+/// whoever names a URL cannot lead the host into its own network. Redirects are not followed.
 #[derive(Clone)]
 pub struct PublicFetch {
     addresses: Arc<Addresses>,

@@ -1,10 +1,10 @@
-//! Which hosts a component may reach, by name.
+//! The rules of the key `allow`: destinations that a component may send requests to.
 
 use reqwest::Url;
 use serde::Deserialize;
 
-/// One entry of `allow`. What it leaves out may be anything: a rule without a scheme allows both, one without a port the
-/// scheme's own port.
+/// One entry of `allow`. What it leaves out may be anything: a rule without a scheme allows both, one without a port
+/// the scheme's own port.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Rule {

@@ -1,9 +1,11 @@
 //! `elias:log`: `console.*` and whatever else a component writes, as structured events of `tracing`; see
 //! [`InstanceInfo::log`] for how they look and what bounds them.
 
+mod bindings;
+
+use bindings::elias::log::log::{Host, Level};
 use elias_host::capability::pricing::{List, Payload, Price, size};
 use elias_host::capability::wasmtime::StoreContextMut;
-use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use elias_host::capability::{
     Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, LOG_FIELDS_MAX,
     LOG_LINE_BYTES_MAX, wasmtime,
@@ -15,28 +17,10 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Log;
 
-/// `elias:log/log.level`.
-#[derive(ComponentType, Lift, Lower, Clone, Copy)]
-#[component(enum)]
-#[repr(u8)]
-#[allow(dead_code)] // lifted from the guest, never made here
-enum Level {
-    #[component(name = "trace")]
-    Trace,
-    #[component(name = "debug")]
-    Debug,
-    #[component(name = "info")]
-    Info,
-    #[component(name = "warn")]
-    Warn,
-    #[component(name = "error")]
-    Error,
-}
-
-/// What a guest gives for a line: how much it matters, its text, and its fields.
+/// The arguments of `write`, with a bound on the fields that are lifted.
 type Line = (Level, String, List<(String, String), FIELDS_MAX>);
 
-/// Fields that are taken; of these as many as a line has are kept.
+/// Fields that are lifted at most; the log keeps the first [`LOG_FIELDS_MAX`] of them.
 const FIELDS_MAX: usize = 256;
 
 /// Units of fuel of a line, and of a byte of it that is kept: mapped, redacted, made safe and written.
@@ -71,14 +55,20 @@ impl Capability for Log {
         linker.interface("elias:log/log@0.1.0")?.func(
             "write",
             Price::of(LINE).per(BYTE, kept.limited_to(LOG_LINE_BYTES_MAX as u64)),
-            |store: StoreContextMut<'_, InstanceState>, (level, message, fields): Line| {
-                store.data().info().log(level.into(), &message, &fields.0);
-                Ok(())
+            |mut store: StoreContextMut<'_, InstanceState>, (level, message, fields): Line| {
+                Host::write(store.data_mut(), level, message, fields.0)
             },
         )
     }
 
     fn prepare(&self, _: &InstanceInfo, _: &Arc<()>) {}
+}
+
+impl Host for InstanceState {
+    fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+        self.info().log(level.into(), &message, &fields);
+        Ok(())
+    }
 }
 
 impl From<Level> for tracing::Level {

@@ -1,14 +1,15 @@
-//! Every command, on both backends.
+//! Tests of every command, on both backends.
 
-use super::super::contract::{Answer, Command, ErrorCode, TTL_MS_MAX};
+use super::super::caps::TTL_MS_MAX;
+use super::super::contract::{Answer, Command, ErrorCode};
 use super::{
-    backends, bytes, changed, entry, expire, get, in_redis, increment, redis_url, run, set, sleep, starter, swap,
+    HOUR, MINUTE, TestBackend, backends, bytes, changed, entry, expire, get, increment, redis_url, run, set, swap,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn values_are_set_read_and_deleted() {
     for backend in backends("values") {
-        let cache = starter(&backend);
+        let cache = backend.runner();
         assert_eq!(get(&cache, "k").await, None);
         set(&cache, "k", "one", None).await;
         set(&cache, "k", "two", None).await;
@@ -31,11 +32,12 @@ async fn values_are_set_read_and_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_absent_is_set_if_absent() {
     for backend in backends("absent") {
-        let cache = starter(&backend);
-        assert!(changed(&cache, Command::SetIfAbsent(entry("k", "one", Some(400)))).await);
+        let cache = backend.runner();
+        assert!(changed(&cache, Command::SetIfAbsent(entry("k", "one", Some(MINUTE)))).await);
         assert!(!changed(&cache, Command::SetIfAbsent(entry("k", "two", None))).await);
+        backend.pass(MINUTE / 2).await;
         assert_eq!(get(&cache, "k").await.as_deref(), Some("one"));
-        sleep(600).await;
+        backend.pass(MINUTE / 2).await;
         assert!(changed(&cache, Command::SetIfAbsent(entry("k", "three", None))).await);
         assert_eq!(get(&cache, "k").await.as_deref(), Some("three"));
     }
@@ -44,7 +46,7 @@ async fn only_what_is_absent_is_set_if_absent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_expected_is_swapped() {
     for backend in backends("swap") {
-        let cache = starter(&backend);
+        let cache = backend.runner();
         assert!(!swap(&cache, "k", Some("x"), "one").await);
         assert!(!swap(&cache, "k", Some(""), "one").await);
         assert!(swap(&cache, "k", None, "one").await);
@@ -60,14 +62,14 @@ async fn only_what_is_expected_is_swapped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_is_read_whole_or_not_at_all() {
     for backend in backends("whole") {
-        let writer = starter(&backend);
+        let writer = backend.runner();
         let writes = tokio::spawn(async move {
             for _ in 0..300 {
                 set(&writer, "k", "a value", None).await;
                 changed(&writer, Command::Delete("k".to_owned())).await;
             }
         });
-        let cache = starter(&backend);
+        let cache = backend.runner();
         while !writes.is_finished() {
             let value = get(&cache, "k").await;
             assert!(value.as_deref().is_none_or(|value| value == "a value"), "{value:?}");
@@ -79,9 +81,9 @@ async fn a_value_is_read_whole_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn swaps_do_not_lose_one_another() {
     for backend in backends("swaps") {
-        set(&starter(&backend), "k", "0", None).await;
+        set(&backend.runner(), "k", "0", None).await;
         let tasks = (0..8).map(|_| {
-            let cache = starter(&backend);
+            let cache = backend.runner();
             tokio::spawn(async move {
                 for _ in 0..20 {
                     loop {
@@ -95,14 +97,14 @@ async fn swaps_do_not_lose_one_another() {
             })
         });
         futures::future::try_join_all(tasks).await.expect("they end");
-        assert_eq!(get(&starter(&backend), "k").await.as_deref(), Some("160"));
+        assert_eq!(get(&backend.runner(), "k").await.as_deref(), Some("160"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_are_incremented() {
     for backend in backends("numbers") {
-        let cache = starter(&backend);
+        let cache = backend.runner();
         assert_eq!(increment(&cache, "n", 5, None).await, Ok(5));
         assert_eq!(increment(&cache, "n", -7, None).await, Ok(-2));
         assert_eq!(get(&cache, "n").await.as_deref(), Some("-2"));
@@ -127,14 +129,16 @@ async fn numbers_are_incremented() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_keeps_the_time_it_was_made_with() {
     for backend in backends("number-ttl") {
-        let cache = starter(&backend);
-        assert_eq!(increment(&cache, "n", 1, Some(500)).await, Ok(1));
-        assert_eq!(increment(&cache, "n", 1, Some(60_000)).await, Ok(2));
+        let cache = backend.runner();
+        assert_eq!(increment(&cache, "n", 1, Some(MINUTE)).await, Ok(1));
+        assert_eq!(increment(&cache, "n", 1, Some(HOUR)).await, Ok(2));
         assert_eq!(increment(&cache, "n", 1, None).await, Ok(3));
-        sleep(700).await;
+        backend.pass(MINUTE / 2).await;
+        assert_eq!(get(&cache, "n").await.as_deref(), Some("3"));
+        backend.pass(MINUTE / 2).await;
         assert_eq!(increment(&cache, "n", 1, None).await, Ok(1));
-        assert_eq!(increment(&cache, "n", 1, Some(1)).await, Ok(2));
-        sleep(50).await;
+        assert_eq!(increment(&cache, "n", 1, Some(MINUTE)).await, Ok(2));
+        backend.pass(HOUR).await;
         assert_eq!(get(&cache, "n").await.as_deref(), Some("2"));
     }
 }
@@ -142,15 +146,16 @@ async fn a_number_keeps_the_time_it_was_made_with() {
 #[tokio::test(flavor = "multi_thread")]
 async fn values_are_gone_after_their_time() {
     for backend in backends("ttl") {
-        let cache = starter(&backend);
-        set(&cache, "short", "v", Some(400)).await;
-        set(&cache, "long", "v", Some(60_000)).await;
+        let cache = backend.runner();
+        set(&cache, "short", "v", Some(MINUTE)).await;
+        set(&cache, "long", "v", Some(HOUR)).await;
         set(&cache, "at-once", "v", Some(0)).await;
         set(&cache, "ages", "v", Some(u64::MAX)).await;
-        set(&cache, "replaced", "v", Some(400)).await;
+        set(&cache, "replaced", "v", Some(MINUTE)).await;
         set(&cache, "replaced", "v", None).await;
+        backend.pass(MINUTE / 2).await;
         assert_eq!(get(&cache, "short").await.as_deref(), Some("v"));
-        sleep(600).await;
+        backend.pass(MINUTE / 2).await;
         assert_eq!(get(&cache, "short").await, None);
         assert!(!changed(&cache, Command::Delete("short".to_owned())).await);
         assert_eq!(get(&cache, "at-once").await, None);
@@ -163,27 +168,28 @@ async fn values_are_gone_after_their_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_can_be_changed() {
     for backend in backends("expire") {
-        let cache = starter(&backend);
-        assert!(!expire(&cache, "k", Some(10)).await);
+        let cache = backend.runner();
+        assert!(!expire(&cache, "k", Some(MINUTE)).await);
         assert!(!expire(&cache, "k", None).await);
         set(&cache, "k", "v", None).await;
-        set(&cache, "kept", "v", Some(400)).await;
-        assert!(expire(&cache, "k", Some(400)).await);
+        set(&cache, "kept", "v", Some(MINUTE)).await;
+        assert!(expire(&cache, "k", Some(MINUTE)).await);
         assert!(expire(&cache, "kept", None).await);
         assert!(expire(&cache, "kept", None).await);
         assert!(expire(&cache, "kept", Some(TTL_MS_MAX + 1)).await);
+        backend.pass(MINUTE / 2).await;
         assert_eq!(get(&cache, "k").await.as_deref(), Some("v"));
-        sleep(600).await;
+        backend.pass(MINUTE / 2).await;
         assert_eq!(get(&cache, "k").await, None);
         assert_eq!(get(&cache, "kept").await.as_deref(), Some("v"));
-        assert!(!expire(&cache, "k", Some(400)).await);
+        assert!(!expire(&cache, "k", Some(MINUTE)).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_a_cap_is_refused() {
     for backend in backends("caps") {
-        let cache = starter(&backend);
+        let cache = backend.runner();
         let long = "k".repeat(65);
         let large = "v".repeat(4097);
         let swapped = super::Swap { entry: entry("k", "v", None), expected: Some(bytes(&large)) };
@@ -213,7 +219,7 @@ async fn what_is_over_a_cap_is_refused() {
 async fn components_do_not_reach_each_others_keys() {
     let Some(url) = redis_url() else { return };
     let names = ["a", "a:b", "a:", "{a}", "a%3Ab", "ä"];
-    let caches = names.map(|name| starter(&in_redis(&url, "isolation", name)));
+    let caches = names.map(|name| TestBackend::in_redis(&url, "isolation", name).runner());
     for (name, cache) in names.iter().zip(&caches) {
         set(cache, "b:k", name, None).await;
         set(cache, "k", name, None).await;
@@ -227,7 +233,7 @@ async fn components_do_not_reach_each_others_keys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_says_what_a_value_is_does_not_count() {
     for backend in backends("tags") {
-        let cache = starter(&backend);
+        let cache = backend.runner();
         for tag in ["\x01", "\x02", "\x03"] {
             let exact = format!("{tag}{}", "v".repeat(4096));
             set(&cache, "k", &exact, None).await;

@@ -1,4 +1,4 @@
-//! The table `[capabilities.cache]`.
+//! Tests of the table `[capabilities.cache]`.
 
 use super::super::grant::{BackendConfig, Settings, read};
 use elias_host::capability::ConfigureError;

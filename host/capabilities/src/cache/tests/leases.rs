@@ -1,14 +1,13 @@
-//! Of those who miss at once, one makes the value.
+//! Tests of leases, on both backends.
 
 use super::super::contract::{Answer, Command, ErrorCode};
 use super::super::lease::Lease;
-use super::super::operation::{Begun, Starter};
-use super::{backends, get, in_memory, neighbour, run, set, sleep, starter, wait};
+use super::super::operation::{CommandRunner, StartOutcome};
+use super::{TestBackend, backends, get, neighbour, run, set, until_waiting, wait};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-async fn lease(cache: &Starter) -> Result<Lease, Option<String>> {
+async fn lease(cache: &CommandRunner) -> Result<Lease, Option<String>> {
     match run(cache, Command::Lease("k".to_owned())).await {
         Ok(Answer::Leased(lease)) => Ok(lease),
         Ok(Answer::Value(value)) => Err(value.map(|value| String::from_utf8_lossy(&value).into_owned())),
@@ -19,7 +18,7 @@ async fn lease(cache: &Starter) -> Result<Lease, Option<String>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_that_miss_make_the_value_once() {
     for backend in backends("hundred") {
-        let first = starter(&backend);
+        let first = backend.runner();
         let made = Arc::new(AtomicU32::new(0));
         let tasks = (0..100).map(|_| {
             let (cache, made) = (neighbour(&first), Arc::clone(&made));
@@ -27,15 +26,14 @@ async fn a_hundred_that_miss_make_the_value_once() {
                 match lease(&cache).await {
                     Ok(_lease) => {
                         made.fetch_add(1, Ordering::Relaxed);
-                        sleep(20).await;
+                        until_waiting(&cache, 99).await;
                         set(&cache, "k", "made", None).await;
                     }
                     Err(value) => assert_eq!(value.as_deref(), Some("made")),
                 }
             })
         });
-        let all = futures::future::try_join_all(tasks);
-        tokio::time::timeout(Duration::from_secs(20), all).await.expect("in time").expect("they end");
+        futures::future::try_join_all(tasks).await.expect("they end");
         assert_eq!(made.load(Ordering::Relaxed), 1);
         assert_eq!(get(&first, "k").await.as_deref(), Some("made"));
     }
@@ -44,44 +42,47 @@ async fn a_hundred_that_miss_make_the_value_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_lease_lets_the_next_in() {
     for backend in backends("dropped") {
-        let (one, other) = (starter(&backend), starter(&backend));
-        let other = Starter { leases: Arc::clone(&one.leases), ..other };
+        let (one, other) = (backend.runner(), backend.runner());
+        let other = CommandRunner { leases: Arc::clone(&one.leases), ..other };
         let held = lease(&one).await.expect("nothing is there");
-        let Begun::Pending(mut operation) = other.start(Command::Lease("k".to_owned())) else { panic!("it waits") };
-        sleep(50).await;
+        let StartOutcome::Pending(mut operation) = other.start(Command::Lease("k".to_owned())) else {
+            panic!("it waits")
+        };
+        until_waiting(&one, 1).await;
         assert!(operation.take().expect("not taken yet").is_none());
         drop(held);
-        let outcome = tokio::time::timeout(Duration::from_secs(5), wait(operation)).await.expect("it is woken");
+        let outcome = wait(operation).await;
         assert!(matches!(outcome, Ok(Answer::Leased(_))));
         drop(outcome);
         // An operation that has the lease already and is dropped gives it back as well.
         let held = lease(&one).await.expect("nothing is there");
-        let Begun::Pending(operation) = other.start(Command::Lease("k".to_owned())) else { panic!("it waits") };
-        sleep(50).await;
+        let StartOutcome::Pending(operation) = other.start(Command::Lease("k".to_owned())) else { panic!("it waits") };
+        until_waiting(&one, 1).await;
         drop(held);
-        sleep(50).await;
+        until_waiting(&one, 0).await;
         drop(operation);
-        let next = tokio::time::timeout(Duration::from_secs(5), lease(&one)).await.expect("it is free");
-        assert!(next.is_ok());
+        assert!(lease(&one).await.is_ok());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_cannot_be_made_is_tried_twice_however_many_wait() {
     for backend in backends("failing") {
-        let first = starter(&backend);
+        let first = backend.runner();
         let held = lease(&first).await.expect("nothing is there");
         let tried = Arc::new(AtomicU32::new(0));
         let waiting: Vec<_> = (0..20)
             .map(|_| {
                 let (cache, tried) = (neighbour(&first), Arc::clone(&tried));
-                let Begun::Pending(operation) = cache.start(Command::Lease("k".to_owned())) else { panic!("it waits") };
+                let StartOutcome::Pending(operation) = cache.start(Command::Lease("k".to_owned())) else {
+                    panic!("it waits")
+                };
                 tokio::spawn(async move {
                     match wait(operation).await {
                         // It fails as well: nothing is set.
                         Ok(Answer::Leased(lease)) => {
                             tried.fetch_add(1, Ordering::Relaxed);
-                            sleep(20).await;
+                            until_waiting(&cache, 19).await;
                             drop(lease);
                         }
                         Err(error) => assert_eq!(error.code, ErrorCode::Unavailable),
@@ -90,10 +91,9 @@ async fn a_value_that_cannot_be_made_is_tried_twice_however_many_wait() {
                 })
             })
             .collect();
-        sleep(100).await;
+        until_waiting(&first, 20).await;
         drop(held);
-        let all = futures::future::try_join_all(waiting);
-        tokio::time::timeout(Duration::from_secs(20), all).await.expect("in time").expect("they end");
+        futures::future::try_join_all(waiting).await.expect("they end");
         assert_eq!(tried.load(Ordering::Relaxed), 1);
         // Who comes later begins anew.
         assert!(lease(&first).await.is_ok());
@@ -103,15 +103,15 @@ async fn a_value_that_cannot_be_made_is_tried_twice_however_many_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_has_the_value_when_it_is_set() {
     for backend in backends("offered") {
-        let cache = starter(&backend);
+        let cache = backend.runner();
         let held = lease(&cache).await.expect("nothing is there");
-        let Begun::Pending(operation) = neighbour(&cache).start(Command::Lease("k".to_owned())) else {
+        let StartOutcome::Pending(operation) = neighbour(&cache).start(Command::Lease("k".to_owned())) else {
             panic!("it waits")
         };
-        sleep(50).await;
+        until_waiting(&cache, 1).await;
         // Gone before anybody could look.
         set(&cache, "k", "made", Some(1)).await;
-        let outcome = tokio::time::timeout(Duration::from_secs(5), wait(operation)).await.expect("it is woken");
+        let outcome = wait(operation).await;
         let Ok(Answer::Value(Some(value))) = outcome else { panic!("lease gave {outcome:?}") };
         assert_eq!(&*value, b"made");
         drop(held);
@@ -120,17 +120,17 @@ async fn who_waits_has_the_value_when_it_is_set() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_under_way_are_counted_and_given_back() {
-    let cache = Starter { operations: 2, ..starter(&in_memory()) };
+    let cache = CommandRunner { operations: 2, ..TestBackend::in_memory().runner() };
     let held = lease(&cache).await.expect("nothing is there");
     let wish = || cache.start(Command::Lease("k".to_owned()));
-    let (Begun::Pending(one), Begun::Pending(other)) = (wish(), wish()) else { panic!("they wait") };
-    let Begun::Done(Err(error)) = wish() else { panic!("it is refused") };
+    let (StartOutcome::Pending(one), StartOutcome::Pending(other)) = (wish(), wish()) else { panic!("they wait") };
+    let StartOutcome::Done(Err(error)) = wish() else { panic!("it is refused") };
     assert_eq!(error.code, ErrorCode::TooManyOperations);
     // What is done at once is not an operation: the holder can still bring its value.
     set(&cache, "other", "v", None).await;
     drop(one);
     assert_eq!(cache.pending.load(Ordering::Relaxed), 1);
-    let Begun::Pending(third) = wish() else { panic!("there is room") };
+    let StartOutcome::Pending(third) = wish() else { panic!("there is room") };
     set(&cache, "k", "v", None).await;
     drop(held);
     for mut operation in [other, third] {

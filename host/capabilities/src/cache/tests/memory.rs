@@ -1,10 +1,11 @@
-//! What only the backend in memory does.
+//! Tests of the backend in memory alone.
 
+use super::super::Cache;
+use super::super::clock::Clock;
 use super::super::contract::Command;
 use super::super::memory::Memory;
-use super::super::operation::Begun;
-use super::super::{Cache, Starter};
-use super::{bytes, entry, get, run, set, starter};
+use super::super::operation::StartOutcome;
+use super::{TestBackend, bytes, entry, get, run, runner, set};
 use elias_host::capability::{CallMeter, Capability, ComponentInfo};
 use serde_json::json;
 use std::sync::Arc;
@@ -16,16 +17,15 @@ fn component(name: &str) -> ComponentInfo {
 
 #[tokio::test]
 async fn memory_answers_at_once() {
-    let cache = starter(&super::in_memory());
-    assert!(matches!(cache.start(Command::Set(entry("k", "v", Some(1000)))), Begun::Done(Ok(_))));
-    assert!(matches!(cache.start(Command::Lease("k".to_owned())), Begun::Done(Ok(_))));
+    let cache = TestBackend::in_memory().runner();
+    assert!(matches!(cache.start(Command::Set(entry("k", "v", Some(1000)))), StartOutcome::Done(Ok(_))));
+    assert!(matches!(cache.start(Command::Lease("k".to_owned())), StartOutcome::Done(Ok(_))));
 }
 
 #[tokio::test]
 async fn total_bytes_evicts_and_counts() {
     let evictions = Arc::new(AtomicU64::new(0));
-    let memory = Arc::new(Memory::new("test", 100_000, Arc::clone(&evictions)));
-    let cache = Starter { backend: memory, ..starter(&super::in_memory()) };
+    let cache = runner(Arc::new(Memory::new("test", 100_000, Arc::clone(&evictions), Clock::system())));
     let mut there = 0;
     for number in 0..200 {
         set(&cache, &format!("{number}"), &"v".repeat(4000), None).await;
@@ -45,17 +45,17 @@ async fn versions_of_a_component_share_and_components_do_not() {
     let grant = json!({ "total-bytes": 2 << 20 });
     let one = cache.configure(&component("a"), Some(&grant)).await.expect("it is right");
     let other = cache.configure(&component("a:b"), Some(&grant)).await.expect("it is right");
-    set(&one.starter(CallMeter::default()), "b:k", "v", None).await;
-    assert_eq!(get(&other.starter(CallMeter::default()), "b:k").await, None);
-    assert_eq!(get(&other.starter(CallMeter::default()), "k").await, None);
+    set(&one.command_runner(CallMeter::default()), "b:k", "v", None).await;
+    assert_eq!(get(&other.command_runner(CallMeter::default()), "b:k").await, None);
+    assert_eq!(get(&other.command_runner(CallMeter::default()), "k").await, None);
 
     let next = cache.configure(&component("a"), Some(&grant)).await.expect("it is right");
     drop(one);
-    assert_eq!(get(&next.starter(CallMeter::default()), "b:k").await.as_deref(), Some("v"));
+    assert_eq!(get(&next.command_runner(CallMeter::default()), "b:k").await.as_deref(), Some("v"));
     let large = bytes("v".repeat(1 << 20));
     for number in 0..4 {
         let entry = super::Entry { key: number.to_string(), value: Arc::clone(&large), ttl_ms: None };
-        run(&next.starter(CallMeter::default()), Command::Set(entry)).await.expect("it is set");
+        run(&next.command_runner(CallMeter::default()), Command::Set(entry)).await.expect("it is set");
     }
     assert!(cache.evictions("a") > 0);
     assert_eq!(cache.evictions("a:b"), 0);
@@ -64,5 +64,5 @@ async fn versions_of_a_component_share_and_components_do_not() {
     drop(next);
     assert_eq!(cache.evictions("a"), 0);
     let again = cache.configure(&component("a"), Some(&grant)).await.expect("it is right");
-    assert_eq!(get(&again.starter(CallMeter::default()), "b:k").await, None);
+    assert_eq!(get(&again.command_runner(CallMeter::default()), "b:k").await, None);
 }

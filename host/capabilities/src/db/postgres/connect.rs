@@ -1,8 +1,8 @@
-//! Connecting, through a stream that refuses messages longer than a result may be, for the driver would keep a whole row in
-//! memory before anyone could count it, and that hears what the server reports of the session.
+//! Connecting, through a stream that refuses messages longer than a result may be, for the driver would keep a whole
+//! row in memory before anyone could count it, and that hears what the server reports of the session.
 
-use super::tls::{Started, Tls};
-use super::watch::{Reported, Watcher};
+use super::tls::{ServerStream, Tls};
+use super::watch::{SessionParameters, Watcher};
 use deadpool_postgres::ClientWrapper;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -36,7 +36,7 @@ pub(super) struct Connector {
 /// A connection, and what is known of its session.
 pub(super) struct Session {
     client: ClientWrapper,
-    reported: Arc<Reported>,
+    reported: Arc<SessionParameters>,
     /// What the session's settings were once it was set up.
     pub(super) settings: String,
     /// When they were last found to be so.
@@ -50,7 +50,7 @@ impl Session {
     }
 
     /// What the server says of the session, also while a transaction has the rest of it.
-    pub(super) fn reported(&self) -> Arc<Reported> {
+    pub(super) fn reported(&self) -> Arc<SessionParameters> {
         Arc::clone(&self.reported)
     }
 }
@@ -78,7 +78,7 @@ impl DerefMut for Session {
 impl Connector {
     /// A connection, which has `timeout` to reach the server.
     pub(super) async fn connect(&self) -> Result<Session, tokio_postgres::Error> {
-        let reported = Arc::new(Reported::new(self.config.get_user().unwrap_or_default()));
+        let reported = Arc::new(SessionParameters::new(self.config.get_user().unwrap_or_default()));
         let stream = match tokio::time::timeout(self.timeout, self.stream()).await {
             Ok(Ok(stream)) => self.limited(stream, Some(&reported)),
             // The driver's error for a server that hangs up.
@@ -105,8 +105,8 @@ impl Connector {
         let _ = tokio::time::timeout(CANCEL, cancelling).await;
     }
 
-    /// The first host that can be reached, by TLS if that is asked for. What the driver gets is protected already: it could
-    /// not tell how long messages are in what is encrypted.
+    /// The first host that can be reached, by TLS if that is asked for. What the driver gets is protected already: it
+    /// could not tell how long messages are in what is encrypted.
     async fn stream(&self) -> io::Result<Box<dyn Stream>> {
         let ports = self.config.get_ports();
         let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
@@ -131,8 +131,8 @@ impl Connector {
             let stream = TcpStream::connect((host, port)).await?;
             stream.set_nodelay(true)?;
             Ok::<Box<dyn Stream>, io::Error>(match tls.start(stream, host).await? {
-                Started::Plain(stream) => Box::new(stream),
-                Started::Protected(stream) => stream,
+                ServerStream::Plain(stream) => Box::new(stream),
+                ServerStream::Protected(stream) => stream,
             })
         };
         match connect(&self.tls).await {
@@ -141,8 +141,8 @@ impl Connector {
         }
     }
 
-    fn limited(&self, stream: Box<dyn Stream>, reported: Option<&Arc<Reported>>) -> Limited {
-        Limited {
+    fn limited(&self, stream: Box<dyn Stream>, reported: Option<&Arc<SessionParameters>>) -> LimitedStream {
+        LimitedStream {
             stream,
             header: [0; 5],
             header_read: 0,
@@ -159,7 +159,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A stream of PostgreSQL's messages: a byte, four of the length of what follows with themselves, and that.
-struct Limited {
+struct LimitedStream {
     stream: Box<dyn Stream>,
     header: [u8; 5],
     header_read: usize,
@@ -169,7 +169,7 @@ struct Limited {
     watcher: Option<Watcher>,
 }
 
-impl Limited {
+impl LimitedStream {
     /// Follows what was read. False if a message is too long.
     fn follow(&mut self, mut read: &[u8]) -> bool {
         while !read.is_empty() {
@@ -202,7 +202,7 @@ impl Limited {
     }
 }
 
-impl AsyncRead for Limited {
+impl AsyncRead for LimitedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -218,7 +218,7 @@ impl AsyncRead for Limited {
     }
 }
 
-impl AsyncWrite for Limited {
+impl AsyncWrite for LimitedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, buffer)
     }

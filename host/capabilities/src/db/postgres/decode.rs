@@ -1,8 +1,8 @@
-//! Columns on their way from the server, in PostgreSQL's binary formats.
+//! Decoding of columns, from PostgreSQL's binary formats.
 
-use super::super::{Error, Value, value};
-use super::array;
-use super::encode::base;
+use super::super::bindings::{Error, Value};
+use super::super::value;
+use super::domain::base;
 use super::json::fits_javascript;
 use std::error::Error as StdError;
 use std::fmt::Write;
@@ -61,7 +61,7 @@ pub(super) fn row(row: &Row, room: u64) -> Result<Vec<Value>, Error> {
 
 /// Why a value cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+enum Fault {
     /// It has no counterpart.
     Unsupported,
     /// It would be larger than there is room for.
@@ -107,13 +107,13 @@ fn supported(declared: &Type) -> bool {
 }
 
 /// A value, which may take `room` bytes.
-pub(super) fn decode(declared: &Type, raw: &[u8], room: u64) -> Result<Value, Fault> {
+fn decode(declared: &Type, raw: &[u8], room: u64) -> Result<Value, Fault> {
     // Before anything is copied. Few values become larger than they came.
     if raw.len() as u64 > room.saturating_add(64) {
         return Err(Fault::TooLarge);
     }
     if let Kind::Array(element) = declared.kind() {
-        return array::to_json(base(element), raw, room).map(Value::Json);
+        return array_to_json(base(element), raw, room).map(Value::Json);
     }
     let value = scalar(declared, raw).ok_or(Fault::Unsupported)?;
     match &value {
@@ -212,6 +212,94 @@ fn numeric(raw: &[u8]) -> Option<String> {
     Some(text)
 }
 
+/// An array from the server as JSON, of at most `most` bytes: numbers that JSON's readers would round are strings.
+/// It is written as it is read: an array with a few bytes an element would be many times that in memory.
+fn array_to_json(element: &Type, raw: &[u8], most: u64) -> Result<String, Fault> {
+    let mut raw = raw;
+    let dimensions = word(&mut raw)?;
+    let (_, _) = (word(&mut raw)?, word(&mut raw)?);
+    let mut lengths = Vec::new();
+    for _ in 0..dimensions {
+        lengths.push(usize::try_from(word(&mut raw)?).map_err(|_| Fault::Unsupported)?);
+        word(&mut raw)?;
+    }
+    let mut written = ArrayWriter { text: String::new(), most };
+    if lengths.is_empty() {
+        written.text.push_str("[]");
+    } else {
+        written.nested(element, &lengths, &mut raw)?;
+    }
+    Ok(written.text)
+}
+
+fn word(raw: &mut &[u8]) -> Result<i32, Fault> {
+    let (word, rest) = raw.split_first_chunk::<4>().ok_or(Fault::Unsupported)?;
+    *raw = rest;
+    Ok(i32::from_be_bytes(*word))
+}
+
+struct ArrayWriter {
+    text: String,
+    most: u64,
+}
+
+impl ArrayWriter {
+    fn nested(&mut self, element: &Type, lengths: &[usize], raw: &mut &[u8]) -> Result<(), Fault> {
+        let (length, inner) = lengths.split_first().ok_or(Fault::Unsupported)?;
+        self.text.push('[');
+        for at in 0..*length {
+            if at > 0 {
+                self.text.push(',');
+            }
+            if inner.is_empty() {
+                self.element(element, raw)?;
+            } else {
+                self.nested(element, inner, raw)?;
+            }
+            if self.text.len() as u64 > self.most {
+                return Err(Fault::TooLarge);
+            }
+        }
+        self.text.push(']');
+        Ok(())
+    }
+
+    fn element(&mut self, element: &Type, raw: &mut &[u8]) -> Result<(), Fault> {
+        let Ok(size) = usize::try_from(word(raw)?) else {
+            self.text.push_str("null");
+            return Ok(());
+        };
+        let (content, rest) = raw.split_at_checked(size).ok_or(Fault::Unsupported)?;
+        *raw = rest;
+        let _ = match decode(element, content, self.most)? {
+            Value::Null => write!(self.text, "null"),
+            Value::Boolean(boolean) => write!(self.text, "{boolean}"),
+            Value::Integer(integer) if integer.unsigned_abs() < 1 << 53 => write!(self.text, "{integer}"),
+            Value::Integer(integer) => write!(self.text, "\"{integer}\""),
+            Value::Float(float) => match serde_json::Number::from_f64(float) {
+                Some(number) => write!(self.text, "{number}"),
+                // As JavaScript calls it, and as a column of its own reads.
+                None if float.is_nan() => write!(self.text, "\"NaN\""),
+                None => write!(self.text, "\"{}Infinity\"", if float < 0.0 { "-" } else { "" }),
+            },
+            Value::Text(text) | Value::Uuid(text) | Value::Numeric(text) => {
+                let quoted = serde_json::to_string(&text).map_err(|_| Fault::Unsupported)?;
+                self.text.push_str(&quoted);
+                Ok(())
+            }
+            Value::Json(json) if fits_javascript(&json) => {
+                self.text.push_str(&json);
+                Ok(())
+            }
+            Value::Timestamp(microseconds) => {
+                write!(self.text, "\"{}\"", value::iso(microseconds).ok_or(Fault::Unsupported)?)
+            }
+            Value::Json(_) | Value::Bytes(_) => return Err(Fault::Unsupported),
+        };
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,5 +324,22 @@ mod tests {
         }
         assert_eq!(numeric(&[1, 2, 3]), None);
         assert_eq!(numeric(&words(&[3, 0, 0, 0, 1])).as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn broken_arrays_are_no_arrays() {
+        assert!(array_to_json(&Type::INT4, &[0, 0, 0, 1], 100).is_err());
+        assert_eq!(array_to_json(&Type::INT4, &[0_u8; 12], 100).ok().as_deref(), Some("[]"));
+    }
+
+    #[test]
+    fn an_array_is_not_written_beyond_its_room() {
+        // Numbers of some bytes, each of which is a thousand digits.
+        let mut raw = [1, 0, 1700, 100, 1].map(i32::to_be_bytes).concat();
+        for _ in 0..100 {
+            raw.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0x03, 0xe8]);
+        }
+        assert!(matches!(array_to_json(&Type::NUMERIC, &raw, 10_000), Err(Fault::TooLarge)));
+        assert!(array_to_json(&Type::NUMERIC, &raw, 200_000).is_ok());
     }
 }

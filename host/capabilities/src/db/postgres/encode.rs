@@ -1,17 +1,19 @@
-//! Parameters on their way to the server: as text, of which the server makes what its type is, but for bytes.
+//! Encoding of parameters: as text, which the server converts to the type that it inferred; bytes in binary.
 
-use super::super::{Error, Value, value};
-use super::array;
+use super::super::bindings::{Error, Value};
+use super::super::value;
+use super::array_parameter;
+use super::domain::base;
 use std::error::Error as StdError;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 /// A parameter that was checked against its type.
 #[derive(Debug)]
-pub(super) struct Parameter(Option<Encoded>);
+pub(super) struct Parameter(Option<EncodedValue>);
 
 #[derive(Debug)]
-enum Encoded {
+enum EncodedValue {
     Text(String),
     Bytes(Vec<u8>),
 }
@@ -29,9 +31,9 @@ pub(super) fn parameters(values: &[Value], types: &[Type]) -> Result<Vec<Paramet
         .map(|(at, (value, declared))| {
             let number = at + 1;
             if let (Value::Json(json), Kind::Array(element)) = (value, base(declared).kind()) {
-                let text = array::from_json(json, base(element));
+                let text = array_parameter::from_json(json, base(element));
                 let text = text.map_err(|why| Error::unsupported(format!("parameter {number}: {why}")))?;
-                return Ok(Parameter(Some(Encoded::Text(text))));
+                return Ok(Parameter(Some(EncodedValue::Text(text))));
             }
             encode(value, base(declared)).map(Parameter).ok_or_else(|| {
                 let kind = value.type_name();
@@ -41,15 +43,7 @@ pub(super) fn parameters(values: &[Value], types: &[Type]) -> Result<Vec<Paramet
         .collect()
 }
 
-/// The type below its domains.
-pub(super) fn base(declared: &Type) -> &Type {
-    match declared.kind() {
-        Kind::Domain(inner) => base(inner),
-        _ => declared,
-    }
-}
-
-fn encode(value: &Value, declared: &Type) -> Option<Option<Encoded>> {
+fn encode(value: &Value, declared: &Type) -> Option<Option<EncodedValue>> {
     let texts = [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME, Type::UNKNOWN];
     let jsons = [Type::JSON, Type::JSONB];
     let integers = [Type::INT2, Type::INT4, Type::INT8, Type::OID];
@@ -57,7 +51,7 @@ fn encode(value: &Value, declared: &Type) -> Option<Option<Encoded>> {
     let is = |lists: &[&[Type]]| lists.iter().any(|list| list.contains(declared));
     let text = match value {
         Value::Null => return Some(None),
-        Value::Bytes(bytes) if *declared == Type::BYTEA => return Some(Some(Encoded::Bytes(bytes.clone()))),
+        Value::Bytes(bytes) if *declared == Type::BYTEA => return Some(Some(EncodedValue::Bytes(bytes.clone()))),
         Value::Boolean(boolean) if is(&[&[Type::BOOL], &texts, &jsons]) => boolean.to_string(),
         Value::Integer(integer @ (0 | 1)) if *declared == Type::BOOL => integer.to_string(),
         Value::Integer(integer) if is(&[&integers, &fractions, &texts, &jsons]) => integer.to_string(),
@@ -74,7 +68,7 @@ fn encode(value: &Value, declared: &Type) -> Option<Option<Encoded>> {
         Value::Numeric(numeric) if is(&[&integers, &fractions, &texts, &jsons]) => numeric.clone(),
         _ => return None,
     };
-    Some(Some(Encoded::Text(text)))
+    Some(Some(EncodedValue::Text(text)))
 }
 
 fn float_text(float: f64) -> String {
@@ -100,8 +94,8 @@ impl ToSql for Parameter {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
         match &self.0 {
             None => return Ok(IsNull::Yes),
-            Some(Encoded::Text(text)) => out.extend_from_slice(text.as_bytes()),
-            Some(Encoded::Bytes(bytes)) => out.extend_from_slice(bytes),
+            Some(EncodedValue::Text(text)) => out.extend_from_slice(text.as_bytes()),
+            Some(EncodedValue::Bytes(bytes)) => out.extend_from_slice(bytes),
         }
         Ok(IsNull::No)
     }
@@ -112,7 +106,7 @@ impl ToSql for Parameter {
 
     fn encode_format(&self, _: &Type) -> Format {
         match &self.0 {
-            Some(Encoded::Text(_)) => Format::Text,
+            Some(EncodedValue::Text(_)) => Format::Text,
             _ => Format::Binary,
         }
     }

@@ -1,6 +1,9 @@
-//! PostgreSQL's errors. What is said about connecting has addresses and names in it, and is not passed on.
+//! PostgreSQL's errors, as components see them and as those who load components do. What is said about connecting has
+//! addresses and names in it, and is not passed on.
 
-use super::super::{Error, ErrorCode};
+use super::super::bindings::{Error, ErrorCode};
+use elias_host::capability::ConfigureError;
+use tokio_postgres::error::SqlState;
 
 /// What a component sees of an error.
 pub(super) fn error(failed: &tokio_postgres::Error) -> Error {
@@ -28,4 +31,27 @@ pub(super) fn error(failed: &tokio_postgres::Error) -> Error {
 
 pub(super) fn unavailable() -> Error {
     Error::unavailable("the database cannot be reached")
+}
+
+/// What whoever loads a component sees of an error.
+pub(super) fn refused(failed: &tokio_postgres::Error) -> ConfigureError {
+    let Error { sqlstate, .. } = error(failed);
+    let why = match failed.as_db_error().and(sqlstate) {
+        Some(state) if state == "28000" => {
+            "PostgreSQL lets a role in nowhere (28000): pg_hba.conf must admit the url's, and the logins \
+             that begin with elias_"
+                .into()
+        }
+        Some(state) => format!("PostgreSQL refused ({state})"),
+        None => "PostgreSQL cannot be reached".into(),
+    };
+    ConfigureError::Unavailable(why)
+}
+
+/// The same of a statement that the owner may have lacked the privilege for; `what` says so.
+pub(super) fn missing(failed: &tokio_postgres::Error, what: &str) -> ConfigureError {
+    if failed.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+        return ConfigureError::Unavailable(format!("the role of PostgreSQL's url {what}"));
+    }
+    refused(failed)
 }

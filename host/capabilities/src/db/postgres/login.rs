@@ -1,13 +1,14 @@
-//! The login of a component's own. The server itself keeps it to its schema: there is no role that a statement could go back
-//! to, whatever it does to its session.
+//! The login of a component's own. The server itself keeps it to its schema: there is no role that a statement could go
+//! back to, whatever it does to its session.
 //!
-//! The owner, which is the role of the grant's `url`, makes the login and its password and is not seen again. Passwords are
-//! derived from a key that the owner keeps in a schema of its own, so that hosts that share a database agree on them and
-//! none is written down anywhere else.
+//! The owner, which is the role of the grant's `url`, makes the login and its password and is not seen again. Passwords
+//! are derived from a key that the owner keeps in a schema of its own, so that hosts that share a database agree on
+//! them and none is written down anywhere else.
 
 use super::super::migrate::digest;
 use super::connect::Connector;
-use super::setup::{OwnedSchema, missing, refused};
+use super::error::{missing, refused};
+use super::schema::{KEYS, OwnedSchema, lock};
 use elias_host::capability::ConfigureError;
 use hmac::{Hmac, Mac};
 use rand::RngCore;
@@ -15,12 +16,10 @@ use sha2::Sha256;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// The beginning of the name of an owner's schema with the key.
-pub(super) const KEYS: &str = "elias_keys_";
-
 /// What an owner must be allowed to, and what else can be done.
-const NO_CREATEROLE: &str = "may not create roles: give it the attribute CREATEROLE, or create the component's login yourself and name it in login-url \
-     (CREATE ROLE name LOGIN NOINHERIT PASSWORD '...'; CREATE SCHEMA schema AUTHORIZATION name)";
+const NO_CREATEROLE: &str = "may not create roles: give it the attribute CREATEROLE, \
+     or create the component's login yourself and \
+     name it in login-url (CREATE ROLE name LOGIN NOINHERIT PASSWORD '...'; CREATE SCHEMA schema AUTHORIZATION name)";
 const NO_CREATE: &str = "may not create schemas: it needs the privilege CREATE on the database";
 const NOT_MADE_HERE: &str =
     "may not change the component's login, which another role has made: use that role's url, or login-url";
@@ -94,7 +93,8 @@ impl Owner {
             }
             let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
             let table = format!(
-                "CREATE TABLE IF NOT EXISTS \"{schema}\".login_key (one boolean PRIMARY KEY DEFAULT true CHECK (one), key text NOT NULL);
+                "CREATE TABLE IF NOT EXISTS \"{schema}\".login_key \
+                 (one boolean PRIMARY KEY DEFAULT true CHECK (one), key text NOT NULL);
                  INSERT INTO \"{schema}\".login_key (key) VALUES ('{random}') ON CONFLICT DO NOTHING"
             );
             client.batch_execute(&table).await.map_err(failed)?;
@@ -113,13 +113,8 @@ impl Owner {
     }
 }
 
-/// The key of the lock under which what belongs to a schema is made and migrated.
-pub(super) fn lock(schema: &str) -> i64 {
-    i64::from_str_radix(&digest(&format!("elias:{schema}"))[..15], 16).unwrap_or(0)
-}
-
-/// The login's name: that of the schema's owner if there is the schema, else one for this schema of this database, for roles
-/// belong to all databases of a server.
+/// The login's name: that of the schema's owner if there is the schema, else one for this schema of this database, for
+/// roles belong to all databases of a server.
 async fn role(client: &Client, schema: &str, database: &str) -> Result<String, ConfigureError> {
     let [before, role] = names(schema, database);
     let owner =
@@ -148,7 +143,8 @@ struct Attributes {
 impl Attributes {
     fn check(&self, role: &str) -> Result<(), ConfigureError> {
         let why = if self.privileged {
-            "has one of the attributes SUPERUSER, CREATEROLE, CREATEDB, REPLICATION and BYPASSRLS: take them away (ALTER ROLE)"
+            "has one of the attributes SUPERUSER, CREATEROLE, CREATEDB, REPLICATION and BYPASSRLS: \
+             take them away (ALTER ROLE)"
         } else if self.member {
             "is a member of other roles: take that away (REVOKE)"
         } else {
@@ -180,7 +176,8 @@ pub(super) async fn check(client: &Client, owned_schema: &OwnedSchema) -> Result
     if let Some(other) = owned.iter().find(|schema| **schema != owned_schema.schema) {
         let (role, schema) = (&owned_schema.role, &owned_schema.schema);
         return Err(ConfigureError::Invalid(format!(
-            "login-url: its role {role} owns the schema {other} beside {schema}: every component needs a login of its own"
+            "login-url: its role {role} owns the schema {other} beside {schema}: every component \
+             needs a login of its own"
         )));
     }
     if owned.is_empty() {
@@ -192,7 +189,8 @@ pub(super) async fn check(client: &Client, owned_schema: &OwnedSchema) -> Result
                 return refused(&error);
             }
             ConfigureError::Invalid(format!(
-                "login-url: its role does not own the schema {schema}: CREATE SCHEMA \"{schema}\" AUTHORIZATION \"{role}\""
+                "login-url: its role does not own the schema {schema}: \
+                 CREATE SCHEMA \"{schema}\" AUTHORIZATION \"{role}\""
             ))
         })?;
     }

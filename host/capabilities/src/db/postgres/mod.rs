@@ -1,100 +1,50 @@
 //! PostgreSQL: a schema and a login per component, and connections of that login.
 //!
-//! What keeps components apart is the server: a connection is its component's own from the beginning, and there is no other
-//! role that a statement could take on. What is checked of statements' texts is the second line. A connection whose session
-//! is not what it was set to be is closed.
+//! What keeps components apart is the server: a connection is its component's own from the beginning, and there is no
+//! other role that a statement could take on. What is checked of statements' texts is the second line. A connection
+//! whose session is not what it was set to be is closed.
 
-mod array;
+mod array_parameter;
 mod connect;
+mod connections;
 mod decode;
+mod domain;
 mod encode;
 mod error;
 mod json;
+mod lateness;
 mod login;
+mod migrations;
 mod pool;
 mod run;
-mod setup;
+mod schema;
 mod tls;
 mod transaction;
 mod watch;
 
 use super::backend::Backend;
+use super::dialect::Dialect;
 use super::grant::DbGrant;
 use super::migrate::{Migrations, TIMEOUT, safe_name};
 use super::output::Output;
-use super::statement::{Dialect, Statement};
-use super::transaction::{Begin, Commands, IDLE};
-use super::{Error, ErrorCode};
-use connect::{Connector, Session};
+use super::statement::Statement;
+use super::transaction::{BeginOptions, Commands, IDLE};
+use connect::Connector;
+use connections::Connections;
 use elias_host::capability::ConfigureError;
 use futures::future::{BoxFuture, FutureExt};
-use login::{Login, Owner};
-use pool::{Grant, Share};
-use run::Lateness;
-use setup::{OwnedSchema, check_schema, refused};
-use std::ops::{Deref, DerefMut};
+use lateness::Lateness;
+use login::Owner;
+use schema::{OwnedSchema, check_schema};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tls::Tls;
+use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslMode};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config};
 
 pub(super) use pool::Servers;
 
-/// Statements that a connection keeps prepared.
-const STATEMENTS: usize = 128;
-
-/// What undoes what a statement may have left in a session.
-const CLEAN: &str = "CLOSE ALL; RESET ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES";
-
-/// How long the settings of a session that is in use go unchecked, at most.
-const CHECKED: Duration = Duration::from_secs(1);
-
-/// Whose session it is, and every setting of it that is not the server's own.
-const SETTINGS: &str = "SELECT pg_catalog.concat_ws(' ', current_user, session_user, \
-    (SELECT pg_catalog.string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_catalog.pg_settings \
-    WHERE source = 'session'))";
-
 /// A component's schema.
-pub(crate) struct Postgres(Arc<Inner>);
-
-struct Inner {
-    share: Share,
-    connector: Connector,
-    /// Who can give the login its password again, and the login.
-    owner: Option<(Owner, Login)>,
-    /// What a session begins with.
-    session: String,
-    timeout: Duration,
-    lateness: Lateness,
-    result_bytes: u64,
-}
-
-/// A connection while somebody uses it. Dropped, it goes back as it is.
-struct Connection(Grant);
-
-const HELD: &str = "a connection that is used has its session";
-
-impl Deref for Connection {
-    type Target = Session;
-
-    fn deref(&self) -> &Session {
-        self.0.session.as_ref().expect(HELD)
-    }
-}
-
-impl DerefMut for Connection {
-    fn deref_mut(&mut self) -> &mut Session {
-        self.0.session.as_mut().expect(HELD)
-    }
-}
-
-impl Connection {
-    fn close(mut self) {
-        self.0.session = None;
-    }
-}
+pub(crate) struct Postgres(Arc<Connections>);
 
 /// Makes, where it is not there, a component's login and schema; migrates it.
 pub(crate) async fn open(
@@ -131,7 +81,7 @@ pub(crate) async fn open(
         let role = config.get_user().unwrap_or_default().to_owned();
         (OwnedSchema { schema, role }, config, None)
     };
-    let inner = Inner {
+    let connections = Connections {
         share,
         connector: connector(own),
         session: owned_schema.session(limits.statement_timeout(), IDLE),
@@ -140,13 +90,13 @@ pub(crate) async fn open(
         lateness: Lateness::new(limits.statement_timeout()),
         result_bytes: limits.result_bytes,
     };
-    let session = inner.log_in().await?;
-    if inner.owner.is_none() {
+    let session = connections.log_in().await?;
+    if connections.owner.is_none() {
         tokio::time::timeout(TIMEOUT, login::check(&session, &owned_schema)).await.map_err(|_| late())??;
     }
-    setup::migrate(&inner.connector, &session, &owned_schema, &migrations).await?;
+    migrations::migrate(&connections.connector, &session, &owned_schema, &migrations).await?;
     drop((session, grant));
-    Ok(Postgres(Arc::new(inner)))
+    Ok(Postgres(Arc::new(connections)))
 }
 
 /// What a URL says.
@@ -169,89 +119,18 @@ fn config(url: &str) -> Result<(Config, Tls), ConfigureError> {
     Ok((config, tls))
 }
 
-impl Inner {
-    /// A new connection of the component's login.
-    async fn log_in(&self) -> Result<Session, ConfigureError> {
-        match (self.connector.connect().await, &self.owner) {
-            (Err(failed), Some((owner, login))) if failed.code() == Some(&SqlState::INVALID_PASSWORD) => {
-                owner.reset_password(login).await?;
-                self.connector.connect().await.map_err(|failed| refused(&failed))
-            }
-            (connected, _) => connected.map_err(|failed| refused(&failed)),
-        }
-    }
-
-    /// A new connection, set up.
-    async fn connect(&self) -> Result<Session, Error> {
-        let connected = async {
-            let mut session = self.log_in().await.map_err(|_| error::unavailable())?;
-            session.batch_execute(&self.session).await.map_err(|failed| error::error(&failed))?;
-            session.settings = settings(&session).await.map_err(|failed| error::error(&failed))?;
-            if session.is_unchanged() { Ok(session) } else { Err(error::unavailable()) }
-        };
-        let connected = tokio::time::timeout(2 * self.connector.timeout, connected).await;
-        connected
-            .unwrap_or_else(|_| Err(error::unavailable()))
-            .map_err(|failed| Error { code: ErrorCode::Unavailable, ..failed })
-    }
-
-    async fn connection(&self) -> Result<Connection, Error> {
-        let granted = tokio::time::timeout(self.timeout, self.share.acquire()).await;
-        let mut grant = granted.map_err(|_| Error::no_connection())?;
-        if !grant.session.as_ref().is_some_and(Session::is_unchanged) {
-            grant.session = None;
-            grant.session = Some(self.connect().await?);
-        }
-        Ok(Connection(grant))
-    }
-
-    /// Gives a connection back as it was, or closes it. `leaves`: what was done may have left something behind.
-    async fn give_back(&self, mut connection: Connection, broken: bool, leaves: bool) {
-        if broken || !connection.is_unchanged() {
-            return connection.close();
-        }
-        if connection.statement_cache.size() > STATEMENTS {
-            connection.statement_cache.clear();
-        }
-        if !leaves && connection.checked.elapsed() < CHECKED {
-            return;
-        }
-        let tidied = async {
-            if leaves {
-                connection.batch_execute(&format!("{CLEAN}; {}", self.session)).await?;
-            }
-            settings(&connection).await
-        };
-        match tokio::time::timeout(self.timeout, tidied).await {
-            Ok(Ok(settings)) if settings == connection.settings => connection.checked = Instant::now(),
-            _ => {
-                tracing::warn!(
-                    "a connection to PostgreSQL was closed because a statement had changed its session state"
-                );
-                connection.close();
-            }
-        }
-    }
-}
-
-async fn settings(session: &Session) -> Result<String, tokio_postgres::Error> {
-    let prepared = session.prepare_cached(SETTINGS).await?;
-    let client: &Client = session;
-    Ok(client.query_one(&prepared, &[]).await?.get(0))
-}
-
 impl Backend for Postgres {
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
     }
 
     fn run(&self, statement: Statement, output: Output) -> BoxFuture<'static, ()> {
-        let inner = Arc::clone(&self.0);
-        async move { inner.run(&statement, &output).await }.boxed()
+        let connections = Arc::clone(&self.0);
+        async move { connections.run(&statement, &output).await }.boxed()
     }
 
-    fn transaction(&self, begin: Begin, commands: Commands) -> BoxFuture<'static, ()> {
-        let inner = Arc::clone(&self.0);
-        async move { inner.transaction(begin, commands).await }.boxed()
+    fn transaction(&self, begin: BeginOptions, commands: Commands) -> BoxFuture<'static, ()> {
+        let connections = Arc::clone(&self.0);
+        async move { connections.transaction(begin, commands).await }.boxed()
     }
 }

@@ -1,5 +1,5 @@
-//! Connections, shared out: a component has at most what its grant says, all components of a server together at most what
-//! the operator says, and idle connections are closed for those who need one.
+//! Connections, shared out: a component has at most what its grant says, all components of a server together at most
+//! what the operator says, and idle connections are closed for those who need one.
 //!
 //! The pools that exist (deadpool, bb8) bound a component's connections and know nothing of the others': a thousand
 //! components, each within its own bound, would still be more than a server takes.
@@ -170,8 +170,8 @@ impl Server {
 }
 
 impl State {
-    /// Whether a component may use one more connection now. The last quarter is for those who use none: so a few that use
-    /// all they may do not keep the rest from their first.
+    /// Whether a component may use one more connection now. The last quarter is for those who use none: so a few that
+    /// use all they may do not keep the rest from their first.
     fn may_have(&self, most: u32, member: u64) -> bool {
         let Some(member) = self.members.get(&member) else { return false };
         let free = most - self.used;

@@ -1,53 +1,21 @@
-//! Statements outside of transactions, and what those within share with them.
+//! Statements outside of transactions, and what statements within transactions share with them.
 
+use super::super::bindings::{Error, ErrorCode};
 use super::super::output::{Batches, Output, Slot};
 use super::super::statement::{Kind, Statement};
-use super::super::{Error, ErrorCode};
 use super::connect::Session;
+use super::connections::Connections;
+use super::decode;
 use super::encode::parameters;
 use super::error::error;
-use super::{Inner, decode};
 use futures::TryStreamExt;
-use futures::future::{BoxFuture, FutureExt, Shared};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{RowStream, Statement as Prepared};
 
-/// How long after the server should have given up the host does, at least.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// When statements that began in the same second are late. A timer for each statement would wake the thread that waits for
-/// the network whenever one is set.
-pub(super) struct Lateness {
-    timeout: Duration,
-    latest: Mutex<Option<(Instant, Late)>>,
-}
-
-type Late = Shared<BoxFuture<'static, ()>>;
-
-impl Lateness {
-    pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, latest: Mutex::default() }
-    }
-
-    /// Done when a statement that begins now is late.
-    fn starting_now(&self) -> Late {
-        let now = Instant::now();
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, late)) = latest.as_ref().filter(|(since, _)| now.duration_since(*since) < GRACE) {
-            return late.clone();
-        }
-        let late = tokio::time::sleep(self.timeout + 2 * GRACE).boxed().shared();
-        *latest = Some((now, late.clone()));
-        late
-    }
-}
-
 /// Why a statement was not read to its end.
-pub(super) enum Stop {
+pub(super) enum StopReason {
     /// The server said so.
     Failed(Error),
     /// The host said so; the server may not know.
@@ -60,7 +28,7 @@ pub(super) enum Stop {
     Late,
 }
 
-impl Stop {
+impl StopReason {
     pub(super) fn error(&self) -> Option<Error> {
         match self {
             Self::Failed(error) | Self::Cut(error) => Some(error.clone()),
@@ -70,7 +38,7 @@ impl Stop {
     }
 }
 
-impl Inner {
+impl Connections {
     pub(super) async fn run(&self, statement: &Statement, output: &Output) {
         let connection = tokio::select! {
             () = output.closed() => return,
@@ -82,7 +50,7 @@ impl Inner {
         };
         let cancel = connection.cancel_token();
         let mut result = self.attempt(&connection, statement, output).await;
-        if matches!(&result, Err(Stop::Failed(failed)) if is_stale(failed)) {
+        if matches!(&result, Err(StopReason::Failed(failed)) if is_stale(failed)) {
             // Another connection has changed a table since the statement was prepared; nothing has run yet.
             connection.statement_cache.clear();
             result = self.attempt(&connection, statement, output).await;
@@ -93,7 +61,7 @@ impl Inner {
                 output.fail(failed);
             }
             // A cancellation may come after the statement's end: the connection must not be anyone else's by then.
-            broken = !matches!(stop, Stop::Failed(_));
+            broken = !matches!(stop, StopReason::Failed(_));
             if broken {
                 self.connector.cancel(&cancel).await;
             }
@@ -101,9 +69,9 @@ impl Inner {
         self.give_back(connection, broken, statement.leaves).await;
     }
 
-    async fn attempt(&self, connection: &Session, statement: &Statement, output: &Output) -> Result<(), Stop> {
+    async fn attempt(&self, connection: &Session, statement: &Statement, output: &Output) -> Result<(), StopReason> {
         let exceeded = self.connector.exceeded.load(Ordering::Relaxed);
-        let Some(slot) = output.slot().await else { return Err(Stop::Left) };
+        let Some(slot) = output.slot().await else { return Err(StopReason::Left) };
         let started = async {
             let prepared = connection.prepare_cached(&statement.sql).await?;
             let ready =
@@ -113,7 +81,7 @@ impl Inner {
                 Err(failed) => Ok(Err(failed)),
             }
         };
-        let (rows, prepared) = self.wait(output, started, exceeded).await?.map_err(Stop::Failed)?;
+        let (rows, prepared) = self.wait(output, started, exceeded).await?.map_err(StopReason::Failed)?;
         let mut batches = output.caps().batches(names(&prepared));
         let mut rows = pin!(rows);
         let slot = self.rows(rows.as_mut(), &mut batches, output, slot, exceeded).await?;
@@ -129,18 +97,18 @@ impl Inner {
         output: &'a Output,
         mut slot: Slot<'a>,
         exceeded: u64,
-    ) -> Result<Slot<'a>, Stop> {
+    ) -> Result<Slot<'a>, StopReason> {
         loop {
             let row = match self.wait(output, rows.try_next(), exceeded).await {
                 // Whoever breaks out of a loop over rows has not given up on the transaction around it.
-                Err(Stop::Dropped) if batches.begun() => return Err(Stop::Left),
+                Err(StopReason::Dropped) if batches.begun() => return Err(StopReason::Left),
                 row => row?,
             };
             let Some(row) = row else { return Ok(slot) };
-            let values = decode::row(&row, batches.room()).map_err(Stop::Cut)?;
-            if batches.add(values).map_err(Stop::Cut)? {
+            let values = decode::row(&row, batches.room()).map_err(StopReason::Cut)?;
+            if batches.add(values).map_err(StopReason::Cut)? {
                 slot.send(batches.take());
-                slot = output.slot().await.ok_or(Stop::Left)?;
+                slot = output.slot().await.ok_or(StopReason::Left)?;
             }
         }
     }
@@ -151,12 +119,12 @@ impl Inner {
         output: &Output,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
         exceeded: u64,
-    ) -> Result<T, Stop> {
+    ) -> Result<T, StopReason> {
         tokio::select! {
             biased;
-            done = work => done.map_err(|failed| Stop::Failed(self.explain(&failed, exceeded))),
-            () = output.closed() => Err(Stop::Dropped),
-            () = self.lateness.starting_now() => Err(Stop::Late),
+            done = work => done.map_err(|failed| StopReason::Failed(self.explain(&failed, exceeded))),
+            () = output.closed() => Err(StopReason::Dropped),
+            () = self.lateness.starting_now() => Err(StopReason::Late),
         }
     }
 

@@ -1,6 +1,6 @@
-//! TLS to a server, as the parameters `sslmode` and `sslrootcert` of its URL ask for it: libpq's, whose names and meanings
-//! every client of PostgreSQL shares. The driver knows three modes and no certificates, so they are read here and taken out
-//! of what it gets.
+//! TLS to a server, as the parameters `sslmode` and `sslrootcert` of its URL ask for it: libpq's, whose names and
+//! meanings every client of PostgreSQL shares. The driver knows three modes and no certificates, so they are read here
+//! and taken out of what it gets.
 
 use elias_host::capability::ConfigureError;
 use std::io::{self, Read};
@@ -70,20 +70,20 @@ impl Tls {
     }
 
     /// Speaks TLS on a connection to this host, if it is to be. None: the server has none, and that is allowed.
-    pub(super) async fn start(&self, mut stream: TcpStream, host: &str) -> io::Result<Started> {
-        let Some(config) = &self.config else { return Ok(Started::Plain(stream)) };
+    pub(super) async fn start(&self, mut stream: TcpStream, host: &str) -> io::Result<ServerStream> {
+        let Some(config) = &self.config else { return Ok(ServerStream::Plain(stream)) };
         stream.write_all(&REQUEST).await?;
         // One byte and none more: what else came with it would be read as if it had been protected.
         if stream.read_u8().await? != b'S' {
             return if self.mode == Mode::Prefer {
-                Ok(Started::Plain(stream))
+                Ok(ServerStream::Plain(stream))
             } else {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "the server does not speak TLS"))
             };
         }
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let protected = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
-        Ok(Started::Protected(Box::new(protected)))
+        Ok(ServerStream::Protected(Box::new(protected)))
     }
 
     /// Whether a server with which TLS fails may be spoken to without.
@@ -98,7 +98,7 @@ impl Tls {
 }
 
 /// A connection.
-pub(super) enum Started {
+pub(super) enum ServerStream {
     Plain(TcpStream),
     Protected(Box<TlsStream<TcpStream>>),
 }

@@ -1,14 +1,14 @@
 //! Transactions, each with a connection to itself.
 
-use super::super::Error;
-use super::super::Isolation;
+use super::super::bindings::{Error, Isolation};
 use super::super::output::Output;
 use super::super::statement::{Kind, Statement};
-use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
+use super::super::transaction::{Action, BeginOptions, Commands, refuse, savepoint};
+use super::connections::{Connection, Connections};
+use super::decode;
 use super::encode::parameters;
 use super::error::error;
-use super::run::{Stop, affected, is_stale, names};
-use super::{Connection, Inner, decode};
+use super::run::{StopReason, affected, is_stale, names};
 use deadpool_postgres::Transaction;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ const ROWS: i32 = 500;
 
 /// What a transaction has come to.
 #[derive(Default)]
-struct Course {
+struct TransactionState {
     /// A statement has failed: the server takes nothing more until a savepoint or the end.
     failed: bool,
     /// The connection was cancelled, or does not answer.
@@ -28,8 +28,8 @@ struct Course {
     leaves: bool,
 }
 
-impl Inner {
-    pub(super) async fn transaction(&self, begin: Begin, mut commands: Commands) {
+impl Connections {
+    pub(super) async fn transaction(&self, begin: BeginOptions, mut commands: Commands) {
         let mut connection = match self.connection().await {
             Ok(connection) => connection,
             Err(failed) => {
@@ -39,14 +39,20 @@ impl Inner {
                 return;
             }
         };
-        let mut course = Course::default();
+        let mut course = TransactionState::default();
         self.drive(&mut connection, begin, &mut commands, &mut course).await;
         // First the connection: whoever hears of the end may count on it.
         self.give_back(connection, course.broken, course.leaves).await;
         refuse(commands, &Error::transaction_over());
     }
 
-    async fn drive(&self, connection: &mut Connection, begin: Begin, commands: &mut Commands, course: &mut Course) {
+    async fn drive(
+        &self,
+        connection: &mut Connection,
+        begin: BeginOptions,
+        commands: &mut Commands,
+        course: &mut TransactionState,
+    ) {
         let cancel = connection.cancel_token();
         let level = match begin.isolation {
             Isolation::ReadCommitted => IsolationLevel::ReadCommitted,
@@ -110,7 +116,12 @@ impl Inner {
         let _ = self.end(transaction, false, course).await;
     }
 
-    async fn end(&self, transaction: Transaction<'_>, commit: bool, course: &mut Course) -> Result<(), Error> {
+    async fn end(
+        &self,
+        transaction: Transaction<'_>,
+        commit: bool,
+        course: &mut TransactionState,
+    ) -> Result<(), Error> {
         let ending = async { if commit { transaction.commit().await } else { transaction.rollback().await } };
         match tokio::time::timeout(self.timeout * 2, ending).await {
             Ok(Ok(())) => Ok(()),
@@ -122,7 +133,7 @@ impl Inner {
         }
     }
 
-    async fn refuse_all(&self, commands: &mut Commands, failed: &Error, course: &mut Course) {
+    async fn refuse_all(&self, commands: &mut Commands, failed: &Error, course: &mut TransactionState) {
         course.broken = true;
         while let Some(command) = commands.recv().await {
             command.output.fail(failed.clone());
@@ -136,7 +147,7 @@ impl Inner {
         statement: &Statement,
         output: &Output,
         cancel: &CancelToken,
-        course: &mut Course,
+        course: &mut TransactionState,
     ) {
         course.leaves |= statement.leaves;
         let Err(stop) = self.statement(transaction, statement, output).await else { return };
@@ -148,9 +159,9 @@ impl Inner {
         }
         match stop {
             // What was asked for and not read does not matter to the transaction.
-            Stop::Cut(_) | Stop::Left => {}
-            Stop::Failed(_) => course.failed = true,
-            Stop::Dropped | Stop::Late => {
+            StopReason::Cut(_) | StopReason::Left => {}
+            StopReason::Failed(_) => course.failed = true,
+            StopReason::Dropped | StopReason::Late => {
                 (course.failed, course.broken) = (true, true);
                 self.connector.cancel(cancel).await;
             }
@@ -162,12 +173,12 @@ impl Inner {
         transaction: &Transaction<'_>,
         statement: &Statement,
         output: &Output,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), StopReason> {
         let exceeded = self.connector.exceeded.load(Ordering::Relaxed);
-        let Some(mut slot) = output.slot().await else { return Err(Stop::Left) };
+        let Some(mut slot) = output.slot().await else { return Err(StopReason::Left) };
         let prepared = self.wait(output, transaction.prepare_cached(&statement.sql), exceeded).await?;
-        decode::check(prepared.columns()).map_err(Stop::Cut)?;
-        let parameters = parameters(&statement.parameters, prepared.params()).map_err(Stop::Cut)?;
+        decode::check(prepared.columns()).map_err(StopReason::Cut)?;
+        let parameters = parameters(&statement.parameters, prepared.params()).map_err(StopReason::Cut)?;
         let mut batches = output.caps().batches(names(&prepared));
         if statement.kind != Kind::Read {
             let mut rows = pin!(self.wait(output, transaction.query_raw(&prepared, parameters), exceeded).await?);

@@ -1,7 +1,7 @@
-//! What a server reports of a session without being asked: messages that the driver takes and shows nobody.
+//! Parameters that a server reports of a session without being asked: messages that the driver takes and shows nobody.
 //!
-//! The rules about statements count on how the server reads strings and on whose session it is. Both come with the answer to
-//! the statement that changed them, before the answer's end: no statement that follows can miss it.
+//! The rules about statements count on how the server reads strings and on whose session it is. Both come with the
+//! answer to the statement that changed them, before the answer's end: no statement that follows can miss it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ const BODY_BYTES: usize = 512;
 
 /// Whether a session's parameters are what they were set to.
 #[derive(Debug)]
-pub(super) struct Reported {
+pub(super) struct SessionParameters {
     role: String,
     strings: AtomicBool,
     own: AtomicBool,
@@ -22,7 +22,7 @@ pub(super) struct Reported {
     encoding: AtomicBool,
 }
 
-impl Reported {
+impl SessionParameters {
     /// Those of a session of this role.
     pub(super) fn new(role: &str) -> Self {
         // Older servers report neither the role nor whether it is a superuser's; all report how strings are read.
@@ -49,12 +49,12 @@ impl Reported {
 
 /// Follows a server's messages.
 pub(super) struct Watcher {
-    reported: Arc<Reported>,
+    reported: Arc<SessionParameters>,
     body: Option<Vec<u8>>,
 }
 
 impl Watcher {
-    pub(super) fn new(reported: Arc<Reported>) -> Self {
+    pub(super) fn new(reported: Arc<SessionParameters>) -> Self {
         Self { reported, body: None }
     }
 
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn changes_are_noticed_however_they_are_cut() {
-        let reported = Arc::new(Reported::new("one"));
+        let reported = Arc::new(SessionParameters::new("one"));
         let mut watcher = Watcher::new(Arc::clone(&reported));
         let mut say = |name: &str, value: &str| {
             watcher.message(PARAMETER_STATUS);

@@ -24,8 +24,8 @@ const ARGUMENTS: i32 = 127;
 const COLUMNS: i32 = 1_000;
 const INSTRUCTIONS: i32 = 100_000;
 
-/// Bytes that the instructions of a statement together may have to look at where nothing can interrupt them, one after the
-/// other: about a second's work.
+/// Bytes that the instructions of a statement together may have to look at where nothing can interrupt them, one after
+/// the other: about a second's work.
 const STRAIGHT_BYTES: u64 = 2 << 30;
 
 /// Bytes of memory of an instruction and its register.
@@ -86,11 +86,12 @@ impl Settings {
     }
 }
 
-/// Functions that components may not call: they reach out of the database, or take a time that grows with the product of
-/// their arguments' sizes.
+/// Functions that components may not call: they reach out of the database, or take a time that grows with the product
+/// of their arguments' sizes.
 const FUNCTIONS: &[&str] = &["fts3_tokenizer", "jsonb_patch", "load_extension"];
 
-/// Functions that take no longer for large values than for small ones: what a [`quick`](super::quick) statement may call.
+/// Functions that take no longer for large values than for small ones: what a [`quick`](super::quick) statement may
+/// call.
 const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "count", "ifnull", "max", "min", "sum", "total"];
 
 impl Control {
@@ -210,8 +211,8 @@ impl Session {
         Ok(Self { connection, control, settings: Arc::clone(settings) })
     }
 
-    /// Bounds the values of the statement that runs next, the more the longer it is. Comparing, counting and converting a
-    /// value cannot be interrupted, and a statement may do so as often as it has instructions.
+    /// Bounds the values of the statement that runs next, the more the longer it is. Comparing, counting and converting
+    /// a value cannot be interrupted, and a statement may do so as often as it has instructions.
     pub(super) fn bound_values(&self, statement: &rusqlite::Statement<'_>) -> rusqlite::Result<()> {
         let memory = u64::try_from(statement.get_status(StatementStatus::MemUsed)).unwrap_or(0);
         let fair = STRAIGHT_BYTES / (memory / INSTRUCTION_BYTES).max(1);
@@ -235,8 +236,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Runs a statement of the host's own. It is not kept compiled: a component that sent the same text would get it without
-    /// being asked about it.
+    /// Runs a statement of the host's own. It is not kept compiled: a component that sent the same text would get it
+    /// without being asked about it.
     pub(super) fn own(&self, sql: &str, timeout: Duration) -> rusqlite::Result<()> {
         self.connection.busy_timeout(timeout)?;
         self.control.run(Instant::now() + timeout, None, || self.connection.execute_batch(sql))

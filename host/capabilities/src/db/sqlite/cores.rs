@@ -1,8 +1,10 @@
-//! Who may compute: as many statements as there are cores, and of one component half of them while another's wait.
+//! CPU scheduling: as many statements compute as there are cores, and of one component half of them while another's
+//! wait.
 //!
-//! A connection's thread waits more than it works, for its transaction's next command or for somebody to take its rows; what
-//! is to be shared is the cores. So threads take turns here, and a statement that goes on gives up its turn when others
-//! wait. One inside a function of SQLite that cannot be interrupted does not keep them for longer than [`STUCK`].
+//! A connection's thread waits more than it works, for its transaction's next command or for somebody to take its rows;
+//! what is to be shared is the cores. So threads take turns here, and a statement that goes on gives up its turn when
+//! others wait. One inside a function of SQLite that cannot be interrupted does not keep them for longer than
+//! [`STUCK`].
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! SQLite's errors, with the nearest SQLSTATE.
 
-use super::super::{Error, ErrorCode};
+use super::super::bindings::{Error, ErrorCode};
 use rusqlite::ffi;
 
 /// Beginnings and parts of messages, and the states of what they tell.

@@ -1,8 +1,8 @@
-//! Functions of SQLite's that take a time which grows with the product of their arguments' sizes, in linear time, and ended
-//! with their statement. SQLite's own cannot be interrupted: `instr` of 8 MB in 16 MB would take hours.
+//! Functions of SQLite's that take a time which grows with the product of their arguments' sizes, in linear time, and
+//! ended with their statement. SQLite's own cannot be interrupted: `instr` of 8 MB in 16 MB would take hours.
 //!
-//! LIKE and GLOB are in [`like`](super::like), `json_patch` in [`json_patch`](super::json_patch). What else SQLite has is
-//! linear, or makes what it allocates (see [`memory`](super::memory)).
+//! LIKE and GLOB are in [`like`](super::like), `json_patch` in [`json_patch`](super::json_patch). What else SQLite has
+//! is linear, or makes what it allocates (see [`memory`](super::memory)).
 
 use super::watch::Control;
 use memchr::memmem::Finder;
@@ -260,7 +260,8 @@ mod tests {
         for sql in [
             "SELECT instr(zeroblob(16000000), cast(zeroblob(8000000) as blob) || x'01')",
             "SELECT length(replace(zeroblob(8000000), cast(zeroblob(4000000) as blob) || x'01', 'b'))",
-            "SELECT length(unhex(replace(hex(zeroblob(2000000)), '0', 'ž'), replace(hex(zeroblob(2000000)), '0', 'y') || 'ž'))",
+            "SELECT length(unhex(replace(hex(zeroblob(2000000)), '0', 'ž'), \
+             replace(hex(zeroblob(2000000)), '0', 'y') || 'ž'))",
             "SELECT length(trim(hex(zeroblob(2000000)), printf('%.1000000c', 'x') || '0'))",
         ] {
             connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();

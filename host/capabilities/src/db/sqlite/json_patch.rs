@@ -1,5 +1,5 @@
-//! `json_patch` (RFC 7396) in a time that grows with its arguments' sizes. SQLite's own looks for every member of the patch
-//! among all members of the target.
+//! `json_patch` (RFC 7396) in a time that grows with its arguments' sizes. SQLite's own looks for every member of the
+//! patch among all members of the target.
 
 use super::functions::{go_on, text};
 use super::watch::Control;
@@ -201,7 +201,8 @@ mod tests {
         define(&connection, &Arc::new(Control::new(&Account::new(256 << 20), 0))).unwrap();
         // SQLite's own would compare forty thousand million names.
         let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000), \
-                   o(a, b) AS MATERIALIZED (SELECT json_group_object('a' || i, i), json_group_object('b' || i, i) FROM n) \
+                   o(a, b) AS MATERIALIZED (SELECT json_group_object('a' || i, i), \
+                   json_group_object('b' || i, i) FROM n) \
                    SELECT length(json_patch(a, b)) FROM o";
         let length: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
         assert!(length > 4_000_000, "{length}");

@@ -1,10 +1,10 @@
-//! LIKE and GLOB that end with their statement. SQLite's own take a time that grows with the product of the pattern's and the
-//! text's length, inside one function that nothing can interrupt.
+//! LIKE and GLOB that end with their statement. SQLite's own take a time that grows with the product of the pattern's
+//! and the text's length, inside one function that nothing can interrupt.
 //!
 //! SQLite uses an index for `name LIKE 'a%'` only if the function behind LIKE has a flag that its own have and that no
-//! function of an application can be given. It is set here all the same, in SQLite's description of the function: at the
-//! place where the bundled release has it, and only there. With any other release it is not set, and LIKE reads all rows;
-//! a test tells.
+//! function of an application can be given. It is set here all the same, in SQLite's description of the function: at
+//! the place where the bundled release has it, and only there. With any other release it is not set, and LIKE reads all
+//! rows; a test tells.
 
 use super::watch::Control;
 use memchr::{memchr, memchr2};
@@ -19,7 +19,8 @@ const PATTERN_BYTES: usize = 1_000;
 /// Steps between two looks at whether to go on.
 const LOOK_STEPS: u32 = 1 << 16;
 
-/// The release whose description of functions is known: see `struct FuncDef` and `struct sqlite3_context` of its source.
+/// The release whose description of functions is known: see `struct FuncDef` and `struct sqlite3_context` of its
+/// source.
 const KNOWN_RELEASE: c_int = 3_050_002;
 
 /// "Candidate for the LIKE optimization", and "case-sensitive".
@@ -83,8 +84,8 @@ pub(super) fn define(connection: &Connection, control: &Arc<Control>) -> Result<
 fn define_one(connection: &Connection, name: &CStr, arguments: c_int, function: Function) -> Result<()> {
     let function = Box::into_raw(Box::new(function));
     let flags = ffi::SQLITE_UTF8 | ffi::SQLITE_DETERMINISTIC | ffi::SQLITE_INNOCUOUS;
-    // SAFETY: the connection is open and this thread's; SQLite calls `drop_function` with the data, once, also when this
-    // fails.
+    // SAFETY: the connection is open and this thread's; SQLite calls `drop_function` with the data, once, also when
+    // this fails.
     let defined = unsafe {
         ffi::sqlite3_create_function_v2(
             connection.handle(),
@@ -143,7 +144,8 @@ unsafe extern "C" fn call(context: *mut ffi::sqlite3_context, count: c_int, argu
 /// # Safety
 /// The context is one of SQLite's of the known release.
 unsafe fn adopt(context: *mut ffi::sqlite3_context, count: c_int, data: *mut c_void, signs: Signs) {
-    // SAFETY: the description is the context's second pointer, and lives as long as the connection, which is this thread's.
+    // SAFETY: the description is the context's second pointer, and lives as long as the connection, which is this
+    // thread's.
     unsafe {
         let description = &mut **context.cast::<*mut Description>().add(1);
         let function: unsafe extern "C" fn(_, _, _) = call;

@@ -1,13 +1,14 @@
-//! SQLite's memory, accounted by component.
+//! The memory that SQLite takes, accounted to components.
 //!
-//! SQLite asks one allocator for all that it has, of every connection in the process; the platform's own store lives in the
-//! same library. So a limit of the process (`sqlite3_hard_heap_limit64`) would let one component starve all others and the
-//! platform. Here a thread says for whom it works, and what SQLite allocates meanwhile is charged to that account until it
-//! is freed, by whichever thread. What is over the account's limit is refused, of which SQLite makes `SQLITE_NOMEM`: the
-//! statement fails and the connection stays. A thread that works for nobody is not limited.
+//! SQLite asks one allocator for all that it has, of every connection in the process; the platform's own store lives in
+//! the same library. So a limit of the process (`sqlite3_hard_heap_limit64`) would let one component starve all others
+//! and the platform. Here a thread says for whom it works, and what SQLite allocates meanwhile is charged to that
+//! account until it is freed, by whichever thread. What is over the account's limit is refused, of which SQLite makes
+//! `SQLITE_NOMEM`: the statement fails and the connection stays. A thread that works for nobody is not limited.
 //!
-//! The allocator must be set before SQLite is initialised by anyone, so it is set before `main`. Where a program manages to
-//! be earlier (SQLite in a constructor of its own), databases of components are refused: see [`is_installed`].
+//! The allocator must be set before SQLite is initialised by anyone, so it is set before `main`. Where a program
+//! manages to be earlier (SQLite in a constructor of its own), databases of components are refused: see
+//! [`is_installed`].
 
 use rusqlite::ffi;
 use std::alloc::Layout;
@@ -107,8 +108,8 @@ fn whole(size: usize) -> usize {
     size + HEADER
 }
 
-// SAFETY, of the functions below: SQLite gives them blocks that they have made and that are not freed yet, and sizes above
-// zero. A block's account is alive as long as the block, which holds a reference to it.
+// SAFETY, of the functions below: SQLite gives them blocks that they have made and that are not freed yet, and sizes
+// above zero. A block's account is alive as long as the block, which holds a reference to it.
 
 unsafe extern "C" fn malloc(size: c_int) -> *mut c_void {
     let Ok(size) = usize::try_from(size) else { return ptr::null_mut() };

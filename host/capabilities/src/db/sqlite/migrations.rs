@@ -1,6 +1,6 @@
-//! Migrating a file.
+//! The migrations of a component.
 
-use super::super::Error;
+use super::super::bindings::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
 use super::super::statement::BOOKKEEPING;
 use super::connection::{Session, Settings};
@@ -20,7 +20,8 @@ pub(super) fn run(settings: &Arc<Settings>, migrations: &Migrations) -> Result<(
         return Ok(());
     }
     let table = format!(
-        "CREATE TABLE IF NOT EXISTS {BOOKKEEPING} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT"
+        "CREATE TABLE IF NOT EXISTS {BOOKKEEPING} (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, \
+         applied_at TEXT NOT NULL) STRICT"
     );
     session.own(&table, TIMEOUT).map_err(|failed| unavailable(&failed))?;
     for migration in &migrations.0 {

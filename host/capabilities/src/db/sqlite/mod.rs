@@ -16,13 +16,14 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use super::Error;
 use super::backend::Backend;
+use super::bindings::Error;
+use super::dialect::Dialect;
 use super::grant::DbGrant;
 use super::migrate::{Migrations, safe_name};
 use super::output::{Caps, Output, Part};
-use super::statement::{Dialect, Statement};
-use super::transaction::{Begin, Commands};
+use super::statement::Statement;
+use super::transaction::{BeginOptions, Commands};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use connection::Settings;
@@ -115,7 +116,7 @@ impl Backend for Sqlite {
         .boxed()
     }
 
-    fn transaction(&self, begin: Begin, mut commands: Commands) -> BoxFuture<'static, ()> {
+    fn transaction(&self, begin: BeginOptions, mut commands: Commands) -> BoxFuture<'static, ()> {
         let (pool, timeout) = (Arc::clone(&self.pool), self.timeout);
         async move {
             let Ok(permits) = tokio::time::timeout(timeout, pool.acquire(!begin.read_only)).await else {

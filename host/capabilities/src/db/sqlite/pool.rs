@@ -1,6 +1,6 @@
 //! Connections on threads of their own, opened when they are needed and closed when they have not been for a while.
 
-use super::super::Error;
+use super::super::bindings::Error;
 use super::connection::{Session, Settings};
 use super::error::error;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -46,7 +46,8 @@ pub(super) struct Permits {
     _connection: OwnedSemaphorePermit,
 }
 
-/// A thread. It has its own handle while it is busy, and the pool has it while it is idle: so it ends when the pool does.
+/// A thread. It has its own handle while it is busy, and the pool has it while it is idle: so it ends when the pool
+/// does.
 struct Worker {
     id: u64,
     jobs: Sender<Task>,

@@ -1,9 +1,10 @@
 //! Statements and transactions on a connection's thread.
 
+use super::super::bindings::{Error, Value};
 use super::super::output::{Batches, Caps, Output};
 use super::super::statement::{Kind, Statement};
-use super::super::transaction::{Action, Begin, Commands, refuse, savepoint};
-use super::super::{Error, Value, value};
+use super::super::transaction::{Action, BeginOptions, Commands, refuse, savepoint};
+use super::super::value;
 use super::connection::Session;
 use super::error::error;
 use rusqlite::ffi;
@@ -28,7 +29,8 @@ impl Session {
             let full = self.working(&mut left, output, || {
                 // Virtual tables and PRAGMA functions compile more while they run.
                 while let Some(row) = self.control.as_guest(|| rows.next()).map_err(|failed| self.explain(&failed))? {
-                    // Only now: if another connection has changed the schema, the first step compiles the statement anew.
+                    // Only now: if another connection has changed the schema, the first step compiles the statement
+                    // anew.
                     let (batches, booleans) = started.get_or_insert_with(|| columns(row.as_ref(), output.caps()));
                     batches.make_room(size(row, booleans.len())?)?;
                     if batches.add(values(row, booleans)?)? {
@@ -97,7 +99,7 @@ impl Session {
 }
 
 /// A transaction, from its beginning to its end.
-pub(super) fn transaction(session: Result<&mut Session, Error>, begin: Begin, mut commands: Commands) {
+pub(super) fn transaction(session: Result<&mut Session, Error>, begin: BeginOptions, mut commands: Commands) {
     // One that may write takes the lock at once: two that took it later could not both go on.
     let start = if begin.read_only { "PRAGMA query_only = 1; BEGIN" } else { "BEGIN IMMEDIATE" };
     let session = match session.and_then(|session| session.control(start).map(|()| session)) {

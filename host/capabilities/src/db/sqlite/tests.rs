@@ -1,9 +1,10 @@
-//! What no statement may do to the host: take more memory than the component has, or go on after its time.
+//! Tests that no statement takes more memory than its component has, or goes on after its time.
 
+use super::super::bindings::{Batch, Error, ErrorCode, Value};
+use super::super::dialect::Dialect;
 use super::super::grant::DbGrant;
 use super::super::output::{Caps, channel};
-use super::super::statement::{Dialect, Statement};
-use super::super::{Batch, Error, ErrorCode, Value};
+use super::super::statement::Statement;
 use super::connection::{Session, Settings};
 use serde_json::{Value as Json, json};
 use std::path::Path;
@@ -82,7 +83,8 @@ fn no_statement_goes_on_after_its_time() {
         format!("{endless}, v AS MATERIALIZED (SELECT hex(zeroblob(2000000)) AS a) SELECT sum(a = a || '') FROM n, v"),
         format!("{endless} SELECT sum(length(hex(randomblob(1000000)))) FROM n"),
         format!(
-            "{endless} SELECT sum(length(c)) FROM (SELECT group_concat(i) OVER (ORDER BY i ROWS BETWEEN 100000 PRECEDING AND CURRENT ROW) AS c FROM n)"
+            "{endless} SELECT sum(length(c)) FROM (SELECT group_concat(i) OVER \
+             (ORDER BY i ROWS BETWEEN 100000 PRECEDING AND CURRENT ROW) AS c FROM n)"
         ),
         format!("{endless} SELECT count(*) FROM n, json_each('[1,2,3]') WHERE i % 7 = 8"),
         format!("{large} SELECT a LIKE '%' || substr(b, -900) FROM v"),
@@ -109,7 +111,10 @@ fn no_statement_goes_on_after_its_time() {
         let bound = Duration::from_millis(400);
         let worked: Vec<_> = std::iter::repeat_with(work).take(5).take_while(|worked| *worked >= bound).collect();
         assert!(worked.len() < 5, "{short}: {worked:?} of 200 ms");
-        assert!(ask(&session, "SELECT 1").is_ok(), "{short}");
+        // On a machine with much else to do even this may take too long, but not each time.
+        while let Err(error) = ask(&session, "SELECT 1") {
+            assert_eq!(error.code, ErrorCode::Timeout, "{short}");
+        }
     }
 }
 
@@ -141,28 +146,34 @@ fn what_takes_a_product_of_sizes_is_not_allowed() {
 #[test]
 fn one_components_statements_leave_room_for_anothers() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let hostile = settings(one.path(), json!({ "statement-timeout-ms": 4_000 }));
+    let hour = json!({ "statement-timeout-ms": 3_600_000 });
+    let hostile = settings(one.path(), hour.clone());
     Session::open_for_guest(&hostile).unwrap();
     let ended = Arc::new(AtomicUsize::new(0));
-    let threads: Vec<_> = (0..8)
+    // They end when their results are dropped.
+    let (threads, results): (Vec<_>, Vec<_>) = (0..8)
         .map(|_| {
             let (settings, ended) = (Arc::clone(&hostile), Arc::clone(&ended));
-            std::thread::spawn(move || {
+            let (output, result) = channel(Caps { rows: 1_000, bytes: 16 << 20 }, None);
+            let thread = std::thread::spawn(move || {
                 let session = Session::open_for_guest(&settings).unwrap();
                 let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                                SELECT sum(length(hex(randomblob(500000)))) FROM n";
-                let _ = ask(&session, endless);
+                let endless = Statement::guest(endless, Vec::new(), Dialect::Sqlite).unwrap();
+                let _ = session.run(&endless, &output);
                 ended.fetch_add(1, Ordering::Relaxed);
-            })
+            });
+            (thread, result)
         })
-        .collect();
-    let session = Session::open_for_guest(&settings(other.path(), json!({}))).unwrap();
+        .unzip();
+    let session = Session::open_for_guest(&settings(other.path(), hour)).unwrap();
     for _ in 0..20 {
         let numbers =
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT sum(i) FROM n";
         assert!(ask(&session, numbers).is_ok());
     }
     assert_eq!(ended.load(Ordering::Relaxed), 0, "the others were waited for");
+    drop(results);
     for thread in threads {
         thread.join().unwrap();
     }

@@ -1,7 +1,7 @@
-//! How long what runs on a connection may go on, and who ends it.
+//! Interrupting a statement: at its deadline, or when its query was dropped.
 //!
-//! SQLite looks at its flag for interruption at every jump backwards, calls the progress handler after some steps, and asks
-//! for memory for what it makes: each of these ends a statement that is to end. One thread looks at all that run.
+//! SQLite looks at its flag for interruption at every jump backwards, calls the progress handler after some steps, and
+//! asks for memory for what it makes: each of these ends a statement that is to end. One thread looks at all that run.
 
 use super::super::output::Watch;
 use super::cores::{CORES, Turn};
@@ -27,11 +27,11 @@ pub(super) struct Control {
     looks: AtomicU32,
     /// Whether what runs is to end.
     stopped: AtomicBool,
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<RunningStatement>>,
     interrupt: OnceLock<InterruptHandle>,
 }
 
-struct Running {
+struct RunningStatement {
     until: Instant,
     watch: Option<Watch>,
     turn: Arc<Turn>,
@@ -62,7 +62,7 @@ impl Control {
         let _ = self.interrupt.set(handle);
     }
 
-    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+    fn running(&self) -> MutexGuard<'_, Option<RunningStatement>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,7 +71,7 @@ impl Control {
         let over = || Instant::now() > until || watch.as_ref().is_some_and(Watch::is_closed);
         let turn = CORES.enter(self.component, over);
         self.stopped.store(over(), Ordering::Relaxed);
-        *self.running() = Some(Running { until, watch: watch.clone(), turn });
+        *self.running() = Some(RunningStatement { until, watch: watch.clone(), turn });
         WATCHDOG.add(self);
         let done = on_account(&self.account, &self.stopped, work);
         WATCHDOG.remove(self);

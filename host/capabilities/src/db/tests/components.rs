@@ -1,4 +1,4 @@
-//! What a component has to itself: its tables and its migrations.
+//! Tests of what belongs to one component: its tables and its migrations.
 
 use super::*;
 

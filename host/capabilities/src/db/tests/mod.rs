@@ -1,11 +1,12 @@
-//! What every backend does, written once and run on each. PostgreSQL's part runs where ELIAS_TEST_POSTGRES is set.
+//! Tests of both backends, written once and run on each. PostgreSQL's part runs where ELIAS_TEST_POSTGRES is set.
 
 mod components;
 mod postgres;
 mod statements;
 mod transactions;
 
-use super::host::Begun;
+use super::bindings::{Batch, Isolation, Value};
+use super::context::StartOutcome;
 use super::transaction::{Action, Transaction};
 use super::*;
 use serde_json::json;
@@ -49,7 +50,7 @@ impl TestBackend {
 
 /// A result, read to its end.
 #[derive(Debug)]
-struct Whole {
+struct FullResult {
     columns: Vec<String>,
     rows: Vec<Vec<Value>>,
     batches: usize,
@@ -65,8 +66,8 @@ async fn next(query: &mut Query) -> Result<Batch, Error> {
     }
 }
 
-async fn read(mut query: Query) -> Result<Whole, Error> {
-    let mut whole = Whole { columns: Vec::new(), rows: Vec::new(), batches: 0, affected: 0 };
+async fn read(mut query: Query) -> Result<FullResult, Error> {
+    let mut whole = FullResult { columns: Vec::new(), rows: Vec::new(), batches: 0, affected: 0 };
     loop {
         let batch = next(&mut query).await?;
         whole.columns = batch.columns;
@@ -81,19 +82,19 @@ async fn read(mut query: Query) -> Result<Whole, Error> {
 }
 
 impl DbContext {
-    async fn all(&self, sql: &str, parameters: Vec<Value>) -> Result<Whole, Error> {
+    async fn all(&self, sql: &str, parameters: Vec<Value>) -> Result<FullResult, Error> {
         read(self.send(sql, parameters)).await
     }
 
     /// Starts a statement, and makes a query of it even if it is done at once.
     fn send(&self, sql: &str, parameters: Vec<Value>) -> Query {
         match self.query(sql, parameters) {
-            Begun::Done(part) => Query::done(part),
-            Begun::Running(query) => query,
+            StartOutcome::Done(part) => Query::done(part),
+            StartOutcome::Running(query) => query,
         }
     }
 
-    async fn done(&self, sql: &str) -> Whole {
+    async fn done(&self, sql: &str) -> FullResult {
         self.all(sql, Vec::new()).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 
@@ -131,6 +132,16 @@ fn text(text: &str) -> Value {
 
 fn state(error: &Error) -> &str {
     error.sqlstate.as_deref().unwrap_or("none")
+}
+
+/// Between two looks at something that a test waits for.
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+/// Most likely lets a statement begin that was sent. A test holds where it has not: it then drops one that waits.
+async fn let_it_begin() {
+    tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
 macro_rules! on_both {

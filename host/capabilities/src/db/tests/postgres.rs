@@ -1,4 +1,4 @@
-//! What only PostgreSQL has: logins, connections that are shared out, TLS.
+//! Tests of PostgreSQL alone: logins, connections that components share, TLS.
 
 use super::super::statement::{Kind, Statement};
 use super::*;
@@ -23,9 +23,9 @@ fn unchecked(sql: &str) -> Statement {
 
 impl DbContext {
     /// Runs a statement as if the checks of its text had missed it.
-    async fn slip(&self, sql: &str) -> Result<Whole, Error> {
+    async fn slip(&self, sql: &str) -> Result<FullResult, Error> {
         let (output, query) = self.start(self.calls.begin()).unwrap();
-        read(query.driving(self.opened.backend.run(unchecked(sql), output))).await
+        read(query.driving(self.database.backend.run(unchecked(sql), output))).await
     }
 
     async fn say(&self, sql: &str) -> String {
@@ -85,7 +85,8 @@ const ATTACKS: &[&str] = &[
     "CREATE VIEW v AS SELECT s FROM SCHEMA.secret",
     "SELECT * FROM v",
     "CREATE FUNCTION f() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT s FROM SCHEMA.secret LIMIT 1'",
-    "CREATE FUNCTION g() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT s FROM SCHEMA.secret LIMIT 1); END $$",
+    "CREATE FUNCTION g() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT s FROM SCHEMA.secret LIMIT 1); \
+     END $$",
     "SELECT g()",
     "CREATE FUNCTION h() RETURNS int LANGUAGE c AS 'libc', 'system'",
     "CREATE TRIGGER t AFTER INSERT ON SCHEMA.secret EXECUTE FUNCTION g()",
@@ -210,9 +211,9 @@ async fn a_changed_session_is_closed() {
         let asked = format!("SELECT current_setting('{setting}')");
         let before = db.say(&asked).await;
         db.slip(sql).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1_100)).await;
-        db.done("SELECT 1").await;
-        assert_eq!(db.say(&asked).await, before, "{sql}");
+        while db.say(&asked).await != before {
+            pause().await;
+        }
     }
     // Within a transaction too.
     let mut transaction = db.begin(Isolation::ReadCommitted, false);
@@ -242,7 +243,7 @@ async fn many_components_share_few_connections() {
         let mut most = 0_i64;
         for _ in 0..20 {
             most = most.max(admin.query_one(&count, &[]).await.unwrap().get(0));
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            pause().await;
         }
         most
     };
@@ -270,9 +271,8 @@ async fn a_password_that_was_changed_is_set_again() {
     admin.batch_execute(&format!("ALTER ROLE \"{role}\" PASSWORD 'other'")).await.unwrap();
     let Value::Integer(pid) = db.done("SELECT pg_backend_pid()").await.rows[0][0] else { panic!() };
     admin.execute("SELECT pg_terminate_backend($1)", &[&i32::try_from(pid).unwrap()]).await.unwrap();
-    let started = Instant::now();
     while db.all("SELECT 1", Vec::new()).await.is_err() {
-        assert!(started.elapsed() < Duration::from_secs(20));
+        pause().await;
     }
     // Two hosts that share the database agree.
     let again = backend.open("password", json!({})).await;
@@ -318,7 +318,7 @@ async fn an_operator_may_make_the_login() {
         let grant = json!({ "backend": "postgres", "login-url": own, "schema": schema });
         db.configure(&backend.info("own"), Some(&grant)).await
     };
-    let why = |refused: Result<Opened, ConfigureError>| match refused {
+    let why = |refused: Result<Database, ConfigureError>| match refused {
         Err(ConfigureError::Invalid(why) | ConfigureError::Unavailable(why)) => why,
         other => panic!("{:?}", other.err()),
     };
@@ -366,7 +366,7 @@ async fn tls_is_as_the_url_says() {
                 assert_eq!(db.say(used).await, expected, "{url}");
                 // A cancellation goes the same way.
                 let query = db.send("SELECT pg_sleep(60)", Vec::new());
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                let_it_begin().await;
                 drop(query);
             }
             (Err(ConfigureError::Unavailable(_)), None) => {}

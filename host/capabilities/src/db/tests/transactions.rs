@@ -1,4 +1,4 @@
-//! Transactions, and who waits for whom.
+//! Tests of transactions and of waiting for connections.
 
 use super::*;
 
@@ -79,7 +79,7 @@ pub(in crate::db::tests) async fn read_only_transactions_do_not_write(backend: T
 }
 
 pub(in crate::db::tests) async fn connections_are_waited_for(backend: TestBackend) {
-    let db = backend.open("waiting", json!({ "connections": 1, "statement-timeout-ms": 400 })).await;
+    let db = backend.open("waiting", json!({ "connections": 1, "statement-timeout-ms": 2_000 })).await;
     let mut transaction = db.begin(Isolation::ReadCommitted, true);
     read(db.within(&mut transaction, "SELECT 1")).await.unwrap();
     // One that SQLite does not answer at once.

@@ -1,6 +1,6 @@
-//! Hashes, and what is made of them.
+//! Hashes, HMAC and HKDF.
 
-use super::types::{Bytes, Error, Hash, Secret};
+use super::types::{Bytes, ErrorCode, Hash, Secret};
 use hkdf::Hkdf;
 use hmac::{Mac, SimpleHmac};
 use md5::Md5;
@@ -53,10 +53,10 @@ pub(super) fn hmac(hash: Hash, key: &Secret, data: &[u8]) -> Vec<u8> {
 
 pub(super) fn hkdf(hash: Hash, key: &Secret, salt: &[u8], info: &[u8], bytes: u32) -> Bytes {
     if bytes > HKDF_BYTES_MAX {
-        return Err(Error::Unsupported);
+        return Err(ErrorCode::Unsupported);
     }
     let mut derived = vec![0; bytes as usize];
     with_hash!(hash, H => Hkdf::<H, SimpleHmac<H>>::new(Some(salt), key).expand(info, &mut derived))
-        .map_err(|_| Error::Unsupported)?;
+        .map_err(|_| ErrorCode::Unsupported)?;
     Ok(derived)
 }

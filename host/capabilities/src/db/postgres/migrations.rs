@@ -1,52 +1,13 @@
-//! The schema and the role of a component, and its migrations.
+//! The migrations of a component.
 
-use super::super::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
 use super::super::statement::{BOOKKEEPING, Statement};
 use super::connect::Connector;
-use super::error::error;
-use super::login::{KEYS, lock};
+use super::error::{error, refused};
+use super::schema::{OwnedSchema, lock};
 use elias_host::capability::ConfigureError;
 use std::time::Duration;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
-
-/// The schema that a component owns, and the role that it logs in as.
-#[derive(Debug, Clone)]
-pub(super) struct OwnedSchema {
-    pub(super) schema: String,
-    pub(super) role: String,
-}
-
-/// Checks a schema's name. Nothing in it ends the quotes that it is put in.
-pub(super) fn check_schema(schema: &str) -> Result<(), ConfigureError> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let starts = schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    if !starts || !schema.chars().all(plain) || schema.len() > 57 {
-        let why =
-            "schema: must be lower-case letters, digits and underscores, beginning with none of the digits, at most 57";
-        return Err(ConfigureError::Invalid(why.into()));
-    }
-    if schema.starts_with("pg_") || schema.starts_with(KEYS) || schema == "public" || schema == "information_schema" {
-        return Err(ConfigureError::Invalid(format!("schema: {schema} is not for components")));
-    }
-    Ok(())
-}
-
-impl OwnedSchema {
-    /// The statements that set up a session, whatever the server's defaults and the URL say: the rules about statements
-    /// rely on them.
-    pub(super) fn session(&self, timeout: Duration, idle: Duration) -> String {
-        format!(
-            "SET standard_conforming_strings TO on; SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; \
-             SET statement_timeout TO {}; SET idle_in_transaction_session_timeout TO {}; SET lock_timeout TO 0; \
-             SET search_path TO \"{}\", pg_temp",
-            timeout.as_millis(),
-            idle.as_millis(),
-            self.schema
-        )
-    }
-}
 
 /// Runs the migrations that are due, as the component's login: who wrote them wrote the component.
 pub(super) async fn migrate(
@@ -75,7 +36,8 @@ async fn prepare(client: &Client, owned_schema: &OwnedSchema) -> Result<(), Conf
     // Hosts take turns. The lock goes with the connection.
     client.execute("SELECT pg_advisory_lock($1)", &[&lock(&owned_schema.schema)]).await.map_err(failed)?;
     let table = format!(
-        "CREATE TABLE IF NOT EXISTS {BOOKKEEPING} (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL)"
+        "CREATE TABLE IF NOT EXISTS {BOOKKEEPING} (name text PRIMARY KEY, sha256 text NOT NULL, \
+         applied_at timestamptz NOT NULL)"
     );
     client.batch_execute(&table).await.map_err(failed)
 }
@@ -103,24 +65,4 @@ async fn one(client: &Client, migration: &Migration) -> Result<(), ConfigureErro
         return Err(migration.failed(&error(&why)));
     }
     Ok(())
-}
-
-pub(super) fn refused(failed: &tokio_postgres::Error) -> ConfigureError {
-    let Error { sqlstate, .. } = error(failed);
-    let why = match failed.as_db_error().and(sqlstate) {
-        Some(state) if state == "28000" => {
-            "PostgreSQL lets a role in nowhere (28000): pg_hba.conf must admit the url's, and the logins that begin with elias_"
-                .into()
-        }
-        Some(state) => format!("PostgreSQL refused ({state})"),
-        None => "PostgreSQL cannot be reached".into(),
-    };
-    ConfigureError::Unavailable(why)
-}
-
-pub(super) fn missing(failed: &tokio_postgres::Error, what: &str) -> ConfigureError {
-    if failed.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
-        return ConfigureError::Unavailable(format!("the role of PostgreSQL's url {what}"));
-    }
-    refused(failed)
 }

@@ -1,0 +1,50 @@
+//! The database of a component, which its instances share, and its limits.
+
+use super::backend::Backend;
+use super::bindings::{Error, Value};
+use super::grant::DbGrant;
+use super::statement::Statement;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Statements of people that run on one component's database at a time. Each takes one of the component's connections.
+pub(super) const CONSOLE_STATEMENTS: usize = 2;
+
+/// A component's database, and what it may use of it.
+pub struct Database {
+    pub(super) limits: DbGrant,
+    pub(super) backend: Arc<dyn Backend>,
+    /// One permit for each statement of people that may run at a time.
+    pub(super) console: Semaphore,
+}
+
+impl Database {
+    pub(super) fn new(limits: DbGrant, backend: Arc<dyn Backend>) -> Self {
+        Self { limits, backend, console: Semaphore::new(CONSOLE_STATEMENTS) }
+    }
+
+    /// Checks a statement against the grant and the rules for statements; with the bytes of its parameters.
+    pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<(Statement, u64), Error> {
+        let limits = &self.limits;
+        if sql.len() as u64 > limits.statement_bytes {
+            let limit = limits.statement_bytes;
+            return Err(Error::too_large(format!(
+                "the statement has more than {limit} bytes (the grant's key statement-bytes)"
+            )));
+        }
+        if parameters.len() > limits.parameters as usize {
+            let limit = limits.parameters;
+            return Err(Error::too_large(format!(
+                "the statement has more than {limit} parameters (the grant's key parameters)"
+            )));
+        }
+        let size = parameters.iter().map(Value::size).sum::<u64>();
+        if size > limits.parameter_bytes {
+            let limit = limits.parameter_bytes;
+            return Err(Error::too_large(format!(
+                "the parameters have more than {limit} bytes (the grant's key parameter-bytes)"
+            )));
+        }
+        Ok((Statement::guest(sql, parameters, self.backend.dialect())?, size))
+    }
+}

@@ -1,0 +1,74 @@
+//! The functions that the host links have the names and types of the WIT packages.
+//!
+//! For each package a component is made that imports all of its functions: it is linked only if all of them are there
+//! and have the types of the WIT.
+
+use elias_capabilities::{Cache, Config, Crypto, Db, Log};
+use elias_host::{ErrorCode, Grants, Host, LoadOptions};
+use serde_json::json;
+use std::path::Path;
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve};
+
+/// A component that imports these interfaces of a WIT file, and has no code of its own.
+fn component(file: &str, interfaces: &[&str]) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut resolve = Resolve::default();
+    resolve.push_path(folder.join("../../wit/deps/io.wit")).expect("it is there");
+    resolve.push_path(folder.join(file)).expect("it is there");
+    let imports: String = interfaces.iter().map(|interface| format!("import {interface}; ")).collect();
+    let world = format!("package test:contract; world all {{ {imports}}}");
+    let package = resolve.push_str("all.wit", &world).expect("valid WIT");
+    let world = resolve.select_world(&[package], None).expect("there is one");
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("it fits");
+    ComponentEncoder::default().module(&module).expect("it fits").encode().expect("it is encoded")
+}
+
+/// Fails unless a component that imports the interfaces is linked, with an empty grant of a capability if it needs one.
+async fn check(file: &str, interfaces: &[&str], granted: Option<&str>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let builder = Host::builder().instances(1).capability(Cache::new()).capability(Config).capability(Crypto);
+    let builder = builder.capability(Db::new(folder.path().into())).capability(Log);
+    let host = builder.build().expect("a host");
+    let grants = granted.map_or_else(Grants::none, |name| Grants::none().with(name, json!({})));
+    let options = LoadOptions { grants, ..LoadOptions::default() };
+    // The component has no handler, which is looked for once it is linked.
+    let refused = host.load_with(&component(file, interfaces), &options).await.expect_err("it cannot be called");
+    assert_eq!(refused.code(), ErrorCode::MissingExport, "{file}: {refused}");
+}
+
+#[tokio::test]
+async fn cache_is_linked_as_its_wit_says() {
+    check("../../wit/cache/cache.wit", &["elias:cache/cache@0.1.0"], Some("cache")).await;
+}
+
+#[tokio::test]
+async fn both_drafts_of_wasi_keyvalue_are_linked_as_their_wit_says() {
+    for draft in ["draft", "draft2"] {
+        let interfaces = ["store", "atomics"].map(|name| format!("wasi:keyvalue/{name}@0.2.0-{draft}"));
+        let file = format!("wit/wasi-keyvalue-{draft}.wit");
+        check(&file, &interfaces.each_ref().map(String::as_str), Some("cache")).await;
+    }
+}
+
+#[tokio::test]
+async fn config_is_linked_as_its_wit_says() {
+    check("../../wit/config/config.wit", &["elias:config/config@0.1.0"], None).await;
+    check("wit/wasi-config.wit", &["wasi:config/store@0.2.0-rc.1"], None).await;
+}
+
+#[tokio::test]
+async fn crypto_is_linked_as_its_wit_says() {
+    check("../../wit/crypto/crypto.wit", &["elias:crypto/crypto@0.1.0"], None).await;
+}
+
+#[tokio::test]
+async fn db_is_linked_as_its_wit_says() {
+    check("../../wit/db/db.wit", &["elias:db/db@0.1.0"], Some("db")).await;
+}
+
+#[tokio::test]
+async fn log_is_linked_as_its_wit_says() {
+    check("../../wit/log/log.wit", &["elias:log/log@0.1.0"], None).await;
+}
