@@ -7,6 +7,7 @@
 pub mod base;
 pub mod hint;
 pub mod image;
+pub mod key_file;
 pub mod layout;
 pub mod manifest;
 pub mod note;

@@ -18,7 +18,7 @@
 //! let cache = command::cache_dir(None).map(|folder| CompiledCache::open(&folder)).transpose()?;
 //! let builder = Builder::new(cache.as_ref())?;
 //!
-//! // `project::Project` reads the table `[build]` of an elias.toml; this is a build without one.
+//! // `BuildOptions::of_project` takes what the `[build]` table of an elias.toml says; this is a build without one.
 //! let options = BuildOptions::new("index.js", project);
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! let built = runtime.block_on(builder.build(&options))?;
@@ -38,9 +38,7 @@ pub mod bundle;
 pub mod capabilities;
 pub mod command;
 mod componentize;
-pub mod config;
 pub mod diagnostic;
-pub mod dotenv;
 pub mod engine;
 mod evaluate;
 mod explain;
@@ -48,10 +46,9 @@ mod first_use;
 mod image;
 pub mod inspect;
 mod locales;
+mod options;
 mod package;
-pub mod project;
 mod sbom;
-pub mod signing;
 pub mod uses;
 mod web;
 

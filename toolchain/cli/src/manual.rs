@@ -1,8 +1,8 @@
 //! `elias completions` and `elias man`: what shells and `man` know of the commands.
 
-use crate::failure::Failure;
 use clap::{Args, Command};
 use clap_complete::Shell;
+use elias_command_line::Failure;
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -1,10 +1,10 @@
 //! Who may do what, and who did what: `elias tokens`, the keys of a tenant, and `elias audit`.
 
-use super::client::{items, named, read};
-use super::output::{self, plain, time};
-use super::target::Target;
-use crate::failure::Failure;
+use super::client::{Client, items, named, read};
+use super::output::{self, time};
 use clap::{Args, Subcommand};
+use elias_command_line::text::plain;
+use elias_command_line::{Failure, Target};
 use elias_platform::access::{NewToken, TokenWithSecret};
 use elias_platform::name::ComponentName;
 use elias_platform::store::{AuditEntry, SigningKeyEntry, Token, TokenRole};
@@ -89,7 +89,7 @@ pub(crate) struct AuditArguments {
 
 /// Lists, makes and revokes tokens.
 pub(super) fn tokens(arguments: &TokensArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     let url = client.tenant_url(&["tokens"]);
     match &arguments.command {
@@ -140,7 +140,7 @@ fn row(token: Token) -> [String; 6] {
 pub(super) fn tenant_keys(command: &TenantKeysCommand) -> Result<(), Failure> {
     match command {
         TenantKeysCommand::List { target } => {
-            let client = target.client()?;
+            let client = Client::of(target)?;
             let answer = client.get(client.tenant_url(&["keys"]))?;
             output::answer(target.json, &answer, || {
                 let row = |key: SigningKeyEntry| {
@@ -150,13 +150,13 @@ pub(super) fn tenant_keys(command: &TenantKeysCommand) -> Result<(), Failure> {
             })
         }
         TenantKeysCommand::Add { verifier, target } => {
-            let client = target.client()?;
+            let client = Client::of(target)?;
             let answer = client.post(client.tenant_url(&["keys"]), &json!({ "verifier": verifier }))?;
             let said = format!("signatures by {} are accepted for tenant {}", plain(verifier), client.tenant());
             output::done(target.json, &answer, &said)
         }
         TenantKeysCommand::Revoke { name, target } => {
-            let client = target.client()?;
+            let client = Client::of(target)?;
             let answer = client.delete(client.tenant_url(&["keys", name]))?;
             let said = format!("signatures by {} are refused; what was accepted with it goes on serving", plain(name));
             output::done(target.json, &answer, &said)
@@ -166,7 +166,7 @@ pub(super) fn tenant_keys(command: &TenantKeysCommand) -> Result<(), Failure> {
 
 /// Shows who did what.
 pub(super) fn audit(arguments: &AuditArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let answer = client.list(&client.tenant_url(&["audit"]), arguments.limit)?;
     output::answer(arguments.target.json, &answer, || {
         let row = |entry: AuditEntry| {

@@ -1,10 +1,11 @@
 //! `elias login` and `elias logout`.
 
 use super::client::{Client, read};
-use super::output::{self, plain};
+use super::output;
 use super::target::{self, Login};
-use crate::failure::Failure;
 use clap::Args;
+use elias_command_line::Failure;
+use elias_command_line::text::{plain, print};
 use elias_platform::name::TenantId;
 use reqwest::Url;
 use serde::Deserialize;
@@ -92,7 +93,7 @@ pub(super) fn logout() -> Result<(), Failure> {
     } else {
         "nobody was logged in"
     };
-    output::print(&format!("{said}\n"));
+    print(&format!("{said}\n"));
     Ok(())
 }
 

@@ -1,10 +1,9 @@
 //! Everything of a platform in one file.
 
 use super::client::Client;
-use super::output;
-use super::target::Target;
-use crate::failure::Failure;
 use clap::Args;
+use elias_command_line::text::print;
+use elias_command_line::{Failure, Target};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,7 +23,7 @@ pub(crate) struct BackupArguments {
 /// # Errors
 /// If the platform refuses, or the file cannot be written.
 pub(super) fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let io = |error: std::io::Error| Failure::new("io", format_args!("{}: {error}", arguments.file.display()));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&arguments.file).map_err(io)?;
     let written =
@@ -32,7 +31,7 @@ pub(super) fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
     match written {
         Ok(bytes) => {
             let (file, megabytes) = (arguments.file.display(), bytes as f64 / 1e6);
-            output::print(&format!("{file}: {megabytes:.1} MB; check it with: elias restore {file} --data-dir NEW\n"));
+            print(&format!("{file}: {megabytes:.1} MB; check it with: elias restore {file} --data-dir NEW\n"));
             Ok(())
         }
         Err(failure) => {

@@ -1,7 +1,7 @@
 //! The flags of a canary: who gets the new version first, and how it goes on.
 
-use crate::failure::Failure;
 use clap::Args;
+use elias_command_line::Failure;
 use elias_platform::rollout::{RolloutPlan, Sticky};
 use std::time::Duration;
 

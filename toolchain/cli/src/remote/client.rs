@@ -1,9 +1,9 @@
 //! Requests to the admin API.
 
-use super::output;
-use super::target::Login;
-use crate::failure::Failure;
+use super::target::{self, Login};
 use bytes::Bytes;
+use elias_command_line::text::{plain, plain_lines};
+use elias_command_line::{Failure, Target};
 use elias_platform::name::{Digest, TenantId};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
@@ -65,6 +65,14 @@ struct Problem {
 }
 
 impl Client {
+    /// The client of the platform that is meant.
+    ///
+    /// # Errors
+    /// See [`target::login`].
+    pub(super) fn of(target: &Target) -> Result<Self, Failure> {
+        Self::new(&target::login(target)?)
+    }
+
     pub(super) fn new(login: &Login) -> Result<Self, Failure> {
         let base = Url::parse(&login.url).map_err(|error| Failure::new("bad-url", error))?;
         let bearer = HeaderValue::from_str(&format!("Bearer {}", login.token));
@@ -281,7 +289,7 @@ pub(super) fn named(list: &Value, id: &str) -> String {
 fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
     let Ok(Problem { code, detail }) = serde_json::from_slice(body) else { return foreign(base, status) };
     // They come over the network: a terminal must not be steered by them.
-    let failure = Failure::new(output::plain(&code), output::plain_lines(&detail));
+    let failure = Failure::new(plain(&code), plain_lines(&detail));
     match code.as_str() {
         "unauthenticated" => failure.help(format!("run `elias login {base}` with a token that is valid")),
         "forbidden" => {

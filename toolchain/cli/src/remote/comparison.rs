@@ -1,9 +1,10 @@
 //! How implementations that are side by side do: `elias compare`.
 
-use super::client::read;
+use super::client::{Client, read};
 use super::output::{self, bytes, number, time};
 use super::rollouts::ServiceArguments;
-use crate::failure::Failure;
+use elias_command_line::Failure;
+use elias_command_line::text::plain;
 use elias_platform::stages::Stages;
 use serde::Deserialize;
 
@@ -13,7 +14,7 @@ use serde::Deserialize;
 /// If the platform refuses.
 pub(super) fn compare(arguments: &ServiceArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = arguments;
-    let client = target.client()?;
+    let client = Client::of(target)?;
     let answer = client.get(client.service_url(component, environment, &["stages"]))?;
     output::answer(target.json, &answer, || Ok(report(&read(&answer)?)))
 }
@@ -97,15 +98,15 @@ fn report(report: &Report) -> String {
     let mut text = output::table(["name", "requests", "failures", "latency", "fuel", "memory", "differing"], rows);
     text.push_str("means, with their 95 % intervals\n");
     for Difference { name, verdict, reason } in &report.comparison.differences {
-        text.push_str(&format!("{}: {}: {}\n", output::plain(name), output::plain(verdict), output::plain(reason)));
+        text.push_str(&format!("{}: {}: {}\n", plain(name), plain(verdict), plain(reason)));
     }
     for Copies { name, skipped, differences } in &report.copies {
         if *skipped > 0 {
-            text.push_str(&format!("{}: {} copies were skipped\n", output::plain(name), number(*skipped)));
+            text.push_str(&format!("{}: {} copies were skipped\n", plain(name), number(*skipped)));
         }
         for Differing { at, request, execution, what } in differences {
             let line = format!("{name} differed {} for {request}: {what} (execution {execution})", time(*at));
-            text.push_str(&format!("{}\n", output::plain(&line)));
+            text.push_str(&format!("{}\n", plain(&line)));
         }
     }
     match (&report.comparison.better, &report.stages.decision) {
@@ -114,9 +115,9 @@ fn report(report: &Report) -> String {
                 "{name} is better; serve it with: elias promote {} --to {} --stage {name}",
                 report.component, report.environment
             );
-            text.push_str(&format!("{}\n", output::plain(&line)));
+            text.push_str(&format!("{}\n", plain(&line)));
         }
-        (None, Some(decision)) => text.push_str(&format!("{}\n", output::plain(decision))),
+        (None, Some(decision)) => text.push_str(&format!("{}\n", plain(decision))),
         (None, None) => {}
     }
     text

@@ -1,23 +1,23 @@
 //! `elias db` on a platform.
 
-use super::client::read;
-use super::target::Target;
-use crate::failure::Failure;
-use elias_platform::name::{ComponentName, Environment};
-use elias_platform::{DatabaseQuery, DatabaseResult};
+use super::client::{Client, read};
+use super::target;
+use elias_command_line::{DbArguments, Failure, print_rows};
+use elias_platform::DatabaseQuery;
 
-/// Runs a statement on a component's database by the platform that is meant; none if nothing names a platform.
+/// Prints the result of a statement on a component's database of the platform that is meant; says whether there is one.
 ///
 /// # Errors
 /// If the platform cannot be reached, or it refuses.
-pub(crate) fn query(
-    target: &Target,
-    component: &ComponentName,
-    environment: Environment,
-    query: &DatabaseQuery,
-) -> Result<Option<DatabaseResult>, Failure> {
-    let Some(client) = target.known_client()? else { return Ok(None) };
+pub(crate) fn query(arguments: &DbArguments) -> Result<bool, Failure> {
+    let DbArguments { component, sql, params, environment, limit, write, data_dir, target } = arguments;
+    if data_dir.is_some() || !target::is_known(target)? {
+        return Ok(false);
+    }
+    let client = Client::of(target)?;
+    let query = DatabaseQuery { sql: sql.clone(), parameters: params.0.clone(), limit: Some(*limit), write: *write };
     // The platform does not remember the response: rows of a database do not belong into its store.
-    let answer = client.post_once(client.service_url(component, &environment, &["database", "query"]), query)?;
-    read(&answer).map(Some)
+    let answer = client.post_once(client.service_url(component, environment, &["database", "query"]), &query)?;
+    print_rows(arguments, read(&answer)?);
+    Ok(true)
 }

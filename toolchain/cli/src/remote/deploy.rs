@@ -3,21 +3,20 @@
 use super::canary::CanaryArguments;
 use super::client::{Client, read};
 use super::stages::{self, StageArguments};
-use super::target::Target;
-use super::{files, output, rollouts};
-use crate::failure::{Failure, failed};
-use crate::{config_file, origin};
+use super::{files, output, rollouts, version_settings};
+use crate::program::Program;
 use clap::Args;
-use elias_build::command::cache_dir;
-use elias_build::project::Project;
-use elias_build::signing;
-use elias_contract::layout;
+use elias_command_line::text::plain;
+use elias_command_line::{Failure, Target};
 use elias_contract::manifest::Manifest;
+use elias_contract::{key_file, layout, signature};
 use elias_platform::name::{ComponentName, Digest, Environment, NAME_BYTES_MAX};
 use elias_platform::store::{Deployment, DeploymentState, Version, VersionSettings};
 use elias_platform::{DeployRequest, UploadedVersion};
+use elias_project::{ConfigFile, Project, is_source};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// What `deploy` is told.
@@ -74,7 +73,7 @@ struct Packed {
 /// Whatever is wrong with the project, and what the platform refuses. What serves has not changed then.
 pub(super) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
     // What is wrong with the command is said before anything is built.
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let rollout = arguments.canary.plan()?;
     let packed = pack(arguments)?;
     let (component, stage) = (packed.name.clone(), packed.stage.clone());
@@ -116,12 +115,12 @@ pub(super) fn serve(
     output::answer(json, &answer, || {
         let deployment: Deployment = read(&answer)?;
         let status = rollouts::status_of(client, component, environment)?;
-        let at = status.as_ref().map_or_else(String::new, |status| format!(" at {}", output::plain(status.address())));
+        let at = status.as_ref().map_or_else(String::new, |status| format!(" at {}", plain(status.address())));
         let number = deployment.version;
         let rollout = status.and_then(|status| status.rollout).filter(|_| deployment.state == DeploymentState::Canary);
         Ok(match rollout {
             Some(rollout) => {
-                let waiting = output::plain(&rollout.waiting);
+                let waiting = plain(&rollout.waiting);
                 format!("{component} {number} gets {} % of {environment}{at}; waiting: {waiting}\n", rollout.percent)
             }
             None if deployment.state == DeploymentState::Canary => {
@@ -139,12 +138,11 @@ pub(super) fn serve(
 /// What is to be uploaded, from the project or the component's file.
 fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
     let file = arguments.file.as_deref();
-    let project = Project::find(None, file, arguments.config.as_deref()).map_err(|error| failed(&error))?;
-    let settings = config_file::read(project.config.as_deref())?;
-    let capabilities = settings.grants.iter().map(|(name, table)| (name.to_owned(), table.clone())).collect();
-    let wasm = match file.filter(|file| !origin::is_source(file)) {
+    let project = Project::find(None, file, arguments.config.as_deref())?;
+    let config = ConfigFile::read(project.config.as_deref())?;
+    let wasm = match file.filter(|file| !is_source(file)) {
         Some(component) => files::read(component)?,
-        None => build(&project, file, arguments)?,
+        None => build(arguments)?,
     };
     let manifest = layout::read(&wasm).map_err(|error| Failure::new("not-a-component", error))?.manifest;
     let stage = arguments.stage.stage.as_ref().map(|name| stage_name(name.as_deref(), manifest.as_ref()));
@@ -162,8 +160,9 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
         None => sign(&arguments.sign, &wasm)?,
     };
     let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root);
-    let files = files::collect(folder, settings.grants.get("db"), settings.service.assets()?.as_deref())?;
-    Ok(Packed { name, wasm, signature, settings: settings.service.version(capabilities)?, files, stage })
+    let assets = version_settings::assets(&config)?;
+    let files = files::collect(folder, config.capabilities.get("db"), assets.as_deref())?;
+    Ok(Packed { name, wasm, signature, settings: version_settings::of(config)?, files, stage })
 }
 
 /// The name that a stage was given, else that of the component's place in its source.
@@ -173,13 +172,10 @@ fn stage_name(given: Option<&str>, manifest: Option<&Manifest>) -> String {
 }
 
 /// Builds the project: of several implementations the one that the stage's name stands for, else the first.
-fn build(project: &Project, entry: Option<&Path>, arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
-    let entry = project.entry(entry).map_err(|error| failed(&error))?;
-    let cache = cache_dir(arguments.cache_dir.as_deref());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
-    let first = runtime.block_on(origin::build(project, entry.clone(), cache.clone(), None))?;
-    let Some(stage) = first.manifest.stage else { return Ok(first.wasm) };
+fn build(arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
+    let wasm = run_build(arguments, None)?;
+    let manifest = layout::read(&wasm).map_err(|error| Failure::new("not-a-component", error))?.manifest;
+    let Some(stage) = manifest.and_then(|manifest| manifest.stage) else { return Ok(wasm) };
     let wanted = match arguments.stage.stage.as_ref().map(Option::as_deref) {
         Some(Some(name)) => name.strip_prefix("stage").and_then(|number| number.parse().ok()),
         Some(None) if stage.number == 1 && stage.of > 2 => {
@@ -190,7 +186,7 @@ fn build(project: &Project, entry: Option<&Path>, arguments: &DeployArguments) -
         Some(None) | None => None,
     };
     match wanted.filter(|wanted| *wanted != stage.number && (1..=stage.of).contains(wanted)) {
-        Some(wanted) => Ok(runtime.block_on(origin::build(project, entry, cache, Some(wanted)))?.wasm),
+        Some(wanted) => run_build(arguments, Some(wanted)),
         None => {
             if stage.number == 1 {
                 let of = stage.of;
@@ -198,8 +194,29 @@ fn build(project: &Project, entry: Option<&Path>, arguments: &DeployArguments) -
                     "note: this is the first implementation; the source has more, up to stage{of}: put one beside it with --stage stage{of}"
                 );
             }
-            Ok(first.wasm)
+            Ok(wasm)
         }
+    }
+}
+
+/// Runs `elias-build`, which reports on standard error what is wrong with the source: the component that it makes of the
+/// project, or of the implementation with the number `stage`.
+fn run_build(arguments: &DeployArguments, stage: Option<u32>) -> Result<Vec<u8>, Failure> {
+    let folder = tempfile::tempdir().map_err(|error| Failure::new("io", error))?;
+    let output = folder.path().join("component.wasm");
+    let mut command = Program::Build.command()?;
+    command.args(["build", "--quiet", "--output"]).arg(&output);
+    for (flag, path) in [("--config", &arguments.config), ("--cache-dir", &arguments.cache_dir)] {
+        command.args(path.iter().flat_map(|path| [OsStr::new(flag), path.as_os_str()]));
+    }
+    if let Some(stage) = stage {
+        command.args(["--stage", &stage.to_string()]);
+    }
+    command.arg("--").args(&arguments.file);
+    match command.status() {
+        Ok(status) if status.success() => files::read(&output),
+        Ok(_) => Err(Failure::reported()),
+        Err(error) => Err(Failure::new("io", format_args!("elias-build cannot be started: {error}"))),
     }
 }
 
@@ -207,9 +224,9 @@ fn sign(keys: &[PathBuf], wasm: &[u8]) -> Result<Option<String>, Failure> {
     if keys.is_empty() {
         return Ok(None);
     }
-    let keys = keys.iter().map(|file| signing::read_key(file)).collect::<Result<Vec<_>, _>>();
-    let signed = keys.and_then(|keys| signing::sign(&keys, wasm));
-    signed.map(Some).map_err(|error| failed(&error))
+    let keys = keys.iter().map(|file| key_file::read(file)).collect::<Result<Vec<_>, _>>()?;
+    let signed = signature::sign(&keys, wasm);
+    signed.map(Some).map_err(|error| Failure::new("bad-key", format_args!("the component cannot be signed: {error}")))
 }
 
 /// Stores the bytes that the platform has not yet, and makes a version of them.
@@ -229,7 +246,7 @@ fn name_of(manifest: Option<Manifest>, file: Option<&Path>) -> Result<ComponentN
     let of_file = || Some(file?.file_stem()?.to_string_lossy().into_owned());
     let name = manifest.map(|manifest| manifest.name).or_else(of_file).unwrap_or_default();
     label(&name).ok_or_else(|| {
-        let message = format!("`{}` cannot be made a name on the platform", output::plain(&name));
+        let message = format!("`{}` cannot be made a name on the platform", plain(&name));
         Failure::new("bad-name", message).help("name the component with --name: letters a to z, digits and hyphens")
     })
 }

@@ -1,10 +1,9 @@
 //! Whether a platform is in order.
 
-use super::client::items;
+use super::client::{Client, items};
 use super::output;
-use super::target::Target;
-use crate::failure::Failure;
 use clap::Args;
+use elias_command_line::{Failure, Target};
 use elias_platform::Finding;
 
 /// What `doctor` is told.
@@ -19,7 +18,7 @@ pub(crate) struct DoctorArguments {
 /// # Errors
 /// `not-in-order` if anything is not as it should be.
 pub(super) fn doctor(arguments: &DoctorArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let answer = client.get(client.host_url(&["doctor"]))?;
     let findings: Vec<Finding> = items(&answer)?;
     let bad = findings.iter().filter(|finding| !finding.good).count();

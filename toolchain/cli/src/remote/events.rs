@@ -1,8 +1,8 @@
 //! Server-sent events (HTML Living Standard, section 9.2), as the admin API sends them.
 
 use super::client::Client;
-use super::output::plain;
-use crate::failure::Failure;
+use elias_command_line::Failure;
+use elias_command_line::text::plain;
 use reqwest::Url;
 use reqwest::header::ACCEPT;
 use serde_json::Value;

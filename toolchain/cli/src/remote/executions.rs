@@ -2,10 +2,10 @@
 
 use super::client::{Client, items, read};
 use super::events::{self, Event};
-use super::output::{self, bytes, duration, number, plain, time};
-use super::target::Target;
-use crate::failure::Failure;
+use super::output::{self, bytes, duration, number, time};
 use clap::{Args, Subcommand};
+use elias_command_line::text::{plain, plain_lines};
+use elias_command_line::{Failure, Target};
 use elias_platform::RunningExecution;
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::store::{ExecutionRecord, RecordedCalls};
@@ -86,7 +86,7 @@ struct FollowedLine {
 
 /// Lists executions, or shows one.
 pub(super) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     if let Some(ExecutionsCommand::Show { id }) = &arguments.command {
         let answer = client.get(client.tenant_url(&["executions", id]))?;
@@ -163,7 +163,7 @@ fn describe(run: &ExecutionRecord) -> String {
         ("code", run.code.clone().unwrap_or_default()),
     ]);
     if let Some(error) = &run.error {
-        text.push_str(&format!("\n{}\n", output::plain_lines(error)));
+        text.push_str(&format!("\n{}\n", plain_lines(error)));
     }
     let lines = lines(run.lines.as_ref());
     if !lines.is_empty() {
@@ -189,7 +189,7 @@ fn lines(lines: Option<&Value>) -> Vec<(String, String)> {
 /// Shows what a component logged, or logs from now on.
 pub(super) fn logs(arguments: &LogsArguments) -> Result<(), Failure> {
     let LogsArguments { component, environment, follow, limit, target } = arguments;
-    let client = target.client()?;
+    let client = Client::of(target)?;
     if *follow {
         let url = client.service_url(component, environment, &["logs"]);
         return events::follow(&client, url, |event| {
@@ -249,7 +249,7 @@ fn followed(event: &Event, json: bool) -> String {
 
 /// Ends an execution that is under way.
 pub(super) fn cancel(arguments: &CancelArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let answer = client.post(client.tenant_url(&["executions", &arguments.id, "cancel"]), &json!({}))?;
     output::done(arguments.target.json, &answer, &format!("{} is cancelled", plain(&arguments.id)))
 }

@@ -1,7 +1,7 @@
 //! The files that are uploaded with a component: migrations of its database, and what is served as it is.
 
 use super::client::Client;
-use crate::failure::Failure;
+use elias_command_line::Failure;
 use elias_gateway::assets::is_hidden;
 use elias_platform::name::Digest;
 use serde_json::Value;

@@ -1,9 +1,11 @@
 //! Callers who get a version of their own: `elias flags`.
 
+use super::client::Client;
 use super::output;
 use super::rollouts::ServiceArguments;
-use crate::failure::Failure;
 use clap::Args;
+use elias_command_line::Failure;
+use elias_command_line::text::plain;
 use elias_platform::rollout::{FlagRule, Sticky};
 use serde_json::{Value, json};
 
@@ -27,7 +29,7 @@ pub(crate) struct FlagsArguments {
 /// If the platform refuses.
 pub(super) fn flags(arguments: &FlagsArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
-    let client = target.client()?;
+    let client = Client::of(target)?;
     if !arguments.rules.is_empty() || arguments.clear {
         let url = client.service_url(component, environment, &["flags"]);
         let answer = client.put(url, &json!({ "rules": arguments.rules }))?;
@@ -44,7 +46,7 @@ pub(super) fn flags(arguments: &FlagsArguments) -> Result<(), Failure> {
     let service = services.into_iter().flatten().find(|service| service["environment"] == environment.to_string());
     let rules = service.map_or(Value::Null, |service| service["flags"].clone());
     output::answer(target.json, &rules, || {
-        let line = |rule: &Value| format!("{}\n", output::plain(&rule.to_string()));
+        let line = |rule: &Value| format!("{}\n", plain(&rule.to_string()));
         Ok(rules.as_array().into_iter().flatten().map(line).collect())
     })
 }

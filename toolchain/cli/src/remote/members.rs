@@ -1,10 +1,10 @@
 //! A tenant's organizations and users: `elias organizations` and `elias users`.
 
 use super::client::{Client, items, read};
-use super::output::{self, plain, time};
-use super::target::Target;
-use crate::failure::Failure;
+use super::output::{self, time};
 use clap::{Args, Subcommand};
+use elias_command_line::text::plain;
+use elias_command_line::{Failure, Target};
 use elias_platform::store::{Organization, TokenRole, User};
 use elias_platform::{OrganizationSettings, UserSettings};
 use reqwest::Url;
@@ -143,7 +143,7 @@ impl UserFlags {
 /// # Errors
 /// If the platform refuses.
 pub(super) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     let one = |id: &str| client.tenant_url(&["organizations", id]);
     match &arguments.command {
@@ -186,7 +186,7 @@ pub(super) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Fa
 /// # Errors
 /// If the platform refuses.
 pub(super) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     match &arguments.command {
         UsersCommand::List { organization } => {

@@ -22,15 +22,14 @@ mod secrets;
 mod stages;
 mod target;
 mod tenants;
+mod version_settings;
 mod versions;
 
 pub(crate) use access::TenantKeysCommand;
 pub(crate) use database::query as query_database;
-pub(crate) use output::{plain, print};
-pub(crate) use target::Target;
 
-use crate::failure::Failure;
 use clap::Subcommand;
+use elias_command_line::Failure;
 
 /// The commands that call a platform: a host with `elias serve --platform`.
 #[derive(Debug, Subcommand)]

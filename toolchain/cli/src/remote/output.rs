@@ -1,8 +1,8 @@
 //! What the commands print: JSON as it came, or columns for people.
 
-use crate::failure::Failure;
+use elias_command_line::Failure;
+use elias_command_line::text::{plain, print};
 use serde_json::Value;
-use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Prints the API's answer as it is, or what `text` makes of it.
@@ -18,30 +18,6 @@ pub(super) fn answer(
 /// Prints what was done; with `--json` the API's answer, which may be none.
 pub(super) fn done(json: bool, value: &Value, said: &str) -> Result<(), Failure> {
     answer(json, value, || Ok(format!("{said}\n")))
-}
-
-/// Writes to standard output.
-pub(crate) fn print(text: &str) {
-    // Whoever closed standard output does not want to know.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-/// Text on one line that steers no terminal: what is not visible is escaped, and so is what turns the direction of writing.
-pub(crate) fn plain(text: &str) -> String {
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().fold(String::with_capacity(text.len()), |mut plain, c| {
-        if steers(c) {
-            plain.extend(c.escape_default());
-        } else {
-            plain.push(c);
-        }
-        plain
-    })
-}
-
-/// The same for text of several lines.
-pub(super) fn plain_lines(text: &str) -> String {
-    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// A table: columns as wide as their widest cell, two spaces between them; `none` without rows.

@@ -4,9 +4,9 @@ mod policy;
 
 use super::client::{Client, items, read};
 use super::output;
-use super::target::Target;
-use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use elias_command_line::text::plain;
+use elias_command_line::{Failure, Target};
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::packages::{AdvisorySet, AuditedPackage, Package, PackageReport, Severity, report};
 pub(super) use policy::{PolicyFlags, describe};
@@ -91,7 +91,7 @@ pub(super) fn packages(arguments: &PackagesArguments) -> Result<(), Failure> {
             let advisories = audit.advisories.as_deref().map(advisories).transpose()?;
             let all = match &audit.file {
                 Some(file) => vec![of_file(file, advisories.as_ref())?],
-                None => of_platform(&target.client()?, audit, advisories.as_ref())?,
+                None => of_platform(&Client::of(target)?, audit, advisories.as_ref())?,
             };
             output::answer(target.json, &json!({ "components": all }), || Ok(show(&all)))?;
             judge(&all, audit.level)
@@ -157,11 +157,11 @@ fn show(all: &[Audited]) -> String {
             None => "compared with no advisories: name some with --advisories".to_owned(),
         };
         let Some(packages) = &report.packages else {
-            text.push_str(&format!("{}{version}{place} says nothing of its packages\n", output::plain(component)));
+            text.push_str(&format!("{}{version}{place} says nothing of its packages\n", plain(component)));
             continue;
         };
         let count = packages.len();
-        text.push_str(&format!("{}{version}{place}: {count} packages, {advisories}\n", output::plain(component)));
+        text.push_str(&format!("{}{version}{place}: {count} packages, {advisories}\n", plain(component)));
         if !packages.is_empty() {
             let header = ["package", "version", "integrity", "advisory", "severity", "fixed in", "what"];
             text.push_str(&output::table(header, packages.iter().flat_map(rows)));
@@ -197,7 +197,7 @@ fn judge(all: &[Audited], level: Severity) -> Result<(), Failure> {
             .filter(|found| found.severity.reaches(level))
             .map(|found| found.told(&audited.package))
     });
-    let told: BTreeSet<String> = bad.map(|told| output::plain(&told)).collect();
+    let told: BTreeSet<String> = bad.map(|told| plain(&told)).collect();
     if told.is_empty() {
         return Ok(());
     }

@@ -1,10 +1,10 @@
 //! The roles that a tenant defines: `elias roles`.
 
-use super::client::{items, named, read};
+use super::client::{Client, items, named, read};
 use super::output::{self, time};
-use super::target::Target;
-use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use elias_command_line::text::{plain_lines, print};
+use elias_command_line::{Failure, Target};
 use elias_platform::RoleSettings;
 use elias_platform::access::{POLICY_BYTES_MAX, ROLE_SCHEMA};
 use elias_platform::name::RoleName;
@@ -60,10 +60,10 @@ enum RolesCommand {
 /// If the platform refuses, or the policies cannot be read.
 pub(super) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
     if let RolesCommand::Schema = arguments.command {
-        output::print(ROLE_SCHEMA);
+        print(ROLE_SCHEMA);
         return Ok(());
     }
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     let one = |name: &RoleName| client.tenant_url(&["roles", name.as_str()]);
     match &arguments.command {
@@ -88,7 +88,7 @@ pub(super) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
                     ("changed", time(role.changed_at)),
                     ("by", role.changed_by),
                 ]);
-                Ok(format!("{facts}\n{}\n", output::plain_lines(&role.policy)))
+                Ok(format!("{facts}\n{}\n", plain_lines(&role.policy)))
             })
         }
         RolesCommand::Set { name, policy, ceiling } => {

@@ -2,9 +2,8 @@
 
 use super::client::{Client, items, read};
 use super::output::{self, duration, number, time};
-use super::target::Target;
-use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use elias_command_line::{Failure, Target};
 use elias_platform::RolloutAction;
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::rollout::Figures;
@@ -121,7 +120,7 @@ pub(super) struct Rollout {
 /// Goes back to a version that served before.
 pub(super) fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
-    let client = target.client()?;
+    let client = Client::of(target)?;
     let body = json!({ "to": arguments.to });
     let answer = client.post(client.service_url(component, environment, &["rollback"]), &body)?;
     output::answer(target.json, &answer, || {
@@ -134,7 +133,7 @@ pub(super) fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
 /// Steers the canary that is under way.
 pub(super) fn canary(arguments: &CanaryCommandArguments) -> Result<(), Failure> {
     let CanaryCommandArguments { component, action, environment, reason, target } = arguments;
-    let client = target.client()?;
+    let client = Client::of(target)?;
     let (action, said) = match action {
         CanaryAction::Promote => (RolloutAction::Promote, "has all requests"),
         CanaryAction::Pause => (RolloutAction::Pause, "keeps its share"),
@@ -163,14 +162,14 @@ pub(super) fn purge(arguments: &ServiceArguments) -> Result<(), Failure> {
 
 fn switch(arguments: &ServiceArguments, action: &str, said: &str) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = arguments;
-    let client = target.client()?;
+    let client = Client::of(target)?;
     let answer = client.post(client.service_url(component, environment, &[action]), &json!({}))?;
     output::done(target.json, &answer, &format!("{component} in {environment} {said}"))
 }
 
 /// Shows how services stand.
 pub(super) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let answer = client.get(services(&client, arguments.component.as_ref()))?;
     output::answer(arguments.target.json, &answer, || {
         let all: Vec<Status> = items(&answer)?;

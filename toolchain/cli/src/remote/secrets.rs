@@ -1,10 +1,10 @@
 //! `elias secrets`: values that a component's configuration takes from its environment.
 
-use super::client::items;
+use super::client::{Client, items};
 use super::output;
-use super::target::Target;
-use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use elias_command_line::text::plain;
+use elias_command_line::{Failure, Target};
 use elias_platform::SECRET_BYTES_MAX;
 use elias_platform::name::{ComponentName, Environment};
 use serde_json::json;
@@ -53,32 +53,24 @@ enum SecretsCommand {
 /// Lists, sets and deletes secrets.
 pub(super) fn secrets(arguments: &SecretsArguments) -> Result<(), Failure> {
     let SecretsArguments { command, environment, target } = arguments;
-    let client = target.client()?;
+    let client = Client::of(target)?;
     match command {
         SecretsCommand::List { component } => {
             let answer = client.get(client.service_url(component, environment, &["secrets"]))?;
             output::answer(target.json, &answer, || {
                 let names: Vec<String> = items(&answer)?;
-                Ok(names.iter().map(|name| format!("{}\n", output::plain(name))).collect())
+                Ok(names.iter().map(|name| format!("{}\n", plain(name))).collect())
             })
         }
         SecretsCommand::Set { component, name, from_file } => {
             let value = value(from_file.as_deref())?;
             let url = client.service_url(component, environment, &["secrets", name]);
             let answer = client.put(url, &json!({ "value": value }))?;
-            output::done(
-                target.json,
-                &answer,
-                &format!("{} of {component} is set in {environment}", output::plain(name)),
-            )
+            output::done(target.json, &answer, &format!("{} of {component} is set in {environment}", plain(name)))
         }
         SecretsCommand::Delete { component, name } => {
             let answer = client.delete(client.service_url(component, environment, &["secrets", name]))?;
-            output::done(
-                target.json,
-                &answer,
-                &format!("{} of {component} is deleted in {environment}", output::plain(name)),
-            )
+            output::done(target.json, &answer, &format!("{} of {component} is deleted in {environment}", plain(name)))
         }
     }
 }

@@ -4,12 +4,12 @@ use super::canary::{percent, sticky};
 use super::client::{Client, items, read};
 use super::output::{self, number, time};
 use super::rollouts::{ServiceArguments, services};
-use crate::failure::Failure;
-use crate::origin;
 use clap::Args;
+use elias_command_line::Failure;
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::rollout::Sticky;
 use elias_platform::stages::{Implementation, StagePlan, Stages};
+use elias_project::is_source;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
@@ -69,7 +69,7 @@ pub(crate) struct StagesArguments {
 /// A stage's name, and not the file that may stand behind `--stage` where that has none.
 fn name(text: &str) -> Result<String, String> {
     let file = Path::new(text);
-    if origin::is_source(file) || file.extension().is_some_and(|extension| extension == "wasm") {
+    if is_source(file) || file.extension().is_some_and(|extension| extension == "wasm") {
         return Err(format!("{text} is a file: write it before --stage"));
     }
     Ok(text.to_owned())
@@ -115,7 +115,7 @@ pub(super) fn put_beside(
 /// If the platform refuses.
 pub(super) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
-    let client = target.client()?;
+    let client = Client::of(target)?;
     if arguments.end {
         let answer = client.delete(client.service_url(component, environment, &["stages"]))?;
         return output::done(

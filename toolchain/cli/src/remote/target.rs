@@ -1,9 +1,6 @@
 //! Which platform is meant, and as whom: by flags, by the environment, or by what `elias login` remembered.
 
-use super::client::Client;
-use crate::failure::Failure;
-use clap::Args;
-use elias_platform::DEFAULT_TENANT;
+use elias_command_line::{Failure, Target, default_tenant, tenant_of_environment};
 use elias_platform::name::TenantId;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -15,23 +12,6 @@ use std::path::{Path, PathBuf};
 const LOGIN_FILE: &str = "login.json";
 /// Bytes of a token, with room to spare.
 const TOKEN_BYTES_MAX: usize = 4096;
-
-/// The flags of all commands that talk to a platform.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Target {
-    /// URL of the platform's admin API [default: $ELIAS_URL, else the one that `elias login` saved]
-    #[arg(long, value_name = "URL", global = true, help_heading = "Platform")]
-    url: Option<String>,
-    /// File with the token [default: the token in $ELIAS_TOKEN, else the one that `elias login` saved]
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Platform")]
-    token_file: Option<PathBuf>,
-    /// Tenant name [default: $ELIAS_TENANT, else the one that `elias login` saved, else `default`]
-    #[arg(long, value_name = "NAME", global = true, help_heading = "Platform")]
-    tenant: Option<TenantId>,
-    /// Print the API's response as JSON
-    #[arg(long, global = true, help_heading = "Platform")]
-    pub(crate) json: bool,
-}
 
 /// A platform and who acts there. It is what `elias login` remembers.
 #[derive(Clone, Serialize, Deserialize)]
@@ -56,41 +36,28 @@ struct PartialLogin {
     tenant: Option<TenantId>,
 }
 
-impl Target {
-    /// The client of the platform that is meant.
-    ///
-    /// # Errors
-    /// `no-platform` and `no-token` if nothing says which, `bad-url`, `bad-token`, `bad-name`, `io`.
-    pub(super) fn client(&self) -> Result<Client, Failure> {
-        let token = self.token_file.as_deref().map(read_token).transpose()?;
-        let flags = PartialLogin { url: self.url.clone(), token, tenant: self.tenant.clone() };
-        let login = resolve(flags, environment()?, Login::read()?)?;
-        Client::new(&login)
-    }
+/// The login that flags, environment and `elias login` say together.
+///
+/// # Errors
+/// `no-platform` and `no-token` if nothing says which, `bad-url`, `bad-token`, `bad-name`, `io`.
+pub(super) fn login(target: &Target) -> Result<Login, Failure> {
+    let token = target.token_file.as_deref().map(read_token).transpose()?;
+    let flags = PartialLogin { url: target.url.clone(), token, tenant: target.tenant.clone() };
+    resolve(flags, environment()?, Login::read()?)
+}
 
-    /// The same; none if nothing names a platform.
-    pub(super) fn known_client(&self) -> Result<Option<Client>, Failure> {
-        if self.url.is_none() && environment()?.url.is_none() && Login::read()?.is_none() {
-            return Ok(None);
-        }
-        self.client().map(Some)
-    }
-
-    /// The tenant by the flags and the environment alone, for what is done without a platform.
-    ///
-    /// # Errors
-    /// `bad-name`, `bad-token`.
-    pub(crate) fn tenant_without_login(&self) -> Result<TenantId, Failure> {
-        self.tenant.clone().or(environment()?.tenant).map_or_else(default_tenant, Ok)
-    }
+/// Whether something names a platform.
+///
+/// # Errors
+/// `bad-token`, `bad-name`, `io`.
+pub(super) fn is_known(target: &Target) -> Result<bool, Failure> {
+    Ok(target.url.is_some() || environment()?.url.is_some() || Login::read()?.is_some())
 }
 
 fn environment() -> Result<PartialLogin, Failure> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let tenant = variable("ELIAS_TENANT").map(|name| name.parse::<TenantId>()).transpose();
-    let tenant = tenant.map_err(|error| Failure::new("bad-name", format_args!("ELIAS_TENANT: {error}")))?;
     let token = variable("ELIAS_TOKEN").map(|token| checked_token(&token, "ELIAS_TOKEN")).transpose()?;
-    Ok(PartialLogin { url: variable("ELIAS_URL"), token, tenant })
+    Ok(PartialLogin { url: variable("ELIAS_URL"), token, tenant: tenant_of_environment()? })
 }
 
 /// Flags win over the environment, and that over what was remembered. A remembered token is for its platform alone: another one never sees it.
@@ -108,11 +75,6 @@ fn resolve(flags: PartialLogin, environment: PartialLogin, stored: Option<Login>
         return Err(Failure::new("no-token", format_args!("a token for {url} is required")).help(help));
     };
     Ok(Login { url, token, tenant: tenant.map_or_else(default_tenant, Ok)? })
-}
-
-/// The tenant that always exists.
-pub(super) fn default_tenant() -> Result<TenantId, Failure> {
-    DEFAULT_TENANT.parse().map_err(|error| Failure::new("bad-name", error))
 }
 
 /// The admin API's address without `/v1`, as it is compared and kept.
@@ -213,6 +175,7 @@ fn login_file() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use elias_platform::DEFAULT_TENANT;
 
     fn stored() -> Login {
         Login { url: "http://a.example".into(), token: "stored".into(), tenant: "acme".parse().expect("a name") }

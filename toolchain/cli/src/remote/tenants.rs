@@ -1,11 +1,10 @@
 //! `elias tenants`: what teams on a host may do. For those who run the host.
 
-use super::client::{items, read};
+use super::client::{Client, items, read};
 use super::output::{self, time};
 use super::packages::{self, PolicyFlags};
-use super::target::Target;
-use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use elias_command_line::{Failure, Target};
 use elias_platform::ceilings::Ceiling;
 use elias_platform::name::TenantId;
 use elias_platform::store::{Quotas, Tenant, TenantSettings};
@@ -98,7 +97,7 @@ fn quota(text: &str) -> Result<(String, Value), String> {
 fn ceiling(text: &str) -> Result<(String, Option<u64>), String> {
     match text.strip_suffix('=') {
         Some(key) => Ok((key.to_owned(), None)),
-        None => crate::platform::ceiling(text).map(|(key, number)| (key, Some(number))),
+        None => elias_command_line::ceiling(text).map(|(key, number)| (key, Some(number))),
     }
 }
 
@@ -135,7 +134,7 @@ impl SettingsFlags {
 
 /// Lists, makes, shows, changes and deletes tenants.
 pub(super) fn tenants(arguments: &TenantsArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     let all = client.host_url(&["tenants"]);
     let one = |name: &TenantId| client.host_url(&["tenants", name.as_str()]);

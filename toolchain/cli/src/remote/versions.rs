@@ -1,12 +1,12 @@
 //! `elias versions`, `elias diff` and `elias promote`.
 
 use super::canary::CanaryArguments;
-use super::client::{items, named, read};
+use super::client::{Client, items, named, read};
 use super::deploy;
 use super::output::{self, bytes, short, time};
-use super::target::Target;
-use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use elias_command_line::text::plain;
+use elias_command_line::{Failure, Target};
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::store::{Component, Version};
 use elias_platform::{DeployRequest, Diff};
@@ -84,7 +84,7 @@ pub(crate) struct PromoteArguments {
 
 /// Lists components or versions, shows or deletes one.
 pub(super) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     match (&arguments.command, &arguments.component) {
         (Some(VersionsCommand::Show(version)), _) => {
@@ -160,7 +160,7 @@ fn describe(version: &Version, by: &str) -> String {
 
 /// Shows how two versions differ.
 pub(super) fn diff(arguments: &DiffArguments) -> Result<(), Failure> {
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     let (from, to) = (arguments.from.to_string(), arguments.to.to_string());
     let component = arguments.component.as_str();
     let answer = client.get(client.tenant_url(&["components", component, "versions", &from, "diff", &to]))?;
@@ -172,14 +172,14 @@ fn differences(diff: &Diff) -> String {
     if diff.bytes.0 != diff.bytes.1 {
         text.push_str(&format!("size: {} -> {}\n", bytes(diff.bytes.0), bytes(diff.bytes.1)));
     }
-    diff.changes.iter().for_each(|change| text.push_str(&format!("{}\n", output::plain(change))));
+    diff.changes.iter().for_each(|change| text.push_str(&format!("{}\n", plain(change))));
     for (what, added, removed) in [
         ("import", &diff.imports_added, &diff.imports_removed),
         ("package", &diff.packages_added, &diff.packages_removed),
         ("source", &diff.sources_added, &diff.sources_removed),
     ] {
         let signed = removed.iter().map(|name| ('-', name)).chain(added.iter().map(|name| ('+', name)));
-        signed.for_each(|(sign, name)| text.push_str(&format!("{sign} {what} {}\n", output::plain(name))));
+        signed.for_each(|(sign, name)| text.push_str(&format!("{sign} {what} {}\n", plain(name))));
     }
     if text.is_empty() { "no difference that is listed\n".to_owned() } else { text }
 }
@@ -194,7 +194,7 @@ pub(super) fn promote(arguments: &PromoteArguments) -> Result<(), Failure> {
         reason: arguments.reason.clone(),
         revision: None,
     };
-    let client = arguments.target.client()?;
+    let client = Client::of(&arguments.target)?;
     deploy::serve(&client, &arguments.component, arguments.environment, &request, arguments.target.json)
 }
 

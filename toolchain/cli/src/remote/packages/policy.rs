@@ -1,10 +1,9 @@
 //! Which packages a tenant takes, as flags and as it is shown.
 
-use super::super::client::read;
+use super::super::client::{Client, read};
 use super::super::output;
-use super::super::target::Target;
-use crate::failure::Failure;
 use clap::Args;
+use elias_command_line::{Failure, Target};
 use elias_platform::packages::{PackagePolicies, PackagePolicy, Severity};
 
 /// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it empty.
@@ -58,7 +57,7 @@ impl PolicyFlags {
 
 /// Shows what holds, or changes what the tenant says itself.
 pub(super) fn policy(flags: &PolicyFlags, target: &Target) -> Result<(), Failure> {
-    let client = target.client()?;
+    let client = Client::of(target)?;
     let url = client.tenant_url(&["packages"]);
     let mut answer = client.get(url.clone())?;
     if *flags != PolicyFlags::default() {
