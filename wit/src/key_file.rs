@@ -62,8 +62,8 @@ impl KeyFileError {
 /// Reads a file with a signing key, `PRIVATE+KEY+NAME+HASH+BASE64` on one line.
 ///
 /// # Errors
-/// [`KeyFileError::Io`] if it cannot be read, [`KeyFileError::Exposed`] if others than its owner may read or write it, and
-/// [`KeyFileError::Key`] if there is no key in it.
+/// [`KeyFileError::Io`] if it cannot be read, [`KeyFileError::Exposed`] if others than its owner may read or write it,
+/// and [`KeyFileError::Key`] if there is no key in it.
 pub fn read(path: &Path) -> Result<SigningKey, KeyFileError> {
     let unreadable = |error| KeyFileError::Io { path: path.to_owned(), error };
     // What is checked is the file that is open, not another that has taken its name.

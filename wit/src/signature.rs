@@ -12,7 +12,8 @@
 //!
 //! `sha256` is the digest of the whole file and `manifest` that of the manifest's JSON, `name` and `version` are the
 //! manifest's; of a component without a manifest only the first two lines are stated. The first line keeps a key's
-//! signatures of components apart from whatever else it signs. Signature lines begin with an em dash, as in [`crate::note`].
+//! signatures of components apart from whatever else it signs. Signature lines begin with an em dash, as in
+//! [`crate::note`].
 
 use crate::digest;
 use crate::layout::{self, LayoutError};
@@ -107,18 +108,19 @@ fn statement(component: &[u8], digest_of_component: &str) -> Result<(String, Opt
 /// Signs a component with each of `keys`: the content of the file beside it.
 ///
 /// # Errors
-/// [`SignatureError::Component`] or [`SignatureError::Field`] if it cannot be signed, [`SignatureError::Note`] if there is
-/// no key or there are too many.
+/// [`SignatureError::Component`] or [`SignatureError::Field`] if it cannot be signed, [`SignatureError::Note`] if there
+/// is no key or there are too many.
 pub fn sign(keys: &[SigningKey], component: &[u8]) -> Result<String, SignatureError> {
     let (text, _) = statement(component, &digest(component))?;
     Ok(note::sign(&text, keys)?)
 }
 
-/// Checks that `note` is a signature of this component by one of `keys`, as untrusted input. Signatures by other keys on
-/// the same note do not matter.
+/// Checks that `note` is a signature of this component by one of `keys`, as untrusted input. Signatures by other keys
+/// on the same note do not matter.
 ///
 /// # Errors
-/// See [`SignatureError::code`]: `malformed-signature`, `unknown-key`, `bad-signature`, `digest-mismatch`, `bad-component`.
+/// See [`SignatureError::code`]: `malformed-signature`, `unknown-key`, `bad-signature`, `digest-mismatch`,
+/// `bad-component`.
 pub fn verify(note: &str, component: &[u8], keys: &[VerifyingKey]) -> Result<Verified, SignatureError> {
     let opened = note::open(note, keys)?;
     let stated = opened.text.strip_prefix(FORMAT).and_then(|rest| rest.strip_prefix("\nsha256 "));

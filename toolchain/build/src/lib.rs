@@ -90,7 +90,8 @@ pub struct BuildOptions {
     pub capabilities: Vec<PathBuf>,
     /// What `process.env` has from the build, by name. It is in the component for all to read.
     pub env: BTreeMap<String, String>,
-    /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of its instances.
+    /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of
+    /// its instances.
     pub random_per_build: bool,
     /// BCP 47 tags of the locales beside English that Intl has in the component.
     pub locales: Vec<String>,
@@ -137,8 +138,8 @@ pub struct Built {
     pub watch: Vec<PathBuf>,
 }
 
-/// Builds components, one after the other. Making one opens the engine, which the first time on a machine compiles it and
-/// takes seconds; after that, milliseconds.
+/// Builds components, one after the other. Making one opens the engine, which the first time on a machine compiles it
+/// and takes seconds; after that, milliseconds.
 pub struct Builder {
     evaluator: evaluate::Evaluator,
 }

@@ -11,7 +11,8 @@ impl BuildOptions {
     ///
     /// # Errors
     /// [`BuildError::Config`] if `env` names a variable that neither the environment nor a `.env` file of the root has,
-    /// [`BuildError::UnknownLocale`] for a locale that does not exist, [`BuildError::Io`] if a `.env` file cannot be read.
+    /// [`BuildError::UnknownLocale`] for a locale that does not exist, [`BuildError::Io`] if a `.env` file cannot be
+    /// read.
     pub fn of_project(project: &Project, entry: impl Into<PathBuf>) -> Result<Self, BuildError> {
         check_locales(project)?;
         let folder = project.config_folder();

@@ -1,4 +1,5 @@
-//! `elias`: the whole command line. What needs no engine is done here; the rest is handed to `elias-build` and `elias-serve`.
+//! `elias`: the whole command line. What needs no engine is done here; the rest is handed to `elias-build` and
+//! `elias-serve`.
 
 mod help;
 mod init;

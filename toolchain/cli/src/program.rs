@@ -1,4 +1,5 @@
-//! The sibling programs: `elias-build` and `elias-serve`, in the folder of `elias` itself, as git and cargo have theirs.
+//! The sibling programs: `elias-build` and `elias-serve`, in the folder of `elias` itself, as git and cargo have
+//! theirs.
 
 use elias_command_line::Failure;
 use std::os::unix::process::CommandExt;
@@ -38,8 +39,8 @@ impl Program {
         Ok(Command::new(program))
     }
 
-    /// Puts the program in the place of this one, with its arguments: process id, signals, standard streams and exit code
-    /// are the program's. Returns only if that fails.
+    /// Puts the program in the place of this one, with its arguments: process id, signals, standard streams and exit
+    /// code are the program's. Returns only if that fails.
     pub(crate) fn take_over(self) -> Failure {
         match self.command() {
             Ok(mut command) => {

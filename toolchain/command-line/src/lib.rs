@@ -1,8 +1,8 @@
 //! What `elias`, `elias-build` and `elias-serve` share: the arguments of commands, failures, and text for terminals.
 //!
-//! `elias` knows every command, for its help, completions and manual pages, but links neither the bundler nor the host: it
-//! hands a command that needs them on to a sibling program with the same arguments. Both programs parse the same structs, so
-//! these are in a crate that links neither.
+//! `elias` knows every command, for its help, completions and manual pages, but links neither the bundler nor the host:
+//! it hands a command that needs them on to a sibling program with the same arguments. Both programs parse the same
+//! structs, so these are in a crate that links neither.
 
 mod build;
 mod database;

@@ -8,7 +8,8 @@ pub fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Text on one line that steers no terminal: what is not visible is escaped, and so is what turns the direction of writing.
+/// Text on one line that steers no terminal: what is not visible is escaped, and so is what turns the direction of
+/// writing.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

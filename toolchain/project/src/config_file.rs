@@ -38,8 +38,8 @@ impl ConfigFile {
     /// Reads the file; without one everything has its default.
     ///
     /// # Errors
-    /// [`ProjectError::Io`] if it cannot be read, [`ProjectError::Config`] for a file that is not TOML, an unknown key, or a
-    /// value of the wrong type or out of range.
+    /// [`ProjectError::Io`] if it cannot be read, [`ProjectError::Config`] for a file that is not TOML, an unknown key,
+    /// or a value of the wrong type or out of range.
     pub fn read(path: Option<&Path>) -> Result<Self, ProjectError> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).map_err(|error| ProjectError::Io { path: path.to_owned(), error })?;

@@ -31,9 +31,9 @@ pub struct Project {
 }
 
 impl Project {
-    /// The project that `root` names; or else the one that `entry` belongs to: the nearest folder above it with a package.json,
-    /// or without one its own, or the one above if that is `src`; or else the nearest folder with an elias.toml or package.json
-    /// from the current one upwards.
+    /// The project that `root` names; or else the one that `entry` belongs to: the nearest folder above it with a
+    /// package.json, or without one its own, or the one above if that is `src`; or else the nearest folder with an
+    /// elias.toml or package.json from the current one upwards.
     ///
     /// Its configuration is `config`, or else the root's elias.toml, or else the current folder's.
     ///

@@ -1,6 +1,7 @@
 //! The settings of a host and its components: flags of `elias serve`, and keys of `[limits]` in elias.toml.
 //!
-//! The defaults are those of the types in the host and the server that have the values; a test of `elias-serve` compares them.
+//! The defaults are those of the types in the host and the server that have the values; a test of `elias-serve`
+//! compares them.
 
 /// One setting: a number with its unit in its name.
 #[derive(Debug)]

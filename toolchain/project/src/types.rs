@@ -1,5 +1,5 @@
-//! The types of the package `elias`, which come with the toolchain: a project finds them in its folder `.elias`, always in
-//! the version of the programs that it uses.
+//! The types of the package `elias`, which come with the toolchain: a project finds them in its folder `.elias`, always
+//! in the version of the programs that it uses.
 
 use std::path::{Path, PathBuf};
 
@@ -52,8 +52,8 @@ pub fn capabilities_file(root: &Path) -> PathBuf {
 }
 
 /// Writes what is missing or of another version to the project at `root`, with these declarations of its capabilities;
-/// `None` leaves those that it has. A project that has installed the types of Node.js is checked with them: they have the
-/// modules `node:`, of which a component has some.
+/// `None` leaves those that it has. A project that has installed the types of Node.js is checked with them: they have
+/// the modules `node:`, of which a component has some.
 ///
 /// # Errors
 /// If a file cannot be written.

@@ -36,7 +36,8 @@ impl Changes {
         Ok(Self { watcher, changes, files, folders: BTreeSet::new() })
     }
 
-    /// Follows these files, given by absolute paths, and no others; says whether there are folders that it did not watch before.
+    /// Follows these files, given by absolute paths, and no others; says whether there are folders that it did not
+    /// watch before.
     pub(crate) fn follow(&mut self, files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
         let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
@@ -63,8 +64,8 @@ fn unwatchable(error: &notify::Error) -> Failure {
     Failure::new("io", format_args!("changes cannot be followed: {error}"))
 }
 
-/// Whether an event can change the outcome: it is about a file that went in, or a file came or went, which can change what
-/// an import means. What editors leave behind cannot.
+/// Whether an event can change the outcome: it is about a file that went in, or a file came or went, which can change
+/// what an import means. What editors leave behind cannot.
 fn matters(event: &Event, files: &BTreeSet<PathBuf>) -> bool {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let litter = |name: &str| name.starts_with('.') || name.ends_with('~') || name.ends_with(".swp");

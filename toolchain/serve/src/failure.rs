@@ -6,7 +6,8 @@ use elias_command_line::Failure;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-/// Why a source was not built, with its lines, as `elias-build` reports it: in colours for a terminal, without for a page.
+/// Why a source was not built, with its lines, as `elias-build` reports it: in colours for a terminal, without for a
+/// page.
 pub(crate) fn of_build(error: impl Into<BuildError>) -> Failure {
     let error = error.into();
     let terminal = std::io::stderr().is_terminal();

@@ -29,8 +29,9 @@ pub(crate) struct Logging {
 /// What is logged unless `ELIAS_LOG` says otherwise. PostgreSQL notices each `IF EXISTS` of which nothing exists.
 const DEFAULT: &str = "info,sqlx::postgres::notice=warn";
 
-/// Sends log lines to standard error, through a buffer that does not block the requests: they are written in batches, at most
-/// 10 ms late. What does not fit is dropped, and counted in the last line. `ELIAS_LOG` filters, as in `info,elias::access=off`.
+/// Sends log lines to standard error, through a buffer that does not block the requests: they are written in batches,
+/// at most 10 ms late. What does not fit is dropped, and counted in the last line. `ELIAS_LOG` filters, as in
+/// `info,elias::access=off`.
 pub(crate) fn start(format: Option<LogFormat>) -> Logging {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
@@ -56,8 +57,8 @@ fn filter(default: &str) -> EnvFilter {
     EnvFilter::try_from_env("ELIAS_LOG").unwrap_or_else(|_| EnvFilter::new(default))
 }
 
-/// Writes the lines that wait. For text that goes to standard error directly and belongs after them, and for an end of the
-/// process that drops nothing.
+/// Writes the lines that wait. For text that goes to standard error directly and belongs after them, and for an end of
+/// the process that drops nothing.
 pub(crate) fn flush() {
     if let Some(lines) = LINES.get() {
         lines.flush(FLUSH_MAX);

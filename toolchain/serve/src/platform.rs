@@ -54,7 +54,8 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     Ok(config)
 }
 
-/// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says more.
+/// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says
+/// more.
 struct Keys(PublicFetch);
 
 impl FetchKeys for Keys {

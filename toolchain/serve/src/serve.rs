@@ -15,9 +15,9 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers and
-/// the admin API go on whatever the guests do. The system gives such a thread a core when it has something to do, for it
-/// mostly sleeps.
+/// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers
+/// and the admin API go on whatever the guests do. The system gives such a thread a core when it has something to do,
+/// for it mostly sleeps.
 const HOST_SHARE: u32 = 8;
 
 /// What is served, and how.

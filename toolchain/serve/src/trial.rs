@@ -1,4 +1,5 @@
-//! Loading a component to check or to test it: with what elias.toml grants, on embedded databases and caches in a temporary folder.
+//! Loading a component to check or to test it: with what elias.toml grants, on embedded databases and caches in a
+//! temporary folder.
 
 use crate::settings::Settings;
 use crate::{failure, host};
@@ -37,8 +38,8 @@ impl Trial {
     }
 }
 
-/// The grants of elias.toml, for this machine alone: databases and caches are the embedded ones, and what would be read from
-/// the environment or from files of secrets has its default, or a text, number or boolean that stands for it.
+/// The grants of elias.toml, for this machine alone: databases and caches are the embedded ones, and what would be read
+/// from the environment or from files of secrets has its default, or a text, number or boolean that stands for it.
 fn local(grants: &Grants) -> Grants {
     let mut all = Grants::default();
     for (name, table) in grants.iter() {

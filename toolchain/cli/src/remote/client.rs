@@ -156,7 +156,8 @@ impl Client {
         self.json(&request)
     }
 
-    /// Sends a POST whose answer has a secret in it. The platform does not remember such answers: it is sent again only if it cannot have arrived.
+    /// Sends a POST whose answer has a secret in it. The platform does not remember such answers: it is sent again only
+    /// if it cannot have arrived.
     pub(super) fn post_once(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
         let request = Request::new(Method::POST, url).with_json(body)?;
         self.json(&Request { repeatable: false, ..request })

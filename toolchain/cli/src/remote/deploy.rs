@@ -199,8 +199,8 @@ fn build(arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Runs `elias-build`, which reports on standard error what is wrong with the source: the component that it makes of the
-/// project, or of the implementation with the number `stage`.
+/// Runs `elias-build`, which reports on standard error what is wrong with the source: the component that it makes of
+/// the project, or of the implementation with the number `stage`.
 fn run_build(arguments: &DeployArguments, stage: Option<u32>) -> Result<Vec<u8>, Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::new("io", error))?;
     let output = folder.path().join("component.wasm");

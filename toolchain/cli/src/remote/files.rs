@@ -17,7 +17,8 @@ const DEPTH_MAX: usize = 32;
 /// The files below `folder`, by the path that they have in the version.
 ///
 /// # Errors
-/// `config` if a folder that elias.toml names is not there, `io` if it cannot be read, `bad-file` for names and links that cannot be uploaded.
+/// `config` if a folder that elias.toml names is not there, `io` if it cannot be read, `bad-file` for names and links
+/// that cannot be uploaded.
 pub(super) fn collect(
     folder: &Path,
     db: Option<&Value>,

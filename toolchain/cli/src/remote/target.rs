@@ -60,7 +60,8 @@ fn environment() -> Result<PartialLogin, Failure> {
     Ok(PartialLogin { url: variable("ELIAS_URL"), token, tenant: tenant_of_environment()? })
 }
 
-/// Flags win over the environment, and that over what was remembered. A remembered token is for its platform alone: another one never sees it.
+/// Flags win over the environment, and that over what was remembered. A remembered token is for its platform alone:
+/// another one never sees it.
 fn resolve(flags: PartialLogin, environment: PartialLogin, stored: Option<Login>) -> Result<Login, Failure> {
     let url = flags.url.or(environment.url).map(|url| checked_url(&url)).transpose()?;
     let Some(url) = url.or_else(|| stored.as_ref().map(|stored| stored.url.clone())) else {

@@ -1,15 +1,15 @@
 //! Log lines on their way out: all threads append to one buffer, and one thread writes it in batches.
 //!
-//! `tracing-subscriber` formats a line in a buffer of its thread, so that the lock here is held for a copy of some hundred
-//! bytes. A buffer for each thread would need no common lock, but would lose the order of lines: an execution moves between
-//! threads. A channel, as in `tracing-appender`, costs an allocation, a wake and a write for each line.
+//! `tracing-subscriber` formats a line in a buffer of its thread, so that the lock here is held for a copy of some
+//! hundred bytes. A buffer for each thread would need no common lock, but would lose the order of lines: an execution
+//! moves between threads. A channel, as in `tracing-appender`, costs an allocation, a wake and a write for each line.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes of a single write, if it has several lines: what Linux writes to a pipe as one piece (`PIPE_BUF`). So nothing that
-/// others write to the same pipe, such as the message of a panic, stands within a line.
+/// Bytes of a single write, if it has several lines: what Linux writes to a pipe as one piece (`PIPE_BUF`). So nothing
+/// that others write to the same pipe, such as the message of a panic, stands within a line.
 const WRITE_BYTES: usize = 4096;
 /// Bytes of memory that the buffer keeps after a burst.
 const KEPT_BYTES: usize = 1 << 20;
@@ -106,8 +106,8 @@ impl LogBuffer {
         }
     }
 
-    /// Writes until the buffer is closed. The first line after a pause is written at once. Those of the interval that follows
-    /// wait for its end, and wake nobody.
+    /// Writes until the buffer is closed. The first line after a pause is written at once. Those of the interval that
+    /// follows wait for its end, and wake nobody.
     fn run(&self, mut output: impl Write) {
         let mut batch = Vec::new();
         let mut queue = self.lock();
@@ -175,7 +175,8 @@ fn piece_bytes(lines: &[u8]) -> usize {
     end.map_or(lines.len(), |at| at + 1)
 }
 
-/// `write_all`, also if the output is non-blocking: another process may have made standard error so, and full it is soon.
+/// `write_all`, also if the output is non-blocking: another process may have made standard error so, and full it is
+/// soon.
 fn write_piece(output: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match output.write(bytes) {

@@ -8,8 +8,8 @@ const ENDINGS: [&str; 8] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"
 /// How deep folders are looked into.
 const DEPTH_MAX: usize = 24;
 
-/// The files below `root` called `NAME.test.ts`, `NAME.spec.js` and the like, sorted, whose path relative to it contains one of
-/// `filters`, or all if there are none.
+/// The files below `root` called `NAME.test.ts`, `NAME.spec.js` and the like, sorted, whose path relative to it
+/// contains one of `filters`, or all if there are none.
 pub(super) fn find(root: &Path, filters: &[String]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     look(root, 0, &mut found);

@@ -1,8 +1,8 @@
-//! `elias test`: the project's test files, each built with the component into one of its own, run in the engine with the limits
-//! of elias.toml.
+//! `elias test`: the project's test files, each built with the component into one of its own, run in the engine with
+//! the limits of elias.toml.
 //!
-//! Every test runs in a fresh instance, as every request does: it sees nothing of what another left, and one that runs out of
-//! fuel or memory fails alone. Databases and caches are real, embedded, and empty at its start.
+//! Every test runs in a fresh instance, as every request does: it sees nothing of what another left, and one that runs
+//! out of fuel or memory fails alone. Databases and caches are real, embedded, and empty at its start.
 
 mod files;
 mod outcome;

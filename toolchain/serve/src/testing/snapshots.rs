@@ -1,4 +1,5 @@
-//! Snapshot files, in vitest's format: ``exports[`name`] = `text`;``, sorted by name, in `__snapshots__` beside the test.
+//! Snapshot files, in vitest's format: ``exports[`name`] = `text`;``, sorted by name, in `__snapshots__` beside the
+//! test.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

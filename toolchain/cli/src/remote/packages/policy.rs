@@ -6,7 +6,8 @@ use clap::Args;
 use elias_command_line::{Failure, Target};
 use elias_platform::packages::{PackagePolicies, PackagePolicy, Severity};
 
-/// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it empty.
+/// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it
+/// empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(in crate::remote) struct PolicyFlags {
     /// Require an integrity in package-lock.json for each npm package; --require-integrity=false turns it off
