@@ -1,8 +1,8 @@
 //! Callers who get a version of their own: `elias flags`.
 
-use super::client::Client;
-use super::output;
-use super::rollouts::ServiceArguments;
+use super::services::ServiceArguments;
+use crate::remote::connection::client::Client;
+use crate::remote::connection::output;
 use clap::Args;
 use elias_command_line::Failure;
 use elias_command_line::text::plain;
@@ -27,7 +27,7 @@ pub(crate) struct FlagsArguments {
 ///
 /// # Errors
 /// If the platform refuses.
-pub(super) fn flags(arguments: &FlagsArguments) -> Result<(), Failure> {
+pub(crate) fn flags(arguments: &FlagsArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
     let client = Client::of(target)?;
     if !arguments.rules.is_empty() || arguments.clear {

@@ -1,7 +1,7 @@
 //! `elias secrets`: values that a component's configuration takes from its environment.
 
-use super::client::{Client, items};
-use super::output;
+use crate::remote::connection::client::{Client, items};
+use crate::remote::connection::output;
 use clap::{Args, Subcommand};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
@@ -51,7 +51,7 @@ enum SecretsCommand {
 }
 
 /// Lists, sets and deletes secrets.
-pub(super) fn secrets(arguments: &SecretsArguments) -> Result<(), Failure> {
+pub(crate) fn secrets(arguments: &SecretsArguments) -> Result<(), Failure> {
     let SecretsArguments { command, environment, target } = arguments;
     let client = Client::of(target)?;
     match command {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// `config`. The platform checks the rest, since its version counts.
-pub(super) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
+pub(crate) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
     let smoke = config.smoke.as_ref().map(SmokeCall::deserialize).transpose();
     let smoke = smoke.map_err(|error| Failure::new("config", format_args!("[smoke]: {error}")))?;
     // The other limits are the host's, and its operator sets them.
@@ -30,7 +30,7 @@ pub(super) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
 ///
 /// # Errors
 /// `invalid-gateway-config`.
-pub(super) fn assets(config: &ConfigFile) -> Result<Option<String>, Failure> {
+pub(crate) fn assets(config: &ConfigFile) -> Result<Option<String>, Failure> {
     let gateway = config.gateway.as_ref().map(GatewayConfig::parse).transpose();
     let gateway = gateway.map_err(|error| Failure::new(ConfigError::CODE, error))?;
     let folder = |gateway: GatewayConfig| {

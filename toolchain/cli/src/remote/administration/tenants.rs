@@ -1,8 +1,8 @@
 //! `elias tenants`: what teams on a host may do. For those who run the host.
 
-use super::client::{Client, items, read};
-use super::output::{self, time};
-use super::packages::{self, PolicyFlags};
+use crate::remote::connection::client::{Client, read};
+use crate::remote::connection::output::{self, time};
+use crate::remote::packages::{self, PolicyFlags};
 use clap::{Args, Subcommand};
 use elias_command_line::{Failure, Target};
 use elias_platform::ceilings::Ceiling;
@@ -133,7 +133,7 @@ impl SettingsFlags {
 }
 
 /// Lists, makes, shows, changes and deletes tenants.
-pub(super) fn tenants(arguments: &TenantsArguments) -> Result<(), Failure> {
+pub(crate) fn tenants(arguments: &TenantsArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     let all = client.host_url(&["tenants"]);
@@ -141,49 +141,44 @@ pub(super) fn tenants(arguments: &TenantsArguments) -> Result<(), Failure> {
     match &arguments.command {
         TenantsCommand::List => {
             let answer = client.list(&all, LISTED_MAX)?;
-            output::answer(json, &answer, || {
-                let row = |tenant: Tenant| {
-                    let TenantSettings { trusted, require_signature, hosts, .. } = tenant.settings;
-                    [
-                        tenant.tenant.to_string(),
-                        time(tenant.created_at),
-                        yes(trusted),
-                        yes(require_signature),
-                        hosts.join(", "),
-                    ]
-                };
-                let header = ["tenant", "since", "trusted", "signed only", "hosts"];
-                Ok(output::table(header, items(&answer)?.into_iter().map(row)))
-            })
+            let row = |tenant: Tenant| {
+                let TenantSettings { trusted, require_signature, hosts, .. } = tenant.settings;
+                [
+                    tenant.tenant.to_string(),
+                    time(tenant.created_at),
+                    yes(trusted),
+                    yes(require_signature),
+                    hosts.join(", "),
+                ]
+            };
+            let header = ["tenant", "since", "trusted", "signed only", "hosts"];
+            output::list(json, &answer, header, row)
         }
         TenantsCommand::Create { name, flags } => {
             let mut settings = TenantSettings::default();
             flags.apply(&mut settings)?;
             let answer = client.post(all, &json!({ "tenant": name, "settings": settings }))?;
-            output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
+            output::item(json, &answer, |tenant: Tenant| describe(&tenant))
         }
         TenantsCommand::Show { name } => {
             let answer = client.get(one(name))?;
-            output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
+            output::item(json, &answer, |tenant: Tenant| describe(&tenant))
         }
         TenantsCommand::Set { name, flags } => {
             let Tenant { mut settings, revision, .. } = read(&client.get(one(name))?)?;
             flags.apply(&mut settings)?;
             let answer = client.put_at(one(name), &settings, revision)?;
-            output::answer(json, &answer, || Ok(describe(&read(&answer)?)))
+            output::item(json, &answer, |tenant: Tenant| describe(&tenant))
         }
         TenantsCommand::Ceilings { name } => {
             let answer = client.get(client.host_url(&["tenants", name.as_str(), "ceilings"]))?;
-            output::answer(json, &answer, || {
-                let or_none = |number: Option<u64>, none: &str| {
-                    number.map_or_else(|| none.to_owned(), |number| number.to_string())
-                };
-                let row = |Ceiling { key, ceiling, default, own }: Ceiling| {
-                    let of = if own { "the tenant's" } else { "the host's" };
-                    [key, or_none(ceiling, "none"), or_none(default, ""), ceiling.map_or("", |_| of).to_owned()]
-                };
-                Ok(output::table(["key", "ceiling", "default", "set as"], items(&answer)?.into_iter().map(row)))
-            })
+            let or_none =
+                |number: Option<u64>, none: &str| number.map_or_else(|| none.to_owned(), |number| number.to_string());
+            let row = |Ceiling { key, ceiling, default, own }: Ceiling| {
+                let of = if own { "the tenant's" } else { "the host's" };
+                [key, or_none(ceiling, "none"), or_none(default, ""), ceiling.map_or("", |_| of).to_owned()]
+            };
+            output::list(json, &answer, ["key", "ceiling", "default", "set as"], row)
         }
         TenantsCommand::Delete { name } => {
             let answer = client.delete(one(name))?;

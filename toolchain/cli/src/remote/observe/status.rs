@@ -1,66 +1,12 @@
-//! What serves: `elias status`, `rollback`, `canary`, `stop`, `start` and `purge`.
+//! `elias status`: what serves, its traffic and its health.
 
-use super::client::{Client, items, read};
-use super::output::{self, duration, number, time};
-use clap::{Args, Subcommand};
+use crate::remote::connection::client::{Client, items};
+use crate::remote::connection::output::{self, duration, number, time};
+use clap::Args;
 use elias_command_line::{Failure, Target};
-use elias_platform::RolloutAction;
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::rollout::Figures;
-use elias_platform::store::Deployment;
 use serde::Deserialize;
-use serde_json::json;
-
-/// Which component, and where.
-#[derive(Debug, Args)]
-pub(crate) struct ServiceArguments {
-    /// Component name
-    pub(super) component: ComponentName,
-    /// Environment: dev, staging or production
-    #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
-    pub(super) environment: Environment,
-    #[command(flatten)]
-    pub(super) target: Target,
-}
-
-/// What `rollback` is told.
-#[derive(Debug, Args)]
-pub(crate) struct RollbackArguments {
-    /// Version to return to [default: the previous one]
-    #[arg(long, value_name = "N")]
-    to: Option<u32>,
-    #[command(flatten)]
-    service: ServiceArguments,
-}
-
-/// What `canary` is told.
-#[derive(Debug, Args)]
-pub(crate) struct CanaryCommandArguments {
-    /// Component name
-    component: ComponentName,
-    #[command(subcommand)]
-    action: CanaryAction,
-    /// Environment: dev, staging or production
-    #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production", global = true)]
-    environment: Environment,
-    /// Reason to record in the history
-    #[arg(long, value_name = "TEXT", default_value = "", global = true)]
-    reason: String,
-    #[command(flatten)]
-    target: Target,
-}
-
-#[derive(Debug, Clone, Copy, Subcommand)]
-enum CanaryAction {
-    /// Promote the canary to all requests now
-    Promote,
-    /// Pause the rollout at its share; health checks continue
-    Pause,
-    /// Resume the rollout
-    Resume,
-    /// Abort the canary and return all requests to the previous version
-    Abort,
-}
 
 /// What `status` is told.
 #[derive(Debug, Args)]
@@ -73,7 +19,7 @@ pub(crate) struct StatusArguments {
 
 /// How a service stands, as far as it is shown.
 #[derive(Debug, Deserialize)]
-pub(super) struct Status {
+pub(crate) struct Status {
     component: ComponentName,
     environment: Environment,
     stopped: bool,
@@ -81,13 +27,13 @@ pub(super) struct Status {
     url: Option<String>,
     release: Release,
     canary: Option<Release>,
-    pub(super) rollout: Option<Rollout>,
+    pub(crate) rollout: Option<Rollout>,
     pending: bool,
 }
 
 impl Status {
     /// Where it is reached.
-    pub(super) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.url.as_deref().unwrap_or(&self.host)
     }
 }
@@ -110,67 +56,17 @@ struct Health {
 
 /// How far a canary is.
 #[derive(Debug, Deserialize)]
-pub(super) struct Rollout {
-    pub(super) percent: f64,
+pub(crate) struct Rollout {
+    pub(crate) percent: f64,
     /// `running` or `paused`.
     state: String,
-    pub(super) waiting: String,
-}
-
-/// Goes back to a version that served before.
-pub(super) fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
-    let ServiceArguments { component, environment, target } = &arguments.service;
-    let client = Client::of(target)?;
-    let body = json!({ "to": arguments.to });
-    let answer = client.post(client.service_url(component, environment, &["rollback"]), &body)?;
-    output::answer(target.json, &answer, || {
-        let deployment: Deployment = read(&answer)?;
-        let instead = deployment.replaces.map_or_else(String::new, |version| format!(" instead of {version}"));
-        Ok(format!("{component} {} serves {environment}{instead}\n", deployment.version))
-    })
-}
-
-/// Steers the canary that is under way.
-pub(super) fn canary(arguments: &CanaryCommandArguments) -> Result<(), Failure> {
-    let CanaryCommandArguments { component, action, environment, reason, target } = arguments;
-    let client = Client::of(target)?;
-    let (action, said) = match action {
-        CanaryAction::Promote => (RolloutAction::Promote, "has all requests"),
-        CanaryAction::Pause => (RolloutAction::Pause, "keeps its share"),
-        CanaryAction::Resume => (RolloutAction::Resume, "goes on"),
-        CanaryAction::Abort => (RolloutAction::Abort, "is given up"),
-    };
-    let body = json!({ "action": action, "reason": reason });
-    let answer = client.post(client.service_url(component, environment, &["rollout"]), &body)?;
-    output::done(target.json, &answer, &format!("the canary of {component} in {environment} {said}"))
-}
-
-/// Stops a service.
-pub(super) fn stop(arguments: &ServiceArguments) -> Result<(), Failure> {
-    switch(arguments, "stop", "is stopped: its requests get 503")
-}
-
-/// Starts a service that was stopped.
-pub(super) fn start(arguments: &ServiceArguments) -> Result<(), Failure> {
-    switch(arguments, "start", "is started")
-}
-
-/// Forgets the answers that are kept of a service.
-pub(super) fn purge(arguments: &ServiceArguments) -> Result<(), Failure> {
-    switch(arguments, "purge", "has no kept answers any more")
-}
-
-fn switch(arguments: &ServiceArguments, action: &str, said: &str) -> Result<(), Failure> {
-    let ServiceArguments { component, environment, target } = arguments;
-    let client = Client::of(target)?;
-    let answer = client.post(client.service_url(component, environment, &[action]), &json!({}))?;
-    output::done(target.json, &answer, &format!("{component} in {environment} {said}"))
+    pub(crate) waiting: String,
 }
 
 /// Shows how services stand.
-pub(super) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
+pub(crate) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
-    let answer = client.get(services(&client, arguments.component.as_ref()))?;
+    let answer = client.get(client.services_url(arguments.component.as_ref()))?;
     output::answer(arguments.target.json, &answer, || {
         let all: Vec<Status> = items(&answer)?;
         if let (true, Some(component)) = (all.is_empty(), &arguments.component) {
@@ -181,22 +77,13 @@ pub(super) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
 }
 
 /// How one service stands; none if it does not serve on the host that was asked.
-pub(super) fn status_of(
+pub(crate) fn of(
     client: &Client,
     component: &ComponentName,
     environment: Environment,
 ) -> Result<Option<Status>, Failure> {
-    let all: Vec<Status> = items(&client.get(services(client, Some(component)))?)?;
+    let all: Vec<Status> = items(&client.get(client.services_url(Some(component)))?)?;
     Ok(all.into_iter().find(|status| status.environment == environment))
-}
-
-/// Where a tenant's services stand, or those of one component.
-pub(super) fn services(client: &Client, component: Option<&ComponentName>) -> reqwest::Url {
-    let mut url = client.tenant_url(&["services"]);
-    if let Some(component) = component {
-        url.query_pairs_mut().append_pair("component", component.as_str());
-    }
-    url
 }
 
 /// A line for each version that serves, the canary under what it is to replace.
@@ -245,6 +132,8 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::connection::client::read;
+    use serde_json::json;
 
     #[test]
     fn a_canary_is_shown_under_what_it_is_to_replace() {

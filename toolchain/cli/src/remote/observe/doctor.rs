@@ -1,7 +1,7 @@
 //! Whether a platform is in order.
 
-use super::client::{Client, items};
-use super::output;
+use crate::remote::connection::client::{Client, items};
+use crate::remote::connection::output;
 use clap::Args;
 use elias_command_line::{Failure, Target};
 use elias_platform::Finding;
@@ -17,7 +17,7 @@ pub(crate) struct DoctorArguments {
 ///
 /// # Errors
 /// `not-in-order` if anything is not as it should be.
-pub(super) fn doctor(arguments: &DoctorArguments) -> Result<(), Failure> {
+pub(crate) fn doctor(arguments: &DoctorArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let answer = client.get(client.host_url(&["doctor"]))?;
     let findings: Vec<Finding> = items(&answer)?;

@@ -15,10 +15,10 @@ const TOKEN_BYTES_MAX: usize = 4096;
 
 /// A platform and who acts there. It is what `elias login` remembers.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Login {
-    pub(super) url: String,
-    pub(super) token: String,
-    pub(super) tenant: TenantId,
+pub(crate) struct Login {
+    pub(crate) url: String,
+    pub(crate) token: String,
+    pub(crate) tenant: TenantId,
 }
 
 /// The token is nobody's to read.
@@ -40,7 +40,7 @@ struct PartialLogin {
 ///
 /// # Errors
 /// `no-platform` and `no-token` if nothing says which, `bad-url`, `bad-token`, `bad-name`, `io`.
-pub(super) fn login(target: &Target) -> Result<Login, Failure> {
+pub(crate) fn login(target: &Target) -> Result<Login, Failure> {
     let token = target.token_file.as_deref().map(read_token).transpose()?;
     let flags = PartialLogin { url: target.url.clone(), token, tenant: target.tenant.clone() };
     resolve(flags, environment()?, Login::read()?)
@@ -50,7 +50,7 @@ pub(super) fn login(target: &Target) -> Result<Login, Failure> {
 ///
 /// # Errors
 /// `bad-token`, `bad-name`, `io`.
-pub(super) fn is_known(target: &Target) -> Result<bool, Failure> {
+pub(crate) fn is_known(target: &Target) -> Result<bool, Failure> {
     Ok(target.url.is_some() || environment()?.url.is_some() || Login::read()?.is_some())
 }
 
@@ -79,7 +79,7 @@ fn resolve(flags: PartialLogin, environment: PartialLogin, stored: Option<Login>
 }
 
 /// The admin API's address without `/v1`, as it is compared and kept.
-pub(super) fn checked_url(text: &str) -> Result<String, Failure> {
+pub(crate) fn checked_url(text: &str) -> Result<String, Failure> {
     let bad = |why: &str| {
         let help = "give a URL such as http://127.0.0.1:8788, as `elias serve --platform` prints it";
         Failure::new("bad-url", format_args!("the platform's URL {why}")).help(help)
@@ -99,14 +99,14 @@ pub(super) fn checked_url(text: &str) -> Result<String, Failure> {
 }
 
 /// The token in a file.
-pub(super) fn read_token(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
     let failed = |error| Failure::new("io", format_args!("cannot read the token in {}: {error}", path.display()));
     let file = std::fs::File::open(path).map_err(failed)?;
     token_from(file, &path.display().to_string())
 }
 
 /// The token in what is read from `source`.
-pub(super) fn token_from(source: impl Read, name: &str) -> Result<String, Failure> {
+pub(crate) fn token_from(source: impl Read, name: &str) -> Result<String, Failure> {
     let mut text = String::new();
     let read = source.take(TOKEN_BYTES_MAX as u64 + 1).read_to_string(&mut text);
     read.map_err(|error| Failure::new("io", format_args!("cannot read the token in {name}: {error}")))?;
@@ -139,7 +139,7 @@ impl Login {
     }
 
     /// Remembers it, in a file that only its owner can read; the file's name.
-    pub(super) fn store(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn store(&self) -> Result<PathBuf, Failure> {
         let path = login_file()
             .ok_or_else(|| Failure::new("io", "the home folder is unknown").help("set ELIAS_CONFIG_DIR to a folder"))?;
         let failed =
@@ -155,7 +155,7 @@ impl Login {
     }
 
     /// Forgets; says whether there was something to forget.
-    pub(super) fn forget() -> Result<bool, Failure> {
+    pub(crate) fn forget() -> Result<bool, Failure> {
         let Some(path) = login_file() else { return Ok(false) };
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),

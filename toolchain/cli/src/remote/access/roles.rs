@@ -1,7 +1,7 @@
 //! The roles that a tenant defines: `elias roles`.
 
-use super::client::{Client, items, named, read};
-use super::output::{self, time};
+use crate::remote::connection::client::{Client, named, read};
+use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
 use elias_command_line::text::{plain_lines, print};
 use elias_command_line::{Failure, Target};
@@ -58,7 +58,7 @@ enum RolesCommand {
 ///
 /// # Errors
 /// If the platform refuses, or the policies cannot be read.
-pub(super) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
+pub(crate) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
     if let RolesCommand::Schema = arguments.command {
         print(ROLE_SCHEMA);
         return Ok(());
@@ -70,13 +70,11 @@ pub(super) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
         RolesCommand::Schema => Ok(()), // printed above: it takes no platform
         RolesCommand::List => {
             let answer = client.list(&client.tenant_url(&["roles"]), LISTED_MAX)?;
-            output::answer(json, &answer, || {
-                let row = |role: RoleDefinition| {
-                    let by = named(&answer, &role.changed_by);
-                    [role.name.to_string(), role.ceiling.as_str().to_owned(), time(role.changed_at), by]
-                };
-                Ok(output::table(["role", "never exceeds", "changed", "by"], items(&answer)?.into_iter().map(row)))
-            })
+            let row = |role: RoleDefinition| {
+                let by = named(&answer, &role.changed_by);
+                [role.name.to_string(), role.ceiling.as_str().to_owned(), time(role.changed_at), by]
+            };
+            output::list(json, &answer, ["role", "never exceeds", "changed", "by"], row)
         }
         RolesCommand::Show { name } => {
             let answer = client.get(one(name))?;

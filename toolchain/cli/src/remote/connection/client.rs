@@ -4,7 +4,7 @@ use super::target::{self, Login};
 use bytes::Bytes;
 use elias_command_line::text::{plain, plain_lines};
 use elias_command_line::{Failure, Target};
-use elias_platform::name::{Digest, TenantId};
+use elias_platform::name::{ComponentName, Digest, TenantId};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -29,11 +29,11 @@ const PAGE_ITEMS_MAX: usize = 1_000;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The admin API of a platform, as a token's owner on behalf of a tenant.
-pub(super) struct Client {
+pub(crate) struct Client {
     base: Url,
     tenant: TenantId,
-    pub(super) http: reqwest::Client,
-    pub(super) runtime: tokio::runtime::Runtime,
+    pub(crate) http: reqwest::Client,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 /// A request before it is sent.
@@ -69,11 +69,11 @@ impl Client {
     ///
     /// # Errors
     /// See [`target::login`].
-    pub(super) fn of(target: &Target) -> Result<Self, Failure> {
+    pub(crate) fn of(target: &Target) -> Result<Self, Failure> {
         Self::new(&target::login(target)?)
     }
 
-    pub(super) fn new(login: &Login) -> Result<Self, Failure> {
+    pub(crate) fn new(login: &Login) -> Result<Self, Failure> {
         let base = Url::parse(&login.url).map_err(|error| Failure::new("bad-url", error))?;
         let bearer = HeaderValue::from_str(&format!("Bearer {}", login.token));
         let mut bearer = bearer.map_err(|_| Failure::new("bad-token", "the token cannot be sent"))?;
@@ -92,12 +92,12 @@ impl Client {
     }
 
     /// The tenant that is acted on.
-    pub(super) fn tenant(&self) -> &TenantId {
+    pub(crate) fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
     /// The URL of a path of the API, each part encoded.
-    pub(super) fn host_url(&self, parts: &[&str]) -> Url {
+    pub(crate) fn host_url(&self, parts: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push("v1").extend(parts);
@@ -106,23 +106,32 @@ impl Client {
     }
 
     /// The URL of what belongs to the tenant.
-    pub(super) fn tenant_url(&self, parts: &[&str]) -> Url {
+    pub(crate) fn tenant_url(&self, parts: &[&str]) -> Url {
         self.host_url(&[&["tenants", self.tenant.as_str()][..], parts].concat())
     }
 
     /// The URL of what belongs to a component in an environment.
-    pub(super) fn service_url(&self, component: &impl ToString, environment: &impl ToString, parts: &[&str]) -> Url {
+    pub(crate) fn service_url(&self, component: &impl ToString, environment: &impl ToString, parts: &[&str]) -> Url {
         let (component, environment) = (component.to_string(), environment.to_string());
         let service = ["components", component.as_str(), "environments", environment.as_str()];
         self.tenant_url(&[&service[..], parts].concat())
     }
 
-    pub(super) fn get(&self, url: Url) -> Result<Value, Failure> {
+    /// The URL of the tenant's services, or of those of one component.
+    pub(crate) fn services_url(&self, component: Option<&ComponentName>) -> Url {
+        let mut url = self.tenant_url(&["services"]);
+        if let Some(component) = component {
+            url.query_pairs_mut().append_pair("component", component.as_str());
+        }
+        url
+    }
+
+    pub(crate) fn get(&self, url: Url) -> Result<Value, Failure> {
         self.json(&Request::new(Method::GET, url))
     }
 
     /// At most `limit` items of a list, page by page.
-    pub(super) fn list(&self, url: &Url, limit: usize) -> Result<Value, Failure> {
+    pub(crate) fn list(&self, url: &Url, limit: usize) -> Result<Value, Failure> {
         let mut items: Vec<Value> = Vec::new();
         let mut names = BTreeMap::new();
         let mut next: Option<String> = None;
@@ -149,7 +158,7 @@ impl Client {
     }
 
     /// Sends a POST, again if the connection breaks; the platform does it once.
-    pub(super) fn post(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
+    pub(crate) fn post(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
         let mut request = Request::new(Method::POST, url).with_json(body)?;
         let key = HeaderValue::from_str(&ulid::Ulid::new().to_string());
         request.headers.insert(IDEMPOTENCY_KEY, key.map_err(|error| Failure::new("io", error))?);
@@ -158,17 +167,17 @@ impl Client {
 
     /// Sends a POST whose answer has a secret in it. The platform does not remember such answers: it is sent again only
     /// if it cannot have arrived.
-    pub(super) fn post_once(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
+    pub(crate) fn post_once(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
         let request = Request::new(Method::POST, url).with_json(body)?;
         self.json(&Request { repeatable: false, ..request })
     }
 
-    pub(super) fn put(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
+    pub(crate) fn put(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
         self.json(&Request::new(Method::PUT, url).with_json(body)?)
     }
 
     /// Changes what is still at `revision`.
-    pub(super) fn put_at(&self, url: Url, body: &impl Serialize, revision: u64) -> Result<Value, Failure> {
+    pub(crate) fn put_at(&self, url: Url, body: &impl Serialize, revision: u64) -> Result<Value, Failure> {
         let mut request = Request::new(Method::PUT, url).with_json(body)?;
         let tag = HeaderValue::from_str(&format!("\"{revision}\""));
         request.headers.insert(IF_MATCH, tag.map_err(|error| Failure::new("io", error))?);
@@ -176,13 +185,13 @@ impl Client {
         self.json(&Request { repeatable: false, ..request })
     }
 
-    pub(super) fn delete(&self, url: Url) -> Result<Value, Failure> {
+    pub(crate) fn delete(&self, url: Url) -> Result<Value, Failure> {
         // A second one would find nothing.
         self.json(&Request { repeatable: false, ..Request::new(Method::DELETE, url) })
     }
 
     /// Stores bytes, unless the platform has them.
-    pub(super) fn upload(&self, digest: &Digest, bytes: Bytes) -> Result<(), Failure> {
+    pub(crate) fn upload(&self, digest: &Digest, bytes: Bytes) -> Result<(), Failure> {
         let url = self.tenant_url(&["artifacts", digest.as_str()]);
         let (status, _) = self.send(&Request::new(Method::HEAD, url.clone()))?;
         if status.is_success() {
@@ -240,14 +249,14 @@ impl Client {
     }
 
     /// What an answer that is not a success says, whose body has yet to be read.
-    pub(super) async fn refusal(&self, response: reqwest::Response) -> Failure {
+    pub(crate) async fn refusal(&self, response: reqwest::Response) -> Failure {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
         refused(&self.base, status, &body)
     }
 
     /// That there was no answer.
-    pub(super) fn unreachable(&self, error: reqwest::Error) -> Failure {
+    pub(crate) fn unreachable(&self, error: reqwest::Error) -> Failure {
         unreachable(&self.base, error)
     }
 }
@@ -266,7 +275,7 @@ impl Request {
 }
 
 /// An answer, or a part of it, as its type.
-pub(super) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
+pub(crate) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
     T::deserialize(answer).map_err(|error| {
         Failure::new("bad-answer", format_args!("the platform's answer is not understood: {error}"))
             .help("take the `elias` of the platform's version; with --json the answer is printed as it is")
@@ -274,12 +283,12 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
 }
 
 /// The items of a list.
-pub(super) fn items<T: DeserializeOwned>(answer: &Value) -> Result<Vec<T>, Failure> {
+pub(crate) fn items<T: DeserializeOwned>(answer: &Value) -> Result<Vec<T>, Failure> {
     read::<Page<T>>(answer).map(|page| page.items)
 }
 
 /// The name that a list gives of an id, with the id; or the id alone.
-pub(super) fn named(list: &Value, id: &str) -> String {
+pub(crate) fn named(list: &Value, id: &str) -> String {
     match list["names"][id].as_str() {
         Some(name) if name != id => format!("{name} ({id})"),
         _ => id.to_owned(),

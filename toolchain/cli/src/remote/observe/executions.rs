@@ -1,8 +1,8 @@
 //! What ran and what it logged: `elias executions`, `elias logs` and `elias cancel`.
 
-use super::client::{Client, items, read};
-use super::events::{self, Event};
-use super::output::{self, bytes, duration, number, time};
+use crate::remote::connection::client::{Client, items};
+use crate::remote::connection::events::{self, Event};
+use crate::remote::connection::output::{self, bytes, duration, number, time};
 use clap::{Args, Subcommand};
 use elias_command_line::text::{plain, plain_lines};
 use elias_command_line::{Failure, Target};
@@ -85,12 +85,12 @@ struct FollowedLine {
 }
 
 /// Lists executions, or shows one.
-pub(super) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure> {
+pub(crate) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     if let Some(ExecutionsCommand::Show { id }) = &arguments.command {
         let answer = client.get(client.tenant_url(&["executions", id]))?;
-        return output::answer(json, &answer, || Ok(describe(&read(&answer)?)));
+        return output::item(json, &answer, |run: ExecutionRecord| describe(&run));
     }
     if arguments.running {
         return running(&client, arguments);
@@ -101,22 +101,20 @@ pub(super) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
         url.query_pairs_mut().append_pair("failed", "true");
     }
     let answer = client.list(&url, arguments.limit)?;
-    output::answer(json, &answer, || {
-        let row = |run: ExecutionRecord| {
-            [
-                run.id,
-                time(run.started_at),
-                format!("{} {} {}", run.component, run.version, run.environment),
-                run.source,
-                run.status.to_string(),
-                duration(run.duration_us),
-                number(run.fuel),
-                run.code.unwrap_or(run.outcome),
-            ]
-        };
-        let header = ["execution", "began", "component", "by", "status", "took", "fuel", "outcome"];
-        Ok(output::table(header, items(&answer)?.into_iter().map(row)))
-    })
+    let row = |run: ExecutionRecord| {
+        [
+            run.id,
+            time(run.started_at),
+            format!("{} {} {}", run.component, run.version, run.environment),
+            run.source,
+            run.status.to_string(),
+            duration(run.duration_us),
+            number(run.fuel),
+            run.code.unwrap_or(run.outcome),
+        ]
+    };
+    let header = ["execution", "began", "component", "by", "status", "took", "fuel", "outcome"];
+    output::list(json, &answer, header, row)
 }
 
 /// Lists what runs now.
@@ -124,18 +122,16 @@ fn running(client: &Client, arguments: &ExecutionsArguments) -> Result<(), Failu
     let mut url = client.tenant_url(&["executions", "running"]);
     wanted(&mut url, arguments.component.as_ref(), arguments.environment);
     let answer = client.list(&url, arguments.limit)?;
-    output::answer(arguments.target.json, &answer, || {
-        let row = |run: RunningExecution| {
-            let role = if run.canary { " (canary)" } else { "" };
-            [
-                run.id,
-                time(run.started_at),
-                format!("{} {}{role} {}", run.component, run.version, run.environment),
-                run.source,
-            ]
-        };
-        Ok(output::table(["execution", "since", "component", "by"], items(&answer)?.into_iter().map(row)))
-    })
+    let row = |run: RunningExecution| {
+        let role = if run.canary { " (canary)" } else { "" };
+        [
+            run.id,
+            time(run.started_at),
+            format!("{} {}{role} {}", run.component, run.version, run.environment),
+            run.source,
+        ]
+    };
+    output::list(arguments.target.json, &answer, ["execution", "since", "component", "by"], row)
 }
 
 /// Says in the query which executions are wanted.
@@ -187,7 +183,7 @@ fn lines(lines: Option<&Value>) -> Vec<(String, String)> {
 }
 
 /// Shows what a component logged, or logs from now on.
-pub(super) fn logs(arguments: &LogsArguments) -> Result<(), Failure> {
+pub(crate) fn logs(arguments: &LogsArguments) -> Result<(), Failure> {
     let LogsArguments { component, environment, follow, limit, target } = arguments;
     let client = Client::of(target)?;
     if *follow {
@@ -248,7 +244,7 @@ fn followed(event: &Event, json: bool) -> String {
 }
 
 /// Ends an execution that is under way.
-pub(super) fn cancel(arguments: &CancelArguments) -> Result<(), Failure> {
+pub(crate) fn cancel(arguments: &CancelArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let answer = client.post(client.tenant_url(&["executions", &arguments.id, "cancel"]), &json!({}))?;
     output::done(arguments.target.json, &answer, &format!("{} is cancelled", plain(&arguments.id)))

@@ -2,14 +2,14 @@
 
 mod policy;
 
-use super::client::{Client, items, read};
-use super::output;
+use crate::remote::connection::client::{Client, items, read};
+use crate::remote::connection::output;
 use clap::{Args, Subcommand};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
 use elias_platform::name::{ComponentName, Environment};
 use elias_platform::packages::{AdvisorySet, AuditedPackage, Package, PackageReport, Severity, report};
-pub(super) use policy::{PolicyFlags, describe};
+pub(crate) use policy::{PolicyFlags, describe};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -83,7 +83,7 @@ struct Release {
 ///
 /// # Errors
 /// `package-vulnerable` if an advisory reaches the level.
-pub(super) fn packages(arguments: &PackagesArguments) -> Result<(), Failure> {
+pub(crate) fn packages(arguments: &PackagesArguments) -> Result<(), Failure> {
     let target = &arguments.target;
     match &arguments.command {
         PackagesCommand::Policy { flags } => policy::policy(flags, target),

@@ -1,7 +1,7 @@
 //! `elias db` on a platform.
 
-use super::client::{Client, read};
-use super::target;
+use crate::remote::connection::client::{Client, read};
+use crate::remote::connection::target;
 use elias_command_line::{DbArguments, Failure, print_rows};
 use elias_platform::DatabaseQuery;
 

@@ -1,7 +1,7 @@
 //! A tenant's organizations and users: `elias organizations` and `elias users`.
 
-use super::client::{Client, items, read};
-use super::output::{self, time};
+use crate::remote::connection::client::{Client, read};
+use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
@@ -142,18 +142,15 @@ impl UserFlags {
 ///
 /// # Errors
 /// If the platform refuses.
-pub(super) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Failure> {
+pub(crate) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     let one = |id: &str| client.tenant_url(&["organizations", id]);
     match &arguments.command {
         OrganizationsCommand::List => {
             let answer = client.list(&client.tenant_url(&["organizations"]), LISTED_MAX)?;
-            output::answer(json, &answer, || {
-                let row =
-                    |found: Organization| [found.id, found.name, time(found.created_at), since(found.disabled_at)];
-                Ok(output::table(["organization", "name", "since", "disabled"], items(&answer)?.into_iter().map(row)))
-            })
+            let row = |found: Organization| [found.id, found.name, time(found.created_at), since(found.disabled_at)];
+            output::list(json, &answer, ["organization", "name", "since", "disabled"], row)
         }
         OrganizationsCommand::Create { id, name } => {
             let settings = OrganizationSettings { name: name.clone().unwrap_or_else(|| id.clone()), disabled: false };
@@ -163,7 +160,7 @@ pub(super) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Fa
         }
         OrganizationsCommand::Show { id } => {
             let answer = client.get(one(id))?;
-            output::answer(json, &answer, || Ok(describe_organization(read(&answer)?)))
+            output::item(json, &answer, describe_organization)
         }
         OrganizationsCommand::Set { id, name, disabled } => {
             let before: Organization = read(&client.get(one(id))?)?;
@@ -172,7 +169,7 @@ pub(super) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Fa
                 disabled: disabled.unwrap_or(before.disabled_at.is_some()),
             };
             let answer = client.put_at(one(id), &settings, before.revision)?;
-            output::answer(json, &answer, || Ok(describe_organization(read(&answer)?)))
+            output::item(json, &answer, describe_organization)
         }
         OrganizationsCommand::Delete { id } => {
             let answer = client.delete(one(id))?;
@@ -185,7 +182,7 @@ pub(super) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Fa
 ///
 /// # Errors
 /// If the platform refuses.
-pub(super) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
+pub(crate) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     match &arguments.command {
@@ -195,15 +192,13 @@ pub(super) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
                 url.query_pairs_mut().append_pair("organization", organization);
             }
             let answer = client.list(&url, LISTED_MAX)?;
-            output::answer(json, &answer, || {
-                let row = |user: User| {
-                    let role = user.role.map(String::from).unwrap_or_default();
-                    let (organization, email) = (user.organization.unwrap_or_default(), user.email.unwrap_or_default());
-                    [user.id, user.name, email, organization, role, since(user.disabled_at)]
-                };
-                let header = ["user", "name", "email", "organization", "at most", "disabled"];
-                Ok(output::table(header, items(&answer)?.into_iter().map(row)))
-            })
+            let row = |user: User| {
+                let role = user.role.map(String::from).unwrap_or_default();
+                let (organization, email) = (user.organization.unwrap_or_default(), user.email.unwrap_or_default());
+                [user.id, user.name, email, organization, role, since(user.disabled_at)]
+            };
+            let header = ["user", "name", "email", "organization", "at most", "disabled"];
+            output::list(json, &answer, header, row)
         }
         UsersCommand::Create { id, flags } => {
             let settings = flags.apply(UserSettings { name: id.clone(), ..UserSettings::default() })?;
@@ -212,7 +207,7 @@ pub(super) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
         }
         UsersCommand::Show { id } => {
             let answer = client.get(user_url(&client, id))?;
-            output::answer(json, &answer, || Ok(describe_user(read(&answer)?)))
+            output::item(json, &answer, describe_user)
         }
         UsersCommand::Set { id, flags } => {
             let before: User = read(&client.get(user_url(&client, id))?)?;
@@ -224,7 +219,7 @@ pub(super) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
                 disabled: before.disabled_at.is_some(),
             })?;
             let answer = client.put_at(user_url(&client, id), &settings, before.revision)?;
-            output::answer(json, &answer, || Ok(describe_user(read(&answer)?)))
+            output::item(json, &answer, describe_user)
         }
         UsersCommand::Delete { id } => {
             let answer = client.delete(user_url(&client, id))?;

@@ -39,7 +39,7 @@ impl CanaryArguments {
     ///
     /// # Errors
     /// `bad-configuration` for what is out of bounds.
-    pub(super) fn plan(&self) -> Result<Option<RolloutPlan>, Failure> {
+    pub(crate) fn plan(&self) -> Result<Option<RolloutPlan>, Failure> {
         let Some(first) = self.canary else { return Ok(None) };
         let usual = RolloutPlan::default();
         let mut steps = vec![first];
@@ -70,13 +70,13 @@ impl CanaryArguments {
     }
 }
 
-pub(super) fn percent(text: &str) -> Result<f64, String> {
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
     let number = number.ok().filter(|number| *number > 0.0 && *number <= 100.0);
     number.ok_or_else(|| "it must be a number of percent, more than 0 and at most 100".to_owned())
 }
 
-pub(super) fn sticky(text: &str) -> Result<Sticky, String> {
+pub(crate) fn sticky(text: &str) -> Result<Sticky, String> {
     let sticky = match text.split_once(':') {
         None if text == "address" => Sticky::Address,
         Some(("header", name)) => Sticky::Header(name.to_owned()),

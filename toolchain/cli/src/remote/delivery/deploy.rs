@@ -1,10 +1,12 @@
 //! `elias deploy`: from a project, or a component's file, to a version that serves.
 
 use super::canary::CanaryArguments;
-use super::client::{Client, read};
 use super::stages::{self, StageArguments};
-use super::{files, output, rollouts, version_settings};
+use super::{files, version_settings};
 use crate::program::Program;
+use crate::remote::connection::client::{Client, read};
+use crate::remote::connection::output;
+use crate::remote::observe::status;
 use clap::Args;
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
@@ -71,14 +73,14 @@ struct Packed {
 ///
 /// # Errors
 /// Whatever is wrong with the project, and what the platform refuses. What serves has not changed then.
-pub(super) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
+pub(crate) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
     // What is wrong with the command is said before anything is built.
     let client = Client::of(&arguments.target)?;
     let rollout = arguments.canary.plan()?;
     let packed = pack(arguments)?;
     let (component, stage) = (packed.name.clone(), packed.stage.clone());
     if stage.is_some() {
-        stages::standing(&client, &component, arguments.environment)?;
+        stages::state(&client, &component, arguments.environment)?;
     }
     let (answer, version) = upload(&client, packed)?;
     let number = version.number;
@@ -104,7 +106,7 @@ pub(super) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
 }
 
 /// Asks for a deployment, and says what serves where.
-pub(super) fn serve(
+pub(crate) fn serve(
     client: &Client,
     component: &ComponentName,
     environment: Environment,
@@ -114,7 +116,7 @@ pub(super) fn serve(
     let answer = client.post(client.service_url(component, &environment, &["deployments"]), request)?;
     output::answer(json, &answer, || {
         let deployment: Deployment = read(&answer)?;
-        let status = rollouts::status_of(client, component, environment)?;
+        let status = status::of(client, component, environment)?;
         let at = status.as_ref().map_or_else(String::new, |status| format!(" at {}", plain(status.address())));
         let number = deployment.version;
         let rollout = status.and_then(|status| status.rollout).filter(|_| deployment.state == DeploymentState::Canary);

@@ -1,12 +1,14 @@
 //! What the commands print: JSON as it came, or columns for people.
 
+use super::client::{items, read};
 use elias_command_line::Failure;
 use elias_command_line::text::{plain, print};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Prints the API's answer as it is, or what `text` makes of it.
-pub(super) fn answer(
+pub(crate) fn answer(
     json: bool,
     answer: &Value,
     text: impl FnOnce() -> Result<String, Failure>,
@@ -15,13 +17,32 @@ pub(super) fn answer(
     Ok(())
 }
 
+/// Prints an item: the API's answer as it is, or what `text` makes of the item.
+pub(crate) fn item<T: DeserializeOwned>(
+    json: bool,
+    value: &Value,
+    text: impl FnOnce(T) -> String,
+) -> Result<(), Failure> {
+    answer(json, value, || Ok(text(read(value)?)))
+}
+
+/// Prints a list: the API's answer as it is, or a table with a row for each item.
+pub(crate) fn list<T: DeserializeOwned, const COLUMNS: usize>(
+    json: bool,
+    value: &Value,
+    header: [&str; COLUMNS],
+    row: impl FnMut(T) -> [String; COLUMNS],
+) -> Result<(), Failure> {
+    answer(json, value, || Ok(table(header, items(value)?.into_iter().map(row))))
+}
+
 /// Prints what was done; with `--json` the API's answer, which may be none.
-pub(super) fn done(json: bool, value: &Value, said: &str) -> Result<(), Failure> {
+pub(crate) fn done(json: bool, value: &Value, said: &str) -> Result<(), Failure> {
     answer(json, value, || Ok(format!("{said}\n")))
 }
 
 /// A table: columns as wide as their widest cell, two spaces between them; `none` without rows.
-pub(super) fn table<const COLUMNS: usize>(
+pub(crate) fn table<const COLUMNS: usize>(
     header: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> String {
@@ -40,7 +61,7 @@ pub(super) fn table<const COLUMNS: usize>(
 }
 
 /// Names and values, a line each.
-pub(super) fn facts<const LINES: usize>(facts: [(&str, String); LINES]) -> String {
+pub(crate) fn facts<const LINES: usize>(facts: [(&str, String); LINES]) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     facts
         .iter()
@@ -50,7 +71,7 @@ pub(super) fn facts<const LINES: usize>(facts: [(&str, String); LINES]) -> Strin
 }
 
 /// A moment in milliseconds since 1970, in UTC.
-pub(super) fn time(ms: i64) -> String {
+pub(crate) fn time(ms: i64) -> String {
     /// The end of the year 9999.
     const END_MS: u64 = 253_402_300_799_000;
     let ms = u64::try_from(ms).unwrap_or(0).min(END_MS);
@@ -58,7 +79,7 @@ pub(super) fn time(ms: i64) -> String {
 }
 
 /// A duration of so many microseconds.
-pub(super) fn duration(us: u64) -> String {
+pub(crate) fn duration(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} us"),
         1_000..10_000_000 => format!("{:.1} ms", us as f64 / 1e3),
@@ -67,14 +88,14 @@ pub(super) fn duration(us: u64) -> String {
 }
 
 /// A number with its thousands apart.
-pub(super) fn number(number: u64) -> String {
+pub(crate) fn number(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
 }
 
 /// So many bytes.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
@@ -84,7 +105,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// The beginning of a digest.
-pub(super) fn short(digest: &str) -> String {
+pub(crate) fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }
 

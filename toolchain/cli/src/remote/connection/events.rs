@@ -15,11 +15,11 @@ const BYTES_MAX: usize = 4 << 20;
 
 /// An event.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// What kind; empty if it does not say.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its lines, joined.
-    pub(super) data: String,
+    pub(crate) data: String,
 }
 
 /// Takes events from bytes that come in pieces.
@@ -73,7 +73,7 @@ impl EventReader {
 ///
 /// # Errors
 /// What the platform refuses, `unreachable`, and `disconnected` when the platform ends it.
-pub(super) fn follow(
+pub(crate) fn follow(
     client: &Client,
     url: Url,
     mut each: impl FnMut(&Event) -> std::io::Result<()>,

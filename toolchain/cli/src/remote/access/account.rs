@@ -1,8 +1,8 @@
 //! `elias login` and `elias logout`.
 
-use super::client::{Client, read};
-use super::output;
-use super::target::{self, Login};
+use crate::remote::connection::client::{Client, read};
+use crate::remote::connection::output;
+use crate::remote::connection::target::{self, Login};
 use clap::Args;
 use elias_command_line::Failure;
 use elias_command_line::text::{plain, print};
@@ -46,7 +46,7 @@ struct Whoami {
 ///
 /// # Errors
 /// If the platform does not answer or does not know the token; nothing is remembered then.
-pub(super) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
+pub(crate) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
     let url = target::checked_url(&arguments.url)?;
     let token = match (&arguments.token_file, &arguments.data_dir) {
         (Some(file), _) => target::read_token(file)?,
@@ -87,7 +87,7 @@ pub(super) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
 ///
 /// # Errors
 /// `io`.
-pub(super) fn logout() -> Result<(), Failure> {
+pub(crate) fn logout() -> Result<(), Failure> {
     let said = if Login::forget()? {
         "forgotten; the token is valid until it expires or is revoked"
     } else {

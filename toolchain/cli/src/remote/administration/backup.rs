@@ -1,6 +1,6 @@
 //! Everything of a platform in one file.
 
-use super::client::Client;
+use crate::remote::connection::client::Client;
 use clap::Args;
 use elias_command_line::text::print;
 use elias_command_line::{Failure, Target};
@@ -22,7 +22,7 @@ pub(crate) struct BackupArguments {
 ///
 /// # Errors
 /// If the platform refuses, or the file cannot be written.
-pub(super) fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
+pub(crate) fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let io = |error: std::io::Error| Failure::new("io", format_args!("{}: {error}", arguments.file.display()));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&arguments.file).map_err(io)?;

@@ -1,9 +1,9 @@
 //! `elias versions`, `elias diff` and `elias promote`.
 
 use super::canary::CanaryArguments;
-use super::client::{Client, items, named, read};
 use super::deploy;
-use super::output::{self, bytes, short, time};
+use crate::remote::connection::client::{Client, named, read};
+use crate::remote::connection::output::{self, bytes, short, time};
 use clap::{Args, Subcommand};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
@@ -83,7 +83,7 @@ pub(crate) struct PromoteArguments {
 }
 
 /// Lists components or versions, shows or deletes one.
-pub(super) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
+pub(crate) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     match (&arguments.command, &arguments.component) {
@@ -105,29 +105,24 @@ pub(super) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
         (None, Some(component)) => {
             let url = client.tenant_url(&["components", component.as_str(), "versions"]);
             let answer = client.list(&url, arguments.limit)?;
-            output::answer(json, &answer, || {
-                let row = |version: Version| {
-                    [
-                        version.number.to_string(),
-                        time(version.created_at),
-                        named(&answer, &version.created_by),
-                        bytes(version.bytes),
-                        short(version.digest.as_str()),
-                        version.signed_by.unwrap_or_default(),
-                    ]
-                };
-                let header = ["version", "uploaded", "by", "size", "digest", "signed by"];
-                Ok(output::table(header, items(&answer)?.into_iter().map(row)))
-            })
+            let row = |version: Version| {
+                [
+                    version.number.to_string(),
+                    time(version.created_at),
+                    named(&answer, &version.created_by),
+                    bytes(version.bytes),
+                    short(version.digest.as_str()),
+                    version.signed_by.unwrap_or_default(),
+                ]
+            };
+            let header = ["version", "uploaded", "by", "size", "digest", "signed by"];
+            output::list(json, &answer, header, row)
         }
         (None, None) => {
             let answer = client.list(&client.tenant_url(&["components"]), arguments.limit)?;
-            output::answer(json, &answer, || {
-                let row = |found: Component| {
-                    [found.component.to_string(), found.versions.to_string(), time(found.created_at)]
-                };
-                Ok(output::table(["component", "newest", "since"], items(&answer)?.into_iter().map(row)))
-            })
+            let row =
+                |found: Component| [found.component.to_string(), found.versions.to_string(), time(found.created_at)];
+            output::list(json, &answer, ["component", "newest", "since"], row)
         }
     }
 }
@@ -159,12 +154,12 @@ fn describe(version: &Version, by: &str) -> String {
 }
 
 /// Shows how two versions differ.
-pub(super) fn diff(arguments: &DiffArguments) -> Result<(), Failure> {
+pub(crate) fn diff(arguments: &DiffArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let (from, to) = (arguments.from.to_string(), arguments.to.to_string());
     let component = arguments.component.as_str();
     let answer = client.get(client.tenant_url(&["components", component, "versions", &from, "diff", &to]))?;
-    output::answer(arguments.target.json, &answer, || Ok(differences(&read(&answer)?)))
+    output::item(arguments.target.json, &answer, |diff: Diff| differences(&diff))
 }
 
 fn differences(diff: &Diff) -> String {
@@ -185,7 +180,7 @@ fn differences(diff: &Diff) -> String {
 }
 
 /// Serves a version that is there already.
-pub(super) fn promote(arguments: &PromoteArguments) -> Result<(), Failure> {
+pub(crate) fn promote(arguments: &PromoteArguments) -> Result<(), Failure> {
     let request = DeployRequest {
         version: arguments.version,
         stage: arguments.stage.clone(),

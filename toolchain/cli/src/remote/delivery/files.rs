@@ -1,6 +1,6 @@
 //! The files that are uploaded with a component: migrations of its database, and what is served as it is.
 
-use super::client::Client;
+use crate::remote::connection::client::Client;
 use elias_command_line::Failure;
 use elias_gateway::assets::is_hidden;
 use elias_platform::name::Digest;
@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 32;
 /// # Errors
 /// `config` if a folder that elias.toml names is not there, `io` if it cannot be read, `bad-file` for names and links
 /// that cannot be uploaded.
-pub(super) fn collect(
+pub(crate) fn collect(
     folder: &Path,
     db: Option<&Value>,
     assets: Option<&str>,
@@ -111,7 +111,7 @@ fn bad(path: &Path, why: &str) -> Failure {
 ///
 /// # Errors
 /// `io`, and what the platform refuses.
-pub(super) fn upload(client: &Client, files: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, Digest>, Failure> {
+pub(crate) fn upload(client: &Client, files: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, Digest>, Failure> {
     let send = |(name, path): (&String, &PathBuf)| {
         let bytes = read(path)?;
         let digest = Digest::of(&bytes);
@@ -122,7 +122,7 @@ pub(super) fn upload(client: &Client, files: &BTreeMap<String, PathBuf>) -> Resu
 }
 
 /// The bytes of a file.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error: &dyn Display| Failure::new("io", format_args!("cannot read {}: {error}", path.display()));
     std::fs::read(path).map_err(|error| failed(&error))
 }

@@ -1,9 +1,9 @@
 //! Implementations side by side: `elias deploy --stage` and `elias stages`.
 
 use super::canary::{percent, sticky};
-use super::client::{Client, items, read};
-use super::output::{self, number, time};
-use super::rollouts::{ServiceArguments, services};
+use super::services::ServiceArguments;
+use crate::remote::connection::client::{Client, items};
+use crate::remote::connection::output::{self, number, time};
 use clap::Args;
 use elias_command_line::Failure;
 use elias_platform::name::{ComponentName, Environment};
@@ -25,7 +25,7 @@ pub(crate) struct StageArguments {
     /// Run the version as a variant beside the deployed one, under this name [default: the name in the source, such as
     /// stage2 for the second implementation]
     #[arg(long, value_name = "NAME", num_args = 0..=1, value_parser = name, conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
-    pub(super) stage: Option<Option<String>>,
+    pub(crate) stage: Option<Option<String>>,
     /// Share of the requests that the variant responds to, in percent [default: 0]
     #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
     weight: Option<f64>,
@@ -77,7 +77,7 @@ fn name(text: &str) -> Result<String, String> {
 
 /// How a service stands, as far as stages go.
 #[derive(Debug, Deserialize)]
-pub(super) struct Standing {
+pub(crate) struct ServiceState {
     environment: Environment,
     revision: u64,
     release: Served,
@@ -93,19 +93,19 @@ struct Served {
 ///
 /// # Errors
 /// If nothing serves there yet, the shares are more than 100 %, or the platform refuses.
-pub(super) fn put_beside(
+pub(crate) fn put_beside(
     client: &Client,
     component: &ComponentName,
     environment: Environment,
     (version, name, arguments): (u32, &str, &StageArguments),
     json: bool,
 ) -> Result<(), Failure> {
-    let standing = standing(client, component, environment)?;
-    let plan = standing.stages.as_ref().map_or_else(|| alone(standing.release.version), |stages| stages.plan.clone());
+    let state = state(client, component, environment)?;
+    let plan = state.stages.as_ref().map_or_else(|| alone(state.release.version), |stages| stages.plan.clone());
     let plan = with(plan, version, name, arguments)?;
-    let answer = set(client, component, environment, &standing, &plan)?;
-    output::answer(json, &answer, || {
-        Ok(format!("{}compare them with: elias compare {component} --env {environment}\n", show(&read(&answer)?)))
+    let answer = set(client, component, environment, &state, &plan)?;
+    output::item(json, &answer, |stages: Stages| {
+        format!("{}compare them with: elias compare {component} --env {environment}\n", show(&stages))
     })
 }
 
@@ -113,7 +113,7 @@ pub(super) fn put_beside(
 ///
 /// # Errors
 /// If the platform refuses.
-pub(super) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
+pub(crate) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
     let client = Client::of(target)?;
     if arguments.end {
@@ -124,30 +124,30 @@ pub(super) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
             &format!("{component} in {environment} has one implementation again"),
         );
     }
-    let standing = standing(&client, component, *environment)?;
-    let Some(now) = &standing.stages else {
-        let said = format!("{component} in {environment} has one implementation, version {}", standing.release.version);
+    let state = state(&client, component, *environment)?;
+    let Some(now) = &state.stages else {
+        let said = format!("{component} in {environment} has one implementation, version {}", state.release.version);
         return output::done(target.json, &Value::Null, &said);
     };
     let plan = changed(now.plan.clone(), arguments)?;
     let answer = match plan == now.plan {
         true => serde_json::to_value(now).map_err(|error| Failure::new("internal", error))?,
-        false => set(&client, component, *environment, &standing, &plan)?,
+        false => set(&client, component, *environment, &state, &plan)?,
     };
-    output::answer(target.json, &answer, || Ok(show(&read(&answer)?)))
+    output::item(target.json, &answer, |stages: Stages| show(&stages))
 }
 
 /// What serves, which others can be put beside.
 ///
 /// # Errors
 /// If nothing does.
-pub(super) fn standing(
+pub(crate) fn state(
     client: &Client,
     component: &ComponentName,
     environment: Environment,
-) -> Result<Standing, Failure> {
-    let all: Vec<Standing> = items(&client.get(services(client, Some(component)))?)?;
-    all.into_iter().find(|standing| standing.environment == environment).ok_or_else(|| {
+) -> Result<ServiceState, Failure> {
+    let all: Vec<ServiceState> = items(&client.get(client.services_url(Some(component)))?)?;
+    all.into_iter().find(|state| state.environment == environment).ok_or_else(|| {
         let message = format!("{component} does not serve in {environment} yet");
         Failure::new("not-found", message)
             .help("deploy it without --stage first: that is what others are compared with")
@@ -158,11 +158,11 @@ fn set(
     client: &Client,
     component: &ComponentName,
     environment: Environment,
-    standing: &Standing,
+    state: &ServiceState,
     plan: &StagePlan,
 ) -> Result<Value, Failure> {
     plan.check().map_err(|error| Failure::new(error.code(), error))?;
-    client.put_at(client.service_url(component, &environment, &["stages"]), plan, standing.revision)
+    client.put_at(client.service_url(component, &environment, &["stages"]), plan, state.revision)
 }
 
 fn alone(version: u32) -> StagePlan {

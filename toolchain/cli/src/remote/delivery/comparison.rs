@@ -1,8 +1,8 @@
 //! How implementations that are side by side do: `elias compare`.
 
-use super::client::{Client, read};
-use super::output::{self, bytes, number, time};
-use super::rollouts::ServiceArguments;
+use super::services::ServiceArguments;
+use crate::remote::connection::client::Client;
+use crate::remote::connection::output::{self, bytes, number, time};
 use elias_command_line::Failure;
 use elias_command_line::text::plain;
 use elias_platform::stages::Stages;
@@ -12,11 +12,11 @@ use serde::Deserialize;
 ///
 /// # Errors
 /// If the platform refuses.
-pub(super) fn compare(arguments: &ServiceArguments) -> Result<(), Failure> {
+pub(crate) fn compare(arguments: &ServiceArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = arguments;
     let client = Client::of(target)?;
     let answer = client.get(client.service_url(component, environment, &["stages"]))?;
-    output::answer(target.json, &answer, || Ok(report(&read(&answer)?)))
+    output::item(target.json, &answer, |found: Report| report(&found))
 }
 
 /// The report, as far as it is shown.
