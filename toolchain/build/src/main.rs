@@ -25,3 +25,23 @@ fn main() -> ExitCode {
         Arguments { .. } => ExitCode::from(2), // clap has shown the help
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn build_is_the_command_that_need_not_be_named() {
+        Arguments::command().debug_assert();
+        let named = Arguments::try_parse_from(["elias-build", "build", "--quiet", "--output", "a.wasm", "--", "a.js"]);
+        let Ok(Arguments { command: Some(BuildCommand::Build(named)), build: None }) = named else {
+            panic!("`build` is a command")
+        };
+        let unnamed = Arguments::try_parse_from(["elias-build", "a.js", "--quiet", "-o", "a.wasm"]);
+        let Ok(Arguments { command: None, build: Some(unnamed) }) = unnamed else { panic!("it need not be named") };
+        assert_eq!((&named.entry, &named.output), (&unnamed.entry, &unnamed.output));
+        assert!(named.quiet && unnamed.quiet);
+        assert!(Arguments::try_parse_from(["elias-build", "build"]).is_ok(), "a project's entry is found");
+    }
+}

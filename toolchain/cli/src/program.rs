@@ -59,3 +59,20 @@ fn missing(name: &str, program: &Path) -> Failure {
     )
     .help("install elias, elias-build and elias-serve into one folder; `make build` builds all three in target/release")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_named_with_its_place() {
+        // Tests run in a folder of their own, where the programs have a hash in their names.
+        let folder = std::env::current_exe().expect("a test has a file").canonicalize().expect("it is there");
+        let folder = folder.parent().expect("it has a folder").display().to_string();
+        for program in [Program::Build, Program::Serve] {
+            let error = program.command().expect_err("it is not there").to_string();
+            assert!(error.starts_with("error[missing-program]: ") && error.contains("make build"), "{error}");
+            assert!(error.contains(&format!("{folder}/{}", program.name())), "{error}");
+        }
+    }
+}

@@ -2,25 +2,18 @@
 
 mod changes;
 mod check;
-mod data_dir;
-mod database;
-mod database_access;
+mod data;
 mod failure;
 mod host;
 mod logging;
 mod memory;
-mod move_store;
 mod origin;
-mod platform;
-mod restore;
 mod serve;
 mod service_tables;
 mod settings;
-mod shutdown;
 mod testing;
 mod trial;
 mod types;
-mod watch;
 
 use clap::Parser;
 use elias_command_line::{Failure, HostCommand};
@@ -49,9 +42,9 @@ fn run(command: HostCommand) -> Result<ExitCode, Failure> {
         HostCommand::Dev(arguments) => serve::dev(arguments)?,
         HostCommand::Serve(arguments) => serve::serve(*arguments)?,
         HostCommand::Test(arguments) => return testing::test(&arguments),
-        HostCommand::Restore(arguments) => restore::restore(&arguments)?,
-        HostCommand::MoveStore(arguments) => move_store::move_store(&arguments)?,
-        HostCommand::Db(arguments) => database::db(&arguments)?,
+        HostCommand::Restore(arguments) => data::restore::restore(&arguments)?,
+        HostCommand::MoveStore(arguments) => data::move_store::move_store(&arguments)?,
+        HostCommand::Db(arguments) => data::database::db(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

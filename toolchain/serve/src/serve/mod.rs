@@ -1,19 +1,24 @@
 //! `elias serve` and `elias dev`: a component, over HTTP.
 
-use crate::data_dir::DATA_DIR;
+mod database_access;
+mod platform;
+mod shutdown;
+mod watch;
+
+use crate::data::DATA_DIR;
 use crate::origin::Origin;
 use crate::settings::Settings;
-use crate::shutdown::{self, warn_of_cut};
-use crate::watch::{Configuration, Follower};
-use crate::{failure, host, logging, platform, types};
+use crate::{failure, host, logging, types};
 use elias_build::command::cache_dir;
 use elias_command_line::{DevArguments, Failure, ServeArguments, ServerArguments};
 use elias_host::LoadOptions;
 use elias_project::{CONFIG_FILE, Project, dotenv, is_source};
 use elias_server::{AppSource, Server};
+use shutdown::warn_of_cut;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use watch::{Configuration, Follower};
 
 /// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers
 /// and the admin API go on whatever the guests do. The system gives such a thread a core when it has something to do,

@@ -1,6 +1,6 @@
 //! `elias db` without a platform: queries on the SQLite file of a component in a data directory.
 
-use crate::data_dir::{DATA_DIR, DATABASES};
+use super::{DATA_DIR, DATABASES};
 use elias_capabilities::db::SQLITE_TABLES;
 use elias_command_line::text::plain;
 use elias_command_line::{DbArguments, Failure, print_rows};

@@ -1,9 +1,9 @@
 //! `elias serve --platform`: many teams' components, and the admin API that they are deployed by.
 
-use crate::data_dir::DATABASES;
-use crate::database_access::Databases;
+use super::database_access::Databases;
+use super::shutdown::{self, warn_of_cut};
+use crate::data::DATABASES;
 use crate::settings::Settings;
-use crate::shutdown::{self, warn_of_cut};
 use crate::{failure, host};
 use elias_capabilities::http::PublicFetch;
 use elias_command_line::{Failure, PlatformArguments};
