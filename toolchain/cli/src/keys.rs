@@ -9,7 +9,7 @@ use rand::RngCore;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What `keys` is told.
+/// The arguments of `keys`.
 #[derive(Debug, Args)]
 pub(crate) struct KeysArguments {
     #[command(subcommand)]

@@ -6,14 +6,14 @@ use elias_command_line::Failure;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What `completions` is told.
+/// The arguments of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArguments {
     /// Shell to generate the script for
     shell: Shell,
 }
 
-/// What `man` is told.
+/// The arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArguments {
     /// Directory to write a page for each command to [default: print the page of `elias`]

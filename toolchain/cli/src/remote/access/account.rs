@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// The file that `elias serve --platform` writes the operator's token to.
 const OPERATOR_TOKEN: &str = "operator-token";
 
-/// What `login` is told.
+/// The arguments of `login`.
 #[derive(Debug, Args)]
 pub(crate) struct LoginArguments {
     /// URL of the platform's admin API, such as http://127.0.0.1:8788
@@ -45,7 +45,7 @@ struct Whoami {
 /// Asks the platform who the token stands for, and remembers both.
 ///
 /// # Errors
-/// If the platform does not answer or does not know the token; nothing is remembered then.
+/// If the platform does not respond or does not know the token; nothing is remembered then.
 pub(crate) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
     let url = target::checked_url(&arguments.url)?;
     let token = match (&arguments.token_file, &arguments.data_dir) {
@@ -68,13 +68,13 @@ pub(crate) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
     }
     let login = Login { url, token, tenant: arguments.tenant.clone().map_or_else(target::default_tenant, Ok)? };
     let client = Client::new(&login)?;
-    let answer = client.get(client.host_url(&["whoami"]))?;
-    let Whoami { name, tenant, role } = read(&answer)?;
+    let response = client.get(client.host_url(&["whoami"]))?;
+    let Whoami { name, tenant, role } = read(&response)?;
     // The operator acts on every tenant, and has no components of its own.
     let own = (!tenant.is_system()).then_some(tenant.clone());
     let login = Login { tenant: arguments.tenant.clone().or(own).unwrap_or(login.tenant), ..login };
     let file = login.store()?;
-    output::answer(arguments.json, &answer, || {
+    output::print_response(arguments.json, &response, || {
         let (name, role, acts_on, url) = (plain(&name), plain(&role), &login.tenant, &login.url);
         Ok(format!(
             "{url}: token {name} of tenant {tenant}, role {role}, acts on tenant {acts_on} ({})\n",

@@ -13,7 +13,7 @@ use serde_json::json;
 /// The most organizations and users that are listed.
 const LISTED_MAX: usize = 10_000;
 
-/// What `organizations` is told.
+/// The arguments of `organizations`.
 #[derive(Debug, Args)]
 pub(crate) struct OrganizationsArguments {
     #[command(subcommand)]
@@ -57,7 +57,7 @@ enum OrganizationsCommand {
     },
 }
 
-/// What `users` is told.
+/// The arguments of `users`.
 #[derive(Debug, Args)]
 pub(crate) struct UsersArguments {
     #[command(subcommand)]
@@ -148,19 +148,19 @@ pub(crate) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Fa
     let one = |id: &str| client.tenant_url(&["organizations", id]);
     match &arguments.command {
         OrganizationsCommand::List => {
-            let answer = client.list(&client.tenant_url(&["organizations"]), LISTED_MAX)?;
+            let response = client.list(&client.tenant_url(&["organizations"]), LISTED_MAX)?;
             let row = |found: Organization| [found.id, found.name, time(found.created_at), since(found.disabled_at)];
-            output::list(json, &answer, ["organization", "name", "since", "disabled"], row)
+            output::print_list(json, &response, ["organization", "name", "since", "disabled"], row)
         }
         OrganizationsCommand::Create { id, name } => {
             let settings = OrganizationSettings { name: name.clone().unwrap_or_else(|| id.clone()), disabled: false };
             let new = json!({ "id": id, "settings": settings });
-            let answer = client.post(client.tenant_url(&["organizations"]), &new)?;
-            output::done(json, &answer, &format!("organization {} is made", plain(id)))
+            let response = client.post(client.tenant_url(&["organizations"]), &new)?;
+            output::print_done(json, &response, &format!("organization {} is made", plain(id)))
         }
         OrganizationsCommand::Show { id } => {
-            let answer = client.get(one(id))?;
-            output::item(json, &answer, describe_organization)
+            let response = client.get(one(id))?;
+            output::print_item(json, &response, describe_organization)
         }
         OrganizationsCommand::Set { id, name, disabled } => {
             let before: Organization = read(&client.get(one(id))?)?;
@@ -168,12 +168,12 @@ pub(crate) fn organizations(arguments: &OrganizationsArguments) -> Result<(), Fa
                 name: name.clone().unwrap_or(before.name),
                 disabled: disabled.unwrap_or(before.disabled_at.is_some()),
             };
-            let answer = client.put_at(one(id), &settings, before.revision)?;
-            output::item(json, &answer, describe_organization)
+            let response = client.put_at(one(id), &settings, before.revision)?;
+            output::print_item(json, &response, describe_organization)
         }
         OrganizationsCommand::Delete { id } => {
-            let answer = client.delete(one(id))?;
-            output::done(json, &answer, &format!("organization {} is deleted; its id stays taken", plain(id)))
+            let response = client.delete(one(id))?;
+            output::print_done(json, &response, &format!("organization {} is deleted; its id stays taken", plain(id)))
         }
     }
 }
@@ -191,23 +191,23 @@ pub(crate) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
             if let Some(organization) = organization {
                 url.query_pairs_mut().append_pair("organization", organization);
             }
-            let answer = client.list(&url, LISTED_MAX)?;
+            let response = client.list(&url, LISTED_MAX)?;
             let row = |user: User| {
                 let role = user.role.map(String::from).unwrap_or_default();
                 let (organization, email) = (user.organization.unwrap_or_default(), user.email.unwrap_or_default());
                 [user.id, user.name, email, organization, role, since(user.disabled_at)]
             };
             let header = ["user", "name", "email", "organization", "at most", "disabled"];
-            output::list(json, &answer, header, row)
+            output::print_list(json, &response, header, row)
         }
         UsersCommand::Create { id, flags } => {
             let settings = flags.apply(UserSettings { name: id.clone(), ..UserSettings::default() })?;
-            let answer = client.post(client.tenant_url(&["users"]), &json!({ "id": id, "settings": settings }))?;
-            output::done(json, &answer, &format!("user {} is made", plain(id)))
+            let response = client.post(client.tenant_url(&["users"]), &json!({ "id": id, "settings": settings }))?;
+            output::print_done(json, &response, &format!("user {} is made", plain(id)))
         }
         UsersCommand::Show { id } => {
-            let answer = client.get(user_url(&client, id))?;
-            output::item(json, &answer, describe_user)
+            let response = client.get(user_url(&client, id))?;
+            output::print_item(json, &response, describe_user)
         }
         UsersCommand::Set { id, flags } => {
             let before: User = read(&client.get(user_url(&client, id))?)?;
@@ -218,12 +218,16 @@ pub(crate) fn users(arguments: &UsersArguments) -> Result<(), Failure> {
                 role: before.role,
                 disabled: before.disabled_at.is_some(),
             })?;
-            let answer = client.put_at(user_url(&client, id), &settings, before.revision)?;
-            output::item(json, &answer, describe_user)
+            let response = client.put_at(user_url(&client, id), &settings, before.revision)?;
+            output::print_item(json, &response, describe_user)
         }
         UsersCommand::Delete { id } => {
-            let answer = client.delete(user_url(&client, id))?;
-            output::done(json, &answer, &format!("user {} is deleted; the user's tokens are refused", plain(id)))
+            let response = client.delete(user_url(&client, id))?;
+            output::print_done(
+                json,
+                &response,
+                &format!("user {} is deleted; the user's tokens are refused", plain(id)),
+            )
         }
     }
 }

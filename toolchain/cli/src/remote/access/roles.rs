@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// The most roles that are listed.
 const LISTED_MAX: usize = 1_000;
 
-/// What `roles` is told.
+/// The arguments of `roles`.
 #[derive(Debug, Args)]
 pub(crate) struct RolesArguments {
     #[command(subcommand)]
@@ -69,17 +69,17 @@ pub(crate) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
     match &arguments.command {
         RolesCommand::Schema => Ok(()), // printed above: it takes no platform
         RolesCommand::List => {
-            let answer = client.list(&client.tenant_url(&["roles"]), LISTED_MAX)?;
+            let response = client.list(&client.tenant_url(&["roles"]), LISTED_MAX)?;
             let row = |role: RoleDefinition| {
-                let by = named(&answer, &role.changed_by);
+                let by = named(&response, &role.changed_by);
                 [role.name.to_string(), role.ceiling.as_str().to_owned(), time(role.changed_at), by]
             };
-            output::list(json, &answer, ["role", "never exceeds", "changed", "by"], row)
+            output::print_list(json, &response, ["role", "never exceeds", "changed", "by"], row)
         }
         RolesCommand::Show { name } => {
-            let answer = client.get(one(name))?;
-            output::answer(json, &answer, || {
-                let role: RoleDefinition = read(&answer)?;
+            let response = client.get(one(name))?;
+            output::print_response(json, &response, || {
+                let role: RoleDefinition = read(&response)?;
                 let facts = output::facts([
                     ("role", role.name.to_string()),
                     ("never exceeds", role.ceiling.as_str().to_owned()),
@@ -91,13 +91,13 @@ pub(crate) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
         }
         RolesCommand::Set { name, policy, ceiling } => {
             let settings = RoleSettings { ceiling: *ceiling, policy: read_policy(policy)? };
-            let answer = client.put(one(name), &settings)?;
-            let ceiling = read::<RoleDefinition>(&answer)?.ceiling;
-            output::done(json, &answer, &format!("role {name} is set; it never exceeds {}", ceiling.as_str()))
+            let response = client.put(one(name), &settings)?;
+            let ceiling = read::<RoleDefinition>(&response)?.ceiling;
+            output::print_done(json, &response, &format!("role {name} is set; it never exceeds {}", ceiling.as_str()))
         }
         RolesCommand::Delete { name } => {
-            let answer = client.delete(one(name))?;
-            output::done(json, &answer, &format!("role {name} is deleted; tokens that have it may do nothing"))
+            let response = client.delete(one(name))?;
+            output::print_done(json, &response, &format!("role {name} is deleted; tokens that have it may do nothing"))
         }
     }
 }

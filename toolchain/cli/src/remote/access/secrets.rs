@@ -12,7 +12,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-/// What `secrets` is told.
+/// The arguments of `secrets`.
 #[derive(Debug, Args)]
 pub(crate) struct SecretsArguments {
     #[command(subcommand)]
@@ -56,21 +56,29 @@ pub(crate) fn secrets(arguments: &SecretsArguments) -> Result<(), Failure> {
     let client = Client::of(target)?;
     match command {
         SecretsCommand::List { component } => {
-            let answer = client.get(client.service_url(component, environment, &["secrets"]))?;
-            output::answer(target.json, &answer, || {
-                let names: Vec<String> = items(&answer)?;
+            let response = client.get(client.service_url(component, environment, &["secrets"]))?;
+            output::print_response(target.json, &response, || {
+                let names: Vec<String> = items(&response)?;
                 Ok(names.iter().map(|name| format!("{}\n", plain(name))).collect())
             })
         }
         SecretsCommand::Set { component, name, from_file } => {
             let value = value(from_file.as_deref())?;
             let url = client.service_url(component, environment, &["secrets", name]);
-            let answer = client.put(url, &json!({ "value": value }))?;
-            output::done(target.json, &answer, &format!("{} of {component} is set in {environment}", plain(name)))
+            let response = client.put(url, &json!({ "value": value }))?;
+            output::print_done(
+                target.json,
+                &response,
+                &format!("{} of {component} is set in {environment}", plain(name)),
+            )
         }
         SecretsCommand::Delete { component, name } => {
-            let answer = client.delete(client.service_url(component, environment, &["secrets", name]))?;
-            output::done(target.json, &answer, &format!("{} of {component} is deleted in {environment}", plain(name)))
+            let response = client.delete(client.service_url(component, environment, &["secrets", name]))?;
+            output::print_done(
+                target.json,
+                &response,
+                &format!("{} of {component} is deleted in {environment}", plain(name)),
+            )
         }
     }
 }

@@ -37,23 +37,23 @@ pub(crate) fn tenant_keys(command: &TenantKeysCommand) -> Result<(), Failure> {
     match command {
         TenantKeysCommand::List { target } => {
             let client = Client::of(target)?;
-            let answer = client.get(client.tenant_url(&["keys"]))?;
+            let response = client.get(client.tenant_url(&["keys"]))?;
             let row = |key: SigningKeyEntry| {
                 [key.name, key.verifier, time(key.created_at), key.revoked_at.map_or_else(String::new, time)]
             };
-            output::list(target.json, &answer, ["name", "verifier", "accepted", "revoked"], row)
+            output::print_list(target.json, &response, ["name", "verifier", "accepted", "revoked"], row)
         }
         TenantKeysCommand::Add { verifier, target } => {
             let client = Client::of(target)?;
-            let answer = client.post(client.tenant_url(&["keys"]), &json!({ "verifier": verifier }))?;
+            let response = client.post(client.tenant_url(&["keys"]), &json!({ "verifier": verifier }))?;
             let said = format!("signatures by {} are accepted for tenant {}", plain(verifier), client.tenant());
-            output::done(target.json, &answer, &said)
+            output::print_done(target.json, &response, &said)
         }
         TenantKeysCommand::Revoke { name, target } => {
             let client = Client::of(target)?;
-            let answer = client.delete(client.tenant_url(&["keys", name]))?;
+            let response = client.delete(client.tenant_url(&["keys", name]))?;
             let said = format!("signatures by {} are refused; what was accepted with it goes on serving", plain(name));
-            output::done(target.json, &answer, &said)
+            output::print_done(target.json, &response, &said)
         }
     }
 }

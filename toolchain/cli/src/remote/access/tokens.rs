@@ -12,7 +12,7 @@ use elias_platform::store::{Token, TokenRole};
 /// The most tokens that are listed.
 const LISTED_MAX: usize = 10_000;
 
-/// What `tokens` is told.
+/// The arguments of `tokens`.
 #[derive(Debug, Args)]
 pub(crate) struct TokensArguments {
     #[command(subcommand)]
@@ -59,9 +59,9 @@ pub(crate) fn tokens(arguments: &TokensArguments) -> Result<(), Failure> {
     let url = client.tenant_url(&["tokens"]);
     match &arguments.command {
         TokensCommand::List => {
-            let answer = client.list(&url, LISTED_MAX)?;
+            let response = client.list(&url, LISTED_MAX)?;
             let header = ["token", "name", "role", "components", "valid until", "revoked"];
-            output::list(json, &answer, header, row)
+            output::print_list(json, &response, header, row)
         }
         TokensCommand::Create { name, role, days, components, user, organization } => {
             let new = NewToken {
@@ -72,16 +72,16 @@ pub(crate) fn tokens(arguments: &TokensArguments) -> Result<(), Failure> {
                 organization_id: organization.clone(),
                 days: *days,
             };
-            let answer = client.post_once(url, &new)?;
-            output::item(json, &answer, |TokenWithSecret { token, secret }: TokenWithSecret| {
+            let response = client.post_once(url, &new)?;
+            output::print_item(json, &response, |TokenWithSecret { token, secret }: TokenWithSecret| {
                 let until = time(token.expires_at);
                 eprintln!("{} is valid until {until}. This is the token; it is shown this once:", plain(&token.id));
                 format!("{}\n", plain(&secret))
             })
         }
         TokensCommand::Revoke { id } => {
-            let answer = client.delete(client.tenant_url(&["tokens", id]))?;
-            output::done(json, &answer, &format!("token {} is revoked", plain(id)))
+            let response = client.delete(client.tenant_url(&["tokens", id]))?;
+            output::print_done(json, &response, &format!("token {} is revoked", plain(id)))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// What `backup` is told.
+/// The arguments of `backup`.
 #[derive(Debug, Args)]
 pub(crate) struct BackupArguments {
     /// Archive file to create; must not exist. Contains all secrets of the platform

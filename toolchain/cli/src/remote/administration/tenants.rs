@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// The most tenants that are listed.
 const LISTED_MAX: usize = 100_000;
 
-/// What `tenants` is told.
+/// The arguments of `tenants`.
 #[derive(Debug, Args)]
 pub(crate) struct TenantsArguments {
     #[command(subcommand)]
@@ -140,7 +140,7 @@ pub(crate) fn tenants(arguments: &TenantsArguments) -> Result<(), Failure> {
     let one = |name: &TenantId| client.host_url(&["tenants", name.as_str()]);
     match &arguments.command {
         TenantsCommand::List => {
-            let answer = client.list(&all, LISTED_MAX)?;
+            let response = client.list(&all, LISTED_MAX)?;
             let row = |tenant: Tenant| {
                 let TenantSettings { trusted, require_signature, hosts, .. } = tenant.settings;
                 [
@@ -152,37 +152,37 @@ pub(crate) fn tenants(arguments: &TenantsArguments) -> Result<(), Failure> {
                 ]
             };
             let header = ["tenant", "since", "trusted", "signed only", "hosts"];
-            output::list(json, &answer, header, row)
+            output::print_list(json, &response, header, row)
         }
         TenantsCommand::Create { name, flags } => {
             let mut settings = TenantSettings::default();
             flags.apply(&mut settings)?;
-            let answer = client.post(all, &json!({ "tenant": name, "settings": settings }))?;
-            output::item(json, &answer, |tenant: Tenant| describe(&tenant))
+            let response = client.post(all, &json!({ "tenant": name, "settings": settings }))?;
+            output::print_item(json, &response, |tenant: Tenant| describe(&tenant))
         }
         TenantsCommand::Show { name } => {
-            let answer = client.get(one(name))?;
-            output::item(json, &answer, |tenant: Tenant| describe(&tenant))
+            let response = client.get(one(name))?;
+            output::print_item(json, &response, |tenant: Tenant| describe(&tenant))
         }
         TenantsCommand::Set { name, flags } => {
             let Tenant { mut settings, revision, .. } = read(&client.get(one(name))?)?;
             flags.apply(&mut settings)?;
-            let answer = client.put_at(one(name), &settings, revision)?;
-            output::item(json, &answer, |tenant: Tenant| describe(&tenant))
+            let response = client.put_at(one(name), &settings, revision)?;
+            output::print_item(json, &response, |tenant: Tenant| describe(&tenant))
         }
         TenantsCommand::Ceilings { name } => {
-            let answer = client.get(client.host_url(&["tenants", name.as_str(), "ceilings"]))?;
+            let response = client.get(client.host_url(&["tenants", name.as_str(), "ceilings"]))?;
             let or_none =
                 |number: Option<u64>, none: &str| number.map_or_else(|| none.to_owned(), |number| number.to_string());
             let row = |Ceiling { key, ceiling, default, own }: Ceiling| {
                 let of = if own { "the tenant's" } else { "the host's" };
                 [key, or_none(ceiling, "none"), or_none(default, ""), ceiling.map_or("", |_| of).to_owned()]
             };
-            output::list(json, &answer, ["key", "ceiling", "default", "set as"], row)
+            output::print_list(json, &response, ["key", "ceiling", "default", "set as"], row)
         }
         TenantsCommand::Delete { name } => {
-            let answer = client.delete(one(name))?;
-            output::done(json, &answer, &format!("tenant {name} is deleted; its name stays taken"))
+            let response = client.delete(one(name))?;
+            output::print_done(json, &response, &format!("tenant {name} is deleted; its name stays taken"))
         }
     }
 }

@@ -7,38 +7,38 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Prints the API's answer as it is, or what `text` makes of it.
-pub(crate) fn answer(
+/// Prints the API's response as it is, or what `text` makes of it.
+pub(crate) fn print_response(
     json: bool,
-    answer: &Value,
+    response: &Value,
     text: impl FnOnce() -> Result<String, Failure>,
 ) -> Result<(), Failure> {
-    print(&if json { format!("{answer:#}\n") } else { text()? });
+    print(&if json { format!("{response:#}\n") } else { text()? });
     Ok(())
 }
 
-/// Prints an item: the API's answer as it is, or what `text` makes of the item.
-pub(crate) fn item<T: DeserializeOwned>(
+/// Prints an item: the API's response as it is, or what `text` makes of the item.
+pub(crate) fn print_item<T: DeserializeOwned>(
     json: bool,
     value: &Value,
     text: impl FnOnce(T) -> String,
 ) -> Result<(), Failure> {
-    answer(json, value, || Ok(text(read(value)?)))
+    print_response(json, value, || Ok(text(read(value)?)))
 }
 
-/// Prints a list: the API's answer as it is, or a table with a row for each item.
-pub(crate) fn list<T: DeserializeOwned, const COLUMNS: usize>(
+/// Prints a list: the API's response as it is, or a table with a row for each item.
+pub(crate) fn print_list<T: DeserializeOwned, const COLUMNS: usize>(
     json: bool,
     value: &Value,
     header: [&str; COLUMNS],
     row: impl FnMut(T) -> [String; COLUMNS],
 ) -> Result<(), Failure> {
-    answer(json, value, || Ok(table(header, items(value)?.into_iter().map(row))))
+    print_response(json, value, || Ok(table(header, items(value)?.into_iter().map(row))))
 }
 
-/// Prints what was done; with `--json` the API's answer, which may be none.
-pub(crate) fn done(json: bool, value: &Value, said: &str) -> Result<(), Failure> {
-    answer(json, value, || Ok(format!("{said}\n")))
+/// Prints what was done; with `--json` the API's response, which may be none.
+pub(crate) fn print_done(json: bool, value: &Value, said: &str) -> Result<(), Failure> {
+    print_response(json, value, || Ok(format!("{said}\n")))
 }
 
 /// A table: columns as wide as their widest cell, two spaces between them; `none` without rows.

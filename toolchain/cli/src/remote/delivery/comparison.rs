@@ -15,8 +15,8 @@ use serde::Deserialize;
 pub(crate) fn compare(arguments: &ServiceArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = arguments;
     let client = Client::of(target)?;
-    let answer = client.get(client.service_url(component, environment, &["stages"]))?;
-    output::item(target.json, &answer, |found: Report| report(&found))
+    let response = client.get(client.service_url(component, environment, &["stages"]))?;
+    output::print_item(target.json, &response, |found: Report| report(&found))
 }
 
 /// The report, as far as it is shown.

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// What `deploy` is told.
+/// The arguments of `deploy`.
 #[derive(Debug, Args)]
 pub(crate) struct DeployArguments {
     /// Component, or entry module of a project [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
@@ -82,7 +82,7 @@ pub(crate) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
     if stage.is_some() {
         stages::state(&client, &component, arguments.environment)?;
     }
-    let (answer, version) = upload(&client, packed)?;
+    let (response, version) = upload(&client, packed)?;
     let number = version.number;
     if let Some(name) = stage {
         let stage = (number, name.as_str(), &arguments.stage);
@@ -92,7 +92,7 @@ pub(crate) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
         let said = format!(
             "{component} {number} is uploaded and serves nothing yet: elias promote {component} --version {number}"
         );
-        return output::done(arguments.target.json, &answer, &said);
+        return output::print_done(arguments.target.json, &response, &said);
     }
     let request = DeployRequest {
         version: Some(number),
@@ -113,9 +113,9 @@ pub(crate) fn serve(
     request: &DeployRequest,
     json: bool,
 ) -> Result<(), Failure> {
-    let answer = client.post(client.service_url(component, &environment, &["deployments"]), request)?;
-    output::answer(json, &answer, || {
-        let deployment: Deployment = read(&answer)?;
+    let response = client.post(client.service_url(component, &environment, &["deployments"]), request)?;
+    output::print_response(json, &response, || {
+        let deployment: Deployment = read(&response)?;
         let status = status::of(client, component, environment)?;
         let at = status.as_ref().map_or_else(String::new, |status| format!(" at {}", plain(status.address())));
         let number = deployment.version;
@@ -238,9 +238,9 @@ fn upload(client: &Client, packed: Packed) -> Result<(Value, Version), Failure> 
     client.upload(&digest, wasm.into())?;
     settings.files = files::upload(client, &files)?;
     let uploaded = UploadedVersion { digest, settings, signature };
-    let answer = client.post(client.tenant_url(&["components", name.as_str(), "versions"]), &uploaded)?;
-    let version = read(&answer)?;
-    Ok((answer, version))
+    let response = client.post(client.tenant_url(&["components", name.as_str(), "versions"]), &uploaded)?;
+    let version = read(&response)?;
+    Ok((response, version))
 }
 
 /// The component's name by its manifest, or its file's if other tools made it.

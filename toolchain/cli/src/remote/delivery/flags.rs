@@ -9,7 +9,7 @@ use elias_command_line::text::plain;
 use elias_platform::rollout::{FlagRule, Sticky};
 use serde_json::{Value, json};
 
-/// What `flags` is told.
+/// The arguments of `flags`.
 #[derive(Debug, Args)]
 pub(crate) struct FlagsArguments {
     /// Targeting rule: a version, and a condition such as `3 organization=acme`, `3 plan=pro` (a claim of the token)
@@ -32,20 +32,20 @@ pub(crate) fn flags(arguments: &FlagsArguments) -> Result<(), Failure> {
     let client = Client::of(target)?;
     if !arguments.rules.is_empty() || arguments.clear {
         let url = client.service_url(component, environment, &["flags"]);
-        let answer = client.put(url, &json!({ "rules": arguments.rules }))?;
-        return output::done(
+        let response = client.put(url, &json!({ "rules": arguments.rules }))?;
+        return output::print_done(
             target.json,
-            &answer,
+            &response,
             &format!("{component} in {environment} has {} flags", arguments.rules.len()),
         );
     }
     let mut url = client.tenant_url(&["services"]);
     url.query_pairs_mut().append_pair("component", &component.to_string());
-    let answer = client.get(url)?;
-    let services = answer["items"].as_array();
+    let response = client.get(url)?;
+    let services = response["items"].as_array();
     let service = services.into_iter().flatten().find(|service| service["environment"] == environment.to_string());
     let rules = service.map_or(Value::Null, |service| service["flags"].clone());
-    output::answer(target.json, &rules, || {
+    output::print_response(target.json, &rules, || {
         let line = |rule: &Value| format!("{}\n", plain(&rule.to_string()));
         Ok(rules.as_array().into_iter().flatten().map(line).collect())
     })

@@ -10,7 +10,7 @@ use elias_platform::name::{ComponentName, Environment};
 use elias_platform::store::Deployment;
 use serde_json::json;
 
-/// What `rollback` is told.
+/// The arguments of `rollback`.
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArguments {
     /// Version to return to [default: the previous one]
@@ -20,7 +20,7 @@ pub(crate) struct RollbackArguments {
     service: ServiceArguments,
 }
 
-/// What `canary` is told.
+/// The arguments of `canary`.
 #[derive(Debug, Args)]
 pub(crate) struct CanaryCommandArguments {
     /// Component name
@@ -54,8 +54,8 @@ pub(crate) fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
     let client = Client::of(target)?;
     let body = json!({ "to": arguments.to });
-    let answer = client.post(client.service_url(component, environment, &["rollback"]), &body)?;
-    output::item(target.json, &answer, |deployment: Deployment| {
+    let response = client.post(client.service_url(component, environment, &["rollback"]), &body)?;
+    output::print_item(target.json, &response, |deployment: Deployment| {
         let instead = deployment.replaces.map_or_else(String::new, |version| format!(" instead of {version}"));
         format!("{component} {} serves {environment}{instead}\n", deployment.version)
     })
@@ -72,6 +72,6 @@ pub(crate) fn canary(arguments: &CanaryCommandArguments) -> Result<(), Failure> 
         CanaryAction::Abort => (RolloutAction::Abort, "is given up"),
     };
     let body = json!({ "action": action, "reason": reason });
-    let answer = client.post(client.service_url(component, environment, &["rollout"]), &body)?;
-    output::done(target.json, &answer, &format!("the canary of {component} in {environment} {said}"))
+    let response = client.post(client.service_url(component, environment, &["rollout"]), &body)?;
+    output::print_done(target.json, &response, &format!("the canary of {component} in {environment} {said}"))
 }

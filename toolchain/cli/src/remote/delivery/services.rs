@@ -37,6 +37,6 @@ pub(crate) fn purge(arguments: &ServiceArguments) -> Result<(), Failure> {
 fn switch(arguments: &ServiceArguments, action: &str, said: &str) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = arguments;
     let client = Client::of(target)?;
-    let answer = client.post(client.service_url(component, environment, &[action]), &json!({}))?;
-    output::done(target.json, &answer, &format!("{component} in {environment} {said}"))
+    let response = client.post(client.service_url(component, environment, &[action]), &json!({}))?;
+    output::print_done(target.json, &response, &format!("{component} in {environment} {said}"))
 }

@@ -19,7 +19,7 @@ const WHOLE: u32 = 10_000;
 /// The name of the version that serves, among implementations.
 const BASELINE: &str = "stage1";
 
-/// What `deploy` is told of a stage.
+/// The arguments of `deploy` for a stage.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StageArguments {
     /// Run the version as a variant beside the deployed one, under this name [default: the name in the source, such as
@@ -38,7 +38,7 @@ pub(crate) struct StageArguments {
     shadow_unsafe: bool,
 }
 
-/// What `stages` is told.
+/// The arguments of `stages`.
 #[derive(Debug, Args)]
 pub(crate) struct StagesArguments {
     /// Promote the better variant automatically, once each has enough requests
@@ -103,8 +103,8 @@ pub(crate) fn put_beside(
     let state = state(client, component, environment)?;
     let plan = state.stages.as_ref().map_or_else(|| alone(state.release.version), |stages| stages.plan.clone());
     let plan = with(plan, version, name, arguments)?;
-    let answer = set(client, component, environment, &state, &plan)?;
-    output::item(json, &answer, |stages: Stages| {
+    let response = set(client, component, environment, &state, &plan)?;
+    output::print_item(json, &response, |stages: Stages| {
         format!("{}compare them with: elias compare {component} --env {environment}\n", show(&stages))
     })
 }
@@ -117,24 +117,24 @@ pub(crate) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
     let client = Client::of(target)?;
     if arguments.end {
-        let answer = client.delete(client.service_url(component, environment, &["stages"]))?;
-        return output::done(
+        let response = client.delete(client.service_url(component, environment, &["stages"]))?;
+        return output::print_done(
             target.json,
-            &answer,
+            &response,
             &format!("{component} in {environment} has one implementation again"),
         );
     }
     let state = state(&client, component, *environment)?;
     let Some(now) = &state.stages else {
         let said = format!("{component} in {environment} has one implementation, version {}", state.release.version);
-        return output::done(target.json, &Value::Null, &said);
+        return output::print_done(target.json, &Value::Null, &said);
     };
     let plan = changed(now.plan.clone(), arguments)?;
-    let answer = match plan == now.plan {
+    let response = match plan == now.plan {
         true => serde_json::to_value(now).map_err(|error| Failure::new("internal", error))?,
         false => set(&client, component, *environment, &state, &plan)?,
     };
-    output::item(target.json, &answer, |stages: Stages| show(&stages))
+    output::print_item(target.json, &response, |stages: Stages| show(&stages))
 }
 
 /// What serves, which others can be put beside.
@@ -240,7 +240,7 @@ fn show(stages: &Stages) -> String {
         let answers = f64::from(one.weight) * 100.0 / f64::from(all.max(1));
         let methods = if one.shadow_unsafe { ", all methods" } else { "" };
         let copies = if one.shadow > 0.0 { format!("{} %{methods}", one.shadow) } else { String::new() };
-        [one.name.clone(), one.version.to_string(), format!("{answers} %"), copies]
+        [one.name.clone(), one.version.to_string(), format!("{responses} %"), copies]
     });
     let mut text = output::table(["name", "version", "answers", "copies"], rows);
     text.push_str(&format!("since {}", time(stages.started_at)));

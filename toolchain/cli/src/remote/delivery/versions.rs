@@ -11,7 +11,7 @@ use elias_platform::name::{ComponentName, Environment};
 use elias_platform::store::{Component, Version};
 use elias_platform::{DeployRequest, Diff};
 
-/// What `versions` is told.
+/// The arguments of `versions`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct VersionsArguments {
@@ -42,7 +42,7 @@ struct VersionArguments {
     number: u32,
 }
 
-/// What `diff` is told.
+/// The arguments of `diff`.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArguments {
     /// Component name
@@ -55,7 +55,7 @@ pub(crate) struct DiffArguments {
     target: Target,
 }
 
-/// What `promote` is told.
+/// The arguments of `promote`.
 #[derive(Debug, Args)]
 pub(crate) struct PromoteArguments {
     /// Component name
@@ -88,9 +88,9 @@ pub(crate) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
     let json = arguments.target.json;
     match (&arguments.command, &arguments.component) {
         (Some(VersionsCommand::Show(version)), _) => {
-            let answer = client.get(client.tenant_url(&path(version).each_ref().map(String::as_str)))?;
-            output::answer(json, &answer, || {
-                let found: Version = read(&answer)?;
+            let response = client.get(client.tenant_url(&path(version).each_ref().map(String::as_str)))?;
+            output::print_response(json, &response, || {
+                let found: Version = read(&response)?;
                 // The names are in the list alone, of which the next version's page begins with this one.
                 let mut page = client.tenant_url(&["components", version.component.as_str(), "versions"]);
                 page.query_pairs_mut().append_pair("after", &version.number.saturating_add(1).to_string());
@@ -99,30 +99,34 @@ pub(crate) fn versions(arguments: &VersionsArguments) -> Result<(), Failure> {
             })
         }
         (Some(VersionsCommand::Delete(version)), _) => {
-            let answer = client.delete(client.tenant_url(&path(version).each_ref().map(String::as_str)))?;
-            output::done(json, &answer, &format!("version {} of {} is deleted", version.number, version.component))
+            let response = client.delete(client.tenant_url(&path(version).each_ref().map(String::as_str)))?;
+            output::print_done(
+                json,
+                &response,
+                &format!("version {} of {} is deleted", version.number, version.component),
+            )
         }
         (None, Some(component)) => {
             let url = client.tenant_url(&["components", component.as_str(), "versions"]);
-            let answer = client.list(&url, arguments.limit)?;
+            let response = client.list(&url, arguments.limit)?;
             let row = |version: Version| {
                 [
                     version.number.to_string(),
                     time(version.created_at),
-                    named(&answer, &version.created_by),
+                    named(&response, &version.created_by),
                     bytes(version.bytes),
                     short(version.digest.as_str()),
                     version.signed_by.unwrap_or_default(),
                 ]
             };
             let header = ["version", "uploaded", "by", "size", "digest", "signed by"];
-            output::list(json, &answer, header, row)
+            output::print_list(json, &response, header, row)
         }
         (None, None) => {
-            let answer = client.list(&client.tenant_url(&["components"]), arguments.limit)?;
+            let response = client.list(&client.tenant_url(&["components"]), arguments.limit)?;
             let row =
                 |found: Component| [found.component.to_string(), found.versions.to_string(), time(found.created_at)];
-            output::list(json, &answer, ["component", "newest", "since"], row)
+            output::print_list(json, &response, ["component", "newest", "since"], row)
         }
     }
 }
@@ -158,8 +162,8 @@ pub(crate) fn diff(arguments: &DiffArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
     let (from, to) = (arguments.from.to_string(), arguments.to.to_string());
     let component = arguments.component.as_str();
-    let answer = client.get(client.tenant_url(&["components", component, "versions", &from, "diff", &to]))?;
-    output::item(arguments.target.json, &answer, |diff: Diff| differences(&diff))
+    let response = client.get(client.tenant_url(&["components", component, "versions", &from, "diff", &to]))?;
+    output::print_item(arguments.target.json, &response, |diff: Diff| differences(&diff))
 }
 
 fn differences(diff: &Diff) -> String {

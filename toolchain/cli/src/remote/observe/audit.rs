@@ -6,7 +6,7 @@ use clap::Args;
 use elias_command_line::{Failure, Target};
 use elias_platform::store::AuditEntry;
 
-/// What `audit` is told.
+/// The arguments of `audit`.
 #[derive(Debug, Args)]
 pub(crate) struct AuditArguments {
     /// Maximum number of entries, newest first
@@ -19,12 +19,12 @@ pub(crate) struct AuditArguments {
 /// Shows who did what.
 pub(crate) fn audit(arguments: &AuditArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
-    let answer = client.list(&client.tenant_url(&["audit"]), arguments.limit)?;
+    let response = client.list(&client.tenant_url(&["audit"]), arguments.limit)?;
     let row = |entry: AuditEntry| {
         let reason = entry.after.as_ref().and_then(|after| after.get("reason")?.as_str());
         let reason = reason.unwrap_or_default().to_owned();
-        let who = named(&answer, &entry.actor.name);
+        let who = named(&response, &entry.actor.name);
         [time(entry.at), who, entry.actor.address, entry.action, entry.subject, reason]
     };
-    output::list(arguments.target.json, &answer, ["when", "who", "from", "did", "what", "why"], row)
+    output::print_list(arguments.target.json, &response, ["when", "who", "from", "did", "what", "why"], row)
 }

@@ -17,7 +17,7 @@ pub(crate) fn query(arguments: &DbArguments) -> Result<bool, Failure> {
     let client = Client::of(target)?;
     let query = DatabaseQuery { sql: sql.clone(), parameters: params.0.clone(), limit: Some(*limit), write: *write };
     // The platform does not remember the response: rows of a database do not belong into its store.
-    let answer = client.post_once(client.service_url(component, environment, &["database", "query"]), &query)?;
-    print_rows(arguments, read(&answer)?);
+    let response = client.post_once(client.service_url(component, environment, &["database", "query"]), &query)?;
+    print_rows(arguments, read(&response)?);
     Ok(true)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use elias_command_line::{Failure, Target};
 use elias_platform::Finding;
 
-/// What `doctor` is told.
+/// The arguments of `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
@@ -19,10 +19,10 @@ pub(crate) struct DoctorArguments {
 /// `not-in-order` if anything is not as it should be.
 pub(crate) fn doctor(arguments: &DoctorArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
-    let answer = client.get(client.host_url(&["doctor"]))?;
-    let findings: Vec<Finding> = items(&answer)?;
+    let response = client.get(client.host_url(&["doctor"]))?;
+    let findings: Vec<Finding> = items(&response)?;
     let bad = findings.iter().filter(|finding| !finding.good).count();
-    output::answer(arguments.target.json, &answer, || {
+    output::print_response(arguments.target.json, &response, || {
         let row =
             |finding: Finding| [if finding.good { "good" } else { "BAD" }.to_owned(), finding.subject, finding.detail];
         Ok(output::table(["", "what", "found"], findings.into_iter().map(row)))

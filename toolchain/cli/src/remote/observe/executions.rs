@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io::Write;
 
-/// What `executions` is told.
+/// The arguments of `executions`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ExecutionsArguments {
@@ -48,7 +48,7 @@ enum ExecutionsCommand {
     },
 }
 
-/// What `logs` is told.
+/// The arguments of `logs`.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArguments {
     /// Component name
@@ -66,7 +66,7 @@ pub(crate) struct LogsArguments {
     target: Target,
 }
 
-/// What `cancel` is told.
+/// The arguments of `cancel`.
 #[derive(Debug, Args)]
 pub(crate) struct CancelArguments {
     /// Execution id, as `elias executions --running` lists it
@@ -89,8 +89,8 @@ pub(crate) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
     let client = Client::of(&arguments.target)?;
     let json = arguments.target.json;
     if let Some(ExecutionsCommand::Show { id }) = &arguments.command {
-        let answer = client.get(client.tenant_url(&["executions", id]))?;
-        return output::item(json, &answer, |run: ExecutionRecord| describe(&run));
+        let response = client.get(client.tenant_url(&["executions", id]))?;
+        return output::print_item(json, &response, |run: ExecutionRecord| describe(&run));
     }
     if arguments.running {
         return running(&client, arguments);
@@ -100,7 +100,7 @@ pub(crate) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
     if arguments.failed {
         url.query_pairs_mut().append_pair("failed", "true");
     }
-    let answer = client.list(&url, arguments.limit)?;
+    let response = client.list(&url, arguments.limit)?;
     let row = |run: ExecutionRecord| {
         [
             run.id,
@@ -114,14 +114,14 @@ pub(crate) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
         ]
     };
     let header = ["execution", "began", "component", "by", "status", "took", "fuel", "outcome"];
-    output::list(json, &answer, header, row)
+    output::print_list(json, &response, header, row)
 }
 
 /// Lists what runs now.
 fn running(client: &Client, arguments: &ExecutionsArguments) -> Result<(), Failure> {
     let mut url = client.tenant_url(&["executions", "running"]);
     wanted(&mut url, arguments.component.as_ref(), arguments.environment);
-    let answer = client.list(&url, arguments.limit)?;
+    let response = client.list(&url, arguments.limit)?;
     let row = |run: RunningExecution| {
         let role = if run.canary { " (canary)" } else { "" };
         [
@@ -131,7 +131,7 @@ fn running(client: &Client, arguments: &ExecutionsArguments) -> Result<(), Failu
             run.source,
         ]
     };
-    output::list(arguments.target.json, &answer, ["execution", "since", "component", "by"], row)
+    output::print_list(arguments.target.json, &response, ["execution", "since", "component", "by"], row)
 }
 
 /// Says in the query which executions are wanted.
@@ -196,9 +196,9 @@ pub(crate) fn logs(arguments: &LogsArguments) -> Result<(), Failure> {
     }
     let mut url = client.tenant_url(&["executions"]);
     wanted(&mut url, Some(component), Some(*environment));
-    let answer = client.list(&url, *limit)?;
-    output::answer(target.json, &answer, || {
-        let newest: Vec<ExecutionRecord> = items(&answer)?;
+    let response = client.list(&url, *limit)?;
+    output::print_response(target.json, &response, || {
+        let newest: Vec<ExecutionRecord> = items(&response)?;
         let mut text = String::new();
         // As a log is read: the newest line last.
         for run in newest.iter().rev() {
@@ -246,8 +246,8 @@ fn followed(event: &Event, json: bool) -> String {
 /// Ends an execution that is under way.
 pub(crate) fn cancel(arguments: &CancelArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
-    let answer = client.post(client.tenant_url(&["executions", &arguments.id, "cancel"]), &json!({}))?;
-    output::done(arguments.target.json, &answer, &format!("{} is cancelled", plain(&arguments.id)))
+    let response = client.post(client.tenant_url(&["executions", &arguments.id, "cancel"]), &json!({}))?;
+    output::print_done(arguments.target.json, &response, &format!("{} is cancelled", plain(&arguments.id)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use elias_platform::name::{ComponentName, Environment};
 use elias_platform::rollout::Figures;
 use serde::Deserialize;
 
-/// What `status` is told.
+/// The arguments of `status`.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
     /// Component name [default: all components]
@@ -66,9 +66,9 @@ pub(crate) struct Rollout {
 /// Shows how services stand.
 pub(crate) fn status(arguments: &StatusArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
-    let answer = client.get(client.services_url(arguments.component.as_ref()))?;
-    output::answer(arguments.target.json, &answer, || {
-        let all: Vec<Status> = items(&answer)?;
+    let response = client.get(client.services_url(arguments.component.as_ref()))?;
+    output::print_response(arguments.target.json, &response, || {
+        let all: Vec<Status> = items(&response)?;
         if let (true, Some(component)) = (all.is_empty(), &arguments.component) {
             return Ok(format!("{component} serves nowhere\n"));
         }

@@ -15,7 +15,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What `packages` is told.
+/// The arguments of `packages`.
 #[derive(Debug, Args)]
 pub(crate) struct PackagesArguments {
     #[command(subcommand)]
@@ -93,7 +93,7 @@ pub(crate) fn packages(arguments: &PackagesArguments) -> Result<(), Failure> {
                 Some(file) => vec![of_file(file, advisories.as_ref())?],
                 None => of_platform(&Client::of(target)?, audit, advisories.as_ref())?,
             };
-            output::answer(target.json, &json!({ "components": all }), || Ok(show(&all)))?;
+            output::print_response(target.json, &json!({ "components": all }), || Ok(show(&all)))?;
             judge(&all, audit.level)
         }
     }
@@ -124,9 +124,9 @@ fn of_platform(client: &Client, audit: &AuditArguments, own: Option<&AdvisorySet
         let versions: BTreeSet<u32> = releases.map(|release| release.version).collect();
         for version in versions {
             let name = service.component.as_str();
-            let answer =
+            let response =
                 client.get(client.tenant_url(&["components", name, "versions", &version.to_string(), "packages"]))?;
-            let mut found: PackageReport = read(&answer)?;
+            let mut found: PackageReport = read(&response)?;
             if own.is_some() {
                 let packages =
                     found.packages.map(|packages| packages.into_iter().map(|audited| audited.package).collect());

@@ -60,13 +60,13 @@ impl PolicyFlags {
 pub(crate) fn policy(flags: &PolicyFlags, target: &Target) -> Result<(), Failure> {
     let client = Client::of(target)?;
     let url = client.tenant_url(&["packages"]);
-    let mut answer = client.get(url.clone())?;
+    let mut response = client.get(url.clone())?;
     if *flags != PolicyFlags::default() {
-        let mut own = read::<PackagePolicies>(&answer)?.own;
+        let mut own = read::<PackagePolicies>(&response)?.own;
         flags.apply(&mut own)?;
-        answer = client.put(url, &own)?;
+        response = client.put(url, &own)?;
     }
-    output::item(target.json, &answer, |PackagePolicies { host, own }: PackagePolicies| {
+    output::print_item(target.json, &response, |PackagePolicies { host, own }: PackagePolicies| {
         let said = [("the host says", host), ("the tenant says", own)];
         output::facts(said.map(|(who, policy)| (who, describe(&policy))))
     })
