@@ -89,3 +89,20 @@ impl From<KeyFileError> for Failure {
         Self { help: error.help(), ..Self::new(error.code(), &error) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_code_message_and_help_or_the_text_that_was_made_of_it() {
+        let failure = Failure::new("io", "it broke").help("mend it");
+        assert_eq!(
+            (failure.to_string().as_str(), failure.page()),
+            ("error[io]: it broke\n  help: mend it\n", "it broke")
+        );
+        let failure = failure.report_as("in colours\n", "plain\n");
+        assert_eq!((failure.to_string().as_str(), failure.page()), ("in colours\n", "plain\n"));
+        assert_eq!(Failure::reported().to_string(), "");
+    }
+}

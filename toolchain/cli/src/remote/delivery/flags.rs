@@ -39,9 +39,7 @@ pub(crate) fn flags(arguments: &FlagsArguments) -> Result<(), Failure> {
             &format!("{component} in {environment} has {} flags", arguments.rules.len()),
         );
     }
-    let mut url = client.tenant_url(&["services"]);
-    url.query_pairs_mut().append_pair("component", &component.to_string());
-    let response = client.get(url)?;
+    let response = client.get(client.services_url(Some(component)))?;
     let services = response["items"].as_array();
     let service = services.into_iter().flatten().find(|service| service["environment"] == environment.to_string());
     let rules = service.map_or(Value::Null, |service| service["flags"].clone());
