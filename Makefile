@@ -7,8 +7,8 @@ export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
 
 # Serves examples/hello.
 run: engine
-	@echo "building elias and elias-build (the first time some 15 minutes on 2 cores)"
-	cargo build --locked --release --bin elias --bin elias-build
+	@echo "building elias, elias-build and elias-serve (the first time some 15 minutes on 2 cores)"
+	cargo build --locked --release --bin elias --bin elias-build --bin elias-serve
 	target/release/elias-build prepare
 	target/release/elias-build examples/hello/src/index.js -o target/hello.wasm
 	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
@@ -43,7 +43,7 @@ conformance: build
 fuzz: engine
 	toolchain/setup/fuzz.sh
 
-# The binaries `elias` and `elias-build`.
+# The binaries `elias`, `elias-build` and `elias-serve`.
 build: engine
 	cargo build --locked --release
 	target/release/elias-build prepare

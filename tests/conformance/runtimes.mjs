@@ -119,8 +119,8 @@ function elias(binaries) {
 export function runtimesOf(binaries, wanted) {
   const all = {
     ELIAS: () => {
-      const [program, build] = [join(binaries, "elias"), join(binaries, "elias-build")];
-      return { version: versionOf(program, /(\d\S*)/), key: sha256(program, build).slice(0, 16), run: elias(binaries) };
+      const programs = ["elias", "elias-build", "elias-serve"].map((name) => join(binaries, name));
+      return { version: versionOf(programs[0], /(\d\S*)/), key: sha256(...programs).slice(0, 16), run: elias(binaries) };
     },
     Node: () => ({ version: process.versions.node, run: script(process.execPath, () => []) }),
     Deno: () => {

@@ -9,6 +9,7 @@ mod code;
 mod error_code;
 pub mod hint;
 pub mod image;
+pub mod key_file;
 pub mod layout;
 pub mod manifest;
 pub mod note;

@@ -19,6 +19,7 @@ use crate::digest;
 use crate::layout::{self, LayoutError};
 use crate::note::{self, KeyId, NoteError, SigningKey, VerifyingKey};
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 /// The first line of a signature's text: the format's name and version.
 pub const FORMAT: &str = "elias-component/v1";
@@ -66,6 +67,15 @@ crate::error_codes! {
         #[error("the manifest's {0} is empty, over {FIELD_BYTES_MAX} bytes, or has control characters")]
         Field(&'static str) => "bad-component",
     }
+}
+
+/// The file of a component's signature: beside it, `app.wasm.sig`.
+#[must_use]
+pub fn path_of(component: &Path) -> PathBuf {
+    let mut name = component.as_os_str().to_owned();
+    name.push(".");
+    name.push(EXTENSION);
+    name.into()
 }
 
 /// What a signature of this component states, and the digest of its manifest.
@@ -146,6 +156,11 @@ mod tests {
 
     fn key(name: &str, seed: u8) -> SigningKey {
         SigningKey::from_seed(name, &[seed; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_signature_is_beside_its_component() {
+        assert_eq!(path_of(Path::new("out/app.wasm")), Path::new("out/app.wasm.sig"));
     }
 
     #[test]

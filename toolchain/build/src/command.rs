@@ -1,86 +1,18 @@
-//! The commands `build` and `inspect`, as `elias-build` and `elias` have them.
+//! The commands of `elias-build`.
 
 use crate::capabilities::Capabilities;
 use crate::diagnostic::{BuildError, Details};
-use crate::project::Project;
-use crate::{BuildOptions, Builder, Built, inspect, signing};
-use clap::Args;
+use crate::{BuildOptions, Builder, Built, inspect};
+use elias_command_line::{BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
+use elias_contract::key_file::{self, KeyFileError};
+use elias_contract::signature;
 use elias_host::engine::CompiledCache;
+use elias_project::Project;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-
-/// What `build` is told.
-#[derive(Debug, Args)]
-pub struct BuildArguments {
-    /// Entry module, JavaScript or TypeScript [default: `entry` of `[build]` in elias.toml, else src/index.ts or .js]
-    pub entry: Option<PathBuf>,
-    /// File to write the component to [default: the project's name with .wasm]
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Root directory of the project [default: the nearest directory with a package.json, else that of the entry]
-    #[arg(long, value_name = "DIR")]
-    pub project: Option<PathBuf>,
-    /// Exclude the engine and the base memory image, which all components share; the host must provide both
-    #[arg(long)]
-    pub thin: bool,
-    /// Number of the variant to build: 2 for `stage2` [default: the first one in the source]
-    #[arg(long, value_name = "N")]
-    pub stage: Option<u32>,
-    /// Minify the code
-    #[arg(long)]
-    pub minify: bool,
-    /// Allow eval and `new Function` [default: `eval` of `[build]` in elias.toml, else off]
-    #[arg(long)]
-    pub eval: bool,
-    /// WIT package of an embedder capability, a file or a directory; repeatable
-    #[arg(long, value_name = "FILE")]
-    pub capability: Vec<PathBuf>,
-    /// Locales for Intl in addition to English, such as de,pt-PT [default: `locales` of `[build]` in elias.toml]
-    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
-    pub locales: Vec<String>,
-    /// Configuration file [default: elias.toml in the project's root, else in the current directory]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Sign the component with the key in this file and write the signature beside it, as .sig; repeatable
-    #[arg(long, value_name = "KEYFILE")]
-    pub sign: Vec<PathBuf>,
-    /// Directory for compiled code [default: $ELIAS_CACHE_DIR, else elias in the user's cache directory]
-    #[arg(long, value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
-    /// Print errors and the result as a JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What `types` is told.
-#[derive(Debug, Args)]
-pub struct TypesArguments {
-    /// WIT package, a file or a directory; repeatable [default: `capabilities` of `[build]` in elias.toml]
-    #[arg(long, value_name = "FILE")]
-    pub capability: Vec<PathBuf>,
-    /// File to write the declarations to [default: standard output]
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Root directory of the project [default: the nearest directory with an elias.toml or package.json]
-    #[arg(long, value_name = "DIR")]
-    pub project: Option<PathBuf>,
-}
-
-/// What `inspect` is told.
-#[derive(Debug, Args)]
-pub struct InspectArguments {
-    /// File of the component
-    pub component: PathBuf,
-    /// Print a JSON object
-    #[arg(long)]
-    pub json: bool,
-    /// Print the software bill of materials, as CycloneDX JSON
-    #[arg(long, conflicts_with = "json")]
-    pub sbom: bool,
-}
 
 /// Builds a component and writes it. Exit code 0, or 1 with the reason on standard error and no file written.
 #[must_use]
@@ -100,12 +32,15 @@ pub fn build(arguments: &BuildArguments) -> ExitCode {
     }
 }
 
-/// Arguments of `elias-build prepare`.
-#[derive(Debug, Args)]
-pub struct PrepareArguments {
-    /// Directory for compiled code [default: $ELIAS_CACHE_DIR, else elias in the user's cache directory]
-    #[arg(long)]
-    pub cache_dir: Option<PathBuf>,
+impl From<KeyFileError> for BuildError {
+    fn from(error: KeyFileError) -> Self {
+        let details = Box::new(Details::new(error.to_string()).help(error.help().unwrap_or_default()));
+        match error {
+            KeyFileError::Io { .. } => Self::Io(details),
+            KeyFileError::Exposed { .. } => Self::ExposedKey(details),
+            KeyFileError::Key { .. } => Self::BadKey(details),
+        }
+    }
 }
 
 /// What a build left behind.
@@ -123,15 +58,18 @@ struct Signature {
 fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<Written, BuildError> {
     let options = options(arguments)?;
     // A key that cannot be used is said before the work, and nothing is written.
-    let keys = arguments.sign.iter().map(|file| signing::read_key(file)).collect::<Result<Vec<_>, _>>()?;
+    let keys = arguments.sign.iter().map(|file| key_file::read(file)).collect::<Result<Vec<_>, _>>()?;
     let built = build_with_progress(arguments, &options, terminal)?;
-    let note = if keys.is_empty() { None } else { Some(signing::sign(&keys, &built.wasm)?) };
+    let note = if keys.is_empty() { None } else { Some(signature::sign(&keys, &built.wasm)) };
+    let note = note.transpose().map_err(|error| {
+        BuildError::BadKey(Box::new(Details::new(format!("the component cannot be signed: {error}"))))
+    })?;
     let output = arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", file_name(&built.manifest.name)).into());
     write_whole(&output, &built.wasm)?;
     let signature = match note {
         None => None,
         Some(note) => {
-            let file = signing::signature_path(&output);
+            let file = signature::path_of(&output);
             write_whole(&file, note.as_bytes())?;
             Some(Signature { file, signers: keys.iter().map(|key| key.id().to_string()).collect() })
         }
@@ -250,7 +188,7 @@ fn show_sbom(arguments: &InspectArguments, bytes: &[u8]) -> ExitCode {
 pub fn options(arguments: &BuildArguments) -> Result<BuildOptions, BuildError> {
     let project = Project::find(arguments.project.as_deref(), arguments.entry.as_deref(), arguments.config.as_deref())?;
     let entry = project.entry(arguments.entry.as_deref())?;
-    let mut options = project.options(entry)?;
+    let mut options = BuildOptions::of_project(&project, entry)?;
     options.capabilities.extend(absolute(&arguments.capability));
     Ok(BuildOptions {
         thin: arguments.thin,
@@ -284,7 +222,7 @@ fn build_with_progress(
     options: &BuildOptions,
     terminal: bool,
 ) -> Result<Built, BuildError> {
-    let progress = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let progress = if terminal && !arguments.quiet { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         progress.set_style(style);
     }
@@ -345,11 +283,15 @@ fn report(arguments: &BuildArguments, written: &Written, took: Duration, termina
         return;
     }
     let mut text = String::new();
-    for (_, line) in &built.logs {
-        text.push_str(&format!("{line}\n"));
+    if !arguments.quiet {
+        built.logs.iter().for_each(|(_, line)| text.push_str(&format!("{line}\n")));
     }
     for warning in &built.warnings {
         text.push_str(&warning.render(terminal));
+    }
+    if arguments.quiet {
+        print(&mut std::io::stderr(), &text);
+        return;
     }
     let size = built.wasm.len() as f64 / 1e6;
     let handlers = built.manifest.handlers.join(", ");

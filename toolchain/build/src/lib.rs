@@ -18,7 +18,7 @@
 //! let cache = command::cache_dir(None).map(|folder| CompiledCache::open(&folder)).transpose()?;
 //! let builder = Builder::new(cache.as_ref())?;
 //!
-//! // `project::Project` reads the table `[build]` of an elias.toml; this is a build without one.
+//! // `BuildOptions::of_project` takes what the `[build]` table of an elias.toml says; this is a build without one.
 //! let options = BuildOptions::new("index.js", project);
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! let built = runtime.block_on(builder.build(&options))?;
@@ -38,9 +38,7 @@ pub mod bundle;
 pub mod capabilities;
 pub mod command;
 mod componentize;
-pub mod config;
 pub mod diagnostic;
-pub mod dotenv;
 pub mod engine;
 mod evaluate;
 mod explain;
@@ -48,11 +46,10 @@ mod first_use;
 mod image;
 pub mod inspect;
 mod locales;
+mod options;
 mod package;
 mod paths;
-pub mod project;
 mod sbom;
-pub mod signing;
 pub mod uses;
 mod web;
 
@@ -93,7 +90,8 @@ pub struct BuildOptions {
     pub capabilities: Vec<PathBuf>,
     /// What `process.env` has from the build, by name. It is in the component for all to read.
     pub env: BTreeMap<String, String>,
-    /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of its instances.
+    /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of
+    /// its instances.
     pub random_per_build: bool,
     /// BCP 47 tags of the locales beside English that Intl has in the component.
     pub locales: Vec<String>,
@@ -140,8 +138,8 @@ pub struct Built {
     pub watch: Vec<PathBuf>,
 }
 
-/// Builds components, one after the other. Making one opens the engine, which the first time on a machine compiles it and
-/// takes seconds; after that, milliseconds.
+/// Builds components, one after the other. Making one opens the engine, which the first time on a machine compiles it
+/// and takes seconds; after that, milliseconds.
 pub struct Builder {
     evaluator: evaluate::Evaluator,
 }

@@ -1,34 +1,47 @@
 //! `elias-build`: JavaScript or TypeScript in, a WebAssembly component out.
 
-use clap::{Parser, Subcommand};
-use elias_build::command::{self, BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
+use clap::Parser;
+use elias_build::command;
+use elias_command_line::{BuildArguments, BuildCommand};
 use std::process::ExitCode;
 
+// `elias-build index.js` is `elias-build build index.js`; the latter is how `elias build` is handed on.
 #[derive(Parser)]
 #[command(name = "elias-build", version, about, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<BuildCommand>,
     #[command(flatten)]
     build: Option<BuildArguments>,
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Show a component's manifest, sizes, digest and imports
-    Inspect(InspectArguments),
-    /// Write TypeScript declarations of embedder capabilities
-    Types(TypesArguments),
-    /// Compile the engine ahead of the first build
-    Prepare(PrepareArguments),
-}
-
 fn main() -> ExitCode {
     match Arguments::parse() {
-        Arguments { command: Some(Command::Inspect(arguments)), .. } => command::inspect(&arguments),
-        Arguments { command: Some(Command::Types(arguments)), .. } => command::types(&arguments),
-        Arguments { command: Some(Command::Prepare(arguments)), .. } => command::prepare(&arguments),
+        Arguments { command: Some(BuildCommand::Build(arguments)), .. } => command::build(&arguments),
+        Arguments { command: Some(BuildCommand::Inspect(arguments)), .. } => command::inspect(&arguments),
+        Arguments { command: Some(BuildCommand::Types(arguments)), .. } => command::types(&arguments),
+        Arguments { command: Some(BuildCommand::Prepare(arguments)), .. } => command::prepare(&arguments),
         Arguments { build: Some(arguments), .. } => command::build(&arguments),
         Arguments { .. } => ExitCode::from(2), // clap has shown the help
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn build_is_the_command_that_need_not_be_named() {
+        Arguments::command().debug_assert();
+        let named = Arguments::try_parse_from(["elias-build", "build", "--quiet", "--output", "a.wasm", "--", "a.js"]);
+        let Ok(Arguments { command: Some(BuildCommand::Build(named)), build: None }) = named else {
+            panic!("`build` is a command")
+        };
+        let unnamed = Arguments::try_parse_from(["elias-build", "a.js", "--quiet", "-o", "a.wasm"]);
+        let Ok(Arguments { command: None, build: Some(unnamed) }) = unnamed else { panic!("it need not be named") };
+        assert_eq!((&named.entry, &named.output), (&unnamed.entry, &unnamed.output));
+        assert!(named.quiet && unnamed.quiet);
+        assert!(Arguments::try_parse_from(["elias-build", "build"]).is_ok(), "a project's entry is found");
     }
 }

@@ -1,12 +1,12 @@
 //! `elias init`: creates a project.
 
-use crate::failure::Failure;
-use crate::types;
+use crate::program::Program;
 use clap::{Args, ValueEnum};
-use elias_build::config::BuildTable;
-use elias_build::project::{ENTRIES, Project};
+use elias_command_line::Failure;
+use elias_project::{BuildTable, ENTRIES, Project, types};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 /// The arguments of `init`.
 #[derive(Debug, Args)]
@@ -139,7 +139,6 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
         return Err(Failure::new("bad-name", message)
             .help("use lower-case letters, digits, dots, hyphens and underscores, at most 64"));
     }
-    let unwritable = |error| Failure::new("io", format_args!("cannot write {}: {error}", folder.display()));
     // A project with an entry of its own gets what ELIAS needs, and no example beside it.
     let has_entry = ENTRIES.iter().any(|entry| folder.join(entry).is_file());
     let mut kept = Vec::new();
@@ -153,7 +152,8 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
             kept.push(*path);
             continue;
         }
-        write(&folder.join(path), &text.replace("{{name}}", &name)).map_err(unwritable)?;
+        let written = write(&folder.join(path), &text.replace("{{name}}", &name));
+        written.map_err(|error| unwritable(&folder, &error))?;
     }
     // A configuration that was there already may be wrong; whatever builds says so.
     let project = Project::find(Some(&folder), None, None).unwrap_or_else(|_| Project {
@@ -161,7 +161,7 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
         config: None,
         build: BuildTable::default(),
     });
-    types::write(&project).map_err(unwritable)?;
+    write_types(&project)?;
     let shown = arguments.folder.display();
     let install = if template.is_alone() { "npm install   # for `elias check` and editors" } else { "npm install" };
     let mut text = format!("{shown} is there. Next:\n\n  cd {shown}\n  {install}\n  elias dev\n  elias test\n");
@@ -176,6 +176,27 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())
+}
+
+/// Writes the TypeScript declarations; those of capabilities that a project which was there already names, by
+/// `elias-build`.
+fn write_types(project: &Project) -> Result<(), Failure> {
+    let declarations = types::capabilities_file(&project.root);
+    let named = !project.build.capabilities.is_empty();
+    let none = (!named || !declarations.is_file()).then_some(types::CAPABILITIES_HEADER);
+    types::write(&project.root, none).map_err(|error| unwritable(&project.root, &error))?;
+    if named {
+        let mut command = Program::Build.command()?;
+        command.args(["types", "--project"]).arg(&project.root).arg("--output").arg(&declarations);
+        // What is wrong with a capability's WIT is for the build to say.
+        let started = command.stderr(Stdio::null()).status();
+        started.map_err(|error| Failure::new("io", format_args!("elias-build cannot be started: {error}")))?;
+    }
+    Ok(())
+}
+
+fn unwritable(folder: &Path, error: &std::io::Error) -> Failure {
+    Failure::new("io", format_args!("cannot write {}: {error}", folder.display()))
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {

@@ -1,15 +1,15 @@
 //! `elias keys`: the keys that components are signed with.
 
-use crate::failure::{Failure, failed};
 use crate::remote::TenantKeysCommand;
 use clap::{Args, Subcommand};
-use elias_build::signing::read_key;
+use elias_command_line::Failure;
+use elias_contract::key_file;
 use elias_contract::note::SigningKey;
 use rand::RngCore;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What `keys` is told.
+/// The arguments of `keys`.
 #[derive(Debug, Args)]
 pub(crate) struct KeysArguments {
     #[command(subcommand)]
@@ -58,7 +58,7 @@ pub(crate) fn keys(arguments: &KeysArguments) -> Result<(), Failure> {
             show(&key, Some(&file), *json);
         }
         KeysCommand::Show { file, json } => {
-            show(&read_key(file).map_err(|error| failed(&error))?, None, *json);
+            show(&key_file::read(file)?, None, *json);
         }
         KeysCommand::OfTenant(command) => command.run()?,
     }
@@ -120,10 +120,10 @@ mod tests {
         };
         keys(&new).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        let first = read_key(&file).unwrap();
+        let first = key_file::read(&file).unwrap();
         assert_eq!(first.id().name, "example.com/team");
         assert!(keys(&new).unwrap_err().to_string().contains("never overwritten"));
-        assert_eq!(read_key(&file).unwrap().to_text(), first.to_text());
+        assert_eq!(key_file::read(&file).unwrap().to_text(), first.to_text());
         let bad = KeysCommand::New { name: "a b".into(), out: Some(folder.path().join("other")), json: false };
         assert!(keys(&KeysArguments { command: bad }).unwrap_err().to_string().contains("bad-key"));
     }

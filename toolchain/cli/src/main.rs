@@ -1,33 +1,17 @@
-//! `elias`: build components, look into them, test and serve them, and deploy them to a platform.
+//! `elias`: the whole command line. What needs no engine is done here; the rest is handed to `elias-build` and
+//! `elias-serve`.
 
-mod changes;
-mod check;
-mod config_file;
-mod database;
-mod database_access;
-mod failure;
 mod help;
 mod init;
 mod keys;
-mod logging;
 mod manual;
-mod memory;
-mod move_store;
-mod origin;
-mod platform;
+mod program;
 mod remote;
-mod restore;
-mod serve;
-mod service_tables;
-mod settings;
-mod testing;
-mod trial;
-mod types;
 mod verify;
-mod watch;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use elias_build::command::{self, BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
+use elias_command_line::{BuildCommand, Failure, HostCommand};
+use program::Program;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -41,32 +25,14 @@ struct Arguments {
 enum Command {
     /// Create a project with an example and a test
     Init(init::InitArguments),
-    /// Build a component from JavaScript or TypeScript
-    Build(BuildArguments),
-    /// Check that a project builds, loads and has correct types
-    Check(check::CheckArguments),
-    /// Show a component's manifest, sizes, digest and imports
-    Inspect(InspectArguments),
-    /// Write TypeScript declarations of embedder capabilities
-    Types(TypesArguments),
-    /// Compile the engine ahead of the first build
-    Prepare(PrepareArguments),
+    #[command(flatten)]
+    Build(BuildCommand),
+    #[command(flatten)]
+    Host(Box<HostCommand>),
     /// Create, show, add, list and revoke signing keys
     Keys(keys::KeysArguments),
-    /// Build a project, serve it and reload it on changes
-    Dev(serve::DevArguments),
-    /// Serve a component, or a platform of many, over HTTP
-    Serve(Box<serve::ServeArguments>),
-    /// Run a project's tests in the engine
-    Test(testing::TestArguments),
     /// Verify a component's signature and a transparency log
     Verify(verify::VerifyArguments),
-    /// Restore a data directory from a backup and check it
-    Restore(restore::RestoreArguments),
-    /// Move a platform's store from SQLite to PostgreSQL
-    MoveStore(move_store::MoveStoreArguments),
-    /// Query a component's database
-    Db(Box<database::DbArguments>),
     #[command(flatten)]
     Remote(Box<remote::RemoteCommand>),
     /// Print a completion script for a shell
@@ -81,37 +47,27 @@ fn command_line() -> clap::Command {
 }
 
 fn main() -> ExitCode {
-    // A platform has components compiled by this program in a process of its own; see `elias_host::compiler`. It is no
-    // command: nobody types it.
-    let mut given = std::env::args_os().skip(1);
-    if given.next().is_some_and(|first| first == elias_host::compiler::ARGUMENT) {
-        return elias_host::compiler::main(given.filter_map(|argument| argument.into_string().ok()));
-    }
     let matches = command_line().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let outcome = match arguments.command {
-        Command::Build(arguments) => return command::build(&arguments),
-        Command::Inspect(arguments) => return command::inspect(&arguments),
-        Command::Types(arguments) => return command::types(&arguments),
-        Command::Prepare(arguments) => return command::prepare(&arguments),
-        Command::Init(arguments) => init::init(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Keys(arguments) => keys::keys(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Check(arguments) => check::check(&arguments),
-        Command::Dev(arguments) => serve::dev(arguments).map(|()| ExitCode::SUCCESS),
-        Command::Serve(arguments) => serve::serve(*arguments).map(|()| ExitCode::SUCCESS),
-        Command::Test(arguments) => testing::test(&arguments),
-        Command::Verify(arguments) => verify::verify(&arguments),
-        Command::Restore(arguments) => restore::restore(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::MoveStore(arguments) => move_store::move_store(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Db(arguments) => database::db(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Remote(command) => command.run().map(|()| ExitCode::SUCCESS),
-        Command::Completions(arguments) => {
-            manual::completions(&arguments, command_line());
-            return ExitCode::SUCCESS;
-        }
-        Command::Man(arguments) => manual::man(&arguments, command_line()).map(|()| ExitCode::SUCCESS),
-    };
-    outcome.unwrap_or_else(|failure| failure.report())
+    run(arguments.command).unwrap_or_else(|failure| failure.report())
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Init(arguments) => init::init(&arguments)?,
+        Command::Build(_) => return Err(Program::Build.take_over()),
+        Command::Host(command) => match *command {
+            // Where a platform is meant, it is asked from here.
+            HostCommand::Db(arguments) if remote::query_database(&arguments)? => {}
+            _ => return Err(Program::Serve.take_over()),
+        },
+        Command::Keys(arguments) => keys::keys(&arguments)?,
+        Command::Verify(arguments) => return verify::verify(&arguments),
+        Command::Remote(command) => command.run()?,
+        Command::Completions(arguments) => manual::completions(&arguments, command_line()),
+        Command::Man(arguments) => manual::man(&arguments, command_line())?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 //! `elias completions` and `elias man`: what shells and `man` know of the commands.
 
-use crate::failure::Failure;
 use clap::{Args, Command};
 use clap_complete::Shell;
+use elias_command_line::Failure;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What `completions` is told.
+/// The arguments of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArguments {
     /// Shell to generate the script for
     shell: Shell,
 }
 
-/// What `man` is told.
+/// The arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArguments {
     /// Directory to write a page for each command to [default: print the page of `elias`]

@@ -2,9 +2,8 @@
 
 mod http;
 
-use crate::failure::Failure;
 use clap::Args;
-use elias_build::signing::signature_path;
+use elias_command_line::Failure;
 use elias_contract::note::{NOTE_BYTES_MAX, VerifyingKey};
 use elias_contract::signature;
 use elias_transparency::audit::{AuditError, Consistency, Directory, Fetch, Log, StateFile};
@@ -14,7 +13,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What `verify` is told.
+/// The arguments of `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
     /// File of the component [default: check every entry of the log]
@@ -117,7 +116,7 @@ fn check_signature(
     if keys.is_empty() {
         return Ok(Outcome::Skipped("give the signer's --key".to_owned()));
     }
-    let path = given.map_or_else(|| signature_path(component), Path::to_owned);
+    let path = given.map_or_else(|| signature::path_of(component), Path::to_owned);
     let mut note = Vec::new();
     let read = std::fs::File::open(&path).and_then(|file| file.take(NOTE_BYTES_MAX as u64 + 1).read_to_end(&mut note));
     match read {

@@ -2,6 +2,7 @@
 
 use super::describe::can_be_undefined;
 use super::{Capabilities, supported};
+use elias_project::types::CAPABILITIES_HEADER;
 use heck::{ToLowerCamelCase, ToUpperCamelCase};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -54,8 +55,7 @@ impl Capabilities {
     /// without, and of the interfaces whose types these use. Functions that JavaScript cannot be given are left out.
     #[must_use]
     pub fn declarations(&self) -> String {
-        let mut text =
-            String::from("// Made by elias from the WIT of the project's capabilities. Changes will be lost.\n");
+        let mut text = CAPABILITIES_HEADER.to_owned();
         let mut ids = Vec::new();
         self.interfaces.iter().for_each(|(_, id)| super::add_needed(&self.resolve, *id, &mut ids));
         for id in ids {

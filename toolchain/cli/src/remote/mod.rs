@@ -1,36 +1,21 @@
 //! The commands that talk to a platform's admin API.
 
 mod access;
-mod account;
-mod backup;
-mod canary;
-mod client;
-mod comparison;
-mod database;
-mod deploy;
-mod doctor;
-mod events;
-mod executions;
-mod files;
-mod flags;
-mod members;
-mod output;
+mod administration;
+mod connection;
+mod delivery;
+mod observe;
 mod packages;
-mod roles;
-mod rollouts;
-mod secrets;
-mod stages;
-mod target;
-mod tenants;
-mod versions;
 
-pub(crate) use access::TenantKeysCommand;
-pub(crate) use database::query as query_database;
-pub(crate) use output::{plain, print};
-pub(crate) use target::Target;
+pub(crate) use access::tenant_keys::TenantKeysCommand;
+pub(crate) use observe::database::query as query_database;
 
-use crate::failure::Failure;
+use access::{account, members, roles, secrets, tenant_keys, tokens};
+use administration::{backup, tenants};
 use clap::Subcommand;
+use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
+use elias_command_line::Failure;
+use observe::{audit, doctor, executions, status};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
 #[derive(Debug, Subcommand)]
@@ -56,15 +41,15 @@ pub(crate) enum RemoteCommand {
     /// Show and change an experiment (A/B) and its variants
     Stages(stages::StagesArguments),
     /// Compare the variants of an experiment
-    Compare(rollouts::ServiceArguments),
+    Compare(services::ServiceArguments),
     /// Stop a component, whose requests get 503 from then on
-    Stop(rollouts::ServiceArguments),
+    Stop(services::ServiceArguments),
     /// Start a stopped component
-    Start(rollouts::ServiceArguments),
+    Start(services::ServiceArguments),
     /// Purge a component's cached responses
-    Purge(rollouts::ServiceArguments),
+    Purge(services::ServiceArguments),
     /// Show deployed versions, their traffic and health
-    Status(rollouts::StatusArguments),
+    Status(status::StatusArguments),
     /// List executions, or show one
     Executions(executions::ExecutionsArguments),
     /// Show or follow a component's logs
@@ -74,7 +59,7 @@ pub(crate) enum RemoteCommand {
     /// List, set and delete a component's secrets
     Secrets(secrets::SecretsArguments),
     /// List, create and revoke access tokens
-    Tokens(access::TokensArguments),
+    Tokens(tokens::TokensArguments),
     /// List, show, set and delete custom roles
     Roles(roles::RolesArguments),
     /// List, create, show, change and delete users
@@ -86,7 +71,7 @@ pub(crate) enum RemoteCommand {
     /// Audit npm packages, and show or set the package policy
     Packages(packages::PackagesArguments),
     /// Show the audit log: who changed what
-    Audit(access::AuditArguments),
+    Audit(audit::AuditArguments),
     /// Check the health of a platform
     Doctor(doctor::DoctorArguments),
     /// Write a backup archive of a platform
@@ -111,21 +96,21 @@ impl RemoteCommand {
             Self::Flags(arguments) => flags::flags(arguments),
             Self::Stages(arguments) => stages::stages(arguments),
             Self::Compare(arguments) => comparison::compare(arguments),
-            Self::Stop(arguments) => rollouts::stop(arguments),
-            Self::Start(arguments) => rollouts::start(arguments),
-            Self::Purge(arguments) => rollouts::purge(arguments),
-            Self::Status(arguments) => rollouts::status(arguments),
+            Self::Stop(arguments) => services::stop(arguments),
+            Self::Start(arguments) => services::start(arguments),
+            Self::Purge(arguments) => services::purge(arguments),
+            Self::Status(arguments) => status::status(arguments),
             Self::Executions(arguments) => executions::executions(arguments),
             Self::Logs(arguments) => executions::logs(arguments),
             Self::Cancel(arguments) => executions::cancel(arguments),
             Self::Secrets(arguments) => secrets::secrets(arguments),
-            Self::Tokens(arguments) => access::tokens(arguments),
+            Self::Tokens(arguments) => tokens::tokens(arguments),
             Self::Roles(arguments) => roles::roles(arguments),
             Self::Users(arguments) => members::users(arguments),
             Self::Organizations(arguments) => members::organizations(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Packages(arguments) => packages::packages(arguments),
-            Self::Audit(arguments) => access::audit(arguments),
+            Self::Audit(arguments) => audit::audit(arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments),
             Self::Backup(arguments) => backup::backup(arguments),
         }
@@ -138,7 +123,7 @@ impl TenantKeysCommand {
     /// # Errors
     /// If there is no platform, it cannot be reached, or it refuses.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        access::tenant_keys(self)
+        tenant_keys::tenant_keys(self)
     }
 }
 

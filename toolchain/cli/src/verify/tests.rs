@@ -12,7 +12,8 @@ fn key(name: &str, seed: u8) -> SigningKey {
     SigningKey::from_seed(name, &[seed; 32]).unwrap()
 }
 
-/// A folder with the signed component `app.wasm` and a log, `log`, of `entries` files, of which the component is the first.
+/// A folder with the signed component `app.wasm` and a log, `log`, of `entries` files, of which the component is the
+/// first.
 fn folder(entries: &[&[u8]]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("app.wasm"), EMPTY).unwrap();

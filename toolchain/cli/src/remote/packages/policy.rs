@@ -1,15 +1,15 @@
 //! Which packages a tenant takes, as flags and as it is shown.
 
-use super::super::client::read;
-use super::super::output;
-use super::super::target::Target;
-use crate::failure::Failure;
+use crate::remote::connection::client::{Client, read};
+use crate::remote::connection::output;
 use clap::Args;
 use elias_advisories::{PackagePolicies, PackagePolicy, Severity};
+use elias_command_line::{Failure, Target};
 
-/// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it empty.
+/// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it
+/// empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub(in crate::remote) struct PolicyFlags {
+pub(crate) struct PolicyFlags {
     /// Require an integrity in package-lock.json for each npm package; --require-integrity=false turns it off
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_integrity: Option<bool>,
@@ -35,7 +35,7 @@ impl PolicyFlags {
     ///
     /// # Errors
     /// `bad-input`.
-    pub(in crate::remote) fn apply(&self, policy: &mut PackagePolicy) -> Result<(), Failure> {
+    pub(crate) fn apply(&self, policy: &mut PackagePolicy) -> Result<(), Failure> {
         let lists =
             [(&self.allow, &mut policy.allow), (&self.deny, &mut policy.deny), (&self.ignore, &mut policy.ignore)];
         for (given, list) in lists {
@@ -57,24 +57,23 @@ impl PolicyFlags {
 }
 
 /// Shows what holds, or changes what the tenant says itself.
-pub(super) fn policy(flags: &PolicyFlags, target: &Target) -> Result<(), Failure> {
-    let client = target.client()?;
+pub(crate) fn policy(flags: &PolicyFlags, target: &Target) -> Result<(), Failure> {
+    let client = Client::of(target)?;
     let url = client.tenant_url(&["packages"]);
-    let mut answer = client.get(url.clone())?;
+    let mut response = client.get(url.clone())?;
     if *flags != PolicyFlags::default() {
-        let mut own = read::<PackagePolicies>(&answer)?.own;
+        let mut own = read::<PackagePolicies>(&response)?.own;
         flags.apply(&mut own)?;
-        answer = client.put(url, &own)?;
+        response = client.put(url, &own)?;
     }
-    output::answer(target.json, &answer, || {
-        let PackagePolicies { host, own } = read(&answer)?;
+    output::print_item(target.json, &response, |PackagePolicies { host, own }: PackagePolicies| {
         let said = [("the host says", host), ("the tenant says", own)];
-        Ok(output::facts(said.map(|(who, policy)| (who, describe(&policy)))))
+        output::facts(said.map(|(who, policy)| (who, describe(&policy))))
     })
 }
 
 /// A policy in one line.
-pub(in crate::remote) fn describe(policy: &PackagePolicy) -> String {
+pub(crate) fn describe(policy: &PackagePolicy) -> String {
     let mut said = Vec::new();
     if policy.require_integrity {
         said.push("integrity required".to_owned());

@@ -1,0 +1,8 @@
+//! Who a command acts as, and who may do what: logins, tokens, keys, users, roles and secrets.
+
+pub(crate) mod account;
+pub(crate) mod members;
+pub(crate) mod roles;
+pub(crate) mod secrets;
+pub(crate) mod tenant_keys;
+pub(crate) mod tokens;

@@ -1,0 +1,4 @@
+//! What the operators of a host do: tenants and backups.
+
+pub(crate) mod backup;
+pub(crate) mod tenants;

@@ -1,0 +1,12 @@
+//! From a project to a version that serves, and what changes what serves.
+
+pub(crate) mod canary;
+pub(crate) mod comparison;
+pub(crate) mod deploy;
+pub(crate) mod files;
+pub(crate) mod flags;
+pub(crate) mod rollouts;
+pub(crate) mod services;
+pub(crate) mod stages;
+pub(crate) mod version_settings;
+pub(crate) mod versions;

@@ -1,0 +1,108 @@
+//! The arguments of `serve --platform`.
+
+use clap::Args;
+use ipnet::IpNet;
+use std::path::PathBuf;
+
+/// The arguments of `serve` for a platform.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Platform")]
+pub struct PlatformArguments {
+    /// Serve all deployed components, and the admin API
+    #[arg(long, conflicts_with_all = ["file", "dev", "watch"])]
+    pub platform: bool,
+    /// Address and port of the admin API [default: 127.0.0.1:8788]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "platform")]
+    pub admin: Option<String>,
+    /// PostgreSQL database that the hosts share [default: SQLite in the data directory]
+    #[arg(long, value_name = "URL", env = "ELIAS_STORE", hide_env_values = true)]
+    pub store: Option<String>,
+    /// Use the configured store although the data directory belongs to another or missing one, whose deployments are
+    /// set aside and stop
+    #[arg(long, requires = "platform")]
+    pub abandon_former_store: bool,
+    /// Bucket that the hosts share, such as s3://components [default: the data directory]
+    #[arg(long, value_name = "URL", requires = "platform")]
+    pub artifacts: Option<String>,
+    /// Domain below which components respond, at COMPONENT.TENANT.DOMAIN [default: localhost]
+    #[arg(long, requires = "platform")]
+    pub domain: Option<String>,
+    /// Scheme and port by which clients reach the domain, such as https or https:8443 [default: http and the port of
+    /// --listen]
+    #[arg(long, value_name = "SCHEME[:PORT]", value_parser = public_scheme, requires = "platform")]
+    pub public_scheme: Option<(String, Option<u16>)>,
+    /// Maximum that versions may request for a key of elias.toml, such as capabilities.db.connections=16; repeatable
+    #[arg(long = "ceiling", value_name = "KEY=N", value_parser = ceiling, requires = "platform")]
+    pub ceilings: Vec<(String, u64)>,
+    /// Name of the transparency log [default: DOMAIN/log]
+    #[arg(long, value_name = "NAME", requires = "platform")]
+    pub log_origin: Option<String>,
+    /// Issuer (`iss`) of an identity provider whose users may use the admin API
+    #[arg(long, value_name = "ISSUER", requires_all = ["platform", "oidc_jwks", "oidc_audience"])]
+    pub oidc_issuer: Option<String>,
+    /// URL of the identity provider's key set (JWKS)
+    #[arg(long, value_name = "URL", requires = "oidc_issuer")]
+    pub oidc_jwks: Option<String>,
+    /// Audience (`aud`) of the tokens
+    #[arg(long, value_name = "AUDIENCE", requires = "oidc_issuer")]
+    pub oidc_audience: Option<String>,
+    /// Claim with the tenant's name
+    #[arg(long, value_name = "CLAIM", default_value = "elias_tenant")]
+    pub oidc_tenant_claim: String,
+    /// Claim with the role's name
+    #[arg(long, value_name = "CLAIM", default_value = "elias_role")]
+    pub oidc_role_claim: String,
+    /// Private network from which keys of identity providers may be fetched, such as 10.1.0.0/16; repeatable
+    #[arg(long, value_name = "NETWORK", requires = "platform")]
+    pub private_network: Vec<IpNet>,
+    /// Load only versions with an inclusion proof of the transparency log
+    #[arg(long, requires = "platform")]
+    pub require_log: bool,
+    /// Advisories about npm packages in the OSV format, a file or a directory; reloaded on changes
+    #[arg(long, value_name = "FILE|DIR", requires = "platform")]
+    pub advisories: Option<PathBuf>,
+    /// Maximum number of components in memory [default: 500]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub loaded_components: Option<u32>,
+    /// Timeout for compiling a component, in milliseconds [default: 60000]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub compile_timeout_ms: Option<u64>,
+    /// Retention of execution records, in days [default: 7]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub execution_days: Option<u32>,
+}
+
+/// Reads a scheme with a port or without, such as `https` or `https:8443`.
+fn public_scheme(text: &str) -> Result<(String, Option<u16>), String> {
+    let (scheme, port) = text.split_once(':').map_or((text, None), |(scheme, port)| (scheme, Some(port)));
+    let port = port.map(str::parse).transpose().map_err(|_| "the port must be a number up to 65535".to_owned())?;
+    if !matches!(scheme, "http" | "https") {
+        return Err("write http or https, with a port if need be, such as https:8443".to_owned());
+    }
+    Ok((scheme.to_owned(), port))
+}
+
+/// Reads a ceiling, `KEY=N`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn ceiling(text: &str) -> Result<(String, u64), String> {
+    let (key, number) = text.split_once('=').ok_or("write it as KEY=N")?;
+    let number = number.parse().map_err(|_| "N must be a number that is not negative".to_owned())?;
+    Ok((key.to_owned(), number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_has_a_port_or_none() {
+        for (text, wanted) in [("https", ("https", None)), ("http:8787", ("http", Some(8787)))] {
+            assert_eq!(public_scheme(text), Ok((wanted.0.to_owned(), wanted.1)));
+        }
+        for text in ["", "ftp", "https:", "https:x", "https:99999", "https://a.b"] {
+            assert!(public_scheme(text).is_err(), "{text}");
+        }
+    }
+}

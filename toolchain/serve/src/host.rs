@@ -1,0 +1,64 @@
+//! The host: with all capabilities, the engine and the limits of the settings.
+
+use crate::failure;
+use crate::settings::Settings;
+use elias_command_line::Failure;
+use elias_host::{Host, HostBuilder};
+use std::path::{Path, PathBuf};
+
+/// Instances beyond those of requests, which have a permit each: for smoke tests, which have none.
+const INSTANCES_SPARE: u32 = 16;
+
+/// How many guests run at a time.
+pub(crate) fn guest_threads(settings: &Settings) -> u32 {
+    settings.workers.unwrap_or_else(|| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        u32::try_from(cores).unwrap_or(u32::MAX)
+    })
+}
+
+/// A host with all capabilities.
+pub(crate) fn open(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
+    build(builder(settings, data_dir), cache)
+}
+
+fn database(settings: &Settings, data_dir: PathBuf) -> elias_capabilities::Db {
+    let database = elias_capabilities::Db::new(data_dir);
+    match settings.postgres_connections {
+        Some(most) => database.postgres_connections(most),
+        None => database,
+    }
+}
+
+/// A host to be, with all capabilities.
+pub(crate) fn builder(settings: &Settings, data_dir: PathBuf) -> HostBuilder {
+    let instances = settings.instances.unwrap_or(settings.limits.concurrent_executions);
+    Host::builder()
+        .limits(settings.limits.clone())
+        .instances(instances.saturating_add(INSTANCES_SPARE))
+        .idle(settings.idle)
+        .cores(guest_threads(settings))
+        .engine(elias_build::engine::ENGINE)
+        .base(elias_build::engine::BASE)
+        .capability(elias_capabilities::Cache::new())
+        .capability(elias_capabilities::Config)
+        .capability(elias_capabilities::Crypto)
+        .capability(database(settings, data_dir))
+        .capability(elias_capabilities::Http)
+        .capability(elias_capabilities::Log)
+}
+
+/// The host, with compiled code kept in the folder `cache`.
+pub(crate) fn build(mut host: HostBuilder, cache: Option<&Path>) -> Result<Host, Failure> {
+    if let Some(cache) = cache {
+        host = host.cache_dir(cache);
+    }
+    host.build().map_err(|error| {
+        let failure = failure::of_host(error);
+        if cache.is_some() {
+            failure.help("name another folder with --cache-dir, or go without one with --no-cache")
+        } else {
+            failure
+        }
+    })
+}

@@ -1,0 +1,83 @@
+//! Where the served component comes from.
+
+use crate::failure;
+use elias_build::{BuildOptions, Builder, Built};
+use elias_command_line::Failure;
+use elias_host::engine::CompiledCache;
+use elias_host::{App, Host, LoadOptions};
+use elias_project::{Project, is_source};
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// Where the component comes from.
+pub(crate) enum Origin {
+    /// A component's file.
+    Component(PathBuf),
+    /// A source file, built here.
+    Source { entry: PathBuf, config: PathBuf, builder: Box<Builder> },
+}
+
+impl Origin {
+    /// What `file` is, by its ending. A source is built as `config` says, if that is there.
+    pub(crate) fn of(file: &Path, config: &Path, cache: Option<PathBuf>) -> Result<Self, Failure> {
+        let source = is_source(file);
+        let file = std::path::absolute(file).map_err(|error| Failure::new("io", error))?;
+        if !source {
+            return Ok(Self::Component(file));
+        }
+        Ok(Self::Source { entry: file, config: config.to_owned(), builder: Box::new(builder(cache)?) })
+    }
+
+    /// The file that was named.
+    pub(crate) fn file(&self) -> &Path {
+        match self {
+            Self::Component(file) => file,
+            Self::Source { entry, .. } => entry,
+        }
+    }
+
+    /// Builds if need be, and loads; with the files whose change makes that stale.
+    pub(crate) async fn load(&self, host: &Host, given: &LoadOptions) -> Result<(App, BTreeSet<PathBuf>), Failure> {
+        match self {
+            Self::Component(file) => {
+                let app = host.load_file_with(file, given).await.map_err(failure::of_host)?;
+                Ok((app, BTreeSet::from([file.clone()])))
+            }
+            Self::Source { entry, config, builder } => {
+                let built = builder.build(&options(entry, config)?).await.map_err(failure::of_build)?;
+                for warning in &built.warnings {
+                    let details = warning.details();
+                    let location = details.location.as_ref().map(ToString::to_string).unwrap_or_default();
+                    tracing::warn!(code = warning.name(), place = location, "{}", details.message);
+                }
+                let app = host.load_with(&built.wasm, given).await.map_err(failure::of_host)?;
+                Ok((app, built.watch.into_iter().collect()))
+            }
+        }
+    }
+}
+
+/// Builds a project once, and shows its warnings on standard error.
+pub(crate) async fn build(project: &Project, entry: PathBuf, cache: Option<PathBuf>) -> Result<Built, Failure> {
+    let options = BuildOptions::of_project(project, entry).map_err(failure::of_build)?;
+    let built = builder(cache)?.build(&options).await.map_err(failure::of_build)?;
+    for warning in &built.warnings {
+        eprint!("{}", warning.render(std::io::stderr().is_terminal()));
+    }
+    Ok(built)
+}
+
+/// What builds sources, with compiled code kept in `cache`.
+pub(crate) fn builder(cache: Option<PathBuf>) -> Result<Builder, Failure> {
+    let cache = cache.map(|dir| CompiledCache::open(&dir)).transpose();
+    let cache = cache.map_err(|error| Failure::new("cache-unwritable", error))?;
+    Builder::new(cache.as_ref()).map_err(failure::of_build)
+}
+
+/// The configuration is read anew for each build, since it may have changed.
+fn options(entry: &Path, config: &Path) -> Result<BuildOptions, Failure> {
+    let config = config.is_file().then_some(config);
+    let project = Project::find(None, Some(entry), config).map_err(failure::of_build)?;
+    BuildOptions::of_project(&project, entry).map_err(failure::of_build)
+}

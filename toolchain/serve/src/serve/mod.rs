@@ -1,0 +1,190 @@
+//! `elias serve` and `elias dev`: a component, over HTTP.
+
+mod database_access;
+mod platform;
+mod shutdown;
+mod watch;
+
+use crate::data::DATA_DIR;
+use crate::origin::Origin;
+use crate::settings::Settings;
+use crate::{failure, host, logging, types};
+use elias_build::command::cache_dir;
+use elias_command_line::{DevArguments, Failure, ServeArguments, ServerArguments};
+use elias_host::LoadOptions;
+use elias_project::{CONFIG_FILE, Project, dotenv, is_source};
+use elias_server::{AppSource, Server};
+use shutdown::warn_of_cut;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use watch::{Configuration, Follower};
+
+/// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers
+/// and the admin API go on whatever the guests do. The system gives such a thread a core when it has something to do,
+/// for it mostly sleeps.
+const HOST_SHARE: u32 = 8;
+
+/// What is served, and how.
+struct Serving {
+    /// A component or a source; nothing for a platform.
+    file: PathBuf,
+    /// The configuration, which need not be there unless it was named.
+    config: PathBuf,
+    data_dir: PathBuf,
+    dev: bool,
+    watch: bool,
+    server: ServerArguments,
+}
+
+/// Serves until a signal says to stop, and then until the requests in flight have ended.
+///
+/// # Errors
+/// Whatever keeps the server from starting.
+pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    let ServeArguments { file, dev, watch, platform, server } = arguments;
+    let config = server.config.clone().unwrap_or_else(|| CONFIG_FILE.into());
+    let data_dir = server.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
+    let serving = Serving { file: file.unwrap_or_default(), config, data_dir, dev, watch, server };
+    if platform.platform {
+        let (data_dir, cache) = (serving.data_dir.clone(), serving.cache());
+        return start(&serving, async |settings| platform::run(&platform, &data_dir, cache.as_deref(), settings).await);
+    }
+    take_dotenv(serving.config.parent().unwrap_or(Path::new("")))?;
+    start(&serving, async |settings| run(&serving, settings).await)
+}
+
+/// Builds and serves a project, and follows its changes.
+///
+/// # Errors
+/// Whatever keeps the server from starting; a source that does not build is not among that.
+pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
+    let DevArguments { entry, server, .. } = arguments;
+    let project = Project::find(None, entry.as_deref(), server.config.as_deref()).map_err(failure::of_build)?;
+    let file = project.entry(entry.as_deref()).map_err(failure::of_build)?;
+    // Editors use the types; serving goes on without.
+    let _ = types::write(&project);
+    let config = project.config.unwrap_or_else(|| project.root.join(CONFIG_FILE));
+    let data_dir = server.data_dir.clone().unwrap_or_else(|| project.root.join(DATA_DIR));
+    let serving = Serving { file, config, data_dir, dev: true, watch: true, server };
+    take_dotenv(&project.root)?;
+    start(&serving, async |mut settings| {
+        // Another project may be served already; where the port was chosen, that is an error.
+        let chosen = serving.server.listen.is_some() || settings.server.listen != Settings::default().server.listen;
+        if !chosen {
+            settings.server.listen = free_address(&settings.server.listen);
+        }
+        run(&serving, settings).await
+    })
+}
+
+/// Takes what `.env` files of a folder say into the environment, where that does not say it already. For development: a
+/// platform's secrets are in its vault.
+fn take_dotenv(folder: &Path) -> Result<(), Failure> {
+    for (name, value) in dotenv::read(folder).map_err(failure::of_build)? {
+        if std::env::var_os(&name).is_none() && !value.contains('\0') {
+            // SAFETY: no other thread has been started yet.
+            unsafe { std::env::set_var(name, value) };
+        }
+    }
+    Ok(())
+}
+
+/// The address with the first port from its own upwards that is free; the address itself if none of ten is.
+fn free_address(address: &str) -> String {
+    let Some((host, port)) = address.rsplit_once(':') else { return address.to_owned() };
+    let Ok(port) = port.parse::<u16>() else { return address.to_owned() };
+    let free = |port: &u16| std::net::TcpListener::bind((host, *port)).is_ok();
+    match (port..port.saturating_add(10)).find(free) {
+        Some(found) => {
+            if found != port {
+                eprintln!("port {port} is taken; --listen or `listen` in elias.toml choose another");
+            }
+            format!("{host}:{found}")
+        }
+        None => address.to_owned(),
+    }
+}
+
+/// Reads the settings, and runs what serves by them.
+fn start(serving: &Serving, run: impl AsyncFnOnce(Settings) -> Result<(), Failure>) -> Result<(), Failure> {
+    let settings = settings(serving)?;
+    let _logging = logging::start(serving.server.log_format);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let guests = host::guest_threads(&settings);
+    runtime.worker_threads((guests + (guests / HOST_SHARE).max(1)) as usize);
+    let runtime = runtime.enable_all().build().map_err(|error| Failure::new("io", error))?;
+    runtime.block_on(run(settings))
+}
+
+/// Defaults, then the file, then the flags.
+fn settings(serving: &Serving) -> Result<Settings, Failure> {
+    let arguments = &serving.server;
+    let there = arguments.config.is_some() || serving.config.is_file();
+    let mut settings = Settings::read(there.then_some(&serving.config))?;
+    settings.apply(&arguments.limits)?;
+    if let Some(listen) = &arguments.listen {
+        settings.server.listen.clone_from(listen);
+    }
+    settings.server.dev = serving.dev;
+    settings.server.request_bytes = settings.limits.request_bytes;
+    settings.server.concurrent_executions = settings.limits.concurrent_executions;
+    Ok(settings)
+}
+
+async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
+    let cache = serving.cache();
+    let host = host::open(&settings, serving.data_dir.clone(), cache.as_deref())?;
+    let origin = Origin::of(&serving.file, &serving.config, cache)?;
+    if !serving.watch && is_source(&serving.file) {
+        let help = "build it first with `elias build`, or use `elias dev` to build and serve it";
+        return Err(
+            Failure::new("bad-component", format_args!("{} is a source file", serving.file.display())).help(help)
+        );
+    }
+    let given = LoadOptions {
+        grants: settings.grants,
+        folder: serving.config.parent().unwrap_or(Path::new("")).to_owned(),
+        ..LoadOptions::default()
+    };
+    let source = AppSource::empty();
+    let follower = if serving.watch {
+        let config = Configuration::new(serving.config.clone())?;
+        Some(Follower::start(origin, host, config, given, source.clone()).await?)
+    } else {
+        source.swap(origin.load(&host, &given).await?.0);
+        None
+    };
+    let server =
+        Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
+    announce(&serving.file, &source, server.local_addr());
+    if let Some(follower) = follower {
+        tokio::spawn(follower.follow());
+    }
+    warn_of_cut(&server.run(shutdown::signal()).await);
+    Ok(())
+}
+
+impl Serving {
+    /// Where compiled code is kept, if it is.
+    fn cache(&self) -> Option<PathBuf> {
+        let arguments = &self.server;
+        if arguments.no_cache { None } else { cache_dir(arguments.cache_dir.as_deref()) }
+    }
+}
+
+fn announce(file: &Path, source: &AppSource, address: SocketAddr) {
+    let what = source.current().map_or_else(
+        || file.display().to_string(),
+        |app| format!("{} {} ({})", app.name(), app.version(), &app.digest()[..12]),
+    );
+    // A client on this machine reaches a server that listens everywhere by the loopback address.
+    let reachable = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+        _ => address,
+    };
+    let text = format!("serving {what} at http://{address}\n  curl http://{reachable}/\n");
+    // Whoever closed standard output does not want to know.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

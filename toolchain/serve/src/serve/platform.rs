@@ -1,0 +1,174 @@
+//! `elias serve --platform`: many teams' components, and the admin API that they are deployed by.
+
+use super::database_access::Databases;
+use super::shutdown::{self, warn_of_cut};
+use crate::data::DATABASES;
+use crate::settings::Settings;
+use crate::{failure, host};
+use elias_capabilities::http::PublicFetch;
+use elias_command_line::{Failure, PlatformArguments};
+use elias_host::compiler::CompileLimits;
+use elias_platform::access::{FetchKeys, OidcConfig};
+use elias_platform::{Platform, PlatformConfig, PublicScheme};
+use elias_server::{Ingress, Server, ServerConfig};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where the admin API listens if nothing else is said.
+const ADMIN: &str = "127.0.0.1:8788";
+
+/// The platform's configuration, as the arguments say.
+fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConfig, Failure> {
+    let mut config = PlatformConfig::new(data_dir);
+    config.store.clone_from(&arguments.store);
+    config.abandon_former_store = arguments.abandon_former_store;
+    config.artifacts.clone_from(&arguments.artifacts);
+    if let Some(domain) = &arguments.domain {
+        config.domain.clone_from(domain);
+    }
+    config.log_origin = arguments.log_origin.clone().unwrap_or_else(|| format!("{}/log", config.domain));
+    let public = arguments.public_scheme.clone();
+    config.public = public.map(|(scheme, port)| PublicScheme { scheme, port });
+    config.ceilings = arguments.ceilings.iter().cloned().collect();
+    config.require_log = arguments.require_log;
+    config.advisories.clone_from(&arguments.advisories);
+    config.loaded_components = arguments.loaded_components.unwrap_or(config.loaded_components);
+    config.compile_timeout_ms = arguments.compile_timeout_ms.unwrap_or(config.compile_timeout_ms).max(1);
+    config.retention.days = arguments.execution_days.unwrap_or(config.retention.days);
+    let fetch = PublicFetch::new(arguments.private_network.clone()).map_err(|error| Failure::new("io", error))?;
+    config.fetch = Some(Arc::new(Keys(fetch)));
+    config.databases = Some(Arc::new(Databases));
+    let oidc = (&arguments.oidc_issuer, &arguments.oidc_jwks, &arguments.oidc_audience);
+    if let (Some(issuer), Some(jwks), Some(audience)) = oidc {
+        config.oidc = Some(OidcConfig {
+            jwks: jwks.clone(),
+            issuer: issuer.clone(),
+            audience: audience.clone(),
+            tenant_claim: arguments.oidc_tenant_claim.clone(),
+            role_claim: arguments.oidc_role_claim.clone(),
+        });
+    }
+    Ok(config)
+}
+
+/// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says
+/// more.
+struct Keys(PublicFetch);
+
+impl FetchKeys for Keys {
+    fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
+        self.0.get(url).boxed()
+    }
+}
+
+/// Serves a platform until a signal says to stop, and then until the requests in flight have ended.
+///
+/// # Errors
+/// Whatever keeps the platform or its servers from starting.
+pub(crate) async fn run(
+    arguments: &PlatformArguments,
+    data_dir: &Path,
+    cache: Option<&Path>,
+    settings: Settings,
+) -> Result<(), Failure> {
+    if settings.grants.names().next().is_some() {
+        tracing::warn!("[capabilities.*] of the host's own elias.toml grant nothing: each version brings its own");
+    }
+    // Whatever is made from here on is for the user alone: the data directory has everybody's secrets, and compiled
+    // code runs in this process.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    // What tenants upload is compiled apart: a compiler can be killed, a thread cannot.
+    let config = config(arguments, data_dir)?;
+    let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
+    let host = host::builder(&settings, data_dir.join(DATABASES)).compiler(this_program()?);
+    let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });
+    let host = host::build(host, cache)?;
+    let platform = Platform::open(config, host, settings.limits.clone()).await.map_err(failure::of_platform)?;
+    let admin = ServerConfig {
+        listen: arguments.admin.clone().unwrap_or_else(|| ADMIN.to_owned()),
+        // Components are uploaded here.
+        request_bytes: settings.limits.component_bytes,
+        dev: false,
+        ..settings.server.clone()
+    };
+    let server = bind(settings.server, Ingress::from(platform.clone())).await?;
+    platform.listens_on(server.local_addr().port());
+    let admin = bind(admin, Ingress::admin(platform.clone())).await?;
+    let text = format!(
+        "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in {}/operator-token\n",
+        server.local_addr(),
+        admin.local_addr(),
+        data_dir.display()
+    );
+    // Whoever closed standard output does not want to know.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let stop = shutdown::signal().shared();
+    let (drained, _) = tokio::join!(server.run(stop.clone()), admin.run(stop));
+    warn_of_cut(&drained);
+    platform.flush().await;
+    Ok(())
+}
+
+/// This very program, also when another has taken its file's place.
+fn this_program() -> Result<PathBuf, Failure> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe().map_err(|error| Failure::new("io", format_args!("this program cannot be found: {error}")))
+}
+
+async fn bind(config: ServerConfig, ingress: Ingress) -> Result<Server, Failure> {
+    Server::bind(config, ingress).await.map_err(|error| Failure::new(error.code(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_api::Code;
+    use elias_api::{TenantSettings, VersionSettings};
+    use elias_platform::ceilings::Ceilings;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_amount_of_every_capability_and_every_limit_can_be_capped() {
+        let data = tempfile::tempdir().expect("a folder");
+        let settings = Settings { instances: Some(1), ..Settings::default() };
+        let host = host::open(&settings, data.path().to_owned(), None).expect("a host");
+        let ceilings = Ceilings::new(&host, &settings.limits, &BTreeMap::new()).expect("no ceilings of the operator's");
+        let keys: Vec<String> = ceilings.keys().collect();
+        let limits = serde_json::to_value(&settings.limits).expect("JSON");
+        let limits = limits.as_object().expect("an object").len();
+        assert!(keys.len() >= limits + 6 + 10 + 7, "limits, cache, db and http: {keys:?}");
+        for key in keys {
+            let tenant = TenantSettings { ceilings: BTreeMap::from([(key.clone(), 1)]), ..TenantSettings::default() };
+            let asks = |number: u64| {
+                let nested = key.rsplit('.').fold(json!(number), |inner, name| json!({ name: inner }));
+                serde_json::from_value::<VersionSettings>(nested).expect("settings")
+            };
+            let refused = ceilings.check(&tenant, &asks(2)).expect_err(&key);
+            assert_eq!(refused.code(), Code::AboveCeiling, "{key}");
+            let message = refused.to_string();
+            assert!(message.contains(&format!("{key} is 2,")) && message.contains("ceiling is 1"), "{message}");
+            ceilings.check(&tenant, &asks(1)).expect(&key);
+            // What was accepted before, and a default.
+            let (table, name) = key.rsplit_once('.').expect("keys have tables");
+            let given = match table.strip_prefix("capabilities.") {
+                None => {
+                    let given = ceilings.limits(&tenant, &settings.limits).expect("limits");
+                    serde_json::to_value(given).expect("JSON")[name.replace('-', "_")].clone()
+                }
+                Some(capability) => {
+                    let unasked = json!({ "capabilities": { capability: {} } });
+                    let unasked: VersionSettings = serde_json::from_value(unasked).expect("settings");
+                    assert_eq!(ceilings.grants(&tenant, &unasked)[capability][name], json!(1), "{key}");
+                    Value::Object(ceilings.grants(&tenant, &asks(7)))[capability][name].clone()
+                }
+            };
+            assert_eq!(given, json!(1), "{key}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Following changes: build and load again, and exchange what is served.
+
+use crate::changes::Changes;
+use crate::failure;
+use crate::origin::Origin;
+use crate::settings::Settings;
+use elias_command_line::Failure;
+use elias_host::{Grants, Host, Limits, LoadOptions};
+use elias_server::AppSource;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+/// The configuration that is followed: what it grants can change while the server runs, its limits cannot.
+pub(crate) struct Configuration {
+    file: PathBuf,
+    /// Those that the file and the flags gave at the start.
+    of_file: Limits,
+}
+
+impl Configuration {
+    /// The configuration in `file`, which need not be there.
+    pub(crate) fn new(file: PathBuf) -> Result<Self, Failure> {
+        let file = std::path::absolute(&file).map_err(|error| Failure::new("io", error))?;
+        let of_file = read(&file)?.limits;
+        Ok(Self { file, of_file })
+    }
+
+    /// What it grants now.
+    fn grants(&mut self) -> Result<Grants, Failure> {
+        let settings = read(&self.file)?;
+        if settings.limits != self.of_file {
+            tracing::warn!("limits in {} have changed: start again for them to hold", self.file.display());
+            self.of_file = settings.limits;
+        }
+        Ok(settings.grants)
+    }
+}
+
+fn read(file: &Path) -> Result<Settings, Failure> {
+    Settings::read(file.is_file().then_some(file))
+}
+
+/// Serves the last version of an origin that could be loaded.
+pub(crate) struct Follower {
+    origin: Origin,
+    host: Host,
+    config: Configuration,
+    given: LoadOptions,
+    source: AppSource,
+    changes: Changes,
+    /// SHA-256 of what is served, and what that is granted.
+    served: Option<(String, Grants)>,
+}
+
+impl Follower {
+    /// Loads for the first time. If that fails, the next save may mend it.
+    pub(crate) async fn start(
+        origin: Origin,
+        host: Host,
+        config: Configuration,
+        given: LoadOptions,
+        source: AppSource,
+    ) -> Result<Self, Failure> {
+        let mut follower = Self { origin, host, config, given, source, changes: Changes::new()?, served: None };
+        follower.watch(BTreeSet::from([follower.origin.file().to_owned()]))?;
+        follower.load().await;
+        Ok(follower)
+    }
+
+    /// Loads again at every change; until that goes well the last good version serves.
+    pub(crate) async fn follow(mut self) {
+        while self.changes.next().await.is_some() {
+            self.load().await;
+        }
+    }
+
+    async fn load(&mut self) {
+        loop {
+            let (started, start) = (SystemTime::now(), Instant::now());
+            let loaded = match self.config.grants() {
+                Ok(grants) => {
+                    self.given.grants = grants;
+                    self.origin.load(&self.host, &self.given).await
+                }
+                Err(failure) => Err(failure),
+            };
+            match loaded {
+                Ok((app, files)) => {
+                    let version = (app.digest().to_owned(), self.given.grants.clone());
+                    if self.served.as_ref() == Some(&version) {
+                        self.source.settle();
+                    } else {
+                        let milliseconds = start.elapsed().as_millis() as u64;
+                        let (component, digest) = (app.name(), app.digest());
+                        tracing::info!(component, digest, milliseconds, "serving the new version");
+                        self.served = Some(version);
+                        self.source.swap(app);
+                    }
+                    // A file that was saved before its folder was watched gave no event.
+                    let stale =
+                        |file: &PathBuf| file.metadata().and_then(|now| now.modified()).is_ok_and(|at| at > started);
+                    match self.watch(files.clone()) {
+                        Ok(true) if files.iter().any(stale) => continue,
+                        Ok(_) => {}
+                        Err(failure) => drop(failure::report(&failure)),
+                    }
+                }
+                Err(failure) => {
+                    failure::report(&failure);
+                    self.source.explain(failure.page());
+                    if self.served.is_some() {
+                        tracing::warn!("the last working version keeps serving");
+                    }
+                }
+            }
+            return;
+        }
+    }
+
+    /// Watches these files and the configuration; says whether there are new folders.
+    fn watch(&mut self, mut files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
+        files.insert(self.config.file.clone());
+        self.changes.follow(files)
+    }
+}

@@ -1,0 +1,62 @@
+//! The tables of elias.toml that only a platform uses: whether one would take them.
+
+use elias_api::SmokeCall;
+use elias_command_line::Failure;
+use elias_delivery::supervision::SupervisionConfig;
+use elias_gateway::{ConfigError, GatewayConfig};
+use elias_project::ConfigFile;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Checks `[gateway]`, `[supervision]` and `[smoke]`.
+///
+/// # Errors
+/// `invalid-gateway-config`, `bad-configuration`, `config`.
+pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
+    if let Some(table) = &config.gateway {
+        GatewayConfig::parse(table).map_err(|error| Failure::new(ConfigError::CODE, error))?;
+    }
+    if let Some(table) = &config.supervision {
+        let supervision: SupervisionConfig = read("supervision", table)?;
+        supervision.check().map_err(|error| Failure::new(error.code(), &error))?;
+    }
+    if let Some(table) = &config.smoke {
+        read::<SmokeCall>("smoke", table)?;
+    }
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(name: &str, table: &Value) -> Result<T, Failure> {
+    T::deserialize(table).map_err(|error| Failure::new("config", format_args!("[{name}]: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_platform_would_refuse_is_found_before() {
+        let config = |key: &str, table: Value| {
+            let mut config = ConfigFile::default();
+            let place = match key {
+                "gateway" => &mut config.gateway,
+                "supervision" => &mut config.supervision,
+                _ => &mut config.smoke,
+            };
+            *place = Some(table);
+            config
+        };
+        for (key, table, code) in [
+            ("gateway", json!({ "cros": {} }), "invalid-gateway-config"),
+            ("supervision", json!({ "retrys": 1 }), "[config]: [supervision]"),
+            ("supervision", json!({ "retries": 99 }), "bad-configuration"),
+            ("smoke", json!({ "path": 5 }), "[config]: [smoke]"),
+        ] {
+            let error = check(&config(key, table)).expect_err(key).to_string();
+            assert!(error.contains(code), "{error}");
+        }
+        assert!(check(&config("smoke", json!({ "path": "/up", "status": 204 }))).is_ok());
+        assert!(check(&ConfigFile::default()).is_ok());
+    }
+}

@@ -1,0 +1,233 @@
+//! Building a test file, and running its tests.
+
+use super::outcome::{Answer, Declared, Done, End, FileDone, Mode, Problem};
+use super::snapshots::{self, Snapshots};
+use crate::origin::builder;
+use crate::settings::Settings;
+use crate::trial::Trial;
+use elias_build::command::cache_dir;
+use elias_build::{BuildOptions, Builder};
+use elias_command_line::{Failure, SettingFlags};
+use elias_host::App;
+use elias_project::{CONFIG_FILE, Project};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where the modules are that join a test file and the component.
+const JOINTS: &str = ".elias/tests";
+/// The interfaces that keep something between the instances of a component.
+const KEEPERS: [&str; 2] = ["elias:db/", "elias:cache/"];
+
+/// Which tests, and what becomes of snapshots.
+pub(super) struct Choice {
+    /// What a test's name contains.
+    pub(super) name: Option<String>,
+    /// Whether what differs is written anew.
+    pub(super) update: bool,
+    /// Whether what is new is refused.
+    pub(super) locked: bool,
+}
+
+/// Runs the tests of a project.
+pub(super) struct Runner {
+    project: Project,
+    entry: Option<PathBuf>,
+    builder: Builder,
+    settings: Settings,
+    cache: Option<PathBuf>,
+}
+
+impl Runner {
+    pub(super) fn new(
+        project: Project,
+        entry: Option<PathBuf>,
+        limits: &SettingFlags,
+        cache: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let mut settings = Settings::read(project.config.as_deref())?;
+        settings.apply(limits)?;
+        let cache = cache_dir(cache);
+        Ok(Self { project, entry, builder: builder(cache.clone())?, settings, cache })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.project.root
+    }
+
+    /// The configuration, or where it would be.
+    pub(super) fn config(&self) -> PathBuf {
+        self.project.config.clone().unwrap_or_else(|| self.project.root.join(CONFIG_FILE))
+    }
+
+    /// Runs the tests of one file, until `bail` of them have failed; notes in `read` what they were made of.
+    pub(super) async fn run(
+        &self,
+        test: &Path,
+        choice: &Choice,
+        bail: Option<u32>,
+        read: &mut BTreeSet<PathBuf>,
+    ) -> FileDone {
+        let start = Instant::now();
+        let file = test.strip_prefix(self.root()).unwrap_or(test).to_string_lossy().into_owned();
+        let mut done = FileDone {
+            file,
+            problem: None,
+            tests: Vec::new(),
+            snapshots_written: 0,
+            snapshots_obsolete: 0,
+            took: Duration::ZERO,
+        };
+        if let Err(problem) = self.run_into(test, choice, bail, read, &mut done).await {
+            done.problem = Some(problem);
+        }
+        done.took = start.elapsed();
+        done
+    }
+
+    async fn run_into(
+        &self,
+        test: &Path,
+        choice: &Choice,
+        bail: Option<u32>,
+        read: &mut BTreeSet<PathBuf>,
+        done: &mut FileDone,
+    ) -> Result<(), String> {
+        let wasm = self.build(test, read).await?;
+        let path = snapshots::path_of(test);
+        let mut snapshots = Snapshots::read(&path)?;
+        let shared = self.load(&wasm).await?;
+        let listed = shared.app.call(&json!({ "list": true })).await.map_err(|error| error.to_string())?;
+        let declared: Vec<Declared> = serde_json::from_value(listed.value).map_err(|error| error.to_string())?;
+        if declared.is_empty() {
+            return Err(format!("{} declares no test", done.file));
+        }
+        let mut failures = 0;
+        let mut all_ran = true;
+        for one in declared {
+            let chosen = choice.name.as_ref().is_none_or(|wanted| one.name().contains(wanted));
+            let ended = |end| Done { path: one.path.clone(), end, took: Duration::ZERO, fuel: 0 };
+            let over = match one.mode {
+                _ if !chosen => ended(End::Skipped),
+                Mode::Skip => ended(End::Skipped),
+                Mode::Todo => ended(End::Todo),
+                Mode::Run => {
+                    // What one test writes no other reads.
+                    let own = if keeps(&shared.app) { Some(self.load(&wasm).await?) } else { None };
+                    let app = own.as_ref().map_or(&shared.app, |own| &own.app);
+                    run_one(app, &one, choice, &mut snapshots).await
+                }
+            };
+            all_ran &= !matches!(over.end, End::Skipped);
+            failures += u32::from(matches!(over.end, End::Failed(_)));
+            done.tests.push(over);
+            if bail.is_some_and(|most| failures >= most) {
+                all_ran = false;
+                break;
+            }
+        }
+        (done.snapshots_written, done.snapshots_obsolete) = snapshots.differences();
+        if !all_ran {
+            done.snapshots_obsolete = 0;
+        }
+        let clean = choice.update && all_ran && failures == 0;
+        if done.snapshots_written > 0 || (clean && done.snapshots_obsolete > 0) {
+            let written = snapshots.write(&path, clean);
+            written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    async fn build(&self, test: &Path, read: &mut BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
+        let joint = self.join(test).map_err(|error| format!("cannot write below {JOINTS}: {error}"))?;
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let options = BuildOptions::of_project(&self.project, joint).map_err(|error| error.render(terminal))?;
+        let built = self.builder.build(&options).await.map_err(|error| error.render(terminal))?;
+        read.extend(built.watch);
+        Ok(built.wasm)
+    }
+
+    /// Writes the module that imports the component and the test file, and exports what runs the tests.
+    fn join(&self, test: &Path) -> std::io::Result<PathBuf> {
+        let relative = test.strip_prefix(self.root()).unwrap_or(test);
+        let name = relative.to_string_lossy().replace(['/', '\\'], "__");
+        let folder = self.root().join(JOINTS);
+        std::fs::create_dir_all(&folder)?;
+        let import = |path: &Path| {
+            let path =
+                path.strip_prefix(self.root()).map_or_else(|_| path.to_owned(), |path| Path::new("../..").join(path));
+            Value::from(path.to_string_lossy()).to_string()
+        };
+        let (imported, component) = match &self.entry {
+            Some(entry) => (format!("import * as component from {};\n", import(entry)), "component"),
+            None => (String::new(), "undefined"),
+        };
+        let text = format!(
+            "import {{ tests }} from \"elias/test\";\n{imported}import {};\nexport default tests({component});\n",
+            import(test)
+        );
+        let joint = folder.join(format!("{name}.mjs"));
+        // Written only if it differs, or watching would never end.
+        if std::fs::read_to_string(&joint).ok().as_deref() != Some(text.as_str()) {
+            std::fs::write(&joint, text)?;
+        }
+        Ok(joint)
+    }
+
+    async fn load(&self, wasm: &[u8]) -> Result<Trial, String> {
+        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm).await;
+        loaded.map_err(|failure| failure.to_string())
+    }
+}
+
+/// Whether one run of a component could leave something to the next.
+fn keeps(app: &App) -> bool {
+    let imports = app.manifest().map(|manifest| manifest.imports.as_slice()).unwrap_or_default();
+    imports.iter().any(|import| KEEPERS.iter().any(|keeper| import.starts_with(keeper)))
+}
+
+async fn run_one(app: &App, one: &Declared, choice: &Choice, snapshots: &mut Snapshots) -> Done {
+    let order = json!({
+        "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update, "locked": choice.locked,
+    });
+    let start = Instant::now();
+    let outcome = app.call(&order).await;
+    let took = start.elapsed();
+    let fuel = match &outcome {
+        Ok(answer) => answer.execution.fuel,
+        Err(error) => error.execution().map_or(0, |execution| execution.fuel),
+    };
+    let end = match outcome {
+        Ok(answer) => end_of(app, answer.value, snapshots),
+        Err(error) => {
+            let (message, stack) = match error.exception() {
+                Some(thrown) => (format!("{}: {}", thrown.name, thrown.message), thrown.stack.clone()),
+                None => (error.to_string(), String::new()),
+            };
+            End::Failed(vec![Problem { name: error.code().as_str().to_owned(), message, stack, diff: None }])
+        }
+    };
+    Done { path: one.path.clone(), end, took, fuel }
+}
+
+fn end_of(app: &App, value: Value, snapshots: &mut Snapshots) -> End {
+    let answer: Answer = match serde_json::from_value(value) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let message = format!("the test's result cannot be read: {error}");
+            return End::Failed(vec![Problem { name: "Error".to_owned(), message, stack: String::new(), diff: None }]);
+        }
+    };
+    if answer.skipped {
+        return End::Skipped;
+    }
+    for snapshot in answer.snapshots {
+        snapshots.take(snapshot.key, snapshot.text);
+    }
+    if answer.errors.is_empty() {
+        return End::Passed;
+    }
+    let original = |problem: Problem| Problem { stack: app.original_stack(&problem.stack), ..problem };
+    End::Failed(answer.errors.into_iter().map(original).collect())
+}
