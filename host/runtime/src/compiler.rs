@@ -230,7 +230,7 @@ impl Drop for Abandon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     /// A compiler that is a shell script: what is tested is how its end is read.
     fn run(script: &str, job: &Job) -> Result<Vec<u8>, Error> {
@@ -260,8 +260,15 @@ mod tests {
     fn a_compilation_that_is_given_up_ends_at_once() {
         let job = Job::default();
         let abandon = job.abandon_on_drop();
-        let compiling = std::thread::spawn(move || run("exec sleep 1000", &job).map_err(|error| error.code()));
-        std::thread::sleep(Duration::from_millis(50));
+        let folder = tempfile::tempdir().expect("a folder");
+        let begun = folder.path().join("begun");
+        let script = format!("touch '{}'; exec sleep 1000", begun.display());
+        let compiling = std::thread::spawn(move || run(&script, &job).map_err(|error| error.code()));
+        let started = Instant::now();
+        while !begun.exists() {
+            assert!(started.elapsed() < Duration::from_secs(60), "the compiler does not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         drop(abandon);
         assert_eq!(compiling.join().expect("it ends"), Err(ErrorCode::Cancelled));
 
