@@ -198,7 +198,7 @@ async fn dotenv_has_the_values_of_development() {
 
 #[tokio::test]
 async fn the_overlay_shows_the_mistake_and_goes_with_it() {
-    let project = Project::new(&[("src/index.js", &slow_page("one", 2000))]);
+    let project = Project::new(&[("src/index.js", &slow_page("one", 5000))]);
     let server = Server::develop(&project.path(""), &[]);
     let whole = page(&server, "/").await;
     assert!(whole.contains("<h1>one</h1>") && !whole.contains("elias-overlay"), "{whole}");
