@@ -152,6 +152,16 @@ async fn attack_13_a_client_that_leaves_ends_its_guest() {
 
 #[tokio::test]
 async fn works_when_a_body_is_streamed_with_backpressure() {
+    const FLAGS: [&str; 8] = [
+        "--response-bytes",
+        "200000000",
+        "--fuel",
+        "10000000000",
+        "--deadline-ms",
+        "600000",
+        "--write-timeout-ms",
+        "600000",
+    ];
     let server = Server::of(
         r#"
         export default {
@@ -169,11 +179,7 @@ async fn works_when_a_body_is_streamed_with_backpressure() {
           },
         };
         "#,
-        &[
-            &["--response-bytes", "200000000", "--fuel", "10000000000"],
-            &["--deadline-ms", "600000", "--write-timeout-ms", "600000"],
-        ]
-        .concat(),
+        &FLAGS,
     );
     let begin = async || {
         let mut client = TcpStream::connect(server.address).await.expect("it listens");

@@ -287,7 +287,7 @@ impl Drop for Server {
 /// counters before that.
 pub(crate) fn end(process: &mut Child) {
     let is_running = |process: &mut Child| matches!(process.try_wait(), Ok(None));
-    if std::env::var_os("LLVM_PROFILE_FILE").is_some() && is_running(process) {
+    if cfg!(coverage) && is_running(process) {
         for signal in ["-TERM", "-INT"] {
             let _ = Command::new("kill").args([signal, &process.id().to_string()]).status(); // it may have ended
         }

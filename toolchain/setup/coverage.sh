@@ -36,9 +36,8 @@ export CARGO_TARGET_DIR=$target
 export LLVM_PROFILE_FILE_NAME=elias-%4m.profraw
 # What maps counters to lines stays in the binaries.
 export CARGO_PROFILE_RELEASE_STRIP=none
-# What is sourced sets RUSTC_WRAPPER, which adds the counters to the workspace's own crates, and LLVM_PROFILE_FILE. The
-# latter also tells tests/support to end servers so that they write their counters.
-environment=$(cargo llvm-cov show-env --sh --no-cfg-coverage)
+# Sets LLVM_PROFILE_FILE, and RUSTC_WRAPPER, which adds the counters and `--cfg coverage` to the workspace's own crates.
+environment=$(cargo llvm-cov show-env --sh)
 eval "$environment"
 cargo build --locked --release
 "$target/release/elias-build" prepare

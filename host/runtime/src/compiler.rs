@@ -113,6 +113,9 @@ impl Compiler {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        // Where `make coverage` has the counters of lines written: without the variable, to the folder above.
+        #[cfg(coverage)]
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
         let mut child = command.spawn().map_err(|error| internal(&format!("it cannot be started: {error}")))?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(internal("it has no pipes"));
