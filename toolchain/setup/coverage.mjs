@@ -65,10 +65,10 @@ function web(file) {
 if (existsSync(join(folder, "rust.json"))) rust(join(folder, "rust.json"));
 web(join(folder, "web.lcov"));
 
-console.log(`${"".padEnd(24)}${"lines".padStart(8)}${"covered".padStart(10)}${"floor".padStart(8)}`);
+const print = (name, lines, covered, floor, note = "") =>
+  console.log(`${name.padEnd(24)}${lines.padStart(8)}${covered.padStart(10)}${floor.padStart(8)}${note}`.trimEnd());
+print("", "lines", "covered", "floor");
 for (const { name, lines, percent, floor, isBelow } of rows) {
-  const bound = floor === undefined ? "" : `${floor} %`;
-  const note = isBelow ? "  too low" : "";
-  console.log(`${name.padEnd(24)}${String(lines).padStart(8)}${`${percent.toFixed(1)} %`.padStart(10)}${bound.padStart(8)}${note}`.trimEnd());
+  print(name, `${lines}`, `${percent.toFixed(1)} %`, floor === undefined ? "" : `${floor} %`, isBelow ? "  too low" : "");
 }
 if (rows.some(({ isBelow }) => isBelow)) process.exit(1);

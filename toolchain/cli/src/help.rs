@@ -212,8 +212,8 @@ mod tests {
         GROUPS.iter().flat_map(|group| group.commands)
     }
 
-    /// Words of a command line as a shell splits it: at spaces that are not between quotes, up to a comment, a redirection
-    /// or the end of the command.
+    /// Words of a command line as a shell splits it: at spaces that are not between quotes, up to a comment, a
+    /// redirection or the end of the command.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
         for letter in line.chars() {
