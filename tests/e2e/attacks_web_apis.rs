@@ -1,8 +1,8 @@
 //! Attacks through the web APIs: each ends in its named error within the budget, and the host's memory stays bounded.
 
+use elias_tests::platform::until;
 use elias_tests::serve::Server;
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 const FLAGS: [&str; 6] = ["--fuel", "500000000", "--deadline-ms", "10000", "--memory-bytes", "33554432"];
 
@@ -30,7 +30,6 @@ fn attacker(attacks: &str) -> Server {
 
 /// Runs one attack; it ends in one of `outcomes` (codes, or what the guest caught), and the component answers afterwards.
 async fn check(server: &Server, attack: &str, body: &[u8], outcomes: &[&str]) {
-    let started = Instant::now();
     let path = format!("/{attack}");
     let answer = match server.try_send(http::Request::post("/"), &path, body.to_vec()).await {
         Ok(answer) => answer,
@@ -38,7 +37,6 @@ async fn check(server: &Server, attack: &str, body: &[u8], outcomes: &[&str]) {
     };
     let outcome = if answer.status == 200 { answer.body.clone() } else { answer.code() };
     assert!(outcomes.contains(&outcome.as_str()), "{attack}: {answer:?}");
-    assert!(started.elapsed() < Duration::from_secs(20), "{attack} took {:?}", started.elapsed());
     assert_eq!(fine(server).await, "fine", "after {attack}");
 }
 
@@ -183,9 +181,11 @@ async fn attack_20_exceptions_do_not_flood_the_log() {
     for _ in 0..50 {
         assert_eq!(server.get("/").await.code(), "exception");
     }
-    tokio::time::sleep(Duration::from_millis(1100)).await; // the budget fills again
-    assert_eq!(server.get("/").await.code(), "exception");
-    let log = server.logged("dropped").await;
+    let log = until("the budget has filled again, and what was dropped is told", async || {
+        assert_eq!(server.get("/").await.code(), "exception");
+        Some(server.log()).filter(|log| log.contains("dropped"))
+    })
+    .await;
     let lines: Vec<_> = log.lines().filter(|line| line.contains("Uncaught Error")).collect();
     assert!(lines.len() < 20, "{} lines went through", lines.len());
     assert!(

@@ -38,8 +38,8 @@ async fn page(server: &Server, path: &str) -> String {
     String::from_utf8_lossy(&output.expect("the browser starts").stdout).into_owned()
 }
 
-/// A page that is loaded only when its picture is, which takes long enough for a script to change the page.
-fn slow_page(text: &str) -> String {
+/// A page that is loaded only when its picture is, which takes so long: enough for a script to change the page.
+fn slow_page(text: &str, picture_ms: u32) -> String {
     format!(
         r#"
         const html = `<!doctype html><title>t</title><h1>{text}</h1><img src="/picture">`;
@@ -48,7 +48,7 @@ fn slow_page(text: &str) -> String {
             if (new URL(request.url).pathname !== "/picture") {{
               return new Response(html, {{ headers: {{ "content-type": "text/html" }} }});
             }}
-            await new Promise((resolve) => setTimeout(resolve, 2000));
+            await new Promise((resolve) => setTimeout(resolve, {picture_ms}));
             return new Response(null, {{ status: 404 }});
           }},
         }};
@@ -198,7 +198,7 @@ async fn dotenv_has_the_values_of_development() {
 
 #[tokio::test]
 async fn the_overlay_shows_the_mistake_and_goes_with_it() {
-    let project = Project::new(&[("src/index.js", &slow_page("one"))]);
+    let project = Project::new(&[("src/index.js", &slow_page("one", 5000))]);
     let server = Server::develop(&project.path(""), &[]);
     let whole = page(&server, "/").await;
     assert!(whole.contains("<h1>one</h1>") && !whole.contains("elias-overlay"), "{whole}");
@@ -207,7 +207,7 @@ async fn the_overlay_shows_the_mistake_and_goes_with_it() {
     let broken = page(&server, "/").await;
     assert!(broken.contains("<h1>one</h1>") && broken.contains("<elias-overlay>"), "{broken}");
     assert!(broken.contains("src/index.js:1:"), "{broken}");
-    project.write("src/index.js", slow_page("two"));
+    project.write("src/index.js", slow_page("two", 2000));
     server.logged_times("serving the new version", 2).await;
     let whole = page(&server, "/").await;
     assert!(whole.contains("<h1>two</h1>") && !whole.contains("elias-overlay"), "{whole}");
@@ -215,14 +215,14 @@ async fn the_overlay_shows_the_mistake_and_goes_with_it() {
 
 #[tokio::test]
 async fn a_page_is_loaded_again_after_a_change() {
-    let project = Project::new(&[("src/index.js", &slow_page("before"))]);
+    // The first page is not whole before it is loaded again, however long the build takes.
+    let project = Project::new(&[("src/index.js", &slow_page("before", 25_000))]);
     let server = Server::develop(&project.path(""), &[]);
     let browsing = page(&server, "/");
     let saving = async {
-        // The page has been answered, and its picture not yet.
+        // The page has been answered. Its script hears of the change, or of the new version when it first listens.
         server.logged("\"path\":\"/\"").await;
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        project.write("src/index.js", slow_page("after"));
+        project.write("src/index.js", slow_page("after", 0));
     };
     let (seen, ()) = tokio::join!(browsing, saving);
     assert!(seen.contains("<h1>after</h1>"), "{seen}");

@@ -13,6 +13,7 @@ mod capability_wit;
 mod command_line;
 mod crypto;
 mod embedding;
+mod error_codes;
 mod errors;
 mod eval;
 mod examples;

@@ -5,6 +5,7 @@ use elias_host::{
     App, CallOptions, Caller, CpuShare, ErrorCode, Grants, Host, IdleLimits, Limits, LoadOptions, Running,
 };
 use elias_tests::build::{Finish, Project, binary, component, root};
+use elias_tests::platform::until;
 use http::Request;
 use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
@@ -279,14 +280,13 @@ async fn idle_instances_go_when_nobody_uses_them() {
     let idle = IdleLimits { idle_ms: 20, ..IdleLimits::default() };
     let host = Host::builder().instances(2).idle(idle).capability(elias_capabilities::Log).build().expect("a host");
     let app = host.load(&component(SMALL)).await.expect("it loads");
-    for _ in 0..2 {
+    for dropped in 1..=2 {
         execute(&app, &json!({ "call": 1 })).await;
-        assert_eq!(host.instance_counts().idle, 1);
-        while host.instance_counts().idle > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        let counts = until("the idle instance is dropped", async || {
+            Some(host.instance_counts()).filter(|counts| counts.dropped_idle == dropped)
+        });
+        assert_eq!(counts.await.idle, 0);
     }
-    assert_eq!(host.instance_counts().dropped_idle, 2);
 }
 
 #[tokio::test]

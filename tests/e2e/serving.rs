@@ -1,8 +1,8 @@
 //! `elias serve` as its operator sees it.
 
 use elias_tests::build::{Project, component};
+use elias_tests::platform::until;
 use elias_tests::serve::{Server, refused};
-use std::time::Duration;
 
 const FAILING: &str = r#"
 function inner(name) {
@@ -102,11 +102,7 @@ async fn watching_a_source_serves_what_was_saved_and_survives_mistakes() {
     server.logged("syntax-error").await;
     assert_eq!(server.get("/").await.body, "one");
     project.write("index.js", "export default { fetch: () => new Response('three') };");
-    let started = std::time::Instant::now();
-    while server.get("/").await.body != "three" {
-        assert!(started.elapsed() < elias_tests::serve::PATIENCE, "{}", server.log());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the new source is served", async || (server.get("/").await.body == "three").then_some(())).await;
 }
 
 #[tokio::test]

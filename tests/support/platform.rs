@@ -1,7 +1,7 @@
 //! `elias serve --platform` as a process of its own, its admin API, and the components that it serves.
 
 use crate::build::{Finish, binary};
-use crate::serve::{Answer, PATIENCE, follow_log};
+use crate::serve::{Answer, PATIENCE, end, follow_log};
 use crate::tenant::Tenant;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -317,7 +317,7 @@ pub type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 impl Drop for Platform {
     fn drop(&mut self) {
-        self.kill();
+        end(&mut self.process);
     }
 }
 

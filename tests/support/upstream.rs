@@ -29,6 +29,8 @@ const SLOW: Duration = Duration::from_millis(200);
 pub const TOGETHER: usize = 10;
 
 struct State {
+    /// Requests to `/never`.
+    never_started: AtomicUsize,
     /// Requests to `/never` whose client left.
     cut: AtomicUsize,
     together: Barrier,
@@ -36,10 +38,10 @@ struct State {
 
 impl Upstream {
     /// Starts one. It answers: `/slow` after 200 ms; `/together` once [`TOGETHER`] ask for it at the same time;
-    /// `/never` never; `/version` with the protocol; `/echo` with the request's body, its `content-type`, and its
-    /// `x-encoding` as `content-encoding`; `/headers` with its headers as JSON; `/endless` with chunks as fast as they
-    /// are read; `/to/URL` with a redirect; `/bomb` with a gzip that is a thousand times its size; anything else with
-    /// its path.
+    /// `/never` never; `/never-started` with how many requests to `/never` there were; `/version` with the protocol;
+    /// `/echo` with the request's body, its `content-type`, and its `x-encoding` as `content-encoding`; `/headers` with
+    /// its headers as JSON; `/endless` with chunks as fast as they are read; `/to/URL` with a redirect; `/bomb` with a
+    /// gzip that is a thousand times its size; anything else with its path.
     ///
     /// # Panics
     /// If there is no free port.
@@ -70,7 +72,11 @@ impl Upstream {
     async fn listen(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let state = Arc::new(State { cut: AtomicUsize::new(0), together: Barrier::new(TOGETHER) });
+        let state = Arc::new(State {
+            never_started: AtomicUsize::new(0),
+            cut: AtomicUsize::new(0),
+            together: Barrier::new(TOGETHER),
+        });
         let of_server = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -130,8 +136,12 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
             state.together.wait().await;
         }
         "/never" => {
+            state.never_started.fetch_add(1, Ordering::SeqCst);
             let _counted = CutOnDrop(state);
             std::future::pending::<()>().await;
+        }
+        "/never-started" => {
+            *response.body_mut() = whole(state.never_started.load(Ordering::SeqCst).to_string());
         }
         "/version" => *response.body_mut() = whole(format!("{:?}", request.version())),
         "/echo" => {

@@ -1,7 +1,7 @@
 // A Request where options are expected, and what reaches an API without naming it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newWorld } from "./world.mjs";
+import { newWorld, settle } from "./world.mjs";
 
 test("a Request as the options of another: method, headers, body and signal go along", async () => {
   await newWorld();
@@ -86,7 +86,7 @@ test("a body that breaks is reported before its source is told, which may never 
     },
   };
   native.handlers.fetch({ fetch: () => new Response(body) });
-  await new Promise((resolve) => globalThis.originals.setTimeout(resolve, 5));
+  await settle();
   assert.deepEqual(native.calls.map(([what]) => what), ["stream", "write"], "the generator has not thrown yet");
   const other = await newWorld();
   const stream = new ReadableStream({

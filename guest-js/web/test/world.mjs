@@ -19,5 +19,7 @@ export async function newWorld(wanted = isWeb) {
   return (await import(`./native.mjs${world}`)).default;
 }
 
-/** Lets everything run that is ready to. */
-export const settle = () => new Promise((resolve) => globalThis.originals.setTimeout(resolve, 2));
+/** Lets everything run that is ready to: some rounds of tasks and their promise jobs, counted and not timed. */
+export async function settle() {
+  for (let round = 0; round < 10; round++) await new Promise((resolve) => globalThis.originals.setTimeout(resolve, 0));
+}

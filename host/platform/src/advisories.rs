@@ -125,6 +125,17 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
 
+    /// Waits until the folder is looked at again and found good, or not.
+    async fn examined_until(advisories: &Advisories, is_good: bool) {
+        for _ in 0..1_000 {
+            if advisories.examine().await.is_ok() == is_good {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY / 10).await;
+        }
+        panic!("the folder is not looked at again");
+    }
+
     #[tokio::test]
     async fn a_folder_that_is_emptied_takes_nothing_back() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -134,13 +145,9 @@ mod tests {
         std::fs::write(&path, text).expect("written");
         let advisories = Advisories::open(folder.path().to_owned()).await.expect("it has one");
         std::fs::remove_file(&path).expect("removed");
-        while advisories.examine().await.is_ok() {
-            tokio::time::sleep(LOOK_EVERY / 10).await;
-        }
+        examined_until(&advisories, false).await;
         assert_eq!(advisories.now().await.len(), 1, "what was read before holds");
         std::fs::write(&path, text.replace("\"A\"", "\"B\"")).expect("written");
-        while advisories.examine().await.is_err() {
-            tokio::time::sleep(LOOK_EVERY / 10).await;
-        }
+        examined_until(&advisories, true).await;
     }
 }

@@ -203,8 +203,11 @@ mod tests {
         });
         drop(endless);
         // When the job is gone, so is its handle to the counter.
-        while Arc::strong_count(&parts) > 1 {
-            tokio::task::yield_now().await;
-        }
+        let gone = async {
+            while Arc::strong_count(&parts) > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), gone).await.expect("nobody waits for it, and it ends");
     }
 }

@@ -2,12 +2,16 @@
 //! workspace's `tests`.
 
 use elias_server::{AppSource, Drained, Server, ServerConfig};
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// The longest that a test waits for anything; reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server without a component: it answers 503 to all that it lets through.
 struct Running {
@@ -42,7 +46,7 @@ impl Running {
 /// All that comes until the connection ends, which it must.
 async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(20), async {
+    let read = tokio::time::timeout(PATIENCE, async {
         let mut piece = [0; 4096];
         while let Ok(bytes @ 1..) = stream.read(&mut piece).await {
             all.extend_from_slice(&piece[..bytes]);
@@ -184,7 +188,7 @@ async fn closes_on_clients_that_do_not_finish_a_head() {
         }
     });
     let mut rest = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(20), reading.read_to_end(&mut rest)).await;
+    let ended = tokio::time::timeout(PATIENCE, reading.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "the connection ends");
     drip.abort();
 }
@@ -200,13 +204,14 @@ async fn closes_idle_connections() {
 
 #[tokio::test]
 async fn an_idle_connection_outlives_the_heads_timeout() {
-    let server = Running::start(|config| config.head_timeout_ms = 50).await;
+    let server = Running::start(|config| config.head_timeout_ms = 1_000).await;
     let mut stream = server.connect().await;
     for _ in 0..2 {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("open");
         assert!(read_head(&mut stream).await.contains("200 OK"));
         stream.read_exact(&mut [0; 3]).await.expect("ok and a newline");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // One that is opened now and says nothing is closed, so the timeout is over.
+        read_to_end(&mut server.connect().await).await;
     }
 }
 
@@ -218,10 +223,21 @@ async fn accepts_no_more_than_allowed_and_refuses_nobody() {
     read_head(&mut first).await;
     let mut second = server.connect().await;
     second.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("in the kernel's queue");
-    let early = tokio::time::timeout(Duration::from_millis(100), second.read_u8()).await;
-    assert!(early.is_err(), "the second waits");
-    drop(first);
-    assert!(read_head(&mut second).await.contains("200 OK"), "and gets its turn");
+    let is_closed = Cell::new(false);
+    let waits = async {
+        assert!(read_head(&mut second).await.contains("200 OK"), "it gets its turn");
+        assert!(is_closed.get(), "the second waits for the end of the first");
+    };
+    let works = async {
+        for _ in 0..3 {
+            first.read_exact(&mut [0; 3]).await.expect("ok and a newline");
+            first.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("open");
+            assert!(read_head(&mut first).await.contains("200 OK"));
+        }
+        is_closed.set(true);
+        drop(first);
+    };
+    tokio::join!(waits, works);
 }
 
 #[tokio::test]
@@ -232,7 +248,7 @@ async fn draining_closes_what_is_idle_and_ends() {
     read_head(&mut idle).await;
     drop(server.stop.take());
     read_to_end(&mut idle).await;
-    let drained = tokio::time::timeout(Duration::from_secs(20), server.ended).await;
+    let drained = tokio::time::timeout(PATIENCE, server.ended).await;
     assert_eq!(drained.expect("in time").expect("no panic"), Drained { cut: 0 });
 }
 

@@ -222,8 +222,6 @@ problems! {
         CannotRun = "cannot-run",
         /// No lockfile that is read says what the bundled packages must be.
         NoLockfile = "no-lockfile",
-        /// The source uses something that will go away.
-        Deprecated = "deprecated",
         /// The bundler found something doubtful.
         Bundle = "bundle-warning",
     }

@@ -197,7 +197,13 @@ fn exit_codes(command: &Command) -> StyledStr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Arg;
+    use clap::builder::Str;
     use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    /// Every command with its arguments and options, for people who search.
+    const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/command-line.txt");
 
     /// The columns of a terminal in which the list of commands must not wrap.
     const COLUMNS: usize = 80;
@@ -206,15 +212,34 @@ mod tests {
         GROUPS.iter().flat_map(|group| group.commands)
     }
 
-    /// Words of a line, split as a shell does: at spaces, but not between single quotes.
+    /// Words of a command line as a shell splits it: at spaces that are not between quotes, up to a comment, a
+    /// redirection or the end of the command.
     fn words(line: &str) -> Vec<String> {
-        let parts = line.split('\'').enumerate();
-        let split = parts.flat_map(|(index, part)| match index % 2 {
-            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
-            _ => vec![part.to_owned()],
-        });
+        let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+        for letter in line.chars() {
+            match (quote, letter) {
+                (Some(opened), _) if letter == opened => quote = None,
+                (None, '\'' | '"') => {
+                    quote = Some(letter);
+                    word = Some(word.unwrap_or_default());
+                }
+                (None, ' ') => words.extend(word.take()),
+                _ => word.get_or_insert_default().push(letter),
+            }
+        }
+        words.extend(word);
+        let is_end = |word: &str| matches!(word, "#" | "<" | ">" | "|" | "&" | "&&" | ";");
+        let words = words.into_iter().take_while(|word| !is_end(word));
         // Assignments of variables precede the program.
-        split.skip_while(|word| word != "elias").collect()
+        words.skip_while(|word| word != "elias").collect()
+    }
+
+    /// Command lines of a page: lines of its code blocks that begin with the program, a prompt and variables aside.
+    fn command_lines(page: &str) -> impl Iterator<Item = &str> {
+        page.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| {
+            let line = line.strip_prefix("$ ").unwrap_or(line);
+            line.split(' ').find(|word| !word.contains('=')) == Some("elias")
+        })
     }
 
     #[test]
@@ -281,6 +306,83 @@ mod tests {
         let dev = command.find_subcommand_mut("dev").expect("there is one");
         let help = dev.render_help().to_string();
         assert!(help.contains("Examples:\n  elias dev --watch\n  elias dev src/index.ts"), "{help}");
+    }
+
+    #[test]
+    fn every_command_line_of_the_documentation_is_valid() {
+        // Where the database is stands in a variable: a password is not for a command line.
+        const BY_VARIABLE: &str = "elias move-store --data-dir DATA";
+        fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+            for entry in std::fs::read_dir(folder).expect("a folder of the repository") {
+                let path = entry.expect("a folder of the repository").path();
+                if path.is_dir() {
+                    pages(&path, found);
+                } else if path.extension().is_some_and(|extension| extension == "md") {
+                    found.push(path);
+                }
+            }
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut found = vec![root.join("README.md")];
+        pages(&root.join("docs"), &mut found);
+        let mut count = 0;
+        for page in found {
+            let text = std::fs::read_to_string(&page).expect("a page is text");
+            for line in command_lines(&text).filter(|line| *line != BY_VARIABLE) {
+                count += 1;
+                if let Err(error) = crate::command_line().try_get_matches_from(words(line)) {
+                    panic!("{}: {line}: {error}", page.display());
+                }
+            }
+        }
+        assert!(count > 100, "only {count} command lines were found");
+    }
+
+    /// Adds a command and those below it: arguments and options, with the names of their values, by the command's path.
+    fn list(command: &Command, path: &str, all: &mut BTreeMap<String, String>) {
+        const PLATFORM: Option<&str> = Some("Platform");
+        let values = |arg: &Arg| {
+            let names: Vec<_> = arg.get_value_names().unwrap_or_default().iter().map(Str::as_str).collect();
+            names.join(" ")
+        };
+        let mut text = format!("elias {path}");
+        for positional in command.get_positionals() {
+            let name = values(positional);
+            let _ = if positional.is_required_set() { write!(text, " {name}") } else { write!(text, " [{name}]") };
+        }
+        text.push('\n');
+        let own = command.get_arguments().filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"));
+        let (platform, own): (Vec<_>, Vec<_>) = own.partition(|arg| arg.get_help_heading() == PLATFORM);
+        let options = own.into_iter().filter_map(|arg| {
+            let value = if arg.get_action().takes_values() { format!(" {}", values(arg)) } else { String::new() };
+            Some(format!("  --{}{value}\n", arg.get_long()?))
+        });
+        let mut options: Vec<_> = options.collect();
+        options.sort_unstable();
+        text.extend(options);
+        if !platform.is_empty() {
+            text.push_str("  options of the platform\n");
+        }
+        all.insert(path.to_owned(), text);
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            list(below, &format!("{path} {}", below.get_name()), all);
+        }
+    }
+
+    #[test]
+    fn the_reference_has_every_command_and_every_option() {
+        let mut command = crate::command_line();
+        command.build();
+        let mut all = BTreeMap::new();
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            list(below, below.get_name(), &mut all);
+        }
+        let text: String = all.into_values().collect();
+        if std::env::var_os("ELIAS_UPDATE").is_some() {
+            std::fs::write(REFERENCE, &text).expect("written");
+        }
+        let documented = std::fs::read_to_string(REFERENCE).expect("the reference is there");
+        assert_eq!(text, documented, "run this test with ELIAS_UPDATE=1, and read what changed");
     }
 
     #[test]

@@ -6,10 +6,12 @@ use elias_api::{Code, Error};
 use elias_api::{QuotaAction, Quotas};
 use elias_delivery::supervision::Allowance;
 use elias_names::TenantId;
+use futures::future::{Either, select};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -28,21 +30,47 @@ pub(crate) struct TenantUse {
 /// A slot of the tenant's quota of concurrent executions; `None` if that is unlimited.
 pub(crate) type QuotaPermit = Option<OwnedSemaphorePermit>;
 
-/// One request that may have to wait, for all its quotas together.
-struct Waiting {
-    /// When it gives up.
-    until: Instant,
+/// The time by which one request waits: that of the runtime, and in tests one that passes by waiting alone.
+trait Timer {
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> u64;
+
+    /// Ends after so long.
+    fn sleep(&self, wait: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// The runtime's timer, from the moment that its request was told.
+struct RuntimeTimer {
     began: Instant,
     began_ms: u64,
 }
 
-impl Waiting {
+impl RuntimeTimer {
+    fn start(now_ms: u64) -> Self {
+        Self { began: Instant::now(), began_ms: now_ms }
+    }
+}
+
+impl Timer for RuntimeTimer {
     fn now_ms(&self) -> u64 {
         self.began_ms.saturating_add(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    fn sleep(&self, wait: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(wait)
+    }
+}
+
+/// One request that may have to wait, for all its quotas together.
+struct Waiting<T> {
+    timer: T,
+    /// When it gives up, in milliseconds since 1970.
+    until_ms: u64,
+}
+
+impl<T: Timer> Waiting<T> {
     fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        Duration::from_millis(self.until_ms.saturating_sub(self.timer.now_ms()))
     }
 }
 
@@ -67,18 +95,22 @@ impl TenantUse {
 
     /// Whether the tenant may begin another execution, waiting for it where its quotas say so.
     pub(crate) async fn enter(&self, now_ms: u64) -> Result<QuotaPermit, NotAdmitted> {
-        let waiting = self.waiting(now_ms);
+        self.enter_by(RuntimeTimer::start(now_ms)).await
+    }
+
+    async fn enter_by<T: Timer>(&self, timer: T) -> Result<QuotaPermit, NotAdmitted> {
+        let waiting = self.waiting(timer);
         self.wait_for(QuotaKind::FuelPerHour, self.fuel.as_ref(), &waiting).await?;
         self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), &waiting).await?;
         if let Some(rate) = &self.rate {
             let kind = QuotaKind::ExecutionsPerMinute;
             let most = self.wait_max(kind, &waiting);
             // Booked: who waits keeps its turn, and who would wait too long is told at once.
-            match rate.book(waiting.now_ms(), most) {
+            match rate.book(waiting.timer.now_ms(), most) {
                 Ok(Duration::ZERO) => {}
                 Ok(wait) => {
                     self.count_wait(kind);
-                    tokio::time::sleep(wait).await;
+                    waiting.timer.sleep(wait).await;
                 }
                 Err(wait) => return Err(self.refuse(kind, wait)),
             }
@@ -91,7 +123,8 @@ impl TenantUse {
         let most = self.wait_max(kind, &waiting);
         if most > Duration::ZERO {
             self.count_wait(kind);
-            if let Ok(Ok(permit)) = timeout(most, Arc::clone(slots).acquire_owned()).await {
+            let permit = pin!(Arc::clone(slots).acquire_owned());
+            if let Either::Left((Ok(permit), _)) = select(permit, pin!(waiting.timer.sleep(most))).await {
                 return Ok(Some(permit));
             }
         }
@@ -110,7 +143,8 @@ impl TenantUse {
 
     /// Whether the tenant may send anything, waiting for it where its quota says so.
     pub(crate) async fn may_send(&self, now_ms: u64) -> Result<(), NotAdmitted> {
-        self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), &self.waiting(now_ms)).await
+        self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), &self.waiting(RuntimeTimer::start(now_ms)))
+            .await
     }
 
     /// Counts the fuel of an execution.
@@ -163,13 +197,13 @@ impl TenantUse {
         own.unwrap_or(self.quotas.action)
     }
 
-    fn waiting(&self, now_ms: u64) -> Waiting {
-        let began = Instant::now();
-        Waiting { until: began + Duration::from_millis(self.quotas.wait_ms.into()), began, began_ms: now_ms }
+    fn waiting<T: Timer>(&self, timer: T) -> Waiting<T> {
+        let until_ms = timer.now_ms().saturating_add(self.quotas.wait_ms.into());
+        Waiting { timer, until_ms }
     }
 
     /// How long a request may be made to wait for a quota.
-    fn wait_max(&self, kind: QuotaKind, waiting: &Waiting) -> Duration {
+    fn wait_max<T: Timer>(&self, kind: QuotaKind, waiting: &Waiting<T>) -> Duration {
         match self.action(kind) {
             QuotaAction::Reject => Duration::ZERO,
             QuotaAction::Queue | QuotaAction::Throttle => waiting.left(),
@@ -177,15 +211,15 @@ impl TenantUse {
     }
 
     /// Waits until something is left of what is counted afterwards, as long as the quota lets it.
-    async fn wait_for(
+    async fn wait_for<T: Timer>(
         &self,
         kind: QuotaKind,
         allowance: Option<&Allowance>,
-        waiting: &Waiting,
+        waiting: &Waiting<T>,
     ) -> Result<(), NotAdmitted> {
         let Some(allowance) = allowance else { return Ok(()) };
         let mut waited = false;
-        while let Err(wait) = allowance.check(waiting.now_ms()) {
+        while let Err(wait) = allowance.check(waiting.timer.now_ms()) {
             if wait > self.wait_max(kind, waiting) {
                 return Err(self.refuse(kind, wait));
             }
@@ -193,7 +227,7 @@ impl TenantUse {
                 self.count_wait(kind);
                 waited = true;
             }
-            tokio::time::sleep(wait).await;
+            waiting.timer.sleep(wait).await;
         }
         Ok(())
     }
@@ -223,11 +257,39 @@ impl TenantUse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     fn tenant(change: impl FnOnce(&mut Quotas)) -> Arc<TenantUse> {
         let mut quotas = Quotas::default();
         change(&mut quotas);
         TenantUse::new("acme".parse().expect("a name"), quotas, Arc::default())
+    }
+
+    /// Time that passes by waiting alone, and at once.
+    struct Clock(Cell<u64>);
+
+    impl Clock {
+        fn at(now_ms: u64) -> Self {
+            Self(Cell::new(now_ms))
+        }
+    }
+
+    impl Timer for &Clock {
+        fn now_ms(&self) -> u64 {
+            self.0.get()
+        }
+
+        fn sleep(&self, wait: Duration) -> impl Future<Output = ()> + Send {
+            let milliseconds = wait.as_nanos().div_ceil(1_000_000);
+            self.0.set(self.0.get() + u64::try_from(milliseconds).expect("not for ever"));
+            std::future::ready(())
+        }
+    }
+
+    /// Enters at a moment; gives the milliseconds that it had to wait.
+    async fn enter_at(of: &TenantUse, now_ms: u64) -> Result<u64, NotAdmitted> {
+        let clock = Clock::at(now_ms);
+        of.enter_by(&clock).await.map(|_| clock.0.get() - now_ms)
     }
 
     #[tokio::test]
@@ -253,6 +315,17 @@ mod tests {
         assert!(futures::poll!(second.as_mut()).is_pending());
         drop(inside);
         assert!(second.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_queues_for_a_slot_gives_up_after_the_quotas_wait() {
+        let limited = tenant(|quotas| {
+            (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 700);
+        });
+        let _inside = limited.enter(0).await.expect("the first");
+        let clock = Clock::at(5_000);
+        assert!(limited.enter_by(&clock).await.is_err());
+        assert_eq!(clock.0.get(), 5_700);
     }
 
     #[tokio::test]
@@ -307,7 +380,7 @@ mod tests {
         assert!(both.enter(0).await.expect_err("it does not wait").error.to_string().contains("concurrent-executions"));
         drop(inside);
         while both.rate.as_ref().is_some_and(|rate| rate.book(0, Duration::ZERO).is_ok()) {}
-        assert!(both.enter(0).await.is_ok(), "the next comes back in a millisecond, and is waited for");
+        assert_eq!(enter_at(&both, 0).await.ok(), Some(1), "the next comes back in a millisecond, and is waited for");
         assert_eq!(both.counts.get(QuotaKind::ExecutionsPerMinute, Verdict::Queued), 1);
     }
 
@@ -317,17 +390,13 @@ mod tests {
             (quotas.executions_per_minute, quotas.action, quotas.wait_ms) = (60, QuotaAction::Throttle, 2_500);
         });
         for _ in 0..60 {
-            assert!(rate.enter(0).await.is_ok());
+            assert_eq!(enter_at(&rate, 0).await.ok(), Some(0));
         }
-        let mut waiting = [Box::pin(rate.enter(0)), Box::pin(rate.enter(0))];
-        for one in &mut waiting {
-            assert!(futures::poll!(one.as_mut()).is_pending());
-        }
-        let refused = rate.enter(0).await.expect_err("3 s are too long");
+        assert_eq!(enter_at(&rate, 0).await.ok(), Some(1_000), "one a second comes back");
+        assert_eq!(enter_at(&rate, 0).await.ok(), Some(2_000), "the next is another's");
+        let refused = enter_at(&rate, 0).await.expect_err("3 s are too long");
         assert_eq!(refused.retry_after_seconds, Some(3), "two are before it");
-        for one in waiting {
-            assert!(one.await.is_ok());
-        }
+        assert_eq!(enter_at(&rate, 1_000).await.ok(), Some(2_000), "who was refused took no turn");
     }
 
     #[tokio::test]
@@ -353,11 +422,9 @@ mod tests {
                 (quotas.egress_bytes_per_hour, quotas.action, quotas.wait_ms) = (3_600_000, action, 60_000);
             });
             egress.sent(3_600_050, 0);
-            let began = Instant::now();
-            assert!(egress.enter(0).await.is_ok());
-            assert!(began.elapsed() >= Duration::from_millis(50), "a byte comes back each millisecond");
+            assert_eq!(enter_at(&egress, 0).await.ok(), Some(51), "a byte comes back each millisecond");
             egress.sent(100_000, 100);
-            assert!(egress.enter(100).await.is_err(), "longer than wait-ms");
+            assert!(enter_at(&egress, 100).await.is_err(), "longer than wait-ms");
             let count = |verdict| egress.counts.get(QuotaKind::EgressBytesPerHour, verdict);
             assert_eq!((count(verdict), count(Verdict::Rejected)), (1, 1));
         }

@@ -114,6 +114,9 @@ impl Compiler {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        // Where `make coverage` has the counters of lines written: without the variable, to the folder above.
+        #[cfg(coverage)]
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
         let mut child = command.spawn().map_err(|error| internal(&format!("it cannot be started: {error}")))?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(internal("it has no pipes"));
@@ -231,7 +234,7 @@ impl Drop for Abandon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     /// A compiler that is a shell script: what is tested is how its end is read.
     fn run(script: &str, job: &Job) -> Result<Vec<u8>, Error> {
@@ -261,8 +264,15 @@ mod tests {
     fn a_compilation_that_is_given_up_ends_at_once() {
         let job = Job::default();
         let abandon = job.abandon_on_drop();
-        let compiling = std::thread::spawn(move || run("exec sleep 1000", &job).map_err(|error| error.code()));
-        std::thread::sleep(Duration::from_millis(50));
+        let folder = tempfile::tempdir().expect("a folder");
+        let begun = folder.path().join("begun");
+        let script = format!("touch '{}'; exec sleep 1000", begun.display());
+        let compiling = std::thread::spawn(move || run(&script, &job).map_err(|error| error.code()));
+        let started = Instant::now();
+        while !begun.exists() {
+            assert!(started.elapsed() < Duration::from_secs(60), "the compiler does not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         drop(abandon);
         assert_eq!(compiling.join().expect("it ends"), Err(ErrorCode::Cancelled));
 

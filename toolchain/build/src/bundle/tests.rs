@@ -5,7 +5,6 @@ mod corpus;
 mod files;
 
 use std::path::Path;
-use std::time::Instant;
 
 use super::*;
 
@@ -440,14 +439,4 @@ fn warns_of_own_files_only() {
         "{}",
         texts[0]
     );
-}
-
-#[test]
-fn is_fast() {
-    let directory = project(&[("index.js", b"export default { fetch: () => new Response('hello') }")]);
-    run_in(directory.path(), "index.js", false).expect("builds");
-    let start = Instant::now();
-    run_in(directory.path(), "index.js", false).expect("builds");
-    let millis = start.elapsed().as_millis();
-    assert!(millis < 100, "{millis} ms for a one-file project");
 }

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_read_as_they_are_written_in_the_documents() {
+    fn good_command_lines_are_read() {
         for line in [
             "login http://127.0.0.1:8788 --data-dir .elias --tenant acme",
             "logout",

@@ -4,7 +4,6 @@ use super::*;
 use elias_api::TokenRole;
 use elias_names::{ComponentName, Environment};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// docs/platform.md, whose policies are tested as they stand there.
 const DOCS: &str = include_str!("../../../../../docs/platform.md");
@@ -179,16 +178,18 @@ fn what_is_wrong_with_a_policy_is_told_with_its_place() {
 }
 
 #[test]
-fn policies_have_a_bound_and_at_the_bound_are_fast() {
+fn policies_have_a_bound_and_at_the_bound_are_few() {
     let policy = "permit (principal, action == Action::\"deploy\", resource) when { resource.name like \"shop-*\" };\n";
     let many = policy.repeat(POLICY_BYTES_MAX / policy.len());
     assert_eq!(refused(&format!("{many}{}", " ".repeat(policy.len()))).0, Code::TooLarge);
     let by = principal(&many, Role::Operator);
-    let started = Instant::now();
-    for _ in 0..100 {
-        assert!(!may(&by, Permission::Deploy, "blog", Environment::Dev));
-    }
-    assert!(started.elapsed().as_secs() < 2, "{:?} for 100 looks", started.elapsed());
+    assert!(!may(&by, Permission::Deploy, "blog", Environment::Dev));
+    assert!(may(&by, Permission::Deploy, "shop-eu", Environment::Dev));
+    // A request costs an evaluation of each policy, of which there are so many at most.
+    let shortest = "permit(principal,action,resource);";
+    let policies = read_policies(&shortest.repeat(POLICY_BYTES_MAX / shortest.len())).expect("they are good");
+    let count = policies.policies().count();
+    assert!(count < 500, "{count} policies");
 }
 
 #[test]
