@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cargo fmt --all --check
+# No modules of a crate depend on each other in a circle.
+node toolchain/setup/layers.mjs
 # The bench compares with native QuickJS: its C source is the engine's, and libclang that of the engine's compiler.
 export ELIAS_QUICKJS=$PWD/target/quickjs
 eval "$(grep '^export LIBCLANG_PATH' target/wasm-sdk/env || true)"
