@@ -23,7 +23,7 @@ test: build packages
 lint: engine
 	toolchain/setup/lint.sh
 
-# Ratios against rivals in the same run; writes docs/performance.md.
+# Ratios against rivals in the same run; writes docs/reference/performance.md.
 bench: build packages
 	toolchain/setup/bench.sh
 
@@ -31,13 +31,13 @@ bench: build packages
 soak: build
 	toolchain/setup/soak.sh
 
-# web-platform-tests, in ELIAS and in the runtimes beside it, and test262, from clones of either; writes docs/conformance.md. AREAS="url compression"
+# web-platform-tests, in ELIAS and in the runtimes beside it, and test262, from clones of either; writes docs/reference/conformance.md. AREAS="url compression"
 # runs a part and writes nothing.
 conformance: build
 	command -v python3 >/dev/null || toolchain/setup/system.sh python3
 	toolchain/setup/packages.sh tests/conformance/rivals
 	node tests/conformance/run.mjs $(if $(WPT_DIR),--wpt "$(WPT_DIR)") $(if $(TEST262_DIR),--test262 "$(TEST262_DIR)") \
-	  $(foreach area,$(AREAS),--area $(area)) $(if $(AREAS),--verbose,--report docs/conformance.md)
+	  $(foreach area,$(AREAS),--area $(area)) $(if $(AREAS),--verbose,--report docs/reference/conformance.md)
 
 # Feeds damaged components and manifests to the readers, for a bounded time (seconds: FUZZ_SECONDS).
 fuzz: engine

@@ -8,7 +8,7 @@ export interface TimeToLive {
 
 /** A failed operation. */
 export interface CacheError extends Error {
-  /** Why, as a name that stays the same; `docs/capabilities/cache.md` lists them. */
+  /** Why, as a name that stays the same; `docs/reference/capabilities/cache.md` lists them. */
   readonly code: "invalid-key" | "too-large" | "not-a-number" | "too-many-operations" | "unavailable";
 }
 

@@ -6,7 +6,7 @@ export type Parameter = null | undefined | boolean | number | bigint | string | 
 
 /** A failed statement. */
 export interface DatabaseError extends Error {
-  /** Why, as a name that stays the same; `docs/capabilities/db.md` lists them. */
+  /** Why, as a name that stays the same; `docs/reference/capabilities/db.md` lists them. */
   readonly code: "database" | "timeout" | "too-large" | "denied" | "unsupported-type" | "transaction-over" | "unavailable";
   /** For `database`: the five characters of the SQL standard, such as 23505 for a value that is there already. */
   readonly sqlstate?: string;

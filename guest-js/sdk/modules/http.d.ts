@@ -1,6 +1,6 @@
 /** A failed `fetch`. */
 export interface FetchError extends TypeError {
-  /** Why, as a name that stays the same; `docs/capabilities/http.md` lists them. */
+  /** Why, as a name that stays the same; `docs/reference/capabilities/http.md` lists them. */
   readonly code: string;
 }
 
