@@ -143,7 +143,7 @@ class PageRun {
     mkdirSync(dirname(path), { recursive: true });
     const built = this.#built();
     writeFileSync(path, text);
-    await this.#rebuilt(built);
+    if (!file.startsWith("test/")) await this.#rebuilt(built);
     if (check === undefined) return;
     const program = check.split(" ")[0];
     if (this.shell.has(program)) await this.shell.run(check);
