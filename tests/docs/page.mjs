@@ -8,6 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { blocks } from "./markdown.mjs";
 import { Shell } from "./shell.mjs";
 
+/** The ports that pages name, in whose place free ones are used. */
+const PORTS = ["8787", "8788", "8080", "8443"];
 const SERVICE_MS = 30_000;
 const OUTPUT_MS = 10_000;
 const REBUILD_MS = 800;
@@ -44,7 +46,7 @@ class PageRun {
   }
 
   async start(binaries) {
-    this.ports = await freePorts(2);
+    this.ports = await freePorts(PORTS.length);
     const [bin, home, work] = ["bin", "home", "work"].map((name) => join(this.folder, name));
     for (const each of [bin, home, work]) mkdirSync(each);
     writeFileSync(join(home, ".curlrc"), "silent\nshow-error\n");
@@ -119,7 +121,8 @@ class PageRun {
   }
 
   #substituted(text, needs) {
-    let own = text.replace(/\b878[78]\b/g, (port) => String(this.ports[Number(port) - 8787]));
+    let own = text;
+    for (const [index, port] of PORTS.entries()) own = own.replaceAll(new RegExp(`\\b${port}\\b`, "g"), this.ports[index]);
     if (needs === "postgres") own = own.replace(/postgres:\/\/[^\s"'`]+/g, (url) => this.#database(url));
     if (needs === "redis") own = own.replace(/redis:\/\/[^\s"'`]+/g, process.env.ELIAS_TEST_REDIS);
     return own;
