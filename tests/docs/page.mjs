@@ -17,10 +17,10 @@ const REBUILD_MS = 800;
 /** Runs a page: `{ done, skipped, failure }`. */
 export async function runPage({ root, binaries, page, text }) {
   const folder = mkdtempSync(join(tmpdir(), "elias-docs-"));
-  const run = new PageRun(root, page, folder);
+  const run = new PageRun(root, binaries, page, folder);
   let line = 1;
   try {
-    await run.start(binaries);
+    await run.start();
     for (const block of blocks(text)) {
       line = block.line;
       await run.block(block);
@@ -41,16 +41,16 @@ class PageRun {
   #lastService;
   #urls = new Map();
 
-  constructor(root, page, folder) {
-    Object.assign(this, { root, page, folder });
+  constructor(root, binaries, page, folder) {
+    Object.assign(this, { root, binaries, page, folder });
   }
 
-  async start(binaries) {
+  async start() {
     this.ports = await freePorts(PORTS.length);
     const [bin, home, work] = ["bin", "home", "work"].map((name) => join(this.folder, name));
     for (const each of [bin, home, work]) mkdirSync(each);
     writeFileSync(join(home, ".curlrc"), "silent\nshow-error\n");
-    program(bin, "elias", wrapper(join(binaries, "elias"), this.ports));
+    program(bin, "elias", wrapper(join(this.binaries, "elias"), this.ports));
     program(bin, "npm", `exec node ${JSON.stringify(join(this.root, "tests/docs/npm.mjs"))} "$@"`);
     const { ELIAS_URL, ELIAS_TOKEN, ELIAS_TENANT, ELIAS_STORE, ELIAS_CONFIG_DIR, ...environment } = process.env;
     this.shell = new Shell(work, {
@@ -59,7 +59,7 @@ class PageRun {
       XDG_STATE_HOME: join(home, "state"),
       XDG_CONFIG_HOME: join(home, "config"),
       ELIAS_CACHE_DIR: process.env.ELIAS_CACHE_DIR ?? join(this.root, "target/elias-cache"),
-      PATH: `${bin}:${binaries}:${process.env.PATH}`,
+      PATH: `${bin}:${this.binaries}:${process.env.PATH}`,
       NO_COLOR: "1",
     });
   }
@@ -121,7 +121,7 @@ class PageRun {
   }
 
   #substituted(text, needs) {
-    let own = text;
+    let own = text.replaceAll("/usr/local/bin/elias", join(this.binaries, "elias"));
     for (const [index, port] of PORTS.entries()) own = own.replaceAll(new RegExp(`\\b${port}\\b`, "g"), this.ports[index]);
     if (needs === "postgres") own = own.replace(/postgres:\/\/[^\s"'`]+/g, (url) => this.#database(url));
     if (needs === "redis") own = own.replace(/redis:\/\/[^\s"'`]+/g, process.env.ELIAS_TEST_REDIS);

@@ -23,7 +23,8 @@
 // The pages use the default ports 8787 and 8788, and 8080 and 8443 for what else listens. Here free ports take their
 // place, in the text of blocks and as defaults of `elias dev` and `elias serve`, so that others can run the same at the
 // same time. `npm install NAME` takes packages from tests/packages, whose lockfile has their versions. URLs of PostgreSQL
-// and Redis in blocks that need them become those of toolchain/setup/with-services.sh.
+// and Redis in blocks that need them become those of toolchain/setup/with-services.sh, and /usr/local/bin/elias becomes
+// the binary that is tested.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
