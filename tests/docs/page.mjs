@@ -12,7 +12,8 @@ import { Shell } from "./shell.mjs";
 const PORTS = ["8787", "8788", "8080", "8443"];
 const SERVICE_MS = 30_000;
 const OUTPUT_MS = 10_000;
-const REBUILD_MS = 800;
+const REBUILD_MS = 1_000;
+const AGAIN_MS = 5_000;
 
 /** Runs a page: `{ done, skipped, failure }`. */
 export async function runPage({ root, binaries, page, text }) {
@@ -40,6 +41,7 @@ class PageRun {
   #services = new Map();
   #lastService;
   #urls = new Map();
+  #saved;
 
   constructor(root, binaries, page, folder) {
     Object.assign(this, { root, binaries, page, folder });
@@ -144,25 +146,24 @@ class PageRun {
   async #file(where, { file, check }, text) {
     const path = join(this.shell.folder, file);
     mkdirSync(dirname(path), { recursive: true });
-    const built = this.#built();
+    this.#saved ??= this.#built();
     writeFileSync(path, text);
-    if (!file.startsWith("test/")) await this.#rebuilt(built);
     if (check === undefined) return;
     const program = check.split(" ")[0];
     if (this.shell.has(program)) await this.shell.run(check);
     else this.skipped.push(`${where}: ${program} is missing, so ${file} is not checked`);
   }
 
-  /** How often `elias dev` has said what came of a build; none if it does not run. */
+  /** How often `elias dev` has said what came of a build; undefined if it does not run. */
   #built() {
     const service = this.#lastService;
     if (!service?.watches || !alive(service.pid)) return undefined;
     return readFileSync(service.log, "utf8").match(/serving the new version|keeps serving/g)?.length ?? 0;
   }
 
-  /** `elias dev` serves a file that was saved within a moment, for which a reader does not have to wait. */
-  async #rebuilt(before) {
-    if (before === undefined) return;
+  /** `elias dev` serves what was saved within a moment, in which a reader has not yet typed the next command. */
+  async #rebuilt() {
+    const before = this.#saved;
     for (const end = Date.now() + REBUILD_MS; this.#built() === before && Date.now() < end; ) await sleep(10);
   }
 
@@ -187,12 +188,21 @@ class PageRun {
     }
   }
 
+  /** The first command after files were saved is tried again while `elias dev` may still build. */
   async #console(text) {
+    if (this.#saved !== undefined) await this.#rebuilt();
+    let again = this.#saved === undefined ? 0 : Date.now() + AGAIN_MS;
+    this.#saved = undefined;
     for (const { command, expected } of commands(text)) {
-      const printed = await this.shell.run(command);
-      if (!pattern(expected, true).test(normal(printed))) {
-        throw new Error(`$ ${command}\n--- is to print\n${expected}\n--- and prints\n${printed}`);
+      let printed = await this.shell.run(command);
+      while (!pattern(expected, true).test(normal(printed))) {
+        if (Date.now() > again) {
+          throw new Error(`$ ${command}\n--- is to print\n${expected}\n--- and prints\n${printed}`);
+        }
+        await sleep(50);
+        printed = await this.shell.run(command);
       }
+      again = 0;
     }
   }
 
