@@ -47,7 +47,7 @@ export function blocks(text) {
       blank = true;
       continue;
     }
-    const comment = /^<!-- from: (\S+?)#(\S+) -->$/.exec(line.trim());
+    const comment = /^<!-- from: ([^\s#]+)(?:#(\S+))? -->$/.exec(line.trim());
     if (comment) {
       source = { file: comment[1], region: comment[2] };
     } else if (fence) {

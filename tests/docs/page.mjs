@@ -55,6 +55,7 @@ class PageRun {
     program(bin, "elias", wrapper(join(this.binaries, "elias"), this.ports));
     program(bin, "npm", `exec node ${JSON.stringify(join(this.root, "tests/docs/npm.mjs"))} "$@"`);
     const { ELIAS_URL, ELIAS_TOKEN, ELIAS_TENANT, ELIAS_STORE, ELIAS_CONFIG_DIR, ...environment } = process.env;
+    program(bin, "cargo", `[ "$1 $2 $4" = "run -p --" ] || exit 2; name=$3; shift 4; exec ${this.binaries}/$name "$@"`);
     this.shell = new Shell(work, {
       ...environment,
       HOME: home,
@@ -107,12 +108,12 @@ class PageRun {
   #compare({ file, region }, text) {
     const lines = readFileSync(join(this.root, file), "utf8").split("\n");
     const marker = (word) => lines.findIndex((each) => new RegExp(`#${word} ${region}\\s*$`).test(each));
-    const [from, to] = [marker("region"), marker("endregion")];
-    if (from < 0 || to < from) throw new Error(`${file} has no region ${region}`);
+    const [from, to] = region ? [marker("region"), marker("endregion")] : [-1, lines.length];
+    if (region && (from < 0 || to < from)) throw new Error(`${file} has no region ${region}`);
     const part = lines.slice(from + 1, to).filter((each) => !/#(end)?region /.test(each));
     const indent = Math.min(...part.filter((each) => each.trim() !== "").map((each) => each.search(/\S/)));
     const expected = part.map((each) => each.slice(indent).trimEnd()).join("\n").trim();
-    if (expected !== text.trim()) throw new Error(`the text is not that of ${file}#${region}, which is\n${expected}`);
+    if (expected !== text.trim()) throw new Error(`the text is not that of ${file}, which is\n${expected}`);
   }
 
   #missing(needs) {

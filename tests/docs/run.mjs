@@ -16,15 +16,16 @@
 //     needs=postgres             skipped where PostgreSQL, Redis or a program of that name is missing
 //     check="nginx -t -c FILE"   a command that checks the file; skipped where its program is missing
 //     skip="needs a registry"    never done, for the reason given
-//     <!-- from: FILE#NAME -->   before a block: its text is that between `#region NAME` and `#endregion NAME` of FILE
+//     <!-- from: FILE#NAME -->   before a block: its text is that between `#region NAME` and `#endregion NAME` of FILE,
+//                                or without a NAME the whole file
 //
 // Whatever was skipped is listed. A block of any other kind is an error, so that none is left out by accident.
 //
 // The pages use the default ports 8787 and 8788, and 8080 and 8443 for what else listens. Here free ports take their
 // place, in the text of blocks and as defaults of `elias dev` and `elias serve`, so that others can run the same at the
-// same time. `npm install NAME` takes packages from tests/packages, whose lockfile has their versions. URLs of PostgreSQL
-// and Redis in blocks that need them become those of toolchain/setup/with-services.sh, and /usr/local/bin/elias becomes
-// the binary that is tested.
+// same time. `npm install NAME` takes packages from tests/packages, whose lockfile has their versions, `cargo run -p NAME`
+// runs the program in target/release, and /usr/local/bin/elias is the binary there. URLs of PostgreSQL and Redis in blocks
+// that need them become those of toolchain/setup/with-services.sh.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
