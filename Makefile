@@ -18,6 +18,7 @@ test: build packages
 	toolchain/setup/with-services.sh cargo test --locked --release --no-fail-fast
 	cd guest-js/web && node --test test/*.test.mjs ../sdk/test/*.test.mjs
 	toolchain/setup/openapi.sh
+	toolchain/setup/with-services.sh node tests/docs/run.mjs
 
 # Formatting, clippy, and the engine's clippy for its own target.
 lint: engine

@@ -61,6 +61,7 @@ class PageRun {
       HOME: home,
       XDG_STATE_HOME: join(home, "state"),
       XDG_CONFIG_HOME: join(home, "config"),
+      XDG_CACHE_HOME: join(this.root, "target/docs-cache"),
       ELIAS_CACHE_DIR: process.env.ELIAS_CACHE_DIR ?? join(this.root, "target/elias-cache"),
       PATH: `${bin}:${this.binaries}:${process.env.PATH}`,
       NO_COLOR: "1",
