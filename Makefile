@@ -1,6 +1,6 @@
 # The commands a newcomer has to know. Each does its own set-up, and is quick when that has been done.
 
-.PHONY: run test lint bench soak conformance fuzz engine build packages clean
+.PHONY: run test lint docs bench soak conformance fuzz engine build packages clean
 
 # Compiled engine code of this checkout stays in it.
 export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
@@ -13,7 +13,8 @@ run: engine
 	target/release/elias-build examples/hello/src/index.js -o target/hello.wasm
 	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
 
-# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, and the admin API by its own document.
+# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, the admin API by its own document, and
+# the commands and samples of the documentation.
 test: build packages
 	toolchain/setup/with-services.sh cargo test --locked --release --no-fail-fast
 	cd guest-js/web && node --test test/*.test.mjs ../sdk/test/*.test.mjs
@@ -23,6 +24,10 @@ test: build packages
 # Formatting, clippy, and the engine's clippy for its own target.
 lint: engine
 	toolchain/setup/lint.sh
+
+# The documentation as a site with search, in target/docs; a link that leads nowhere fails.
+docs:
+	toolchain/setup/docs.sh
 
 # Ratios against rivals in the same run; writes docs/reference/performance.md.
 bench: build packages

@@ -64,7 +64,7 @@ export function blocks(text) {
 }
 
 /** The anchor that GitHub gives a heading. */
-function slug(heading) {
+export function slug(heading) {
   const plain = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").replace(/[`*]/g, "");
   return plain.trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replace(/\s/g, "-");
 }
@@ -91,7 +91,8 @@ export function links(text) {
   const found = [];
   for (const [index, line] of prose(text).split("\n").entries()) {
     const plain = line.replace(/(`+).*?\1/g, "``");
-    for (const [, target] of plain.matchAll(/\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)/g)) found.push({ line: index + 1, target });
+    const targets = plain.matchAll(/\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)/g);
+    for (const [, target] of targets) found.push({ line: index + 1, target });
   }
   return found;
 }

@@ -15,14 +15,27 @@ const OUTPUT_MS = 10_000;
 const REBUILD_MS = 1_000;
 const AGAIN_MS = 5_000;
 
+/** The pages that are being run. */
+const running = new Set();
+let stopped = false;
+
+/** Ends what all pages have started, and removes it. */
+export async function endAll() {
+  stopped = true;
+  await Promise.all([...running].map((run) => run.end()));
+}
+
 /** Runs a page: `{ done, skipped, failure }`. */
 export async function runPage({ root, binaries, page, text }) {
   const folder = mkdtempSync(join(tmpdir(), "elias-docs-"));
   const run = new PageRun(root, binaries, page, folder);
+  running.add(run);
   let line = 1;
   try {
+    if (stopped) throw new Error("stopped");
     await run.start();
     for (const block of blocks(text)) {
+      if (stopped) throw new Error("stopped");
       line = block.line;
       await run.block(block);
     }
@@ -31,7 +44,7 @@ export async function runPage({ root, binaries, page, text }) {
     return { done: run.done, skipped: run.skipped, failure: `${page}:${line}: ${error.message}${run.logs()}` };
   } finally {
     await run.end();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    running.delete(run);
   }
 }
 
@@ -98,6 +111,7 @@ class PageRun {
   async end() {
     for (const service of this.#services.values()) await this.shell.stop(service.pid);
     await this.shell?.end();
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** What the services printed last, for the message of a failure. */
@@ -126,7 +140,9 @@ class PageRun {
 
   #substituted(text, needs) {
     let own = text.replaceAll("/usr/local/bin/elias", join(this.binaries, "elias"));
-    for (const [index, port] of PORTS.entries()) own = own.replaceAll(new RegExp(`\\b${port}\\b`, "g"), this.ports[index]);
+    for (const [index, port] of PORTS.entries()) {
+      own = own.replaceAll(new RegExp(`\\b${port}\\b`, "g"), this.ports[index]);
+    }
     if (needs === "postgres") own = own.replace(/postgres:\/\/[^\s"'`]+/g, (url) => this.#database(url));
     if (needs === "redis") own = own.replace(/redis:\/\/[^\s"'`]+/g, process.env.ELIAS_TEST_REDIS);
     return own;

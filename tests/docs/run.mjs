@@ -23,14 +23,14 @@
 //
 // The pages use the default ports 8787 and 8788, and 8080 and 8443 for what else listens. Here free ports take their
 // place, in the text of blocks and as defaults of `elias dev` and `elias serve`, so that others can run the same at the
-// same time. `npm install NAME` takes packages from tests/packages, whose lockfile has their versions, `cargo run -p NAME`
-// runs the program in target/release, and /usr/local/bin/elias is the binary there. URLs of PostgreSQL and Redis in blocks
-// that need them become those of toolchain/setup/with-services.sh.
+// same time. `npm install NAME` takes packages from tests/packages, whose lockfile has their versions. `cargo run -p
+// NAME` runs the program in target/release, and /usr/local/bin/elias is the one there. URLs of PostgreSQL and Redis in
+// blocks that need them become those of toolchain/setup/with-services.sh.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brokenLinks } from "./links.mjs";
-import { runPage } from "./page.mjs";
+import { endAll, runPage } from "./page.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const AT_A_TIME = 2;
@@ -64,4 +64,5 @@ async function main(named) {
   process.exitCode = wrong.length === 0 ? 0 : 1;
 }
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => endAll().then(() => process.exit(1)));
 await main(process.argv.slice(2));
