@@ -12,13 +12,14 @@ const vue = join(root, "docs/site/node_modules/vue");
 /** Pages beside docs/, which pages link to. */
 const TOP = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
 
-/** A sidebar's group: the pages that docs/README.md lists under a heading. */
-function group(heading, collapsed) {
+/** A sidebar's group: the pages of a folder, as docs/README.md lists them under a heading. */
+function group(heading, folder) {
   const [, section = ""] = readFileSync(join(root, "docs/README.md"), "utf8").split(`\n## ${heading}\n`);
-  const links = section.split("\n## ")[0].matchAll(/\[([^\]]+)\]\(([\w-]+\/[^)#]+)\.md\)/g);
+  const links = section.split("\n## ")[0].matchAll(/\[([^\]]+)\]\(([^)#]+)\.md\)/g);
   const address = (page) => `/docs/${page.replace(/README$/, "")}`;
-  const items = [...links].map(([, text, page]) => ({ text: text.replace(/\s+/g, " "), link: address(page) }));
-  return { text: heading, collapsed, items };
+  const own = [...links].filter(([, , page]) => page.startsWith(`${folder}/`));
+  const items = own.map(([, text, page]) => ({ text: text.replace(/\s+/g, " "), link: address(page) }));
+  return { text: heading, collapsed: false, items };
 }
 
 /**
@@ -78,10 +79,10 @@ export default defineConfig({
       { text: "Changelog", link: "/CHANGELOG" },
     ],
     sidebar: [
-      group("Tutorials", false),
-      group("How-to", false),
-      group("Reference", false),
-      group("Explanation", false),
+      group("Tutorials", "tutorials"),
+      group("How-to", "how-to"),
+      group("Reference", "reference"),
+      group("Explanation", "explanation"),
     ],
   },
 });
