@@ -7,7 +7,7 @@ import { slug } from "../../../tests/docs/markdown.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 
-const vue = join(root, "docs/site/node_modules/vue");
+const vue = join(root, "toolchain/site/node_modules/vue");
 
 /** Pages beside docs/, which pages link to. */
 const TOP = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
@@ -56,7 +56,7 @@ export default defineConfig({
   title: "ELIAS",
   description: "Write JavaScript. Deploy once. Run forever.",
   srcDir: "../..",
-  srcExclude: ["target/**", "{host,guest-js,toolchain,tests,examples,wit}/**", "docs/site/**", "**/node_modules/**"],
+  srcExclude: ["target/**", "{host,guest-js,toolchain,tests,examples,wit}/**", "**/node_modules/**"],
   outDir: "../../target/docs",
   cacheDir: "../../target/docs-cache/vitepress",
   rewrites: { "README.md": "index.md", ":folder(.*)/README.md": ":folder/index.md" },
