@@ -1,6 +1,6 @@
 # The commands a newcomer has to know. Each does its own set-up, and is quick when that has been done.
 
-.PHONY: run test lint coverage mutants bench soak conformance fuzz engine build packages clean
+.PHONY: run test lint docs coverage mutants bench soak conformance fuzz engine build packages clean
 
 # Compiled engine code of this checkout stays in it.
 export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
@@ -13,11 +13,13 @@ run: engine
 	target/release/elias-build examples/hello/src/index.js -o target/hello.wasm
 	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
 
-# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, and the admin API by its own document.
+# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, the admin API by its own document, and
+# the commands and samples of the documentation.
 test: build packages
 	toolchain/setup/with-services.sh cargo test --locked --release --no-fail-fast
 	cd guest-js/web && node --test test/*.test.mjs ../sdk/test/*.test.mjs
 	toolchain/setup/openapi.sh
+	toolchain/setup/with-services.sh node tests/docs/run.mjs
 
 # Formatting, clippy, and the engine's clippy for its own target.
 lint: engine
@@ -31,7 +33,11 @@ coverage: engine packages
 mutants:
 	toolchain/setup/mutants.sh
 
-# Ratios against rivals in the same run; writes docs/performance.md.
+# The documentation as a site with search, in target/docs; a link that leads nowhere fails.
+docs:
+	toolchain/setup/docs.sh
+
+# Ratios against rivals in the same run; writes docs/reference/performance.md.
 bench: build packages
 	toolchain/setup/bench.sh
 
@@ -39,13 +45,13 @@ bench: build packages
 soak: build
 	toolchain/setup/soak.sh
 
-# web-platform-tests, in ELIAS and in the runtimes beside it, and test262, from clones of either; writes docs/conformance.md. AREAS="url compression"
+# web-platform-tests, in ELIAS and in the runtimes beside it, and test262, from clones of either; writes docs/reference/conformance.md. AREAS="url compression"
 # runs a part and writes nothing.
 conformance: build
 	command -v python3 >/dev/null || toolchain/setup/system.sh python3
 	toolchain/setup/packages.sh tests/conformance/rivals
 	node tests/conformance/run.mjs $(if $(WPT_DIR),--wpt "$(WPT_DIR)") $(if $(TEST262_DIR),--test262 "$(TEST262_DIR)") \
-	  $(foreach area,$(AREAS),--area $(area)) $(if $(AREAS),--verbose,--report docs/conformance.md)
+	  $(foreach area,$(AREAS),--area $(area)) $(if $(AREAS),--verbose,--report docs/reference/conformance.md)
 
 # Feeds damaged components and manifests to the readers, for a bounded time (seconds: FUZZ_SECONDS).
 fuzz: engine

@@ -1,5 +1,6 @@
-//! `make bench`: ratios against rivals in the same run, written to docs/performance.md. With the names of parts as
-//! arguments (`cargo bench --package elias-tests --features bench --profile release -- building`) only those run, and nothing is written.
+//! `make bench`: ratios against rivals in the same run, written to docs/reference/performance.md. With the names of
+//! parts as arguments (`cargo bench --package elias-tests --features bench --profile release -- building`) only those
+//! run, and nothing is written.
 //! `soak` runs only if it is named: `make soak`.
 
 mod admin;

@@ -1,4 +1,4 @@
-//! The table that a run writes to docs/performance.md.
+//! The table that a run writes to docs/reference/performance.md.
 
 use std::fmt::Write;
 
@@ -35,6 +35,6 @@ impl Report {
     pub(crate) fn write(&self) {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let text = format!("{}\nMeasured on {cores} cores.\n", self.text);
-        std::fs::write(elias_tests::build::root().join("docs/performance.md"), text).expect("docs/ is there");
+        std::fs::write(elias_tests::build::root().join("docs/reference/performance.md"), text).expect("docs/ is there");
     }
 }

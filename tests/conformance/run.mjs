@@ -1,5 +1,5 @@
 // `make conformance`: runs web-platform-tests in ELIAS and in the runtimes beside it, and test262, and writes
-// docs/conformance.md.
+// docs/reference/conformance.md.
 //
 //     node tests/conformance/run.mjs --wpt DIR [--test262 DIR] [--area NAME]... [--runtime NAME]... [--filter TEXT]
 //         [--jobs N] [--fresh] [--verbose] [--report FILE]

@@ -131,20 +131,20 @@ fn every_code_is_documented() {
     }
 
     // What the gateway refuses is on a page of its own, to which the page of errors leads.
-    let (errors, gateway) = (page("errors.md"), page("gateway.md"));
+    let (errors, gateway) = (page("reference/errors.md"), page("reference/gateway.md"));
     let documented: BTreeSet<_> = in_tables(&errors).into_iter().chain(in_backticks(&gateway)).collect();
     let is_missing = |code: &str| !documented.contains(code) && !INTERNAL.contains(&code);
     let missing: Vec<_> = found.iter().filter(|(code, _)| is_missing(code)).collect();
-    assert!(missing.is_empty(), "docs/errors.md does not have these codes: {missing:#?}");
+    assert!(missing.is_empty(), "docs/reference/errors.md does not have these codes: {missing:#?}");
 }
 
 #[test]
 fn every_documented_code_exists() {
     let sources = sources();
     let literals: BTreeSet<&str> = sources.iter().flat_map(|source| quoted_anywhere(&source.text)).collect();
-    let errors = page("errors.md");
+    let errors = page("reference/errors.md");
     let unknown: Vec<_> = in_tables(&errors).into_iter().filter(|code| !literals.contains(code)).collect();
-    assert!(unknown.is_empty(), "no source has these codes of docs/errors.md: {unknown:?}");
+    assert!(unknown.is_empty(), "no source has these codes of docs/reference/errors.md: {unknown:?}");
 }
 
 /// The texts in double quotes of each line: quotes within a text of several lines do not shift those of the next.

@@ -1,4 +1,4 @@
-//! docs/quickstart-platform.md, step by step, by the commands that it names; and an archive that is restored.
+//! docs/tutorials/team-platform.md, step by step, by the commands that it names; and an archive that is restored.
 
 use elias_tests::platform::{Platform, until};
 use elias_tests::terminal::Terminal;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures and writes docs/performance.md.
+# Measures and writes docs/reference/performance.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v wrk >/dev/null && command -v strace >/dev/null || toolchain/setup/system.sh wrk strace

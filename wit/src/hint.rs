@@ -34,7 +34,7 @@ const ABSENT: [(&[&str], &str); 14] = [
         "a component is one thread; use promises, or another component",
     ),
     (&["SharedArrayBuffer", "Atomics"], "a component is one thread; use ArrayBuffer"),
-    (&["Deno", "Bun"], "use the web APIs, or Node.js's modules that are here (docs/npm.md)"),
+    (&["Deno", "Bun"], "use the web APIs, or Node.js's modules that are here (docs/reference/npm.md)"),
     (
         &["Buffer", "process", "setImmediate", "clearImmediate"],
         "import it: from `node:buffer`, `node:process` or `node:timers`",

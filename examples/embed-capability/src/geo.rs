@@ -27,6 +27,7 @@ const PLACES_MAX: usize = 1_000;
 /// Metres.
 const EARTH_RADIUS: f64 = 6_371_000.0;
 
+// #region types
 /// `example:geo/places.place`.
 #[derive(Debug, Clone, Copy, ComponentType, Lift, Lower, Deserialize)]
 #[component(record)]
@@ -46,6 +47,7 @@ struct Neighbour {
 
 // What is of a fixed size is paid with the call; a name is paid by its bytes.
 impl Payload for Place {}
+// #endregion types
 
 impl Payload for Neighbour {
     fn units(&self) -> u64 {
@@ -67,6 +69,7 @@ impl Place {
 /// Says where places are.
 pub(crate) struct Geo;
 
+// #region state
 /// What one component was granted: the places that it may ask for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,7 +98,9 @@ impl GeoContext {
         Ok(&self.grant.places)
     }
 }
+// #endregion state
 
+// #region name
 impl Capability for Geo {
     type Grant = GeoGrant;
     type Context = GeoContext;
@@ -117,7 +122,9 @@ impl Capability for Geo {
     fn is_data(&self, key: &str) -> bool {
         key == "places"
     }
+    // #endregion name
 
+    // #region init
     fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
         let mut places = linker.interface("example:geo/places@1.0.0")?;
 
@@ -131,6 +138,7 @@ impl Capability for Geo {
                 Ok((places.get(&name).copied(),))
             },
         )?;
+        // #endregion init
 
         // All places are looked at, however few are wanted.
         let granted = size_of_state("granted places", |state, _: &(Place, u32)| {
@@ -157,6 +165,7 @@ impl Capability for Geo {
         )
     }
 
+    // #region configure
     async fn configure(&self, _: &ComponentInfo, granted: Option<&Value>) -> Result<GeoGrant, ConfigureError> {
         let grant: GeoGrant = grants::parse(granted)?;
         if grant.places.len() > PLACES_MAX {
@@ -168,4 +177,5 @@ impl Capability for Geo {
     fn prepare(&self, _: &InstanceInfo, grant: &Arc<GeoGrant>) -> GeoContext {
         GeoContext { grant: Arc::clone(grant), questions_left: grant.questions }
     }
+    // #endregion configure
 }

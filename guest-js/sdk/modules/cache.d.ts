@@ -10,7 +10,7 @@ export interface TimeToLive {
 
 /** A failed operation. */
 export interface CacheError extends Error {
-  /** The reason, as a stable name; `docs/capabilities/cache.md` lists them. */
+  /** The reason, as a stable name; `docs/reference/capabilities/cache.md` lists them. */
   readonly code: "invalid-key" | "too-large" | "not-a-number" | "too-many-operations" | "unavailable";
 }
 

@@ -8,7 +8,7 @@ export type Parameter = null | undefined | boolean | number | bigint | string | 
 
 /** A failed statement. */
 export interface DatabaseError extends Error {
-  /** The reason, as a stable name; `docs/capabilities/db.md` lists them. */
+  /** The reason, as a stable name; `docs/reference/capabilities/db.md` lists them. */
   readonly code: "database" | "timeout" | "too-large" | "denied" | "unsupported-type" | "transaction-over" | "unavailable";
   /** For `database`: the SQLSTATE, five characters, such as 23505 for a violation of a unique constraint. */
   readonly sqlstate?: string;

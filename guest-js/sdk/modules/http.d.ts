@@ -2,7 +2,7 @@
 
 /** A failed `fetch`. */
 export interface FetchError extends TypeError {
-  /** The reason, as a stable name; `docs/capabilities/http.md` lists them. */
+  /** The reason, as a stable name; `docs/reference/capabilities/http.md` lists them. */
   readonly code: string;
 }
 

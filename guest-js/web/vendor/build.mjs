@@ -152,5 +152,5 @@ const note = [
   ...packages.map(({ name, version, license }) => `| ${name} | ${version} | ${license} |`),
   "",
 ].join("\n");
-const noteFile = join(root, "docs/third-party.md");
+const noteFile = join(root, "docs/reference/third-party.md");
 if (!existsSync(noteFile) || readFileSync(noteFile, "utf8") !== note) writeFileSync(noteFile, note);

@@ -199,7 +199,7 @@ impl Store {
     /// `wrong-state` for PostgreSQL, which has tools of its own; `storage-failed`.
     pub async fn copy_to(&self, file: &Path) -> Result<()> {
         if self.dialect == Dialect::Postgres {
-            let message = "a store on PostgreSQL is backed up with pg_dump; see docs/operations.md";
+            let message = "a store on PostgreSQL is backed up with pg_dump; see docs/reference/operations.md";
             return Err(Error::new(Code::WrongState, message));
         }
         let mut connection = self.ready().await?.acquire().await.map_err(|error| self.explain(error))?;

@@ -135,7 +135,7 @@ const GROUPS: &[Group] = &[
     },
 ];
 
-/// How the process ends. docs/cli.md has the same codes.
+/// How the process ends. docs/reference/cli.md has the same codes.
 const EXIT_CODES: &[(u8, &str)] = &[
     (0, "success; for serve and dev: stopped by a signal"),
     (1, "failure; standard error has error[CODE] and the reason"),
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn the_documentation_has_groups_commands_and_exit_codes() {
-        let text = include_str!("../../../docs/cli.md");
+        let text = include_str!("../../../docs/reference/cli.md");
         for Group { heading, .. } in GROUPS {
             assert!(text.contains(&format!("\n{heading}\n\n- ")), "{heading}");
         }

@@ -121,7 +121,7 @@ fn what_a_service_keeps_for_its_callers_is_bounded() {
     }
 }
 
-const DOCUMENTATION: &str = include_str!("../../../../docs/gateway.md");
+const DOCUMENTATION: &str = include_str!("../../../../docs/reference/gateway.md");
 
 #[test]
 fn the_example_of_the_documentation_is_right() {

@@ -1,4 +1,4 @@
-//! The router against a model that looks at every route, one after the other, by what docs/gateway.md says.
+//! The router against a model that looks at every route, one after the other, by what docs/reference/gateway.md says.
 
 use super::*;
 use crate::config::GatewayConfig;

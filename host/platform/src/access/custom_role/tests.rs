@@ -5,8 +5,8 @@ use elias_api::TokenRole;
 use elias_names::{ComponentName, Environment};
 use std::sync::Arc;
 
-/// docs/platform.md, whose policies are tested as they stand there.
-const DOCS: &str = include_str!("../../../../../docs/platform.md");
+/// docs/reference/platform.md, whose policies are tested as they stand there.
+const DOCS: &str = include_str!("../../../../../docs/reference/platform.md");
 
 /// The policies of the documentation that follow the line with `elias roles set NAME`.
 fn documented(name: &str) -> String {

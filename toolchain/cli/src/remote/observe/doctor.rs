@@ -30,6 +30,6 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> Result<(), Failure> {
     match bad {
         0 => Ok(()),
         _ => Err(Failure::new("not-in-order", format_args!("{bad} of these need attention"))
-            .help("docs/operations.md says what each means")),
+            .help("docs/reference/operations.md says what each means")),
     }
 }
