@@ -12,7 +12,7 @@ const PAGE_BYTES = 65_536;
 /** Runs of zeros shorter than this stay within a data segment. */
 const GAP_BYTES_MIN = 16;
 
-/** Those that every component has, as `base_modules` in toolchain/build/src/web.rs has them: first what every request uses. */
+/** Those that every component has, as `base_modules` in toolchain/compiler/src/web.rs has them: first what every request uses. */
 function webModules() {
   const entries = JSON.parse(text("guest-js/web/src/index.json")).filter((entry) => entry.file !== undefined);
   const all = [...entries.filter((entry) => entry.core), ...entries.filter((entry) => entry.base && !entry.core)];
@@ -76,7 +76,7 @@ function boot(engine, modules) {
     if (kind !== "function") continue;
     imports[from] ??= {};
     imports[from][name] = (...values) => {
-      // As in toolchain/build/build.rs: std's one import of WASI preview 1 is bound to the engine's own definition.
+      // As in toolchain/compiler/build.rs: std's one import of WASI preview 1 is bound to the engine's own definition.
       if (from === "wasi_snapshot_preview1") return instance.exports[`__imported_${from}_${name}`](...values);
       throw new Error(`the engine called ${from} ${name} while it started`);
     };

@@ -16,11 +16,12 @@ use crate::router::RouteMatch;
 use crate::validate::Validation;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, request, response};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -37,7 +38,7 @@ impl SharedState {
     /// The verifiers of tokens, for the part of the host that fetches keys.
     #[must_use]
     pub fn verifiers(&self) -> Vec<Arc<JwtVerifier>> {
-        let verifiers = self.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
+        let verifiers = self.verifiers.lock();
         verifiers.values().filter_map(Weak::upgrade).collect()
     }
 }
@@ -48,7 +49,7 @@ fn get_or_insert<K: Eq + Hash + Clone, V>(
     key: &K,
     make: impl FnOnce(&K) -> V,
 ) -> Arc<V> {
-    let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut map = map.lock();
     map.retain(|_, value| value.strong_count() > 0);
     if let Some(value) = map.get(key).and_then(Weak::upgrade) {
         return value;

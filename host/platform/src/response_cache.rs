@@ -16,8 +16,9 @@ use elias_names::{ServiceId, TenantId};
 use http::request::Parts;
 use moka::Expiry;
 use moka::sync::Cache;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
@@ -240,7 +241,7 @@ impl ResponseCache {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner) // a map is whole after every operation
+    mutex.lock() // a map is whole after every operation
 }
 
 #[cfg(test)]

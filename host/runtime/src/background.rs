@@ -7,9 +7,10 @@
 //! queue.
 
 use futures::channel::oneshot;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::LazyLock;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -121,7 +122,7 @@ impl Turns {
 
 impl Pool {
     fn turns(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.turns.lock() // whole after every operation
     }
 
     fn add(&self, share: ShareId, job: Job) {
@@ -138,7 +139,7 @@ impl Pool {
             let (share, mut job) = loop {
                 match turns.next() {
                     Some(next) => break next,
-                    None => turns = self.added.wait(turns).unwrap_or_else(PoisonError::into_inner),
+                    None => self.added.wait(&mut turns),
                 }
             };
             drop(turns);

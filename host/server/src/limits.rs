@@ -4,9 +4,10 @@
 use crate::config::ServerConfig;
 use crate::failure::Refusal;
 use elias_delivery::supervision::{Resource, Usage, UsageReservation};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// Bytes of one response that are read ahead of its client.
 pub(crate) const READ_AHEAD_BYTES_MAX: u64 = 1 << 20;
@@ -47,7 +48,7 @@ impl AddressUsages {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
             address @ IpAddr::V4(_) => address,
         };
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner); // no operation leaves it half done
+        let mut table = self.table.lock(); // no operation leaves it half done
         if let Some(usage) = table.usages.get(&address).and_then(Weak::upgrade) {
             return usage;
         }
@@ -157,7 +158,7 @@ mod tests {
         for number in 0..10_000_u32 {
             addresses.usage(IpAddr::V4(number.into()));
         }
-        assert!(addresses.table.lock().expect("no panic").usages.len() <= ADDRESSES_MIN);
+        assert!(addresses.table.lock().usages.len() <= ADDRESSES_MIN);
         assert!(Arc::ptr_eq(&kept, &addresses.usage([10, 0, 0, 1].into())));
     }
 

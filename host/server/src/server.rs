@@ -9,13 +9,14 @@ use elias_delivery::supervision::Resource;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
+use parking_lot::{Mutex, MutexGuard};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -144,7 +145,7 @@ impl Server {
 
 impl Inner {
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+        self.open.lock() // the map is whole after every operation
     }
 
     fn spawn(inner: &Arc<Self>, id: u64, stream: TcpStream, peer: IpAddr, permit: OwnedSemaphorePermit) {

@@ -10,10 +10,11 @@ use super::identity::DataDirectory;
 use super::{Dialect, Store, tls};
 use crate::error::{Error, Result};
 use elias_api::Code;
+use parking_lot::Mutex;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Connections to PostgreSQL, and readers of SQLite.
@@ -94,7 +95,7 @@ impl Store {
 
     /// An error of the pool, with the reason why it has no connection.
     pub(super) fn explain(&self, error: sqlx::Error) -> Error {
-        let refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let refused = self.shared.refused.lock().take();
         match (error, refused) {
             (sqlx::Error::PoolTimedOut, Some(why)) => Error::new(Code::StoreUnavailable, format!("the store: {why}")),
             (error, _) => error.into(),
@@ -111,7 +112,7 @@ fn pool(dialect: Dialect, shared: &Shared) -> Result<AnyPool> {
             Box::pin(async move {
                 let set_up = set_up(dialect, connection, identity.get().map(String::as_str)).await;
                 if let Err(error) = &set_up {
-                    *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                    *refused.lock() = Some(error.to_string());
                 }
                 set_up
             })

@@ -3,9 +3,10 @@
 use elias_command_line::Failure;
 use notify::event::{Event, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -28,7 +29,7 @@ impl Changes {
         let files = Arc::new(Mutex::new(BTreeSet::new()));
         let known = Arc::clone(&files);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.is_ok_and(|event| matters(&event, &known.lock().unwrap_or_else(PoisonError::into_inner))) {
+            if event.is_ok_and(|event| matters(&event, &known.lock())) {
                 let _ = changed.send(()); // nobody listens any more: the program is ending
             }
         });
@@ -40,7 +41,7 @@ impl Changes {
     /// watch before.
     pub(crate) fn follow(&mut self, files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
         let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        *self.files.lock() = files;
         let mut new = false;
         for folder in folders {
             if !self.folders.contains(&folder) {

@@ -5,8 +5,9 @@
 
 use super::backend::{self, Backend};
 use super::contract::{Answer, Error, ErrorCode, Value};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The leases of one component.
@@ -41,7 +42,7 @@ enum AcquireOutcome {
 
 impl Leases {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     fn try_acquire(self: &Arc<Self>, key: &str, dropped: u64) -> AcquireOutcome {

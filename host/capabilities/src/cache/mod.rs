@@ -39,10 +39,11 @@ use grant::{BackendConfig, Settings};
 use lease::Leases;
 use memory::Memory;
 use operation::{CommandRunner, MANY};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use tokio::sync::Semaphore;
 
 type Components = HashMap<String, Weak<Component>>;
@@ -102,7 +103,7 @@ impl Cache {
     }
 
     fn components(&self) -> MutexGuard<'_, Components> {
-        self.components.lock().unwrap_or_else(PoisonError::into_inner)
+        self.components.lock()
     }
 
     fn component(&self, name: &str) -> Arc<Component> {
@@ -119,7 +120,7 @@ impl Cache {
 
 impl Component {
     fn memory(&self, name: &str, total_bytes: u64) -> Arc<Memory> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory.lock();
         if let Some(memory) = memory.upgrade().filter(|memory| memory.total_bytes() == total_bytes) {
             return memory;
         }

@@ -2,8 +2,9 @@
 
 use super::derive::Parts;
 use elias_host::capability::wasmtime;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// KiB that all calls of scrypt together may have at a time, and those of one component; more of them wait.
@@ -31,7 +32,7 @@ pub(super) async fn reserve(component: &str, bytes: u64) -> wasmtime::Result<Mem
 }
 
 fn share(component: &str) -> Arc<Semaphore> {
-    let mut all = COMPONENTS.lock().unwrap_or_else(PoisonError::into_inner); // whole after every operation
+    let mut all = COMPONENTS.lock(); // whole after every operation
     let all = all.get_or_insert_default();
     if let Some(share) = all.get(component).and_then(Weak::upgrade) {
         return share;

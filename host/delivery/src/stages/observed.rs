@@ -2,8 +2,8 @@
 
 use super::answer::Differing;
 use crate::statistics::Moments;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// One execution of an implementation.
@@ -126,6 +126,6 @@ impl ImplementationStats {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Observed) -> T) -> T {
-        act(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.observed.lock())
     }
 }

@@ -1,8 +1,9 @@
 //! The host's executions, shared by tenants: the bulkhead that stands over all components.
 
 use elias_names::TenantId;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
@@ -98,7 +99,7 @@ impl SharedAdmission {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.state.lock() // whole after every operation
     }
 
     /// Gives free permits to those who wait and may have one.

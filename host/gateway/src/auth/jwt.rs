@@ -5,10 +5,11 @@ use crate::bounded::BoundedMap;
 use crate::clock::Now;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The longest token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -166,13 +167,13 @@ impl JwtVerifier {
             set.keys.iter().filter_map(|jwk| usable(jwk, &self.rules.algorithms)).take(MAX_KEYS).collect();
         let count = all.len();
         let keys = Arc::new(Keys { all, since: Some(now.unix_seconds) });
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.keys.write() = keys;
+        self.verified.lock().clear();
         count
     }
 
     fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.keys.read())
     }
 
     /// Whose token it is.
@@ -184,13 +185,13 @@ impl JwtVerifier {
             return Err(Failure::Malformed);
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let known = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        let known = self.verified.lock().get(&digest).cloned();
         let verified = match known {
             Some(verified) => verified,
             None => {
                 let keys = self.keys();
                 let verified = self.verify_signature(token, &keys)?;
-                let mut cache = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut cache = self.verified.lock();
                 // Under the lock, so that what old keys have verified is not kept beyond them.
                 if token.len() <= MAX_CACHED_BYTES && Arc::ptr_eq(&keys, &self.keys()) {
                     cache.insert(digest, verified.clone());

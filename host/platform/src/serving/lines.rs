@@ -2,10 +2,11 @@
 
 use elias_api::FollowedLine;
 use elias_host::{Line, Observer};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::broadcast;
 
 /// Lines that are kept of one execution.
@@ -33,7 +34,7 @@ struct Kept {
 
 impl Lines {
     fn kept(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+        self.kept.lock() // the map is whole after every operation
     }
 
     /// The lines of an execution that has ended.

@@ -2,10 +2,11 @@
 
 use elias_delivery::supervision::Usage;
 use elias_names::{ServiceId, TenantId};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Services and tenants that are told apart; those that come later are counted together. Each is some dozens of time series.
@@ -158,7 +159,7 @@ impl<K, M: Default> Default for Meters<K, M> {
 impl<K: Clone + Eq + Hash, M: Default> Meters<K, M> {
     /// The counts of `key`: those that are there, new ones, or those of the others.
     pub(crate) fn of(&self, key: &K) -> Arc<M> {
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
+        let mut named = self.named.lock(); // the map is whole after every operation
         if let Some(meter) = named.get(key).and_then(Weak::upgrade) {
             return meter;
         }
@@ -173,7 +174,7 @@ impl<K: Clone + Eq + Hash, M: Default> Meters<K, M> {
 
     /// The counts of those that are told apart, and of the others.
     pub(crate) fn all(&self) -> (Vec<(K, Arc<M>)>, Arc<M>) {
-        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = self.named.lock();
         let named = named.iter().filter_map(|(key, meter)| Some((key.clone(), meter.upgrade()?))).collect();
         (named, Arc::clone(&self.others))
     }

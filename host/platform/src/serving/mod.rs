@@ -40,9 +40,10 @@ use elias_gateway::Rules;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ReleaseTarget, ServiceTarget};
 use meter::HostMeters;
+use parking_lot::Mutex;
 use quota::TenantUse;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// A moment as the gateway is told it.
@@ -397,7 +398,7 @@ impl Serving {
 
     /// What the tenant uses, counted for all its services together.
     fn tenant(&self, tenant: &TenantId, settings: &TenantSettings) -> Arc<TenantUse> {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
+        let mut tenants = self.tenants.lock(); // the map is whole after every operation
         match tenants.get(tenant) {
             Some(known) if *known.quotas() == settings.quotas => Arc::clone(known),
             _ => {
@@ -411,7 +412,7 @@ impl Serving {
 
     /// What each tenant uses that serves anything.
     pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantUse>)> {
-        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let tenants = self.tenants.lock();
         tenants.iter().map(|(tenant, used)| (tenant.clone(), Arc::clone(used))).collect()
     }
 

@@ -19,9 +19,10 @@ use elias_host::Running;
 use elias_names::{ServiceId, TenantId};
 use elias_store::ReleaseTarget;
 use http::{Method, Uri};
+use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A component in an environment.
@@ -100,7 +101,7 @@ impl Canary {
     }
 
     fn lock(&self) -> MutexGuard<'_, Rollout> {
-        self.rollout.lock().unwrap_or_else(PoisonError::into_inner) // a rollout is whole after every transition
+        self.rollout.lock() // a rollout is whole after every transition
     }
 }
 
@@ -201,7 +202,7 @@ impl Service {
     }
 
     fn running(&self) -> MutexGuard<'_, Slab<UnderWay>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner) // the slab is whole after every operation
+        self.running.lock() // the slab is whole after every operation
     }
 
     pub(super) fn begin(&self, execution: UnderWay) -> usize {

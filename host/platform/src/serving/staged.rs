@@ -12,9 +12,10 @@ use elias_delivery::stages::{
 };
 use elias_store::now_ms;
 use http::Method;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
@@ -114,7 +115,7 @@ impl Staged {
 
 impl Staging {
     fn differences(&self) -> MutexGuard<'_, VecDeque<Differing>> {
-        self.differences.lock().unwrap_or_else(PoisonError::into_inner) // the list is whole after every operation
+        self.differences.lock() // the list is whole after every operation
     }
 
     fn skip(&self) {

@@ -15,11 +15,12 @@ pub(crate) use size::check;
 use crate::engine::Allocation;
 use crate::error::Error;
 use elias_contract::ErrorCode;
+use parking_lot::{Mutex, MutexGuard};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use wasmtime::Engine;
 
 /// What compiling one component, or one engine, may take in a process of its own.
@@ -189,7 +190,7 @@ struct JobState {
 
 impl Job {
     fn state(&self) -> MutexGuard<'_, JobState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // it is whole after every operation
+        self.state.lock() // it is whole after every operation
     }
 
     /// What gives the job up when it is dropped: the compiler is killed, and the thread that waits for it goes on.

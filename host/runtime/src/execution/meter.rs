@@ -1,8 +1,9 @@
 //! What an execution has taken so far, and the measuring of its calls to capabilities.
 
 use super::{Execution, HostCalls, Outcome};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What an execution has taken so far, readable after its instance is gone.
@@ -20,7 +21,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     fn host_calls(&self) -> MutexGuard<'_, Vec<HostCalls>> {
-        self.host_calls.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.host_calls.lock() // whole after every operation
     }
 
     /// A call to a capability has ended.

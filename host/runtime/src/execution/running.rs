@@ -2,9 +2,10 @@
 
 use super::Execution;
 use futures::task::AtomicWaker;
+use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use tokio::sync::Notify;
 
@@ -71,7 +72,7 @@ impl Running {
     /// instance is gone, before the record of the execution is there. That may be long after the response, if the guest
     /// goes on in `waitUntil`, and before its last byte is sent. If the instance is gone already it is dropped at once.
     pub fn hold(&self, what: impl Send + 'static) {
-        let mut held = self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner); // whole after every operation
+        let mut held = self.shared.held.0.lock(); // whole after every operation
         match &mut *held {
             Some(held) => held.push(Box::new(what)),
             None => drop((held, what)),
@@ -85,7 +86,7 @@ impl Running {
 
     /// What is held for the execution, for something of its instance that is still there.
     pub(crate) fn take_held(&self) -> impl Send + use<> {
-        HeldUntilDropped(self.shared.held.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
+        HeldUntilDropped(self.shared.held.0.lock().take().unwrap_or_default())
     }
 
     /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others

@@ -22,11 +22,12 @@ use futures::FutureExt;
 use http::header::EXPECT;
 use http::request::Parts;
 use http_body_util::{BodyExt, Empty, Full};
+use parking_lot::Mutex;
 use request_body::{BoundedBody, RequestBody};
 use response_body::{GuestFuture, StreamingResponse};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Resource, TypedFunc};
@@ -100,7 +101,7 @@ impl Responder {
     }
 
     fn send(&self, response: GuestResponse) {
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sender = self.0.lock().take();
         // Whoever waited for it may be gone, and with it the reason to give any.
         if let Some(sender) = sender {
             let _ = sender.send(response);

@@ -6,8 +6,9 @@ use crate::error::Error;
 use crate::memory;
 use elias_contract::ErrorCode;
 use elias_contract::base::Base;
+use parking_lot::Mutex;
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Read when the first component needs them: megabytes, whose digest takes milliseconds.
 pub(crate) struct Bases {
@@ -29,7 +30,7 @@ impl Bases {
 
     /// Loads the bases at the first call.
     fn loaded(&self, cache: Option<&CompiledCache>) -> Result<Arc<[LoadedBase]>, Error> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner); // it is set in one step
+        let mut loaded = self.loaded.lock(); // it is set in one step
         if let Some(loaded) = &*loaded {
             return Ok(Arc::clone(loaded));
         }

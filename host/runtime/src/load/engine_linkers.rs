@@ -2,8 +2,9 @@
 
 use crate::error::Error;
 use crate::instance::InstanceState;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 use wasmtime::component::Linker;
 
 /// Whether loading may compile.
@@ -64,7 +65,7 @@ impl EngineLinkers {
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+        self.slots.lock() // the map is whole after every operation
     }
 
     /// Removes a slot in which there is nothing, unless another is at it: components that are refused leave nothing
@@ -84,9 +85,8 @@ pub(super) struct Busy;
 /// Locks a slot, once nobody compiles into it.
 fn lock(slot: &Slot, compiling: Compiling) -> Result<MutexGuard<'_, Option<EngineLinker>>, Busy> {
     match (slot.try_lock(), compiling) {
-        (Ok(linker), _) => Ok(linker),
-        (Err(TryLockError::Poisoned(poisoned)), _) => Ok(poisoned.into_inner()), // it is set whole
-        (Err(TryLockError::WouldBlock), Compiling::Allowed) => Ok(slot.lock().unwrap_or_else(PoisonError::into_inner)),
-        (Err(TryLockError::WouldBlock), Compiling::Forbidden) => Err(Busy),
+        (Some(linker), _) => Ok(linker),
+        (None, Compiling::Allowed) => Ok(slot.lock()),
+        (None, Compiling::Forbidden) => Err(Busy),
     }
 }

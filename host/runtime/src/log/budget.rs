@@ -1,7 +1,8 @@
 //! How many bytes of log lines each component may write in a second: a token bucket each.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The budgets of all components, by digest.
@@ -13,7 +14,7 @@ pub(crate) struct Budgets {
 impl Budgets {
     /// The budget of one component. Instances of the same component share it.
     pub(crate) fn of(&self, digest: &str, bytes_per_second: u32) -> Arc<Budget> {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock();
         if let Some(budget) = all.get(digest) {
             return Arc::clone(budget);
         }
@@ -52,7 +53,7 @@ impl Budget {
     }
 
     fn take_at(&self, bytes: usize, now: Instant) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let passed = now.saturating_duration_since(state.at).as_secs_f64();
         state.bytes = (state.bytes + passed * self.bytes_per_second).min(self.bytes_per_second);
         state.at = now;
@@ -67,7 +68,7 @@ impl Budget {
     /// Whether a line of so many bytes is to be dropped, which is then counted: asked before anything is done for the
     /// line.
     pub(super) fn lacks(&self, bytes: usize) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let refilled = state.bytes + state.at.elapsed().as_secs_f64() * self.bytes_per_second;
         let lacks = refilled.min(self.bytes_per_second) < bytes as f64;
         state.dropped += u64::from(lacks);
@@ -75,7 +76,7 @@ impl Budget {
     }
 
     fn is_full(&self) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         let passed = state.at.elapsed().as_secs_f64();
         state.bytes + passed * self.bytes_per_second >= self.bytes_per_second
     }

@@ -2,12 +2,13 @@
 
 use super::image::{Image, Mapped};
 use super::page_map::PageMap;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use std::io;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Each so-manieth time that a slot is put back, the pages that need not have been are given back to the system: what
 /// one request wrote to is not copied for all that follow.
@@ -80,7 +81,7 @@ impl Reservations {
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<Reservation>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.free.lock() // whole after every operation
     }
 
     fn take(&self, bytes: usize) -> io::Result<Reservation> {

@@ -1,10 +1,11 @@
 //! The native stacks that guests run on.
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
 use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use wasmtime::{StackCreator, StackMemory};
 
 /// Bytes at a stack's top that stay with it while nobody uses it.
@@ -30,7 +31,7 @@ struct Free {
 
 impl Free {
     fn stacks(&self) -> MutexGuard<'_, Vec<Arc<Mapping>>> {
-        self.stacks.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.stacks.lock() // whole after every operation
     }
 }
 

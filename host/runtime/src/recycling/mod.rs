@@ -20,9 +20,10 @@ pub(crate) use pool::InstancePool;
 
 use crate::error::Error;
 use elias_contract::ErrorCode;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -155,7 +156,7 @@ impl Instances {
     }
 
     fn ring(&self) -> MutexGuard<'_, VecDeque<Weak<dyn Evict>>> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.ring.lock() // whole after every operation
     }
 
     /// A permit for a new instance; evicts an idle one if there is no other.
@@ -173,7 +174,7 @@ impl Instances {
 
     /// The group with this name.
     pub(crate) fn group(&self, name: &str) -> Arc<Group> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner); // whole after every operation
+        let mut groups = self.groups.lock(); // whole after every operation
         if let Some(known) = groups.get(name).and_then(Weak::upgrade) {
             return known;
         }

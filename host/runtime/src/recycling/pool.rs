@@ -5,9 +5,10 @@ use super::{Evict, Group, Instances, add_one};
 use crate::error::Error;
 use crate::execution::Running;
 use crate::instance::InstanceState;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// The instances of one component for one of its handlers.
@@ -39,7 +40,7 @@ impl<H: Handler> InstancePool<H> {
     }
 
     fn state(&self) -> MutexGuard<'_, IdleState<H>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.state.lock() // whole after every operation
     }
 
     /// An idle instance is gone, or in use.
@@ -205,7 +206,7 @@ impl<H: Handler> Evict for InstancePool<H> {
 
 impl<H: Handler> Drop for InstancePool<H> {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.get_mut();
         let gone: Vec<_> = state.instances.drain(..).map(|(instance, _)| instance.bytes()).collect();
         gone.into_iter().for_each(|bytes| self.leaves(bytes));
     }

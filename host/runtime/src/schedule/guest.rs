@@ -3,9 +3,10 @@
 use super::Share;
 use super::queue::{Charge, ShareKey};
 use futures::task::AtomicWaker;
+use parking_lot::{Mutex, MutexGuard};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
@@ -44,7 +45,7 @@ impl Turn {
     }
 
     fn slot(&self) -> MutexGuard<'_, QueueSlot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner) // two fields, which are set whole
+        self.slot.lock() // two fields, which are set whole
     }
 
     /// It waits in the queue; called with the queue's lock held.

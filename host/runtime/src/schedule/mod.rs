@@ -17,9 +17,10 @@ mod tests;
 pub(crate) use guest::{Guest, Scheduled};
 
 use guest::Turn;
+use parking_lot::{Mutex, MutexGuard};
 use queue::{Charge, FairQueue, ShareKey, WEIGHT_DEFAULT, WEIGHT_MAX};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whose CPU a component's executions use, where there is not enough for all.
 ///
@@ -144,7 +145,7 @@ impl Scheduler {
     }
 
     fn queue(&self) -> MutexGuard<'_, FairQueue<Arc<Turn>>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner) // nothing panics within it but a defect
+        self.queue.lock() // nothing panics within it but a defect
     }
 
     /// Changes the state if `change` says how; gives whether it did.

@@ -14,7 +14,7 @@ use elias_store::Remembered;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// The header with the key (draft-ietf-httpapi-idempotency-key-header).
@@ -27,12 +27,12 @@ const BODY_BYTES_MAX: usize = 2 << 20;
 
 /// The requests with a key that are under way: one with the same key waits, and then gets the same answer.
 #[derive(Clone, Default)]
-pub(super) struct UnderWay(Arc<std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>>);
+pub(super) struct UnderWay(Arc<parking_lot::Mutex<HashMap<String, Arc<Mutex<()>>>>>);
 
 impl UnderWay {
     async fn turn(&self, key: String) -> OwnedMutexGuard<()> {
         let lock = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner); // the map is whole after every operation
+            let mut all = self.0.lock(); // the map is whole after every operation
             all.retain(|_, lock| Arc::strong_count(lock) > 1);
             Arc::clone(all.entry(key).or_default())
         };

@@ -14,11 +14,12 @@ use elias_names::TenantId;
 use futures::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
@@ -151,7 +152,7 @@ struct Piece {
 
 impl Buffer {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.state.lock() // whole after every operation
     }
 
     fn push(&self, frame: Result<Frame<Bytes>, Error>, room: Option<BufferReservation>, bytes: u64) {
@@ -245,7 +246,7 @@ type StalledBuffers = BTreeMap<(Instant, u64), Arc<Buffer>>;
 
 impl StalledExecutions {
     fn stalled(&self) -> MutexGuard<'_, HashMap<Option<TenantId>, StalledBuffers>> {
-        self.stalled.lock().unwrap_or_else(PoisonError::into_inner) // the map is whole after every operation
+        self.stalled.lock() // the map is whole after every operation
     }
 
     fn begin<'a>(&'a self, buffer: &Arc<Buffer>, tenant: &'a Option<TenantId>) -> Stalled<'a> {

@@ -10,8 +10,9 @@ use elias_platform::{Copies, Ending, Platform, Settled, Ticket};
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
+use parking_lot::{Mutex, MutexGuard};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -53,11 +54,11 @@ enum CapturedResponse {
 
 impl CaptureBuffer {
     fn request(&self) -> MutexGuard<'_, CapturedRequest> {
-        self.request.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.request.lock() // whole after every operation
     }
 
     fn response(&self) -> MutexGuard<'_, CapturedResponse> {
-        self.response.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.response.lock() // whole after every operation
     }
 }
 

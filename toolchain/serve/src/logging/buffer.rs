@@ -4,8 +4,9 @@
 //! hundred bytes. A buffer for each thread would need no common lock, but would lose the order of lines: an execution
 //! moves between threads. A channel, as in `tracing-appender`, costs an allocation, a wake and a write for each line.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::io::{self, ErrorKind, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes of a single write, if it has several lines: what Linux writes to a pipe as one piece (`PIPE_BUF`). So nothing
@@ -74,8 +75,7 @@ impl LogBuffer {
             self.ready.notify_one();
         }
         let waits = |queue: &mut Queue| queue.written < accepted;
-        let (queue, _) =
-            self.progress.wait_timeout_while(queue, timeout, waits).unwrap_or_else(PoisonError::into_inner);
+        self.progress.wait_while_for(&mut queue, waits, timeout);
         queue.written >= accepted
     }
 
@@ -114,7 +114,7 @@ impl LogBuffer {
         loop {
             queue.idle = queue.lines.is_empty();
             let waits = |queue: &mut Queue| queue.lines.is_empty() && !queue.closed;
-            queue = self.ready.wait_while(queue, waits).unwrap_or_else(PoisonError::into_inner);
+            self.ready.wait_while(&mut queue, waits);
             queue.idle = false;
             if queue.lines.is_empty() {
                 return;
@@ -129,14 +129,13 @@ impl LogBuffer {
             queue.written += bytes;
             self.progress.notify_all();
             let waits = |queue: &mut Queue| !queue.urgent && !queue.closed;
-            (queue, _) =
-                self.ready.wait_timeout_while(queue, self.interval, waits).unwrap_or_else(PoisonError::into_inner);
+            self.ready.wait_while_for(&mut queue, waits, self.interval);
             queue.urgent = false;
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner) // whole after every operation
+        self.queue.lock() // whole after every operation
     }
 }
 

@@ -1,7 +1,7 @@
 //! The host's own time-outs of statements, for a server that does not keep its one.
 
 use futures::future::{BoxFuture, FutureExt, Shared};
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long after the server should have given up the host does, at least.
@@ -24,7 +24,7 @@ impl Lateness {
     /// Done when a statement that begins now is late.
     pub(super) fn starting_now(&self) -> Late {
         let now = Instant::now();
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.latest.lock();
         if let Some((_, late)) = latest.as_ref().filter(|(since, _)| now.duration_since(*since) < GRACE) {
             return late.clone();
         }

@@ -5,8 +5,9 @@
 //! components, each within its own bound, would still be more than a server takes.
 
 use super::connect::Session;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -28,7 +29,7 @@ impl Servers {
 
     /// The server at this address.
     pub(super) fn server(&self, address: &str) -> Arc<Server> {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut servers = self.servers.lock();
         if let Some(server) = servers.get(address).and_then(Weak::upgrade) {
             return server;
         }
@@ -102,7 +103,7 @@ impl Server {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// A component's share: `most` connections, if the server has them.

@@ -6,8 +6,9 @@
 //! others wait. One inside a function of SQLite that cannot be interrupted does not keep them for longer than
 //! [`STUCK`].
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 /// How long a turn is, while others wait.
@@ -55,7 +56,7 @@ impl Cores {
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+        self.gate.lock()
     }
 
     fn now(&self) -> u64 {
@@ -74,7 +75,7 @@ impl Cores {
         gate.queue.push(Arc::clone(turn));
         self.waiting.fetch_add(1, Ordering::Relaxed);
         while !self.is_next(&gate, turn) && !given_up() {
-            gate = self.changed.wait_timeout(gate, STUCK / 2).unwrap_or_else(PoisonError::into_inner).0;
+            self.changed.wait_for(&mut gate, STUCK / 2);
         }
         gate.queue.retain(|waiting| !Arc::ptr_eq(waiting, turn));
         self.waiting.fetch_sub(1, Ordering::Relaxed);

@@ -6,9 +6,10 @@
 use super::super::output::Watch;
 use super::cores::{CORES, Turn};
 use super::memory::{Account, on_account};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::InterruptHandle;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How often what runs is looked at.
@@ -63,7 +64,7 @@ impl Control {
     }
 
     fn running(&self) -> MutexGuard<'_, Option<RunningStatement>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 
     /// Does something on the connection that may go on until then, and ends when its query is dropped.
@@ -156,7 +157,7 @@ struct Watchdog {
 
 impl Watchdog {
     fn running(&self) -> MutexGuard<'_, Vec<Arc<Control>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 
     fn add(&self, control: &Arc<Control>) {
@@ -177,7 +178,7 @@ impl Watchdog {
         loop {
             let mut running = self.running();
             while running.is_empty() {
-                running = self.added.wait(running).unwrap_or_else(PoisonError::into_inner);
+                self.added.wait(&mut running);
             }
             let all = running.clone();
             drop(running);

@@ -1,9 +1,10 @@
 //! What the package.json of an installed package says of its modules, and whether it can be read at all.
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// `sideEffects` by the folder of the package.json. webpack's field: the modules that do something although nobody uses
 /// what they export. <https://webpack.js.org/guides/tree-shaking/#mark-the-file-as-side-effect-free>
@@ -33,7 +34,7 @@ impl SideEffects {
     }
 
     fn read(&self, folder: &Path) -> Option<Arc<Value>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if let Some(package) = known.get(folder) {
             return package.clone();
         }

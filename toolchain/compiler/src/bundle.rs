@@ -16,9 +16,10 @@ mod plugin;
 mod preserve;
 mod resolve_help;
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use rolldown::plugin::__inner::SharedPluginable;
 use rolldown::{
@@ -369,7 +370,7 @@ fn too_large(what: &str, bytes: usize) -> BuildError {
 }
 
 fn take<T: Default>(value: &Mutex<T>) -> T {
-    std::mem::take(&mut value.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut value.lock())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::capabilities::Capabilities;
 use crate::diagnostic::{BuildError, BuildWarning, Details, SourceLocation};
 use crate::paths::relative;
 use crate::web;
+use parking_lot::Mutex;
 use rolldown::plugin::{
     HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
     HookTransformArgs, HookTransformAstArgs, HookTransformAstReturn, HookTransformOutput, HookTransformOutputMap,
@@ -20,8 +21,8 @@ use rolldown_common::side_effects::HookSideEffects;
 use rolldown_common::{ImportKind, ModuleType, RUNTIME_MODULE_KEY, ResolvedExternal};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Sees every source before it is parsed: notes it, and refuses what the parser could not survive and what must not be
 /// read. Gives the module [`SDK`], and files that are imported as text or bytes.
@@ -313,6 +314,6 @@ fn package_of(file: &Path) -> Option<PathBuf> {
     crate::sbom::folder_of(file)
 }
 
-fn lock<T>(value: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    value.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(value: &Mutex<T>) -> parking_lot::MutexGuard<'_, T> {
+    value.lock()
 }

@@ -1,4 +1,4 @@
-//! Programs that must do the same bundled as they do in Node.js: those of toolchain/build/tests/corpus.
+//! Programs that must do the same bundled as they do in Node.js: those of toolchain/compiler/tests/corpus.
 
 use super::run_in;
 use std::path::Path;
