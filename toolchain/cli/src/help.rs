@@ -234,7 +234,8 @@ mod tests {
         words.skip_while(|word| word != "elias").collect()
     }
 
-    /// Command lines of a page: lines of its code blocks that begin with the program, a prompt and variables aside.
+    /// Command lines of a page: lines of its indented code blocks that begin with the program, a prompt and variables
+    /// aside. Fenced ones are run by `tests/docs`.
     fn command_lines(page: &str) -> impl Iterator<Item = &str> {
         page.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| {
             let line = line.strip_prefix("$ ").unwrap_or(line);
