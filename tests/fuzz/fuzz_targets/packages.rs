@@ -1,38 +1,7 @@
 //! Bills of materials and advisories: no document makes the readers panic, and both answer for what they took.
 #![no_main]
 
-use packages::advisory::AdvisorySet;
-use packages::sbom::Package;
-
-/// The readers of host/platform, of their files alone, and what these need of it.
-#[path = "../../../host/platform/src/packages"]
-#[allow(dead_code, unused_imports)]
-mod packages {
-    pub(crate) mod advisory;
-    pub(crate) mod sbom;
-    pub(crate) mod severity;
-}
-
-mod error {
-    #[derive(Debug)]
-    pub enum Code {
-        BadInput,
-        SbomMissing,
-        TooLarge,
-    }
-
-    #[derive(Debug)]
-    #[allow(dead_code)]
-    pub struct Error(Code, String);
-
-    impl Error {
-        pub fn new(code: Code, message: impl Into<String>) -> Self {
-            Self(code, message.into())
-        }
-    }
-
-    pub type Result<T> = std::result::Result<T, Error>;
-}
+use elias_advisories::{AdvisorySet, Package};
 
 /// A component that has nothing but a custom section.
 fn component(section: &str, bytes: &[u8]) -> Vec<u8> {

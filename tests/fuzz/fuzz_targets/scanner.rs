@@ -29,8 +29,11 @@ pub(crate) enum Value {}
 
 #[path = "../../../host/capabilities/src/db"]
 mod files {
-    use super::{Error, ErrorCode, Value};
-
+    /// In the place of what is generated from WIT.
+    mod bindings {
+        pub(super) use super::super::{Error, ErrorCode, Value};
+    }
+    pub(crate) mod dialect;
     #[allow(dead_code)]
     mod error;
     #[allow(dead_code)]
@@ -38,7 +41,8 @@ mod files {
     mod token;
 }
 
-pub(crate) use files::statement::{Dialect, Kind, Statement};
+pub(crate) use files::dialect::Dialect;
+pub(crate) use files::statement::{Kind, Statement};
 
 /// What is built of an input that is not a text: words of the dialect, and what stands between them.
 #[derive(Debug, arbitrary::Arbitrary)]

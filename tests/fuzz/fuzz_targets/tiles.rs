@@ -1,12 +1,7 @@
 //! Paths of tiles and bundles of entries: each path has one spelling, and bundles are read as they were written.
 #![no_main]
 
-use transparency::{TilePath, entry_bundle, read_bundle};
-
-/// The log of host/platform, of its files alone.
-#[path = "../../../host/platform/src/transparency/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod transparency;
+use elias_transparency::{TilePath, entry_bundle, read_bundle};
 
 libfuzzer_sys::fuzz_target!(|input: (&str, u16, &[u8])| {
     let (path, count, bytes) = input;
