@@ -298,7 +298,7 @@ mod tests {
     fn refuses_what_the_lockfile_does_not_say() {
         let failed = |text: &str| {
             let error = of(&project(Some(("package-lock.json", text)))).expect_err("they differ");
-            assert_eq!(error.name(), "lockfile-mismatch");
+            assert_eq!(error.code(), "lockfile-mismatch");
             error.render(false)
         };
         let other = r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.2.4"},"node_modules/@s/b":{"version":"0.1.0+x"}}}"#;
