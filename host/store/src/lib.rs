@@ -4,7 +4,6 @@
 //! statement as `$1`. What is the host's own is in [`HostScope`].
 
 mod artifacts;
-pub mod atomic_write;
 mod audit;
 mod changes;
 mod components;

@@ -1,11 +1,12 @@
 //! Which platform is meant, and as whom: by flags, by the environment, or by what `elias login` remembered.
 
+use elias_atomic_write::{Access, Fsync};
 use elias_command_line::{CliErrorCode, Failure, Target, default_tenant, tenant_of_environment};
 use elias_names::TenantId;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The file with what `elias login` remembers.
@@ -150,12 +151,9 @@ impl Login {
             Failure::new(CliErrorCode::Io, format_args!("cannot write {}: {error}", path.display()))
         };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-        // Temporary files have the mode 0600; renamed, it is there whole or as it was.
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-        writeln!(file, "{text}").and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
-        file.persist(&path).map_err(|error| failed(&error))?;
+        // After a power loss the login before will do, but not a damaged file.
+        elias_atomic_write::write_path(&path, format!("{text}\n").as_bytes(), Access::OwnerOnly, Fsync::File)
+            .map_err(|error| failed(&error))?;
         Ok(path)
     }
 
