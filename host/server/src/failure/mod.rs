@@ -53,7 +53,7 @@ impl From<NotAdmitted> for Failure {
 }
 
 impl Failure {
-    /// The stable name.
+    /// The stable code.
     pub(crate) fn code(&self) -> &'static str {
         self.entry().0
     }
@@ -66,7 +66,7 @@ impl Failure {
         }
     }
 
-    /// The stable name, the HTTP status and the title.
+    /// The stable code, the HTTP status and the title.
     pub(crate) fn entry(&self) -> (&'static str, u16, &'static str) {
         match self {
             Self::Refused(refusal) => (refusal.as_str(), refusal.status(), refusal.title()),
