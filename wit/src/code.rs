@@ -52,6 +52,20 @@
 /// assert_eq!(DeliveryCode::ALL.len(), 1);
 /// ```
 ///
+/// Where a code is no HTTP response, as on the command line, status and title are left out. The enum gets `as_str`:
+///
+/// ```
+/// elias_contract::error_codes! {
+///     /// Why the cash desk does not open.
+///     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///     pub enum DeskCode {
+///         /// The drawer is locked.
+///         Locked = "locked";
+///     }
+/// }
+/// assert_eq!(DeskCode::Locked.as_str(), "locked");
+/// ```
+///
 /// # An enum of errors
 ///
 /// The variants are the errors, with what they carry, and the enum gets `code`. Where the code is that of another error
@@ -107,6 +121,7 @@ macro_rules! error_codes {
 
         impl $name {
             /// Every code that this table defines, in its order.
+            #[allow(dead_code)] // a table that is private to a crate may not need it
             $visibility const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The code, in kebab case.
@@ -140,6 +155,27 @@ macro_rules! error_codes {
         impl ::std::fmt::Display for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+    };
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis enum $name:ident {
+            $($(#[$variant_attribute:meta])* $variant:ident = $code:literal;)+
+        }
+    ) => {
+        $(#[$attribute])*
+        $visibility enum $name {
+            $($(#[$variant_attribute])* $variant,)+
+        }
+
+        impl $name {
+            /// The code, in kebab case.
+            #[must_use]
+            $visibility fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
             }
         }
     };
@@ -200,6 +236,17 @@ mod tests {
     }
 
     error_codes! {
+        /// A table without statuses.
+        #[derive(Debug, Clone, Copy)]
+        enum BareCode {
+            /// The first.
+            Locked = "locked";
+            /// The second.
+            Closed = "closed";
+        }
+    }
+
+    error_codes! {
         /// Errors of all three forms.
         #[derive(Debug, thiserror::Error)]
         enum Failure {
@@ -245,6 +292,11 @@ mod tests {
         assert_eq!((inner.as_str(), inner.status(), inner.title()), ("not-found", 422, "It does not exist"));
         assert_eq!(OuterCode::Inner(Code::Busy).status(), 503);
         assert_eq!((OuterCode::Refused.status(), OuterCode::Refused.title()), (403, "It is refused"));
+    }
+
+    #[test]
+    fn a_table_without_statuses_defines_codes() {
+        assert_eq!((BareCode::Locked.as_str(), BareCode::Closed.as_str()), ("locked", "closed"));
     }
 
     #[test]

@@ -5,46 +5,38 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Why the signing key in a file is not used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
-    /// The file cannot be read.
-    #[error("cannot read the signing key {}: {error}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// Others than the file's owner may read or write it.
-    #[error("others than its owner have access to the signing key {} (its mode is {mode:04o})", .path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The file has no signing key.
-    #[error("{}: {error}", .path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with its text.
-        error: NoteError,
-    },
+crate::error_codes! {
+    /// Why the signing key in a file is not used.
+    #[derive(Debug, thiserror::Error)]
+    pub enum KeyFileError {
+        /// The file cannot be read.
+        #[error("cannot read the signing key {}: {error}", .path.display())]
+        Io {
+            /// The file.
+            path: PathBuf,
+            /// What the system says.
+            error: std::io::Error,
+        } => "io",
+        /// Others than the file's owner may read or write it.
+        #[error("others than its owner have access to the signing key {} (its mode is {mode:04o})", .path.display())]
+        Exposed {
+            /// The file.
+            path: PathBuf,
+            /// Its permission bits.
+            mode: u32,
+        } => "exposed-key",
+        /// The file has no signing key.
+        #[error("{}: {error}", .path.display())]
+        Key {
+            /// The file.
+            path: PathBuf,
+            /// What is wrong with its text.
+            error: NoteError,
+        } => "bad-key",
+    }
 }
 
 impl KeyFileError {
-    /// The stable name, in kebab case.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Io { .. } => "io",
-            Self::Exposed { .. } => "exposed-key",
-            Self::Key { .. } => "bad-key",
-        }
-    }
-
     /// What to do about it, where that is known.
     #[must_use]
     pub fn help(&self) -> Option<String> {

@@ -12,16 +12,13 @@ pub struct InvalidSetting {
 }
 
 impl InvalidSetting {
+    /// The stable code of every such error.
+    pub const CODE: &'static str = "bad-configuration";
+
     /// `what` continues a sentence that begins with the key.
     #[must_use]
     pub fn new(key: &'static str, what: impl Into<String>) -> Self {
         Self { key, what: what.into() }
-    }
-
-    /// The error's stable name.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        "bad-configuration"
     }
 
     /// The key of the setting, with its table: `supervision.error-rate`.

@@ -4,8 +4,9 @@
 //! altered or cut short behind the host's back is found and fetched anew, never served.
 
 use bytes::Bytes;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use elias_api::{Code, Error, Result};
+use elias_atomic_write::{Access, AtomicFile, Fsync};
 use elias_names::Digest;
 use futures::{Stream, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
@@ -13,7 +14,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreExt, RetryConfig};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -229,28 +230,28 @@ fn bucket(url: &str) -> Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(built.map_err(|error| Error::new(Code::BadInput, format!("artifacts at {url}: {error}")))?))
 }
 
-/// A file that is being written; removed unless it is finished.
+/// An artifact that is being written; removed unless it is finished.
 struct Partial {
     folder: Arc<Dir>,
-    name: String,
-    file: Arc<cap_std::fs::File>,
+    file: AtomicFile<Arc<Dir>>,
 }
 
 impl Partial {
     fn begin(folder: &Arc<Dir>) -> Result<Self> {
-        let name = format!("{PARTIAL}/{}", ulid::Ulid::new());
-        let file = folder.open_with(&name, OpenOptions::new().read(true).write(true).create_new(true).mode(0o600))?;
-        Ok(Self { folder: Arc::clone(folder), name, file: Arc::new(file) })
+        let file = AtomicFile::create(Arc::clone(folder), format!("{PARTIAL}/artifact"), Access::OwnerOnly)?;
+        Ok(Self { folder: Arc::clone(folder), file })
     }
 
     async fn write(&self, chunk: Bytes) -> Result<()> {
-        let file = Arc::clone(&self.file);
-        blocking(move || (&*file).write_all(&chunk)).await
+        let mut file = self.file.file().try_clone()?;
+        blocking(move || file.write_all(&chunk)).await
     }
 
     fn read(&self) -> Result<Vec<u8>> {
+        let mut file = self.file.file();
         let mut bytes = Vec::new();
-        self.folder.open(&self.name)?.read_to_end(&mut bytes)?;
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -260,20 +261,10 @@ impl Partial {
     }
 
     fn finish_now(self, digest: &Digest) -> std::io::Result<()> {
-        self.file.sync_all()?;
-        let (folder, path) = (&self.folder, key(digest));
-        let parent = &path[..2];
-        folder.create_dir_with(parent, DirBuilder::new().recursive(true).mode(0o700))?;
-        folder.rename(&self.name, folder, &path)?;
-        // The name is on the disk once its folder is.
-        folder.open(parent)?.sync_all()
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // Gone already if it was finished.
-        let _ = self.folder.remove_file(&self.name);
+        let path = key(digest);
+        self.folder.create_dir_with(&path[..2], DirBuilder::new().recursive(true).mode(0o700))?;
+        // The upload is acknowledged next, and nothing else may have the bytes.
+        self.file.commit(path, Fsync::FileAndFolder).map(drop)
     }
 }
 

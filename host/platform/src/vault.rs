@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cap_std::fs::Dir;
 use elias_api::{Code, Error, Result};
+use elias_atomic_write::{Access, Fsync};
 use elias_names::ServiceId;
-use elias_store::atomic_write;
 use std::io::ErrorKind;
 use zeroize::Zeroizing;
 
@@ -83,7 +83,8 @@ pub(crate) fn read_or_make(folder: &Dir, name: &str, make: impl FnOnce() -> Stri
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let text = Zeroizing::new(make());
-            atomic_write::write(folder, name, text.as_bytes())?;
+            // What is encrypted or signed with a key from here on is worth nothing without it.
+            elias_atomic_write::write(folder, name, text.as_bytes(), Access::OwnerOnly, Fsync::FileAndFolder)?;
             Ok(text)
         }
         Err(error) => Err(error.into()),

@@ -1,7 +1,8 @@
 //! The cache of compiled code: a folder of files, each under the digest of what it was compiled from.
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, MetadataExt, OpenOptions};
+use cap_std::fs::{Dir, File, MetadataExt};
+use elias_atomic_write::{Access, AtomicFile, Fsync};
 use elias_contract::digest;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
@@ -41,6 +42,7 @@ impl CompiledCache {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path)?;
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -49,15 +51,13 @@ impl CompiledCache {
                 let why = "others may write to it; compiled code from there would not be trusted (chmod go-w)";
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
             }
-            let probe = tempfile_name("probe");
-            std::fs::write(path.join(&probe), [])?;
-            let owner = std::fs::metadata(path.join(&probe))?.uid();
-            std::fs::remove_file(path.join(&probe))?;
-            if metadata.uid() != owner {
+            // Never committed: it shows that the folder can be written to, and as whom.
+            let probe = AtomicFile::create(&dir, "probe", Access::Umask)?;
+            if metadata.uid() != cap_std::fs::MetadataExt::uid(&probe.file().metadata()?) {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
             }
         }
-        Ok(Self { dir: Dir::open_ambient_dir(path, ambient_authority())? })
+        Ok(Self { dir })
     }
 
     /// The compiled core module for `bytes`, from the folder or compiled now.
@@ -126,12 +126,10 @@ impl CompiledCache {
         name: &str,
         write: impl FnOnce(&std::fs::File) -> io::Result<()>,
     ) -> io::Result<std::fs::File> {
-        let temporary = tempfile_name(name);
-        let mut options = OpenOptions::new();
-        let file = self.dir.open_with(&temporary, options.read(true).write(true).create_new(true))?.into_std();
-        write(&file)?;
-        self.dir.rename(&temporary, &self.dir, name)?;
-        Ok(file)
+        let file = AtomicFile::create(&self.dir, name, Access::Umask)?;
+        write(&file.file().try_clone()?.into_std())?;
+        // Whoever opens it compares it: damaged by a power loss, it is written again.
+        file.commit(name, Fsync::None).map(File::into_std)
     }
 
     /// What was kept under `name`, if it is there and unaltered.
@@ -197,14 +195,13 @@ impl CompiledCache {
     }
 
     fn write(&self, name: &str, payload: &[u8]) -> io::Result<File> {
-        let temporary = tempfile_name(name);
-        let mut options = OpenOptions::new();
-        let mut file = self.dir.open_with(&temporary, options.read(true).write(true).create_new(true))?;
-        file.write_all(payload)?;
-        file.write_all(digest(payload).as_bytes())?;
-        file.write_all(MAGIC)?;
-        self.dir.rename(&temporary, &self.dir, name)?;
-        Ok(file)
+        let file = AtomicFile::create(&self.dir, name, Access::Umask)?;
+        let mut writer = file.file();
+        writer.write_all(payload)?;
+        writer.write_all(digest(payload).as_bytes())?;
+        writer.write_all(MAGIC)?;
+        // Whoever opens it checks the digest: damaged by a power loss, it is compiled again.
+        file.commit(name, Fsync::None)
     }
 
     fn keep(&self, name: &str, payload: &[u8]) -> Option<File> {
@@ -223,13 +220,6 @@ impl CompiledCache {
 /// A path to this very file, also when another has taken its name.
 fn path_of(file: &File) -> PathBuf {
     Path::new(FILES_BY_DESCRIPTOR).join(file.as_raw_fd().to_string())
-}
-
-/// A name that no other process uses at the same time.
-fn tempfile_name(name: &str) -> String {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!(".{name}.{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Headers of requests and responses: the URI and the client of a request, and which fields go no further than one hop.
 
 use crate::failure::Refusal;
+use elias_host::ErrorCode;
 use http::header::{
     CONNECTION, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
@@ -11,6 +12,9 @@ use std::net::IpAddr;
 
 /// The response header that names the execution; the same id stands in the log and in problem documents.
 pub(crate) const EXECUTION_ID: HeaderName = HeaderName::from_static("elias-execution-id");
+
+/// The two sources of a request's URI leave room for doubt.
+const BAD_REQUEST: Refusal = Refusal::Host(ErrorCode::BadRequest);
 
 /// The authority of the last request on a connection: the next one has the same, as a rule.
 #[derive(Default)]
@@ -45,7 +49,7 @@ fn canonical(authority: Authority) -> Option<Authority> {
 /// The absolute URI of a request: the scheme is `http`, the authority that of the target, else of `Host`.
 ///
 /// # Errors
-/// [`Refusal::BadRequest`] where the two leave room for doubt: no `Host` in HTTP/1.1, several, a malformed one, or one
+/// [`ErrorCode::BadRequest`] where the two leave room for doubt: no `Host` in HTTP/1.1, several, a malformed one, or one
 /// that contradicts `:authority`; and for targets that are not a path.
 pub(crate) fn absolute_uri(
     uri: &mut Uri,
@@ -55,17 +59,17 @@ pub(crate) fn absolute_uri(
 ) -> Result<(), Refusal> {
     let mut values = headers.get_all(HOST).iter();
     let host = match (values.next(), values.next()) {
-        (_, Some(_)) => return Err(Refusal::BadRequest),
-        (Some(host), None) if !host.is_empty() => Some(hosts.parse(host.as_bytes()).ok_or(Refusal::BadRequest)?),
+        (_, Some(_)) => return Err(BAD_REQUEST),
+        (Some(host), None) if !host.is_empty() => Some(hosts.parse(host.as_bytes()).ok_or(BAD_REQUEST)?),
         (Some(_), None) => None,
-        (None, None) if version == Version::HTTP_11 => return Err(Refusal::BadRequest),
+        (None, None) if version == Version::HTTP_11 => return Err(BAD_REQUEST),
         (None, None) => None,
     };
     let Parts { scheme, authority, path_and_query, .. } = std::mem::take(uri).into_parts();
-    let target = authority.map(|target| hosts.parse(target.as_str().as_bytes()).ok_or(Refusal::BadRequest));
+    let target = authority.map(|target| hosts.parse(target.as_str().as_bytes()).ok_or(BAD_REQUEST));
     let authority = match (target.transpose()?, host) {
-        (Some(_), _) if scheme.is_none() => return Err(Refusal::BadRequest), // authority form, which is CONNECT's
-        (Some(target), Some(host)) if version == Version::HTTP_2 && target != host => return Err(Refusal::BadRequest),
+        (Some(_), _) if scheme.is_none() => return Err(BAD_REQUEST), // authority form, which is CONNECT's
+        (Some(target), Some(host)) if version == Version::HTTP_2 && target != host => return Err(BAD_REQUEST),
         (Some(target), _) => target, // RFC 9112, 3.2.2: an absolute target wins
         (None, Some(host)) => host,
         (None, None) => Authority::from_static("localhost"),
@@ -73,16 +77,16 @@ pub(crate) fn absolute_uri(
     let path_and_query = match path_and_query {
         Some(path) if path.as_str().starts_with('/') => path,
         Some(path) if path.as_str().starts_with('?') => {
-            PathAndQuery::try_from(format!("/{path}")).map_err(|_| Refusal::BadRequest)?
+            PathAndQuery::try_from(format!("/{path}")).map_err(|_| BAD_REQUEST)?
         }
         None if scheme.is_some() => PathAndQuery::from_static("/"),
-        _ => return Err(Refusal::BadRequest),
+        _ => return Err(BAD_REQUEST),
     };
     let mut parts = Parts::default();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority);
     parts.path_and_query = Some(path_and_query);
-    *uri = Uri::from_parts(parts).map_err(|_| Refusal::BadRequest)?;
+    *uri = Uri::from_parts(parts).map_err(|_| BAD_REQUEST)?;
     Ok(())
 }
 

@@ -48,35 +48,26 @@ struct Inner {
     empty: Notify,
 }
 
-/// Why a server does not listen.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// Another program listens there.
-    #[error("the address {0} is already in use")]
-    AddressInUse(String),
-    /// No address, or none of this machine.
-    #[error("cannot listen on `{0}`: {1}")]
-    AddressInvalid(String, io::Error),
-    /// The system does not allow it, as for ports below 1024.
-    #[error("not allowed to listen on {0}")]
-    NotAllowed(String),
-    /// Another failure of the system.
-    #[error("cannot listen on {0}: {1}")]
-    Listen(String, io::Error),
+elias_contract::error_codes! {
+    /// Why a server does not listen.
+    #[derive(Debug, thiserror::Error)]
+    pub enum ServeError {
+        /// Another program listens there.
+        #[error("the address {0} is already in use")]
+        AddressInUse(String) => "address-in-use",
+        /// No address, or none of this machine.
+        #[error("cannot listen on `{0}`: {1}")]
+        AddressInvalid(String, io::Error) => "address-invalid",
+        /// The system does not allow it, as for ports below 1024.
+        #[error("not allowed to listen on {0}")]
+        NotAllowed(String) => "address-not-allowed",
+        /// Another failure of the system.
+        #[error("cannot listen on {0}: {1}")]
+        Listen(String, io::Error) => "listen",
+    }
 }
 
 impl ServeError {
-    /// The stable name, in kebab case.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::AddressInUse(_) => "address-in-use",
-            Self::AddressInvalid(..) => "address-invalid",
-            Self::NotAllowed(_) => "address-not-allowed",
-            Self::Listen(..) => "listen",
-        }
-    }
-
     fn new(address: &str, error: io::Error) -> Self {
         use io::ErrorKind::{AddrInUse, AddrNotAvailable, InvalidInput, PermissionDenied};
         let address = address.to_owned();

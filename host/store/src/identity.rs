@@ -6,11 +6,11 @@
 
 use super::file::StoreFile;
 use super::{Dialect, HostScope, MIGRATIONS, Store, get, now_ms};
-use crate::atomic_write;
 use crate::error::{Error, Result};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_api::Code;
+use elias_atomic_write::{Access, Fsync};
 use elias_names::TenantId;
 use sqlx::AnyConnection;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -62,7 +62,9 @@ impl DataDirectory {
 
     fn remember(&self, id: &str) -> Result<()> {
         let dir = Dir::open_ambient_dir(&self.path, ambient_authority())?;
-        Ok(atomic_write::write(&dir, IDENTITY_FILE, format!("{id}\n").as_bytes())?)
+        // Without it the next start would take another store for the one of this directory.
+        let text = format!("{id}\n");
+        Ok(elias_atomic_write::write(&dir, IDENTITY_FILE, text.as_bytes(), Access::OwnerOnly, Fsync::FileAndFolder)?)
     }
 
     /// Files of the folders of a platform: two levels below each, as services and artifacts are kept.

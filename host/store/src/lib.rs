@@ -4,7 +4,6 @@
 //! statement as `$1`. What is the host's own is in [`HostScope`].
 
 mod artifacts;
-pub mod atomic_write;
 mod audit;
 mod changes;
 mod components;
@@ -65,7 +64,9 @@ use tokio::sync::OnceCell;
 /// Rows of one page, at most.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 
-/// The schema, in the order in which it grew: name and text. What was released is never changed; what comes is added at the end.
+/// The schema's migrations in their order: name and text, one text for both databases. A released one is never changed; a
+/// new one is added at the end. `sqlx::migrate!` would read the folder instead of six lines, but needs sqlx's feature
+/// `macros`: procedural macros that are compiled with both drivers in them.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("platform", include_str!("schema/1_platform.sql")),
     ("stages", include_str!("schema/2_stages.sql")),

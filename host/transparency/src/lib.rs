@@ -38,45 +38,33 @@ pub use tree::{
 
 use elias_contract::note::NoteError;
 
-/// Why the log does not take or give something.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// The caller did not bring a hash that `*_needs` names: the store has lost it.
-    #[error("the log's stored hash {0} is missing: restore the store from a backup")]
-    MissingHash(u64),
-    /// A size, an index or a tile that is not in the tree.
-    #[error("that is not in a log of {0} entries")]
-    OutOfRange(u64),
-    /// An entry with a field that is wrong or too long, or bytes that are not an entry.
-    #[error("an entry of the log is wrong: {0}")]
-    Entry(String),
-    /// Not the path of a tile.
-    #[error("that is not the path of a tile: tile/LEVEL/INDEX or tile/entries/INDEX")]
-    TilePath,
-    /// A tile's bytes are not a tile.
-    #[error("a tile of the log is malformed")]
-    Tile,
-    /// A text that is signed well and is not a checkpoint, or not one of this log.
-    #[error("the log's checkpoint is wrong: {0}")]
-    Checkpoint(&'static str),
-    /// A note or key is refused.
-    #[error("the log's checkpoint is refused: {0}")]
-    Note(#[from] NoteError),
-    /// The tree's arithmetic failed, which only hashes that contradict each other can cause.
-    #[error("the log's hashes contradict each other: {0}")]
-    Hashes(#[from] tlog_tiles::Error),
-}
-
-impl LogError {
-    /// The stable name of this failure.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::MissingHash(_) => "log-incomplete",
-            Self::OutOfRange(_) | Self::TilePath => "not-found",
-            Self::Entry(_) | Self::Tile | Self::Checkpoint(_) => "log-malformed",
-            Self::Note(error) => error.code(),
-            Self::Hashes(_) => "log-tampered",
-        }
+elias_contract::error_codes! {
+    /// Why the log does not take or give something.
+    #[derive(Debug, thiserror::Error)]
+    pub enum LogError {
+        /// The caller did not bring a hash that `*_needs` names: the store has lost it.
+        #[error("the log's stored hash {0} is missing: restore the store from a backup")]
+        MissingHash(u64) => "log-incomplete",
+        /// A size, an index or a tile that is not in the tree.
+        #[error("that is not in a log of {0} entries")]
+        OutOfRange(u64) => "not-found",
+        /// An entry with a field that is wrong or too long, or bytes that are not an entry.
+        #[error("an entry of the log is wrong: {0}")]
+        Entry(String) => "log-malformed",
+        /// Not the path of a tile.
+        #[error("that is not the path of a tile: tile/LEVEL/INDEX or tile/entries/INDEX")]
+        TilePath => "not-found",
+        /// A tile's bytes are not a tile.
+        #[error("a tile of the log is malformed")]
+        Tile => "log-malformed",
+        /// A text that is signed well and is not a checkpoint, or not one of this log.
+        #[error("the log's checkpoint is wrong: {0}")]
+        Checkpoint(&'static str) => "log-malformed",
+        /// A note or key is refused.
+        #[error("the log's checkpoint is refused: {0}")]
+        Note(#[from] NoteError) as error => error.code(),
+        /// The tree's arithmetic failed, which only hashes that contradict each other can cause.
+        #[error("the log's hashes contradict each other: {0}")]
+        Hashes(#[from] tlog_tiles::Error) => "log-tampered",
     }
 }

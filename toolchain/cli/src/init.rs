@@ -2,7 +2,7 @@
 
 use crate::program::Program;
 use clap::{Args, ValueEnum};
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_project::{BuildTable, ENTRIES, Project, types};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -130,13 +130,13 @@ impl Template {
 /// # Errors
 /// If its name is not a package name, or it cannot be written.
 pub(crate) fn init(arguments: &InitArguments) -> Result<(), Failure> {
-    let folder = std::path::absolute(&arguments.folder).map_err(|error| Failure::new("io", error))?;
+    let folder = std::path::absolute(&arguments.folder).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     let name = folder.components().next_back().map(|name| name.as_os_str().to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
     let existing = folder.join("package.json").is_file();
     if !existing && !is_name(&name) {
         let message = format!("`{name}` is not a package name");
-        return Err(Failure::new("bad-name", message)
+        return Err(Failure::new(CliErrorCode::BadName, message)
             .help("use lower-case letters, digits, dots, hyphens and underscores, at most 64"));
     }
     // A project with an entry of its own gets what ELIAS needs, and no example beside it.
@@ -190,13 +190,14 @@ fn write_types(project: &Project) -> Result<(), Failure> {
         command.args(["types", "--project"]).arg(&project.root).arg("--output").arg(&declarations);
         // What is wrong with a capability's WIT is for the build to say.
         let started = command.stderr(Stdio::null()).status();
-        started.map_err(|error| Failure::new("io", format_args!("elias-build cannot be started: {error}")))?;
+        started
+            .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("elias-build cannot be started: {error}")))?;
     }
     Ok(())
 }
 
 fn unwritable(folder: &Path, error: &std::io::Error) -> Failure {
-    Failure::new("io", format_args!("cannot write {}: {error}", folder.display()))
+    Failure::new(CliErrorCode::Io, format_args!("cannot write {}: {error}", folder.display()))
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {

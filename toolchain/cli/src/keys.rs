@@ -2,7 +2,7 @@
 
 use crate::remote::TenantKeysCommand;
 use clap::{Args, Subcommand};
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_contract::key_file;
 use elias_contract::note::SigningKey;
 use rand::RngCore;
@@ -49,7 +49,7 @@ pub(crate) fn keys(arguments: &KeysArguments) -> Result<(), Failure> {
     match &arguments.command {
         KeysCommand::New { name, out, json } => {
             let mut seed = [0; 32];
-            rand::rngs::OsRng.try_fill_bytes(&mut seed).map_err(|error| Failure::new("io", error))?;
+            rand::rngs::OsRng.try_fill_bytes(&mut seed).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
             let key = SigningKey::from_seed(name, &seed).map_err(|error| {
                 Failure::new(error.code(), error).help("choose a name like example.com/team, or a word")
             })?;
@@ -97,7 +97,7 @@ fn write(path: &Path, key: &SigningKey) -> Result<(), Failure> {
         file.sync_all()
     });
     written.map_err(|error| {
-        let failure = Failure::new("io", format_args!("cannot write {}: {error}", path.display()));
+        let failure = Failure::new(CliErrorCode::Io, format_args!("cannot write {}: {error}", path.display()));
         match error.kind() {
             std::io::ErrorKind::AlreadyExists => failure.help("a key is never overwritten: name another file by --out"),
             _ => failure,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Command};
 use clap_complete::Shell;
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -37,12 +37,14 @@ pub(crate) fn man(arguments: &ManArguments, command: Command) -> Result<(), Fail
     match &arguments.dir {
         Some(dir) => {
             let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir));
-            written.map_err(|error| Failure::new("io", format_args!("cannot write to {}: {error}", dir.display())))
+            written.map_err(|error| {
+                Failure::new(CliErrorCode::Io, format_args!("cannot write to {}: {error}", dir.display()))
+            })
         }
         None => {
             let mut text = Vec::new();
             let rendered = clap_mangen::Man::new(command).render(&mut text);
-            rendered.map_err(|error| Failure::new("io", error))?;
+            rendered.map_err(|error| Failure::new(CliErrorCode::Io, error))?;
             // Whoever closed standard output does not want to know.
             let _ = std::io::stdout().write_all(&text);
             Ok(())

@@ -1,7 +1,7 @@
 //! The sibling programs: `elias-build` and `elias-serve`, in the folder of `elias` itself, as git and cargo have
 //! theirs.
 
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -28,8 +28,9 @@ impl Program {
     /// # Errors
     /// `missing-program`.
     pub(crate) fn command(self) -> Result<Command, Failure> {
-        let own = std::env::current_exe()
-            .map_err(|error| Failure::new("io", format_args!("the file of `elias` cannot be found: {error}")))?;
+        let own = std::env::current_exe().map_err(|error| {
+            Failure::new(CliErrorCode::Io, format_args!("the file of `elias` cannot be found: {error}"))
+        })?;
         // A link to `elias` alone is enough.
         let own = own.canonicalize().unwrap_or(own);
         let program = own.with_file_name(self.name());
@@ -45,7 +46,7 @@ impl Program {
         match self.command() {
             Ok(mut command) => {
                 let error = command.args(std::env::args_os().skip(1)).exec();
-                Failure::new("io", format_args!("{} cannot be started: {error}", self.name()))
+                Failure::new(CliErrorCode::Io, format_args!("{} cannot be started: {error}", self.name()))
             }
             Err(failure) => failure,
         }
@@ -54,7 +55,7 @@ impl Program {
 
 fn missing(name: &str, program: &Path) -> Failure {
     Failure::new(
-        "missing-program",
+        CliErrorCode::MissingProgram,
         format_args!("this command is done by {name}, and {} is missing", program.display()),
     )
     .help("install elias, elias-build and elias-serve into one folder; `make build` builds all three in target/release")

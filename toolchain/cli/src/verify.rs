@@ -3,7 +3,7 @@
 mod http;
 
 use clap::Args;
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_contract::note::{NOTE_BYTES_MAX, VerifyingKey};
 use elias_contract::signature;
 use elias_transparency::audit::{AuditError, Consistency, Directory, Fetch, Log, StateFile};
@@ -61,8 +61,9 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<ExitCode, Failure> {
         None => None,
         Some(path) => {
             let bytes = std::fs::read(path);
-            let bytes =
-                bytes.map_err(|error| Failure::new("io", format_args!("cannot read {}: {error}", path.display())))?;
+            let bytes = bytes.map_err(|error| {
+                Failure::new(CliErrorCode::Io, format_args!("cannot read {}: {error}", path.display()))
+            })?;
             Some((path.as_path(), bytes))
         }
     };
@@ -78,7 +79,7 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<ExitCode, Failure> {
     }
     if checks.iter().all(|check| matches!(check.outcome, Outcome::Skipped(_))) {
         let help = "give the component and --key with the signer's verifier key, or --log and --log-key, or both";
-        return Err(Failure::new("nothing-to-check", "nothing was said to check against").help(help));
+        return Err(Failure::new(CliErrorCode::NothingToCheck, "nothing was said to check against").help(help));
     }
     let good = !checks.iter().any(|check| matches!(check.outcome, Outcome::Bad { .. }));
     let text = if arguments.json { format!("{}\n", to_json(&checks, good)) } else { to_text(&checks) };
@@ -101,7 +102,7 @@ fn parse_keys(texts: &[String], option: &str) -> Result<Vec<VerifyingKey>, Failu
 fn source(log: &str) -> Result<Box<dyn Fetch>, Failure> {
     match reqwest::Url::parse(log) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
-            Ok(Box::new(Http::new(&url).map_err(|error| Failure::new("io", error))?))
+            Ok(Box::new(Http::new(&url).map_err(|error| Failure::new(CliErrorCode::Io, error))?))
         }
         _ => Ok(Box::new(Directory::new(log))),
     }
@@ -123,9 +124,11 @@ fn check_signature(
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let said = format!("the signature file {} does not exist; name it with --signature", path.display());
-            return Ok(Outcome::Bad { code: "no-signature", said, details: Value::Null });
+            return Ok(Outcome::Bad { code: CliErrorCode::NoSignature.as_str(), said, details: Value::Null });
         }
-        Err(error) => return Err(Failure::new("io", format_args!("cannot read {}: {error}", path.display()))),
+        Err(error) => {
+            return Err(Failure::new(CliErrorCode::Io, format_args!("cannot read {}: {error}", path.display())));
+        }
     }
     Ok(match signature::verify(&String::from_utf8_lossy(&note), bytes, keys) {
         Ok(verified) => {

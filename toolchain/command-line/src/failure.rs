@@ -3,6 +3,7 @@
 use elias_contract::key_file::KeyFileError;
 use elias_names::InvalidName;
 use elias_project::ProjectError;
+use std::borrow::Cow;
 use std::fmt::{Display, Formatter};
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 /// A failure with a stable code, what happened, and what to do.
 #[derive(Debug)]
 pub struct Failure {
-    code: String,
+    code: Cow<'static, str>,
     message: String,
     help: Option<String>,
     /// The whole text instead, where another part of the toolchain made it.
@@ -26,9 +27,10 @@ struct Report {
 }
 
 impl Failure {
-    /// A failure with this code, in kebab case, and this message.
+    /// A failure with a code and a message. The code is one of [`CliErrorCode`](crate::CliErrorCode), that of an error
+    /// of another crate, or what a platform responded.
     #[must_use]
-    pub fn new(code: impl Into<String>, message: impl Display) -> Self {
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Display) -> Self {
         Self { code: code.into(), message: message.to_string(), help: None, report: None }
     }
 
@@ -112,10 +114,11 @@ impl From<KeyFileError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CliErrorCode;
 
     #[test]
     fn a_failure_is_code_message_and_help_or_the_text_that_was_made_of_it() {
-        let failure = Failure::new("io", "it broke").help("mend it");
+        let failure = Failure::new(CliErrorCode::Io, "it broke").help("mend it");
         assert_eq!(
             (failure.to_string().as_str(), failure.page()),
             ("error[io]: it broke\n  help: mend it\n", "it broke")

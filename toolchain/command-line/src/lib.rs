@@ -6,6 +6,7 @@
 
 mod build;
 mod database;
+mod error_code;
 mod failure;
 mod host;
 mod platform;
@@ -18,6 +19,7 @@ pub mod text;
 
 pub use build::{BuildArguments, BuildCommand, InspectArguments, PrepareArguments, TypesArguments};
 pub use database::{DbArguments, Parameters};
+pub use error_code::CliErrorCode;
 pub use failure::Failure;
 pub use host::{CheckArguments, HostCommand, MoveStoreArguments, RestoreArguments};
 pub use platform::{PlatformArguments, ceiling};

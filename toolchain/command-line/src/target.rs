@@ -1,5 +1,6 @@
 //! Which platform and which tenant are meant: the flags, and the tenant in the environment.
 
+use crate::error_code::CliErrorCode;
 use crate::failure::Failure;
 use clap::Args;
 use elias_api::DEFAULT_TENANT;
@@ -40,7 +41,7 @@ impl Target {
 pub fn tenant_of_environment() -> Result<Option<TenantId>, Failure> {
     let name = std::env::var("ELIAS_TENANT").ok().filter(|name| !name.is_empty());
     let tenant = name.map(|name| name.parse::<TenantId>()).transpose();
-    tenant.map_err(|error| Failure::new("bad-name", format_args!("ELIAS_TENANT: {error}")))
+    tenant.map_err(|error| Failure::new(CliErrorCode::BadName, format_args!("ELIAS_TENANT: {error}")))
 }
 
 /// The tenant that always exists.
@@ -48,5 +49,5 @@ pub fn tenant_of_environment() -> Result<Option<TenantId>, Failure> {
 /// # Errors
 /// None: its name is valid.
 pub fn default_tenant() -> Result<TenantId, Failure> {
-    DEFAULT_TENANT.parse().map_err(|error| Failure::new("bad-name", error))
+    DEFAULT_TENANT.parse().map_err(|error| Failure::new(CliErrorCode::BadName, error))
 }

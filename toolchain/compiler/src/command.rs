@@ -3,6 +3,7 @@
 use crate::capabilities::Capabilities;
 use crate::diagnostic::{BuildError, Details};
 use crate::{BuildOptions, Builder, Built, inspect};
+use elias_atomic_write::{Access, Fsync};
 use elias_command_line::{BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
 use elias_contract::key_file::{self, KeyFileError};
 use elias_contract::signature;
@@ -65,12 +66,12 @@ fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<Written
         BuildError::BadKey(Box::new(Details::new(format!("the component cannot be signed: {error}"))))
     })?;
     let output = arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", file_name(&built.manifest.name)).into());
-    write_whole(&output, &built.wasm)?;
+    write_atomically(&output, &built.wasm)?;
     let signature = match note {
         None => None,
         Some(note) => {
             let file = signature::path_of(&output);
-            write_whole(&file, note.as_bytes())?;
+            write_atomically(&file, note.as_bytes())?;
             Some(Signature { file, signers: keys.iter().map(|key| key.id().to_string()).collect() })
         }
     };
@@ -115,7 +116,7 @@ pub fn types(arguments: &TypesArguments) -> ExitCode {
         Ok(Capabilities::read(&paths, &project.root)?.declarations())
     };
     let written = made().and_then(|text| match &arguments.output {
-        Some(file) => write_whole(file, text.as_bytes()),
+        Some(file) => write_atomically(file, text.as_bytes()),
         None => {
             print(&mut std::io::stdout(), &text);
             Ok(())
@@ -249,23 +250,11 @@ fn open_cache(dir: &Path) -> Result<CompiledCache, BuildError> {
     })
 }
 
-/// Writes the file whole or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".elias-build-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // A temporary file is private; what is built is not.
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|error| BuildError::io(format_args!("write {}", path.display()), &error))
+/// Replaces the file atomically: a server that watches it never loads a part.
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+    // Damaged by a power loss, it is built again.
+    elias_atomic_write::write_path(path, bytes, Access::Umask, Fsync::None)
+        .map_err(|error| BuildError::io(format_args!("write {}", path.display()), &error))
 }
 
 fn report(arguments: &BuildArguments, written: &Written, took: Duration, terminal: bool) {

@@ -1,6 +1,6 @@
 //! What a developer reads when a build fails: message, location in the original source, and what to do about it.
 //!
-//! Every problem has a stable name, used by scripts and by `--json`, and one body of [`Details`].
+//! Every problem has a stable code, used by scripts and by `--json`, and one body of [`Details`].
 
 mod location;
 
@@ -53,11 +53,11 @@ impl Details {
         self
     }
 
-    fn to_json(&self, severity: &str, name: &str) -> Value {
+    fn to_json(&self, severity: &str, code: &str) -> Value {
         let location = self.location.as_ref();
         json!({
             "severity": severity,
-            "code": name,
+            "code": code,
             "message": self.message,
             "file": location.map(|location| &location.file),
             "line": location.map(|location| location.line),
@@ -81,7 +81,7 @@ impl fmt::Display for Details {
     }
 }
 
-/// Defines an enum of problems: each variant has a stable name and [`Details`].
+/// Defines an enum of problems: each variant has a stable code and [`Details`].
 macro_rules! problems {
     ($(#[$doc:meta])* $name:ident, $severity:ident, $word:literal {
         $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)*
@@ -93,9 +93,9 @@ macro_rules! problems {
         }
 
         impl $name {
-            /// The stable name, in kebab case.
+            /// The stable code, in kebab case.
             #[must_use]
-            pub fn name(&self) -> &'static str {
+            pub fn code(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $code,)* }
             }
 
@@ -109,7 +109,7 @@ macro_rules! problems {
             /// `stack` and `related`; what there is not is null.
             #[must_use]
             pub fn to_json(&self) -> Value {
-                self.details().to_json($word, self.name())
+                self.details().to_json($word, self.code())
             }
 
             /// As text: with colour and Unicode lines on a terminal, plain ASCII elsewhere.
@@ -121,7 +121,7 @@ macro_rules! problems {
 
         impl Diagnostic for $name {
             fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-                Some(Box::new(self.name()))
+                Some(Box::new(self.code()))
             }
 
             fn severity(&self) -> Option<Severity> {

@@ -28,7 +28,7 @@
 //! // What is wrong with a source is said in its own lines, for people and for programs.
 //! std::fs::write(project.join("index.js"), "export default {")?;
 //! let error = runtime.block_on(builder.build(&options)).expect_err("it does not end");
-//! assert_eq!(error.name(), "syntax-error");
+//! assert_eq!(error.code(), "syntax-error");
 //! assert_eq!(error.to_json()["file"], "index.js");
 //! # Ok(())
 //! # }

@@ -159,7 +159,7 @@ mod tests {
         }
         assert!(module(&["en".to_owned(), "en-US".to_owned()]).expect("they are known").is_none());
         let error = module(&["de-XX".to_owned()]).expect_err("there is none");
-        assert_eq!(error.name(), "unknown-locale");
+        assert_eq!(error.code(), "unknown-locale");
         let help = error.details().to_string() + error.to_json()["help"].as_str().unwrap_or_default();
         assert!(help.contains("`de-XX`") && help.contains(" de-AT,"), "{help}");
     }

@@ -1,7 +1,8 @@
 //! The bill of materials: which packages are in a bundle, in which version and with which integrity, as CycloneDX 1.6.
 //! <https://cyclonedx.org/docs/1.6/json/>
 //!
-//! It has neither a date nor a serial number: the same sources give the same bytes.
+//! It has neither a date nor a serial number: the same sources give the same bytes. It is a JSON literal, since the crate
+//! `cyclonedx-bom` (0.8) writes the versions 1.3 to 1.5 only.
 
 mod lockfile;
 
@@ -165,7 +166,8 @@ pub(crate) fn name_of(folder: &Path) -> Option<String> {
     }
 }
 
-/// The package URL. <https://github.com/package-url/purl-spec>
+/// The package URL. <https://github.com/package-url/purl-spec> Of the characters in npm's names and versions only these
+/// two are escaped: the crate `packageurl` would replace one line.
 fn purl(name: &str, version: &str) -> String {
     format!("pkg:npm/{}@{}", name.replacen('@', "%40", 1), version.replace('+', "%2B"))
 }
@@ -298,7 +300,7 @@ mod tests {
     fn refuses_what_the_lockfile_does_not_say() {
         let failed = |text: &str| {
             let error = of(&project(Some(("package-lock.json", text)))).expect_err("they differ");
-            assert_eq!(error.name(), "lockfile-mismatch");
+            assert_eq!(error.code(), "lockfile-mismatch");
             error.render(false)
         };
         let other = r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.2.4"},"node_modules/@s/b":{"version":"0.1.0+x"}}}"#;

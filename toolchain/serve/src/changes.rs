@@ -1,6 +1,6 @@
 //! Being told when files change.
 
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use notify::event::{Event, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
@@ -62,7 +62,7 @@ impl Changes {
 }
 
 fn unwatchable(error: &notify::Error) -> Failure {
-    Failure::new("io", format_args!("changes cannot be followed: {error}"))
+    Failure::new(CliErrorCode::Io, format_args!("changes cannot be followed: {error}"))
 }
 
 /// Whether an event can change the outcome: it is about a file that went in, or a file came or went, which can change

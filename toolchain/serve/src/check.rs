@@ -4,7 +4,7 @@ use crate::settings::Settings;
 use crate::trial::Trial;
 use crate::{failure, origin, service_tables, types};
 use elias_build::command::cache_dir;
-use elias_command_line::{CheckArguments, Failure};
+use elias_command_line::{CheckArguments, CliErrorCode, Failure};
 use elias_project::{ConfigFile, Project};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -17,9 +17,9 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let entry = arguments.entry.as_deref();
     let project = Project::find(None, entry, arguments.config.as_deref()).map_err(failure::of_build)?;
     let entry = project.entry(entry).map_err(failure::of_build)?;
-    types::write(&project).map_err(|error| Failure::new("io", error))?;
+    types::write(&project).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    let runtime = runtime.map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     let loaded = runtime.block_on(load(&project, entry, arguments.cache_dir.as_deref()));
     let mut good = loaded.map_err(|failure| failure::report(&failure)).is_ok();
     good &= compiler(&project.root)?;
@@ -50,8 +50,8 @@ fn compiler(root: &Path) -> Result<bool, Failure> {
         return Ok(true);
     };
     let status = Command::new(&compiler).args(["--noEmit", "--project", "tsconfig.json"]).current_dir(root).status();
-    let status =
-        status.map_err(|error| Failure::new("io", format_args!("cannot run {}: {error}", compiler.display())))?;
+    let status = status
+        .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("cannot run {}: {error}", compiler.display())))?;
     if status.success() {
         eprintln!("types are right");
     }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 pub(crate) fn of_build(error: impl Into<BuildError>) -> Failure {
     let error = error.into();
     let terminal = std::io::stderr().is_terminal();
-    Failure::new(error.name(), &error).report_as(error.render(terminal), error.render(false))
+    Failure::new(error.code(), &error).report_as(error.render(terminal), error.render(false))
 }
 
 /// Why the host did not load or start something.

@@ -2,7 +2,7 @@
 
 use crate::failure;
 use elias_build::{BuildOptions, Builder, Built};
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_host::engine::CompiledCache;
 use elias_host::{App, Host, LoadOptions};
 use elias_project::{Project, is_source};
@@ -22,7 +22,7 @@ impl Origin {
     /// What `file` is, by its ending. A source is built as `config` says, if that is there.
     pub(crate) fn of(file: &Path, config: &Path, cache: Option<PathBuf>) -> Result<Self, Failure> {
         let source = is_source(file);
-        let file = std::path::absolute(file).map_err(|error| Failure::new("io", error))?;
+        let file = std::path::absolute(file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         if !source {
             return Ok(Self::Component(file));
         }
@@ -49,7 +49,7 @@ impl Origin {
                 for warning in &built.warnings {
                     let details = warning.details();
                     let location = details.location.as_ref().map(ToString::to_string).unwrap_or_default();
-                    tracing::warn!(code = warning.name(), place = location, "{}", details.message);
+                    tracing::warn!(code = warning.code(), place = location, "{}", details.message);
                 }
                 let app = host.load_with(&built.wasm, given).await.map_err(failure::of_host)?;
                 Ok((app, built.watch.into_iter().collect()))
@@ -71,7 +71,7 @@ pub(crate) async fn build(project: &Project, entry: PathBuf, cache: Option<PathB
 /// What builds sources, with compiled code kept in `cache`.
 pub(crate) fn builder(cache: Option<PathBuf>) -> Result<Builder, Failure> {
     let cache = cache.map(|dir| CompiledCache::open(&dir)).transpose();
-    let cache = cache.map_err(|error| Failure::new("cache-unwritable", error))?;
+    let cache = cache.map_err(|error| Failure::new(CliErrorCode::CacheUnwritable, error))?;
     Builder::new(cache.as_ref()).map_err(failure::of_build)
 }
 

@@ -1,7 +1,8 @@
 //! The tables of elias.toml that only a platform uses: whether one would take them.
 
 use elias_api::SmokeCall;
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
+use elias_delivery::setting::InvalidSetting;
 use elias_delivery::supervision::SupervisionConfig;
 use elias_gateway::{ConfigError, GatewayConfig};
 use elias_project::ConfigFile;
@@ -18,7 +19,7 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
     }
     if let Some(table) = &config.supervision {
         let supervision: SupervisionConfig = read("supervision", table)?;
-        supervision.check().map_err(|error| Failure::new(error.code(), &error))?;
+        supervision.check().map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     }
     if let Some(table) = &config.smoke {
         read::<SmokeCall>("smoke", table)?;
@@ -27,7 +28,7 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
 }
 
 fn read<T: DeserializeOwned>(name: &str, table: &Value) -> Result<T, Failure> {
-    T::deserialize(table).map_err(|error| Failure::new("config", format_args!("[{name}]: {error}")))
+    T::deserialize(table).map_err(|error| Failure::new(CliErrorCode::Config, format_args!("[{name}]: {error}")))
 }
 
 #[cfg(test)]

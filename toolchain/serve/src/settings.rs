@@ -1,6 +1,6 @@
 //! What a server and its components may take: the numbers of elias.toml and of the flags, in the types that use them.
 
-use elias_command_line::{Failure, SettingFlags};
+use elias_command_line::{CliErrorCode, Failure, SettingFlags};
 use elias_host::{Grants, IdleLimits, Limits};
 use elias_project::{ConfigFile, settings};
 use elias_server::ServerConfig;
@@ -121,7 +121,7 @@ impl Settings {
     /// `config` for a value that is too small.
     pub(crate) fn apply(&mut self, flags: &SettingFlags) -> Result<(), Failure> {
         for (name, value) in flags.given() {
-            settings::check(name, *value).map_err(|message| Failure::new("config", message))?;
+            settings::check(name, *value).map_err(|message| Failure::new(CliErrorCode::Config, message))?;
             self.set(name, *value);
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use crate::settings::Settings;
 use crate::{failure, host};
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_host::{App, Grants, LoadOptions};
 use elias_project::Project;
 use serde_json::Value;
@@ -26,7 +26,7 @@ impl Trial {
         cache: Option<&Path>,
         wasm: &[u8],
     ) -> Result<Self, Failure> {
-        let data = tempfile::tempdir().map_err(|error| Failure::new("io", error))?;
+        let data = tempfile::tempdir().map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         let host = host::open(settings, data.path().to_owned(), cache)?;
         let given = LoadOptions {
             grants: local(&settings.grants),

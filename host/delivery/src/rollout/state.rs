@@ -94,15 +94,3 @@ pub enum RolloutError {
     #[error("the rollout is not paused; it goes on by itself")]
     NotPaused,
 }
-
-impl RolloutError {
-    /// The error's stable name.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Finished => "rollout-finished",
-            Self::AlreadyPaused => "rollout-already-paused",
-            Self::NotPaused => "rollout-not-paused",
-        }
-    }
-}

@@ -92,14 +92,6 @@ pub struct Refused {
     pub state: BreakerState,
 }
 
-impl Refused {
-    /// The error's stable name.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        if self.state == BreakerState::Stopped { "component-stopped" } else { "component-out-of-service" }
-    }
-}
-
 const STATE_BITS: u32 = 2;
 
 fn pack(epoch: u64, state: BreakerState) -> u64 {

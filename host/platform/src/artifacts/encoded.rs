@@ -5,6 +5,7 @@
 
 use super::{Artifacts, Partial, hex, key};
 use elias_api::{Code, Error, Result};
+use elias_atomic_write::Fsync;
 use elias_gateway::assets::EncodedAsset;
 use elias_gateway::{Coding, encoding};
 use elias_names::Digest;
@@ -60,7 +61,7 @@ impl Artifacts {
         let mut made = Vec::new();
         for coding in CODINGS {
             let partial = Partial::begin(&self.folder)?;
-            let mut output = Measured { file: &partial.file, hash: Sha256::new(), bytes: 0 };
+            let mut output = Measured { file: partial.file.file(), hash: Sha256::new(), bytes: 0 };
             compress(coding, self.folder.open(key(digest))?, &mut output)?;
             let (sha256, smaller) = (hex(&output.hash.finalize()), output.bytes);
             if smaller < bytes {
@@ -70,8 +71,10 @@ impl Artifacts {
         }
         let text = serde_json::to_vec(&made).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let partial = Partial::begin(&self.folder)?;
-        (&*partial.file).write_all(&text)?;
-        Ok(self.folder.rename(&partial.name, &self.folder, list_key(digest))?)
+        partial.file.file().write_all(&text)?;
+        // A list that a power loss takes away or damages is made again.
+        partial.file.commit(list_key(digest), Fsync::None)?;
+        Ok(())
     }
 }
 

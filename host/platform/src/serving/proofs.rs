@@ -7,9 +7,9 @@
 use super::snapshot::ServiceSnapshot;
 use cap_std::fs::Dir;
 use elias_api::{Code, Error, Result};
+use elias_atomic_write::{Access, Fsync};
 use elias_contract::note::{SigningKey, VerifyingKey};
 use elias_names::ServiceId;
-use elias_store::atomic_write;
 use elias_store::{ReleaseTarget, Store};
 use elias_transparency::{self, Checkpoint, Entry, Hash, LogError, Proof, checkpoint};
 use std::collections::{HashMap, HashSet};
@@ -136,7 +136,8 @@ impl Proofs {
         if let Some((parent, _)) = name.rsplit_once('/') {
             self.folder.create_dir_all(parent)?;
         }
-        Ok(atomic_write::write(&self.folder, name, text)?)
+        // After a power loss a missing proof is looked up again, and the log has to continue an older checkpoint too.
+        Ok(elias_atomic_write::write(&self.folder, name, text, Access::OwnerOnly, Fsync::File)?)
     }
 
     /// Deletes the proofs of versions that are not among those in `wanted`, as [`file_name`] names them.

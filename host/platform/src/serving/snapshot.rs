@@ -4,8 +4,8 @@
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use elias_api::{Actor, Deployment};
 use elias_api::{Code, Error, Result};
+use elias_atomic_write::{Access, Fsync};
 use elias_names::ServiceId;
-use elias_store::atomic_write;
 use elias_store::{ReleaseTarget, ServiceTarget};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -99,7 +99,9 @@ impl SnapshotStore {
             (Arc::clone(&self.folder), snapshot.target.id.tenant.to_string(), file_name(&snapshot.target.id));
         blocking(move || {
             folder.create_dir_with(&tenant, DirBuilder::new().recursive(true).mode(0o700))?;
-            atomic_write::write(&folder.open_dir(&tenant)?, &name, &text)
+            // A rollback that the store has not been told of is nowhere else, and was acknowledged.
+            let folder = folder.open_dir(&tenant)?;
+            elias_atomic_write::write(&folder, &name, &text, Access::OwnerOnly, Fsync::FileAndFolder)
         })
         .await
     }

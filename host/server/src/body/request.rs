@@ -2,11 +2,12 @@
 
 use crate::failure::Refusal;
 use bytes::Bytes;
+use elias_host::ErrorCode;
 use http_body::{Body, Frame, SizeHint};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
@@ -29,7 +30,7 @@ pub(crate) enum BodyError {
 #[derive(Debug, Default)]
 pub(crate) struct RequestProgress {
     bytes: AtomicU64,
-    fault: AtomicU8,
+    fault: OnceLock<Refusal>,
 }
 
 impl RequestProgress {
@@ -40,7 +41,7 @@ impl RequestProgress {
 
     /// What was wrong with the body, if anything.
     pub(crate) fn fault(&self) -> Option<Refusal> {
-        Refusal::from_number(self.fault.load(Relaxed))
+        self.fault.get().copied()
     }
 }
 
@@ -89,7 +90,7 @@ impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
 
     fn fail(&self, refusal: Refusal, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(progress) = &self.progress {
-            progress.fault.store(refusal as u8, Relaxed);
+            let _ = progress.fault.set(refusal); // a later fault follows from the first
         }
         Poll::Ready(Some(Err(error)))
     }
@@ -121,12 +122,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
         this.waiting = false;
         match next {
             None => Poll::Ready(None),
-            Some(Err(_)) => this.fail(Refusal::BadRequest, BodyError::Cut),
+            Some(Err(_)) => this.fail(Refusal::Host(ErrorCode::BadRequest), BodyError::Cut),
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 let before = this.progress.as_ref().map_or(0, |progress| progress.bytes.fetch_add(bytes, Relaxed));
                 if before.saturating_add(bytes) > this.bytes_max {
-                    return this.fail(Refusal::RequestTooLarge, BodyError::TooLarge(this.bytes_max));
+                    return this.fail(Refusal::Host(ErrorCode::RequestTooLarge), BodyError::TooLarge(this.bytes_max));
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -181,14 +182,14 @@ mod tests {
     async fn stops_at_the_cap_while_streaming() {
         let (collected, fault, _) = collect(vec![data(3), data(5)], 7).await;
         assert!(matches!(collected, Err(BodyError::TooLarge(7))));
-        assert_eq!(fault, Some(Refusal::RequestTooLarge));
+        assert_eq!(fault, Some(Refusal::Host(ErrorCode::RequestTooLarge)));
     }
 
     #[tokio::test]
     async fn tells_a_client_that_left() {
         let (collected, fault, _) = collect(vec![data(3), Err(std::io::ErrorKind::UnexpectedEof.into())], 7).await;
         assert!(matches!(collected, Err(BodyError::Cut)));
-        assert_eq!(fault, Some(Refusal::BadRequest));
+        assert_eq!(fault, Some(Refusal::Host(ErrorCode::BadRequest)));
     }
 
     #[tokio::test]

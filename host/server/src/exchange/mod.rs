@@ -18,7 +18,7 @@ use crate::headers::client_address;
 use crate::limits::{BufferReservation, UsageScopes};
 use crate::source::Ingress;
 use elias_delivery::supervision::{SharedPermit, UsageReservation};
-use elias_host::{Error, Execution, Running};
+use elias_host::{Error, ErrorCode, Execution, Running};
 use elias_names::TenantId;
 use elias_platform::{Service, Ticket};
 use http::{HeaderMap, Request, Version};
@@ -183,7 +183,7 @@ impl Exchange {
         if self.is_http2() {
             self.unread = connection.may_begin().await?;
         }
-        let permit = Arc::new(connection.server.admit(tenant).await.ok_or(Refusal::Overloaded)?);
+        let permit = Arc::new(connection.server.admit(tenant).await.ok_or(Refusal::Host(ErrorCode::Overloaded))?);
         running.hold(Arc::clone(&permit));
         self.permit = Some(permit);
         Ok(())

@@ -40,7 +40,7 @@ impl From<LocalReply> for Failure {
         match reply {
             LocalReply::Refusal(refusal) => refusal.into(),
             // A response without a body is sent as it is: it does not get here.
-            LocalReply::Response(_) => Self::Refused(Refusal::Internal),
+            LocalReply::Response(_) => Self::Refused(Refusal::Host(ErrorCode::Internal)),
         }
     }
 }
@@ -53,7 +53,7 @@ impl From<NotAdmitted> for Failure {
 }
 
 impl Failure {
-    /// The stable name.
+    /// The stable code.
     pub(crate) fn code(&self) -> &'static str {
         self.entry().0
     }
@@ -66,10 +66,10 @@ impl Failure {
         }
     }
 
-    /// The stable name, the HTTP status and the title.
+    /// The stable code, the HTTP status and the title.
     pub(crate) fn entry(&self) -> (&'static str, u16, &'static str) {
         match self {
-            Self::Refused(refusal) => refusal.entry(),
+            Self::Refused(refusal) => (refusal.as_str(), refusal.status(), refusal.title()),
             Self::Component(error) => {
                 let code = error.code();
                 (code.as_str(), code.status(), code.title())
@@ -79,14 +79,14 @@ impl Failure {
                 (code.as_str(), code.status(), code.title())
             }
             Self::NotAdmitted(refused) => match refused.error.code() {
-                Code::Component(ErrorCode::Overloaded) => Refusal::Overloaded.entry(),
+                Code::Component(ErrorCode::Overloaded) => Self::Refused(Refusal::Host(ErrorCode::Overloaded)).entry(),
                 // What the deployment would have said is the operator's affair: to clients the service is not there for
                 // now.
                 Code::Component(_)
                 | Code::ArtifactMissing
                 | Code::NotInLog
                 | Code::MissingConfiguration
-                | Code::BadInput => Refusal::Unavailable.entry(),
+                | Code::BadInput => Self::Refused(Refusal::Unavailable).entry(),
                 code => (code.as_str(), code.status(), code.title()),
             },
         }

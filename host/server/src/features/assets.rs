@@ -4,7 +4,7 @@ use crate::body::Content;
 use crate::failure::{Failure, Refusal};
 use bytes::Bytes;
 use elias_gateway::AssetResponse;
-use elias_host::Error;
+use elias_host::{Error, ErrorCode};
 use elias_names::Digest;
 use elias_platform::Platform;
 use futures::{Stream, TryStreamExt};
@@ -41,7 +41,7 @@ fn hex(digest: [u8; 32]) -> Result<Digest, Failure> {
         let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
         text
     });
-    text.parse().map_err(|_| Refusal::Internal.into())
+    text.parse().map_err(|_| Refusal::Host(ErrorCode::Internal).into())
 }
 
 /// A file, as it is read. Its length is known.

@@ -4,6 +4,7 @@ use crate::exchange::Exchange;
 use crate::failure::Refusal;
 use crate::features::live_reload::{self, LiveResource};
 use crate::headers::{HostCache, absolute_uri, asks_for_websocket, join_cookies, strip_hop_by_hop};
+use elias_host::ErrorCode;
 use http::{Method, Request};
 use http_body::Body;
 
@@ -69,7 +70,7 @@ pub(super) fn target<B: Body>(
     *request.uri_mut() = uri;
     if request.body().size_hint().lower() > config.request_bytes {
         exchange.connection.unread_body.leave(request.body().size_hint());
-        return Err(Refusal::RequestTooLarge);
+        return Err(Refusal::Host(ErrorCode::RequestTooLarge));
     }
     strip_hop_by_hop(request.headers_mut());
     join_cookies(request.headers_mut());

@@ -5,6 +5,7 @@ use crate::config::{ServerConfig, milliseconds};
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal};
 use bytes::Bytes;
+use elias_host::ErrorCode;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(super) async fn read(
             None => vec![0; bytes_max + 1].into(),
         },
     };
-    let Some(transform) = &exchange.response_transform else { return Err(Refusal::Internal.into()) };
+    let Some(transform) = &exchange.response_transform else { return Err(Refusal::Host(ErrorCode::Internal).into()) };
     transform.check_body(&whole)?;
     Ok(whole)
 }

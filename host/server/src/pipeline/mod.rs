@@ -32,7 +32,7 @@ use attempt::{Attempt, is_idempotent};
 use bytes::Bytes;
 use check::Target;
 use elias_gateway::{Client, LocalReply, TraceContext};
-use elias_host::{Caller, Running};
+use elias_host::{Caller, ErrorCode, Running};
 use elias_platform::{Passage, Platform, Ticket};
 use futures::FutureExt;
 use http::header::CONNECTION;
@@ -108,7 +108,10 @@ async fn respond(
                 }
             };
             // The panic hook has printed where and why.
-            AssertUnwindSafe(response).catch_unwind().await.unwrap_or(Err(Failure::Refused(Refusal::Internal)))
+            AssertUnwindSafe(response)
+                .catch_unwind()
+                .await
+                .unwrap_or(Err(Failure::Refused(Refusal::Host(ErrorCode::Internal))))
         }
     }
 }

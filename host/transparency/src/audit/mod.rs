@@ -16,62 +16,66 @@ use elias_contract::note::{NOTE_BYTES_MAX, VerifyingKey};
 use std::cell::RefCell;
 use tlog_tiles::{Error, Hash, Tile, TileHashReader, TileReader, record_hash, stored_hash_index};
 
-/// Why a log is not believed.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// A file of the log cannot be had.
-    #[error("the log's {path} cannot be read: {error}")]
-    Unavailable {
-        /// The file, below the log's prefix.
-        path: String,
-        /// Why.
-        error: FetchError,
-    },
-    /// The checkpoint, a tile or an entry is refused.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// What the log gave out is not what its checkpoint commits to.
-    #[error("{0} is not what the log's checkpoint commits to: it was altered")]
-    Tampered(String),
-    /// Two checkpoints, both signed by the log, that exclude each other: the history was rewritten, or others are shown another.
-    #[error("{0}: keep both checkpoints, they prove it")]
-    Forked(Box<Conflict>),
-    /// The log has fewer entries than it was seen to have.
-    #[error("{0}: either this is an old copy of the log, or entries were taken out")]
-    Shrunk(Box<Conflict>),
-    /// No entry has the digest.
-    #[error("none of the log's {size} entries has the digest {digest}")]
-    NotInLog {
-        /// How many entries were looked at.
-        size: u64,
-        /// The digest.
-        digest: String,
-    },
-    /// One version, two files.
-    #[error(
-        "entry {index} gives version {version} of {component} (tenant {tenant}) another digest than an earlier entry"
-    )]
-    VersionReused {
-        /// The later entry's index.
-        index: u64,
-        /// Its tenant.
-        tenant: String,
-        /// Its component.
-        component: String,
-        /// Its version.
-        version: u64,
-    },
-    /// More entries than are read by one call.
-    #[error("the log has {0} entries; at most {REPLAY_ENTRIES_MAX} are searched")]
-    TooMany(u64),
-    /// The file with the checkpoint that was seen last cannot be used.
-    #[error("the state file {file}: {problem}")]
-    State {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
+elias_contract::error_codes! {
+    /// Why a log is not believed.
+    #[derive(Debug, thiserror::Error)]
+    pub enum AuditError {
+        /// A file of the log cannot be had.
+        #[error("the log's {path} cannot be read: {error}")]
+        Unavailable {
+            /// The file, below the log's prefix.
+            path: String,
+            /// Why.
+            error: FetchError,
+        } => "log-unavailable",
+        /// The checkpoint, a tile or an entry is refused.
+        #[error(transparent)]
+        Log(#[from] LogError) as error => error.code(),
+        /// What the log gave out is not what its checkpoint commits to.
+        #[error("{0} is not what the log's checkpoint commits to: it was altered")]
+        Tampered(String) => "log-tampered",
+        /// Two checkpoints, both signed by the log, that exclude each other: the history was rewritten, or others are
+        /// shown another.
+        #[error("{0}: keep both checkpoints, they prove it")]
+        Forked(Box<Conflict>) => "log-forked",
+        /// The log has fewer entries than it was seen to have.
+        #[error("{0}: either this is an old copy of the log, or entries were taken out")]
+        Shrunk(Box<Conflict>) => "log-shrunk",
+        /// No entry has the digest.
+        #[error("none of the log's {size} entries has the digest {digest}")]
+        NotInLog {
+            /// How many entries were looked at.
+            size: u64,
+            /// The digest.
+            digest: String,
+        } => "not-in-log",
+        /// One version, two files.
+        #[error(
+            "entry {index} gives version {version} of {component} (tenant {tenant}) another digest than an earlier \
+             entry"
+        )]
+        VersionReused {
+            /// The later entry's index.
+            index: u64,
+            /// Its tenant.
+            tenant: String,
+            /// Its component.
+            component: String,
+            /// Its version.
+            version: u64,
+        } => "version-reused",
+        /// More entries than are read by one call.
+        #[error("the log has {0} entries; at most {REPLAY_ENTRIES_MAX} are searched")]
+        TooMany(u64) => "log-too-large",
+        /// The file with the checkpoint that was seen last cannot be used.
+        #[error("the state file {file}: {problem}")]
+        State {
+            /// The file.
+            file: String,
+            /// What is wrong.
+            problem: String,
+        } => "bad-state",
+    }
 }
 
 /// Two checkpoints that exclude each other.
@@ -92,22 +96,6 @@ impl std::fmt::Display for Conflict {
 }
 
 impl AuditError {
-    /// The stable name of this failure.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unavailable { .. } => "log-unavailable",
-            Self::Log(error) => error.code(),
-            Self::Tampered(_) => "log-tampered",
-            Self::Forked(_) => "log-forked",
-            Self::Shrunk(_) => "log-shrunk",
-            Self::NotInLog { .. } => "not-in-log",
-            Self::VersionReused { .. } => "version-reused",
-            Self::TooMany(_) => "log-too-large",
-            Self::State { .. } => "bad-state",
-        }
-    }
-
     /// The two checkpoints that exclude each other, where that is the failure.
     #[must_use]
     pub fn conflict(&self) -> Option<&Conflict> {

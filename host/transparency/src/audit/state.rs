@@ -2,10 +2,11 @@
 
 use super::{AuditError, Log};
 use crate::{Checkpoint, LogError};
+use elias_atomic_write::{Access, Fsync};
 use elias_contract::note::{NOTE_BYTES_MAX, VerifyingKey};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
 
 /// A file with the last checkpoint of one log that was seen and found good: the signed note itself, so that the file is
 /// evidence. The first checkpoint is trusted.
@@ -73,23 +74,11 @@ impl StateFile {
         Checkpoint::open(&note, keys).map(Some).map_err(refused)
     }
 
-    /// Writes the file whole or not at all.
+    /// Replaces the file atomically.
     fn write(&self, checkpoint: &Checkpoint) -> Result<(), AuditError> {
-        let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut unfinished = self.0.as_os_str().to_owned();
-        unfinished.push(format!(".{}", std::process::id()));
-        let unfinished = PathBuf::from(unfinished);
-        let write = || -> std::io::Result<()> {
-            std::fs::create_dir_all(folder)?;
-            let mut file = File::create(&unfinished)?;
-            file.write_all(checkpoint.note.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&unfinished, &self.0)
-        };
-        write().map_err(|error| {
-            let _ = std::fs::remove_file(&unfinished); // it may not be there
-            self.problem(error)
-        })
+        // After a power loss an older checkpoint will do: the log must continue that too.
+        elias_atomic_write::write_path(&self.0, checkpoint.note.as_bytes(), Access::Umask, Fsync::File)
+            .map_err(|error| self.problem(error))
     }
 
     fn problem(&self, problem: impl std::fmt::Display) -> AuditError {

@@ -292,7 +292,7 @@ fn errors_show_place_and_help() {
     fn check(files: &[(&str, &[u8])], name: &str, expect: &[&str]) {
         let error = failed(files);
         let text = error.render(false);
-        assert_eq!(error.name(), name, "{text}");
+        assert_eq!(error.code(), name, "{text}");
         for part in expect {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }
@@ -397,7 +397,7 @@ fn entries_that_are_none() {
     fn check(entry: &str, expect: &[&str]) {
         let directory = project(&[("src/index.ts", b""), ("app.js", b"")]);
         let error = run_in(directory.path(), entry, false).expect_err("no entry");
-        assert_eq!(error.name(), "entry-not-found");
+        assert_eq!(error.code(), "entry-not-found");
         let text = error.render(false);
         for part in expect {
             assert!(text.contains(part), "{part:?} in\n{text}");
@@ -409,7 +409,7 @@ fn entries_that_are_none() {
     check("src", &["the entry src is a directory", "Did you mean `src/index.ts`?"]);
     check("", &["is a directory"]);
     let error = run_in(Path::new("/nowhere/at/all"), "a.js", false).expect_err("no project");
-    assert_eq!(error.name(), "io");
+    assert_eq!(error.code(), "io");
 }
 
 #[test]

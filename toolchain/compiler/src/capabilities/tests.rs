@@ -71,7 +71,7 @@ fn what_is_wrong_is_shown_in_its_line() {
         let error = error.and_then(|found| found.names().try_for_each(|name| found.module(name).map(drop)));
         let error = error.expect_err(text);
         let details = error.details();
-        assert_eq!(error.name(), code, "{error:?}");
+        assert_eq!(error.code(), code, "{error:?}");
         assert!(details.location.as_ref().expect("it has one").to_string().starts_with(place), "{error:?}");
         assert!(details.message.contains(wanted), "{}", details.message);
     }
@@ -98,7 +98,7 @@ fn what_is_wrong_is_shown_in_its_line() {
 #[test]
 fn a_path_that_is_not_there_is_said() {
     let error = read(&[], &["geo.wit"]).expect_err("nothing is there");
-    assert_eq!(error.name(), "io");
+    assert_eq!(error.code(), "io");
     assert!(error.to_string().contains("geo.wit"), "{error}");
 }
 

@@ -4,7 +4,7 @@ use super::{DATA_DIR, DATABASES};
 use elias_api::DatabaseResult;
 use elias_capabilities::db::SQLITE_TABLES;
 use elias_command_line::text::plain;
-use elias_command_line::{DbArguments, Failure, print_rows};
+use elias_command_line::{CliErrorCode, DbArguments, Failure, print_rows};
 use elias_names::ServiceId;
 use rusqlite::types::{self, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement};
@@ -19,18 +19,18 @@ use std::time::Duration;
 pub(crate) fn db(arguments: &DbArguments) -> Result<(), Failure> {
     if arguments.write {
         let help = "name the platform by --url, ELIAS_URL or `elias login`, and leave out --data-dir";
-        return Err(Failure::new("read-only", "a file in a data directory is only read").help(help));
+        return Err(Failure::new(CliErrorCode::ReadOnly, "a file in a data directory is only read").help(help));
     }
     print_rows(arguments, query(arguments, &open(arguments)?)?);
     Ok(())
 }
 
 fn query(arguments: &DbArguments, connection: &Connection) -> Result<DatabaseResult, Failure> {
-    let sql = |error: rusqlite::Error| Failure::new("sql", plain(&error.to_string()));
+    let sql = |error: rusqlite::Error| Failure::new(CliErrorCode::Sql, plain(&error.to_string()));
     let mut statement = connection.prepare(arguments.sql.as_deref().unwrap_or(SQLITE_TABLES)).map_err(sql)?;
     if !statement.readonly() {
         let help = "`elias db --write` lets a statement write, on a platform that runs";
-        return Err(Failure::new("read-only", "the statement writes").help(help));
+        return Err(Failure::new(CliErrorCode::ReadOnly, "the statement writes").help(help));
     }
     bind(&mut statement, &arguments.params.0)?;
     let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
@@ -52,7 +52,7 @@ fn query(arguments: &DbArguments, connection: &Connection) -> Result<DatabaseRes
 
 /// Binds parameters by their numbers, as the platform does: SQLite numbers `$2` by where it stands.
 fn bind(statement: &mut Statement<'_>, parameters: &[Value]) -> Result<(), Failure> {
-    let sql = |message: String| Failure::new("sql", plain(&message));
+    let sql = |message: String| Failure::new(CliErrorCode::Sql, plain(&message));
     let mut highest = 0;
     for index in 1..=statement.parameter_count() {
         let number = match statement.parameter_name(index) {
@@ -98,9 +98,9 @@ fn open(arguments: &DbArguments) -> Result<Connection, Failure> {
         let message =
             format_args!("{component} has no SQLite database in {environment} here: {} is not there", file.display());
         let help = "`elias login URL`, or --url, asks a platform; --data-dir and --tenant name another file";
-        return Err(Failure::new("not-found", message).help(help));
+        return Err(Failure::new(CliErrorCode::NotFound, message).help(help));
     }
-    let failed = |error: rusqlite::Error| Failure::new("io", format_args!("{}: {error}", file.display()));
+    let failed = |error: rusqlite::Error| Failure::new(CliErrorCode::Io, format_args!("{}: {error}", file.display()));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&file, flags).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;

@@ -2,7 +2,7 @@
 
 use crate::failure;
 use elias_command_line::text::print;
-use elias_command_line::{Failure, MoveStoreArguments};
+use elias_command_line::{CliErrorCode, Failure, MoveStoreArguments};
 use std::fmt::Write as _;
 
 /// Moves the store, and says how many rows each table has.
@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 /// If the platform runs, or the database is not empty; nothing has changed then.
 pub(crate) fn move_store(arguments: &MoveStoreArguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    let runtime = runtime.map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     let moved = runtime.block_on(elias_platform::move_store(&arguments.data_dir, &arguments.to));
     let moved = moved.map_err(failure::of_platform)?;
     let mut text = format!("moved the store {}; both sides have the same rows:\n", moved.identity);

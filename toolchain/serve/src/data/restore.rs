@@ -2,7 +2,7 @@
 
 use crate::failure;
 use elias_command_line::text::{plain, print};
-use elias_command_line::{Failure, RestoreArguments};
+use elias_command_line::{CliErrorCode, Failure, RestoreArguments};
 use elias_platform::Restored;
 use std::fs::File;
 use std::io::BufReader;
@@ -13,10 +13,10 @@ use std::io::BufReader;
 /// If the archive is damaged, or the folder is not empty.
 pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
     let archive = File::open(&arguments.archive);
-    let archive =
-        archive.map_err(|error| Failure::new("io", format_args!("{}: {error}", arguments.archive.display())))?;
+    let archive = archive
+        .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("{}: {error}", arguments.archive.display())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    let runtime = runtime.map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     let restored = runtime.block_on(elias_platform::restore(BufReader::new(archive), &arguments.data_dir));
     let restored = restored.map_err(failure::of_platform)?;
     let Restored { artifacts, log_size, databases, secrets, notes } = restored;

@@ -10,7 +10,7 @@ use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::{failure, host, logging, types};
 use elias_build::command::cache_dir;
-use elias_command_line::{DevArguments, Failure, ServeArguments, ServerArguments};
+use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
 use elias_host::LoadOptions;
 use elias_project::{CONFIG_FILE, Project, dotenv, is_source};
 use elias_server::{AppSource, Server};
@@ -113,7 +113,7 @@ fn start(serving: &Serving, run: impl AsyncFnOnce(Settings) -> Result<(), Failur
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let guests = host::guest_threads(&settings);
     runtime.worker_threads((guests + (guests / HOST_SHARE).max(1)) as usize);
-    let runtime = runtime.enable_all().build().map_err(|error| Failure::new("io", error))?;
+    let runtime = runtime.enable_all().build().map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     runtime.block_on(run(settings))
 }
 
@@ -138,9 +138,11 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {
         let help = "build it first with `elias build`, or use `elias dev` to build and serve it";
-        return Err(
-            Failure::new("bad-component", format_args!("{} is a source file", serving.file.display())).help(help)
-        );
+        return Err(Failure::new(
+            CliErrorCode::BadComponent,
+            format_args!("{} is a source file", serving.file.display()),
+        )
+        .help(help));
     }
     let given = LoadOptions {
         grants: settings.grants,

@@ -6,7 +6,7 @@ use crate::data::DATABASES;
 use crate::settings::Settings;
 use crate::{failure, host};
 use elias_capabilities::http::PublicFetch;
-use elias_command_line::{Failure, PlatformArguments};
+use elias_command_line::{CliErrorCode, Failure, PlatformArguments};
 use elias_host::compiler::CompileLimits;
 use elias_platform::access::{FetchKeys, OidcConfig};
 use elias_platform::{Platform, PlatformConfig, PublicScheme};
@@ -38,7 +38,8 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.loaded_components = arguments.loaded_components.unwrap_or(config.loaded_components);
     config.compile_timeout_ms = arguments.compile_timeout_ms.unwrap_or(config.compile_timeout_ms).max(1);
     config.retention.days = arguments.execution_days.unwrap_or(config.retention.days);
-    let fetch = PublicFetch::new(arguments.private_network.clone()).map_err(|error| Failure::new("io", error))?;
+    let fetch =
+        PublicFetch::new(arguments.private_network.clone()).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     config.fetch = Some(Arc::new(Keys(fetch)));
     config.databases = Some(Arc::new(Databases));
     let oidc = (&arguments.oidc_issuer, &arguments.oidc_jwks, &arguments.oidc_audience);
@@ -117,7 +118,8 @@ fn this_program() -> Result<PathBuf, Failure> {
     if cfg!(target_os = "linux") {
         return Ok("/proc/self/exe".into());
     }
-    std::env::current_exe().map_err(|error| Failure::new("io", format_args!("this program cannot be found: {error}")))
+    std::env::current_exe()
+        .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("this program cannot be found: {error}")))
 }
 
 async fn bind(config: ServerConfig, ingress: Ingress) -> Result<Server, Failure> {

@@ -4,7 +4,7 @@ use crate::changes::Changes;
 use crate::failure;
 use crate::origin::Origin;
 use crate::settings::Settings;
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_host::{Grants, Host, Limits, LoadOptions};
 use elias_server::AppSource;
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// The configuration in `file`, which need not be there.
     pub(crate) fn new(file: PathBuf) -> Result<Self, Failure> {
-        let file = std::path::absolute(&file).map_err(|error| Failure::new("io", error))?;
+        let file = std::path::absolute(&file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         let of_file = read(&file)?.limits;
         Ok(Self { file, of_file })
     }

@@ -12,7 +12,7 @@ mod snapshots;
 
 use crate::changes::Changes;
 use crate::{failure, logging, types};
-use elias_command_line::{Failure, Reporter, TestArguments};
+use elias_command_line::{CliErrorCode, Failure, Reporter, TestArguments};
 use elias_project::Project;
 use report::Report;
 use run::{Choice, Runner};
@@ -28,7 +28,7 @@ use std::process::ExitCode;
 pub(crate) fn test(arguments: &TestArguments) -> Result<ExitCode, Failure> {
     let _logging = logging::start_for_tests();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new("io", error))?;
+    let runtime = runtime.map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     runtime.block_on(async { if arguments.watch { watch(arguments).await } else { once(arguments).await } })
 }
 
@@ -85,9 +85,8 @@ async fn round(arguments: &TestArguments, runner: &Runner, read: &mut BTreeSet<P
             filters => format!(" whose path contains {}", filters.join(" or ")),
         };
         let message = format!("no test files were found below {}{wanted}", runner.root().display());
-        return Err(
-            Failure::new("no-tests", message).help("tests are in files named NAME.test.ts, NAME.test.js or .spec")
-        );
+        return Err(Failure::new(CliErrorCode::NoTests, message)
+            .help("tests are in files named NAME.test.ts, NAME.test.js or .spec"));
     }
     let choice = Choice {
         name: arguments.name.clone(),

@@ -2,7 +2,7 @@
 
 use super::outcome::{Done, End, FileDone, Problem};
 use crate::logging;
-use elias_command_line::{Failure, Reporter};
+use elias_command_line::{CliErrorCode, Failure, Reporter};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -54,12 +54,13 @@ impl Report {
         }
         let text = match reporter {
             Reporter::Default => return Ok(()),
-            Reporter::Junit => self.junit().map_err(|error| Failure::new("io", error))?,
+            Reporter::Junit => self.junit().map_err(|error| Failure::new(CliErrorCode::Io, error))?,
             Reporter::Json => serde_json::to_string_pretty(&self.files).unwrap_or_default() + "\n",
         };
         match output {
-            Some(path) => std::fs::write(path, text)
-                .map_err(|error| Failure::new("io", format_args!("cannot write {}: {error}", path.display()))),
+            Some(path) => std::fs::write(path, text).map_err(|error| {
+                Failure::new(CliErrorCode::Io, format_args!("cannot write {}: {error}", path.display()))
+            }),
             None => {
                 // Whoever closed standard output does not want to know.
                 let _ = std::io::stdout().write_all(text.as_bytes());

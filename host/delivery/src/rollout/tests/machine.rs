@@ -277,7 +277,7 @@ fn by_hand_it_is_paused_resumed_promoted_and_aborted() {
     assert_eq!(other.abort("no", now).unwrap().to, RolloutState::Aborted);
     for mut ended in [bench.rollout, other] {
         for result in [ended.pause("", now), ended.resume("", now), ended.promote("", now), ended.abort("", now)] {
-            assert_eq!(result.unwrap_err().code(), "rollout-finished");
+            assert_eq!(result, Err(RolloutError::Finished));
         }
     }
 }

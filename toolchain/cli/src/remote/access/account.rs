@@ -4,8 +4,8 @@ use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output;
 use crate::remote::connection::target::{self, Login};
 use clap::Args;
-use elias_command_line::Failure;
 use elias_command_line::text::{plain, print};
+use elias_command_line::{CliErrorCode, Failure};
 use elias_names::TenantId;
 use reqwest::Url;
 use serde::Deserialize;
@@ -56,7 +56,7 @@ pub(crate) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
                 eprintln!("Paste the token and press Enter. It is shown; --token-file takes one that is in a file.");
                 let mut line = String::new();
                 let read = std::io::stdin().read_line(&mut line);
-                read.map_err(|error| Failure::new("io", format_args!("cannot read the token: {error}")))?;
+                read.map_err(|error| Failure::new(CliErrorCode::Io, format_args!("cannot read the token: {error}")))?;
                 target::token_from(line.as_bytes(), "what was typed")?
             } else {
                 target::token_from(std::io::stdin().lock(), "standard input")?

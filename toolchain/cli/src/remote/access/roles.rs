@@ -7,7 +7,7 @@ use elias_api::RoleSettings;
 use elias_api::{POLICY_BYTES_MAX, ROLE_SCHEMA};
 use elias_api::{Role, RoleDefinition};
 use elias_command_line::text::{plain_lines, print};
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_names::RoleName;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,8 @@ pub(crate) fn roles(arguments: &RolesArguments) -> Result<(), Failure> {
 }
 
 fn read_policy(path: &Path) -> Result<String, Failure> {
-    let failed = |error| Failure::new("io", format_args!("cannot read the policies in {}: {error}", path.display()));
+    let failed =
+        |error| Failure::new(CliErrorCode::Io, format_args!("cannot read the policies in {}: {error}", path.display()));
     let mut text = String::new();
     // One byte more, so that the platform sees that there are too many.
     let file = std::fs::File::open(path).map_err(failed)?;

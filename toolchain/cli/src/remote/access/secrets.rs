@@ -5,7 +5,7 @@ use crate::remote::connection::output;
 use clap::{Args, Subcommand};
 use elias_api::SECRET_BYTES_MAX;
 use elias_command_line::text::plain;
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_names::{ComponentName, Environment};
 use serde_json::json;
 use std::fmt::Display;
@@ -86,7 +86,7 @@ pub(crate) fn secrets(arguments: &SecretsArguments) -> Result<(), Failure> {
 /// The value, from a file or standard input.
 fn value(file: Option<&Path>) -> Result<String, Failure> {
     let name = file.map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
-    let failed = |error: &dyn Display| Failure::new("io", format_args!("cannot read {name}: {error}"));
+    let failed = |error: &dyn Display| Failure::new(CliErrorCode::Io, format_args!("cannot read {name}: {error}"));
     let text = match file {
         Some(file) => read(std::fs::File::open(file).map_err(|error| failed(&error))?),
         None => {
@@ -101,7 +101,7 @@ fn value(file: Option<&Path>) -> Result<String, Failure> {
     let text = text.map_err(|error| failed(&error))?;
     if text.is_empty() || text.len() > SECRET_BYTES_MAX {
         let message = format!("a secret has 1 to {SECRET_BYTES_MAX} bytes, and what is read from {name} does not");
-        return Err(Failure::new("bad-secret", message));
+        return Err(Failure::new(CliErrorCode::BadSecret, message));
     }
     Ok(text)
 }

@@ -3,7 +3,7 @@
 use crate::remote::connection::client::Client;
 use clap::Args;
 use elias_command_line::text::print;
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,7 +24,8 @@ pub(crate) struct BackupArguments {
 /// If the platform refuses, or the file cannot be written.
 pub(crate) fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
     let client = Client::of(&arguments.target)?;
-    let io = |error: std::io::Error| Failure::new("io", format_args!("{}: {error}", arguments.file.display()));
+    let io =
+        |error: std::io::Error| Failure::new(CliErrorCode::Io, format_args!("{}: {error}", arguments.file.display()));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&arguments.file).map_err(io)?;
     let written =
         receive(&client, &arguments.file, &file).and_then(|bytes| file.sync_all().map(|()| bytes).map_err(io));
@@ -51,7 +52,8 @@ fn receive(client: &Client, path: &Path, mut file: &File) -> Result<u64, Failure
         }
         let mut bytes = 0;
         while let Some(chunk) = response.chunk().await.map_err(|error| client.unreachable(error))? {
-            file.write_all(&chunk).map_err(|error| Failure::new("io", format_args!("{}: {error}", path.display())))?;
+            file.write_all(&chunk)
+                .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("{}: {error}", path.display())))?;
             bytes += chunk.len() as u64;
         }
         Ok(bytes)

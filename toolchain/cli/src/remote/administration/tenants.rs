@@ -6,7 +6,7 @@ use crate::remote::packages::{self, PolicyFlags};
 use clap::{Args, Subcommand};
 use elias_api::Ceiling;
 use elias_api::{Quotas, Tenant, TenantSettings};
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_names::TenantId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -122,7 +122,8 @@ impl SettingsFlags {
                 None => settings.ceilings.remove(key),
             };
         }
-        let bad = |error: &dyn std::fmt::Display| Failure::new("bad-input", format_args!("--quota: {error}"));
+        let bad =
+            |error: &dyn std::fmt::Display| Failure::new(CliErrorCode::BadInput, format_args!("--quota: {error}"));
         let mut quotas = serde_json::to_value(settings.quotas).map_err(|error| bad(&error))?;
         if let Some(quotas) = quotas.as_object_mut() {
             quotas.extend(self.quotas.iter().cloned());

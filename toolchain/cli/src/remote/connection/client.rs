@@ -3,7 +3,7 @@
 use super::target::{self, Login};
 use bytes::Bytes;
 use elias_command_line::text::{plain, plain_lines};
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_names::{ComponentName, Digest, TenantId};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
@@ -74,9 +74,9 @@ impl Client {
     }
 
     pub(crate) fn new(login: &Login) -> Result<Self, Failure> {
-        let base = Url::parse(&login.url).map_err(|error| Failure::new("bad-url", error))?;
+        let base = Url::parse(&login.url).map_err(|error| Failure::new(CliErrorCode::BadUrl, error))?;
         let bearer = HeaderValue::from_str(&format!("Bearer {}", login.token));
-        let mut bearer = bearer.map_err(|_| Failure::new("bad-token", "the token cannot be sent"))?;
+        let mut bearer = bearer.map_err(|_| Failure::new(CliErrorCode::BadToken, "the token cannot be sent"))?;
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
         // The API redirects nowhere, and a token is not to be carried elsewhere.
@@ -86,8 +86,8 @@ impl Client {
         Ok(Self {
             base,
             tenant: login.tenant.clone(),
-            http: http.map_err(|error| Failure::new("io", said(&error)))?,
-            runtime: runtime.map_err(|error| Failure::new("io", error))?,
+            http: http.map_err(|error| Failure::new(CliErrorCode::Io, said(&error)))?,
+            runtime: runtime.map_err(|error| Failure::new(CliErrorCode::Io, error))?,
         })
     }
 
@@ -161,7 +161,7 @@ impl Client {
     pub(crate) fn post(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
         let mut request = Request::new(Method::POST, url).with_json(body)?;
         let key = HeaderValue::from_str(&ulid::Ulid::new().to_string());
-        request.headers.insert(IDEMPOTENCY_KEY, key.map_err(|error| Failure::new("io", error))?);
+        request.headers.insert(IDEMPOTENCY_KEY, key.map_err(|error| Failure::new(CliErrorCode::Io, error))?);
         self.json(&request)
     }
 
@@ -180,7 +180,7 @@ impl Client {
     pub(crate) fn put_at(&self, url: Url, body: &impl Serialize, revision: u64) -> Result<Value, Failure> {
         let mut request = Request::new(Method::PUT, url).with_json(body)?;
         let tag = HeaderValue::from_str(&format!("\"{revision}\""));
-        request.headers.insert(IF_MATCH, tag.map_err(|error| Failure::new("io", error))?);
+        request.headers.insert(IF_MATCH, tag.map_err(|error| Failure::new(CliErrorCode::Io, error))?);
         // A second one would find the revision of the first.
         self.json(&Request { repeatable: false, ..request })
     }
@@ -240,7 +240,7 @@ impl Client {
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Ok(Err(
-                    Failure::new("bad-answer", "the answer is too large").help("ask for less, with --limit")
+                    Failure::new(CliErrorCode::BadAnswer, "the answer is too large").help("ask for less, with --limit")
                 ));
             }
             body.extend_from_slice(&chunk);
@@ -268,7 +268,7 @@ impl Request {
     }
 
     fn with_json(mut self, body: &impl Serialize) -> Result<Self, Failure> {
-        self.body = serde_json::to_vec(body).map_err(|error| Failure::new("io", error))?.into();
+        self.body = serde_json::to_vec(body).map_err(|error| Failure::new(CliErrorCode::Io, error))?.into();
         self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(self)
     }
@@ -277,7 +277,7 @@ impl Request {
 /// An answer, or a part of it, as its type.
 pub(crate) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
     T::deserialize(answer).map_err(|error| {
-        Failure::new("bad-answer", format_args!("the platform's answer is not understood: {error}"))
+        Failure::new(CliErrorCode::BadAnswer, format_args!("the platform's answer is not understood: {error}"))
             .help("take the `elias` of the platform's version; with --json the answer is printed as it is")
     })
 }
@@ -312,13 +312,14 @@ fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
 
 /// An answer that no platform gives.
 fn foreign(base: &Url, status: StatusCode) -> Failure {
-    Failure::new("bad-answer", format_args!("{base} is not the admin API of a platform (status {status})"))
+    Failure::new(CliErrorCode::BadAnswer, format_args!("{base} is not the admin API of a platform (status {status})"))
         .help("`elias serve --platform` prints where its admin API is; it is not where components are served")
 }
 
 fn unreachable(base: &Url, error: reqwest::Error) -> Failure {
     let timeout = error.is_timeout();
-    let failure = Failure::new("unreachable", format_args!("no answer from {base}: {}", said(&error.without_url())));
+    let failure =
+        Failure::new(CliErrorCode::Unreachable, format_args!("no answer from {base}: {}", said(&error.without_url())));
     if timeout {
         return failure.help("it may have been done all the same: look with `elias status` before you try again");
     }

@@ -1,8 +1,8 @@
 //! Server-sent events (HTML Living Standard, section 9.2), as the admin API sends them.
 
 use super::client::Client;
-use elias_command_line::Failure;
 use elias_command_line::text::plain;
+use elias_command_line::{CliErrorCode, Failure};
 use reqwest::Url;
 use reqwest::header::ACCEPT;
 use serde_json::Value;
@@ -36,7 +36,7 @@ impl EventReader {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(piece);
             if self.line.len() + self.event.data.len() > BYTES_MAX {
-                return Err(Failure::new("bad-answer", "a line of the log is too large"));
+                return Err(Failure::new(CliErrorCode::BadAnswer, "a line of the log is too large"));
             }
             if piece.ends_with(b"\n") {
                 let line = std::mem::take(&mut self.line);
@@ -78,7 +78,7 @@ pub(crate) fn follow(
     url: Url,
     mut each: impl FnMut(&Event) -> std::io::Result<()>,
 ) -> Result<(), Failure> {
-    let ended = |why: &str| Failure::new("disconnected", why).help("run the command again");
+    let ended = |why: &str| Failure::new(CliErrorCode::Disconnected, why).help("run the command again");
     client.runtime.block_on(async {
         let request = client.http.get(url).header(ACCEPT, "text/event-stream").send();
         let response =
@@ -111,7 +111,7 @@ pub(crate) fn follow(
 fn end_of(event: &Event) -> Failure {
     let reason = serde_json::from_str::<Value>(&event.data).unwrap_or_default();
     let text = |name: &str, none: &str| reason[name].as_str().map_or_else(|| none.to_owned(), plain);
-    Failure::new(text("code", "disconnected"), text("detail", "the platform has ended it"))
+    Failure::new(text("code", CliErrorCode::Disconnected.as_str()), text("detail", "the platform has ended it"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Which platform is meant, and as whom: by flags, by the environment, or by what `elias login` remembered.
 
-use elias_command_line::{Failure, Target, default_tenant, tenant_of_environment};
+use elias_atomic_write::{Access, Fsync};
+use elias_command_line::{CliErrorCode, Failure, Target, default_tenant, tenant_of_environment};
 use elias_names::TenantId;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The file with what `elias login` remembers.
@@ -67,13 +68,13 @@ fn resolve(flags: PartialLogin, environment: PartialLogin, stored: Option<Login>
     let Some(url) = url.or_else(|| stored.as_ref().map(|stored| stored.url.clone())) else {
         let help =
             "run `elias login URL`, or give --url or ELIAS_URL; `elias serve --platform` prints where its admin API is";
-        return Err(Failure::new("no-platform", "nothing says where the platform is").help(help));
+        return Err(Failure::new(CliErrorCode::NoPlatform, "nothing says where the platform is").help(help));
     };
     let stored = stored.filter(|stored| stored.url == url);
     let tenant = flags.tenant.or(environment.tenant).or_else(|| stored.as_ref().map(|stored| stored.tenant.clone()));
     let Some(token) = flags.token.or(environment.token).or(stored.map(|stored| stored.token)) else {
         let help = format!("run `elias login {url}`, or give --token-file or ELIAS_TOKEN");
-        return Err(Failure::new("no-token", format_args!("a token for {url} is required")).help(help));
+        return Err(Failure::new(CliErrorCode::NoToken, format_args!("a token for {url} is required")).help(help));
     };
     Ok(Login { url, token, tenant: tenant.map_or_else(default_tenant, Ok)? })
 }
@@ -82,7 +83,7 @@ fn resolve(flags: PartialLogin, environment: PartialLogin, stored: Option<Login>
 pub(crate) fn checked_url(text: &str) -> Result<String, Failure> {
     let bad = |why: &str| {
         let help = "give a URL such as http://127.0.0.1:8788, as `elias serve --platform` prints it";
-        Failure::new("bad-url", format_args!("the platform's URL {why}")).help(help)
+        Failure::new(CliErrorCode::BadUrl, format_args!("the platform's URL {why}")).help(help)
     };
     let url = Url::parse(text.trim()).map_err(|error| bad(&format!("is not valid: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -100,7 +101,8 @@ pub(crate) fn checked_url(text: &str) -> Result<String, Failure> {
 
 /// The token in a file.
 pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
-    let failed = |error| Failure::new("io", format_args!("cannot read the token in {}: {error}", path.display()));
+    let failed =
+        |error| Failure::new(CliErrorCode::Io, format_args!("cannot read the token in {}: {error}", path.display()));
     let file = std::fs::File::open(path).map_err(failed)?;
     token_from(file, &path.display().to_string())
 }
@@ -109,7 +111,7 @@ pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
 pub(crate) fn token_from(source: impl Read, name: &str) -> Result<String, Failure> {
     let mut text = String::new();
     let read = source.take(TOKEN_BYTES_MAX as u64 + 1).read_to_string(&mut text);
-    read.map_err(|error| Failure::new("io", format_args!("cannot read the token in {name}: {error}")))?;
+    read.map_err(|error| Failure::new(CliErrorCode::Io, format_args!("cannot read the token in {name}: {error}")))?;
     checked_token(&text, name)
 }
 
@@ -118,7 +120,7 @@ fn checked_token(text: &str, name: &str) -> Result<String, Failure> {
     let token = text.trim();
     if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let help = "a token is one word: `elias_ID_SECRET`, as `elias tokens create` prints it, or one of the identity provider";
-        return Err(Failure::new("bad-token", format_args!("{name} must contain a token")).help(help));
+        return Err(Failure::new(CliErrorCode::BadToken, format_args!("{name} must contain a token")).help(help));
     }
     Ok(token.to_owned())
 }
@@ -130,27 +132,28 @@ impl Login {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-            Err(error) => return Err(Failure::new("io", format_args!("cannot read {}: {error}", path.display()))),
+            Err(error) => {
+                return Err(Failure::new(CliErrorCode::Io, format_args!("cannot read {}: {error}", path.display())));
+            }
         };
         serde_json::from_str(&text).map(Some).map_err(|error| {
-            Failure::new("bad-login", format_args!("{} is damaged: {error}", path.display()))
+            Failure::new(CliErrorCode::BadLogin, format_args!("{} is damaged: {error}", path.display()))
                 .help("run `elias logout` and `elias login URL`")
         })
     }
 
     /// Remembers it, in a file that only its owner can read; the file's name.
     pub(crate) fn store(&self) -> Result<PathBuf, Failure> {
-        let path = login_file()
-            .ok_or_else(|| Failure::new("io", "the home folder is unknown").help("set ELIAS_CONFIG_DIR to a folder"))?;
-        let failed =
-            |error: &dyn fmt::Display| Failure::new("io", format_args!("cannot write {}: {error}", path.display()));
+        let path = login_file().ok_or_else(|| {
+            Failure::new(CliErrorCode::Io, "the home folder is unknown").help("set ELIAS_CONFIG_DIR to a folder")
+        })?;
+        let failed = |error: &dyn fmt::Display| {
+            Failure::new(CliErrorCode::Io, format_args!("cannot write {}: {error}", path.display()))
+        };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-        // Temporary files have the mode 0600; renamed, it is there whole or as it was.
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-        writeln!(file, "{text}").and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
-        file.persist(&path).map_err(|error| failed(&error))?;
+        // After a power loss the login before will do, but not a damaged file.
+        elias_atomic_write::write_path(&path, format!("{text}\n").as_bytes(), Access::OwnerOnly, Fsync::File)
+            .map_err(|error| failed(&error))?;
         Ok(path)
     }
 
@@ -160,7 +163,9 @@ impl Login {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Failure::new("io", format_args!("cannot remove {}: {error}", path.display()))),
+            Err(error) => {
+                Err(Failure::new(CliErrorCode::Io, format_args!("cannot remove {}: {error}", path.display())))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use elias_command_line::Failure;
 use elias_delivery::rollout::{RolloutPlan, Sticky};
+use elias_delivery::setting::InvalidSetting;
 use std::time::Duration;
 
 /// How a version gets its traffic.
@@ -63,7 +64,7 @@ impl CanaryArguments {
             ..usual
         };
         plan.check().map_err(|error| {
-            Failure::new(error.code(), &error)
+            Failure::new(InvalidSetting::CODE, &error)
                 .help("for example: --canary 10 --step 25,50,100 --every 2m --requests 50")
         })?;
         Ok(Some(plan))

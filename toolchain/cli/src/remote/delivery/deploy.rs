@@ -11,7 +11,7 @@ use clap::Args;
 use elias_api::{DeployRequest, UploadedVersion};
 use elias_api::{Deployment, DeploymentState, Version, VersionSettings};
 use elias_command_line::text::plain;
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_contract::manifest::Manifest;
 use elias_contract::{key_file, layout, signature};
 use elias_names::{ComponentName, Digest, Environment, NAME_BYTES_MAX};
@@ -146,7 +146,7 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
         Some(component) => files::read(component)?,
         None => build(arguments)?,
     };
-    let manifest = layout::read(&wasm).map_err(|error| Failure::new("not-a-component", error))?.manifest;
+    let manifest = layout::read(&wasm).map_err(|error| Failure::new(CliErrorCode::NotAComponent, error))?.manifest;
     let stage = arguments.stage.stage.as_ref().map(|name| stage_name(name.as_deref(), manifest.as_ref()));
     let name = match &arguments.name {
         Some(name) => name.clone(),
@@ -155,9 +155,9 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
     let signature = match &arguments.signature {
         Some(file) => {
             let note = String::from_utf8(files::read(file)?);
-            Some(
-                note.map_err(|_| Failure::new("bad-signature", format_args!("{} is not a signature", file.display())))?,
-            )
+            Some(note.map_err(|_| {
+                Failure::new(CliErrorCode::BadSignature, format_args!("{} is not a signature", file.display()))
+            })?)
         }
         None => sign(&arguments.sign, &wasm)?,
     };
@@ -176,13 +176,13 @@ fn stage_name(given: Option<&str>, manifest: Option<&Manifest>) -> String {
 /// Builds the project: of several implementations the one that the stage's name stands for, else the first.
 fn build(arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
     let wasm = run_build(arguments, None)?;
-    let manifest = layout::read(&wasm).map_err(|error| Failure::new("not-a-component", error))?.manifest;
+    let manifest = layout::read(&wasm).map_err(|error| Failure::new(CliErrorCode::NotAComponent, error))?.manifest;
     let Some(stage) = manifest.and_then(|manifest| manifest.stage) else { return Ok(wasm) };
     let wanted = match arguments.stage.stage.as_ref().map(Option::as_deref) {
         Some(Some(name)) => name.strip_prefix("stage").and_then(|number| number.parse().ok()),
         Some(None) if stage.number == 1 && stage.of > 2 => {
             let message = format!("the source has implementations up to stage{}: say which one", stage.of);
-            return Err(Failure::new("bad-input", message).help("elias deploy --stage stage2"));
+            return Err(Failure::new(CliErrorCode::BadInput, message).help("elias deploy --stage stage2"));
         }
         Some(None) if stage.number == 1 => Some(2),
         Some(None) | None => None,
@@ -204,7 +204,7 @@ fn build(arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
 /// Runs `elias-build`, which reports on standard error what is wrong with the source: the component that it makes of
 /// the project, or of the implementation with the number `stage`.
 fn run_build(arguments: &DeployArguments, stage: Option<u32>) -> Result<Vec<u8>, Failure> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::new("io", error))?;
+    let folder = tempfile::tempdir().map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     let output = folder.path().join("component.wasm");
     let mut command = Program::Build.command()?;
     command.args(["build", "--quiet", "--output"]).arg(&output);
@@ -218,7 +218,7 @@ fn run_build(arguments: &DeployArguments, stage: Option<u32>) -> Result<Vec<u8>,
     match command.status() {
         Ok(status) if status.success() => files::read(&output),
         Ok(_) => Err(Failure::reported()),
-        Err(error) => Err(Failure::new("io", format_args!("elias-build cannot be started: {error}"))),
+        Err(error) => Err(Failure::new(CliErrorCode::Io, format_args!("elias-build cannot be started: {error}"))),
     }
 }
 
@@ -228,7 +228,9 @@ fn sign(keys: &[PathBuf], wasm: &[u8]) -> Result<Option<String>, Failure> {
     }
     let keys = keys.iter().map(|file| key_file::read(file)).collect::<Result<Vec<_>, _>>()?;
     let signed = signature::sign(&keys, wasm);
-    signed.map(Some).map_err(|error| Failure::new("bad-key", format_args!("the component cannot be signed: {error}")))
+    signed
+        .map(Some)
+        .map_err(|error| Failure::new(CliErrorCode::BadKey, format_args!("the component cannot be signed: {error}")))
 }
 
 /// Stores the bytes that the platform has not yet, and makes a version of them.
@@ -249,7 +251,8 @@ fn name_of(manifest: Option<Manifest>, file: Option<&Path>) -> Result<ComponentN
     let name = manifest.map(|manifest| manifest.name).or_else(of_file).unwrap_or_default();
     label(&name).ok_or_else(|| {
         let message = format!("`{}` cannot be made a name on the platform", plain(&name));
-        Failure::new("bad-name", message).help("name the component with --name: letters a to z, digits and hyphens")
+        Failure::new(CliErrorCode::BadName, message)
+            .help("name the component with --name: letters a to z, digits and hyphens")
     })
 }
 

@@ -1,7 +1,7 @@
 //! The files that are uploaded with a component: migrations of its database, and what is served as it is.
 
 use crate::remote::connection::client::Client;
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_gateway::assets::is_hidden;
 use elias_names::Digest;
 use serde_json::Value;
@@ -47,7 +47,7 @@ pub(crate) fn collect(
 
 fn no_folder(key: &str, folder: &Path) -> Failure {
     let help = "the path is relative to the folder of elias.toml: create the folder, or name another one";
-    Failure::new("config", format_args!("{key}: the folder {} does not exist", folder.display())).help(help)
+    Failure::new(CliErrorCode::Config, format_args!("{key}: the folder {} does not exist", folder.display())).help(help)
 }
 
 /// A relative path as the platform writes it.
@@ -63,7 +63,9 @@ fn relative(path: &str) -> Result<String, Failure> {
     }
     if !inside || parts.is_empty() {
         let message = format!("[capabilities.db] migrations: `{path}` must be a folder within the project");
-        return Err(Failure::new("config", message).help("name a folder beside elias.toml, such as \"migrations\""));
+        return Err(
+            Failure::new(CliErrorCode::Config, message).help("name a folder beside elias.toml, such as \"migrations\"")
+        );
     }
     Ok(parts.join("/"))
 }
@@ -76,7 +78,9 @@ fn walk(
     wanted: &dyn Fn(&str) -> bool,
     files: &mut BTreeMap<String, PathBuf>,
 ) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::new("io", format_args!("cannot read {}: {error}", folder.display()));
+    let failed = |error: std::io::Error| {
+        Failure::new(CliErrorCode::Io, format_args!("cannot read {}: {error}", folder.display()))
+    };
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
@@ -103,7 +107,7 @@ fn walk(
 }
 
 fn bad(path: &Path, why: &str) -> Failure {
-    Failure::new("bad-file", format_args!("{} cannot be uploaded: {why}", path.display()))
+    Failure::new(CliErrorCode::BadFile, format_args!("{} cannot be uploaded: {why}", path.display()))
         .help("rename, copy or remove it")
 }
 
@@ -123,7 +127,8 @@ pub(crate) fn upload(client: &Client, files: &BTreeMap<String, PathBuf>) -> Resu
 
 /// The bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: &dyn Display| Failure::new("io", format_args!("cannot read {}: {error}", path.display()));
+    let failed =
+        |error: &dyn Display| Failure::new(CliErrorCode::Io, format_args!("cannot read {}: {error}", path.display()));
     std::fs::read(path).map_err(|error| failed(&error))
 }
 

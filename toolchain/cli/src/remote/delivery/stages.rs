@@ -5,8 +5,9 @@ use super::services::ServiceArguments;
 use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::output::{self, number, time};
 use clap::Args;
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_delivery::rollout::Sticky;
+use elias_delivery::setting::InvalidSetting;
 use elias_delivery::stages::{Implementation, StagePlan, Stages};
 use elias_names::{ComponentName, Environment};
 use elias_project::is_source;
@@ -131,7 +132,7 @@ pub(crate) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
     };
     let plan = changed(now.plan.clone(), arguments)?;
     let response = match plan == now.plan {
-        true => serde_json::to_value(now).map_err(|error| Failure::new("internal", error))?,
+        true => serde_json::to_value(now).map_err(|error| Failure::new(CliErrorCode::Internal, error))?,
         false => set(&client, component, *environment, &state, &plan)?,
     };
     output::print_item(target.json, &response, |stages: Stages| show(&stages))
@@ -149,7 +150,7 @@ pub(crate) fn state(
     let all: Vec<ServiceState> = items(&client.get(client.services_url(Some(component)))?)?;
     all.into_iter().find(|state| state.environment == environment).ok_or_else(|| {
         let message = format!("{component} does not serve in {environment} yet");
-        Failure::new("not-found", message)
+        Failure::new(CliErrorCode::NotFound, message)
             .help("deploy it without --stage first: that is what others are compared with")
     })
 }
@@ -161,7 +162,7 @@ fn set(
     state: &ServiceState,
     plan: &StagePlan,
 ) -> Result<Value, Failure> {
-    plan.check().map_err(|error| Failure::new(error.code(), error))?;
+    plan.check().map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     client.put_at(client.service_url(component, &environment, &["stages"]), plan, state.revision)
 }
 
@@ -181,7 +182,7 @@ fn alone(version: u32) -> StagePlan {
 fn with(mut plan: StagePlan, version: u32, name: &str, arguments: &StageArguments) -> Result<StagePlan, Failure> {
     if plan.implementations.first().is_some_and(|baseline| baseline.name == name) {
         let message = format!("{name} is the version that serves");
-        return Err(Failure::new("bad-input", message)
+        return Err(Failure::new(CliErrorCode::BadInput, message)
             .help("give the version another name, such as stage2; or deploy it without --stage"));
     }
     let weight = arguments.weight.map_or(0, |percent| (percent * f64::from(WHOLE) / 100.0).round() as u32);
@@ -196,8 +197,11 @@ fn with(mut plan: StagePlan, version: u32, name: &str, arguments: &StageArgument
 fn balanced(mut plan: StagePlan) -> Result<StagePlan, Failure> {
     let others = plan.implementations.iter().skip(1).map(|implementation| implementation.weight).sum::<u32>();
     let left = WHOLE.checked_sub(others).ok_or_else(|| {
-        Failure::new("bad-input", "the implementations beside what serves would answer more than 100 % of the requests")
-            .help("give one less with --weight, or take one away with: elias stages --remove NAME")
+        Failure::new(
+            CliErrorCode::BadInput,
+            "the implementations beside what serves would answer more than 100 % of the requests",
+        )
+        .help("give one less with --weight, or take one away with: elias stages --remove NAME")
     })?;
     if let Some(baseline) = plan.implementations.first_mut() {
         baseline.weight = left;
@@ -212,7 +216,7 @@ fn changed(mut plan: StagePlan, arguments: &StagesArguments) -> Result<StagePlan
         plan.implementations.retain(|one| std::mem::take(&mut first) || one.name != *name);
         if plan.implementations.len() == before {
             return Err(Failure::new(
-                "not-found",
+                CliErrorCode::NotFound,
                 format_args!("variant `{name}` does not exist in the experiment; `elias compare` lists the variants"),
             ));
         }

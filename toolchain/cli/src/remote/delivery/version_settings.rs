@@ -1,7 +1,7 @@
 //! What of elias.toml goes to a platform with a version.
 
 use elias_api::{SmokeCall, VersionSettings};
-use elias_command_line::Failure;
+use elias_command_line::{CliErrorCode, Failure};
 use elias_gateway::{ConfigError, GatewayConfig};
 use elias_project::{ConfigFile, settings};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// `config`. The platform checks the rest, since its version counts.
 pub(crate) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
     let smoke = config.smoke.as_ref().map(SmokeCall::deserialize).transpose();
-    let smoke = smoke.map_err(|error| Failure::new("config", format_args!("[smoke]: {error}")))?;
+    let smoke = smoke.map_err(|error| Failure::new(CliErrorCode::Config, format_args!("[smoke]: {error}")))?;
     // The other limits are the host's, and its operator sets them.
     let of_component = |name: &str| settings::find(name).is_some_and(|setting| setting.of_component);
     Ok(VersionSettings {

@@ -4,7 +4,7 @@ use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::output;
 use clap::Args;
 use elias_api::Finding;
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 
 /// The arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> Result<(), Failure> {
     })?;
     match bad {
         0 => Ok(()),
-        _ => Err(Failure::new("not-in-order", format_args!("{bad} of these need attention"))
+        _ => Err(Failure::new(CliErrorCode::NotInOrder, format_args!("{bad} of these need attention"))
             .help("docs/reference/operations.md says what each means")),
     }
 }

@@ -7,7 +7,7 @@ use crate::remote::connection::output;
 use clap::{Args, Subcommand};
 use elias_advisories::{AdvisorySet, AuditedPackage, Package, PackageReport, Severity, report};
 use elias_command_line::text::plain;
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_names::{ComponentName, Environment};
 pub(crate) use policy::{PolicyFlags, describe};
 use serde::{Deserialize, Serialize};
@@ -105,8 +105,8 @@ fn advisories(path: &Path) -> Result<AdvisorySet, Failure> {
 
 fn of_file(file: &Path, advisories: Option<&AdvisorySet>) -> Result<Audited, Failure> {
     let component = file.display().to_string();
-    let bytes =
-        std::fs::read(file).map_err(|error| Failure::new("io", format_args!("cannot read {component}: {error}")))?;
+    let bytes = std::fs::read(file)
+        .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("cannot read {component}: {error}")))?;
     let report = report(Package::all_of(&bytes)?, advisories);
     Ok(Audited { component, environment: None, version: None, report })
 }
@@ -141,7 +141,9 @@ fn of_platform(client: &Client, audit: &AuditArguments, own: Option<&AdvisorySet
         }
     }
     if all.is_empty() {
-        return Err(Failure::new("not-found", "nothing of this serves").help("`elias status` says what does"));
+        return Err(
+            Failure::new(CliErrorCode::NotFound, "nothing of this serves").help("`elias status` says what does")
+        );
     }
     Ok(all)
 }
@@ -203,6 +205,6 @@ fn judge(all: &[Audited], level: Severity) -> Result<(), Failure> {
     }
     let lines: Vec<_> = told.iter().map(|line| format!("\n  {line}")).collect();
     let message = format!("{} advisories of severity {level} or worse:{}", told.len(), lines.concat());
-    Err(Failure::new("package-vulnerable", message)
+    Err(Failure::new(CliErrorCode::PackageVulnerable, message)
         .help("change the packages, commit package-lock.json, and deploy again; --level says what is bad enough"))
 }

@@ -4,7 +4,7 @@ use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output;
 use clap::Args;
 use elias_advisories::{PackagePolicies, PackagePolicy, Severity};
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
 
 /// Which packages are taken, as far as it is said. A list takes the place of the one before; an empty text makes it
 /// empty.
@@ -46,7 +46,9 @@ impl PolicyFlags {
         if !self.pins.is_empty() {
             let pins = self.pins.iter().filter(|text| !text.is_empty()).map(|text| {
                 let split = text.split_once('=').map(|(package, integrity)| (package.to_owned(), integrity.to_owned()));
-                split.ok_or_else(|| Failure::new("bad-input", "--pin-package: write it as NAME@VERSION=sha512-..."))
+                split.ok_or_else(|| {
+                    Failure::new(CliErrorCode::BadInput, "--pin-package: write it as NAME@VERSION=sha512-...")
+                })
             });
             policy.pins = pins.collect::<Result<_, _>>()?;
         }

@@ -34,7 +34,7 @@ fn with_secret(files: &[(&str, &str)]) -> tempfile::TempDir {
 fn refused(folder: &tempfile::TempDir, expect: &[&str]) {
     let error = run(folder.path(), &[]).map(|bundle| bundle.code).expect_err("it is outside");
     let text = error.render(false);
-    assert_eq!(error.name(), "outside-project", "{text}");
+    assert_eq!(error.code(), "outside-project", "{text}");
     assert!(!text.contains("secret of the disk"), "a line of a file outside in\n{text}");
     for part in expect {
         assert!(text.contains(part), "{part:?} in\n{text}");
@@ -61,7 +61,7 @@ fn files_outside_are_refused() {
         std::fs::write(folder.path().join("app/index.js"), format!("import x from {specifier:?}; export default x"))
             .expect("it can be written");
         let error = run(folder.path(), &[]).map(|bundle| bundle.code).expect_err("it is outside");
-        assert!(["outside-project", "unresolved-import"].contains(&error.name()), "{}", error.render(false));
+        assert!(["outside-project", "unresolved-import"].contains(&error.code()), "{}", error.render(false));
     }
     let folder = with_secret(&[("app/index.js", "import x from './link.js'; export default x")]);
     std::os::unix::fs::symlink("../secret.js", folder.path().join("app/link.js")).expect("a link");
@@ -120,7 +120,7 @@ fn roots_let_files_in() {
     assert_eq!(built.outside, ["../shared/page.html", "../shared/x.js"]);
     assert!(built.code.contains("<p>shared</p>"), "{}", built.code);
     let error = run(folder.path(), &["../nowhere"]).expect_err("it is not there");
-    assert!(error.name() == "config" && error.to_string().contains("../nowhere"), "{error}");
+    assert!(error.code() == "config" && error.to_string().contains("../nowhere"), "{error}");
     assert!(run(folder.path(), &["../app"]).is_err());
 }
 

@@ -31,7 +31,7 @@ fn files_are_imported_as_text_or_bytes() {
     let text = error.render(false);
     assert!(text.contains("a.txt is not UTF-8 text") && text.contains("?bytes"), "{text}");
     let error = failed(&[("index.js", b"import x from './nowhere.html?raw'; export default x")]);
-    assert_eq!(error.name(), "unresolved-import");
+    assert_eq!(error.code(), "unresolved-import");
 }
 
 #[test]
