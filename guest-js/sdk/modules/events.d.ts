@@ -2,7 +2,7 @@
 
 /** An event that could not be published. */
 export interface EventsError extends Error {
-  /** The reason, as a stable name; `docs/capabilities/events.md` lists them. */
+  /** The reason, as a stable name; `docs/reference/capabilities/events.md` lists them. */
   readonly code: "invalid" | "too-large" | "quota-exceeded" | "conflict" | "unavailable";
 }
 

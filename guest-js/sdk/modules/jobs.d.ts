@@ -2,7 +2,7 @@
 
 /** A failed operation on the queue. */
 export interface JobsError extends Error {
-  /** The reason, as a stable name; `docs/capabilities/jobs.md` lists them. */
+  /** The reason, as a stable name; `docs/reference/capabilities/jobs.md` lists them. */
   readonly code: "invalid" | "too-large" | "quota-exceeded" | "not-found" | "conflict" | "unavailable";
 }
 

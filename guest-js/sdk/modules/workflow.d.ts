@@ -4,7 +4,7 @@ import type { CloudEvent } from "./events.js";
 
 /** A failure of the journal. */
 export interface WorkflowError extends Error {
-  /** The reason, as a stable name; `docs/capabilities/workflow.md` lists them. */
+  /** The reason, as a stable name; `docs/reference/capabilities/workflow.md` lists them. */
   readonly code: "not-in-a-job" | "nondeterministic-step" | "invalid" | "too-large" | "quota-exceeded" | "unavailable";
 }
 
