@@ -13,6 +13,8 @@
 // Request, Response, URL and the other web APIs are globals; their types come with TypeScript's "dom" library (in
 // tsconfig.json: "lib": ["es2023", "dom", "dom.iterable"]).
 
+import type { CloudEvent } from "./modules/events.js";
+
 /** A value that JSON can express. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
@@ -38,19 +40,74 @@ export interface Component<Input = any, Output = unknown> {
   call?(input: Input, env: Env, ctx: ExecutionContext): MaybePromise<Output>;
 
   /**
-   * Runs on a cron schedule.
+   * Runs when a schedule is due: `[[triggers.schedule]]` of elias.toml.
    *
-   * @remarks Not supported yet: a component with it builds, but nothing calls it.
+   * If it throws, the retry policy decides whether it runs again.
    */
   scheduled?(tick: ScheduledTick, env: Env, ctx: ExecutionContext): MaybePromise<void>;
+
+  /**
+   * Runs a job that `jobs.enqueue` put into the queue.
+   *
+   * If it throws, the retry policy of `[triggers.jobs.NAME]` in elias.toml decides whether it runs again.
+   *
+   * @returns The job's result: a value that JSON.stringify accepts; undefined is stored as null.
+   */
+  job?(job: Job, env: Env, ctx: ExecutionContext): MaybePromise<unknown>;
+
+  /**
+   * Handles an event to which `[[triggers.event]]` of elias.toml subscribes. A handler that returns acknowledges it.
+   *
+   * If it throws, the retry policy of the subscription decides whether the event is delivered again. Events are
+   * delivered at least once: `event.id` tells a second delivery.
+   */
+  event?(event: DeliveredEvent, env: Env, ctx: ExecutionContext): MaybePromise<void>;
 }
 
-/** A run of a scheduled handler. */
+/** A due time of a schedule. */
 export interface ScheduledTick {
-  /** The cron expression that matched. */
-  readonly cron: string;
+  /** The name of the schedule. */
+  readonly name: string;
   /** When the run was due, in milliseconds since the Unix epoch. */
   readonly scheduledTime: number;
+  /** Milliseconds from then to the start of this run. */
+  readonly late: number;
+  /** From 1; more if a former run for the same time failed. */
+  readonly attempt: number;
+}
+
+/** What a handler can decide about its message. The last decision counts, whether the handler then returns or throws. */
+export interface Decisions {
+  /**
+   * Has the handler run again.
+   *
+   * @param afterMs In so many milliseconds. Default: as the retry policy says.
+   * @param reason For people. Default: "".
+   */
+  retry(afterMs?: number, reason?: string): void;
+  /** Gives up: the message is dead, for this reason, and the handler does not run again. */
+  reject(reason?: string): void;
+}
+
+/** A job. */
+export interface Job<Input = any> extends Decisions {
+  /** As `jobs.enqueue` returned it; the same in all attempts. */
+  readonly id: string;
+  readonly name: string;
+  /** The input. It is not validated. */
+  readonly input: Input;
+  /** From 1. */
+  readonly attempt: number;
+  /** The unique key, or null. */
+  readonly key: string | null;
+  /** In milliseconds since the Unix epoch. */
+  readonly enqueuedAt: number;
+}
+
+/** An event that is delivered to a subscription. */
+export interface DeliveredEvent<Data = any> extends CloudEvent<Data>, Decisions {
+  /** From 1. */
+  readonly attempt: number;
 }
 
 /**
@@ -80,8 +137,8 @@ export interface ExecutionContext {
   readonly organizationId: string | undefined;
 
   /**
-   * The IP address of the client that sent the request, such as "203.0.113.7" or "2001:db8::1": that of the connection, or the
-   * one that a trusted proxy forwarded. Undefined for calls.
+   * The IP address of the client that sent the request, such as "203.0.113.7" or "2001:db8::1": that of the connection,
+   * or the one that a trusted proxy forwarded. Undefined for calls.
    */
   readonly clientAddress: string | undefined;
 
@@ -98,22 +155,29 @@ export interface ExecutionContext {
 export { cache } from "./modules/cache.js";
 export { config } from "./modules/config.js";
 export { db, sql } from "./modules/db.js";
+export { events } from "./modules/events.js";
+export type { CloudEvent } from "./modules/events.js";
 export { ELIAS, HttpError, component, createAPI, createComponent } from "./modules/forms.js";
 export { http } from "./modules/http.js";
+export { jobs } from "./modules/jobs.js";
 export { log } from "./modules/log.js";
+export { step } from "./modules/workflow.js";
 
 /** All capabilities by name: `sdk.db`, `sdk.http`. A component imports only those that it uses. */
 declare const sdk: {
   readonly cache: import("./modules/cache.js").Cache;
   readonly config: import("./modules/config.js").Config;
   readonly db: import("./modules/db.js").Database;
+  readonly events: import("./modules/events.js").Events;
   readonly ELIAS: import("./modules/forms.js").Forms;
   readonly HttpError: typeof import("./modules/forms.js").HttpError;
   readonly component: import("./modules/forms.js").Forms["component"];
   readonly createAPI: import("./modules/forms.js").Forms["createAPI"];
   readonly createComponent: import("./modules/forms.js").Forms["createComponent"];
   readonly http: import("./modules/http.js").Http;
+  readonly jobs: import("./modules/jobs.js").Jobs;
   readonly log: import("./modules/log.js").Log;
   readonly sql: typeof import("./modules/db.js").sql;
+  readonly step: import("./modules/workflow.js").Step;
 };
 export default sdk;

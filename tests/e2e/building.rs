@@ -161,6 +161,44 @@ fn inspect_tells_what_a_component_can_reach() {
 }
 
 #[test]
+fn triggers_are_exported_where_the_source_has_their_handlers() {
+    let inspect = |source: &str| -> Value {
+        let project = Project::new(&[("index.js", source)]);
+        project.write("app.wasm", project.build("index.js"));
+        let output = project.elias_build(&["inspect", "app.wasm", "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let all = inspect(
+        "import { events, jobs, step } from 'elias';
+         class Shop {
+           scheduled(tick) { return jobs.enqueue(tick.name); }
+           job = ({ input }) => step('one', () => input);
+           event(event) { return events.publish('seen', event.data); }
+         }
+         export default new Shop();",
+    );
+    assert_eq!(all["manifest"]["handlers"], serde_json::json!(["event", "job", "scheduled"]));
+    let capabilities = ["elias:events/events@0.1.0", "elias:jobs/jobs@0.1.0", "elias:workflow/steps@0.1.0"];
+    let (needed_by, exports) = (&all["manifest"]["needed-by"], all["exports"].to_string());
+    for capability in capabilities {
+        assert!(needed_by[capability].as_str().is_some_and(|place| place.starts_with("index.js:")), "{needed_by}");
+    }
+    for interface in ["schedule", "job", "event"] {
+        assert!(exports.contains(&format!("elias:triggers/{interface}@0.1.0")), "{exports}");
+    }
+    // A router that has a method for every name handles no triggers.
+    let proxy = inspect(
+        "export default new Proxy({ fetch: () => new Response() }, { get: (it, name) => it[name] ?? (() => {}) });",
+    );
+    assert_eq!(proxy["manifest"]["handlers"], serde_json::json!(["call", "fetch"]));
+    check_failure(
+        &[("index.js", "const name = ['j', 'ob'].join('');\nexport default { [name]() {} };\n")],
+        &["no-handler", "a handler `job`"],
+    );
+}
+
+#[test]
 fn inspect_lists_the_packages_in_a_component() {
     let lock = r#"{ "lockfileVersion": 3, "packages": { "node_modules/used": { "version": "1.0.0", "integrity": "sha512-AAEC" } } }"#;
     let project = Project::new(&[

@@ -157,7 +157,7 @@ fn check_refuses_what_serve_refuses_and_says_it_as_build_does() {
         .write("elias.toml", "[capabilities.config]\ntoken = { env = \"NOT_SET\", secret = true, default = \"x\" }\n");
     assert!(fails(&root, &["check"]).contains("a secret cannot have a default"));
     project.write("elias.toml", "");
-    for handler in ["scheduled", "queue", "email"] {
+    for handler in ["queue", "email"] {
         project.write(
             "src/index.js",
             format!("export default {{ fetch: () => new Response(), async {handler}() {{}} }};"),

@@ -29,7 +29,7 @@ pub struct Manifest {
     pub name: String,
     /// The component's version, from package.json; `0.0.0` where there is none.
     pub version: String,
-    /// The handlers that the default export implements, such as `fetch` and `call`, sorted.
+    /// The handlers that the default export implements, sorted: of `call`, `event`, `fetch`, `job` and `scheduled`.
     pub handlers: Vec<String>,
     /// The WIT interfaces that the component imports, sorted.
     pub imports: Vec<String>,

@@ -9,7 +9,7 @@ use crate::error::ExceptionText;
 use crate::event_loop;
 use crate::heap;
 use crate::json::write_json_string;
-use crate::native::{builtins, describe_capabilities, fetch_handler, random};
+use crate::native::{self, builtins, describe_capabilities, fetch_handler, random};
 use crate::phase::{self, Import};
 use crate::runtime::{self, Spare};
 use crate::uncaught;
@@ -25,10 +25,13 @@ const SPARE_FOR_APPLICATION: Spare = Spare { atoms: 2_048, shapes: 1_024 };
 const SPARE_FOR_REQUEST: Spare = Spare { atoms: 256, shapes: 128 };
 
 /// Handlers that a component may have; each is a method of its default export.
-const HANDLERS: [&str; 2] = ["call", "fetch"];
+const HANDLERS: [&str; 5] = ["call", "event", "fetch", "job", "scheduled"];
+
+/// Those that every component has the web modules for, and so need not be named in its source.
+const EVERYWHERE: [&str; 2] = ["call", "fetch"];
 
 /// Handlers of other platforms, which nothing calls here.
-const FOREIGN_HANDLERS: [&str; 6] = ["alarm", "email", "job", "queue", "scheduled", "tail"];
+const FOREIGN_HANDLERS: [&str; 4] = ["alarm", "email", "queue", "tail"];
 
 /// Space for input.
 #[unsafe(no_mangle)]
@@ -181,7 +184,13 @@ fn evaluate(
         return Err(fail("elias:no-handler", "the default export must be an object with a handler"));
     };
     let is_function = |name: &&str| application.get::<_, Value<'_>>(*name).is_ok_and(|value| value.is_function());
-    let handlers: Vec<&'static str> = HANDLERS.into_iter().filter(is_function).collect();
+    // A router may be a proxy that gives a method for every name; of these names it has those that `in` finds.
+    let is_present = |name: &&str| EVERYWHERE.contains(name) || application.contains_key(*name).unwrap_or(false);
+    let handlers: Vec<&'static str> = HANDLERS.into_iter().filter(is_present).filter(is_function).collect();
+    if let Some(name) = handlers.iter().find(|name| !native::is_handled(name)) {
+        let message = format!("the default export has a handler `{name}` whose name is not a key in the source");
+        return Err(fail("elias:no-handler", &message));
+    }
     if handlers.is_empty() {
         return Err(fail("elias:no-handler", "the default export has no handler"));
     }

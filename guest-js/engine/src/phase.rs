@@ -16,6 +16,9 @@ pub(crate) enum Import {
     Cache = 128,
     Db = 256,
     Crypto = 512,
+    Jobs = 1024,
+    Events = 2048,
+    Workflow = 4096,
 }
 
 impl Import {
@@ -32,6 +35,9 @@ impl Import {
             "cache" => Self::Cache,
             "db" => Self::Db,
             "crypto" => Self::Crypto,
+            "jobs" => Self::Jobs,
+            "events" => Self::Events,
+            "workflow" => Self::Workflow,
             _ => return None,
         })
     }
@@ -61,6 +67,9 @@ impl Import {
             Self::Cache => ("elias:cache/cache", "import \"elias/cache\";", Some("[capabilities.cache]")),
             Self::Db => ("elias:db/db", "import \"elias/db\";", Some("[capabilities.db]")),
             Self::Crypto => ("elias:crypto/crypto", "void crypto.subtle;", None),
+            Self::Jobs => ("elias:jobs/jobs", "import \"elias/jobs\";", Some("[capabilities.jobs]")),
+            Self::Events => ("elias:events/events", "import \"elias/events\";", Some("[capabilities.events]")),
+            Self::Workflow => ("elias:workflow/steps", "import \"elias/workflow\";", Some("[capabilities.workflow]")),
         };
         Requirement { name, mention, grant }
     }

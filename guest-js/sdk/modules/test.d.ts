@@ -8,6 +8,8 @@
 //       });
 //     });
 
+import type { CloudEvent } from "./events.js";
+
 type MaybePromise<T> = T | Promise<T>;
 
 /** The argument of a test's function. */
@@ -237,13 +239,44 @@ export const app: {
   fetch(input: string | URL | Request, init?: RequestInit, given?: HandlerArguments): Promise<Response>;
   /** Calls it: JSON in, JSON out. */
   call(input?: unknown, given?: HandlerArguments): Promise<any>;
+  /** Fires a schedule; `at` is when it was due, by default now. Waits for the handler `scheduled`. */
+  schedule(name: string, given?: HandlerArguments & { at?: Date | number; late?: number; attempt?: number }): Promise<void>;
+  /**
+   * Runs a job in the handler `job`, once. An exception that leaves the handler is thrown. Steps are done as they come, with an
+   * empty journal; their sleeps are over at once.
+   */
+  job(name: string, input?: unknown, given?: HandlerArguments & JobArguments): Promise<Outcome & { result?: any }>;
+  /** Delivers an event to the handler `event`, once; `given` also takes attributes of the event. Otherwise as `job`. */
+  event(type: string, data?: unknown, given?: HandlerArguments & Partial<CloudEvent> & { attempt?: number }): Promise<Outcome>;
   /** Waits for the promises that it passed to `ctx.waitUntil`. */
   settled(): Promise<void>;
 };
 
+interface JobArguments {
+  /** Default: "test-job". */
+  id?: string;
+  key?: string | null;
+  /** Default: 1. */
+  attempt?: number;
+  /** Default: now. */
+  enqueuedAt?: Date | number;
+}
+
+/** What a handler decided about its message: it returned, or it called `retry` or `reject`. */
+interface Outcome {
+  readonly outcome: "done" | "retry" | "dead";
+  /** For `retry`: in milliseconds; undefined for the retry policy's. */
+  readonly after?: number;
+  /** For `retry` and `dead`. */
+  readonly reason?: string;
+}
+
 type FakeResponse = Response | string | object | null | undefined;
 
-/** Fakes of the component's capabilities. Databases and caches are real, and empty when a test begins. */
+/**
+ * Fakes of the component's capabilities. Jobs and events are recorded, and neither run nor delivered. Databases and caches are
+ * real, and empty when a test begins.
+ */
 export const fake: {
   readonly http: {
     /**
@@ -259,6 +292,21 @@ export const fake: {
     /** The requests that the component made, oldest first. */
     readonly requests: Request[];
   };
+  readonly jobs: {
+    /** The jobs that the component enqueued, oldest first. A second job with the same key is not made. */
+    readonly enqueued: FakeJob[];
+    /** The ids of the jobs that it cancelled. */
+    readonly cancelled: string[];
+  };
+  readonly events: {
+    /** The events that the component published, oldest first. A second event with the same key is not published. */
+    readonly published: { id: string; type: string; data: any; subject?: string; key?: string; delay?: number }[];
+    /**
+     * Has an event at hand for a `step.waitFor` of its type; without one, the step times out. The filter `where` is not
+     * applied.
+     */
+    arrive(type: string, data?: unknown, attributes?: Partial<CloudEvent>): void;
+  };
   /** Sets values of `env`, which override those of elias.toml. */
   config(values: Record<string, unknown>): void;
   readonly log: {
@@ -266,5 +314,20 @@ export const fake: {
     readonly lines: { level: "trace" | "debug" | "info" | "warn" | "error"; message: string; fields: Record<string, unknown> }[];
   };
 };
+
+interface FakeJob {
+  readonly id: string;
+  readonly name: string;
+  readonly input: any;
+  readonly priority?: number;
+  /** In milliseconds since the Unix epoch. */
+  readonly runAt?: number;
+  /** In milliseconds. */
+  readonly delay?: number;
+  readonly key?: string;
+  readonly after: string[];
+  readonly target?: string;
+}
+
 /** For the runner: creates the component that it calls. */
 export function tests(component: unknown): object;

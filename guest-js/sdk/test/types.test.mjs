@@ -16,7 +16,12 @@ function membersOf(types, name) {
   return new Set(parent ? [...own, ...membersOf(types, parent[1])] : own);
 }
 
-const INTERFACES = { cache: "Cache", config: "Config", db: "Database", forms: "Forms", http: "Http", log: "Log" };
+const INTERFACES = {
+  cache: "Cache", config: "Config", db: "Database", events: "Events", forms: "Forms", http: "Http", jobs: "Jobs", log: "Log",
+  workflow: "Step",
+};
+/** The names of what modules export, where they are not those of the modules. */
+const EXPORTS = { forms: "ELIAS", workflow: "step" };
 
 test("every module that can be imported has types, and the other way round", () => {
   const index = JSON.parse(read("guest-js/web/src/index.json"));
@@ -37,17 +42,15 @@ test("the types have the methods that the modules have", async () => {
     export const resolve = (name, context, next) => name === "elias:native"
       ? { url: "data:text/javascript,${encodeURIComponent(native)}", shortCircuit: true } : next(name, context);`)}`);
   for (const module of modules.filter((module) => module in INTERFACES)) {
-    const implementation =
-      module === "forms"
-        ? (await import("../../web/src/forms/index.js")).ELIAS
-        : (await import(`../../web/src/capabilities/${module}.js`))[module];
+    const file = module === "forms" ? "forms/index.js" : `capabilities/${module}.js`;
+    const implementation = (await import(`../../web/src/${file}`))[EXPORTS[module] ?? module];
     const types = read(`guest-js/sdk/modules/${module}.d.ts`);
     assert.deepEqual(new Set(Object.keys(implementation)), membersOf(types, INTERFACES[module]), module);
   }
 });
 
 test("the types have the error codes that the contract has", () => {
-  for (const module of ["cache", "db"]) {
+  for (const module of ["cache", "db", "events", "jobs", "workflow"]) {
     const body = /enum error-code \{([^}]*)\}/.exec(read(`wit/${module}/${module}.wit`))[1];
     const codes = [...body.matchAll(/^\s*([a-z-]+),$/gm)].map(([, code]) => code);
     const types = /readonly code: ([^;]*);/.exec(read(`guest-js/sdk/modules/${module}.d.ts`))[1];

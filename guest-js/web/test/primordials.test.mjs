@@ -31,8 +31,6 @@ const ALLOWED = [
   "return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();",
   'return typeof body.source === "string" ? native.utf8Encode(body.source) : body.source.slice();',
   "const [mine, other] = requireRegistered(\"teeForClone\", \"clone() of a streamed body\")(this.toStream());",
-  // The application's handler.
-  "const result = app.call(parse(native.callInput()), registry.env ?? noEnv, context);",
 ];
 
 /** The lines of a module, without comments. */

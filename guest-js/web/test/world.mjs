@@ -12,11 +12,14 @@ let worlds = 0;
 // What Node.js has itself is not replaced under the tests' feet: see node.test.mjs. Fakes for tests take the place of the real things.
 const isWeb = ({ file }) => !/^(?:vendor\/)?(?:node|testing)\//.test(file);
 
-/** Evaluates the modules that `wanted` picks, by default all but those of Node.js, and returns their fake host. */
+/**
+ * Evaluates the modules that `wanted` picks, by default all but those of Node.js, and returns their fake host, whose
+ * `world` is what the URLs of these modules end with.
+ */
 export async function newWorld(wanted = isWeb) {
   const world = `?world=${++worlds}`;
   for (const entry of index) if (entry.file !== null && wanted(entry)) await import(new URL(entry.file, source) + world);
-  return (await import(`./native.mjs${world}`)).default;
+  return Object.assign((await import(`./native.mjs${world}`)).default, { world });
 }
 
 /** Lets everything run that is ready to: some rounds of tasks and their promise jobs, counted and not timed. */

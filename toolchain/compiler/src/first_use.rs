@@ -15,10 +15,13 @@ use elias_contract::stack::{SourceMap, locate};
 use std::collections::BTreeMap;
 
 /// Capabilities that have to be granted: the interface, the module that gives it, and names that mean it besides.
-const CAPABILITIES: [(&str, &str, &[&str]); 4] = [
+const CAPABILITIES: [(&str, &str, &[&str]); 7] = [
     ("elias:cache/cache", "elias/cache", &[]),
     ("elias:config/config", "elias/config", &["env"]),
     ("elias:db/db", "elias/db", &[]),
+    ("elias:events/events", "elias/events", &[]),
+    ("elias:jobs/jobs", "elias/jobs", &[]),
+    ("elias:workflow/steps", "elias/workflow", &[]),
     ("wasi:http/outgoing-handler", "elias/http", &["fetch"]),
 ];
 

@@ -7,8 +7,9 @@ use std::collections::HashSet;
 
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
-    Argument, BindingPattern, CallExpression, ComputedMemberExpression, Expression, IdentifierName,
-    IdentifierReference, MemberExpression, StaticMemberExpression, StringLiteral, TemplateElement, VariableDeclarator,
+    Argument, AssignmentExpression, BindingPattern, CallExpression, ComputedMemberExpression, Expression,
+    IdentifierName, IdentifierReference, MemberExpression, PropertyKey, StaticMemberExpression, StringLiteral,
+    TemplateElement, VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
@@ -23,6 +24,8 @@ pub struct Uses {
     eval: bool,
     /// Free variables, and the members of the global object that are read by name.
     globals: HashSet<String>,
+    /// Keys of objects and classes, and members that are assigned to.
+    keys: HashSet<String>,
 }
 
 /// Names of the global object.
@@ -46,6 +49,13 @@ impl Uses {
         self.globals.contains(name)
     }
 
+    /// Whether an object or a class has a member `name`: a key in a literal, a class or a pattern, or an assignment to a
+    /// member. Where strings can become code, every word of a string counts.
+    #[must_use]
+    pub fn has_key(&self, name: &str) -> bool {
+        self.keys.contains(name)
+    }
+
     fn add(&mut self, word: &str) {
         // Most words repeat: look before paying for a copy.
         if !self.words.contains(word) {
@@ -58,6 +68,7 @@ impl Uses {
         if self.eval {
             self.add_words(text);
             self.globals.extend(words(text).map(str::to_owned));
+            self.keys.extend(words(text).map(str::to_owned));
         }
     }
 
@@ -78,6 +89,21 @@ impl<'a> Visit<'a> for Uses {
 
     fn visit_identifier_reference(&mut self, name: &IdentifierReference<'a>) {
         self.add(name.name.as_str());
+    }
+
+    fn visit_property_key(&mut self, key: &PropertyKey<'a>) {
+        if let Some(name) = key.static_name() {
+            self.keys.insert(name.into_owned());
+        }
+        walk::walk_property_key(self, key);
+    }
+
+    fn visit_assignment_expression(&mut self, assignment: &AssignmentExpression<'a>) {
+        let member = assignment.left.as_member_expression();
+        if let Some(name) = member.and_then(MemberExpression::static_property_name) {
+            self.keys.insert(name.to_string());
+        }
+        walk::walk_assignment_expression(self, assignment);
     }
 
     fn visit_static_member_expression(&mut self, member: &StaticMemberExpression<'a>) {
@@ -142,6 +168,7 @@ pub fn scan(code: &str, eval: bool) -> Uses {
     if parsed.panicked {
         uses.add_words(code);
         uses.globals = uses.words.clone();
+        uses.keys = uses.words.clone();
     } else {
         uses.visit_program(&parsed.program);
         let semantic = SemanticBuilder::new().build(&parsed.program).semantic;
@@ -191,6 +218,25 @@ mod tests {
         let uses = scan("setTimeout('fetch(Date.now())'); const code = `new ${x} URL`", true);
         assert!(["fetch", "Date", "URL"].into_iter().all(|word| uses.mentions(word)));
         assert!(uses.reads_global("fetch"));
+    }
+
+    #[test]
+    fn tells_members_from_what_has_their_names() {
+        for (code, has) in [
+            ("export default { job() {} }", true),
+            ("export default { job: async () => {}, }", true),
+            ("const job = () => {}; export default { job }", true),
+            ("export default { ['job']() {} }", true),
+            ("export default class { static async job() {} }", true),
+            ("class App { job = () => {} } export default new App()", true),
+            ("const app = {}; app.job = () => {}; app['fetch'] = 1; export default app", true),
+            ("function f(job) { return job.input + x.job; }", false),
+            ("'job'; jobs.job(); // job", false),
+            ("const { input } = job", false),
+        ] {
+            assert_eq!(scan(code, false).has_key("job"), has, "{code}");
+        }
+        assert!(scan("eval('({ job() {} })')", true).has_key("job"));
     }
 
     #[test]

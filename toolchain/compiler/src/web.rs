@@ -32,6 +32,9 @@ struct Entry {
     /// something else.
     #[serde(default)]
     reads: Vec<String>,
+    /// The names that make it needed where they are members that an object or a class of the bundle has: handlers.
+    #[serde(default)]
+    keys: Vec<String>,
     /// Words one of which must be there too for `words` to count; none: they count by themselves.
     #[serde(default)]
     beside: Vec<String>,
@@ -73,7 +76,7 @@ fn from_folder(file: &str) -> Option<String> {
 const VENDORED: &str = "vendor/";
 
 /// The short names of imports, and the interface that each stands for.
-const IMPORTS: [(&str, &str); 10] = [
+const IMPORTS: [(&str, &str); 13] = [
     ("log", "elias:log/log@0.1.0"),
     ("monotonic-clock", "wasi:clocks/monotonic-clock@0.2.12"),
     ("wall-clock", "wasi:clocks/wall-clock@0.2.12"),
@@ -84,13 +87,16 @@ const IMPORTS: [(&str, &str); 10] = [
     ("cache", "elias:cache/cache@0.1.0"),
     ("db", "elias:db/db@0.1.0"),
     ("crypto", "elias:crypto/crypto@0.1.0"),
+    ("jobs", "elias:jobs/jobs@0.1.0"),
+    ("events", "elias:events/events@0.1.0"),
+    ("workflow", "elias:workflow/steps@0.1.0"),
 ];
 
 /// The interfaces that waiting for anything takes.
 const WAITING: [&str; 1] = ["wasi:io/poll@0.2.12"];
 
 /// The imports whose use can mean waiting.
-const WAITS: [&str; 3] = ["monotonic-clock", "cache", "db"];
+const WAITS: [&str; 6] = ["monotonic-clock", "cache", "db", "jobs", "events", "workflow"];
 
 /// The interfaces that HTTP takes.
 const HTTP: [&str; 4] =
@@ -101,6 +107,9 @@ pub(crate) fn exports_of(handler: &str) -> &'static [&'static str] {
     match handler {
         "fetch" => &["wasi:http/incoming-handler@0.2.12", "elias:component/fetch@0.1.0"],
         "call" => &["elias:component/call@0.1.0"],
+        "scheduled" => &["elias:triggers/schedule@0.1.0"],
+        "job" => &["elias:triggers/job@0.1.0"],
+        "event" => &["elias:triggers/event@0.1.0"],
         _ => &[],
     }
 }
@@ -124,7 +133,8 @@ impl Needs {
             let mentions = |words: &[String]| words.iter().any(|word| uses.mentions(word));
             let counts = entry.beside.is_empty() || mentions(&entry.beside);
             let mentioned = mentions(&entry.globals) || (counts && mentions(&entry.words));
-            if mentioned || entry.reads.iter().any(|name| uses.reads_global(name)) {
+            let read = entry.reads.iter().any(|name| uses.reads_global(name));
+            if mentioned || read || entry.keys.iter().any(|name| uses.has_key(name)) {
                 imports.extend(entry.imports.iter().map(String::as_str));
                 needs.add(index);
             }
@@ -238,4 +248,56 @@ fn module(entry: &Entry) -> Option<(String, &'static str)> {
         None => SOURCES.iter().find(|(name, _)| *name == file)?.1,
     };
     Some((format!("elias:web/{file}"), source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{engine, uses};
+
+    /// The capabilities among the interfaces that a component with this source and these handlers imports, and whether it
+    /// has the web module of triggers.
+    fn needs(code: &str, handlers: &[&str]) -> (Vec<String>, bool) {
+        let needs = Needs::of(&uses::scan(code, false));
+        let handlers: Vec<String> = handlers.iter().map(|&handler| handler.to_owned()).collect();
+        let mut interfaces = needs.interfaces(&handlers);
+        interfaces.retain(|interface| interface.starts_with("elias:") || interface.starts_with("wasi:io/poll"));
+        (interfaces, needs.modules().iter().any(|(name, _)| name == "elias:web/component/triggers.js"))
+    }
+
+    #[test]
+    fn triggers_are_for_components_that_have_their_handlers() {
+        let none = Vec::<String>::new;
+        assert_eq!(needs("export default { scheduled(tick) {} }", &["scheduled"]), (none(), true));
+        assert_eq!(needs("export default { job: async ({ input }) => input }", &["job"]), (none(), true));
+        assert_eq!(needs("export default { async event(event) {} }", &["event"]), (none(), true));
+        assert_eq!(needs("export default { call: (event) => event.job }", &["call"]), (none(), false));
+    }
+
+    #[test]
+    fn the_modules_of_jobs_events_and_steps_bring_their_imports() {
+        let poll = "wasi:io/poll@0.2.12";
+        for (source, interface) in [
+            ("import { jobs } from 'elias/jobs'; jobs.enqueue('a')", "elias:jobs/jobs@0.1.0"),
+            ("import { events } from 'elias/events'; events.publish('a')", "elias:events/events@0.1.0"),
+            ("import { step } from 'elias/workflow'; step.sleep('a', 1)", "elias:workflow/steps@0.1.0"),
+        ] {
+            assert_eq!(needs(source, &["call"]).0, [interface, poll], "{source}");
+        }
+    }
+
+    #[test]
+    fn the_engine_has_what_is_named_here() {
+        for handler in ["call", "event", "fetch", "job", "scheduled"] {
+            let exports = exports_of(handler);
+            assert!(!exports.is_empty(), "{handler}");
+            for export in exports {
+                let function = format!("{export}#");
+                assert!(engine::EXPORTS.iter().any(|(name, _)| name.starts_with(&function)), "{export}");
+            }
+        }
+        for (_, interface) in IMPORTS {
+            assert!(engine::IMPORTS.iter().any(|import| import.module == interface), "{interface}");
+        }
+    }
 }

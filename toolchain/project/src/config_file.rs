@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 pub const CONFIG_FILE: &str = "elias.toml";
 
 /// The capabilities that components can be granted.
-pub const CAPABILITIES: [&str; 5] = ["cache", "config", "db", "http", "log"];
+pub const CAPABILITIES: [&str; 8] = ["cache", "config", "db", "events", "http", "jobs", "log", "workflow"];
 
 /// What an elias.toml says.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -26,7 +26,7 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Files of the package, by their paths in `.elias`.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 15] = [
     ("tsconfig.json", TSCONFIG),
     ("types/index.d.ts", include_str!("../../../guest-js/sdk/index.d.ts")),
     ("types/files.d.ts", include_str!("../../../guest-js/sdk/files.d.ts")),
@@ -35,10 +35,13 @@ const FILES: [(&str, &str); 12] = [
     ("types/modules/cache.d.ts", include_str!("../../../guest-js/sdk/modules/cache.d.ts")),
     ("types/modules/config.d.ts", include_str!("../../../guest-js/sdk/modules/config.d.ts")),
     ("types/modules/db.d.ts", include_str!("../../../guest-js/sdk/modules/db.d.ts")),
+    ("types/modules/events.d.ts", include_str!("../../../guest-js/sdk/modules/events.d.ts")),
     ("types/modules/forms.d.ts", include_str!("../../../guest-js/sdk/modules/forms.d.ts")),
     ("types/modules/http.d.ts", include_str!("../../../guest-js/sdk/modules/http.d.ts")),
+    ("types/modules/jobs.d.ts", include_str!("../../../guest-js/sdk/modules/jobs.d.ts")),
     ("types/modules/log.d.ts", include_str!("../../../guest-js/sdk/modules/log.d.ts")),
     ("types/modules/test.d.ts", include_str!("../../../guest-js/sdk/modules/test.d.ts")),
+    ("types/modules/workflow.d.ts", include_str!("../../../guest-js/sdk/modules/workflow.d.ts")),
 ];
 
 /// The first line of the declarations of a project's capabilities; all of them where it has none.

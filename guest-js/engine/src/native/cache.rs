@@ -2,17 +2,15 @@
 
 use super::convert::{UsvString, bytes_of, error_with_code, integer_from_js, integer_to_js, usv};
 use super::require;
-use super::streams::promise_of;
+use super::streams::promise_of_operation;
 use crate::bindings::elias::cache::cache::{
     self, Answer, Command, Entry, Error, ErrorCode, Expiry, Increment, Lease, Operation, Started, Swap,
 };
-use crate::event_loop;
 use crate::json;
 use crate::phase::Import;
 use javy::quickjs::{Array, Ctx, Exception, Function, IntoJs, Object, Result, TypedArray, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 struct Leases {
     held: RefCell<BTreeMap<u32, Lease>>,
@@ -102,18 +100,7 @@ fn wait<'js>(
     operation: Operation,
     convert: impl for<'a> Fn(&Ctx<'a>, Outcome) -> Result<Value<'a>> + 'static,
 ) -> Result<Value<'js>> {
-    let operation = Rc::new(operation);
-    let asked = Rc::clone(&operation);
-    let (promise, _) = promise_of(ctx, move || asked.take(), || operation.subscribe(), {
-        let operation = Rc::clone(&operation);
-        move |ctx, outcome| {
-            // The pollable that woke this hangs on the operation: what holds that is kept until the pollable is gone.
-            let operation = Rc::clone(&operation);
-            event_loop::defer(move || drop(operation));
-            convert(ctx, outcome)
-        }
-    })?;
-    Ok(promise)
+    promise_of_operation(ctx, operation, Operation::take, Operation::subscribe, convert)
 }
 
 /// A value that is found must not be taken for a lease.

@@ -1,4 +1,4 @@
-//! The `call` trigger: JSON in, JSON out.
+//! The message of a handler that takes JSON, and its result: of `call`, `scheduled`, `job` and `event`.
 
 use javy::quickjs::{Function, Object, Result};
 use std::cell::RefCell;
@@ -24,7 +24,7 @@ pub(crate) fn set_input(input: String) {
     EXCHANGE.input.replace(input);
 }
 
-/// What the handler answered.
+/// The result of the handler; none if it gave none.
 pub(crate) fn take_output() -> Option<String> {
     EXCHANGE.output.take()
 }

@@ -16,12 +16,14 @@ mod convert;
 mod crypto;
 mod db;
 mod encodings;
+mod events;
 mod execution;
 mod fetch;
 pub(crate) mod fetch_handler;
 mod header_fields;
 mod http_request;
 mod http_response;
+mod jobs;
 mod message;
 mod mime;
 mod multipart;
@@ -31,7 +33,9 @@ mod raw;
 mod streams;
 mod text;
 pub(crate) mod timers;
+mod triggers;
 mod url;
+mod workflow;
 
 pub(crate) use call::{set_input, take_output};
 pub(crate) use capability::describe as describe_capabilities;
@@ -40,6 +44,7 @@ pub(crate) use http_response::{
     State as ResponseState, finished as response_finished, set_response_out, take_failure as take_response_failure,
     take_message as take_response_message, take_state as take_response_state,
 };
+pub(crate) use triggers::{Decision, is_suspended, take_decision};
 
 use crate::application;
 use crate::build_report;
@@ -89,6 +94,10 @@ impl ModuleDef for Native {
             fetch_handler::add,
             cache::add,
             db::add,
+            jobs::add,
+            events::add,
+            workflow::add,
+            triggers::add,
             async_context::add,
             add_lifecycle,
         ] {
@@ -105,9 +114,33 @@ pub(crate) fn replace_builtins(ctx: &Ctx<'_>) -> Result<()> {
     random::replace_math_random(ctx)
 }
 
+/// What starts a handler.
+#[derive(Clone, Copy)]
+pub(crate) enum Trigger {
+    Fetch,
+    Call,
+    Scheduled,
+    Job,
+    Event,
+}
+
+impl Trigger {
+    /// The trigger of the handler with this name.
+    fn from_handler(name: &str) -> Option<Self> {
+        Some(match name {
+            "fetch" => Self::Fetch,
+            "call" => Self::Call,
+            "scheduled" => Self::Scheduled,
+            "job" => Self::Job,
+            "event" => Self::Event,
+            _ => return None,
+        })
+    }
+}
+
 struct Lifecycle {
-    fetch: RefCell<Option<Persistent<Function<'static>>>>,
-    call: RefCell<Option<Persistent<Function<'static>>>>,
+    /// The functions of web modules that call the application's handlers, by [`Trigger`].
+    handlers: [RefCell<Option<Persistent<Function<'static>>>>; 5],
     background: RefCell<Vec<Persistent<Promise<'static>>>>,
 }
 
@@ -115,25 +148,19 @@ struct Lifecycle {
 unsafe impl Sync for Lifecycle {}
 
 static LIFECYCLE: Lifecycle =
-    Lifecycle { fetch: RefCell::new(None), call: RefCell::new(None), background: RefCell::new(Vec::new()) };
-
-/// A trigger that web modules handle.
-#[derive(Clone, Copy)]
-pub(crate) enum Trigger {
-    Fetch,
-    Call,
-}
+    Lifecycle { handlers: [const { RefCell::new(None) }; 5], background: RefCell::new(Vec::new()) };
 
 /// The function that a web module registered for `trigger`.
 pub(crate) fn handler<'js>(ctx: &Ctx<'js>, trigger: Trigger) -> Result<Function<'js>> {
-    let registered = match trigger {
-        Trigger::Fetch => &LIFECYCLE.fetch,
-        Trigger::Call => &LIFECYCLE.call,
-    };
-    match registered.borrow().clone() {
+    match LIFECYCLE.handlers[trigger as usize].borrow().clone() {
         Some(function) => function.restore(ctx),
         None => Err(Exception::throw_internal(ctx, "no web module handles this trigger")),
     }
+}
+
+/// Whether a web module calls the handler with this name.
+pub(crate) fn is_handled(name: &str) -> bool {
+    Trigger::from_handler(name).is_some_and(|trigger| LIFECYCLE.handlers[trigger as usize].borrow().is_some())
 }
 
 /// The promises given to `waitUntil` since the last call of this.
@@ -166,13 +193,11 @@ fn add_lifecycle(native: &Object<'_>) -> Result<()> {
     native.set("waitUntil", Function::new(ctx, wait_until)?)
 }
 
-fn register<'js>(ctx: Ctx<'js>, trigger: String, handler: Function<'js>) -> Result<()> {
-    let slot = match trigger.as_str() {
-        "fetch" => &LIFECYCLE.fetch,
-        "call" => &LIFECYCLE.call,
-        _ => return Err(Exception::throw_type(&ctx, "unknown trigger")),
+fn register<'js>(ctx: Ctx<'js>, name: String, handler: Function<'js>) -> Result<()> {
+    let Some(trigger) = Trigger::from_handler(&name) else {
+        return Err(Exception::throw_type(&ctx, "unknown trigger"));
     };
-    slot.replace(Some(Persistent::save(&ctx, handler)));
+    LIFECYCLE.handlers[trigger as usize].replace(Some(Persistent::save(&ctx, handler)));
     Ok(())
 }
 

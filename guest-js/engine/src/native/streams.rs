@@ -1,9 +1,11 @@
-//! Reading and writing the host's byte streams from promises.
+//! Promises of what the host is still to give: of its byte streams, and of its operations.
 
 use crate::bindings::wasi::io::error::Error as IoError;
+use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 use crate::event_loop::{self, Progress, WaitId};
 use javy::quickjs::{Ctx, Exception, Function, IntoJs, Persistent, Promise, Result, TypedArray, Value};
+use std::rc::Rc;
 
 /// Bytes asked of the host in one read.
 const CHUNK_BYTES: u64 = 64 * 1024;
@@ -103,7 +105,7 @@ impl PromiseCapability {
 pub(crate) fn promise_of<'js, T: 'static>(
     ctx: &Ctx<'js>,
     mut poll: impl FnMut() -> Option<T> + 'static,
-    pollable: impl FnOnce() -> crate::bindings::wasi::io::poll::Pollable,
+    pollable: impl FnOnce() -> Pollable,
     mut convert: impl for<'a> FnMut(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
 ) -> Result<(Value<'js>, Option<WaitId>)> {
     let (promise, settle) = PromiseCapability::new(ctx)?;
@@ -121,4 +123,26 @@ pub(crate) fn promise_of<'js, T: 'static>(
         }
     });
     Ok((promise.into_value(), Some(wait)))
+}
+
+/// A promise for what `take` gives of an operation of the host, which is dropped then.
+pub(crate) fn promise_of_operation<'js, O: 'static, T: 'static>(
+    ctx: &Ctx<'js>,
+    operation: O,
+    take: impl Fn(&O) -> Option<T> + 'static,
+    subscribe: impl FnOnce(&O) -> Pollable,
+    convert: impl for<'a> Fn(&Ctx<'a>, T) -> Result<Value<'a>> + 'static,
+) -> Result<Value<'js>> {
+    let operation = Rc::new(operation);
+    let asked = Rc::clone(&operation);
+    let (promise, _) = promise_of(ctx, move || take(&asked), || subscribe(&operation), {
+        let operation = Rc::clone(&operation);
+        move |ctx, outcome| {
+            // The pollable that woke this hangs on the operation: what holds that is kept until the pollable is gone.
+            let operation = Rc::clone(&operation);
+            event_loop::defer(move || drop(operation));
+            convert(ctx, outcome)
+        }
+    })?;
+    Ok(promise)
 }

@@ -91,17 +91,24 @@ native.register("fetch", (app) => {
   return finish(app.fetch(incomingRequest, registry.env ?? noEnv, context));
 });
 
-function output(result) {
+/** Gives the engine the result of a handler, as JSON. */
+export function writeResult(result, name) {
   let json;
   try {
     json = result === undefined ? "null" : stringify(result);
   } catch (error) {
-    throw new TypeError(`the result of the call handler has no JSON form: ${error.message}`, { cause: error });
+    throw new TypeError(`the result of the ${name} handler has no JSON form: ${error.message}`, { cause: error });
   }
   if (json === undefined) {
-    throw new TypeError(`the result of the call handler has no JSON form: it is ${describe(result)}`);
+    throw new TypeError(`the result of the ${name} handler has no JSON form: it is ${describe(result)}`);
   }
   native.callOutput(json);
+}
+
+/** Calls the handler `name` with its message, and `finish` with the result, once that is there. */
+export function runHandler(app, name, message, finish) {
+  const result = app[name](message, registry.env ?? noEnv, context);
+  return isThenable(result) ? later(result, finish) : finish(result);
 }
 
 native.register("call", (app) => {
@@ -109,6 +116,5 @@ native.register("call", (app) => {
   if (typeof app?.call !== "function" || app.call === Function.prototype.call) {
     throw new TypeError("the default export of the component has no call handler");
   }
-  const result = app.call(parse(native.callInput()), registry.env ?? noEnv, context);
-  return isThenable(result) ? later(result, output) : output(result);
+  return runHandler(app, "call", parse(native.callInput()), (result) => writeResult(result, "call"));
 });

@@ -1,11 +1,12 @@
 // The module `elias/test`: test files import it, and the runner, `elias test`, calls it. Each test runs in an instance
 // of its own.
+import { withDecisions } from "../component/triggers.js";
 import { Request } from "../fetch/request.js";
 import { isResponse } from "../fetch/response.js";
 import { registry } from "../internal/registry.js";
 import { processError } from "../vendor/testing/expect.js";
 import { assert, assertionErrors, beginAssertions, expect, should } from "./expect.js";
-import { fake, fakedEnv } from "./fake.js";
+import { eventOf, fake, fakedEnv, withJournal } from "./fake.js";
 import { beginSnapshots, takenSnapshots } from "./snapshot.js";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it, listTests, suite, test, testById } from "./suite.js";
 import { vi, vitest } from "./vi.js";
@@ -36,6 +37,24 @@ const handler = (name) => {
   return component[name].bind(component);
 };
 
+const copyOf = (value) => (value === undefined ? null : JSON.parse(JSON.stringify(value)));
+
+/** Runs a handler that decides about its message; an exception that leaves it is the test's, unless it had decided. */
+async function decide(name, message, { env = fakedEnv(), ctx } = {}) {
+  let decision;
+  withDecisions(message, {
+    retry: (after, reason) => void (decision = { outcome: "retry", after, reason }),
+    reject: (reason) => void (decision = { outcome: "dead", reason }),
+  });
+  try {
+    const result = await withJournal(async () => handler(name)(message, env, contextOf(ctx)));
+    return decision ?? { outcome: "done", result: copyOf(result) };
+  } catch (error) {
+    if (decision === undefined) throw error;
+    return decision;
+  }
+}
+
 /** The component under test, called as the host calls it. */
 export const app = Object.freeze({
   /** Sends it a request: a path, a URL or a Request. */
@@ -47,8 +66,20 @@ export const app = Object.freeze({
   },
   /** Calls it: JSON in, JSON out. */
   async call(input = null, { env = fakedEnv(), ctx } = {}) {
-    const output = await handler("call")(JSON.parse(JSON.stringify(input)), env, contextOf(ctx));
-    return output === undefined ? null : JSON.parse(JSON.stringify(output));
+    return copyOf(await handler("call")(copyOf(input), env, contextOf(ctx)));
+  },
+  /** Fires a schedule. */
+  async schedule(name, { at = Date.now(), late = 0, attempt = 1, env = fakedEnv(), ctx } = {}) {
+    await handler("scheduled")({ name: `${name}`, scheduledTime: Number(at), late, attempt }, env, contextOf(ctx));
+  },
+  /** Runs a job; gives what became of it: { outcome, result }. */
+  async job(name, input = null, { id = "test-job", key = null, attempt = 1, enqueuedAt = Date.now(), ...given } = {}) {
+    return decide("job", { id, name: `${name}`, input: copyOf(input), attempt, key, enqueuedAt: Number(enqueuedAt) }, given);
+  },
+  /** Delivers an event; gives what became of it: { outcome }. */
+  async event(type, data = null, { attempt = 1, env, ctx, ...attributes } = {}) {
+    const { result, ...end } = await decide("event", { ...eventOf(type, data, attributes), attempt }, { env, ctx });
+    return end;
   },
   /** Waits for the promises that it passed to ctx.waitUntil. */
   async settled() {

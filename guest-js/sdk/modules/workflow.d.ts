@@ -1,0 +1,60 @@
+// elias/workflow: steps of a job, or of the delivery of an event, that are done once although the handler may run
+// several times.
+import type { CloudEvent } from "./events.js";
+
+/** A failure of the journal. */
+export interface WorkflowError extends Error {
+  /** The reason, as a stable name; `docs/reference/capabilities/workflow.md` lists them. */
+  readonly code: "not-in-a-job" | "nondeterministic-step" | "invalid" | "too-large" | "quota-exceeded" | "unavailable";
+}
+
+/** The options of a step. */
+export interface StepOptions {
+  /**
+   * What the step depends on: a value that JSON.stringify accepts. If it is another one when the handler runs again,
+   * the step fails with the code `nondeterministic-step`.
+   */
+  input?: unknown;
+}
+
+/** The options of a wait. */
+export interface WaitOptions {
+  /** The step's name. Default: the event's type. */
+  name?: string;
+  /** Conditions on the event by path, as `where` of `[[triggers.event]]` in elias.toml. */
+  where?: Readonly<Record<string, unknown>>;
+  /** In milliseconds. Default: none. */
+  timeout?: number;
+}
+
+/**
+ * Durable steps, in the handlers `job` and `event`. After a crash, a retry or a wait the handler runs again from its
+ * beginning; steps that were done return their recorded results. The handler must call the same steps in the same
+ * order.
+ *
+ *     const charge = await step("charge", async () => (await http.post(url, order)).json());
+ *     await step.sleep("a day", 86_400_000);
+ *     const paid = await step.waitFor("order.paid", { where: { subject: order.id }, timeout: 3_600_000 });
+ */
+export interface Step {
+  /**
+   * Does `work` once and returns its result: a copy, made by JSON. A result that JSON would change, such as a Map or a
+   * Response, is a TypeError.
+   *
+   * If `work` throws and the handler goes on to another step, the error is recorded, and thrown again with the same
+   * name, message and code whenever the handler runs again. If the error leaves the handler, the next attempt does the
+   * step again.
+   *
+   * @param name Several steps may have the same name.
+   */
+  <Result>(name: string, work: () => Result | Promise<Result>, options?: StepOptions): Promise<Result>;
+  /** Waits for so many milliseconds, from the first time that the step is reached. Meanwhile there is no instance. */
+  sleep(name: string, milliseconds: number): Promise<void>;
+  /**
+   * Waits for the first event of a type, or of a pattern (`*` for one part, `**` for all), that is published after the
+   * step is first reached. Returns undefined after the timeout. Meanwhile there is no instance.
+   */
+  waitFor<Data = any>(type: string, options?: WaitOptions): Promise<CloudEvent<Data> | undefined>;
+}
+
+export const step: Step;

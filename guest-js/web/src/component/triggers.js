@@ -1,0 +1,38 @@
+// The handlers `scheduled`, `job` and `event` of the component's default export: the engine calls these functions.
+import native from "elias:native";
+import { parse } from "../internal/primordials.js";
+import { runHandler, writeResult } from "./handlers.js";
+
+/** Milliseconds until the next attempt, from an argument of `retry`; undefined: as the retry policy says. */
+function checkDelay(afterMs) {
+  if (afterMs === undefined || afterMs === null) return undefined;
+  if (typeof afterMs !== "number" || !(afterMs >= 0)) {
+    throw new RangeError(`retry takes the milliseconds until the next attempt, not ${afterMs}`);
+  }
+  return Math.ceil(afterMs);
+}
+
+/**
+ * Gives a message the methods by which its handler decides about it. The last decision counts, and counts more than how
+ * the handler ends. They are properties of the message, so that no attribute of an event takes their place.
+ */
+export function withDecisions(message, { retry, reject }) {
+  return Object.defineProperties(message, {
+    retry: { value: (afterMs = undefined, reason = "") => void retry(checkDelay(afterMs), `${reason}`) },
+    reject: { value: (reason = "") => void reject(`${reason}`) },
+  });
+}
+
+const decisions = { retry: native.retryMessage, reject: native.rejectMessage };
+
+function register(name, prepare, finish) {
+  native.register(name, (app) => {
+    if (typeof app?.[name] !== "function") throw new TypeError(`the default export of the component has no ${name} handler`);
+    return runHandler(app, name, prepare(parse(native.callInput())), finish);
+  });
+}
+
+const ignore = () => {};
+register("scheduled", (tick) => tick, ignore);
+register("job", (job) => withDecisions(job, decisions), (result) => writeResult(result, "job"));
+register("event", (event) => withDecisions(event, decisions), ignore);

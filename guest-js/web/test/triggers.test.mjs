@@ -1,0 +1,101 @@
+// The handlers `scheduled`, `job` and `event`, as the engine calls them, and the modules `elias/jobs` and `elias/events`.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newWorld } from "./world.mjs";
+
+/** Runs a handler with a message; gives the world's fake host. */
+async function run(name, message, handler) {
+  const native = await newWorld();
+  native.input = JSON.stringify(message);
+  await native.handlers[name]({ [name]: handler });
+  return native;
+}
+
+const MODULES = new URL("../src/capabilities/", import.meta.url);
+
+test("a tick has what the host says, and nothing to decide", async () => {
+  const tick = { name: "nightly", scheduledTime: 1_700_000_000_000, late: 12, attempt: 1 };
+  const native = await run("scheduled", tick, async (given, env, ctx) => {
+    assert.deepEqual(given, tick);
+    assert.equal(env.GREETING, "hello");
+    assert.equal(ctx.executionId, "execution-1");
+    return "ignored";
+  });
+  assert.deepEqual(native.calls, []);
+});
+
+test("the result of a job is its JSON", async () => {
+  const job = { id: "1", name: "resize", input: { width: 2 }, attempt: 1, key: null, enqueuedAt: 5 };
+  const result = async (handler) => (await run("job", job, handler)).calls;
+  assert.deepEqual(await result(({ input }) => input.width * 2), [["output", "4"]]);
+  assert.deepEqual(await result(async () => {}), [["output", "null"]]);
+  await assert.rejects(result(() => 1n), { message: /^the result of the job handler has no JSON form/ });
+  await assert.rejects(result(async () => { throw new RangeError("mine"); }), RangeError);
+  await assert.rejects(run("job", job, undefined), { message: "the default export of the component has no job handler" });
+});
+
+test("jobs and events are retried and rejected", async () => {
+  const decide = async (handler) => (await run("event", { id: "1", attempt: 1 }, handler)).calls;
+  assert.deepEqual(await decide((event) => event.retry(1500.5, "busy")), [["retry", 1501, "busy"]]);
+  assert.deepEqual(await decide(({ retry, reject }) => (retry(), reject())), [["retry", undefined, ""], ["reject", ""]]);
+  assert.deepEqual(await decide((event) => event.reject(new Error("no"))), [["reject", "Error: no"]]);
+  await assert.rejects(decide((event) => event.retry(-1)), RangeError);
+  await assert.rejects(decide((event) => event.retry("5s")), RangeError);
+});
+
+test("attributes of an event are not in the way of its methods, and these not in the way of a copy", async () => {
+  const event = { id: "1", type: "a.b", retry: "x", reject: 1, data: null };
+  const native = await run("event", event, (given) => {
+    given.reject("why");
+    assert.deepEqual(Object.keys(given), ["id", "type", "retry", "reject", "data"]);
+  });
+  assert.deepEqual(native.calls, [["reject", "why"]]);
+});
+
+test("jobs are enqueued as the host takes them", async () => {
+  const { jobs } = await import(new URL("jobs.js?world=jobs", MODULES));
+  const native = (await import("./native.mjs?world=jobs")).default;
+  const sent = [];
+  native.jobsEnqueue = async (job) => (sent.push(job), "id");
+  native.jobsCancel = async (id) => void sent.push(id);
+  const none = { priority: undefined, runAtMs: undefined, delayMs: undefined, key: undefined, after: [], target: undefined };
+  assert.equal(await jobs.enqueue("a"), "id");
+  await jobs.enqueue("b", { n: [1] }, { priority: -5, runAt: new Date(7), key: "k", after: new Set(["x", "y"]), target: "other" });
+  await jobs.enqueue("c", "text", { runAt: 7.5 });
+  await jobs.enqueue("d", undefined, { delay: 0.2 });
+  assert.equal(await jobs.cancel("id"), undefined);
+  assert.deepEqual(sent, [
+    { ...none, name: "a", input: "null" },
+    { ...none, name: "b", input: '{"n":[1]}', priority: -5, runAtMs: 7, key: "k", after: ["x", "y"], target: "other" },
+    { ...none, name: "c", input: '"text"', runAtMs: 8 },
+    { ...none, name: "d", input: "null", delayMs: 1 },
+    "id",
+  ]);
+  for (const [options, error] of [
+    [{ runAt: 1, delay: 1 }, TypeError],
+    [{ runAt: new Date(NaN) }, RangeError],
+    [{ runAt: "tomorrow" }, RangeError],
+    [{ delay: -1 }, RangeError],
+    [{ priority: 1.5 }, RangeError],
+    [{ priority: 2 ** 31 }, RangeError],
+  ]) {
+    await assert.rejects(jobs.enqueue("e", 1, options), error);
+  }
+  await assert.rejects(jobs.enqueue("e", () => {}), /the input of a job has no JSON form: it is a function/);
+  assert.equal(sent.length, 5);
+});
+
+test("events are published as the host takes them", async () => {
+  const { events } = await import(new URL("events.js?world=events", MODULES));
+  const native = (await import("./native.mjs?world=events")).default;
+  const sent = [];
+  native.eventsPublish = async (...values) => (sent.push(values), "id");
+  assert.equal(await events.publish("order.paid", { total: 5 }, { subject: 7, key: "k", delay: 10 }), "id");
+  await events.publish("order.paid");
+  await assert.rejects(events.publish("order.paid", Symbol("x")), TypeError);
+  await assert.rejects(events.publish("order.paid", 1, { delay: Infinity }), RangeError);
+  assert.deepEqual(sent, [
+    ["order.paid", '{"total":5}', "7", "k", 10],
+    ["order.paid", "null", undefined, undefined, undefined],
+  ]);
+});

@@ -1,0 +1,224 @@
+// Steps, on a journal as the host keeps it: what is done once, what is replayed, and in which order the journal is asked.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { settle } from "./world.mjs";
+
+let worlds = 0;
+
+/** A host's journal: steps by their positions, and the questions to it. */
+class Journal {
+  steps = [];
+  asked = [];
+  /** What sleeps and waits answer, by name. */
+  answers = {};
+
+  /** A fresh instance: its module `step`, and whether its run was suspended. */
+  async instance() {
+    const world = `?world=workflow-${++worlds}`;
+    const native = (await import(`./native.mjs${world}`)).default;
+    const { step } = await import(new URL(`../src/capabilities/workflow.js${world}`, import.meta.url));
+    let position = 0;
+    const next = (name) => {
+      const at = position++;
+      const known = this.steps[at];
+      if (known !== undefined && known.name !== name) {
+        throw Object.assign(new Error(`${known.name}, not ${name}`), { code: "nondeterministic-step" });
+      }
+      this.steps[at] ??= { name };
+      this.asked.push(name);
+      return at;
+    };
+    native.workflowBegin = async (name, input) => {
+      const at = next(name);
+      this.steps[at].input = input;
+      const { outcome } = this.steps[at];
+      return outcome === undefined ? { state: "run", position: at } : { state: "recorded", value: outcome };
+    };
+    native.workflowFinish = async (at, outcome) => {
+      this.asked.push(`finish ${at}`);
+      this.steps[at].outcome = outcome;
+      return { state: "finished" };
+    };
+    native.workflowSleep = async (name, ms) => (next(name), this.answers[name] ?? { state: "elapsed", ms });
+    native.workflowWaitFor = async (...question) => {
+      next(question[0]);
+      this.question = question;
+      return this.answers[question[0]];
+    };
+    const instance = { step, suspended: false };
+    native.suspend = () => void (instance.suspended = true);
+    return instance;
+  }
+
+  /** Runs a handler in a fresh instance. */
+  async run(handler) {
+    const { step } = await this.instance();
+    return handler(step);
+  }
+}
+
+test("a step is done once, and replayed with what it gave", async () => {
+  const journal = new Journal();
+  let done = 0;
+  const handler = async (step) => [
+    await step("charge", async () => ({ id: ++done, at: new Date(0) })),
+    await step("nothing", () => {}),
+    await step("list", () => [done, null, "x"], { input: { a: 1 } }),
+  ];
+  const expected = [{ id: 1, at: "1970-01-01T00:00:00.000Z" }, undefined, [1, null, "x"]];
+  assert.deepEqual(await journal.run(handler), expected);
+  assert.deepEqual(await journal.run(handler), expected);
+  assert.equal(done, 1);
+  assert.deepEqual(journal.steps.map(({ outcome }) => outcome), [
+    '{"value":{"id":1,"at":"1970-01-01T00:00:00.000Z"}}', "{}", '{"value":[1,null,"x"]}',
+  ]);
+  assert.deepEqual(journal.steps.map(({ input }) => input), [undefined, undefined, '{"a":1}']);
+});
+
+test("parallel steps are begun in the order of the calls, and finished in theirs", async () => {
+  const journal = new Journal();
+  let done = 0;
+  const slow = (rounds, value) => async () => {
+    for (let round = 0; round < rounds; round++) await null;
+    done++;
+    return value;
+  };
+  const handler = (step) => Promise.all([step("a", slow(9, 1)), step("same", slow(5, 2)), step("same", slow(1, 3))]);
+  assert.deepEqual(await journal.run(handler), [1, 2, 3]);
+  assert.deepEqual(journal.asked, ["a", "same", "same", "finish 2", "finish 1", "finish 0"]);
+  assert.deepEqual(await journal.run(handler), [1, 2, 3]);
+  assert.equal(done, 3);
+});
+
+test("a failure that leaves the handler is not recorded: the next attempt does the step again", async () => {
+  const journal = new Journal();
+  let attempts = 0;
+  const handler = async (step) => {
+    const first = await step("first", () => "kept");
+    return [first, await step("flaky", () => { if (++attempts < 3) throw new Error("away"); return "done"; })];
+  };
+  await assert.rejects(journal.run(handler), /away/);
+  await assert.rejects(journal.run(handler), /away/);
+  assert.deepEqual(await journal.run(handler), ["kept", "done"]);
+});
+
+test("nor is it recorded when steps beside it finish", async () => {
+  const journal = new Journal();
+  let fails = true;
+  const handler = (step) =>
+    Promise.all([
+      step("quick", () => { if (fails) throw new Error("away"); return 1; }),
+      step("slow", async () => { await settle(); return 2; }),
+    ]);
+  await assert.rejects(journal.run(handler), /away/);
+  await settle();
+  await settle();
+  assert.deepEqual(journal.steps.map(({ outcome }) => outcome), [undefined, '{"value":2}']);
+  fails = false;
+  assert.deepEqual(await journal.run(handler), [1, 2]);
+});
+
+test("a failure that the handler went on from is replayed as such", async () => {
+  const journal = new Journal();
+  let done = 0;
+  const handler = async (step) => {
+    let caught;
+    try {
+      await step("flaky", () => {
+        done++;
+        throw Object.assign(new RangeError("too far"), { code: "unavailable" });
+      });
+    } catch (error) {
+      caught = [error.name, error.message, error.code, error instanceof Error];
+    }
+    await step("after", () => 1);
+    return caught;
+  };
+  const expected = ["RangeError", "too far", "unavailable", true];
+  assert.deepEqual(await journal.run(handler), expected);
+  assert.deepEqual(journal.asked, ["flaky", "finish 0", "after", "finish 1"]);
+  assert.deepEqual(await journal.run(handler), expected);
+  assert.equal(done, 1);
+  // What is no Error is told as one.
+  const other = new Journal();
+  const thrower = async (step) => {
+    const error = await step("a", () => { throw "text"; }).catch((error) => error);
+    await step("b", () => 1);
+    return error;
+  };
+  assert.equal(await other.run(thrower), "text");
+  assert.equal((await other.run(thrower)).message, "thrown: text");
+});
+
+test("a journal that says no is an error with its code", async () => {
+  const journal = new Journal();
+  await journal.run((step) => step("a", () => 1));
+  await assert.rejects(journal.run((step) => step("b", () => 1)), { code: "nondeterministic-step", message: "a, not b" });
+});
+
+test("results that JSON would change are refused, with what is wrong with them", async () => {
+  const refused = async (result, message) => {
+    const journal = new Journal();
+    await assert.rejects(journal.run((step) => step("s", () => result)), { name: "TypeError", message });
+    assert.equal(journal.steps[0].outcome, undefined);
+  };
+  await refused(new Map(), /the result of the step "s" has no JSON form: there is an object of class Map in it/);
+  await refused({ a: [new Uint8Array(1)] }, /class Uint8Array/);
+  await refused([() => {}], /a function/);
+  await refused({ big: 1n }, /a bigint/);
+  await refused(Symbol("x"), /a symbol/);
+});
+
+test("a step needs a name and a function, and waits need times", async () => {
+  const { step } = await new Journal().instance();
+  for (const wrong of [() => step("", () => 1), () => step(5, () => 1), () => step("a"), () => step.sleep(), () => step.waitFor()]) {
+    await assert.rejects(wrong(), TypeError);
+  }
+  for (const wrong of [() => step.sleep("a"), () => step.sleep("a", -1), () => step.sleep("a", "1d"), () => step.waitFor("a", { timeout: NaN })]) {
+    await assert.rejects(wrong(), RangeError);
+  }
+});
+
+test("a sleep that is not over suspends the run, and what goes on beside it is finished first", async () => {
+  const journal = new Journal();
+  journal.answers.day = { state: "wait" };
+  const instance = await journal.instance();
+  const reached = [];
+  const handler = async (step) => {
+    await Promise.all([
+      step.sleep("day", 86_400_000).then(() => reached.push("morning")),
+      (async () => {
+        await step("a", () => settle());
+        await step("b", () => reached.push("b"));
+      })(),
+    ]);
+    return "done";
+  };
+  handler(instance.step).then(() => reached.push("returned"));
+  await settle();
+  await settle();
+  assert.equal(instance.suspended, true);
+  assert.deepEqual(reached, ["b"]);
+  journal.answers.day = { state: "elapsed" };
+  assert.equal(await journal.run(handler), "done");
+  assert.deepEqual(reached, ["b", "morning"]);
+});
+
+test("waits ask for a type with a filter, and give the event or undefined", async () => {
+  const journal = new Journal();
+  const event = { specversion: "1.0", id: "1", source: "shop", type: "order.paid", data: { total: 5 } };
+  journal.answers["order.*"] = { state: "happened", value: JSON.stringify(event) };
+  journal.answers.mine = { state: "timed-out" };
+  assert.deepEqual(await journal.run((step) => step.waitFor("order.*")), event);
+  assert.deepEqual(journal.question, ["order.*", "order.*", "{}", undefined]);
+  const options = { name: "mine", where: { "data.total": { gte: 5 } }, timeout: 1.5 };
+  journal.steps = [];
+  assert.equal(await journal.run((step) => step.waitFor("order.paid", options)), undefined);
+  assert.deepEqual(journal.question, ["mine", "order.paid", '{"data.total":{"gte":5}}', 2]);
+  journal.steps = [];
+  journal.answers.mine = { state: "wait" };
+  const instance = await journal.instance();
+  instance.step.waitFor("order.paid", options);
+  await settle();
+  assert.equal(instance.suspended, true);
+});
