@@ -1,9 +1,13 @@
 //! Components, written by hand, whose handlers of triggers end in each of the ways there are.
 
 use super::{EventMessage, Job, RunOutcome, RunResult, Tick};
-use crate::{App, CallOptions, Error, ErrorCode, Handlers, Host, Limits, Outcome};
+use crate::capability::pricing::Price;
+use crate::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState};
+use crate::{App, CallOptions, Error, ErrorCode, Grants, Handlers, Host, Limits, LoadOptions, Outcome};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
+use wasmtime::StoreContextMut;
 
 /// What stands in the component's memory at 512: the name and the stack of an exception, and a reason.
 const DATA: &str = "RangeErrorat xwhy";
@@ -11,6 +15,12 @@ const DATA: &str = "RangeErrorat xwhy";
 /// A component that exports one handler of `trigger`. `body` writes its result, of type `ok` or a failure, at 64; the
 /// parameters 0 and 1 are the input's address and length.
 fn component(trigger: &str, ok: &str, body: &str) -> Vec<u8> {
+    component_with("", trigger, ok, body)
+}
+
+/// As [`component`], of a function that is imported from `test:note/note` by this name, `$note` in the body: it takes
+/// nothing and gives a number. None for the empty name.
+fn component_with(imported: &str, trigger: &str, ok: &str, body: &str) -> Vec<u8> {
     let exception = r#"(record (field "name" string) (field "message" string) (field "stack" string))"#;
     let retry = r#"(record (field "after-ms" (option u64)) (field "reason" string))"#;
     let failure = |exception: &str, retry: &str| {
@@ -20,17 +30,29 @@ fn component(trigger: &str, ok: &str, body: &str) -> Vec<u8> {
         )
     };
     let run = |failure: &str| format!(r#"(param "input" string) (result (result {ok} (error {failure})))"#);
+    let (import, lowered, core_import, with) = match imported {
+        "" => Default::default(),
+        name => (
+            format!(r#"(import "test:note/note@1.0.0" (instance $note (export "{name}" (func (result u32)))))"#),
+            format!(r#"(core func $note (canon lower (func $note "{name}")))"#),
+            r#"(import "" "note" (func $note (result i32)))"#.to_owned(),
+            r#"(with "" (instance (export "note" (func $note))))"#.to_owned(),
+        ),
+    };
     let text = format!(
         r#"
 (component
+  {import}
+  {lowered}
   (core module $main
+    {core_import}
     (memory (export "memory") 1)
     (data (i32.const 512) "{DATA}")
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
     (func (export "run") (param i32 i32) (result i32)
       {body}
       (i32.const 64)))
-  (core instance $main (instantiate $main))
+  (core instance $main (instantiate $main {with}))
   (alias core export $main "memory" (core memory $bytes))
   (alias core export $main "realloc" (core func $realloc))
   (type $exception {exception})
@@ -253,5 +275,59 @@ async fn a_component_has_the_handlers_that_it_exports() {
         }
         let error = app.call(&Value::Null).await.expect_err("it has no such handler");
         assert_eq!(error.code(), ErrorCode::MissingExport, "{error}");
+    }
+}
+
+/// What an execution is given beside its message.
+#[derive(Clone)]
+struct Note(u32);
+
+/// A capability that gives components the note of their execution.
+struct Notes;
+
+impl Capability for Notes {
+    type Grant = ();
+    type Context = u32;
+
+    fn name(&self) -> &'static str {
+        "note"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["test:note/note"]
+    }
+
+    fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {
+        let mut note = linker.interface("test:note/note@1.0.0")?;
+        note.func("number", Price::call(), |mut store: StoreContextMut<'_, InstanceState>, (): ()| {
+            Ok((*store.data_mut().context::<Self>(),))
+        })
+    }
+
+    async fn configure(&self, _: &ComponentInfo, _: Option<&Value>) -> Result<(), ConfigureError> {
+        Ok(())
+    }
+
+    fn prepare(&self, instance: &InstanceInfo, _: &Arc<()>) -> u32 {
+        instance.extension::<Note>().map_or(0, |note| note.0)
+    }
+}
+
+#[tokio::test]
+async fn capabilities_are_told_what_was_given_for_the_execution_alone() {
+    // The result is a digit, at 600.
+    let body = "(i32.store8 (i32.const 600) (i32.add (call $note) (i32.const 48)))
+        (i32.store8 (i32.const 64) (i32.const 0))
+        (i32.store (i32.const 72) (i32.const 600)) (i32.store (i32.const 76) (i32.const 1))";
+    let host = Host::builder().limits(limits()).instances(1).capability(Notes).build().expect("a host");
+    let options = LoadOptions { grants: Grants::none().with("note", json!({})), ..LoadOptions::default() };
+    let app = host.load_with(&component_with("number", "job", "string", body), &options).await.expect("it loads");
+    for note in [7, 0, 3] {
+        let mut options = CallOptions::default();
+        if note > 0 {
+            options.extensions.insert(Note(note));
+        }
+        let outcome = run(&app, "job", options).await.expect("it is done");
+        assert_eq!(outcome.result, RunResult::Done(json!(note)));
     }
 }
