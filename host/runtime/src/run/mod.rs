@@ -95,7 +95,7 @@ pub(crate) struct ExecutionRecord {
     pub(crate) meter: Arc<Meter>,
 }
 
-/// The longest deadline: a clock can be asked for it, whatever an embedder says.
+/// The longest deadline. An instant that is much later cannot be represented on every system.
 const DEADLINE_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl ExecutionRecord {
