@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) postgres_connections: Option<u32>,
     /// What the component may use.
     pub(crate) grants: Grants,
+    /// Tables of the file that only a platform applies.
+    pub(crate) platform_tables: Vec<&'static str>,
 }
 
 /// Where the value of a setting is.
@@ -112,6 +114,8 @@ impl Settings {
         }
         settings.grants =
             file.capabilities.into_iter().fold(Grants::default(), |all, (name, table)| all.with(name, table));
+        let tables = [("gateway", file.gateway), ("supervision", file.supervision), ("smoke", file.smoke)];
+        settings.platform_tables = tables.into_iter().filter_map(|(name, table)| table.map(|_| name)).collect();
         settings
     }
 

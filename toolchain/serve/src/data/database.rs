@@ -92,8 +92,11 @@ fn open(arguments: &DbArguments) -> Result<Connection, Failure> {
     let DbArguments { component, environment, target, data_dir, .. } = arguments;
     let tenant = target.tenant_without_login()?;
     let id = ServiceId { tenant, component: component.clone(), environment: *environment };
-    let folder = data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)).join(DATABASES);
-    let file = elias_capabilities::Db::file_of(folder, &id.to_string());
+    let data_dir = data_dir.as_deref().unwrap_or(Path::new(DATA_DIR));
+    let of_platform = elias_capabilities::Db::file_of(data_dir.join(DATABASES), &id.to_string());
+    // `elias dev` and `elias serve FILE` know no tenant and no environment.
+    let of_project = elias_capabilities::Db::file_of(data_dir.to_owned(), component.as_str());
+    let file = if of_project.is_file() && !of_platform.is_file() { of_project } else { of_platform };
     if !file.is_file() {
         let message =
             format_args!("{component} has no SQLite database in {environment} here: {} is not there", file.display());

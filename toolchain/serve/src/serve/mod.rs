@@ -133,6 +133,9 @@ fn settings(serving: &Serving) -> Result<Settings, Failure> {
 }
 
 async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
+    for table in &settings.platform_tables {
+        tracing::warn!("[{table}] in {} is not applied: only a platform does that", serving.config.display());
+    }
     let cache = serving.cache();
     let host = host::open(&settings, serving.data_dir.clone(), cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
