@@ -136,6 +136,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_tenant_waits_longer_than_a_round(
             weights in proptest::collection::vec(1u32..5, 2..20), slots in 1u32..60, rounds in 1usize..30,
@@ -154,9 +156,9 @@ mod tests {
                 }
                 all += slots;
                 for (served, weight) in served.iter().zip(&weights) {
-                    // The share by weight, but for one job of its own and one of each other tenant.
+                    // The share by weight, but for the jobs of one round.
                     let due = f64::from(all) * f64::from(*weight) / f64::from(total);
-                    let slack = f64::from(*weight) * weights.len() as f64 + 2.0;
+                    let slack = f64::from(*weight) + 2.0;
                     prop_assert!(f64::from(*served) + slack >= due, "{served} of {due}");
                 }
             }

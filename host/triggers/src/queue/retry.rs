@@ -73,6 +73,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn delays_are_within_their_bounds(
             first in 100u64..86_400_000, factor in 1.0f64..10.0, max in 100u64..1_000_000_000, attempt in 1u32..200,
