@@ -1,9 +1,9 @@
 //! A jq program with a meter: each of its terms counts what it does.
 //!
-//! jaq cannot be interrupted, and a program of a few characters may run for ever or ask for all memory. So the program's tree
-//! is rewritten before it is compiled. After each term stands `elias_step`, or `elias_measure` where the term makes a new
-//! value or goes through a whole one; these natives use up the run's steps (see `runtime`). What no count can hold is left
-//! out: definitions and with them recursion, and `*` on texts without a bound.
+//! jaq cannot be interrupted, and a program of a few characters may run for ever or ask for all memory. So the
+//! program's tree is rewritten before it is compiled. After each term stands `elias_step`, or `elias_measure` where the
+//! term makes a new value or goes through a whole one; these natives use up the run's steps (see `runtime`). What no
+//! count can hold is left out: definitions and with them recursion, and `*` on texts without a bound.
 
 use super::InvalidTransform;
 use jaq_core::load::lex::StrPart;
@@ -182,7 +182,7 @@ fn pipe<'s>(left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
     binary(left, BinaryOp::Pipe(None), right)
 }
 
-fn call<'s>(name: &'s str) -> Term<&'s str> {
+fn call(name: &str) -> Term<&str> {
     Term::Call(name, Vec::new())
 }
 

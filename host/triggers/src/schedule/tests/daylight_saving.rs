@@ -28,8 +28,8 @@ fn several_that_are_left_out_are_one_tick() {
 
 #[test]
 fn a_fixed_time_that_comes_twice_is_due_the_first_time_only() {
-    // Berlin: 2026-10-25, 03:00 becomes 02:00 (01:00 UTC). Lord Howe: 2026-04-05, 02:00 becomes 01:30 (15:00 UTC the day
-    // before).
+    // Berlin: 2026-10-25, 03:00 becomes 02:00 (01:00 UTC). Lord Howe: 2026-04-05, 02:00 becomes 01:30 (15:00 UTC the
+    // day before).
     for (line, zone, after, expected) in [
         ("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]),
         ("30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", ["2026-10-26T01:30:00Z", "2026-10-27T01:30:00Z"]),

@@ -26,8 +26,8 @@ const ERROR_CHARS_MAX: usize = 500;
 /// The stack that an expression is parsed and compiled on, which goes into each other as deep as its brackets do.
 const COMPILE_STACK_BYTES: usize = 128 * 1024 * 1024;
 
-/// jaq's natives that an expression may use. None reads a clock, an environment or a file, ends the process, or takes more
-/// than the size of its input and output.
+/// jaq's natives that an expression may use. None reads a clock, an environment or a file, ends the process, or takes
+/// more than the size of its input and output.
 const NATIVES: [&str; 35] = [
     "error_empty",
     "path",
@@ -179,9 +179,9 @@ pub enum TransformError {
 
 /// A jq expression that makes an event's data from the event. It is given the event in the JSON format.
 ///
-/// Bounded: an expression has at most 4,096 bytes and a run a million steps, where each term that is evaluated is a step and
-/// a value that is made, compared or gone through costs its size. Left out of jq: definitions, recursion, regular
-/// expressions, dates, and everything that reads something other than the event.
+/// Bounded: an expression has at most 4,096 bytes and a run a million steps, where each term that is evaluated is a
+/// step and a value that is made, compared or gone through costs its size. Left out of jq: definitions, recursion,
+/// regular expressions, dates, and everything that reads something other than the event.
 #[derive(Clone)]
 pub struct Transform {
     filter: Arc<Filter<Metered>>,
@@ -213,8 +213,8 @@ impl Transform {
         Ok(Self { filter: Arc::new(filter) })
     }
 
-    /// The new data of an event; none if the expression has no output, as `select` has for what it leaves out: then the event
-    /// is not delivered.
+    /// The new data of an event; none if the expression has no output, as `select` has for what it leaves out: then the
+    /// event is not delivered.
     ///
     /// # Errors
     /// Why it failed.
