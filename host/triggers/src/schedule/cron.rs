@@ -66,8 +66,10 @@ impl CronLine {
         for (position, text) in fields.iter().enumerate() {
             check_field(position, text)?;
         }
-        let cron: Cron =
-            fields.join(" ").parse().map_err(|error| InvalidRecurrence::cron(format!("is invalid: {error}")))?;
+        let cron = fields
+            .join(" ")
+            .parse::<Cron>()
+            .map_err(|error| InvalidRecurrence::cron(format!("is invalid: {error}")))?;
         let follows_the_wall = fields[..3].iter().any(|field| field.starts_with('*'));
         let line = Self { cron, zone, follows_the_wall };
         if line.next_after(0).is_none() {

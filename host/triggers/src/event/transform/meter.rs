@@ -66,7 +66,11 @@ impl Meter<'_> {
             }
             Term::Def(..) => return Err(InvalidTransform::new("must not define functions (def)")),
             Term::Call(name, arguments) => {
-                let call = Term::Call(name, all(arguments)?);
+                let mut arguments = all(arguments)?;
+                if name == "has" {
+                    arguments = arguments.into_iter().map(|key| pipe(key, call("elias_key"))).collect();
+                }
+                let call = Term::Call(name, arguments);
                 let whole = self.natives.contains(&name) && !GENERATORS.contains(&name);
                 if whole { measure(measured(Term::Id, call)) } else { step(call) }
             }
@@ -156,7 +160,7 @@ impl Meter<'_> {
         let part = |(part, optional): (Part<Term<&'s str>>, Opt)| {
             let part = match part {
                 Part::Index(index) if is_literal(&index) => Part::Index(index),
-                // An array as an index searches for itself, which may take the product of both lengths.
+                // An array as an index, as in `has`, searches for itself, which may take the product of both lengths.
                 Part::Index(index) => Part::Index(pipe(self.term(index, depth)?, call("elias_key"))),
                 Part::Range(from, to) => Part::Range(term(from)?, term(to)?),
             };

@@ -10,8 +10,8 @@ use std::cell::Cell;
 
 /// How deep values may be: no value is deeper, so that nothing that goes through one needs much of a stack.
 const DEPTH_MAX: usize = 100;
-/// Bytes of a text that count as one step.
-const STEP_BYTES: usize = 16;
+/// Bytes of a text that count as one step: cut into its characters, each takes some 80 bytes.
+const STEP_BYTES: usize = 4;
 /// Bytes of the longest text that `*` makes.
 const REPEATED_BYTES_MAX: usize = 256 * 1024;
 
@@ -42,7 +42,7 @@ impl Budget {
         !self.used_up.get()
     }
 
-    /// Spends a step for each value in a value, and for each 16 bytes of texts.
+    /// Spends a step for each value in a value, and for each 4 bytes of texts.
     fn measure(&self, value: &Val, depth_left: usize) -> bool {
         let Some(depth_left) = depth_left.checked_sub(1) else {
             self.used_up.set(true);

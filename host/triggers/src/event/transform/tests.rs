@@ -92,7 +92,12 @@ fn programs_that_never_end_or_ask_for_all_memory_are_stopped() {
         assert_eq!(run(expression), Err(TransformError::TooManySteps), "{expression}");
         assert!(started.elapsed() < Duration::from_secs(5), "{expression}: {:?}", started.elapsed());
     }
-    for expression in ["\"x\" * 1000000000", ".data.items[[1]]", "reduce range(100) as $i (10; . * .) | . + 0"] {
+    for expression in [
+        "\"x\" * 1000000000",
+        ".data.items[[1]]",
+        ".data.items | has([1])",
+        "reduce range(100) as $i (10; . * .) | . + 0",
+    ] {
         let started = Instant::now();
         let _ = run(expression);
         assert!(started.elapsed() < Duration::from_secs(5), "{expression}");
