@@ -158,7 +158,7 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(*name), HeaderValue::from_bytes(value.as_bytes()).expect("a header"))
+            (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).expect("a header"))
         };
         pairs.iter().map(pair).collect()
     }
