@@ -2,10 +2,8 @@
 
 use crate::platform::{Inner, Platform};
 use crate::recorder;
-use crate::serving::gateway_now;
-use crate::serving::{Steer, proof_file};
-use elias_api::Actor;
-use elias_api::Code;
+use crate::serving::{Steer, gateway_now, proof_file};
+use elias_api::{Actor, Code};
 use elias_delivery::clock::Now;
 use elias_delivery::supervision::BreakerState;
 use std::collections::HashSet;

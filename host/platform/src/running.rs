@@ -3,9 +3,7 @@
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
-use elias_api::Result;
-use elias_api::RunningExecution;
-use elias_api::RunningFilter;
+use elias_api::{Result, RunningExecution, RunningFilter};
 use elias_names::TenantId;
 
 impl Platform {

@@ -8,16 +8,10 @@ use super::audit::NOTHING;
 use super::versions::NewVersion;
 use super::*;
 use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
-use elias_api::Actor;
-use elias_api::Deployment;
-use elias_api::DeploymentState;
-use elias_api::ExecutionFilter;
-use elias_api::ExecutionRecord;
-use elias_api::RecordedCalls;
-use elias_api::Service;
-use elias_api::TenantSettings;
-use elias_api::Version;
-use elias_api::VersionSettings;
+use elias_api::{
+    Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, Service, TenantSettings,
+    Version, VersionSettings,
+};
 use elias_delivery::stages::StageFigures;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
 use elias_transparency as transparency;

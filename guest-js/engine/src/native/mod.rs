@@ -46,11 +46,8 @@ pub(crate) use http_response::{
 };
 pub(crate) use triggers::{Decision, is_suspended, take_decision};
 
-use crate::application;
-use crate::build_report;
-use crate::event_loop;
 use crate::phase::{self, Import, Requirement};
-use crate::uncaught;
+use crate::{application, build_report, event_loop, uncaught};
 use javy::quickjs::module::{Declarations, Exports, ModuleDef};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result};
 use std::cell::RefCell;

@@ -10,9 +10,7 @@ use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
     RestrictedExpression, Schema, ValidationMode, Validator,
 };
-use elias_api::{Code, Error, Result};
-use elias_api::{POLICY_BYTES_MAX, ROLE_SCHEMA};
-use elias_api::{Role, RoleDefinition};
+use elias_api::{Code, Error, POLICY_BYTES_MAX, ROLE_SCHEMA, Result, Role, RoleDefinition};
 use elias_names::{RoleName, TenantId};
 use elias_store::now_ms;
 use miette::Diagnostic;

@@ -2,8 +2,7 @@
 
 use crate::serving::Lines;
 use bytes::Bytes;
-use elias_api::SmokeCall;
-use elias_api::{Code, Error, Result};
+use elias_api::{Code, Error, Result, SmokeCall};
 use elias_host::{App, Running};
 use http::Request;
 use http_body_util::{BodyExt, Empty};

@@ -1,10 +1,9 @@
 //! The way of a request: the rules of its route, then admission to its service.
 
-use super::gateway_now;
 use super::release::Release;
 use super::service::{Route, Service, State};
 use super::ticket::{self, Entered, NotAdmitted, Steer, Ticket};
-use super::{Purpose, Serving};
+use super::{Purpose, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
 use elias_delivery::supervision::{Entry, Usage};

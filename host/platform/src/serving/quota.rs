@@ -2,8 +2,7 @@
 
 use super::meter::{QuotaCounts, QuotaKind, Verdict};
 use super::ticket::NotAdmitted;
-use elias_api::{Code, Error};
-use elias_api::{QuotaAction, Quotas};
+use elias_api::{Code, Error, QuotaAction, Quotas};
 use elias_delivery::supervision::Allowance;
 use elias_names::TenantId;
 use futures::future::{Either, select};

@@ -4,8 +4,7 @@ use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery,
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
-use elias_api::Deployment;
-use elias_api::{DeployRequest, RolloutAction, ServiceStatus};
+use elias_api::{DeployRequest, Deployment, RolloutAction, ServiceStatus};
 use elias_delivery::rollout::FlagRule;
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use elias_platform::Platform;
