@@ -194,7 +194,7 @@ fn evaluate(
     let own: Vec<String> = application.keys::<String>().flatten().collect();
     let is_own = |name: &&str| own.iter().any(|key| key == name);
     let uncalled = FOREIGN_HANDLERS.into_iter().filter(is_own).filter(is_function).collect();
-    application::choose(ctx, application);
+    application::set_implementation(ctx, application);
     Ok(Evaluation { handlers, uncalled, stage, of })
 }
 

@@ -17,7 +17,6 @@ mod crypto;
 mod db;
 mod encodings;
 mod events;
-mod execution;
 mod fetch;
 pub(crate) mod fetch_handler;
 mod header_fields;
@@ -30,6 +29,7 @@ mod multipart;
 mod pair_iterator;
 pub(crate) mod random;
 mod raw;
+mod request_context;
 mod streams;
 mod text;
 pub(crate) mod timers;
@@ -83,7 +83,7 @@ impl ModuleDef for Native {
             http_response::add,
             call::add,
             capability::add,
-            execution::add,
+            request_context::add,
             compression::add,
             config::add,
             crypto::add,
