@@ -2,7 +2,7 @@
 
 use crate::platform::{Inner, Platform};
 use crate::recorder;
-use crate::serving::{Steer, gateway_now, proof_file};
+use crate::serving::{RolloutTransition, gateway_now, proof_file};
 use elias_api::{Actor, Code};
 use elias_delivery::clock::Now;
 use elias_delivery::supervision::BreakerState;
@@ -26,20 +26,20 @@ const SWEEP_TICKS: u64 = 3_600;
 const SWEPT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Starts the work; it ends with the platform.
-pub(crate) fn start(platform: &Platform, steers: mpsc::UnboundedReceiver<Steer>) {
-    tokio::spawn(settle(Arc::downgrade(&platform.inner), steers));
+pub(crate) fn start(platform: &Platform, transitions: mpsc::UnboundedReceiver<RolloutTransition>) {
+    tokio::spawn(persist_transitions(Arc::downgrade(&platform.inner), transitions));
     tokio::spawn(tick(Arc::downgrade(&platform.inner)));
 }
 
-/// Stores what rollouts decide, in the order in which they do.
-async fn settle(platform: Weak<Inner>, mut steers: mpsc::UnboundedReceiver<Steer>) {
-    while let Some(steer) = steers.recv().await {
+/// Stores the transitions of rollouts in their order.
+async fn persist_transitions(platform: Weak<Inner>, mut transitions: mpsc::UnboundedReceiver<RolloutTransition>) {
+    while let Some(transition) = transitions.recv().await {
         let Some(inner) = platform.upgrade() else { return };
         let platform = Platform::of(inner);
         // What fails here is tried again by `tick`: traffic goes by the decision already.
-        if let Err(error) = platform.settle(&steer, &Actor::host()).await {
+        if let Err(error) = platform.persist_transition(&transition, &Actor::host()).await {
             tracing::error!(
-                service = %steer.service.id, %error,
+                service = %transition.service.id, %error,
                 "the decision of a rollout cannot be stored; retrying"
             );
         }
@@ -95,14 +95,14 @@ async fn look_at_rollouts(platform: &Platform) {
         let now = platform.serving().clock.now();
         let (stats, base) = (&canary.release.stats, &state.release.stats);
         let stopped = canary.release.breaker.state() == BreakerState::Stopped;
-        let event = canary.steer(|rollout| {
+        let event = canary.with_rollout(|rollout| {
             let stopped = stopped.then(|| rollout.roll_back("its circuit breaker gave up on it", now).ok()).flatten();
             stopped.or_else(|| rollout.on_tick(stats, base, now)).or_else(|| rollout.ended())
         });
         if let Some(event) = event {
             let deployment = canary.release.target.deployment.clone();
-            let steer = Steer { service: Arc::clone(&service), deployment, event };
-            if let Err(error) = platform.settle(&steer, &Actor::host()).await {
+            let transition = RolloutTransition { service: Arc::clone(&service), deployment, event };
+            if let Err(error) = platform.persist_transition(&transition, &Actor::host()).await {
                 tracing::error!(service = %service.id, %error, "the decision of a rollout cannot be stored; retrying");
             }
         }

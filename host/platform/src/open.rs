@@ -65,10 +65,10 @@ impl Platform {
             compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
         let (recorder, recording) = Recorder::new(store.clone());
-        let (steering, steers) = mpsc::unbounded_channel();
+        let (transitions, received_transitions) = mpsc::unbounded_channel();
         let around = Around { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
-        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), around, steering);
+        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), around, transitions);
         let advisories = match config.advisories.clone() {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,
@@ -92,7 +92,7 @@ impl Platform {
         let platform = Self::of(Arc::new(inner));
         platform.begin().await?;
         tokio::spawn(recording);
-        maintenance::start(&platform, steers);
+        maintenance::start(&platform, received_transitions);
         Ok(platform)
     }
 

@@ -26,7 +26,7 @@ pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
 pub use staged::Copies;
 pub(crate) use staged::Staged;
 pub(crate) use table::{Around, Table, own_host};
-pub(crate) use ticket::Steer;
+pub(crate) use ticket::RolloutTransition;
 pub use ticket::{Ending, NotAdmitted, Settled, Ticket};
 
 use crate::access::Access;
@@ -64,20 +64,20 @@ pub struct Serving {
     around: Arc<Around>,
     pub(crate) table: ArcSwap<Table>,
     tenants: Mutex<HashMap<TenantId, Arc<TenantUse>>>,
-    steering: mpsc::UnboundedSender<Steer>,
+    transitions: mpsc::UnboundedSender<RolloutTransition>,
     /// Held while the table is exchanged.
     changing: tokio::sync::Mutex<()>,
 }
 
 impl Serving {
-    /// Serves nothing yet. What rollouts decide is sent to `steering`.
+    /// Serves nothing yet. What rollouts decide is sent to `transitions`.
     pub(crate) fn new(
         loader: Loader,
         snapshots: SnapshotStore,
         recorder: Recorder,
         access: Arc<Access>,
         around: Around,
-        steering: mpsc::UnboundedSender<Steer>,
+        transitions: mpsc::UnboundedSender<RolloutTransition>,
     ) -> Self {
         Self {
             loader,
@@ -89,7 +89,7 @@ impl Serving {
             around: Arc::new(around),
             table: ArcSwap::default(),
             tenants: Mutex::default(),
-            steering,
+            transitions,
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -341,7 +341,7 @@ impl Serving {
                         let tables = Tables::read(&wanted.settings)?;
                         let canary = Canary::new(release_of(wanted, &tables), rollout)?;
                         // From here on it is watched.
-                        canary.steer(|rollout| rollout.on_tick(&canary.release.stats, &release.stats, now));
+                        canary.with_rollout(|rollout| rollout.on_tick(&canary.release.stats, &release.stats, now));
                         Some(Arc::new(canary))
                     }
                 }

@@ -2,7 +2,7 @@
 
 use super::release::Release;
 use super::service::{Route, Service, State};
-use super::ticket::{self, Entered, NotAdmitted, Steer, Ticket};
+use super::ticket::{self, Entered, NotAdmitted, RolloutTransition, Ticket};
 use super::{Purpose, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
@@ -157,11 +157,11 @@ impl Unloadable<'_> {
         release.stats.record(true, started.elapsed(), 0);
         let canary = state.canary.as_ref().filter(|_| is_canary);
         let reason = format!("it cannot be loaded: {}: {error}", error.code());
-        let event = canary.and_then(|canary| canary.steer(|rollout| rollout.roll_back(&reason, now).ok()));
+        let event = canary.and_then(|canary| canary.with_rollout(|rollout| rollout.roll_back(&reason, now).ok()));
         if let Some(event) = event {
             let (service, deployment) = (Arc::clone(service), release.target.deployment.clone());
             // The receiver ends with the platform.
-            let _ = serving.steering.send(Steer { service, deployment, event });
+            let _ = serving.transitions.send(RolloutTransition { service, deployment, event });
         }
     }
 }

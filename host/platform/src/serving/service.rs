@@ -87,13 +87,13 @@ impl Canary {
     /// Whether this is the canary that a target asks for, at the same place of its rollout.
     pub(crate) fn is(&self, wanted: &ReleaseTarget, rollout: &Rollout) -> bool {
         self.release.target.deployment == wanted.deployment
-            && self.steer(|own| own.state() == rollout.state() || own.state().is_final())
+            && self.with_rollout(|own| own.state() == rollout.state() || own.state().is_final())
     }
 
-    /// The rollout, which is read and steered under this lock; the share of the traffic is brought up to date when it is given back.
-    pub(crate) fn steer<T>(&self, steer: impl FnOnce(&mut Rollout) -> T) -> T {
+    /// Calls `access` with the rollout, to read or change it, under its lock. The share of the traffic follows afterwards.
+    pub(crate) fn with_rollout<T>(&self, access: impl FnOnce(&mut Rollout) -> T) -> T {
         let mut rollout = self.lock();
-        let done = steer(&mut rollout);
+        let done = access(&mut rollout);
         self.buckets.store(rollout.buckets(), Ordering::Relaxed);
         done
     }

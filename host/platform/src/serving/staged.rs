@@ -184,7 +184,7 @@ impl Copies {
             // Of what answers differently from the baseline, and of the baseline where it does.
             let differs = differing.contains(&position) || (position == 0 && !differing.is_empty());
             let now = serving.clock.now().unix_ms();
-            if settled.is_taken || (differs && self.service.sampler.takes(true, now)) {
+            if settled.is_taken || (differs && self.service.sampler.should_record(true, now)) {
                 serving.recorder.record(settled.record);
             }
         }

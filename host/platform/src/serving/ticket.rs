@@ -36,7 +36,7 @@ pub struct Ticket {
     started: Instant,
     clock: Clock,
     recorder: Recorder,
-    steering: mpsc::UnboundedSender<Steer>,
+    transitions: mpsc::UnboundedSender<RolloutTransition>,
     ended: bool,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct StagePlace {
 }
 
 /// A transition of a rollout that a request brought about.
-pub(crate) struct Steer {
+pub(crate) struct RolloutTransition {
     pub(crate) service: Arc<Service>,
     pub(crate) deployment: String,
     pub(crate) event: RolloutEvent,
@@ -125,7 +125,7 @@ impl Ticket {
             started,
             clock: serving.clock.clone(),
             recorder: serving.recorder.clone(),
-            steering: serving.steering.clone(),
+            transitions: serving.transitions.clone(),
             ended: false,
         }
     }
@@ -243,7 +243,7 @@ impl Ticket {
             (false, false) => Ended::Completed,
         };
         self.service.meter.record(ended, duration);
-        let is_taken = self.service.sampler.takes(failed, now.unix_ms());
+        let is_taken = self.service.sampler.should_record(failed, now.unix_ms());
         Some(Settled { record: self.record(ending, duration, fuel, ended, lines), is_taken })
     }
 
@@ -286,11 +286,11 @@ impl Ticket {
     fn judge(&self) {
         let Some(canary) = self.state.canary.as_ref() else { return };
         let (stats, base) = (&self.release.stats, &self.state.release.stats);
-        let event = canary.steer(|rollout| rollout.on_result(true, stats, base, self.clock.now()));
+        let event = canary.with_rollout(|rollout| rollout.on_result(true, stats, base, self.clock.now()));
         if let Some(event) = event {
             let (service, deployment) = (Arc::clone(&self.service), self.release.target.deployment.clone());
             // The receiver ends with the platform.
-            let _ = self.steering.send(Steer { service, deployment, event });
+            let _ = self.transitions.send(RolloutTransition { service, deployment, event });
         }
     }
 }
