@@ -40,7 +40,7 @@ use elias_names::{ServiceId, TenantId};
 use elias_store::{ReleaseTarget, ServiceTarget};
 use meter::HostMeters;
 use parking_lot::Mutex;
-use quota::TenantUse;
+use quota::TenantQuotas;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -63,7 +63,7 @@ pub struct Serving {
     access: Arc<Access>,
     around: Arc<Around>,
     pub(crate) table: ArcSwap<Table>,
-    tenants: Mutex<HashMap<TenantId, Arc<TenantUse>>>,
+    tenants: Mutex<HashMap<TenantId, Arc<TenantQuotas>>>,
     transitions: mpsc::UnboundedSender<RolloutTransition>,
     /// Held while the table is exchanged.
     changing: tokio::sync::Mutex<()>,
@@ -396,12 +396,12 @@ impl Serving {
     }
 
     /// What the tenant uses, counted for all its services together.
-    fn tenant(&self, tenant: &TenantId, settings: &TenantSettings) -> Arc<TenantUse> {
+    fn tenant(&self, tenant: &TenantId, settings: &TenantSettings) -> Arc<TenantQuotas> {
         let mut tenants = self.tenants.lock(); // the map is whole after every operation
         match tenants.get(tenant) {
             Some(known) if *known.quotas() == settings.quotas => Arc::clone(known),
             _ => {
-                let made = TenantUse::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
+                let made = TenantQuotas::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
                 tenants.insert(tenant.clone(), Arc::clone(&made));
                 self.loader.set_cpu_weight(tenant, settings.quotas.cpu_weight);
                 made
@@ -410,7 +410,7 @@ impl Serving {
     }
 
     /// What each tenant uses that serves anything.
-    pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantUse>)> {
+    pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantQuotas>)> {
         let tenants = self.tenants.lock();
         tenants.iter().map(|(tenant, used)| (tenant.clone(), Arc::clone(used))).collect()
     }

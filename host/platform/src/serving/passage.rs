@@ -6,7 +6,7 @@ use super::ticket::{self, Entered, NotAdmitted, RolloutTransition, Ticket};
 use super::{Purpose, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
-use elias_delivery::supervision::{Entry, Usage};
+use elias_delivery::supervision::{Entry, ResourceUsage};
 use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rules};
 use elias_host::App;
 use http::header::RETRY_AFTER;
@@ -51,7 +51,7 @@ impl Serving {
 
     /// What is in use of this host, as the server in front counts it.
     #[must_use]
-    pub fn usage(&self) -> &Arc<Usage> {
+    pub fn usage(&self) -> &Arc<ResourceUsage> {
         &self.meters.usage
     }
 

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What a tenant uses on this host.
-pub(crate) struct TenantUse {
+/// The quotas of a tenant, with the use of them on this host.
+pub(crate) struct TenantQuotas {
     tenant: TenantId,
     quotas: Quotas,
     rate: Option<Allowance>,
@@ -73,7 +73,7 @@ impl<T: Timer> Waiting<T> {
     }
 }
 
-impl TenantUse {
+impl TenantQuotas {
     pub(crate) fn new(tenant: TenantId, quotas: Quotas, counts: Arc<QuotaCounts>) -> Arc<Self> {
         let slots = (quotas.concurrent_executions > 0).then_some(quotas.concurrent_executions as usize);
         Arc::new(Self {
@@ -258,10 +258,10 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    fn tenant(change: impl FnOnce(&mut Quotas)) -> Arc<TenantUse> {
+    fn tenant(change: impl FnOnce(&mut Quotas)) -> Arc<TenantQuotas> {
         let mut quotas = Quotas::default();
         change(&mut quotas);
-        TenantUse::new("acme".parse().expect("a name"), quotas, Arc::default())
+        TenantQuotas::new("acme".parse().expect("a name"), quotas, Arc::default())
     }
 
     /// Time that passes by waiting alone, and at once.
@@ -286,7 +286,7 @@ mod tests {
     }
 
     /// Enters at a moment; gives the milliseconds that it had to wait.
-    async fn enter_at(of: &TenantUse, now_ms: u64) -> Result<u64, NotAdmitted> {
+    async fn enter_at(of: &TenantQuotas, now_ms: u64) -> Result<u64, NotAdmitted> {
         let clock = Clock::at(now_ms);
         of.enter_by(&clock).await.map(|_| clock.0.get() - now_ms)
     }

@@ -2,7 +2,7 @@
 
 use super::lines::Lines;
 use super::meter::ServiceMeter;
-use super::quota::TenantUse;
+use super::quota::TenantQuotas;
 use super::release::Release;
 use super::snapshot::ServiceSnapshot;
 use super::staged::Staged;
@@ -11,7 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use elias_api::{Code, Error, Result, RunningExecution, VersionSettings};
 use elias_delivery::clock::Now;
 use elias_delivery::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
-use elias_delivery::supervision::{Admission, SupervisionConfig, Usage};
+use elias_delivery::supervision::{Admission, ResourceUsage, SupervisionConfig};
 use elias_gateway::{GatewayConfig, Identity, Rules, SharedState};
 use elias_host::Running;
 use elias_names::{ServiceId, TenantId};
@@ -31,7 +31,7 @@ pub struct Service {
     pub(crate) lines: Arc<Lines>,
     pub(crate) sampler: super::sampler::Sampler,
     pub(crate) meter: Arc<ServiceMeter>,
-    usage: Arc<Usage>,
+    usage: Arc<ResourceUsage>,
 }
 
 /// An execution under way.
@@ -63,7 +63,7 @@ pub(crate) struct State {
     pub(crate) shared: Arc<SharedState>,
     /// The concurrency limit of the component.
     pub(crate) admission: Arc<Admission>,
-    pub(crate) tenant: Arc<TenantUse>,
+    pub(crate) tenant: Arc<TenantQuotas>,
 }
 
 /// What gets a part of the traffic.
@@ -185,7 +185,7 @@ impl Service {
 
     /// What its requests have in use of the host.
     #[must_use]
-    pub fn usage(&self) -> &Arc<Usage> {
+    pub fn usage(&self) -> &Arc<ResourceUsage> {
         &self.usage
     }
 

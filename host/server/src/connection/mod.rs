@@ -11,7 +11,7 @@ use crate::config::milliseconds;
 use crate::failure::Refusal;
 use crate::limits::CONNECTION_STALLED_MAX;
 use crate::state::ServerState;
-use elias_delivery::supervision::{Resource, Usage};
+use elias_delivery::supervision::{Resource, ResourceUsage};
 use futures::task::AtomicWaker;
 use hyper_util::server::graceful::GracefulConnection;
 use std::future::{Future, poll_fn};
@@ -46,9 +46,9 @@ pub(crate) struct Connection {
     /// The address at the other end.
     pub(crate) peer: IpAddr,
     /// What that address has in use.
-    pub(crate) address: Arc<Usage>,
+    pub(crate) address: Arc<ResourceUsage>,
     /// What this connection has in use.
-    pub(crate) usage: Arc<Usage>,
+    pub(crate) usage: Arc<ResourceUsage>,
     /// Whether it is one too many of its address.
     pub(crate) over_share: bool,
     /// Executions of an HTTP/2 connection that may begin before the client has read anything of others.
@@ -83,7 +83,7 @@ impl Connection {
     pub(crate) fn new(
         server: Arc<ServerState>,
         peer: IpAddr,
-        address: Arc<Usage>,
+        address: Arc<ResourceUsage>,
         over_share: bool,
         late: bool,
     ) -> Self {
