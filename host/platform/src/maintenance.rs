@@ -19,7 +19,7 @@ const STAGES_TICKS: u64 = 10;
 /// How many ticks pass between looks at the other hosts on the store.
 const HOSTS_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
-/// How long the end of the process waits for figures of stages to be stored.
+/// How long the end of the process waits for metrics of variants to be stored.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 /// How many ticks pass between sweeps of artifacts, and how old what is swept is at least.
 const SWEEP_TICKS: u64 = 3_600;
@@ -115,7 +115,7 @@ async fn keep_stages(platform: &Platform, decides: bool) {
     for service in services {
         let Some(staged) = service.state().staged.clone() else { continue };
         let kept = async {
-            match platform.keep_stage_figures(&service.id, &staged).await? {
+            match platform.keep_variant_metrics(&service.id, &staged).await? {
                 Some(stored) if decides => platform.decide_stages(&service.id, &staged, stored).await,
                 _ => Ok(()),
             }

@@ -94,7 +94,7 @@ impl Platform {
         Ok(self.store().host_read().await?.actor_names(tenant, ids).await?)
     }
 
-    /// Makes a token. Its secret is in the answer and nowhere else.
+    /// Makes a token. Its secret is in the response and nowhere else.
     ///
     /// # Errors
     /// `forbidden` also for a role beyond one's own, `bad-input`, `not-found` for the tenant.

@@ -12,7 +12,7 @@ use elias_api::{
     Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, Service, TenantSettings,
     Version, VersionSettings,
 };
-use elias_delivery::stages::StageFigures;
+use elias_delivery::stages::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
 use elias_transparency as transparency;
 use serde_json::json;
@@ -328,7 +328,7 @@ async fn answers_are_given_again_until_newer_ones_take_their_place(TestStore { s
 
 async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
-    let seen = |skipped| StageFigures { skipped, ..StageFigures::default() };
+    let seen = |skipped| VariantMetrics { skipped, ..VariantMetrics::default() };
     for tenant in [&a, &b] {
         let mut scope = store.write(tenant).await.expect("a scope");
         for (host, skipped) in [("one", 1), ("two", 2), ("two", 3)] {

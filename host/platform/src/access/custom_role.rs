@@ -97,13 +97,13 @@ impl CustomRole {
     /// `forbidden`.
     pub(super) fn require(&self, authorization: &AuthorizationRequest<'_>) -> Result<()> {
         let (request, entities) = authorization.to_cedar(cedar()?)?;
-        let answer = cedar()?.authorizer.is_authorized(&request, &self.policies, &entities);
+        let response = cedar()?.authorizer.is_authorized(&request, &self.policies, &entities);
         let (name, permission) = (&self.definition.name, authorization.permission.kebab());
-        let why = if answer.diagnostics().errors().next().is_some() {
+        let why = if response.diagnostics().errors().next().is_some() {
             "a policy of it cannot be evaluated"
-        } else if answer.decision() == Decision::Allow {
+        } else if response.decision() == Decision::Allow {
             return Ok(());
-        } else if answer.diagnostics().reason().next().is_some() {
+        } else if response.diagnostics().reason().next().is_some() {
             "a policy of it forbids this"
         } else {
             "no policy of it permits this"

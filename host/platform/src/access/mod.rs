@@ -240,7 +240,7 @@ impl Access {
         Ok(Arc::new(user.principal(rights, standing)))
     }
 
-    /// Makes a token; its secret is in the answer and nowhere else.
+    /// Makes a token; its secret is in the response and nowhere else.
     pub(crate) async fn create(
         &self,
         tenant: &TenantId,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 const REASON_CHARS_MAX: usize = 500;
 
 impl Platform {
-    /// Gives a version traffic, after it was loaded with its environment's configuration and has answered the smoke call. What serves goes on
+    /// Gives a version traffic, after it was loaded with its environment's configuration and has passed the smoke test. What serves goes on
     /// until then, and requests in flight end on the version that they began on.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub(crate) use release::Release;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
 pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
-pub use staged::Copies;
+pub use staged::MirroredRequest;
 pub(crate) use staged::Staged;
 pub(crate) use table::{Around, Table, own_host};
 pub(crate) use ticket::RolloutTransition;

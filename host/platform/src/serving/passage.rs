@@ -19,7 +19,7 @@ use std::time::Instant;
 pub struct Passage {
     /// The service that it is for.
     pub service: Arc<Service>,
-    /// The rules, which add to the answer.
+    /// The rules, which add to the response.
     pub rules: Arc<Rules>,
     /// What they found.
     pub admitted: AdmittedRequest,
@@ -29,7 +29,7 @@ impl Serving {
     /// Finds a request's route, and has it meet the route's rules.
     ///
     /// # Errors
-    /// What the gateway answers in the component's place: no such host, path or method; a rate limit; no credentials.
+    /// The gateway's response in the component's place: no such host, path or method; a rate limit; no credentials.
     pub async fn pass(&self, parts: &http::request::Parts, client: Client) -> Result<Passage, LocalReply> {
         let table = self.table.load_full();
         let found = table.router.find_parts(parts).map_err(|mut refusal| {
@@ -55,7 +55,7 @@ impl Serving {
         &self.meters.usage
     }
 
-    /// Admits an answer that no component makes, such as a file, to a service's egress.
+    /// Admits a response that no component makes, such as a file, to a service's egress.
     ///
     /// # Errors
     /// Its tenant's quota.
@@ -64,12 +64,12 @@ impl Serving {
         tenant.may_send(self.clock.now().unix_ms()).await
     }
 
-    /// Counts the bytes of such an answer.
+    /// Counts the bytes of such a response.
     pub fn sent(&self, service: &Service, bytes: u64) {
         service.state().tenant.sent(bytes, self.clock.now().unix_ms());
     }
 
-    /// How often an idempotent request to a service is tried again after it failed without an answer.
+    /// How often an idempotent request to a service is tried again after it failed without a response.
     #[must_use]
     pub fn retries(&self, service: &Service) -> u32 {
         service.state().supervision.retries
@@ -120,7 +120,7 @@ impl Serving {
             }
         };
         let permits = Some((permit, quota));
-        let entered = Entered { state: Arc::clone(&state), entry, permits, app, started, is_copy: false };
+        let entered = Entered { state: Arc::clone(&state), entry, permits, app, started, is_mirrored: false };
         Ok(Ticket::begin(self, service, chosen, entered))
     }
 }
@@ -147,7 +147,7 @@ struct Unloadable<'a> {
 }
 
 impl Unloadable<'_> {
-    /// The request has failed, if by the release's fault. A canary ends here: it answers nobody.
+    /// The request has failed, if by the release's fault. A canary ends here: it serves nobody.
     fn count(self, entry: Entry, is_canary: bool, started: Instant) {
         let Self { serving, service, state, release, error } = self;
         let now = serving.clock.now();

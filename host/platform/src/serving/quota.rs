@@ -132,7 +132,7 @@ impl TenantQuotas {
 
     /// Whether the tenant may begin an execution now that nobody waits for, such as a mirrored request: it counts
     /// toward the executions per minute, needs a free slot but takes none, and neither waits nor counts as refused.
-    pub(crate) fn admits_copy(&self, now_ms: u64) -> bool {
+    pub(crate) fn admits_mirrored(&self, now_ms: u64) -> bool {
         let is_left = |allowance: &Option<Allowance>| allowance.as_ref().is_none_or(|some| some.check(now_ms).is_ok());
         let is_free = self.slots.as_ref().is_none_or(|slots| slots.available_permits() > 0);
         let may_run = is_left(&self.fuel) && is_left(&self.egress) && is_free;
@@ -333,19 +333,19 @@ mod tests {
             (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000);
         });
         let inside = limited.enter(0).await.expect("the first");
-        assert!(!limited.admits_copy(0));
+        assert!(!limited.admits_mirrored(0));
         drop(inside);
-        assert!(limited.admits_copy(0) && limited.admits_copy(0), "it takes no slot");
+        assert!(limited.admits_mirrored(0) && limited.admits_mirrored(0), "it takes no slot");
 
         let rate = tenant(|quotas| (quotas.executions_per_minute, quotas.action) = (1, QuotaAction::Queue));
-        assert!(rate.admits_copy(0) && !rate.admits_copy(0));
+        assert!(rate.admits_mirrored(0) && !rate.admits_mirrored(0));
 
         let fuel = tenant(|quotas| quotas.fuel_per_hour = 1);
         fuel.spend(1, 0);
         let egress = tenant(|quotas| quotas.egress_bytes_per_hour = 1);
         egress.sent(2, 0);
         for used_up in [&fuel, &egress] {
-            assert!(!used_up.admits_copy(0));
+            assert!(!used_up.admits_mirrored(0));
         }
         let kinds = [QuotaKind::ConcurrentExecutions, QuotaKind::ExecutionsPerMinute, QuotaKind::FuelPerHour];
         for (tenant, kind) in [&limited, &rate, &fuel].into_iter().zip(kinds) {

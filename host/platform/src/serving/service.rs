@@ -39,7 +39,7 @@ pub(super) struct UnderWay {
     pub(super) running: Running,
     pub(super) version: u32,
     pub(super) is_canary: bool,
-    pub(super) is_copy: bool,
+    pub(super) is_mirrored: bool,
     pub(super) started_ms: u64,
     /// The request, once it is known; as cheap to keep as a pointer.
     pub(super) request: Option<(Method, Uri)>,
@@ -245,7 +245,7 @@ impl Service {
             canary: under_way.is_canary,
             started_at: i64::try_from(under_way.started_ms).unwrap_or(i64::MAX),
             source: under_way.request.as_ref().map_or_else(String::new, |(method, uri)| {
-                ticket::source(under_way.is_copy, method.as_str(), uri.path())
+                ticket::source(under_way.is_mirrored, method.as_str(), uri.path())
             }),
         };
         self.running().iter().map(|(_, under_way)| describe(under_way)).collect()
