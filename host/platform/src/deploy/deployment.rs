@@ -173,7 +173,7 @@ impl Platform {
         })
     }
 
-    /// Loads a release beside what serves, and sends it the smoke call.
+    /// Loads a release beside what serves, and sends it the request of the smoke test.
     pub(super) async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
         let warm = self.serving().warm(target, release).await?;
         if let Some(app) = warm.loaded(self.serving().clock.now()) {

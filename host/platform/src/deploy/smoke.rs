@@ -7,7 +7,7 @@ use elias_host::{App, Running};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 
-/// The header that tells a component that a request is the smoke call.
+/// The header that tells a component that a request is the smoke test.
 const HEADER: &str = "elias-smoke";
 
 /// Sends the request of the smoke test, unless the version wants none or handles no requests.

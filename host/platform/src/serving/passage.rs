@@ -96,7 +96,7 @@ impl Serving {
         let random = if state.chooses() { rand::random() } else { 0 };
         let mut chosen = state.choose(&Caller { headers, address, random }, identity);
         let entry = match chosen.release.breaker.try_enter(now) {
-            // What serves takes over from a canary or another implementation that is given a rest.
+            // The version that serves takes over from a canary or another variant whose circuit is open.
             Err(_) if chosen.is_beside() => {
                 chosen = chosen.without(&state);
                 chosen.release.breaker.try_enter(now)

@@ -153,7 +153,8 @@ impl Chosen<'_> {
         self.is_canary || self.stage.as_ref().is_some_and(|stage| stage.position != 0)
     }
 
-    /// What serves in its place. Who gets a copy stays as it is, but for the one that is given a rest.
+    /// The version that serves in its place. The variants that get the request mirrored stay the same, but for the one
+    /// whose circuit is open.
     pub(crate) fn without(self, state: &State) -> Chosen<'_> {
         let stage = self.stage.map(|stage| StagePlace {
             shadows: stage.shadows.into_iter().filter(|position| *position != 0).collect(),
