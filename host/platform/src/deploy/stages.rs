@@ -31,8 +31,8 @@ impl Platform {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         plan.check().map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let mut scope = self.store().read(&id.tenant).await?;
-        let none = || Error::not_deployed(id);
-        let service = scope.service(id).await?.ok_or_else(none)?;
+        let not_deployed = || Error::not_deployed(id);
+        let service = scope.service(id).await?.ok_or_else(not_deployed)?;
         if service.canary.is_some() {
             let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
             return Err(Error::new(Code::WrongState, message));
@@ -44,7 +44,7 @@ impl Platform {
                 format!("the first implementation must be the version that serves, which is {}", service.version);
             return Err(Error::new(Code::BadInput, message));
         }
-        let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(none)?;
+        let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(not_deployed)?;
         let mut releases = Vec::new();
         for implementation in plan.implementations.iter().skip(1) {
             let version = scope.version(&id.component, implementation.version).await?;
