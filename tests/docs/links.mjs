@@ -1,10 +1,15 @@
 // Every relative link of every page of this repository leads to a file that is there, and to a heading of it:
 // `node tests/docs/links.mjs`. Pages of docs/ must be reachable from docs/README.md. Other servers are not asked.
-import { execFileSync } from "node:child_process";
+//
+// Paths in backquotes exist too, in README.md, ARCHITECTURE.md, CONTRIBUTING.md, SECURITY.md and docs/. A code span
+// names a path of the repository if its first word begins with one of FOLDERS and a slash. A segment that is a glob
+// (`*`, `{a,b}`) or a placeholder in capitals (`NAME`, `NAME.rs`) stands for others: what is before it must exist.
+// Paths that git ignores are made by the build, and are not looked for.
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { anchors, links } from "./markdown.mjs";
+import { anchors, codeSpans, links } from "./markdown.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
@@ -15,10 +20,46 @@ function pages() {
   return files.filter((file) => file !== "" && existsSync(join(root, file)));
 }
 
-/** What is wrong with the links of all pages, a line each. */
+/** The folders of the repository, by which a path of it is told from other code. */
+const FOLDERS = ["docs", "examples", "guest-js", "host", "tests", "toolchain", "wit"];
+/** The pages whose paths are looked for. The changelog may name what is gone. */
+const NAMES_PATHS = /^(?:README|ARCHITECTURE|CONTRIBUTING|SECURITY)\.md$|^docs\//;
+
+/** The path of the repository that a code span names, up to its first glob or placeholder; undefined if it is none. */
+function repositoryPath(code) {
+  const [word] = code.split(/\s/);
+  if (!FOLDERS.some((folder) => word.startsWith(`${folder}/`))) return undefined;
+  const segments = word.replace(/#.*$|:\d+$/, "").split("/");
+  const variable = segments.findIndex((segment) => /[*{]/.test(segment) || /^[A-Z]+(?:\.[a-z.]+)?$/.test(segment));
+  const isName = (segment) => ["README.md", "LICENSE"].includes(segment);
+  const end = variable === -1 || isName(segments[variable]) ? segments.length : variable;
+  return segments.slice(0, end).join("/");
+}
+
+/** Whether git ignores the path: the build makes it. */
+function isIgnored(path) {
+  // With a slash too: a rule of .gitignore may be for folders only, and one that is missing has no kind.
+  return spawnSync("git", ["check-ignore", path, `${path}/`], { cwd: root }).status === 0;
+}
+
+/** The paths in code spans of all pages that do not exist, a line each. */
+function missingPaths(texts) {
+  const wrong = [];
+  for (const [file, text] of texts) {
+    if (!NAMES_PATHS.test(file)) continue;
+    for (const { line, code } of codeSpans(text)) {
+      const path = repositoryPath(code);
+      if (path === undefined || existsSync(join(root, path)) || isIgnored(path)) continue;
+      wrong.push(`${file}:${line}: \`${code}\`: this path does not exist`);
+    }
+  }
+  return wrong;
+}
+
+/** What is wrong with the links and paths of all pages, a line each. */
 export function brokenLinks() {
   const texts = new Map(pages().map((file) => [file, readFileSync(join(root, file), "utf8")]));
-  const wrong = [];
+  const wrong = missingPaths(texts);
   const from = new Map();
   for (const [file, text] of texts) {
     from.set(file, new Set());

@@ -2,8 +2,11 @@
 
 const FENCE = /^(\s*)(`{3,})\s*(\S*)\s*(.*)$/;
 
-/** The lines of a page with the fenced blocks and HTML comments emptied, so that line numbers stay. */
-export function prose(text) {
+/**
+ * The lines of a page with the code blocks and HTML comments emptied, so that line numbers stay. Indented lines are
+ * kept if `indented` is true: they are code blocks, or go on with an item of a list.
+ */
+export function prose(text, indented = false) {
   let fence = "";
   const lines = text.split("\n").map((line) => {
     const found = FENCE.exec(line);
@@ -12,7 +15,7 @@ export function prose(text) {
       return "";
     }
     if (found) fence = found[2];
-    return found || line.startsWith("    ") ? "" : line;
+    return found || (!indented && line.startsWith("    ")) ? "" : line;
   });
   return lines.join("\n").replace(/<!--[^]*?-->/g, (comment) => comment.replace(/[^\n]/g, ""));
 }
@@ -93,6 +96,15 @@ export function links(text) {
     const plain = line.replace(/(`+).*?\1/g, "``");
     const targets = plain.matchAll(/\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)/g);
     for (const [, target] of targets) found.push({ line: index + 1, target });
+  }
+  return found;
+}
+
+/** The code spans of a page, those in items of lists too: `{ line, code }`. */
+export function codeSpans(text) {
+  const found = [];
+  for (const [index, line] of prose(text, true).split("\n").entries()) {
+    for (const [, , code] of line.matchAll(/(`+)(.+?)\1/g)) found.push({ line: index + 1, code: code.trim() });
   }
   return found;
 }

@@ -30,7 +30,7 @@ async fn check(server: &Server, attack: &str, code: &str) {
 const SMALL: &[&str] = &["--fuel", "200000000", "--deadline-ms", "20000", "--memory-bytes", "33554432"];
 
 #[tokio::test]
-async fn attack_1_spinning_ends_out_of_fuel_and_neighbours_go_on() {
+async fn an_endless_loop_ends_out_of_fuel_and_neighbours_go_on() {
     const SPIN: &str = "spin() { while (true) {} }";
     // With fuel for minutes.
     let server = attacker(SPIN, &["--workers", "1", "--fuel", "1000000000000", "--deadline-ms", "60000"]);
@@ -48,7 +48,7 @@ async fn attack_1_spinning_ends_out_of_fuel_and_neighbours_go_on() {
 }
 
 #[tokio::test]
-async fn attack_2_endless_queues_end_out_of_fuel() {
+async fn endless_queues_end_out_of_fuel() {
     let server = attacker(
         r"
         microtasks() { const again = () => queueMicrotask(again); again(); return new Promise(() => {}); },
@@ -63,7 +63,7 @@ async fn attack_2_endless_queues_end_out_of_fuel() {
 }
 
 #[tokio::test]
-async fn attack_3_waiting_for_ever_ends() {
+async fn waiting_for_ever_ends() {
     let server = attacker(
         r"
         nothing() { return new Promise(() => {}); },
@@ -77,7 +77,7 @@ async fn attack_3_waiting_for_ever_ends() {
 }
 
 #[tokio::test]
-async fn attack_5_heavy_builtins_end_within_their_budget() {
+async fn heavy_builtins_end_within_their_budget() {
     let server = attacker(
         r#"
         regex() { return /^(a+)+$/.test("a".repeat(40) + "b"); },
@@ -99,7 +99,7 @@ async fn attack_5_heavy_builtins_end_within_their_budget() {
 }
 
 #[tokio::test]
-async fn attack_6_deep_recursion_is_an_error_that_javascript_catches() {
+async fn deep_recursion_is_an_error_that_javascript_catches() {
     let server = Server::of(
         r#"
         const caught = (f) => {
@@ -132,7 +132,7 @@ async fn attack_6_deep_recursion_is_an_error_that_javascript_catches() {
 }
 
 #[tokio::test]
-async fn attack_7_growth_ends_at_the_cap_and_memory_comes_back() {
+async fn memory_growth_ends_at_the_cap_and_memory_comes_back() {
     let server = attacker(
         r#"
         objects() { const all = []; for (;;) all.push({ a: all.length }); },
@@ -154,7 +154,7 @@ async fn attack_7_growth_ends_at_the_cap_and_memory_comes_back() {
 }
 
 #[tokio::test]
-async fn attack_15_nothing_passes_from_one_request_to_the_next() {
+async fn nothing_passes_from_one_request_to_the_next() {
     let server = Server::of(
         r"
         let count = 0;
@@ -175,7 +175,7 @@ async fn attack_15_nothing_passes_from_one_request_to_the_next() {
 }
 
 #[tokio::test]
-async fn attack_16_instances_differ_in_randomness_and_tell_the_real_time() {
+async fn instances_differ_in_randomness_and_tell_the_real_time() {
     let server = Server::of(
         r"
         export default {
@@ -201,7 +201,7 @@ async fn attack_16_instances_differ_in_randomness_and_tell_the_real_time() {
 }
 
 #[tokio::test]
-async fn attack_20_log_floods_are_dropped_and_counted_and_escapes_shown() {
+async fn log_floods_are_dropped_and_counted_and_escapes_shown() {
     let server = attacker(
         r#"
         flood() { for (let i = 0; i < 5_000; i++) console.log("line", i, "x".repeat(100)); return "done"; },

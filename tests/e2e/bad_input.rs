@@ -54,7 +54,7 @@ fn errors_when_a_component_imports_what_is_not_there() {
 }
 
 #[test]
-fn attack_18_one_flipped_byte_is_found() {
+fn a_component_with_one_flipped_byte_is_refused() {
     let whole = component("export default { fetch: () => new Response('x') };");
     // Within the engine the digest tells; elsewhere validation or the manifest may.
     let layout = elias_contract::layout::read(&whole).expect("it is one of ours");
@@ -69,7 +69,7 @@ fn attack_18_one_flipped_byte_is_found() {
 }
 
 #[test]
-fn attack_18_a_thin_component_with_an_unknown_engine_is_refused() {
+fn a_thin_component_with_an_unknown_engine_is_refused() {
     let project = Project::new(&[("index.js", "export default { fetch: () => new Response('thin') };")]);
     let output = project.elias_build(&["index.js", "--thin", "-o", "app.wasm"]);
     assert!(output.status.success());
@@ -118,7 +118,7 @@ async fn a_thin_component_whose_base_the_host_does_not_have_is_refused() {
 }
 
 #[test]
-fn attack_18_compiled_code_in_the_cache_that_was_altered_is_not_run() {
+fn compiled_code_in_the_cache_that_was_altered_is_not_run() {
     let project = Project::new(&[("index.js", "export default { fetch: () => new Response('x') };")]);
     project.write("app.wasm", project.build("index.js"));
     let cache = project.path("cache");

@@ -148,7 +148,7 @@ async fn in_redis() {
 }
 
 #[tokio::test]
-async fn attack_8_a_flood_of_keys_is_kept_within_total_bytes() {
+async fn a_flood_of_keys_is_kept_within_total_bytes() {
     let project = Project::new(&[("package.json", r#"{ "name": "flood" }"#), ("index.js", USER)]);
     project.write("app.wasm", project.build("index.js"));
     project.write("elias.toml", "[capabilities.cache]\ntotal-bytes = 1048576\nvalue-bytes = 8192\n");
@@ -158,7 +158,7 @@ async fn attack_8_a_flood_of_keys_is_kept_within_total_bytes() {
 }
 
 #[tokio::test]
-async fn attack_14_two_components_with_the_same_keys_do_not_meet() {
+async fn two_components_with_the_same_keys_do_not_meet() {
     let backend = format!("backend = \"redis\"\nurl = \"{}\"\ntimeout-ms = 60000", services::redis());
     let (one, other) = (served("a", &backend), served("a:b", &backend));
     assert_eq!(one.get("/own?name=one").await.body, r#""nothing""#);
@@ -167,7 +167,7 @@ async fn attack_14_two_components_with_the_same_keys_do_not_meet() {
 }
 
 #[tokio::test]
-async fn attack_21_redis_goes_and_comes_back() {
+async fn redis_goes_and_comes_back() {
     let mut redis = services::Redis::start();
     let server = served("restarts", &format!("backend = \"redis\"\nurl = \"{}\"\ntimeout-ms = 500", redis.url()));
     assert_eq!(server.get("/own?name=x").await.body, r#""nothing""#);

@@ -232,7 +232,7 @@ async fn tls_is_checked_and_carries_http_2() {
 }
 
 #[tokio::test]
-async fn attack_4_many_short_waits_end_at_the_deadline() {
+async fn many_short_waits_end_at_the_deadline() {
     let (server, _upstream) = served(
         r#"
         async patient() { for (;;) await (await fetch(upstream + "/slow")).text(); },
@@ -246,7 +246,7 @@ async fn attack_4_many_short_waits_end_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn attack_11_no_way_leads_into_the_private_network() {
+async fn no_way_leads_into_the_private_network() {
     let (server, upstream) = served(
         r#"
         async to(request) {

@@ -34,7 +34,7 @@ impl Body for Defective {
 }
 
 #[tokio::test]
-async fn attack_22_a_panic_in_the_host_fails_that_request_alone() {
+async fn a_panic_in_the_host_fails_that_request_alone() {
     let host = Host::builder().instances(4).build().expect("a host");
     let app = host.load(&component(READER)).await.expect("it loads");
     for _ in 0..10 {

@@ -180,7 +180,7 @@ async fn a_source_map_that_lies_leaves_positions_as_they_are() {
 }
 
 #[tokio::test]
-async fn attack_17_secrets_do_not_show_in_exceptions() {
+async fn secrets_do_not_show_in_exceptions() {
     let project = Project::new(&[("secrets/token", "s3cret-token\n")]);
     let source = "export default { fetch(request, env) { throw new Error(`no access with ${env.token}`); } };";
     project.write("app.wasm", component(source));

@@ -47,7 +47,7 @@ async fn works_when_requests_and_responses_have_every_kind_of_body() {
 }
 
 #[tokio::test]
-async fn attack_9_bodies_over_their_limits_end() {
+async fn bodies_over_their_limits_end() {
     let server = Server::of(
         r#"
         export default {
@@ -76,7 +76,7 @@ async fn attack_9_bodies_over_their_limits_end() {
 }
 
 #[tokio::test]
-async fn attack_12_what_no_client_should_send_is_refused() {
+async fn what_no_client_should_send_is_refused() {
     let server = Server::of(
         r#"
         export default {
@@ -125,7 +125,7 @@ async fn attack_12_what_no_client_should_send_is_refused() {
 }
 
 #[tokio::test]
-async fn attack_13_a_client_that_leaves_ends_its_guest() {
+async fn a_client_that_leaves_ends_its_guest() {
     let server = Server::of(
         r#"
         export default {

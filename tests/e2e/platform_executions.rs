@@ -292,7 +292,7 @@ export default {
 "#;
 
 #[tokio::test]
-async fn attack_14_tenants_with_the_same_names_have_nothing_in_common() {
+async fn tenants_with_the_same_names_have_nothing_in_common() {
     let platform = Platform::start(&[]);
     let bytes = component(SHARING);
     let acme = platform.new_tenant("acme", json!({})).await;

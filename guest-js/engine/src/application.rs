@@ -1,4 +1,5 @@
-//! The application: the implementations that its module makes while it is evaluated, and the one that the component is.
+//! The application: the implementations that its module makes while it is evaluated, and the component's
+//! implementation: its default export, or one of those.
 
 use javy::quickjs::{Ctx, Exception, Object, Persistent, Result};
 use std::cell::RefCell;
@@ -12,17 +13,21 @@ struct Application {
     name: RefCell<String>,
     /// What the forms made: `ELIAS.createComponent` and its kin.
     made: RefCell<Implementations>,
-    /// The one that the component is, once the module was evaluated.
-    chosen: RefCell<Option<Persistent<Object<'static>>>>,
+    /// The component's implementation (its default export), once the module was evaluated.
+    implementation: RefCell<Option<Persistent<Object<'static>>>>,
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Application {}
 
-static APPLICATION: Application =
-    Application { name: RefCell::new(String::new()), made: RefCell::new(BTreeMap::new()), chosen: RefCell::new(None) };
+static APPLICATION: Application = Application {
+    name: RefCell::new(String::new()),
+    made: RefCell::new(BTreeMap::new()),
+    implementation: RefCell::new(None),
+};
 
-/// Takes what one of the forms made: the implementation with this number, from 1. It stands for a default export.
+/// Adds the implementation with this number, from 1, that one of the forms made. It takes the place of a default
+/// export.
 pub(crate) fn add_implementation<'js>(ctx: Ctx<'js>, implementation: Object<'js>, number: usize) {
     APPLICATION.made.borrow_mut().insert(number, Persistent::save(&ctx, implementation));
 }
@@ -32,14 +37,14 @@ pub(crate) fn take_implementations() -> Implementations {
     APPLICATION.made.take()
 }
 
-/// Keeps the implementation that the component is.
-pub(crate) fn choose<'js>(ctx: &Ctx<'js>, implementation: &Object<'js>) {
-    APPLICATION.chosen.replace(Some(Persistent::save(ctx, implementation.clone())));
+/// Sets the component's implementation: its default export, or what a form made in its place.
+pub(crate) fn set_implementation<'js>(ctx: &Ctx<'js>, implementation: &Object<'js>) {
+    APPLICATION.implementation.replace(Some(Persistent::save(ctx, implementation.clone())));
 }
 
-/// The implementation that the component is: the object with its handlers.
-pub(crate) fn get<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    match APPLICATION.chosen.borrow().clone() {
+/// The component's implementation: the object with its handlers.
+pub(crate) fn implementation<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    match APPLICATION.implementation.borrow().clone() {
         Some(application) => application.restore(ctx),
         None => Err(Exception::throw_internal(ctx, "no application was loaded")),
     }

@@ -3,16 +3,12 @@
 //! Input is a sequence of strings, each a little-endian `u32` of its length and its bytes. A result is the address of
 //! two `u32`s, address and length of a JSON text.
 
-use crate::application;
-use crate::build_report;
 use crate::error::ExceptionText;
-use crate::event_loop;
-use crate::heap;
 use crate::json::write_json_string;
 use crate::native::{self, builtins, describe_capabilities, fetch_handler, random};
 use crate::phase::{self, Import};
 use crate::runtime::{self, Spare};
-use crate::uncaught;
+use crate::{application, build_report, event_loop, heap, uncaught};
 use javy::quickjs::{Ctx, Module, Promise, Value, promise::PromiseState};
 use std::collections::BTreeMap;
 
@@ -198,7 +194,7 @@ fn evaluate(
     let own: Vec<String> = application.keys::<String>().flatten().collect();
     let is_own = |name: &&str| own.iter().any(|key| key == name);
     let uncalled = FOREIGN_HANDLERS.into_iter().filter(is_own).filter(is_function).collect();
-    application::choose(ctx, application);
+    application::set_implementation(ctx, application);
     Ok(Evaluation { handlers, uncalled, stage, of })
 }
 

@@ -3,8 +3,7 @@
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{self, Pollable};
 use crate::error::ExceptionText;
-use crate::log;
-use crate::uncaught;
+use crate::{log, uncaught};
 use javy::quickjs::{Ctx, Error, Function, Persistent, Result, qjs};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;

@@ -127,7 +127,8 @@ impl CallGuest for Component {
 /// Calls the application's `fetch`, and sends what it gave, or what its promise was fulfilled with.
 fn run_fetch(ctx: &Ctx<'_>) -> Result<(), Failure> {
     let exception = |error| Failure::Exception(ExceptionText::catch(ctx, &error));
-    let called = application::get(ctx).and_then(|application| native::fetch_handler::call(ctx, &application));
+    let called =
+        application::implementation(ctx).and_then(|application| native::fetch_handler::call(ctx, &application));
     let Some(mut response) = called.map_err(exception)? else {
         return run_handler(ctx, Trigger::Fetch);
     };
@@ -158,7 +159,7 @@ fn fulfilled<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<Value<'js>, 
 /// Calls the handler and, if it gave a promise, turns the loop until that settles.
 fn run_handler(ctx: &Ctx<'_>, trigger: Trigger) -> Result<(), Failure> {
     let returned = native::handler(ctx, trigger)
-        .and_then(|handler| handler.call::<_, Value<'_>>((application::get(ctx)?,)))
+        .and_then(|handler| handler.call::<_, Value<'_>>((application::implementation(ctx)?,)))
         .map_err(|error| Failure::Exception(ExceptionText::catch(ctx, &error)))?;
     match returned.into_promise() {
         Some(promise) => settle(ctx, &promise),

@@ -1,10 +1,7 @@
 //! The one QuickJS runtime of this memory: how it is made, and how to run something in it.
 
-use crate::json;
-use crate::native;
-use crate::trap_report;
-use crate::uncaught;
 use crate::web_modules::WebModules;
+use crate::{json, native, trap_report, uncaught};
 use javy::quickjs::{Ctx, qjs};
 use javy::{Config, Runtime};
 use std::cell::UnsafeCell;

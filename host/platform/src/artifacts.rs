@@ -171,7 +171,7 @@ impl Artifacts {
     /// Whether an artifact is there, whole: what was damaged has to be sent again.
     ///
     /// # Errors
-    /// `store-unavailable` if the bucket does not answer.
+    /// `store-unavailable` if the bucket does not respond.
     pub async fn has(&self, digest: &Digest) -> Result<bool> {
         match self.get(digest).await {
             Ok(_) => Ok(true),

@@ -9,9 +9,7 @@
 //! so is what an accepted version asks for above a ceiling that came later: at its next load, which a change of
 //! ceilings brings about.
 
-use elias_api::Ceiling;
-use elias_api::{Code, Error, Result};
-use elias_api::{TenantSettings, VersionSettings};
+use elias_api::{Ceiling, Code, Error, Result, TenantSettings, VersionSettings};
 use elias_host::capability::Amount;
 use elias_host::{Host, Limits};
 use serde_json::{Map, Number, Value, json};

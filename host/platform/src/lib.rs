@@ -37,6 +37,6 @@ pub use moving::move_store;
 pub use platform::Platform;
 pub use recorder::Retention;
 pub use response_cache::{CacheFill, CachedResponse, LookupResult, ResponseCache};
-pub use serving::{Copies, Ending, NotAdmitted, Passage, Service, Serving, Settled, Ticket};
+pub use serving::{Ending, MirroredRequest, NotAdmitted, Passage, Service, Serving, Settled, Ticket};
 pub use session::Session;
 pub use vault::KEY_VARIABLE;

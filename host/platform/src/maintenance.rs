@@ -2,10 +2,8 @@
 
 use crate::platform::{Inner, Platform};
 use crate::recorder;
-use crate::serving::gateway_now;
-use crate::serving::{Steer, proof_file};
-use elias_api::Actor;
-use elias_api::Code;
+use crate::serving::{RolloutTransition, gateway_now, proof_file};
+use elias_api::{Actor, Code};
 use elias_delivery::clock::Now;
 use elias_delivery::supervision::BreakerState;
 use std::collections::HashSet;
@@ -21,27 +19,27 @@ const STAGES_TICKS: u64 = 10;
 /// How many ticks pass between looks at the other hosts on the store.
 const HOSTS_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
-/// How long the end of the process waits for figures of stages to be stored.
+/// How long the end of the process waits for metrics of variants to be stored.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 /// How many ticks pass between sweeps of artifacts, and how old what is swept is at least.
 const SWEEP_TICKS: u64 = 3_600;
 const SWEPT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Starts the work; it ends with the platform.
-pub(crate) fn start(platform: &Platform, steers: mpsc::UnboundedReceiver<Steer>) {
-    tokio::spawn(settle(Arc::downgrade(&platform.inner), steers));
+pub(crate) fn start(platform: &Platform, transitions: mpsc::UnboundedReceiver<RolloutTransition>) {
+    tokio::spawn(persist_transitions(Arc::downgrade(&platform.inner), transitions));
     tokio::spawn(tick(Arc::downgrade(&platform.inner)));
 }
 
-/// Stores what rollouts decide, in the order in which they do.
-async fn settle(platform: Weak<Inner>, mut steers: mpsc::UnboundedReceiver<Steer>) {
-    while let Some(steer) = steers.recv().await {
+/// Stores the transitions of rollouts in their order.
+async fn persist_transitions(platform: Weak<Inner>, mut transitions: mpsc::UnboundedReceiver<RolloutTransition>) {
+    while let Some(transition) = transitions.recv().await {
         let Some(inner) = platform.upgrade() else { return };
         let platform = Platform::of(inner);
         // What fails here is tried again by `tick`: traffic goes by the decision already.
-        if let Err(error) = platform.settle(&steer, &Actor::host()).await {
+        if let Err(error) = platform.persist_transition(&transition, &Actor::host()).await {
             tracing::error!(
-                service = %steer.service.id, %error,
+                service = %transition.service.id, %error,
                 "the decision of a rollout cannot be stored; retrying"
             );
         }
@@ -97,14 +95,14 @@ async fn look_at_rollouts(platform: &Platform) {
         let now = platform.serving().clock.now();
         let (stats, base) = (&canary.release.stats, &state.release.stats);
         let stopped = canary.release.breaker.state() == BreakerState::Stopped;
-        let event = canary.steer(|rollout| {
+        let event = canary.with_rollout(|rollout| {
             let stopped = stopped.then(|| rollout.roll_back("its circuit breaker gave up on it", now).ok()).flatten();
             stopped.or_else(|| rollout.on_tick(stats, base, now)).or_else(|| rollout.ended())
         });
         if let Some(event) = event {
             let deployment = canary.release.target.deployment.clone();
-            let steer = Steer { service: Arc::clone(&service), deployment, event };
-            if let Err(error) = platform.settle(&steer, &Actor::host()).await {
+            let transition = RolloutTransition { service: Arc::clone(&service), deployment, event };
+            if let Err(error) = platform.persist_transition(&transition, &Actor::host()).await {
                 tracing::error!(service = %service.id, %error, "the decision of a rollout cannot be stored; retrying");
             }
         }
@@ -117,7 +115,7 @@ async fn keep_stages(platform: &Platform, decides: bool) {
     for service in services {
         let Some(staged) = service.state().staged.clone() else { continue };
         let kept = async {
-            match platform.keep_stage_figures(&service.id, &staged).await? {
+            match platform.keep_variant_metrics(&service.id, &staged).await? {
                 Some(stored) if decides => platform.decide_stages(&service.id, &staged, stored).await,
                 _ => Ok(()),
             }

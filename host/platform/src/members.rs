@@ -3,11 +3,9 @@
 use crate::access::{Permission, Principal};
 use crate::platform::Platform;
 use crate::session::Session;
-use elias_api::OrganizationSettings;
-use elias_api::UserSettings;
-use elias_api::check_text;
-use elias_api::{Code, Error, Result};
-use elias_api::{Organization, Role, TokenRole, User};
+use elias_api::{
+    Code, Error, Organization, OrganizationSettings, Result, Role, TokenRole, User, UserSettings, check_text,
+};
 use elias_names::TenantId;
 use elias_store::{TenantScope, now_ms};
 

@@ -46,7 +46,7 @@ impl Platform {
             Err(_) => None,
         };
         let mut registry = Registry::with_prefix("elias");
-        registry.register_collector(Box::new(Figures::read(self, stored)));
+        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored)));
         let mut out = String::new();
         text::encode(&mut out, &registry)
             .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
@@ -55,7 +55,7 @@ impl Platform {
 }
 
 /// The values of all metrics at one moment.
-struct Figures {
+struct MetricsSnapshot {
     store_up: bool,
     services: Vec<([String; 3], Arc<ServiceMeter>)>,
     /// The circuits of services that are told apart, and how many of all are in each state.
@@ -76,7 +76,7 @@ struct Figures {
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
 }
 
-impl Figures {
+impl MetricsSnapshot {
     fn read(platform: &Platform, stored: Option<StoredUse>) -> Self {
         let serving = platform.serving();
         let now = serving.clock.now();
@@ -313,13 +313,13 @@ impl Figures {
     }
 }
 
-impl fmt::Debug for Figures {
+impl fmt::Debug for MetricsSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Figures").finish_non_exhaustive()
+        f.debug_struct("MetricsSnapshot").finish_non_exhaustive()
     }
 }
 
-impl Collector for Figures {
+impl Collector for MetricsSnapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_host(&mut encoder)?;
         self.encode_instances(&mut encoder)?;

@@ -5,15 +5,12 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
-use crate::data_dir;
-use crate::log;
-use crate::maintenance;
-use crate::peers;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Around, Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, compile_queue};
 use crate::vault::Vault;
+use crate::{data_dir, log, maintenance, peers};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_api::{Code, DEFAULT_TENANT, Result};
@@ -68,10 +65,10 @@ impl Platform {
             compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
         let (recorder, recording) = Recorder::new(store.clone());
-        let (steering, steers) = mpsc::unbounded_channel();
+        let (transitions, received_transitions) = mpsc::unbounded_channel();
         let around = Around { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
-        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), around, steering);
+        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), around, transitions);
         let advisories = match config.advisories.clone() {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,
@@ -95,7 +92,7 @@ impl Platform {
         let platform = Self::of(Arc::new(inner));
         platform.begin().await?;
         tokio::spawn(recording);
-        maintenance::start(&platform, steers);
+        maintenance::start(&platform, received_transitions);
         Ok(platform)
     }
 

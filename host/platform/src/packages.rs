@@ -4,8 +4,7 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
 use elias_advisories::{Package, PackagePolicies, PackagePolicy, PackageReport, PolicyOwner, report};
-use elias_api::Result;
-use elias_api::TenantSettings;
+use elias_api::{Result, TenantSettings};
 use elias_names::{ComponentName, TenantId};
 
 impl Platform {

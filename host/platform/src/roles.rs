@@ -3,9 +3,7 @@
 use crate::access::{Permission, read_policies};
 use crate::platform::Platform;
 use crate::session::Session;
-use elias_api::RoleSettings;
-use elias_api::{Code, Error, Result};
-use elias_api::{Role, RoleDefinition, TokenRole};
+use elias_api::{Code, Error, Result, Role, RoleDefinition, RoleSettings, TokenRole};
 use elias_names::{RoleName, TenantId};
 use elias_store::next_role;
 

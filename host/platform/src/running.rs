@@ -1,15 +1,13 @@
-//! What runs now.
+//! Running executions: the list of them, and cancelling one.
 
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
-use elias_api::Result;
-use elias_api::RunningExecution;
-use elias_api::RunningFilter;
+use elias_api::{Code, Error, Result, RunningExecution, RunningFilter};
 use elias_names::TenantId;
 
 impl Platform {
-    /// Executions under way on this host, the longest-running first, after the one with the id `after` and at most
+    /// Executions that run on this host, the longest-running first, after the one with the id `after` and at most
     /// `limit`; of the services that the session may read.
     ///
     /// # Errors
@@ -36,5 +34,26 @@ impl Platform {
         found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         found.truncate(limit as usize);
         Ok(found)
+    }
+
+    /// Cancels an execution that runs on this host.
+    ///
+    /// # Errors
+    /// `not-found` if no such execution runs here.
+    pub fn cancel(&self, session: &Session, tenant: &TenantId, execution: &str) -> Result<()> {
+        let table = self.serving().table();
+        let mut mine = table.services.values().filter(|service| {
+            service.id.tenant == *tenant && session.require(Permission::Cancel, tenant, &service.id).is_ok()
+        });
+        if mine.any(|service| service.cancel(execution)) {
+            return Ok(());
+        }
+        session.require(Permission::Cancel, tenant, None)?;
+        Err(Error::new(
+            Code::NotFound,
+            format!(
+                "execution `{execution}` is not running on this host; `elias executions --running` lists those that are"
+            ),
+        ))
     }
 }

@@ -1,8 +1,7 @@
 //! The session of an authenticated request to the platform.
 
 use crate::access::{About, Permission, Principal};
-use elias_api::Actor;
-use elias_api::Result;
+use elias_api::{Actor, Result};
 use elias_names::TenantId;
 use std::fmt;
 use std::sync::Arc;

@@ -4,12 +4,9 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
 use bytes::Bytes;
-use elias_api::Ceiling;
-use elias_api::FollowedLine;
-use elias_api::SECRET_BYTES_MAX;
-use elias_api::{Code, Error, Result};
-use elias_api::{NewToken, TokenWithSecret};
-use elias_api::{Tenant, TenantSettings};
+use elias_api::{
+    Ceiling, Code, Error, FollowedLine, NewToken, Result, SECRET_BYTES_MAX, Tenant, TenantSettings, TokenWithSecret,
+};
 use elias_names::{Digest, ServiceId, TenantId};
 use futures::Stream;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,7 +94,7 @@ impl Platform {
         Ok(self.store().host_read().await?.actor_names(tenant, ids).await?)
     }
 
-    /// Makes a token. Its secret is in the answer and nowhere else.
+    /// Makes a token. Its secret is in the response and nowhere else.
     ///
     /// # Errors
     /// `forbidden` also for a role beyond one's own, `bad-input`, `not-found` for the tenant.

@@ -1,8 +1,7 @@
 //! The error of the crate: its code, its message, the JavaScript exception behind it, and the execution that failed.
 
 use crate::execution::Execution;
-use elias_contract::ErrorCode;
-use elias_contract::hint;
+use elias_contract::{ErrorCode, hint};
 use std::fmt;
 
 /// A JavaScript exception that left a handler.

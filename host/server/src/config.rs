@@ -11,7 +11,7 @@ pub struct ServerConfig {
     pub listen: String,
     /// Whether a failed request shows the exception and its stack to whoever sent it. Never on a public address.
     pub dev: bool,
-    /// The path that answers for the server itself: 200 `ok`, or 503 while it drains. Empty: none.
+    /// The path at which the server itself responds: 200 `ok`, or 503 while it drains. Empty: none.
     pub health_path: String,
     /// Proxies in front of the server that each add the address of who called them to `X-Forwarded-For`. With 0 the
     /// header is not believed, and the client is who connects.
@@ -41,12 +41,12 @@ pub struct ServerConfig {
     pub request_bytes: u64,
     /// Bytes of a request's target. Beyond it: 414.
     pub uri_bytes: u32,
-    /// Bytes of a request's head. Beyond it: 431.
+    /// Bytes of a request's header section. Beyond it: 431.
     pub head_bytes: u32,
     /// Header fields of a request. Beyond it: 431. Values other than 100 cost an allocation a request.
     pub head_fields: u32,
-    /// From a head's first byte to its last, and from the connection to its first request. Then the connection is
-    /// closed.
+    /// From a header section's first byte to its last, and from the connection to its first request. Then the connection
+    /// is closed.
     pub head_timeout_ms: u64,
     /// How long a connection may be open with no request on it.
     pub idle_timeout_ms: u64,
@@ -61,7 +61,7 @@ pub struct ServerConfig {
     pub http2_streams: u32,
     /// HTTP/2 streams that a client may abandon on one connection beyond those that it saw through.
     pub http2_resets: u32,
-    /// How often a quiet HTTP/2 connection is asked whether it is still there. It has as long again to answer.
+    /// How often a quiet HTTP/2 connection is asked whether it is still there. It has as long again to respond.
     pub http2_ping_interval_ms: u64,
 }
 

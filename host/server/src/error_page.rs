@@ -108,7 +108,7 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// The answer to a request that failed.
+/// The response to a request that failed.
 pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -> Response<Content> {
     let problem = Problem::new(failure, audience, current);
     let (media_type, page) = match audience {

@@ -127,7 +127,7 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
 
 /// Removes the fields that concern one connection only (RFC 9110, 7.6.1), and those that `Connection` names.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // A usual head has none of them, and this is all it costs.
+    // A usual header section has none of them, and this is all it costs.
     if !headers.keys().any(is_hop_by_hop) {
         return;
     }

@@ -3,7 +3,7 @@
 
 use crate::config::ServerConfig;
 use crate::failure::Refusal;
-use elias_delivery::supervision::{Resource, Usage, UsageReservation};
+use elias_delivery::supervision::{Resource, ResourceUsage, UsageReservation};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -30,7 +30,7 @@ pub(crate) struct AddressUsages {
 }
 
 struct AddressTable {
-    usages: HashMap<IpAddr, Weak<Usage>>,
+    usages: HashMap<IpAddr, Weak<ResourceUsage>>,
     /// Entries at which those that nobody uses are removed.
     sweep_at: usize,
 }
@@ -43,7 +43,7 @@ impl Default for AddressUsages {
 
 impl AddressUsages {
     /// What an address uses. Addresses of one IPv6 network of 64 bits are one: a single client has them all.
-    pub(crate) fn usage(&self, address: IpAddr) -> Arc<Usage> {
+    pub(crate) fn usage(&self, address: IpAddr) -> Arc<ResourceUsage> {
         let address = match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
             address @ IpAddr::V4(_) => address,
@@ -56,7 +56,7 @@ impl AddressUsages {
             table.usages.retain(|_, usage| usage.strong_count() > 0);
             table.sweep_at = ADDRESSES_MIN.max(table.usages.len() * 2);
         }
-        let usage = Arc::new(Usage::default());
+        let usage = Arc::new(ResourceUsage::default());
         table.usages.insert(address, Arc::downgrade(&usage));
         usage
     }
@@ -65,24 +65,29 @@ impl AddressUsages {
 /// The counters of everyone whom the use of one request is counted for.
 #[derive(Clone)]
 pub(crate) struct UsageScopes {
-    host: Arc<Usage>,
-    address: Arc<Usage>,
-    connection: Arc<Usage>,
+    host: Arc<ResourceUsage>,
+    address: Arc<ResourceUsage>,
+    connection: Arc<ResourceUsage>,
     /// Known once the request's route is.
-    service: Option<Arc<Usage>>,
+    service: Option<Arc<ResourceUsage>>,
     /// Bytes of all responses together.
     bytes_max: u64,
 }
 
 impl UsageScopes {
-    pub(crate) fn new(host: &Arc<Usage>, address: Arc<Usage>, connection: &Arc<Usage>, config: &ServerConfig) -> Self {
+    pub(crate) fn new(
+        host: &Arc<ResourceUsage>,
+        address: Arc<ResourceUsage>,
+        connection: &Arc<ResourceUsage>,
+        config: &ServerConfig,
+    ) -> Self {
         let (host, connection) = (Arc::clone(host), Arc::clone(connection));
         Self { host, address, connection, service: None, bytes_max: config.buffered_bytes }
     }
 
     /// Counts a request.
     pub(crate) fn request(&self, config: &ServerConfig) -> Result<[UsageReservation; 2], Refusal> {
-        let one = |usage: &Arc<Usage>, max: u32| usage.reserve(Resource::Requests, 1, max.into());
+        let one = |usage: &Arc<ResourceUsage>, max: u32| usage.reserve(Resource::Requests, 1, max.into());
         let host = one(&self.host, config.requests).ok_or(Refusal::HostRequests)?;
         let address = one(&self.address, config.requests_per_address).ok_or(Refusal::AddressRequests)?;
         Ok([host, address])
@@ -91,7 +96,7 @@ impl UsageScopes {
     /// Counts a request to this service.
     pub(crate) fn service_request(
         &mut self,
-        service: &Arc<Usage>,
+        service: &Arc<ResourceUsage>,
         config: &ServerConfig,
     ) -> Result<UsageReservation, Refusal> {
         let reservation = service.reserve(Resource::Requests, 1, config.requests_per_service.into());
@@ -104,7 +109,7 @@ impl UsageScopes {
         if bytes <= BYTES_UNCOUNTED {
             return Some(BufferReservation::default());
         }
-        let reserve = |usage: &Arc<Usage>, max| usage.reserve(Resource::BufferedBytes, bytes, max);
+        let reserve = |usage: &Arc<ResourceUsage>, max| usage.reserve(Resource::BufferedBytes, bytes, max);
         let part = self.bytes_max / SHARE_OF_BYTES;
         let service = match &self.service {
             Some(service) => Some(reserve(service, part)?),
@@ -164,9 +169,9 @@ mod tests {
 
     #[test]
     fn nobody_has_more_than_a_part_of_the_memory() {
-        let (host, service) = (Arc::new(Usage::default()), Arc::new(Usage::default()));
+        let (host, service) = (Arc::new(ResourceUsage::default()), Arc::new(ResourceUsage::default()));
         let config = ServerConfig { buffered_bytes: 4 << 20, ..ServerConfig::default() };
-        let scopes = |address: &Arc<Usage>| {
+        let scopes = |address: &Arc<ResourceUsage>| {
             let mut scopes = UsageScopes::new(&host, Arc::clone(address), &Arc::default(), &config);
             scopes.service_request(&service, &config).map(|_| scopes).expect("few requests")
         };

@@ -263,9 +263,9 @@ fn http(config: &ServerConfig) -> auto::Builder<StreamExecutor> {
         // hyper's clock starts with the end of the last response, so that it would also end idle connections, and costs
         // a timer a request. `connection` has one of its own that tells the two apart.
         .header_read_timeout(None)
-        // A head that does not fit ends here; `pipeline::check` measures those that do.
+        // A header section that does not fit ends here; `pipeline::check` measures those that do.
         .max_buf_size(BUFFER_BYTES_MIN.max(config.head_bytes as usize))
-        // A client that closes its half while it waits for an answer has left: the guest is cancelled.
+        // A client that closes its half while it waits for a response has left: the guest is cancelled.
         .half_close(false);
     if config.head_fields != HEAD_FIELDS_ON_STACK {
         http1.max_headers(config.head_fields as usize);

@@ -1,4 +1,4 @@
-//! Which component answers, and how it is exchanged while requests are in flight.
+//! Which component responds, and how it is exchanged while requests are in flight.
 
 use crate::admin;
 use axum::Router;
@@ -16,12 +16,12 @@ pub struct AppSource {
     sender: Arc<watch::Sender<Current>>,
 }
 
-/// What answers at the moment.
+/// What responds at the moment.
 #[derive(Clone, Default)]
 pub(crate) struct Current {
     /// The component, if there is one.
     pub(crate) app: Option<App>,
-    /// Why the newest version is not what answers: shown in development only.
+    /// Why the newest version is not what responds: shown in development only.
     pub(crate) reason: Option<Arc<str>>,
 }
 
@@ -64,7 +64,7 @@ impl AppSource {
         self.sender.borrow().app.clone()
     }
 
-    /// What answers, and every change of it.
+    /// What responds, and every change of it.
     pub(crate) fn changes(&self) -> watch::Receiver<Current> {
         self.sender.subscribe()
     }
@@ -131,7 +131,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// What answers now.
+    /// What responds now.
     pub(crate) fn current(&mut self) -> &Current {
         // An error means that the source is gone, and so that nothing will change any more.
         if self.receiver.has_changed().unwrap_or(false) {

@@ -4,7 +4,7 @@ use crate::body::StalledExecutions;
 use crate::config::{ServerConfig, milliseconds};
 use crate::limits::{AddressUsages, MIRRORED_BYTES_MAX};
 use crate::source::Ingress;
-use elias_delivery::supervision::{SharedAdmission, SharedPermit, Usage};
+use elias_delivery::supervision::{ResourceUsage, SharedAdmission, SharedPermit};
 use elias_names::TenantId;
 use std::future::Future;
 use std::pin::pin;
@@ -22,7 +22,7 @@ pub(crate) struct ServerState {
     pub(crate) ingress: Ingress,
     pub(crate) admission: SharedAdmission,
     /// What is in use, in all and by client address.
-    pub(crate) usage: Arc<Usage>,
+    pub(crate) usage: Arc<ResourceUsage>,
     pub(crate) addresses: AddressUsages,
     /// Executions that wait for their clients.
     pub(crate) stalled: Arc<StalledExecutions>,

@@ -2,8 +2,7 @@
 
 use super::{HostScope, TenantScope, get, now_ms, number, optional_json, to_json};
 use crate::error::Result;
-use elias_api::Actor;
-use elias_api::AuditEntry;
+use elias_api::{Actor, AuditEntry};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -2,8 +2,7 @@
 
 use super::{HostScope, TenantScope, get, now_ms, number, optional_json, text, to_json};
 use crate::error::{Error, Result};
-use elias_api::Deployment;
-use elias_api::DeploymentState;
+use elias_api::{Deployment, DeploymentState};
 use elias_names::ServiceId;
 use serde_json::Value;
 

@@ -2,8 +2,7 @@
 
 use super::{HostScope, TenantScope, get, number, optional_json, text, to_json};
 use crate::error::Result;
-use elias_api::ExecutionFilter;
-use elias_api::ExecutionRecord;
+use elias_api::{ExecutionFilter, ExecutionRecord};
 use elias_names::Environment;
 use sqlx::AssertSqlSafe;
 

@@ -2,7 +2,7 @@
 
 use super::{TenantScope, get, json, to_json};
 use crate::error::Result;
-use elias_delivery::stages::StageFigures;
+use elias_delivery::stages::VariantMetrics;
 use elias_names::ServiceId;
 
 impl TenantScope {
@@ -13,7 +13,7 @@ impl TenantScope {
         stages: &str,
         host: &str,
         implementation: &str,
-        figures: &StageFigures,
+        figures: &VariantMetrics,
     ) -> Result<()> {
         let upsert = "INSERT INTO stage_figures (tenant, component, environment, stages, host, implementation, figures) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -30,7 +30,7 @@ impl TenantScope {
         id: &ServiceId,
         stages: &str,
         host: &str,
-    ) -> Result<Vec<(String, StageFigures)>> {
+    ) -> Result<Vec<(String, VariantMetrics)>> {
         let select = "SELECT implementation, figures FROM stage_figures WHERE tenant = $1 AND component = $2 AND environment = $3 \
                       AND stages = $4 AND host <> $5";
         let query = self.query_of(select, id);

@@ -19,17 +19,11 @@ use super::audit::NOTHING;
 use super::versions::NewVersion;
 use super::*;
 use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
-use elias_api::Actor;
-use elias_api::Deployment;
-use elias_api::DeploymentState;
-use elias_api::ExecutionFilter;
-use elias_api::ExecutionRecord;
-use elias_api::RecordedCalls;
-use elias_api::Service;
-use elias_api::TenantSettings;
-use elias_api::Version;
-use elias_api::VersionSettings;
-use elias_delivery::stages::StageFigures;
+use elias_api::{
+    Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, Service, TenantSettings,
+    Version, VersionSettings,
+};
+use elias_delivery::stages::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
 use elias_transparency as transparency;
 use serde_json::json;
@@ -345,7 +339,7 @@ async fn answers_are_given_again_until_newer_ones_take_their_place(TestStore { s
 
 async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
-    let seen = |skipped| StageFigures { skipped, ..StageFigures::default() };
+    let seen = |skipped| VariantMetrics { skipped, ..VariantMetrics::default() };
     for tenant in [&a, &b] {
         let mut scope = store.write(tenant).await.expect("a scope");
         for (host, skipped) in [("one", 1), ("two", 2), ("two", 3)] {

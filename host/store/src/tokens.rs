@@ -3,8 +3,7 @@
 use super::audit::NOTHING;
 use super::{HostScope, TenantScope, get, now_ms, optional_json, text, to_json};
 use crate::error::{Error, Result};
-use elias_api::Actor;
-use elias_api::Token;
+use elias_api::{Actor, Token};
 
 fn token(row: &sqlx::any::AnyRow) -> Result<Token> {
     Ok(Token {

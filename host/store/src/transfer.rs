@@ -3,8 +3,7 @@
 use super::{Store, get, number};
 use crate::error::{Error, Result};
 use elias_api::Code;
-use sqlx::AnyConnection;
-use sqlx::{AssertSqlSafe, Connection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use std::collections::BTreeSet;
 
 /// The tables, so that what refers to another comes after it. That of hosts is left: they say themselves that they are

@@ -4,8 +4,7 @@ use super::audit::NOTHING;
 use super::organizations::{as_number, stale};
 use super::{TenantScope, get, now_ms, number};
 use crate::error::{Error, Result};
-use elias_api::Actor;
-use elias_api::{Code, User};
+use elias_api::{Actor, Code, User};
 
 fn user(row: &sqlx::any::AnyRow) -> Result<User> {
     let role = get::<Option<String>>(row, "role")?;

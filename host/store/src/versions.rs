@@ -3,8 +3,7 @@
 use super::audit::NOTHING;
 use super::{HostScope, TenantScope, get, json, now_ms, number, optional_json, text, to_json};
 use crate::error::{Error, Result};
-use elias_api::Actor;
-use elias_api::{Code, Version, VersionSettings};
+use elias_api::{Actor, Code, Version, VersionSettings};
 use elias_names::{ComponentName, Digest, ServiceId};
 use serde_json::Value;
 use std::collections::HashSet;

@@ -5,9 +5,8 @@
 mod scanner;
 
 use libfuzzer_sys::fuzz_target;
-use rusqlite::Connection;
-use rusqlite::ffi;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, ffi};
 use scanner::{Dialect, Input, Statement};
 use std::cell::{Cell, RefCell};
 use std::ffi::{CString, c_int};

@@ -2,6 +2,7 @@
 //! has.
 
 use crate::capabilities::Imported;
+use elias_contract::stack::{SourceMap, locate};
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
     Argument, BindingPattern, Expression, IdentifierName, IdentifierReference, ImportDeclaration,
@@ -10,8 +11,6 @@ use oxc::ast::ast::{
 use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
 use oxc::span::SourceType;
-
-use elias_contract::stack::{SourceMap, locate};
 use std::collections::BTreeMap;
 
 /// Capabilities that have to be granted: the interface, the module that gives it, and names that mean it besides.

@@ -11,15 +11,14 @@ use std::ffi::{c_int, c_void};
 struct State {
     /// The value that functions see now; owned.
     current: Cell<qjs::JSValue>,
-    /// The wrappers that were handed to QuickJS last, which takes its own hold of them; owned, and given up with the
-    /// next.
-    lent: Cell<[qjs::JSValue; 2]>,
+    /// The wrappers that QuickJS borrowed last, to take references of its own; owned, and freed when it borrows the next.
+    borrowed: Cell<[qjs::JSValue; 2]>,
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for State {}
 
-static STATE: State = State { current: Cell::new(qjs::JS_UNDEFINED), lent: Cell::new([qjs::JS_UNDEFINED; 2]) };
+static STATE: State = State { current: Cell::new(qjs::JS_UNDEFINED), borrowed: Cell::new([qjs::JS_UNDEFINED; 2]) };
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
@@ -29,20 +28,20 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 }
 
 fn current(ctx: Ctx<'_>) -> Value<'_> {
-    // SAFETY: the value is alive, and this is a hold of its own.
+    // SAFETY: the value is alive, and this is a reference of its own.
     unsafe { Value::from_raw(ctx.clone(), qjs::JS_DupValue(ctx.as_raw().as_ptr(), STATE.current.get())) }
 }
 
 fn set_current<'js>(ctx: Ctx<'js>, value: Value<'js>) {
     let raw = ctx.as_raw().as_ptr();
-    // SAFETY: the value is alive, and this is a hold of its own.
-    let taken = unsafe { qjs::JS_DupValue(raw, value.as_raw()) };
-    let former = STATE.current.replace(taken);
+    // SAFETY: the value is alive, and this is a reference of its own.
+    let owned = unsafe { qjs::JS_DupValue(raw, value.as_raw()) };
+    let previous = STATE.current.replace(owned);
     // SAFETY: `current` owned it, and does no longer.
-    unsafe { qjs::JS_FreeValue(raw, former) };
+    unsafe { qjs::JS_FreeValue(raw, previous) };
 }
 
-/// `function` as it is, or one that calls it in the context of now.
+/// `function` as it is, or one that calls it in the current context.
 pub(crate) fn bind<'js>(ctx: Ctx<'js>, function: Function<'js>) -> Function<'js> {
     if is_none() {
         return function;
@@ -53,14 +52,14 @@ pub(crate) fn bind<'js>(ctx: Ctx<'js>, function: Function<'js>) -> Function<'js>
 }
 
 fn is_none() -> bool {
-    // SAFETY: looks at the tag alone.
+    // SAFETY: reads the tag only.
     unsafe { qjs::JS_IsUndefined(STATE.current.get()) }
 }
 
-/// A function that calls `handler` in the context of now; `handler` again if there is no memory for one.
+/// A function that calls `handler` in the current context; `handler` again if there is no memory for one.
 unsafe fn wrap(ctx: *mut qjs::JSContext, handler: qjs::JSValue) -> qjs::JSValue {
     let mut data = [handler, STATE.current.get()];
-    // SAFETY: the data are alive; QuickJS takes its own hold of them.
+    // SAFETY: the data are alive; QuickJS takes its own references to them.
     unsafe {
         let wrapper = qjs::JS_NewCFunctionData(ctx, Some(call), 1, 0, 2, data.as_mut_ptr());
         if qjs::JS_IsException(wrapper) {
@@ -81,9 +80,9 @@ unsafe extern "C" fn call(
 ) -> qjs::JSValue {
     // SAFETY: QuickJS calls this with the two values that `wrap` gave it, which live as long as the call.
     unsafe {
-        let former = STATE.current.replace(qjs::JS_DupValue(ctx, *data.add(1)));
+        let previous = STATE.current.replace(qjs::JS_DupValue(ctx, *data.add(1)));
         let result = qjs::JS_Call(ctx, *data, this, argc, argv);
-        qjs::JS_FreeValue(ctx, STATE.current.replace(former));
+        qjs::JS_FreeValue(ctx, STATE.current.replace(previous));
         result
     }
 }
@@ -96,7 +95,7 @@ unsafe extern "C" fn elias_reaction_handlers(ctx: *mut c_void, handlers: *mut c_
     }
     let (ctx, handlers) = (ctx.cast::<qjs::JSContext>(), handlers.cast::<qjs::JSValue>());
     // SAFETY: quickjs.c calls this with its context and two values that are alive.
-    unsafe { lend(ctx, [*handlers, *handlers.add(1)]) }.cast()
+    unsafe { bound_handlers(ctx, [*handlers, *handlers.add(1)]) }.cast()
 }
 
 /// Puts the context around the method `then` of a job's arguments: promise, thenable, method (`async-context.h`).
@@ -104,20 +103,20 @@ unsafe extern "C" fn elias_reaction_handlers(ctx: *mut c_void, handlers: *mut c_
 unsafe extern "C" fn elias_thenable_job(ctx: *mut c_void, args: *mut c_void) {
     if !is_none() {
         let (ctx, args) = (ctx.cast::<qjs::JSContext>(), args.cast::<qjs::JSValue>());
-        // SAFETY: quickjs.c calls this with its context and three values that it has a hold of elsewhere.
-        unsafe { *args.add(2) = *lend(ctx, [*args.add(2), qjs::JS_UNDEFINED]) };
+        // SAFETY: quickjs.c calls this with its context and three values that it has references to elsewhere.
+        unsafe { *args.add(2) = *bound_handlers(ctx, [*args.add(2), qjs::JS_UNDEFINED]) };
     }
 }
 
-/// The handlers in the context of now, until this is called again.
-unsafe fn lend(ctx: *mut qjs::JSContext, handlers: [qjs::JSValue; 2]) -> *mut qjs::JSValue {
-    // SAFETY: as for the callers; what was lent before, QuickJS has its own hold of.
+/// The handlers bound to the current context; the pointer is valid until this is called again.
+unsafe fn bound_handlers(ctx: *mut qjs::JSContext, handlers: [qjs::JSValue; 2]) -> *mut qjs::JSValue {
+    // SAFETY: as for the callers; QuickJS has its own references to what it borrowed before.
     unsafe {
         let wrapped = handlers
             .map(|handler| if qjs::JS_IsFunction(ctx, handler) { wrap(ctx, handler) } else { qjs::JS_UNDEFINED });
-        for value in STATE.lent.replace(wrapped) {
+        for value in STATE.borrowed.replace(wrapped) {
             qjs::JS_FreeValue(ctx, value);
         }
     }
-    STATE.lent.as_ptr().cast()
+    STATE.borrowed.as_ptr().cast()
 }

@@ -13,10 +13,11 @@ use std::fmt::Write as _;
 
 /// The console's methods that write their arguments, with their levels.
 const METHODS: [(&str, u32); 5] = [("debug", 1), ("log", 2), ("info", 2), ("warn", 3), ("error", 4)];
-static SCRIPTS: ValueTable<{ METHODS.len() }> = ValueTable::new();
+/// The script's functions that the natives replace, and call for all that they do not handle.
+static METHOD_FALLBACKS: ValueTable<{ METHODS.len() }> = ValueTable::new();
 
-/// The methods of `elias/log` that natives replace, by level.
-static LINE_SCRIPTS: ValueTable<5> = ValueTable::new();
+/// The same of the methods of `elias/log`, by level.
+static LOG_FALLBACKS: ValueTable<5> = ValueTable::new();
 
 struct Flag(Cell<bool>);
 
@@ -31,7 +32,7 @@ static IS_SCRIPTED: Flag = Flag(Cell::new(false));
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("nativeConsoleMethod", Function::new(native.ctx().clone(), replace_console_method)?)?;
-    native.set("nativeLogMethod", Function::new(native.ctx().clone(), replace_line_method)?)?;
+    native.set("nativeLogMethod", Function::new(native.ctx().clone(), replace_log_method)?)?;
     native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| IS_INDENTED.0.set(is))?)?;
     native.set("logScripted", Function::new(native.ctx().clone(), || IS_SCRIPTED.0.set(true))?)?;
     native.set(
@@ -63,12 +64,12 @@ fn replace_console_method<'js>(ctx: Ctx<'js>, script: Function<'js>, method: Str
     let Some(number) = METHODS.iter().position(|(name, _)| *name == method) else {
         return Err(Exception::throw_internal(&ctx, &format!("there is no native console.{method}")));
     };
-    SCRIPTS.set(number, &script);
-    raw::function(&script, NativeFunction::Method(write_plain), number)
+    METHOD_FALLBACKS.set(number, &script);
+    raw::function(&script, NativeFunction::Method(write_console_message), number)
 }
 
 /// Writes a line of primitives; calls the script for anything else.
-unsafe extern "C" fn write_plain(
+unsafe extern "C" fn write_console_message(
     ctx: Context,
     this: RawValue,
     argc: c_int,
@@ -85,18 +86,18 @@ unsafe extern "C" fn write_plain(
             log::write(METHODS[number as usize].1, &message, &[]);
             return qjs::JS_UNDEFINED;
         }
-        qjs::JS_Call(ctx, SCRIPTS.get(number as usize), this, argc, argv)
+        qjs::JS_Call(ctx, METHOD_FALLBACKS.get(number as usize), this, argc, argv)
     }
 }
 
 /// Makes the native that replaces a method of the root logger, which has no bound fields.
-fn replace_line_method<'js>(script: Function<'js>, level: usize) -> Result<Value<'js>> {
-    LINE_SCRIPTS.set(level, &script);
-    raw::function(&script, NativeFunction::Method(write_line), level)
+fn replace_log_method<'js>(script: Function<'js>, level: usize) -> Result<Value<'js>> {
+    LOG_FALLBACKS.set(level, &script);
+    raw::function(&script, NativeFunction::Method(write_log_message), level)
 }
 
 /// Writes a string without fields; calls the script for anything else.
-unsafe extern "C" fn write_line(
+unsafe extern "C" fn write_log_message(
     ctx: Context,
     this: RawValue,
     argc: c_int,
@@ -113,7 +114,7 @@ unsafe extern "C" fn write_line(
             log::write(level as u32, &message, &[]);
             return qjs::JS_UNDEFINED;
         }
-        qjs::JS_Call(ctx, LINE_SCRIPTS.get(level as usize), this, argc, argv)
+        qjs::JS_Call(ctx, LOG_FALLBACKS.get(level as usize), this, argc, argv)
     }
 }
 

@@ -7,9 +7,8 @@ use super::streams::promise_of;
 use crate::bindings::elias::db::db::{
     self, Batch, Error, ErrorCode, Isolation, Query, Started, Transaction, Value as DbValue,
 };
-use crate::event_loop;
-use crate::json;
 use crate::phase::Import;
+use crate::{event_loop, json};
 use javy::quickjs::function::{Constructor, This};
 use javy::quickjs::object::Property;
 use javy::quickjs::{Array, Atom, Ctx, Exception, Function, IntoJs, Object, Result, Type, TypedArray, Value};

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 /// they are part of. What waits for one of them is forgotten first.
 #[derive(Default)]
 struct Exchange {
-    /// To write the request's body, for the response's head, to read its body: one of each at a time.
+    /// To write the request's body, for the response's headers, to read its body: one of each at a time.
     waits: [Option<WaitId>; 3],
     out_stream: Option<OutputStream>,
     out_body: Option<OutgoingBody>,
@@ -31,7 +31,7 @@ struct Exchange {
 }
 
 const WRITING: usize = 0;
-const HEAD: usize = 1;
+const RESPONSE: usize = 1;
 const READING: usize = 2;
 
 struct Exchanges {
@@ -48,10 +48,10 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("fetchStart", Function::new(ctx.clone(), start)?)?;
     native.set("fetchWrite", Function::new(ctx.clone(), write)?)?;
-    native.set("fetchFinish", Function::new(ctx.clone(), finish)?)?;
+    native.set("fetchFinish", Function::new(ctx.clone(), finish_request)?)?;
     native.set("fetchResponse", Function::new(ctx.clone(), response)?)?;
     native.set("fetchRead", Function::new(ctx.clone(), read)?)?;
-    native.set("fetchEnd", Function::new(ctx, end)?)
+    native.set("fetchEnd", Function::new(ctx, abandon)?)
 }
 
 /// The exchange of that id, as long as it is not over.
@@ -59,13 +59,13 @@ fn with<R>(id: u32, f: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
     EXCHANGES.all.borrow_mut().get_mut(&id).map(f)
 }
 
-/// Ends all exchanges. Nothing waits for them any more.
+/// Gives up all exchanges when a handler is over. Nothing waits for them any more.
 pub(crate) fn release() {
     drop(EXCHANGES.all.take());
 }
 
-/// Ends an exchange: gives up what is under way.
-fn end(id: u32) {
+/// Gives up an exchange, and what is under way in it.
+fn abandon(id: u32) {
     let exchange = EXCHANGES.all.borrow_mut().remove(&id);
     if let Some(exchange) = exchange {
         exchange.waits.into_iter().flatten().for_each(event_loop::forget);
@@ -73,8 +73,8 @@ fn end(id: u32) {
     }
 }
 
-/// Sends the head, and with it the body if that is at hand; `streamed` says that it follows in writes. Gives the
-/// exchange's id.
+/// Sends the request's headers, and with them the body if that is at hand; `streamed` says that it follows in writes.
+/// Returns the exchange's id.
 fn start<'js>(
     ctx: Ctx<'js>,
     method: String,
@@ -131,13 +131,13 @@ fn method_of(method: &str) -> Method {
 
 /// Writes a body that is at hand, as fast as the host takes it. Where it is not taken, the response says why.
 fn send_whole(id: u32, mut rest: Outgoing) {
-    let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(StreamClosed));
-    match advance() {
-        Ok(true) => finish(id),
-        Ok(false) => on_writable(id, move |_| match advance() {
+    let mut write_more = move || write_available(id, &mut rest);
+    match write_more() {
+        Ok(true) => finish_request(id),
+        Ok(false) => on_writable(id, move |_| match write_more() {
             Ok(false) => Ok(Progress::Again),
             Ok(true) => {
-                finish(id);
+                finish_request(id);
                 Ok(Progress::Done)
             }
             Err(StreamClosed) => Ok(Progress::Done),
@@ -146,8 +146,10 @@ fn send_whole(id: u32, mut rest: Outgoing) {
     }
 }
 
-fn advance(exchange: &Exchange, rest: &mut Outgoing) -> std::result::Result<bool, StreamClosed> {
-    exchange.out_stream.as_ref().map_or(Err(StreamClosed), |stream| rest.advance(stream))
+/// Writes as much of the request's body as the host takes now; true if that was all of it.
+fn write_available(id: u32, rest: &mut Outgoing) -> std::result::Result<bool, StreamClosed> {
+    let written = with(id, |exchange| exchange.out_stream.as_ref().map(|stream| rest.advance(stream)));
+    written.flatten().unwrap_or(Err(StreamClosed))
 }
 
 fn on_writable(id: u32, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) {
@@ -161,13 +163,13 @@ fn on_writable(id: u32, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'stati
 /// Writes one chunk; the promise settles when the host took all of it. False: the other side no longer reads.
 fn write<'js>(ctx: Ctx<'js>, id: u32, chunk: TypedArray<'js, u8>) -> Result<Value<'js>> {
     let mut rest = Outgoing::new(bytes_in(&chunk).to_vec());
-    let mut advance = move || with(id, |exchange| advance(exchange, &mut rest)).unwrap_or(Err(StreamClosed));
-    match advance() {
+    let mut write_more = move || write_available(id, &mut rest);
+    match write_more() {
         Ok(true) => true.into_js(&ctx),
         Err(StreamClosed) => false.into_js(&ctx),
         Ok(false) => {
             let (promise, settle) = PromiseCapability::new(&ctx)?;
-            on_writable(id, move |ctx| match advance() {
+            on_writable(id, move |ctx| match write_more() {
                 Ok(false) => Ok(Progress::Again),
                 outcome => settle.clone().resolve(ctx, outcome.is_ok()).map(|()| Progress::Done),
             });
@@ -176,8 +178,8 @@ fn write<'js>(ctx: Ctx<'js>, id: u32, chunk: TypedArray<'js, u8>) -> Result<Valu
     }
 }
 
-/// Ends the request's body.
-fn finish(id: u32) {
+/// Ends the request's body: all of it was written.
+fn finish_request(id: u32) {
     let writer = with(id, |exchange| (exchange.out_stream.take(), exchange.out_body.take()));
     if let Some((stream, Some(body))) = writer {
         event_loop::defer(move || {
@@ -187,7 +189,7 @@ fn finish(id: u32) {
     }
 }
 
-/// The response's head, as its status and its headers' names and values in turn.
+/// The response's status, and its headers' names and values in turn.
 fn response<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
     let poll = move || {
         let outcome = with(id, |exchange| exchange.future.as_ref()?.get()).flatten()?;
@@ -201,27 +203,27 @@ fn response<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
         poll,
         || pollable,
         move |ctx, outcome| match outcome {
-            Ok(response) => head(ctx, id, &response),
+            Ok(response) => status_and_headers(ctx, id, &response),
             Err(error) => Err(refuse(ctx, &error)),
         },
     )?;
     if let Some(wait) = wait {
-        with(id, |exchange| exchange.waits[HEAD] = Some(wait));
+        with(id, |exchange| exchange.waits[RESPONSE] = Some(wait));
     }
     Ok(promise)
 }
 
-fn head<'js>(ctx: &Ctx<'js>, id: u32, response: &IncomingResponse) -> Result<Value<'js>> {
-    let mut head = vec![response.status().to_string()];
+fn status_and_headers<'js>(ctx: &Ctx<'js>, id: u32, response: &IncomingResponse) -> Result<Value<'js>> {
+    let mut texts = vec![response.status().to_string()];
     for (name, value) in response.headers().entries() {
-        head.extend([name, isomorphic(value)]);
+        texts.extend([name, isomorphic(value)]);
     }
     if let Ok(body) = response.consume()
         && let Ok(stream) = body.stream()
     {
         with(id, move |exchange| (exchange.in_stream, exchange.in_body) = (Some(stream), Some(body)));
     }
-    head.into_js(ctx)
+    texts.into_js(ctx)
 }
 
 /// The next chunk of the response's body, or null after the last.
@@ -231,13 +233,13 @@ fn read<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
         with(id, |exchange| exchange.in_stream.as_ref().map_or(Some(Chunk::End), streams::try_read))
             .unwrap_or(Some(Chunk::End))
     };
-    let over = move |chunk: &Chunk| {
+    let abandon_after_last = move |chunk: &Chunk| {
         if !matches!(chunk, Chunk::Bytes(_)) {
-            end(id);
+            abandon(id);
         }
     };
     if let Some(chunk) = poll() {
-        over(&chunk);
+        abandon_after_last(&chunk);
         settle_chunk(&ctx, settle, chunk)?;
         return Ok(promise.into_value());
     }
@@ -246,7 +248,7 @@ fn read<'js>(ctx: Ctx<'js>, id: u32) -> Result<Value<'js>> {
         let wait = event_loop::wait(pollable, move |ctx| match poll() {
             None => Ok(Progress::Again),
             Some(chunk) => {
-                over(&chunk);
+                abandon_after_last(&chunk);
                 settle_chunk(ctx, settle.clone(), chunk)?;
                 Ok(Progress::Done)
             }

@@ -4,7 +4,7 @@
 use super::convert::{bytes_of, header_entries};
 use super::http_response;
 use super::raw::owned;
-use javy::quickjs::{Ctx, Error, Function, Object, Result, Value, qjs};
+use javy::quickjs::{Ctx, Error, Exception, Function, Object, Result, Value, qjs};
 use std::cell::Cell;
 
 unsafe extern "C" {
@@ -14,50 +14,51 @@ unsafe extern "C" {
     fn elias_keep_shapes(count: u32);
 }
 
-/// The fields of a response: `fetch/response.js`.
+/// The indices of a response's fields, in the order of the class body in `fetch/response.js`. `install` checks them while
+/// the base image is made: `elias_install_response` how many fields there are, and [`check_fields`] their kinds.
 const STATUS: usize = 0;
 const HEADERS: usize = 2;
 const BODY: usize = 3;
 
 /// Shapes that are kept while `component/warm-up.js` runs, and while the application's top level runs.
-const SHAPES_MAX: u32 = 1024;
+const KEPT_SHAPES_MAX: u32 = 1024;
 
 /// Values that scripts gave while the component was built; each is owned, and lives as long as the memory.
 struct State {
     request: Cell<qjs::JSValue>,
     env: Cell<qjs::JSValue>,
     context: Cell<qjs::JSValue>,
-    /// Sends what is not a plain response.
+    /// The script's function that sends every response which `send` does not.
     finish: Cell<qjs::JSValue>,
-    /// The body of a response whose text was sent.
-    sent: Cell<qjs::JSValue>,
+    /// The body of a response whose text was sent: a `Body` that was used up.
+    sent_body: Cell<qjs::JSValue>,
     /// The header lists of responses to a text, and of those to a value as JSON, which were given no others.
     text_headers: Cell<qjs::JSValue>,
     json_headers: Cell<qjs::JSValue>,
-    /// The name of the handler.
-    name: Cell<qjs::JSAtom>,
+    /// The atom of the text `fetch`.
+    handler_name: Cell<qjs::JSAtom>,
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for State {}
 
-const fn nothing() -> Cell<qjs::JSValue> {
+const fn undefined() -> Cell<qjs::JSValue> {
     Cell::new(qjs::JS_UNDEFINED)
 }
 
 static STATE: State = State {
-    request: nothing(),
-    env: nothing(),
-    context: nothing(),
-    finish: nothing(),
-    sent: nothing(),
-    text_headers: nothing(),
-    json_headers: nothing(),
-    name: Cell::new(0),
+    request: undefined(),
+    env: undefined(),
+    context: undefined(),
+    finish: undefined(),
+    sent_body: undefined(),
+    text_headers: undefined(),
+    json_headers: undefined(),
+    handler_name: Cell::new(0),
 };
 
-/// Takes a hold of a value for good.
-fn keep(cell: &Cell<qjs::JSValue>, value: &Value<'_>) {
+/// Sets a value of the state to a reference that is never freed.
+fn set(cell: &Cell<qjs::JSValue>, value: &Value<'_>) {
     // SAFETY: the value is alive.
     cell.set(unsafe { qjs::JS_DupValue(value.ctx().as_raw().as_ptr(), value.as_raw()) });
 }
@@ -66,14 +67,14 @@ pub(super) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("responseConstructor", Function::new(ctx.clone(), install)?)?;
     native.set("fetchHandler", Function::new(ctx.clone(), set_arguments)?)?;
-    native.set("fetchEnv", Function::new(ctx.clone(), |env: Value<'_>| keep(&STATE.env, &env))?)?;
+    native.set("fetchEnv", Function::new(ctx.clone(), |env: Value<'_>| set(&STATE.env, &env))?)?;
     native.set("keepShapes", Function::new(ctx, keep_shapes)?)
 }
 
-/// From now on keeps the shapes of objects that are made, or no longer.
-pub(crate) fn keep_shapes(does: bool) {
+/// Begins to keep the shapes of objects that are made, or ends it.
+pub(crate) fn keep_shapes(keep: bool) {
     // SAFETY: sets a number.
-    unsafe { elias_keep_shapes(if does { SHAPES_MAX } else { 0 }) };
+    unsafe { elias_keep_shapes(if keep { KEPT_SHAPES_MAX } else { 0 }) };
 }
 
 /// The constructor that stands for the class `Response`; `template` is the response to a text.
@@ -84,29 +85,46 @@ fn install<'js>(
     sent: Value<'js>,
     json_headers: Value<'js>,
 ) -> Result<Value<'js>> {
-    // SAFETY: the values are alive, and what is given is ours, or an exception that the context has.
+    // SAFETY: the values are alive; the result is ours, or an exception that the context has.
     let constructor = unsafe { elias_install_response(ctx.as_raw().as_ptr(), class.as_raw(), template.as_raw()) };
     // SAFETY: looks at the tag alone.
     if unsafe { qjs::JS_IsException(constructor) } {
         return Err(Error::Exception);
     }
-    keep(&STATE.sent, &sent);
-    keep(&STATE.json_headers, &json_headers);
-    // SAFETY: the template is a response, as was seen just now, and so has these fields.
+    set(&STATE.sent_body, &sent);
+    set(&STATE.json_headers, &json_headers);
+    // SAFETY: `elias_install_response` saw just now that the template has the fields of a response.
     unsafe {
+        let constructor = Value::from_raw(ctx.clone(), constructor);
         let fields = elias_response_fields(template.as_raw());
+        check_fields(&ctx, fields)?;
         STATE.text_headers.set(qjs::JS_DupValue(ctx.as_raw().as_ptr(), *fields.add(HEADERS)));
-        Ok(Value::from_raw(ctx, constructor))
+        Ok(constructor)
     }
 }
 
+/// Fails if the fields of the response to a text are in another order than the indices say.
+///
+/// # Safety
+/// `fields` must be those of a response that is alive.
+unsafe fn check_fields(ctx: &Ctx<'_>, fields: *const qjs::JSValue) -> Result<()> {
+    // SAFETY: as for the caller; each value gets a reference of its own.
+    let field = |index: usize| unsafe {
+        Value::from_raw(ctx.clone(), qjs::JS_DupValue(ctx.as_raw().as_ptr(), *fields.add(index)))
+    };
+    if field(STATUS).is_int() && field(HEADERS).is_array() && field(BODY).is_string() {
+        return Ok(());
+    }
+    Err(Exception::throw_internal(ctx, "a response has other fields than the engine knows"))
+}
+
 fn set_arguments<'js>(ctx: Ctx<'js>, request: Value<'js>, env: Value<'js>, context: Value<'js>, finish: Function<'js>) {
-    keep(&STATE.request, &request);
-    keep(&STATE.env, &env);
-    keep(&STATE.context, &context);
-    keep(&STATE.finish, &finish);
+    set(&STATE.request, &request);
+    set(&STATE.env, &env);
+    set(&STATE.context, &context);
+    set(&STATE.finish, &finish);
     // SAFETY: the text ends with a zero.
-    STATE.name.set(unsafe { qjs::JS_NewAtom(ctx.as_raw().as_ptr(), c"fetch".as_ptr()) });
+    STATE.handler_name.set(unsafe { qjs::JS_NewAtom(ctx.as_raw().as_ptr(), c"fetch".as_ptr()) });
 }
 
 /// Whether a value is the incoming request.
@@ -114,12 +132,12 @@ pub(super) fn is_request(value: qjs::JSValue) -> bool {
     STATE.request.get() == value
 }
 
-/// Calls the handler; nothing if the application has none.
+/// Calls the handler; none if the application has no `fetch`.
 pub(crate) fn call<'js>(ctx: &Ctx<'js>, application: &Object<'js>) -> Result<Option<Value<'js>>> {
     let raw = ctx.as_raw().as_ptr();
     // SAFETY: all values are alive; what QuickJS gives is ours.
     unsafe {
-        let handler = owned(ctx, qjs::JS_GetProperty(raw, application.as_raw(), STATE.name.get()))?;
+        let handler = owned(ctx, qjs::JS_GetProperty(raw, application.as_raw(), STATE.handler_name.get()))?;
         if !handler.is_function() {
             return Ok(None);
         }
@@ -129,7 +147,7 @@ pub(crate) fn call<'js>(ctx: &Ctx<'js>, application: &Object<'js>) -> Result<Opt
     }
 }
 
-/// Sends what the handler gave, or its promise. What is given may be a promise that is to be waited for.
+/// Sends the handler's result: a response, or a promise of one. Returns a promise if sending it has to wait.
 pub(crate) fn finish<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<Value<'js>> {
     if send(ctx, response)? {
         return Ok(Value::new_undefined(ctx.clone()));
@@ -140,7 +158,7 @@ pub(crate) fn finish<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<Value
     unsafe { owned(ctx, qjs::JS_Call(raw, STATE.finish.get(), qjs::JS_UNDEFINED, 1, &raw mut argument)) }
 }
 
-/// Sends a response whose body is a text, or which has none. Whether it is one.
+/// Sends a response whose body is a text, or which has none; false if it is another.
 fn send<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<bool> {
     // SAFETY: the response is alive.
     let fields = unsafe { elias_response_fields(response.as_raw()) };
@@ -149,7 +167,7 @@ fn send<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<bool> {
     }
     let raw = ctx.as_raw().as_ptr();
     // SAFETY: these are values of the response, which lives through the call.
-    let field = |at: usize| unsafe { Value::from_raw(ctx.clone(), qjs::JS_DupValue(raw, *fields.add(at))) };
+    let field = |index: usize| unsafe { Value::from_raw(ctx.clone(), qjs::JS_DupValue(raw, *fields.add(index))) };
     let (status, body) = (field(STATUS).as_int(), field(BODY));
     // SAFETY: as above; this one is only compared.
     let headers = unsafe { *fields.add(HEADERS) };
@@ -172,8 +190,8 @@ fn send<'js>(ctx: &Ctx<'js>, response: &Value<'js>) -> Result<bool> {
     if body.is_string() {
         // SAFETY: the field is the response's, and what was in it is given up.
         unsafe {
-            let former = std::mem::replace(&mut *fields.add(BODY), qjs::JS_DupValue(raw, STATE.sent.get()));
-            qjs::JS_FreeValue(raw, former);
+            let previous = std::mem::replace(&mut *fields.add(BODY), qjs::JS_DupValue(raw, STATE.sent_body.get()));
+            qjs::JS_FreeValue(raw, previous);
         }
     }
     http_response::send_bytes(ctx, status as u16, headers, bytes)?;

@@ -4,8 +4,8 @@ use javy::quickjs::{Ctx, Function, Object, Result, String as JsString, Value};
 
 pub(super) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
-    native.set("headerName", Function::new(ctx.clone(), name)?)?;
-    native.set("headerValue", Function::new(ctx, value)?)
+    native.set("headerName", Function::new(ctx.clone(), normalize_name)?)?;
+    native.set("headerValue", Function::new(ctx, normalize_value)?)
 }
 
 /// Runs `f` on the text's bytes, as QuickJS writes them: UTF-8, but for halves of surrogate pairs.
@@ -30,7 +30,7 @@ pub(super) fn is_name(bytes: &[u8]) -> bool {
 }
 
 /// The name in lower case; undefined if it is not one.
-fn name<'js>(ctx: Ctx<'js>, text: JsString<'js>) -> Result<Value<'js>> {
+fn normalize_name<'js>(ctx: Ctx<'js>, text: JsString<'js>) -> Result<Value<'js>> {
     let lower = with_bytes(&text, |bytes| {
         if !is_name(bytes) {
             return None;
@@ -47,14 +47,14 @@ fn name<'js>(ctx: Ctx<'js>, text: JsString<'js>) -> Result<Value<'js>> {
 
 /// The value without the HTTP whitespace at its ends; undefined if it has a CR, LF, NUL or a character above U+00FF in
 /// it.
-fn value<'js>(ctx: Ctx<'js>, text: JsString<'js>) -> Result<Value<'js>> {
+fn normalize_value<'js>(ctx: Ctx<'js>, text: JsString<'js>) -> Result<Value<'js>> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let trimmed = with_bytes(&text, |bytes| {
         let trimmed = match bytes.iter().position(|byte| !is_space(byte)) {
             None => &[],
             Some(start) => &bytes[start..bytes.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1)],
         };
-        // What begins with 0xc4 or more is a character above U+00FF.
+        // In UTF-8 a first byte of 0xc4 or more begins a character above U+00FF.
         if trimmed.iter().any(|&byte| matches!(byte, 0 | b'\r' | b'\n' | 0xc4..)) {
             return None;
         }

@@ -8,9 +8,8 @@
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_response;
 use super::convert::{HeaderEntry, bytes_of, header_entries};
-use super::http_request;
-use super::message;
 use super::streams::{Outgoing, PromiseCapability, StreamClosed};
+use super::{http_request, message};
 use crate::bindings::wasi::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::bindings::wasi::io::streams::OutputStream;
 use crate::error::ExceptionText;

@@ -13,29 +13,29 @@ pub(super) struct Request {
     scheme: Range<usize>,
     authority: Range<usize>,
     path: Range<usize>,
-    /// Where the fields begin.
-    fields: usize,
-    count: u32,
-    /// Where the body begins.
-    body: usize,
+    /// The offset at which the fields begin.
+    fields_offset: usize,
+    field_count: u32,
+    /// The offset at which the body begins.
+    body_offset: usize,
 }
 
 /// A header field of a request, its name in lower case.
 pub(super) type Field<'a> = (&'a [u8], &'a [u8]);
 
 impl Request {
-    /// Reads a message of the host; none if it is cut short.
+    /// Reads a message of the host; none if it is truncated.
     pub(super) fn read(message: Vec<u8>) -> Option<Self> {
-        let mut at = 0;
-        let [method, scheme, authority, path] = [(); 4].map(|()| text(&message, &mut at));
+        let mut offset = 0;
+        let [method, scheme, authority, path] = [(); 4].map(|()| text(&message, &mut offset));
         let (method, scheme, authority, path) = (method?, scheme?, authority?, path?);
-        let count = number(&message, &mut at)?;
-        let fields = at;
-        for _ in 0..count {
-            text(&message, &mut at)?;
-            text(&message, &mut at)?;
+        let field_count = number(&message, &mut offset)?;
+        let fields_offset = offset;
+        for _ in 0..field_count {
+            text(&message, &mut offset)?;
+            text(&message, &mut offset)?;
         }
-        Some(Self { message, method, scheme, authority, path, fields, count, body: at })
+        Some(Self { message, method, scheme, authority, path, fields_offset, field_count, body_offset: offset })
     }
 
     /// The same of a request of `wasi:http`.
@@ -68,8 +68,8 @@ impl Request {
         Self::read(message)
     }
 
-    fn text(&self, at: &Range<usize>) -> &str {
-        std::str::from_utf8(&self.message[at.clone()]).unwrap_or_default()
+    fn text(&self, range: &Range<usize>) -> &str {
+        std::str::from_utf8(&self.message[range.clone()]).unwrap_or_default()
     }
 
     pub(super) fn method(&self) -> &str {
@@ -91,14 +91,14 @@ impl Request {
 
     /// How many fields it has.
     pub(super) fn count(&self) -> usize {
-        self.count as usize
+        self.field_count as usize
     }
 
     pub(super) fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        let mut at = self.fields;
+        let mut offset = self.fields_offset;
         // All texts were there when the message was read.
-        (0..self.count).map_while(move |_| {
-            let (name, value) = (text(&self.message, &mut at)?, text(&self.message, &mut at)?);
+        (0..self.field_count).map_while(move |_| {
+            let (name, value) = (text(&self.message, &mut offset)?, text(&self.message, &mut offset)?);
             Some((&self.message[name], &self.message[value]))
         })
     }
@@ -108,9 +108,9 @@ impl Request {
         self.fields().filter(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
-    /// What lies behind the fields: the body of a request that came whole.
+    /// The bytes behind the fields: the body of a request that came whole.
     pub(super) fn body(&self) -> &[u8] {
-        &self.message[self.body..]
+        &self.message[self.body_offset..]
     }
 }
 
@@ -128,16 +128,18 @@ pub(super) fn response(status: u16, fields: &[(String, Vec<u8>)], body: &[u8]) -
     message
 }
 
-fn number(message: &[u8], at: &mut usize) -> Option<u32> {
-    let bytes = message.get(*at..)?.first_chunk::<NUMBER_BYTES>()?;
-    *at += NUMBER_BYTES;
+/// The number at `offset`, which is moved behind it.
+fn number(message: &[u8], offset: &mut usize) -> Option<u32> {
+    let bytes = message.get(*offset..)?.first_chunk::<NUMBER_BYTES>()?;
+    *offset += NUMBER_BYTES;
     Some(u32::from_le_bytes(*bytes))
 }
 
-fn text(message: &[u8], at: &mut usize) -> Option<Range<usize>> {
-    let length = number(message, at)? as usize;
-    let range = *at..at.checked_add(length).filter(|&end| end <= message.len())?;
-    *at = range.end;
+/// The range of the text at `offset`, which is moved behind it.
+fn text(message: &[u8], offset: &mut usize) -> Option<Range<usize>> {
+    let length = number(message, offset)? as usize;
+    let range = *offset..offset.checked_add(length).filter(|&end| end <= message.len())?;
+    *offset = range.end;
     Some(range)
 }
 

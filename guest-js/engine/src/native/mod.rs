@@ -17,7 +17,6 @@ mod crypto;
 mod db;
 mod encodings;
 mod events;
-mod execution;
 mod fetch;
 pub(crate) mod fetch_handler;
 mod header_fields;
@@ -30,6 +29,7 @@ mod multipart;
 mod pair_iterator;
 pub(crate) mod random;
 mod raw;
+mod request_context;
 mod streams;
 mod text;
 pub(crate) mod timers;
@@ -46,11 +46,8 @@ pub(crate) use http_response::{
 };
 pub(crate) use triggers::{Decision, is_suspended, take_decision};
 
-use crate::application;
-use crate::build_report;
-use crate::event_loop;
 use crate::phase::{self, Import, Requirement};
-use crate::uncaught;
+use crate::{application, build_report, event_loop, uncaught};
 use javy::quickjs::module::{Declarations, Exports, ModuleDef};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result};
 use std::cell::RefCell;
@@ -86,7 +83,7 @@ impl ModuleDef for Native {
             http_response::add,
             call::add,
             capability::add,
-            execution::add,
+            request_context::add,
             compression::add,
             config::add,
             crypto::add,

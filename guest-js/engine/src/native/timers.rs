@@ -2,9 +2,8 @@
 
 use super::{async_context, require};
 use crate::bindings::wasi::clocks::monotonic_clock;
-use crate::build_report;
-use crate::event_loop;
 use crate::phase::{self, Import};
+use crate::{build_report, event_loop};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Result};
 use std::cell::Cell;
 

@@ -105,7 +105,7 @@ export function getOption(options, name, type, values, fallback) {
   if (value === undefined) return fallback;
   if (type === "boolean") value = Boolean(value);
   else value = toText(value);
-  if (values !== undefined && !values.includes(value)) outOfRange(value, name);
+  if (values !== undefined && !values.includes(value)) throwOutOfRange(value, name);
   return value;
 }
 
@@ -114,7 +114,8 @@ function toText(value) {
   return `${value}`;
 }
 
-export function outOfRange(value, name) {
+/** Throws the RangeError for a value that an option does not take. */
+export function throwOutOfRange(value, name) {
   throw new RangeError(`Value ${String(value).slice(0, 100)} out of range for Intl options property ${name}`);
 }
 
@@ -125,7 +126,7 @@ export function getBooleanOrString(options, name, values, fallback) {
   if (value === true) return true;
   if (!value) return false;
   const text = toText(value);
-  if (!values.includes(text)) outOfRange(text, name);
+  if (!values.includes(text)) throwOutOfRange(text, name);
   return text;
 }
 

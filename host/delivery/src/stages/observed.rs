@@ -46,7 +46,7 @@ impl Observed {
         self.failures += u64::from(observation.failed);
     }
 
-    /// Adds that its answer was held against the baseline's to the same input.
+    /// Adds that its response was compared with the baseline's to the same request.
     pub fn add_comparison(&mut self, differs: bool) {
         self.compared += 1;
         self.differing += u64::from(differs);
@@ -70,20 +70,20 @@ impl Observed {
     }
 }
 
-/// What is known of an implementation on one host, or on several when merged.
+/// The metrics of a variant on one host, or on several when merged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct StageFigures {
+pub struct VariantMetrics {
     /// What it did.
     pub observed: Observed,
-    /// Copies that it was to get and did not: they were too large, the host was busy, its circuit was open.
+    /// Mirrored requests that it did not get: they were too large, the host was busy, or its circuit was open.
     pub skipped: u64,
-    /// The latest answers that differ from the baseline's, the latest first.
+    /// The latest responses that differ from the baseline's, the latest first.
     pub differences: Vec<Differing>,
 }
 
-impl StageFigures {
-    /// Answers that are shown of those that differ.
+impl VariantMetrics {
+    /// The number of responses kept of those that differ.
     pub const DIFFERENCES: usize = 20;
 
     /// Adds what another host has seen.
@@ -114,7 +114,7 @@ impl ImplementationStats {
         self.with(|observed| observed.add(observation));
     }
 
-    /// Adds that its answer was held against the baseline's to the same input.
+    /// Adds that its response was compared with the baseline's to the same request.
     pub fn record_comparison(&self, differs: bool) {
         self.with(|observed| observed.add_comparison(differs));
     }

@@ -25,6 +25,6 @@ pub use config::SupervisionConfig;
 pub use health::{Health, HealthState};
 pub use shared_admission::{SharedAdmission, SharedPermit};
 pub use tenant_queue::{TenantQueue, TenantSlot};
-pub use usage::{Resource, Usage, UsageReservation};
+pub use usage::{Resource, ResourceUsage, UsageReservation};
 
 use crate::sync;

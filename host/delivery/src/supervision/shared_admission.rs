@@ -43,13 +43,14 @@ struct State {
     free: u32,
     waiting: u32,
     /// Those that hold permits or wait for them.
-    tenants: HashMap<Option<TenantId>, Usage>,
+    tenants: HashMap<Option<TenantId>, TenantPermits>,
     /// Those that wait; the first is the next to be asked.
     turns: VecDeque<Option<TenantId>>,
 }
 
+/// The permits that a tenant holds, and its requests that wait for one.
 #[derive(Debug, Default)]
-struct Usage {
+struct TenantPermits {
     held: u32,
     waiting: VecDeque<Sender<SharedPermit>>,
 }

@@ -18,9 +18,9 @@ pub enum Resource {
 
 /// How much is in use: by the whole host, a service, a client's address or a connection.
 #[derive(Debug, Default)]
-pub struct Usage([AtomicU64; 4]);
+pub struct ResourceUsage([AtomicU64; 4]);
 
-impl Usage {
+impl ResourceUsage {
     fn counter(&self, resource: Resource) -> &AtomicU64 {
         let [connections, requests, buffered, stalled] = &self.0;
         match resource {
@@ -51,7 +51,7 @@ impl Usage {
 /// An amount of a resource that is in use until this is dropped.
 #[derive(Debug)]
 pub struct UsageReservation {
-    usage: Arc<Usage>,
+    usage: Arc<ResourceUsage>,
     resource: Resource,
     amount: u64,
 }
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn what_is_over_the_bound_is_refused_and_leaves_nothing_behind() {
-        let usage = Arc::new(Usage::default());
+        let usage = Arc::new(ResourceUsage::default());
         let first = usage.reserve(Resource::BufferedBytes, 60, 100).expect("there is room");
         assert!(usage.reserve(Resource::BufferedBytes, 41, 100).is_none());
         assert_eq!(usage.of(Resource::BufferedBytes), 60);

@@ -10,9 +10,7 @@ use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
     RestrictedExpression, Schema, ValidationMode, Validator,
 };
-use elias_api::{Code, Error, Result};
-use elias_api::{POLICY_BYTES_MAX, ROLE_SCHEMA};
-use elias_api::{Role, RoleDefinition};
+use elias_api::{Code, Error, POLICY_BYTES_MAX, ROLE_SCHEMA, Result, Role, RoleDefinition};
 use elias_names::{RoleName, TenantId};
 use elias_store::now_ms;
 use miette::Diagnostic;
@@ -99,13 +97,13 @@ impl CustomRole {
     /// `forbidden`.
     pub(super) fn require(&self, authorization: &AuthorizationRequest<'_>) -> Result<()> {
         let (request, entities) = authorization.to_cedar(cedar()?)?;
-        let answer = cedar()?.authorizer.is_authorized(&request, &self.policies, &entities);
+        let response = cedar()?.authorizer.is_authorized(&request, &self.policies, &entities);
         let (name, permission) = (&self.definition.name, authorization.permission.kebab());
-        let why = if answer.diagnostics().errors().next().is_some() {
+        let why = if response.diagnostics().errors().next().is_some() {
             "a policy of it cannot be evaluated"
-        } else if answer.decision() == Decision::Allow {
+        } else if response.decision() == Decision::Allow {
             return Ok(());
-        } else if answer.diagnostics().reason().next().is_some() {
+        } else if response.diagnostics().reason().next().is_some() {
             "a policy of it forbids this"
         } else {
             "no policy of it permits this"

@@ -21,10 +21,7 @@ pub use token::TOKEN_DAYS_MAX;
 
 use attempts::Attempts;
 use cap_std::fs::Dir;
-use elias_api::NewToken;
-use elias_api::TokenWithSecret;
-use elias_api::{Actor, Role, TokenRole};
-use elias_api::{Code, Error, Result};
+use elias_api::{Actor, Code, Error, NewToken, Result, Role, TokenRole, TokenWithSecret};
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{Store, now_ms};
@@ -243,7 +240,7 @@ impl Access {
         Ok(Arc::new(user.principal(rights, standing)))
     }
 
-    /// Makes a token; its secret is in the answer and nowhere else.
+    /// Makes a token; its secret is in the response and nowhere else.
     pub(crate) async fn create(
         &self,
         tenant: &TenantId,

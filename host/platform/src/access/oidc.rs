@@ -3,8 +3,7 @@
 use super::Principal;
 use super::rights::Rights;
 use super::standing::Standing;
-use elias_api::TokenRole;
-use elias_api::{Code, Error, Result};
+use elias_api::{Code, Error, Result, TokenRole};
 use elias_gateway::auth::JwtFailure;
 use elias_gateway::{GatewayConfig, JwtVerifier, Now};
 use elias_names::TenantId;

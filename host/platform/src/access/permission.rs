@@ -4,8 +4,7 @@ use super::about::About;
 use super::custom_role::{AuthorizationRequest, CustomRole};
 use super::rights::Rights;
 use super::standing::Standing;
-use elias_api::{Code, Error, Result};
-use elias_api::{Role, Token, TokenRole};
+use elias_api::{Code, Error, Result, Role, Token, TokenRole};
 use elias_names::{ComponentName, Environment, TenantId};
 use std::sync::Arc;
 

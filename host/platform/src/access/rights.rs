@@ -1,8 +1,7 @@
 //! The roles of tenants, as tokens name them.
 
 use super::CustomRole;
-use elias_api::{Code, Error, Result};
-use elias_api::{Role, TokenRole};
+use elias_api::{Code, Error, Result, Role, TokenRole};
 use elias_names::{RoleName, TenantId};
 use elias_store::Store;
 use moka::sync::Cache;

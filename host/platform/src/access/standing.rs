@@ -1,8 +1,7 @@
 //! Whom somebody stands for, as the tenant has it in its records.
 
 use super::oidc;
-use elias_api::{Actor, TEXT_BYTES_MAX, Token, TokenRole, User, is_email, is_text};
-use elias_api::{Code, Error, Result};
+use elias_api::{Actor, Code, Error, Result, TEXT_BYTES_MAX, Token, TokenRole, User, is_email, is_text};
 use elias_names::TenantId;
 use elias_store::{Store, TenantScope, now_ms};
 use moka::sync::Cache;

@@ -6,9 +6,7 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::serving::{Release, own_host};
 use crate::session::Session;
-use elias_api::DeployRequest;
-use elias_api::{Code, Error, Result};
-use elias_api::{Deployment, DeploymentState, Service, Version};
+use elias_api::{Code, DeployRequest, Deployment, DeploymentState, Error, Result, Service, Version};
 use elias_delivery::rollout::{Rollout, RolloutPlan};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
@@ -18,7 +16,7 @@ use std::sync::Arc;
 const REASON_CHARS_MAX: usize = 500;
 
 impl Platform {
-    /// Gives a version traffic, after it was loaded with its environment's configuration and has answered the smoke call. What serves goes on
+    /// Gives a version traffic, after it was loaded with its environment's configuration and has passed the smoke test. What serves goes on
     /// until then, and requests in flight end on the version that they began on.
     ///
     /// # Errors
@@ -175,7 +173,7 @@ impl Platform {
         })
     }
 
-    /// Loads a release beside what serves, and sends it the smoke call.
+    /// Loads a release beside what serves, and sends it the request of the smoke test.
     pub(super) async fn warm(&self, target: &ServiceTarget, release: &ReleaseTarget) -> Result<Arc<Release>> {
         let warm = self.serving().warm(target, release).await?;
         if let Some(app) = warm.loaded(self.serving().clock.now()) {

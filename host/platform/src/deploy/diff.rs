@@ -4,9 +4,7 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
 use elias_advisories::Package;
-use elias_api::Diff;
-use elias_api::Version;
-use elias_api::{Error, Result};
+use elias_api::{Diff, Error, Result, Version};
 use elias_contract::layout;
 use elias_names::{ComponentName, TenantId};
 use serde_json::Value;
@@ -39,26 +37,27 @@ impl Platform {
             imports.into_iter().flatten().filter_map(|import| import.as_str().map(str::to_owned)).collect()
         };
         let mut changes = Vec::new();
-        compare("manifest", a.manifest.as_ref(), b.manifest.as_ref(), &mut changes);
+        collect_changes("manifest", a.manifest.as_ref(), b.manifest.as_ref(), &mut changes);
         let settings = |version: &Version| serde_json::to_value(&version.settings).ok();
-        compare("settings", settings(&a).as_ref(), settings(&b).as_ref(), &mut changes);
-        let less = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
+        collect_changes("settings", settings(&a).as_ref(), settings(&b).as_ref(), &mut changes);
+        let difference = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
         Ok(Diff {
             from,
             to,
             bytes: (a.bytes, b.bytes),
-            imports_added: less(&imports(&b), &imports(&a)),
-            imports_removed: less(&imports(&a), &imports(&b)),
+            imports_added: difference(&imports(&b), &imports(&a)),
+            imports_removed: difference(&imports(&a), &imports(&b)),
             changes,
-            packages_added: less(&packages_b, &packages_a),
-            packages_removed: less(&packages_a, &packages_b),
-            sources_added: less(&sources_b, &sources_a),
-            sources_removed: less(&sources_a, &sources_b),
+            packages_added: difference(&packages_b, &packages_a),
+            packages_removed: difference(&packages_a, &packages_b),
+            sources_added: difference(&sources_b, &sources_a),
+            sources_removed: difference(&sources_a, &sources_b),
         })
     }
 }
 
-/// The npm packages in a component's bill of materials.
+/// The npm packages in a component's bill of materials. One that cannot be read counts as none, so that versions with
+/// such a bill can be compared in all else; the route for the packages of one version reports the error.
 fn packages(component: &[u8]) -> BTreeSet<String> {
     let packages = Package::all_of(component).ok().flatten();
     packages.into_iter().flatten().map(|package| package.to_string()).collect()
@@ -72,15 +71,15 @@ fn sources(component: &[u8]) -> BTreeSet<String> {
     sources.into_iter().flatten().filter_map(|source| source.as_str().map(str::to_owned)).collect()
 }
 
-/// Lists where two JSON values differ.
-fn compare(path: &str, a: Option<&Value>, b: Option<&Value>, changes: &mut Vec<String>) {
+/// Appends the differences of two JSON values, each with its path; stops at `CHANGES_MAX`.
+fn collect_changes(path: &str, a: Option<&Value>, b: Option<&Value>, changes: &mut Vec<String>) {
     const CHANGES_MAX: usize = 1_000;
     if a == b || changes.len() >= CHANGES_MAX {
         return;
     }
     if let (Some(Value::Object(a)), Some(Value::Object(b))) = (a, b) {
         let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
-        keys.into_iter().for_each(|key| compare(&format!("{path}.{key}"), a.get(key), b.get(key), changes));
+        keys.into_iter().for_each(|key| collect_changes(&format!("{path}.{key}"), a.get(key), b.get(key), changes));
         return;
     }
     let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
@@ -93,9 +92,9 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn differences_are_listed_by_their_place() {
+    fn differences_are_listed_by_their_path() {
         let mut changes = Vec::new();
-        compare(
+        collect_changes(
             "settings",
             Some(&json!({ "a": { "b": 1, "c": 2 } })),
             Some(&json!({ "a": { "b": 1, "d": 3 } })),

@@ -5,8 +5,7 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::serving::PendingAct;
 use crate::session::Session;
-use elias_api::{Actor, Deployment, DeploymentState, Service};
-use elias_api::{Code, Error, Result};
+use elias_api::{Actor, Code, Deployment, DeploymentState, Error, Result, Service};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
 

@@ -1,25 +1,24 @@
-//! The request that a version has to answer before it may serve.
+//! The smoke test: the request that a version has to serve correctly before it gets traffic.
 
 use crate::serving::Lines;
 use bytes::Bytes;
-use elias_api::SmokeCall;
-use elias_api::{Code, Error, Result};
+use elias_api::{Code, Error, Result, SmokeCall};
 use elias_host::{App, Running};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 
-/// The header that tells a component that a request is the smoke call.
+/// The header that tells a component that a request is the smoke test.
 const HEADER: &str = "elias-smoke";
 
-/// Sends the smoke call, unless the version wants none or answers no requests.
+/// Sends the request of the smoke test, unless the version wants none or handles no requests.
 ///
 /// What it logs stays in the log and is no execution's.
 pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall, lines: &Lines) -> Result<()> {
     let running = Running::new();
     let id = running.id().to_owned();
-    let answered = ask(app, host, call, running).await;
+    let outcome = ask(app, host, call, running).await;
     lines.take(&id);
-    answered
+    outcome
 }
 
 async fn ask(app: &App, host: &str, call: &SmokeCall, running: Running) -> Result<()> {

@@ -5,12 +5,8 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::serving::Staged;
 use crate::session::Session;
-use elias_api::DeployRequest;
-use elias_api::Service;
-use elias_api::StageCopies;
-use elias_api::StageReport;
-use elias_api::{Code, Error, Result};
-use elias_delivery::stages::{Comparison, StageFigures, StagePlan, Stages};
+use elias_api::{Code, DeployRequest, Error, Result, Service, StageCopies, StageReport};
+use elias_delivery::stages::{Comparison, StagePlan, Stages, VariantMetrics};
 use elias_names::ServiceId;
 use elias_store::{NOTHING, ReleaseTarget};
 
@@ -19,8 +15,8 @@ fn no_stages(id: &ServiceId) -> Error {
 }
 
 impl Platform {
-    /// Puts implementations side by side, after each was loaded and has answered the smoke call. Those that were before give place, with their
-    /// figures.
+    /// Begins an experiment (the API calls it stages), after each variant was loaded and has passed the smoke test. An
+    /// earlier experiment ends, with its metrics.
     ///
     /// # Errors
     /// `bad-input` for a plan that makes no sense, or whose first is not the version that serves; `not-found` for a version or a service;
@@ -35,8 +31,8 @@ impl Platform {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         plan.check().map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let mut scope = self.store().read(&id.tenant).await?;
-        let none = || Error::not_deployed(id);
-        let service = scope.service(id).await?.ok_or_else(none)?;
+        let not_deployed = || Error::not_deployed(id);
+        let service = scope.service(id).await?.ok_or_else(not_deployed)?;
         if service.canary.is_some() {
             let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
             return Err(Error::new(Code::WrongState, message));
@@ -48,7 +44,7 @@ impl Platform {
                 format!("the first implementation must be the version that serves, which is {}", service.version);
             return Err(Error::new(Code::BadInput, message));
         }
-        let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(none)?;
+        let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(not_deployed)?;
         let mut releases = Vec::new();
         for implementation in plan.implementations.iter().skip(1) {
             let version = scope.version(&id.component, implementation.version).await?;
@@ -107,62 +103,63 @@ impl Platform {
         let service = self.serving().service(id).ok_or_else(|| no_stages(id))?;
         let staged = service.state().staged.clone().ok_or_else(|| no_stages(id))?;
         let decision = service.state().snapshot.target.stages.as_ref().and_then(|stages| stages.decision.clone());
-        let figures = self.stage_figures(id, &staged).await?;
+        let metrics = self.variant_metrics(id, &staged).await?;
         let plan = &staged.stages.plan;
-        let named: Vec<_> = plan.implementations.iter().map(|one| one.name.as_str()).zip(&figures).collect();
-        let copies = named.iter().map(|(name, figures)| StageCopies {
+        let named: Vec<_> = plan.implementations.iter().map(|one| one.name.as_str()).zip(&metrics).collect();
+        let copies = named.iter().map(|(name, metrics)| StageCopies {
             name: (*name).to_owned(),
-            skipped: figures.skipped,
-            differences: figures.differences.clone(),
+            skipped: metrics.skipped,
+            differences: metrics.differences.clone(),
         });
         Ok(StageReport {
             component: id.component.clone(),
             environment: id.environment,
             stages: Stages { decision, ..staged.stages.clone() },
-            comparison: comparison(plan, &figures),
+            comparison: comparison(plan, &metrics),
             copies: copies.collect(),
         })
     }
 
-    /// What all hosts together have seen, in the plan's order.
-    async fn stage_figures(&self, id: &ServiceId, staged: &Staged) -> Result<Vec<StageFigures>> {
+    /// The metrics of all hosts together, in the plan's order.
+    async fn variant_metrics(&self, id: &ServiceId, staged: &Staged) -> Result<Vec<VariantMetrics>> {
         let mut scope = self.store().read(&id.tenant).await?;
         let others = scope.stage_figures(id, &staged.stages.id, self.run_id()).await?;
         let own = |(position, implementation): (usize, &elias_delivery::stages::Implementation)| {
-            let mut figures = staged.figures(position).unwrap_or_default();
+            let mut metrics = staged.metrics(position).unwrap_or_default();
             let of_others = others.iter().filter(|(name, _)| *name == implementation.name);
-            of_others.for_each(|(_, theirs)| figures.merge(theirs));
-            figures
+            of_others.for_each(|(_, theirs)| metrics.merge(theirs));
+            metrics
         };
         Ok(staged.stages.plan.implementations.iter().enumerate().map(own).collect())
     }
 
-    /// Stores what this host has seen of a service's implementations; gives what the store says of them, unless others are side by side by now.
-    pub(crate) async fn keep_stage_figures(&self, id: &ServiceId, staged: &Staged) -> Result<Option<Stages>> {
+    /// Stores this host's metrics of a service's variants. Returns the experiment as the store has it; none if another
+    /// one has begun meanwhile.
+    pub(crate) async fn keep_variant_metrics(&self, id: &ServiceId, staged: &Staged) -> Result<Option<Stages>> {
         let mut scope = self.store().write(&id.tenant).await?;
         let stored = scope.service(id).await?.and_then(|service| service.stages);
         let Some(stored) = stored.filter(|stored| stored.id == staged.stages.id) else { return Ok(None) };
         for (position, implementation) in staged.stages.plan.implementations.iter().enumerate() {
-            if let Some(figures) = staged.figures(position) {
+            if let Some(metrics) = staged.metrics(position) {
                 let (stages, host) = (&staged.stages.id, self.run_id());
-                scope.set_stage_figures(id, stages, host, &implementation.name, &figures).await?;
+                scope.set_stage_figures(id, stages, host, &implementation.name, &metrics).await?;
             }
         }
         scope.commit().await?;
         Ok(Some(stored))
     }
 
-    /// Where the plan is to promote the better one, looks at the figures of all hosts once there are enough.
+    /// Where the plan is to promote the better one, compares the metrics of all hosts once there are enough.
     pub(crate) async fn decide_stages(&self, id: &ServiceId, staged: &Staged, stored: Stages) -> Result<()> {
         if !stored.plan.promote || stored.decision.is_some() {
             return Ok(());
         }
-        let figures = self.stage_figures(id, staged).await?;
-        let enough = |figures: &StageFigures| figures.observed.requests() >= stored.plan.better.requests;
-        if !figures.iter().all(enough) {
+        let metrics = self.variant_metrics(id, staged).await?;
+        let enough = |metrics: &VariantMetrics| metrics.observed.requests() >= stored.plan.better.requests;
+        if !metrics.iter().all(enough) {
             return Ok(());
         }
-        let comparison = comparison(&stored.plan, &figures);
+        let comparison = comparison(&stored.plan, &metrics);
         match &comparison.better {
             Some(name) => {
                 let found = comparison.differences.iter().find(|difference| difference.name == *name);
@@ -200,9 +197,9 @@ impl Platform {
     }
 }
 
-fn comparison(plan: &StagePlan, figures: &[StageFigures]) -> Comparison {
+fn comparison(plan: &StagePlan, metrics: &[VariantMetrics]) -> Comparison {
     let mut named =
-        plan.implementations.iter().map(|one| one.name.as_str()).zip(figures.iter().map(|one| &one.observed));
+        plan.implementations.iter().map(|one| one.name.as_str()).zip(metrics.iter().map(|one| &one.observed));
     let nothing = Default::default();
     let baseline = named.next().unwrap_or(("", &nothing));
     Comparison::new(baseline, &named.collect::<Vec<_>>(), &plan.better)

@@ -1,6 +1,6 @@
 //! What is counted for the metrics: by a few relaxed additions a request, and read when somebody scrapes.
 
-use elias_delivery::supervision::Usage;
+use elias_delivery::supervision::ResourceUsage;
 use elias_names::{ServiceId, TenantId};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -147,7 +147,7 @@ pub(crate) struct HostMeters {
     pub(crate) services: Meters<ServiceId, ServiceMeter>,
     pub(crate) tenants: Meters<TenantId, QuotaCounts>,
     /// What the servers in front have in use.
-    pub(crate) usage: Arc<Usage>,
+    pub(crate) usage: Arc<ResourceUsage>,
 }
 
 impl<K, M: Default> Default for Meters<K, M> {

@@ -23,17 +23,16 @@ pub(crate) use release::Release;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
 pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
-pub use staged::Copies;
+pub use staged::MirroredRequest;
 pub(crate) use staged::Staged;
 pub(crate) use table::{Around, Table, own_host};
-pub(crate) use ticket::Steer;
+pub(crate) use ticket::RolloutTransition;
 pub use ticket::{Ending, NotAdmitted, Settled, Ticket};
 
 use crate::access::Access;
 use crate::recorder::Recorder;
 use arc_swap::ArcSwap;
-use elias_api::TenantSettings;
-use elias_api::{Code, Error, Result};
+use elias_api::{Code, Error, Result, TenantSettings};
 use elias_delivery::clock::Clock;
 use elias_delivery::rollout::FlagTable;
 use elias_gateway::Rules;
@@ -41,7 +40,7 @@ use elias_names::{ServiceId, TenantId};
 use elias_store::{ReleaseTarget, ServiceTarget};
 use meter::HostMeters;
 use parking_lot::Mutex;
-use quota::TenantUse;
+use quota::TenantQuotas;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -64,21 +63,21 @@ pub struct Serving {
     access: Arc<Access>,
     around: Arc<Around>,
     pub(crate) table: ArcSwap<Table>,
-    tenants: Mutex<HashMap<TenantId, Arc<TenantUse>>>,
-    steering: mpsc::UnboundedSender<Steer>,
+    tenants: Mutex<HashMap<TenantId, Arc<TenantQuotas>>>,
+    transitions: mpsc::UnboundedSender<RolloutTransition>,
     /// Held while the table is exchanged.
     changing: tokio::sync::Mutex<()>,
 }
 
 impl Serving {
-    /// Serves nothing yet. What rollouts decide is sent to `steering`.
+    /// Serves nothing yet. What rollouts decide is sent to `transitions`.
     pub(crate) fn new(
         loader: Loader,
         snapshots: SnapshotStore,
         recorder: Recorder,
         access: Arc<Access>,
         around: Around,
-        steering: mpsc::UnboundedSender<Steer>,
+        transitions: mpsc::UnboundedSender<RolloutTransition>,
     ) -> Self {
         Self {
             loader,
@@ -90,7 +89,7 @@ impl Serving {
             around: Arc::new(around),
             table: ArcSwap::default(),
             tenants: Mutex::default(),
-            steering,
+            transitions,
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -342,7 +341,7 @@ impl Serving {
                         let tables = Tables::read(&wanted.settings)?;
                         let canary = Canary::new(release_of(wanted, &tables), rollout)?;
                         // From here on it is watched.
-                        canary.steer(|rollout| rollout.on_tick(&canary.release.stats, &release.stats, now));
+                        canary.with_rollout(|rollout| rollout.on_tick(&canary.release.stats, &release.stats, now));
                         Some(Arc::new(canary))
                     }
                 }
@@ -397,12 +396,12 @@ impl Serving {
     }
 
     /// What the tenant uses, counted for all its services together.
-    fn tenant(&self, tenant: &TenantId, settings: &TenantSettings) -> Arc<TenantUse> {
+    fn tenant(&self, tenant: &TenantId, settings: &TenantSettings) -> Arc<TenantQuotas> {
         let mut tenants = self.tenants.lock(); // the map is whole after every operation
         match tenants.get(tenant) {
             Some(known) if *known.quotas() == settings.quotas => Arc::clone(known),
             _ => {
-                let made = TenantUse::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
+                let made = TenantQuotas::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
                 tenants.insert(tenant.clone(), Arc::clone(&made));
                 self.loader.set_cpu_weight(tenant, settings.quotas.cpu_weight);
                 made
@@ -411,7 +410,7 @@ impl Serving {
     }
 
     /// What each tenant uses that serves anything.
-    pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantUse>)> {
+    pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantQuotas>)> {
         let tenants = self.tenants.lock();
         tenants.iter().map(|(tenant, used)| (tenant.clone(), Arc::clone(used))).collect()
     }

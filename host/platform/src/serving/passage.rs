@@ -1,13 +1,12 @@
 //! The way of a request: the rules of its route, then admission to its service.
 
-use super::gateway_now;
 use super::release::Release;
 use super::service::{Route, Service, State};
-use super::ticket::{self, Entered, NotAdmitted, Steer, Ticket};
-use super::{Purpose, Serving};
+use super::ticket::{self, Entered, NotAdmitted, RolloutTransition, Ticket};
+use super::{Purpose, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
-use elias_delivery::supervision::{Entry, Usage};
+use elias_delivery::supervision::{Entry, ResourceUsage};
 use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rules};
 use elias_host::App;
 use http::header::RETRY_AFTER;
@@ -20,7 +19,7 @@ use std::time::Instant;
 pub struct Passage {
     /// The service that it is for.
     pub service: Arc<Service>,
-    /// The rules, which add to the answer.
+    /// The rules, which add to the response.
     pub rules: Arc<Rules>,
     /// What they found.
     pub admitted: AdmittedRequest,
@@ -30,7 +29,7 @@ impl Serving {
     /// Finds a request's route, and has it meet the route's rules.
     ///
     /// # Errors
-    /// What the gateway answers in the component's place: no such host, path or method; a rate limit; no credentials.
+    /// The gateway's response in the component's place: no such host, path or method; a rate limit; no credentials.
     pub async fn pass(&self, parts: &http::request::Parts, client: Client) -> Result<Passage, LocalReply> {
         let table = self.table.load_full();
         let found = table.router.find_parts(parts).map_err(|mut refusal| {
@@ -52,11 +51,11 @@ impl Serving {
 
     /// What is in use of this host, as the server in front counts it.
     #[must_use]
-    pub fn usage(&self) -> &Arc<Usage> {
+    pub fn usage(&self) -> &Arc<ResourceUsage> {
         &self.meters.usage
     }
 
-    /// Admits an answer that no component makes, such as a file, to a service's egress.
+    /// Admits a response that no component makes, such as a file, to a service's egress.
     ///
     /// # Errors
     /// Its tenant's quota.
@@ -65,12 +64,12 @@ impl Serving {
         tenant.may_send(self.clock.now().unix_ms()).await
     }
 
-    /// Counts the bytes of such an answer.
+    /// Counts the bytes of such a response.
     pub fn sent(&self, service: &Service, bytes: u64) {
         service.state().tenant.sent(bytes, self.clock.now().unix_ms());
     }
 
-    /// How often an idempotent request to a service is tried again after it failed without an answer.
+    /// How often an idempotent request to a service is tried again after it failed without a response.
     #[must_use]
     pub fn retries(&self, service: &Service) -> u32 {
         service.state().supervision.retries
@@ -97,7 +96,7 @@ impl Serving {
         let random = if state.chooses() { rand::random() } else { 0 };
         let mut chosen = state.choose(&Caller { headers, address, random }, identity);
         let entry = match chosen.release.breaker.try_enter(now) {
-            // What serves takes over from a canary or another implementation that is given a rest.
+            // The version that serves takes over from a canary or another variant whose circuit is open.
             Err(_) if chosen.is_beside() => {
                 chosen = chosen.without(&state);
                 chosen.release.breaker.try_enter(now)
@@ -121,7 +120,7 @@ impl Serving {
             }
         };
         let permits = Some((permit, quota));
-        let entered = Entered { state: Arc::clone(&state), entry, permits, app, started, is_copy: false };
+        let entered = Entered { state: Arc::clone(&state), entry, permits, app, started, is_mirrored: false };
         Ok(Ticket::begin(self, service, chosen, entered))
     }
 }
@@ -148,7 +147,7 @@ struct Unloadable<'a> {
 }
 
 impl Unloadable<'_> {
-    /// The request has failed, if by the release's fault. A canary ends here: it answers nobody.
+    /// The request has failed, if by the release's fault. A canary ends here: it serves nobody.
     fn count(self, entry: Entry, is_canary: bool, started: Instant) {
         let Self { serving, service, state, release, error } = self;
         let now = serving.clock.now();
@@ -158,11 +157,11 @@ impl Unloadable<'_> {
         release.stats.record(true, started.elapsed(), 0);
         let canary = state.canary.as_ref().filter(|_| is_canary);
         let reason = format!("it cannot be loaded: {}: {error}", error.code());
-        let event = canary.and_then(|canary| canary.steer(|rollout| rollout.roll_back(&reason, now).ok()));
+        let event = canary.and_then(|canary| canary.with_rollout(|rollout| rollout.roll_back(&reason, now).ok()));
         if let Some(event) = event {
             let (service, deployment) = (Arc::clone(service), release.target.deployment.clone());
             // The receiver ends with the platform.
-            let _ = serving.steering.send(Steer { service, deployment, event });
+            let _ = serving.transitions.send(RolloutTransition { service, deployment, event });
         }
     }
 }

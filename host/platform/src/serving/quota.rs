@@ -2,8 +2,7 @@
 
 use super::meter::{QuotaCounts, QuotaKind, Verdict};
 use super::ticket::NotAdmitted;
-use elias_api::{Code, Error};
-use elias_api::{QuotaAction, Quotas};
+use elias_api::{Code, Error, QuotaAction, Quotas};
 use elias_delivery::supervision::Allowance;
 use elias_names::TenantId;
 use futures::future::{Either, select};
@@ -16,8 +15,8 @@ use tokio::time::Instant;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What a tenant uses on this host.
-pub(crate) struct TenantUse {
+/// The quotas of a tenant, with the use of them on this host.
+pub(crate) struct TenantQuotas {
     tenant: TenantId,
     quotas: Quotas,
     rate: Option<Allowance>,
@@ -74,7 +73,7 @@ impl<T: Timer> Waiting<T> {
     }
 }
 
-impl TenantUse {
+impl TenantQuotas {
     pub(crate) fn new(tenant: TenantId, quotas: Quotas, counts: Arc<QuotaCounts>) -> Arc<Self> {
         let slots = (quotas.concurrent_executions > 0).then_some(quotas.concurrent_executions as usize);
         Arc::new(Self {
@@ -133,7 +132,7 @@ impl TenantUse {
 
     /// Whether the tenant may begin an execution now that nobody waits for, such as a mirrored request: it counts
     /// toward the executions per minute, needs a free slot but takes none, and neither waits nor counts as refused.
-    pub(crate) fn admits_copy(&self, now_ms: u64) -> bool {
+    pub(crate) fn admits_mirrored(&self, now_ms: u64) -> bool {
         let is_left = |allowance: &Option<Allowance>| allowance.as_ref().is_none_or(|some| some.check(now_ms).is_ok());
         let is_free = self.slots.as_ref().is_none_or(|slots| slots.available_permits() > 0);
         let may_run = is_left(&self.fuel) && is_left(&self.egress) && is_free;
@@ -259,10 +258,10 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    fn tenant(change: impl FnOnce(&mut Quotas)) -> Arc<TenantUse> {
+    fn tenant(change: impl FnOnce(&mut Quotas)) -> Arc<TenantQuotas> {
         let mut quotas = Quotas::default();
         change(&mut quotas);
-        TenantUse::new("acme".parse().expect("a name"), quotas, Arc::default())
+        TenantQuotas::new("acme".parse().expect("a name"), quotas, Arc::default())
     }
 
     /// Time that passes by waiting alone, and at once.
@@ -287,7 +286,7 @@ mod tests {
     }
 
     /// Enters at a moment; gives the milliseconds that it had to wait.
-    async fn enter_at(of: &TenantUse, now_ms: u64) -> Result<u64, NotAdmitted> {
+    async fn enter_at(of: &TenantQuotas, now_ms: u64) -> Result<u64, NotAdmitted> {
         let clock = Clock::at(now_ms);
         of.enter_by(&clock).await.map(|_| clock.0.get() - now_ms)
     }
@@ -334,19 +333,19 @@ mod tests {
             (quotas.concurrent_executions, quotas.action, quotas.wait_ms) = (1, QuotaAction::Queue, 60_000);
         });
         let inside = limited.enter(0).await.expect("the first");
-        assert!(!limited.admits_copy(0));
+        assert!(!limited.admits_mirrored(0));
         drop(inside);
-        assert!(limited.admits_copy(0) && limited.admits_copy(0), "it takes no slot");
+        assert!(limited.admits_mirrored(0) && limited.admits_mirrored(0), "it takes no slot");
 
         let rate = tenant(|quotas| (quotas.executions_per_minute, quotas.action) = (1, QuotaAction::Queue));
-        assert!(rate.admits_copy(0) && !rate.admits_copy(0));
+        assert!(rate.admits_mirrored(0) && !rate.admits_mirrored(0));
 
         let fuel = tenant(|quotas| quotas.fuel_per_hour = 1);
         fuel.spend(1, 0);
         let egress = tenant(|quotas| quotas.egress_bytes_per_hour = 1);
         egress.sent(2, 0);
         for used_up in [&fuel, &egress] {
-            assert!(!used_up.admits_copy(0));
+            assert!(!used_up.admits_mirrored(0));
         }
         let kinds = [QuotaKind::ConcurrentExecutions, QuotaKind::ExecutionsPerMinute, QuotaKind::FuelPerHour];
         for (tenant, kind) in [&limited, &rate, &fuel].into_iter().zip(kinds) {

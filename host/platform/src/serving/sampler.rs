@@ -1,4 +1,4 @@
-//! Which executions are recorded: of a busy component some, of failures many more.
+//! Which executions are recorded: a bounded number a second of each service, and more of those that failed.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ const COMPLETED_PER_SECOND: u32 = 20;
 /// Executions of a service that failed and are recorded, a second.
 const FAILED_PER_SECOND: u32 = 500;
 
-/// Decides for one service.
+/// The decision for one service.
 #[derive(Default)]
 pub(crate) struct Sampler {
     second: AtomicU64,
@@ -16,17 +16,19 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Whether an execution that ended now is recorded.
-    pub(crate) fn takes(&self, failed: bool, now_ms: u64) -> bool {
+    /// Whether to record an execution that ended now; if so, it is counted.
+    pub(crate) fn should_record(&self, failed: bool, now_ms: u64) -> bool {
         let second = now_ms / 1_000;
-        // Two requests that begin a second at once may both reset the counts: one more is recorded, no harm.
+        // Threads race here: another may count between the swap and the resets, and one that took its time before the
+        // second began swaps it back, after which the counts are reset once more. Then some executions more are recorded
+        // than the bound, which is no harm; a lock would cost every execution.
         if self.second.swap(second, Ordering::Relaxed) != second {
             self.completed.store(0, Ordering::Relaxed);
             self.failed.store(0, Ordering::Relaxed);
         }
-        let (count, most) =
+        let (count, maximum) =
             if failed { (&self.failed, FAILED_PER_SECOND) } else { (&self.completed, COMPLETED_PER_SECOND) };
-        count.load(Ordering::Relaxed) < most && count.fetch_add(1, Ordering::Relaxed) < most
+        count.load(Ordering::Relaxed) < maximum && count.fetch_add(1, Ordering::Relaxed) < maximum
     }
 }
 
@@ -37,10 +39,10 @@ mod tests {
     #[test]
     fn failures_are_kept_when_successes_are_too_many() {
         let sampler = Sampler::default();
-        let taken = |failed, now| (0..1_000).filter(|_| sampler.takes(failed, now)).count();
-        assert_eq!(taken(false, 5_000), COMPLETED_PER_SECOND as usize);
-        assert_eq!(taken(true, 5_500), FAILED_PER_SECOND as usize, "successes take nothing from them");
-        assert_eq!(taken(false, 5_999), 0);
-        assert_eq!(taken(false, 6_000), COMPLETED_PER_SECOND as usize, "the next second");
+        let recorded = |failed, now| (0..1_000).filter(|_| sampler.should_record(failed, now)).count();
+        assert_eq!(recorded(false, 5_000), COMPLETED_PER_SECOND as usize);
+        assert_eq!(recorded(true, 5_500), FAILED_PER_SECOND as usize, "successes take nothing from them");
+        assert_eq!(recorded(false, 5_999), 0);
+        assert_eq!(recorded(false, 6_000), COMPLETED_PER_SECOND as usize, "the next second");
     }
 }

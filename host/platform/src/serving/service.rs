@@ -2,18 +2,16 @@
 
 use super::lines::Lines;
 use super::meter::ServiceMeter;
-use super::quota::TenantUse;
+use super::quota::TenantQuotas;
 use super::release::Release;
 use super::snapshot::ServiceSnapshot;
 use super::staged::Staged;
 use super::ticket::{self, StagePlace};
 use arc_swap::{ArcSwap, Guard};
-use elias_api::RunningExecution;
-use elias_api::VersionSettings;
-use elias_api::{Code, Error, Result};
+use elias_api::{Code, Error, Result, RunningExecution, VersionSettings};
 use elias_delivery::clock::Now;
 use elias_delivery::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
-use elias_delivery::supervision::{Admission, SupervisionConfig, Usage};
+use elias_delivery::supervision::{Admission, ResourceUsage, SupervisionConfig};
 use elias_gateway::{GatewayConfig, Identity, Rules, SharedState};
 use elias_host::Running;
 use elias_names::{ServiceId, TenantId};
@@ -33,7 +31,7 @@ pub struct Service {
     pub(crate) lines: Arc<Lines>,
     pub(crate) sampler: super::sampler::Sampler,
     pub(crate) meter: Arc<ServiceMeter>,
-    usage: Arc<Usage>,
+    usage: Arc<ResourceUsage>,
 }
 
 /// An execution under way.
@@ -41,7 +39,7 @@ pub(super) struct UnderWay {
     pub(super) running: Running,
     pub(super) version: u32,
     pub(super) is_canary: bool,
-    pub(super) is_copy: bool,
+    pub(super) is_mirrored: bool,
     pub(super) started_ms: u64,
     /// The request, once it is known; as cheap to keep as a pointer.
     pub(super) request: Option<(Method, Uri)>,
@@ -65,7 +63,7 @@ pub(crate) struct State {
     pub(crate) shared: Arc<SharedState>,
     /// The concurrency limit of the component.
     pub(crate) admission: Arc<Admission>,
-    pub(crate) tenant: Arc<TenantUse>,
+    pub(crate) tenant: Arc<TenantQuotas>,
 }
 
 /// What gets a part of the traffic.
@@ -89,13 +87,13 @@ impl Canary {
     /// Whether this is the canary that a target asks for, at the same place of its rollout.
     pub(crate) fn is(&self, wanted: &ReleaseTarget, rollout: &Rollout) -> bool {
         self.release.target.deployment == wanted.deployment
-            && self.steer(|own| own.state() == rollout.state() || own.state().is_final())
+            && self.with_rollout(|own| own.state() == rollout.state() || own.state().is_final())
     }
 
-    /// The rollout, which is read and steered under this lock; the share of the traffic is brought up to date when it is given back.
-    pub(crate) fn steer<T>(&self, steer: impl FnOnce(&mut Rollout) -> T) -> T {
+    /// Calls `access` with the rollout, to read or change it, under its lock. The share of the traffic follows afterwards.
+    pub(crate) fn with_rollout<T>(&self, access: impl FnOnce(&mut Rollout) -> T) -> T {
         let mut rollout = self.lock();
-        let done = steer(&mut rollout);
+        let done = access(&mut rollout);
         self.buckets.store(rollout.buckets(), Ordering::Relaxed);
         done
     }
@@ -155,7 +153,8 @@ impl Chosen<'_> {
         self.is_canary || self.stage.as_ref().is_some_and(|stage| stage.position != 0)
     }
 
-    /// What serves in its place. Who gets a copy stays as it is, but for the one that is given a rest.
+    /// The version that serves in its place. The variants that get the request mirrored stay the same, but for the one
+    /// whose circuit is open.
     pub(crate) fn without(self, state: &State) -> Chosen<'_> {
         let stage = self.stage.map(|stage| StagePlace {
             shadows: stage.shadows.into_iter().filter(|position| *position != 0).collect(),
@@ -187,7 +186,7 @@ impl Service {
 
     /// What its requests have in use of the host.
     #[must_use]
-    pub fn usage(&self) -> &Arc<Usage> {
+    pub fn usage(&self) -> &Arc<ResourceUsage> {
         &self.usage
     }
 
@@ -247,7 +246,7 @@ impl Service {
             canary: under_way.is_canary,
             started_at: i64::try_from(under_way.started_ms).unwrap_or(i64::MAX),
             source: under_way.request.as_ref().map_or_else(String::new, |(method, uri)| {
-                ticket::source(under_way.is_copy, method.as_str(), uri.path())
+                ticket::source(under_way.is_mirrored, method.as_str(), uri.path())
             }),
         };
         self.running().iter().map(|(_, under_way)| describe(under_way)).collect()

@@ -2,8 +2,7 @@
 //! is unavailable.
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
-use elias_api::{Actor, Deployment};
-use elias_api::{Code, Error, Result};
+use elias_api::{Actor, Code, Deployment, Error, Result};
 use elias_atomic_write::{Access, Fsync};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, ServiceTarget};

@@ -1,4 +1,4 @@
-//! Several implementations of a service side by side, and the copies of requests that shadows get.
+//! The variants of an experiment in a service, and mirrored requests.
 
 use super::Serving;
 use super::passage::load;
@@ -8,7 +8,8 @@ use super::ticket::{self, Entered, Settled, StagePlace, Ticket};
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
 use elias_delivery::stages::{
-    Answer, Differing, Implementation, ImplementationStats, Observation, StageChoice, StageFigures, StageTable, Stages,
+    Differing, Implementation, ImplementationStats, Observation, ResponseSummary, StageChoice, StageTable, Stages,
+    VariantMetrics,
 };
 use elias_store::now_ms;
 use http::Method;
@@ -19,8 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
-/// Copies of a service's requests that are under way at once; beyond that a request is not copied.
-const COPIES: usize = 8;
+/// MirroredRequest of a service's requests that are under way at once; beyond that a request is not copied.
+const MIRRORED_MAX: usize = 8;
 
 /// The implementations of a service, and what they did on this host since they were put side by side.
 pub(crate) struct Staged {
@@ -28,7 +29,7 @@ pub(crate) struct Staged {
     table: StageTable,
     /// In the plan's order, the baseline first.
     pub(crate) implementations: Vec<Staging>,
-    /// Names of headers in which answers may differ, in lower case.
+    /// Names of headers in which responses may differ, in lower case.
     ignored: Vec<String>,
     slots: Arc<Semaphore>,
 }
@@ -37,7 +38,7 @@ pub(crate) struct Staged {
 pub(crate) struct Staging {
     pub(crate) release: Arc<Release>,
     stats: ImplementationStats,
-    /// Copies that it was to get and did not.
+    /// MirroredRequest that it was to get and did not.
     skipped: AtomicU64,
     differences: Mutex<VecDeque<Differing>>,
 }
@@ -54,57 +55,57 @@ impl Staged {
         let staging = |(position, implementation): (usize, &Implementation)| {
             let release = release_of(implementation.version);
             let release = release.ok_or_else(|| bad(format!("version {} is not there", implementation.version)))?;
-            let figures = before.and_then(|before| before.figures(position)).unwrap_or_default();
+            let metrics = before.and_then(|before| before.metrics(position)).unwrap_or_default();
             Ok(Staging {
                 release,
-                stats: ImplementationStats::resume(figures.observed),
-                skipped: AtomicU64::new(figures.skipped),
-                differences: Mutex::new(figures.differences.into()),
+                stats: ImplementationStats::resume(metrics.observed),
+                skipped: AtomicU64::new(metrics.skipped),
+                differences: Mutex::new(metrics.differences.into()),
             })
         };
         let implementations = stages.plan.implementations.iter().enumerate().map(staging).collect::<Result<_>>()?;
         let ignored = stages.plan.ignore_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Ok(Self { stages, table, implementations, ignored, slots: Arc::new(Semaphore::new(COPIES)) })
+        Ok(Self { stages, table, implementations, ignored, slots: Arc::new(Semaphore::new(MIRRORED_MAX)) })
     }
 
-    /// Which of them answers a request, and which get a copy.
+    /// Chooses the variant that responds to a request, and those that get it mirrored.
     pub(crate) fn choose(&self, caller: &Caller<'_>) -> StageChoice {
         self.table.choose(caller)
     }
 
-    /// What was seen of one of them on this host.
-    pub(crate) fn figures(&self, position: usize) -> Option<StageFigures> {
+    /// The metrics of a variant on this host.
+    pub(crate) fn metrics(&self, position: usize) -> Option<VariantMetrics> {
         let staging = self.implementations.get(position)?;
-        Some(StageFigures {
+        Some(VariantMetrics {
             observed: staging.stats.observed(),
             skipped: staging.skipped.load(Ordering::Relaxed),
             differences: staging.differences().iter().cloned().collect(),
         })
     }
 
-    /// Whether the implementation at a position may get copies of requests with this method.
-    fn takes(&self, position: usize, method: &Method) -> bool {
+    /// Whether requests with this method may be mirrored to the variant at a position.
+    fn may_mirror(&self, position: usize, method: &Method) -> bool {
         let implementation = self.stages.plan.implementations.get(position);
         *method == Method::GET || implementation.is_some_and(|implementation| implementation.shadow_unsafe)
     }
 
-    /// Holds what the others answered against what the baseline did, if it was among those who were asked; gives those that differ.
-    fn compare(&self, request: &str, answers: &[(usize, Answer)]) -> Vec<usize> {
+    /// Compares the responses with the baseline's, if it is among them; returns the variants that differ.
+    fn compare(&self, request: &str, responses: &[(usize, ResponseSummary)]) -> Vec<usize> {
         let mut differing = Vec::new();
-        let Some((_, baseline)) = answers.iter().find(|(position, _)| *position == 0) else { return differing };
-        for (position, answer) in answers {
+        let Some((_, baseline)) = responses.iter().find(|(position, _)| *position == 0) else { return differing };
+        for (position, response) in responses {
             let Some(staging) = self.implementations.get(*position).filter(|_| *position != 0) else { continue };
-            let what = baseline.difference(answer);
+            let what = baseline.difference(response);
             staging.stats.record_comparison(what.is_some());
             if let Some(what) = what {
                 differing.push(*position);
                 let mut differences = staging.differences();
-                differences.truncate(StageFigures::DIFFERENCES - 1);
+                differences.truncate(VariantMetrics::DIFFERENCES - 1);
                 differences.push_front(Differing {
                     at: now_ms(),
                     request: request.to_owned(),
                     baseline: baseline.execution.clone(),
-                    execution: answer.execution.clone(),
+                    execution: response.execution.clone(),
                     what,
                 });
             }
@@ -123,74 +124,81 @@ impl Staging {
     }
 }
 
-/// A request of which shadows get a copy, once it was answered.
-pub struct Copies {
+/// A request that is sent to further variants once it has its response.
+pub struct MirroredRequest {
     service: Arc<Service>,
     state: Arc<State>,
     staged: Arc<Staged>,
-    answered: usize,
-    shadows: Vec<usize>,
+    /// The variant that responded to the client.
+    responded: usize,
+    /// The variants that get the request then.
+    targets: Vec<usize>,
 }
 
-impl Copies {
-    /// Those of a request with this method that has this ticket; none as a rule.
+impl MirroredRequest {
+    /// The mirrored request for one with this ticket and method; none if no variant is to get it, as a rule.
     #[must_use]
     pub fn of(ticket: &Ticket, method: &Method) -> Option<Self> {
-        let StagePlace { staged, position: answered, shadows } = ticket.stage.as_ref()?;
-        let shadows: Vec<_> = shadows.iter().copied().filter(|position| staged.takes(*position, method)).collect();
-        (!shadows.is_empty()).then(|| Self {
+        let StagePlace { staged, position: responded, shadows } = ticket.stage.as_ref()?;
+        let targets: Vec<_> = shadows.iter().copied().filter(|position| staged.may_mirror(*position, method)).collect();
+        (!targets.is_empty()).then(|| Self {
             service: Arc::clone(&ticket.service),
             state: Arc::clone(&ticket.state),
             staged: Arc::clone(staged),
-            answered: *answered,
-            shadows,
+            responded: *responded,
+            targets,
         })
     }
 
-    /// Names of headers in which answers may differ, in lower case.
+    /// Names of headers in which responses may differ, in lower case.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.staged.ignored
     }
 
-    /// The request is not copied after all: it was too large, or did not come to its end.
+    /// The request is not mirrored after all: it was too large, or did not come to its end.
     pub fn skip(&self) {
-        self.shadows.iter().filter_map(|position| self.staged.implementations.get(*position)).for_each(Staging::skip);
+        self.targets.iter().filter_map(|position| self.staged.implementations.get(*position)).for_each(Staging::skip);
     }
 
-    /// Asks each shadow in turn, and compares what all have answered. `ask` runs a component and settles its ticket. An execution whose answer
-    /// differs is recorded like one that fails.
-    pub async fn ask<F>(&self, serving: &Serving, request: &str, answer: Answer, ask: impl Fn(Ticket) -> F)
-    where
-        F: Future<Output = Option<(Answer, Option<Settled>)>>,
+    /// Sends the request to each variant in turn, and compares all responses. `send` runs a component and settles its
+    /// ticket. An execution whose response differs is recorded like one that fails.
+    pub async fn mirror<F>(
+        &self,
+        serving: &Serving,
+        request: &str,
+        response: ResponseSummary,
+        send: impl Fn(Ticket) -> F,
+    ) where
+        F: Future<Output = Option<(ResponseSummary, Option<Settled>)>>,
     {
-        let (mut answers, mut all_settled) = (vec![(self.answered, answer)], Vec::new());
-        for position in self.shadows.iter().copied() {
+        let (mut responses, mut all_settled) = (vec![(self.responded, response)], Vec::new());
+        for position in self.targets.iter().copied() {
             let Some(staging) = self.staged.implementations.get(position) else { continue };
-            let answer = match self.enter(serving, position, staging).await {
-                Some((ticket, _place)) => ask(ticket).await,
+            let response = match self.enter(serving, position, staging).await {
+                Some((ticket, _permit)) => send(ticket).await,
                 None => None,
             };
-            match answer {
-                Some((answer, settled)) => {
-                    answers.push((position, answer));
+            match response {
+                Some((response, settled)) => {
+                    responses.push((position, response));
                     all_settled.extend(settled.map(|settled| (position, settled)));
                 }
                 None => staging.skip(),
             }
         }
-        let differing = self.staged.compare(request, &answers);
+        let differing = self.staged.compare(request, &responses);
         for (position, settled) in all_settled {
-            // Of what answers differently from the baseline, and of the baseline where it does.
+            // Of a variant that responds differently from the baseline, and of the baseline then.
             let differs = differing.contains(&position) || (position == 0 && !differing.is_empty());
             let now = serving.clock.now().unix_ms();
-            if settled.is_taken || (differs && self.service.sampler.takes(true, now)) {
+            if settled.is_taken || (differs && self.service.sampler.should_record(true, now)) {
                 serving.recorder.record(settled.record);
             }
         }
     }
 
-    /// Admits a copy, if that keeps nobody else out: whatever is full, open or used up, it goes without.
+    /// Admits a mirrored request, if that keeps nobody else out: it is skipped where anything is full, open or used up.
     async fn enter(
         &self,
         serving: &Serving,
@@ -199,10 +207,10 @@ impl Copies {
     ) -> Option<(Ticket, tokio::sync::OwnedSemaphorePermit)> {
         let (started, now) = (Instant::now(), serving.clock.now());
         let (service, state, release) = (&self.service, &self.state, &staging.release);
-        let copy = Arc::clone(&self.staged.slots).try_acquire_owned().ok()?;
+        let permit = Arc::clone(&self.staged.slots).try_acquire_owned().ok()?;
         let entry = release.breaker.try_enter(now).ok()?;
         // A mirrored request runs where a slot is free, and takes none: the next client finds it free.
-        if !state.admission.is_free() || !state.tenant.admits_copy(now.unix_ms()) {
+        if !state.admission.is_free() || !state.tenant.admits_mirrored(now.unix_ms()) {
             return None;
         }
         let app = match load(serving, service, state, release).await {
@@ -218,13 +226,13 @@ impl Copies {
         };
         let stage = StagePlace { staged: Arc::clone(&self.staged), position, shadows: Vec::new() };
         let chosen = Chosen { release, is_canary: false, stage: Some(stage) };
-        let entered = Entered { state: Arc::clone(state), entry, permits: None, app, started, is_copy: true };
-        Some((Ticket::begin(serving, service, chosen, entered), copy))
+        let entered = Entered { state: Arc::clone(state), entry, permits: None, app, started, is_mirrored: true };
+        Some((Ticket::begin(serving, service, chosen, entered), permit))
     }
 }
 
 impl StagePlace {
-    /// Counts an execution of the implementation that answers.
+    /// Counts an execution of the variant that responds.
     pub(super) fn observe(&self, observation: &Observation) {
         if let Some(staging) = self.staged.implementations.get(self.position) {
             staging.stats.record(observation);
@@ -235,7 +243,7 @@ impl StagePlace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elias_delivery::stages::{AnswerReader, BetterRule, Comparison, Observed};
+    use elias_delivery::stages::{BetterRule, Comparison, Observed, ResponseReader};
     use http::HeaderMap;
     use serde_json::json;
 
@@ -252,35 +260,35 @@ mod tests {
         Staged::new(stages, |_| Some(Arc::clone(&release)), None).expect("the plan is right")
     }
 
-    fn answer(status: u16) -> Answer {
-        AnswerReader::new("id", status, &HeaderMap::new(), &[]).end()
+    fn response(status: u16) -> ResponseSummary {
+        ResponseReader::new("id", status, &HeaderMap::new(), &[]).end()
     }
 
     #[test]
     fn what_differs_is_kept_the_latest_first_and_not_for_ever() {
         let staged = staged();
-        let most = StageFigures::DIFFERENCES;
+        let most = VariantMetrics::DIFFERENCES;
         for number in 0..most + 5 {
-            staged.compare(&format!("GET /{number}"), &[(1, answer(500)), (0, answer(200))]);
+            staged.compare(&format!("GET /{number}"), &[(1, response(500)), (0, response(200))]);
         }
-        staged.compare("GET /same", &[(0, answer(200)), (1, answer(200))]);
-        staged.compare("GET /alone", &[(1, answer(500))]);
-        let figures = staged.figures(1).expect("there are two");
-        assert_eq!(figures.differences.len(), most);
-        assert_eq!(figures.differences[0].request, format!("GET /{}", most + 4));
-        let others = [("other", &figures.observed)];
+        staged.compare("GET /same", &[(0, response(200)), (1, response(200))]);
+        staged.compare("GET /alone", &[(1, response(500))]);
+        let metrics = staged.metrics(1).expect("there are two");
+        assert_eq!(metrics.differences.len(), most);
+        assert_eq!(metrics.differences[0].request, format!("GET /{}", most + 4));
+        let others = [("other", &metrics.observed)];
         let comparison = Comparison::new(("base", &Observed::default()), &others, &BetterRule::default());
         let share = comparison.implementations[1].differing.expect("some were compared").estimate;
         assert!((share - 25.0 / 26.0).abs() < 1e-9, "{share}");
         let again =
             Staged::new(staged.stages.clone(), |_| Some(Arc::clone(&staged.implementations[0].release)), Some(&staged));
-        assert_eq!(again.expect("it is right").figures(1), Some(figures), "other releases go on with the figures");
+        assert_eq!(again.expect("it is right").metrics(1), Some(metrics), "other releases go on with the metrics");
     }
 
     #[test]
     fn only_requests_that_change_nothing_are_copied_unless_the_plan_says_so() {
         let staged = staged();
-        assert!(staged.takes(1, &Method::GET));
-        assert!(!staged.takes(1, &Method::POST) && !staged.takes(1, &Method::DELETE));
+        assert!(staged.may_mirror(1, &Method::GET));
+        assert!(!staged.may_mirror(1, &Method::POST) && !staged.may_mirror(1, &Method::DELETE));
     }
 }

@@ -7,30 +7,27 @@ use super::release::Release;
 use super::service::{Chosen, Service, State, UnderWay};
 use super::staged::Staged;
 use crate::recorder::Recorder;
-use elias_api::ExecutionRecord;
-use elias_api::RecordedCalls;
-use elias_api::{Code, Error, Result};
+use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, Result};
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::rollout::RolloutEvent;
 use elias_delivery::stages::Observation;
 use elias_delivery::supervision::{Entry, Permit};
-use elias_host::HostCalls;
-use elias_host::{App, Caller, ErrorCode, Execution, Outcome, Running};
+use elias_host::{App, Caller, ErrorCode, Execution, HostCalls, Outcome, Running};
 use elias_names::TenantId;
 use http::{Method, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// A request's admission to a service: which release answers it, and its permits, which its execution holds as long as
-/// it has an instance. The release stays the same to the request's end, whatever is deployed meanwhile.
+/// A request's admission to a service: which release responds to it, and its permits, which its execution holds as
+/// long as it has an instance. The release stays the same to the request's end, whatever is deployed meanwhile.
 pub struct Ticket {
     pub(super) service: Arc<Service>,
     pub(super) state: Arc<State>,
     release: Arc<Release>,
     is_canary: bool,
-    is_copy: bool,
-    /// The implementation that answers, where there are several.
+    is_mirrored: bool,
+    /// The variant that responds, in an experiment.
     pub(super) stage: Option<StagePlace>,
     app: App,
     entry: Option<Entry>,
@@ -39,7 +36,7 @@ pub struct Ticket {
     started: Instant,
     clock: Clock,
     recorder: Recorder,
-    steering: mpsc::UnboundedSender<Steer>,
+    transitions: mpsc::UnboundedSender<RolloutTransition>,
     ended: bool,
 }
 
@@ -51,11 +48,11 @@ pub(super) struct Entered {
     pub(super) permits: Option<(Permit, QuotaPermit)>,
     pub(super) app: App,
     pub(super) started: Instant,
-    /// Whether the request is a shadow's copy of one that another has answered.
-    pub(super) is_copy: bool,
+    /// Whether the request is mirrored: another variant has responded to the client.
+    pub(super) is_mirrored: bool,
 }
 
-/// Which of several implementations answers, and which get a copy then: positions in their list.
+/// The variant that responds, and those that get the request mirrored then: positions in the plan's list.
 pub(crate) struct StagePlace {
     pub(crate) staged: Arc<Staged>,
     pub(crate) position: usize,
@@ -63,7 +60,7 @@ pub(crate) struct StagePlace {
 }
 
 /// A transition of a rollout that a request brought about.
-pub(crate) struct Steer {
+pub(crate) struct RolloutTransition {
     pub(crate) service: Arc<Service>,
     pub(crate) deployment: String,
     pub(crate) event: RolloutEvent,
@@ -76,9 +73,9 @@ pub struct Ending<'a> {
     pub method: &'a str,
     /// The path of its target.
     pub path: &'a str,
-    /// The answer's status; 0 if there was none.
+    /// The response's status; 0 if there was none.
     pub status: u16,
-    /// Bytes of the answer's body that were sent.
+    /// Bytes of the response's body that were sent.
     pub sent_bytes: u64,
     /// What it cost; none if it never ran.
     pub execution: Option<&'a Execution>,
@@ -102,7 +99,7 @@ impl Ticket {
     /// The ticket of a request to a service that is about to run.
     pub(super) fn begin(serving: &Serving, service: &Arc<Service>, chosen: Chosen<'_>, entered: Entered) -> Self {
         let Chosen { release, is_canary, stage } = chosen;
-        let Entered { state, entry, permits, app, started, is_copy } = entered;
+        let Entered { state, entry, permits, app, started, is_mirrored } = entered;
         let running = Running::new();
         if let Some(permits) = permits {
             running.hold(permits);
@@ -112,7 +109,7 @@ impl Ticket {
                 running: running.clone(),
                 version: release.target.version,
                 is_canary,
-                is_copy,
+                is_mirrored,
                 started_ms: serving.clock.now().unix_ms(),
                 request: None,
             })),
@@ -120,7 +117,7 @@ impl Ticket {
             release: Arc::clone(release),
             state,
             is_canary,
-            is_copy,
+            is_mirrored,
             stage,
             app,
             entry: Some(entry),
@@ -128,12 +125,12 @@ impl Ticket {
             started,
             clock: serving.clock.clone(),
             recorder: serving.recorder.clone(),
-            steering: serving.steering.clone(),
+            transitions: serving.transitions.clone(),
             ended: false,
         }
     }
 
-    /// The component that answers.
+    /// The component that responds.
     #[must_use]
     pub fn app(&self) -> &App {
         &self.app
@@ -151,19 +148,19 @@ impl Ticket {
         &self.running
     }
 
-    /// The number of the version that answers.
+    /// The number of the version that responds.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.release.target.version
     }
 
-    /// The number of the release that answers, which no other of this process has.
+    /// The number of the release that responds, which no other of this process has.
     #[must_use]
     pub fn release(&self) -> u64 {
         self.release.serial
     }
 
-    /// Whether the version that answers is a canary.
+    /// Whether the version that responds is a canary.
     #[must_use]
     pub fn is_canary(&self) -> bool {
         self.is_canary
@@ -206,7 +203,7 @@ impl Ticket {
     /// The request has ended, which is said once; gives what is to be recorded of it, if it ever ran.
     pub fn settle(&mut self, ending: Ending<'_>) -> Option<Settled> {
         self.ended = true;
-        // Of a client that left before there was an answer, the server does not know what ran.
+        // Of a client that left before there was a response, the server does not know what ran.
         let ran = ending.execution.or_else(|| self.running.execution()).cloned();
         let ending = Ending { execution: ran.as_ref(), ..ending };
         let now = self.clock.now();
@@ -246,7 +243,7 @@ impl Ticket {
             (false, false) => Ended::Completed,
         };
         self.service.meter.record(ended, duration);
-        let is_taken = self.service.sampler.takes(failed, now.unix_ms());
+        let is_taken = self.service.sampler.should_record(failed, now.unix_ms());
         Some(Settled { record: self.record(ending, duration, fuel, ended, lines), is_taken })
     }
 
@@ -267,7 +264,7 @@ impl Ticket {
             component: id.component.clone(),
             environment: id.environment,
             version: self.version(),
-            source: source(self.is_copy, ending.method, ending.path),
+            source: source(self.is_mirrored, ending.method, ending.path),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,
@@ -289,11 +286,11 @@ impl Ticket {
     fn judge(&self) {
         let Some(canary) = self.state.canary.as_ref() else { return };
         let (stats, base) = (&self.release.stats, &self.state.release.stats);
-        let event = canary.steer(|rollout| rollout.on_result(true, stats, base, self.clock.now()));
+        let event = canary.with_rollout(|rollout| rollout.on_result(true, stats, base, self.clock.now()));
         if let Some(event) = event {
             let (service, deployment) = (Arc::clone(&self.service), self.release.target.deployment.clone());
             // The receiver ends with the platform.
-            let _ = self.steering.send(Steer { service, deployment, event });
+            let _ = self.transitions.send(RolloutTransition { service, deployment, event });
         }
     }
 }
@@ -321,7 +318,7 @@ fn tell(service: &Service, release: &Release, entry: Entry, failed: bool, now: N
 }
 
 /// Tells a release's circuit breaker that a request could not load it. A host or a store that had no time for it says nothing about the
-/// release: then nothing is told, and the answer is false.
+/// release: then nothing is told, and the result is false.
 pub(super) fn tell_unloadable(service: &Service, release: &Release, entry: Entry, error: &Error, now: Now) -> bool {
     let at_fault = !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable);
     if at_fault {
@@ -337,8 +334,8 @@ fn recorded(calls: &HostCalls) -> RecordedCalls {
 }
 
 /// What began an execution.
-pub(super) fn source(is_copy: bool, method: &str, path: &str) -> String {
-    cut(format!("{}{method} {path}", if is_copy { "shadow " } else { "" }), SOURCE_BYTES_MAX)
+pub(super) fn source(is_mirrored: bool, method: &str, path: &str) -> String {
+    cut(format!("{}{method} {path}", if is_mirrored { "shadow " } else { "" }), SOURCE_BYTES_MAX)
 }
 
 /// The beginning of a text, in whole characters, as a store takes it.

@@ -10,13 +10,13 @@ use wasmtime::ResourceLimiter;
 pub(crate) struct Limiter {
     memory_bytes: u64,
     table_elements: usize,
-    used: Usage,
+    used: MemoryUsage,
     meter: Arc<Meter>,
 }
 
-/// What an instance takes of what is limited.
+/// How much memory and how many table elements an instance has.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage {
+pub(crate) struct MemoryUsage {
     memory_bytes: u64,
     table_elements: usize,
 }
@@ -24,15 +24,15 @@ pub(crate) struct Usage {
 impl Limiter {
     pub(super) fn new(limits: &Limits, meter: Arc<Meter>) -> Self {
         let (memory_bytes, table_elements) = (limits.memory_bytes, limits.table_elements as usize);
-        Self { memory_bytes, table_elements, used: Usage::default(), meter }
+        Self { memory_bytes, table_elements, used: MemoryUsage::default(), meter }
     }
 
-    pub(crate) fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> MemoryUsage {
         self.used
     }
 
     /// An execution begins in an instance that takes so much already.
-    pub(crate) fn begin(&mut self, used: Usage) {
+    pub(crate) fn begin(&mut self, used: MemoryUsage) {
         self.used = used;
         self.meter.memory(used.memory_bytes);
     }

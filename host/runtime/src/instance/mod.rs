@@ -16,7 +16,7 @@ pub use info::InstanceInfo;
 
 pub(crate) use charge::charge;
 pub(crate) use component::{GrantedCapability, LoadedComponent};
-pub(crate) use limiter::Usage;
+pub(crate) use limiter::MemoryUsage;
 
 use crate::execution::{Caller, Meter};
 use charge::Charges;

@@ -1,6 +1,6 @@
 //! An instance of a component with the handler that is called in it, during an execution and between two.
 
-use crate::instance::{InstanceState, Usage};
+use crate::instance::{InstanceState, MemoryUsage};
 use crate::memory::{self, Image, Slot, Stack};
 use crate::trap_backtrace;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(crate) struct Instance<H> {
     /// Whether the guest was called since the memory was the image's.
     pub(super) has_run: bool,
     /// What it takes of its limits when an execution begins.
-    pub(super) usage: Usage,
+    pub(super) usage: MemoryUsage,
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -54,7 +54,7 @@ impl<H> Instance<H> {
     pub(super) fn new(engine: &Engine, state: InstanceState, permit: Option<OwnedSemaphorePermit>) -> Self {
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limiter);
-        Self { store, handler: None, slot: None, stack: None, has_run: false, usage: Usage::default(), permit }
+        Self { store, handler: None, slot: None, stack: None, has_run: false, usage: MemoryUsage::default(), permit }
     }
 
     /// Bytes that it has for itself.

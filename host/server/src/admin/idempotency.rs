@@ -1,4 +1,4 @@
-//! A request that comes again with the same `Idempotency-Key` gets the same answer, and is done once.
+//! A request that comes again with the same `Idempotency-Key` gets the same response, and is done once.
 
 use super::databases;
 use super::extract::Authenticated;
@@ -19,13 +19,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// The header with the key (draft-ietf-httpapi-idempotency-key-header).
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Says that an answer was given before.
+/// Says that a response was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_BYTES_MAX: usize = 128;
 /// Bytes of a body that is remembered, or compared.
 const BODY_BYTES_MAX: usize = 2 << 20;
 
-/// The requests with a key that are under way: one with the same key waits, and then gets the same answer.
+/// The requests with a key that are under way: one with the same key waits, and then gets the same response.
 #[derive(Clone, Default)]
 pub(super) struct UnderWay(Arc<parking_lot::Mutex<HashMap<String, Arc<Mutex<()>>>>>);
 
@@ -40,7 +40,7 @@ impl UnderWay {
     }
 }
 
-/// Keeps the answers to POST requests that have a key. Two are not kept: those of tokens have a secret in them, and
+/// Keeps the responses to POST requests that have a key. Two are not kept: those of tokens have a secret in them, and
 /// those of databases the data of a component.
 pub(super) async fn remember(
     State((platform, under_way)): State<(Platform, UnderWay)>,
@@ -55,7 +55,7 @@ pub(super) async fn remember(
         Error::new(Code::BadInput, format!("`Idempotency-Key` must have 1 to {KEY_BYTES_MAX} characters"))
     })?;
     let key = key.to_owned();
-    // A client that leaves does not end what it began: it may ask for the answer with the same key.
+    // A client that leaves does not end what it began: it may ask for the response with the same key.
     let done = tokio::spawn(async move { once(&platform, &under_way, key, request, next).await });
     done.await.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("the request failed: {panic}")).into()))
 }
@@ -88,7 +88,7 @@ async fn once(
     let _turn = under_way.turn(format!("{tenant} {key}")).await;
     let known = async { platform.store().read(&tenant).await?.remembered(&key, &asked).await };
     match known.await {
-        Ok(Some(answer)) => return Ok(replay(answer)),
+        Ok(Some(remembered)) => return Ok(replay(remembered)),
         Ok(None) => {}
         // What needs the store says so itself; a rollback does without.
         Err(error) if error.code() == Code::StoreUnavailable => {}
@@ -101,10 +101,10 @@ async fn once(
     if parts.status.as_u16() < 500
         && let Ok(text) = std::str::from_utf8(&body)
     {
-        let answer = Remembered { status: parts.status.as_u16(), body: text.to_owned() };
+        let remembered = Remembered { status: parts.status.as_u16(), body: text.to_owned() };
         let kept = async {
             let mut scope = platform.store().write(&tenant).await?;
-            scope.remember(&key, &asked, &answer).await?;
+            scope.remember(&key, &asked, &remembered).await?;
             scope.commit().await
         };
         // It is done: that it cannot be remembered does not undo it.
@@ -115,9 +115,9 @@ async fn once(
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
-fn replay(answer: Remembered) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    let mut response = (status, answer.body).into_response();
+fn replay(remembered: Remembered) -> Response {
+    let status = StatusCode::from_u16(remembered.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, remembered.body).into_response();
     let media_type = if status.is_success() { "application/json" } else { "application/problem+json" };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

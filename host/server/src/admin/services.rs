@@ -4,8 +4,7 @@ use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery,
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
-use elias_api::Deployment;
-use elias_api::{DeployRequest, RolloutAction, ServiceStatus};
+use elias_api::{DeployRequest, Deployment, RolloutAction, ServiceStatus};
 use elias_delivery::rollout::FlagRule;
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use elias_platform::Platform;
@@ -20,8 +19,8 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(status))
         .routes(routes!(deployments, deploy))
         .routes(routes!(rollback))
-        .routes(routes!(steer))
-        .routes(routes!(set_flags))
+        .routes(routes!(change_rollout))
+        .routes(routes!(set_targeting_rules))
         .routes(routes!(stop))
         .routes(routes!(start))
         .routes(routes!(purge))
@@ -206,13 +205,13 @@ struct SteerRequest {
         ),
     ),
 )]
-async fn steer(
+async fn change_rollout(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
     JsonOf(request): JsonOf<SteerRequest>,
 ) -> Result<StatusCode, Problem> {
-    platform.steer(&session, &path.into(), request.action, &request.reason).await?;
+    platform.change_rollout(&session, &path.into(), request.action, &request.reason).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -248,14 +247,14 @@ struct Flags {
         ),
     ),
 )]
-async fn set_flags(
+async fn set_targeting_rules(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf(path): PathOf<ServicePath>,
     JsonOf(flags): JsonOf<Flags>,
 ) -> Result<StatusCode, Problem> {
-    platform.set_flags(&session, &path.into(), flags.rules, revision).await?;
+    platform.set_targeting_rules(&session, &path.into(), flags.rules, revision).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

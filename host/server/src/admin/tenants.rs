@@ -5,10 +5,10 @@ use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use elias_api::Ceiling;
-use elias_api::{AuditEntry, Role, SigningKeyEntry, Tenant, TenantSettings, Token, TokenRole};
-use elias_api::{Code, Error};
-use elias_api::{NewToken, TokenWithSecret};
+use elias_api::{
+    AuditEntry, Ceiling, Code, Error, NewToken, Role, SigningKeyEntry, Tenant, TenantSettings, Token, TokenRole,
+    TokenWithSecret,
+};
 use elias_contract::note::VerifyingKey;
 use elias_names::TenantId;
 use elias_platform::Platform;

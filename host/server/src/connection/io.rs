@@ -47,7 +47,7 @@ impl Io {
     }
 
     /// Reads and throws away what the client still sends: closing a socket with unread bytes would reset the
-    /// connection, and the client would lose the answer (a 413, say) that is on its way.
+    /// connection, and the client would lose the response (a 413, say) that is on its way.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (clock, left) = self.lingering.get_or_insert_with(|| (Box::pin(sleep(LINGER)), LINGER_BYTES_MAX));
         let mut scratch = [0; 8 << 10];

@@ -11,7 +11,7 @@ use crate::config::milliseconds;
 use crate::failure::Refusal;
 use crate::limits::CONNECTION_STALLED_MAX;
 use crate::state::ServerState;
-use elias_delivery::supervision::{Resource, Usage};
+use elias_delivery::supervision::{Resource, ResourceUsage};
 use futures::task::AtomicWaker;
 use hyper_util::server::graceful::GracefulConnection;
 use std::future::{Future, poll_fn};
@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// How long a connection that was told to end may take for its last frames.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Bytes of an unread body up to which hyper may read them with the head, and go on with the connection.
+/// Bytes of an unread body up to which hyper may read them with the headers, and go on with the connection.
 const DISCARDED_BYTES_MAX: u64 = 4 << 10;
 
 /// Executions that may begin on an HTTP/2 connection before the client has read anything of others.
@@ -46,9 +46,9 @@ pub(crate) struct Connection {
     /// The address at the other end.
     pub(crate) peer: IpAddr,
     /// What that address has in use.
-    pub(crate) address: Arc<Usage>,
+    pub(crate) address: Arc<ResourceUsage>,
     /// What this connection has in use.
-    pub(crate) usage: Arc<Usage>,
+    pub(crate) usage: Arc<ResourceUsage>,
     /// Whether it is one too many of its address.
     pub(crate) over_share: bool,
     /// Executions of an HTTP/2 connection that may begin before the client has read anything of others.
@@ -83,7 +83,7 @@ impl Connection {
     pub(crate) fn new(
         server: Arc<ServerState>,
         peer: IpAddr,
-        address: Arc<Usage>,
+        address: Arc<ResourceUsage>,
         over_share: bool,
         late: bool,
     ) -> Self {
@@ -121,20 +121,20 @@ impl Connection {
         }
     }
 
-    /// A request has ended; `answered` tells whether its client waited for the answer.
-    pub(crate) fn end(&self, answered: bool) {
+    /// A request has ended; `responded` tells whether its client waited for the response.
+    pub(crate) fn end(&self, responded: bool) {
         if self.requests.fetch_sub(1, Relaxed) == 1 {
             let idle_since = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.idle_since_ms.store(idle_since, Relaxed);
         }
         if self.http2.load(Relaxed) {
-            self.count_abandoned(answered);
+            self.count_abandoned(responded);
         }
     }
 
     /// Ends a connection that opens streams only to abandon them, each of which costs the server a start.
-    fn count_abandoned(&self, answered: bool) {
-        if answered {
+    fn count_abandoned(&self, responded: bool) {
+        if responded {
             // Losing a race loses one point of credit, no more.
             let count = self.abandoned.load(Relaxed);
             self.abandoned.store(count.saturating_sub(1), Relaxed);
@@ -223,7 +223,7 @@ impl Connection {
         self.task.wake();
     }
 
-    /// Since when a head is under way. HTTP/2 mixes heads with other frames: there only the first head is timed.
+    /// Since when a header section is under way. HTTP/2 mixes them with other frames: there only the first is timed.
     fn is_reading_head(&self) -> bool {
         match self.known.load(Relaxed) {
             false => true,

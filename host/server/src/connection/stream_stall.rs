@@ -13,7 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How a response's body answered last while its stream was polled.
+/// The result of polling a response's body last while its stream was polled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyPoll {
     /// It was not polled.
@@ -83,12 +83,12 @@ mod tests {
     use super::*;
     use std::pin::pin;
 
-    /// A stream whose body answers `answer` once and then is never asked again; it ends when it is ended.
-    fn stream(answer: BodyPoll) -> impl Future<Output = ()> {
+    /// A stream whose body is `polled` once and then never again; it ends when it is ended.
+    fn stream(polled: BodyPoll) -> impl Future<Output = ()> {
         let mut first = true;
         let stream = poll_fn(move |_| {
             if std::mem::take(&mut first) {
-                note_body_poll(answer);
+                note_body_poll(polled);
             }
             Poll::Pending
         });

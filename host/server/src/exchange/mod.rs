@@ -33,7 +33,7 @@ pub(crate) struct Exchange {
     pub(crate) connection: Arc<Connection>,
     version: Version,
     /// Whether there is a response, even if the client has not seen its end.
-    is_answered: bool,
+    has_response: bool,
     /// Whether all of the response was given away.
     is_complete: bool,
     /// Boxed, for it is large and absent when the log is off.
@@ -81,7 +81,7 @@ impl Exchange {
         Self {
             connection,
             version,
-            is_answered: false,
+            has_response: false,
             is_complete: false,
             record,
             ticket: None,
@@ -236,8 +236,8 @@ impl Exchange {
     }
 
     /// The response begins.
-    fn answer(&mut self, status: u16) {
-        self.is_answered = true;
+    fn begin_response(&mut self, status: u16) {
+        self.has_response = true;
         self.note(|record| record.status = status);
     }
 
@@ -311,6 +311,6 @@ impl Drop for Exchange {
             self.permit = None; // a mirrored request may be the next to have it
             mirroring.end(&self.connection.server, platform);
         }
-        self.connection.end(self.is_answered);
+        self.connection.end(self.has_response);
     }
 }

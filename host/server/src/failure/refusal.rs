@@ -1,4 +1,4 @@
-//! What the server itself answers instead of the component.
+//! The responses of the server itself in place of a component's.
 
 use elias_host::ErrorCode;
 

@@ -1,12 +1,12 @@
-//! Mirrored requests: a shadow gets a copy of a request once the client has its response. What passes by is captured on
+//! Mirrored requests: further variants get a request once the client has its response. What passes by is captured on
 //! the way.
 
 use crate::failure::describe;
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
-use elias_delivery::stages::{Answer, AnswerReader};
+use elias_delivery::stages::{ResponseReader, ResponseSummary};
 use elias_host::{Caller, Error, Running};
-use elias_platform::{Copies, Ending, Platform, Settled, Ticket};
+use elias_platform::{Ending, MirroredRequest, Platform, Settled, Ticket};
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -19,9 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Bytes of a request's body that are kept to be sent again; a larger request is not mirrored.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// A request that is to be mirrored, while it is answered.
+/// A request that is to be mirrored, until its response is sent.
 pub(crate) struct Mirroring {
-    copies: Copies,
+    mirrored: MirroredRequest,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -48,8 +48,8 @@ enum CapturedRequest {
 /// A response, as far as it was sent.
 enum CapturedResponse {
     Nothing,
-    Part(AnswerReader),
-    Whole(Answer),
+    Part(ResponseReader),
+    Whole(ResponseSummary),
 }
 
 impl CaptureBuffer {
@@ -63,20 +63,20 @@ impl CaptureBuffer {
 }
 
 impl Mirroring {
-    /// Begins to capture a request that has this ticket, if somebody is to get a copy.
+    /// Begins to capture a request that has this ticket, if a variant is to get it.
     pub(crate) fn begin<B: Body>(
         ticket: &Ticket,
         request: &Request<B>,
         caller: &Caller,
         budget: &Arc<Semaphore>,
     ) -> Option<Box<Self>> {
-        let copies = Copies::of(ticket, request.method())?;
+        let mirrored = MirroredRequest::of(ticket, request.method())?;
         let sent = match request.body().is_end_stream() {
             true => CapturedRequest::Whole(Bytes::new(), None),
             false => CapturedRequest::Part(BytesMut::new(), None),
         };
         Some(Box::new(Self {
-            copies,
+            mirrored,
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
@@ -97,22 +97,22 @@ impl Mirroring {
     /// The component's response has these headers; `ended` if no body follows.
     pub(crate) fn begin_response<B>(&self, response: &http::Response<B>, execution: &str, ended: bool) {
         let reader =
-            AnswerReader::new(execution, response.status().as_u16(), response.headers(), self.copies.ignored());
+            ResponseReader::new(execution, response.status().as_u16(), response.headers(), self.mirrored.ignored());
         *self.captured.response() =
             if ended { CapturedResponse::Whole(reader.end()) } else { CapturedResponse::Part(reader) };
     }
 
     /// The component failed before it had a response.
     pub(crate) fn fail(&self, error: &Error) {
-        *self.captured.response() = CapturedResponse::Whole(failed(error, self.copies.ignored()));
+        *self.captured.response() = CapturedResponse::Whole(failed(error, self.mirrored.ignored()));
     }
 
-    /// The exchange is over: the shadows get the request, if it and its response came to their ends.
+    /// The exchange is over: the variants get the request, if it and its response came to their ends.
     pub(crate) fn end(self: Box<Self>, server: &Arc<ServerState>, platform: &Platform) {
         let sent = std::mem::replace(&mut *self.captured.request(), CapturedRequest::Lost);
-        let answered = std::mem::replace(&mut *self.captured.response(), CapturedResponse::Nothing);
-        let (CapturedRequest::Whole(body, room), CapturedResponse::Whole(answer)) = (sent, answered) else {
-            self.copies.skip();
+        let received = std::mem::replace(&mut *self.captured.response(), CapturedResponse::Nothing);
+        let (CapturedRequest::Whole(body, room), CapturedResponse::Whole(response)) = (sent, received) else {
+            self.mirrored.skip();
             return;
         };
         let (host, platform) = (Arc::clone(server), platform.clone());
@@ -123,13 +123,13 @@ impl Mirroring {
                 ticket.running().hold(host.admission.try_enter(Some(ticket.tenant()))?);
                 self.send(ticket, body.clone()).await
             };
-            self.copies.ask(platform.serving(), &request, answer, send).await;
+            self.mirrored.mirror(platform.serving(), &request, response, send).await;
             drop(room);
         });
     }
 
-    /// Has one shadow respond.
-    async fn send(&self, mut ticket: Ticket, body: Bytes) -> Option<(Answer, Option<Settled>)> {
+    /// Sends the request to one variant.
+    async fn send(&self, mut ticket: Ticket, body: Bytes) -> Option<(ResponseSummary, Option<Settled>)> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
@@ -137,37 +137,37 @@ impl Mirroring {
         ticket.set_request(&self.method, &self.uri);
         ticket.prepare(request.extensions_mut(), self.caller.clone());
         let app = ticket.app().clone();
-        let ignored = self.copies.ignored();
-        let (answer, execution, error) = match app.fetch(request).await {
+        let ignored = self.mirrored.ignored();
+        let (summary, execution, error) = match app.fetch(request).await {
             Ok(response) => {
                 let running = response.extensions().get::<Running>().cloned();
                 let execution = running.as_ref().map(Running::id).unwrap_or_default();
-                let reader = AnswerReader::new(execution, response.status().as_u16(), response.headers(), ignored);
-                let (answer, error) = match read(response.into_body(), reader).await {
-                    Ok(answer) => (answer, None),
+                let reader = ResponseReader::new(execution, response.status().as_u16(), response.headers(), ignored);
+                let (summary, error) = match read(response.into_body(), reader).await {
+                    Ok(summary) => (summary, None),
                     Err(error) => (failed(&error, ignored), Some(error)),
                 };
                 let execution = match running {
                     Some(running) => Some(running.finished().await),
                     None => None,
                 };
-                (answer, execution, error)
+                (summary, execution, error)
             }
             Err(error) => (failed(&error, ignored), error.execution().cloned(), Some(error)),
         };
         let settled = ticket.settle(Ending {
             method: self.method.as_str(),
             path: self.uri.path(),
-            status: answer.status,
+            status: summary.status,
             sent_bytes: 0,
             execution: execution.as_ref(),
             error: error.as_ref().map(describe),
         });
-        Some((answer, settled))
+        Some((summary, settled))
     }
 }
 
-async fn read(mut body: elias_host::Body, mut reader: AnswerReader) -> Result<Answer, Error> {
+async fn read(mut body: elias_host::Body, mut reader: ResponseReader) -> Result<ResponseSummary, Error> {
     while let Some(frame) = body.frame().await {
         if let Some(data) = frame?.data_ref() {
             reader.read(data);
@@ -177,9 +177,9 @@ async fn read(mut body: elias_host::Body, mut reader: AnswerReader) -> Result<An
 }
 
 /// What a client would see of a failure.
-fn failed(error: &Error, ignored: &[String]) -> Answer {
+fn failed(error: &Error, ignored: &[String]) -> ResponseSummary {
     let execution = error.execution().map(|execution| execution.id.as_str()).unwrap_or_default();
-    AnswerReader::new(execution, error.code().status(), &HeaderMap::new(), ignored).end()
+    ResponseReader::new(execution, error.code().status(), &HeaderMap::new(), ignored).end()
 }
 
 /// Which way a body goes.

@@ -7,8 +7,7 @@ use crate::state::ServerState;
 use bytes::Bytes;
 use elias_gateway::{CacheRules, Identity, cache};
 use elias_host::{Caller, Error, Running};
-use elias_platform::Service;
-use elias_platform::{CacheFill, Ending, LookupResult, Platform};
+use elias_platform::{CacheFill, Ending, LookupResult, Platform, Service};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderName, Method, Request, Response, request};
 use http_body::{Body, Frame, SizeHint};
@@ -93,11 +92,11 @@ impl CacheWriter {
         let (mut parts, content) = response.into_parts();
         let (content, stored) = match (fill, content) {
             (Some(mut fill), Content::Component(body)) => {
-                let mut head = parts.clone();
-                head.headers.remove(EXECUTION_ID); // it names what ran, and nothing runs when it is given again
-                match rules.store(&request, head, &variance.vary, variance.identified, SystemTime::now()) {
-                    Some(head) => {
-                        fill.begin(request, head, rules.max_bytes());
+                let mut stored = parts.clone();
+                stored.headers.remove(EXECUTION_ID); // it names what ran, and nothing runs when it is given again
+                match rules.store(&request, stored, &variance.vary, variance.identified, SystemTime::now()) {
+                    Some(headers) => {
+                        fill.begin(request, headers, rules.max_bytes());
                         (Content::boxed(CachingBody::new(body, fill)), "; stored")
                     }
                     None => {

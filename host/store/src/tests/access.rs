@@ -1,10 +1,7 @@
 //! Roles, users and organizations.
 
 use super::*;
-use elias_api::Actor;
-use elias_api::Role;
-use elias_api::RoleDefinition;
-use elias_api::User;
+use elias_api::{Actor, Role, RoleDefinition, User};
 
 pub(super) async fn roles_have_revisions_and_are_bounded(TestStore { store, .. }: &TestStore) {
     let (a, host) = (create_tenant(store, "a").await, Actor::host());

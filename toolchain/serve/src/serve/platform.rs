@@ -129,8 +129,7 @@ async fn bind(config: ServerConfig, ingress: Ingress) -> Result<Server, Failure>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elias_api::Code;
-    use elias_api::{TenantSettings, VersionSettings};
+    use elias_api::{Code, TenantSettings, VersionSettings};
     use elias_platform::ceilings::Ceilings;
     use serde_json::{Value, json};
     use std::collections::BTreeMap;

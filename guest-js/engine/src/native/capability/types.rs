@@ -114,17 +114,34 @@ pub(super) fn parse(text: &str) -> Result<Vec<Function>, String> {
 
 type Words<'a> = std::str::Split<'a, char>;
 
+/// How values of a type are passed; the fields are those of [`Type`].
+#[derive(Clone, Copy)]
+struct Layout {
+    size: usize,
+    align: usize,
+    flat: usize,
+    owns_memory: bool,
+}
+
+/// Members with their offsets, and the layout of all of them together.
+struct Members {
+    fields: Vec<Field>,
+    layout: Layout,
+}
+
 fn parse_function(words: &mut Words<'_>, types: &[Rc<Type>]) -> Option<Function> {
     let (id, name) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let result = optional(words.next()?, types)?;
-    let (parameters, ..) = fields(named(words, types)?);
+    let result = find_optional(words.next()?, types)?;
+    let parameters = layout_members(parse_members(words, types)?).fields;
     Some(Function { id, name, parameters, result })
 }
 
 fn parse_type(words: &mut Words<'_>, types: &[Rc<Type>]) -> Option<Type> {
     let name = words.next()?.replace(',', ", ");
-    let scalar = |kind, size| Some((kind, size, size, 1, false));
-    let (kind, size, align, flat, owns_memory) = match words.next()? {
+    let scalar = |kind, size| Some((kind, Layout { size, align: size, flat: 1, owns_memory: false }));
+    // The address and the length of what lies elsewhere in memory.
+    let pointer_and_length = Layout { size: 8, align: 4, flat: 2, owns_memory: true };
+    let (kind, layout) = match words.next()? {
         "bool" => scalar(Kind::Bool, 1),
         "u8" => scalar(Kind::Integer { signed: false }, 1),
         "u16" => scalar(Kind::Integer { signed: false }, 2),
@@ -137,32 +154,32 @@ fn parse_type(words: &mut Words<'_>, types: &[Rc<Type>]) -> Option<Type> {
         "f32" => scalar(Kind::Float, 4),
         "f64" => scalar(Kind::Float, 8),
         "char" => scalar(Kind::Char, 4),
-        "string" => Some((Kind::String, 8, 4, 2, true)),
-        "list" => Some((Kind::List(find(words.next()?, types)?), 8, 4, 2, true)),
+        "string" => Some((Kind::String, pointer_and_length)),
+        "list" => Some((Kind::List(find(words.next()?, types)?), pointer_and_length)),
         "tuple" => {
             let members = words.map(|word| Some((String::new(), find(word, types)?))).collect::<Option<Vec<_>>>()?;
-            let (fields, size, align, flat, owns) = fields(members);
-            Some((Kind::Tuple(fields), size, align, flat, owns))
+            let Members { fields, layout } = layout_members(members);
+            Some((Kind::Tuple(fields), layout))
         }
         "record" => {
-            let (fields, size, align, flat, owns) = fields(named(words, types)?);
-            Some((Kind::Record(fields), size, align, flat, owns))
+            let Members { fields, layout } = layout_members(parse_members(words, types)?);
+            Some((Kind::Record(fields), layout))
         }
         "variant" => {
             let mut all = Vec::new();
             while let Some(case) = words.next() {
-                all.push((case.to_owned(), optional(words.next()?, types)?));
+                all.push((case.to_owned(), find_optional(words.next()?, types)?));
             }
-            cases(Form::Tagged, all)
+            layout_cases(Form::Tagged, all)
         }
-        "enum" => cases(Form::Enum, words.map(|case| (case.to_owned(), None)).collect()),
+        "enum" => layout_cases(Form::Enum, words.map(|case| (case.to_owned(), None)).collect()),
         form @ ("option" | "tagged-option") => {
             let form = if form == "option" { Form::Option } else { Form::Tagged };
-            cases(form, vec![("none".to_owned(), None), ("some".to_owned(), Some(find(words.next()?, types)?))])
+            layout_cases(form, vec![("none".to_owned(), None), ("some".to_owned(), Some(find(words.next()?, types)?))])
         }
         "result" => {
-            let (ok, err) = (optional(words.next()?, types)?, optional(words.next()?, types)?);
-            cases(Form::Result, vec![("ok".to_owned(), ok), ("err".to_owned(), err)])
+            let (ok, err) = (find_optional(words.next()?, types)?, find_optional(words.next()?, types)?);
+            layout_cases(Form::Result, vec![("ok".to_owned(), ok), ("err".to_owned(), err)])
         }
         "flags" => {
             let flags: Vec<String> = words.map(str::to_owned).collect();
@@ -172,26 +189,27 @@ fn parse_type(words: &mut Words<'_>, types: &[Rc<Type>]) -> Option<Type> {
                 17..=32 => 4,
                 _ => return None,
             };
-            Some((Kind::Flags(flags), bytes, bytes, 1, false))
+            scalar(Kind::Flags(flags), bytes)
         }
         _ => None,
     }?;
+    let Layout { size, align, flat, owns_memory } = layout;
     Some(Type { name, kind, size, align, flat, owns_memory })
 }
 
-/// The type with a number.
+/// Finds the type with a number.
 fn find(word: &str, types: &[Rc<Type>]) -> Option<Rc<Type>> {
     types.get(word.parse::<usize>().ok()?).cloned()
 }
 
-/// The type with a number, or none.
+/// Finds the type with a number; none for `_`.
 #[allow(clippy::option_option)] // a word that is wrong is not one that means none
-fn optional(word: &str, types: &[Rc<Type>]) -> Option<Option<Rc<Type>>> {
+fn find_optional(word: &str, types: &[Rc<Type>]) -> Option<Option<Rc<Type>>> {
     if word == "_" { Some(None) } else { find(word, types).map(Some) }
 }
 
-/// Pairs of a name and a type.
-fn named(words: &mut Words<'_>, types: &[Rc<Type>]) -> Option<Vec<(String, Rc<Type>)>> {
+/// Reads pairs of a name and a type.
+fn parse_members(words: &mut Words<'_>, types: &[Rc<Type>]) -> Option<Vec<(String, Rc<Type>)>> {
     let mut members = Vec::new();
     while let Some(name) = words.next() {
         members.push((name.to_owned(), find(words.next()?, types)?));
@@ -199,8 +217,8 @@ fn named(words: &mut Words<'_>, types: &[Rc<Type>]) -> Option<Vec<(String, Rc<Ty
     Some(members)
 }
 
-/// Members one after the other, with the size, the alignment and the flat values of all, and whether one owns memory.
-fn fields(members: Vec<(String, Rc<Type>)>) -> (Vec<Field>, usize, usize, usize, bool) {
+/// Places members one after the other.
+fn layout_members(members: Vec<(String, Rc<Type>)>) -> Members {
     let (mut size, mut align, mut flat, mut owns_memory) = (0_usize, 1, 0_usize, false);
     let mut fields = Vec::with_capacity(members.len());
     for (name, ty) in members {
@@ -211,11 +229,11 @@ fn fields(members: Vec<(String, Rc<Type>)>) -> (Vec<Field>, usize, usize, usize,
         owns_memory |= ty.owns_memory;
         fields.push(Field { name, ty, offset });
     }
-    (fields, size.next_multiple_of(align), align, flat, owns_memory)
+    Members { fields, layout: Layout { size: size.next_multiple_of(align), align, flat, owns_memory } }
 }
 
-/// Cases in the same place, behind their number.
-fn cases(form: Form, cases: Vec<(String, Option<Rc<Type>>)>) -> Option<(Kind, usize, usize, usize, bool)> {
+/// Places the values of all cases at the same offset, behind the case's number; none if there is no case.
+fn layout_cases(form: Form, cases: Vec<(String, Option<Rc<Type>>)>) -> Option<(Kind, Layout)> {
     let tag_bytes = match cases.len() {
         0 => return None,
         1..=0x100 => 1,
@@ -230,10 +248,10 @@ fn cases(form: Form, cases: Vec<(String, Option<Rc<Type>>)>) -> Option<(Kind, us
     let payload = usize::next_multiple_of(tag_bytes, payload_align);
     let align = payload_align.max(tag_bytes);
     let size = (payload + payload_size).next_multiple_of(align);
-    Some((Kind::Cases(Cases { form, cases, tag_bytes, payload }), size, align, flat, owns_memory))
+    Some((Kind::Cases(Cases { form, cases, tag_bytes, payload }), Layout { size, align, flat, owns_memory }))
 }
 
-/// The bytes of the tuple of a function's parameters.
+/// The size in bytes of the tuple of a function's parameters.
 pub(super) fn parameters_size(parameters: &[Field]) -> usize {
     parameters.last().map_or(0, |last| last.offset + last.ty.size)
 }

@@ -1,6 +1,6 @@
 // Intl.DisplayNames (ECMA-402 §12).
 import english from "../../vendor/intl/names.js";
-import { canonicalizeLocaleList, dataOf, defineService, getOption, instanceOf, lookUp, outOfRange, readMatcher, resolveLocale, stateReader } from "../support.js";
+import { canonicalizeLocaleList, dataOf, defineService, getOption, instanceOf, lookUp, throwOutOfRange, readMatcher, resolveLocale, stateReader } from "../support.js";
 import { canonicalTag, parseTag } from "./locale-id.js";
 
 const states = new WeakMap();
@@ -41,7 +41,7 @@ const title = (text) => text[0].toUpperCase() + text.slice(1).toLowerCase();
 /** For each type, the canonical form of a code (a RangeError if it is none) and its name. */
 const READERS = {
   language(code, { data, style, languageDisplay }) {
-    if (parseTag(code).extensions.length > 0 || parseTag(code).privateUse !== null) outOfRange(code, "code");
+    if (parseTag(code).extensions.length > 0 || parseTag(code).privateUse !== null) throwOutOfRange(code, "code");
     const tag = canonicalTag(code);
     const { language, script, region, variants } = parseTag(tag);
     // A dialect has its name where the tag says no more than that.
@@ -59,27 +59,27 @@ const READERS = {
     return [tag, undefined];
   },
   region(code, { data, style }) {
-    if (!/^(?:[a-z]{2}|[0-9]{3})$/i.test(code)) outOfRange(code, "code");
+    if (!/^(?:[a-z]{2}|[0-9]{3})$/i.test(code)) throwOutOfRange(code, "code");
     const region = code.toUpperCase();
     return [region, name(data.region, region, style)];
   },
   script(code, { data, style }) {
-    if (!/^[a-z]{4}$/i.test(code)) outOfRange(code, "code");
+    if (!/^[a-z]{4}$/i.test(code)) throwOutOfRange(code, "code");
     const script = title(code);
     return [script, name(data.script, script, style)];
   },
   currency(code, { data }) {
-    if (!/^[a-z]{3}$/i.test(code)) outOfRange(code, "code");
+    if (!/^[a-z]{3}$/i.test(code)) throwOutOfRange(code, "code");
     const currency = code.toUpperCase();
     return [currency, name(data.currency, currency, "long")]; // as in Node, in every style
   },
   calendar(code, { data }) {
-    if (!/^[a-z0-9]{3,8}(?:-[a-z0-9]{3,8})*$/i.test(code)) outOfRange(code, "code");
+    if (!/^[a-z0-9]{3,8}(?:-[a-z0-9]{3,8})*$/i.test(code)) throwOutOfRange(code, "code");
     return [code.toLowerCase(), name(data.calendar, code.toLowerCase(), "long")];
   },
   dateTimeField(code, { data, style }) {
     const cells = /[\t\n]/.test(code) ? undefined : lookUp(data.dateTimeField, code);
-    if (cells === undefined) outOfRange(code, "code");
+    if (cells === undefined) throwOutOfRange(code, "code");
     return [code, cells[["long", "short", "narrow"].indexOf(style)]];
   },
 };

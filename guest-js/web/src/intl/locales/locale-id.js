@@ -19,37 +19,38 @@ export function canonicalTag(tag) {
   return formatTag(canonicalize(parseTag(tag)));
 }
 
-export function invalid(tag) {
+/** Throws the RangeError for a text that is not a locale identifier. */
+export function throwInvalidTag(tag) {
   throw new RangeError(`Incorrect locale information provided: ${tag.slice(0, 100)}`);
 }
 
 /** Takes a tag apart, in lower case; a RangeError if it is none. */
 export function parseTag(tag) {
-  if (tag.length > TAG_LENGTH_MAX) invalid(tag);
+  if (tag.length > TAG_LENGTH_MAX) throwInvalidTag(tag);
   const lower = tag.toLowerCase();
-  if (lower.length !== tag.length) invalid(tag); // the Kelvin sign and its like
+  if (lower.length !== tag.length) throwInvalidTag(tag); // the Kelvin sign and its like
   const subtags = lower.split("-");
-  for (const subtag of subtags) if (subtag.length > 8 || !ALPHANUMERIC.test(subtag)) invalid(tag);
+  for (const subtag of subtags) if (subtag.length > 8 || !ALPHANUMERIC.test(subtag)) throwInvalidTag(tag);
   let at = 0;
   const id = parseLanguageId(subtags, at, tag);
-  if (id === null) invalid(tag);
+  if (id === null) throwInvalidTag(tag);
   at = id.next;
   const extensions = [];
   let privateUse = null;
   const singletons = new Set();
   while (at < subtags.length) {
     const singleton = subtags[at++];
-    if (singleton.length !== 1) invalid(tag);
+    if (singleton.length !== 1) throwInvalidTag(tag);
     const start = at;
     if (singleton === "x") {
       privateUse = subtags.slice(at);
-      if (privateUse.length === 0) invalid(tag);
+      if (privateUse.length === 0) throwInvalidTag(tag);
       break;
     }
-    if (singletons.has(singleton)) invalid(tag);
+    if (singletons.has(singleton)) throwInvalidTag(tag);
     singletons.add(singleton);
     while (at < subtags.length && subtags[at].length > 1) at++;
-    if (at === start) invalid(tag);
+    if (at === start) throwInvalidTag(tag);
     extensions.push(parseExtension(singleton, subtags.slice(start, at), tag));
   }
   return { ...id, extensions, privateUse };
@@ -65,7 +66,7 @@ function parseLanguageId(subtags, at, tag) {
   if (SCRIPT.test(subtags[at] ?? "")) script = subtags[at++];
   if (REGION.test(subtags[at] ?? "")) region = subtags[at++];
   while (VARIANT.test(subtags[at] ?? "")) {
-    if (variants.includes(subtags[at])) invalid(tag);
+    if (variants.includes(subtags[at])) throwInvalidTag(tag);
     variants.push(subtags[at++]);
   }
   return { language, script, region, variants, next: at };
@@ -94,14 +95,14 @@ function parseUnicodeExtension(subtags) {
 
 function parseTransform(subtags, tag) {
   const id = TRANSFORM_KEY.test(subtags[0]) ? { next: 0 } : parseLanguageId(subtags, 0, tag);
-  if (id === null) invalid(tag);
+  if (id === null) throwInvalidTag(tag);
   const fields = [];
   let at = id.next;
   while (at < subtags.length) {
     const key = subtags[at++];
     const start = at;
     while (at < subtags.length && subtags[at].length > 2) at++;
-    if (!TRANSFORM_KEY.test(key) || at === start) invalid(tag);
+    if (!TRANSFORM_KEY.test(key) || at === start) throwInvalidTag(tag);
     fields.push([key, subtags.slice(start, at).join("-")]);
   }
   return { singleton: "t", id: id.language === undefined ? null : id, fields };
@@ -113,7 +114,7 @@ const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 export function canonicalize(id) {
   for (const extension of id.extensions) {
     if (extension.singleton === "u") {
-      if (!extension.keywords.every(([key]) => KEY.test(key))) invalid(formatTag(id));
+      if (!extension.keywords.every(([key]) => KEY.test(key))) throwInvalidTag(formatTag(id));
       extension.attributes = [...new Set(extension.attributes)].sort(order);
       extension.keywords = extension.keywords
         .map(([key, value]) => [key, canonicalValue(key, value)])

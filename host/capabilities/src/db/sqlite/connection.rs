@@ -2,11 +2,9 @@
 
 use super::super::grant::DbGrant;
 use super::super::statement::BOOKKEEPING;
-use super::functions;
-use super::json_patch;
-use super::like;
 use super::memory::Account;
 use super::watch::{Control, number};
+use super::{functions, json_patch, like};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;

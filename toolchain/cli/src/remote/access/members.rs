@@ -3,8 +3,7 @@
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
-use elias_api::{Organization, TokenRole, User};
-use elias_api::{OrganizationSettings, UserSettings};
+use elias_api::{Organization, OrganizationSettings, TokenRole, User, UserSettings};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
 use reqwest::Url;

@@ -3,9 +3,7 @@
 use crate::remote::connection::client::{Client, named, read};
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
-use elias_api::RoleSettings;
-use elias_api::{POLICY_BYTES_MAX, ROLE_SCHEMA};
-use elias_api::{Role, RoleDefinition};
+use elias_api::{POLICY_BYTES_MAX, ROLE_SCHEMA, Role, RoleDefinition, RoleSettings};
 use elias_command_line::text::{plain_lines, print};
 use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_names::RoleName;

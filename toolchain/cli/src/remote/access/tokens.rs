@@ -3,8 +3,7 @@
 use crate::remote::connection::client::Client;
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
-use elias_api::{NewToken, TokenWithSecret};
-use elias_api::{Token, TokenRole};
+use elias_api::{NewToken, Token, TokenRole, TokenWithSecret};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
 use elias_names::ComponentName;

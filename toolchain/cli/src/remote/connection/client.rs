@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long an answer may take: a deployment compiles the component, and waits for its smoke call.
+/// How long a response may take: a deployment compiles the component, and waits for its smoke test.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long sending an artifact may take.
 const UPLOAD: Duration = Duration::from_secs(1800);

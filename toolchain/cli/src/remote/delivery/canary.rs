@@ -1,4 +1,4 @@
-//! The flags of a canary: who gets the new version first, and how it goes on.
+//! The options of a canary: its first share of the requests, and the further steps.
 
 use clap::Args;
 use elias_command_line::Failure;
@@ -6,15 +6,15 @@ use elias_delivery::rollout::{RolloutPlan, Sticky};
 use elias_delivery::setting::InvalidSetting;
 use std::time::Duration;
 
-/// How a version gets its traffic.
+/// The steps in which a version gets its traffic.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CanaryArguments {
     /// Share of the requests, in percent, that the version gets first [default: 100, no canary]
-    #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = "Canary")]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, help_heading = "Canary")]
     canary: Option<f64>,
     /// Next shares, in percent [default: 25,50,100 as far as they are greater]
     #[arg(
-        long = "step", value_name = "PERCENT,...", value_delimiter = ',', value_parser = percent, requires = "canary",
+        long = "step", value_name = "PERCENT,...", value_delimiter = ',', value_parser = parse_percent, requires = "canary",
         help_heading = "Canary"
     )]
     steps: Vec<f64>,
@@ -29,39 +29,41 @@ pub(crate) struct CanaryArguments {
     requests: Option<u64>,
     /// Session affinity of clients to a version [default: none, each request is assigned at random]
     #[arg(
-        long, value_name = "header:NAME|cookie:NAME|address", value_parser = sticky, requires = "canary",
+        long, value_name = "header:NAME|cookie:NAME|address", value_parser = parse_sticky, requires = "canary",
         help_heading = "Canary"
     )]
     sticky: Option<Sticky>,
 }
 
 impl CanaryArguments {
-    /// The plan that was asked for; none for all traffic at once.
+    /// The rollout plan of these options; none without `--canary`.
     ///
     /// # Errors
-    /// `bad-configuration` for what is out of bounds.
+    /// `bad-configuration` for a value out of bounds.
     pub(crate) fn plan(&self) -> Result<Option<RolloutPlan>, Failure> {
         let Some(first) = self.canary else { return Ok(None) };
-        let usual = RolloutPlan::default();
+        let defaults = RolloutPlan::default();
         let mut steps = vec![first];
         if self.steps.is_empty() {
-            steps.extend(usual.steps.iter().filter(|step| **step > first));
+            steps.extend(defaults.steps.iter().filter(|step| **step > first));
         } else {
             // `--canary 10 --step 10,50` names the first one twice.
             steps.extend(
                 self.steps
                     .iter()
                     .enumerate()
-                    .filter(|(place, step)| *place > 0 || **step != first)
+                    .filter(|(index, step)| *index > 0 || **step != first)
                     .map(|(_, step)| step),
             );
         }
         let plan = RolloutPlan {
             steps,
-            every_ms: self.every.map_or(usual.every_ms, |every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
-            requests: self.requests.unwrap_or(usual.requests),
+            every_ms: self
+                .every
+                .map_or(defaults.every_ms, |every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX)),
+            requests: self.requests.unwrap_or(defaults.requests),
             sticky: self.sticky.clone().unwrap_or_default(),
-            ..usual
+            ..defaults
         };
         plan.check().map_err(|error| {
             Failure::new(InvalidSetting::CODE, &error)
@@ -71,13 +73,15 @@ impl CanaryArguments {
     }
 }
 
-pub(crate) fn percent(text: &str) -> Result<f64, String> {
+/// Parses a share of requests such as `10` or `10%`.
+pub(crate) fn parse_percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
     let number = number.ok().filter(|number| *number > 0.0 && *number <= 100.0);
     number.ok_or_else(|| "it must be a number of percent, more than 0 and at most 100".to_owned())
 }
 
-pub(crate) fn sticky(text: &str) -> Result<Sticky, String> {
+/// Parses a session affinity: `header:NAME`, `cookie:NAME` or `address`.
+pub(crate) fn parse_sticky(text: &str) -> Result<Sticky, String> {
     let sticky = match text.split_once(':') {
         None if text == "address" => Sticky::Address,
         Some(("header", name)) => Sticky::Header(name.to_owned()),

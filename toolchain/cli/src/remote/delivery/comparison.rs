@@ -26,19 +26,19 @@ struct Report {
     environment: String,
     stages: Stages,
     comparison: Comparison,
-    copies: Vec<Copies>,
+    copies: Vec<MirroredRequests>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Comparison {
-    implementations: Vec<Figures>,
+    implementations: Vec<VariantMetrics>,
     differences: Vec<Difference>,
     better: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Figures {
+struct VariantMetrics {
     name: String,
     requests: u64,
     failures: u64,
@@ -63,7 +63,7 @@ struct Interval {
 }
 
 #[derive(Debug, Deserialize)]
-struct Copies {
+struct MirroredRequests {
     name: String,
     skipped: u64,
     differences: Vec<Differing>,
@@ -100,7 +100,7 @@ fn report(report: &Report) -> String {
     for Difference { name, verdict, reason } in &report.comparison.differences {
         text.push_str(&format!("{}: {}: {}\n", plain(name), plain(verdict), plain(reason)));
     }
-    for Copies { name, skipped, differences } in &report.copies {
+    for MirroredRequests { name, skipped, differences } in &report.copies {
         if *skipped > 0 {
             text.push_str(&format!("{}: {} copies were skipped\n", plain(name), number(*skipped)));
         }

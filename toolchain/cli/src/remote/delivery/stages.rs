@@ -1,6 +1,6 @@
 //! Implementations side by side: `elias deploy --stage` and `elias stages`.
 
-use super::canary::{percent, sticky};
+use super::canary::{parse_percent, parse_sticky};
 use super::services::ServiceArguments;
 use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::output::{self, number, time};
@@ -28,11 +28,11 @@ pub(crate) struct StageArguments {
     #[arg(long, value_name = "NAME", num_args = 0..=1, value_parser = name, conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
     pub(crate) stage: Option<Option<String>>,
     /// Share of the requests that the variant responds to, in percent [default: 0]
-    #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, requires = "stage", help_heading = "Stages")]
     weight: Option<f64>,
     /// Share of the other requests that are mirrored to the variant, in percent; its responses are compared and
     /// discarded [default: 100 without --weight]
-    #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "stage", help_heading = "Stages")]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, requires = "stage", help_heading = "Stages")]
     shadow: Option<f64>,
     /// Also mirror unsafe requests such as POST, whose effects then happen twice
     #[arg(long, requires = "stage", help_heading = "Stages")]
@@ -55,7 +55,7 @@ pub(crate) struct StagesArguments {
     #[arg(long = "ignore-header", value_name = "NAME")]
     ignore_headers: Vec<String>,
     /// Session affinity of clients to a variant
-    #[arg(long, value_name = "header:NAME|cookie:NAME|address", value_parser = sticky)]
+    #[arg(long, value_name = "header:NAME|cookie:NAME|address", value_parser = parse_sticky)]
     sticky: Option<Sticky>,
     /// Remove this variant
     #[arg(long, value_name = "NAME")]

@@ -4,8 +4,7 @@ use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::events::{self, Event};
 use crate::remote::connection::output::{self, bytes, duration, number, time};
 use clap::{Args, Subcommand};
-use elias_api::RunningExecution;
-use elias_api::{ExecutionRecord, RecordedCalls};
+use elias_api::{ExecutionRecord, RecordedCalls, RunningExecution};
 use elias_command_line::text::{plain, plain_lines};
 use elias_command_line::{Failure, Target};
 use elias_names::{ComponentName, Environment};
@@ -90,13 +89,13 @@ pub(crate) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
     let json = arguments.target.json;
     if let Some(ExecutionsCommand::Show { id }) = &arguments.command {
         let response = client.get(client.tenant_url(&["executions", id]))?;
-        return output::print_item(json, &response, |run: ExecutionRecord| describe(&run));
+        return output::print_item(json, &response, |run: ExecutionRecord| format_execution(&run));
     }
     if arguments.running {
         return running(&client, arguments);
     }
     let mut url = client.tenant_url(&["executions"]);
-    wanted(&mut url, arguments.component.as_ref(), arguments.environment);
+    add_filters(&mut url, arguments.component.as_ref(), arguments.environment);
     if arguments.failed {
         url.query_pairs_mut().append_pair("failed", "true");
     }
@@ -120,7 +119,7 @@ pub(crate) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
 /// Lists what runs now.
 fn running(client: &Client, arguments: &ExecutionsArguments) -> Result<(), Failure> {
     let mut url = client.tenant_url(&["executions", "running"]);
-    wanted(&mut url, arguments.component.as_ref(), arguments.environment);
+    add_filters(&mut url, arguments.component.as_ref(), arguments.environment);
     let response = client.list(&url, arguments.limit)?;
     let row = |run: RunningExecution| {
         let role = if run.canary { " (canary)" } else { "" };
@@ -134,8 +133,8 @@ fn running(client: &Client, arguments: &ExecutionsArguments) -> Result<(), Failu
     output::print_list(arguments.target.json, &response, ["execution", "since", "component", "by"], row)
 }
 
-/// Says in the query which executions are wanted.
-fn wanted(url: &mut Url, component: Option<&ComponentName>, environment: Option<Environment>) {
+/// Adds the filters by component and environment to the query.
+fn add_filters(url: &mut Url, component: Option<&ComponentName>, environment: Option<Environment>) {
     if let Some(component) = component {
         url.query_pairs_mut().append_pair("component", component.as_str());
     }
@@ -144,7 +143,7 @@ fn wanted(url: &mut Url, component: Option<&ComponentName>, environment: Option<
     }
 }
 
-fn describe(run: &ExecutionRecord) -> String {
+fn format_execution(run: &ExecutionRecord) -> String {
     let mut text = output::facts([
         ("execution", run.id.clone()),
         ("component", format!("{} {} in {}", run.component, run.version, run.environment)),
@@ -153,7 +152,7 @@ fn describe(run: &ExecutionRecord) -> String {
         ("took", duration(run.duration_us)),
         ("fuel", number(run.fuel)),
         ("memory", bytes(run.memory_bytes)),
-        ("host calls", host_calls(run)),
+        ("host calls", format_host_calls(run)),
         ("status", run.status.to_string()),
         ("outcome", run.outcome.clone()),
         ("code", run.code.clone().unwrap_or_default()),
@@ -161,7 +160,7 @@ fn describe(run: &ExecutionRecord) -> String {
     if let Some(error) = &run.error {
         text.push_str(&format!("\n{}\n", plain_lines(error)));
     }
-    let lines = lines(run.lines.as_ref());
+    let lines = log_lines(run.lines.as_ref());
     if !lines.is_empty() {
         text.push('\n');
         lines.iter().for_each(|(level, message)| text.push_str(&format!("{level:<5} {message}\n")));
@@ -169,15 +168,15 @@ fn describe(run: &ExecutionRecord) -> String {
     text
 }
 
-/// What an execution asked of capabilities: `db 3 in 1.2 ms`.
-fn host_calls(run: &ExecutionRecord) -> String {
+/// Formats the calls of capabilities: `db 3 in 1.2 ms`.
+fn format_host_calls(run: &ExecutionRecord) -> String {
     let one =
         |of: &RecordedCalls| format!("{} {} in {}", of.capability, number(of.calls.into()), duration(of.duration_us));
     run.host_calls.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// What an execution logged, `[level, message]` each, as it can be shown.
-fn lines(lines: Option<&Value>) -> Vec<(String, String)> {
+/// Reads the log lines of an execution, `[level, message]` each, without control characters.
+fn log_lines(lines: Option<&Value>) -> Vec<(String, String)> {
     let line = |line: &Value| Some((plain(line.get(0)?.as_str()?), plain(line.get(1)?.as_str()?)));
     lines.and_then(Value::as_array).into_iter().flatten().filter_map(line).collect()
 }
@@ -190,19 +189,19 @@ pub(crate) fn logs(arguments: &LogsArguments) -> Result<(), Failure> {
         let url = client.service_url(component, environment, &["logs"]);
         return events::follow(&client, url, |event| {
             let mut out = std::io::stdout().lock();
-            out.write_all(followed(event, target.json).as_bytes())?;
+            out.write_all(format_event(event, target.json).as_bytes())?;
             out.flush()
         });
     }
     let mut url = client.tenant_url(&["executions"]);
-    wanted(&mut url, Some(component), Some(*environment));
+    add_filters(&mut url, Some(component), Some(*environment));
     let response = client.list(&url, *limit)?;
     output::print_response(target.json, &response, || {
         let newest: Vec<ExecutionRecord> = items(&response)?;
         let mut text = String::new();
         // As a log is read: the newest line last.
         for run in newest.iter().rev() {
-            for (level, message) in lines(run.lines.as_ref()) {
+            for (level, message) in log_lines(run.lines.as_ref()) {
                 text.push_str(&format!("{} {} {level:<5} {message}\n", time(run.started_at), plain(&run.id)));
             }
         }
@@ -215,8 +214,8 @@ pub(crate) fn logs(arguments: &LogsArguments) -> Result<(), Failure> {
     })
 }
 
-/// A line for an event; with `--json` an object.
-fn followed(event: &Event, json: bool) -> String {
+/// Formats an event of a followed log as a line; with `--json` as an object on one line.
+fn format_event(event: &Event, json: bool) -> String {
     let data = serde_json::from_str::<Value>(&event.data).unwrap_or_else(|_| Value::from(event.data.as_str()));
     if event.name == "lost" {
         let object = json!({ "lost": data });
@@ -259,20 +258,20 @@ mod tests {
         let data =
             json!({ "execution": "01A", "level": "INFO", "message": "a\nb\u{1b}[2J", "fields": "n=1" }).to_string();
         let event = Event { name: "line".into(), data };
-        assert_eq!(followed(&event, false), "01A info  a\\nb\\u{1b}[2J n=1\n");
-        assert_eq!(followed(&event, true).lines().count(), 1);
+        assert_eq!(format_event(&event, false), "01A info  a\\nb\\u{1b}[2J n=1\n");
+        assert_eq!(format_event(&event, true).lines().count(), 1);
         let lost = Event { name: "lost".into(), data: "7".into() };
-        assert_eq!(followed(&lost, false), "(7 lines were lost: too slow)\n");
-        assert_eq!(followed(&lost, true), "{\"lost\":7}\n");
+        assert_eq!(format_event(&lost, false), "(7 lines were lost: too slow)\n");
+        assert_eq!(format_event(&lost, true), "{\"lost\":7}\n");
         let other = Event { name: "line".into(), data: "not JSON".into() };
-        assert_eq!(followed(&other, false), "\"not JSON\"\n");
+        assert_eq!(format_event(&other, false), "\"not JSON\"\n");
     }
 
     #[test]
     fn lines_that_are_none_are_left_out() {
         let logged = json!([["info", "a"], ["warn"], "x", ["error", "b\tc"], [1, 2]]);
-        let wanted = [("info".to_owned(), "a".to_owned()), ("error".to_owned(), "b\\tc".to_owned())];
-        assert_eq!(lines(Some(&logged)), wanted);
-        assert!(lines(None).is_empty() && lines(Some(&json!({}))).is_empty());
+        let expected = [("info".to_owned(), "a".to_owned()), ("error".to_owned(), "b\\tc".to_owned())];
+        assert_eq!(log_lines(Some(&logged)), expected);
+        assert!(log_lines(None).is_empty() && log_lines(Some(&json!({}))).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Answers to the same request, held against each other.
+//! Responses to the same request, compared with each other.
 
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ const BEGINNING_BYTES: usize = 4 << 10;
 const SHOWN_BYTES: usize = 64;
 /// Bytes of a header's value that are shown.
 const VALUE_BYTES: usize = 100;
-/// Headers that differ from answer to answer, or are the server's own.
+/// Headers that differ from response to response, or are the server's own.
 const VOLATILE: [&str; 9] = [
     "age",
     "connection",
@@ -25,12 +25,12 @@ const VOLATILE: [&str; 9] = [
     "transfer-encoding",
 ];
 
-/// An answer to a request, in as much as is needed to compare it.
+/// A response, in as much as is needed to compare it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The execution that gave it.
+pub struct ResponseSummary {
+    /// The id of the execution that it comes from.
     pub execution: String,
-    /// The status; of an execution that failed the one that the host answers with.
+    /// The status; for an execution that failed, the status of the host's response.
     pub status: u16,
     /// The headers, without those that differ by nature.
     headers: Vec<(String, String)>,
@@ -39,15 +39,16 @@ pub struct Answer {
     beginning: Vec<u8>,
 }
 
-/// An answer that is being read. Its body may have any size.
+/// A response that is being read. Its body may have any size.
 #[derive(Debug)]
-pub struct AnswerReader {
-    answer: Answer,
+pub struct ResponseReader {
+    summary: ResponseSummary,
     hash: Sha256,
 }
 
-impl AnswerReader {
-    /// The answer's head. `ignore` names headers in which answers may differ, in lower case.
+impl ResponseReader {
+    /// Begins with the response's status and headers. `ignore` names headers in which responses may differ, in lower
+    /// case.
     #[must_use]
     pub fn new(execution: &str, status: u16, headers: &HeaderMap, ignore: &[String]) -> Self {
         let counts = |name: &str| !VOLATILE.contains(&name) && !ignore.iter().any(|ignored| ignored == name);
@@ -59,7 +60,7 @@ impl AnswerReader {
         headers.sort();
         let (execution, beginning) = (execution.to_owned(), Vec::new());
         Self {
-            answer: Answer { execution, status, headers, bytes: 0, digest: [0; 32], beginning },
+            summary: ResponseSummary { execution, status, headers, bytes: 0, digest: [0; 32], beginning },
             hash: Sha256::new(),
         }
     }
@@ -67,16 +68,16 @@ impl AnswerReader {
     /// A piece of the body.
     pub fn read(&mut self, piece: &[u8]) {
         self.hash.update(piece);
-        let answer = &mut self.answer;
-        answer.bytes = answer.bytes.saturating_add(piece.len() as u64);
-        let room = BEGINNING_BYTES.saturating_sub(answer.beginning.len());
-        answer.beginning.extend_from_slice(&piece[..piece.len().min(room)]);
+        let summary = &mut self.summary;
+        summary.bytes = summary.bytes.saturating_add(piece.len() as u64);
+        let room = BEGINNING_BYTES.saturating_sub(summary.beginning.len());
+        summary.beginning.extend_from_slice(&piece[..piece.len().min(room)]);
     }
 
-    /// The whole answer.
+    /// The summary of the whole response.
     #[must_use]
-    pub fn end(self) -> Answer {
-        Answer { digest: self.hash.finalize().into(), ..self.answer }
+    pub fn end(self) -> ResponseSummary {
+        ResponseSummary { digest: self.hash.finalize().into(), ..self.summary }
     }
 }
 
@@ -97,8 +98,8 @@ pub struct Differing {
     pub what: String,
 }
 
-impl Answer {
-    /// In what another answer differs from this one, as a sentence; none if in nothing that counts.
+impl ResponseSummary {
+    /// The first difference of another response from this one, as a sentence; none if they are the same in what counts.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
         if self.status != other.status {
@@ -112,8 +113,8 @@ impl Answer {
         }
         let pairs = self.beginning.iter().zip(&other.beginning);
         let common = pairs.take_while(|(a, b)| a == b).count();
-        let shown = |answer: &Self| {
-            let from = &answer.beginning[common.min(answer.beginning.len())..];
+        let shown = |response: &Self| {
+            let from = &response.beginning[common.min(response.beginning.len())..];
             String::from_utf8_lossy(&from[..from.len().min(SHOWN_BYTES)]).escape_debug().to_string()
         };
         let (a, b) = (shown(self), shown(other));
@@ -130,9 +131,9 @@ impl Answer {
         let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) =
             (self.headers.iter().collect(), other.headers.iter().collect());
         let first = ours.symmetric_difference(&theirs).map(|(name, _)| name.as_str()).min().unwrap_or_default();
-        let value = |answer: &Self| {
+        let value = |response: &Self| {
             let values: Vec<_> =
-                answer.headers.iter().filter(|(name, _)| name == first).map(|(_, value)| value.as_str()).collect();
+                response.headers.iter().filter(|(name, _)| name == first).map(|(_, value)| value.as_str()).collect();
             let text: String = values.join(", ").chars().take(VALUE_BYTES).collect();
             if values.is_empty() { "none".to_owned() } else { format!("\"{}\"", text.escape_debug()) }
         };
@@ -144,33 +145,33 @@ impl Answer {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, headers: &[(&str, &str)], body: &[&[u8]]) -> Answer {
+    fn response(status: u16, headers: &[(&str, &str)], body: &[&[u8]]) -> ResponseSummary {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        let mut reader = AnswerReader::new("id", status, &headers, &["x-request".to_owned()]);
+        let mut reader = ResponseReader::new("id", status, &headers, &["x-request".to_owned()]);
         body.iter().for_each(|piece| reader.read(piece));
         reader.end()
     }
 
     #[test]
     fn what_differs_is_named_and_what_differs_by_nature_is_not() {
-        let base = answer(200, &[("content-type", "text/plain"), ("date", "today"), ("x-request", "1")], &[b"hello"]);
+        let base = response(200, &[("content-type", "text/plain"), ("date", "today"), ("x-request", "1")], &[b"hello"]);
         let long = vec![b'a'; BEGINNING_BYTES + 1];
         for (other, what) in [
-            (answer(200, &[("content-type", "text/plain"), ("x-request", "2")], &[b"hel", b"lo"]), None),
-            (answer(500, &[], &[]), Some("status: 200 and 500")),
-            (answer(200, &[], &[b"hello"]), Some("header content-type: \"text/plain\" and none")),
+            (response(200, &[("content-type", "text/plain"), ("x-request", "2")], &[b"hel", b"lo"]), None),
+            (response(500, &[], &[]), Some("status: 200 and 500")),
+            (response(200, &[], &[b"hello"]), Some("header content-type: \"text/plain\" and none")),
             (
-                answer(200, &[("content-type", "text/plain")], &[b"help\n!"]),
+                response(200, &[("content-type", "text/plain")], &[b"help\n!"]),
                 Some("body: from byte 3 of 5 and 6: \"lo\" and \"p\\n!\""),
             ),
             (
-                answer(200, &[("content-type", "text/plain")], &[b"hell"]),
+                response(200, &[("content-type", "text/plain")], &[b"hell"]),
                 Some("body: from byte 4 of 5 and 4: \"o\" and \"\""),
             ),
         ] {
             assert_eq!(base.difference(&other).as_deref(), what);
         }
-        let (a, b) = (answer(200, &[], &[&long]), answer(200, &[], &[&long, b"b"]));
+        let (a, b) = (response(200, &[], &[&long]), response(200, &[], &[&long, b"b"]));
         assert_eq!(a.difference(&b).as_deref(), Some("body: after the first 4096 of 4097 and 4098 bytes"));
         assert_eq!(a.difference(&a), None);
     }
