@@ -1,6 +1,6 @@
 //! What an implementation did.
 
-use super::answer::Differing;
+use super::response::Differing;
 use crate::statistics::Moments;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};

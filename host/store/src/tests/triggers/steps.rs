@@ -34,9 +34,17 @@ async fn steps_are_stored_once_and_only_by_who_has_the_job(TestStore { store, ..
     let mut scope = store.queue_write().await.expect("a scope");
     assert_eq!(scope.expire_jobs(10).await.expect("expired"), 1);
     scope.commit().await.expect("committed");
-    assert_eq!(append(store, "one", &first, &[step(2, "late")]).await, std::slice::from_ref(&first.lease), "nobody has it");
+    assert_eq!(
+        append(store, "one", &first, &[step(2, "late")]).await,
+        std::slice::from_ref(&first.lease),
+        "nobody has it"
+    );
     let second = claim(store, "two", LEASE_MS, share(&a, "order", 1)).await.remove(0);
-    assert_eq!(append(store, "one", &first, &[step(2, "late")]).await, std::slice::from_ref(&first.lease), "another has it");
+    assert_eq!(
+        append(store, "one", &first, &[step(2, "late")]).await,
+        std::slice::from_ref(&first.lease),
+        "another has it"
+    );
     assert_eq!(append(store, "two", &second, &[step(2, "ship")]).await, []);
     assert_eq!(journal(store, &a, &second).await.len(), 3);
     // A dead job keeps its journal, so that it goes on from there.

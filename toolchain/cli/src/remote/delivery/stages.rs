@@ -234,7 +234,7 @@ fn changed(mut plan: StagePlan, arguments: &StagesArguments) -> Result<StagePlan
 
 /// From 0 on, where a canary's share begins above it.
 fn share(text: &str) -> Result<f64, String> {
-    if text.trim_end_matches('%') == "0" { Ok(0.0) } else { percent(text) }
+    if text.trim_end_matches('%') == "0" { Ok(0.0) } else { parse_percent(text) }
 }
 
 fn show(stages: &Stages) -> String {

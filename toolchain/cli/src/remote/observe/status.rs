@@ -4,7 +4,7 @@ use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::output::{self, duration, number, time};
 use clap::Args;
 use elias_command_line::{Failure, Target};
-use elias_delivery::rollout::ReleaseMetrics;
+use elias_delivery::rollout::Figures;
 use elias_names::{ComponentName, Environment};
 use serde::Deserialize;
 
@@ -44,7 +44,7 @@ struct Release {
     version: u32,
     problem: Option<String>,
     health: Health,
-    figures: ReleaseMetrics,
+    figures: Figures,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,7 +101,7 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
     });
     let store = if status.pending { "for the store, to be told of a rollback" } else { "" };
     let row = |release: &Release, share: f64, waiting: &str| {
-        let ReleaseMetrics { requests, failures, p99_us, fuel_mean, .. } = release.figures;
+        let Figures { requests, failures, p99_us, fuel_mean, .. } = release.figures;
         let health = match (status.stopped, &release.problem, release.health.reason.as_str()) {
             (true, ..) => "stopped by hand".to_owned(),
             (false, Some(problem), _) => format!("cannot be loaded: {problem}"),
