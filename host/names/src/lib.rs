@@ -93,6 +93,11 @@ label!(
     RoleName, "role"
 );
 
+label!(
+    /// The name of a schedule, of a subscription to events or of a kind of jobs of a component.
+    TriggerName, "trigger"
+);
+
 impl TenantId {
     /// The tenant of those who run the host: its tokens may act on every tenant.
     pub const SYSTEM: &'static str = "system";

@@ -1,0 +1,148 @@
+use super::*;
+use crate::schedule::{CatchUp, Overlap};
+use std::time::Duration;
+
+fn config(text: &str) -> TriggersConfig {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The tables of the whole feature, as a developer writes them.
+const WHOLE: &str = r#"
+    [[schedule]]
+    name = "nightly"
+    cron = "0 3 * * *"
+    timezone = "Europe/Berlin"
+    overlap = "queue"
+    catch-up = "all"
+    max-lateness = "2h"
+    catch-up-max = 10
+    input = { full = true }
+
+    [[schedule]]
+    name = "often"
+    every = "15m"
+    enabled = false
+
+    [[event]]
+    type = "order.*"
+    where = { "data.country" = ["uz", "ru"], "data.total" = { gte = 100 } }
+    transform = "{ total: .data.total }"
+    retry = { attempts = 8, first = "1s", factor = 2, max = "1h", jitter = true }
+    order = "subject"
+    batch = 10
+
+    [jobs.resize]
+    concurrency = 4
+    rate = "100/m"
+    timeout = "5m"
+    key-concurrency = 1
+    retention = "30d"
+"#;
+
+#[test]
+fn the_whole_table_is_read_and_written() {
+    let whole = config(WHOLE);
+    assert_eq!(whole.check(), Ok(()));
+    assert_eq!((whole.schedule[0].overlap, whole.schedule[0].catch_up), (Overlap::Queue, CatchUp::All));
+    assert_eq!(whole.schedule[0].max_lateness.map(|lateness| lateness.get()), Some(Duration::from_secs(7_200)));
+    assert_eq!((whole.schedule[1].timezone.as_str(), whole.schedule[1].catch_up_max), ("UTC", 100));
+    assert_eq!(whole.event[0].name(), "order-any");
+    assert_eq!(whole.event[0].retry.policy(), crate::queue::RetryPolicy::default());
+    assert_eq!(whole.jobs["resize"].limit().rate.map(|rate| rate.units()), Some(100));
+    let text = toml::to_string(&whole).expect("a table");
+    assert_eq!(config(&text), whole);
+}
+
+#[test]
+fn nothing_is_needed_but_a_name_and_a_time_or_a_type() {
+    let least = config("[[schedule]]\nname = \"a\"\ncron = \"@daily\"\n[[event]]\ntype = \"**\"\n[jobs.b]\n");
+    assert_eq!(least.check(), Ok(()));
+    assert_eq!((least.schedule[0].overlap, least.schedule[0].catch_up), (Overlap::Skip, CatchUp::Last));
+    assert_eq!((least.event[0].name(), least.event[0].batch), ("all".to_owned(), 1));
+    assert_eq!(least.jobs["b"], JobConfig::default());
+    assert!(TriggersConfig::default().is_empty() && !least.is_empty());
+}
+
+#[test]
+fn each_setting_has_its_bounds_and_errors_have_its_path() {
+    let schedule = |rest: &str| format!("[[schedule]]\nname = \"a\"\n{rest}\n");
+    let daily = |rest: &str| schedule(&format!("cron = \"@daily\"\n{rest}"));
+    let event = |rest: &str| format!("[[event]]\ntype = \"a\"\n{rest}\n");
+    let job = |rest: &str| format!("[jobs.a]\n{rest}\n");
+    let long = "x".repeat(70_000);
+    for (text, key) in [
+        ("[[schedule]]\nname = \"A\"\ncron = \"@daily\"\n".to_owned(), "triggers.schedule[0].name"),
+        (format!("{}{}", daily(""), daily("")), "triggers.schedule[1].name"),
+        (schedule(""), "triggers.schedule[0].cron"),
+        (schedule("cron = \"* * *\""), "triggers.schedule[0].cron"),
+        (daily("every = \"1h\""), "triggers.schedule[0].every"),
+        (schedule("every = \"1ms\""), "triggers.schedule[0].every"),
+        (daily("timezone = \"Mars\""), "triggers.schedule[0].timezone"),
+        (schedule("every = \"1h\"\ntimezone = \"Europe/Berlin\""), "triggers.schedule[0].timezone"),
+        (daily("catch-up-max = 0"), "triggers.schedule[0].catch-up-max"),
+        (daily("max-lateness = \"0s\""), "triggers.schedule[0].max-lateness"),
+        (daily(&format!("input = \"{long}\"")), "triggers.schedule[0].input"),
+        ("[[event]]\ntype = \"a..b\"\n".to_owned(), "triggers.event[0].type"),
+        (event("name = \"a b\""), "triggers.event[0].name"),
+        (format!("{}{}", event(""), event("")), "triggers.event[1].name"),
+        (event("where = { \"a.b\" = 1 }"), "triggers.event[0].where"),
+        (event("transform = \".[\""), "triggers.event[0].transform"),
+        (event("retry = { attempts = 0 }"), "triggers.event[0].retry.attempts"),
+        (event("retry = { attempts = 101 }"), "triggers.event[0].retry.attempts"),
+        (event("retry = { first = \"99ms\" }"), "triggers.event[0].retry.first"),
+        (event("retry = { first = \"2d\" }"), "triggers.event[0].retry.first"),
+        (event("retry = { factor = 0.5 }"), "triggers.event[0].retry.factor"),
+        (event("retry = { factor = nan }"), "triggers.event[0].retry.factor"),
+        (event("retry = { max = \"8d\" }"), "triggers.event[0].retry.max"),
+        (event("retry = { first = \"2h\" }"), "triggers.event[0].retry.max"),
+        (event("batch = 101"), "triggers.event[0].batch"),
+        (event("concurrency = 0"), "triggers.event[0].concurrency"),
+        ("[jobs.\"A b\"]\n".to_owned(), "triggers.jobs.A b"),
+        (job("concurrency = 0"), "triggers.jobs.a.concurrency"),
+        (job("rate = \"100\""), "triggers.jobs.a.rate"),
+        (job("timeout = \"2d\""), "triggers.jobs.a.timeout"),
+        (job("priority = 101"), "triggers.jobs.a.priority"),
+        (job("key-concurrency = 0"), "triggers.jobs.a.key-concurrency"),
+        (job("retention = \"91d\""), "triggers.jobs.a.retention"),
+    ] {
+        let error = config(&text).check().expect_err(key);
+        assert_eq!((error.key(), error.code()), (key, "bad-configuration"), "{error}");
+        assert!(error.to_string().len() < 500, "{error}");
+    }
+}
+
+#[test]
+fn there_are_at_most_a_hundred_of_each() {
+    let many = |count: usize| {
+        let schedule = |number| format!("[[schedule]]\nname = \"a{number}\"\ncron = \"@daily\"\n");
+        config(&(0..count).map(schedule).collect::<String>())
+    };
+    assert_eq!(many(100).check(), Ok(()));
+    assert_eq!(many(101).check().expect_err("one too many").key(), "triggers.schedule");
+}
+
+#[test]
+fn unknown_and_misspelled_settings_are_refused() {
+    for text in [
+        "[[schedule]]\nname = \"a\"\ncrom = \"@daily\"",
+        "[[schedule]]\ncron = \"@daily\"",
+        "[[schedule]]\nname = \"a\"\ncron = \"@daily\"\noverlap = \"drop\"",
+        "[[schedule]]\nname = \"a\"\nevery = \"soon\"",
+        "[[event]]\nname = \"a\"",
+        "[[event]]\ntype = \"a\"\nretry = { tries = 3 }",
+        "[jobs.a]\nconcurency = 3",
+        "[queue]",
+    ] {
+        assert!(toml::from_str::<TriggersConfig>(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn names_follow_from_types() {
+    for (event_type, name) in
+        [("order.paid", "order-paid"), ("order.**", "order-all"), ("*.Paid_Late", "any-paid-late")]
+    {
+        let subscription: SubscriptionConfig = toml::from_str(&format!("type = \"{event_type}\"")).expect("a table");
+        assert_eq!(subscription.name(), name);
+    }
+}

@@ -1,0 +1,26 @@
+//! Events: CloudEvents 1.0, which subscription an event is for, and what it is turned into on the way.
+//!
+//! An [`Event`] comes as JSON, over HTTP ([`read_http`]) or from a component. A subscription has a [`TypePattern`], a
+//! [`Filter`], a [`Transform`] and an [`Order`]; [`PatternIndex`] finds those of an event without asking each. What becomes
+//! of a delivery that ended is as for jobs ([`crate::queue::settle`]). [`Hops`] ends loops, and [`webhook`] signs what
+//! leaves the platform.
+
+mod attributes;
+mod cloud_event;
+mod filter;
+mod hops;
+mod http_binding;
+mod json_format;
+mod order;
+mod pattern;
+mod transform;
+pub mod webhook;
+
+pub use attributes::{ExtensionValue, InvalidEvent};
+pub use cloud_event::{DATA_BYTES_MAX, Event, EventData};
+pub use filter::{Filter, InvalidFilter};
+pub use hops::{HOPS_MAX, Hops, TooManyHops};
+pub use http_binding::{BATCH_CONTENT_TYPE, CONTENT_TYPE, EVENTS_MAX, read_http, write_binary};
+pub use order::Order;
+pub use pattern::{InvalidPattern, PatternIndex, TypePattern};
+pub use transform::{InvalidTransform, Transform, TransformError};

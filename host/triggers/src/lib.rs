@@ -1,0 +1,18 @@
+//! What starts code beside a request: time, jobs and events, and the steps of a job that survive a crash.
+//!
+//! Pure state machines: they read no clock, no store and no network. They are told the time
+//! ([`elias_delivery::clock::Now`]) and random numbers, and answer with decisions that others carry out.
+//!
+//! - [`config`]: the table `[triggers]` of elias.toml.
+//! - [`schedule`]: cron lines in time zones, and what becomes of each due time.
+//! - [`queue`]: retries, priorities, the order between tenants, concurrency and rates of jobs.
+//! - [`event`]: CloudEvents, which subscription an event is for, transformations, webhooks.
+//! - [`workflow`]: the journal of a job's steps.
+//! - [`duration`]: durations as elias.toml writes them.
+
+pub mod config;
+pub mod duration;
+pub mod event;
+pub mod queue;
+pub mod schedule;
+pub mod workflow;

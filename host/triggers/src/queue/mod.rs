@@ -1,0 +1,18 @@
+//! The queue of jobs: which job is next, when it may run, and what becomes of it when a run has ended.
+//!
+//! - [`RetryPolicy`] and [`settle`]: retries with exponential backoff and full jitter, and when a job is dead.
+//! - [`Priority`]: priorities with bounded ageing, as one number that an index can be ordered by.
+//! - [`FairQueue`]: how many jobs of which tenant are claimed next.
+//! - [`KeyLimits`]: concurrency and rate by component, job name and key.
+
+mod ending;
+mod fair;
+mod limits;
+mod priority;
+mod retry;
+
+pub use ending::{DeadReason, Ending, Outcome, settle};
+pub use fair::{FairQueue, Share, TenantDemand};
+pub use limits::{InvalidRate, KEYS_MAX, KeyLimits, Limit, LimitReached, Rate};
+pub use priority::{InvalidPriority, Priority};
+pub use retry::RetryPolicy;
