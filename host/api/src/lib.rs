@@ -11,6 +11,7 @@ mod findings;
 mod members;
 mod services;
 mod tenants;
+mod triggers;
 mod versions;
 
 pub use access::{
@@ -29,6 +30,10 @@ pub use services::{
     StageReport,
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
+pub use triggers::{
+    EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleRecord, SubscriptionRecord,
+    TickOutcome, TickRecord,
+};
 pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
 
 /// The tenant that is there from the start, for a host with one team.

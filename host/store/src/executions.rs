@@ -34,6 +34,12 @@ const COLUMNS: usize = 16;
 const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, status, outcome, \
                      code, error, lines, host_calls";
 
+/// Looks up the oldest execution of each tenant that is not kept, and deletes from there on, by the primary key.
+pub(super) const PRUNE_EXECUTIONS: &str = "WITH last AS MATERIALIZED (SELECT t.tenant AS tenant, \
+    (SELECT e.id FROM executions e WHERE e.tenant = t.tenant ORDER BY e.id DESC LIMIT 1 OFFSET $1) AS id \
+    FROM tenants t) DELETE FROM executions WHERE (tenant, id) IN (SELECT e.tenant, e.id FROM last \
+    JOIN executions e ON e.tenant = last.tenant AND e.id <= last.id WHERE last.id IS NOT NULL)";
+
 /// The places of one row's values, from the number `first` on.
 fn values(first: usize) -> String {
     let places: Vec<_> = (first..first + COLUMNS).map(|place| format!("${place}")).collect();
@@ -68,10 +74,7 @@ impl HostScope {
     pub async fn prune_executions(&mut self, before_ms: i64, keep: u32) -> Result<u64> {
         let old = sqlx::query("DELETE FROM executions WHERE started_at < $1").bind(before_ms);
         let old = old.execute(&mut *self.tx).await?.rows_affected();
-        let many = "DELETE FROM executions WHERE (tenant, id) IN (SELECT tenant, id FROM \
-                    (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY id DESC) AS place FROM executions) AS ranked \
-                    WHERE place > $1)";
-        let many = sqlx::query(many).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected();
+        let many = sqlx::query(PRUNE_EXECUTIONS).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected();
         Ok(old + many)
     }
 }

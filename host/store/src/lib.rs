@@ -32,6 +32,7 @@ mod tests;
 mod tls;
 mod tokens;
 mod transfer;
+mod triggers;
 mod users;
 mod versions;
 
@@ -45,6 +46,12 @@ pub use identity::IDENTITY_FILE;
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use tenants::StoredUse;
+pub use triggers::{
+    CancelledJob, ClaimShare, ClaimedJob, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease, JobOrder,
+    JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
+    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleId, Step,
+    SubscriptionId, TickAction,
+};
 pub use versions::NewVersion;
 
 use connect::Shared;
@@ -54,7 +61,7 @@ use file::StoreFile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Row, Transaction};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,6 +81,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("access", include_str!("schema/4_access.sql")),
     ("changes", include_str!("schema/5_changes.sql")),
     ("identity", include_str!("schema/6_identity.sql")),
+    ("triggers", include_str!("schema/7_triggers.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -94,6 +102,19 @@ const TENANT_TABLES: &[&str] = &[
     "roles",
     "organizations",
     "users",
+    "schedules",
+    "ticks",
+    "jobs",
+    "waiting_jobs",
+    "finished_jobs",
+    "job_keys",
+    "job_dependencies",
+    "ordering_keys",
+    "job_counts",
+    "steps",
+    "events",
+    "event_positions",
+    "subscriptions",
 ];
 
 /// The store; a cheap handle.
@@ -116,6 +137,7 @@ enum Dialect {
 /// A transaction about one tenant. Dropped without [`commit`](Self::commit), it never was.
 pub struct TenantScope {
     tx: Transaction<'static, Any>,
+    dialect: Dialect,
     tenant: TenantId,
     file: Option<Arc<StoreFile>>,
 }
@@ -123,6 +145,7 @@ pub struct TenantScope {
 /// A transaction about the host itself, or across tenants: for finding out whose a request is, and for what serves.
 pub struct HostScope {
     tx: Transaction<'static, Any>,
+    dialect: Dialect,
     file: Option<Arc<StoreFile>>,
 }
 
@@ -165,7 +188,7 @@ impl Store {
             let bind = "SELECT set_config('role', 'elias_tenant', true), set_config('elias.tenant', $1, true)";
             sqlx::query(bind).bind(tenant.as_str()).execute(&mut *tx).await?;
         }
-        Ok(TenantScope { tx, tenant: tenant.clone(), file: self.shared.file.clone() })
+        Ok(TenantScope { tx, dialect: self.dialect, tenant: tenant.clone(), file: self.shared.file.clone() })
     }
 
     /// A transaction of the host that reads.
@@ -173,7 +196,7 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub async fn host_read(&self) -> Result<HostScope> {
-        Ok(HostScope { tx: self.begin_read().await?, file: self.shared.file.clone() })
+        Ok(HostScope { tx: self.begin_read().await?, dialect: self.dialect, file: self.shared.file.clone() })
     }
 
     /// A transaction of the host that writes.
@@ -181,7 +204,23 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub async fn host_write(&self) -> Result<HostScope> {
-        Ok(HostScope { tx: self.begin_write(self.ready().await?).await?, file: self.shared.file.clone() })
+        let tx = self.begin_write(self.ready().await?).await?;
+        Ok(HostScope { tx, dialect: self.dialect, file: self.shared.file.clone() })
+    }
+
+    /// A transaction of the host that works on the queue of jobs. On PostgreSQL its statements are planned as for large
+    /// tables: those of a queue are empty at one time and have a million rows soon after, and a prepared plan stays.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn queue_write(&self) -> Result<HostScope> {
+        if self.dialect == Dialect::Sqlite {
+            return self.host_write().await;
+        }
+        let begin = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
+                     SET LOCAL enable_mergejoin = off";
+        let tx = self.ready().await?.begin_with(begin).await.map_err(|error| self.explain(error))?;
+        Ok(HostScope { tx, dialect: self.dialect, file: self.shared.file.clone() })
     }
 
     async fn begin_write(&self, pool: &AnyPool) -> Result<Transaction<'static, Any>> {
@@ -243,6 +282,16 @@ impl TenantScope {
     /// A statement of which `$1`, `$2` and `$3` are the tenant, the component and the environment of one of the tenant's services.
     fn query_of(&self, sql: &'static str, service: &ServiceId) -> Query {
         self.query(sql).bind(service.component.as_str().to_owned()).bind(service.environment.as_str())
+    }
+
+    /// [`query`](Self::query) with a text of which parts depend on the database.
+    fn query_text(&self, sql: String) -> Query {
+        sqlx::query(AssertSqlSafe(sql)).bind(self.tenant.as_str().to_owned())
+    }
+
+    /// [`query_of`](Self::query_of) likewise.
+    fn query_of_text(&self, sql: String, service: &ServiceId) -> Query {
+        self.query_text(sql).bind(service.component.as_str().to_owned()).bind(service.environment.as_str())
     }
 
     async fn rows(&mut self, query: Query) -> Result<Vec<AnyRow>> {

@@ -30,6 +30,20 @@ pub(super) const TABLES: &[&str] = &[
     "log_records",
     "log_hashes",
     "counters",
+    "schedules",
+    "ticks",
+    "jobs",
+    "waiting_jobs",
+    "finished_jobs",
+    "job_keys",
+    "job_dependencies",
+    "ordering_keys",
+    "job_counts",
+    "steps",
+    "events",
+    "event_positions",
+    "subscriptions",
+    "leases",
 ];
 /// What every new store has of itself.
 const GIVEN: [&str; 3] = ["store_identity", "tenants", "counters"];

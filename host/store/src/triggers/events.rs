@@ -1,0 +1,256 @@
+//! The log of a tenant's events: positions grow in the order in which events are committed, for whoever publishes
+//! holds the tenant's row of positions until then.
+
+use super::{Database, inserts, signed, statement, storable};
+use crate::error::{Error, Result};
+use crate::{Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
+use elias_api::{Code, EventRecord};
+use elias_names::TenantId;
+use serde_json::json;
+use sqlx::any::AnyRow;
+use std::collections::{HashMap, HashSet};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+
+/// An event to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Its id.
+    pub id: String,
+    /// Its type, such as `order.paid`.
+    pub event_type: String,
+    /// Its source, a URI reference.
+    pub source: String,
+    /// Its subject within the source.
+    pub subject: Option<String>,
+    /// Its data, a JSON text.
+    pub data: String,
+    /// When it happened, in milliseconds since 1970.
+    pub time: i64,
+    /// With this key there is one event in the tenant's log.
+    pub key: Option<String>,
+    /// How many events led to it.
+    pub hops: u32,
+    /// The `traceparent` of what publishes it.
+    pub cause: Option<String>,
+}
+
+/// An event that was published, now or before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedEvent {
+    /// Its position in the tenant's log.
+    pub position: u64,
+    /// Its id: that of the event that has the key, if there was one.
+    pub id: String,
+    /// Whether it was there before.
+    pub is_known: bool,
+}
+
+pub(super) const READ_EVENTS: &str =
+    "SELECT * FROM events WHERE tenant = $1 AND position > $2 ORDER BY position LIMIT $3";
+
+fn event(row: &AnyRow) -> Result<EventRecord> {
+    Ok(EventRecord {
+        position: number(row, "position")?,
+        id: get(row, "id")?,
+        event_type: get(row, "type")?,
+        source: get(row, "source")?,
+        subject: get(row, "subject")?,
+        data: get(row, "data")?,
+        time: get(row, "time")?,
+        key: get(row, "key")?,
+        hops: number(row, "hops")?,
+        cause: get(row, "cause")?,
+        published_at: get(row, "published_at")?,
+    })
+}
+
+impl TenantScope {
+    /// Publishes events, if the tenant publishes at most `day_max` on this day (UTC) with them; says what became of
+    /// each, in their order.
+    ///
+    /// # Errors
+    /// `quota-exceeded`; the transaction must be dropped then.
+    pub async fn publish_events(&mut self, events: &[NewEvent], day_max: Option<u64>) -> Result<Vec<PublishedEvent>> {
+        let tenant = self.tenant.clone();
+        self.database().publish(&tenant, events, day_max).await
+    }
+
+    /// At most `limit` events after the position `after`, in their order.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn events(&mut self, after: u64, limit: u32) -> Result<Vec<EventRecord>> {
+        let tenant = self.tenant.clone();
+        self.database().events(&tenant, after, limit).await
+    }
+
+    /// The position after which the events begin that were published at `time` or later, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn events_since(&mut self, time: i64) -> Result<u64> {
+        let tenant = self.tenant.clone();
+        self.database().events_since(&tenant, time).await
+    }
+}
+
+impl HostScope {
+    /// Publishes events of a tenant, as [`TenantScope::publish_events`] does; several tenants' in one transaction.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn publish_events(
+        &mut self,
+        tenant: &TenantId,
+        events: &[NewEvent],
+        day_max: Option<u64>,
+    ) -> Result<Vec<PublishedEvent>> {
+        self.database().publish(tenant, events, day_max).await
+    }
+
+    /// At most `limit` events of a tenant after the position `after`, in their order.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn events(&mut self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<EventRecord>> {
+        self.database().events(tenant, after, limit).await
+    }
+
+    /// The position of the last event of each tenant that ever published one.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn last_events(&mut self) -> Result<HashMap<TenantId, u64>> {
+        let rows = self.database().rows(sqlx::query("SELECT tenant, next - 1 AS last FROM event_positions")).await?;
+        rows.iter().map(|row| Ok((text(row, "tenant")?, number(row, "last")?))).collect()
+    }
+
+    /// Deletes events of a tenant that were published before `before_ms`, the oldest `most` at most; says how many.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn prune_events(&mut self, tenant: &TenantId, before_ms: i64, most: u32) -> Result<u64> {
+        self.database().prune_events(tenant, before_ms, most).await
+    }
+}
+
+pub(super) const PRUNE_EVENTS: &str =
+    "DELETE FROM events WHERE tenant = $1 AND position >= $2 AND position < $3 AND published_at < $4";
+
+/// The statement that finds the events of the tenant `$1` that have the keys `$2`.
+pub(super) fn known_events(dialect: Dialect) -> String {
+    format!(
+        "SELECT key, position, id FROM events WHERE tenant = $1 AND key IS NOT NULL \
+         AND key IN (SELECT item.value->>'key' FROM {})",
+        dialect.each(2)
+    )
+}
+
+impl Database<'_> {
+    async fn publish(
+        &mut self,
+        tenant: &TenantId,
+        events: &[NewEvent],
+        day_max: Option<u64>,
+    ) -> Result<Vec<PublishedEvent>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.now().await?;
+        let upsert = "INSERT INTO event_positions (tenant, next, first, day, on_day) VALUES ($1, 1 + $2, 1, $3, $2) \
+                      ON CONFLICT (tenant) DO UPDATE SET next = event_positions.next + $2, day = $3, \
+                      on_day = $2 + CASE WHEN event_positions.day = $3 THEN event_positions.on_day ELSE 0 END \
+                      RETURNING next, on_day";
+        let query = sqlx::query(upsert).bind(tenant.as_str().to_owned());
+        let row = self.row(query.bind(signed(events.len() as u64)).bind(now / DAY_MS)).await?;
+        let row = row.ok_or_else(|| Error::new(Code::Internal, "the store returned no position of events"))?;
+        if let Some(most) = day_max
+            && number::<u64>(&row, "on_day")? > most
+        {
+            let message = format!("tenant {tenant} may publish {most} events a day; try again tomorrow (UTC)");
+            return Err(Error::new(Code::QuotaExceeded, message));
+        }
+        let first = number::<u64>(&row, "next")?.saturating_sub(events.len() as u64);
+        let mut known = self.known_events(tenant, events).await?;
+        let (mut published, mut new) = (Vec::with_capacity(events.len()), Vec::new());
+        for (event, position) in events.iter().zip(first..) {
+            let key = event.key.as_deref().map(storable);
+            if let Some((position, id)) = key.as_ref().and_then(|key| known.get(key)) {
+                published.push(PublishedEvent { position: *position, id: id.clone(), is_known: true });
+                continue;
+            }
+            if let Some(key) = key {
+                known.insert(key, (position, event.id.clone()));
+            }
+            published.push(PublishedEvent { position, id: event.id.clone(), is_known: false });
+            new.push((event, position));
+        }
+        let bind = |query: Query, (event, position): &(&NewEvent, u64)| {
+            let query = query.bind(tenant.as_str().to_owned()).bind(signed(*position)).bind(event.id.clone());
+            let query = query.bind(storable(&event.event_type)).bind(storable(&event.source));
+            let query = query.bind(event.subject.as_deref().map(storable)).bind(storable(&event.data));
+            let query = query.bind(event.time).bind(event.key.as_deref().map(storable)).bind(i64::from(event.hops));
+            query.bind(event.cause.clone()).bind(now)
+        };
+        let columns = "tenant, position, id, type, source, subject, data, time, key, hops, cause, published_at";
+        self.run_each(inserts("events", columns, "", &new, bind)).await?;
+        Ok(published)
+    }
+
+    /// The positions and ids of events that are there with the keys of these, by key.
+    async fn known_events(&mut self, tenant: &TenantId, events: &[NewEvent]) -> Result<HashMap<String, (u64, String)>> {
+        let keys: HashSet<_> = events.iter().filter_map(|event| event.key.as_deref()).map(storable).collect();
+        let mut known = HashMap::new();
+        if keys.is_empty() {
+            return Ok(known);
+        }
+        let keys: Vec<_> = keys.iter().map(|key| json!({ "key": key })).collect();
+        let query = statement(known_events(self.dialect)).bind(tenant.as_str().to_owned()).bind(to_json(&keys)?);
+        for row in &self.rows(query).await? {
+            known.insert(get(row, "key")?, (number(row, "position")?, get(row, "id")?));
+        }
+        Ok(known)
+    }
+
+    async fn events(&mut self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<EventRecord>> {
+        let query = sqlx::query(READ_EVENTS).bind(tenant.as_str().to_owned()).bind(signed(after));
+        self.rows(query.bind(i64::from(limit))).await?.iter().map(event).collect()
+    }
+
+    /// Looks at some thirty events: the times of positions grow, and so need no index.
+    async fn events_since(&mut self, tenant: &TenantId, time: i64) -> Result<u64> {
+        let (mut low, mut high) = self.kept_events(tenant).await?;
+        let select = "SELECT position, published_at FROM events WHERE tenant = $1 AND position >= $2 \
+                      ORDER BY position LIMIT 1";
+        // Events before `low` are earlier, those from `high` on are not.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let query = sqlx::query(select).bind(tenant.as_str().to_owned()).bind(middle);
+            match self.row(query).await? {
+                Some(row) if get::<i64>(&row, "published_at")? < time => low = get::<i64>(&row, "position")? + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(u64::try_from(low - 1).unwrap_or_default())
+    }
+
+    /// The positions from which on, and before which, a tenant's events are.
+    async fn kept_events(&mut self, tenant: &TenantId) -> Result<(i64, i64)> {
+        let query = sqlx::query("SELECT first, next FROM event_positions WHERE tenant = $1");
+        let row = self.row(query.bind(tenant.as_str().to_owned())).await?;
+        row.map_or(Ok((1, 1)), |row| Ok((get(&row, "first")?, get(&row, "next")?)))
+    }
+
+    async fn prune_events(&mut self, tenant: &TenantId, before_ms: i64, most: u32) -> Result<u64> {
+        let (first, next) = self.kept_events(tenant).await?;
+        let end = next.min(first.saturating_add(i64::from(most)));
+        let query = sqlx::query(PRUNE_EVENTS).bind(tenant.as_str().to_owned());
+        let deleted = self.run(query.bind(first).bind(end).bind(before_ms)).await?;
+        let update = "UPDATE event_positions SET first = COALESCE((SELECT position FROM events WHERE tenant = $1 \
+                      AND position >= $2 AND position < $3 ORDER BY position LIMIT 1), $3) WHERE tenant = $1";
+        self.run(sqlx::query(update).bind(tenant.as_str().to_owned()).bind(first).bind(end)).await?;
+        Ok(deleted)
+    }
+}

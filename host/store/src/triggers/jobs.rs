@@ -1,0 +1,405 @@
+//! Looking at jobs, cancelling and retrying them, and deleting the records of those that have ended.
+
+use super::enqueue::Turn;
+use super::finish::{EndedJob, turn_of};
+use super::{Database, JOB_COLUMNS, JobRef, refs, statement};
+use crate::error::{Error, Result};
+use crate::{Dialect, HostScope, TenantScope, get, number, text, to_json};
+use elias_api::{Code, JobCounts, JobFilter, JobRecord, JobState, QueueId};
+use elias_names::{Environment, TenantId};
+use serde_json::json;
+use sqlx::any::AnyRow;
+use std::collections::{BTreeMap, HashMap};
+
+/// Behind all ids, in every collation.
+const AFTER_IDS: &str = "ZZZZZZZZZZZZZZZZZZZZZZZZZZ";
+/// How often a job is looked for that is between two tables.
+const LOOKS: usize = 3;
+/// For how long the key of an unfinished job stays, once its time is over.
+const KEY_EXTENSION_MS: i64 = 3_600_000;
+
+/// What became of a job that was to be cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelledJob {
+    /// It is cancelled.
+    Cancelled,
+    /// A host runs it, and learns with its next heartbeat that it is to be cancelled.
+    Leased,
+    /// It had ended before.
+    Finished,
+}
+
+/// A table of jobs: its columns for a [`JobRecord`] beside those that all have.
+struct JobTable {
+    name: &'static str,
+    columns: &'static str,
+    states: &'static [JobState],
+}
+
+const TABLES: [JobTable; 3] = [
+    JobTable {
+        name: "jobs",
+        columns: "state, NULL AS waits_for, CAST(NULL AS BIGINT) AS due, cancelled, NULL AS result, \
+                  CAST(NULL AS BIGINT) AS finished_at",
+        states: &[JobState::Ready, JobState::Leased],
+    },
+    JobTable {
+        name: "waiting_jobs",
+        columns: "'waiting' AS state, waits_for, due, CAST(0 AS BIGINT) AS cancelled, NULL AS result, \
+                  CAST(NULL AS BIGINT) AS finished_at",
+        states: &[JobState::Waiting],
+    },
+    JobTable {
+        name: "finished_jobs",
+        columns: "state, NULL AS waits_for, CAST(NULL AS BIGINT) AS due, CAST(0 AS BIGINT) AS cancelled, result, \
+                  finished_at",
+        states: &[JobState::Done, JobState::Dead, JobState::Cancelled],
+    },
+];
+
+fn job(row: &AnyRow) -> Result<JobRecord> {
+    Ok(JobRecord {
+        id: get(row, "id")?,
+        queue: text(row, "queue")?,
+        state: text(row, "state")?,
+        key: get(row, "key")?,
+        ordering_key: get(row, "ordering_key")?,
+        input: get(row, "input")?,
+        priority: number(row, "priority")?,
+        attempt: number(row, "attempt")?,
+        version: get::<Option<i64>>(row, "version")?.and_then(|version| u32::try_from(version).ok()),
+        cause: get(row, "cause")?,
+        enqueued_at: get(row, "enqueued_at")?,
+        waits_for: get(row, "waits_for")?,
+        due: get(row, "due")?,
+        cancelling: get::<i64>(row, "cancelled")? != 0,
+        result: get(row, "result")?,
+        error: get(row, "error")?,
+        finished_at: get(row, "finished_at")?,
+    })
+}
+
+/// The condition that a job of the tenant `$1` before the id `$2` is one of `$3` to `$6`: component, environment,
+/// trigger and name, each empty for all.
+const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
+                         AND ($5 = '' OR trigger = $5) AND ($6 = '' OR name = $6)";
+
+/// The statement that lists at most `$7` jobs of a table, the newest first.
+fn list_jobs(table: &JobTable, state: Option<JobState>) -> String {
+    let JobTable { name, columns, .. } = table;
+    let state = state.filter(|_| *name != "waiting_jobs").map(|state| format!("AND state = '{}'", state.as_str()));
+    let state = state.unwrap_or_default();
+    format!("SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} ORDER BY id DESC LIMIT $7")
+}
+
+impl TenantScope {
+    /// The tenant's jobs, the newest first.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn jobs(&mut self, filter: &JobFilter, limit: u32) -> Result<Vec<JobRecord>> {
+        let mut jobs = Vec::new();
+        for table in &TABLES {
+            if filter.state.is_none_or(|state| table.states.contains(&state)) {
+                let query = self.query_listed(list_jobs(table, filter.state), filter).bind(i64::from(limit));
+                for row in &self.rows(query).await? {
+                    jobs.push(job(row)?);
+                }
+            }
+        }
+        jobs.sort_by(|one, other| other.id.cmp(&one.id));
+        jobs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(jobs)
+    }
+
+    /// A job.
+    ///
+    /// # Errors
+    /// `not-found`, also for one whose record is not kept any more.
+    pub async fn job(&mut self, id: &str) -> Result<JobRecord> {
+        for _ in 0..LOOKS {
+            for JobTable { name, columns, .. } in &TABLES {
+                let select = format!("SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE tenant = $1 AND id = $2");
+                let query = self.query_text(select).bind(id.to_owned());
+                if let Some(row) = self.row(query).await? {
+                    return job(&row);
+                }
+            }
+        }
+        Err(not_found(id))
+    }
+
+    /// How many jobs the tenant has, by state. It takes time by their number.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn job_counts(&mut self) -> Result<JobCounts> {
+        let select = "SELECT (SELECT count(*) FROM waiting_jobs WHERE tenant = $1) AS waiting, \
+                      (SELECT count(*) FROM jobs WHERE tenant = $1 AND state = 'ready') AS ready, \
+                      (SELECT count(*) FROM jobs WHERE tenant = $1 AND state = 'leased') AS leased, \
+                      (SELECT count(*) FROM finished_jobs WHERE tenant = $1 AND state = 'dead') AS dead";
+        let query = self.query(select);
+        let row = self.row(query).await?.ok_or_else(|| Error::new(Code::Internal, "the store counted no jobs"))?;
+        Ok(JobCounts {
+            waiting: number(&row, "waiting")?,
+            ready: number(&row, "ready")?,
+            leased: number(&row, "leased")?,
+            dead: number(&row, "dead")?,
+        })
+    }
+
+    /// How many unfinished jobs the tenant has. It takes no time, however many they are.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn unfinished_jobs(&mut self) -> Result<u64> {
+        let tenant = self.tenant.clone();
+        self.database().unfinished(&tenant).await
+    }
+
+    /// Cancels a job. Its record is kept for `keep_ms` milliseconds. Jobs that were to run after it die.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn cancel_job(&mut self, id: &str, reason: &str, keep_ms: u64) -> Result<CancelledJob> {
+        let job = JobRef::of(&self.tenant, id);
+        self.database().cancel(&job, reason, keep_ms).await
+    }
+
+    /// Makes a dead job ready again, with all its attempts and what its journal has.
+    ///
+    /// # Errors
+    /// `not-found`; `wrong-state` if it is not dead.
+    pub async fn retry_job(&mut self, id: &str) -> Result<()> {
+        let (tenant, lock) = (self.tenant.clone(), self.dialect.locked());
+        let select = format!(
+            "SELECT tenant, id, queue, ordering_key FROM finished_jobs \
+             WHERE tenant = $1 AND id = $2 AND state = 'dead' {lock}"
+        );
+        let query = self.query_text(select).bind(id.to_owned());
+        let dead = self.rows(query).await?;
+        if dead.is_empty() {
+            let state = self.job(id).await?.state;
+            return Err(Error::new(Code::WrongState, format!("job {id} is {}, and not dead", state.as_str())));
+        }
+        self.database().restart(&tenant, &dead).await
+    }
+
+    /// Makes at most `most` dead jobs ready again, the newest first; says how many. The filter's state does not matter.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn retry_jobs(&mut self, filter: &JobFilter, most: u32) -> Result<u64> {
+        let (tenant, lock) = (self.tenant.clone(), self.dialect.locked_if_free());
+        let select = format!(
+            "SELECT tenant, id, queue, ordering_key FROM finished_jobs WHERE {IS_LISTED} AND state = 'dead' \
+             ORDER BY id DESC LIMIT $7 {lock}"
+        );
+        let query = self.query_listed(select, filter).bind(i64::from(most));
+        let dead = self.rows(query).await?;
+        self.database().restart(&tenant, &dead).await?;
+        Ok(dead.len() as u64)
+    }
+
+    /// A statement with the condition [`IS_LISTED`].
+    fn query_listed(&self, sql: String, filter: &JobFilter) -> crate::Query {
+        let query = self.query_text(sql).bind(filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned()));
+        let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
+        let query = query.bind(filter.environment.map_or("", Environment::as_str));
+        let query = query.bind(filter.trigger.map_or("", elias_api::JobTrigger::as_str));
+        query.bind(filter.name.clone().unwrap_or_default())
+    }
+}
+
+impl HostScope {
+    /// The ids of at most `most` unfinished jobs of a queue.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn unfinished_of(&mut self, tenant: &TenantId, queue: &QueueId, most: u32) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        for select in UNFINISHED_OF {
+            let query = sqlx::query(select).bind(tenant.as_str().to_owned()).bind(queue.to_string());
+            for row in &self.database().rows(query.bind(i64::from(most))).await? {
+                ids.push(get(row, "id")?);
+            }
+        }
+        ids.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        Ok(ids)
+    }
+
+    /// How many unfinished jobs each tenant has that ever had one. It takes no time, however many they are.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn unfinished_jobs(&mut self) -> Result<HashMap<TenantId, u64>> {
+        let select = "SELECT tenant, CAST(SUM(unfinished) AS BIGINT) AS unfinished FROM job_counts GROUP BY tenant";
+        let rows = self.database().rows(sqlx::query(select)).await?;
+        rows.iter().map(|row| Ok((text(row, "tenant")?, number(row, "unfinished")?))).collect()
+    }
+
+    /// Cancels a tenant's job, as [`TenantScope::cancel_job`] does.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn cancel_job(
+        &mut self,
+        tenant: &TenantId,
+        id: &str,
+        reason: &str,
+        keep_ms: u64,
+    ) -> Result<CancelledJob> {
+        self.database().cancel(&JobRef::of(tenant, id), reason, keep_ms).await
+    }
+
+    /// Deletes at most `most` records of jobs that have ended and are not to be kept any more, with their journals;
+    /// says how many.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn prune_jobs(&mut self, most: u32) -> Result<u64> {
+        let select = outdated_jobs(self.dialect);
+        let mut database = self.database();
+        let rows = database.rows(statement(select).bind(i64::from(most))).await?;
+        let jobs = rows.iter().map(JobRef::read).collect::<Result<Vec<_>>>()?;
+        database.delete_jobs("finished_jobs", &jobs).await?;
+        database.delete_steps(&jobs).await?;
+        Ok(jobs.len() as u64)
+    }
+
+    /// Deletes at most `most` unique keys whose time is over; says how many. Those of unfinished jobs stay.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn prune_job_keys(&mut self, most: u32) -> Result<u64> {
+        self.database().prune_keys(most).await
+    }
+}
+
+/// The statements that select the ids of at most `$3` unfinished jobs of the tenant `$1` and the queue `$2`. What is
+/// leased is little, and has no index by queue, which would be written to with each claim; the expression keeps SQLite
+/// from reading the tenant's whole queue instead.
+pub(super) const UNFINISHED_OF: [&str; 3] = [
+    "SELECT id FROM jobs WHERE tenant || '' = $1 AND queue = $2 AND state = 'leased' AND lease_until > 0 LIMIT $3",
+    "SELECT id FROM jobs WHERE tenant = $1 AND queue = $2 AND state = 'ready' LIMIT $3",
+    "SELECT id FROM waiting_jobs WHERE tenant = $1 AND queue = $2 LIMIT $3",
+];
+
+/// The statement that selects at most `$1` records that are not to be kept any more.
+pub(super) fn outdated_jobs(dialect: Dialect) -> String {
+    format!(
+        "SELECT tenant, id FROM finished_jobs WHERE keep_until <= {} ORDER BY keep_until LIMIT $1 {}",
+        dialect.now(),
+        dialect.locked_if_free()
+    )
+}
+
+impl Database<'_> {
+    async fn cancel(&mut self, job: &JobRef, reason: &str, keep_ms: u64) -> Result<CancelledJob> {
+        let lock = self.dialect.locked();
+        for _ in 0..LOOKS {
+            for (table, state) in [("waiting_jobs", "'waiting'"), ("jobs", "state"), ("finished_jobs", "state")] {
+                let select = format!(
+                    "SELECT tenant, id, queue, ordering_key, {state} AS state FROM {table} \
+                     WHERE tenant = $1 AND id = $2 {lock}"
+                );
+                let query = statement(select).bind(job.tenant.clone()).bind(job.id.clone());
+                let Some(row) = self.row(query).await? else { continue };
+                match text::<JobState>(&row, "state")? {
+                    JobState::Done | JobState::Dead | JobState::Cancelled => return Ok(CancelledJob::Finished),
+                    JobState::Leased => {
+                        let update = "UPDATE jobs SET cancelled = 1 WHERE tenant = $1 AND id = $2";
+                        self.run(sqlx::query(update).bind(job.tenant.clone()).bind(job.id.clone())).await?;
+                        return Ok(CancelledJob::Leased);
+                    }
+                    JobState::Waiting | JobState::Ready => {
+                        let (turn, state) = (turn_of(&row)?, JobState::Cancelled);
+                        let ended = EndedJob { job: job.clone(), turn, state, kept: keep_ms > 0 };
+                        self.end_unclaimed(table, vec![(ended, reason.to_owned())], keep_ms).await?;
+                        return Ok(CancelledJob::Cancelled);
+                    }
+                }
+            }
+        }
+        Err(not_found(&job.id))
+    }
+
+    /// Puts dead jobs of a tenant back into the queue. Their rows are locked.
+    async fn restart(&mut self, tenant: &TenantId, dead: &[AnyRow]) -> Result<()> {
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let (mut jobs, mut turns) = (Vec::new(), BTreeMap::<Turn, String>::new());
+        for row in dead {
+            let (job, turn) = (JobRef::read(row)?, turn_of(row)?);
+            if let Some(turn) = turn.clone() {
+                let first = turns.entry(turn).or_insert_with(|| job.id.clone());
+                if job.id < *first {
+                    first.clone_from(&job.id);
+                }
+            }
+            jobs.push((job, turn));
+        }
+        let first = self.join_turns(tenant, &turns.into_iter().collect::<Vec<_>>()).await?;
+        let is_first =
+            |(job, turn): &(JobRef, Option<Turn>)| turn.as_ref().is_none_or(|turn| first.get(turn) == Some(&job.id));
+        let (ready, waiting): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_first);
+        let (now, is_one) = (self.dialect.now(), self.is_one_of(1));
+        let columns = JOB_COLUMNS.replace("attempt", "0");
+        let count = i64::try_from(dead.len()).unwrap_or(i64::MAX);
+        for (jobs, insert) in [
+            (
+                ready,
+                format!(
+                    "INSERT INTO jobs ({JOB_COLUMNS}, rank, ready_at, state) \
+                     SELECT {columns}, {now} - head_start, {now}, 'ready' FROM finished_jobs WHERE {is_one}"
+                ),
+            ),
+            (
+                waiting,
+                format!(
+                    "INSERT INTO waiting_jobs ({JOB_COLUMNS}, waits_for) \
+                     SELECT {columns}, 'order' FROM finished_jobs WHERE {is_one}"
+                ),
+            ),
+        ] {
+            let jobs: Vec<_> = jobs.into_iter().map(|(job, _)| job).collect();
+            if !jobs.is_empty() {
+                self.run(statement(insert).bind(refs(&jobs)?)).await?;
+                self.delete_jobs("finished_jobs", &jobs).await?;
+            }
+        }
+        self.count(&[(tenant.as_str().to_owned(), count)]).await
+    }
+
+    async fn prune_keys(&mut self, most: u32) -> Result<u64> {
+        let (now, lock) = (self.dialect.now(), self.dialect.locked_if_free());
+        let select =
+            format!("SELECT tenant, queue, key FROM job_keys WHERE until <= {now} ORDER BY until LIMIT $1 {lock}");
+        let mut keys = Vec::new();
+        for row in &self.rows(statement(select).bind(i64::from(most))).await? {
+            let (tenant, queue): (String, String) = (get(row, "tenant")?, get(row, "queue")?);
+            keys.push(json!({ "tenant": tenant, "queue": queue, "key": get::<String>(row, "key")? }));
+        }
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let is_one = format!(
+            "(tenant, queue, key) IN (SELECT item.value->>'tenant', item.value->>'queue', item.value->>'key' FROM {})",
+            self.dialect.each(1)
+        );
+        let delete = format!(
+            "DELETE FROM job_keys WHERE {is_one} \
+             AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.tenant = job_keys.tenant AND j.id = job_keys.job) \
+             AND NOT EXISTS (SELECT 1 FROM waiting_jobs w WHERE w.tenant = job_keys.tenant AND w.id = job_keys.job)"
+        );
+        let deleted = self.run(statement(delete).bind(to_json(&keys)?)).await?;
+        let update = format!("UPDATE job_keys SET until = {now} + $2 WHERE {is_one}");
+        self.run(statement(update).bind(to_json(&keys)?).bind(KEY_EXTENSION_MS)).await?;
+        Ok(deleted)
+    }
+}
+
+fn not_found(id: &str) -> Error {
+    Error::not_found(format_args!("job `{id}`"))
+}

@@ -1,0 +1,291 @@
+//! Claiming ready jobs, for as long as heartbeats extend it.
+
+use super::{Database, JobRef, span, statement};
+use crate::error::Result;
+use crate::{HostScope, get, number, text, to_json};
+use elias_api::QueueId;
+use elias_names::TenantId;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use std::collections::HashMap;
+
+/// How many jobs of a queue are to be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimShare {
+    /// Whose queue.
+    pub tenant: TenantId,
+    /// Which queue.
+    pub queue: QueueId,
+    /// At most so many.
+    pub most: u32,
+}
+
+/// A queue with ready jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyQueue {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which queue.
+    pub queue: QueueId,
+    /// The rank of the job that is claimed first: the time since when it is ready, less its head start.
+    pub rank: i64,
+    /// Since when that job is ready, in milliseconds since 1970.
+    pub ready_at: i64,
+}
+
+/// A queue of which hosts run jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedQueue {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which queue.
+    pub queue: QueueId,
+    /// The unique key of the jobs, if they have one.
+    pub key: Option<String>,
+    /// How many.
+    pub leased: u64,
+}
+
+/// One claim of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JobLease {
+    /// Whose job.
+    pub tenant: TenantId,
+    /// The job's id.
+    pub id: String,
+    /// Grows with each claim of the job.
+    pub epoch: u64,
+}
+
+/// A job that was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedJob {
+    /// By which it is ended.
+    pub lease: JobLease,
+    /// Where it runs, and under which name.
+    pub queue: QueueId,
+    /// Its unique key.
+    pub key: Option<String>,
+    /// The key of its turn.
+    pub ordering_key: Option<String>,
+    /// The input, a JSON text.
+    pub input: String,
+    /// The priority.
+    pub priority: i32,
+    /// Which attempt this is, from 1. An attempt whose host died counts.
+    pub attempt: u32,
+    /// The `traceparent` of what enqueued it.
+    pub cause: Option<String>,
+    /// The version that has to run it, if not any may.
+    pub version: Option<u32>,
+    /// When it was enqueued, in milliseconds since 1970.
+    pub enqueued_at: i64,
+    /// Since when it was ready, in milliseconds since 1970.
+    pub ready_at: i64,
+    /// When the lease ends, in milliseconds since 1970.
+    pub lease_until: i64,
+    /// Whether it is to be cancelled: it was leased to a host that died since.
+    pub cancelled: bool,
+}
+
+/// What a heartbeat found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LostLeases {
+    /// Claims that are not the owner's any more: what their attempts do is refused.
+    pub lost: Vec<JobLease>,
+    /// Claims of jobs that are to be cancelled.
+    pub cancelled: Vec<JobLease>,
+}
+
+/// A claim, as statements get it.
+#[derive(Serialize)]
+struct Claim<'j> {
+    tenant: &'j str,
+    id: &'j str,
+    epoch: u64,
+}
+
+impl HostScope {
+    /// The queues with ready jobs, by tenant and queue. It takes time by their number, not by that of their jobs.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn ready_queues(&mut self) -> Result<Vec<ReadyQueue>> {
+        let row = |row: &AnyRow| {
+            Ok(ReadyQueue {
+                tenant: text(row, "tenant")?,
+                queue: text(row, "queue")?,
+                rank: get(row, "rank")?,
+                ready_at: get(row, "ready_at")?,
+            })
+        };
+        self.database().rows(sqlx::query(READY_QUEUES)).await?.iter().map(row).collect()
+    }
+
+    /// How many jobs of each queue all hosts together run, by unique key.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn leased_queues(&mut self) -> Result<Vec<LeasedQueue>> {
+        let row = |row: &AnyRow| {
+            Ok(LeasedQueue {
+                tenant: text(row, "tenant")?,
+                queue: text(row, "queue")?,
+                key: get(row, "key")?,
+                leased: number(row, "leased")?,
+            })
+        };
+        self.database().rows(sqlx::query(LEASED_QUEUES)).await?.iter().map(row).collect()
+    }
+
+    /// Claims ready jobs for `lease_ms` milliseconds, of each queue the first by rank. `owner` names one run of a
+    /// process. Two owners never get the same job.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn claim_jobs(&mut self, owner: &str, lease_ms: u64, shares: &[ClaimShare]) -> Result<Vec<ClaimedJob>> {
+        self.database().claim(owner, lease_ms, shares).await
+    }
+
+    /// Extends claims of `owner` to `lease_ms` milliseconds from now.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn extend_jobs(&mut self, owner: &str, leases: &[JobLease], lease_ms: u64) -> Result<LostLeases> {
+        self.database().extend(owner, leases, lease_ms).await
+    }
+
+    /// Makes at most `most` jobs ready again whose leases have ended; says how many. Their attempts count.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn expire_jobs(&mut self, most: u32) -> Result<u64> {
+        let expire = expire_jobs(self.dialect);
+        self.database().run(statement(expire).bind(i64::from(most))).await
+    }
+}
+
+/// The next tenant, and of each the next queue, each by one look into the index.
+pub(super) const READY_QUEUES: &str = "WITH RECURSIVE owners (tenant) AS ( \
+        SELECT (SELECT tenant FROM jobs WHERE state = 'ready' AND tenant > '' ORDER BY tenant LIMIT 1) \
+        UNION ALL SELECT (SELECT j.tenant FROM jobs j WHERE j.state = 'ready' AND j.tenant > owners.tenant \
+            ORDER BY j.tenant LIMIT 1) FROM owners WHERE owners.tenant IS NOT NULL), \
+    queues (tenant, queue) AS ( \
+        SELECT owners.tenant, (SELECT j.queue FROM jobs j WHERE j.state = 'ready' AND j.tenant = owners.tenant \
+            ORDER BY j.queue LIMIT 1) FROM owners WHERE owners.tenant IS NOT NULL \
+        UNION ALL SELECT queues.tenant, (SELECT j.queue FROM jobs j WHERE j.state = 'ready' \
+            AND j.tenant = queues.tenant AND j.queue > queues.queue ORDER BY j.queue LIMIT 1) \
+        FROM queues WHERE queues.queue IS NOT NULL), \
+    heads (tenant, queue, id) AS ( \
+        SELECT tenant, queue, (SELECT j.id FROM jobs j WHERE j.state = 'ready' AND j.tenant = queues.tenant \
+            AND j.queue = queues.queue ORDER BY j.rank, j.id LIMIT 1) FROM queues WHERE queue IS NOT NULL) \
+    SELECT heads.tenant, heads.queue, first.rank, first.ready_at FROM heads \
+    JOIN jobs first ON first.tenant = heads.tenant AND first.id = heads.id ORDER BY heads.tenant, heads.queue";
+
+/// What is leased is little: what hosts run now.
+pub(super) const LEASED_QUEUES: &str = "SELECT tenant, queue, key, count(*) AS leased FROM jobs \
+    WHERE state = 'leased' AND lease_until > 0 GROUP BY tenant, queue, key";
+
+/// The statement that claims at most `$3` jobs of the tenant `$1` and the queue `$2` for the owner `$4` and `$5`
+/// milliseconds.
+pub(super) fn claim_jobs(dialect: crate::Dialect) -> String {
+    let (now, lock) = (dialect.now(), dialect.locked_if_free());
+    // PostgreSQL may evaluate a subquery with LIMIT more than once, but not this.
+    format!(
+        "WITH first AS MATERIALIZED (SELECT id FROM jobs WHERE tenant = $1 AND queue = $2 AND state = 'ready' \
+         ORDER BY rank, id LIMIT $3 {lock}) UPDATE jobs SET state = 'leased', lease_owner = $4, epoch = epoch + 1, \
+         attempt = attempt + 1, lease_until = {now} + $5 WHERE tenant = $1 AND id IN (SELECT first.id FROM first) \
+         RETURNING tenant, id, epoch, queue, key, ordering_key, input, priority, attempt, cause, version, enqueued_at, \
+         ready_at, lease_until, cancelled, rank"
+    )
+}
+
+/// The statement that makes at most `$1` jobs ready whose leases have ended.
+pub(super) fn expire_jobs(dialect: crate::Dialect) -> String {
+    let (now, lock) = (dialect.now(), dialect.locked_if_free());
+    format!(
+        "WITH ended AS MATERIALIZED (SELECT tenant, id FROM jobs WHERE state = 'leased' AND lease_until <= {now} \
+         ORDER BY lease_until LIMIT $1 {lock}) UPDATE jobs SET state = 'ready', lease_owner = NULL, \
+         lease_until = NULL, error = 'the host that ran it did not renew its lease' \
+         WHERE (tenant, id) IN (SELECT ended.tenant, ended.id FROM ended)"
+    )
+}
+
+fn claimed(row: &AnyRow) -> Result<(i64, ClaimedJob)> {
+    let lease = JobLease { tenant: text(row, "tenant")?, id: get(row, "id")?, epoch: number(row, "epoch")? };
+    let job = ClaimedJob {
+        lease,
+        queue: text(row, "queue")?,
+        key: get(row, "key")?,
+        ordering_key: get(row, "ordering_key")?,
+        input: get(row, "input")?,
+        priority: number(row, "priority")?,
+        attempt: number(row, "attempt")?,
+        cause: get(row, "cause")?,
+        version: get::<Option<i64>>(row, "version")?.and_then(|version| u32::try_from(version).ok()),
+        enqueued_at: get(row, "enqueued_at")?,
+        ready_at: get(row, "ready_at")?,
+        lease_until: get(row, "lease_until")?,
+        cancelled: get::<i64>(row, "cancelled")? != 0,
+    };
+    Ok((get(row, "rank")?, job))
+}
+
+impl Database<'_> {
+    pub(super) async fn claim(&mut self, owner: &str, lease_ms: u64, shares: &[ClaimShare]) -> Result<Vec<ClaimedJob>> {
+        let update = claim_jobs(self.dialect);
+        let mut jobs = Vec::new();
+        for share in shares.iter().filter(|share| share.most > 0) {
+            let query = statement(update.clone()).bind(share.tenant.as_str().to_owned()).bind(share.queue.to_string());
+            let query = query.bind(i64::from(share.most)).bind(owner.to_owned()).bind(span(lease_ms));
+            let mut first = self.rows(query).await?.iter().map(claimed).collect::<Result<Vec<_>>>()?;
+            first.sort_by(|one, other| (one.0, &one.1.lease.id).cmp(&(other.0, &other.1.lease.id)));
+            jobs.extend(first.into_iter().map(|(_, job)| job));
+        }
+        Ok(jobs)
+    }
+
+    async fn extend(&mut self, owner: &str, leases: &[JobLease], lease_ms: u64) -> Result<LostLeases> {
+        let update = extend_jobs(self.dialect);
+        let query = statement(update).bind(claims(leases.iter())?).bind(owner.to_owned()).bind(span(lease_ms));
+        let mut cancelled = HashMap::new();
+        for row in &self.rows(query).await? {
+            cancelled.insert(JobRef::read(row)?, get::<i64>(row, "cancelled")? != 0);
+        }
+        let mut found = LostLeases::default();
+        for lease in leases {
+            match cancelled.get(&JobRef::of(&lease.tenant, &lease.id)) {
+                None => found.lost.push(lease.clone()),
+                Some(true) => found.cancelled.push(lease.clone()),
+                Some(false) => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The JSON array of these claims.
+pub(super) fn claims<'j>(leases: impl Iterator<Item = &'j JobLease>) -> Result<String> {
+    let claim = |lease: &'j JobLease| Claim { tenant: lease.tenant.as_str(), id: &lease.id, epoch: lease.epoch };
+    to_json(&leases.map(claim).collect::<Vec<_>>())
+}
+
+/// The statement that extends those of the claims `$1` that are the owner's (`$2`) by `$3` milliseconds.
+pub(super) fn extend_jobs(dialect: crate::Dialect) -> String {
+    format!(
+        "UPDATE jobs SET lease_until = {} + $3 WHERE {} AND lease_owner = $2 \
+         RETURNING tenant, id, cancelled",
+        dialect.now(),
+        is_claim(dialect)
+    )
+}
+
+/// The condition that a job is one of the claims `$1`. Only leased jobs have an owner, so that nothing has to say that
+/// they are leased: PostgreSQL would read all that are.
+pub(super) fn is_claim(dialect: crate::Dialect) -> String {
+    format!(
+        "(tenant, id, epoch) IN (SELECT item.value->>'tenant', item.value->>'id', \
+         CAST(item.value->>'epoch' AS BIGINT) FROM {})",
+        dialect.each(1)
+    )
+}

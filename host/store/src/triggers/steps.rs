@@ -1,0 +1,122 @@
+//! The journals of jobs: what each step did, so that it is not done again.
+
+use super::finish::owned_jobs;
+use super::queue::claims;
+use super::{Database, JobLease, JobRef, inserts, refs, statement, storable};
+use crate::error::Result;
+use crate::{HostScope, Query, TenantScope, get, number};
+use elias_names::TenantId;
+use sqlx::any::AnyRow;
+use std::collections::HashSet;
+
+/// A step that is over, in the journal of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its number in the journal, from 0.
+    pub position: u32,
+    /// Its name.
+    pub name: String,
+    /// The hash of its input.
+    pub input_hash: String,
+    /// Its outcome, as a JSON text of the caller's.
+    pub outcome: String,
+}
+
+/// A step to be added to the journal of a job that was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStep {
+    /// The claim.
+    pub lease: JobLease,
+    /// The step.
+    pub step: Step,
+}
+
+pub(super) const JOURNAL: &str = "SELECT * FROM steps WHERE tenant = $1 AND job = $2 ORDER BY position";
+
+fn step(row: &AnyRow) -> Result<Step> {
+    Ok(Step {
+        position: number(row, "position")?,
+        name: get(row, "name")?,
+        input_hash: get(row, "input_hash")?,
+        outcome: get(row, "outcome")?,
+    })
+}
+
+impl TenantScope {
+    /// The journal of a job, in the order of its steps.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn journal(&mut self, job: &str) -> Result<Vec<Step>> {
+        let query = self.query(JOURNAL).bind(job.to_owned());
+        self.rows(query).await?.iter().map(step).collect()
+    }
+}
+
+impl HostScope {
+    /// The journal of a tenant's job, in the order of its steps.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn journal(&mut self, tenant: &TenantId, job: &str) -> Result<Vec<Step>> {
+        let query = sqlx::query(JOURNAL).bind(tenant.as_str().to_owned()).bind(job.to_owned());
+        self.database().rows(query).await?.iter().map(step).collect()
+    }
+
+    /// Adds steps to the journals of jobs that `owner` has claimed. One that is there stays as it is. Gives back the
+    /// claims that are not the owner's any more: of these nothing is stored.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn append_steps(&mut self, owner: &str, steps: &[NewStep]) -> Result<Vec<JobLease>> {
+        self.database().append_steps(owner, steps).await
+    }
+}
+
+impl Database<'_> {
+    async fn append_steps(&mut self, owner: &str, steps: &[NewStep]) -> Result<Vec<JobLease>> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let select = owned_jobs(self.dialect, self.dialect.held());
+        let query = statement(select).bind(claims(steps.iter().map(|new| &new.lease))?).bind(owner.to_owned());
+        let owned = self.rows(query).await?.iter().map(JobRef::read).collect::<Result<HashSet<_>>>()?;
+        let (mut stored, mut late) = (Vec::new(), Vec::new());
+        for new in steps {
+            let job = JobRef::of(&new.lease.tenant, &new.lease.id);
+            if owned.contains(&job) {
+                stored.push((job, &new.step));
+            } else {
+                late.push(new.lease.clone());
+            }
+        }
+        self.insert_steps(&stored).await?;
+        Ok(late)
+    }
+
+    pub(super) async fn insert_steps(&mut self, steps: &[(JobRef, &Step)]) -> Result<()> {
+        let now = self.now().await?;
+        let bind = |query: Query, (job, step): &(JobRef, &Step)| {
+            let query = query.bind(job.tenant.clone()).bind(job.id.clone()).bind(i64::from(step.position));
+            let query = query.bind(storable(&step.name)).bind(storable(&step.input_hash));
+            query.bind(storable(&step.outcome)).bind(now)
+        };
+        let columns = "tenant, job, position, name, input_hash, outcome, at";
+        self.run_each(inserts("steps", columns, "ON CONFLICT DO NOTHING", steps, bind)).await.map(drop)
+    }
+
+    pub(super) async fn delete_steps(&mut self, jobs: &[JobRef]) -> Result<()> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        self.run(statement(delete_steps(self.dialect)).bind(refs(jobs)?)).await.map(drop)
+    }
+}
+
+/// The statement that deletes the journals of the jobs `$1`.
+pub(super) fn delete_steps(dialect: crate::Dialect) -> String {
+    format!(
+        "DELETE FROM steps WHERE (tenant, job) IN (SELECT item.value->>'tenant', item.value->>'id' FROM {})",
+        dialect.each(1)
+    )
+}
