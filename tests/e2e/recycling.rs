@@ -383,7 +383,7 @@ async fn callers_reach_the_component_by_value_and_by_reference_and_calls_can_be_
         let response = app.fetch(request).await.expect("an answer").into_body().collect().await.expect("a body");
         assert_eq!(response.to_bytes(), "\"ada\"");
     }
-    let options = CallOptions { caller: Arc::new(caller), running: Running::new() };
+    let options = CallOptions { caller: Arc::new(caller), ..CallOptions::default() };
     let answer = app.call_with(&json!(null), options.clone()).await.expect("an answer");
     assert_eq!((answer.value, answer.execution.id.as_str()), (json!("ada"), options.running.id()));
     let options = CallOptions::default();

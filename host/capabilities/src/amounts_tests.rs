@@ -1,7 +1,11 @@
 //! Every number that a capability's table takes is declared, with the default that it has; see `Capability::amounts`.
 
+use crate::events::MemoryLog;
+use crate::jobs::MemoryQueue;
+use crate::trigger::Clock;
 use elias_host::capability::{Capability, ComponentInfo};
 use serde_json::json;
+use std::sync::Arc;
 
 /// The keys that a table takes, as the refusal of an unknown one lists them.
 async fn keys(capability: &impl Capability, component: &ComponentInfo) -> Vec<String> {
@@ -39,4 +43,7 @@ async fn every_number_of_a_table_is_declared() {
     check(&crate::Cache::new(), &["backend", "url", "root-certificate"]).await;
     check(&crate::Db::new(folder.path().to_owned()), &["backend", "url", "login-url", "schema", "migrations"]).await;
     check(&crate::Http, &["allow", "private", "ca-file"]).await;
+    check(&crate::Jobs::new(Arc::new(MemoryQueue::new(Clock::system()).0)), &["targets"]).await;
+    check(&crate::Events::new(Arc::new(MemoryLog::new(Clock::system()).0)), &["types"]).await;
+    check(&crate::Workflow, &[]).await;
 }

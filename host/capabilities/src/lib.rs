@@ -3,7 +3,15 @@
 //!
 //! [`Capability`]: elias_host::capability::Capability
 
-#[cfg(all(test, feature = "cache", feature = "db", feature = "http"))]
+#[cfg(all(
+    test,
+    feature = "cache",
+    feature = "db",
+    feature = "events",
+    feature = "http",
+    feature = "jobs",
+    feature = "workflow"
+))]
 mod amounts_tests;
 #[cfg(feature = "cache")]
 pub mod cache;
@@ -13,9 +21,17 @@ pub mod config;
 pub mod crypto;
 #[cfg(feature = "db")]
 pub mod db;
+#[cfg(feature = "events")]
+pub mod events;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "jobs")]
+pub mod jobs;
 pub mod log;
+#[cfg(any(feature = "events", feature = "jobs", feature = "workflow"))]
+pub mod trigger;
+#[cfg(feature = "workflow")]
+pub mod workflow;
 
 #[cfg(feature = "cache")]
 pub use cache::Cache;
@@ -25,6 +41,12 @@ pub use config::Config;
 pub use crypto::Crypto;
 #[cfg(feature = "db")]
 pub use db::Db;
+#[cfg(feature = "events")]
+pub use events::Events;
 #[cfg(feature = "http")]
 pub use http::Http;
+#[cfg(feature = "jobs")]
+pub use jobs::Jobs;
 pub use log::Log;
+#[cfg(feature = "workflow")]
+pub use workflow::Workflow;

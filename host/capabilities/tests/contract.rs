@@ -1,23 +1,27 @@
-//! The functions that the host links have the names and types of the WIT packages.
+//! The functions that the host links, and those that it calls, have the names and types of the WIT packages.
 //!
 //! For each package a component is made that imports all of its functions: it is linked only if all of them are there
-//! and have the types of the WIT.
+//! and have the types of the WIT. Of the triggers' package one is made that exports them.
 
-use elias_capabilities::{Cache, Config, Crypto, Db, Log};
-use elias_host::{ErrorCode, Grants, Host, LoadOptions};
-use serde_json::json;
+use elias_capabilities::events::MemoryLog;
+use elias_capabilities::jobs::MemoryQueue;
+use elias_capabilities::trigger::Clock;
+use elias_capabilities::{Cache, Config, Crypto, Db, Events, Jobs, Log, Workflow};
+use elias_host::{CallOptions, ErrorCode, EventMessage, Grants, Handlers, Host, Job, LoadOptions, Tick};
+use serde_json::{Map, Value, json};
 use std::path::Path;
+use std::sync::Arc;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
 
-/// A component that imports these interfaces of a WIT file, and has no code of its own.
-fn component(file: &str, interfaces: &[&str]) -> Vec<u8> {
+/// A component that imports or exports these interfaces of a WIT file, and has no code of its own.
+fn component(file: &str, direction: &str, interfaces: &[&str]) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut resolve = Resolve::default();
     resolve.push_path(folder.join("../../wit/deps/io.wit")).expect("it is there");
     resolve.push_path(folder.join(file)).expect("it is there");
-    let imports: String = interfaces.iter().map(|interface| format!("import {interface}; ")).collect();
-    let world = format!("package test:contract; world all {{ {imports}}}");
+    let items: String = interfaces.iter().map(|interface| format!("{direction} {interface}; ")).collect();
+    let world = format!("package test:contract; world all {{ {items}}}");
     let package = resolve.push_str("all.wit", &world).expect("valid WIT");
     let world = resolve.select_world(&[package], None).expect("there is one");
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
@@ -29,12 +33,15 @@ fn component(file: &str, interfaces: &[&str]) -> Vec<u8> {
 async fn check(file: &str, interfaces: &[&str], granted: Option<&str>) {
     let folder = tempfile::tempdir().expect("a folder");
     let builder = Host::builder().instances(1).capability(Cache::new()).capability(Config).capability(Crypto);
-    let builder = builder.capability(Db::new(folder.path().into())).capability(Log);
+    let builder = builder.capability(Db::new(folder.path().into())).capability(Log).capability(Workflow);
+    let builder = builder.capability(Events::new(Arc::new(MemoryLog::new(Clock::system()).0)));
+    let builder = builder.capability(Jobs::new(Arc::new(MemoryQueue::new(Clock::system()).0)));
     let host = builder.build().expect("a host");
     let grants = granted.map_or_else(Grants::none, |name| Grants::none().with(name, json!({})));
     let options = LoadOptions { grants, ..LoadOptions::default() };
     // The component has no handler, which is looked for once it is linked.
-    let refused = host.load_with(&component(file, interfaces), &options).await.expect_err("it cannot be called");
+    let component = component(file, "import", interfaces);
+    let refused = host.load_with(&component, &options).await.expect_err("it cannot be called");
     assert_eq!(refused.code(), ErrorCode::MissingExport, "{file}: {refused}");
 }
 
@@ -66,6 +73,44 @@ async fn crypto_is_linked_as_its_wit_says() {
 #[tokio::test]
 async fn db_is_linked_as_its_wit_says() {
     check("../../wit/db/db.wit", &["elias:db/db@0.1.0"], Some("db")).await;
+}
+
+#[tokio::test]
+async fn events_is_linked_as_its_wit_says() {
+    check("../../wit/events/events.wit", &["elias:events/events@0.1.0"], Some("events")).await;
+}
+
+#[tokio::test]
+async fn jobs_is_linked_as_its_wit_says() {
+    check("../../wit/jobs/jobs.wit", &["elias:jobs/jobs@0.1.0"], Some("jobs")).await;
+}
+
+#[tokio::test]
+async fn workflow_is_linked_as_its_wit_says() {
+    check("../../wit/workflow/workflow.wit", &["elias:workflow/steps@0.1.0"], Some("workflow")).await;
+}
+
+#[tokio::test]
+async fn the_handlers_of_triggers_are_called_as_their_wit_says() {
+    let interfaces = ["schedule", "job", "event"].map(|name| format!("elias:triggers/{name}@0.1.0"));
+    let interfaces = interfaces.each_ref().map(String::as_str);
+    let host = Host::builder().instances(1).build().expect("a host");
+    let component = component("../../wit/triggers/triggers.wit", "export", &interfaces);
+    let app = host.load(&component).await.expect("it loads");
+    assert_eq!(app.handlers(), Handlers { scheduled: true, job: true, event: true, ..Handlers::default() });
+    let tick = Tick { name: "t".to_owned(), scheduled_time: 0, late: 0, attempt: 1 };
+    let (id, name, input) = ("1".to_owned(), "j".to_owned(), Value::Null);
+    let job = Job { id, name, input, attempt: 1, key: None, enqueued_at: 0 };
+    let event = EventMessage { event: Map::new(), attempt: 1 };
+    // Each handler has the expected type, and consists of an instruction that traps.
+    for ended in [
+        app.run_schedule(&tick, CallOptions::default()).await,
+        app.run_job(&job, CallOptions::default()).await,
+        app.run_event(&event, CallOptions::default()).await,
+    ] {
+        let error = ended.expect_err("it traps");
+        assert!(error.to_string().contains("unreachable"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! The prices of all functions that components can import.
 
-use elias_capabilities::{Cache, Config, Crypto, Db, Http, Log};
+use elias_capabilities::events::MemoryLog;
+use elias_capabilities::jobs::MemoryQueue;
+use elias_capabilities::trigger::Clock;
+use elias_capabilities::{Cache, Config, Crypto, Db, Events, Http, Jobs, Log, Workflow};
 use elias_host::Host;
 use elias_host::pricing::INLINE_UNITS_MAX;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// The list, which is part of the documentation.
 const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/host-functions.txt");
@@ -12,6 +16,8 @@ fn host() -> (tempfile::TempDir, Host) {
     let folder = tempfile::tempdir().expect("a folder");
     let builder = Host::builder().instances(1).capability(Cache::new()).capability(Config).capability(Crypto);
     let builder = builder.capability(Db::new(folder.path().into())).capability(Http).capability(Log);
+    let builder = builder.capability(Events::new(Arc::new(MemoryLog::new(Clock::system()).0)));
+    let builder = builder.capability(Jobs::new(Arc::new(MemoryQueue::new(Clock::system()).0))).capability(Workflow);
     (folder, builder.build().expect("a host"))
 }
 

@@ -1,12 +1,14 @@
 //! A loaded component, ready to run: what embedders call.
 
-use crate::call::{self, Answer, CallHandler, CallOptions};
+use crate::call::{self, Answer};
 use crate::capability::Capability;
 use crate::error::Error;
-use crate::fetch::{self, Body, FetchHandler};
+use crate::fetch::{self, Body};
+use crate::handlers::{HandlerPools, Handlers};
 use crate::instance::LoadedComponent;
+use crate::json_export::CallOptions;
 use crate::limits::Limits;
-use crate::recycling::InstancePool;
+use crate::trigger::{self, EventMessage, Job, RunOutcome, Tick};
 use bytes::Bytes;
 use elias_contract::ErrorCode;
 use elias_contract::manifest::Manifest;
@@ -18,25 +20,25 @@ use std::sync::Arc;
 pub struct App {
     component: Arc<LoadedComponent>,
     manifest: Option<Arc<Manifest>>,
-    fetches: Option<Arc<InstancePool<FetchHandler>>>,
-    calls: Option<Arc<InstancePool<CallHandler>>>,
+    pools: Arc<HandlerPools>,
 }
 
 impl App {
     /// Of a component, its manifest if it has one, and the instances for each of the handlers that it exports.
-    pub(crate) fn new(
-        component: LoadedComponent,
-        manifest: Option<Manifest>,
-        fetches: Option<Arc<InstancePool<FetchHandler>>>,
-        calls: Option<Arc<InstancePool<CallHandler>>>,
-    ) -> Self {
-        Self { component: Arc::new(component), manifest: manifest.map(Arc::new), fetches, calls }
+    pub(crate) fn new(component: LoadedComponent, manifest: Option<Manifest>, pools: HandlerPools) -> Self {
+        Self { component: Arc::new(component), manifest: manifest.map(Arc::new), pools: Arc::new(pools) }
     }
 
     /// What the component says of itself; none for components of other toolchains.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_deref()
+    }
+
+    /// Which handlers it exports.
+    #[must_use]
+    pub fn handlers(&self) -> Handlers {
+        self.pools.handlers
     }
 
     /// SHA-256 of the component's file, in hexadecimal.
@@ -90,7 +92,7 @@ impl App {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let pool = self.fetches.as_ref().ok_or_else(|| self.missing_handler("fetch", "serve requests"))?;
+        let pool = self.pools.fetch.as_ref().ok_or_else(|| self.missing_handler("fetch", "serve requests"))?;
         fetch::fetch(&self.component, pool, request).await
     }
 
@@ -107,8 +109,36 @@ impl App {
     /// # Errors
     /// As [`Self::call`]; `cancelled`, if [`crate::Running::cancel`] ended it.
     pub async fn call_with(&self, input: &serde_json::Value, options: CallOptions) -> Result<Answer, Error> {
-        let pool = self.calls.as_ref().ok_or_else(|| self.missing_handler("call", "be called"))?;
+        let pool = self.pools.call.as_ref().ok_or_else(|| self.missing_handler("call", "be called"))?;
         call::call(&self.component, pool, input, options).await
+    }
+
+    /// Runs the component's `scheduled` handler.
+    ///
+    /// # Errors
+    /// As [`Self::call_with`]; `exception`, if one left the handler.
+    pub async fn run_schedule(&self, tick: &Tick, options: CallOptions) -> Result<RunOutcome, Error> {
+        let pool = self.pools.scheduled.as_ref();
+        let pool = pool.ok_or_else(|| self.missing_handler("scheduled", "run schedules"))?;
+        trigger::run(&self.component, pool, tick, options).await
+    }
+
+    /// Runs the component's `job` handler.
+    ///
+    /// # Errors
+    /// As [`Self::run_schedule`].
+    pub async fn run_job(&self, job: &Job, options: CallOptions) -> Result<RunOutcome, Error> {
+        let pool = self.pools.job.as_ref().ok_or_else(|| self.missing_handler("job", "run jobs"))?;
+        trigger::run_job(&self.component, pool, job, options).await
+    }
+
+    /// Runs the component's `event` handler.
+    ///
+    /// # Errors
+    /// As [`Self::run_schedule`].
+    pub async fn run_event(&self, event: &EventMessage, options: CallOptions) -> Result<RunOutcome, Error> {
+        let pool = self.pools.event.as_ref().ok_or_else(|| self.missing_handler("event", "take events"))?;
+        trigger::run(&self.component, pool, event, options).await
     }
 
     fn missing_handler(&self, handler: &str, purpose: &str) -> Error {

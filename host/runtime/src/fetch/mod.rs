@@ -135,11 +135,11 @@ where
     let caller = parts.extensions.remove::<Arc<Caller>>();
     let caller = caller.or_else(|| parts.extensions.remove::<Caller>().map(Arc::new)).unwrap_or_default();
     running.hold(permit);
-    let record = ExecutionRecord::start(component, running);
+    let record = ExecutionRecord::start(component, running, None);
     if is_too_large {
         return Err(record.fail(run::request_too_large(component)));
     }
-    let mut instance = match ActiveInstance::new(pool, &record, caller) {
+    let mut instance = match ActiveInstance::new(pool, &record, caller, None) {
         Ok(instance) => instance,
         Err(error) => return Err(record.fail(error)),
     };

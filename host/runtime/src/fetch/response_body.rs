@@ -220,7 +220,7 @@ impl StreamingResponse {
         self.guest = None;
         // Its instance is free, though its last bytes may not be on their way yet.
         self.record.running().release();
-        let ended = run::interpret(self.component(), &self.record.meter, ended);
+        let ended = run::interpret(&self.record, ended);
         Poll::Ready(ended.map_err(|error| self.record.fail(error)))
     }
 
@@ -228,7 +228,7 @@ impl StreamingResponse {
         let ends = self.record.ends();
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends.into())));
         deadline.as_mut().poll(cx).map(|()| {
-            let error = run::deadline_passed(self.record.component());
+            let error = run::deadline_passed(&self.record);
             self.fail(error)
         })
     }

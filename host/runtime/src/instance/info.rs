@@ -16,6 +16,8 @@ pub struct InstanceInfo {
     pub(super) ends: Instant,
     pub(super) component: Arc<LoadedComponent>,
     pub(super) caller: Arc<Caller>,
+    /// None where nothing was given: most executions do not pay for a map.
+    pub(super) extensions: Option<Arc<http::Extensions>>,
     pub(super) meter: Arc<Meter>,
 }
 
@@ -54,6 +56,13 @@ impl InstanceInfo {
     #[must_use]
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// What the embedder gave of this type for this execution alone; see
+    /// [`CallOptions::extensions`](crate::CallOptions::extensions).
+    #[must_use]
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.extensions.as_ref()?.get()
     }
 
     /// What the instance may take.

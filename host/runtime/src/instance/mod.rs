@@ -49,6 +49,7 @@ impl InstanceState {
         ends: Instant,
         meter: Arc<Meter>,
         caller: Arc<Caller>,
+        extensions: Option<Arc<http::Extensions>>,
     ) -> Self {
         let limits = &component.limits;
         let mut table = ResourceTable::new();
@@ -58,7 +59,7 @@ impl InstanceState {
         Self {
             limiter: Limiter::new(limits, Arc::clone(&meter)),
             charges: Charges::new(limits.fuel, limits.fuel_yield_interval),
-            info: InstanceInfo { execution, ends, component: Arc::clone(component), caller, meter },
+            info: InstanceInfo { execution, ends, component: Arc::clone(component), caller, extensions, meter },
             table,
             http,
             hooks: Hooks,
@@ -67,13 +68,14 @@ impl InstanceState {
         }
     }
 
-    /// Drops what the execution held of the host, and whose it was.
+    /// Drops what the execution held of the host, whose it was, and what capabilities were to know of it.
     pub(crate) fn retire(&mut self) {
         static NOBODY: LazyLock<Arc<Caller>> = LazyLock::new(Arc::default);
         self.contexts.clear();
         self.wasi = None;
         self.table = ResourceTable::new();
         self.info.caller = Arc::clone(&NOBODY);
+        self.info.extensions = None;
     }
 
     /// Units of fuel for work that was done since the last charge; see

@@ -17,20 +17,19 @@ pub use options::{Compiled, LoadOptions};
 pub(crate) use engine_linkers::Compiling;
 
 use crate::app::App;
-use crate::call::{CallExport, CallHandler};
 use crate::capability::ErasedCapability;
 use crate::compiled_cache::CompiledCache;
 use crate::compiler::{self, Compiler, Job, Kind};
 use crate::component::ComponentInfo;
 use crate::error::Error;
-use crate::fetch::{FetchExport, FetchHandler};
+use crate::handlers::{Exports, HandlerPools, InstanceParts};
 use crate::imports;
 use crate::instance::{GrantedCapability, InstanceState, LoadedComponent};
 use crate::limits::Limits;
 use crate::log::{Budgets, ComponentLog, GuestText, Secrets};
 use crate::memory::Image;
 use crate::pricing::HostFunction;
-use crate::recycling::{InstancePool, Instances, Template};
+use crate::recycling::Instances;
 use crate::schedule::{CpuShare, Scheduler};
 use bases::Bases;
 use elias_contract::ErrorCode;
@@ -209,12 +208,11 @@ impl Loader {
         };
         let pre = linker.as_deref().unwrap_or(&host_engine.linker).instantiate_pre(&compiled);
         let pre = pre.map_err(|error| foreign_import(&compiled, &self.functions, layout.manifest.as_ref(), &error))?;
-        let call = CallExport::find(&compiled, &pre);
-        let fetch = FetchExport::find(&compiled, pre);
-        if fetch.is_none() && call.is_none() {
-            let message = "the component exports neither wasi:http/incoming-handler@0.2 nor elias:component/call@0.1.0";
+        let Some(exports) = Exports::find(&compiled, pre) else {
+            let message = "the component exports none of wasi:http/incoming-handler@0.2, elias:component/call@0.1.0, \
+                           and elias:triggers/schedule@0.1.0, job and event";
             return Err(Error::new(ErrorCode::MissingExport, message));
-        }
+        };
         let digest = digest();
         let image = match separated {
             None => None,
@@ -236,8 +234,7 @@ impl Loader {
             version,
             digest,
             manifest,
-            fetch,
-            call,
+            exports,
             source_map,
             imported,
         }))
@@ -294,8 +291,7 @@ impl Loader {
             version,
             digest,
             manifest,
-            fetch,
-            call,
+            exports,
             source_map,
             imported,
         } = linked;
@@ -317,17 +313,8 @@ impl Loader {
         let component = self.loaded(component, granted, source_map, options);
         let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
         let fuel = component.limits.fuel;
-        let fetches = fetch.map(|export| {
-            let template: Template<FetchHandler> =
-                Template { engine: wasmtime.clone(), image: image.clone(), export, fuel };
-            InstancePool::new(template, &self.instances, group.clone())
-        });
-        let calls = call.map(|export| {
-            let template: Template<CallHandler> =
-                Template { engine: wasmtime.clone(), image: image.clone(), export, fuel };
-            InstancePool::new(template, &self.instances, group.clone())
-        });
-        Ok(App::new(component, manifest, fetches, calls))
+        let parts = InstanceParts { engine: wasmtime, image, fuel, instances: &self.instances, group };
+        Ok(App::new(component, manifest, HandlerPools::new(exports, &parts)))
     }
 
     /// What all executions of a component share.
@@ -397,8 +384,7 @@ pub(crate) struct LinkedComponent {
     version: String,
     digest: String,
     manifest: Option<Manifest>,
-    fetch: Option<FetchExport>,
-    call: Option<CallExport>,
+    exports: Exports,
     source_map: Option<String>,
     imported: Vec<ImportedCapability>,
 }
@@ -406,6 +392,6 @@ pub(crate) struct LinkedComponent {
 impl From<LinkedComponent> for Compiled {
     fn from(linked: LinkedComponent) -> Self {
         let capabilities = linked.imported.iter().map(|imported| imported.capability.name().to_owned()).collect();
-        Self { manifest: linked.manifest, engine: linked.engine, capabilities, answers_http: linked.fetch.is_some() }
+        Self { manifest: linked.manifest, engine: linked.engine, capabilities, handlers: linked.exports.handlers() }
     }
 }

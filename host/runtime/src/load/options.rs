@@ -1,6 +1,7 @@
 //! What a component is loaded with, and what is known of one that was compiled.
 
 use crate::grants::Grants;
+use crate::handlers::Handlers;
 use crate::limits::Limits;
 use crate::log::Observer;
 use crate::schedule::CpuShare;
@@ -17,8 +18,8 @@ pub struct Compiled {
     pub engine: Option<String>,
     /// The capabilities that it imports.
     pub capabilities: Vec<String>,
-    /// Whether it answers HTTP requests.
-    pub answers_http: bool,
+    /// Which handlers it exports.
+    pub handlers: Handlers,
 }
 
 /// What a component is given when it is loaded.

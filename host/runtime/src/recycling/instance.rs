@@ -10,7 +10,7 @@ use wasmtime::{Engine, Store};
 /// Bytes of an idle instance beside the pages of its memory: its store, its tables, and what it keeps of its stack.
 const INSTANCE_BYTES: usize = (64 << 10) + memory::STACK_KEPT_BYTES;
 
-/// A function that executions call in an instance: a component's handler of requests, or that of calls.
+/// A function that executions call in an instance: one of a component's handlers.
 pub(crate) trait Handler: Sized + Send + Sync + 'static {
     /// Where the handler is in a component, found once when the component is loaded.
     type Export: Send + Sync + 'static;

@@ -1,5 +1,6 @@
 //! What the end of a guest means: the error for a trap, an exception, a deadline that passed, or a limit.
 
+use super::ExecutionRecord;
 use crate::background::Stopped;
 use crate::error::{Error, Exception};
 use crate::execution::Meter;
@@ -20,25 +21,26 @@ pub(crate) fn cancelled() -> Error {
 pub(crate) type GuestEnd<T> = Result<wasmtime::Result<T>, Box<dyn Any + Send>>;
 
 /// What a guest's trap, or the panic of a host function, means.
-pub(crate) fn interpret<T>(component: &LoadedComponent, meter: &Meter, end: GuestEnd<T>) -> Result<T, Error> {
+pub(crate) fn interpret<T>(record: &ExecutionRecord, end: GuestEnd<T>) -> Result<T, Error> {
     match end {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(trapped(component, meter, &error)),
+        Ok(Err(error)) => Err(trapped(record, &error)),
         Err(panic) => {
             let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            tracing::error!(component = %component.info.name, %message, "a host function panicked");
+            tracing::error!(component = %record.component.info.name, %message, "a host function panicked");
             Err(Error::new(ErrorCode::Internal, format!("a host function panicked: {message}")))
         }
     }
 }
 
-fn trapped(component: &LoadedComponent, meter: &Meter, error: &wasmtime::Error) -> Error {
+fn trapped(record: &ExecutionRecord, error: &wasmtime::Error) -> Error {
+    let (component, meter) = (&record.component, &record.meter);
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Error::new(ErrorCode::Overloaded, format!("all instances are in use: {error}"));
     }
     if error.downcast_ref::<Stopped>() == Some(&Stopped::Deadline) {
-        return deadline_passed(component);
+        return deadline_passed(record);
     }
     if let Some(EngineFailure(json)) = error.downcast_ref() {
         return handler_failed(component, meter, Some(json));
@@ -96,8 +98,8 @@ fn out_of_memory(component: &LoadedComponent, place: &str) -> Error {
 }
 
 /// The error for a deadline that has passed.
-pub(crate) fn deadline_passed(component: &LoadedComponent) -> Error {
-    Error::new(ErrorCode::Deadline, format!("the guest did not end within {} ms", component.limits.deadline_ms))
+pub(crate) fn deadline_passed(record: &ExecutionRecord) -> Error {
+    Error::new(ErrorCode::Deadline, format!("the guest did not end within {} ms", record.deadline.as_millis()))
 }
 
 /// What the engine says of a failed handler; see `to_json` in guest-js/engine/src/error.rs.
@@ -132,6 +134,11 @@ fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
+/// A text that a guest gave for people, as it may be shown: cut, and without secrets.
+pub(crate) fn shown_text(component: &LoadedComponent, text: &str) -> String {
+    component.log.text().redact(cut(text, EXCEPTION_BYTES_MAX)).into_owned()
+}
+
 /// The error for an exception that left a handler, its stack in original positions.
 pub(crate) fn uncaught_exception(
     component: &LoadedComponent,
@@ -145,7 +152,7 @@ pub(crate) fn uncaught_exception(
     let stack = text.original_stack(cut(&stack, EXCEPTION_BYTES_MAX));
     let exception = Exception {
         name: cut(&name, NAME_BYTES_MAX).to_owned(),
-        message: text.redact(cut(&message, EXCEPTION_BYTES_MAX)).into_owned(),
+        message: shown_text(component, &message),
         stack: text.redact(&stack).into_owned(),
     };
     if kind == "never-settles" {

@@ -5,7 +5,7 @@
 mod end;
 
 pub(crate) use end::{
-    GuestEnd, cancelled, deadline_passed, handler_failed, interpret, request_too_large, uncaught_exception,
+    GuestEnd, cancelled, deadline_passed, handler_failed, interpret, request_too_large, shown_text, uncaught_exception,
 };
 
 use crate::error::Error;
@@ -29,7 +29,7 @@ pub(crate) struct ActiveInstance<H: Handler> {
 }
 
 impl<H: Handler> ActiveInstance<H> {
-    /// An instance for an execution of the component.
+    /// An instance for an execution of the component; `extensions` are for its capabilities.
     ///
     /// # Errors
     /// `overloaded`, if the host has no room for one.
@@ -37,10 +37,11 @@ impl<H: Handler> ActiveInstance<H> {
         pool: &Arc<InstancePool<H>>,
         record: &ExecutionRecord,
         caller: Arc<Caller>,
+        extensions: Option<Arc<http::Extensions>>,
     ) -> Result<Self, Error> {
         let id: Arc<str> = record.running.id().into();
         let (component, limits) = (&record.component, &record.component.limits);
-        let state = InstanceState::new(component, id, record.ends(), Arc::clone(&record.meter), caller);
+        let state = InstanceState::new(component, id, record.ends(), Arc::clone(&record.meter), caller, extensions);
         let mut instance = pool.take(state)?;
         let store = &mut instance.store;
         store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
@@ -90,13 +91,19 @@ pub(crate) struct ExecutionRecord {
     component: Arc<LoadedComponent>,
     running: Running,
     started: Instant,
+    deadline: Duration,
     pub(crate) meter: Arc<Meter>,
 }
 
+/// The longest deadline. An instant that is much later cannot be represented on every system.
+const DEADLINE_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 impl ExecutionRecord {
-    pub(crate) fn start(component: &Arc<LoadedComponent>, running: Running) -> Self {
-        let component = Arc::clone(component);
-        Self { component, running, started: Instant::now(), meter: Arc::new(Meter::default()) }
+    /// Begins the record of an execution with this deadline; none: the component's own.
+    pub(crate) fn start(component: &Arc<LoadedComponent>, running: Running, deadline: Option<Duration>) -> Self {
+        let deadline = deadline.unwrap_or_else(|| Duration::from_millis(component.limits.deadline_ms));
+        let (component, deadline) = (Arc::clone(component), deadline.min(DEADLINE_MAX));
+        Self { component, running, started: Instant::now(), deadline, meter: Arc::new(Meter::default()) }
     }
 
     /// The component that runs.
@@ -110,7 +117,7 @@ impl ExecutionRecord {
 
     /// When the execution has to have ended.
     pub(crate) fn ends(&self) -> Instant {
-        self.started + Duration::from_millis(self.component.limits.deadline_ms)
+        self.started + self.deadline
     }
 
     /// Ends the record, after the guest is gone.

@@ -1,0 +1,30 @@
+//! The trait of logs of events, which whoever runs the host implements.
+
+use super::contract::Error;
+use crate::trigger::Origin;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An event to publish, within the bounds of the component's grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The type: parts of letters, digits, `-` and `_`, separated by dots; from 1 to 256 bytes.
+    pub event_type: String,
+    /// A JSON text.
+    pub data: String,
+    /// What it is about; from 1 to 256 bytes.
+    pub subject: Option<String>,
+    /// An idempotency key, from 1 to 256 bytes: there is no second event with it, and the first one's id is given.
+    pub key: Option<String>,
+    /// How long until it is published.
+    pub delay: Duration,
+}
+
+/// A log of events.
+///
+/// What it is asked for is done in a task of its own, to its end, also when the execution that asked ends before.
+pub trait EventLog: Send + Sync + 'static {
+    /// Publishes an event and gives its id; for an idempotency key that is taken, that of the event that has it.
+    fn publish(&self, origin: Arc<Origin>, event: NewEvent) -> BoxFuture<'static, Result<String, Error>>;
+}

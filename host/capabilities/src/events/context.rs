@@ -1,0 +1,66 @@
+//! The context of one instance: its budget, and how it publishes.
+
+use super::backend::{EventLog, NewEvent};
+use super::contract::{Error, ErrorCode, PublishReply, PublishRequest};
+use super::grant::EventsGrant;
+use super::pattern::is_type;
+use crate::trigger::{Origin, Pending, check_text};
+use elias_host::capability::CallMeter;
+use std::sync::Arc;
+
+/// Bytes of a type, of a subject and of a key.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// What one instance has of the log of events.
+pub struct EventsContext {
+    log: Arc<dyn EventLog>,
+    grant: Arc<EventsGrant>,
+    origin: Arc<Origin>,
+    /// What the execution has published.
+    published: u64,
+    calls: CallMeter,
+}
+
+impl EventsContext {
+    pub(super) fn new(log: Arc<dyn EventLog>, grant: Arc<EventsGrant>, origin: Arc<Origin>, calls: CallMeter) -> Self {
+        Self { log, grant, origin, published: 0, calls }
+    }
+
+    /// Checks all of an event but that its data are JSON.
+    pub(super) fn check(&mut self, request: PublishRequest) -> Result<NewEvent, Error> {
+        let event = NewEvent::from(request);
+        check_text("the event's type", &event.event_type, TEXT_BYTES_MAX).map_err(Error::invalid)?;
+        if !is_type(&event.event_type) {
+            let message = "an event's type has parts of letters, digits, - and _, separated by dots: order.paid";
+            return Err(Error::invalid(message));
+        }
+        if !self.grant.allows(&event.event_type) {
+            let message = "events of this type are not among those that the component was granted (types)";
+            return Err(Error::invalid(message));
+        }
+        for (what, text) in [("the subject", &event.subject), ("the key", &event.key)] {
+            if let Some(text) = text {
+                check_text(what, text, TEXT_BYTES_MAX).map_err(Error::invalid)?;
+            }
+        }
+        if event.data.len() as u64 > self.grant.payload_bytes {
+            let (bytes, most) = (event.data.len(), self.grant.payload_bytes);
+            return Err(Error::new(
+                ErrorCode::TooLarge,
+                format!("the data have {bytes} bytes; payload-bytes is {most}"),
+            ));
+        }
+        if self.published >= self.grant.publishes {
+            let message = format!("one execution may publish {} events (publishes)", self.grant.publishes);
+            return Err(Error::new(ErrorCode::QuotaExceeded, message));
+        }
+        self.published += 1;
+        Ok(event)
+    }
+
+    /// Publishes an event that was checked.
+    pub(super) fn publish(&self, event: NewEvent) -> Pending<PublishReply> {
+        let call = self.calls.begin();
+        Pending::start(call, self.log.publish(Arc::clone(&self.origin), event))
+    }
+}

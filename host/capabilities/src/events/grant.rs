@@ -1,0 +1,77 @@
+//! The table `[capabilities.events]` of elias.toml.
+
+use super::pattern::Pattern;
+use crate::trigger::PAYLOAD_BYTES_MAX;
+use elias_host::capability::{Amount, ConfigureError};
+use serde::Deserialize;
+use serde_json::Value;
+
+const PUBLISHES: u64 = 100;
+const PAYLOAD_BYTES: u64 = 128 << 10;
+
+/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
+/// otherwise.
+pub(super) const AMOUNTS: &[Amount] = &[
+    Amount { key: "publishes", default: PUBLISHES, ceiling: 10_000 },
+    Amount { key: "payload-bytes", default: PAYLOAD_BYTES, ceiling: PAYLOAD_BYTES_MAX },
+];
+
+/// The most that `publishes` can say.
+const PUBLISHES_MAX: u64 = 1_000_000;
+/// The most patterns of types.
+const TYPES_MAX: usize = 100;
+
+/// The table as it is written. Keys are in kebab-case; every one has a default.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Table {
+    publishes: u64,
+    payload_bytes: u64,
+    types: Vec<String>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { publishes: PUBLISHES, payload_bytes: PAYLOAD_BYTES, types: vec!["**".to_owned()] }
+    }
+}
+
+/// What a component may publish.
+#[derive(Debug, Clone)]
+pub struct EventsGrant {
+    /// Events that one execution may publish.
+    pub(super) publishes: u64,
+    /// Bytes of an event's data.
+    pub(super) payload_bytes: u64,
+    types: Vec<Pattern>,
+}
+
+impl EventsGrant {
+    /// Reads a grant.
+    ///
+    /// # Errors
+    /// [`ConfigureError::NotGranted`] for none; [`ConfigureError::Invalid`] for what is wrong, with the key.
+    pub(super) fn read(granted: Option<&Value>) -> Result<Self, ConfigureError> {
+        let Table { publishes, payload_bytes, types } = elias_host::grants::parse(granted)?;
+        let invalid = |message: String| Err(ConfigureError::Invalid(message));
+        if !(1..=PUBLISHES_MAX).contains(&publishes) {
+            return invalid(format!("publishes: must be between 1 and {PUBLISHES_MAX}"));
+        }
+        if !(1..=PAYLOAD_BYTES_MAX).contains(&payload_bytes) {
+            return invalid(format!("payload-bytes: must be between 1 and {PAYLOAD_BYTES_MAX}"));
+        }
+        if types.len() > TYPES_MAX {
+            return invalid(format!("types: at most {TYPES_MAX} are allowed"));
+        }
+        let types: Option<Vec<_>> = types.iter().map(|text| Pattern::parse(text)).collect();
+        match types {
+            Some(types) => Ok(Self { publishes, payload_bytes, types }),
+            None => invalid("types: must be patterns such as \"order.paid\", \"order.*\" or \"order.**\"".to_owned()),
+        }
+    }
+
+    /// Whether events of this type may be published.
+    pub(super) fn allows(&self, event_type: &str) -> bool {
+        self.types.iter().any(|pattern| pattern.matches(event_type))
+    }
+}

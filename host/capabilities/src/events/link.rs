@@ -1,0 +1,47 @@
+//! The functions of `elias:events/events`, each with its price.
+
+use super::Events;
+use super::backend::NewEvent;
+use super::contract::{Error, PublishReply, PublishRequest};
+use crate::trigger::{PAYLOAD_BYTES_MAX, Pending, check_json, link_pending};
+use elias_host::capability::pricing::{Price, size};
+use elias_host::capability::wasmtime::StoreContextMut;
+use elias_host::capability::wasmtime::component::Resource;
+use elias_host::capability::{HostLinker, InstanceState, wasmtime};
+
+/// Units of fuel of an event that is published, which is written to a store, and of a byte of its data, which are read
+/// as JSON.
+const EVENT: u64 = 200_000;
+const DATA_BYTE: u64 = 60;
+
+/// Defines the interface.
+pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
+    let mut events = linker.interface("elias:events/events@0.1.0")?;
+    link_pending::<PublishReply>(&mut events)?;
+    let data = size("bytes of the data", |(request,): &(PublishRequest,)| request.data.len() as u64);
+    events.func_async(
+        "publish",
+        Price::of(EVENT).per(DATA_BYTE, data.limited_to(PAYLOAD_BYTES_MAX)),
+        |store, (request,): (PublishRequest,)| Box::new(publish(store, request)),
+    )
+}
+
+async fn publish(
+    mut store: StoreContextMut<'_, InstanceState>,
+    request: PublishRequest,
+) -> wasmtime::Result<(Resource<Pending<PublishReply>>,)> {
+    let state = store.data_mut();
+    let checked = match state.context::<Events>().check(request) {
+        Ok(mut event) => {
+            let read = check_json(state.info(), std::mem::take(&mut event.data)).await?;
+            read.map(|data| NewEvent { data, ..event })
+                .map_err(|why| Error::invalid(format!("the data are not JSON: {why}")))
+        }
+        Err(error) => Err(error),
+    };
+    let pending = match checked {
+        Ok(event) => state.context::<Events>().publish(event),
+        Err(error) => Pending::done(Err(error)),
+    };
+    Ok((state.table().push(pending)?,))
+}

@@ -1,0 +1,48 @@
+//! The trait of queues, which whoever runs the host implements.
+
+use super::contract::Error;
+use crate::trigger::Origin;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A job to enqueue, within the bounds of the component's grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// Which of the target's jobs it is; from 1 to 128 bytes, without control characters.
+    pub name: String,
+    /// A JSON text.
+    pub input: String,
+    /// Higher ones run first; none: as the job is configured.
+    pub priority: Option<i32>,
+    /// The earliest start.
+    pub start: StartTime,
+    /// A unique key, from 1 to 256 bytes: as long as a job with it is kept there is no second one, and its id is given.
+    pub key: Option<String>,
+    /// Ids of the jobs that have to be done first, at most 100.
+    pub after: Vec<String>,
+    /// The component that runs it, which the grant allows; none: the one that enqueues it.
+    pub target: Option<String>,
+}
+
+/// The earliest start of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartTime {
+    /// At once.
+    Now,
+    /// At this time, in milliseconds since 1970.
+    At(u64),
+    /// So long from now.
+    After(Duration),
+}
+
+/// A queue of jobs.
+///
+/// What it is asked for is done in a task of its own, to its end, also when the execution that asked ends before.
+pub trait JobQueue: Send + Sync + 'static {
+    /// Enqueues a job and gives its id; for a unique key that is taken, that of the job that has it.
+    fn enqueue(&self, origin: Arc<Origin>, job: NewJob) -> BoxFuture<'static, Result<String, Error>>;
+
+    /// Cancels a job that waits or runs. `not-found` for one that the component did not enqueue and does not run.
+    fn cancel(&self, origin: Arc<Origin>, id: String) -> BoxFuture<'static, Result<(), Error>>;
+}

@@ -1,0 +1,90 @@
+//! The context of one instance: its budget, and how it asks the queue.
+
+use super::backend::{JobQueue, NewJob};
+use super::contract::{EnqueueRequest, Error, ErrorCode, JobReply};
+use super::grant::JobsGrant;
+use crate::trigger::{Origin, Pending, check_text};
+use elias_host::capability::CallMeter;
+use std::sync::Arc;
+
+/// Bytes of a job's name, of a unique key, and of a job's id or a component's name.
+const NAME_BYTES_MAX: usize = 128;
+const KEY_BYTES_MAX: usize = 256;
+const ID_BYTES_MAX: usize = 256;
+
+/// Jobs that one may wait for.
+const AFTER_MAX: usize = 100;
+
+/// What one instance has of the queue.
+pub struct JobsContext {
+    queue: Arc<dyn JobQueue>,
+    grant: Arc<JobsGrant>,
+    origin: Arc<Origin>,
+    /// What the execution has asked for.
+    asked: u64,
+    calls: CallMeter,
+}
+
+impl JobsContext {
+    pub(super) fn new(queue: Arc<dyn JobQueue>, grant: Arc<JobsGrant>, origin: Arc<Origin>, calls: CallMeter) -> Self {
+        Self { queue, grant, origin, asked: 0, calls }
+    }
+
+    /// Takes one of the operations that the execution may ask for.
+    fn take_one(&mut self) -> Result<(), Error> {
+        if self.asked >= self.grant.enqueues {
+            let message = format!("one execution may enqueue or cancel {} jobs (enqueues)", self.grant.enqueues);
+            return Err(Error::new(ErrorCode::QuotaExceeded, message));
+        }
+        self.asked += 1;
+        Ok(())
+    }
+
+    /// Checks all of a job but that its input is JSON.
+    pub(super) fn check(&mut self, request: EnqueueRequest) -> Result<NewJob, Error> {
+        let job = request.into_job()?;
+        check_text("the job's name", &job.name, NAME_BYTES_MAX).map_err(Error::invalid)?;
+        if job.input.len() as u64 > self.grant.payload_bytes {
+            let (bytes, most) = (job.input.len(), self.grant.payload_bytes);
+            return Err(Error::new(
+                ErrorCode::TooLarge,
+                format!("the input has {bytes} bytes; payload-bytes is {most}"),
+            ));
+        }
+        if let Some(key) = &job.key {
+            check_text("the key", key, KEY_BYTES_MAX).map_err(Error::invalid)?;
+        }
+        if job.after.len() > AFTER_MAX {
+            let message = format!("the job waits for {} others; at most {AFTER_MAX} are allowed", job.after.len());
+            return Err(Error::new(ErrorCode::TooLarge, message));
+        }
+        for id in &job.after {
+            check_text("an id in after", id, ID_BYTES_MAX).map_err(Error::invalid)?;
+        }
+        if let Some(target) = &job.target
+            && *target != self.origin.component
+            && !self.grant.targets.contains(target)
+        {
+            let message = "the target is not one of those that the component was granted (targets)";
+            return Err(Error::new(ErrorCode::NotFound, message));
+        }
+        self.take_one()?;
+        Ok(job)
+    }
+
+    /// Enqueues a job that was checked.
+    pub(super) fn enqueue(&self, job: NewJob) -> Pending<JobReply> {
+        let call = self.calls.begin();
+        Pending::start(call, self.queue.enqueue(Arc::clone(&self.origin), job))
+    }
+
+    /// Cancels a job.
+    pub(super) fn cancel(&mut self, id: String) -> Pending<JobReply> {
+        let checked = check_text("the id", &id, ID_BYTES_MAX).map_err(Error::invalid);
+        if let Err(error) = checked.and_then(|()| self.take_one()) {
+            return Pending::done(Err(error));
+        }
+        let cancelled = self.queue.cancel(Arc::clone(&self.origin), id.clone());
+        Pending::start(self.calls.begin(), Box::pin(async move { cancelled.await.map(|()| id) }))
+    }
+}

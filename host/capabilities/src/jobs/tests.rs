@@ -1,0 +1,248 @@
+//! Tests of grants, of what a job may be, and of the queue in memory.
+
+use super::backend::{JobQueue, NewJob, StartTime};
+use super::context::JobsContext;
+use super::contract::{EnqueueRequest, Error, ErrorCode, JobReply};
+use super::grant::JobsGrant;
+use super::memory::{JobReceiver, MemoryQueue};
+use crate::trigger::{Cause, Clock, Origin, Pending};
+use elias_host::capability::CallMeter;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use serde_json::json;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use wasmtime_wasi_io::poll::Pollable;
+
+/// A queue that keeps what it was asked for, and answers when it is let.
+#[derive(Default)]
+struct Asked {
+    jobs: Mutex<Vec<(Arc<Origin>, NewJob)>>,
+    go: Option<Arc<tokio::sync::Notify>>,
+}
+
+impl JobQueue for Asked {
+    fn enqueue(&self, origin: Arc<Origin>, job: NewJob) -> BoxFuture<'static, Result<String, Error>> {
+        let mut jobs = self.jobs.lock().expect("whole");
+        jobs.push((origin, job));
+        let (id, go) = (format!("job-{}", jobs.len()), self.go.clone());
+        async move {
+            if let Some(go) = go {
+                go.notified().await;
+            }
+            Ok(id)
+        }
+        .boxed()
+    }
+
+    fn cancel(&self, _: Arc<Origin>, _: String) -> BoxFuture<'static, Result<(), Error>> {
+        ready(Ok(())).boxed()
+    }
+}
+
+fn origin(component: &str) -> Arc<Origin> {
+    let cause = Cause { traceparent: None, hops: 1 };
+    Arc::new(Origin { component: component.to_owned(), version: "1".into(), execution: "e".into(), cause })
+}
+
+fn context(queue: Arc<dyn JobQueue>, grant: JobsGrant) -> JobsContext {
+    JobsContext::new(queue, Arc::new(grant), origin("shop"), CallMeter::default())
+}
+
+fn request(name: &str) -> EnqueueRequest {
+    let (priority, run_at_ms, delay_ms, key, target) = (None, None, None, None, None);
+    let (input, after) = ("{}".to_owned(), Vec::new().into());
+    EnqueueRequest { name: name.to_owned(), input, priority, run_at_ms, delay_ms, key, after, target }
+}
+
+fn reply(mut pending: Pending<JobReply>) -> JobReply {
+    pending.take().expect("it was not taken").expect("it is there")
+}
+
+#[test]
+fn a_grant_has_defaults_and_bounds() {
+    let grant = JobsGrant::read(Some(&json!({}))).expect("all keys have defaults");
+    assert_eq!((grant.enqueues, grant.payload_bytes, grant.targets.len()), (100, 128 << 10, 0));
+    for amount in super::grant::AMOUNTS {
+        assert!(JobsGrant::read(Some(&json!({ amount.key: amount.ceiling }))).is_ok(), "{}", amount.key);
+        let refused = JobsGrant::read(Some(&json!({ amount.key: 0 }))).expect_err("it is none");
+        assert!(refused.to_string().starts_with(amount.key), "{refused}");
+    }
+    for wrong in [json!({ "payload-bytes": 2 << 20 }), json!({ "targets": [""] }), json!({ "target": [] })] {
+        assert!(JobsGrant::read(Some(&wrong)).is_err(), "{wrong}");
+    }
+    assert!(JobsGrant::read(None).is_err());
+}
+
+#[test]
+fn what_a_job_may_be_is_bounded() {
+    let grant = JobsGrant { payload_bytes: 10, targets: vec!["mailer".to_owned()], ..JobsGrant::default() };
+    let mut context = context(Arc::new(Asked::default()), grant);
+    let mut code = |change: &dyn Fn(&mut EnqueueRequest)| {
+        let mut changed = request("resize");
+        change(&mut changed);
+        context.check(changed).map_err(|error| error.code).err()
+    };
+    assert_eq!(code(&|_| ()), None);
+    assert_eq!(code(&|job| job.name = String::new()), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.name = "a\n".to_owned()), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.name = "a".repeat(129)), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.input = "1".repeat(11)), Some(ErrorCode::TooLarge));
+    assert_eq!(code(&|job| job.key = Some(String::new())), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.after = vec!["job-1".to_owned(); 101].into()), Some(ErrorCode::TooLarge));
+    assert_eq!(code(&|job| job.after = vec![String::new()].into()), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| (job.run_at_ms, job.delay_ms) = (Some(1), Some(1))), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.target = Some("other".to_owned())), Some(ErrorCode::NotFound));
+    assert_eq!(code(&|job| job.target = Some("mailer".to_owned())), None);
+    assert_eq!(code(&|job| job.target = Some("shop".to_owned())), None);
+}
+
+#[test]
+fn an_execution_enqueues_and_cancels_so_many() {
+    let mut context = context(Arc::new(Asked::default()), JobsGrant { enqueues: 3, ..JobsGrant::default() });
+    for _ in 0..2 {
+        let job = context.check(request("resize")).expect("it is within the bounds");
+        reply(context.enqueue(job)).expect("it is enqueued");
+    }
+    assert_eq!(reply(context.cancel("job-1".to_owned())), Ok("job-1".to_owned()));
+    let refused = context.check(request("resize")).expect_err("it is one too many");
+    assert_eq!(refused.code, ErrorCode::QuotaExceeded);
+    let refused = reply(context.cancel("job-1".to_owned())).expect_err("it is one too many");
+    assert_eq!(refused.code, ErrorCode::QuotaExceeded);
+}
+
+#[tokio::test]
+async fn a_job_is_enqueued_also_if_nobody_waits() {
+    let go = Arc::new(tokio::sync::Notify::new());
+    let queue = Arc::new(Asked { go: Some(Arc::clone(&go)), ..Asked::default() });
+    let mut context = context(Arc::clone(&queue) as Arc<dyn JobQueue>, JobsGrant::default());
+    let job = context.check(request("resize")).expect("it is within the bounds");
+    let mut pending = context.enqueue(job.clone());
+    assert_eq!(pending.take().expect("it was not taken"), None);
+    drop(context.enqueue(job));
+    go.notify_waiters();
+    go.notify_one();
+    pending.ready().await;
+    assert_eq!(reply(pending), Ok("job-1".to_owned()));
+    let jobs = queue.jobs.lock().expect("whole");
+    assert_eq!((jobs.len(), jobs[1].0.cause.hops, jobs[1].1.name.as_str()), (2, 1, "resize"));
+}
+
+/// A queue in memory whose time tests move.
+fn memory() -> (MemoryQueue, JobReceiver, Arc<AtomicU64>) {
+    let time = Arc::new(AtomicU64::new(1_000));
+    let told = Arc::clone(&time);
+    let (queue, receiver) = MemoryQueue::new(Clock::new(move || told.load(Ordering::Relaxed)));
+    (queue, receiver, time)
+}
+
+fn job(name: &str) -> NewJob {
+    let (priority, start, key, after, target) = (None, StartTime::Now, None, Vec::new(), None);
+    NewJob { name: name.to_owned(), input: "{}".to_owned(), priority, start, key, after, target }
+}
+
+fn enqueue(queue: &MemoryQueue, job: NewJob) -> Result<String, Error> {
+    queue.enqueue(origin("shop"), job).now_or_never().expect("it is immediate")
+}
+
+fn cancel(queue: &MemoryQueue, component: &str, id: &str) -> Result<(), ErrorCode> {
+    let cancelled = queue.cancel(origin(component), id.to_owned()).now_or_never().expect("it is immediate");
+    cancelled.map_err(|error| error.code)
+}
+
+fn names(receiver: &mut JobReceiver) -> Vec<String> {
+    std::iter::from_fn(|| receiver.try_next()).map(|job| job.name).collect()
+}
+
+#[test]
+fn jobs_come_by_priority_and_when_they_are_due() {
+    let (queue, mut receiver, time) = memory();
+    enqueue(&queue, job("first")).expect("enqueued");
+    enqueue(&queue, NewJob { priority: Some(5), ..job("urgent") }).expect("enqueued");
+    enqueue(&queue, NewJob { start: StartTime::After(Duration::from_millis(10)), ..job("delayed") }).expect("enqueued");
+    enqueue(&queue, NewJob { start: StartTime::At(1_020), ..job("later") }).expect("enqueued");
+    assert_eq!(names(&mut receiver), ["urgent", "first"]);
+    time.store(1_010, Ordering::Relaxed);
+    assert_eq!(names(&mut receiver), ["delayed"]);
+    time.store(5_000, Ordering::Relaxed);
+    assert_eq!(names(&mut receiver), ["later"]);
+}
+
+#[test]
+fn a_job_waits_for_others_and_falls_with_them() {
+    let (queue, mut receiver, _) = memory();
+    let first = enqueue(&queue, job("first")).expect("enqueued");
+    let second = enqueue(&queue, NewJob { after: vec![first.clone(), first.clone()], ..job("second") });
+    let third = enqueue(&queue, NewJob { after: vec![second.clone().expect("enqueued")], ..job("third") });
+    third.expect("enqueued");
+    assert_eq!(names(&mut receiver), ["first"]);
+    queue.finish(&first, true);
+    assert_eq!(names(&mut receiver), ["second"]);
+    queue.finish(&second.expect("enqueued"), false);
+    assert!(names(&mut receiver).is_empty(), "it fell with the job before");
+    // What is over is waited for no more.
+    enqueue(&queue, NewJob { after: vec![first], ..job("fourth") }).expect("enqueued");
+    assert_eq!(names(&mut receiver), ["fourth"]);
+    let refused = enqueue(&queue, NewJob { after: vec!["job-99".to_owned()], ..job("fifth") });
+    assert_eq!(refused.map_err(|error| error.code), Err(ErrorCode::NotFound));
+}
+
+#[test]
+fn a_key_is_unique_as_long_as_its_job_is_not_over() {
+    let (queue, _receiver, _) = memory();
+    let keyed = || NewJob { key: Some("k".to_owned()), ..job("resize") };
+    let id = enqueue(&queue, keyed()).expect("enqueued");
+    assert_eq!(enqueue(&queue, keyed()), Ok(id.clone()));
+    assert_ne!(enqueue(&queue, NewJob { key: Some("k".to_owned()), ..job("other") }), Ok(id.clone()));
+    let refused = enqueue(&queue, NewJob { input: "1".to_owned(), ..keyed() });
+    assert_eq!(refused.map_err(|error| error.code), Err(ErrorCode::Conflict));
+    queue.finish(&id, true);
+    assert_ne!(enqueue(&queue, keyed()), Ok(id));
+}
+
+#[test]
+fn jobs_are_cancelled_by_their_own_component() {
+    let (queue, mut receiver, _) = memory();
+    let waiting = enqueue(&queue, job("waiting")).expect("enqueued");
+    assert_eq!(cancel(&queue, "other", &waiting), Err(ErrorCode::NotFound));
+    assert_eq!(cancel(&queue, "shop", &waiting), Ok(()));
+    assert_eq!(cancel(&queue, "shop", &waiting), Err(ErrorCode::Conflict));
+    assert_eq!(cancel(&queue, "shop", "job-99"), Err(ErrorCode::NotFound));
+    let running = enqueue(&queue, job("running")).expect("enqueued");
+    assert_eq!(names(&mut receiver), ["running"]);
+    assert_eq!(cancel(&queue, "shop", &running), Ok(()));
+    queue.finish(&running, false);
+    assert_eq!(cancel(&queue, "shop", &running), Err(ErrorCode::Conflict));
+}
+
+#[tokio::test]
+async fn a_job_is_run_again_when_it_is_due_or_woken() {
+    let (queue, mut receiver, time) = memory();
+    let id = enqueue(&queue, job("flaky")).expect("enqueued");
+    let first = receiver.next().await;
+    assert_eq!((first.id.as_str(), first.attempt, first.enqueued_at), (id.as_str(), 1, 1_000));
+    let message = first.message().expect("the input is JSON");
+    assert_eq!((message.id, message.input, message.attempt), (id.clone(), json!({}), 1));
+    queue.run_again(&id, 2, 2_000);
+    assert!(receiver.try_next().is_none());
+    time.store(2_000, Ordering::Relaxed);
+    let second = receiver.next().await;
+    assert_eq!(second.attempt, 2);
+    assert_ne!(second.running.id(), first.running.id());
+    queue.run_again(&id, 2, u64::MAX);
+    queue.wake(&id);
+    assert_eq!(receiver.next().await.attempt, 2);
+    let waiting = tokio::spawn(async move { receiver.next().await.name });
+    tokio::task::yield_now().await;
+    enqueue(&queue, job("late")).expect("enqueued");
+    assert_eq!(waiting.await.expect("it has not panicked"), "late");
+}
+
+#[test]
+fn the_queue_in_memory_is_bounded() {
+    let (queue, _receiver, _) = memory();
+    let large = NewJob { input: format!("\"{}\"", "a".repeat(1 << 20)), ..job("large") };
+    let refused = (0..100).find_map(|_| enqueue(&queue, large.clone()).err()).expect("it is full");
+    assert_eq!(refused.code, ErrorCode::QuotaExceeded);
+}

@@ -1,0 +1,28 @@
+//! What the capabilities `jobs`, `events` and `workflow` share.
+//!
+//! - `origin`: which execution asks a backend, and what caused it.
+//! - `clock`: the time by which their backends in memory go; `wait`: how these wait.
+//! - `pending`: a call of a backend that is under way, as a resource.
+//! - `json`: whether a component's text is JSON.
+//! - `text`: bounds of names, keys and other short texts.
+
+mod clock;
+#[cfg(any(feature = "events", feature = "jobs"))]
+mod json;
+#[cfg(any(feature = "events", feature = "jobs"))]
+mod origin;
+mod pending;
+mod text;
+#[cfg(any(feature = "events", feature = "jobs"))]
+mod wait;
+
+pub use clock::Clock;
+#[cfg(any(feature = "events", feature = "jobs"))]
+pub use origin::{Cause, Origin};
+
+#[cfg(any(feature = "events", feature = "jobs"))]
+pub(crate) use json::{PAYLOAD_BYTES_MAX, check as check_json};
+pub(crate) use pending::{Pending, Reply, link as link_pending};
+pub(crate) use text::check as check_text;
+#[cfg(any(feature = "events", feature = "jobs"))]
+pub(crate) use wait::wait;

@@ -1,0 +1,145 @@
+//! The context of one instance: where it is in the journal of the job that it runs.
+
+use super::backend::{EventWait, Journal};
+use super::contract::{Answer, Error, ErrorCode, StepReply};
+use super::grant::WorkflowGrant;
+use crate::trigger::{Pending, check_text};
+use elias_host::capability::CallMeter;
+use futures::future::{BoxFuture, FutureExt};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of a name, an event's type, and the hash of an input.
+const NAME_BYTES_MAX: usize = 256;
+const INPUT_HASH_BYTES_MAX: usize = 64;
+
+/// Bytes of a filter.
+pub(super) const FILTER_BYTES_MAX: usize = 8 << 10;
+
+/// What one instance has of the journal.
+pub struct WorkflowContext {
+    /// None if what runs is neither a job nor the delivery of an event.
+    journal: Option<Arc<dyn Journal>>,
+    grant: Arc<WorkflowGrant>,
+    /// The position of the next step.
+    next: u32,
+    calls: CallMeter,
+}
+
+/// What a question to the journal is about to give, or why it is not asked.
+type Asked = Result<BoxFuture<'static, StepReply>, Error>;
+
+impl WorkflowContext {
+    pub(super) fn new(journal: Option<Arc<dyn Journal>>, grant: Arc<WorkflowGrant>, calls: CallMeter) -> Self {
+        Self { journal, grant, next: 0, calls }
+    }
+
+    fn journal(&self) -> Result<Arc<dyn Journal>, Error> {
+        self.journal.clone().ok_or_else(|| {
+            let message = "steps, sleeps and waits are for jobs and events: what runs is neither";
+            Error::new(ErrorCode::NotInAJob, message)
+        })
+    }
+
+    /// The next position, and the journal that has it.
+    fn step(&mut self, name: &str) -> Result<(Arc<dyn Journal>, u32), Error> {
+        let journal = self.journal()?;
+        check_text("the step's name", name, NAME_BYTES_MAX).map_err(Error::invalid)?;
+        let position = self.next;
+        if u64::from(position) >= self.grant.steps {
+            let message = format!("a job may have {} steps, sleeps and waits included (steps)", self.grant.steps);
+            return Err(Error::new(ErrorCode::QuotaExceeded, message));
+        }
+        self.next += 1;
+        Ok((journal, position))
+    }
+
+    fn check_wait(&self, ms: u64) -> Result<Duration, Error> {
+        if ms > self.grant.wait_ms {
+            let message = format!("{ms} ms are longer than a sleep or wait may be: wait-ms is {}", self.grant.wait_ms);
+            return Err(Error::invalid(message));
+        }
+        Ok(Duration::from_millis(ms))
+    }
+
+    fn start(&self, asked: Asked) -> Pending<StepReply> {
+        match asked {
+            Ok(running) => Pending::start(self.calls.begin(), running),
+            Err(error) => Pending::done(Err(error)),
+        }
+    }
+
+    /// Begins the next step.
+    pub(super) fn begin(&mut self, name: String, input_hash: String) -> Pending<StepReply> {
+        let asked = self.try_begin(name, input_hash);
+        self.start(asked)
+    }
+
+    fn try_begin(&mut self, name: String, input_hash: String) -> Asked {
+        if input_hash.len() > INPUT_HASH_BYTES_MAX {
+            return Err(Error::invalid(format!("the hash of an input has at most {INPUT_HASH_BYTES_MAX} bytes")));
+        }
+        let (journal, position) = self.step(&name)?;
+        let begun = journal.begin(position, name, input_hash);
+        Ok(async move { begun.await.map(|answer| Answer::begin(answer, position)) }.boxed())
+    }
+
+    /// Records the outcome of the step at a position.
+    pub(super) fn finish(&self, position: u32, outcome: String) -> Pending<StepReply> {
+        let asked = self.try_finish(position, outcome);
+        self.start(asked)
+    }
+
+    fn try_finish(&self, position: u32, outcome: String) -> Asked {
+        let journal = self.journal()?;
+        if position >= self.next {
+            return Err(Error::invalid(format!("no step was begun at position {position}")));
+        }
+        let (bytes, most) = (outcome.len(), self.grant.outcome_bytes);
+        if bytes as u64 > most {
+            let message = format!("the outcome has {bytes} bytes; outcome-bytes is {most}");
+            return Err(Error::new(ErrorCode::TooLarge, message));
+        }
+        let finished = journal.finish(position, outcome);
+        Ok(async move { finished.await.map(|()| Answer::Finished) }.boxed())
+    }
+
+    /// Sleeps.
+    pub(super) fn sleep(&mut self, name: String, ms: u64) -> Pending<StepReply> {
+        let asked = self.try_sleep(name, ms);
+        self.start(asked)
+    }
+
+    fn try_sleep(&mut self, name: String, ms: u64) -> Asked {
+        let time = self.check_wait(ms)?;
+        let (journal, position) = self.step(&name)?;
+        let slept = journal.sleep(position, name, time);
+        Ok(async move { slept.await.map(Answer::from) }.boxed())
+    }
+
+    /// Waits for an event.
+    pub(super) fn wait_for(
+        &mut self,
+        name: String,
+        event_type: String,
+        filter: String,
+        timeout_ms: Option<u64>,
+    ) -> Pending<StepReply> {
+        let asked = self.try_wait_for(name, event_type, filter, timeout_ms);
+        self.start(asked)
+    }
+
+    fn try_wait_for(&mut self, name: String, event_type: String, filter: String, timeout_ms: Option<u64>) -> Asked {
+        check_text("the event's type", &event_type, NAME_BYTES_MAX).map_err(Error::invalid)?;
+        if filter.len() > FILTER_BYTES_MAX || serde_json::from_str::<Map<String, Value>>(&filter).is_err() {
+            return Err(Error::invalid(format!(
+                "the filter must be a JSON object of at most {FILTER_BYTES_MAX} bytes"
+            )));
+        }
+        let timeout = timeout_ms.map(|ms| self.check_wait(ms)).transpose()?;
+        let (journal, position) = self.step(&name)?;
+        let waited = journal.wait_for(position, name, EventWait { event_type, filter, timeout });
+        Ok(async move { waited.await.map(Answer::from) }.boxed())
+    }
+}

@@ -1,0 +1,106 @@
+//! The handlers that a component exports: where they are in it, and the instances for each.
+
+use crate::call::{self, CallHandler};
+use crate::fetch::{FetchExport, FetchHandler};
+use crate::instance::InstanceState;
+use crate::json_export::JsonExport;
+use crate::memory::Image;
+use crate::recycling::{Group, Handler, InstancePool, Instances, Template};
+use crate::trigger::{self, JobHandler, TriggerHandler};
+use std::sync::Arc;
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre};
+
+/// Which handlers a component exports, by their names in JavaScript.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Handlers {
+    /// It answers HTTP requests.
+    pub fetch: bool,
+    /// It answers calls.
+    pub call: bool,
+    /// It runs schedules.
+    pub scheduled: bool,
+    /// It runs jobs.
+    pub job: bool,
+    /// It takes events.
+    pub event: bool,
+}
+
+/// Where a component's handlers are.
+pub(crate) struct Exports {
+    fetch: Option<FetchExport>,
+    call: Option<JsonExport>,
+    scheduled: Option<JsonExport>,
+    job: Option<JsonExport>,
+    event: Option<JsonExport>,
+}
+
+impl Exports {
+    /// Looks the handlers up; none if the component exports no handler at all.
+    pub(crate) fn find(component: &Component, pre: InstancePre<InstanceState>) -> Option<Self> {
+        let find = |interface| JsonExport::find(component, &pre, interface, trigger::FUNCTION);
+        let exports = Self {
+            call: JsonExport::find(component, &pre, call::INTERFACE, call::FUNCTION),
+            scheduled: find(trigger::SCHEDULE),
+            job: find(trigger::JOB),
+            event: find(trigger::EVENT),
+            fetch: FetchExport::find(component, pre),
+        };
+        (exports.handlers() != Handlers::default()).then_some(exports)
+    }
+
+    /// Which there are.
+    pub(crate) fn handlers(&self) -> Handlers {
+        Handlers {
+            fetch: self.fetch.is_some(),
+            call: self.call.is_some(),
+            scheduled: self.scheduled.is_some(),
+            job: self.job.is_some(),
+            event: self.event.is_some(),
+        }
+    }
+}
+
+/// What all instances of a component are made of, whatever handler is called in them.
+pub(crate) struct InstanceParts<'a> {
+    pub(crate) engine: Engine,
+    pub(crate) image: Option<Arc<Image>>,
+    pub(crate) fuel: u64,
+    pub(crate) instances: &'a Arc<Instances>,
+    pub(crate) group: Option<Arc<Group>>,
+}
+
+impl InstanceParts<'_> {
+    fn pool<H: Handler>(&self, export: Option<H::Export>) -> Option<Arc<InstancePool<H>>> {
+        let (engine, image, fuel) = (self.engine.clone(), self.image.clone(), self.fuel);
+        let template: Template<H> = Template { engine, image, export: export?, fuel };
+        Some(InstancePool::new(template, self.instances, self.group.clone()))
+    }
+}
+
+/// The instances for each of a component's handlers.
+pub(crate) struct HandlerPools {
+    /// Which there are.
+    pub(crate) handlers: Handlers,
+    pub(crate) fetch: Option<Arc<InstancePool<FetchHandler>>>,
+    pub(crate) call: Option<Arc<InstancePool<CallHandler>>>,
+    pub(crate) scheduled: Option<Arc<InstancePool<TriggerHandler>>>,
+    pub(crate) job: Option<Arc<InstancePool<JobHandler>>>,
+    pub(crate) event: Option<Arc<InstancePool<TriggerHandler>>>,
+}
+
+impl HandlerPools {
+    /// No instances yet, for these exports.
+    pub(crate) fn new(exports: Exports, parts: &InstanceParts<'_>) -> Self {
+        let handlers = exports.handlers();
+        let Exports { fetch, call, scheduled, job, event } = exports;
+        Self {
+            handlers,
+            fetch: parts.pool(fetch),
+            call: parts.pool(call),
+            scheduled: parts.pool(scheduled),
+            job: parts.pool(job),
+            event: parts.pool(event),
+        }
+    }
+}
