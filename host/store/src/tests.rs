@@ -14,6 +14,7 @@ use elias_api::DeploymentState;
 use elias_api::ExecutionFilter;
 use elias_api::ExecutionRecord;
 use elias_api::RecordedCalls;
+use elias_api::RecordedRun;
 use elias_api::Service;
 use elias_api::TenantSettings;
 use elias_api::Version;
@@ -362,6 +363,7 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
         environment: Environment::Production,
         version: 1,
         source: "GET /".into(),
+        run: (at % 2 == 0).then(|| RecordedRun { job: format!("{at:026}"), attempt: 2, cause: None }),
         started_at: at,
         duration_us: 5,
         fuel: 7,
