@@ -1,6 +1,7 @@
 //! The table `[triggers]` of elias.toml.
 
 mod error;
+mod handlers;
 mod job;
 mod retry;
 mod schedule;
@@ -52,7 +53,8 @@ impl TriggersConfig {
     /// [`InvalidTrigger`] for the first setting that cannot be used.
     pub fn check(&self) -> Result<(), InvalidTrigger> {
         let triggers = Table("triggers");
-        for (key, count) in [("schedule", self.schedule.len()), ("event", self.event.len()), ("jobs", self.jobs.len())] {
+        for (key, count) in [("schedule", self.schedule.len()), ("event", self.event.len()), ("jobs", self.jobs.len())]
+        {
             triggers.within(key, count, 0..=TRIGGERS_MAX).map_err(|_| {
                 triggers.error(key, format!("has {count} entries; there must be at most {TRIGGERS_MAX}"))
             })?;
