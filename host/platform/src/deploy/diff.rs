@@ -40,7 +40,7 @@ impl Platform {
         };
         let mut changes = Vec::new();
         compare("manifest", a.manifest.as_ref(), b.manifest.as_ref(), &mut changes);
-        let settings = |version: &Version| serde_json::to_value(&version.settings).ok();
+        let settings = |version: &Version| serde_json::to_value(&version.settings).ok().map(by_name);
         compare("settings", settings(&a).as_ref(), settings(&b).as_ref(), &mut changes);
         let less = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
         Ok(Diff {
@@ -72,6 +72,20 @@ fn sources(component: &[u8]) -> BTreeSet<String> {
     sources.into_iter().flatten().filter_map(|source| source.as_str().map(str::to_owned)).collect()
 }
 
+/// Settings in which schedules and subscriptions are by their names, so that it is said of each what changes.
+fn by_name(mut settings: Value) -> Value {
+    for (list, key) in [("schedule", "name"), ("event", "type")] {
+        let Some(Value::Array(all)) = settings.pointer(&format!("/triggers/{list}")) else { continue };
+        let name = |one: &Value| one.get("name").or_else(|| one.get(key)).and_then(Value::as_str).map(str::to_owned);
+        let named: Option<serde_json::Map<_, _>> = all.iter().map(|one| Some((name(one)?, one.clone()))).collect();
+        // Two of one name, which are refused where versions are made, would be one.
+        if let Some(named) = named.filter(|named| named.len() == all.len()) {
+            settings["triggers"][list] = Value::Object(named);
+        }
+    }
+    settings
+}
+
 /// Lists where two JSON values differ.
 fn compare(path: &str, a: Option<&Value>, b: Option<&Value>, changes: &mut Vec<String>) {
     const CHANGES_MAX: usize = 1_000;
@@ -91,6 +105,17 @@ fn compare(path: &str, a: Option<&Value>, b: Option<&Value>, changes: &mut Vec<S
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_changed_cron_line_is_named_by_its_schedule() {
+        let settings = |cron: &str| {
+            let schedules = json!([{ "name": "hourly", "every": "1h" }, { "name": "nightly", "cron": cron }]);
+            by_name(json!({ "triggers": { "schedule": schedules, "event": [{ "type": "a.*" }] } }))
+        };
+        let (before, after, mut changes) = (settings("0 3 * * *"), settings("0 4 * * *"), Vec::new());
+        compare("settings", Some(&before), Some(&after), &mut changes);
+        assert_eq!(changes, ["settings.triggers.schedule.nightly.cron: \"0 3 * * *\" -> \"0 4 * * *\""]);
+    }
 
     #[test]
     fn differences_are_listed_by_their_place() {

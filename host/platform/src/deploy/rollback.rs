@@ -3,8 +3,10 @@
 use super::deployment::release;
 use crate::access::Permission;
 use crate::platform::Platform;
+use crate::platform_events;
 use crate::serving::PendingAct;
 use crate::session::Session;
+use crate::triggers::registration;
 use elias_api::{Actor, Deployment, DeploymentState, Service};
 use elias_api::{Code, Error, Result};
 use elias_names::ServiceId;
@@ -63,9 +65,13 @@ impl Platform {
         };
         scope.set_service(&next).await?;
         scope.forget_stage_figures(id).await?;
+        // Its schedules and subscriptions come back; what they have done since stays done.
+        registration::register(&mut scope, id, &version.settings).await?;
+        platform_events::deployed(&mut scope, id, number, &deployment.id).await?;
         scope.audit(&session.actor(), "deployment.rollback", id.subject(), Some(&service), Some(&deployment)).await?;
         scope.commit().await?;
         self.follow_store(id, &[warm]).await?;
+        self.runner().look();
         Ok(deployment)
     }
 
@@ -139,6 +145,8 @@ impl Platform {
             };
             scope.set_service(&next).await?;
             scope.forget_stage_figures(id).await?;
+            registration::register(&mut scope, id, &snapshot.target.release.settings).await?;
+            platform_events::deployed(&mut scope, id, deployment.version, &deployment.id).await?;
             scope.audit(&actor, "deployment.rollback", id.subject(), Some(&stored), Some(&deployment)).await?;
         }
         scope.commit().await?;

@@ -2,8 +2,10 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
+use crate::platform_events;
 use crate::serving::{Release, Service as Serves, Steer};
 use crate::session::Session;
+use crate::triggers::registration;
 use elias_api::ReleaseStatus;
 use elias_api::RolloutAction;
 use elias_api::ServiceStatus;
@@ -12,6 +14,7 @@ use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::{FlagRule, FlagTable, RolloutEvent, RolloutState};
 use elias_names::{ComponentName, ServiceId, TenantId};
 use elias_store::ReleaseTarget;
+use serde_json::json;
 use std::sync::Arc;
 
 impl Platform {
@@ -59,10 +62,20 @@ impl Platform {
                 scope.set_deployment(&stored.deployment, DeploymentState::Superseded, &event.reason).await?;
                 scope.set_deployment(deployment, DeploymentState::Active, &event.reason).await?;
                 let version = canary.release.target.version;
+                registration::register(&mut scope, id, &canary.release.target.settings).await?;
+                platform_events::deployed(&mut scope, id, version, deployment).await?;
                 Service { version, deployment: deployment.clone(), canary: None, ..stored.clone() }
             }
             RolloutState::Aborted | RolloutState::RolledBack => {
                 scope.set_deployment(deployment, DeploymentState::RolledBack, &event.reason).await?;
+                let data = json!({
+                    "component": id.component,
+                    "environment": id.environment,
+                    "version": canary.release.target.version,
+                    "deployment": deployment,
+                    "reason": event.reason,
+                });
+                platform_events::publish(&mut scope, "rollout.rolled-back", id.subject(), &data).await?;
                 Service { canary: None, ..stored.clone() }
             }
         };

@@ -4,12 +4,12 @@ use super::Serving;
 use super::meter::Ended;
 use super::quota::QuotaPermit;
 use super::release::Release;
-use super::service::{Chosen, Service, State, UnderWay};
+use super::service::{Chosen, Service, Source, State, UnderWay};
 use super::staged::Staged;
 use crate::recorder::Recorder;
 use elias_api::ExecutionRecord;
-use elias_api::RecordedCalls;
 use elias_api::{Code, Error, Result};
+use elias_api::{RecordedCalls, RecordedRun};
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::rollout::RolloutEvent;
 use elias_delivery::stages::Observation;
@@ -40,6 +40,8 @@ pub struct Ticket {
     clock: Clock,
     recorder: Recorder,
     steering: mpsc::UnboundedSender<Steer>,
+    /// The job, if it runs one.
+    run: Option<RecordedRun>,
     ended: bool,
 }
 
@@ -72,11 +74,11 @@ pub(crate) struct Steer {
 /// How a request ended, as the server saw it.
 #[derive(Debug, Clone, Default)]
 pub struct Ending<'a> {
-    /// The request's method.
+    /// The request's method; the kind of a trigger.
     pub method: &'a str,
-    /// The path of its target.
+    /// The path of its target; the trigger's name.
     pub path: &'a str,
-    /// The answer's status; 0 if there was none.
+    /// The answer's status; 0 if there was none. Of a failed run of a trigger that of its error.
     pub status: u16,
     /// Bytes of the answer's body that were sent.
     pub sent_bytes: u64,
@@ -114,7 +116,7 @@ impl Ticket {
                 is_canary,
                 is_copy,
                 started_ms: serving.clock.now().unix_ms(),
-                request: None,
+                source: None,
             })),
             service: Arc::clone(service),
             release: Arc::clone(release),
@@ -129,6 +131,7 @@ impl Ticket {
             clock: serving.clock.clone(),
             recorder: serving.recorder.clone(),
             steering: serving.steering.clone(),
+            run: None,
             ended: false,
         }
     }
@@ -172,8 +175,16 @@ impl Ticket {
     /// Says which request it is, for who lists what runs.
     pub fn set_request(&self, method: &Method, uri: &Uri) {
         if let Some(under_way) = self.under_way {
-            self.service.set_request(under_way, method, uri);
+            self.service.set_source(under_way, Source::Request(method.clone(), uri.clone()));
         }
+    }
+
+    /// Says which trigger it is by its kind and name, for who lists what runs, and the job for the record.
+    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun) {
+        if let Some(under_way) = self.under_way {
+            self.service.set_source(under_way, Source::Trigger(kind, name.into()));
+        }
+        self.run = Some(run);
     }
 
     /// Tells the host on whose behalf the request runs, and by which name it can be cancelled.
@@ -268,6 +279,7 @@ impl Ticket {
             environment: id.environment,
             version: self.version(),
             source: source(self.is_copy, ending.method, ending.path),
+            run: self.run.clone(),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,
