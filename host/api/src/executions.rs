@@ -18,8 +18,12 @@ pub struct ExecutionRecord {
     /// The number of the version that ran.
     pub version: u32,
     /// The method and path of the request that started the execution, such as `GET /cart`; prefixed with `shadow ` for
-    /// a mirrored request.
+    /// a mirrored request. Of the run of a trigger its kind and its name: `schedule nightly`, `job resize`,
+    /// `event order.paid`.
     pub source: String,
+    /// The job that the execution ran; null for a request.
+    #[serde(default)]
+    pub run: Option<RecordedRun>,
     /// The time of the start, in milliseconds since 1970-01-01 UTC.
     pub started_at: i64,
     /// The wall-clock duration in microseconds.
@@ -31,7 +35,8 @@ pub struct ExecutionRecord {
     /// The calls of the component to capabilities, in total per capability.
     #[serde(default)]
     pub host_calls: Vec<RecordedCalls>,
-    /// The HTTP status of the response; 0 if there was no response.
+    /// The HTTP status of the response; 0 if there was no response. Of a failed run of a trigger the status that a
+    /// request would have got.
     pub status: u16,
     /// The outcome: `completed`, `failed` or `cancelled`.
     pub outcome: String,
@@ -42,6 +47,17 @@ pub struct ExecutionRecord {
     /// The log lines of the execution, each as `[level, message]`; null without log lines.
     #[schema(value_type = Option<Object>)]
     pub lines: Option<Value>,
+}
+
+/// The job that an execution ran: also a tick of a schedule and the delivery of an event are jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RecordedRun {
+    /// The id of the job.
+    pub job: String,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The `traceparent` of what enqueued the job; null without one.
+    pub cause: Option<String>,
 }
 
 /// The calls of an execution to a capability.

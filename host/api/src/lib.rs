@@ -19,7 +19,9 @@ pub use access::{
 };
 pub use databases::{DatabaseQuery, DatabaseResult};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
-pub use executions::{ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RunningExecution, RunningFilter};
+pub use executions::{
+    ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,
+};
 pub use findings::Finding;
 pub use members::{
     EMAIL_BYTES_MAX, Organization, OrganizationSettings, TEXT_BYTES_MAX, User, UserSettings, check_text, is_email,

@@ -26,8 +26,8 @@ pub struct TenantSettings {
     /// The host names that the tenant's routes may use besides its own subdomains, such as `shop.example.com` or
     /// `*.example.com`; at most 1,000, none by default.
     pub hosts: Vec<String>,
-    /// The names of the capabilities that its components may be granted; `cache`, `config`, `crypto`, `db`, `http` and
-    /// `log` by default.
+    /// The names of the capabilities that its components may be granted; `cache`, `config`, `crypto`, `db`, `events`,
+    /// `http`, `jobs`, `log` and `workflow` by default.
     pub capabilities: Vec<String>,
     /// Whether its grants may refer to servers, addresses and files of the host's network, such as the URL of a
     /// database or private networks; false by default.
@@ -74,6 +74,10 @@ pub struct Quotas {
     pub egress_bytes_per_hour: u64,
     /// The maximum memory of an instance in bytes; 0 by default.
     pub memory_bytes: u64,
+    /// The maximum number of unfinished jobs, with deliveries of events and ticks of schedules; 1,000,000 by default.
+    pub jobs: u64,
+    /// The maximum number of events that its components and users publish in a day (UTC); 1,000,000 by default.
+    pub events_per_day: u64,
     /// The weight for sharing the CPU with other tenants when it is busy: 1 to 10,000; 100 by default.
     pub cpu_weight: u32,
     /// The action for a request over one of the four rate and concurrency quotas, unless that quota has its own action;
@@ -112,7 +116,9 @@ impl Default for TenantSettings {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
-            capabilities: ["cache", "config", "crypto", "db", "http", "log"].map(str::to_owned).to_vec(),
+            capabilities: ["cache", "config", "crypto", "db", "events", "http", "jobs", "log", "workflow"]
+                .map(str::to_owned)
+                .to_vec(),
             trusted: false,
             require_signature: false,
             engines: Vec::new(),
@@ -135,6 +141,8 @@ impl Default for Quotas {
             fuel_per_hour: 0,
             egress_bytes_per_hour: 0,
             memory_bytes: 0,
+            jobs: 1_000_000,
+            events_per_day: 1_000_000,
             cpu_weight: CPU_WEIGHT_DEFAULT,
             action: QuotaAction::Reject,
             executions_per_minute_action: None,

@@ -60,6 +60,9 @@ pub struct VersionSettings {
     /// The table `[supervision]`; null or absent for the defaults.
     #[schema(value_type = Option<Object>)]
     pub supervision: Option<Value>,
+    /// The table `[triggers]`: schedules, subscriptions to events and kinds of jobs; null or absent for none.
+    #[schema(value_type = Option<Object>)]
+    pub triggers: Option<Value>,
     /// The smoke test, table `[smoke]`; null or absent for a GET of `/` that must not fail with 500 or more.
     pub smoke: Option<SmokeCall>,
     /// The files of the version, such as `migrations/0001_tables.sql`: a map from the path to the SHA-256 of the

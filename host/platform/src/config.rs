@@ -3,6 +3,7 @@
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
 use crate::recorder::Retention;
+use crate::triggers::TriggerBackends;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -50,6 +51,10 @@ pub struct PlatformConfig {
     pub fetch: Option<Arc<dyn FetchKeys>>,
     /// What runs users' statements on the databases of components; none: the admin API refuses them.
     pub databases: Option<Arc<dyn ComponentDatabases>>,
+    /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
+    pub triggers: TriggerBackends,
+    /// How many jobs, ticks and deliveries run at a time; none: half as many as executions.
+    pub concurrent_jobs: Option<u32>,
 }
 
 impl PlatformConfig {
@@ -75,6 +80,8 @@ impl PlatformConfig {
             advisories: None,
             fetch: None,
             databases: None,
+            triggers: TriggerBackends::new(),
+            concurrent_jobs: None,
         }
     }
 }

@@ -141,6 +141,7 @@ impl Platform {
 
 /// Stores what is only in memory so far, at the end of the process.
 async fn flush(platform: &Platform) {
+    platform.runner().stop().await;
     // A deployment is nothing to begin here.
     if timeout(FLUSH_MAX, keep_stages(platform, false)).await.is_err() {
         tracing::warn!("the store takes too long: the last measurements of experiments are lost");

@@ -5,6 +5,7 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::serving::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
+use crate::triggers::LatencyKind;
 use elias_api::{Code, Error, Result};
 use elias_delivery::supervision::{Health, Resource};
 use elias_host::capability::pricing::CallTimes;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,12 +43,12 @@ impl Platform {
     /// `forbidden` for all but platform operators.
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
-        let stored = match self.store().host_read().await {
-            Ok(mut scope) => scope.stored_use().await.ok(),
-            Err(_) => None,
+        let (stored, unfinished) = match self.store().host_read().await {
+            Ok(mut scope) => (scope.stored_use().await.ok(), scope.unfinished_jobs().await.unwrap_or_default()),
+            Err(_) => (None, HashMap::new()),
         };
         let mut registry = Registry::with_prefix("elias");
-        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored)));
+        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &unfinished)));
         let mut out = String::new();
         text::encode(&mut out, &registry)
             .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
@@ -74,10 +76,47 @@ struct MetricsSnapshot {
     tenants: Vec<(String, Arc<QuotaCounts>)>,
     /// Tenant, quota, how much is used if that is known, and how much there is.
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
+    jobs: JobFigures,
+}
+
+/// What is counted of triggers.
+struct JobFigures {
+    /// Jobs of each tenant that are not finished, over all hosts; that run here; and that became dead here.
+    unfinished: BTreeMap<String, u64>,
+    running: BTreeMap<String, u64>,
+    dead: BTreeMap<String, u64>,
+    /// Seconds of all together, and how many there are in each bucket.
+    latencies: Vec<(LatencyKind, f64, Vec<(f64, u64)>)>,
+}
+
+impl JobFigures {
+    /// `named` are the tenants that are told apart.
+    fn read(platform: &Platform, unfinished: &HashMap<TenantId, u64>, named: &[(TenantId, Arc<QuotaCounts>)]) -> Self {
+        let by_name = |counts: &mut dyn Iterator<Item = (Option<TenantId>, u64)>| {
+            let mut named_counts = BTreeMap::new();
+            for (tenant, count) in counts {
+                let tenant = tenant.filter(|tenant| named.iter().any(|(named, _)| named == tenant));
+                let name = tenant.map_or_else(|| OTHER.to_owned(), |tenant| tenant.to_string());
+                *named_counts.entry(name).or_default() += count;
+            }
+            named_counts
+        };
+        let (runner, meters) = (platform.runner(), platform.runner().meters());
+        let latency = |kind: LatencyKind| {
+            let (seconds, buckets) = meters.of(kind).read();
+            (kind, seconds, buckets)
+        };
+        Self {
+            unfinished: by_name(&mut unfinished.iter().map(|(tenant, count)| (Some(tenant.clone()), *count))),
+            running: by_name(&mut runner.running_jobs().into_iter().map(|(tenant, count)| (Some(tenant), count))),
+            dead: by_name(&mut meters.dead_jobs().into_iter()),
+            latencies: [LatencyKind::Schedule, LatencyKind::Start, LatencyKind::Delivery].map(latency).to_vec(),
+        }
+    }
 }
 
 impl MetricsSnapshot {
-    fn read(platform: &Platform, stored: Option<StoredUse>) -> Self {
+    fn read(platform: &Platform, stored: Option<StoredUse>, unfinished: &HashMap<TenantId, u64>) -> Self {
         let serving = platform.serving();
         let now = serving.clock.now();
         let (named, others) = serving.meters.services.all();
@@ -121,6 +160,7 @@ impl MetricsSnapshot {
         }
         levels.retain(|(.., most)| *most > 0);
         levels.sort();
+        let jobs = JobFigures::read(platform, unfinished, &named);
         let mut tenants: Vec<_> = named.into_iter().map(|(tenant, counts)| (tenant.to_string(), counts)).collect();
         tenants.sort_by(|a, b| a.0.cmp(&b.0));
         tenants.push((OTHER.to_owned(), others));
@@ -148,6 +188,7 @@ impl MetricsSnapshot {
             dropped,
             tenants,
             levels,
+            jobs,
         }
     }
 
@@ -313,6 +354,41 @@ impl MetricsSnapshot {
     }
 }
 
+impl JobFigures {
+    fn encode(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let text = "Number of jobs that are not finished, deliveries and ticks included, on all hosts together";
+        let mut unfinished = gauge(out, "jobs_unfinished", text)?;
+        for (tenant, count) in &self.unfinished {
+            unfinished.labelled([("tenant", &**tenant)], number(*count))?;
+        }
+        let mut running = gauge(out, "jobs_running", "Number of jobs that run on this host")?;
+        for (tenant, count) in &self.running {
+            running.labelled([("tenant", &**tenant)], number(*count))?;
+        }
+        let text = "Number of jobs that failed for good on this host: dead jobs and dead letters";
+        let mut dead = counter(out, "jobs_dead", text, None)?;
+        for (tenant, count) in &self.dead {
+            dead.labelled([("tenant", &**tenant)], *count)?;
+        }
+        for (kind, seconds, buckets) in &self.latencies {
+            let (name, text) = match kind {
+                LatencyKind::Schedule => {
+                    ("schedule_lateness", "Time from when a tick of a schedule was due to its job")
+                }
+                LatencyKind::Start => ("job_start_latency", "Time from when a job was ready to the start of its run"),
+                LatencyKind::Delivery => {
+                    ("event_delivery_lag", "Time from when an event was published to when its delivery was enqueued")
+                }
+            };
+            let mut histogram = out.encode_descriptor(name, text, Some(&Unit::Seconds), MetricType::Histogram)?;
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            histogram.encode_histogram::<NoLabelSet>(*seconds, count, buckets, None)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for MetricsSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MetricsSnapshot").finish_non_exhaustive()
@@ -325,7 +401,8 @@ impl Collector for MetricsSnapshot {
         self.encode_instances(&mut encoder)?;
         self.encode_host_calls(&mut encoder)?;
         self.encode_services(&mut encoder)?;
-        self.encode_tenants(&mut encoder)
+        self.encode_tenants(&mut encoder)?;
+        self.jobs.encode(&mut encoder)
     }
 }
 

@@ -9,6 +9,8 @@ use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Around, Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, compile_queue};
+use crate::trigger_runs::ServedServices;
+use crate::triggers::Runner;
 use crate::vault::Vault;
 use crate::{data_dir, log, maintenance, peers};
 use cap_std::ambient_authority;
@@ -45,7 +47,7 @@ impl Platform {
         };
         let artifacts = Artifacts::open(sub("artifacts")?, config.artifacts.as_deref())?;
         let access = Arc::new(Access::open(store.clone(), &dir, config.oidc.as_ref())?);
-        let artifact_bytes_max = limits.component_bytes;
+        let (artifact_bytes_max, concurrent_executions) = (limits.component_bytes, limits.concurrent_executions);
         let log_key = log::open_key(&dir, &config.log_origin)?;
         let proofs = if config.require_log {
             Some(Proofs::open(sub("proofs")?, store.clone(), log::open_key(&dir, &config.log_origin)?)?)
@@ -73,6 +75,11 @@ impl Platform {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,
         };
+        let run_id = ulid::Ulid::new().to_string();
+        let services = Arc::new(ServedServices::default());
+        let slots = config.concurrent_jobs.unwrap_or(concurrent_executions / 2);
+        let runner = Runner::new(store.clone(), run_id.clone(), Arc::clone(&services) as _, slots);
+        config.triggers.bind(Arc::clone(&runner));
         let inner = Inner {
             store,
             artifacts,
@@ -80,8 +87,9 @@ impl Platform {
             serving,
             advisories,
             response_cache: ResponseCache::new(),
+            runner,
             config,
-            run_id: ulid::Ulid::new().to_string(),
+            run_id,
             host_id: peers::host_id(&dir)?,
             log_key,
             port: OnceLock::new(),
@@ -90,8 +98,10 @@ impl Platform {
             _lock: lock,
         };
         let platform = Self::of(Arc::new(inner));
+        services.bind(Arc::downgrade(&platform.inner));
         platform.begin().await?;
         tokio::spawn(recording);
+        platform.runner().start();
         maintenance::start(&platform, received_transitions);
         Ok(platform)
     }

@@ -7,6 +7,7 @@ use crate::config::{PlatformConfig, PublicScheme};
 use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
+use crate::triggers::Runner;
 use elias_api::Result;
 use elias_contract::note::SigningKey;
 use elias_names::{ServiceId, TenantId};
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     /// What is known to be wrong with npm packages, if the host is told.
     pub(crate) advisories: Option<Advisories>,
     pub(crate) response_cache: Arc<ResponseCache>,
+    /// What runs schedules, jobs and events.
+    pub(crate) runner: Arc<Runner>,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     pub(crate) behind: AtomicBool,
@@ -63,6 +66,10 @@ impl Platform {
     #[must_use]
     pub fn response_cache(&self) -> &Arc<ResponseCache> {
         &self.inner.response_cache
+    }
+
+    pub(crate) fn runner(&self) -> &Arc<Runner> {
+        &self.inner.runner
     }
 
     pub(crate) fn access(&self) -> &Access {

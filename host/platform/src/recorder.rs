@@ -1,7 +1,12 @@
 //! Writes what ran into the store, in batches and off the requests' path.
 
+use crate::platform_events;
 use elias_api::ExecutionRecord;
+use elias_names::ServiceId;
 use elias_store::{Store, now_ms};
+use elias_triggers::event::TypePattern;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +19,10 @@ const WAITING: usize = 20_000;
 const BATCH: usize = 2_000;
 /// How long a record waits for others to be written with.
 const GATHER: Duration = Duration::from_millis(250);
+/// Services of which one batch publishes that executions failed.
+const FAILURES_TOLD: usize = 20;
+/// The event that says so.
+const FAILED: &str = "execution.failed";
 /// How long to wait before a store that is away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the store.
@@ -145,7 +154,49 @@ async fn insert(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<(
     }
     let mut scope = store.host_write().await?;
     scope.insert_executions(batch).await?;
-    Ok(scope.commit().await?)
+    scope.commit().await?;
+    if let Err(error) = tell_failures(store, batch).await {
+        tracing::debug!(%error, "that executions failed was not published");
+    }
+    Ok(())
+}
+
+/// Publishes that executions failed: once for each service and batch, and only if a subscription of its tenant asks for
+/// it. Runs of jobs and events are left out: a handler of this event that fails would have itself run again and again.
+async fn tell_failures(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()> {
+    let mut failed: BTreeMap<ServiceId, (&ExecutionRecord, u32)> = BTreeMap::new();
+    for record in batch {
+        let counts = record.run.is_none() || record.source.starts_with("schedule ");
+        if record.outcome == "failed" && counts {
+            let (tenant, component) = (record.tenant.clone(), record.component.clone());
+            let service = ServiceId { tenant, component, environment: record.environment };
+            failed.entry(service).or_insert((record, 0)).1 += 1;
+        }
+    }
+    for (service, (record, count)) in failed.into_iter().take(FAILURES_TOLD) {
+        let subscriptions = store.read(&service.tenant).await?.subscriptions().await?;
+        let wants = |config: &Value| {
+            let pattern = config.get("type").and_then(Value::as_str).and_then(|text| text.parse::<TypePattern>().ok());
+            pattern.is_some_and(|pattern| pattern.matches(FAILED))
+        };
+        if !subscriptions.iter().any(|subscription| wants(&subscription.config)) {
+            continue;
+        }
+        let data = json!({
+            "component": service.component,
+            "environment": service.environment,
+            "version": record.version,
+            "execution": record.id,
+            "source": record.source,
+            "code": record.code,
+            "error": record.error,
+            "count": count,
+        });
+        let mut scope = store.write(&service.tenant).await?;
+        platform_events::publish(&mut scope, FAILED, service.subject(), &data).await?;
+        scope.commit().await?;
+    }
+    Ok(())
 }
 
 /// Deletes what is kept no longer.

@@ -14,6 +14,7 @@ fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
         environment: text(row, "environment")?,
         version: number(row, "version")?,
         source: get(row, "source")?,
+        run: optional_json(row, "run")?,
         started_at: get(row, "started_at")?,
         duration_us: number(row, "duration_us")?,
         fuel: number(row, "fuel")?,
@@ -29,9 +30,9 @@ fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
 
 /// Rows of one INSERT: PostgreSQL takes 65,535 parameters, SQLite 32,766.
 const ROWS_PER_INSERT: usize = 1_000;
-const COLUMNS: usize = 16;
+const COLUMNS: usize = 17;
 const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, status, outcome, \
-                     code, error, lines, host_calls";
+                     code, error, lines, host_calls, run";
 
 /// Looks up the oldest execution of each tenant that is not kept, and deletes from there on, by the primary key.
 pub(super) const PRUNE_EXECUTIONS: &str = "WITH last AS MATERIALIZED (SELECT t.tenant AS tenant, \
@@ -63,6 +64,7 @@ impl HostScope {
                 query = query.bind(i64::from(row.status)).bind(row.outcome.clone()).bind(row.code.clone());
                 query = query.bind(row.error.clone()).bind(row.lines.as_ref().map(to_json).transpose()?);
                 query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
+                query = query.bind(row.run.as_ref().map(to_json).transpose()?);
             }
             query.execute(&mut *self.tx).await?;
         }

@@ -82,6 +82,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("changes", include_str!("schema/5_changes.sql")),
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
+    ("runs", include_str!("schema/8_runs.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.

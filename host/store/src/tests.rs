@@ -20,7 +20,7 @@ use super::versions::NewVersion;
 use super::*;
 use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
 use elias_api::{
-    Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, Service, TenantSettings,
+    Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service, TenantSettings,
     Version, VersionSettings,
 };
 use elias_delivery::stages::VariantMetrics;
@@ -367,6 +367,7 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
         environment: Environment::Production,
         version: 1,
         source: "GET /".into(),
+        run: (at % 2 == 0).then(|| RecordedRun { job: format!("{at:026}"), attempt: 2, cause: None }),
         started_at: at,
         duration_us: 5,
         fuel: 7,

@@ -26,10 +26,12 @@ pub struct ConfigFile {
     pub limits: BTreeMap<String, u64>,
     /// `[capabilities.NAME]`: what the component is granted, an object for each capability.
     pub capabilities: BTreeMap<String, Value>,
-    /// `[gateway]`: routes and their rules, an object. For a platform alone, as are the two that follow.
+    /// `[gateway]`: routes and their rules, an object. For a platform alone, as are the three that follow.
     pub gateway: Option<Value>,
     /// `[supervision]`: circuit breaker, bulkhead and retries, an object.
     pub supervision: Option<Value>,
+    /// `[triggers]`: schedules, subscriptions to events and kinds of jobs, an object.
+    pub triggers: Option<Value>,
     /// `[smoke]`: the request that a version must answer before it serves, an object.
     pub smoke: Option<Value>,
 }
@@ -64,8 +66,9 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             ("build", DeValue::Table(table)) => file.build = build_table(table)?,
             ("gateway", table @ DeValue::Table(_)) => file.gateway = Some(json(table)),
             ("supervision", table @ DeValue::Table(_)) => file.supervision = Some(json(table)),
+            ("triggers", table @ DeValue::Table(_)) => file.triggers = Some(json(table)),
             ("smoke", table @ DeValue::Table(_)) => file.smoke = Some(json(table)),
-            (name @ ("gateway" | "supervision" | "smoke"), _) => {
+            (name @ ("gateway" | "supervision" | "triggers" | "smoke"), _) => {
                 return Err((value.span(), format!("it must be a table: [{name}]")));
             }
             ("listen", _) => {
@@ -74,7 +77,7 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             (key_name, _) => {
                 let message = format!(
                     "the key `{key_name}` does not exist here; the keys are `listen` and the tables `[build]`, \
-                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]` and `[smoke]`"
+                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]`, `[triggers]` and `[smoke]`"
                 );
                 return Err((key.span(), message));
             }
@@ -158,11 +161,14 @@ mod tests {
 
     #[test]
     fn keeps_what_is_for_a_platform() {
-        let text = "[gateway.cors]\norigins = [\"*\"]\n[supervision]\nretries = 1\n[smoke]\npath = \"/up\"\n";
+        let text = "[gateway.cors]\norigins = [\"*\"]\n[supervision]\nretries = 1\n[smoke]\npath = \"/up\"\n\
+                    [[triggers.schedule]]\nname = \"nightly\"\ncron = \"0 3 * * *\"\n";
         let file = check(text).expect("it is right");
         assert_eq!(file.gateway, Some(serde_json::json!({ "cors": { "origins": ["*"] } })));
         assert_eq!(file.supervision, Some(serde_json::json!({ "retries": 1 })));
         assert_eq!(file.smoke, Some(serde_json::json!({ "path": "/up" })));
+        let schedule = serde_json::json!({ "name": "nightly", "cron": "0 3 * * *" });
+        assert_eq!(file.triggers, Some(serde_json::json!({ "schedule": [schedule] })));
     }
 
     #[test]

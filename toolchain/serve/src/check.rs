@@ -30,11 +30,14 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
 async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result<(), Failure> {
     let config = ConfigFile::read(project.config.as_deref())?;
     service_tables::check(&config)?;
-    let settings = Settings::of(config);
+    let settings = Settings::of(config.clone());
     let cache = cache_dir(cache);
     let built = origin::build(project, entry, cache.clone()).await?;
     let trial = Trial::load(project, &settings, cache.as_deref(), &built.wasm).await?;
     let app = &trial.app;
+    if let Some(manifest) = app.manifest() {
+        service_tables::check_handlers(&config, &manifest.handlers)?;
+    }
     let imports = app.manifest().map(|manifest| manifest.imports.join(", ")).unwrap_or_default();
     eprintln!("{} {} builds: {:.2} MB, imports {imports}", app.name(), app.version(), built.wasm.len() as f64 / 1e6);
     Ok(())

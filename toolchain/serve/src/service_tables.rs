@@ -6,10 +6,11 @@ use elias_delivery::setting::InvalidSetting;
 use elias_delivery::supervision::SupervisionConfig;
 use elias_gateway::{ConfigError, GatewayConfig};
 use elias_project::ConfigFile;
+use elias_triggers::config::{InvalidTrigger, TriggersConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Checks `[gateway]`, `[supervision]` and `[smoke]`.
+/// Checks `[gateway]`, `[supervision]`, `[triggers]` and `[smoke]`.
 ///
 /// # Errors
 /// `invalid-gateway-config`, `bad-configuration`, `config`.
@@ -21,10 +22,30 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
         let supervision: SupervisionConfig = read("supervision", table)?;
         supervision.check().map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     }
+    triggers(config)?;
     if let Some(table) = &config.smoke {
         read::<SmokeCall>("smoke", table)?;
     }
     Ok(())
+}
+
+/// Checks that `[triggers]` and the handlers of the component fit together.
+///
+/// # Errors
+/// `bad-configuration`, `config`.
+pub(crate) fn check_handlers(config: &ConfigFile, handlers: &[String]) -> Result<(), Failure> {
+    triggers(config)?.check_handlers(handlers).map_err(refused)
+}
+
+fn triggers(config: &ConfigFile) -> Result<TriggersConfig, Failure> {
+    let Some(table) = &config.triggers else { return Ok(TriggersConfig::default()) };
+    let triggers: TriggersConfig = read("triggers", table)?;
+    triggers.check().map_err(refused)?;
+    Ok(triggers)
+}
+
+fn refused(error: InvalidTrigger) -> Failure {
+    Failure::new(InvalidSetting::CODE, error)
 }
 
 fn read<T: DeserializeOwned>(name: &str, table: &Value) -> Result<T, Failure> {
@@ -43,6 +64,7 @@ mod tests {
             let place = match key {
                 "gateway" => &mut config.gateway,
                 "supervision" => &mut config.supervision,
+                "triggers" => &mut config.triggers,
                 _ => &mut config.smoke,
             };
             *place = Some(table);
@@ -53,11 +75,17 @@ mod tests {
             ("supervision", json!({ "retrys": 1 }), "[config]: [supervision]"),
             ("supervision", json!({ "retries": 99 }), "bad-configuration"),
             ("smoke", json!({ "path": 5 }), "[config]: [smoke]"),
+            ("triggers", json!({ "schedules": [] }), "[config]: [triggers]"),
+            ("triggers", json!({ "schedule": [{ "name": "a", "cron": "61 * * * *" }] }), "bad-configuration"),
         ] {
             let error = check(&config(key, table)).expect_err(key).to_string();
             assert!(error.contains(code), "{error}");
         }
         assert!(check(&config("smoke", json!({ "path": "/up", "status": 204 }))).is_ok());
         assert!(check(&ConfigFile::default()).is_ok());
+        let schedule = config("triggers", json!({ "schedule": [{ "name": "a", "every": "1m" }] }));
+        assert!(check_handlers(&schedule, &["scheduled".to_owned()]).is_ok());
+        let error = check_handlers(&schedule, &["fetch".to_owned()]).expect_err("no handler").to_string();
+        assert!(error.contains("`scheduled`"), "{error}");
     }
 }

@@ -68,6 +68,8 @@ permissions! {
     Deploy: Developer,
     /// Deploy to production, roll back, steer rollouts there, stop and resume.
     DeployProduction: Operator,
+    /// Enqueue, cancel and retry jobs, publish and replay events, run, pause and resume schedules and subscriptions.
+    RunTriggers: Operator,
     /// End an execution.
     Cancel: Operator,
     /// Set and delete secrets; nobody can read them.

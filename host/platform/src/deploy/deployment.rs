@@ -4,9 +4,11 @@ use super::smoke::smoke;
 use super::version::check_settings;
 use crate::access::Permission;
 use crate::platform::Platform;
+use crate::platform_events;
 use crate::serving::{Release, own_host};
 use crate::session::Session;
 use elias_api::{Code, DeployRequest, Deployment, DeploymentState, Error, Result, Service, Version};
+use crate::triggers::registration;
 use elias_delivery::rollout::{Rollout, RolloutPlan};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
@@ -113,9 +115,14 @@ impl Platform {
             None => return Err(Error::new(Code::Internal, "a canary without anything beside it")),
         };
         scope.set_service(&next).await?;
+        if rollout.is_none() {
+            registration::register(&mut scope, id, &version.settings).await?;
+            platform_events::deployed(&mut scope, id, number, &deployment.id).await?;
+        }
         scope.audit(&session.actor(), "deployment.create", id.subject(), service.as_ref(), Some(&deployment)).await?;
         scope.commit().await?;
         self.follow_store(id, &[warm]).await?;
+        self.runner().look();
         Ok(deployment)
     }
 

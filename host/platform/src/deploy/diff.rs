@@ -38,7 +38,7 @@ impl Platform {
         };
         let mut changes = Vec::new();
         collect_changes("manifest", a.manifest.as_ref(), b.manifest.as_ref(), &mut changes);
-        let settings = |version: &Version| serde_json::to_value(&version.settings).ok();
+        let settings = |version: &Version| serde_json::to_value(&version.settings).ok().map(by_name);
         collect_changes("settings", settings(&a).as_ref(), settings(&b).as_ref(), &mut changes);
         let difference = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
         Ok(Diff {
@@ -71,7 +71,21 @@ fn sources(component: &[u8]) -> BTreeSet<String> {
     sources.into_iter().flatten().filter_map(|source| source.as_str().map(str::to_owned)).collect()
 }
 
-/// Appends the differences of two JSON values, each with its path; stops at `CHANGES_MAX`.
+/// Settings in which schedules and subscriptions are by their names, so that it is said of each what changes.
+fn by_name(mut settings: Value) -> Value {
+    for (list, key) in [("schedule", "name"), ("event", "type")] {
+        let Some(Value::Array(all)) = settings.pointer(&format!("/triggers/{list}")) else { continue };
+        let name = |one: &Value| one.get("name").or_else(|| one.get(key)).and_then(Value::as_str).map(str::to_owned);
+        let named: Option<serde_json::Map<_, _>> = all.iter().map(|one| Some((name(one)?, one.clone()))).collect();
+        // Two of one name, which are refused where versions are made, would be one.
+        if let Some(named) = named.filter(|named| named.len() == all.len()) {
+            settings["triggers"][list] = Value::Object(named);
+        }
+    }
+    settings
+}
+
+/// Lists where two JSON values differ.
 fn collect_changes(path: &str, a: Option<&Value>, b: Option<&Value>, changes: &mut Vec<String>) {
     const CHANGES_MAX: usize = 1_000;
     if a == b || changes.len() >= CHANGES_MAX {
@@ -92,7 +106,18 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn differences_are_listed_by_their_path() {
+    fn a_changed_cron_line_is_named_by_its_schedule() {
+        let settings = |cron: &str| {
+            let schedules = json!([{ "name": "hourly", "every": "1h" }, { "name": "nightly", "cron": cron }]);
+            by_name(json!({ "triggers": { "schedule": schedules, "event": [{ "type": "a.*" }] } }))
+        };
+        let (before, after, mut changes) = (settings("0 3 * * *"), settings("0 4 * * *"), Vec::new());
+        collect_changes("settings", Some(&before), Some(&after), &mut changes);
+        assert_eq!(changes, ["settings.triggers.schedule.nightly.cron: \"0 3 * * *\" -> \"0 4 * * *\""]);
+    }
+
+    #[test]
+    fn differences_are_listed_by_their_place() {
         let mut changes = Vec::new();
         collect_changes(
             "settings",

@@ -3,9 +3,11 @@
 use super::deployment::release;
 use crate::access::Permission;
 use crate::platform::Platform;
+use crate::platform_events;
 use crate::serving::PendingAct;
 use crate::session::Session;
 use elias_api::{Actor, Code, Deployment, DeploymentState, Error, Result, Service};
+use crate::triggers::registration;
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
 
@@ -62,9 +64,13 @@ impl Platform {
         };
         scope.set_service(&next).await?;
         scope.forget_stage_figures(id).await?;
+        // Its schedules and subscriptions come back; what they have done since stays done.
+        registration::register(&mut scope, id, &version.settings).await?;
+        platform_events::deployed(&mut scope, id, number, &deployment.id).await?;
         scope.audit(&session.actor(), "deployment.rollback", id.subject(), Some(&service), Some(&deployment)).await?;
         scope.commit().await?;
         self.follow_store(id, &[warm]).await?;
+        self.runner().look();
         Ok(deployment)
     }
 
@@ -138,6 +144,8 @@ impl Platform {
             };
             scope.set_service(&next).await?;
             scope.forget_stage_figures(id).await?;
+            registration::register(&mut scope, id, &snapshot.target.release.settings).await?;
+            platform_events::deployed(&mut scope, id, deployment.version, &deployment.id).await?;
             scope.audit(&actor, "deployment.rollback", id.subject(), Some(&stored), Some(&deployment)).await?;
         }
         scope.commit().await?;

@@ -2,11 +2,14 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
+use crate::platform_events;
 use crate::serving::RolloutTransition;
 use crate::session::Session;
+use crate::triggers::registration;
 use elias_api::{Actor, Code, DeploymentState, Error, Result, RolloutAction, Service};
 use elias_delivery::rollout::{RolloutEvent, RolloutState};
 use elias_names::ServiceId;
+use serde_json::json;
 use std::sync::Arc;
 
 impl Platform {
@@ -63,10 +66,20 @@ impl Platform {
                 scope.set_deployment(&stored.deployment, DeploymentState::Superseded, &event.reason).await?;
                 scope.set_deployment(deployment, DeploymentState::Active, &event.reason).await?;
                 let version = canary.release.target.version;
+                registration::register(&mut scope, id, &canary.release.target.settings).await?;
+                platform_events::deployed(&mut scope, id, version, deployment).await?;
                 Service { version, deployment: deployment.clone(), canary: None, ..stored.clone() }
             }
             RolloutState::Aborted | RolloutState::RolledBack => {
                 scope.set_deployment(deployment, DeploymentState::RolledBack, &event.reason).await?;
+                let data = json!({
+                    "component": id.component,
+                    "environment": id.environment,
+                    "version": canary.release.target.version,
+                    "deployment": deployment,
+                    "reason": event.reason,
+                });
+                platform_events::publish(&mut scope, "rollout.rolled-back", id.subject(), &data).await?;
                 Service { canary: None, ..stored.clone() }
             }
         };

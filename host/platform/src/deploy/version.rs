@@ -2,15 +2,17 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
+use crate::platform_events;
 use crate::serving::{Tables, limits};
 use crate::session::Session;
 use elias_api::{Code, Error, Result, SigningKeyEntry, TenantSettings, UploadedVersion, Version, VersionSettings};
+use crate::triggers::registration;
 use elias_contract::note::{KeyId, VerifyingKey};
 use elias_contract::{layout, signature};
 use elias_host::{Compiled, ErrorCode};
 use elias_names::{ComponentName, TenantId};
 use elias_store::{NewVersion, TenantScope, now_ms};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Files beside a component.
 const FILES_MAX: usize = 20_000;
@@ -65,6 +67,10 @@ impl Platform {
         self.examine_packages(&bytes, &settings).await?;
         let compiled = self.serving().loader.compile(tenant, &uploaded.digest).await?;
         check_imports(&compiled, &uploaded.settings, &settings)?;
+        if let Some(manifest) = &compiled.manifest {
+            let checked = registration::check(&uploaded.settings)?.check_handlers(&manifest.handlers);
+            checked.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+        }
         let manifest = compiled.manifest.as_ref().map(serde_json::to_value).transpose();
         let manifest = manifest.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
 
@@ -103,7 +109,13 @@ impl Platform {
             log_index,
         };
         let version = scope.insert_version(&new, &session.actor()).await?;
+        let data = json!({ "component": component, "version": number, "digest": uploaded.digest });
+        if number == 1 {
+            platform_events::publish(&mut scope, "component.created", component.to_string(), &data).await?;
+        }
+        platform_events::publish(&mut scope, "version.accepted", component.to_string(), &data).await?;
         scope.commit().await?;
+        self.runner().look();
         Ok(version)
     }
 }
@@ -131,6 +143,7 @@ pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings
         ));
     }
     Tables::read(settings)?;
+    registration::check(settings)?;
     if settings.files.len() > FILES_MAX {
         return Err(bad(format!("a version has at most {FILES_MAX} files")));
     }
@@ -259,7 +272,6 @@ fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &Tenan
 mod tests {
     use super::*;
     use elias_names::Digest;
-    use serde_json::json;
 
     fn settings(capabilities: Value) -> VersionSettings {
         serde_json::from_value(json!({ "capabilities": capabilities })).expect("settings")

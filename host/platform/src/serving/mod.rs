@@ -378,7 +378,7 @@ impl Serving {
         let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.around.artifacts)?;
         let api_keys = self.access.api_keys(&target.id);
         let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
-        let Tables { gateway, supervision } = tables;
+        let Tables { gateway, supervision, triggers } = tables;
         Ok(State {
             snapshot,
             release,
@@ -387,6 +387,7 @@ impl Serving {
             staged,
             beside,
             supervision,
+            triggers: Arc::new(triggers),
             gateway,
             rules,
             shared,

@@ -1,7 +1,7 @@
 //! The way of a request: the rules of its route, then admission to its service.
 
 use super::release::Release;
-use super::service::{Route, Service, State};
+use super::service::{Chosen, Route, Service, State};
 use super::ticket::{self, Entered, NotAdmitted, RolloutTransition, Ticket};
 use super::{Purpose, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
@@ -103,24 +103,63 @@ impl Serving {
             }
             entered => entered,
         };
-        let (release, entry) = (chosen.release, ticket::entered(service, entry)?);
+        let entry = ticket::entered(service, entry)?;
+        self.begin(service, &state, chosen, entry, started).await
+    }
+
+    /// Admits the run of a trigger to a service, as a request without headers; on the version `version` if there is
+    /// one, also if that serves no more but did lately. One that this host does not remember runs on what serves.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub(crate) async fn enter_run(&self, service: &Arc<Service>, version: Option<u32>) -> Result<Ticket, NotAdmitted> {
+        let started = Instant::now();
+        let state = Arc::clone(&service.state());
+        let pinned = version.and_then(|version| match state.of_version(version) {
+            Some((release, is_canary)) => Some((Arc::clone(release), is_canary)),
+            None => {
+                let remembered = state.snapshot.history.iter().find(|release| release.version == version)?;
+                let lines = Arc::clone(&service.lines);
+                let now = self.clock.now();
+                let make = || Release::new(remembered.clone(), &state.supervision, lines, now);
+                Some((service.former(version, make), false))
+            }
+        });
+        let Some((release, is_canary)) = pinned.filter(|_| !state.snapshot.target.stopped) else {
+            return self.enter(service, &HeaderMap::new(), None, None).await;
+        };
+        let entry = ticket::entered(service, release.breaker.try_enter(self.clock.now()))?;
+        let chosen = Chosen { release: &release, is_canary, stage: None };
+        self.begin(service, &state, chosen, entry, started).await
+    }
+
+    /// Takes the permits of a release that was chosen, and loads it.
+    async fn begin(
+        &self,
+        service: &Arc<Service>,
+        state: &Arc<State>,
+        chosen: Chosen<'_>,
+        entry: Entry,
+        started: Instant,
+    ) -> Result<Ticket, NotAdmitted> {
+        let release = chosen.release;
         let permit = state.admission.enter().await.ok_or_else(|| {
             Error::new(
                 Code::BulkheadFull,
                 format!("{}: as many requests as allowed are under way, and wait", service.id),
             )
         })?;
-        let quota = state.tenant.enter(now.unix_ms()).await?;
-        let app = match load(self, service, &state, release).await {
+        let quota = state.tenant.enter(self.clock.now().unix_ms()).await?;
+        let app = match load(self, service, state, release).await {
             Ok(app) => app,
             Err(error) => {
-                let failed = Unloadable { serving: self, service, state: &state, release, error: &error };
+                let failed = Unloadable { serving: self, service, state, release, error: &error };
                 failed.count(entry, chosen.is_canary, started);
                 return Err(error.into());
             }
         };
         let permits = Some((permit, quota));
-        let entered = Entered { state: Arc::clone(&state), entry, permits, app, started, is_mirrored: false };
+        let entered = Entered { state: Arc::clone(state), entry, permits, app, started, is_mirrored: false };
         Ok(Ticket::begin(self, service, chosen, entered))
     }
 }

@@ -16,11 +16,14 @@ use elias_gateway::{GatewayConfig, Identity, Rules, SharedState};
 use elias_host::Running;
 use elias_names::{ServiceId, TenantId};
 use elias_store::ReleaseTarget;
+use elias_triggers::config::TriggersConfig;
 use http::{Method, Uri};
 use parking_lot::{Mutex, MutexGuard};
+use serde::Deserialize;
 use slab::Slab;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A component in an environment.
@@ -32,6 +35,8 @@ pub struct Service {
     pub(crate) sampler: super::sampler::Sampler,
     pub(crate) meter: Arc<ServiceMeter>,
     usage: Arc<ResourceUsage>,
+    /// Releases that serve no more and run jobs that began on their versions, by version.
+    former: Mutex<HashMap<u32, Weak<Release>>>,
 }
 
 /// An execution under way.
@@ -41,8 +46,15 @@ pub(super) struct UnderWay {
     pub(super) is_canary: bool,
     pub(super) is_mirrored: bool,
     pub(super) started_ms: u64,
-    /// The request, once it is known; as cheap to keep as a pointer.
-    pub(super) request: Option<(Method, Uri)>,
+    /// What began it, once it is known.
+    pub(super) source: Option<Source>,
+}
+
+/// What began an execution; as cheap to keep as a pointer.
+pub(super) enum Source {
+    Request(Method, Uri),
+    /// The kind of a trigger and its name.
+    Trigger(&'static str, Arc<str>),
 }
 
 /// What a service serves at a moment; exchanged whole.
@@ -56,6 +68,8 @@ pub(crate) struct State {
     /// What only flags and stages give traffic to.
     pub(crate) beside: Vec<Arc<Release>>,
     pub(crate) supervision: SupervisionConfig,
+    /// What starts it beside requests.
+    pub(crate) triggers: Arc<TriggersConfig>,
     /// The routes and their rules, as read and prepared once.
     pub(crate) gateway: GatewayConfig,
     pub(crate) rules: Vec<Arc<Rules>>,
@@ -107,6 +121,13 @@ impl State {
     /// All releases that get traffic.
     pub(crate) fn releases(&self) -> impl Iterator<Item = &Arc<Release>> {
         std::iter::once(&self.release).chain(self.canary.as_ref().map(|canary| &canary.release)).chain(&self.beside)
+    }
+
+    /// The release of a version among those that get traffic, and whether it is the canary.
+    pub(crate) fn of_version(&self, version: u32) -> Option<(&Arc<Release>, bool)> {
+        let release = self.releases().find(|release| release.target.version == version)?;
+        let is_canary = self.canary.as_ref().is_some_and(|canary| Arc::ptr_eq(&canary.release, release));
+        Some((release, is_canary))
     }
 
     /// Whether requests are told apart by chance.
@@ -175,7 +196,20 @@ impl Service {
             sampler: super::sampler::Sampler::default(),
             meter,
             usage: Arc::default(),
+            former: Mutex::default(),
         })
+    }
+
+    /// The release of a version that serves no more, made by `make` unless a job runs on it already.
+    pub(super) fn former(&self, version: u32, make: impl FnOnce() -> Arc<Release>) -> Arc<Release> {
+        let mut former = self.former.lock(); // the map is whole after every operation
+        if let Some(release) = former.get(&version).and_then(Weak::upgrade) {
+            return release;
+        }
+        former.retain(|_, release| release.strong_count() > 0);
+        let release = make();
+        former.insert(version, Arc::downgrade(&release));
+        release
     }
 
     /// The tenant of the service.
@@ -208,10 +242,10 @@ impl Service {
         self.running().insert(execution)
     }
 
-    /// Sets the request of an execution.
-    pub(super) fn set_request(&self, key: usize, method: &Method, uri: &Uri) {
+    /// Sets what began an execution.
+    pub(super) fn set_source(&self, key: usize, source: Source) {
         if let Some(execution) = self.running().get_mut(key) {
-            execution.request = Some((method.clone(), uri.clone()));
+            execution.source = Some(source);
         }
     }
 
@@ -245,9 +279,11 @@ impl Service {
             version: under_way.version,
             canary: under_way.is_canary,
             started_at: i64::try_from(under_way.started_ms).unwrap_or(i64::MAX),
-            source: under_way.request.as_ref().map_or_else(String::new, |(method, uri)| {
-                ticket::source(under_way.is_mirrored, method.as_str(), uri.path())
-            }),
+            source: match &under_way.source {
+                None => String::new(),
+                Some(Source::Request(method, uri)) => ticket::source(under_way.is_mirrored, method.as_str(), uri.path()),
+                Some(Source::Trigger(kind, name)) => ticket::source(under_way.is_mirrored, kind, name),
+            },
         };
         self.running().iter().map(|(_, under_way)| describe(under_way)).collect()
     }
@@ -257,6 +293,7 @@ impl Service {
 pub(crate) struct Tables {
     pub(crate) gateway: GatewayConfig,
     pub(crate) supervision: SupervisionConfig,
+    pub(crate) triggers: TriggersConfig,
 }
 
 impl Tables {
@@ -272,7 +309,11 @@ impl Tables {
             None => SupervisionConfig::default(),
         };
         supervision.check().map_err(|error| bad(error.to_string()))?;
-        Ok(Self { gateway, supervision })
+        let triggers = match &settings.triggers {
+            Some(table) => TriggersConfig::deserialize(table).map_err(|error| bad(format!("[triggers]: {error}")))?,
+            None => TriggersConfig::default(),
+        };
+        Ok(Self { gateway, supervision, triggers })
     }
 }
 

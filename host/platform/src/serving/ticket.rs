@@ -4,10 +4,10 @@ use super::Serving;
 use super::meter::Ended;
 use super::quota::QuotaPermit;
 use super::release::Release;
-use super::service::{Chosen, Service, State, UnderWay};
+use super::service::{Chosen, Service, Source, State, UnderWay};
 use super::staged::Staged;
 use crate::recorder::Recorder;
-use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, Result};
+use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::rollout::RolloutEvent;
 use elias_delivery::stages::Observation;
@@ -37,6 +37,8 @@ pub struct Ticket {
     clock: Clock,
     recorder: Recorder,
     transitions: mpsc::UnboundedSender<RolloutTransition>,
+    /// The job, if it runs one.
+    run: Option<RecordedRun>,
     ended: bool,
 }
 
@@ -69,11 +71,11 @@ pub(crate) struct RolloutTransition {
 /// How a request ended, as the server saw it.
 #[derive(Debug, Clone, Default)]
 pub struct Ending<'a> {
-    /// The request's method.
+    /// The request's method; the kind of a trigger.
     pub method: &'a str,
-    /// The path of its target.
+    /// The path of its target; the trigger's name.
     pub path: &'a str,
-    /// The response's status; 0 if there was none.
+    /// The response's status; 0 if there was none. Of a failed run of a trigger that of its error.
     pub status: u16,
     /// Bytes of the response's body that were sent.
     pub sent_bytes: u64,
@@ -111,7 +113,7 @@ impl Ticket {
                 is_canary,
                 is_mirrored,
                 started_ms: serving.clock.now().unix_ms(),
-                request: None,
+                source: None,
             })),
             service: Arc::clone(service),
             release: Arc::clone(release),
@@ -126,6 +128,7 @@ impl Ticket {
             clock: serving.clock.clone(),
             recorder: serving.recorder.clone(),
             transitions: serving.transitions.clone(),
+            run: None,
             ended: false,
         }
     }
@@ -169,8 +172,16 @@ impl Ticket {
     /// Says which request it is, for who lists what runs.
     pub fn set_request(&self, method: &Method, uri: &Uri) {
         if let Some(under_way) = self.under_way {
-            self.service.set_request(under_way, method, uri);
+            self.service.set_source(under_way, Source::Request(method.clone(), uri.clone()));
         }
+    }
+
+    /// Says which trigger it is by its kind and name, for who lists what runs, and the job for the record.
+    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun) {
+        if let Some(under_way) = self.under_way {
+            self.service.set_source(under_way, Source::Trigger(kind, name.into()));
+        }
+        self.run = Some(run);
     }
 
     /// Tells the host on whose behalf the request runs, and by which name it can be cancelled.
@@ -265,6 +276,7 @@ impl Ticket {
             environment: id.environment,
             version: self.version(),
             source: source(self.is_mirrored, ending.method, ending.path),
+            run: self.run.clone(),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,

@@ -1,6 +1,7 @@
 //! The table `[triggers]` of elias.toml.
 
 mod error;
+mod handlers;
 mod job;
 mod retry;
 mod schedule;

@@ -5,6 +5,7 @@ use super::shutdown::{self, warn_of_cut};
 use crate::data::DATABASES;
 use crate::settings::Settings;
 use crate::{failure, host};
+use elias_capabilities::Workflow;
 use elias_capabilities::http::PublicFetch;
 use elias_command_line::{CliErrorCode, Failure, PlatformArguments};
 use elias_host::compiler::CompileLimits;
@@ -85,6 +86,8 @@ pub(crate) async fn run(
     let config = config(arguments, data_dir)?;
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
     let host = host::builder(&settings, data_dir.join(DATABASES)).compiler(this_program()?);
+    // What starts components beside requests is in the platform's store.
+    let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
     let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });
     let host = host::build(host, cache)?;
     let platform = Platform::open(config, host, settings.limits.clone()).await.map_err(failure::of_platform)?;

@@ -21,6 +21,7 @@ pub(crate) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
         limits: config.limits.into_iter().filter(|(name, _)| of_component(name)).collect(),
         gateway: config.gateway,
         supervision: config.supervision,
+        triggers: config.triggers,
         smoke,
         files: BTreeMap::new(),
     })

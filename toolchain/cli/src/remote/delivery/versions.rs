@@ -152,6 +152,7 @@ fn describe(version: &Version, by: &str) -> String {
         ("files", names(settings.files.keys().map(String::as_str).collect())),
         ("gateway", settings.gateway.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("supervision", settings.supervision.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("triggers", settings.triggers.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("manifest", version.manifest.as_ref().map(ToString::to_string).unwrap_or_default()),
     ])
 }

@@ -1,0 +1,149 @@
+//! Runs what triggers start in the services of this host, each as an execution with a ticket: canaries, experiments,
+//! circuit breakers, concurrency limits and quotas hold as for requests.
+
+use crate::platform::Inner;
+use crate::serving::{Ending as ExecutionEnding, Serving};
+use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services};
+use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
+use elias_names::ServiceId;
+use elias_triggers::queue::Ending;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::sync::{Arc, OnceLock, Weak};
+use tokio::sync::watch;
+
+/// The services of a platform, for its runner, which is made before the platform is.
+#[derive(Default)]
+pub(crate) struct ServedServices {
+    platform: OnceLock<Weak<Inner>>,
+}
+
+impl ServedServices {
+    /// Says which platform it is. Said once.
+    pub(crate) fn bind(&self, platform: Weak<Inner>) {
+        let _ = self.platform.set(platform);
+    }
+
+    fn platform(&self) -> Option<Arc<Inner>> {
+        self.platform.get()?.upgrade()
+    }
+}
+
+impl Services for ServedServices {
+    fn find(&self, id: &ServiceId) -> Option<ServedTriggers> {
+        served(&self.platform()?.serving, id)
+    }
+
+    fn run(&self, run: Run) -> BoxFuture<'static, RunEnd> {
+        let platform = self.platform();
+        async move {
+            match platform {
+                Some(platform) => execute(&platform.serving, run).await,
+                None => RunEnd { ending: not_run("the host is about to end"), version: None },
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A service as the runner sees it, if it is served.
+pub(crate) fn served(serving: &Serving, id: &ServiceId) -> Option<ServedTriggers> {
+    let service = serving.service(id)?;
+    let state = service.state();
+    let target = &state.snapshot.target;
+    let (config, quotas) = (Arc::clone(&state.triggers), target.tenant.quotas);
+    Some(ServedTriggers { config, quotas, is_stopped: target.stopped })
+}
+
+fn not_run(reason: impl Into<String>) -> Ending {
+    Ending::NotRun { times: 1, reason: reason.into() }
+}
+
+/// Runs a handler as an execution of its service.
+async fn execute(serving: &Serving, run: Run) -> RunEnd {
+    let Some(service) = serving.service(&run.service) else {
+        return RunEnd {
+            ending: not_run(format!("{} is not served by this host any more", run.service)),
+            version: None,
+        };
+    };
+    let mut ticket = match serving.enter_run(&service, run.version).await {
+        Ok(ticket) => ticket,
+        // Stopped, failing, busy, over a quota, or impossible to load: another time it may go.
+        Err(refused) => {
+            let reason = format!("{}: {}", refused.error.code(), refused.error);
+            return RunEnd { ending: not_run(reason), version: None };
+        }
+    };
+    let Run { source: (kind, name), record, message, timeout, cause, journal, mut cancelled, .. } = run;
+    ticket.set_run(kind, &name, record);
+    let version = Some(ticket.version());
+    let mut options = CallOptions {
+        caller: Arc::new(Caller { tenant_id: Some(ticket.tenant().to_string()), ..Caller::default() }),
+        running: ticket.running().clone(),
+        deadline: Some(timeout),
+        ..CallOptions::default()
+    };
+    options.extensions.insert(cause);
+    if let Some(journal) = journal {
+        options.extensions.insert(journal);
+    }
+    let app = ticket.app().clone();
+    let mut running = std::pin::pin!(handle(&app, &message, options));
+    let result = tokio::select! {
+        result = &mut running => result,
+        () = wanted(&mut cancelled) => {
+            ticket.running().cancel();
+            running.await
+        }
+    };
+    let ending = ending(&result);
+    let (status, error, execution) = match &result {
+        Ok(outcome) => (0, None, Some(&outcome.execution)),
+        Err(error) => (error.code().status(), Some(describe(error)), error.execution()),
+    };
+    ticket.end(ExecutionEnding { method: kind, path: &name, status, sent_bytes: 0, execution, error });
+    RunEnd { ending, version }
+}
+
+async fn handle(app: &App, message: &Message, options: CallOptions) -> Result<RunOutcome, Error> {
+    match message {
+        Message::Tick(tick) => app.run_schedule(tick, options).await,
+        Message::Job(job) => app.run_job(job, options).await,
+        Message::Event(event) => app.run_event(event, options).await,
+    }
+}
+
+/// Waits until a run is to be ended.
+async fn wanted(cancelled: &mut watch::Receiver<bool>) {
+    if cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
+        // Nobody is left who could want it.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What a run means for its job.
+fn ending(result: &Result<RunOutcome, Error>) -> Ending {
+    match result {
+        Ok(RunOutcome { result: RunResult::Done(value), .. }) => Ending::Returned(value.to_string()),
+        Ok(RunOutcome { result: RunResult::Retry { after, reason }, .. }) => {
+            Ending::RetryRequested { after: *after, reason: reason.clone() }
+        }
+        Ok(RunOutcome { result: RunResult::Reject { reason }, .. }) => Ending::Rejected(reason.clone()),
+        Ok(RunOutcome { result: RunResult::Suspended, .. }) => Ending::Suspended,
+        Err(error) => match error.code() {
+            ErrorCode::Cancelled => Ending::Cancelled,
+            ErrorCode::Overloaded => not_run(error.to_string()),
+            ErrorCode::MissingExport | ErrorCode::RequestTooLarge => Ending::Invalid(error.to_string()),
+            code => Ending::Failed(format!("{code}: {}", describe(error))),
+        },
+    }
+}
+
+/// A failure with its stack, in positions of the original source.
+fn describe(error: &Error) -> String {
+    match error.stack().filter(|stack| !stack.is_empty()) {
+        Some(stack) => format!("{error}\n{stack}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,266 @@
+//! Events to subscriptions: whoever moves a subscription's cursor enqueues the deliveries, in the same transaction.
+
+use super::Runner;
+use super::cause::{cause_of, to_stored};
+use super::meters::LatencyKind;
+use super::run::{ServedTriggers, TRANSFORM_ERROR};
+use super::waits;
+use elias_api::{Code, Error, EventRecord, JobTrigger, QueueId, Result};
+use elias_names::{Environment, ServiceId};
+use elias_store::{JobOrder, JobStart, NewJob, PendingSubscription, SubscriptionId, now_ms};
+use elias_triggers::config::SubscriptionConfig;
+use elias_triggers::event::{Event, EventData, ExtensionValue, Filter, Order, Transform, TypePattern};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Events that one transaction matches against a subscription.
+const EVENTS_MAX: u32 = 200;
+/// Subscriptions that are kept compiled.
+const COMPILED_MAX: usize = 10_000;
+/// Characters of the reason for which an event could not be transformed.
+const REASON_CHARS_MAX: usize = 500;
+
+/// Subscriptions by their identity, with the revision that they were compiled of; none for one that cannot be.
+pub(super) type CompiledSubscriptions = HashMap<SubscriptionId, (u64, Option<Arc<Compiled>>)>;
+
+/// A subscription that is ready to be matched.
+pub(super) struct Compiled {
+    pattern: TypePattern,
+    filter: Filter,
+    transform: Option<Transform>,
+    order: Order,
+}
+
+impl Compiled {
+    fn new(config: &Value) -> Result<Self, String> {
+        let config = SubscriptionConfig::deserialize(config).map_err(|error| error.to_string())?;
+        Ok(Self {
+            pattern: config.pattern().map_err(|error| error.to_string())?,
+            filter: config.filter().map_err(|error| error.to_string())?,
+            transform: config.transform().map_err(|error| error.to_string())?,
+            order: config.order,
+        })
+    }
+
+    /// The event as it is delivered; none if it is not. One that cannot be transformed says why.
+    fn deliver(&self, record: &EventRecord, environment: Environment) -> Option<Event> {
+        let is_others = environment_of(&record.source).is_some_and(|other| other != environment);
+        if is_others || !self.pattern.matches(&record.event_type) {
+            return None;
+        }
+        let mut event = cloud_event(record);
+        if !self.filter.matches(&event) {
+            return None;
+        }
+        match self.transform.as_ref().map(|transform| transform.run(&event)) {
+            None => {}
+            Some(Ok(Some(data))) => event.data = EventData::Json(data),
+            Some(Ok(None)) => return None,
+            Some(Err(error)) => {
+                let reason = error.to_string().chars().take(REASON_CHARS_MAX).collect();
+                event.extensions.insert(TRANSFORM_ERROR.to_owned(), ExtensionValue::Text(reason));
+            }
+        }
+        Some(event)
+    }
+}
+
+/// The source of what a service publishes: it names the environment, whose subscriptions alone get it.
+pub(crate) fn source_of(service: &ServiceId) -> String {
+    format!("/{}/{}", service.component, service.environment)
+}
+
+fn environment_of(source: &str) -> Option<Environment> {
+    let (_, environment) = source.strip_prefix('/')?.split_once('/')?;
+    environment.parse().ok()
+}
+
+/// An event of the log, as CloudEvents have it.
+pub(super) fn cloud_event(record: &EventRecord) -> Event {
+    let since = Duration::from_millis(u64::try_from(record.time).unwrap_or_default());
+    let time = UNIX_EPOCH.checked_add(since).map(|time| humantime::format_rfc3339_millis(time).to_string());
+    let data = serde_json::from_str(&record.data).map_or(EventData::None, EventData::Json);
+    Event {
+        subject: record.subject.clone(),
+        time,
+        datacontenttype: Some("application/json".to_owned()),
+        data,
+        ..Event::new(record.id.clone(), record.event_type.clone(), record.source.clone())
+    }
+}
+
+/// Delivers what was published; says whether there may be more.
+pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
+    if runner.is_stopping() {
+        return Ok(false);
+    }
+    let pending = runner.store.host_read().await?.pending_subscriptions().await?;
+    let (mut more, mut full) = (false, None);
+    for pending in pending {
+        let PendingSubscription { tenant, subscription, last } = pending;
+        let (component, environment) = (subscription.component.clone(), subscription.environment);
+        let service = ServiceId { tenant, component, environment };
+        // One of a service that is not here is another host's; one over its tenant's quota waits.
+        let Some(served) = runner.services.find(&service) else { continue };
+        if full.as_ref() == Some(&service.tenant) {
+            continue;
+        }
+        let id = SubscriptionId { service, name: subscription.name.clone() };
+        let read = Read { id, revision: subscription.revision, cursor: subscription.cursor, last };
+        match runner.deliver(&read, &subscription.config, &served).await {
+            Ok(moved) => more |= moved,
+            Err(error) if error.code() == Code::QuotaExceeded => {
+                tracing::debug!(tenant = %read.id.service.tenant, %error, "events wait for their delivery");
+                full = Some(read.id.service.tenant);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    waits::wake(runner).await?;
+    Ok(more)
+}
+
+/// How far a subscription has been read.
+struct Read {
+    id: SubscriptionId,
+    revision: u64,
+    cursor: u64,
+    last: u64,
+}
+
+impl Runner {
+    fn compiled(&self, read: &Read, config: &Value) -> Option<Arc<Compiled>> {
+        if let Some((revision, compiled)) = self.compiled.lock().get(&read.id)
+            && *revision == read.revision
+        {
+            return compiled.clone();
+        }
+        let compiled = match Compiled::new(config) {
+            Ok(compiled) => Some(Arc::new(compiled)),
+            Err(error) => {
+                let SubscriptionId { service, name } = &read.id;
+                tracing::error!(%service, subscription = %name, %error, "a subscription cannot be used: it waits");
+                None
+            }
+        };
+        let mut all = self.compiled.lock(); // the map is whole after every operation
+        if all.len() >= COMPILED_MAX {
+            all.clear();
+        }
+        all.insert(read.id.clone(), (read.revision, compiled.clone()));
+        compiled
+    }
+
+    /// Matches the next events against a subscription; says whether it did, and there are more.
+    async fn deliver(&self, read: &Read, config: &Value, served: &ServedTriggers) -> Result<bool> {
+        let Some(compiled) = self.compiled(read, config) else { return Ok(false) };
+        let tenant = &read.id.service.tenant;
+        let events = self.store.host_read().await?.events(tenant, read.cursor, EVENTS_MAX).await?;
+        // The last positions may be those of events that were deleted since, or that had others' keys.
+        let is_whole = u32::try_from(events.len()).is_ok_and(|count| count < EVENTS_MAX);
+        let to = if is_whole { read.last } else { events.last().map_or(read.last, |event| event.position) };
+        let to = to.max(events.last().map_or(0, |event| event.position));
+        let environment = read.id.service.environment;
+        // A transformation may take some hundred milliseconds.
+        let matched = tokio::task::spawn_blocking(move || {
+            let deliver = |record: EventRecord| {
+                let event = compiled.deliver(&record, environment)?;
+                let order = compiled.order.key(&event).map(str::to_owned);
+                Some((record, event, order))
+            };
+            events.into_iter().filter_map(deliver).collect::<Vec<_>>()
+        });
+        let matched = matched.await.map_err(|panic| Error::new(Code::Internal, format!("matching events: {panic}")))?;
+        let job = |(record, event, order): &(EventRecord, Event, Option<String>)| {
+            let mut cause = cause_of(record.cause.as_deref());
+            cause.hops = record.hops;
+            NewJob {
+                id: ulid::Ulid::new().to_string(),
+                queue: QueueId {
+                    component: read.id.service.component.clone(),
+                    environment,
+                    trigger: JobTrigger::Event,
+                    name: read.id.name.clone(),
+                },
+                input: event.to_json().to_string(),
+                priority: 0,
+                head_start_ms: 0,
+                start: JobStart::Now,
+                key: None,
+                order: order.clone().map(|key| JobOrder { key, position: record.position }),
+                after: Vec::new(),
+                cause: to_stored(&cause),
+                version: None,
+            }
+        };
+        let jobs: Vec<_> = matched.iter().map(job).collect();
+        let mut scope = self.store.queue_write().await?;
+        if !scope.advance_cursor(&read.id, read.revision, read.cursor, to).await? {
+            // Another host was faster, or the subscription has changed: dropped, this has not happened.
+            return Ok(true);
+        }
+        scope.enqueue_jobs(tenant, &jobs, served.jobs_max()).await?;
+        scope.commit().await?;
+        let now = now_ms();
+        for (record, ..) in &matched {
+            self.meters.record(LatencyKind::Delivery, now.saturating_sub(record.published_at));
+        }
+        if !jobs.is_empty() {
+            self.queue_changed.notify_one();
+        }
+        Ok(to < read.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn record(source: &str) -> EventRecord {
+        EventRecord {
+            position: 3,
+            id: "1".to_owned(),
+            event_type: "order.paid".to_owned(),
+            source: source.to_owned(),
+            subject: Some("42".to_owned()),
+            data: "{\"total\":5}".to_owned(),
+            time: 1_774_785_600_000,
+            key: None,
+            hops: 0,
+            cause: None,
+            published_at: 0,
+        }
+    }
+
+    fn delivered(config: &Value, source: &str) -> Option<Value> {
+        let compiled = Compiled::new(config).expect("a subscription");
+        compiled.deliver(&record(source), Environment::Production).map(|event| event.to_json())
+    }
+
+    #[test]
+    fn events_are_matched_and_transformed() {
+        let event = delivered(&json!({ "type": "order.*" }), "/shop/production").expect("it is delivered");
+        assert_eq!((&event["subject"], &event["data"]["total"]), (&json!("42"), &json!(5)));
+        assert_eq!(event["time"], "2026-03-29T12:00:00.000Z");
+        assert_eq!(delivered(&json!({ "type": "user.*" }), "/shop/production"), None);
+        assert_eq!(delivered(&json!({ "type": "**", "where": { "data.total": 6 } }), "/shop/production"), None);
+        let made = delivered(&json!({ "type": "**", "transform": ".data.total + 1" }), "/elias").expect("delivered");
+        assert_eq!(made["data"], 6);
+        let failed =
+            delivered(&json!({ "type": "**", "transform": ".data.total.x" }), "/elias").expect("a dead letter");
+        assert!(failed[TRANSFORM_ERROR].as_str().is_some_and(|reason| !reason.is_empty()), "{failed}");
+    }
+
+    #[test]
+    fn an_environment_gets_no_other_ones_events() {
+        let all = json!({ "type": "**" });
+        assert!(delivered(&all, "/shop/staging").is_none());
+        for source in ["/elias", "https://example.com/staging", "/shop/production", "/a/b/c"] {
+            assert!(delivered(&all, source).is_some(), "{source}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The runner of each host: fires the schedules that are due, claims and runs jobs, delivers events.
+//!
+//! There is no leader. What is to be done is in the store, every host may do it, and the store's transactions decide who
+//! has: a tick is whoever's who inserts it, a job is leased for as long as heartbeats extend it, the events of a
+//! subscription are whoever's who moves its cursor. A host that dies loses its leases, and what it writes late is refused
+//! by the epoch of the lease.
+//!
+//! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
+//! - `scheduler`: due schedules, and those that have lost their next tick.
+//! - `queue`: claiming, in the order of `plan`; `run`: one job, to its end.
+//! - `deliver`: events to subscriptions; `waits`: events to the jobs that wait for them.
+//! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
+//! - [`registration`]: the schedules and subscriptions of a version that begins to serve.
+//!
+//! It knows no platform: the services of the host are behind the trait [`Services`].
+
+mod backends;
+mod batch;
+mod cause;
+mod deliver;
+mod meters;
+mod new_job;
+mod plan;
+mod publish_later;
+mod queue;
+pub(crate) mod registration;
+mod run;
+mod runner;
+mod scheduler;
+#[cfg(test)]
+mod tests;
+mod waits;
+
+pub use backends::TriggerBackends;
+pub(crate) use cause::checked as checked_traceparent;
+pub(crate) use meters::LatencyKind;
+pub(crate) use new_job::JobRequest;
+pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services};
+pub(crate) use runner::Runner;

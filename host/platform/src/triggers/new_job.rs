@@ -1,0 +1,68 @@
+//! Enqueuing a job of a component: by a component, or by a user.
+
+use super::Runner;
+use elias_api::{Code, Error, JobTrigger, QueueId, Result};
+use elias_delivery::clock::Now;
+use elias_names::ServiceId;
+use elias_store::{Enqueued, JobKey, JobStart, NewJob};
+use elias_triggers::queue::Priority;
+
+/// A job that is to be enqueued.
+#[derive(Debug, Clone)]
+pub(crate) struct JobRequest {
+    /// The service that runs it.
+    pub(crate) service: ServiceId,
+    /// Which of its jobs it is.
+    pub(crate) name: String,
+    /// The input, a JSON text.
+    pub(crate) input: String,
+    /// From -100 to 100; none: as the job is configured.
+    pub(crate) priority: Option<i32>,
+    /// When it may run first.
+    pub(crate) start: JobStart,
+    /// With this key there is one job.
+    pub(crate) key: Option<String>,
+    /// The ids of the jobs that must be done before.
+    pub(crate) after: Vec<String>,
+    /// What causes it, as the store keeps it.
+    pub(crate) cause: Option<String>,
+}
+
+impl Runner {
+    /// Enqueues a job as its service's version configures it; gives its id, or that of the job that has its key, and
+    /// whether it is new.
+    ///
+    /// # Errors
+    /// `not-found` if the service is not served, or a job before it is not known; `bad-input` for its priority;
+    /// `idempotency-mismatch` if the job with its key has another input; `quota-exceeded`, `store-unavailable`.
+    pub(crate) async fn enqueue_request(&self, request: JobRequest) -> Result<(String, bool)> {
+        let JobRequest { service, name, input, priority, start, key, after, cause } = request;
+        let served = self.services.find(&service).ok_or_else(|| Error::not_deployed(&service))?;
+        let config = served.job(&name);
+        let priority = Priority::new(priority.unwrap_or(config.priority));
+        let priority = priority.map_err(|error| Error::new(Code::BadInput, format!("the priority {error}")))?;
+        let ServiceId { tenant, component, environment } = service;
+        let job = NewJob {
+            id: ulid::Ulid::new().to_string(),
+            queue: QueueId { component, environment, trigger: JobTrigger::Job, name },
+            input,
+            priority: priority.get(),
+            head_start_ms: -priority.rank(Now::from_unix_ms(0)),
+            start,
+            key: key.map(|key| JobKey { key, for_ms: config.retention.as_millis() }),
+            order: None,
+            after,
+            cause,
+            version: None,
+        };
+        let id = job.id.clone();
+        match self.enqueue(&tenant, job, served.jobs_max()).await? {
+            Enqueued::New => Ok((id, true)),
+            Enqueued::Existing { id, same_input: true } => Ok((id, false)),
+            Enqueued::Existing { id, same_input: false } => {
+                let message = format!("job {id} has this key and another input");
+                Err(Error::new(Code::IdempotencyMismatch, message))
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! How many jobs of which queue are claimed next.
+
+use super::run::ServedTriggers;
+use elias_api::{JobTrigger, QueueId};
+use elias_names::{ServiceId, TenantId};
+use elias_store::{ClaimShare, ClaimedJob, LeasedQueue, ReadyQueue};
+use elias_triggers::queue::{FairQueue, Limit, TenantDemand};
+use std::collections::{BTreeMap, HashMap};
+
+/// A queue of a tenant.
+pub(super) type QueueKey = (TenantId, QueueId);
+
+/// Jobs that one round claims.
+const CLAIM_MAX: u32 = 50;
+/// Jobs of a queue with a rate that one round claims: those over the rate are given back.
+const RATED_CLAIM_MAX: u32 = 8;
+/// Runs of a schedule at a time: its overlap policy decides, this is for one that allows any number.
+const TICKS_MAX: u32 = 100;
+
+/// Which jobs are to be claimed, and what has to be known to charge the tenants for what they got.
+pub(super) struct Plan {
+    pub(super) shares: Vec<ClaimShare>,
+    weights: BTreeMap<TenantId, u32>,
+    before: FairQueue<TenantId>,
+}
+
+/// A queue of which jobs can be claimed.
+struct Candidate {
+    queue: QueueId,
+    rank: i64,
+    room: u32,
+}
+
+/// The limits of a queue, whose concurrency is over all hosts and whose rate is this host's.
+pub(super) fn limit(served: &ServedTriggers, queue: &QueueId) -> Limit {
+    match queue.trigger {
+        JobTrigger::Job => served.job(&queue.name).limit(),
+        JobTrigger::Schedule => Limit { concurrency: Some(TICKS_MAX), rate: None },
+        JobTrigger::Event => {
+            let mut subscriptions = served.config.event.iter();
+            let subscription = subscriptions.find(|subscription| subscription.name() == queue.name);
+            // Of what is to be published later, and what is left of a subscription that the version has no more.
+            let concurrency = subscription.map_or(CLAIM_MAX, |subscription| subscription.concurrency);
+            Limit { concurrency: Some(concurrency), rate: None }
+        }
+    }
+}
+
+/// Plans a claim of at most `free` jobs. `ended` are jobs of these queues that will not be leased any more when the
+/// claim is made.
+pub(super) fn plan(
+    ready: Vec<ReadyQueue>,
+    leased: &[LeasedQueue],
+    ended: &HashMap<QueueKey, u64>,
+    find: impl Fn(&ServiceId, &QueueKey) -> Option<ServedTriggers>,
+    fair: &mut FairQueue<TenantId>,
+    free: u32,
+) -> Plan {
+    let mut running: HashMap<(&TenantId, &QueueId), u64> = HashMap::new();
+    for queue in leased {
+        *running.entry((&queue.tenant, &queue.queue)).or_default() += queue.leased;
+    }
+    let mut candidates: BTreeMap<TenantId, Vec<Candidate>> = BTreeMap::new();
+    let mut weights = BTreeMap::new();
+    for ReadyQueue { tenant, queue, rank, .. } in ready {
+        let (component, environment) = (queue.component.clone(), queue.environment);
+        let service = ServiceId { tenant: tenant.clone(), component, environment };
+        let key = (tenant, queue);
+        let Some(served) = find(&service, &key).filter(|served| !served.is_stopped) else { continue };
+        let (tenant, queue) = key;
+        let limit = limit(&served, &queue);
+        let now = running.get(&(&tenant, &queue)).copied().unwrap_or_default();
+        let now = now.saturating_sub(ended.get(&(tenant.clone(), queue.clone())).copied().unwrap_or_default());
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
+        let room = limit.concurrency.unwrap_or(u32::MAX).saturating_sub(now);
+        let room = if limit.rate.is_some() { room.min(RATED_CLAIM_MAX) } else { room };
+        if room > 0 {
+            weights.insert(tenant.clone(), served.quotas.cpu_weight);
+            candidates.entry(tenant).or_default().push(Candidate { queue, rank, room });
+        }
+    }
+    let demand = |(tenant, queues): (&TenantId, &Vec<Candidate>)| TenantDemand {
+        tenant: tenant.clone(),
+        ready: queues.iter().fold(0, |sum: u32, queue| sum.saturating_add(queue.room)),
+        weight: weights.get(tenant).copied().unwrap_or(1),
+    };
+    let demands: Vec<_> = candidates.iter().map(demand).collect();
+    let before = fair.clone();
+    let mut shares = Vec::new();
+    for share in fair.choose(&demands, free.min(CLAIM_MAX)) {
+        let queues = candidates.remove(&share.tenant).unwrap_or_default();
+        let shared = distribute(queues, share.jobs);
+        shares.extend(shared.map(|(queue, most)| ClaimShare { tenant: share.tenant.clone(), queue, most }));
+    }
+    Plan { shares, weights, before }
+}
+
+impl Plan {
+    /// Charges the tenants for the jobs that they got: there may have been fewer than planned.
+    pub(super) fn charge(self, claimed: &[ClaimedJob], fair: &mut FairQueue<TenantId>) {
+        let mut counts: BTreeMap<&TenantId, u32> = BTreeMap::new();
+        for job in claimed {
+            *counts.entry(&job.lease.tenant).or_default() += 1;
+        }
+        let demand = |(tenant, ready): (&&TenantId, &u32)| TenantDemand {
+            tenant: (*tenant).clone(),
+            ready: *ready,
+            weight: self.weights.get(*tenant).copied().unwrap_or(1),
+        };
+        let demands: Vec<_> = counts.iter().map(demand).collect();
+        let all = counts.values().fold(0, |sum: u32, count| sum.saturating_add(*count));
+        *fair = self.before;
+        fair.choose(&demands, all);
+    }
+}
+
+/// Gives each of a tenant's queues a job in turn, those first whose first jobs come first, until all are given.
+fn distribute(mut queues: Vec<Candidate>, jobs: u32) -> impl Iterator<Item = (QueueId, u32)> {
+    queues.sort_by(|one, other| (one.rank, &one.queue).cmp(&(other.rank, &other.queue)));
+    let mut given = vec![0_u32; queues.len()];
+    let mut left = jobs;
+    while left > 0 {
+        let before = left;
+        for (given, queue) in given.iter_mut().zip(&queues) {
+            if left > 0 && *given < queue.room {
+                *given += 1;
+                left -= 1;
+            }
+        }
+        if left == before {
+            break;
+        }
+    }
+    queues.into_iter().zip(given).filter(|(_, given)| *given > 0).map(|(queue, given)| (queue.queue, given))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_api::Quotas;
+    use elias_names::Environment;
+    use elias_triggers::config::TriggersConfig;
+    use std::sync::Arc;
+
+    fn queue(name: &str) -> QueueId {
+        let component = "shop".parse().expect("a name");
+        QueueId { component, environment: Environment::Production, trigger: JobTrigger::Job, name: name.to_owned() }
+    }
+
+    fn ready(tenant: &str, name: &str, rank: i64) -> ReadyQueue {
+        ReadyQueue { tenant: tenant.parse().expect("a name"), queue: queue(name), rank, ready_at: rank }
+    }
+
+    fn planned(ready: Vec<ReadyQueue>, leased: &[LeasedQueue], free: u32) -> Vec<(String, String, u32)> {
+        let config: TriggersConfig = serde_json::from_value(serde_json::json!({
+            "jobs": { "few": { "concurrency": 2 }, "slow": { "rate": "1/s" }, "many": { "concurrency": 1000 } }
+        }))
+        .expect("a configuration");
+        let config = Arc::new(config);
+        let find = |_: &ServiceId, _: &QueueKey| {
+            Some(ServedTriggers { config: Arc::clone(&config), quotas: Quotas::default(), is_stopped: false })
+        };
+        let mut fair = FairQueue::default();
+        let plan = plan(ready, leased, &HashMap::new(), find, &mut fair, free);
+        plan.shares.into_iter().map(|one| (one.tenant.to_string(), one.queue.name, one.most)).collect()
+    }
+
+    fn share(tenant: &str, name: &str, most: u32) -> (String, String, u32) {
+        (tenant.to_owned(), name.to_owned(), most)
+    }
+
+    #[test]
+    fn slots_go_to_tenants_in_equal_parts_and_to_their_queues_in_turn() {
+        let all = vec![ready("a", "many", 5), ready("a", "few", 9), ready("b", "many", 90)];
+        assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 5)]);
+        let all = vec![ready("a", "slow", 1), ready("a", "many", 2)];
+        assert_eq!(planned(all, &[], 100), [share("a", "slow", 8), share("a", "many", 42)]);
+    }
+
+    #[test]
+    fn what_runs_anywhere_counts_to_the_concurrency() {
+        let leased =
+            |leased| [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("few"), key: None, leased }];
+        assert_eq!(planned(vec![ready("a", "few", 1)], &leased(1), 10), [share("a", "few", 1)]);
+        assert!(planned(vec![ready("a", "few", 1)], &leased(2), 10).is_empty());
+    }
+}

@@ -1,0 +1,71 @@
+//! Events that are published later: until then each is a job of the component's, which the runner does itself.
+
+use super::Runner;
+use super::run::{DEAD_LETTER_KEEP_MS, ServedTriggers, Verdict, dead};
+use elias_api::{Code, Error, JobTrigger, QueueId, Result};
+use elias_names::ServiceId;
+use elias_store::{ClaimedJob, JobOutcome, JobStart, NewEvent, NewJob};
+use serde::{Deserialize, Serialize};
+
+/// The queue of events that are to be published later: no subscription has such a name.
+pub(super) const PUBLISH_LATER: &str = "@publish";
+
+/// What is to be published.
+#[derive(Serialize, Deserialize)]
+struct LaterEvent {
+    id: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    source: String,
+    subject: Option<String>,
+    data: String,
+    key: String,
+    hops: u32,
+}
+
+/// The job that publishes an event in so many milliseconds. Its key sees to it that it is there once.
+///
+/// # Errors
+/// `internal` if it cannot be written as JSON.
+pub(super) fn job(service: &ServiceId, event: NewEvent, delay_ms: u64) -> Result<NewJob> {
+    let key = event.key.clone().unwrap_or_else(|| format!("@later/{}", event.id));
+    let NewEvent { id, event_type, source, subject, data, hops, cause, .. } = event;
+    let later = LaterEvent { id: id.clone(), event_type, source, subject, data, key, hops };
+    let input = serde_json::to_string(&later).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    Ok(NewJob {
+        id,
+        queue: QueueId {
+            component: service.component.clone(),
+            environment: service.environment,
+            trigger: JobTrigger::Event,
+            name: PUBLISH_LATER.to_owned(),
+        },
+        input,
+        priority: 0,
+        head_start_ms: 0,
+        start: JobStart::In(delay_ms),
+        key: None,
+        order: None,
+        after: Vec::new(),
+        cause,
+        version: None,
+    })
+}
+
+impl Runner {
+    /// Publishes the event of such a job.
+    pub(super) async fn publish_later(&self, job: &ClaimedJob, served: &ServedTriggers) -> Verdict {
+        let later: LaterEvent = match serde_json::from_str(&job.input) {
+            Ok(later) => later,
+            Err(error) => return dead(format!("invalid: {error}"), DEAD_LETTER_KEEP_MS),
+        };
+        let LaterEvent { id, event_type, source, subject, data, key, hops } = later;
+        let (time, cause) = (elias_store::now_ms(), job.cause.clone());
+        let event = NewEvent { id, event_type, source, subject, data, time, key: Some(key), hops, cause };
+        match self.publish(&job.lease.tenant, event, served.events_max()).await {
+            Ok(_) => Verdict::Outcome { outcome: JobOutcome::Done { result: None }, keep_ms: 0 },
+            // The quota is free again tomorrow; the store, sooner.
+            Err(error) => Verdict::NotRun { reason: error.to_string() },
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Claiming jobs, and ending those that have run: the ends of some and the claim of the next are one transaction.
+
+use super::Runner;
+use super::meters::LatencyKind;
+use super::plan::{self, QueueKey};
+use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of};
+use super::runner::RunningJob;
+use elias_api::{JobState, JobTrigger, Result};
+use elias_names::ServiceId;
+use elias_store::{ClaimShare, ClaimedJob, JobEnd, JobLease, JobOutcome, ReadyQueue, ScheduleId};
+use elias_triggers::queue::LimitReached;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long a lease lasts without a heartbeat, in milliseconds.
+pub(super) const LEASE_MS: u64 = 30_000;
+/// How long a queue is left alone whose jobs cannot be run now: first, and at most.
+const HOLD_FIRST: Duration = Duration::from_millis(500);
+const HOLD_MAX: Duration = Duration::from_secs(60);
+/// Jobs of a queue that is nobody's which are ended at a time.
+const ORPHANS_MAX: u32 = 500;
+/// Queues that are left alone at a time.
+const HELD_MAX: usize = 10_000;
+
+/// A job that has run, to be told to the store.
+#[derive(Clone)]
+pub(super) struct Ended {
+    end: JobEnd,
+    queue: QueueKey,
+    /// The schedule of a tick that is over.
+    schedule: Option<(ScheduleId, JobState)>,
+}
+
+/// A queue that is left alone for some time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    until: Instant,
+    /// How often in a row.
+    times: u32,
+}
+
+/// Tells the store which jobs have ended, and claims others for the slots that are free. Says whether it claimed any:
+/// there may be more.
+pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
+    let ended: Vec<Ended> = runner.ended.lock().clone();
+    let mut ended_of: HashMap<QueueKey, u64> = HashMap::new();
+    for one in &ended {
+        *ended_of.entry(one.queue.clone()).or_default() += 1;
+    }
+    let busy = runner.running.lock().len().saturating_sub(ended.len());
+    let free = runner.slots.saturating_sub(u32::try_from(busy).unwrap_or(u32::MAX));
+    let mut planned = None;
+    if free > 0 && !runner.is_stopping() {
+        let mut scope = runner.store.host_read().await?;
+        let ready = scope.ready_queues().await?;
+        let leased = if ready.is_empty() { Vec::new() } else { scope.leased_queues().await? };
+        drop(scope);
+        let now = Instant::now();
+        let find = |service: &ServiceId, queue: &QueueKey| {
+            let is_held = runner.held.lock().get(queue).is_some_and(|hold| hold.until > now);
+            if is_held { None } else { runner.services.find(service) }
+        };
+        let plan = plan::plan(ready, &leased, &ended_of, find, &mut runner.fair.lock(), free);
+        planned = Some(plan);
+    }
+    let shares = planned.as_ref().map(|plan| plan.shares.clone()).unwrap_or_default();
+    if ended.is_empty() && shares.is_empty() {
+        return Ok(false);
+    }
+    let mut scope = runner.store.queue_write().await?;
+    let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
+    let (late, claimed) = scope.finish_and_claim(&runner.owner, &ends, LEASE_MS, &shares).await?;
+    for one in &ended {
+        if let Some((schedule, state)) = one.schedule.as_ref().filter(|_| !late.contains(&one.end.lease)) {
+            scope.schedule_ended(schedule, *state).await?;
+        }
+    }
+    scope.commit().await?;
+    runner.forget(&ended, &late);
+    if let Some(plan) = planned {
+        plan.charge(&claimed, &mut runner.fair.lock());
+    }
+    let any = !claimed.is_empty();
+    claimed.into_iter().for_each(|job| runner.begin(job));
+    Ok(any)
+}
+
+/// Ends the ready jobs of services that are nowhere any more, such as those of a tenant that was deleted.
+pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
+    for ReadyQueue { tenant, queue, .. } in runner.store.host_read().await?.ready_queues().await? {
+        let (component, environment) = (queue.component.clone(), queue.environment);
+        let service = ServiceId { tenant: tenant.clone(), component, environment };
+        let is_there = runner.services.find(&service).is_some();
+        if is_there || runner.store.host_read().await?.target(&service).await?.is_some() {
+            continue;
+        }
+        let shares = [ClaimShare { tenant, queue, most: ORPHANS_MAX }];
+        let mut scope = runner.store.queue_write().await?;
+        let claimed = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
+        let end = |job: &ClaimedJob| JobEnd {
+            lease: job.lease.clone(),
+            outcome: JobOutcome::Dead { error: format!("invalid: {service} is not deployed any more") },
+            keep_ms: DEAD_LETTER_KEEP_MS,
+        };
+        let ends: Vec<_> = claimed.iter().map(end).collect();
+        scope.finish_jobs(&runner.owner, &ends).await?;
+        scope.commit().await?;
+    }
+    Ok(())
+}
+
+impl Runner {
+    /// The store knows of these ends.
+    fn forget(&self, ended: &[Ended], late: &[JobLease]) {
+        let mut running = self.running.lock();
+        for one in ended {
+            running.remove(&one.end.lease);
+            if late.contains(&one.end.lease) {
+                tracing::warn!(job = %one.end.lease.id, "a job ended after its lease: another host runs it again");
+            } else if matches!(one.end.outcome, JobOutcome::Dead { .. }) {
+                self.meters.dead(&one.end.lease.tenant);
+            }
+        }
+        drop(running);
+        // Whatever came meanwhile is behind them.
+        drop(self.ended.lock().drain(..ended.len()));
+    }
+
+    /// Starts a job that was claimed.
+    fn begin(self: &Arc<Self>, job: ClaimedJob) {
+        let (cancel, cancelled) = watch::channel(false);
+        self.running.lock().insert(job.lease.clone(), RunningJob { cancel, is_released: false });
+        let clock = RunClock::new(job.lease_until.saturating_sub_unsigned(LEASE_MS));
+        let key = (job.lease.tenant.clone(), job.queue.clone());
+        let rated = self.services.find(&service_of(&job)).map(|served| plan::limit(&served, &job.queue));
+        let rated = rated.filter(|limit| limit.rate.is_some());
+        if let Some(mut limit) = rated {
+            // That one is kept over all hosts, by the plan.
+            limit.concurrency = None;
+            if let Err(reached) = self.rates.lock().start(key.clone(), &limit, clock.now()) {
+                let wait = match reached {
+                    LimitReached::Rate { wait } => wait,
+                    LimitReached::Concurrency | LimitReached::Keys => HOLD_FIRST,
+                };
+                self.held.lock().insert(key, Hold { until: Instant::now() + wait, times: 0 });
+                self.end(&job, JobOutcome::Released, 0);
+                return;
+            }
+        }
+        let now_ms = i64::try_from(clock.now().unix_ms()).unwrap_or(i64::MAX);
+        self.meters.record(LatencyKind::Start, now_ms.saturating_sub(job.ready_at));
+        let runner = Arc::clone(self);
+        tokio::spawn(async move {
+            let verdict = runner.run(&job, cancelled).await;
+            if rated.is_some() {
+                runner.rates.lock().finish(&(job.lease.tenant.clone(), job.queue.clone()));
+            }
+            runner.settle(&job, verdict);
+        });
+    }
+
+    /// Notes what became of a job that was run.
+    fn settle(&self, job: &ClaimedJob, verdict: Verdict) {
+        let key = (job.lease.tenant.clone(), job.queue.clone());
+        let is_released = self.running.lock().get(&job.lease).is_some_and(|job| job.is_released);
+        match verdict {
+            // The host is about to end, or has lost the lease.
+            Verdict::Outcome { outcome: JobOutcome::Cancelled { .. }, .. } if is_released => {
+                self.end(job, JobOutcome::Released, 0);
+            }
+            Verdict::Outcome { outcome, keep_ms } => {
+                let mut held = self.held.lock();
+                // One that waits for its rate goes on waiting.
+                if held.get(&key).is_some_and(|hold| hold.times > 0) {
+                    held.remove(&key);
+                }
+                drop(held);
+                self.end(job, outcome, keep_ms);
+            }
+            Verdict::NotRun { reason } => {
+                let mut held = self.held.lock(); // the map is whole after every operation
+                let now = Instant::now();
+                if held.len() >= HELD_MAX {
+                    held.retain(|_, hold| hold.until > now);
+                }
+                let known = held.get(&key).copied();
+                // Several jobs of a queue that come back together count once.
+                if known.is_none_or(|hold| hold.until <= now) {
+                    let times = known.map_or(1, |hold| hold.times.saturating_add(1));
+                    let wait = HOLD_FIRST.saturating_mul(1 << times.min(8)).min(HOLD_MAX);
+                    tracing::info!(queue = %job.queue, tenant = %key.0, %reason, ?wait, "jobs cannot be run now");
+                    held.insert(key, Hold { until: now + wait, times });
+                }
+                drop(held);
+                self.end(job, JobOutcome::Released, 0);
+            }
+        }
+    }
+
+    /// Has the next round tell the store.
+    fn end(&self, job: &ClaimedJob, outcome: JobOutcome, keep_ms: u64) {
+        let state = match outcome {
+            JobOutcome::Done { .. } => Some(JobState::Done),
+            JobOutcome::Dead { .. } => Some(JobState::Dead),
+            JobOutcome::Cancelled { .. } => Some(JobState::Cancelled),
+            JobOutcome::Retry { .. } | JobOutcome::Suspended { .. } | JobOutcome::Released => None,
+        };
+        let is_tick = job.queue.trigger == JobTrigger::Schedule;
+        let id = || ScheduleId { service: service_of(job), name: job.queue.name.clone() };
+        let schedule = state.filter(|_| is_tick).map(|state| (id(), state));
+        let end = JobEnd { lease: job.lease.clone(), outcome, keep_ms };
+        let queue = (job.lease.tenant.clone(), job.queue.clone());
+        self.ended.lock().push(Ended { end, queue, schedule });
+        self.queue_changed.notify_one();
+    }
+
+    /// Extends the leases of what runs here, and ends what is not its own any more or is to be cancelled.
+    pub(super) async fn extend_leases(&self) -> Result<()> {
+        let leases: Vec<JobLease> = self.running.lock().keys().cloned().collect();
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let mut scope = self.store.queue_write().await?;
+        let found = scope.extend_jobs(&self.owner, &leases, LEASE_MS).await?;
+        scope.commit().await?;
+        let mut running = self.running.lock(); // the map is whole after every operation
+        for (leases, is_released) in [(&found.lost, true), (&found.cancelled, false)] {
+            for lease in leases {
+                if let Some(job) = running.get_mut(lease) {
+                    job.is_released |= is_released;
+                    job.cancel.send_replace(true);
+                }
+            }
+        }
+        Ok(())
+    }
+}

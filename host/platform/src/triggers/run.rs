@@ -1,0 +1,290 @@
+//! One job, from its claim to what becomes of it.
+
+use super::Runner;
+use super::backends::StoredJournal;
+use super::cause::{cause_of, child_of};
+use super::publish_later::PUBLISH_LATER;
+use elias_api::{JobTrigger, Quotas, RecordedRun};
+use elias_capabilities::trigger::Cause;
+use elias_capabilities::workflow::JournalHandle;
+use elias_delivery::clock::Now;
+use elias_host::{EventMessage, Job, Tick};
+use elias_names::ServiceId;
+use elias_store::{ClaimedJob, JobOutcome};
+use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig};
+use elias_triggers::queue::{Ending, Outcome, settle};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// The attribute of a delivery's event that says why its transformation failed: such a delivery is dead without a run.
+pub(super) const TRANSFORM_ERROR: &str = "transformerror";
+/// How long the records of ticks' jobs and of dead deliveries are kept, in milliseconds.
+pub(super) const TICK_KEEP_MS: u64 = 7 * 86_400_000;
+pub(super) const DEAD_LETTER_KEEP_MS: u64 = 30 * 86_400_000;
+/// How long a handler that waits for nothing is left alone, in milliseconds.
+const SUSPENDED_FOR_NOTHING_MS: u64 = 1_000;
+
+/// The services of a host, as the runner needs them.
+pub(crate) trait Services: Send + Sync + 'static {
+    /// A service, if this host serves it.
+    fn find(&self, id: &ServiceId) -> Option<ServedTriggers>;
+
+    /// Runs a handler of a service.
+    fn run(&self, run: Run) -> BoxFuture<'static, RunEnd>;
+}
+
+/// What the runner needs to know of a service.
+#[derive(Debug, Clone)]
+pub(crate) struct ServedTriggers {
+    /// The triggers of the version that serves.
+    pub(crate) config: Arc<TriggersConfig>,
+    /// The quotas of its tenant.
+    pub(crate) quotas: Quotas,
+    /// Whether it was stopped: its jobs wait.
+    pub(crate) is_stopped: bool,
+}
+
+impl ServedTriggers {
+    /// How many unfinished jobs its tenant may have; none for no limit.
+    pub(super) fn jobs_max(&self) -> Option<u64> {
+        Some(self.quotas.jobs).filter(|most| *most > 0)
+    }
+
+    /// How many events its tenant may publish in a day; none for no limit.
+    pub(super) fn events_max(&self) -> Option<u64> {
+        Some(self.quotas.events_per_day).filter(|most| *most > 0)
+    }
+
+    /// The settings of a kind of jobs, which may be the defaults.
+    pub(super) fn job(&self, name: &str) -> JobConfig {
+        self.config.jobs.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// A handler that is to be run.
+pub(crate) struct Run {
+    /// Whose handler.
+    pub(crate) service: ServiceId,
+    /// The kind of the trigger and its name, for the record: `event` and the event's type.
+    pub(crate) source: (&'static str, String),
+    /// The job, for the record.
+    pub(crate) record: RecordedRun,
+    /// What the handler gets.
+    pub(crate) message: Message,
+    /// The version that has to run it, if not any may.
+    pub(crate) version: Option<u32>,
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+    /// What caused the run, for what it causes in turn.
+    pub(crate) cause: Cause,
+    /// The journal of its steps; none for a tick.
+    pub(crate) journal: Option<JournalHandle>,
+    /// Becomes true when the run is to be ended.
+    pub(crate) cancelled: watch::Receiver<bool>,
+}
+
+/// What a handler gets.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Message {
+    /// `scheduled`.
+    Tick(Tick),
+    /// `job`.
+    Job(Job),
+    /// `event`.
+    Event(Box<EventMessage>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub(crate) struct RunEnd {
+    /// How.
+    pub(crate) ending: Ending,
+    /// The version that ran.
+    pub(crate) version: Option<u32>,
+}
+
+/// The input of a tick's job.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TickInput {
+    /// When it was due, in milliseconds since 1970.
+    pub(super) scheduled_time: i64,
+}
+
+/// The database's clock, from what it said at a claim.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunClock {
+    at_claim_ms: i64,
+    claimed: Instant,
+}
+
+impl RunClock {
+    pub(super) fn new(at_claim_ms: i64) -> Self {
+        Self { at_claim_ms, claimed: Instant::now() }
+    }
+
+    pub(super) fn now(self) -> Now {
+        let since = u64::try_from(self.claimed.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now::from_unix_ms(u64::try_from(self.at_claim_ms).unwrap_or_default().saturating_add(since))
+    }
+}
+
+/// What becomes of a job that was run.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// This.
+    Outcome {
+        outcome: JobOutcome,
+        /// For how long its record is kept, in milliseconds, if it has ended.
+        keep_ms: u64,
+    },
+    /// It could not be run now, and waits with all others of its queue.
+    NotRun { reason: String },
+}
+
+impl Runner {
+    /// Runs a claimed job. Never panics, or its slot would never be free again.
+    pub(super) async fn run(self: &Arc<Self>, job: &ClaimedJob, cancelled: watch::Receiver<bool>) -> Verdict {
+        match AssertUnwindSafe(self.try_run(job, cancelled)).catch_unwind().await {
+            Ok(verdict) => verdict,
+            Err(_) => {
+                tracing::error!(job = %job.lease.id, queue = %job.queue, "running a job panicked");
+                dead("internal: the host failed while it ran the job".to_owned(), DEAD_LETTER_KEEP_MS)
+            }
+        }
+    }
+
+    async fn try_run(self: &Arc<Self>, job: &ClaimedJob, cancelled: watch::Receiver<bool>) -> Verdict {
+        let service = service_of(job);
+        let Some(served) = self.services.find(&service) else {
+            return Verdict::NotRun { reason: format!("{service} is not served by this host any more") };
+        };
+        let config = match job.queue.trigger {
+            JobTrigger::Job => served.job(&job.queue.name),
+            JobTrigger::Schedule | JobTrigger::Event => JobConfig::default(),
+        };
+        let keep_ms = match job.queue.trigger {
+            JobTrigger::Job => config.retention.as_millis(),
+            JobTrigger::Schedule => TICK_KEEP_MS,
+            JobTrigger::Event => DEAD_LETTER_KEEP_MS,
+        };
+        if job.cancelled {
+            let reason = "cancelled while another host ran it".to_owned();
+            return Verdict::Outcome { outcome: JobOutcome::Cancelled { reason }, keep_ms };
+        }
+        if job.queue.trigger == JobTrigger::Event && job.queue.name == PUBLISH_LATER {
+            return self.publish_later(job, &served).await;
+        }
+        let clock = RunClock::new(job.lease_until.saturating_sub_unsigned(super::queue::LEASE_MS));
+        let (message, name) = match message(job, clock.now()) {
+            Ok(message) => message,
+            Err(reason) => return dead(format!("invalid: {reason}"), keep_ms),
+        };
+        let journal = match job.queue.trigger {
+            JobTrigger::Schedule => None,
+            JobTrigger::Job | JobTrigger::Event => match StoredJournal::open(self, job, clock).await {
+                Ok(journal) => Some(journal),
+                Err(error) => return Verdict::NotRun { reason: error.to_string() },
+            },
+        };
+        let mut cause = cause_of(job.cause.as_deref());
+        let traceparent = cause.traceparent.take();
+        cause.traceparent = Some(child_of(traceparent.as_deref()));
+        // The event itself has led to what its handler does.
+        cause.hops = cause.hops.saturating_add(u32::from(job.queue.trigger == JobTrigger::Event));
+        let run = Run {
+            source: (job.queue.trigger.as_str(), name),
+            record: RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: traceparent },
+            message,
+            version: job.version,
+            timeout: config.timeout.get(),
+            cause,
+            journal: journal.as_ref().map(StoredJournal::handle),
+            cancelled,
+            service,
+        };
+        let RunEnd { ending, version } = self.services.run(run).await;
+        if let Ending::NotRun { reason, .. } = ending {
+            return Verdict::NotRun { reason };
+        }
+        let retry = match job.queue.trigger {
+            JobTrigger::Job => config.retry,
+            JobTrigger::Schedule => RetryConfig::default(),
+            JobTrigger::Event => {
+                let subscription = served.config.event.iter().find(|event| event.name() == job.queue.name);
+                subscription.map(|subscription| subscription.retry).unwrap_or_default()
+            }
+        };
+        let now = clock.now();
+        let outcome = match settle(ending, &retry.policy(), job.attempt, now, rand::random()) {
+            Outcome::Done { result } => JobOutcome::Done { result: Some(result) },
+            Outcome::Retry { at, reason, .. } => {
+                JobOutcome::Retry { in_ms: at.unix_ms().saturating_sub(now.unix_ms()), error: reason }
+            }
+            Outcome::Dead { reason, message } => JobOutcome::Dead { error: format!("{}: {message}", reason.as_str()) },
+            Outcome::Suspended => match journal.and_then(|journal| journal.suspension()) {
+                Some((until, wait)) => JobOutcome::Suspended { until, wait, version },
+                None => JobOutcome::Retry {
+                    in_ms: SUSPENDED_FOR_NOTHING_MS,
+                    error: "the handler suspended itself without a sleep or a wait".to_owned(),
+                },
+            },
+            Outcome::Cancelled => JobOutcome::Cancelled { reason: "cancelled while it ran".to_owned() },
+        };
+        // What a delivery came to is only of interest if it failed, and there may be thousands a second.
+        let is_delivered = job.queue.trigger == JobTrigger::Event && matches!(outcome, JobOutcome::Done { .. });
+        Verdict::Outcome { outcome, keep_ms: if is_delivered { 0 } else { keep_ms } }
+    }
+}
+
+/// The service that a job is of.
+pub(super) fn service_of(job: &ClaimedJob) -> ServiceId {
+    let (tenant, queue) = (job.lease.tenant.clone(), &job.queue);
+    ServiceId { tenant, component: queue.component.clone(), environment: queue.environment }
+}
+
+pub(super) fn dead(error: String, keep_ms: u64) -> Verdict {
+    Verdict::Outcome { outcome: JobOutcome::Dead { error }, keep_ms }
+}
+
+/// What a job's handler gets, and the name of what triggered it.
+fn message(job: &ClaimedJob, now: Now) -> Result<(Message, String), String> {
+    let name = job.queue.name.clone();
+    match job.queue.trigger {
+        JobTrigger::Schedule => {
+            let TickInput { scheduled_time } = parse(&job.input)?;
+            let scheduled_time = u64::try_from(scheduled_time).unwrap_or_default();
+            let late = now.unix_ms().saturating_sub(scheduled_time);
+            Ok((Message::Tick(Tick { name: name.clone(), scheduled_time, late, attempt: job.attempt }), name))
+        }
+        JobTrigger::Job => {
+            let message = Job {
+                id: job.lease.id.clone(),
+                name: name.clone(),
+                input: parse(&job.input)?,
+                attempt: job.attempt,
+                key: job.key.clone(),
+                enqueued_at: u64::try_from(job.enqueued_at).unwrap_or_default(),
+            };
+            Ok((Message::Job(message), name))
+        }
+        JobTrigger::Event => {
+            let event: serde_json::Map<String, Value> = parse(&job.input)?;
+            if let Some(error) = event.get(TRANSFORM_ERROR) {
+                return Err(error.as_str().unwrap_or_default().to_owned());
+            }
+            let event_type = event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+            Ok((Message::Event(Box::new(EventMessage { event, attempt: job.attempt })), event_type))
+        }
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(input: &str) -> Result<T, String> {
+    serde_json::from_str(input).map_err(|error| format!("the input cannot be read: {error}"))
+}

@@ -1,0 +1,306 @@
+//! What the parts of the runner share, and its tasks.
+
+use super::batch::Batch;
+use super::meters::TriggerMeters;
+use super::plan::QueueKey;
+use super::queue::{Ended, Hold};
+use super::run::Services;
+use super::waits::SeenEvents;
+use super::{deliver, queue, scheduler};
+use elias_api::Result;
+use elias_names::TenantId;
+use elias_store::{Enqueued, JobLease, NewEvent, NewJob, NewStep, PublishedEvent, Store};
+use elias_triggers::queue::{FairQueue, KeyLimits};
+use futures::FutureExt;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// How often schedules, waiting jobs and leases are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the queue and the log of events are looked at, if nothing in this process says that there is something.
+const QUEUE_POLL: Duration = Duration::from_millis(250);
+const EVENTS_POLL: Duration = Duration::from_millis(500);
+/// How long to wait before a store that is away is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long the end of the process waits for jobs to be given back.
+const STOP_MAX: Duration = Duration::from_secs(3);
+
+/// Runs what the triggers of this host's services start.
+pub(crate) struct Runner {
+    pub(super) store: Store,
+    /// The owner of its leases: this run of the process.
+    pub(super) owner: String,
+    pub(super) services: Arc<dyn Services>,
+    /// How many jobs it runs at a time.
+    pub(super) slots: u32,
+    pub(super) running: Mutex<HashMap<JobLease, RunningJob>>,
+    pub(super) ended: Mutex<Vec<Ended>>,
+    pub(super) held: Mutex<HashMap<QueueKey, Hold>>,
+    pub(super) fair: Mutex<FairQueue<TenantId>>,
+    pub(super) rates: Mutex<KeyLimits<QueueKey>>,
+    pub(super) compiled: Mutex<deliver::CompiledSubscriptions>,
+    pub(super) seen_events: Mutex<SeenEvents>,
+    pub(super) meters: TriggerMeters,
+    /// Something was enqueued, or has ended.
+    pub(super) queue_changed: Notify,
+    /// Something was published.
+    pub(super) events_changed: Notify,
+    pub(super) is_stopping: AtomicBool,
+    pub(super) steps: Batch<NewStep, bool>,
+    jobs: Batch<JobWrite, Enqueued>,
+    events: Batch<EventWrite, PublishedEvent>,
+}
+
+/// A job that runs here.
+pub(super) struct RunningJob {
+    /// Ends its run.
+    pub(super) cancel: watch::Sender<bool>,
+    /// Whether the end of its run gives it back: it was not its own fault, nor anybody's wish.
+    pub(super) is_released: bool,
+}
+
+/// A job of a tenant to be enqueued, and how many unfinished ones the tenant may have.
+#[derive(Clone)]
+struct JobWrite(TenantId, NewJob, Option<u64>);
+
+/// An event of a tenant to be published, and how many it may publish in a day.
+#[derive(Clone)]
+struct EventWrite(TenantId, NewEvent, Option<u64>);
+
+impl Runner {
+    /// A runner that does nothing yet; `owner` names this run of the process.
+    pub(crate) fn new(store: Store, owner: String, services: Arc<dyn Services>, slots: u32) -> Arc<Self> {
+        let (for_jobs, for_events, for_steps) = (store.clone(), store.clone(), (store.clone(), owner.clone()));
+        Arc::new(Self {
+            jobs: Batch::start(move |writes| write_jobs(for_jobs.clone(), writes).boxed()),
+            events: Batch::start(move |writes| write_events(for_events.clone(), writes).boxed()),
+            steps: Batch::start(move |steps| write_steps(for_steps.0.clone(), for_steps.1.clone(), steps).boxed()),
+            store,
+            owner,
+            services,
+            slots: slots.max(1),
+            running: Mutex::default(),
+            ended: Mutex::default(),
+            held: Mutex::default(),
+            fair: Mutex::default(),
+            rates: Mutex::default(),
+            compiled: Mutex::default(),
+            seen_events: Mutex::default(),
+            meters: TriggerMeters::default(),
+            queue_changed: Notify::new(),
+            events_changed: Notify::new(),
+            is_stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Starts its tasks, which end with its last handle.
+    pub(crate) fn start(self: &Arc<Self>) {
+        tokio::spawn(tick(Arc::downgrade(self)));
+        tokio::spawn(work(Arc::downgrade(self), Part::Queue));
+        tokio::spawn(work(Arc::downgrade(self), Part::Events));
+    }
+
+    /// Enqueues a job, together with what others enqueue at the same time.
+    ///
+    /// # Errors
+    /// `quota-exceeded`, `not-found`, `bad-input`, `store-unavailable`.
+    pub(crate) async fn enqueue(
+        &self,
+        tenant: &TenantId,
+        job: NewJob,
+        unfinished_max: Option<u64>,
+    ) -> Result<Enqueued> {
+        let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, unfinished_max)).await?;
+        self.queue_changed.notify_one();
+        Ok(enqueued)
+    }
+
+    /// Publishes an event, together with what others publish at the same time.
+    ///
+    /// # Errors
+    /// `quota-exceeded`, `store-unavailable`.
+    pub(crate) async fn publish(
+        &self,
+        tenant: &TenantId,
+        event: NewEvent,
+        day_max: Option<u64>,
+    ) -> Result<PublishedEvent> {
+        let published = self.events.write(EventWrite(tenant.clone(), event, day_max)).await?;
+        self.events_changed.notify_one();
+        Ok(published)
+    }
+
+    /// Says that jobs were made ready or events were published in transactions of others.
+    pub(crate) fn look(&self) {
+        self.queue_changed.notify_one();
+        self.events_changed.notify_one();
+    }
+
+    /// Ends the run of a job, if it runs here: somebody cancelled it.
+    pub(crate) fn cancel(&self, tenant: &TenantId, id: &str) {
+        for (_, job) in self.running.lock().iter().filter(|(lease, _)| lease.tenant == *tenant && lease.id == id) {
+            job.cancel.send_replace(true);
+        }
+    }
+
+    /// Jobs that run here, by tenant.
+    pub(crate) fn running_jobs(&self) -> BTreeMap<TenantId, u64> {
+        let mut counts = BTreeMap::new();
+        for lease in self.running.lock().keys() {
+            *counts.entry(lease.tenant.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// What it counts.
+    pub(crate) fn meters(&self) -> &TriggerMeters {
+        &self.meters
+    }
+
+    /// Claims nothing more, ends what runs and gives it back, for the end of the process. A store that is away is not
+    /// waited for: other hosts get the jobs when the leases end.
+    pub(crate) async fn stop(self: &Arc<Self>) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        for job in self.running.lock().values_mut() {
+            job.is_released = true;
+            job.cancel.send_replace(true);
+        }
+        let given_back = async {
+            while !self.running.lock().is_empty() {
+                self.queue_changed.notify_one();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(STOP_MAX, given_back).await.is_err() {
+            tracing::warn!("some jobs could not be given back; other hosts run them when their leases end");
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// What a task of the runner does again and again.
+#[derive(Clone, Copy)]
+enum Part {
+    Queue,
+    Events,
+}
+
+impl Part {
+    fn poll(self) -> Duration {
+        match self {
+            Self::Queue => QUEUE_POLL,
+            Self::Events => EVENTS_POLL,
+        }
+    }
+
+    /// Does what there is to do; says whether there may be more.
+    async fn round(self, runner: &Arc<Runner>) -> Result<bool> {
+        match self {
+            Self::Queue => queue::round(runner).await,
+            Self::Events => deliver::round(runner).await,
+        }
+    }
+
+    fn changed(self, runner: &Runner) -> &Notify {
+        match self {
+            Self::Queue => &runner.queue_changed,
+            Self::Events => &runner.events_changed,
+        }
+    }
+}
+
+async fn work(runner: Weak<Runner>, part: Part) {
+    let mut outage = Outage::default();
+    loop {
+        let Some(runner) = runner.upgrade() else { return };
+        let wait = match outage.note(part.round(&runner).await) {
+            Some(true) => continue,
+            Some(false) => part.poll(),
+            None => RETRY,
+        };
+        // What comes from now on has left a permit with the notification. Others' work is found by looking again.
+        let _ = tokio::time::timeout(wait, part.changed(&runner).notified()).await;
+    }
+}
+
+async fn tick(runner: Weak<Runner>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut outage = Outage::default();
+    for count in 0_u64.. {
+        ticks.tick().await;
+        let Some(runner) = runner.upgrade() else { return };
+        outage.note(scheduler::tick(&runner, count).await);
+    }
+}
+
+/// Whether the store is away, so that it is said once and not each second.
+#[derive(Default)]
+struct Outage(bool);
+
+impl Outage {
+    fn note<T>(&mut self, done: Result<T>) -> Option<T> {
+        match done {
+            Ok(done) => {
+                self.0 = false;
+                Some(done)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.0, true) {
+                    tracing::warn!(%error, "triggers wait: the store does not do what they need; retrying");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// The positions of values in a list, by tenant.
+fn by_tenant<'v, T>(values: &'v [T], tenant: impl Fn(&'v T) -> &'v TenantId) -> BTreeMap<&'v TenantId, Vec<usize>> {
+    let mut positions: BTreeMap<_, Vec<usize>> = BTreeMap::new(); // all lock the tenants' rows in this order
+    for (position, value) in values.iter().enumerate() {
+        positions.entry(tenant(value)).or_default().push(position);
+    }
+    positions
+}
+
+async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<Enqueued>> {
+    let mut results = vec![None; writes.len()];
+    let mut scope = store.queue_write().await?;
+    for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
+        let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
+        let most = positions.first().and_then(|at| writes[*at].2);
+        let enqueued = scope.enqueue_jobs(tenant, &jobs, most).await?;
+        positions.into_iter().zip(enqueued).for_each(|(at, enqueued)| results[at] = Some(enqueued));
+    }
+    scope.commit().await?;
+    Ok(results.into_iter().flatten().collect())
+}
+
+async fn write_events(store: Store, writes: Vec<EventWrite>) -> Result<Vec<PublishedEvent>> {
+    let mut results = vec![None; writes.len()];
+    let mut scope = store.host_write().await?;
+    for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
+        let events: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
+        let most = positions.first().and_then(|at| writes[*at].2);
+        let published = scope.publish_events(tenant, &events, most).await?;
+        positions.into_iter().zip(published).for_each(|(at, published)| results[at] = Some(published));
+    }
+    scope.commit().await?;
+    Ok(results.into_iter().flatten().collect())
+}
+
+/// Says of each step whether it was stored: not if its job's lease has ended.
+async fn write_steps(store: Store, owner: String, steps: Vec<NewStep>) -> Result<Vec<bool>> {
+    let mut scope = store.queue_write().await?;
+    let late = scope.append_steps(&owner, &steps).await?;
+    scope.commit().await?;
+    Ok(steps.iter().map(|step| !late.contains(&step.lease)).collect())
+}

@@ -1,0 +1,333 @@
+//! What is due: ticks of schedules, jobs that waited, leases that have ended, records that are not kept any more.
+
+use super::Runner;
+use super::cause::child_of;
+use super::meters::LatencyKind;
+use super::queue::end_orphans;
+use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
+use crate::platform_events;
+use elias_api::{Code, Error, JobTrigger, QueueId, Result, ScheduleRecord};
+use elias_delivery::clock::Now;
+use elias_names::{ServiceId, TenantId};
+use elias_store::{
+    DueSchedule, HostScope, JobOrder, JobStart, NewJob, NewTick, NextDue, ScheduleId, TickAction, now_ms,
+};
+use elias_triggers::config::ScheduleConfig;
+use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many of a kind one transaction takes.
+const BATCH: u32 = 500;
+const SCHEDULES_MAX: u32 = 100;
+/// How many transactions of a kind a second takes.
+const ROUNDS_MAX: u32 = 20;
+/// Runs of a schedule that are counted.
+const RUNS_MAX: u32 = 200;
+/// How many ticks of the runner pass between heartbeats, looks for schedules that have lost their next due time, looks
+/// for jobs that nobody will ever run, and deletions.
+const HEARTBEAT_TICKS: u64 = 10;
+const RECONCILE_TICKS: u64 = 30;
+const ORPHANS_TICKS: u64 = 60;
+const PRUNE_TICKS: u64 = 600;
+/// From which lateness on there is an event about it.
+const LATE: Duration = Duration::from_secs(60);
+/// How long ticks and events are kept, in milliseconds.
+const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
+const EVENTS_KEPT_MS: i64 = 7 * 86_400_000;
+/// How long the record of a job is kept that was to run after one that failed, in milliseconds.
+const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
+
+/// One second's work; `count` is its number.
+pub(super) async fn tick(runner: &Arc<Runner>, count: u64) -> Result<()> {
+    if count % HEARTBEAT_TICKS == HEARTBEAT_TICKS - 1 {
+        runner.extend_leases().await?;
+    }
+    if runner.is_stopping() {
+        return Ok(());
+    }
+    fire_due(runner).await?;
+    move_due(runner).await?;
+    if count % RECONCILE_TICKS == 0 {
+        reconcile(runner).await?;
+    }
+    if count % ORPHANS_TICKS == ORPHANS_TICKS - 1 {
+        end_orphans(runner).await?;
+    }
+    if count % PRUNE_TICKS == PRUNE_TICKS - 1 {
+        prune(runner).await?;
+    }
+    Ok(())
+}
+
+/// Fires the schedules of the services of this host that are due.
+async fn fire_due(runner: &Arc<Runner>) -> Result<()> {
+    for _ in 0..ROUNDS_MAX {
+        let due = runner.store.host_read().await?.due_schedules(SCHEDULES_MAX).await?;
+        let is_last = u32::try_from(due.len()).is_ok_and(|count| count < SCHEDULES_MAX);
+        let mut fired = false;
+        for one in due {
+            fired |= runner.fire(&one).await?;
+        }
+        if fired {
+            runner.look();
+        }
+        if is_last || !fired {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Lets jobs go on that waited for a time, or whose hosts do not renew their leases.
+async fn move_due(runner: &Arc<Runner>) -> Result<()> {
+    for _ in 0..ROUNDS_MAX {
+        let mut scope = runner.store.queue_write().await?;
+        let moved = scope.move_due_jobs(BATCH, DEPENDENT_KEEP_MS).await?;
+        let expired = scope.expire_jobs(BATCH).await?;
+        scope.commit().await?;
+        if moved.ready > 0 || expired > 0 {
+            runner.queue_changed.notify_one();
+        }
+        let full = u64::from(BATCH);
+        if moved.ready + moved.dead < full && expired < full {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Gives schedules their next due time that should have one and have none, and says so.
+async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
+    let unarmed = runner.store.host_read().await?.unarmed_schedules(SCHEDULES_MAX).await?;
+    for DueSchedule { tenant, schedule, now } in unarmed {
+        let id = id_of(&tenant, &schedule);
+        let Some((_, machine)) = read(&id, &schedule) else { continue };
+        let last_due = schedule.last_due.map(moment);
+        let Some(rearm) = machine.reconcile(true, None, last_due, moment(now)) else { continue };
+        let next_due = Some(signed(rearm.next_due));
+        let next = NextDue { revision: schedule.revision, from: None, next_due };
+        let mut scope = runner.store.host_write().await?;
+        scope.fire_schedule(&id, &runner.owner, &[], Some(next), None).await?;
+        scope.commit().await?;
+        tracing::error!(service = %id.service, schedule = %id.name, "a schedule had no next due time, and has one again");
+    }
+    Ok(())
+}
+
+/// Deletes what is not kept any more.
+async fn prune(runner: &Arc<Runner>) -> Result<()> {
+    for _ in 0..ROUNDS_MAX {
+        let mut scope = runner.store.queue_write().await?;
+        let deleted = scope.prune_jobs(BATCH).await?
+            + scope.prune_job_keys(BATCH).await?
+            + scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?;
+        scope.commit().await?;
+        if deleted < u64::from(BATCH) {
+            break;
+        }
+    }
+    let tenants: Vec<TenantId> = runner.store.host_read().await?.last_events().await?.into_keys().collect();
+    for tenant in tenants {
+        for _ in 0..ROUNDS_MAX {
+            let mut scope = runner.store.host_write().await?;
+            let deleted = scope.prune_events(&tenant, now_ms().saturating_sub(EVENTS_KEPT_MS), BATCH).await?;
+            scope.commit().await?;
+            if deleted < u64::from(BATCH) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Runner {
+    /// Decides on the due times of a schedule that have come; says whether it was this host that did.
+    async fn fire(&self, due: &DueSchedule) -> Result<bool> {
+        let DueSchedule { tenant, schedule, now } = due;
+        let id = id_of(tenant, schedule);
+        let Some(next_due) = schedule.next_due else { return Ok(false) };
+        let Some(served) = self.services.find(&id.service) else {
+            // Another host's, unless its tenant was deleted: it would stay due for ever.
+            if self.store.host_read().await?.target(&id.service).await?.is_none() {
+                let mut scope = self.store.write(tenant).await?;
+                scope.pause_schedule(&id).await?;
+                scope.commit().await?;
+                tracing::warn!(service = %id.service, schedule = %id.name, "a schedule of a service that is gone was paused");
+            }
+            return Ok(false);
+        };
+        let Some((config, machine)) = read(&id, schedule) else { return Ok(false) };
+        let queue = queue_of(&id);
+        let mut scope = self.store.queue_write().await?;
+        let unfinished = scope.unfinished_of(tenant, &queue, RUNS_MAX).await?;
+        let running = u32::try_from(unfinished.len()).unwrap_or(u32::MAX);
+        let all = scope.unfinished_jobs().await?.get(tenant).copied().unwrap_or_default();
+        let quota_left =
+            served.jobs_max().map_or(u32::MAX, |most| u32::try_from(most.saturating_sub(all)).unwrap_or(u32::MAX));
+        let look = Look {
+            now: moment(*now),
+            next_due: moment(next_due),
+            paused: schedule.paused,
+            running,
+            waiting: running.saturating_sub(1),
+            quota_left,
+        };
+        let verdict = machine.look(&look);
+        if verdict.decisions.is_empty() {
+            return Ok(false);
+        }
+        let cancels = |decision: &Decision| matches!(decision, Decision::Fire { cancel_running: true, .. });
+        if verdict.decisions.iter().any(cancels) {
+            for job in &unfinished {
+                scope.cancel_job(tenant, job, "a later tick of the schedule takes its place", TICK_KEEP_MS).await?;
+            }
+        }
+        let ticks =
+            verdict.decisions.iter().map(|decision| new_tick(decision, &config, &queue)).collect::<Result<Vec<_>>>()?;
+        let next = verdict.next_due.map(signed);
+        let rearm = NextDue { revision: schedule.revision, from: schedule.next_due, next_due: next };
+        let fired = scope.fire_schedule(&id, &self.owner, &ticks, Some(rearm), served.jobs_max()).await;
+        let recorded = match fired {
+            Ok(recorded) => recorded,
+            // Others enqueued meanwhile: the next look sees it, and skips.
+            Err(error) if error.code() == Code::QuotaExceeded => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        if recorded == 0 {
+            // Another host was faster: dropped, this has not happened, nor have the cancellations.
+            return Ok(false);
+        }
+        self.tell_late(&mut scope, &id, &verdict.decisions).await?;
+        scope.commit().await?;
+        unfinished.iter().filter(|_| verdict.decisions.iter().any(cancels)).for_each(|job| self.cancel(tenant, job));
+        for decision in &verdict.decisions {
+            if let Decision::Fire { lateness, .. } = decision {
+                let ms = i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
+                self.meters.record(LatencyKind::Schedule, ms);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Publishes that ticks are late, in the transaction that fires them.
+    async fn tell_late(&self, scope: &mut HostScope, id: &ScheduleId, decisions: &[Decision]) -> Result<()> {
+        let mut latest = None;
+        for decision in decisions {
+            if let Decision::Fire { due, lateness, .. } = decision
+                && *lateness >= LATE
+            {
+                latest = latest.max(Some((*lateness, *due)));
+            }
+        }
+        let Some((lateness, due)) = latest else { return Ok(()) };
+        let ScheduleId { service, name } = id;
+        tracing::warn!(%service, schedule = %name, ?lateness, "a tick of a schedule is late");
+        let data = json!({
+            "component": service.component,
+            "environment": service.environment,
+            "schedule": name,
+            "due": due.unix_ms(),
+            "latenessMs": u64::try_from(lateness.as_millis()).unwrap_or(u64::MAX),
+        });
+        let event = platform_events::event("schedule.late", format!("{}/{name}", service.subject()), &data);
+        scope.publish_events(&service.tenant, &[event], None).await?;
+        Ok(())
+    }
+
+    /// Runs a schedule now, beside its ticks; gives the id of the job.
+    ///
+    /// # Errors
+    /// `quota-exceeded`, `store-unavailable`.
+    pub(crate) async fn run_schedule_now(&self, id: &ScheduleId, served: &ServedTriggers, by: &str) -> Result<String> {
+        let mut scope = self.store.queue_write().await?;
+        let due = scope.now().await?;
+        let job = tick_job(&queue_of(id), due, None)?;
+        let (job_id, reason) = (job.id.clone(), Some(format!("run by {by}")));
+        let tick = NewTick { due, action: TickAction::Run { job: Box::new(job), reason } };
+        if scope.fire_schedule(id, &self.owner, &[tick], None, served.jobs_max()).await? == 0 {
+            return Err(Error::new(Code::WrongState, "the schedule is due at this very moment; see its last runs"));
+        }
+        scope.commit().await?;
+        self.look();
+        Ok(job_id)
+    }
+}
+
+fn id_of(tenant: &TenantId, schedule: &ScheduleRecord) -> ScheduleId {
+    let (component, environment) = (schedule.component.clone(), schedule.environment);
+    let service = ServiceId { tenant: tenant.clone(), component, environment };
+    ScheduleId { service, name: schedule.name.clone() }
+}
+
+fn queue_of(id: &ScheduleId) -> QueueId {
+    QueueId {
+        component: id.service.component.clone(),
+        environment: id.service.environment,
+        trigger: JobTrigger::Schedule,
+        name: id.name.clone(),
+    }
+}
+
+/// A schedule as its service's version configures it; none, with an error in the log, if this release cannot read it.
+fn read(id: &ScheduleId, schedule: &ScheduleRecord) -> Option<(ScheduleConfig, Schedule)> {
+    let config = ScheduleConfig::deserialize(&schedule.config).map_err(|error| error.to_string());
+    let read = config.and_then(|config| {
+        let machine = config.schedule().map_err(|error| error.to_string())?;
+        Ok((config, machine))
+    });
+    match read {
+        Ok(read) => Some(read),
+        Err(error) => {
+            tracing::error!(service = %id.service, schedule = %id.name, %error, "a schedule cannot be read");
+            None
+        }
+    }
+}
+
+fn new_tick(decision: &Decision, config: &ScheduleConfig, queue: &QueueId) -> Result<NewTick> {
+    Ok(match decision {
+        Decision::Fire { due, .. } => {
+            let order = (config.overlap == Overlap::Queue)
+                .then(|| JobOrder { key: "schedule".to_owned(), position: due.unix_ms() });
+            let job = tick_job(queue, signed(*due), order)?;
+            NewTick { due: signed(*due), action: TickAction::Run { job: Box::new(job), reason: None } }
+        }
+        Decision::Skip { due, reason } => {
+            NewTick { due: signed(*due), action: TickAction::Skip { reason: reason.as_str().to_owned() } }
+        }
+        Decision::SkipRange { from, before, reason } => {
+            let before = before.unix_ms();
+            let reason = format!("{}: all that were due before {before} (milliseconds since 1970)", reason.as_str());
+            NewTick { due: signed(*from), action: TickAction::Skip { reason } }
+        }
+    })
+}
+
+/// The job of a tick, which begins a trace.
+fn tick_job(queue: &QueueId, due: i64, order: Option<JobOrder>) -> Result<NewJob> {
+    let input = serde_json::to_string(&TickInput { scheduled_time: due });
+    Ok(NewJob {
+        id: ulid::Ulid::new().to_string(),
+        queue: queue.clone(),
+        input: input.map_err(|error| Error::new(Code::Internal, error.to_string()))?,
+        priority: 0,
+        head_start_ms: 0,
+        start: JobStart::Now,
+        key: None,
+        order,
+        after: Vec::new(),
+        cause: Some(child_of(None)),
+        version: None,
+    })
+}
+
+fn moment(ms: i64) -> Now {
+    Now::from_unix_ms(u64::try_from(ms).unwrap_or_default())
+}
+
+fn signed(moment: Now) -> i64 {
+    i64::try_from(moment.unix_ms()).unwrap_or(i64::MAX)
+}

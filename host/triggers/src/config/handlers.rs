@@ -1,0 +1,69 @@
+//! Whether a component has the handlers that its triggers need, and the triggers that its handlers need.
+
+use super::TriggersConfig;
+use super::error::InvalidTrigger;
+
+impl TriggersConfig {
+    /// Checks that the triggers and the handlers of a component's manifest fit together. Jobs need no table.
+    ///
+    /// # Errors
+    /// [`InvalidTrigger`] for a trigger without its handler, or a handler that nothing would ever run, with the lines
+    /// to add.
+    pub fn check_handlers(&self, handlers: &[String]) -> Result<(), InvalidTrigger> {
+        let has = |name: &str| handlers.iter().any(|handler| handler == name);
+        for (key, is_there, handler) in [
+            ("triggers.schedule", !self.schedule.is_empty(), "scheduled"),
+            ("triggers.event", !self.event.is_empty(), "event"),
+            ("triggers.jobs", !self.jobs.is_empty(), "job"),
+        ] {
+            if is_there && !has(handler) {
+                let what = format!(
+                    "needs the handler `{handler}`: add it to the component, as in export default {{ async \
+                     {handler}() {{ }} }}, or remove the table"
+                );
+                return Err(InvalidTrigger::new(key, what));
+            }
+        }
+        for (key, is_there, handler, lines) in [
+            ("triggers.schedule", !self.schedule.is_empty(), "scheduled", "name = \"nightly\", cron = \"0 3 * * *\""),
+            ("triggers.event", !self.event.is_empty(), "event", "type = \"order.*\""),
+        ] {
+            if !is_there && has(handler) {
+                let what = format!(
+                    "is missing: the component has the handler `{handler}`, which nothing would run; add to \
+                     elias.toml: [[{key}]] with {lines}"
+                );
+                return Err(InvalidTrigger::new(key, what));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triggers_and_handlers_go_together() {
+        let triggers = |text: &str| toml::from_str::<TriggersConfig>(text).expect(text);
+        let schedule = "[[schedule]]\nname = \"nightly\"\ncron = \"0 3 * * *\"\n";
+        for (text, handlers, refused) in [
+            ("", vec!["fetch", "job"], None),
+            (schedule, vec!["scheduled"], None),
+            ("[[event]]\ntype = \"a\"\n[jobs.a]\n", vec!["event", "job"], None),
+            (schedule, vec!["fetch"], Some("triggers.schedule needs the handler `scheduled`")),
+            ("", vec!["scheduled"], Some("[[triggers.schedule]] with name")),
+            ("[[event]]\ntype = \"a\"\n", vec![], Some("triggers.event needs the handler `event`")),
+            ("", vec!["event"], Some("[[triggers.event]] with type")),
+            ("[jobs.resize]\n", vec!["event"], Some("triggers.jobs needs the handler `job`")),
+        ] {
+            let handlers: Vec<_> = handlers.into_iter().map(str::to_owned).collect();
+            let error = triggers(text).check_handlers(&handlers).err().map(|error| error.to_string());
+            match refused {
+                None => assert_eq!(error, None, "{text} {handlers:?}"),
+                Some(part) => assert!(error.as_deref().is_some_and(|error| error.contains(part)), "{error:?}"),
+            }
+        }
+    }
+}
