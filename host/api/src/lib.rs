@@ -11,6 +11,7 @@ mod findings;
 mod members;
 mod services;
 mod tenants;
+mod trigger_requests;
 mod versions;
 
 pub use access::{
@@ -29,6 +30,9 @@ pub use services::{
     StageReport,
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
+pub use trigger_requests::{
+    ChangedJobs, EnqueuedJob, EventReceipt, JobRequest, JobSelection, ReplayRequest, ScheduleDetails, TriggerFilter,
+};
 pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
 
 /// The tenant that is there from the start, for a host with one team.

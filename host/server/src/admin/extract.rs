@@ -9,8 +9,10 @@ use elias_api::{Code, Error};
 use elias_names::TenantId;
 use elias_platform::{Platform, Session};
 use elias_store::PAGE_ROWS_MAX;
-use http::header::{AUTHORIZATION, IF_MATCH};
+use elias_triggers::event::{self, Event};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,12 +81,7 @@ impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, platform).await.map_err(|error: BytesRejection| {
-            if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-                return Problem::from(Error::new(Code::TooLarge, "the body must have at most 2 MiB"));
-            }
-            bad_input(&error.body_text())
-        })?;
+        let bytes = read_body(request, platform).await?;
         // serde would take an array for an object with its members in order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(bad_input("the body must be a JSON object"));
@@ -93,6 +90,42 @@ impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
             .map(|Json(json)| Self(json))
             .map_err(|error: JsonRejection| bad_input(&error.body_text()))
     }
+}
+
+/// The header of an event in binary mode that says so.
+const SPEC_VERSION: HeaderName = HeaderName::from_static("ce-specversion");
+
+/// The events of the body, by the HTTP protocol binding of CloudEvents 1.0.
+pub(super) struct EventsOf(pub(super) Vec<Event>);
+
+impl FromRequest<Platform> for EventsOf {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
+        let mut headers = request.headers().clone();
+        let bytes = read_body(request, platform).await?;
+        // Many senders say JSON and no more: without attributes in headers, the event or the batch is in the JSON format.
+        if !headers.contains_key(SPEC_VERSION) && headers.get(CONTENT_TYPE).is_some_and(is_json) {
+            let is_batch = bytes.trim_ascii_start().first() == Some(&b'[');
+            let media_type = if is_batch { event::BATCH_CONTENT_TYPE } else { event::CONTENT_TYPE };
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        event::read_http(&headers, &bytes).map(Self).map_err(|error| bad_input(&error.to_string()))
+    }
+}
+
+fn is_json(media_type: &HeaderValue) -> bool {
+    let essence = media_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+async fn read_body(request: Request, platform: &Platform) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, platform).await.map_err(|error: BytesRejection| {
+        if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+            return Problem::from(Error::new(Code::TooLarge, "the body must have at most 2 MiB"));
+        }
+        bad_input(&error.body_text())
+    })
 }
 
 /// The revision in `If-Match`, if there is one.
