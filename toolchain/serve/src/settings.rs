@@ -4,6 +4,7 @@ use elias_command_line::{CliErrorCode, Failure, SettingFlags};
 use elias_host::{Grants, IdleLimits, Limits};
 use elias_project::{ConfigFile, settings};
 use elias_server::ServerConfig;
+use serde_json::Value;
 use std::path::Path;
 
 /// What a server and its components may take.
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) postgres_connections: Option<u32>,
     /// What the component may use.
     pub(crate) grants: Grants,
+    /// The table `[triggers]`, as it is written.
+    pub(crate) triggers: Option<Value>,
 }
 
 /// Where the value of a setting is.
@@ -112,6 +115,7 @@ impl Settings {
         }
         settings.grants =
             file.capabilities.into_iter().fold(Grants::default(), |all, (name, table)| all.with(name, table));
+        settings.triggers = file.triggers;
         settings
     }
 

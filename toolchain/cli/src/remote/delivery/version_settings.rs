@@ -22,6 +22,7 @@ pub(crate) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
         gateway: config.gateway,
         supervision: config.supervision,
         smoke,
+        triggers: config.triggers,
         files: BTreeMap::new(),
     })
 }
