@@ -26,14 +26,12 @@ pub struct ConfigFile {
     pub limits: BTreeMap<String, u64>,
     /// `[capabilities.NAME]`: what the component is granted, an object for each capability.
     pub capabilities: BTreeMap<String, Value>,
-    /// `[gateway]`: routes and their rules, an object. For a platform alone, as are the next two.
+    /// `[gateway]`: routes and their rules, an object. For a platform alone, as are the two that follow.
     pub gateway: Option<Value>,
     /// `[supervision]`: circuit breaker, bulkhead and retries, an object.
     pub supervision: Option<Value>,
     /// `[smoke]`: the request that a version must answer before it serves, an object.
     pub smoke: Option<Value>,
-    /// `[triggers]`: schedules, subscriptions to events and kinds of jobs, an object.
-    pub triggers: Option<Value>,
 }
 
 impl ConfigFile {
@@ -67,8 +65,7 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             ("gateway", table @ DeValue::Table(_)) => file.gateway = Some(json(table)),
             ("supervision", table @ DeValue::Table(_)) => file.supervision = Some(json(table)),
             ("smoke", table @ DeValue::Table(_)) => file.smoke = Some(json(table)),
-            ("triggers", table @ DeValue::Table(_)) => file.triggers = Some(json(table)),
-            (name @ ("gateway" | "supervision" | "smoke" | "triggers"), _) => {
+            (name @ ("gateway" | "supervision" | "smoke"), _) => {
                 return Err((value.span(), format!("it must be a table: [{name}]")));
             }
             ("listen", _) => {
@@ -77,7 +74,7 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             (key_name, _) => {
                 let message = format!(
                     "the key `{key_name}` does not exist here; the keys are `listen` and the tables `[build]`, \
-                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]`, `[smoke]` and `[triggers]`"
+                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]` and `[smoke]`"
                 );
                 return Err((key.span(), message));
             }
@@ -166,9 +163,6 @@ mod tests {
         assert_eq!(file.gateway, Some(serde_json::json!({ "cors": { "origins": ["*"] } })));
         assert_eq!(file.supervision, Some(serde_json::json!({ "retries": 1 })));
         assert_eq!(file.smoke, Some(serde_json::json!({ "path": "/up" })));
-        let file = check("[[triggers.schedule]]\nname = \"nightly\"\ncron = \"@daily\"\n").expect("it is right");
-        let schedule = serde_json::json!({ "name": "nightly", "cron": "@daily" });
-        assert_eq!(file.triggers, Some(serde_json::json!({ "schedule": [schedule] })));
     }
 
     #[test]
@@ -180,7 +174,6 @@ mod tests {
             ("workers = 5\n", "elias.toml:1: the key `workers` does not exist here"),
             ("[build]\nevil = true\n", "elias.toml:2: the key `evil` does not exist in [build]"),
             ("listen = 5\n", "elias.toml:1: listen must be a string"),
-            ("triggers = 5\n", "elias.toml:1: it must be a table: [triggers]"),
             ("gateway = 5\n", "elias.toml:1: it must be a table: [gateway]"),
             ("[capabilities.cash]\n", "elias.toml:1: the capability `cash` does not exist"),
         ] {

@@ -2,7 +2,6 @@
 
 use crate::settings::Settings;
 use crate::trial::Trial;
-use crate::triggers::TriggerSettings;
 use crate::{failure, origin, service_tables, types};
 use elias_build::command::cache_dir;
 use elias_command_line::{CheckArguments, CliErrorCode, Failure};
@@ -31,13 +30,11 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
 async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result<(), Failure> {
     let config = ConfigFile::read(project.config.as_deref())?;
     service_tables::check(&config)?;
-    let triggers = TriggerSettings::of(config.triggers.as_ref())?;
     let settings = Settings::of(config);
     let cache = cache_dir(cache);
     let built = origin::build(project, entry, cache.clone()).await?;
     let trial = Trial::load(project, &settings, cache.as_deref(), &built.wasm).await?;
     let app = &trial.app;
-    triggers.check_handlers(app.handlers())?;
     let imports = app.manifest().map(|manifest| manifest.imports.join(", ")).unwrap_or_default();
     eprintln!("{} {} builds: {:.2} MB, imports {imports}", app.name(), app.version(), built.wasm.len() as f64 / 1e6);
     Ok(())

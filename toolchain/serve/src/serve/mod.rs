@@ -162,7 +162,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         Some(Follower::start(origin, host, config, given, source.clone()).await?)
     } else {
         let app = origin.load(&host, &given).await?.0;
-        if let Err(failure) = current.borrow().check_handlers(app.handlers()) {
+        if let Err(failure) = current.borrow().check_handlers(&app) {
             tracing::warn!("{failure}");
         }
         source.swap(app);

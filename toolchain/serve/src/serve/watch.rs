@@ -98,7 +98,7 @@ impl Follower {
             };
             match loaded {
                 Ok((app, files)) => {
-                    if let Err(failure) = self.config.triggers.1.borrow().check_handlers(app.handlers()) {
+                    if let Err(failure) = self.config.triggers.1.borrow().check_handlers(&app) {
                         tracing::warn!("{failure}");
                     }
                     let version = (app.digest().to_owned(), self.given.grants.clone());

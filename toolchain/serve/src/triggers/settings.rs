@@ -1,13 +1,12 @@
 //! The table `[triggers]`, as it is run by.
 
 use elias_command_line::{CliErrorCode, Failure};
-use elias_host::Handlers;
+use elias_host::App;
 use elias_triggers::config::{InvalidTrigger, JobConfig, ScheduleConfig, SubscriptionConfig, TriggersConfig};
 use elias_triggers::event::{Event, Filter, Transform, TypePattern};
 use elias_triggers::schedule::Schedule;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -16,7 +15,7 @@ use tokio::sync::Semaphore;
 pub(crate) struct TriggerSettings {
     pub(super) schedules: Vec<ScheduleSettings>,
     pub(super) subscriptions: Vec<Arc<SubscriptionSettings>>,
-    jobs: BTreeMap<String, JobConfig>,
+    config: TriggersConfig,
 }
 
 /// A schedule.
@@ -50,12 +49,11 @@ impl TriggerSettings {
     }
 
     fn prepare(config: TriggersConfig) -> Result<Self, String> {
-        let TriggersConfig { schedule, event, jobs } = config;
-        let schedules = schedule.into_iter().map(|config| {
+        let schedules = config.schedule.iter().cloned().map(|config| {
             let schedule = config.schedule().map_err(|error| format!("schedule {}: {}", config.name, error.what()))?;
             Ok::<_, String>(ScheduleSettings { config, schedule })
         });
-        let subscriptions = event.into_iter().map(|config| {
+        let subscriptions = config.event.iter().cloned().map(|config| {
             let name = config.name();
             let slots = Arc::new(Semaphore::new(usize::try_from(config.concurrency).unwrap_or(1)));
             let pattern = config.pattern().map_err(|error| format!("subscription {name}: {error}"))?;
@@ -66,49 +64,27 @@ impl TriggerSettings {
         Ok(Self {
             schedules: schedules.collect::<Result<_, _>>()?,
             subscriptions: subscriptions.collect::<Result<_, _>>()?,
-            jobs,
+            config,
         })
     }
 
     /// The settings of the jobs with this name.
     pub(super) fn job(&self, name: &str) -> JobConfig {
-        self.jobs.get(name).cloned().unwrap_or_default()
+        self.config.jobs.get(name).cloned().unwrap_or_default()
     }
 
     /// Whether nothing is configured.
     pub(crate) fn is_empty(&self) -> bool {
-        self.schedules.is_empty() && self.subscriptions.is_empty() && self.jobs.is_empty()
+        self.config.is_empty()
     }
 
-    /// Checks that each kind of trigger has its handler, and each handler of schedules and events a trigger.
+    /// Checks that the triggers and the handlers of a component fit together.
     ///
     /// # Errors
     /// `bad-configuration`.
-    pub(crate) fn check_handlers(&self, handlers: Handlers) -> Result<(), Failure> {
-        let missing = |table: &str, handler: &str| {
-            let message = format!("[triggers] has {table}, and the component has no handler `{handler}`");
-            Err(Failure::new("bad-configuration", message).help(format!("add `{handler}` to the default export")))
-        };
-        let unused = |handler: &str, table: &str| {
-            let message = format!("the component has the handler `{handler}`, and [triggers] has no {table}");
-            Err(Failure::new("bad-configuration", message).help(format!("add [[triggers.{table}]] to elias.toml")))
-        };
-        if !self.schedules.is_empty() && !handlers.scheduled {
-            return missing("schedules", "scheduled");
-        }
-        if !self.subscriptions.is_empty() && !handlers.event {
-            return missing("subscriptions", "event");
-        }
-        if !self.jobs.is_empty() && !handlers.job {
-            return missing("jobs", "job");
-        }
-        if self.schedules.is_empty() && handlers.scheduled {
-            return unused("scheduled", "schedule");
-        }
-        if self.subscriptions.is_empty() && handlers.event {
-            return unused("event", "event");
-        }
-        Ok(())
+    pub(crate) fn check_handlers(&self, app: &App) -> Result<(), Failure> {
+        let Some(manifest) = app.manifest() else { return Ok(()) };
+        self.config.check_handlers(&manifest.handlers).map_err(|error| invalid(&error))
     }
 }
 
@@ -150,20 +126,5 @@ mod tests {
             let error = settings(table).map(|_| ()).expect_err(wanted);
             assert!(error.contains(wanted), "{error}");
         }
-    }
-
-    #[test]
-    fn triggers_and_handlers_belong_together() {
-        let schedule = json!({ "schedule": [{ "name": "a", "cron": "@daily" }] });
-        let scheduled = Handlers { scheduled: true, ..Handlers::default() };
-        assert!(settings(schedule.clone()).expect("it is right").check_handlers(scheduled).is_ok());
-        let error = settings(schedule).expect("it is right").check_handlers(Handlers::default());
-        assert!(error.expect_err("no handler").to_string().contains("no handler `scheduled`"));
-        let error = TriggerSettings::default().check_handlers(scheduled).expect_err("no schedule").to_string();
-        assert!(error.contains("[triggers] has no schedule"), "{error}");
-        let event = Handlers { event: true, ..Handlers::default() };
-        assert!(TriggerSettings::default().check_handlers(event).is_err());
-        let job = Handlers { job: true, ..Handlers::default() };
-        assert!(TriggerSettings::default().check_handlers(job).is_ok(), "jobs need no table");
     }
 }

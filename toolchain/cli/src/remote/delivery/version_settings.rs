@@ -22,7 +22,6 @@ pub(crate) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
         gateway: config.gateway,
         supervision: config.supervision,
         smoke,
-        triggers: config.triggers,
         files: BTreeMap::new(),
     })
 }
