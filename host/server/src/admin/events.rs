@@ -59,7 +59,7 @@ async fn list(
 ///
 /// The body is by the HTTP protocol binding of CloudEvents 1.0: structured (`application/cloudevents+json`), batched
 /// (`application/cloudevents-batch+json`) or binary (attributes in `ce-` headers, the data as the body). An event with
-/// the source and id of an earlier one is not published again. The response comes when the events can no longer be lost.
+/// the source and id of an earlier one is not published again. The response comes when no event can be lost any more.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/events",
@@ -159,8 +159,8 @@ async fn subscription(
 
 /// Pause a subscription.
 ///
-/// No event is matched against it until it is resumed; deliveries that exist go on. `If-Match` with the revision refuses
-/// the change if the subscription was changed meanwhile.
+/// No event is matched against it until it is resumed; deliveries that exist go on. `If-Match` with the revision
+/// refuses the change if the subscription was changed meanwhile.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/pause",
@@ -248,8 +248,8 @@ async fn replay(
 
 /// List dead letters, newest first: deliveries of events that failed and are not retried.
 ///
-/// They are jobs with the trigger `event` and the state `dead`, and are shown, retried singly and discarded as jobs are.
-/// Their `name` is the subscription.
+/// They are jobs with the trigger `event` and the state `dead`, whose `name` is the subscription. They are shown,
+/// retried singly and discarded as jobs are.
 #[utoipa::path(
     get,
     path = "/tenants/{tenant}/dead-letters",

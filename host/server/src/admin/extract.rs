@@ -104,7 +104,7 @@ impl FromRequest<Platform> for EventsOf {
     async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
         let mut headers = request.headers().clone();
         let bytes = read_body(request, platform).await?;
-        // Many senders say JSON and no more: without attributes in headers, the event or the batch is in the JSON format.
+        // Many senders say JSON and no more: without attributes in headers, the body is in the JSON format.
         if !headers.contains_key(SPEC_VERSION) && headers.get(CONTENT_TYPE).is_some_and(is_json) {
             let is_batch = bytes.trim_ascii_start().first() == Some(&b'[');
             let media_type = if is_batch { event::BATCH_CONTENT_TYPE } else { event::CONTENT_TYPE };

@@ -159,7 +159,7 @@ async fn discard(
 
 /// Cancel a job that waits, is ready or runs.
 ///
-/// A running job ends as soon as its host notices, within some seconds. Jobs that were to run after it are cancelled too.
+/// A running job ends as soon as its host notices, within some seconds. Jobs that were to run after it are dead.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/jobs/{job}/cancel",

@@ -253,10 +253,19 @@ fn tell(what: &str, execution: &str, attempt: u32, outcome: &Outcome) {
         Outcome::Done { .. } => tracing::info!(execution, attempt, "{what} is done"),
         Outcome::Suspended => tracing::info!(execution, attempt, "{what} waits"),
         Outcome::Cancelled => tracing::info!(execution, attempt, "{what} was cancelled"),
-        Outcome::Retry { reason, .. } => tracing::warn!(execution, attempt, "{what} is tried again: {reason}"),
-        Outcome::Dead { reason: DeadReason::AttemptsUsedUp, message } => {
-            tracing::error!(execution, attempt, "{what} failed for good: {message}");
+        Outcome::Retry { reason, .. } => {
+            tracing::warn!(execution, attempt, "{what} is tried again: {}", first_line(reason));
         }
-        Outcome::Dead { message, .. } => tracing::error!(execution, attempt, "{what} is not run again: {message}"),
+        Outcome::Dead { reason: DeadReason::AttemptsUsedUp, message } => {
+            tracing::error!(execution, attempt, "{what} failed for good: {}", first_line(message));
+        }
+        Outcome::Dead { message, .. } => {
+            tracing::error!(execution, attempt, "{what} is not run again: {}", first_line(message));
+        }
     }
+}
+
+/// A reason without its stack, which the host has written already.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
