@@ -74,7 +74,7 @@ fn body(method: &str, template: &str) -> Value {
         ("put", "{organization}" | "{user}") => json!({ "name": "mine", "disabled": true }),
         ("put", "{role}") => json!({ "policy": "permit (principal, action, resource);" }),
         ("put", "{name}") => json!({ "value": "x" }),
-        ("post", "jobs") => json!({ "component": "shop", "name": "resize" }),
+        ("post", "jobs") => json!({ "name": "resize" }),
         ("post", "events") => json!({ "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop" }),
         ("post", "replay") => json!({ "after": 0 }),
         ("put" | "post", _) => json!({}),

@@ -30,9 +30,7 @@ pub use services::{
     StageReport,
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
-pub use trigger_requests::{
-    ChangedJobs, EnqueuedJob, EventReceipt, JobRequest, JobSelection, ReplayRequest, ScheduleDetails, TriggerFilter,
-};
+pub use trigger_requests::{ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter};
 pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
 
 /// The tenant that is there from the start, for a host with one team.

@@ -1,19 +1,17 @@
 //! Events, subscriptions to them, and dead letters: deliveries that failed for good.
 
-use super::extract::{Authenticated, EventsOf, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf, bad_input};
-use super::jobs::{limit_of, page_of};
+use super::extract::{Authenticated, EventsOf, JsonOf, Page, PageQuery, PathOf, QueryOf, Traceparent, bad_input};
+use super::jobs::page_of;
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
-use axum::response::IntoResponse;
 use elias_api::{
-    ChangedJobs, EventReceipt, EventRecord, JobFilter, JobRecord, JobSelection, JobState, JobTrigger, ReplayRequest,
-    SubscriptionRecord, TriggerFilter,
+    ChangedJobs, Error, EventRecord, JobFilter, JobRecord, JobSelection, JobState, JobTrigger, PublishedEvents,
+    ReplayRequest, SubscriptionRecord, TriggerFilter,
 };
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
-use elias_platform::Platform;
+use elias_platform::{Platform, ReplayFrom};
 use http::StatusCode;
-use http::header::ETAG;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -68,8 +66,7 @@ async fn list(
     params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
     request_body(content_type = "application/cloudevents+json", description = "An event, or a batch of events."),
     responses(
-        (status = 202, description = "The events were published, in the order of the request.",
-            body = Page<EventReceipt>),
+        (status = 202, description = "The events were published.", body = PublishedEvents),
         (
             status = "default",
             description = refused!(413 "too-large", 429 "quota-exceeded"),
@@ -82,10 +79,11 @@ async fn publish(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     PathOf(tenant): PathOf<TenantId>,
+    Traceparent(cause): Traceparent,
     EventsOf(events): EventsOf,
-) -> Result<(StatusCode, Json<Page<EventReceipt>>), Problem> {
-    let items = platform.publish_events(&session, &tenant, events).await?;
-    Ok((StatusCode::ACCEPTED, Json(Page { items, next: None })))
+) -> Result<(StatusCode, Json<PublishedEvents>), Problem> {
+    let ids = platform.publish_events(&session, &tenant, events, cause).await?;
+    Ok((StatusCode::ACCEPTED, Json(PublishedEvents { ids })))
 }
 
 /// The path of a subscription.
@@ -127,12 +125,14 @@ async fn subscriptions(
     QueryOf(filter): QueryOf<TriggerFilter>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Page<SubscriptionRecord>>, Problem> {
-    let limit = page.limit()?;
-    let found = platform.subscriptions(&session, &tenant, &filter, (page.after(), limit)).await?;
-    let key = |subscription: &SubscriptionRecord| {
-        format!("{}/{}/{}", subscription.component, subscription.environment, subscription.name)
-    };
-    Ok(Json(Page::new(found, limit, key)))
+    let mut found = platform.subscriptions(&session, &tenant).await?;
+    found.retain(|subscription| filter.matches(&subscription.component, subscription.environment));
+    Ok(Json(Page::of_list(found, &page, key)?))
+}
+
+/// The place of a subscription in a list.
+fn key(subscription: &SubscriptionRecord) -> String {
+    format!("{}/{}/{}", subscription.component, subscription.environment, subscription.name)
 }
 
 /// Show a subscription.
@@ -151,16 +151,17 @@ async fn subscription(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     PathOf(path): PathOf<SubscriptionPath>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<SubscriptionRecord>, Problem> {
     let (service, name) = path.split();
-    let found = platform.subscription(&session, &service, &name).await?;
-    Ok(([(ETAG, format!("\"{}\"", found.revision))], Json(found)))
+    let wanted = format!("{}/{}/{name}", service.component, service.environment);
+    let found = platform.subscriptions(&session, &service.tenant).await?.into_iter().find(|one| key(one) == wanted);
+    let found = found.ok_or_else(|| Error::not_listed(format!("subscription {wanted}"), "elias subscriptions"));
+    Ok(Json(found?))
 }
 
 /// Pause a subscription.
 ///
-/// No event is matched against it until it is resumed; deliveries that exist go on. `If-Match` with the revision
-/// refuses the change if the subscription was changed meanwhile.
+/// No event is matched against it until it is resumed; deliveries that exist go on.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/pause",
@@ -168,29 +169,20 @@ async fn subscription(
     tag = "subscriptions",
     params(SubscriptionPath),
     responses(
-        (status = 204, description = "The subscription is paused."),
-        (
-            status = "default",
-            description = refused!(404 "not-found", 412 "stale"),
-            body = ProblemDocument,
-            content_type = PROBLEM,
-        ),
+        (status = 200, description = "The paused subscription.", body = SubscriptionRecord),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn pause(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SubscriptionPath>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<SubscriptionRecord>, Problem> {
     let (service, name) = path.split();
-    platform.pause_subscription(&session, &service, &name, revision).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(platform.set_subscription_paused(&session, &service, &name, true).await?))
 }
 
 /// Resume a subscription, with the first event that it has not seen.
-///
-/// `If-Match` with the revision refuses the change if the subscription was changed meanwhile.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/resume",
@@ -198,24 +190,17 @@ async fn pause(
     tag = "subscriptions",
     params(SubscriptionPath),
     responses(
-        (status = 204, description = "The subscription is resumed."),
-        (
-            status = "default",
-            description = refused!(404 "not-found", 412 "stale"),
-            body = ProblemDocument,
-            content_type = PROBLEM,
-        ),
+        (status = 200, description = "The resumed subscription.", body = SubscriptionRecord),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn resume(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SubscriptionPath>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<SubscriptionRecord>, Problem> {
     let (service, name) = path.split();
-    platform.resume_subscription(&session, &service, &name, revision).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(platform.set_subscription_paused(&session, &service, &name, false).await?))
 }
 
 /// Replay events: match a subscription against them again.
@@ -239,17 +224,19 @@ async fn replay(
     PathOf(path): PathOf<SubscriptionPath>,
     JsonOf(request): JsonOf<ReplayRequest>,
 ) -> Result<Json<SubscriptionRecord>, Problem> {
-    if request.after.is_some() == request.since.is_some() {
-        return Err(bad_input("a replay begins either `after` a position or `since` a time"));
-    }
+    let from = match (request.after, request.since) {
+        (Some(position), None) => ReplayFrom::Position(position),
+        (None, Some(time)) => ReplayFrom::Time(time),
+        _ => return Err(bad_input("a replay begins either `after` a position or `since` a time")),
+    };
     let (service, name) = path.split();
-    Ok(Json(platform.replay(&session, &service, &name, &request).await?))
+    Ok(Json(platform.replay(&session, &service, &name, from).await?))
 }
 
 /// List dead letters, newest first: deliveries of events that failed and are not retried.
 ///
-/// They are jobs with the trigger `event` and the state `dead`, whose `name` is the subscription. They are shown,
-/// retried singly and discarded as jobs are.
+/// They are jobs with the trigger `event` and the state `dead`, whose `name` is the subscription. They are shown
+/// and retried singly as jobs are.
 #[utoipa::path(
     get,
     path = "/tenants/{tenant}/dead-letters",
@@ -284,7 +271,7 @@ struct LetterQuery {
     subscription: Option<String>,
 }
 
-/// Retry the dead letters of a selection, newest first.
+/// Retry the dead letters of a selection.
 ///
 /// `trigger` in the selection is `event` or absent.
 #[utoipa::path(
@@ -305,10 +292,9 @@ async fn retry_dead_letters(
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(selection): JsonOf<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
-    let limit = limit_of(&selection)?;
     if selection.trigger.is_some_and(|trigger| trigger != JobTrigger::Event) {
         return Err(bad_input("the trigger of a dead letter is `event`"));
     }
-    let filter = JobFilter { trigger: Some(JobTrigger::Event), ..JobFilter::from(&selection) };
-    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter, limit).await? }))
+    let filter = JobFilter { trigger: Some(JobTrigger::Event), ..selection.filter(Some(JobState::Dead)) };
+    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
 }

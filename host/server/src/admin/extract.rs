@@ -16,6 +16,7 @@ use http::{HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::IpAddr;
 
 /// The address of the client, in a request's extensions.
@@ -128,6 +129,18 @@ async fn read_body(request: Request, platform: &Platform) -> Result<Bytes, Probl
     })
 }
 
+/// The trace context of the request (W3C), for what it causes; the platform checks it.
+pub(super) struct Traceparent(pub(super) Option<String>);
+
+impl FromRequestParts<Platform> for Traceparent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Platform) -> Result<Self, Infallible> {
+        let value = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+        Ok(Self(value.map(str::to_owned)))
+    }
+}
+
 /// The revision in `If-Match`, if there is one.
 pub(super) struct IfMatch(pub(super) Option<u64>);
 
@@ -194,6 +207,17 @@ impl<T> Page<T> {
     pub(super) fn new(items: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
         let next = (items.len() >= limit as usize).then(|| items.last().map(key)).flatten();
         Self { items, next }
+    }
+}
+
+impl<T> Page<T> {
+    /// The page of a whole list, in the order of `key`.
+    pub(super) fn of_list(mut items: Vec<T>, page: &PageQuery, key: impl Fn(&T) -> String) -> Result<Self, Problem> {
+        let limit = page.limit()?;
+        items.retain(|item| key(item).as_str() > page.after());
+        items.sort_by_cached_key(&key);
+        items.truncate(limit as usize);
+        Ok(Self::new(items, limit, key))
     }
 }
 

@@ -1,28 +1,29 @@
-//! Jobs: enqueued, listed, shown, cancelled, retried and discarded.
+//! Jobs: enqueued, listed, shown, cancelled and retried.
 
-use super::extract::{Authenticated, JsonOf, Page, PageQuery, PathOf, QueryOf, bad_input};
+use super::extract::{Authenticated, JsonOf, Page, PageQuery, PathOf, QueryOf, Traceparent};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
+use super::services::ServicePath;
 use axum::Json;
 use axum::extract::State;
-use elias_api::{ChangedJobs, EnqueuedJob, JobFilter, JobRecord, JobRequest, JobSelection};
+use elias_api::{ChangedJobs, EnqueuedJob, JobFilter, JobRecord, JobSelection, JobState};
 use elias_names::TenantId;
-use elias_platform::access::{About, Permission};
-use elias_platform::{Platform, Session};
-use elias_store::PAGE_ROWS_MAX;
+use elias_platform::{EnqueueRequest, Platform, Session};
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Platform> {
     OpenApiRouter::new()
-        .routes(routes!(list, enqueue))
+        .routes(routes!(enqueue))
+        .routes(routes!(list))
+        .routes(routes!(cancel_selected))
         .routes(routes!(retry_selected))
-        .routes(routes!(show, discard))
+        .routes(routes!(show))
         .routes(routes!(cancel))
         .routes(routes!(retry))
 }
 
-/// A page of the jobs that a filter selects, without those of components that the token is not for.
+/// A page of the jobs that a filter selects.
 pub(super) async fn page_of(
     platform: &Platform,
     session: &Session,
@@ -33,21 +34,7 @@ pub(super) async fn page_of(
     let limit = page.limit()?;
     let filter = JobFilter { before: page.after.or(filter.before), ..filter };
     let found = platform.jobs(session, tenant, &filter, limit).await?;
-    let mut page = Page::new(found, limit, |job| job.id.clone());
-    let is_readable = |job: &JobRecord| {
-        session.require(Permission::Read, tenant, About::Service(&job.queue.component, job.queue.environment)).is_ok()
-    };
-    page.items.retain(is_readable);
-    Ok(page)
-}
-
-/// The number of jobs that a selection changes at most.
-pub(super) fn limit_of(selection: &JobSelection) -> Result<u32, Problem> {
-    let limit = selection.limit.unwrap_or(PAGE_ROWS_MAX);
-    if (1..=PAGE_ROWS_MAX).contains(&limit) {
-        return Ok(limit);
-    }
-    Err(bad_input(&format!("`limit` must be between 1 and {PAGE_ROWS_MAX}")))
+    Ok(Page::new(found, limit, |job| job.id.clone()))
 }
 
 /// List the jobs of a tenant, newest first: unfinished ones, and ended ones whose records are kept.
@@ -78,16 +65,18 @@ async fn list(
 /// response has the id of that job.
 #[utoipa::path(
     post,
-    path = "/tenants/{tenant}/jobs",
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/jobs",
     operation_id = "jobs_enqueue",
     tag = "jobs",
-    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
-    request_body = JobRequest,
+    params(ServicePath),
+    request_body = EnqueueRequest,
     responses(
         (status = 202, description = "The job was enqueued.", body = EnqueuedJob),
         (
             status = "default",
-            description = refused!(404 "not-found", 409 "wrong-state", 413 "too-large", 429 "quota-exceeded"),
+            description = refused!(
+                404 "not-found", 409 "idempotency-mismatch", 413 "too-large", 429 "quota-exceeded",
+            ),
             body = ProblemDocument,
             content_type = PROBLEM,
         ),
@@ -96,13 +85,12 @@ async fn list(
 async fn enqueue(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(request): JsonOf<JobRequest>,
+    PathOf(path): PathOf<ServicePath>,
+    Traceparent(cause): Traceparent,
+    JsonOf(request): JsonOf<EnqueueRequest>,
 ) -> Result<(StatusCode, Json<EnqueuedJob>), Problem> {
-    if request.run_at.is_some() && request.delay_ms.is_some() {
-        return Err(bad_input("a job has either `run_at` or `delay_ms`, not both"));
-    }
-    Ok((StatusCode::ACCEPTED, Json(platform.enqueue_job(&session, &tenant, &request).await?)))
+    let (id, is_new) = platform.enqueue_job(&session, &path.into(), request, cause).await?;
+    Ok((StatusCode::ACCEPTED, Json(EnqueuedJob { id, existing: !is_new })))
 }
 
 /// Show a job.
@@ -126,35 +114,6 @@ async fn show(
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<Json<JobRecord>, Problem> {
     Ok(Json(platform.job(&session, &tenant, &id).await?))
-}
-
-/// Discard a job that has ended: delete its record.
-#[utoipa::path(
-    delete,
-    path = "/tenants/{tenant}/jobs/{job}",
-    operation_id = "jobs_discard",
-    tag = "jobs",
-    params(
-        ("tenant" = TenantId, Path, description = "The name of the tenant."),
-        ("job" = String, Path, description = "The id of the job."),
-    ),
-    responses(
-        (status = 204, description = "The record of the job was deleted."),
-        (
-            status = "default",
-            description = refused!(404 "not-found", 409 "wrong-state"),
-            body = ProblemDocument,
-            content_type = PROBLEM,
-        ),
-    ),
-)]
-async fn discard(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
-) -> Result<StatusCode, Problem> {
-    platform.discard_job(&session, &tenant, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Cancel a job that waits, is ready or runs.
@@ -219,7 +178,29 @@ async fn retry(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Retry the dead jobs of a selection, newest first.
+/// Cancel the unfinished jobs of a selection.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/jobs/cancel",
+    operation_id = "jobs_cancel_selected",
+    tag = "jobs",
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
+    request_body = JobSelection,
+    responses(
+        (status = 200, description = "The number of jobs that were cancelled.", body = ChangedJobs),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn cancel_selected(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf(tenant): PathOf<TenantId>,
+    JsonOf(selection): JsonOf<JobSelection>,
+) -> Result<Json<ChangedJobs>, Problem> {
+    Ok(Json(ChangedJobs { jobs: platform.cancel_jobs(&session, &tenant, &selection.filter(None)).await? }))
+}
+
+/// Retry the dead jobs of a selection.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/jobs/retry",
@@ -238,7 +219,6 @@ async fn retry_selected(
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(selection): JsonOf<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
-    let limit = limit_of(&selection)?;
-    let jobs = platform.retry_jobs(&session, &tenant, &JobFilter::from(&selection), limit).await?;
-    Ok(Json(ChangedJobs { jobs }))
+    let filter = selection.filter(Some(JobState::Dead));
+    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
 }

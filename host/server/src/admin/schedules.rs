@@ -1,15 +1,13 @@
 //! Schedules: listed, shown, paused, resumed and run.
 
-use super::extract::{Authenticated, IfMatch, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, Page, PageQuery, PathOf, QueryOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
-use axum::response::IntoResponse;
-use elias_api::{EnqueuedJob, ScheduleDetails, ScheduleRecord, TriggerFilter};
+use elias_api::{EnqueuedJob, ScheduleRecord, TriggerFilter};
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
-use elias_platform::Platform;
+use elias_platform::{Platform, ScheduleDetails};
 use http::StatusCode;
-use http::header::ETAG;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -61,13 +59,17 @@ async fn list(
     QueryOf(filter): QueryOf<TriggerFilter>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Page<ScheduleRecord>>, Problem> {
-    let limit = page.limit()?;
-    let schedules = platform.schedules(&session, &tenant, &filter, (page.after(), limit)).await?;
-    let key = |schedule: &ScheduleRecord| format!("{}/{}/{}", schedule.component, schedule.environment, schedule.name);
-    Ok(Json(Page::new(schedules, limit, key)))
+    let mut schedules = platform.schedules(&session, &tenant).await?;
+    schedules.retain(|schedule| filter.matches(&schedule.component, schedule.environment));
+    Ok(Json(Page::of_list(schedules, &page, key)?))
 }
 
-/// Show a schedule, its next ten ticks and its last ten.
+/// The place of a schedule in a list.
+fn key(schedule: &ScheduleRecord) -> String {
+    format!("{}/{}/{}", schedule.component, schedule.environment, schedule.name)
+}
+
+/// Show a schedule, its next ten due times and its last 20 ticks.
 #[utoipa::path(
     get,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}",
@@ -83,16 +85,14 @@ async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     PathOf(path): PathOf<SchedulePath>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Json<ScheduleDetails>, Problem> {
     let (service, name) = path.split();
-    let details = platform.schedule(&session, &service, &name).await?;
-    Ok(([(ETAG, format!("\"{}\"", details.schedule.revision))], Json(details)))
+    Ok(Json(platform.schedule(&session, &service, &name).await?))
 }
 
 /// Pause a schedule.
 ///
-/// No tick is due until it is resumed. Runs that began go on. `If-Match` with the revision refuses the change if the
-/// schedule was changed meanwhile.
+/// No tick is due until it is resumed. Runs that began go on.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/pause",
@@ -100,30 +100,22 @@ async fn show(
     tag = "schedules",
     params(SchedulePath),
     responses(
-        (status = 204, description = "The schedule is paused."),
-        (
-            status = "default",
-            description = refused!(404 "not-found", 412 "stale"),
-            body = ProblemDocument,
-            content_type = PROBLEM,
-        ),
+        (status = 200, description = "The paused schedule.", body = ScheduleRecord),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn pause(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SchedulePath>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<ScheduleRecord>, Problem> {
     let (service, name) = path.split();
-    platform.pause_schedule(&session, &service, &name, revision).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(platform.pause_schedule(&session, &service, &name).await?))
 }
 
 /// Resume a schedule.
 ///
-/// Its next tick is the next one that is due from now on; the ticks of the pause are not caught up. `If-Match` with the
-/// revision refuses the change if the schedule was changed meanwhile.
+/// Its next tick is the next one that is due from now on; the ticks of the pause are not caught up.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/resume",
@@ -131,24 +123,17 @@ async fn pause(
     tag = "schedules",
     params(SchedulePath),
     responses(
-        (status = 204, description = "The schedule is resumed."),
-        (
-            status = "default",
-            description = refused!(404 "not-found", 412 "stale"),
-            body = ProblemDocument,
-            content_type = PROBLEM,
-        ),
+        (status = 200, description = "The resumed schedule.", body = ScheduleRecord),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
 async fn resume(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SchedulePath>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<ScheduleRecord>, Problem> {
     let (service, name) = path.split();
-    platform.resume_schedule(&session, &service, &name, revision).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(platform.resume_schedule(&session, &service, &name).await?))
 }
 
 /// Run a schedule now, whether it is paused or not.
@@ -176,5 +161,6 @@ async fn run(
     PathOf(path): PathOf<SchedulePath>,
 ) -> Result<(StatusCode, Json<EnqueuedJob>), Problem> {
     let (service, name) = path.split();
-    Ok((StatusCode::ACCEPTED, Json(platform.run_schedule(&session, &service, &name).await?)))
+    let id = platform.run_schedule_now(&session, &service, &name).await?;
+    Ok((StatusCode::ACCEPTED, Json(EnqueuedJob { id, existing: false })))
 }

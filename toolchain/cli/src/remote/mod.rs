@@ -60,7 +60,7 @@ pub(crate) enum RemoteCommand {
     Cancel(executions::CancelArguments),
     /// List, show, pause, resume and run schedules
     Schedules(schedules::SchedulesArguments),
-    /// List, show, enqueue, cancel, retry and discard jobs
+    /// List, show, enqueue, cancel and retry jobs
     Jobs(jobs::JobsArguments),
     /// List and publish events, list and retry dead letters
     Events(events::EventsArguments),
@@ -205,7 +205,7 @@ mod tests {
             "jobs cancel 01J0",
             "jobs retry 01J0",
             "jobs retry --component shop --name resize",
-            "jobs discard 01J0",
+            "jobs cancel --component shop --env staging",
             "events --after 12 --limit 1000",
             "events publish order.paid --data {} --subject o-1 --source /shop --id 1",
             "events dead --component shop --subscription paid",
@@ -280,6 +280,7 @@ mod tests {
             "jobs enqueue shop",
             "jobs enqueue shop resize --input {",
             "jobs retry",
+            "jobs cancel",
             "events publish",
             "events --limit 0",
             "subscriptions replay shop paid",

@@ -1,11 +1,11 @@
 //! `elias events`.
 
-use super::jobs::{list, print_retried};
+use super::jobs::{list, print_changed};
 use super::{TriggerFilterArguments, append, parse_json};
-use crate::remote::connection::client::{Client, items};
+use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
-use elias_api::{EventReceipt, EventRecord, JobSelection, JobTrigger};
+use elias_api::{EventRecord, JobSelection, JobTrigger, PublishedEvents};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
 use elias_names::{ComponentName, Environment};
@@ -93,11 +93,8 @@ pub(crate) fn events(arguments: &EventsArguments) -> Result<(), Failure> {
         Some(EventsCommand::Publish(publish)) => {
             let response = client.post(client.tenant_url(&["events"]), &publish.event())?;
             output::print_response(target.json, &response, || {
-                let line = |receipt: EventReceipt| {
-                    let existing = if receipt.existing { " (published before)" } else { "" };
-                    format!("event {} at position {}{existing}\n", plain(&receipt.id), receipt.position)
-                };
-                Ok(items::<EventReceipt>(&response)?.into_iter().map(line).collect())
+                let PublishedEvents { ids } = read(&response)?;
+                Ok(ids.iter().map(|id| format!("event {}\n", plain(id))).collect())
             })
         }
         Some(EventsCommand::Dead { filter, subscription }) => {
@@ -112,10 +109,9 @@ pub(crate) fn events(arguments: &EventsArguments) -> Result<(), Failure> {
                 environment: *environment,
                 trigger: Some(JobTrigger::Event),
                 name: subscription.clone(),
-                limit: None,
             };
             let response = client.post(client.tenant_url(&["dead-letters", "retry"]), &selection)?;
-            print_retried(target.json, &response)
+            print_changed(target.json, &response, "ready again")
         }
     }
 }

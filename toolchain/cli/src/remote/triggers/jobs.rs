@@ -4,12 +4,12 @@ use super::{append, parse_json};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, number, time};
 use clap::{Args, Subcommand};
-use elias_api::{ChangedJobs, EnqueuedJob, JobRecord, JobRequest, JobSelection, JobState, JobTrigger};
+use elias_api::{ChangedJobs, EnqueuedJob, JobRecord, JobSelection, JobState, JobTrigger};
 use elias_command_line::text::{plain, plain_lines};
 use elias_command_line::{Failure, Target};
 use elias_names::{ComponentName, Environment};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The arguments of `jobs`.
 #[derive(Debug, Args)]
@@ -55,18 +55,10 @@ enum JobsCommand {
     },
     /// Enqueue a job
     Enqueue(EnqueueArguments),
-    /// Cancel a job that waits or runs
-    Cancel {
-        /// Job id
-        id: String,
-    },
+    /// Cancel a job that waits or runs, or those of a selection
+    Cancel(SelectedArguments),
     /// Retry a dead job, or those of a selection
-    Retry(RetryArguments),
-    /// Discard the record of a job that has ended
-    Discard {
-        /// Job id
-        id: String,
-    },
+    Retry(SelectedArguments),
 }
 
 #[derive(Debug, Args)]
@@ -96,8 +88,8 @@ struct EnqueueArguments {
 }
 
 #[derive(Debug, Args)]
-struct RetryArguments {
-    /// Job id [default: the dead jobs of the selection]
+struct SelectedArguments {
+    /// Job id [default: the jobs of the selection, the newest 1,000 at most]
     #[arg(required_unless_present_any = ["component", "environment", "trigger", "name"])]
     id: Option<String>,
     #[command(flatten)]
@@ -123,27 +115,34 @@ pub(crate) fn jobs(arguments: &JobsArguments) -> Result<(), Failure> {
             output::print_item(target.json, &response, |job: JobRecord| describe(&job))
         }
         Some(JobsCommand::Enqueue(enqueue)) => {
-            let response = client.post(client.tenant_url(&["jobs"]), &enqueue.request())?;
+            let url = client.service_url(&enqueue.component, &enqueue.environment, &["jobs"]);
+            let response = client.post(url, &enqueue.request())?;
             output::print_response(target.json, &response, || {
                 let EnqueuedJob { id, existing } = read(&response)?;
                 Ok(format!("job {}{}\n", plain(&id), if existing { " has the key already" } else { "" }))
             })
         }
-        Some(JobsCommand::Cancel { id }) => {
-            let response = client.post(client.tenant_url(&["jobs", id, "cancel"]), &json!({}))?;
-            output::print_done(target.json, &response, &format!("{} is cancelled", plain(id)))
+        Some(JobsCommand::Cancel(selected)) => change(&client, selected, "cancel", "cancelled", target.json),
+        Some(JobsCommand::Retry(selected)) => change(&client, selected, "retry", "ready again", target.json),
+    }
+}
+
+/// Changes a job, or those of a selection.
+fn change(
+    client: &Client,
+    SelectedArguments { id, selection }: &SelectedArguments,
+    action: &str,
+    done: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    match id {
+        Some(id) => {
+            let response = client.post(client.tenant_url(&["jobs", id, action]), &json!({}))?;
+            output::print_done(json, &response, &format!("{} is {done}", plain(id)))
         }
-        Some(JobsCommand::Retry(RetryArguments { id: Some(id), .. })) => {
-            let response = client.post(client.tenant_url(&["jobs", id, "retry"]), &json!({}))?;
-            output::print_done(target.json, &response, &format!("{} is ready again", plain(id)))
-        }
-        Some(JobsCommand::Retry(RetryArguments { id: None, selection })) => {
-            let response = client.post(client.tenant_url(&["jobs", "retry"]), &selection.body())?;
-            print_retried(target.json, &response)
-        }
-        Some(JobsCommand::Discard { id }) => {
-            let response = client.delete(client.tenant_url(&["jobs", id]))?;
-            output::print_done(target.json, &response, &format!("{} is discarded", plain(id)))
+        None => {
+            let response = client.post(client.tenant_url(&["jobs", action]), &selection.body())?;
+            print_changed(json, &response, done)
         }
     }
 }
@@ -154,11 +153,11 @@ pub(super) fn list(json: bool, response: &Value) -> Result<(), Failure> {
     output::print_list(json, response, header, row)
 }
 
-/// Prints how many jobs are retried.
-pub(super) fn print_retried(json: bool, response: &Value) -> Result<(), Failure> {
+/// Prints how many jobs were changed.
+pub(super) fn print_changed(json: bool, response: &Value, done: &str) -> Result<(), Failure> {
     output::print_response(json, response, || {
         let ChangedJobs { jobs } = read(response)?;
-        Ok(format!("{} jobs are ready again\n", number(jobs)))
+        Ok(format!("{} jobs are {done}\n", number(jobs)))
     })
 }
 
@@ -178,25 +177,19 @@ impl SelectionArguments {
             environment: self.environment,
             trigger: self.trigger,
             name: self.name.clone(),
-            limit: None,
         }
     }
 }
 
 impl EnqueueArguments {
-    fn request(&self) -> JobRequest {
-        let delay_ms = self.delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
-        JobRequest {
-            component: self.component.clone(),
-            environment: self.environment,
-            name: self.name.clone(),
-            input: self.input.clone(),
-            priority: self.priority,
-            run_at: None,
-            delay_ms,
-            key: self.key.clone(),
-            after: self.after.clone(),
-        }
+    fn request(&self) -> Value {
+        let start = self.delay.and_then(|delay| SystemTime::now().checked_add(delay));
+        let since = start.and_then(|start| start.duration_since(UNIX_EPOCH).ok());
+        let run_at = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+        json!({
+            "name": self.name, "input": self.input, "priority": self.priority, "run_at": run_at, "key": self.key,
+            "after": self.after,
+        })
     }
 }
 

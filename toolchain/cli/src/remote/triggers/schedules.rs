@@ -4,9 +4,10 @@ use super::{TriggerFilterArguments, TriggerNameArguments, span};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
-use elias_api::{EnqueuedJob, ScheduleDetails, ScheduleRecord, TickRecord};
+use elias_api::{EnqueuedJob, ScheduleRecord, TickRecord};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The arguments of `schedules`.
@@ -33,6 +34,14 @@ enum SchedulesCommand {
     Run(TriggerNameArguments),
 }
 
+/// A schedule, its next due times and its last ticks.
+#[derive(Debug, Deserialize)]
+struct Details {
+    schedule: ScheduleRecord,
+    next: Vec<i64>,
+    ticks: Vec<TickRecord>,
+}
+
 /// Lists schedules, or does something with one.
 ///
 /// # Errors
@@ -50,7 +59,7 @@ pub(crate) fn schedules(arguments: &SchedulesArguments) -> Result<(), Failure> {
         }
         Some(SchedulesCommand::Show(name)) => {
             let response = client.get(url(&client, name, &[]))?;
-            output::print_item(target.json, &response, |details: ScheduleDetails| describe(&details))
+            output::print_item(target.json, &response, |details: Details| describe(&details))
         }
         Some(SchedulesCommand::Pause(name)) => {
             let response = post(name, "pause")?;
@@ -116,8 +125,8 @@ fn outcome(schedule: &ScheduleRecord) -> String {
     }
 }
 
-fn describe(details: &ScheduleDetails) -> String {
-    let ScheduleDetails { schedule, upcoming, ticks } = details;
+fn describe(details: &Details) -> String {
+    let Details { schedule, next: upcoming, ticks } = details;
     let mut text = output::facts([
         ("schedule", schedule.name.clone()),
         ("component", format!("{} in {}", schedule.component, schedule.environment)),
@@ -184,7 +193,7 @@ mod tests {
             fired_at: 1_500,
             host: "01A".to_owned(),
         };
-        let shown = describe(&ScheduleDetails { schedule: nightly(), upcoming: vec![1_000], ticks: vec![tick] });
+        let shown = describe(&Details { schedule: nightly(), next: vec![1_000], ticks: vec![tick] });
         assert!(shown.contains("next ticks\n  1970-01-01T00:00:01Z\n"), "{shown}");
         assert!(shown.contains("1970-01-01T00:00:00Z  skipped  1s 500ms       overlap"), "{shown}");
     }
