@@ -33,6 +33,9 @@ async fn routes(platform: &Platform) -> Vec<Route> {
         ("role", "deployer"),
         ("user", "ada"),
         ("organization", "analysts"),
+        ("schedule", "nightly"),
+        ("subscription", "orders"),
+        ("job", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
         ("path", "0/000"),
         ("*path", "0/000"),
     ];
@@ -71,6 +74,9 @@ fn body(method: &str, template: &str) -> Value {
         ("put", "{organization}" | "{user}") => json!({ "name": "mine", "disabled": true }),
         ("put", "{role}") => json!({ "policy": "permit (principal, action, resource);" }),
         ("put", "{name}") => json!({ "value": "x" }),
+        ("post", "jobs") => json!({ "name": "resize" }),
+        ("post", "events") => json!({ "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop" }),
+        ("post", "replay") => json!({ "after": 0 }),
         ("put" | "post", _) => json!({}),
         _ => Value::Null,
     }

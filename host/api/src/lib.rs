@@ -12,6 +12,7 @@ mod members;
 mod services;
 mod tenants;
 mod triggers;
+mod trigger_requests;
 mod versions;
 
 pub use access::{
@@ -36,6 +37,7 @@ pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleRecord, SubscriptionRecord,
     TickOutcome, TickRecord,
 };
+pub use trigger_requests::{ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter};
 pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
 
 /// The tenant that is there from the start, for a host with one team.

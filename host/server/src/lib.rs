@@ -47,4 +47,4 @@ pub use admin::openapi;
 pub use config::ServerConfig;
 pub use exchange::ACCESS_LOG_TARGET;
 pub use server::{Drained, ServeError, Server};
-pub use source::{AppSource, Ingress};
+pub use source::{AppSource, Ingress, TriggerControl};

@@ -4,6 +4,8 @@ use crate::admin;
 use axum::Router;
 use elias_host::App;
 use elias_platform::Platform;
+use futures::future::BoxFuture;
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -14,6 +16,15 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct AppSource {
     sender: Arc<watch::Sender<Current>>,
+    triggers: Option<Arc<dyn TriggerControl>>,
+}
+
+/// Runs a component's triggers when it is asked to. In development mode the server asks it for whoever sends a request to
+/// its path `/__elias/trigger`.
+pub trait TriggerControl: Send + Sync + 'static {
+    /// Runs what the request names, and says what became of it; both are JSON whose members the implementation chooses.
+    /// The error is a text for people. What was begun goes on if the future is dropped.
+    fn run(&self, request: Value) -> BoxFuture<'static, Result<Value, String>>;
 }
 
 /// What responds at the moment.
@@ -37,7 +48,13 @@ impl AppSource {
     /// Serves nothing yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(Current::default())) }
+        Self { sender: Arc::new(watch::Sender::new(Current::default())), triggers: None }
+    }
+
+    /// The source with what runs the component's triggers by hand.
+    #[must_use]
+    pub fn with_triggers(self, triggers: Arc<dyn TriggerControl>) -> Self {
+        Self { triggers: Some(triggers), ..self }
     }
 
     /// Serves `app` from the next request on.
@@ -100,6 +117,14 @@ impl Ingress {
         match self {
             Self::Component(source) => source.reader(),
             Self::Platform(_) | Self::Admin(_) => AppSource::empty().reader(),
+        }
+    }
+
+    /// What runs the triggers of the only component by hand, if there is one.
+    pub(crate) fn triggers(&self) -> Option<Arc<dyn TriggerControl>> {
+        match self {
+            Self::Component(source) => source.triggers.clone(),
+            Self::Platform(_) | Self::Admin(_) => None,
         }
     }
 

@@ -43,6 +43,11 @@ const GROUPS: &[Group] = &[
         commands: &[
             command("dev", "elias dev --watch", "elias dev src/index.ts --listen 127.0.0.1:3000"),
             command("serve", "elias serve shop.wasm", "elias serve --platform --data-dir /var/lib/elias"),
+            command(
+                "trigger",
+                "elias trigger schedule nightly",
+                "elias trigger event order.paid --data '{\"total\": 5}'",
+            ),
         ],
     },
     Group {
@@ -66,6 +71,19 @@ const GROUPS: &[Group] = &[
             command("stop", "elias stop shop", "elias stop shop --env staging"),
             command("start", "elias start shop", "elias start shop --env staging"),
             command("purge", "elias purge shop", "elias purge shop --env staging"),
+        ],
+    },
+    Group {
+        heading: "Automate",
+        commands: &[
+            command("schedules", "elias schedules", "elias schedules run shop nightly"),
+            command("jobs", "elias jobs --state dead", "elias jobs enqueue shop resize --input '{\"id\": 1}'"),
+            command("events", "elias events publish order.paid --data '{\"total\": 5}'", "elias events dead"),
+            command(
+                "subscriptions",
+                "elias subscriptions pause shop order-paid",
+                "elias subscriptions replay shop order-paid --since 2h",
+            ),
         ],
     },
     Group {

@@ -7,6 +7,7 @@ mod keys;
 mod manual;
 mod program;
 mod remote;
+mod trigger;
 mod verify;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -29,6 +30,8 @@ enum Command {
     Build(BuildCommand),
     #[command(flatten)]
     Host(Box<HostCommand>),
+    /// Run a schedule, an event or a job on a running `elias dev`
+    Trigger(trigger::TriggerArguments),
     /// Create, show, add, list and revoke signing keys
     Keys(keys::KeysArguments),
     /// Verify a component's signature and a transparency log
@@ -61,6 +64,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             HostCommand::Db(arguments) if remote::query_database(&arguments)? => {}
             _ => return Err(Program::Serve.take_over()),
         },
+        Command::Trigger(arguments) => return trigger::trigger(&arguments),
         Command::Keys(arguments) => keys::keys(&arguments)?,
         Command::Verify(arguments) => return verify::verify(&arguments),
         Command::Remote(command) => command.run()?,

@@ -15,4 +15,4 @@ pub mod types;
 pub use build_table::BuildTable;
 pub use config_file::{CONFIG_FILE, ConfigFile};
 pub use error::ProjectError;
-pub use project::{ENTRIES, Project, is_source};
+pub use project::{DEV_URL_FILE, ENTRIES, Project, is_source};

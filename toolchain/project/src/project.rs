@@ -5,6 +5,9 @@ use crate::config_file::CONFIG_FILE;
 use crate::error::ProjectError;
 use std::path::{Path, PathBuf};
 
+/// The file in a data directory with the URL of the project's development server, while that runs.
+pub const DEV_URL_FILE: &str = "dev-url";
+
 /// The entries that are looked for where none is named, in this order.
 pub const ENTRIES: [&str; 10] = [
     "src/index.ts",

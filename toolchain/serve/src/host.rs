@@ -1,10 +1,14 @@
-//! The host: with all capabilities, the engine and the limits of the settings.
+//! The host: with capabilities, the engine and the limits of the settings.
 
 use crate::failure;
 use crate::settings::Settings;
+use crate::triggers::MemoryTriggers;
+use elias_capabilities::events::EventLog;
+use elias_capabilities::jobs::JobQueue;
 use elias_command_line::Failure;
 use elias_host::{Host, HostBuilder};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Instances beyond those of requests, which have a permit each: for smoke tests, which have none.
 const INSTANCES_SPARE: u32 = 16;
@@ -17,9 +21,17 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
     })
 }
 
-/// A host with all capabilities.
+/// A host with all capabilities. Jobs and events go into memory, and nothing runs them.
 pub(crate) fn open(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
-    build(builder(settings, data_dir), cache)
+    let triggers = MemoryTriggers::new();
+    build(with_triggers(builder(settings, data_dir), triggers.queue(), triggers.log()), cache)
+}
+
+/// The host with the capabilities of triggers, whose jobs and events these take.
+pub(crate) fn with_triggers(host: HostBuilder, jobs: Arc<dyn JobQueue>, events: Arc<dyn EventLog>) -> HostBuilder {
+    host.capability(elias_capabilities::Events::new(events))
+        .capability(elias_capabilities::Jobs::new(jobs))
+        .capability(elias_capabilities::Workflow)
 }
 
 fn database(settings: &Settings, data_dir: PathBuf) -> elias_capabilities::Db {
@@ -30,7 +42,7 @@ fn database(settings: &Settings, data_dir: PathBuf) -> elias_capabilities::Db {
     }
 }
 
-/// A host to be, with all capabilities.
+/// A host to be, with all capabilities but those of triggers.
 pub(crate) fn builder(settings: &Settings, data_dir: PathBuf) -> HostBuilder {
     let instances = settings.instances.unwrap_or(settings.limits.concurrent_executions);
     Host::builder()

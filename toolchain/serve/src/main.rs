@@ -13,6 +13,7 @@ mod service_tables;
 mod settings;
 mod testing;
 mod trial;
+mod triggers;
 mod types;
 
 use clap::Parser;

@@ -4,6 +4,7 @@ use elias_command_line::{CliErrorCode, Failure, SettingFlags};
 use elias_host::{Grants, IdleLimits, Limits};
 use elias_project::{ConfigFile, settings};
 use elias_server::ServerConfig;
+use serde_json::Value;
 use std::path::Path;
 
 /// What a server and its components may take.
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) grants: Grants,
     /// Tables of the file that only a platform applies.
     pub(crate) platform_tables: Vec<&'static str>,
+    /// The table `[triggers]`, as it is written.
+    pub(crate) triggers: Option<Value>,
 }
 
 /// Where the value of a setting is.
@@ -116,6 +119,7 @@ impl Settings {
             file.capabilities.into_iter().fold(Grants::default(), |all, (name, table)| all.with(name, table));
         let tables = [("gateway", file.gateway), ("supervision", file.supervision), ("smoke", file.smoke)];
         settings.platform_tables = tables.into_iter().filter_map(|(name, table)| table.map(|_| name)).collect();
+        settings.triggers = file.triggers;
         settings
     }
 

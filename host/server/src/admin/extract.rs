@@ -9,11 +9,14 @@ use elias_api::{Code, Error};
 use elias_names::TenantId;
 use elias_platform::{Platform, Session};
 use elias_store::PAGE_ROWS_MAX;
-use http::header::{AUTHORIZATION, IF_MATCH};
+use elias_triggers::event::{self, Event};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::IpAddr;
 
 /// The address of the client, in a request's extensions.
@@ -79,12 +82,7 @@ impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, platform).await.map_err(|error: BytesRejection| {
-            if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-                return Problem::from(Error::new(Code::TooLarge, "the body must have at most 2 MiB"));
-            }
-            bad_input(&error.body_text())
-        })?;
+        let bytes = read_body(request, platform).await?;
         // serde would take an array for an object with its members in order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(bad_input("the body must be a JSON object"));
@@ -92,6 +90,54 @@ impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
         Json::from_bytes(&bytes)
             .map(|Json(json)| Self(json))
             .map_err(|error: JsonRejection| bad_input(&error.body_text()))
+    }
+}
+
+/// The header of an event in binary mode that says so.
+const SPEC_VERSION: HeaderName = HeaderName::from_static("ce-specversion");
+
+/// The events of the body, by the HTTP protocol binding of CloudEvents 1.0.
+pub(super) struct EventsOf(pub(super) Vec<Event>);
+
+impl FromRequest<Platform> for EventsOf {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
+        let mut headers = request.headers().clone();
+        let bytes = read_body(request, platform).await?;
+        // Many senders say JSON and no more: without attributes in headers, the body is in the JSON format.
+        if !headers.contains_key(SPEC_VERSION) && headers.get(CONTENT_TYPE).is_some_and(is_json) {
+            let is_batch = bytes.trim_ascii_start().first() == Some(&b'[');
+            let media_type = if is_batch { event::BATCH_CONTENT_TYPE } else { event::CONTENT_TYPE };
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        event::read_http(&headers, &bytes).map(Self).map_err(|error| bad_input(&error.to_string()))
+    }
+}
+
+fn is_json(media_type: &HeaderValue) -> bool {
+    let essence = media_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+async fn read_body(request: Request, platform: &Platform) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, platform).await.map_err(|error: BytesRejection| {
+        if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+            return Problem::from(Error::new(Code::TooLarge, "the body must have at most 2 MiB"));
+        }
+        bad_input(&error.body_text())
+    })
+}
+
+/// The trace context of the request (W3C), for what it causes; the platform checks it.
+pub(super) struct Traceparent(pub(super) Option<String>);
+
+impl FromRequestParts<Platform> for Traceparent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Platform) -> Result<Self, Infallible> {
+        let value = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+        Ok(Self(value.map(str::to_owned)))
     }
 }
 
@@ -161,6 +207,17 @@ impl<T> Page<T> {
     pub(super) fn new(items: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
         let next = (items.len() >= limit as usize).then(|| items.last().map(key)).flatten();
         Self { items, next }
+    }
+}
+
+impl<T> Page<T> {
+    /// The page of a whole list, in the order of `key`.
+    pub(super) fn of_list(mut items: Vec<T>, page: &PageQuery, key: impl Fn(&T) -> String) -> Result<Self, Problem> {
+        let limit = page.limit()?;
+        items.retain(|item| key(item).as_str() > page.after());
+        items.sort_by_cached_key(&key);
+        items.truncate(limit as usize);
+        Ok(Self::new(items, limit, key))
     }
 }
 

@@ -12,7 +12,7 @@ use elias_names::Digest;
 use elias_platform::Platform;
 use elias_store::Remembered;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -82,7 +82,8 @@ async fn once(
     let body = to_bytes(body, BODY_BYTES_MAX).await;
     let body =
         body.map_err(|_| Error::new(Code::TooLarge, "the body must have at most 2 MiB, and must be complete"))?;
-    let told = format!("{} {} {}\n", session.principal.name, parts.method, parts.uri.path());
+    let told =
+        format!("{} {} {}\n{}", session.principal.name, parts.method, parts.uri.path(), attributes(&parts.headers));
     let asked = Digest::of(&[told.as_bytes(), &body].concat()).to_string();
     let tenant = session.principal.tenant.clone();
     let _turn = under_way.turn(format!("{tenant} {key}")).await;
@@ -113,6 +114,14 @@ async fn once(
         }
     }
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+/// The attributes of an event in binary mode, which are a part of what is asked for and stand in headers.
+fn attributes(headers: &HeaderMap) -> String {
+    let attributes = headers.iter().filter(|(name, _)| name.as_str().starts_with("ce-"));
+    let mut lines: Vec<_> = attributes.map(|(name, value)| format!("{name}: {value:?}\n")).collect();
+    lines.sort_unstable(); // a client that asks again may send them in another order
+    lines.concat()
 }
 
 fn replay(remembered: Remembered) -> Response {

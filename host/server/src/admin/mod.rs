@@ -2,15 +2,18 @@
 //! generated from the handlers.
 
 mod databases;
+mod events;
 mod executions;
 mod extract;
 mod host;
 mod idempotency;
+mod jobs;
 mod log;
 mod members;
 mod packages;
 mod problem;
 mod roles;
+mod schedules;
 mod service_log;
 mod services;
 mod stages;
@@ -50,7 +53,7 @@ pub(crate) fn router(platform: Platform) -> Router {
 }
 
 /// The description of the API in its OpenAPI document.
-const DESCRIPTION: &str = "Manage tenants, versions, deployments and executions.\n\n\
+const DESCRIPTION: &str = "Manage tenants, versions, deployments, executions and triggers.\n\n\
     Errors are problem documents (RFC 9457) with a stable `code`. Each operation lists its own codes. \
     Common codes are:\n\n\
     - `bad-input` (400): a parameter, a header or the body is malformed; `too-large` (413): the body is over 2 MiB\n\
@@ -87,6 +90,9 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(stages::routes())
         .merge(databases::routes())
         .merge(executions::routes())
+        .merge(schedules::routes())
+        .merge(jobs::routes())
+        .merge(events::routes())
         .merge(log::routes())
         .merge(packages::routes())
         .merge(members::routes())

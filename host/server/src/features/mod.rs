@@ -6,3 +6,4 @@ pub(crate) mod live_reload;
 pub(crate) mod mirroring;
 pub(crate) mod response_cache;
 pub(crate) mod response_transform;
+pub(crate) mod trigger_control;

@@ -3,6 +3,7 @@
 use crate::exchange::Exchange;
 use crate::failure::Refusal;
 use crate::features::live_reload::{self, LiveResource};
+use crate::features::trigger_control;
 use crate::headers::{HostCache, absolute_uri, asks_for_websocket, join_cookies, strip_hop_by_hop};
 use elias_host::ErrorCode;
 use http::{Method, Request};
@@ -16,6 +17,8 @@ pub(super) enum Target {
     Health,
     /// The server, in development.
     LiveReload(LiveResource),
+    /// The server, in development: it runs a trigger by hand.
+    Trigger,
     /// The server: `OPTIONS *` asks what it itself can do.
     ServerOptions,
 }
@@ -43,6 +46,9 @@ pub(super) fn target<B: Body>(
         && let Some(resource) = live_reload::requested_resource(request)
     {
         return Ok(Target::LiveReload(resource));
+    }
+    if config.dev && trigger_control::is_requested(request) {
+        return Ok(Target::Trigger);
     }
     if request.method() == Method::CONNECT {
         return Err(Refusal::NotImplemented);

@@ -24,7 +24,7 @@ use crate::exchange::{Exchange, ResponseBody};
 use crate::failure::{Failure, Refusal};
 use crate::features::response_cache::{self, CacheLookup, ResponseVariance, RevalidationContext};
 use crate::features::response_transform::RouteResponseTransform;
-use crate::features::{assets, live_reload};
+use crate::features::{assets, live_reload, trigger_control};
 use crate::headers::HostCache;
 use crate::source::{Current, Ingress, Reader};
 use attempt::{Attempt, is_idempotent};
@@ -96,6 +96,12 @@ async fn respond(
         Target::LiveReload(resource) => {
             exchange.skip_log();
             Ok(live_reload::respond(resource, &server))
+        }
+        Target::Trigger => {
+            exchange.skip_log();
+            let (parts, body) = request.into_parts();
+            let request = Request::from_parts(parts, exchange.receive(body));
+            Ok(trigger_control::respond(server.ingress.triggers(), request).await)
         }
         Target::ServerOptions => Ok(own_response::no_content()),
         Target::Component => {

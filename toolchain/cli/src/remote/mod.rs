@@ -6,6 +6,7 @@ mod connection;
 mod delivery;
 mod observe;
 mod packages;
+mod triggers;
 
 pub(crate) use access::tenant_keys::TenantKeysCommand;
 pub(crate) use observe::database::query as query_database;
@@ -16,6 +17,7 @@ use clap::Subcommand;
 use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
 use elias_command_line::Failure;
 use observe::{audit, doctor, executions, status};
+use triggers::{events, jobs, schedules, subscriptions};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
 #[derive(Debug, Subcommand)]
@@ -56,6 +58,14 @@ pub(crate) enum RemoteCommand {
     Logs(executions::LogsArguments),
     /// Cancel a running execution
     Cancel(executions::CancelArguments),
+    /// List, show, pause, resume and run schedules
+    Schedules(schedules::SchedulesArguments),
+    /// List, show, enqueue, cancel and retry jobs
+    Jobs(jobs::JobsArguments),
+    /// List and publish events, list and retry dead letters
+    Events(events::EventsArguments),
+    /// List, show, pause, resume and replay subscriptions
+    Subscriptions(subscriptions::SubscriptionsArguments),
     /// List, set and delete a component's secrets
     Secrets(secrets::SecretsArguments),
     /// List, create and revoke access tokens
@@ -103,6 +113,10 @@ impl RemoteCommand {
             Self::Executions(arguments) => executions::executions(arguments),
             Self::Logs(arguments) => executions::logs(arguments),
             Self::Cancel(arguments) => executions::cancel(arguments),
+            Self::Schedules(arguments) => schedules::schedules(arguments),
+            Self::Jobs(arguments) => jobs::jobs(arguments),
+            Self::Events(arguments) => events::events(arguments),
+            Self::Subscriptions(arguments) => subscriptions::subscriptions(arguments),
             Self::Secrets(arguments) => secrets::secrets(arguments),
             Self::Tokens(arguments) => tokens::tokens(arguments),
             Self::Roles(arguments) => roles::roles(arguments),
@@ -180,6 +194,28 @@ mod tests {
             "executions show 01J0 --json",
             "logs shop --follow",
             "cancel 01J0",
+            "schedules --component shop --env staging --limit 5 --json",
+            "schedules show shop nightly",
+            "schedules pause shop nightly --env staging",
+            "schedules resume shop nightly --json",
+            "schedules run shop nightly --tenant acme",
+            "jobs --component shop --trigger schedule --name nightly --state dead --limit 5",
+            "jobs show 01J0 --json",
+            "jobs enqueue shop resize --input 5 --key a --priority -5 --delay 30s --after 01J0 --after 01J1",
+            "jobs cancel 01J0",
+            "jobs retry 01J0",
+            "jobs retry --component shop --name resize",
+            "jobs cancel --component shop --env staging",
+            "events --after 12 --limit 1000",
+            "events publish order.paid --data {} --subject o-1 --source /shop --id 1",
+            "events dead --component shop --subscription paid",
+            "events retry --subscription paid",
+            "subscriptions",
+            "subscriptions show shop paid",
+            "subscriptions pause shop paid",
+            "subscriptions resume shop paid --env staging",
+            "subscriptions replay shop paid --after 0",
+            "subscriptions replay shop paid --since 2h",
             "secrets list shop",
             "secrets set shop API_TOKEN --env staging --from-file token",
             "secrets delete shop API_TOKEN",
@@ -238,6 +274,17 @@ mod tests {
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",
+            "schedules show shop",
+            "schedules --limit 5 show shop nightly",
+            "jobs --state broken",
+            "jobs enqueue shop",
+            "jobs enqueue shop resize --input {",
+            "jobs retry",
+            "jobs cancel",
+            "events publish",
+            "events --limit 0",
+            "subscriptions replay shop paid",
+            "subscriptions replay shop paid --after 0 --since 2h",
             "users create",
             "users set ada --disabled=so",
         ] {

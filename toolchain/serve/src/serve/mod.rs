@@ -8,16 +8,18 @@ mod watch;
 use crate::data::DATA_DIR;
 use crate::origin::Origin;
 use crate::settings::Settings;
+use crate::triggers::{MemoryTriggers, TriggerSettings};
 use crate::{failure, host, logging, types};
 use elias_build::command::cache_dir;
 use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
 use elias_host::LoadOptions;
-use elias_project::{CONFIG_FILE, Project, dotenv, is_source};
+use elias_project::{CONFIG_FILE, DEV_URL_FILE, Project, dotenv, is_source};
 use elias_server::{AppSource, Server};
 use shutdown::warn_of_cut;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use watch::{Configuration, Follower};
 
 /// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers
@@ -137,7 +139,9 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         tracing::warn!("[{table}] in {} is not applied: only a platform does that", serving.config.display());
     }
     let cache = serving.cache();
-    let host = host::open(&settings, serving.data_dir.clone(), cache.as_deref())?;
+    let triggers = MemoryTriggers::new();
+    let host = host::builder(&settings, serving.data_dir.clone());
+    let host = host::build(host::with_triggers(host, triggers.queue(), triggers.log()), cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {
         let help = "build it first with `elias build`, or use `elias dev` to build and serve it";
@@ -150,19 +154,27 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let given = LoadOptions {
         grants: settings.grants,
         folder: serving.config.parent().unwrap_or(Path::new("")).to_owned(),
+        observer: Some(triggers.observer()),
         ..LoadOptions::default()
     };
     let source = AppSource::empty();
+    let (changed, current) = tokio::sync::watch::channel(Arc::new(TriggerSettings::of(settings.triggers.as_ref())?));
+    let source = source.clone().with_triggers(triggers.start(&source, current.clone()));
     let follower = if serving.watch {
-        let config = Configuration::new(serving.config.clone())?;
+        let config = Configuration::new(serving.config.clone(), changed)?;
         Some(Follower::start(origin, host, config, given, source.clone()).await?)
     } else {
-        source.swap(origin.load(&host, &given).await?.0);
+        let app = origin.load(&host, &given).await?.0;
+        if let Err(failure) = current.borrow().check_handlers(&app) {
+            tracing::warn!("{failure}");
+        }
+        source.swap(app);
         None
     };
     let server =
         Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
-    announce(&serving.file, &source, server.local_addr());
+    announce(&serving.file, &source, server.local_addr(), !current.borrow().is_empty());
+    let _url = serving.dev.then(|| UrlFile::write(&serving.data_dir, server.local_addr()));
     if let Some(follower) = follower {
         tokio::spawn(follower.follow());
     }
@@ -178,18 +190,46 @@ impl Serving {
     }
 }
 
-fn announce(file: &Path, source: &AppSource, address: SocketAddr) {
+/// A file with the URL of a development server, for `elias trigger`, as long as the server runs.
+struct UrlFile(PathBuf);
+
+impl UrlFile {
+    fn write(data_dir: &Path, address: SocketAddr) -> Self {
+        let file = data_dir.join(DEV_URL_FILE);
+        let url = format!("http://{}\n", reachable(address));
+        if let Err(error) = std::fs::create_dir_all(data_dir).and_then(|()| std::fs::write(&file, url)) {
+            tracing::warn!(%error, "{} cannot be written: give `elias trigger` the URL", file.display());
+        }
+        Self(file)
+    }
+}
+
+impl Drop for UrlFile {
+    fn drop(&mut self) {
+        // It may never have been written.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A client on this machine reaches a server that listens everywhere by the loopback address.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+        _ => address,
+    }
+}
+
+fn announce(file: &Path, source: &AppSource, address: SocketAddr, has_triggers: bool) {
     let what = source.current().map_or_else(
         || file.display().to_string(),
         |app| format!("{} {} ({})", app.name(), app.version(), &app.digest()[..12]),
     );
-    // A client on this machine reaches a server that listens everywhere by the loopback address.
-    let reachable = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
-        _ => address,
-    };
-    let text = format!("serving {what} at http://{address}\n  curl http://{reachable}/\n");
+    let mut text = format!("serving {what} at http://{address}\n  curl http://{}/\n", reachable(address));
+    let handlers = source.current().map(|app| app.handlers()).unwrap_or_default();
+    if has_triggers || handlers.scheduled || handlers.job || handlers.event {
+        text.push_str("triggers run in memory: they are lost when the process ends\n");
+    }
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -1,0 +1,103 @@
+//! Requests about triggers: what to list, cancel, retry and replay, and what comes of it.
+
+use crate::triggers::{JobFilter, JobState, JobTrigger};
+use elias_names::{ComponentName, Environment};
+use serde::{Deserialize, Serialize};
+
+/// A filter for schedules and subscriptions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct TriggerFilter {
+    /// Only those of this component; absent for all.
+    pub component: Option<ComponentName>,
+    /// Only those in this environment; absent for all.
+    pub environment: Option<Environment>,
+}
+
+impl TriggerFilter {
+    /// Whether a schedule or subscription of this component in this environment is among them.
+    #[must_use]
+    pub fn matches(&self, component: &ComponentName, environment: Environment) -> bool {
+        self.component.as_ref().is_none_or(|wanted| wanted == component)
+            && self.environment.is_none_or(|wanted| wanted == environment)
+    }
+}
+
+/// A job that was enqueued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EnqueuedJob {
+    /// The id of the job.
+    pub id: String,
+    /// Whether the job existed before, with the same unique key.
+    pub existing: bool,
+}
+
+/// The jobs to cancel or to retry, the newest 1,000 at most. Each member that is absent selects all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobSelection {
+    /// Only jobs of this component.
+    pub component: Option<ComponentName>,
+    /// Only jobs in this environment.
+    pub environment: Option<Environment>,
+    /// Only jobs with this trigger.
+    pub trigger: Option<JobTrigger>,
+    /// Only jobs, schedules or subscriptions with this name.
+    pub name: Option<String>,
+}
+
+impl JobSelection {
+    /// The filter for the jobs of the selection that are in a state; in any state without one.
+    #[must_use]
+    pub fn filter(self, state: Option<JobState>) -> JobFilter {
+        let Self { component, environment, trigger, name } = self;
+        JobFilter { component, environment, trigger, name, state, before: None }
+    }
+}
+
+/// The number of jobs that a request changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ChangedJobs {
+    /// The number of jobs.
+    pub jobs: u64,
+}
+
+/// Events that were published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PublishedEvents {
+    /// The ids of the events, in the order of the request.
+    pub ids: Vec<String>,
+}
+
+/// Where a subscription begins again. Exactly one of the members must be present.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplayRequest {
+    /// Replay the events after this position; 0 for all that are kept.
+    pub after: Option<u64>,
+    /// Replay the events that were published at this time or later, in milliseconds since 1970-01-01 UTC.
+    pub since: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selection_is_a_filter_of_one_state() {
+        let selection = JobSelection { name: Some("resize".to_owned()), ..JobSelection::default() };
+        let filter = selection.filter(Some(JobState::Dead));
+        assert_eq!((filter.name.as_deref(), filter.state), (Some("resize"), Some(JobState::Dead)));
+    }
+
+    #[test]
+    fn a_filter_matches_what_it_names() {
+        let shop: ComponentName = "shop".parse().expect("a name");
+        let filter = TriggerFilter { component: Some(shop.clone()), environment: None };
+        assert!(filter.matches(&shop, Environment::Dev));
+        assert!(!filter.matches(&"blog".parse().expect("a name"), Environment::Dev));
+        let filter = TriggerFilter { component: None, environment: Some(Environment::Production) };
+        assert!(!filter.matches(&shop, Environment::Dev));
+    }
+}

@@ -1,0 +1,216 @@
+//! The admin API of triggers: jobs that are enqueued once, events in each of the modes of CloudEvents, schedules,
+//! subscriptions and dead letters.
+
+use elias_tests::build::component;
+use elias_tests::platform::{Platform, until};
+use elias_tests::serve::Answer;
+use elias_tests::tenant::{Tenant, service};
+use http::Request;
+use serde_json::{Value, json};
+
+/// Jobs give back their input, or fail; events are rejected if they say so.
+const SOURCE: &str = r#"
+export default {
+  fetch() { return new Response("up"); },
+  scheduled() {},
+  job(job) {
+    if (job.input?.fails) throw new Error("as asked");
+    return job.input;
+  },
+  event(event) {
+    if (event.data?.rejects) event.reject("as asked");
+  },
+};
+"#;
+
+fn settings() -> Value {
+    json!({ "triggers": {
+        "schedule": [{ "name": "yearly", "cron": "0 0 1 1 *" }],
+        "event": [{ "name": "orders", "type": "order.*" }],
+        "jobs": { "echo": { "retry": { "attempts": 1 } } },
+    } })
+}
+
+async fn serve(team: &Tenant<'_>) {
+    team.serve("shop", &component(SOURCE), settings()).await;
+}
+
+fn enqueue() -> String {
+    service("shop", "production", "/jobs")
+}
+
+/// A job, once it is in this state.
+async fn job(team: &Tenant<'_>, id: &Value, state: &str) -> Value {
+    let path = format!("/jobs/{}", id.as_str().expect("an id"));
+    until(&format!("the job {id} is {state}"), async || {
+        let job = team.done("GET", &path, Value::Null).await;
+        (job["state"] == state).then_some(job)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_job_is_enqueued_once_and_its_result_is_kept() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    let (status, made) = team.ask("POST", &enqueue(), json!({ "name": "echo", "input": [1], "key": "one" })).await;
+    assert_eq!((status, &made["existing"]), (202, &json!(false)), "{made}");
+    let done = job(&team, &made["id"], "done").await;
+    assert_eq!((&done["result"], &done["attempt"], &done["trigger"]), (&json!("[1]"), &json!(1), &json!("job")));
+    let again = team.done("POST", &enqueue(), json!({ "name": "echo", "input": [1], "key": "one" })).await;
+    assert_eq!((&again["id"], &again["existing"]), (&made["id"], &json!(true)));
+    // With an Idempotency-Key the response itself is remembered.
+    let send = async |input: &str| {
+        let request = Request::post("/").header("authorization", format!("Bearer {}", team.token));
+        let request = request.header("idempotency-key", "k").header("content-type", "application/json");
+        platform.call(request, &team.path(&enqueue()), input.to_owned()).await
+    };
+    let first = send(r#"{"name":"echo"}"#).await;
+    let second = send(r#"{"name":"echo"}"#).await;
+    assert_eq!((first.status, second.status, &first.body), (202, 202, &second.body));
+    assert_eq!(send(r#"{"name":"other"}"#).await.code(), "idempotency-mismatch");
+    for wrong in [json!({}), json!({ "name": "" }), json!({ "name": "echo", "queue": 1 })] {
+        assert_eq!(team.refused("POST", &enqueue(), wrong.clone()).await.0, "bad-input", "{wrong}");
+    }
+    assert_eq!(team.refused("GET", "/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV", Value::Null).await.0, "not-found");
+}
+
+#[tokio::test]
+async fn dead_jobs_are_retried_and_waiting_ones_cancelled() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    let made = team.done("POST", &enqueue(), json!({ "name": "echo", "input": { "fails": true } })).await;
+    let dead = job(&team, &made["id"], "dead").await;
+    assert!(dead["error"].as_str().is_some_and(|error| error.contains("as asked")), "{dead}");
+    let id = made["id"].as_str().expect("an id");
+    assert_eq!(team.refused("POST", &format!("/jobs/{id}/cancel"), json!({})).await.0, "wrong-state");
+    let retried = team.done("POST", "/jobs/retry", json!({ "component": "shop", "name": "echo" })).await;
+    assert_eq!(retried["jobs"], 1);
+    job(&team, &made["id"], "dead").await;
+    let later = json!({ "name": "echo", "run_at": 4_102_444_800_000_u64 });
+    let later = team.done("POST", &enqueue(), later).await;
+    assert_eq!(job(&team, &later["id"], "waiting").await["waits_for"], "time");
+    let cancelled = team.done("POST", "/jobs/cancel", json!({ "trigger": "job" })).await;
+    assert_eq!(cancelled["jobs"], 1);
+    job(&team, &later["id"], "cancelled").await;
+    let listed = team.done("GET", "/jobs?state=cancelled&limit=1", Value::Null).await;
+    assert_eq!(listed["items"][0]["id"], later["id"], "{listed}");
+}
+
+async fn publish(platform: &Platform, team: &Tenant<'_>, headers: &[(&str, &str)], body: &str) -> Answer {
+    let request = Request::post("/").header("authorization", format!("Bearer {}", team.token));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    platform.call(request, &team.path("/events"), body.to_owned()).await
+}
+
+#[tokio::test]
+async fn events_come_in_each_mode_of_cloudevents_and_once() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    let event = |id: &str| json!({ "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7" });
+    let structured = [("content-type", "application/cloudevents+json")];
+    let batch = [("content-type", "application/cloudevents-batch+json")];
+    let binary = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "4"),
+        ("ce-type", "order.paid"),
+        ("ce-source", "/tills/7"),
+    ];
+    let both = json!([event("2"), event("3")]).to_string();
+    let one = event("1").to_string();
+    for (headers, body, ids) in [
+        (structured.as_slice(), one.as_str(), json!(["1"])),
+        (&structured, &one, json!(["1"])),
+        (&batch, &both, json!(["2", "3"])),
+        (&binary, r#"{"total":5}"#, json!(["4"])),
+    ] {
+        let answer = publish(&platform, &team, headers, body).await;
+        assert_eq!((answer.status, &answer.json()["ids"]), (202, &ids), "{answer:?}");
+    }
+    let log = team.done("GET", "/events", Value::Null).await;
+    let own: Vec<_> =
+        log["items"].as_array().expect("a list").iter().filter(|one| one["source"] == "/tills/7").collect();
+    assert_eq!(own.iter().map(|event| &event["id"]).collect::<Vec<_>>(), ["1", "2", "3", "4"], "{log}");
+    assert_eq!(own[3]["data"], r#"{"total":5}"#);
+    for (headers, body) in [
+        (structured.as_slice(), "{}"),
+        (&structured, "["),
+        (&batch, "{}"),
+        (&binary, "{"),
+        (&[("content-type", "text/plain")], "a text"),
+    ] {
+        assert_eq!(publish(&platform, &team, headers, body).await.code(), "bad-input", "{headers:?} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_event_is_a_dead_letter_and_a_subscription_can_be_replayed() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    let event = json!({
+        "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/tills/7", "data": { "rejects": true },
+    });
+    team.done("POST", "/events", event).await;
+    let letters = async |count: usize| {
+        until(&format!("there are {count} dead letters"), async || {
+            let letters = team.done("GET", "/dead-letters?subscription=orders", Value::Null).await;
+            let items = letters["items"].as_array().expect("a list").clone();
+            (items.len() == count).then_some(items)
+        })
+        .await
+    };
+    let first = letters(1).await;
+    assert_eq!((&first[0]["trigger"], &first[0]["name"]), (&json!("event"), &json!("orders")), "{first:?}");
+    assert_eq!(team.done("POST", "/dead-letters/retry", json!({ "name": "orders" })).await["jobs"], 1);
+    letters(1).await;
+    assert_eq!(team.refused("POST", "/dead-letters/retry", json!({ "trigger": "job" })).await.0, "bad-input");
+
+    let subscription = service("shop", "production", "/subscriptions/orders");
+    let paused = team.done("POST", &format!("{subscription}/pause"), json!({})).await;
+    assert_eq!(paused["paused"], true);
+    let back = team.done("POST", &format!("{subscription}/replay"), json!({ "after": 0 })).await;
+    assert_eq!(back["cursor"], 0);
+    for wrong in [json!({}), json!({ "after": 0, "since": 0 })] {
+        assert_eq!(team.refused("POST", &format!("{subscription}/replay"), wrong).await.0, "bad-input");
+    }
+    let resumed = team.done("POST", &format!("{subscription}/resume"), json!({})).await;
+    assert_eq!(resumed["paused"], false);
+    letters(2).await;
+    assert_eq!(team.done("GET", &subscription, Value::Null).await["config"]["type"], "order.*");
+    assert_eq!(team.done("GET", "/subscriptions?component=shop", Value::Null).await["items"][0]["name"], "orders");
+    let other = service("shop", "production", "/subscriptions/others");
+    assert_eq!(team.refused("GET", &other, Value::Null).await.0, "not-found");
+}
+
+#[tokio::test]
+async fn a_schedule_is_shown_paused_resumed_and_run() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    let schedule = service("shop", "production", "/schedules/yearly");
+    let listed = team.done("GET", "/schedules", Value::Null).await;
+    assert_eq!((listed["items"].as_array().map(Vec::len), &listed["items"][0]["name"]), (Some(1), &json!("yearly")));
+    assert_eq!(team.done("GET", "/schedules?environment=staging", Value::Null).await["items"], json!([]));
+    let shown = team.done("GET", &schedule, Value::Null).await;
+    assert_eq!(shown["next"].as_array().map(Vec::len), Some(10), "{shown}");
+    assert_eq!(shown["next"][0], shown["schedule"]["next_due"]);
+    let paused = team.done("POST", &format!("{schedule}/pause"), json!({})).await;
+    assert_eq!((&paused["paused"], &paused["next_due"]), (&json!(true), &Value::Null));
+    let (status, made) = team.ask("POST", &format!("{schedule}/run"), json!({})).await;
+    assert_eq!(status, 202, "a paused schedule can be run by hand: {made}");
+    assert_eq!(job(&team, &made["id"], "done").await["trigger"], "schedule");
+    let resumed = team.done("POST", &format!("{schedule}/resume"), json!({})).await;
+    assert_eq!(resumed["next_due"], shown["next"][0]);
+    let ticks = team.done("GET", &schedule, Value::Null).await["ticks"].clone();
+    assert_eq!(ticks[0]["job"], made["id"], "{ticks}");
+    let viewer = team.with_role("viewer", None).await;
+    assert_eq!(viewer.ask("GET", &schedule, Value::Null).await.0, 200);
+    assert_eq!(viewer.refused("POST", &format!("{schedule}/run"), json!({})).await.0, "forbidden");
+    let other = service("shop", "production", "/schedules/monthly");
+    assert_eq!(team.refused("GET", &other, Value::Null).await.0, "not-found");
+}

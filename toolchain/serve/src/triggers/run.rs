@@ -1,0 +1,271 @@
+//! One run of a handler, and what becomes of it.
+
+use super::CurrentSettings;
+use super::logs::{ExecutionLogs, LoggedLine};
+use super::settings::TriggerSettings;
+use elias_capabilities::events::MemoryLog;
+use elias_capabilities::jobs::MemoryQueue;
+use elias_capabilities::trigger::{Cause, Clock};
+use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
+use elias_delivery::clock::Now;
+use elias_host::{App, CallOptions, Error, ErrorCode, EventMessage, Job, RunOutcome, RunResult, Running, Tick};
+use elias_server::AppSource;
+use elias_triggers::event::{Event, Filter, TypePattern};
+use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
+use parking_lot::Mutex;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// What all triggers share.
+pub(super) struct Runner {
+    pub(super) source: AppSource,
+    pub(super) clock: Clock,
+    pub(super) queue: MemoryQueue,
+    pub(super) log: MemoryLog,
+    /// The limits of jobs, by name and key.
+    pub(super) limits: Mutex<KeyLimits<(String, Option<String>)>>,
+    /// Who is told of the first run of a job or of the deliveries of an event, by its id.
+    pub(super) reporters: Mutex<HashMap<String, Reporter>>,
+    settings: CurrentSettings,
+    lines: Arc<ExecutionLogs>,
+    /// The journals of jobs and deliveries that are not over, by their ids.
+    journals: Mutex<HashMap<String, Arc<RunJournal>>>,
+}
+
+/// Who is told of a run.
+pub(super) type Reporter = UnboundedSender<Report>;
+
+/// What became of a run.
+pub(super) struct Report {
+    /// The handler and what it was for, such as `job resize`.
+    pub(super) what: String,
+    pub(super) execution: String,
+    pub(super) outcome: Outcome,
+    pub(super) lines: Vec<LoggedLine>,
+}
+
+/// The journal of a job or a delivery, from its first run to its end.
+pub(super) struct RunJournal {
+    pub(super) journal: Arc<MemoryJournal>,
+    /// The job, if it is of one: it is woken when something that it waits for is there.
+    job: Option<String>,
+    /// Told to a delivery, likewise.
+    woken: Notify,
+    /// Whether something came that a run waited for, and no run has begun since.
+    has_news: AtomicBool,
+}
+
+/// What a handler is run for.
+pub(super) enum Message {
+    Tick(Tick),
+    Job(Job),
+    Event(EventMessage),
+}
+
+impl Message {
+    fn what(&self) -> String {
+        match self {
+            Self::Tick(tick) => format!("schedule {}", tick.name),
+            Self::Job(job) => format!("job {}", job.name),
+            Self::Event(event) => {
+                let event_type = event.event.get("type").and_then(Value::as_str).unwrap_or_default();
+                format!("event {event_type}")
+            }
+        }
+    }
+
+    fn attempt(&self) -> u32 {
+        match self {
+            Self::Tick(tick) => tick.attempt,
+            Self::Job(job) => job.attempt,
+            Self::Event(event) => event.attempt,
+        }
+    }
+}
+
+/// How a handler is run.
+pub(super) struct RunOptions<'a> {
+    pub(super) running: Running,
+    pub(super) deadline: Option<Duration>,
+    pub(super) journal: Option<&'a RunJournal>,
+    /// How many events led to this run.
+    pub(super) hops: u32,
+    pub(super) policy: RetryPolicy,
+}
+
+impl Runner {
+    pub(super) fn new(
+        source: AppSource,
+        settings: CurrentSettings,
+        clock: Clock,
+        queue: MemoryQueue,
+        log: MemoryLog,
+        lines: Arc<ExecutionLogs>,
+    ) -> Self {
+        let (limits, reporters, journals) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { source, clock, queue, log, limits, reporters, settings, lines, journals }
+    }
+
+    /// The settings that hold now.
+    pub(super) fn settings(&self) -> Arc<TriggerSettings> {
+        Arc::clone(&self.settings.borrow())
+    }
+
+    /// The settings, and every change of them.
+    pub(super) fn changes(&self) -> CurrentSettings {
+        self.settings.clone()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now::from_unix_ms(self.clock.now())
+    }
+
+    /// Runs a handler once, and decides what becomes of it.
+    pub(super) async fn execute(
+        &self,
+        message: Message,
+        options: RunOptions<'_>,
+        reporter: Option<&Reporter>,
+    ) -> Outcome {
+        let RunOptions { running, deadline, journal, hops, policy } = options;
+        let (what, attempt, execution) = (message.what(), message.attempt(), running.id().to_owned());
+        let mut call = CallOptions { running, deadline, ..CallOptions::default() };
+        call.extensions.insert(Cause { traceparent: None, hops });
+        if let Some(journal) = journal {
+            journal.has_news.store(false, Relaxed);
+            call.extensions.insert(JournalHandle::new(journal.journal.clone()));
+        }
+        self.lines.record(&execution);
+        let ending = match self.source.current() {
+            Some(app) => ending(run(&app, &message, call).await),
+            None => Ending::NotRun { times: 1, reason: "no component is loaded".to_owned() },
+        };
+        let outcome = settle(ending, &policy, attempt, self.now(), rand::random());
+        tell(&what, &execution, attempt, &outcome);
+        let lines = self.lines.take(&execution);
+        if let Some(reporter) = reporter {
+            // Whoever asked may have left.
+            let _ = reporter.send(Report { what, execution, outcome: outcome.clone(), lines });
+        }
+        outcome
+    }
+
+    /// The journal of a job or a delivery, which is made for its first run.
+    pub(super) fn journal(&self, id: &str, job: Option<&str>) -> Arc<RunJournal> {
+        let mut journals = self.journals.lock();
+        let journal = journals.entry(id.to_owned()).or_insert_with(|| {
+            Arc::new(RunJournal {
+                journal: Arc::new(MemoryJournal::new(self.clock.clone())),
+                job: job.map(str::to_owned),
+                woken: Notify::new(),
+                has_news: AtomicBool::new(false),
+            })
+        });
+        Arc::clone(journal)
+    }
+
+    /// A job or a delivery is over.
+    pub(super) fn forget_journal(&self, id: &str) {
+        self.journals.lock().remove(id);
+    }
+
+    /// Tells the jobs and deliveries that wait for an event.
+    pub(super) fn wake_those_who_wait_for(&self, event: &Event) {
+        let journals: Vec<_> = self.journals.lock().values().cloned().collect();
+        for journal in journals {
+            let waits = journal.journal.waits().into_iter().filter_map(|wait| Some((wait.position, wait.event?)));
+            let mut is_woken = false;
+            for (position, wait) in waits {
+                let matches =
+                    wait.event_type.parse::<TypePattern>().is_ok_and(|pattern| pattern.matches(&event.event_type));
+                let filter = serde_json::from_str(&wait.filter).ok().and_then(|table| Filter::parse(&table).ok());
+                if matches && filter.is_some_and(|filter| filter.matches(event)) {
+                    is_woken |= journal.journal.happened(position, event.to_json().to_string());
+                }
+            }
+            if is_woken {
+                journal.has_news.store(true, Relaxed);
+                journal.woken.notify_one();
+                if let Some(job) = &journal.job {
+                    self.queue.wake(job);
+                }
+            }
+        }
+    }
+}
+
+impl RunJournal {
+    /// When a run that waits is to go on, in milliseconds since 1970: at once if what it waits for came meanwhile.
+    pub(super) fn due(&self) -> u64 {
+        if self.has_news.load(Relaxed) {
+            return 0;
+        }
+        // What waits for an event alone is woken; until then it is looked at once in a while.
+        self.journal.waits().iter().filter_map(|wait| wait.until).min().unwrap_or(u64::MAX)
+    }
+
+    /// Waits until a run that waits is to go on.
+    pub(super) async fn wait(&self, clock: &Clock) {
+        let due = self.due();
+        let pause = Duration::from_millis(due.saturating_sub(clock.now()).min(YEAR_MS));
+        let _ = tokio::time::timeout(pause, self.woken.notified()).await;
+    }
+}
+
+/// The longest time that is waited at once.
+const YEAR_MS: u64 = 365 * 86_400_000;
+
+async fn run(app: &App, message: &Message, options: CallOptions) -> Result<RunOutcome, Error> {
+    match message {
+        Message::Tick(tick) => app.run_schedule(tick, options).await,
+        Message::Job(job) => app.run_job(job, options).await,
+        Message::Event(event) => app.run_event(event, options).await,
+    }
+}
+
+/// How a run ended.
+fn ending(outcome: Result<RunOutcome, Error>) -> Ending {
+    match outcome.map(|outcome| outcome.result) {
+        Ok(RunResult::Done(value)) => Ending::Returned(value.to_string()),
+        Ok(RunResult::Retry { after, reason }) => Ending::RetryRequested { after, reason },
+        Ok(RunResult::Reject { reason }) => Ending::Rejected(reason),
+        Ok(RunResult::Suspended) => Ending::Suspended,
+        Err(error) => match error.code() {
+            ErrorCode::Cancelled => Ending::Cancelled,
+            ErrorCode::MissingExport => Ending::Invalid(error.to_string()),
+            ErrorCode::Overloaded => Ending::NotRun { times: 1, reason: error.to_string() },
+            _ => {
+                let stack = error.stack().map(|stack| format!("\n{stack}")).unwrap_or_default();
+                Ending::Failed(format!("{error}{stack}"))
+            }
+        },
+    }
+}
+
+/// Writes what became of a run into the log.
+fn tell(what: &str, execution: &str, attempt: u32, outcome: &Outcome) {
+    match outcome {
+        Outcome::Done { .. } => tracing::info!(execution, attempt, "{what} is done"),
+        Outcome::Suspended => tracing::info!(execution, attempt, "{what} waits"),
+        Outcome::Cancelled => tracing::info!(execution, attempt, "{what} was cancelled"),
+        Outcome::Retry { reason, .. } => {
+            tracing::warn!(execution, attempt, "{what} is tried again: {}", first_line(reason));
+        }
+        Outcome::Dead { reason: DeadReason::AttemptsUsedUp, message } => {
+            tracing::error!(execution, attempt, "{what} failed for good: {}", first_line(message));
+        }
+        Outcome::Dead { message, .. } => {
+            tracing::error!(execution, attempt, "{what} is not run again: {}", first_line(message));
+        }
+    }
+}
+
+/// A reason without its stack, which the host has written already.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
