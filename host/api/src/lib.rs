@@ -11,8 +11,8 @@ mod findings;
 mod members;
 mod services;
 mod tenants;
-mod triggers;
 mod trigger_requests;
+mod triggers;
 mod versions;
 
 pub use access::{
@@ -33,11 +33,11 @@ pub use services::{
     StageReport,
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
+pub use trigger_requests::{ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter};
 pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleRecord, SubscriptionRecord,
     TickOutcome, TickRecord,
 };
-pub use trigger_requests::{ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter};
 pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
 
 /// The tenant that is there from the start, for a host with one team.

@@ -79,6 +79,9 @@ struct MetricsSnapshot {
     jobs: JobFigures,
 }
 
+/// The upper bounds of a histogram's buckets in seconds, each with its count.
+type LatencyBuckets = Vec<(f64, u64)>;
+
 /// What is counted of triggers.
 struct JobFigures {
     /// Jobs of each tenant that are not finished, over all hosts; that run here; and that became dead here.
@@ -86,7 +89,7 @@ struct JobFigures {
     running: BTreeMap<String, u64>,
     dead: BTreeMap<String, u64>,
     /// Seconds of all together, and how many there are in each bucket.
-    latencies: Vec<(LatencyKind, f64, Vec<(f64, u64)>)>,
+    latencies: Vec<(LatencyKind, f64, LatencyBuckets)>,
 }
 
 impl JobFigures {

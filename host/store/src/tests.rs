@@ -20,8 +20,8 @@ use super::versions::NewVersion;
 use super::*;
 use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
 use elias_api::{
-    Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service, TenantSettings,
-    Version, VersionSettings,
+    Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
+    TenantSettings, Version, VersionSettings,
 };
 use elias_delivery::stages::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};

@@ -6,8 +6,8 @@ use crate::platform::Platform;
 use crate::platform_events;
 use crate::serving::PendingAct;
 use crate::session::Session;
-use elias_api::{Actor, Code, Deployment, DeploymentState, Error, Result, Service};
 use crate::triggers::registration;
+use elias_api::{Actor, Code, Deployment, DeploymentState, Error, Result, Service};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
 

@@ -281,7 +281,9 @@ impl Service {
             started_at: i64::try_from(under_way.started_ms).unwrap_or(i64::MAX),
             source: match &under_way.source {
                 None => String::new(),
-                Some(Source::Request(method, uri)) => ticket::source(under_way.is_mirrored, method.as_str(), uri.path()),
+                Some(Source::Request(method, uri)) => {
+                    ticket::source(under_way.is_mirrored, method.as_str(), uri.path())
+                }
                 Some(Source::Trigger(kind, name)) => ticket::source(under_way.is_mirrored, kind, name),
             },
         };

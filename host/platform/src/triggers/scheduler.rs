@@ -50,7 +50,7 @@ pub(super) async fn tick(runner: &Arc<Runner>, count: u64) -> Result<()> {
     }
     fire_due(runner).await?;
     move_due(runner).await?;
-    if count % RECONCILE_TICKS == 0 {
+    if count.is_multiple_of(RECONCILE_TICKS) {
         reconcile(runner).await?;
     }
     if count % ORPHANS_TICKS == ORPHANS_TICKS - 1 {

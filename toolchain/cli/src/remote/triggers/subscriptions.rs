@@ -4,7 +4,7 @@ use super::{TriggerFilterArguments, TriggerNameArguments, moment};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output;
 use clap::{Args, Subcommand};
-use elias_api::{ReplayRequest, SubscriptionRecord};
+use elias_api::SubscriptionRecord;
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
 use serde_json::json;
