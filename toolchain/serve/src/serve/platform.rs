@@ -85,7 +85,6 @@ pub(crate) async fn run(
     let config = config(arguments, data_dir)?;
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
     let host = host::builder(&settings, data_dir.join(DATABASES)).compiler(this_program()?);
-    let host = host::with_triggers(host, config.triggers.jobs(), config.triggers.events());
     let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });
     let host = host::build(host, cache)?;
     let platform = Platform::open(config, host, settings.limits.clone()).await.map_err(failure::of_platform)?;
