@@ -3,12 +3,10 @@
 use crate::failure;
 use crate::settings::Settings;
 use crate::triggers::MemoryTriggers;
-use elias_capabilities::events::EventLog;
-use elias_capabilities::jobs::JobQueue;
+use elias_capabilities::{Events, Jobs, Workflow};
 use elias_command_line::Failure;
 use elias_host::{Host, HostBuilder};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Instances beyond those of requests, which have a permit each: for smoke tests, which have none.
 const INSTANCES_SPARE: u32 = 16;
@@ -24,14 +22,12 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
 /// A host with all capabilities. Jobs and events go into memory, and nothing runs them.
 pub(crate) fn open(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
     let triggers = MemoryTriggers::new();
-    build(with_triggers(builder(settings, data_dir), triggers.queue(), triggers.log()), cache)
+    build(with_triggers(builder(settings, data_dir), triggers.jobs(), triggers.events()), cache)
 }
 
-/// The host with the capabilities of triggers, whose jobs and events these take.
-pub(crate) fn with_triggers(host: HostBuilder, jobs: Arc<dyn JobQueue>, events: Arc<dyn EventLog>) -> HostBuilder {
-    host.capability(elias_capabilities::Events::new(events))
-        .capability(elias_capabilities::Jobs::new(jobs))
-        .capability(elias_capabilities::Workflow)
+/// The host to be, with the capabilities of triggers too.
+pub(crate) fn with_triggers(host: HostBuilder, jobs: Jobs, events: Events) -> HostBuilder {
+    host.capability(jobs).capability(events).capability(Workflow)
 }
 
 fn database(settings: &Settings, data_dir: PathBuf) -> elias_capabilities::Db {

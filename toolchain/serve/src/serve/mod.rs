@@ -141,7 +141,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let cache = serving.cache();
     let triggers = MemoryTriggers::new();
     let host = host::builder(&settings, serving.data_dir.clone());
-    let host = host::build(host::with_triggers(host, triggers.queue(), triggers.log()), cache.as_deref())?;
+    let host = host::build(host::with_triggers(host, triggers.jobs(), triggers.events()), cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {
         let help = "build it first with `elias build`, or use `elias dev` to build and serve it";

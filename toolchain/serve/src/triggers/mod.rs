@@ -12,9 +12,10 @@ mod settings;
 pub(crate) use settings::TriggerSettings;
 
 use control::Control;
-use elias_capabilities::events::{EventLog, EventReceiver, MemoryLog};
-use elias_capabilities::jobs::{JobQueue, JobReceiver, MemoryQueue};
+use elias_capabilities::events::{EventReceiver, MemoryLog};
+use elias_capabilities::jobs::{JobReceiver, MemoryQueue};
 use elias_capabilities::trigger::Clock;
+use elias_capabilities::{Events, Jobs};
 use elias_host::Observer;
 use elias_server::{AppSource, TriggerControl};
 use logs::ExecutionLogs;
@@ -44,14 +45,14 @@ impl MemoryTriggers {
         Self { clock, queue, log, jobs, events, lines: Arc::default() }
     }
 
-    /// What takes the jobs of components.
-    pub(crate) fn queue(&self) -> Arc<dyn JobQueue> {
-        Arc::new(self.queue.clone())
+    /// The capability `jobs` over the queue.
+    pub(crate) fn jobs(&self) -> Jobs {
+        Jobs::new(Arc::new(self.queue.clone()))
     }
 
-    /// What takes the events of components.
-    pub(crate) fn log(&self) -> Arc<dyn EventLog> {
-        Arc::new(self.log.clone())
+    /// The capability `events` over the log.
+    pub(crate) fn events(&self) -> Events {
+        Events::new(Arc::new(self.log.clone()))
     }
 
     /// What the component must be loaded with, for its log lines to be shown by `elias trigger`.
