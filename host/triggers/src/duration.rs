@@ -49,7 +49,8 @@ impl FromStr for DurationText {
     type Err = InvalidDuration;
 
     fn from_str(text: &str) -> Result<Self, InvalidDuration> {
-        let invalid = || InvalidDuration(text.chars().take(TEXT_BYTES_MAX).collect::<String>().escape_debug().to_string());
+        let invalid =
+            || InvalidDuration(text.chars().take(TEXT_BYTES_MAX).collect::<String>().escape_debug().to_string());
         if text.len() > TEXT_BYTES_MAX {
             return Err(invalid());
         }

@@ -16,8 +16,8 @@ const INPUT_BYTES_MAX: usize = 64 * 1024;
 pub struct ScheduleConfig {
     /// The name: 1 to 40 lower-case letters and digits, with single hyphens between them.
     pub name: String,
-    /// A cron line of five POSIX fields, six with the second before them, or a nickname such as `@daily`. Either this or
-    /// `every`.
+    /// A cron line of five POSIX fields, six with the second before them, or a nickname such as `@daily`. Either this
+    /// or `every`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
     /// An interval from 1s to 366 days; the times are its multiples since 1970. Either this or `cron`.

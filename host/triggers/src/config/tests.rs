@@ -1,4 +1,6 @@
 use super::*;
+use crate::duration::DurationText;
+use crate::queue::{Rate, RetryPolicy};
 use crate::schedule::{CatchUp, Overlap};
 use std::time::Duration;
 
@@ -44,11 +46,11 @@ fn the_whole_table_is_read_and_written() {
     let whole = config(WHOLE);
     assert_eq!(whole.check(), Ok(()));
     assert_eq!((whole.schedule[0].overlap, whole.schedule[0].catch_up), (Overlap::Queue, CatchUp::All));
-    assert_eq!(whole.schedule[0].max_lateness.map(|lateness| lateness.get()), Some(Duration::from_secs(7_200)));
+    assert_eq!(whole.schedule[0].max_lateness.map(DurationText::get), Some(Duration::from_secs(7_200)));
     assert_eq!((whole.schedule[1].timezone.as_str(), whole.schedule[1].catch_up_max), ("UTC", 100));
     assert_eq!(whole.event[0].name(), "order-any");
-    assert_eq!(whole.event[0].retry.policy(), crate::queue::RetryPolicy::default());
-    assert_eq!(whole.jobs["resize"].limit().rate.map(|rate| rate.units()), Some(100));
+    assert_eq!(whole.event[0].retry.policy(), RetryPolicy::default());
+    assert_eq!(whole.jobs["resize"].limit().rate.map(Rate::units), Some(100));
     let text = toml::to_string(&whole).expect("a table");
     assert_eq!(config(&text), whole);
 }

@@ -247,7 +247,8 @@ mod tests {
         let mut event = Event::new("1", "order.paid", "/shop");
         event.subject = Some("order-42".to_owned());
         event.data = EventData::Json(json!({
-            "country": "uz", "total": 100, "paid": true, "note": null, "items": [{ "sku": "a-1" }], "at": "2026-03-29T12:00:00Z",
+            "country": "uz", "total": 100, "paid": true, "note": null, "items": [{ "sku": "a-1" }],
+            "at": "2026-03-29T12:00:00Z",
         }));
         event
     }

@@ -16,8 +16,8 @@ pub const EVENTS_MAX: usize = 1_000;
 
 const PREFIX: &str = "ce-";
 
-/// Reads the events of a request or response: one in binary or structured mode, or a batch. The mode is told by the media
-/// type; `body` must have a bound of its own.
+/// Reads the events of a request or response: one in binary or structured mode, or a batch. The mode is told by the
+/// media type; `body` must have a bound of its own.
 ///
 /// # Errors
 /// A message without an event, a batch of more than 1,000, or the first event that is not one.
@@ -158,7 +158,7 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).expect("a header"))
+            (HeaderName::from_static(*name), HeaderValue::from_bytes(value.as_bytes()).expect("a header"))
         };
         pairs.iter().map(pair).collect()
     }

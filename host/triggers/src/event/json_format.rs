@@ -103,7 +103,8 @@ mod tests {
     fn events_are_read_and_written() {
         let text = json!({
             "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop", "subject": "42",
-            "time": "2026-03-29T12:00:00Z", "datacontenttype": "application/json", "dataschema": "https://example.com/s",
+            "time": "2026-03-29T12:00:00Z", "datacontenttype": "application/json",
+            "dataschema": "https://example.com/s",
             "traceparent": "00-a", "attempts": 3, "test": true, "data": { "total": 100, "country": "uz" },
         });
         let event = Event::from_json(text.clone()).expect("an event");

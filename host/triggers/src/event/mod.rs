@@ -1,9 +1,9 @@
 //! Events: CloudEvents 1.0, which subscription an event is for, and what it is turned into on the way.
 //!
 //! An [`Event`] comes as JSON, over HTTP ([`read_http`]) or from a component. A subscription has a [`TypePattern`], a
-//! [`Filter`], a [`Transform`] and an [`Order`]; [`PatternIndex`] finds those of an event without asking each. What becomes
-//! of a delivery that ended is as for jobs ([`crate::queue::settle`]). [`Hops`] ends loops, and [`webhook`] signs what
-//! leaves the platform.
+//! [`Filter`], a [`Transform`] and an [`Order`]; [`PatternIndex`] finds the subscriptions of an event without asking
+//! each. What becomes of a delivery that ended is as for jobs ([`crate::queue::settle`]). [`Hops`] ends loops, and
+//! [`webhook`] signs what leaves the platform.
 
 mod attributes;
 mod cloud_event;

@@ -17,8 +17,8 @@ pub enum Order {
 }
 
 impl Order {
-    /// The key of which only the first delivery is ready: those with the same key are delivered one after another. None: the
-    /// delivery waits for no other.
+    /// The key of which only the first delivery is ready: those with the same key are delivered one after another.
+    /// None: the delivery waits for no other.
     #[must_use]
     pub fn key(self, event: &Event) -> Option<&str> {
         match self {

@@ -14,8 +14,8 @@ const PARTS_MAX: usize = 32;
 #[error("{0}")]
 pub struct InvalidPattern(&'static str);
 
-/// A pattern of event types, such as `order.paid`, `order.*` or `order.**`: parts between dots, of which `*` is any one part,
-/// and `**` any number of parts, also none.
+/// A pattern of event types, such as `order.paid`, `order.*` or `order.**`: parts between dots, of which `*` is any one
+/// part, and `**` any number of parts, also none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TypePattern(Vec<Part>);
 

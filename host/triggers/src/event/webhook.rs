@@ -88,8 +88,8 @@ impl WebhookSecret {
     }
 }
 
-/// Verifies a message by the values of its three headers. Any of the secrets may have signed it, since secrets are changed
-/// while messages are under way.
+/// Verifies a message by the values of its three headers. Any of the secrets may have signed it, since secrets are
+/// changed while messages are under way.
 ///
 /// # Errors
 /// Why it is not believed.

@@ -27,9 +27,9 @@ pub struct Share<K> {
 }
 
 /// Start-time fair queueing (Goyal, Vin and Cheng, 1996): each tenant has a virtual time up to which it was served, and
-/// who was served least is next. A tenant that comes after a rest begins at the present virtual time: it is served soon,
-/// whatever others have waiting, and cannot save up. Between two jobs of a tenant with waiting work each other tenant gets
-/// at most its weight's share.
+/// who was served least is next. A tenant that comes after a rest begins at the present virtual time: it is served
+/// soon, whatever others have waiting, and cannot save up. Between two jobs of a tenant with waiting work each other
+/// tenant gets at most its weight's share.
 #[derive(Debug, Clone)]
 pub struct FairQueue<K> {
     /// The start of the job that was chosen last.
@@ -70,7 +70,8 @@ impl<K: Ord + Clone> FairQueue<K> {
         shares.map(|(demand, jobs)| Share { tenant: demand.tenant.clone(), jobs }).collect()
     }
 
-    /// Charges a tenant for what its jobs took beyond the usual, in jobs: one that claims few long jobs gets fewer of them.
+    /// Charges a tenant for what its jobs took beyond the usual, in jobs: one that claims few long jobs gets fewer of
+    /// them.
     pub fn charge(&mut self, tenant: &K, jobs: u32, weight: u32) {
         let cost = u64::from(jobs) * (JOB_COST / u64::from(weight.max(1)));
         let end = self.ends.get(tenant).copied().unwrap_or(0).max(self.virtual_time).saturating_add(cost);

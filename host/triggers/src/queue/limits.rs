@@ -48,7 +48,8 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, InvalidRate> {
         let invalid = || InvalidRate(text.chars().take(40).collect::<String>().escape_debug().to_string());
         let (units, unit) = text.split_once('/').ok_or_else(invalid)?;
-        let units: Option<u32> = if units.bytes().all(|byte| byte.is_ascii_digit()) { units.parse().ok() } else { None };
+        let units: Option<u32> =
+            if units.bytes().all(|byte| byte.is_ascii_digit()) { units.parse().ok() } else { None };
         let unit = match unit {
             "s" | "m" | "h" | "d" => unit.chars().next(),
             _ => None,

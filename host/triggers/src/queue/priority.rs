@@ -2,8 +2,8 @@
 
 use elias_delivery::clock::Now;
 
-/// Milliseconds that one point of priority is worth. A job waits at most 200 times as long (ten minutes) for jobs of higher
-/// priority that came after it.
+/// Milliseconds that one point of priority is worth. A job waits at most 200 times as long (ten minutes) for jobs of
+/// higher priority that came after it.
 const POINT_MS: i64 = 3_000;
 
 /// A priority out of its bounds.

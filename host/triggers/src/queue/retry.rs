@@ -38,8 +38,8 @@ impl RetryPolicy {
         if seconds < max.as_secs_f64() { Duration::from_secs_f64(seconds) } else { max }
     }
 
-    /// The delay before the next attempt after a number of attempts (from 1), by a random number from 0 to 1; none if there
-    /// is no further attempt.
+    /// The delay before the next attempt after a number of attempts (from 1), by a random number from 0 to 1; none if
+    /// there is no further attempt.
     #[must_use]
     pub fn delay(&self, attempt: u32, random: f64) -> Option<Duration> {
         if attempt >= self.attempts {

@@ -1,6 +1,6 @@
 //! Cron lines in time zones.
 
-use super::recurrence::InvalidRecurrence;
+use super::InvalidRecurrence;
 use super::wall::Wall;
 use croner::Cron;
 use jiff::Timestamp;
@@ -59,14 +59,17 @@ impl CronLine {
         }
         if fields.len() != FIELDS.len() {
             return Err(InvalidRecurrence::cron(
-                "must have five fields (minute, hour, day of the month, month, day of the week), or six with the second \
-                 before them",
+                "must have five fields (minute, hour, day of the month, month, day of the week), or six with the \
+                 second before them",
             ));
         }
         for (position, text) in fields.iter().enumerate() {
             check_field(position, text)?;
         }
-        let cron: Cron = fields.join(" ").parse().map_err(|error| InvalidRecurrence::cron(format!("is invalid: {error}")))?;
+        let cron = fields
+            .join(" ")
+            .parse::<Cron>()
+            .map_err(|error| InvalidRecurrence::cron(format!("is invalid: {error}")))?;
         let follows_the_wall = fields[..3].iter().any(|field| field.starts_with('*'));
         let line = Self { cron, zone, follows_the_wall };
         if line.next_after(0).is_none() {

@@ -4,13 +4,13 @@ use super::{CatchUp, Overlap, Recurrence};
 use elias_delivery::clock::Now;
 use std::time::Duration;
 
-/// Milliseconds after its due time within which a tick counts as on time. Hosts look each second; a minute leaves room for
-/// a busy store.
+/// Milliseconds after its due time within which a tick counts as on time. Hosts look each second; a minute leaves room
+/// for a busy store.
 const ON_TIME_MS: u64 = 60_000;
 /// Ticks of one schedule that wait for a run to end (`overlap = "queue"`).
 const WAITING_MAX: u32 = 100;
-/// Due times that one look decides on singly, at least as many as `catch-up-max`. What was due before them is skipped as
-/// one range, so that a look after an outage of years takes no longer than another.
+/// Due times that one look decides on singly, at least as many as `catch-up-max`. What was due before them is skipped
+/// as one range, so that a look after an outage of years takes no longer than another.
 const DECIDED_MAX: usize = 1_000;
 
 /// A schedule: when it is due, and its policies.
@@ -106,9 +106,9 @@ pub enum Decision {
     },
 }
 
-/// What a look at a schedule comes to. The decisions and the new `next_due` must be written in one transaction, which fails
-/// if a tick of one of the decisions is there already: then another host has decided. Without decisions nothing is to be
-/// written.
+/// What a look at a schedule comes to. The decisions and the new `next_due` must be written in one transaction, which
+/// fails if a tick of one of the decisions is there already: then another host has decided. Without decisions nothing
+/// is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// What becomes of the due times that have come, in their order.
@@ -212,8 +212,8 @@ impl Schedule {
     }
 
     /// Whether a schedule lacks a next due time that it should have. `last_due` is the last due time that a tick was
-    /// recorded for; the new one follows it, so that nothing that was due since then is lost. None if all is well, or it
-    /// is never due again.
+    /// recorded for; the new one follows it, so that nothing that was due since then is lost. None if all is well, or
+    /// it is never due again.
     #[must_use]
     pub fn reconcile(&self, enabled: bool, next_due: Option<Now>, last_due: Option<Now>, now: Now) -> Option<Rearm> {
         if !enabled || next_due.is_some() {

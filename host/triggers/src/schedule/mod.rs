@@ -7,12 +7,13 @@
 //!
 //! **Daylight saving time** is treated as POSIX systems' cron (Vixie, ISC cron 4) treats it:
 //!
-//! - A line whose second, minute or hour begins with `*` follows the clock on the wall: nothing is due in an hour that is
-//!   left out, and an hour that comes twice is run through twice.
+//! - A line whose second, minute or hour begins with `*` follows the clock on the wall: nothing is due in an hour that
+//!   is left out, and an hour that comes twice is run through twice.
 //! - Any other line names fixed times of day. Those that are left out are due once, at the moment when the clock is set
 //!   forward; those that come twice are due the first time only.
 
 mod cron;
+mod invalid;
 mod machine;
 mod policy;
 mod recurrence;
@@ -21,6 +22,7 @@ mod wall;
 #[cfg(test)]
 mod tests;
 
+pub use invalid::InvalidRecurrence;
 pub use machine::{Decision, Look, Rearm, Schedule, SkipReason, Verdict};
 pub use policy::{CatchUp, Overlap};
-pub use recurrence::{DueTimes, InvalidRecurrence, LatestDueTimes, Recurrence};
+pub use recurrence::{DueTimes, LatestDueTimes, Recurrence};

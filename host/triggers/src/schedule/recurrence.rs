@@ -1,5 +1,6 @@
 //! When ticks are due.
 
+use super::InvalidRecurrence;
 use super::cron::CronLine;
 use elias_delivery::clock::Now;
 use std::time::Duration;
@@ -10,36 +11,6 @@ const INTERVAL_MS_MIN: u64 = 1_000;
 const INTERVAL_MS_MAX: u64 = 366 * 86_400_000;
 /// How many due times are listed at most, whatever was asked for.
 const LISTED_MAX: usize = 10_000;
-
-/// A cron line, time zone or interval that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{setting} {what}")]
-pub struct InvalidRecurrence {
-    setting: &'static str,
-    what: String,
-}
-
-impl InvalidRecurrence {
-    pub(super) fn cron(what: impl Into<String>) -> Self {
-        Self { setting: "cron", what: what.into() }
-    }
-
-    pub(super) fn timezone(what: impl Into<String>) -> Self {
-        Self { setting: "timezone", what: what.into() }
-    }
-
-    /// The setting that is wrong: `cron`, `timezone` or `every`.
-    #[must_use]
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-
-    /// What is wrong with it and what is allowed; continues a sentence that begins with the setting.
-    #[must_use]
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-}
 
 /// When the ticks of a schedule are due. Due times are whole seconds, except those of an interval with a fraction.
 #[derive(Debug, Clone)]
@@ -72,9 +43,9 @@ pub struct LatestDueTimes {
 }
 
 impl Recurrence {
-    /// A cron line of five POSIX fields, six with the second before them, or a nickname such as `@daily`, in an IANA time
-    /// zone. Beyond POSIX: names of months and days, `L` (last), `W` (nearest weekday), `#` (nth weekday of the month), and
-    /// `+` before the day of the week where the day of the month must match too.
+    /// A cron line of five POSIX fields, six with the second before them, or a nickname such as `@daily`, in an IANA
+    /// time zone. Beyond POSIX: names of months and days, `L` (last), `W` (nearest weekday), `#` (nth weekday of the
+    /// month), and `+` before the day of the week where the day of the month must match too.
     ///
     /// # Errors
     /// The field that is wrong with what it may be, a time zone that is none, or a line that is never due.
@@ -82,14 +53,15 @@ impl Recurrence {
         Ok(Self(Kind::Cron(Box::new(CronLine::parse(line, timezone)?))))
     }
 
-    /// An interval: due at its multiples since 1970-01-01 00:00 UTC, so `every = "15m"` is due at each quarter of an hour.
+    /// An interval: due at its multiples since 1970-01-01 00:00 UTC, so `every = "15m"` is due at each quarter of an
+    /// hour.
     ///
     /// # Errors
     /// An interval shorter than a second or longer than 366 days.
     pub fn every(interval: Duration) -> Result<Self, InvalidRecurrence> {
         let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         if !(INTERVAL_MS_MIN..=INTERVAL_MS_MAX).contains(&interval_ms) {
-            return Err(InvalidRecurrence { setting: "every", what: "must be between 1s and 366 days".to_owned() });
+            return Err(InvalidRecurrence::every("must be between 1s and 366 days"));
         }
         Ok(Self(Kind::Every(interval_ms)))
     }

@@ -65,7 +65,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The journal at the beginning of a run, with all that earlier runs recorded. A record that comes twice counts once.
+    /// The journal at the beginning of a run, with all that earlier runs recorded. A record that comes twice counts
+    /// once.
     #[must_use]
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
         let records: BTreeMap<u32, Record> = records.into_iter().map(|record| (record.position, record)).collect();
@@ -116,7 +117,7 @@ impl Journal {
         let record = Record { position, name, kind: RecordKind::Step { input_hash, outcome } };
         self.reserve(&record)?;
         self.running.remove(&position);
-        Ok(self.records.entry(position).or_insert(record))
+        Ok(&*self.records.entry(position).or_insert(record))
     }
 
     /// Begins a sleep, or goes on after it.
@@ -140,8 +141,8 @@ impl Journal {
         Ok(Sleep::Until { until, record: Some(record) })
     }
 
-    /// Begins a wait for an event, or goes on after it. `wanted` is the event's type and filter, in a form that is the same
-    /// whenever the handler runs.
+    /// Begins a wait for an event, or goes on after it. `wanted` is the event's type and filter, in a form that is the
+    /// same whenever the handler runs.
     ///
     /// # Errors
     /// As [`Self::begin`], and a wait of more than 366 days.
@@ -154,22 +155,21 @@ impl Journal {
             self.write(record.clone())?;
             return Ok(Wait::Until { until, record: Some(record) });
         };
-        let found = match &record.kind {
-            RecordKind::Wait { wanted: recorded, .. } if record.name == name && recorded == wanted => None,
-            RecordKind::Wait { .. } if record.name == name => Some(format!("wait {name}, for another event")),
-            RecordKind::Step { .. } | RecordKind::Sleep { .. } | RecordKind::Wait { .. } => {
-                Some(format!("wait {name}"))
+        if record.name != name {
+            return Err(differs(record, format!("wait {name}")));
+        }
+        match &mut record.kind {
+            RecordKind::Wait { wanted: recorded, .. } if recorded.as_str() != wanted => {
+                Err(differs(record, format!("wait {name}, for another event")))
             }
-        };
-        match (found, &mut record.kind) {
-            (None, RecordKind::Wait { outcome: Some(Ok(event)), .. }) => Ok(Wait::Happened(event.clone())),
-            (None, RecordKind::Wait { outcome: Some(Err(TimedOut)), .. }) => Ok(Wait::TimedOut { record: None }),
-            (None, RecordKind::Wait { until, .. }) if now < *until => Ok(Wait::Until { until: *until, record: None }),
-            (None, RecordKind::Wait { outcome, .. }) => {
+            RecordKind::Wait { outcome: Some(Ok(event)), .. } => Ok(Wait::Happened(event.clone())),
+            RecordKind::Wait { outcome: Some(Err(TimedOut)), .. } => Ok(Wait::TimedOut { record: None }),
+            RecordKind::Wait { until, .. } if now < *until => Ok(Wait::Until { until: *until, record: None }),
+            RecordKind::Wait { outcome, .. } => {
                 *outcome = Some(Err(TimedOut));
                 Ok(Wait::TimedOut { record: Some(record.clone()) })
             }
-            (found, _) => Err(differs(record, found.unwrap_or_default())),
+            RecordKind::Step { .. } | RecordKind::Sleep { .. } => Err(differs(record, format!("wait {name}"))),
         }
     }
 

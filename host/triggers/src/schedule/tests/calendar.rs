@@ -23,7 +23,11 @@ fn seconds_nicknames_and_additions_are_understood() {
     assert_eq!(first("*/30 * * * * *"), ["2026-01-01T00:00:30Z", "2026-01-01T00:01:00Z"]);
     assert_eq!(first("@weekly"), ["2026-01-04T00:00:00Z", "2026-01-11T00:00:00Z"]);
     assert_eq!(first("0 9 L * *"), ["2026-01-31T09:00:00Z", "2026-02-28T09:00:00Z"], "the last day");
-    assert_eq!(first("0 9 15W * *"), ["2026-01-15T09:00:00Z", "2026-02-16T09:00:00Z"], "the weekday nearest to the 15th");
+    assert_eq!(
+        first("0 9 15W * *"),
+        ["2026-01-15T09:00:00Z", "2026-02-16T09:00:00Z"],
+        "the weekday nearest to the 15th"
+    );
     assert_eq!(first("0 9 * * MON#1"), ["2026-01-05T09:00:00Z", "2026-02-02T09:00:00Z"], "the first Monday");
     assert_eq!(first("0 9 * * FRI#L"), ["2026-01-30T09:00:00Z", "2026-02-27T09:00:00Z"], "the last Friday");
     assert_eq!(first("0 9 13 * FRI"), ["2026-01-02T09:00:00Z", "2026-01-09T09:00:00Z"], "POSIX: either of the days");
@@ -64,7 +68,7 @@ fn errors_name_the_field_and_what_is_allowed() {
         ("*/0 * * * *", "the minute `*/0`"),
         ("0 0 30 2 *", "never due"),
         ("@reboot", "unknown nickname"),
-        (&"0 ".repeat(200), "longer than 200 bytes"),
+        ("0 ".repeat(200).as_str(), "longer than 200 bytes"),
     ] {
         let error = Recurrence::cron(line, "UTC").expect_err(line);
         assert!(error.setting() == "cron" && error.to_string().contains(expected), "{line}: {error}");

@@ -28,8 +28,8 @@ fn several_that_are_left_out_are_one_tick() {
 
 #[test]
 fn a_fixed_time_that_comes_twice_is_due_the_first_time_only() {
-    // Berlin: 2026-10-25, 03:00 becomes 02:00 (01:00 UTC). Lord Howe: 2026-04-05, 02:00 becomes 01:30 (15:00 UTC the day
-    // before).
+    // Berlin: 2026-10-25, 03:00 becomes 02:00 (01:00 UTC). Lord Howe: 2026-04-05, 02:00 becomes 01:30 (15:00 UTC the
+    // day before).
     for (line, zone, after, expected) in [
         ("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]),
         ("30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", ["2026-10-26T01:30:00Z", "2026-10-27T01:30:00Z"]),
@@ -69,19 +69,18 @@ fn lines_with_a_star_follow_the_clock_on_the_wall() {
 
 #[test]
 fn zones_without_changes_and_zones_with_a_history_are_right() {
-    assert_eq!(due("0 9 * * *", "Asia/Tashkent", "2026-03-29T00:00:00Z", 2), [
-        "2026-03-29T04:00:00Z",
-        "2026-03-30T04:00:00Z"
-    ]);
+    assert_eq!(
+        due("0 9 * * *", "Asia/Tashkent", "2026-03-29T00:00:00Z", 2),
+        ["2026-03-29T04:00:00Z", "2026-03-30T04:00:00Z"]
+    );
     // Samoa crossed the date line: there was no 2011-12-30.
-    assert_eq!(due("0 12 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", 3), [
-        "2011-12-29T22:00:00Z",
-        "2011-12-30T10:00:00Z",
-        "2011-12-30T22:00:00Z"
-    ]);
+    assert_eq!(
+        due("0 12 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", 3),
+        ["2011-12-29T22:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z"]
+    );
     // Moscow: from +04:00 all the year to +03:00 on 2014-10-26.
-    assert_eq!(due("0 12 * * *", "Europe/Moscow", "2014-10-25T00:00:00Z", 2), [
-        "2014-10-25T08:00:00Z",
-        "2014-10-26T09:00:00Z"
-    ]);
+    assert_eq!(
+        due("0 12 * * *", "Europe/Moscow", "2014-10-25T00:00:00Z", 2),
+        ["2014-10-25T08:00:00Z", "2014-10-26T09:00:00Z"]
+    );
 }

@@ -1,6 +1,6 @@
 //! Overlap, catch-up, lateness, pauses and quotas.
 
-use super::super::{CatchUp, Decision, Look, Overlap, Recurrence, Rearm, Schedule, SkipReason};
+use super::super::{CatchUp, Decision, Look, Overlap, Rearm, Recurrence, Schedule, SkipReason};
 use super::at;
 use elias_delivery::clock::Now;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! Schedules in the world's time zones over ten years, on three hosts that die and stall, with a store whose clock jumps.
+//! Schedules in the world's time zones over ten years, on three hosts that die and stall, with a store whose clock
+//! jumps.
 //!
-//! Every due time must leave exactly one record, run or skipped with a reason. `ELIAS_SIMULATION_TICKS` says how many due
-//! times are simulated at least (300 schedules and some 250,000 without it).
+//! Every due time must leave exactly one record, run or skipped with a reason. `ELIAS_SIMULATION_TICKS` says how many
+//! due times are simulated at least (300 schedules and some 250,000 without it).
 
 use super::super::cron::zone_names;
 use super::super::{CatchUp, Decision, Look, Overlap, Recurrence, Schedule, Verdict};

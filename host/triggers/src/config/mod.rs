@@ -55,9 +55,9 @@ impl TriggersConfig {
         let triggers = Table("triggers");
         for (key, count) in [("schedule", self.schedule.len()), ("event", self.event.len()), ("jobs", self.jobs.len())]
         {
-            triggers.within(key, count, 0..=TRIGGERS_MAX).map_err(|_| {
-                triggers.error(key, format!("has {count} entries; there must be at most {TRIGGERS_MAX}"))
-            })?;
+            if count > TRIGGERS_MAX {
+                return Err(triggers.error(key, format!("has {count} entries; there must be at most {TRIGGERS_MAX}")));
+            }
         }
         let mut names = BTreeSet::new();
         for (position, schedule) in self.schedule.iter().enumerate() {
