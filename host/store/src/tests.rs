@@ -1,8 +1,19 @@
 //! What the store does, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
 
+/// Runs each of these on each store.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod on_sqlite { $(#[tokio::test] async fn $test() { super::$test(&super::sqlite()).await; })* }
+        mod on_postgres { $(#[tokio::test] async fn $test() {
+            if let Some(test_store) = super::postgres().await { super::$test(&test_store).await; }
+        })* }
+    };
+}
+
 mod access;
 mod durability;
 mod identity;
+mod triggers;
 
 use super::audit::NOTHING;
 use super::versions::NewVersion;
@@ -392,16 +403,6 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     let mut scope = store.host_write().await.expect("a scope");
     assert_eq!(scope.prune_executions(1_000, 100).await.expect("pruned"), 2_400);
     scope.commit().await.expect("committed");
-}
-
-/// Runs each of these on each store.
-macro_rules! on_both {
-    ($($test:ident)*) => {
-        mod on_sqlite { $(#[tokio::test] async fn $test() { super::$test(&super::sqlite()).await; })* }
-        mod on_postgres { $(#[tokio::test] async fn $test() {
-            if let Some(test_store) = super::postgres().await { super::$test(&test_store).await; }
-        })* }
-    };
 }
 
 on_both! {

@@ -292,7 +292,7 @@ pub(super) fn finish_jobs(dialect: Dialect, table: &str) -> String {
 }
 
 /// The statement that copies jobs that are to go on later to where the waiting ones are.
-fn suspend_jobs(dialect: Dialect) -> String {
+pub(super) fn suspend_jobs(dialect: Dialect) -> String {
     let version = "COALESCE(CAST(item.value->>'version' AS BIGINT), j.version)";
     let error = "COALESCE(item.value->>'error', j.error)";
     let columns = columns_of(error, "CAST(item.value->>'attempts' AS BIGINT)", version);

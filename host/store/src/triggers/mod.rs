@@ -8,6 +8,8 @@ mod events;
 mod finish;
 mod jobs;
 mod leases;
+#[cfg(test)]
+pub(crate) mod plans;
 mod queue;
 mod schedules;
 mod steps;

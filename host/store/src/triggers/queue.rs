@@ -167,9 +167,9 @@ impl HostScope {
 
 /// The next tenant, and of each the next queue, each by one look into the index.
 pub(super) const READY_QUEUES: &str = "WITH RECURSIVE owners (tenant) AS ( \
-        SELECT (SELECT tenant FROM jobs WHERE state = 'ready' AND tenant > '' ORDER BY tenant LIMIT 1) \
+        SELECT (SELECT tenant FROM jobs WHERE state = 'ready' AND tenant > '' ORDER BY tenant, queue LIMIT 1) \
         UNION ALL SELECT (SELECT j.tenant FROM jobs j WHERE j.state = 'ready' AND j.tenant > owners.tenant \
-            ORDER BY j.tenant LIMIT 1) FROM owners WHERE owners.tenant IS NOT NULL), \
+            ORDER BY j.tenant, j.queue LIMIT 1) FROM owners WHERE owners.tenant IS NOT NULL), \
     queues (tenant, queue) AS ( \
         SELECT owners.tenant, (SELECT j.queue FROM jobs j WHERE j.state = 'ready' AND j.tenant = owners.tenant \
             ORDER BY j.queue LIMIT 1) FROM owners WHERE owners.tenant IS NOT NULL \

@@ -107,7 +107,7 @@ impl Database<'_> {
         self.pass_turns(turns.collect()).await?;
         let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
         for ended in ended {
-            *counts.entry(&ended.job.tenant).or_default() -= 1;
+            *counts.entry(ended.job.tenant.as_str()).or_default() -= 1;
         }
         let counts: Vec<_> = counts.into_iter().map(|(tenant, count)| (tenant.to_owned(), count)).collect();
         self.count(&counts).await

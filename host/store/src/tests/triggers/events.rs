@@ -1,0 +1,164 @@
+//! Events, and the subscriptions that see them.
+
+use super::*;
+
+pub(super) fn new_event(event_type: &str, number: usize) -> NewEvent {
+    NewEvent {
+        id: format!("event {number}"),
+        event_type: event_type.to_owned(),
+        source: "/shop".to_owned(),
+        subject: None,
+        data: "{}".to_owned(),
+        time: 1,
+        key: None,
+        hops: 0,
+        cause: None,
+    }
+}
+
+async fn publish(store: &Store, tenant: &TenantId, events: &[NewEvent]) -> Vec<PublishedEvent> {
+    let mut scope = store.write(tenant).await.expect("a scope");
+    let published = scope.publish_events(events, None).await.expect("published");
+    scope.commit().await.expect("committed");
+    published
+}
+
+async fn events_are_read_in_the_order_of_their_commits(TestStore { store, .. }: &TestStore) {
+    const EACH: usize = 20;
+    let a = create_tenant(store, "a").await;
+    let publishers = (0..4).map(|publisher| {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move {
+            for number in 0..EACH {
+                publish(&store, &a, &[new_event("x", publisher), new_event("y", number)]).await;
+            }
+        })
+    });
+    let publishers: Vec<_> = publishers.collect();
+    let (mut cursor, mut seen) = (0, 0);
+    for _ in 0..10_000 {
+        let events = store.read(&a).await.expect("a scope").events(cursor, 7).await.expect("read");
+        assert!(events.iter().zip(cursor + 1..).all(|(event, position)| event.position == position), "no gap");
+        seen += events.len();
+        cursor = events.last().map_or(cursor, |event| event.position);
+        if seen == 4 * EACH * 2 {
+            break;
+        }
+        later().await;
+    }
+    for publisher in publishers {
+        publisher.await.expect("no panic");
+    }
+    assert_eq!(seen, 4 * EACH * 2);
+    assert_eq!(store.host_read().await.expect("a scope").last_events().await.expect("read")[&a], cursor);
+}
+
+async fn a_key_has_one_event_and_a_day_has_a_quota(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let keyed = |number| NewEvent { key: Some("order 7".to_owned()), ..new_event("order.paid", number) };
+    let published = publish(store, &a, &[keyed(1), new_event("x", 2), keyed(3)]).await;
+    assert_eq!((published[0].position, published[0].is_known), (1, false));
+    assert_eq!(published[2], PublishedEvent { position: 1, id: "event 1".to_owned(), is_known: true });
+    let again = publish(store, &a, &[keyed(4)]).await;
+    assert_eq!((again[0].position, again[0].id.as_str(), again[0].is_known), (1, "event 1", true));
+    let mut scope = store.read(&a).await.expect("a scope");
+    let events = scope.events(0, 10).await.expect("read");
+    assert_eq!(events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["event 1", "event 2"]);
+    assert_eq!((events[0].event_type.as_str(), events[0].key.as_deref()), ("order.paid", Some("order 7")));
+    drop(scope);
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.publish_events(&[new_event("x", 5)], Some(5)).await.expect("the fifth");
+    let over = scope.publish_events(&[new_event("x", 6)], Some(5)).await;
+    assert_eq!(over.expect_err("the sixth").code(), Code::QuotaExceeded);
+}
+
+async fn old_events_are_deleted_from_the_front(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    publish(store, &a, &(0..10).map(|number| new_event("x", number)).collect::<Vec<_>>()).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let middle = store.host_read().await.expect("a scope").now().await.expect("a time");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    publish(store, &a, &(10..15).map(|number| new_event("x", number)).collect::<Vec<_>>()).await;
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.events_since(middle).await.expect("read"), 10);
+    assert_eq!(
+        (scope.events_since(0).await.expect("read"), scope.events_since(i64::MAX).await.expect("read")),
+        (0, 15)
+    );
+    drop(scope);
+    let mut scope = store.host_write().await.expect("a scope");
+    let mut deleted = Vec::new();
+    for _ in 0..4 {
+        deleted.push(scope.prune_events(&a, middle, 4).await.expect("pruned"));
+    }
+    scope.commit().await.expect("committed");
+    assert_eq!(deleted, [4, 4, 2, 0]);
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.events(0, 10).await.expect("read")[0].position, 11);
+    assert_eq!(scope.events_since(0).await.expect("read"), 10);
+}
+
+async fn a_cursor_moves_with_the_deliveries_or_not_at_all(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    publish(store, &a, &[new_event("x", 1)]).await;
+    let paid = |event_type: &str| NewSubscription { name: "paid".to_owned(), config: json!({ "type": event_type }) };
+    let put = async |subscriptions: &[NewSubscription]| {
+        let mut scope = store.write(&a).await.expect("a scope");
+        scope.put_subscriptions(&service(&a), subscriptions).await.expect("put");
+        scope.commit().await.expect("committed");
+    };
+    put(&[paid("order.*")]).await;
+    let id = SubscriptionId { service: service(&a), name: "paid".to_owned() };
+    let mut scope = store.host_read().await.expect("a scope");
+    assert_eq!(scope.pending_subscriptions().await.expect("read"), [], "it begins with the next event");
+    drop(scope);
+    publish(store, &a, &[new_event("x", 2), new_event("x", 3)]).await;
+    let mut scope = store.host_read().await.expect("a scope");
+    let pending = scope.pending_subscriptions().await.expect("read");
+    assert_eq!((pending.len(), pending[0].subscription.cursor, pending[0].last), (1, 1, 3));
+    drop(scope);
+
+    let hosts = (0..4).map(|number| {
+        let (store, a, id) = (store.clone(), a.clone(), id.clone());
+        tokio::spawn(async move {
+            let mut scope = store.queue_write().await.expect("a scope");
+            let moved = scope.advance_cursor(&id, 1, 1, 3).await.expect("asked");
+            if moved {
+                let queue = QueueId { trigger: JobTrigger::Event, ..queue("paid") };
+                let delivery = NewJob { queue, ..new_job("", number) };
+                scope.enqueue_jobs(&a, &[delivery], None).await.expect("enqueued");
+                scope.commit().await.expect("committed");
+            }
+            usize::from(moved)
+        })
+    });
+    let mut moved = 0;
+    for host in hosts.collect::<Vec<_>>() {
+        moved += host.await.expect("no panic");
+    }
+    assert_eq!(moved, 1);
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read").len(), 1);
+    scope.set_cursor(&id, 0).await.expect("for a replay");
+    scope.set_subscription_paused(&id, true).await.expect("paused");
+    scope.commit().await.expect("committed");
+    let mut scope = store.host_write().await.expect("a scope");
+    assert_eq!(scope.pending_subscriptions().await.expect("read"), [], "it is paused");
+    assert!(!scope.advance_cursor(&id, 1, 0, 3).await.expect("asked"), "it is paused");
+    drop(scope);
+    put(&[paid("invoice.*")]).await;
+    let mut scope = store.read(&a).await.expect("a scope");
+    let changed = scope.subscription(&id).await.expect("it is there");
+    assert_eq!((changed.revision, changed.cursor, changed.paused), (2, 0, true));
+    drop(scope);
+    put(&[]).await;
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.subscription(&id).await.expect_err("it is gone").code(), Code::NotFound);
+}
+
+on_both! {
+    events_are_read_in_the_order_of_their_commits
+    a_key_has_one_event_and_a_day_has_a_quota
+    old_events_are_deleted_from_the_front
+    a_cursor_moves_with_the_deliveries_or_not_at_all
+}

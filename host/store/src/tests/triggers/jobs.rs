@@ -1,0 +1,218 @@
+//! Jobs as people see them: lists, cancelling, retrying, retention; and whose they are.
+
+use super::*;
+
+async fn jobs_are_listed_by_filter_and_page(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut jobs: Vec<_> = (1..=5).map(|number| new_job("resize", number)).collect();
+    jobs.push(NewJob { start: JobStart::In(600_000), ..new_job("report", 6) });
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    let claimed = claim(store, "me", LEASE_MS, share(&a, "resize", 3)).await;
+    finish(store, "me", &[end(&claimed[0], done()), end(&claimed[1], dead())]).await;
+    let mut scope = store.read(&a).await.expect("a scope");
+    let mut listed = async |filter: &JobFilter, limit| {
+        let found = scope.jobs(filter, limit).await.expect("read");
+        found.iter().map(|job| job.id.trim_start_matches('0').to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let all = JobFilter::default();
+    assert_eq!(listed(&all, 10).await, "6 5 4 3 2 1");
+    assert_eq!(listed(&all, 2).await, "6 5");
+    let before = JobFilter { before: Some(jobs[2].id.clone()), ..all.clone() };
+    assert_eq!(listed(&before, 10).await, "2 1");
+    for (state, ids) in [
+        (JobState::Waiting, "6"),
+        (JobState::Ready, "5 4"),
+        (JobState::Leased, "3"),
+        (JobState::Done, "1"),
+        (JobState::Dead, "2"),
+        (JobState::Cancelled, ""),
+    ] {
+        assert_eq!(listed(&JobFilter { state: Some(state), ..all.clone() }, 10).await, ids, "{state:?}");
+    }
+    let by_name = JobFilter { name: Some("report".to_owned()), component: Some(shop()), ..all.clone() };
+    assert_eq!(listed(&by_name, 10).await, "6");
+    assert_eq!(listed(&JobFilter { trigger: Some(JobTrigger::Event), ..all.clone() }, 10).await, "");
+    assert_eq!(listed(&JobFilter { environment: Some(Environment::Dev), ..all }, 10).await, "");
+}
+
+async fn jobs_are_cancelled_before_and_while_they_run(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let after = NewJob { after: vec![format!("{:026}", 1)], ..new_job("late", 4) };
+    let jobs = [new_job("resize", 1), new_job("resize", 2), new_job("other", 3), after];
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    let running = claim(store, "me", LEASE_MS, share(&a, "other", 1)).await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    for (job, outcome) in [(0, CancelledJob::Cancelled), (0, CancelledJob::Finished), (2, CancelledJob::Leased)] {
+        let cancelled = scope.cancel_job(&jobs[job].id, "not wanted", KEEP_MS).await.expect("it is there");
+        assert_eq!(cancelled, outcome, "{job}");
+    }
+    assert_eq!(scope.cancel_job("unknown", "", 0).await.expect_err("no such job").code(), Code::NotFound);
+    scope.commit().await.expect("committed");
+    assert_eq!(move_due(store).await.dead, 1, "the job that was to run after it");
+    let first = job(store, &a, &jobs[0].id).await;
+    assert_eq!((first.state, first.error.as_deref()), (JobState::Cancelled, Some("not wanted")));
+    assert!(job(store, &a, &jobs[2].id).await.cancelling);
+
+    let mut scope = store.queue_write().await.expect("a scope");
+    let lease = running[0].lease.clone();
+    let found = scope.extend_jobs("me", std::slice::from_ref(&lease), LEASE_MS).await.expect("extended");
+    scope.commit().await.expect("committed");
+    assert_eq!((found.lost, found.cancelled), (vec![], vec![lease]));
+    let retry = JobOutcome::Retry { in_ms: 1, error: "it was interrupted".to_owned() };
+    assert_eq!(finish(store, "me", &[end(&running[0], retry)]).await, []);
+    assert_eq!(state(store, &a, 3).await, JobState::Cancelled, "it is not run again");
+    is_counted(store, &a).await;
+}
+
+async fn dead_jobs_are_retried(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    enqueue(store, &a, &[new_job("resize", 1), new_job("other", 2)]).await.expect("enqueued");
+    run(store, &a, "resize", dead()).await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    let ready = scope.retry_job(&format!("{:026}", 2)).await;
+    assert_eq!(ready.expect_err("it is not dead").code(), Code::WrongState);
+    assert_eq!(scope.retry_job("unknown").await.expect_err("no such job").code(), Code::NotFound);
+    scope.retry_job(&format!("{:026}", 1)).await.expect("it is dead");
+    scope.commit().await.expect("committed");
+    let again = claim(store, "me", LEASE_MS, share(&a, "resize", 1)).await;
+    assert_eq!((again[0].attempt, again[0].lease.epoch), (1, 2), "attempts begin anew, epochs do not");
+    finish(store, "me", &[end(&again[0], dead())]).await;
+    run(store, &a, "other", dead()).await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    let filter = JobFilter { name: Some("other".to_owned()), ..JobFilter::default() };
+    assert_eq!(scope.retry_jobs(&filter, 10).await.expect("retried"), 1);
+    scope.commit().await.expect("committed");
+    assert_eq!((state(store, &a, 1).await, state(store, &a, 2).await), (JobState::Dead, JobState::Ready));
+    is_counted(store, &a).await;
+}
+
+async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    enqueue(store, &a, &(1..=4).map(|number| new_job("resize", number)).collect::<Vec<_>>()).await.expect("enqueued");
+    let jobs = claim(store, "me", LEASE_MS, share(&a, "resize", 9)).await;
+    let ends: Vec<_> =
+        jobs.iter().zip([0, 1, 1, KEEP_MS]).map(|(job, keep_ms)| JobEnd { keep_ms, ..end(job, done()) }).collect();
+    finish(store, "me", &ends).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut scope = store.queue_write().await.expect("a scope");
+    assert_eq!(scope.prune_jobs(1).await.expect("pruned"), 1);
+    assert_eq!(scope.prune_jobs(10).await.expect("pruned"), 1);
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let kept = scope.jobs(&JobFilter::default(), 10).await.expect("read");
+    assert_eq!(kept.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [jobs[3].lease.id.as_str()]);
+}
+
+/// The tables of triggers with a tenant's rows.
+const TABLES: [&str; 13] = [
+    "schedules",
+    "ticks",
+    "jobs",
+    "waiting_jobs",
+    "finished_jobs",
+    "job_keys",
+    "job_dependencies",
+    "ordering_keys",
+    "job_counts",
+    "steps",
+    "events",
+    "event_positions",
+    "subscriptions",
+];
+
+/// Puts a row into each of the tables.
+async fn fill_each_table(store: &Store, tenant: &TenantId) {
+    let id = service(tenant);
+    let mut scope = store.write(tenant).await.expect("a scope");
+    let schedule = NewSchedule { name: "nightly".to_owned(), config: json!({ "every": "1m" }), next_due: Some(1) };
+    scope.put_schedules(&id, &[schedule]).await.expect("put");
+    let subscription = NewSubscription { name: "paid".to_owned(), config: json!({ "type": "order.*" }) };
+    scope.put_subscriptions(&id, &[subscription]).await.expect("put");
+    let first = NewJob {
+        key: Some(JobKey { key: "k".to_owned(), for_ms: KEEP_MS }),
+        order: Some(JobOrder { key: "o".to_owned(), position: 1 }),
+        ..new_job("first", 1)
+    };
+    let waiting = NewJob { after: vec![first.id.clone()], ..new_job("waiting", 2) };
+    scope.enqueue_jobs(&[first, waiting, new_job("short", 3)], None).await.expect("enqueued");
+    scope.publish_events(&[super::events::new_event("order.paid", 1)], None).await.expect("published");
+    scope.commit().await.expect("committed");
+    run(store, tenant, "short", done()).await;
+    let first = claim(store, "me", LEASE_MS, share(tenant, "first", 1)).await;
+    let mut scope = store.queue_write().await.expect("a scope");
+    let step = Step { position: 0, name: "s".to_owned(), input_hash: "h".to_owned(), outcome: "1".to_owned() };
+    let step = NewStep { lease: first[0].lease.clone(), step };
+    assert_eq!(scope.append_steps("me", &[step]).await.expect("appended"), []);
+    let id = ScheduleId { service: id, name: "nightly".to_owned() };
+    let tick = NewTick { due: 1, action: TickAction::Skip { reason: "late".to_owned() } };
+    assert_eq!(scope.fire_schedule(&id, "me", &[tick], None, None).await.expect("recorded"), 1);
+    scope.commit().await.expect("committed");
+}
+
+async fn count(store: &Store, table: &str) -> i64 {
+    let select = format!("SELECT count(*) AS rows_there FROM {table}");
+    let row = sqlx::query(AssertSqlSafe(select)).fetch_one(&store.pool).await.expect("read");
+    get(&row, "rows_there").expect("a number")
+}
+
+async fn a_tenant_sees_only_its_own_triggers(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    fill_each_table(store, &a).await;
+    let mut scope = store.write(&b).await.expect("a scope");
+    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read"), []);
+    assert_eq!(scope.job(&format!("{:026}", 1)).await.expect_err("another tenant's").code(), Code::NotFound);
+    assert!(scope.cancel_job(&format!("{:026}", 1), "", 0).await.is_err());
+    assert_eq!(scope.journal(&format!("{:026}", 1)).await.expect("read"), []);
+    assert_eq!(scope.schedules().await.expect("read"), []);
+    assert_eq!(scope.subscriptions().await.expect("read"), []);
+    assert_eq!(scope.events(0, 10).await.expect("read"), []);
+    assert_eq!(scope.unfinished_jobs().await.expect("read"), 0);
+    drop(scope);
+    for table in TABLES {
+        assert!(count(store, table).await > 0, "{table}");
+        // PostgreSQL guards the rows also from a statement that forgets the tenant.
+        if store.dialect == Dialect::Postgres {
+            let mut scope = store.write(&b).await.expect("a scope");
+            let delete = sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *scope.tx).await;
+            assert_eq!(delete.expect("it runs").rows_affected(), 0, "{table}");
+        }
+    }
+    if store.dialect == Dialect::Postgres {
+        let mut scope = store.write(&b).await.expect("a scope");
+        assert!(sqlx::query("SELECT name FROM leases").execute(&mut *scope.tx).await.is_err(), "the host's own");
+        drop(scope);
+        let insert = "INSERT INTO job_counts (tenant, slot, unfinished) VALUES ('a', 99, 5)";
+        let mut scope = store.write(&b).await.expect("a scope");
+        assert!(sqlx::query(insert).execute(&mut *scope.tx).await.is_err(), "a row of another tenant");
+    }
+    // The same, as the tenant that they belong to.
+    fill_each_table(store, &b).await;
+}
+
+async fn a_transaction_that_is_dropped_leaves_nothing(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    let first = NewJob {
+        key: Some(JobKey { key: "k".to_owned(), for_ms: KEEP_MS }),
+        order: Some(JobOrder { key: "o".to_owned(), position: 1 }),
+        ..new_job("first", 1)
+    };
+    let waiting = NewJob { after: vec![first.id.clone()], ..new_job("waiting", 2) };
+    scope.enqueue_jobs(&[first, waiting], None).await.expect("enqueued");
+    scope.publish_events(&[super::events::new_event("order.paid", 1)], None).await.expect("published");
+    let schedule = NewSchedule { name: "nightly".to_owned(), config: json!({}), next_due: Some(1) };
+    scope.put_schedules(&service(&a), &[schedule]).await.expect("put");
+    drop(scope);
+    for table in TABLES {
+        assert_eq!(count(store, table).await, 0, "{table}");
+    }
+}
+
+on_both! {
+    jobs_are_listed_by_filter_and_page
+    jobs_are_cancelled_before_and_while_they_run
+    dead_jobs_are_retried
+    records_are_deleted_when_their_time_is_over
+    a_tenant_sees_only_its_own_triggers
+    a_transaction_that_is_dropped_leaves_nothing
+}

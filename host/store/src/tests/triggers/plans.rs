@@ -1,0 +1,94 @@
+//! The statements that run all the time find their rows by an index.
+
+use super::*;
+use crate::triggers::plans::{Value, hot_statements};
+
+/// Rows of each table.
+const ROWS: usize = 20_000;
+
+/// Fills the tables; `n.i` counts the rows.
+const FILL: [&str; 10] = [
+    "INSERT INTO jobs (tenant, id, queue, component, environment, trigger, name, input, priority, head_start, attempt, \
+     epoch, enqueued_at, rank, ready_at, state, lease_owner, lease_until) ROWS SELECT 'a', CAST(i AS TEXT), \
+     'shop/production/job/q' || CAST(i % 3 AS TEXT), 'shop', 'production', 'job', 'q', '{}', 0, 0, 0, 0, 0, i, i, \
+     CASE WHEN i % 200 = 0 THEN 'leased' ELSE 'ready' END, CASE WHEN i % 200 = 0 THEN 'me' END, \
+     CASE WHEN i % 200 = 0 THEN i END FROM n",
+    "INSERT INTO waiting_jobs (tenant, id, queue, component, environment, trigger, name, ordering_key, \
+     ordering_position, input, priority, head_start, attempt, epoch, enqueued_at, waits_for, due) ROWS SELECT 'a', \
+     'w' || CAST(i AS TEXT), 'shop/production/job/q' || CAST(i % 3 AS TEXT), 'shop', 'production', 'job', 'q', \
+     'k' || CAST(i % 1000 AS TEXT), i, '{}', 0, 0, 0, 0, 0, \
+     CASE i % 3 WHEN 0 THEN 'time' WHEN 1 THEN 'order' ELSE 'event' END, \
+     CASE i % 3 WHEN 0 THEN i * 1000000000 END FROM n",
+    "INSERT INTO finished_jobs (tenant, id, queue, component, environment, trigger, name, input, priority, head_start, \
+     attempt, epoch, enqueued_at, state, finished_at, keep_until) ROWS SELECT 'a', 'f' || CAST(i AS TEXT), \
+     'shop/production/job/q1', 'shop', 'production', 'job', 'q', '{}', 0, 0, 0, 0, 0, 'done', i, \
+     i * 1000000000 FROM n",
+    "INSERT INTO ordering_keys (tenant, queue, ordering_key, job) ROWS SELECT 'a', 'shop/production/job/q1', \
+     'k' || CAST(i AS TEXT), CAST(i AS TEXT) FROM n",
+    "INSERT INTO steps (tenant, job, position, name, input_hash, outcome, at) ROWS SELECT 'a', CAST(i / 4 AS TEXT), \
+     i % 4, 'n', 'h', '1', 0 FROM n",
+    "INSERT INTO events (tenant, position, id, type, source, data, time, key, hops, published_at) ROWS SELECT 'a', i, \
+     'e', 't', 's', '{}', 0, 'k' || CAST(i AS TEXT), 0, i FROM n",
+    "INSERT INTO schedules (tenant, component, environment, name, config, next_due, revision) ROWS SELECT 'a', 'shop', \
+     'production', 's' || CAST(i AS TEXT), '{}', CASE WHEN i % 100 > 0 THEN i * 1000000000 END, 1 FROM n",
+    "INSERT INTO ticks (tenant, component, environment, name, due, outcome, fired_at, host) ROWS SELECT 'a', 'shop', \
+     'production', 'n', i, 'skipped', i, 'h' FROM n",
+    "INSERT INTO executions (tenant, id, component, environment, version, source, started_at, duration_us, fuel, \
+     memory_bytes, status, outcome) ROWS SELECT 'a', CAST(i AS TEXT), 'shop', 'production', 1, 'GET /', i, 1, 1, 1, \
+     200, 'completed' FROM n",
+    "INSERT INTO job_keys (tenant, queue, key, job, input_digest, until) ROWS SELECT 'a', 'q', \
+     'k' || CAST(i AS TEXT), CAST(i AS TEXT), 'd', i FROM n",
+];
+
+/// What a plan reads besides the tables: parameters, and what the statement itself has selected before.
+const NOT_TABLES: [&str; 7] = ["item", "first", "ended", "owners", "queues", "last", "CONSTANT"];
+
+async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
+    create_tenant(store, "a").await;
+    let first = "SELECT CAST(1 AS BIGINT)";
+    let rows = format!("WITH RECURSIVE n(i) AS ({first} UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})");
+    for fill in FILL {
+        let fill = fill.replace("ROWS", &rows);
+        sqlx::query(AssertSqlSafe(fill)).execute(&store.pool).await.expect("filled");
+    }
+    sqlx::query("ANALYZE").execute(&store.pool).await.expect("analyzed");
+    let items: Vec<_> = (1..=50)
+        .map(|number| {
+            let id = number.to_string();
+            json!({ "tenant": "a", "id": id, "epoch": 0, "queue": "shop/production/job/q1", "key": format!("k{number}"),
+                    "job": id, "state": "done", "keep_ms": 1, "in_ms": 1, "attempts": 0 })
+        })
+        .collect();
+    let items = to_json(&items).expect("JSON");
+    let mut scope = store.queue_write().await.expect("a scope");
+    for (sql, values) in hot_statements(store.dialect) {
+        let explain = match store.dialect {
+            Dialect::Sqlite => "EXPLAIN QUERY PLAN",
+            Dialect::Postgres => "EXPLAIN",
+        };
+        let mut query = sqlx::query(AssertSqlSafe(format!("{explain} {sql}")));
+        for value in values {
+            query = match value {
+                Value::Items => query.bind(items.clone()),
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            };
+        }
+        let rows = query.fetch_all(&mut *scope.tx).await.expect("explained");
+        let column = if store.dialect == Dialect::Sqlite { "detail" } else { "QUERY PLAN" };
+        let plan: Vec<String> = rows.iter().map(|row| get(row, column).expect("a line")).collect();
+        let reads_all = |line: &String| match store.dialect {
+            Dialect::Sqlite => line.strip_prefix("SCAN ").is_some_and(|rest| {
+                let table = rest.split(' ').next().unwrap_or_default();
+                // All tenants are read, one by one, to find the last execution of each.
+                table != "t" && !NOT_TABLES.contains(&table)
+            }),
+            Dialect::Postgres => line.contains("Seq Scan on"),
+        };
+        assert!(!plan.is_empty() && !plan.iter().any(reads_all), "{sql}\n{}", plan.join("\n"));
+    }
+}
+
+on_both! {
+    hot_statements_use_an_index
+}

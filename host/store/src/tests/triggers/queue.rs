@@ -1,0 +1,313 @@
+//! The queue: claims, leases, keys, dependencies, turns.
+
+use super::*;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+async fn owners_at_once_never_get_the_same_job(TestStore { store, .. }: &TestStore) {
+    const JOBS: usize = 300;
+    let a = create_tenant(store, "a").await;
+    let jobs: Vec<_> = (0..JOBS).map(|number| new_job("resize", number)).collect();
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    let claimed = Arc::new(AtomicUsize::new(0));
+    let owners = (0..4).map(|owner| {
+        let (store, a, claimed) = (store.clone(), a.clone(), Arc::clone(&claimed));
+        tokio::spawn(async move {
+            let (owner, mut ids) = (format!("owner {owner}"), Vec::new());
+            while claimed.load(Ordering::SeqCst) < JOBS {
+                let jobs = claim(&store, &owner, LEASE_MS, share(&a, "resize", 7)).await;
+                claimed.fetch_add(jobs.len(), Ordering::SeqCst);
+                let ends: Vec<_> = jobs.iter().map(|job| end(job, done())).collect();
+                assert_eq!(finish(&store, &owner, &ends).await, []);
+                ids.extend(jobs.into_iter().map(|job| job.lease.id));
+            }
+            ids
+        })
+    });
+    let mut ids = Vec::new();
+    for owner in owners.collect::<Vec<_>>() {
+        ids.extend(owner.await.expect("no panic"));
+    }
+    assert_eq!(ids.len(), JOBS);
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), JOBS, "each job once");
+    is_counted(store, &a).await;
+}
+
+async fn a_late_end_is_refused_and_the_attempt_counts(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    enqueue(store, &a, &[new_job("resize", 1), new_job("resize", 2)]).await.expect("enqueued");
+    let slow = claim(store, "slow", 1, share(&a, "resize", 1)).await;
+    let others = claim(store, "slow", LEASE_MS, share(&a, "resize", 9)).await;
+    assert_eq!((slow[0].attempt, slow[0].lease.epoch, others.len()), (1, 1, 1));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut scope = store.queue_write().await.expect("a scope");
+    assert_eq!(scope.expire_jobs(10).await.expect("expired"), 1, "the other lease goes on");
+    scope.commit().await.expect("committed");
+    let fast = claim(store, "fast", LEASE_MS, share(&a, "resize", 9)).await;
+    assert_eq!((fast.len(), fast[0].attempt, fast[0].lease.epoch), (1, 2, 2));
+
+    let both = [slow[0].lease.clone(), others[0].lease.clone()];
+    let mut scope = store.queue_write().await.expect("a scope");
+    let found = scope.extend_jobs("slow", &both, LEASE_MS).await.expect("extended");
+    scope.commit().await.expect("committed");
+    assert_eq!((found.lost, found.cancelled), (vec![slow[0].lease.clone()], vec![]));
+    let ends = [end(&slow[0], dead()), end(&others[0], done())];
+    assert_eq!(finish(store, "slow", &ends).await, [slow[0].lease.clone()]);
+    let mut zombie = slow[0].clone();
+    zombie.lease.epoch = 2;
+    assert_eq!(finish(store, "slow", &[end(&zombie, dead())]).await.len(), 1, "the epoch of another owner");
+    assert_eq!(state(store, &a, 1).await, JobState::Leased);
+    let twice = [end(&fast[0], done()), end(&fast[0], done())];
+    assert_eq!(finish(store, "fast", &twice).await.len(), 1, "once is enough");
+    let record = job(store, &a, &fast[0].lease.id).await;
+    assert_eq!((record.state, record.attempt, record.result.as_deref()), (JobState::Done, 2, Some("1")));
+    assert_eq!(record.error, None, "it succeeded in the end");
+    is_counted(store, &a).await;
+}
+
+async fn ends_and_claims_are_one_transaction(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut second = new_job("resize", 1);
+    second.head_start_ms = -1_000;
+    let mut first = new_job("resize", 2);
+    first.head_start_ms = 1_000;
+    let kept = [second, first, new_job("resize", 3)];
+    enqueue(store, &a, &kept).await.expect("enqueued");
+    let one = claim(store, "me", LEASE_MS, share(&a, "resize", 1)).await;
+    assert_eq!(one[0].lease.id, kept[1].id, "by its head start");
+    for commits in [false, true] {
+        let mut scope = store.queue_write().await.expect("a scope");
+        let shares = [share(&a, "resize", 1), share(&a, "other", 5)];
+        let (late, next) =
+            scope.finish_and_claim("me", &[end(&one[0], done())], LEASE_MS, &shares).await.expect("both");
+        assert_eq!((late.len(), next.len()), (0, 1));
+        assert_eq!(next[0].lease.id, kept[2].id);
+        if commits {
+            scope.commit().await.expect("committed");
+        }
+    }
+    assert_eq!((state(store, &a, 2).await, state(store, &a, 3).await), (JobState::Done, JobState::Leased));
+    let mut scope = store.host_read().await.expect("a scope");
+    let ready = scope.ready_queues().await.expect("read");
+    assert_eq!(ready.len(), 1);
+    assert_eq!((&ready[0].tenant, &ready[0].queue, ready[0].rank - ready[0].ready_at), (&a, &queue("resize"), 1_000));
+    let leased = scope.leased_queues().await.expect("read");
+    assert_eq!((leased.len(), &leased[0].queue, leased[0].leased), (1, &queue("resize"), 1));
+    let unfinished = scope.unfinished_of(&a, &queue("resize"), 10).await.expect("read");
+    assert_eq!(BTreeSet::from_iter(unfinished), BTreeSet::from([kept[0].id.clone(), kept[2].id.clone()]));
+}
+
+async fn queues_with_ready_jobs_are_found_of_all_tenants(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    let mut scope = store.host_read().await.expect("a scope");
+    assert_eq!(scope.ready_queues().await.expect("read"), []);
+    drop(scope);
+    enqueue(store, &a, &[new_job("x", 1), new_job("y", 2), new_job("y", 3)]).await.expect("enqueued");
+    enqueue(store, &b, &[new_job("x", 4)]).await.expect("enqueued");
+    let mut scope = store.host_read().await.expect("a scope");
+    let found = scope.ready_queues().await.expect("read");
+    let found: Vec<_> = found.iter().map(|ready| (ready.tenant.as_str(), ready.queue.name.as_str())).collect();
+    assert_eq!(found, [("a", "x"), ("a", "y"), ("b", "x")]);
+    let unfinished = scope.unfinished_jobs().await.expect("read");
+    assert_eq!((unfinished[&a], unfinished[&b]), (3, 1));
+}
+
+async fn a_unique_key_has_one_job(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let keyed = |number, input: &str, for_ms| NewJob {
+        key: Some(JobKey { key: "order 7".to_owned(), for_ms }),
+        input: input.to_owned(),
+        ..new_job("resize", number)
+    };
+    let existing = |number: usize, same_input| Enqueued::Existing { id: format!("{number:026}"), same_input };
+    let jobs = [keyed(1, "1", KEEP_MS), keyed(2, "1", KEEP_MS), new_job("resize", 3)];
+    let enqueued = enqueue(store, &a, &jobs).await.expect("enqueued");
+    assert_eq!(enqueued, [Enqueued::New, existing(1, true), Enqueued::New], "in one batch");
+    let enqueued = enqueue(store, &a, &[keyed(4, "2", KEEP_MS)]).await.expect("enqueued");
+    assert_eq!(enqueued, [existing(1, false)]);
+    let other = NewJob { queue: queue("other"), ..keyed(5, "1", 1) };
+    assert_eq!(enqueue(store, &a, &[other]).await.expect("enqueued"), [Enqueued::New], "another queue");
+    // Its time is over, but the job is not.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let again = NewJob { queue: queue("other"), ..keyed(6, "1", 1) };
+    assert_eq!(enqueue(store, &a, std::slice::from_ref(&again)).await.expect("enqueued"), [existing(5, true)]);
+    let mut scope = store.queue_write().await.expect("a scope");
+    assert_eq!(scope.prune_job_keys(10).await.expect("pruned"), 0);
+    scope.commit().await.expect("committed");
+    run(store, &a, "other", done()).await;
+    assert_eq!(enqueue(store, &a, &[again]).await.expect("enqueued"), [existing(5, true)], "it was extended");
+    is_counted(store, &a).await;
+}
+
+async fn a_key_at_once_is_one_job_s(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let hosts = (0..6).map(|number| {
+        let (store, a) = (store.clone(), a.clone());
+        let key = JobKey { key: "order 7".to_owned(), for_ms: KEEP_MS };
+        let job = NewJob { key: Some(key), ..new_job("resize", number) };
+        tokio::spawn(async move { enqueue(&store, &a, &[job]).await.expect("enqueued").remove(0) })
+    });
+    let mut new = 0;
+    for host in hosts.collect::<Vec<_>>() {
+        new += usize::from(host.await.expect("no panic") == Enqueued::New);
+    }
+    assert_eq!(new, 1);
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read").len(), 1);
+}
+
+async fn quotas_of_unfinished_jobs_hold(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.enqueue_jobs(&[new_job("resize", 1), new_job("resize", 2)], Some(2)).await.expect("within the quota");
+    scope.commit().await.expect("committed");
+    let mut scope = store.write(&a).await.expect("a scope");
+    let over = scope.enqueue_jobs(&[new_job("resize", 3)], Some(2)).await;
+    assert_eq!(over.expect_err("over it").code(), Code::QuotaExceeded);
+    drop(scope);
+    let jobs = claim(store, "me", LEASE_MS, share(&a, "resize", 1)).await;
+    finish(store, "me", &[end(&jobs[0], dead())]).await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.enqueue_jobs(&[new_job("resize", 3)], Some(2)).await.expect("one has ended");
+    scope.commit().await.expect("committed");
+    is_counted(store, &a).await;
+}
+
+async fn jobs_run_after_others_and_die_with_them(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let after = |name: &str, number, after: &[usize]| NewJob {
+        after: after.iter().map(|number| format!("{number:026}")).collect(),
+        ..new_job(name, number)
+    };
+    let jobs = [new_job("one", 1), new_job("two", 2), after("both", 3, &[1, 2]), after("last", 4, &[3, 3])];
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    assert_eq!(job(store, &a, &jobs[2].id).await.waits_for.as_deref(), Some("jobs"));
+    run(store, &a, "one", done()).await;
+    assert_eq!(state(store, &a, 3).await, JobState::Waiting);
+    run(store, &a, "two", done()).await;
+    assert_eq!(state(store, &a, 3).await, JobState::Ready);
+    // What is done already is no obstacle; what is not known is one.
+    enqueue(store, &a, &[after("late", 5, &[1])]).await.expect("enqueued");
+    assert_eq!(state(store, &a, 5).await, JobState::Ready);
+    let unknown = enqueue(store, &a, &[after("late", 6, &[77])]).await;
+    assert_eq!(unknown.expect_err("it is not known").code(), Code::NotFound);
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.job(&format!("{:026}", 6)).await.expect_err("nothing is left of it").code(), Code::NotFound);
+    drop(scope);
+
+    run(store, &a, "both", dead()).await;
+    assert_eq!(move_due(store).await, MovedJobs { ready: 0, dead: 1 });
+    let last = job(store, &a, &jobs[3].id).await;
+    assert_eq!(last.state, JobState::Dead);
+    assert!(last.error.is_some_and(|error| error.contains(&jobs[2].id) && error.contains("dead")));
+    enqueue(store, &a, &[after("late", 7, &[3])]).await.expect("enqueued");
+    assert_eq!(move_due(store).await.dead, 1, "it is dead already");
+    is_counted(store, &a).await;
+}
+
+async fn of_a_turn_the_first_alone_is_ready(TestStore { store, .. }: &TestStore) {
+    use JobState::{Cancelled, Dead, Leased, Ready, Waiting};
+    let a = create_tenant(store, "a").await;
+    let ordered = |number, key: &str, position| NewJob {
+        order: Some(JobOrder { key: key.to_owned(), position }),
+        ..new_job("ship", number)
+    };
+    enqueue(store, &a, &[ordered(1, "x", 1), ordered(9, "x", 2), ordered(3, "y", 3)]).await.expect("enqueued");
+    enqueue(store, &a, &[ordered(4, "x", 4)]).await.expect("enqueued");
+    let states = async || {
+        let numbers = [1, 9, 3, 4];
+        let mut states = Vec::new();
+        for number in numbers {
+            states.push(state(store, &a, number).await);
+        }
+        states
+    };
+    assert_eq!(states().await, [Ready, Waiting, Ready, Waiting]);
+    // An attempt that failed keeps its turn.
+    let jobs = claim(store, "me", LEASE_MS, share(&a, "ship", 1)).await;
+    finish(store, "me", &[end(&jobs[0], JobOutcome::Retry { in_ms: 0, error: "not yet".to_owned() })]).await;
+    assert_eq!(states().await, [Waiting, Waiting, Ready, Waiting]);
+    assert_eq!(move_due(store).await.ready, 1);
+    // One that is dead does not block it.
+    let jobs = claim(store, "me", LEASE_MS, share(&a, "ship", 9)).await;
+    let ends: Vec<_> = jobs.iter().map(|job| end(job, dead())).collect();
+    finish(store, "me", &ends).await;
+    assert_eq!(states().await, [Dead, Ready, Dead, Waiting]);
+    let mut scope = store.write(&a).await.expect("a scope");
+    let cancelled = scope.cancel_job(&format!("{:026}", 9), "not wanted", KEEP_MS).await.expect("it is there");
+    assert_eq!(cancelled, CancelledJob::Cancelled);
+    assert_eq!(scope.retry_jobs(&JobFilter::default(), 10).await.expect("retried"), 2);
+    scope.commit().await.expect("committed");
+    assert_eq!(states().await, [Waiting, Cancelled, Ready, Ready], "the dead one waits for its turn again");
+    let jobs = claim(store, "me", LEASE_MS, share(&a, "ship", 9)).await;
+    assert_eq!(states().await, [Waiting, Cancelled, Leased, Leased]);
+    let ends: Vec<_> = jobs.iter().map(|job| end(job, done())).collect();
+    finish(store, "me", &ends).await;
+    assert_eq!(state(store, &a, 1).await, Ready);
+    run(store, &a, "ship", done()).await;
+    enqueue(store, &a, &[ordered(5, "x", 5)]).await.expect("enqueued");
+    assert_eq!(state(store, &a, 5).await, Ready, "nobody has the turn");
+    is_counted(store, &a).await;
+}
+
+async fn turns_at_once_lose_nothing(TestStore { store, .. }: &TestStore) {
+    const JOBS: usize = 24;
+    let a = create_tenant(store, "a").await;
+    let publisher = {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move {
+            for number in 0..JOBS {
+                let order = JobOrder { key: "x".to_owned(), position: number as u64 };
+                let job = NewJob { order: Some(order), ..new_job("ship", number) };
+                enqueue(&store, &a, &[job]).await.expect("enqueued");
+            }
+        })
+    };
+    let mut ids = Vec::new();
+    for _ in 0..10_000 {
+        let jobs = claim(store, "me", LEASE_MS, share(&a, "ship", 9)).await;
+        assert!(jobs.len() < 2, "one after the other");
+        let ends: Vec<_> = jobs.iter().map(|job| end(job, done())).collect();
+        finish(store, "me", &ends).await;
+        ids.extend(jobs.into_iter().map(|job| job.lease.id));
+        if ids.len() == JOBS {
+            break;
+        }
+        later().await;
+    }
+    publisher.await.expect("no panic");
+    assert_eq!(ids, (0..JOBS).map(|number| format!("{number:026}")).collect::<Vec<_>>());
+}
+
+async fn a_job_starts_when_it_is_due(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let at = |number, start| NewJob { start, ..new_job("resize", number) };
+    let jobs = [at(1, JobStart::In(1)), at(2, JobStart::In(600_000)), at(3, JobStart::At(1))];
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    assert_eq!(state(store, &a, 3).await, JobState::Ready, "long ago");
+    assert_eq!(state(store, &a, 1).await, JobState::Waiting);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(move_due(store).await, MovedJobs { ready: 1, dead: 0 });
+    assert_eq!(move_due(store).await, MovedJobs::default());
+    assert_eq!((state(store, &a, 1).await, state(store, &a, 2).await), (JobState::Ready, JobState::Waiting));
+    let jobs = claim(store, "me", LEASE_MS, share(&a, "resize", 9)).await;
+    let released: Vec<_> = jobs.iter().map(|job| end(job, JobOutcome::Released)).collect();
+    assert_eq!(finish(store, "me", &released).await, []);
+    let jobs = claim(store, "me", LEASE_MS, share(&a, "resize", 9)).await;
+    assert_eq!(jobs.iter().map(|job| (job.attempt, job.lease.epoch)).collect::<Vec<_>>(), [(1, 2), (1, 2)]);
+    is_counted(store, &a).await;
+}
+
+on_both! {
+    owners_at_once_never_get_the_same_job
+    a_late_end_is_refused_and_the_attempt_counts
+    ends_and_claims_are_one_transaction
+    queues_with_ready_jobs_are_found_of_all_tenants
+    a_unique_key_has_one_job
+    a_key_at_once_is_one_job_s
+    quotas_of_unfinished_jobs_hold
+    jobs_run_after_others_and_die_with_them
+    of_a_turn_the_first_alone_is_ready
+    turns_at_once_lose_nothing
+    a_job_starts_when_it_is_due
+}

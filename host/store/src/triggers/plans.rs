@@ -1,0 +1,48 @@
+//! The statements that run all the time, for the test that each finds its rows by an index.
+
+use super::{events, finish, jobs, queue, schedules, steps, waiting};
+use crate::Dialect;
+
+/// A value of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value {
+    /// A JSON array of jobs, claims, turns and keys.
+    Items,
+    Text(&'static str),
+    Number(i64),
+}
+
+/// The statements, with values for their parameters.
+pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
+    use Value::{Items, Number, Text};
+    let (tenant, name) = (Text("a"), Text("shop/production/job/q1"));
+    let service = [tenant, Text("shop"), Text("production"), Text("n")];
+    let with = |values: &[Value]| [&service[..], values].concat();
+    let mut all = vec![
+        (queue::READY_QUEUES.to_owned(), vec![]),
+        (queue::LEASED_QUEUES.to_owned(), vec![]),
+        (queue::claim_jobs(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000)]),
+        (queue::expire_jobs(dialect), vec![Number(50)]),
+        (queue::extend_jobs(dialect), vec![Items, Text("me"), Number(1_000)]),
+        (finish::owned_jobs(dialect, dialect.locked()), vec![Items, Text("me")]),
+        (finish::finish_jobs(dialect, "jobs"), vec![Items]),
+        (finish::suspend_jobs(dialect), vec![Items]),
+        (waiting::due_jobs(dialect), vec![Number(50)]),
+        (waiting::next_turns(dialect), vec![Items]),
+        (waiting::EVENT_WAITS.to_owned(), vec![tenant, Text(""), Number(50)]),
+        (steps::JOURNAL.to_owned(), vec![tenant, Text("1")]),
+        (steps::delete_steps(dialect), vec![Items]),
+        (jobs::outdated_jobs(dialect), vec![Number(50)]),
+        (schedules::due_schedules(dialect), vec![Number(50)]),
+        (schedules::UNARMED.to_owned(), vec![Number(50)]),
+        (schedules::LAST_TICKS.to_owned(), with(&[Number(i64::MAX), Number(50)])),
+        (schedules::PRUNE_TICKS.to_owned(), vec![Number(10), Number(50)]),
+        (events::READ_EVENTS.to_owned(), vec![tenant, Number(10), Number(50)]),
+        (events::PRUNE_EVENTS.to_owned(), vec![tenant, Number(1), Number(50), Number(10)]),
+        (events::known_events(dialect), vec![tenant, Items]),
+        ("DELETE FROM executions WHERE started_at < $1".to_owned(), vec![Number(10)]),
+        (crate::executions::PRUNE_EXECUTIONS.to_owned(), vec![Number(10)]),
+    ];
+    all.extend(jobs::UNFINISHED_OF.map(|sql| (sql.to_owned(), vec![tenant, name, Number(50)])));
+    all
+}
