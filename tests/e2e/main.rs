@@ -52,6 +52,7 @@ mod response_body;
 mod serving;
 mod shares;
 mod signing;
+mod triggers;
 mod uncaught;
 mod url_pattern;
 mod web_apis;
