@@ -293,6 +293,21 @@ async fn the_jobs_of_a_host_that_died_are_run_by_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_ends_its_hosts_is_dead_when_its_attempts_are_used_up() {
+    let bench = bench(json!({ "jobs": { "once": { "retry": { "attempts": 1 } } } }), returns()).await;
+    let runner = bench.runner("one");
+    enqueue(&runner, "once", &json!({})).await;
+    let mut scope = bench.store.queue_write().await.expect("a scope");
+    let ready = scope.ready_queues().await.expect("a list").remove(0);
+    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1 }];
+    scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
+    scope.commit().await.expect("committed");
+    runner.start();
+    until("it is dead", async || bench.jobs(JobState::Dead).await.len() == 1).await;
+    assert!(bench.ran().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_job_is_cancelled_and_a_host_that_ends_gives_its_own_back() {
     let handler: Handler = Box::new(|mut run| {
         async move {
