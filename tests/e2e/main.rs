@@ -54,6 +54,7 @@ mod response_body;
 mod serving;
 mod shares;
 mod signing;
+mod triggers;
 mod triggers_example;
 mod uncaught;
 mod url_pattern;

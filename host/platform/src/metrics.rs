@@ -159,6 +159,9 @@ impl MetricsSnapshot {
             let stored = stored.as_ref().map(|stored| stored.get(&tenant).copied().unwrap_or_default());
             levels.push((name.clone(), "components", stored.map(|stored| stored.0), quotas.components.into()));
             levels.push((name.clone(), "storage-bytes", stored.map(|stored| stored.1), quotas.storage_bytes));
+            let jobs = unfinished.get(&tenant).copied().unwrap_or_default();
+            levels.push((name.clone(), "jobs", stored.map(|_| jobs), quotas.jobs));
+            levels.push((name.clone(), "events-per-day", None, quotas.events_per_day));
             levels.push((name, "memory-bytes", None, quotas.memory_bytes));
         }
         levels.retain(|(.., most)| *most > 0);

@@ -20,6 +20,8 @@ use std::time::{Duration, UNIX_EPOCH};
 const EVENTS_MAX: u32 = 200;
 /// Subscriptions that are kept compiled.
 const COMPILED_MAX: usize = 10_000;
+/// The last millisecond of the year 9999: RFC 3339 has no later time.
+const TIME_MS_MAX: u64 = 253_402_300_799_999;
 /// Characters of the reason for which an event could not be transformed.
 const REASON_CHARS_MAX: usize = 500;
 
@@ -69,7 +71,7 @@ impl Compiled {
 }
 
 /// The source of what a service publishes: it names the environment, whose subscriptions alone get it.
-pub(crate) fn source_of(service: &ServiceId) -> String {
+pub(super) fn source_of(service: &ServiceId) -> String {
     format!("/{}/{}", service.component, service.environment)
 }
 
@@ -80,7 +82,7 @@ fn environment_of(source: &str) -> Option<Environment> {
 
 /// An event of the log, as CloudEvents have it.
 pub(super) fn cloud_event(record: &EventRecord) -> Event {
-    let since = Duration::from_millis(u64::try_from(record.time).unwrap_or_default());
+    let since = Duration::from_millis(u64::try_from(record.time).unwrap_or_default().min(TIME_MS_MAX));
     let time = UNIX_EPOCH.checked_add(since).map(|time| humantime::format_rfc3339_millis(time).to_string());
     let data = serde_json::from_str(&record.data).map_or(EventData::None, EventData::Json);
     Event {

@@ -89,7 +89,8 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
 
 /// Ends the ready jobs of services that are nowhere any more, such as those of a tenant that was deleted.
 pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
-    for ReadyQueue { tenant, queue, .. } in runner.store.host_read().await?.ready_queues().await? {
+    let ready = runner.store.host_read().await?.ready_queues().await?;
+    for ReadyQueue { tenant, queue, .. } in ready {
         let (component, environment) = (queue.component.clone(), queue.environment);
         let service = ServiceId { tenant: tenant.clone(), component, environment };
         let is_there = runner.services.find(&service).is_some();

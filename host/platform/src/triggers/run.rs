@@ -12,7 +12,7 @@ use elias_host::{EventMessage, Job, Tick};
 use elias_names::ServiceId;
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig};
-use elias_triggers::queue::{Ending, Outcome, settle};
+use elias_triggers::queue::{DeadReason, Ending, Outcome, settle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -181,6 +181,19 @@ impl Runner {
         if job.queue.trigger == JobTrigger::Event && job.queue.name == PUBLISH_LATER {
             return self.publish_later(job, &served).await;
         }
+        let retry = match job.queue.trigger {
+            JobTrigger::Job => config.retry,
+            JobTrigger::Schedule => RetryConfig::default(),
+            JobTrigger::Event => {
+                let subscription = served.config.event.iter().find(|event| event.name() == job.queue.name);
+                subscription.map(|subscription| subscription.retry).unwrap_or_default()
+            }
+        };
+        if job.attempt > retry.attempts {
+            // One that ends its host would else be run for ever.
+            let why = "the host of the last attempt did not renew its lease";
+            return dead(format!("{}: {why}", DeadReason::AttemptsUsedUp.as_str()), keep_ms);
+        }
         let clock = RunClock::new(job.lease_until.saturating_sub_unsigned(super::queue::LEASE_MS));
         let (message, name) = match message(job, clock.now()) {
             Ok(message) => message,
@@ -213,14 +226,6 @@ impl Runner {
         if let Ending::NotRun { reason, .. } = ending {
             return Verdict::NotRun { reason };
         }
-        let retry = match job.queue.trigger {
-            JobTrigger::Job => config.retry,
-            JobTrigger::Schedule => RetryConfig::default(),
-            JobTrigger::Event => {
-                let subscription = served.config.event.iter().find(|event| event.name() == job.queue.name);
-                subscription.map(|subscription| subscription.retry).unwrap_or_default()
-            }
-        };
         let now = clock.now();
         let outcome = match settle(ending, &retry.policy(), job.attempt, now, rand::random()) {
             Outcome::Done { result } => JobOutcome::Done { result: Some(result) },

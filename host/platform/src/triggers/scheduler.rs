@@ -214,7 +214,7 @@ impl Runner {
 
     /// Publishes that ticks are late, in the transaction that fires them.
     async fn tell_late(&self, scope: &mut HostScope, id: &ScheduleId, decisions: &[Decision]) -> Result<()> {
-        let mut latest = None;
+        let mut latest: Option<(Duration, Now)> = None;
         for decision in decisions {
             if let Decision::Fire { due, lateness, .. } = decision
                 && *lateness >= LATE

@@ -1,1 +1,433 @@
+//! The runner on a real store, with handlers that are functions: nothing is lost, and nothing is done twice.
 
+mod schedules;
+mod steps;
+
+use super::backends::TriggerBackends;
+use super::registration;
+use super::run::{Message, Run, RunEnd, ServedTriggers, Services};
+use super::{JobRequest, Runner};
+use elias_api::{Actor, JobFilter, JobRecord, JobState, Quotas, TenantSettings, VersionSettings};
+use elias_capabilities::events::EventLog;
+use elias_capabilities::jobs::{ErrorCode, JobQueue, NewJob, StartTime};
+use elias_capabilities::trigger::{Cause, Origin};
+use elias_names::{Environment, ServiceId, TenantId};
+use elias_store::{ClaimShare, JobStart, NewEvent, Store, now_ms};
+use elias_triggers::config::TriggersConfig;
+use elias_triggers::queue::Ending;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long something may take that has to happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A handler.
+type Handler = Box<dyn Fn(Run) -> BoxFuture<'static, Ending> + Send + Sync>;
+
+/// Services of which each is the same function.
+struct Fake {
+    config: Arc<TriggersConfig>,
+    handler: Handler,
+    is_stopped: AtomicBool,
+    /// What ran: the job, its attempt, and what the handler got.
+    ran: Mutex<Vec<(String, u32, Message)>>,
+}
+
+impl Services for Fake {
+    fn find(&self, id: &ServiceId) -> Option<ServedTriggers> {
+        let is_there = id.component.as_str() == "shop";
+        let is_stopped = self.is_stopped.load(Ordering::Relaxed);
+        let quotas = Quotas::default();
+        is_there.then(|| ServedTriggers { config: Arc::clone(&self.config), quotas, is_stopped })
+    }
+
+    fn run(&self, run: Run) -> BoxFuture<'static, RunEnd> {
+        self.ran.lock().push((run.record.job.clone(), run.record.attempt, run.message.clone()));
+        let running = (self.handler)(run);
+        async move { RunEnd { ending: running.await, version: Some(1) } }.boxed()
+    }
+}
+
+struct Bench {
+    store: Store,
+    settings: VersionSettings,
+    services: Arc<Fake>,
+    _folder: tempfile::TempDir,
+}
+
+fn shop() -> ServiceId {
+    ServiceId {
+        tenant: "acme".parse().expect("a name"),
+        component: "shop".parse().expect("a name"),
+        environment: Environment::Production,
+    }
+}
+
+fn returns() -> Handler {
+    Box::new(|_| async { Ending::Returned("null".to_owned()) }.boxed())
+}
+
+/// A store with a tenant whose service `shop` has these triggers.
+async fn bench(triggers: Value, handler: Handler) -> Bench {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), None).expect("it opens");
+    let mut scope = store.write(&shop().tenant).await.expect("a scope");
+    scope.create_tenant(&TenantSettings::default(), &Actor::host()).await.expect("made");
+    scope.commit().await.expect("committed");
+    let settings = VersionSettings { triggers: Some(triggers), ..VersionSettings::default() };
+    let config = Arc::new(registration::check(&settings).expect("they are right"));
+    let services = Fake { config, handler, is_stopped: AtomicBool::new(false), ran: Mutex::default() };
+    Bench { store, settings, services: Arc::new(services), _folder: folder }
+}
+
+impl Bench {
+    fn runner(&self, name: &str) -> Arc<Runner> {
+        Runner::new(self.store.clone(), name.to_owned(), Arc::clone(&self.services) as _, 20)
+    }
+
+    async fn register(&self) {
+        let mut scope = self.store.write(&shop().tenant).await.expect("a scope");
+        registration::register(&mut scope, &shop(), &self.settings).await.expect("registered");
+        scope.commit().await.expect("committed");
+    }
+
+    fn ran(&self) -> Vec<(String, u32, Message)> {
+        self.services.ran.lock().clone()
+    }
+
+    async fn jobs(&self, state: JobState) -> Vec<JobRecord> {
+        let filter = JobFilter { state: Some(state), ..JobFilter::default() };
+        let mut scope = self.store.read(&shop().tenant).await.expect("a scope");
+        scope.jobs(&filter, 1_000).await.expect("a list")
+    }
+
+    async fn unfinished(&self) -> u64 {
+        let mut scope = self.store.read(&shop().tenant).await.expect("a scope");
+        scope.unfinished_jobs().await.expect("a number")
+    }
+}
+
+/// Waits until something is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < PATIENCE, "waited for: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn request(name: &str, input: &Value) -> JobRequest {
+    JobRequest {
+        service: shop(),
+        name: name.to_owned(),
+        input: input.to_string(),
+        priority: None,
+        start: JobStart::Now,
+        key: None,
+        after: Vec::new(),
+        cause: None,
+    }
+}
+
+async fn enqueue(runner: &Runner, name: &str, input: &Value) -> String {
+    runner.enqueue_request(request(name, input)).await.expect("enqueued").0
+}
+
+fn event(event_type: &str, subject: &str, number: u32) -> NewEvent {
+    NewEvent {
+        id: format!("{number:04}"),
+        event_type: event_type.to_owned(),
+        source: "/test".to_owned(),
+        subject: Some(subject.to_owned()),
+        data: json!({ "number": number }).to_string(),
+        time: now_ms(),
+        key: None,
+        hops: 0,
+        cause: None,
+    }
+}
+
+fn attribute(message: &Message, name: &str) -> String {
+    match message {
+        Message::Event(event) => event.event[name].as_str().unwrap_or_default().to_owned(),
+        other => panic!("not an event: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_job_runs_once_whichever_of_two_hosts_takes_it() {
+    const JOBS: u32 = 400;
+    let bench = bench(json!({ "jobs": { "count": { "concurrency": 100 } } }), returns()).await;
+    let (one, other) = (bench.runner("one"), bench.runner("other"));
+    one.start();
+    other.start();
+    let enqueued = futures::future::join_all((0..JOBS).map(|number| {
+        let runner = if number % 2 == 0 { &one } else { &other };
+        async move { enqueue(runner, "count", &json!(number)).await }
+    }));
+    let ids: HashSet<String> = enqueued.await.into_iter().collect();
+    assert_eq!(ids.len(), JOBS as usize);
+    until("all jobs are done", async || bench.unfinished().await == 0).await;
+    let ran = bench.ran();
+    assert!(ran.iter().all(|(_, attempt, _)| *attempt == 1));
+    assert_eq!((ran.len(), ran.into_iter().map(|(id, ..)| id).collect::<HashSet<_>>()), (JOBS as usize, ids));
+    assert_eq!(bench.jobs(JobState::Done).await.len(), JOBS as usize);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_is_retried_and_then_dead_with_its_stack_and_can_be_retried_by_hand() {
+    let retry = json!({ "attempts": 2, "first": "100ms", "jitter": false });
+    let fails: Handler = Box::new(|_| async { Ending::Failed("Error: no\n  at index.js:3".to_owned()) }.boxed());
+    let bench = bench(json!({ "jobs": { "charge": { "retry": retry } } }), fails).await;
+    let runner = bench.runner("one");
+    runner.start();
+    let id = enqueue(&runner, "charge", &json!({})).await;
+    until("it is dead", async || !bench.jobs(JobState::Dead).await.is_empty()).await;
+    let dead = bench.jobs(JobState::Dead).await.remove(0);
+    assert_eq!((&dead.id, dead.attempt), (&id, 2));
+    assert!(dead.error.is_some_and(|error| error.starts_with("attempts-used-up: Error: no\n  at index.js:3")));
+    assert_eq!(bench.ran().iter().map(|(_, attempt, _)| *attempt).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(runner.meters().dead_jobs(), [(Some(shop().tenant), 1)]);
+    let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");
+    scope.retry_job(&id).await.expect("it is dead");
+    scope.commit().await.expect("committed");
+    runner.look();
+    until("it runs again", async || bench.ran().len() == 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_rejected_or_asks_for_another_time_gets_it() {
+    let handler: Handler = Box::new(|run| {
+        let ending = match (&run.message, run.record.attempt) {
+            (Message::Job(job), _) if job.name == "never" => Ending::Rejected("not mine".to_owned()),
+            (_, 1) => Ending::RetryRequested { after: Some(Duration::ZERO), reason: "later".to_owned() },
+            _ => Ending::Returned("7".to_owned()),
+        };
+        async move { ending }.boxed()
+    });
+    let bench = bench(json!({}), handler).await;
+    let runner = bench.runner("one");
+    runner.start();
+    enqueue(&runner, "never", &json!({})).await;
+    enqueue(&runner, "later", &json!({})).await;
+    until("both are over", async || bench.unfinished().await == 0).await;
+    assert_eq!(bench.jobs(JobState::Dead).await[0].error.as_deref(), Some("rejected: not mine"));
+    let done = bench.jobs(JobState::Done).await.remove(0);
+    assert_eq!((done.attempt, done.result.as_deref()), (2, Some("7")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_jobs_run_at_a_time_than_their_kind_allows() {
+    let active = Arc::new(Mutex::new((0_u32, 0_u32)));
+    let seen = Arc::clone(&active);
+    let handler: Handler = Box::new(move |_| {
+        let active = Arc::clone(&seen);
+        async move {
+            let mut now = active.lock();
+            now.0 += 1;
+            now.1 = now.1.max(now.0);
+            drop(now);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            active.lock().0 -= 1;
+            Ending::Returned("null".to_owned())
+        }
+        .boxed()
+    });
+    let bench = bench(json!({ "jobs": { "slow": { "concurrency": 3 } } }), handler).await;
+    let runner = bench.runner("one");
+    runner.start();
+    for number in 0..20 {
+        enqueue(&runner, "slow", &json!(number)).await;
+    }
+    until("all are done", async || bench.unfinished().await == 0).await;
+    let most = active.lock().1;
+    assert!((1..=3).contains(&most), "{most}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_service_that_cannot_run_wait_and_lose_no_attempt() {
+    let open = Arc::new(AtomicBool::new(true));
+    let circuit = Arc::clone(&open);
+    let handler: Handler = Box::new(move |_| {
+        let ending = if circuit.load(Ordering::Relaxed) {
+            Ending::NotRun { times: 1, reason: "circuit-open".to_owned() }
+        } else {
+            Ending::Returned("null".to_owned())
+        };
+        async move { ending }.boxed()
+    });
+    let bench = bench(json!({}), handler).await;
+    bench.services.is_stopped.store(true, Ordering::Relaxed);
+    let runner = bench.runner("one");
+    runner.start();
+    enqueue(&runner, "wait", &json!({})).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(bench.ran().is_empty(), "a service that was stopped runs nothing");
+    bench.services.is_stopped.store(false, Ordering::Relaxed);
+    until("it was tried", async || !bench.ran().is_empty()).await;
+    open.store(false, Ordering::Relaxed);
+    until("it is done", async || bench.unfinished().await == 0).await;
+    assert_eq!(bench.jobs(JobState::Done).await[0].attempt, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_jobs_of_a_host_that_died_are_run_by_another() {
+    let bench = bench(json!({}), returns()).await;
+    let runner = bench.runner("one");
+    let id = enqueue(&runner, "orphan", &json!({})).await;
+    let mut scope = bench.store.queue_write().await.expect("a scope");
+    let ready = scope.ready_queues().await.expect("a list").remove(0);
+    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1 }];
+    let claimed = scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
+    scope.commit().await.expect("committed");
+    assert_eq!(claimed.len(), 1);
+    runner.start();
+    until("it is done", async || bench.unfinished().await == 0).await;
+    assert_eq!(bench.ran().into_iter().map(|(job, attempt, _)| (job, attempt)).collect::<Vec<_>>(), [(id, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_ends_its_hosts_is_dead_when_its_attempts_are_used_up() {
+    let bench = bench(json!({ "jobs": { "once": { "retry": { "attempts": 1 } } } }), returns()).await;
+    let runner = bench.runner("one");
+    enqueue(&runner, "once", &json!({})).await;
+    let mut scope = bench.store.queue_write().await.expect("a scope");
+    let ready = scope.ready_queues().await.expect("a list").remove(0);
+    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1 }];
+    scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
+    scope.commit().await.expect("committed");
+    runner.start();
+    until("it is dead", async || bench.jobs(JobState::Dead).await.len() == 1).await;
+    assert!(bench.ran().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_job_is_cancelled_and_a_host_that_ends_gives_its_own_back() {
+    let handler: Handler = Box::new(|mut run| {
+        async move {
+            drop(run.cancelled.wait_for(|is_cancelled| *is_cancelled).await);
+            Ending::Cancelled
+        }
+        .boxed()
+    });
+    let bench = bench(json!({}), handler).await;
+    let runner = bench.runner("one");
+    runner.start();
+    let id = enqueue(&runner, "long", &json!({})).await;
+    until("it runs", async || bench.ran().len() == 1).await;
+    let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");
+    scope.cancel_job(&id, "by hand", 60_000).await.expect("it is there");
+    scope.commit().await.expect("committed");
+    runner.cancel(&shop().tenant, &id);
+    until("it is cancelled", async || bench.jobs(JobState::Cancelled).await.len() == 1).await;
+
+    let id = enqueue(&runner, "long", &json!({})).await;
+    until("another runs", async || bench.ran().len() == 2).await;
+    runner.stop().await;
+    let ready = bench.jobs(JobState::Ready).await.remove(0);
+    assert_eq!((ready.id, ready.attempt), (id, 0), "its attempt does not count");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_in_order_by_subject_and_each_once_with_two_hosts() {
+    const EVENTS: u32 = 60;
+    let active = Arc::new(Mutex::new(HashSet::new()));
+    let seen = Arc::clone(&active);
+    let handler: Handler = Box::new(move |run| {
+        let (active, subject) = (Arc::clone(&seen), attribute(&run.message, "subject"));
+        async move {
+            assert!(active.lock().insert(subject.clone()), "two of {subject} at a time");
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            active.lock().remove(&subject);
+            Ending::Returned("null".to_owned())
+        }
+        .boxed()
+    });
+    let bench = bench(json!({ "event": [{ "type": "order.*", "order": "subject" }] }), handler).await;
+    bench.register().await;
+    let (one, other) = (bench.runner("one"), bench.runner("other"));
+    one.start();
+    other.start();
+    let tenant: TenantId = shop().tenant;
+    for number in 0..EVENTS {
+        let event = event("order.paid", &format!("s{}", number % 3), number);
+        one.publish(&tenant, event, None).await.expect("published");
+    }
+    one.publish(&tenant, event("user.created", "s0", 999), None).await.expect("published");
+    until("all were delivered", async || bench.ran().len() >= EVENTS as usize && bench.unfinished().await == 0).await;
+    assert!(bench.jobs(JobState::Dead).await.is_empty());
+    let mut order: HashMap<String, Vec<String>> = HashMap::new();
+    for (_, _, message) in bench.ran() {
+        order.entry(attribute(&message, "subject")).or_default().push(attribute(&message, "id"));
+    }
+    for number in 0..3 {
+        let wanted: Vec<_> = (0..EVENTS).filter(|one| one % 3 == number).map(|one| format!("{one:04}")).collect();
+        assert_eq!(order[&format!("s{number}")], wanted);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_transformed_is_a_dead_letter() {
+    let subscription = json!({ "type": "order.paid", "name": "bills", "transform": ".data.number.none" });
+    let bench = bench(json!({ "event": [subscription] }), returns()).await;
+    bench.register().await;
+    let runner = bench.runner("one");
+    runner.start();
+    runner.publish(&shop().tenant, event("order.paid", "s", 1), None).await.expect("published");
+    until("it is a dead letter", async || bench.jobs(JobState::Dead).await.len() == 1).await;
+    let dead = bench.jobs(JobState::Dead).await.remove(0);
+    assert!(dead.queue.name == "bills" && dead.error.is_some_and(|error| error.starts_with("invalid: ")));
+    assert!(bench.ran().is_empty());
+}
+
+fn origin(hops: u32) -> Arc<Origin> {
+    let cause = Cause { traceparent: None, hops };
+    Arc::new(Origin { component: shop().to_string(), cause, ..Origin::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_enqueue_and_publish_through_their_capabilities() {
+    let bench = bench(json!({ "event": [{ "type": "**" }] }), returns()).await;
+    bench.register().await;
+    let (backends, runner) = (TriggerBackends::new(), bench.runner("one"));
+    let new = |input: &str, target: Option<&str>| NewJob {
+        name: "resize".to_owned(),
+        input: input.to_owned(),
+        priority: None,
+        start: StartTime::Now,
+        key: Some("k".to_owned()),
+        after: Vec::new(),
+        target: target.map(str::to_owned),
+    };
+    let refused = backends.enqueue(origin(0), new("1", None)).await.expect_err("nothing runs yet");
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    backends.bind(Arc::clone(&runner));
+    let id = backends.enqueue(origin(0), new("1", None)).await.expect("enqueued");
+    assert_eq!(backends.enqueue(origin(0), new("1", None)).await.expect("the same"), id);
+    let code = async |job| backends.enqueue(origin(0), job).await.expect_err("refused").code;
+    assert_eq!(code(new("2", None)).await, ErrorCode::Conflict);
+    assert_eq!(code(new("1", Some("other"))).await, ErrorCode::NotFound);
+    backends.cancel(origin(0), id.clone()).await.expect("it waits");
+    assert_eq!(backends.cancel(origin(0), id).await.expect_err("it is over").code, ErrorCode::Conflict);
+
+    let publish = |delay| elias_capabilities::events::NewEvent {
+        event_type: "order.paid".to_owned(),
+        data: "{}".to_owned(),
+        subject: None,
+        key: None,
+        delay,
+    };
+    backends.publish(origin(17), publish(Duration::ZERO)).await.expect_err("a loop");
+    runner.start();
+    let now = backends.publish(origin(0), publish(Duration::ZERO)).await.expect("published");
+    let later = backends.publish(origin(3), publish(Duration::from_millis(100))).await.expect("published");
+    until("both were delivered", async || bench.ran().len() == 2).await;
+    let delivered: HashSet<_> = bench.ran().iter().map(|(_, _, message)| attribute(message, "id")).collect();
+    assert_eq!(delivered, HashSet::from([now, later]));
+}

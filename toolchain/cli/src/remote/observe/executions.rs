@@ -149,6 +149,7 @@ fn format_execution(run: &ExecutionRecord) -> String {
         ("component", format!("{} {} in {}", run.component, run.version, run.environment)),
         ("began", time(run.started_at)),
         ("by", run.source.clone()),
+        ("job", run.run.as_ref().map(|run| format!("{}, attempt {}", run.job, run.attempt)).unwrap_or_default()),
         ("took", duration(run.duration_us)),
         ("fuel", number(run.fuel)),
         ("memory", bytes(run.memory_bytes)),

@@ -1,0 +1,81 @@
+//! Schedules on a real store.
+
+use super::*;
+use elias_api::{TickOutcome, TickRecord};
+use elias_store::ScheduleId;
+
+fn id(name: &str) -> ScheduleId {
+    ScheduleId { service: shop(), name: name.to_owned() }
+}
+
+async fn ticks(bench: &Bench, name: &str) -> Vec<TickRecord> {
+    let mut scope = bench.store.read(&shop().tenant).await.expect("a scope");
+    scope.ticks(&id(name), None, 100).await.expect("a list")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_due_time_is_fired_once_with_two_hosts() {
+    let schedule = json!({ "name": "often", "every": "1s", "overlap": "allow", "catch-up": "all" });
+    let bench = bench(json!({ "schedule": [schedule] }), returns()).await;
+    bench.register().await;
+    let (one, other) = (bench.runner("one"), bench.runner("other"));
+    one.start();
+    other.start();
+    until("some ticks have run", async || bench.ran().len() >= 4).await;
+    one.stop().await;
+    other.stop().await;
+    let fired = ticks(&bench, "often").await;
+    let times: HashSet<u64> = bench
+        .ran()
+        .iter()
+        .map(|(_, _, message)| match message {
+            Message::Tick(tick) => tick.scheduled_time,
+            other => panic!("not a tick: {other:?}"),
+        })
+        .collect();
+    assert_eq!(times.len(), bench.ran().len(), "no due time ran twice");
+    assert!(fired.iter().all(|tick| tick.outcome == TickOutcome::Run && tick.job.is_some()), "{fired:?}");
+    let gaps: HashSet<i64> = fired.windows(2).map(|two| two[0].due - two[1].due).collect();
+    assert_eq!(gaps, HashSet::from([1_000]), "no due time is left out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_is_skipped_with_a_reason_while_a_run_is_not_over() {
+    let slow: Handler = Box::new(|_| {
+        async {
+            tokio::time::sleep(Duration::from_millis(2_500)).await;
+            Ending::Returned("null".to_owned())
+        }
+        .boxed()
+    });
+    let bench = bench(json!({ "schedule": [{ "name": "often", "every": "1s" }] }), slow).await;
+    bench.register().await;
+    let runner = bench.runner("one");
+    runner.start();
+    let skipped = async || ticks(&bench, "often").await.iter().any(|tick| tick.outcome == TickOutcome::Skipped);
+    until("a tick was skipped", skipped).await;
+    let all = ticks(&bench, "often").await;
+    let reason = all.iter().find_map(|tick| tick.reason.as_deref());
+    assert_eq!(reason, Some("overlap"), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_and_what_ran_outlive_another_version_and_a_run_by_hand_is_on_record() {
+    let nightly = |cron: &str| json!({ "schedule": [{ "name": "nightly", "cron": cron }] });
+    let mut bench = bench(nightly("0 3 * * *"), returns()).await;
+    bench.register().await;
+    let runner = bench.runner("one");
+    let served = bench.services.find(&shop()).expect("it is served");
+    let job = runner.run_schedule_now(&id("nightly"), &served, "ada").await.expect("it runs");
+    let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");
+    scope.pause_schedule(&id("nightly")).await.expect("it is there");
+    scope.commit().await.expect("committed");
+    bench.settings.triggers = Some(nightly("0 4 * * *"));
+    bench.register().await;
+    let mut scope = bench.store.read(&shop().tenant).await.expect("a scope");
+    let schedule = scope.schedule(&id("nightly")).await.expect("it is there");
+    drop(scope);
+    assert_eq!((schedule.paused, schedule.config["cron"].as_str()), (true, Some("0 4 * * *")));
+    let tick = ticks(&bench, "nightly").await.remove(0);
+    assert_eq!((tick.reason.as_deref(), tick.job), (Some("run by ada"), Some(job)));
+}
