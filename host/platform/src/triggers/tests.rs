@@ -229,10 +229,11 @@ async fn no_more_jobs_run_at_a_time_than_their_kind_allows() {
     let handler: Handler = Box::new(move |_| {
         let active = Arc::clone(&seen);
         async move {
-            let mut now = active.lock();
-            now.0 += 1;
-            now.1 = now.1.max(now.0);
-            drop(now);
+            {
+                let mut now = active.lock();
+                now.0 += 1;
+                now.1 = now.1.max(now.0);
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
             active.lock().0 -= 1;
             Ending::Returned("null".to_owned())
