@@ -99,11 +99,9 @@ impl<D: Borrow<Dir>> Temporary<D> {
 
     fn sync_parent(&self, name: &Path) -> Result<()> {
         let folder: &Dir = self.folder.borrow();
-        let parent = match name.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => folder.open_dir(parent)?,
-            None => folder.try_clone()?,
-        };
-        parent.into_std_file().sync_all()
+        let parent = name.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A `Dir` is open by O_PATH, with which nothing can be synced.
+        folder.open(parent)?.sync_all()
     }
 }
 
