@@ -134,6 +134,8 @@ async fn two_hosts_do_each_order_once() {
     there.upload(&component(SHOP)).await;
     let db = json!({ "backend": "postgres", "url": postgres.url() });
     here.serve("shop", &component(SHOP), settings(triggers(), db)).await;
+    // At once: ticks that fail for want of the table would open the circuit.
+    assert_eq!(here.get("shop", "/tables").await.body, "made");
     until("the other host serves it", async || Some(there.get("shop", "/tables").await).filter(|it| it.status == 200))
         .await;
     orders_are_done(&[here, there], 10).await;
