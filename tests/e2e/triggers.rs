@@ -1,8 +1,9 @@
-//! Schedules, jobs, events and steps on a platform: what people see of them. Two hosts on PostgreSQL are in
-//! `triggers_example`.
+//! Schedules, jobs, events and steps on a platform: what people see of them, on SQLite with one host and on PostgreSQL
+//! with two.
 
 use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
+use elias_tests::services::Postgres;
 use elias_tests::tenant::{Tenant, service};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -119,6 +120,26 @@ async fn an_order_goes_through_job_steps_event_and_schedule() {
     team.serve("shop", &component(SHOP), settings(triggers(), json!({}))).await;
     assert_eq!(team.get("shop", "/tables").await.body, "made");
     orders_are_done(&[team], 5).await;
+}
+
+#[tokio::test]
+async fn two_hosts_do_each_order_once() {
+    let postgres = Postgres::start();
+    let store = ["--store", &postgres.url()];
+    let (first, second) = (Platform::start(&store), Platform::start(&store));
+    let here = first.new_tenant("acme", json!({ "trusted": true })).await;
+    let mut there = second.default_tenant();
+    "acme".clone_into(&mut there.name);
+    // Each host has artifacts of its own, of one build: another has another name in it.
+    let bytes = component(SHOP);
+    there.upload(&bytes).await;
+    let db = json!({ "backend": "postgres", "url": postgres.url() });
+    here.serve("shop", &bytes, settings(triggers(), db)).await;
+    // At once: ticks that fail for want of the table would open the circuit.
+    assert_eq!(here.get("shop", "/tables").await.body, "made");
+    until("the other host serves it", async || Some(there.get("shop", "/tables").await).filter(|it| it.status == 200))
+        .await;
+    orders_are_done(&[here, there], 10).await;
 }
 
 #[tokio::test]
