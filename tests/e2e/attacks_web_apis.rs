@@ -28,7 +28,8 @@ fn attacker(attacks: &str) -> Server {
     Server::of(&source, &FLAGS)
 }
 
-/// Runs one attack; it ends in one of `outcomes` (codes, or what the guest caught), and the component answers afterwards.
+/// Runs one attack; it ends in one of `outcomes` (codes, or what the guest caught), and the component answers
+/// afterwards.
 async fn check(server: &Server, attack: &str, body: &[u8], outcomes: &[&str]) {
     let path = format!("/{attack}");
     let answer = match server.try_send(http::Request::post("/"), &path, body.to_vec()).await {
@@ -40,7 +41,8 @@ async fn check(server: &Server, attack: &str, body: &[u8], outcomes: &[&str]) {
     assert_eq!(fine(server).await, "fine", "after {attack}");
 }
 
-/// What the component answers when it is not attacked. A connection on which a body was left unread may end under the request.
+/// What the component answers when it is not attacked. A connection on which a body was left unread may end under the
+/// request.
 async fn fine(server: &Server) -> String {
     for _ in 0..5 {
         if let Ok(answer) = server.try_send(http::Request::get("/"), "/", "").await {

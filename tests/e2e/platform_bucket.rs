@@ -1,4 +1,5 @@
-//! Artifacts in a bucket: a real server that speaks S3, hosts that share it, and what becomes of objects behind their backs.
+//! Artifacts in a bucket: a real server that speaks S3, hosts that share it, and what becomes of objects behind their
+//! backs.
 
 use elias_tests::answering::{answering, answers};
 use elias_tests::platform::Platform;

@@ -1,4 +1,5 @@
-//! Canaries, circuits, and services that are stopped: what is bad rolls back automatically, and its neighbours do not notice.
+//! Canaries, circuits, and services that are stopped: what is bad rolls back automatically, and its neighbours do not
+//! notice.
 
 use elias_tests::answering::{answering, answers, fails};
 use elias_tests::build::component;

@@ -1,4 +1,5 @@
-//! A response's body on the wire: its length is its own, what breaks off is seen to be broken off, and the log says why.
+//! A response's body on the wire: its length is its own, what breaks off is seen to be broken off, and the log says
+//! why.
 
 use elias_tests::build::{Project, component};
 use elias_tests::serve::{PATIENCE, Server};

@@ -8,7 +8,8 @@ use elias_tests::tenant::{Tenant, service};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// An order: a request enqueues a job, whose steps charge and publish an event; a schedule counts. What is done is a row.
+/// An order: a request enqueues a job, whose steps charge and publish an event; a schedule counts. What is done is a
+/// row.
 const SHOP: &str = r#"
     import { db } from "elias/db";
     import { events } from "elias/events";
@@ -97,7 +98,8 @@ async fn orders_are_done(hosts: &[Tenant<'_>], orders: usize) {
     let ticks = until("some ticks have run", ticks).await;
     assert_eq!(ticks.iter().collect::<BTreeSet<_>>().len(), ticks.len(), "{ticks:?}");
 
-    // Of each job: the attempt that failed, the one that slept, and what was left. Of many that go well some are recorded.
+    // Of each job: the attempt that failed, the one that slept, and what was left. Of many that go well some are
+    // recorded.
     let job = ids.first().expect("a job");
     let runs = until("the runs of a job are recorded", async || {
         let runs = executions(team, "job charge").await;

@@ -49,8 +49,8 @@ impl Upstream {
         Self::listen(None).await
     }
 
-    /// Starts one that speaks TLS, for `localhost`, and HTTP/2 with those who can; gives the certificate of its authority, as
-    /// PEM.
+    /// Starts one that speaks TLS, for `localhost`, and HTTP/2 with those who can; gives the certificate of its
+    /// authority, as PEM.
     ///
     /// # Panics
     /// If there is no free port.
@@ -84,7 +84,8 @@ impl Upstream {
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(request, Arc::clone(&state)));
                     let server = auto::Builder::new(TokioExecutor::new());
-                    // A client that leaves, or does not like the certificate, is an error here, and what some tests are about.
+                    // A client that leaves, or does not like the certificate, is an error here, and what some tests
+                    // are about.
                     match tls {
                         None => drop(server.serve_connection(TokioIo::new(stream), service).await),
                         Some(tls) => {

@@ -1,9 +1,10 @@
-//! Makes of the linked engine what `elias-build` embeds: the shared core module E, and what E's memory holds at its start.
+//! Makes of the linked engine what `elias-build` embeds: the shared core module E, and what E's memory holds at its
+//! start.
 //!
-//! The linker's output is one module with data. E has none: an application's image brings the memory. On the way the last
-//! import of WASI preview 1 is bound to the engine's own definition, and E puts its allocator into a table of one element
-//! that the image brings, where the image's trampoline finds it. (E's own table stays E's: wasmtime fills such a table as it
-//! is used, and an imported one anew in every instance.)
+//! The linker's output is one module with data. E has none: an application's image brings the memory. On the way the
+//! last import of WASI preview 1 is bound to the engine's own definition, and E puts its allocator into a table of one
+//! element that the image brings, where the image's trampoline finds it. (E's own table stays E's: wasmtime fills such
+//! a table as it is used, and an imported one anew in every instance.)
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -82,7 +82,8 @@ impl AdvisorySet {
         self.unreadable
     }
 
-    /// Takes the advisories of a file: one, a list, or one after the other. Those that were withdrawn or are not about npm are left out.
+    /// Takes the advisories of a file: one, a list, or one after the other. Those that were withdrawn or are not about
+    /// npm are left out.
     ///
     /// # Errors
     /// `bad-input`.

@@ -97,8 +97,8 @@ impl PackagePolicy {
     /// Refuses a component with these packages unless all of them are taken.
     ///
     /// # Errors
-    /// `sbom-missing`, `integrity-missing`, `integrity-mismatch`, `package-denied`, `package-vulnerable`; `advisories-missing` if advisories are to be
-    /// looked at and the host has none.
+    /// `sbom-missing`, `integrity-missing`, `integrity-mismatch`, `package-denied`, `package-vulnerable`;
+    /// `advisories-missing` if advisories are to be looked at and the host has none.
     pub fn examine(
         &self,
         owner: PolicyOwner,

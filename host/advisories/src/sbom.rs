@@ -1,7 +1,8 @@
 //! Reading a component's bill of materials. <https://cyclonedx.org/docs/1.6/json/>
 //!
 //! The types here have the few fields that are checked, and ignore all others, so that bills of every version of the
-//! format are read within bounds. The crate `cyclonedx-bom` (0.8) models all fields of 1.3 to 1.5, and does not read 1.6.
+//! format are read within bounds. The crate `cyclonedx-bom` (0.8) models all fields of 1.3 to 1.5, and does not read
+//! 1.6.
 
 use crate::error::{Error, Result};
 use base64::Engine as _;

@@ -87,8 +87,9 @@ impl Default for SmokeCall {
 }
 
 impl VersionSettings {
-    /// SHA-256 of what is set, in hexadecimal: of the JSON with members in the order of their names, without those that are as the default has
-    /// them. So a member that a later release adds changes the digest of no version that does not use it.
+    /// SHA-256 of what is set, in hexadecimal: of the JSON with members in the order of their names, without those
+    /// that are as the default has them. So a member that a later release adds changes the digest of no version that
+    /// does not use it.
     #[must_use]
     pub fn digest(&self) -> String {
         let json = |settings: &Self| serde_json::to_value(settings).unwrap_or_default();

@@ -12,8 +12,8 @@ pub struct InvalidName(String);
 /// Bytes of the longest name.
 pub const NAME_BYTES_MAX: usize = 40;
 
-/// Letters a to z, digits and hyphens, as in a host name: names of tenants and components are labels of the hosts that serve them. Two hyphens
-/// in a row are left to the environment in such a host.
+/// Letters a to z, digits and hyphens, as in a host name: names of tenants and components are labels of the hosts that
+/// serve them. Two hyphens in a row are left to the environment in such a host.
 fn is_label(text: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=NAME_BYTES_MAX).contains(&text.len())

@@ -28,7 +28,8 @@ impl Advisories {
     /// Reads them for the first time.
     ///
     /// # Errors
-    /// `bad-input` with the file's name if one is missing, malformed or no advisory, or there is none about npm; `too-large`.
+    /// `bad-input` with the file's name if one is missing, malformed or no advisory, or there is none about npm;
+    /// `too-large`.
     pub(crate) async fn open(path: PathBuf) -> Result<Self> {
         let (print, set) = blocking(path.clone(), |path| {
             let files = AdvisoryFiles::list(path)?;

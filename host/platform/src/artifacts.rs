@@ -1,7 +1,7 @@
 //! Components and their files by SHA-256: in a folder, and behind it an S3 bucket that several hosts share.
 //!
-//! What is stored under a digest has that digest: it is checked when it comes in, and again whenever it is read, so that a file that was
-//! altered or cut short behind the host's back is found and fetched anew, never served.
+//! What is stored under a digest has that digest: it is checked when it comes in, and again whenever it is read, so
+//! that a file that was altered or cut short behind the host's back is found and fetched anew, never served.
 
 use bytes::Bytes;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
@@ -36,8 +36,9 @@ const REQUEST_TIMEOUT: &str = "130 seconds";
 const PARTIAL: &str = "partial";
 
 impl Artifacts {
-    /// Artifacts in `folder`, and in the bucket at `url` (`s3://BUCKET`) if there is one. The bucket's credentials, region and endpoint are
-    /// those of the environment, as for Amazon's own tools (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` and so on).
+    /// Artifacts in `folder`, and in the bucket at `url` (`s3://BUCKET`) if there is one. The bucket's credentials,
+    /// region and endpoint are those of the environment, as for Amazon's own tools (`AWS_ACCESS_KEY_ID`,
+    /// `AWS_ENDPOINT_URL` and so on).
     ///
     /// # Errors
     /// `storage-failed`, `bad-input`.
@@ -51,10 +52,12 @@ impl Artifacts {
         Ok(Self { folder: Arc::new(folder), bucket })
     }
 
-    /// Stores what `chunks` give, if that has the digest; says how many bytes it has. Nothing is visible before all of it is on the disk.
+    /// Stores what `chunks` give, if that has the digest; says how many bytes it has. Nothing is visible before all of
+    /// it is on the disk.
     ///
     /// # Errors
-    /// `too-large` past `bytes_max`, `digest-mismatch`, `no-space-left`, `storage-failed`, `bad-input` if the stream breaks off.
+    /// `too-large` past `bytes_max`, `digest-mismatch`, `no-space-left`, `storage-failed`, `bad-input` if the stream
+    /// breaks off.
     pub async fn put<E: std::fmt::Display>(
         &self,
         digest: &Digest,
@@ -137,8 +140,8 @@ impl Artifacts {
         self.folder.metadata(key(digest)).ok().map(|metadata| metadata.len())
     }
 
-    /// Deletes what is in the folder, is not among `referenced`, and was put there more than `age` ago: uploads that no version came of, and
-    /// what deleted versions left, compressed too. Says how many.
+    /// Deletes what is in the folder, is not among `referenced`, and was put there more than `age` ago: uploads that
+    /// no version came of, and what deleted versions left, compressed too. Says how many.
     ///
     /// # Errors
     /// `storage-failed`.

@@ -40,10 +40,12 @@ struct Contents {
 }
 
 impl Platform {
-    /// Writes everything into an archive; gives its file, which has no name any more. What changes meanwhile is in it or not, each change whole.
+    /// Writes everything into an archive; gives its file, which has no name any more. What changes meanwhile is in it
+    /// or not, each change whole.
     ///
     /// # Errors
-    /// `forbidden`; `wrong-state` for a store on PostgreSQL, which is backed up with its own tools; `no-space-left`, `storage-failed`.
+    /// `forbidden`; `wrong-state` for a store on PostgreSQL, which is backed up with its own tools; `no-space-left`,
+    /// `storage-failed`.
     pub async fn backup(&self, session: &Session) -> Result<File> {
         session.require(Permission::Backup, &TenantId::system(), None)?;
         let data_dir = self.config().data_dir.clone();

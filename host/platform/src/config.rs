@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// What a platform is told.
 #[derive(Clone)]
 pub struct PlatformConfig {
-    /// Where it keeps what is its own: the store if that is SQLite, artifacts, keys, and what every service serves. For one host alone.
+    /// Where it keeps what is its own: the store if that is SQLite, artifacts, keys, and what every service serves.
+    /// For one host alone.
     pub data_dir: PathBuf,
     /// A PostgreSQL that several hosts share, `postgres://...`; none: SQLite in the data directory.
     pub store: Option<String>,
@@ -28,13 +29,15 @@ pub struct PlatformConfig {
     pub public: Option<PublicScheme>,
     /// The name of the transparency log, which its key has too.
     pub log_origin: String,
-    /// Components in memory at a time; beyond it the least recently used one is unloaded, and loaded again by its next request.
+    /// Components in memory at a time; beyond it the least recently used one is unloaded, and loaded again by its next
+    /// request.
     pub loaded_components: u32,
     /// Milliseconds without a request after which a component is unloaded.
     pub idle_unload_ms: u64,
     /// Milliseconds that compiling a component may take.
     pub compile_timeout_ms: u64,
-    /// Bytes of compiled code that are kept on the disk; beyond it what was not used for longest is deleted, and compiled again when needed.
+    /// Bytes of compiled code that are kept on the disk; beyond it what was not used for longest is deleted, and
+    /// compiled again when needed.
     pub compiled_bytes: u64,
     /// How much versions may ask for, by the key of elias.toml, for tenants that have no ceiling of their own; in the
     /// place of what capabilities say themselves. See [`crate::ceilings`].

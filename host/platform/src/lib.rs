@@ -1,4 +1,5 @@
-//! Tenants, immutable versions, deployments and rollouts, executions: one host that many teams share. Start at [`Platform`].
+//! Tenants, immutable versions, deployments and rollouts, executions: one host that many teams share. Start at
+//! [`Platform`].
 
 pub mod access;
 mod advisories;

@@ -1,4 +1,5 @@
-//! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions are deleted.
+//! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions
+//! are deleted.
 
 use crate::platform::{Inner, Platform};
 use crate::recorder;

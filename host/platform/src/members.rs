@@ -79,7 +79,8 @@ impl Platform {
         Ok(made)
     }
 
-    /// Changes an organization, if it is still at `revision`. Users of one that is disabled are refused: here at once, on other hosts within 15 seconds.
+    /// Changes an organization, if it is still at `revision`. Users of one that is disabled are refused: here at once,
+    /// on other hosts within 15 seconds.
     ///
     /// # Errors
     /// `bad-input`, `not-found`, `stale`.
@@ -122,7 +123,8 @@ impl Platform {
     /// Makes a user; without an id the user gets one. A user of the identity provider has the subject as the id.
     ///
     /// # Errors
-    /// `bad-input`, `already-there`, `quota-exceeded`; `not-found` for the organization or the role; `forbidden` for a role beyond one's own.
+    /// `bad-input`, `already-there`, `quota-exceeded`; `not-found` for the organization or the role; `forbidden` for a
+    /// role beyond one's own.
     pub async fn create_user(
         &self,
         session: &Session,
@@ -154,11 +156,12 @@ impl Platform {
         Ok(made)
     }
 
-    /// Changes a user, if the record is still at `revision`. Tokens of one who is disabled are refused: here at once, on other hosts within 15
-    /// seconds.
+    /// Changes a user, if the record is still at `revision`. Tokens of one who is disabled are refused: here at once,
+    /// on other hosts within 15 seconds.
     ///
     /// # Errors
-    /// `bad-input`, `stale`; `not-found` also for the organization or the role; `forbidden` for a role beyond one's own.
+    /// `bad-input`, `stale`; `not-found` also for the organization or the role; `forbidden` for a role beyond one's
+    /// own.
     pub async fn set_user(
         &self,
         session: &Session,

@@ -26,12 +26,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 impl Platform {
-    /// Opens a platform in its data directory, and serves what is deployed. If the store is away, it serves what it knows, and follows the store
-    /// when that is back.
+    /// Opens a platform in its data directory, and serves what is deployed. If the store is away, it serves what it
+    /// knows, and follows the store when that is back.
     ///
     /// # Errors
-    /// `in-use` if another process has the data directory, `storage-failed`, `bad-input`, also for advisories that cannot be read; `store-unavailable` if the
-    /// store is away and nothing is known.
+    /// `in-use` if another process has the data directory, `storage-failed`, `bad-input`, also for advisories that
+    /// cannot be read; `store-unavailable` if the store is away and nothing is known.
     pub async fn open(config: PlatformConfig, host: Host, limits: Limits) -> Result<Self> {
         data_dir::create_folder(&config.data_dir)?;
         let lock = data_dir::lock(&config.data_dir)?;

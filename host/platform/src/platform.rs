@@ -262,7 +262,8 @@ impl Platform {
     }
 }
 
-/// Something that is stored and not served yet. Dropped, it says that the store is ahead, for `maintenance` to look again.
+/// Something that is stored and not served yet. Dropped, it says that the store is ahead, for `maintenance` to look
+/// again.
 struct Unserved<'a>(&'a AtomicBool);
 
 impl Drop for Unserved<'_> {

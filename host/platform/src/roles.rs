@@ -17,12 +17,13 @@ impl Platform {
         scope.role(name).await?.ok_or_else(|| Error::not_listed(format_args!("role `{name}`"), "elias roles list"))
     }
 
-    /// Defines a role, or changes it, if it is still at `revision`. Who has it may do the new things here at once, on other hosts within 15 seconds.
+    /// Defines a role, or changes it, if it is still at `revision`. Who has it may do the new things here at once, on
+    /// other hosts within 15 seconds.
     ///
     /// # Errors
-    /// `bad-input` with line and column for policies that do not fit the schema, `too-large`; `bad-name` for a name of the platform's own roles;
-    /// `forbidden` for a ceiling beyond one's own role, and for who has a custom role; `stale`, `quota-exceeded`; `wrong-state` for the tenant
-    /// `system`.
+    /// `bad-input` with line and column for policies that do not fit the schema, `too-large`; `bad-name` for a name of
+    /// the platform's own roles; `forbidden` for a ceiling beyond one's own role, and for who has a custom role;
+    /// `stale`, `quota-exceeded`; `wrong-state` for the tenant `system`.
     pub async fn set_role(
         &self,
         session: &Session,

@@ -1,4 +1,5 @@
-//! The key of the host, and what is encrypted with it: AES-256-GCM (NIST SP 800-38D), a random nonce each, bound to whose secret it is.
+//! The key of the host, and what is encrypted with it: AES-256-GCM (NIST SP 800-38D), a random nonce each, bound to
+//! whose secret it is.
 
 use aes_gcm::aead::{Aead, KeyInit, OsRng, Payload};
 use aes_gcm::{AeadCore, Aes256Gcm, Nonce};

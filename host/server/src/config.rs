@@ -45,8 +45,8 @@ pub struct ServerConfig {
     pub head_bytes: u32,
     /// Header fields of a request. Beyond it: 431. Values other than 100 cost an allocation a request.
     pub head_fields: u32,
-    /// From a header section's first byte to its last, and from the connection to its first request. Then the connection
-    /// is closed.
+    /// From a header section's first byte to its last, and from the connection to its first request. Then the
+    /// connection is closed.
     pub head_timeout_ms: u64,
     /// How long a connection may be open with no request on it.
     pub idle_timeout_ms: u64,

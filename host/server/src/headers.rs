@@ -49,8 +49,8 @@ fn canonical(authority: Authority) -> Option<Authority> {
 /// The absolute URI of a request: the scheme is `http`, the authority that of the target, else of `Host`.
 ///
 /// # Errors
-/// [`ErrorCode::BadRequest`] where the two leave room for doubt: no `Host` in HTTP/1.1, several, a malformed one, or one
-/// that contradicts `:authority`; and for targets that are not a path.
+/// [`ErrorCode::BadRequest`] where the two leave room for doubt: no `Host` in HTTP/1.1, several, a malformed one, or
+/// one that contradicts `:authority`; and for targets that are not a path.
 pub(crate) fn absolute_uri(
     uri: &mut Uri,
     version: Version,

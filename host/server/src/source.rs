@@ -19,8 +19,8 @@ pub struct AppSource {
     triggers: Option<Arc<dyn TriggerControl>>,
 }
 
-/// Runs a component's triggers when it is asked to. In development mode the server asks it for whoever sends a request to
-/// its path `/__elias/trigger`.
+/// Runs a component's triggers when it is asked to. In development mode the server asks it for whoever sends a request
+/// to its path `/__elias/trigger`.
 pub trait TriggerControl: Send + Sync + 'static {
     /// Runs what the request names, and says what became of it; both are JSON whose members the implementation chooses.
     /// The error is a text for people. What was begun goes on if the future is dropped.

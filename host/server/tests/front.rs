@@ -1,5 +1,5 @@
-//! What the server does before a component is asked, over real sockets. The component's side is tested end to end, in the
-//! workspace's `tests`.
+//! What the server does before a component is asked, over real sockets. The component's side is tested end to end, in
+//! the workspace's `tests`.
 
 use elias_server::{AppSource, Drained, Server, ServerConfig};
 use std::cell::Cell;

@@ -1,5 +1,5 @@
-//! What has changed of what serves, for the hosts that share a store. Changes are numbered in the order in which they are committed: who makes
-//! one holds the counter's row until then.
+//! What has changed of what serves, for the hosts that share a store. Changes are numbered in the order in which they
+//! are committed: who makes one holds the counter's row until then.
 
 use super::{HostScope, Store, TenantScope, Wanted, get, text};
 use crate::error::Result;
@@ -51,8 +51,8 @@ impl HostScope {
         query.fetch_all(&mut *self.tx).await?.iter().map(|row| text(row, "tenant")).collect()
     }
 
-    /// The number of the latest change that is written beside what it changed. Lower than the latest of all, something has changed of which it is
-    /// not known what: a host of an earlier release does not say so.
+    /// The number of the latest change that is written beside what it changed. Lower than the latest of all, something
+    /// has changed of which it is not known what: a host of an earlier release does not say so.
     pub async fn latest_known_change(&mut self) -> Result<i64> {
         let select = "SELECT max(change) AS change FROM \
                       (SELECT max(change) AS change FROM services UNION ALL SELECT max(change) AS change FROM tenants) AS latest";

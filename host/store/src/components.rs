@@ -23,8 +23,8 @@ impl TenantScope {
         self.rows(query).await?.iter().map(component).collect()
     }
 
-    /// The next version's number of a component, which is made if it is not there. The component's row is locked until the transaction's end,
-    /// so that two uploads at once get two numbers.
+    /// The next version's number of a component, which is made if it is not there. The component's row is locked until
+    /// the transaction's end, so that two uploads at once get two numbers.
     pub async fn next_version(&mut self, component: &ComponentName, components_max: u32) -> Result<u32> {
         let tenant = self.tenant.clone();
         let insert = "INSERT INTO components (tenant, component, versions, created_at) VALUES ($1, $2, 0, $3) ON CONFLICT DO NOTHING";

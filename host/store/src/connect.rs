@@ -2,8 +2,8 @@
 //!
 //! Two things are ruled out here. A connection never goes back to the pool inside a transaction: SQLite ends a
 //! transaction by itself when the disk is full, the driver's own ROLLBACK then fails, and its count of transactions
-//! stays above zero; such a connection would refuse every
-//! `BEGIN IMMEDIATE` and read an old snapshot for ever. And a store is never taken for another: see [`super::identity`].
+//! stays above zero; such a connection would refuse every `BEGIN IMMEDIATE` and read an old snapshot for ever. And a
+//! store is never taken for another: see [`super::identity`].
 
 use super::file::StoreFile;
 use super::identity::DataDirectory;

@@ -72,7 +72,8 @@ impl From<sqlx::Error> for Error {
                 return Self::new(Code::NoSpaceLeft, format!("the store: {error}; {MAKE_ROOM}"));
             }
             sqlx::Error::Io(error) if is_full(error) => Code::NoSpaceLeft,
-            // A table or column that is not there is a defect of ours; all else is the store's affair: gone, full, locked.
+            // A table or column that is not there is a defect of ours; all else is the store's affair: gone, full,
+            // locked.
             sqlx::Error::ColumnNotFound(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
                 Code::Internal
             }

@@ -32,7 +32,8 @@ impl TenantScope {
         Ok(Some(Remembered { status: number(&row, "status")?, body: get(&row, "body")? }))
     }
 
-    /// Keeps an answer for when the request comes again. A tenant's oldest are forgotten beyond 1,000 of them, or 64 MiB.
+    /// Keeps an answer for when the request comes again. A tenant's oldest are forgotten beyond 1,000 of them, or 64
+    /// MiB.
     ///
     /// # Errors
     /// `store-unavailable`.

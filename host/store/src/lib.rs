@@ -1,7 +1,8 @@
-//! The platform's store: SQLite in the data directory, or PostgreSQL that several hosts share. One schema, one text of every statement.
+//! The platform's store: SQLite in the data directory, or PostgreSQL that several hosts share. One schema, one text of
+//! every statement.
 //!
-//! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and gives it to every
-//! statement as `$1`. What is the host's own is in [`HostScope`].
+//! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
+//! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
 mod artifacts;
 mod audit;
@@ -71,9 +72,9 @@ use tokio::sync::OnceCell;
 /// Rows of one page, at most.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
 
-/// The schema's migrations in their order: name and text, one text for both databases. A released one is never changed; a
-/// new one is added at the end. `sqlx::migrate!` would read the folder instead of six lines, but needs sqlx's feature
-/// `macros`: procedural macros that are compiled with both drivers in them.
+/// The schema's migrations in their order: name and text, one text for both databases. A released one is never
+/// changed; a new one is added at the end. `sqlx::migrate!` would read the folder instead of six lines, but needs
+/// sqlx's feature `macros`: procedural macros that are compiled with both drivers in them.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("platform", include_str!("schema/1_platform.sql")),
     ("stages", include_str!("schema/2_stages.sql")),
@@ -280,7 +281,8 @@ impl TenantScope {
         sqlx::query(sql).bind(self.tenant.as_str().to_owned())
     }
 
-    /// A statement of which `$1`, `$2` and `$3` are the tenant, the component and the environment of one of the tenant's services.
+    /// A statement of which `$1`, `$2` and `$3` are the tenant, the component and the environment of one of the
+    /// tenant's services.
     fn query_of(&self, sql: &'static str, service: &ServiceId) -> Query {
         self.query(sql).bind(service.component.as_str().to_owned()).bind(service.environment.as_str())
     }

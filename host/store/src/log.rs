@@ -1,4 +1,5 @@
-//! The rows of the transparency log. A record is appended in the transaction that stores the version, so that there is neither without the other.
+//! The rows of the transparency log. A record is appended in the transaction that stores the version, so that there is
+//! neither without the other.
 
 use super::{HostScope, Store, TenantScope, get, number};
 use crate::error::{Error, Result};

@@ -22,8 +22,9 @@ pub struct MovedStore {
     pub file: PathBuf,
 }
 
-/// Moves the store of a platform that is stopped, and whose data directory the caller has locked, from `platform.sqlite` in its data directory to the PostgreSQL at
-/// `url`, which must be empty. Artifacts, keys and databases stay where they are.
+/// Moves the store of a platform that is stopped, and whose data directory the caller has locked, from
+/// `platform.sqlite` in its data directory to the PostgreSQL at `url`, which must be empty. Artifacts, keys and
+/// databases stay where they are.
 ///
 /// # Errors
 /// `wrong-state` if the database is not empty; `store-unavailable`. Nothing has changed then.

@@ -39,7 +39,8 @@ impl TenantScope {
         self.rows(query).await?.iter().map(service).collect()
     }
 
-    /// Puts a service to what it is to be, if it is still at the revision that `service` was read with; 0 is one that is not there yet.
+    /// Puts a service to what it is to be, if it is still at the revision that `service` was read with; 0 is one that
+    /// is not there yet.
     ///
     /// # Errors
     /// `stale` if somebody else was faster.

@@ -10,8 +10,8 @@ const ROOTS: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
 /// How far a server can be trusted.
 const KNOWN: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// Refuses a URL with a mode that there is not, or one that names an authority and a mode in which nobody would look at it: libpq takes `require` for
-/// `verify-ca` then, the driver does not.
+/// Refuses a URL with a mode that there is not, or one that names an authority and a mode in which nobody would look
+/// at it: libpq takes `require` for `verify-ca` then, the driver does not.
 ///
 /// # Errors
 /// `bad-input`.

@@ -30,8 +30,8 @@ pub struct Checkpoint {
 /// The checkpoint of a log, signed with each of `keys`: while a key is exchanged, with the old and the new.
 ///
 /// # Errors
-/// [`LogError::Checkpoint`] if `origin` is not the name of every key or the size is too large; [`LogError::Note`] if there is
-/// no key.
+/// [`LogError::Checkpoint`] if `origin` is not the name of every key or the size is too large; [`LogError::Note`] if
+/// there is no key.
 pub fn sign(origin: &str, size: u64, root: Hash, keys: &[SigningKey]) -> Result<String, LogError> {
     if size > TREE_SIZE_MAX {
         return Err(LogError::OutOfRange(size));
@@ -49,8 +49,8 @@ impl Checkpoint {
     /// Opens a checkpoint, as untrusted input.
     ///
     /// # Errors
-    /// [`LogError::Note`] if it is not signed by one of `keys`; [`LogError::Checkpoint`] if the note is not a checkpoint of the
-    /// log that the key belongs to.
+    /// [`LogError::Note`] if it is not signed by one of `keys`; [`LogError::Checkpoint`] if the note is not a
+    /// checkpoint of the log that the key belongs to.
     pub fn open(note: &str, keys: &[VerifyingKey]) -> Result<Self, LogError> {
         let opened = note::open(note, keys)?;
         let text = tlog_tiles::Checkpoint::from_bytes(opened.text.as_bytes());

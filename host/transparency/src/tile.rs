@@ -26,8 +26,8 @@ pub enum TileKind {
     Entries,
 }
 
-/// The path of a tile below the log's prefix: `tile/LEVEL/INDEX[.p/WIDTH]` or `tile/entries/INDEX[.p/WIDTH]`, where INDEX is
-/// written in threes of digits, all but the last with an `x` before: `x001/x234/067`.
+/// The path of a tile below the log's prefix: `tile/LEVEL/INDEX[.p/WIDTH]` or `tile/entries/INDEX[.p/WIDTH]`, where
+/// INDEX is written in threes of digits, all but the last with an `x` before: `x001/x234/067`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TilePath {
     kind: TileKind,

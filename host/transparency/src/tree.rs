@@ -26,7 +26,8 @@ pub fn append_needs(size: u64) -> Vec<u64> {
 /// Appends an entry to a log that has `size` of them.
 ///
 /// # Errors
-/// [`LogError::MissingHash`] if `known` lacks one that [`append_needs`] names, [`LogError::OutOfRange`] if the log is full.
+/// [`LogError::MissingHash`] if `known` lacks one that [`append_needs`] names, [`LogError::OutOfRange`] if the log is
+/// full.
 pub fn append(size: u64, record: &[u8], known: &HashMap<u64, Hash>) -> Result<Appended, LogError> {
     if size >= TREE_SIZE_MAX {
         return Err(LogError::OutOfRange(size));
@@ -52,7 +53,8 @@ pub fn root_needs(size: u64) -> Vec<u64> {
 /// The root of the tree of the first `size` entries.
 ///
 /// # Errors
-/// [`LogError::MissingHash`] if `known` lacks one that [`root_needs`] names, [`LogError::OutOfRange`] if it is too large.
+/// [`LogError::MissingHash`] if `known` lacks one that [`root_needs`] names, [`LogError::OutOfRange`] if it is too
+/// large.
 pub fn root(size: u64, known: &HashMap<u64, Hash>) -> Result<Hash, LogError> {
     if size > TREE_SIZE_MAX {
         return Err(LogError::OutOfRange(size));
@@ -73,8 +75,8 @@ pub fn inclusion_needs(size: u64, index: u64) -> Vec<u64> {
 /// The proof that the tree of `size` entries has the entry at `index` (RFC 6962, section 2.1.1).
 ///
 /// # Errors
-/// [`LogError::MissingHash`] if `known` lacks one that [`inclusion_needs`] names, [`LogError::OutOfRange`] if there is no
-/// such entry.
+/// [`LogError::MissingHash`] if `known` lacks one that [`inclusion_needs`] names, [`LogError::OutOfRange`] if there is
+/// no such entry.
 pub fn inclusion(size: u64, index: u64, known: &HashMap<u64, Hash>) -> Result<Vec<Hash>, LogError> {
     if size > TREE_SIZE_MAX || index >= size {
         return Err(LogError::OutOfRange(size));
@@ -95,8 +97,8 @@ pub fn consistency_needs(size: u64, older: u64) -> Vec<u64> {
 /// The proof that the tree of `size` entries begins with the tree of `older` entries (RFC 6962, section 2.1.2).
 ///
 /// # Errors
-/// [`LogError::MissingHash`] if `known` lacks one that [`consistency_needs`] names, [`LogError::OutOfRange`] if `older` is 0
-/// or above `size`.
+/// [`LogError::MissingHash`] if `known` lacks one that [`consistency_needs`] names, [`LogError::OutOfRange`] if
+/// `older` is 0 or above `size`.
 pub fn consistency(size: u64, older: u64, known: &HashMap<u64, Hash>) -> Result<Vec<Hash>, LogError> {
     if size > TREE_SIZE_MAX || older == 0 || older > size {
         return Err(LogError::OutOfRange(size));

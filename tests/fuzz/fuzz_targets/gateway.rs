@@ -1,4 +1,5 @@
-//! Paths, hosts and ranges as clients write them: what is routed is read in one way only, and a range lies within its file.
+//! Paths, hosts and ranges as clients write them: what is routed is read in one way only, and a range lies within its
+//! file.
 #![no_main]
 
 use elias_gateway::{AssetEntry, AssetResponse, AssetTable, GatewayConfig, HostRule, Router};

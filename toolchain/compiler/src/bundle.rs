@@ -47,7 +47,8 @@ const NODE_ENV: &str = "production";
 const CONDITIONS: [&str; 4] = ["elias", "workerd", "worker", "browser"];
 /// The most bytes of one source file and of the bundle.
 const MAX_SOURCE_BYTES: usize = 32 << 20;
-/// How deep brackets may nest in a source file. The parser recurses, and a machine-made file must not exhaust its stack.
+/// How deep brackets may nest in a source file. The parser recurses, and a machine-made file must not exhaust its
+/// stack.
 const MAX_NESTING: usize = 10_000;
 /// Stack of the threads that parse and print, for [`MAX_NESTING`]. It is reserved, and used only when needed.
 const STACK_BYTES: usize = 256 << 20;
@@ -179,7 +180,8 @@ async fn run(options: BundleOptions, boundary: Boundary) -> Result<Bundle, Build
     warnings.extend(recorder.take_warnings());
     warnings.extend(native::warnings(&chunk.module_ids.iter().map(|id| file_of(id.as_str())).collect::<Vec<_>>()));
     let mut read = take(&recorder.read);
-    // URLs, which rolldown leaves in place without a word. A dynamic import from within counts as one of the bundle itself.
+    // URLs, which rolldown leaves in place without a word. A dynamic import from within counts as one of the bundle
+    // itself.
     let imports = chunk.imports.iter().chain(&chunk.dynamic_imports);
     let ours = |name: &str| {
         web::importable().any(|importable| importable == name)

@@ -1,9 +1,10 @@
 //! Writes a component around the engine E and an application's image I.
 //!
-//! `wit-component` does what is hard, the types: it encodes a stub, a core module with just the imports and exports that
-//! the application uses. Its output is then taken apart and put together again around E and I. Where wit-component needs a
-//! shim and a fix-up module because a module's memory does not exist before the module, here I exists first: it gives memory
-//! and allocator to the lowered imports, so E is instantiated with those directly and a call costs no detour.
+//! `wit-component` does what is hard, the types: it encodes a stub, a core module with just the imports and exports
+//! that the application uses. Its output is then taken apart and put together again around E and I. Where
+//! wit-component needs a shim and a fix-up module because a module's memory does not exist before the module, here I
+//! exists first: it gives memory and allocator to the lowered imports, so E is instantiated with those directly and a
+//! call costs no detour.
 
 use crate::capabilities::{self, Imported};
 use crate::engine::{self, ENGINE, FunctionImport};

@@ -1,4 +1,5 @@
-//! The application's core module I: the memory as the snapshot found it, and the little code that stands between the two.
+//! The application's core module I: the memory as the snapshot found it, and the little code that stands between the
+//! two.
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
@@ -13,7 +14,8 @@ pub(crate) const TABLE_EXPORT: &str = "allocator";
 /// A trampoline to E's allocator. I exists before E and so can give it to the imports that E is instantiated with.
 pub(crate) const REALLOC_EXPORT: &str = "cabi_realloc";
 
-/// Runs of zeros shorter than this stay within a data segment: a segment costs some nine bytes, and time when it is read.
+/// Runs of zeros shorter than this stay within a data segment: a segment costs some nine bytes, and time when it is
+/// read.
 const GAP_BYTES_MIN: usize = 16;
 
 /// The most data segments of an image; engines refuse modules with more than 100,000.
@@ -21,8 +23,8 @@ const SEGMENTS_MAX: usize = 60_000;
 
 /// The bytes of a core module I.
 ///
-/// `data` is what memory holds, by offset, zeros left out; `pages` its size in units of 64 KiB. For each type in `traps`
-/// the module exports a function of that type, named by [`trap_export`], that traps.
+/// `data` is what memory holds, by offset, zeros left out; `pages` its size in units of 64 KiB. For each type in
+/// `traps` the module exports a function of that type, named by [`trap_export`], that traps.
 pub(crate) fn encode<'a>(
     data: impl IntoIterator<Item = (u32, &'a [u8])>,
     pages: u64,

@@ -1,8 +1,8 @@
 //! The bill of materials: which packages are in a bundle, in which version and with which integrity, as CycloneDX 1.6.
 //! <https://cyclonedx.org/docs/1.6/json/>
 //!
-//! It has neither a date nor a serial number: the same sources give the same bytes. It is a JSON literal, since the crate
-//! `cyclonedx-bom` (0.8) writes the versions 1.3 to 1.5 only.
+//! It has neither a date nor a serial number: the same sources give the same bytes. It is a JSON literal, since the
+//! crate `cyclonedx-bom` (0.8) writes the versions 1.3 to 1.5 only.
 
 mod lockfile;
 

@@ -35,22 +35,23 @@ const GLOBAL_OBJECTS: [&str; 3] = ["globalThis", "self", "window"];
 const ANY_OF_INTL: &str = "Intl[]";
 
 impl Uses {
-    /// Whether `word` occurs as an identifier that is read, as a property name, as a whole string or as a word of a template literal.
-    /// Where strings can become code, words inside longer strings count too.
+    /// Whether `word` occurs as an identifier that is read, as a property name, as a whole string or as a word of a
+    /// template literal. Where strings can become code, words inside longer strings count too.
     #[must_use]
     pub fn mentions(&self, word: &str) -> bool {
         self.words.contains(word)
     }
 
     /// Whether `name` is read from the global scope: as a free variable, or as a member of the global object. A local
-    /// variable or a property of this name does not count. Where strings can become code, every word of a string counts.
+    /// variable or a property of this name does not count. Where strings can become code, every word of a string
+    /// counts.
     #[must_use]
     pub fn reads_global(&self, name: &str) -> bool {
         self.globals.contains(name)
     }
 
-    /// Whether an object or a class has a member `name`: a key in a literal, a class or a pattern, or an assignment to a
-    /// member. Where strings can become code, every word of a string counts.
+    /// Whether an object or a class has a member `name`: a key in a literal, a class or a pattern, or an assignment to
+    /// a member. Where strings can become code, every word of a string counts.
     #[must_use]
     pub fn has_key(&self, name: &str) -> bool {
         self.keys.contains(name)
@@ -158,8 +159,8 @@ impl<'a> Visit<'a> for Uses {
     }
 }
 
-/// Collects the words of an ES module in one pass. Comments do not count. Of text that does not parse, every word counts.
-/// `eval` says whether strings can become code.
+/// Collects the words of an ES module in one pass. Comments do not count. Of text that does not parse, every word
+/// counts. `eval` says whether strings can become code.
 #[must_use]
 pub fn scan(code: &str, eval: bool) -> Uses {
     let allocator = Allocator::default();

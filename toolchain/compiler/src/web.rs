@@ -17,15 +17,15 @@ struct Entry {
     /// Whether every component has it, and every request uses it.
     #[serde(default)]
     core: bool,
-    /// Whether every component has it. It is evaluated into the image that all start from, so that it costs an instance nothing
-    /// until it is used.
+    /// Whether every component has it. It is evaluated into the image that all start from, so that it costs an
+    /// instance nothing until it is used.
     #[serde(default)]
     base: bool,
     /// The globals that it defines.
     #[serde(default)]
     globals: Vec<String>,
-    /// The words in a bundle that make it needed, beside its globals: its imports are wired, and it is loaded if it is not in
-    /// every component.
+    /// The words in a bundle that make it needed, beside its globals: its imports are wired, and it is loaded if it is
+    /// not in every component.
     #[serde(default)]
     words: Vec<String>,
     /// The names that make it needed where they are read as variables of the global scope, and not as properties of
@@ -49,9 +49,9 @@ struct Entry {
     imports: Vec<String>,
 }
 
-/// Names a folder, `guest-js/web/src` of a checkout, whose files take the place of the web modules in this binary: for whoever
-/// works on `guest-js/web` and wants to try a change without compiling. What was bundled from npm is looked for in
-/// `target/web` of the same checkout.
+/// Names a folder, `guest-js/web/src` of a checkout, whose files take the place of the web modules in this binary: for
+/// whoever works on `guest-js/web` and wants to try a change without compiling. What was bundled from npm is looked
+/// for in `target/web` of the same checkout.
 const SOURCES_VARIABLE: &str = "ELIAS_WEB_SOURCES";
 
 static SOURCES_FOLDER: LazyLock<Option<PathBuf>> =
@@ -160,8 +160,8 @@ impl Needs {
         self.files.iter().any(|&index| INDEX[index].file.as_deref() == Some(FORMS))
     }
 
-    /// The modules that are used: name and source, in order. Those that every component has come without their source, for they
-    /// are evaluated already.
+    /// The modules that are used: name and source, in order. Those that every component has come without their source,
+    /// for they are evaluated already.
     pub(crate) fn modules(&self) -> Vec<(String, &'static str)> {
         let used = self.files.iter().map(|&index| &INDEX[index]);
         used.filter_map(|entry| {
@@ -255,8 +255,8 @@ mod tests {
     use super::*;
     use crate::{engine, uses};
 
-    /// The capabilities among the interfaces that a component with this source and these handlers imports, and whether it
-    /// has the web module of triggers.
+    /// The capabilities among the interfaces that a component with this source and these handlers imports, and whether
+    /// it has the web module of triggers.
     fn needs(code: &str, handlers: &[&str]) -> (Vec<String>, bool) {
         let needs = Needs::of(&uses::scan(code, false));
         let handlers: Vec<String> = handlers.iter().map(|&handler| handler.to_owned()).collect();

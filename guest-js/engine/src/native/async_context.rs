@@ -11,7 +11,8 @@ use std::ffi::{c_int, c_void};
 struct State {
     /// The value that functions see now; owned.
     current: Cell<qjs::JSValue>,
-    /// The wrappers that QuickJS borrowed last, to take references of its own; owned, and freed when it borrows the next.
+    /// The wrappers that QuickJS borrowed last, to take references of its own; owned, and freed when it borrows the
+    /// next.
     borrowed: Cell<[qjs::JSValue; 2]>,
 }
 

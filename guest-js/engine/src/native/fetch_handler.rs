@@ -14,8 +14,8 @@ unsafe extern "C" {
     fn elias_keep_shapes(count: u32);
 }
 
-/// The indices of a response's fields, in the order of the class body in `fetch/response.js`. `install` checks them while
-/// the base image is made: `elias_install_response` how many fields there are, and [`check_fields`] their kinds.
+/// The indices of a response's fields, in the order of the class body in `fetch/response.js`. `install` checks them
+/// while the base image is made: `elias_install_response` how many fields there are, and [`check_fields`] their kinds.
 const STATUS: usize = 0;
 const HEADERS: usize = 2;
 const BODY: usize = 3;

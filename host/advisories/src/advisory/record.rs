@@ -131,7 +131,8 @@ impl Affected {
         self.ranges.iter().filter(|range| matches!(range, Range::Unreadable)).count()
     }
 
-    /// Whether a version is among them; with it, the next version that is not, if it is known. `semver` is the version as npm orders them.
+    /// Whether a version is among them; with it, the next version that is not, if it is known. `semver` is the version
+    /// as npm orders them.
     pub(super) fn covers(&self, version: &str, semver: Option<&Version>) -> Option<Option<String>> {
         let mut fixed = self.ranges.iter().filter_map(|range| range.covers(semver));
         match fixed.next() {

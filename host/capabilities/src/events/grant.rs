@@ -1,8 +1,8 @@
 //! The table `[capabilities.events]` of elias.toml.
 
-use super::pattern::Pattern;
 use crate::trigger::PAYLOAD_BYTES_MAX;
 use elias_host::capability::{Amount, ConfigureError};
+use elias_triggers::event::TypePattern;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ pub struct EventsGrant {
     pub(super) publishes: u64,
     /// Bytes of an event's data.
     pub(super) payload_bytes: u64,
-    types: Vec<Pattern>,
+    types: Vec<TypePattern>,
 }
 
 impl EventsGrant {
@@ -63,10 +63,10 @@ impl EventsGrant {
         if types.len() > TYPES_MAX {
             return invalid(format!("types: at most {TYPES_MAX} are allowed"));
         }
-        let types: Option<Vec<_>> = types.iter().map(|text| Pattern::parse(text)).collect();
+        let types: Result<Vec<TypePattern>, _> = types.iter().map(|text| text.parse()).collect();
         match types {
-            Some(types) => Ok(Self { publishes, payload_bytes, types }),
-            None => invalid("types: must be patterns such as \"order.paid\", \"order.*\" or \"order.**\"".to_owned()),
+            Ok(types) => Ok(Self { publishes, payload_bytes, types }),
+            Err(_) => invalid("types: must be patterns such as \"order.paid\", \"order.*\" or \"order.**\"".to_owned()),
         }
     }
 

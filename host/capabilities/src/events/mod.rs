@@ -7,8 +7,7 @@
 //!
 //! - `publishes` = 100: the most events that one execution may publish.
 //! - `payload-bytes` = 128 KiB: the longest data.
-//! - `types` = `["**"]`: the types that it may publish, as patterns: `*` for one part, and `**` at the end for all
-//!   further ones.
+//! - `types` = `["**"]`: the types that it may publish, as patterns: `*` for one part, and `**` for any number of them.
 
 mod backend;
 mod context;
@@ -16,7 +15,6 @@ mod contract;
 mod grant;
 mod link;
 mod memory;
-mod pattern;
 #[cfg(test)]
 mod tests;
 

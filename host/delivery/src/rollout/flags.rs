@@ -62,7 +62,8 @@ impl FlagTable {
         Ok(Self { rules })
     }
 
-    /// The version that a flag gives to a caller. `organization` and `claims` are those of the caller, who was authenticated.
+    /// The version that a flag gives to a caller. `organization` and `claims` are those of the caller, who was
+    /// authenticated.
     #[must_use]
     pub fn choose(
         &self,

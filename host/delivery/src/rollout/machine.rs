@@ -153,8 +153,8 @@ impl Rollout {
         round.base = base.snapshot().since(&round.base_at_start).figures();
         let known = if round.base.requests < REQUESTS_MIN { self.reference } else { Some(round.base) };
         let (held_ms, requests) = (round.held_ms, round.canary.requests);
-        // With all requests, it is compared with what the base did before: latency and fuel then differ by the hour too, and no more requests of
-        // the base will come to make it clear. Failures still count.
+        // With all requests, it is compared with what the base did before: latency and fuel then differ by the hour
+        // too, and no more requests of the base will come to make it clear. Failures still count.
         let alone = round.base.requests < REQUESTS_MIN && self.percent() >= 100.0;
         let unclear = match judgement::everything(&canary_since, known.as_ref(), &self.plan, alpha(self.rounds)) {
             Judgement::Bad(reason) => return Some(self.change(RolloutState::RolledBack, reason, now)),

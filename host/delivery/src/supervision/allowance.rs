@@ -5,8 +5,9 @@ use std::time::Duration;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// So many units in a period (the generic cell rate algorithm). After a rest all of them may be taken at once. Unlike the rate limiters of the
-/// crate `governor` it can be overdrawn, by what is known only afterwards, and says how much of it is used.
+/// So many units in a period (the generic cell rate algorithm). After a rest all of them may be taken at once. Unlike
+/// the rate limiters of the crate `governor` it can be overdrawn, by what is known only afterwards, and says how much
+/// of it is used.
 pub struct Allowance {
     units: u64,
     period_ns: u64,
@@ -29,8 +30,8 @@ impl Allowance {
         scale(left_ns, self.units, self.period_ns)
     }
 
-    /// Takes the next unit that is free, if that is so within `wait_max`: says how long to wait for it. Else takes nothing, and says how long it
-    /// would have been.
+    /// Takes the next unit that is free, if that is so within `wait_max`: says how long to wait for it. Else takes
+    /// nothing, and says how long it would have been.
     ///
     /// # Errors
     /// The wait, if it is longer than `wait_max`.

@@ -59,7 +59,8 @@ pub(super) struct Oidc {
     config: OidcConfig,
 }
 
-/// How long a principal of a token is remembered by nobody: each request is checked, and the token says itself when it ends.
+/// How long a principal of a token is remembered by nobody: each request is checked, and the token says itself when it
+/// ends.
 const FOREVER_MS: i64 = i64::MAX;
 
 impl Oidc {

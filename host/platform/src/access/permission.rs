@@ -19,7 +19,8 @@ pub struct Principal {
     pub given: TokenRole,
     /// What it may do at most.
     pub role: Role,
-    /// Roles of its tenant's, each of which has to permit what it does: the one that it was given, and the one that bounds its user.
+    /// Roles of its tenant's, each of which has to permit what it does: the one that it was given, and the one that
+    /// bounds its user.
     pub custom: Vec<Arc<CustomRole>>,
     /// The components that it may act on; all of them if there is no list.
     pub components: Option<Vec<ComponentName>>,
@@ -154,8 +155,8 @@ impl Principal {
         Ok(())
     }
 
-    /// Checks that this may be done to the tenant, or to a component of it if it is about one, by a request from `address`. The answer is the same
-    /// whether the tenant exists or not.
+    /// Checks that this may be done to the tenant, or to a component of it if it is about one, by a request from
+    /// `address`. The answer is the same whether the tenant exists or not.
     ///
     /// # Errors
     /// `forbidden`.
@@ -174,7 +175,8 @@ impl Principal {
             (Some(components), Some(component)) if !components.contains(component) => {
                 return forbidden(format!("the token is not for the component {component}"));
             }
-            // A token for some components has nothing to do with the tenant as a whole, but may look at the lists, and uploads bytes for those.
+            // A token for some components has nothing to do with the tenant as a whole, but may look at the lists, and
+            // uploads bytes for those.
             (Some(_), None) if !matches!(permission, Permission::Read | Permission::Upload) => {
                 return forbidden("the token is for single components".to_owned());
             }

@@ -61,7 +61,8 @@ impl Roles {
     /// What a role gives now: at most what the role of the platform does, and of that what the tenant's own permits.
     ///
     /// # Errors
-    /// `forbidden` for a role of the tenant that is not there any more or that cannot be read; `store-unavailable` if it was not asked for lately.
+    /// `forbidden` for a role of the tenant that is not there any more or that cannot be read; `store-unavailable` if
+    /// it was not asked for lately.
     async fn role(&self, tenant: &TenantId, role: &TokenRole) -> Result<(Role, Option<Arc<CustomRole>>)> {
         let name = match role {
             TokenRole::BuiltIn(role) => return Ok((*role, None)),

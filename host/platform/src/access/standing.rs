@@ -37,8 +37,8 @@ impl Members {
         self.seen.invalidate_all();
     }
 
-    /// Whom a token stands for; nothing if the user or the organization is disabled or deleted. Who is not recorded is who the token says: so it
-    /// was before there were records.
+    /// Whom a token stands for; nothing if the user or the organization is disabled or deleted. Who is not recorded is
+    /// who the token says: so it was before there were records.
     pub(super) async fn of_token(&self, token: &Token) -> Result<Option<Standing>> {
         if token.user_id.is_none() && token.organization_id.is_none() {
             return Ok(Some(Standing { user_id: None, organization_id: None, bound: None }));

@@ -1,7 +1,8 @@
 //! Files compressed beforehand: once, when a version that serves them is deployed, and never for a request.
 //!
-//! What comes out is an artifact by its own SHA-256. Beside the original is a list of what there is of it, so that nothing is compressed
-//! twice, and nothing is tried twice that gained nothing. Other hosts make their own; the bucket has originals only.
+//! What comes out is an artifact by its own SHA-256. Beside the original is a list of what there is of it, so that
+//! nothing is compressed twice, and nothing is tried twice that gained nothing. Other hosts make their own; the bucket
+//! has originals only.
 
 use super::{Artifacts, Partial, hex, key};
 use elias_api::{Code, Error, Result};
@@ -38,8 +39,8 @@ impl Artifacts {
         serde_json::from_slice(&self.folder.read(list_key(digest)).ok()?).ok()
     }
 
-    /// Compresses an artifact in the folder that is of this media type, unless that was done before; says how many bytes were read for it. What
-    /// does not become smaller is not kept.
+    /// Compresses an artifact in the folder that is of this media type, unless that was done before; says how many
+    /// bytes were read for it. What does not become smaller is not kept.
     ///
     /// # Errors
     /// `storage-failed`.

@@ -25,8 +25,9 @@ struct Reading {
 }
 
 impl Artifacts {
-    /// Bytes of an artifact, as they are read from the disk. A file that is read whole is checked against its digest: if it does not have that, its
-    /// last piece is an error, so that no reader takes it for the artifact, and it is deleted for the next one to find it missing.
+    /// Bytes of an artifact, as they are read from the disk. A file that is read whole is checked against its digest:
+    /// if it does not have that, its last piece is an error, so that no reader takes it for the artifact, and it is
+    /// deleted for the next one to find it missing.
     ///
     /// # Errors
     /// `artifact-missing` where neither folder nor bucket has it, or it is shorter than that.

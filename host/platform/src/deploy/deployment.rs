@@ -18,12 +18,12 @@ use std::sync::Arc;
 const REASON_CHARS_MAX: usize = 500;
 
 impl Platform {
-    /// Gives a version traffic, after it was loaded with its environment's configuration and has passed the smoke test. What serves goes on
-    /// until then, and requests in flight end on the version that they began on.
+    /// Gives a version traffic, after it was loaded with its environment's configuration and has passed the smoke
+    /// test. What serves goes on until then, and requests in flight end on the version that they began on.
     ///
     /// # Errors
-    /// `not-found`, `stale`, `wrong-state`, `missing-configuration`, `smoke-failed`, `above-ceiling`, `not-allowed` for a route that is taken, and the host's codes.
-    /// Nothing has changed then.
+    /// `not-found`, `stale`, `wrong-state`, `missing-configuration`, `smoke-failed`, `above-ceiling`, `not-allowed`
+    /// for a route that is taken, and the host's codes. Nothing has changed then.
     pub async fn deploy(&self, session: &Session, id: &ServiceId, request: &DeployRequest) -> Result<Deployment> {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
         let plan = request.rollout.as_ref().map(RolloutPlan::check).transpose();

@@ -11,7 +11,8 @@ impl Platform {
     /// Removes a service's responses from the cache of this host.
     ///
     /// # Errors
-    /// `forbidden`; `not-found` if the service is not served here; `store-unavailable` if it cannot be put on record, but is done.
+    /// `forbidden`; `not-found` if the service is not served here; `store-unavailable` if it cannot be put on record,
+    /// but is done.
     pub async fn purge_cache(&self, session: &Session, id: &ServiceId) -> Result<()> {
         let permission = Permission::deploy(id.environment);
         session.require(permission, &id.tenant, id)?;

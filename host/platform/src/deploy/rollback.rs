@@ -12,9 +12,9 @@ use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
 
 impl Platform {
-    /// Serves a version that was deployed before: `to`, or the one before the present one. A canary under way is given up, and so are stages. There is no smoke
-    /// call: what is left is known to be bad. While the store is away, what this host remembers of the last versions is enough, and the store is
-    /// told when it is back.
+    /// Serves a version that was deployed before: `to`, or the one before the present one. A canary under way is given
+    /// up, and so are stages. There is no smoke call: what is left is known to be bad. While the store is away, what
+    /// this host remembers of the last versions is enough, and the store is told when it is back.
     ///
     /// # Errors
     /// `not-found`, `wrong-state` if there is nothing to go back to, `artifact-missing`.

@@ -19,8 +19,9 @@ impl Platform {
     /// earlier experiment ends, with its metrics.
     ///
     /// # Errors
-    /// `bad-input` for a plan that makes no sense, or whose first is not the version that serves; `not-found` for a version or a service;
-    /// `wrong-state` while a canary is under way; `stale`; and whatever loading may say. Nothing has changed then.
+    /// `bad-input` for a plan that makes no sense, or whose first is not the version that serves; `not-found` for a
+    /// version or a service; `wrong-state` while a canary is under way; `stale`; and whatever loading may say. Nothing
+    /// has changed then.
     pub async fn set_stages(
         &self,
         session: &Session,

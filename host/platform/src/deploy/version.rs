@@ -1,4 +1,5 @@
-//! Accepting a version. All that can be wrong with it is found here, off the requests' path, and before anything changes.
+//! Accepting a version. All that can be wrong with it is found here, off the requests' path, and before anything
+//! changes.
 
 use crate::access::Permission;
 use crate::platform::Platform;
@@ -22,12 +23,13 @@ const PATH_BYTES_MAX: usize = 512;
 const SETTINGS_BYTES_MAX: usize = 1 << 20;
 
 impl Platform {
-    /// Accepts a version of a component, which is made if it is new. The version that has just these bytes and settings and is the newest already is
-    /// given again.
+    /// Accepts a version of a component, which is made if it is new. The version that has just these bytes and
+    /// settings and is the newest already is given again.
     ///
     /// # Errors
-    /// `artifact-missing`, `bad-input`, `not-allowed`, `above-ceiling`, `signature-refused`, what [packages](crate::packages) are refused for, `quota-exceeded`,
-    /// `compile-timeout`, and the host's own codes for what cannot be loaded. Nothing has changed then.
+    /// `artifact-missing`, `bad-input`, `not-allowed`, `above-ceiling`, `signature-refused`, what
+    /// [packages](crate::packages) are refused for, `quota-exceeded`, `compile-timeout`, and the host's own codes for
+    /// what cannot be loaded. Nothing has changed then.
     pub async fn create_version(
         &self,
         session: &Session,

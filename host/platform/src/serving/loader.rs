@@ -41,8 +41,8 @@ pub(crate) struct Loader {
 /// Bytes of files that are compressed when a version is deployed. Those beyond are, when it is deployed again.
 const ENCODED_AT_ONCE_BYTES_MAX: u64 = 64 << 20;
 
-/// Compilers at a time for each core. They are of the lowest priority; what they share is the cores that requests leave, so that a short
-/// compilation ends soon beside long ones, where it would have waited for them in a queue.
+/// Compilers at a time for each core. They are of the lowest priority; what they share is the cores that requests
+/// leave, so that a short compilation ends soon beside long ones, where it would have waited for them in a queue.
 const COMPILERS_PER_CORE: u32 = 2;
 
 /// The fewest of them.
@@ -122,8 +122,8 @@ impl Loader {
             Error::new(Code::Component(ErrorCode::Overloaded), message)
         })?;
         let most = self.compile_timeout;
-        // A task of its own: a client that hangs up does not end it, so that the next finds it compiled. The compiler is ended by the time-out, which
-        // drops what waits for it.
+        // A task of its own: a client that hangs up does not end it, so that the next finds it compiled. The compiler
+        // is ended by the time-out, which drops what waits for it.
         let compiled = tokio::spawn(async move {
             let _slot = slot;
             tokio::time::timeout(most, compiling).await
@@ -147,7 +147,8 @@ impl Loader {
         Ok(grants)
     }
 
-    /// Puts the values of secrets where `[capabilities.config]` names variables of the environment: a tenant never sees the host's own.
+    /// Puts the values of secrets where `[capabilities.config]` names variables of the environment: a tenant never
+    /// sees the host's own.
     fn fill_in(&self, purpose: &Purpose<'_>, table: Option<&mut Map<String, Value>>) -> Result<()> {
         let Some(table) = table else { return Ok(()) };
         let mut absent = Vec::new();
@@ -183,8 +184,8 @@ impl Loader {
         }
     }
 
-    /// Brings the files that a version serves into the folder of artifacts, and compresses those that have not been yet. What is missing is logged,
-    /// and is not served; what cannot be compressed is served as it is.
+    /// Brings the files that a version serves into the folder of artifacts, and compresses those that have not been
+    /// yet. What is missing is logged, and is not served; what cannot be compressed is served as it is.
     pub(crate) async fn fetch_assets(&self, settings: &VersionSettings) {
         if settings.gateway.is_none() {
             return;
@@ -206,8 +207,8 @@ impl Loader {
         }
     }
 
-    /// The folder that has the version's files for its capabilities, as migrations; made unless another version had the same. Those that its routes
-    /// serve are read from the artifacts.
+    /// The folder that has the version's files for its capabilities, as migrations; made unless another version had
+    /// the same. Those that its routes serve are read from the artifacts.
     async fn place_files(&self, settings: &VersionSettings) -> Result<PathBuf> {
         let served = served_folder(&Tables::read(settings)?.gateway);
         let is_served = |path: &String| served.as_ref().is_some_and(|folder| path.starts_with(folder));

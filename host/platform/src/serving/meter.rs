@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// Services and tenants that are told apart; those that come later are counted together. Each is some dozens of time series.
+/// Services and tenants that are told apart; those that come later are counted together. Each is some dozens of time
+/// series.
 pub(crate) const TOLD_APART_MAX: usize = 200;
 /// Ends of the buckets of durations, in microseconds.
 pub(crate) const BUCKETS_US: [u64; 14] = [
@@ -135,7 +136,8 @@ impl QuotaCounts {
     }
 }
 
-/// Counts by name, of which so many are told apart. Whoever comes later shares the `others`, and stays there, so that no count ever falls.
+/// Counts by name, of which so many are told apart. Whoever comes later shares the `others`, and stays there, so that
+/// no count ever falls.
 pub(crate) struct Meters<K, M> {
     named: Mutex<HashMap<K, Weak<M>>>,
     others: Arc<M>,

@@ -1,4 +1,5 @@
-//! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in flight.
+//! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in
+//! flight.
 
 mod lines;
 mod loader;
@@ -422,7 +423,8 @@ impl Serving {
         Service::new(id, state, meter)
     }
 
-    /// Gives back the memory of components that nobody asked for since `idle_ms`, and of the least recently used beyond `loaded_max`.
+    /// Gives back the memory of components that nobody asked for since `idle_ms`, and of the least recently used
+    /// beyond `loaded_max`.
     pub(crate) fn unload(&self, idle_ms: u64, loaded_max: usize) {
         let now = self.clock.now().unix_ms();
         let mut loaded = Vec::new();

@@ -1,8 +1,9 @@
 //! Loading nothing that is not in the transparency log, on a host that was started with `--require-log`.
 //!
-//! Each version that serves has its proof in a file of its own, so that it can be loaded while the store is away. What has none yet is looked up
-//! in the store's log, which must continue the log that this host saw last: who writes to the store behind the host's back can neither exchange a
-//! version that was accepted, nor have one served that is not in the log for everyone to see.
+//! Each version that serves has its proof in a file of its own, so that it can be loaded while the store is away. What
+//! has none yet is looked up in the store's log, which must continue the log that this host saw last: who writes to
+//! the store behind the host's back can neither exchange a version that was accepted, nor have one served that is not
+//! in the log for everyone to see.
 
 use super::snapshot::ServiceSnapshot;
 use cap_std::fs::Dir;
@@ -68,8 +69,8 @@ impl Proofs {
         Ok(())
     }
 
-    /// Has the proofs of all that services serve and served at hand, before the store is away. What cannot be proved is logged, and refused when it
-    /// is loaded.
+    /// Has the proofs of all that services serve and served at hand, before the store is away. What cannot be proved
+    /// is logged, and refused when it is loaded.
     pub(crate) async fn remember(&self, services: &[ServiceSnapshot]) {
         for ServiceSnapshot { target, history, .. } in services {
             let serves = std::iter::once(&target.release).chain(&target.canary).chain(&target.beside);

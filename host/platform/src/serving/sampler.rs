@@ -20,8 +20,8 @@ impl Sampler {
     pub(crate) fn should_record(&self, failed: bool, now_ms: u64) -> bool {
         let second = now_ms / 1_000;
         // Threads race here: another may count between the swap and the resets, and one that took its time before the
-        // second began swaps it back, after which the counts are reset once more. Then some executions more are recorded
-        // than the bound, which is no harm; a lock would cost every execution.
+        // second began swaps it back, after which the counts are reset once more. Then some executions more are
+        // recorded than the bound, which is no harm; a lock would cost every execution.
         if self.second.swap(second, Ordering::Relaxed) != second {
             self.completed.store(0, Ordering::Relaxed);
             self.failed.store(0, Ordering::Relaxed);

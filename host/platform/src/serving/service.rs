@@ -104,7 +104,8 @@ impl Canary {
             && self.with_rollout(|own| own.state() == rollout.state() || own.state().is_final())
     }
 
-    /// Calls `access` with the rollout, to read or change it, under its lock. The share of the traffic follows afterwards.
+    /// Calls `access` with the rollout, to read or change it, under its lock. The share of the traffic follows
+    /// afterwards.
     pub(crate) fn with_rollout<T>(&self, access: impl FnOnce(&mut Rollout) -> T) -> T {
         let mut rollout = self.lock();
         let done = access(&mut rollout);

@@ -44,7 +44,8 @@ pub(crate) struct Staging {
 }
 
 impl Staged {
-    /// These implementations, each by the release that `release_of` finds for its version. `before` is the same with other releases.
+    /// These implementations, each by the release that `release_of` finds for its version. `before` is the same with
+    /// other releases.
     pub(crate) fn new(
         stages: Stages,
         release_of: impl Fn(u32) -> Option<Arc<Release>>,

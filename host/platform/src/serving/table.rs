@@ -18,7 +18,8 @@ pub(crate) struct Around {
     pub(crate) artifacts: Artifacts,
 }
 
-/// All services and routes. Its clone shares almost all with it, so a table with one service changed costs what that service has.
+/// All services and routes. Its clone shares almost all with it, so a table with one service changed costs what that
+/// service has.
 #[derive(Default, Clone)]
 pub(crate) struct Table {
     pub(crate) services: imbl::HashMap<ServiceId, Arc<Service>>,
@@ -26,8 +27,9 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Puts a service in, or in the place of what it was. Where its routes clash with another's, the one whose name comes first answers on every
-    /// host of the platform, which the log says: deploying checks that it does not come to this.
+    /// Puts a service in, or in the place of what it was. Where its routes clash with another's, the one whose name
+    /// comes first answers on every host of the platform, which the log says: deploying checks that it does not come
+    /// to this.
     pub(crate) fn set(&mut self, service: &Arc<Service>, around: &Around) {
         let (name, state) = (name(&service.id), service.state());
         let clashes = match hosts_allowed(&service.id, &state) {
@@ -92,7 +94,8 @@ fn hosts_allowed(id: &ServiceId, state: &State) -> Result<()> {
     Ok(())
 }
 
-/// The files that a version's routes serve, if any do. Those that are not in the folder are left out: `Loader::fetch_assets` puts them there.
+/// The files that a version's routes serve, if any do. Those that are not in the folder are left out:
+/// `Loader::fetch_assets` puts them there.
 pub(super) fn assets(
     gateway: &GatewayConfig,
     files: &BTreeMap<String, Digest>,
@@ -117,7 +120,8 @@ pub(super) fn assets(
     Ok(Some(Arc::new(table)))
 }
 
-/// The host that a service has without asking: `shop.acme.DOMAIN`, and `shop--staging.acme.DOMAIN` outside of production.
+/// The host that a service has without asking: `shop.acme.DOMAIN`, and `shop--staging.acme.DOMAIN` outside of
+/// production.
 pub(crate) fn own_host(id: &ServiceId, domain: &str) -> Result<HostRule> {
     let host = format!("{}.{}.{domain}", id.label(), id.tenant);
     HostRule::parse(&host).map_err(|message| Error::new(Code::BadInput, message))

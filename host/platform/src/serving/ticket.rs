@@ -329,8 +329,8 @@ fn tell(service: &Service, release: &Release, entry: Entry, failed: bool, now: N
     }
 }
 
-/// Tells a release's circuit breaker that a request could not load it. A host or a store that had no time for it says nothing about the
-/// release: then nothing is told, and the result is false.
+/// Tells a release's circuit breaker that a request could not load it. A host or a store that had no time for it says
+/// nothing about the release: then nothing is told, and the result is false.
 pub(super) fn tell_unloadable(service: &Service, release: &Release, entry: Entry, error: &Error, now: Now) -> bool {
     let at_fault = !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable);
     if at_fault {

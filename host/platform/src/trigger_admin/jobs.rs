@@ -36,7 +36,8 @@ pub struct EnqueueRequest {
     /// The earliest start, in milliseconds since 1970-01-01 UTC; at once if absent.
     #[serde(default)]
     pub run_at: Option<i64>,
-    /// A unique key of at most 256 bytes: while a job with it is kept there is no second one, and that one's id is given.
+    /// A unique key of at most 256 bytes: while a job with it is kept there is no second one, and that one's id is
+    /// given.
     #[serde(default)]
     pub key: Option<String>,
     /// The ids of the jobs that must be done before; at most 100.
@@ -66,12 +67,12 @@ impl EnqueueRequest {
 }
 
 impl Platform {
-    /// Enqueues a job of a service; gives its id, or that of the job that has its key, and whether it is new. `cause` is
-    /// the `traceparent` of the request.
+    /// Enqueues a job of a service; gives its id, or that of the job that has its key, and whether it is new. `cause`
+    /// is the `traceparent` of the request.
     ///
     /// # Errors
-    /// `forbidden`, `bad-input`, `too-large`, `not-found` for the service or a job before it, `idempotency-mismatch` for
-    /// a key that belongs to a job with another input, `quota-exceeded`, `store-unavailable`.
+    /// `forbidden`, `bad-input`, `too-large`, `not-found` for the service or a job before it, `idempotency-mismatch`
+    /// for a key that belongs to a job with another input, `quota-exceeded`, `store-unavailable`.
     pub async fn enqueue_job(
         &self,
         session: &Session,

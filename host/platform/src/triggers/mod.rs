@@ -1,9 +1,9 @@
 //! The runner of each host: fires the schedules that are due, claims and runs jobs, delivers events.
 //!
-//! There is no leader. What is to be done is in the store, every host may do it, and the store's transactions decide who
-//! has: a tick is whoever's who inserts it, a job is leased for as long as heartbeats extend it, the events of a
-//! subscription are whoever's who moves its cursor. A host that dies loses its leases, and what it writes late is refused
-//! by the epoch of the lease.
+//! There is no leader. What is to be done is in the store, every host may do it, and the store's transactions decide
+//! who has: a tick is whoever's who inserts it, a job is leased for as long as heartbeats extend it, the events of a
+//! subscription are whoever's who moves its cursor. A host that dies loses its leases, and what it writes late is
+//! refused by the epoch of the lease.
 //!
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.

@@ -60,7 +60,8 @@ pub(super) async fn remember(
     done.await.unwrap_or_else(|panic| Err(Error::new(Code::Internal, format!("the request failed: {panic}")).into()))
 }
 
-/// A change without a key: a client that leaves in its midst does not leave it half done. Uploads end with their client.
+/// A change without a key: a client that leaves in its midst does not leave it half done. Uploads end with their
+/// client.
 async fn unkeyed(request: Request, next: Next) -> Result<Response, Problem> {
     let changes = matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE);
     if !changes || request.uri().path().contains("/artifacts/") {

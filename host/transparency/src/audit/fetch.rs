@@ -19,7 +19,8 @@ pub enum FetchError {
 
 /// Where a log's files come from. What they hold need not be trusted.
 pub trait Fetch {
-    /// The file at `path` below the log's prefix, such as `checkpoint` or `tile/0/x001/234.p/5`, if it has at most `limit` bytes.
+    /// The file at `path` below the log's prefix, such as `checkpoint` or `tile/0/x001/234.p/5`, if it has at most
+    /// `limit` bytes.
     ///
     /// # Errors
     /// See [`FetchError`]; that a file is not there must be told from other failures.

@@ -1,7 +1,7 @@
 //! The side that does not trust the log: checks its checkpoint, that an entry is in it, and that it only grew.
 //!
-//! Whatever is fetched is checked against the signed checkpoint, so that it does not matter where it comes from: a server,
-//! a mirror, or a folder with a copy of the log's files.
+//! Whatever is fetched is checked against the signed checkpoint, so that it does not matter where it comes from: a
+//! server, a mirror, or a folder with a copy of the log's files.
 
 mod fetch;
 mod replay;
@@ -138,8 +138,8 @@ impl<'a> Log<'a> {
         &self.checkpoint
     }
 
-    /// Finds the newest entry for the file with this digest, and checks that it is in the log. That there is none is what
-    /// the server says: it can hide an entry, and not make one up.
+    /// Finds the newest entry for the file with this digest, and checks that it is in the log. That there is none is
+    /// what the server says: it can hide an entry, and not make one up.
     ///
     /// # Errors
     /// [`AuditError::NotInLog`] if there is none, [`AuditError::Tampered`] if what is given out is not in the log.
@@ -255,8 +255,8 @@ impl Tiles<'_> {
         Ok(all)
     }
 
-    /// Checks that full tiles are what the tiles above them say. `TileHashReader` checks partial tiles against the root, and
-    /// full ones too, but of those it leaves out the first few when subtrees of the root share a tile.
+    /// Checks that full tiles are what the tiles above them say. `TileHashReader` checks partial tiles against the
+    /// root, and full ones too, but of those it leaves out the first few when subtrees of the root share a tile.
     fn check_full_tiles(&self, tiles: &[Tile], all: &[Vec<u8>]) -> Result<(), AuditError> {
         for (tile, bytes) in tiles.iter().zip(all).filter(|(tile, _)| tile.width() == u32::from(TILE_WIDTH)) {
             let hash = tile.parent(1, self.size).and_then(|above| {

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 pub const REPLAY_ENTRIES_MAX: u64 = 1 << 22;
 
 impl Log<'_> {
-    /// Reads every entry, computes the tree anew, and compares the root. No version of a component may have two digests.
-    /// `each` sees the entries in order, before it is known whether they are what the checkpoint commits to.
+    /// Reads every entry, computes the tree anew, and compares the root. No version of a component may have two
+    /// digests. `each` sees the entries in order, before it is known whether they are what the checkpoint commits to.
     ///
     /// # Errors
     /// [`AuditError::Tampered`] if the entries do not have the checkpoint's root, [`AuditError::VersionReused`],

@@ -37,11 +37,12 @@ impl StateFile {
         Self(path.into())
     }
 
-    /// Compares a log with what was seen of it, and if it is a continuation remembers its checkpoint. `keys` are the log's,
-    /// with older ones that may have signed what was seen. If it is none, the file stays as it is.
+    /// Compares a log with what was seen of it, and if it is a continuation remembers its checkpoint. `keys` are the
+    /// log's, with older ones that may have signed what was seen. If it is none, the file stays as it is.
     ///
     /// # Errors
-    /// [`AuditError::Forked`] and [`AuditError::Shrunk`] with both checkpoints; [`AuditError::State`] if the file cannot be used.
+    /// [`AuditError::Forked`] and [`AuditError::Shrunk`] with both checkpoints; [`AuditError::State`] if the file
+    /// cannot be used.
     pub fn follow(&self, log: &Log<'_>, keys: &[VerifyingKey]) -> Result<Consistency, AuditError> {
         let now = log.checkpoint();
         let Some(seen) = self.read(keys)? else {

@@ -1,9 +1,9 @@
 //! Node.js's built-in modules: which of them are here, how a bundle gets at them, and what is said of the others.
 //!
-//! A built-in is a web module (`guest-js/web/src/node`), evaluated before the application and imported by its name with
-//! `node:`. The project's own sources import it as it is, so that a name that it does not export is an error of the build.
-//! Packages are lenient about each other's names and about modules that only some of their functions touch: for them a
-//! built-in is a CommonJS module, and one that is not here throws where it is used.
+//! A built-in is a web module (`guest-js/web/src/node`), evaluated before the application and imported by its name
+//! with `node:`. The project's own sources import it as it is, so that a name that it does not export is an error of
+//! the build. Packages are lenient about each other's names and about modules that only some of their functions touch:
+//! for them a built-in is a CommonJS module, and one that is not here throws where it is used.
 
 use super::resolve_help;
 use crate::web;
@@ -50,8 +50,8 @@ pub(super) async fn resolve(context: &PluginContext, args: &HookResolveIdArgs<'_
         return None;
     }
     let of_package = args.importer.is_some_and(|importer| importer.contains("/node_modules/"));
-    // A package may say in its `browser` map what it takes in place of a built-in. A package that merely has the same name
-    // as a built-in is meant only where there is no such built-in.
+    // A package may say in its `browser` map what it takes in place of a built-in. A package that merely has the same
+    // name as a built-in is meant only where there is no such built-in.
     if name == args.specifier && args.importer.is_some_and(|importer| Path::new(importer).is_absolute()) {
         let options = PluginContextResolveOptions { import_kind: args.kind, ..PluginContextResolveOptions::default() };
         if let Ok(Ok(found)) = context.resolve(args.specifier, args.importer, Some(options)).await {

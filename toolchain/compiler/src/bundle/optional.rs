@@ -15,8 +15,8 @@ const ABSENT: &str = "\0elias:absent/";
 const NO_SOCKETS: &str = "Sockets are not available in a component. Use the global `fetch` for HTTP, and `db` or `cache` of the package \
                           `elias` for data.";
 
-/// Files whose build for browsers needs a DOM, and whose other build needs nothing: in which folder they are asked for, how, and
-/// what stands in.
+/// Files whose build for browsers needs a DOM, and whose other build needs nothing: in which folder they are asked
+/// for, how, and what stands in.
 const WITHOUT_DOM: [(&str, &str, &str); 1] =
     [("/node_modules/@aws-sdk/xml-builder/dist-es", "./xml-parser", "xml-parser.js")];
 

@@ -7,8 +7,8 @@ use elias_api::{Code, Error, Result};
 const BRACKETS_MAX: usize = 32;
 /// Conditions (`if`) in one policy, which may stand within each other.
 const CONDITIONS_MAX: usize = 32;
-/// Characters of operators in one policy: each operator may stand within the next. With some thousand, Cedar's validator runs out of stack and lets
-/// the policy pass.
+/// Characters of operators in one policy: each operator may stand within the next. With some thousand, Cedar's
+/// validator runs out of stack and lets the policy pass.
 const OPERATORS_MAX: usize = 500;
 
 /// Looks at brackets, operators and `if` outside of strings and comments.

@@ -1,7 +1,6 @@
 use super::super::{Event, EventData};
 use super::*;
 use serde_json::json;
-use std::time::{Duration, Instant};
 
 fn event() -> Event {
     let mut event = Event::new("1", "order.paid", "/shop");
@@ -88,9 +87,7 @@ fn programs_that_never_end_or_ask_for_all_memory_are_stopped() {
         "[range(20000)] as $a | reduce range(20000) as $i (0; first($a[]))",
         &format!("[range(100000)] | map({deep}) | length"),
     ] {
-        let started = Instant::now();
         assert_eq!(run(expression), Err(TransformError::TooManySteps), "{expression}");
-        assert!(started.elapsed() < Duration::from_secs(5), "{expression}: {:?}", started.elapsed());
     }
     for expression in [
         "\"x\" * 1000000000",
@@ -98,9 +95,7 @@ fn programs_that_never_end_or_ask_for_all_memory_are_stopped() {
         ".data.items | has([1])",
         "reduce range(100) as $i (10; . * .) | . + 0",
     ] {
-        let started = Instant::now();
-        let _ = run(expression);
-        assert!(started.elapsed() < Duration::from_secs(5), "{expression}");
+        assert!(matches!(run(expression), Err(TransformError::Failed(_) | TransformError::NotJson)), "{expression}");
     }
     assert!(matches!(run("\"x\" * 1000000000"), Err(TransformError::Failed(_))));
 }
