@@ -2,7 +2,7 @@
 
 use super::backend::{EventLog, NewEvent};
 use super::contract::{Error, ErrorCode, PublishReply, PublishRequest};
-use super::grant::EventsGrant;
+use super::grant::{EventsGrant, is_type};
 use crate::trigger::{Origin, Pending, check_text};
 use elias_host::capability::CallMeter;
 use std::sync::Arc;
@@ -61,25 +61,5 @@ impl EventsContext {
     pub(super) fn publish(&self, event: NewEvent) -> Pending<PublishReply> {
         let call = self.calls.begin();
         Pending::start(call, self.log.publish(Arc::clone(&self.origin), event))
-    }
-}
-
-/// Whether this is a type: parts of letters, digits, `-` and `_`, separated by dots.
-fn is_type(text: &str) -> bool {
-    text.split('.').all(is_part)
-}
-
-fn is_part(part: &str) -> bool {
-    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_type_is_parts_and_dots() {
-        assert!(["order", "order.paid", "a-b.c_d.9"].into_iter().all(is_type));
-        assert!(!["", ".", "a..b", "a.*", "ö", "a b", "a\n"].into_iter().any(is_type));
     }
 }

@@ -63,15 +63,37 @@ impl EventsGrant {
         if types.len() > TYPES_MAX {
             return invalid(format!("types: at most {TYPES_MAX} are allowed"));
         }
-        let types: Result<Vec<TypePattern>, _> = types.iter().map(|text| text.parse()).collect();
-        match types {
-            Ok(types) => Ok(Self { publishes, payload_bytes, types }),
-            Err(_) => invalid("types: must be patterns such as \"order.paid\", \"order.*\" or \"order.**\"".to_owned()),
+        // One that fits nothing which can be published is a mistake.
+        let can_fit = |text: &str| text.split('.').all(|part| part == "*" || part == "**" || is_part(part));
+        let parse = |text: &String| text.parse::<TypePattern>().ok().filter(|_| can_fit(text));
+        match types.iter().map(parse).collect() {
+            Some(types) => Ok(Self { publishes, payload_bytes, types }),
+            None => invalid("types: must be patterns such as \"order.paid\", \"order.*\" or \"order.**\"".to_owned()),
         }
     }
 
     /// Whether events of this type may be published.
     pub(super) fn allows(&self, event_type: &str) -> bool {
         self.types.iter().any(|pattern| pattern.matches(event_type))
+    }
+}
+
+/// Whether this is a type: parts of letters, digits, `-` and `_`, separated by dots.
+pub(super) fn is_type(text: &str) -> bool {
+    text.split('.').all(is_part)
+}
+
+fn is_part(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_parts_and_dots() {
+        assert!(["order", "order.paid", "a-b.c_d.9"].into_iter().all(is_type));
+        assert!(!["", ".", "a..b", "a.*", "ö", "a b", "a\n"].into_iter().any(is_type));
     }
 }
