@@ -31,7 +31,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// One component's way out.
 pub(super) struct Client {
     grant: Grant,
-    addresses: Arc<Addresses>,
     client: reqwest::Client,
 }
 
@@ -57,7 +56,7 @@ impl Client {
             .referer(false)
             // The host's own proxy would dial addresses that nobody checked.
             .no_proxy()
-            .dns_resolver(Arc::clone(&addresses))
+            .dns_resolver(addresses)
             .connect_timeout(Duration::from_millis(grant.connect_timeout_ms))
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -66,7 +65,7 @@ impl Client {
         let builder = authorities.into_iter().fold(builder, ClientBuilder::add_root_certificate);
         let client = builder.build();
         let client = client.map_err(|error| ConfigureError::Unavailable(format!("no client can be made: {error}")))?;
-        Ok(Self { grant, addresses, client })
+        Ok(Self { grant, client })
     }
 
     /// What the component was granted.
@@ -89,17 +88,7 @@ impl Client {
         // The parser that browsers use: hosts in decimal, octal or Unicode come out in the one form that is checked and
         // dialled.
         let url = Url::parse(&head.uri.to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::HttpRequestUriInvalid);
-        }
-        if !self.grant.allow.iter().any(|rule| rule.allows(&url)) {
-            return Err(Error::HttpRequestDenied);
-        }
-        // Names are resolved, and their addresses checked, when they are dialled; an address that is named is dialled.
-        let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
-        if literal.is_some_and(|address| !self.addresses.allow(address)) {
-            return Err(Error::DestinationIpProhibited);
-        }
+        self.grant.check(&url)?;
         if !head.headers.contains_key(ACCEPT_ENCODING) {
             // A range of what is encoded cannot be decoded: Fetch, 4.6, "HTTP-network-or-cache fetch".
             let accepted = if head.headers.contains_key(RANGE) { "identity" } else { ACCEPTED };
@@ -167,7 +156,30 @@ impl Addresses {
     }
 
     pub(super) fn allow(&self, address: IpAddr) -> bool {
-        is_public(address) || self.private.iter().any(|network| network.contains(&address.to_canonical()))
+        may_dial(&self.private, address)
+    }
+}
+
+/// Whether an address may be dialled: it is public, or in one of these networks.
+fn may_dial(private: &[IpNet], address: IpAddr) -> bool {
+    is_public(address) || private.iter().any(|network| network.contains(&address.to_canonical()))
+}
+
+impl Grant {
+    /// Checks that requests to a URL are allowed. The addresses of a name are checked when they are dialled.
+    pub(super) fn check(&self, url: &Url) -> Result<(), Error> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        if !self.allow.iter().any(|rule| rule.allows(url)) {
+            return Err(Error::HttpRequestDenied);
+        }
+        // An address that is named is dialled without being resolved.
+        let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        if literal.is_some_and(|address| !may_dial(&self.private, address)) {
+            return Err(Error::DestinationIpProhibited);
+        }
+        Ok(())
     }
 }
 

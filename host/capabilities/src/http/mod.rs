@@ -8,6 +8,9 @@
 //! Connections are kept and shared by the instances of one component, and by no other component. Bodies of responses
 //! are decoded here (`content-encoding`), as the guest reads them; the cap on their bytes counts what arrives and what
 //! comes out.
+//!
+//! [`GrantedClient`] is for requests that the host itself sends for a component, such as webhooks: by the same grant,
+//! with the same checks.
 
 mod address;
 mod body;
@@ -16,9 +19,11 @@ mod coding;
 mod decode;
 mod error;
 mod grant;
+mod granted_client;
 mod public;
 mod rule;
 
+pub use granted_client::{GrantedClient, PostResponse, check_url};
 pub use public::PublicFetch;
 
 use client::Client;
