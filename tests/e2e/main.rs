@@ -59,3 +59,4 @@ mod triggers_example;
 mod uncaught;
 mod url_pattern;
 mod web_apis;
+mod webhooks;

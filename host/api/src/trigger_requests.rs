@@ -52,7 +52,7 @@ impl JobSelection {
     #[must_use]
     pub fn filter(self, state: Option<JobState>) -> JobFilter {
         let Self { component, environment, trigger, name } = self;
-        JobFilter { component, environment, trigger, name, state, before: None }
+        JobFilter { component, environment, trigger, name, state, ..JobFilter::default() }
     }
 }
 

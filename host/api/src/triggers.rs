@@ -17,6 +17,8 @@ pub enum JobTrigger {
     Job,
     /// An event that a subscription matches: the job is its delivery.
     Event,
+    /// An event that a webhook matches: the job is its delivery to a URL.
+    Webhook,
 }
 
 impl JobTrigger {
@@ -27,6 +29,7 @@ impl JobTrigger {
             Self::Schedule => "schedule",
             Self::Job => "job",
             Self::Event => "event",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -35,10 +38,10 @@ impl FromStr for JobTrigger {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        [Self::Schedule, Self::Job, Self::Event]
+        [Self::Schedule, Self::Job, Self::Event, Self::Webhook]
             .into_iter()
             .find(|trigger| trigger.as_str() == text)
-            .ok_or_else(|| Error::new(Code::BadName, "a job's trigger must be schedule, job or event"))
+            .ok_or_else(|| Error::new(Code::BadName, "a job's trigger must be schedule, job, event or webhook"))
     }
 }
 
@@ -181,6 +184,10 @@ pub struct JobFilter {
     pub environment: Option<Environment>,
     /// Only jobs with this trigger; absent for all.
     pub trigger: Option<JobTrigger>,
+    /// Only deliveries of events, whose triggers are `event` and `webhook`.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub deliveries: bool,
     /// Only jobs, schedules or subscriptions with this name; absent for all.
     pub name: Option<String>,
     /// Only jobs in this state; absent for all.

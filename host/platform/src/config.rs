@@ -4,6 +4,7 @@ use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
 use crate::recorder::Retention;
 use crate::triggers::TriggerBackends;
+use crate::webhook_sender::WebhookSender;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -54,6 +55,8 @@ pub struct PlatformConfig {
     pub fetch: Option<Arc<dyn FetchKeys>>,
     /// What runs users' statements on the databases of components; none: the admin API refuses them.
     pub databases: Option<Arc<dyn ComponentDatabases>>,
+    /// What sends webhooks; none: versions that have some are refused, and what is to be sent waits.
+    pub webhooks: Option<Arc<dyn WebhookSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// How many jobs, ticks and deliveries run at a time; none: half as many as executions.
@@ -83,6 +86,7 @@ impl PlatformConfig {
             advisories: None,
             fetch: None,
             databases: None,
+            webhooks: None,
             triggers: TriggerBackends::new(),
             concurrent_jobs: None,
         }

@@ -33,6 +33,8 @@ mod trigger_admin;
 mod trigger_runs;
 mod triggers;
 mod vault;
+mod webhook_sender;
+mod webhooks;
 
 pub use backup::{Restored, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};
@@ -47,3 +49,4 @@ pub use session::Session;
 pub use trigger_admin::{EnqueueRequest, ReplayFrom, ScheduleDetails};
 pub use triggers::TriggerBackends;
 pub use vault::KEY_VARIABLE;
+pub use webhook_sender::{WebhookSender, WebhookTarget};

@@ -3,7 +3,8 @@
 
 use crate::platform::Inner;
 use crate::serving::{Ending as ExecutionEnding, Serving};
-use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services};
+use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
+use crate::webhooks;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
 use elias_triggers::queue::Ending;
@@ -39,6 +40,20 @@ impl Services for ServedServices {
         async move {
             match platform {
                 Some(platform) => execute(&platform.serving, run).await,
+                None => RunEnd { ending: not_run("the host is about to end"), version: None },
+            }
+        }
+        .boxed()
+    }
+
+    fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd> {
+        let platform = self.platform();
+        async move {
+            match platform {
+                Some(platform) => {
+                    let sender = platform.config.webhooks.as_deref();
+                    webhooks::deliver(&platform.serving, sender, delivery).await
+                }
                 None => RunEnd { ending: not_run("the host is about to end"), version: None },
             }
         }

@@ -7,6 +7,7 @@
 //! - [`schedule`]: cron lines in time zones, and what becomes of each due time.
 //! - [`queue`]: retries, priorities, the order between tenants, concurrency and rates of jobs.
 //! - [`event`]: CloudEvents, which subscription an event is for, transformations, webhooks.
+//! - [`webhook_delivery`]: the request of a webhook, and what its response means.
 //! - [`workflow`]: the journal of a job's steps.
 //! - [`duration`]: durations as elias.toml writes them.
 
@@ -15,4 +16,5 @@ pub mod duration;
 pub mod event;
 pub mod queue;
 pub mod schedule;
+pub mod webhook_delivery;
 pub mod workflow;

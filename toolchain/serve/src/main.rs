@@ -15,6 +15,7 @@ mod testing;
 mod trial;
 mod triggers;
 mod types;
+mod webhooks;
 
 use clap::Parser;
 use elias_command_line::{Failure, HostCommand};

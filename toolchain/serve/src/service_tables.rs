@@ -1,6 +1,7 @@
 //! The tables of elias.toml that only a platform uses: whether one would take them.
 
 use elias_api::SmokeCall;
+use elias_capabilities::http::check_url;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_delivery::setting::InvalidSetting;
 use elias_delivery::supervision::SupervisionConfig;
@@ -10,7 +11,7 @@ use elias_triggers::config::{InvalidTrigger, TriggersConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Checks `[gateway]`, `[supervision]`, `[triggers]` and `[smoke]`.
+/// Checks `[gateway]`, `[supervision]`, `[triggers]` with what its webhooks need to be granted, and `[smoke]`.
 ///
 /// # Errors
 /// `invalid-gateway-config`, `bad-configuration`, `config`.
@@ -22,7 +23,8 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
         let supervision: SupervisionConfig = read("supervision", table)?;
         supervision.check().map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     }
-    triggers(config)?;
+    let (secrets, http) = (config.capabilities.get("config"), config.capabilities.get("http"));
+    triggers(config)?.check_webhooks(secrets, |url| check_url(http, url)).map_err(refused)?;
     if let Some(table) = &config.smoke {
         read::<SmokeCall>("smoke", table)?;
     }
@@ -83,6 +85,16 @@ mod tests {
         }
         assert!(check(&config("smoke", json!({ "path": "/up", "status": 204 }))).is_ok());
         assert!(check(&ConfigFile::default()).is_ok());
+        let webhook = json!({ "type": "a", "url": "https://example.com", "secret": "SECRET" });
+        let mut webhook = config("triggers", json!({ "webhook": [webhook] }));
+        let error = check(&webhook).expect_err("no secret").to_string();
+        assert!(error.contains("triggers.webhook[0].secret"), "{error}");
+        let secret = json!({ "secret": { "env": "SECRET", "secret": true } });
+        webhook.capabilities.insert("config".to_owned(), secret);
+        let error = check(&webhook).expect_err("no grant").to_string();
+        assert!(error.contains("allow = [\"https://example.com\"]"), "{error}");
+        webhook.capabilities.insert("http".to_owned(), json!({ "allow": ["example.com"] }));
+        assert!(check(&webhook).is_ok());
         let schedule = config("triggers", json!({ "schedule": [{ "name": "a", "every": "1m" }] }));
         assert!(check_handlers(&schedule, &["scheduled".to_owned()]).is_ok());
         let error = check_handlers(&schedule, &["fetch".to_owned()]).expect_err("no handler").to_string();

@@ -71,9 +71,9 @@ fn sources(component: &[u8]) -> BTreeSet<String> {
     sources.into_iter().flatten().filter_map(|source| source.as_str().map(str::to_owned)).collect()
 }
 
-/// Settings in which schedules and subscriptions are by their names, so that it is said of each what changes.
+/// Settings in which schedules, subscriptions and webhooks are by their names, so that it is said of each what changes.
 fn by_name(mut settings: Value) -> Value {
-    for (list, key) in [("schedule", "name"), ("event", "type")] {
+    for (list, key) in [("schedule", "name"), ("event", "type"), ("webhook", "type")] {
         let Some(Value::Array(all)) = settings.pointer(&format!("/triggers/{list}")) else { continue };
         let name = |one: &Value| one.get("name").or_else(|| one.get(key)).and_then(Value::as_str).map(str::to_owned);
         let named: Option<serde_json::Map<_, _>> = all.iter().map(|one| Some((name(one)?, one.clone()))).collect();

@@ -7,6 +7,7 @@ use crate::platform_events;
 use crate::serving::{Tables, limits};
 use crate::session::Session;
 use crate::triggers::registration;
+use crate::webhooks;
 use elias_api::{Code, Error, Result, SigningKeyEntry, TenantSettings, UploadedVersion, Version, VersionSettings};
 use elias_contract::note::{KeyId, VerifyingKey};
 use elias_contract::{layout, signature};
@@ -67,6 +68,7 @@ impl Platform {
         let bytes = self.artifacts().get(&uploaded.digest).await?;
         let signers = check_signature(uploaded.signature.as_deref(), &bytes, &keys, &settings)?;
         self.examine_packages(&bytes, &settings).await?;
+        webhooks::check(&uploaded.settings, self.config().webhooks.as_deref())?;
         let compiled = self.serving().loader.compile(tenant, &uploaded.digest).await?;
         check_imports(&compiled, &uploaded.settings, &settings)?;
         if let Some(manifest) = &compiled.manifest {

@@ -209,7 +209,7 @@ impl Loader {
 
     /// The folder that has the version's files for its capabilities, as migrations; made unless another version had
     /// the same. Those that its routes serve are read from the artifacts.
-    async fn place_files(&self, settings: &VersionSettings) -> Result<PathBuf> {
+    pub(crate) async fn place_files(&self, settings: &VersionSettings) -> Result<PathBuf> {
         let served = served_folder(&Tables::read(settings)?.gateway);
         let is_served = |path: &String| served.as_ref().is_some_and(|folder| path.starts_with(folder));
         let files: BTreeMap<_, _> = settings.files.iter().filter(|(path, _)| !is_served(path)).collect();

@@ -8,7 +8,7 @@ use super::waits;
 use elias_api::{Code, Error, EventRecord, JobTrigger, QueueId, Result};
 use elias_names::{Environment, ServiceId};
 use elias_store::{JobOrder, JobStart, NewJob, PendingSubscription, SubscriptionId, now_ms};
-use elias_triggers::config::SubscriptionConfig;
+use elias_triggers::config::{SubscriptionConfig, WebhookConfig};
 use elias_triggers::event::{Event, EventData, ExtensionValue, Filter, Order, Transform, TypePattern};
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub(super) type CompiledSubscriptions = HashMap<SubscriptionId, (u64, Option<Arc
 
 /// A subscription that is ready to be matched.
 pub(super) struct Compiled {
+    /// Whether its handler gets the events, or a URL.
+    trigger: JobTrigger,
     pattern: TypePattern,
     filter: Filter,
     transform: Option<Transform>,
@@ -38,8 +40,14 @@ pub(super) struct Compiled {
 
 impl Compiled {
     fn new(config: &Value) -> Result<Self, String> {
-        let config = SubscriptionConfig::deserialize(config).map_err(|error| error.to_string())?;
+        let (trigger, config) = if WebhookConfig::is_webhook(config) {
+            let webhook = WebhookConfig::deserialize(config).map_err(|error| error.to_string())?;
+            (JobTrigger::Webhook, webhook.subscription())
+        } else {
+            (JobTrigger::Event, SubscriptionConfig::deserialize(config).map_err(|error| error.to_string())?)
+        };
         Ok(Self {
+            trigger,
             pattern: config.pattern().map_err(|error| error.to_string())?,
             filter: config.filter().map_err(|error| error.to_string())?,
             transform: config.transform().map_err(|error| error.to_string())?,
@@ -165,7 +173,7 @@ impl Runner {
         let is_whole = u32::try_from(events.len()).is_ok_and(|count| count < EVENTS_MAX);
         let to = if is_whole { read.last } else { events.last().map_or(read.last, |event| event.position) };
         let to = to.max(events.last().map_or(0, |event| event.position));
-        let environment = read.id.service.environment;
+        let (environment, trigger) = (read.id.service.environment, compiled.trigger);
         // A transformation may take some hundred milliseconds.
         let matched = tokio::task::spawn_blocking(move || {
             let deliver = |record: EventRecord| {
@@ -184,7 +192,7 @@ impl Runner {
                 queue: QueueId {
                     component: read.id.service.component.clone(),
                     environment,
-                    trigger: JobTrigger::Event,
+                    trigger,
                     name: read.id.name.clone(),
                 },
                 input: event.to_json().to_string(),
@@ -255,6 +263,15 @@ mod tests {
         let failed =
             delivered(&json!({ "type": "**", "transform": ".data.total.x" }), "/elias").expect("a dead letter");
         assert!(failed[TRANSFORM_ERROR].as_str().is_some_and(|reason| !reason.is_empty()), "{failed}");
+    }
+
+    #[test]
+    fn a_subscription_with_a_url_is_a_webhook() {
+        let webhook = json!({ "type": "order.*", "url": "https://example.com", "secret": "A" });
+        let trigger = |config| Compiled::new(config).map(|compiled| compiled.trigger);
+        assert_eq!(trigger(&webhook), Ok(JobTrigger::Webhook));
+        assert_eq!(trigger(&json!({ "type": "order.*" })), Ok(JobTrigger::Event));
+        assert!(delivered(&webhook, "/shop/production").is_some());
     }
 
     #[test]

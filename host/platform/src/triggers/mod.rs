@@ -10,7 +10,7 @@
 //! - `queue`: claiming, in the order of `plan`; `run`: one job, to its end.
 //! - `deliver`: events to subscriptions; `waits`: events to the jobs that wait for them.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
-//! - [`registration`]: the schedules and subscriptions of a version that begins to serve.
+//! - [`registration`]: the schedules, subscriptions and webhooks of a version that begins to serve.
 //!
 //! It knows no platform: the services of the host are behind the trait [`Services`].
 
@@ -35,5 +35,5 @@ pub use backends::TriggerBackends;
 pub(crate) use cause::checked as checked_traceparent;
 pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
-pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services};
+pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
 pub(crate) use runner::Runner;

@@ -43,6 +43,11 @@ pub(super) fn limit(served: &ServedTriggers, queue: &QueueId) -> Limit {
             let concurrency = subscription.map_or(CLAIM_MAX, |subscription| subscription.concurrency);
             Limit { concurrency: Some(concurrency), rate: None }
         }
+        JobTrigger::Webhook => {
+            let webhook = served.config.webhook.iter().find(|webhook| webhook.name() == queue.name);
+            let concurrency = webhook.map_or(CLAIM_MAX, |webhook| webhook.concurrency);
+            Limit { concurrency: Some(concurrency), rate: None }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The schedules and subscriptions of a version that begins to serve in an environment.
+//! The schedules, subscriptions and webhooks of a version that begins to serve in an environment.
 
 use elias_api::{Code, Error, Result, VersionSettings};
 use elias_delivery::clock::Now;
@@ -35,11 +35,13 @@ pub(crate) async fn register(scope: &mut TenantScope, service: &ServiceId, setti
         schedules.push(NewSchedule { name: config.name.clone(), config: to_json(config)?, next_due });
     }
     scope.put_schedules(service, &schedules).await?;
-    let subscriptions = triggers
-        .event
-        .iter()
-        .map(|config| Ok(NewSubscription { name: config.name(), config: to_json(config)? }))
-        .collect::<Result<Vec<_>>>()?;
+    let mut subscriptions = Vec::new();
+    for config in &triggers.event {
+        subscriptions.push(NewSubscription { name: config.name(), config: to_json(config)? });
+    }
+    for config in &triggers.webhook {
+        subscriptions.push(NewSubscription { name: config.name(), config: to_json(config)? });
+    }
     scope.put_subscriptions(service, &subscriptions).await?;
     Ok(())
 }

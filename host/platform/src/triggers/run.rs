@@ -12,11 +12,11 @@ use elias_host::{EventMessage, Job, Tick};
 use elias_names::ServiceId;
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig};
-use elias_triggers::queue::{DeadReason, Ending, Outcome, settle};
+use elias_triggers::queue::{DeadReason, Ending, Outcome, RetryPolicy, settle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +37,9 @@ pub(crate) trait Services: Send + Sync + 'static {
 
     /// Runs a handler of a service.
     fn run(&self, run: Run) -> BoxFuture<'static, RunEnd>;
+
+    /// Sends an event to the URL of a webhook of a service.
+    fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd>;
 }
 
 /// What the runner needs to know of a service.
@@ -98,6 +101,22 @@ pub(crate) enum Message {
     Job(Job),
     /// `event`.
     Event(Box<EventMessage>),
+}
+
+/// An event that is to be sent to the URL of a webhook.
+pub(crate) struct WebhookDelivery {
+    /// Whose webhook.
+    pub(crate) service: ServiceId,
+    /// The name of the webhook.
+    pub(crate) name: String,
+    /// The id of the event.
+    pub(crate) id: String,
+    /// The event as structured JSON.
+    pub(crate) event: String,
+    /// The job, for the record.
+    pub(crate) record: RecordedRun,
+    /// Becomes true when the delivery is to be ended.
+    pub(crate) cancelled: watch::Receiver<bool>,
 }
 
 /// How a run ended.
@@ -167,12 +186,12 @@ impl Runner {
         };
         let config = match job.queue.trigger {
             JobTrigger::Job => served.job(&job.queue.name),
-            JobTrigger::Schedule | JobTrigger::Event => JobConfig::default(),
+            JobTrigger::Schedule | JobTrigger::Event | JobTrigger::Webhook => JobConfig::default(),
         };
         let keep_ms = match job.queue.trigger {
             JobTrigger::Job => config.retention.as_millis(),
             JobTrigger::Schedule => TICK_KEEP_MS,
-            JobTrigger::Event => DEAD_LETTER_KEEP_MS,
+            JobTrigger::Event | JobTrigger::Webhook => DEAD_LETTER_KEEP_MS,
         };
         if job.cancelled {
             let reason = "cancelled while another host ran it".to_owned();
@@ -188,6 +207,10 @@ impl Runner {
                 let subscription = served.config.event.iter().find(|event| event.name() == job.queue.name);
                 subscription.map(|subscription| subscription.retry).unwrap_or_default()
             }
+            JobTrigger::Webhook => {
+                let webhook = served.config.webhook.iter().find(|webhook| webhook.name() == job.queue.name);
+                webhook.map(|webhook| webhook.retry).unwrap_or_default()
+            }
         };
         if job.attempt > retry.attempts {
             // One that ends its host would else be run for ever.
@@ -195,25 +218,35 @@ impl Runner {
             return dead(format!("{}: {why}", DeadReason::AttemptsUsedUp.as_str()), keep_ms);
         }
         let clock = RunClock::new(job.lease_until.saturating_sub_unsigned(super::queue::LEASE_MS));
-        let (message, name) = match message(job, clock.now()) {
-            Ok(message) => message,
+        let task = match task(job, clock.now()) {
+            Ok(task) => task,
             Err(reason) => return dead(format!("invalid: {reason}"), keep_ms),
         };
+        let mut cause = cause_of(job.cause.as_deref());
+        let traceparent = cause.traceparent.take();
+        let record = RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: traceparent.clone() };
+        let (message, name) = match task {
+            Task::Handler(message, name) => (message, name),
+            Task::Webhook { id } => {
+                let (name, event) = (job.queue.name.clone(), job.input.clone());
+                let delivery = WebhookDelivery { service, name, id, event, record, cancelled };
+                let end = self.services.deliver(delivery).await;
+                return verdict(job, end, &retry.policy(), clock.now(), None, keep_ms);
+            }
+        };
         let journal = match job.queue.trigger {
-            JobTrigger::Schedule => None,
+            JobTrigger::Schedule | JobTrigger::Webhook => None,
             JobTrigger::Job | JobTrigger::Event => match StoredJournal::open(self, job, clock).await {
                 Ok(journal) => Some(journal),
                 Err(error) => return Verdict::NotRun { reason: error.to_string() },
             },
         };
-        let mut cause = cause_of(job.cause.as_deref());
-        let traceparent = cause.traceparent.take();
         cause.traceparent = Some(child_of(traceparent.as_deref()));
         // The event itself has led to what its handler does.
         cause.hops = cause.hops.saturating_add(u32::from(job.queue.trigger == JobTrigger::Event));
         let run = Run {
             source: (job.queue.trigger.as_str(), name),
-            record: RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: traceparent },
+            record,
             message,
             version: job.version,
             timeout: config.timeout.get(),
@@ -222,30 +255,43 @@ impl Runner {
             cancelled,
             service,
         };
-        let RunEnd { ending, version } = self.services.run(run).await;
-        if let Ending::NotRun { reason, .. } = ending {
-            return Verdict::NotRun { reason };
-        }
-        let now = clock.now();
-        let outcome = match settle(ending, &retry.policy(), job.attempt, now, rand::random()) {
-            Outcome::Done { result } => JobOutcome::Done { result: Some(result) },
-            Outcome::Retry { at, reason, .. } => {
-                JobOutcome::Retry { in_ms: at.unix_ms().saturating_sub(now.unix_ms()), error: reason }
-            }
-            Outcome::Dead { reason, message } => JobOutcome::Dead { error: format!("{}: {message}", reason.as_str()) },
-            Outcome::Suspended => match journal.and_then(|journal| journal.suspension()) {
-                Some((until, wait)) => JobOutcome::Suspended { until, wait, version },
-                None => JobOutcome::Retry {
-                    in_ms: SUSPENDED_FOR_NOTHING_MS,
-                    error: "the handler suspended itself without a sleep or a wait".to_owned(),
-                },
-            },
-            Outcome::Cancelled => JobOutcome::Cancelled { reason: "cancelled while it ran".to_owned() },
-        };
-        // What a delivery came to is only of interest if it failed, and there may be thousands a second.
-        let is_delivered = job.queue.trigger == JobTrigger::Event && matches!(outcome, JobOutcome::Done { .. });
-        Verdict::Outcome { outcome, keep_ms: if is_delivered { 0 } else { keep_ms } }
+        let end = self.services.run(run).await;
+        verdict(job, end, &retry.policy(), clock.now(), journal.as_ref(), keep_ms)
     }
+}
+
+/// What becomes of a job whose run ended.
+fn verdict(
+    job: &ClaimedJob,
+    end: RunEnd,
+    policy: &RetryPolicy,
+    now: Now,
+    journal: Option<&StoredJournal>,
+    keep_ms: u64,
+) -> Verdict {
+    let RunEnd { ending, version } = end;
+    if let Ending::NotRun { reason, .. } = ending {
+        return Verdict::NotRun { reason };
+    }
+    let outcome = match settle(ending, policy, job.attempt, now, rand::random()) {
+        Outcome::Done { result } => JobOutcome::Done { result: Some(result) },
+        Outcome::Retry { at, reason, .. } => {
+            JobOutcome::Retry { in_ms: at.unix_ms().saturating_sub(now.unix_ms()), error: reason }
+        }
+        Outcome::Dead { reason, message } => JobOutcome::Dead { error: format!("{}: {message}", reason.as_str()) },
+        Outcome::Suspended => match journal.and_then(|journal| journal.suspension()) {
+            Some((until, wait)) => JobOutcome::Suspended { until, wait, version },
+            None => JobOutcome::Retry {
+                in_ms: SUSPENDED_FOR_NOTHING_MS,
+                error: "the handler suspended itself without a sleep or a wait".to_owned(),
+            },
+        },
+        Outcome::Cancelled => JobOutcome::Cancelled { reason: "cancelled while it ran".to_owned() },
+    };
+    // What a delivery came to is only of interest if it failed, and there may be thousands a second.
+    let is_delivery = matches!(job.queue.trigger, JobTrigger::Event | JobTrigger::Webhook);
+    let is_delivered = is_delivery && matches!(outcome, JobOutcome::Done { .. });
+    Verdict::Outcome { outcome, keep_ms: if is_delivered { 0 } else { keep_ms } }
 }
 
 /// The service that a job is of.
@@ -258,15 +304,24 @@ pub(super) fn dead(error: String, keep_ms: u64) -> Verdict {
     Verdict::Outcome { outcome: JobOutcome::Dead { error }, keep_ms }
 }
 
-/// What a job's handler gets, and the name of what triggered it.
-fn message(job: &ClaimedJob, now: Now) -> Result<(Message, String), String> {
+/// What a job is to do.
+enum Task {
+    /// To run a handler with this message; and the name of what triggered it.
+    Handler(Message, String),
+    /// To send the event with this id to the URL of a webhook.
+    Webhook { id: String },
+}
+
+/// What a job is to do, from its input.
+fn task(job: &ClaimedJob, now: Now) -> Result<Task, String> {
     let name = job.queue.name.clone();
     match job.queue.trigger {
         JobTrigger::Schedule => {
             let TickInput { scheduled_time } = parse(&job.input)?;
             let scheduled_time = u64::try_from(scheduled_time).unwrap_or_default();
             let late = now.unix_ms().saturating_sub(scheduled_time);
-            Ok((Message::Tick(Tick { name: name.clone(), scheduled_time, late, attempt: job.attempt }), name))
+            let tick = Tick { name: name.clone(), scheduled_time, late, attempt: job.attempt };
+            Ok(Task::Handler(Message::Tick(tick), name))
         }
         JobTrigger::Job => {
             let message = Job {
@@ -277,16 +332,27 @@ fn message(job: &ClaimedJob, now: Now) -> Result<(Message, String), String> {
                 key: job.key.clone(),
                 enqueued_at: u64::try_from(job.enqueued_at).unwrap_or_default(),
             };
-            Ok((Message::Job(message), name))
+            Ok(Task::Handler(Message::Job(message), name))
         }
         JobTrigger::Event => {
-            let event: serde_json::Map<String, Value> = parse(&job.input)?;
-            if let Some(error) = event.get(TRANSFORM_ERROR) {
-                return Err(error.as_str().unwrap_or_default().to_owned());
-            }
+            let event = event(job)?;
             let event_type = event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-            Ok((Message::Event(Box::new(EventMessage { event, attempt: job.attempt })), event_type))
+            let message = EventMessage { event, attempt: job.attempt };
+            Ok(Task::Handler(Message::Event(Box::new(message)), event_type))
         }
+        JobTrigger::Webhook => {
+            let id = event(job)?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            Ok(Task::Webhook { id })
+        }
+    }
+}
+
+/// The event of a delivery.
+fn event(job: &ClaimedJob) -> Result<Map<String, Value>, String> {
+    let event: Map<String, Value> = parse(&job.input)?;
+    match event.get(TRANSFORM_ERROR) {
+        Some(error) => Err(error.as_str().unwrap_or_default().to_owned()),
+        None => Ok(event),
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod schedules;
 mod steps;
+mod webhooks;
 
 use super::backends::TriggerBackends;
 use super::registration;
-use super::run::{Message, Run, RunEnd, ServedTriggers, Services};
+use super::run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
 use super::{JobRequest, Runner};
 use elias_api::{Actor, JobFilter, JobRecord, JobState, Quotas, TenantSettings, VersionSettings};
 use elias_capabilities::events::EventLog;
@@ -37,6 +38,8 @@ struct Fake {
     is_stopped: AtomicBool,
     /// What ran: the job, its attempt, and what the handler got.
     ran: Mutex<Vec<(String, u32, Message)>>,
+    /// What webhooks sent: the id of the event, the attempt, and the body.
+    sent: Mutex<Vec<(String, u32, String)>>,
 }
 
 impl Services for Fake {
@@ -51,6 +54,12 @@ impl Services for Fake {
         self.ran.lock().push((run.record.job.clone(), run.record.attempt, run.message.clone()));
         let running = (self.handler)(run);
         async move { RunEnd { ending: running.await, version: Some(1) } }.boxed()
+    }
+
+    fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd> {
+        let ending = Self::receive(&delivery);
+        self.sent.lock().push((delivery.id, delivery.record.attempt, delivery.event));
+        async move { RunEnd { ending, version: Some(1) } }.boxed()
     }
 }
 
@@ -82,7 +91,8 @@ async fn bench(triggers: Value, handler: Handler) -> Bench {
     scope.commit().await.expect("committed");
     let settings = VersionSettings { triggers: Some(triggers), ..VersionSettings::default() };
     let config = Arc::new(registration::check(&settings).expect("they are right"));
-    let services = Fake { config, handler, is_stopped: AtomicBool::new(false), ran: Mutex::default() };
+    let services =
+        Fake { config, handler, is_stopped: AtomicBool::new(false), ran: Mutex::default(), sent: Mutex::default() };
     Bench { store, settings, services: Arc::new(services), _folder: folder }
 }
 

@@ -235,8 +235,8 @@ async fn replay(
 
 /// List dead letters, newest first: deliveries of events that failed and are not retried.
 ///
-/// They are jobs with the trigger `event` and the state `dead`, whose `name` is the subscription. They are shown
-/// and retried singly as jobs are.
+/// They are jobs with the trigger `event` or `webhook` and the state `dead`, whose `name` is the subscription or the
+/// webhook. They are shown and retried singly as jobs are.
 #[utoipa::path(
     get,
     path = "/tenants/{tenant}/dead-letters",
@@ -257,8 +257,8 @@ async fn dead_letters(
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Page<JobRecord>>, Problem> {
     let TriggerFilter { component, environment } = filter;
-    let (trigger, state) = (Some(JobTrigger::Event), Some(JobState::Dead));
-    let filter = JobFilter { component, environment, trigger, name: letters.subscription, state, before: None };
+    let (name, state) = (letters.subscription, Some(JobState::Dead));
+    let filter = JobFilter { component, environment, name, state, deliveries: true, ..JobFilter::default() };
     Ok(Json(page_of(&platform, &session, &tenant, filter, page).await?))
 }
 
@@ -267,13 +267,13 @@ async fn dead_letters(
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 struct LetterQuery {
-    /// Only those of subscriptions with this name; absent for all.
+    /// Only those of subscriptions and webhooks with this name; absent for all.
     subscription: Option<String>,
 }
 
 /// Retry the dead letters of a selection.
 ///
-/// `trigger` in the selection is `event` or absent.
+/// `trigger` in the selection is `event`, `webhook`, or absent for both.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/dead-letters/retry",
@@ -292,9 +292,9 @@ async fn retry_dead_letters(
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(selection): JsonOf<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
-    if selection.trigger.is_some_and(|trigger| trigger != JobTrigger::Event) {
-        return Err(bad_input("the trigger of a dead letter is `event`"));
+    if selection.trigger.is_some_and(|trigger| !matches!(trigger, JobTrigger::Event | JobTrigger::Webhook)) {
+        return Err(bad_input("the trigger of a dead letter is `event` or `webhook`"));
     }
-    let filter = JobFilter { trigger: Some(JobTrigger::Event), ..selection.filter(Some(JobState::Dead)) };
+    let filter = JobFilter { deliveries: true, ..selection.filter(Some(JobState::Dead)) };
     Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
 }

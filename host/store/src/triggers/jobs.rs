@@ -79,10 +79,14 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
     })
 }
 
+/// What stands for the triggers of deliveries in [`IS_LISTED`].
+const DELIVERIES: &str = "delivery";
+
 /// The condition that a job of the tenant `$1` before the id `$2` is one of `$3` to `$6`: component, environment,
-/// trigger and name, each empty for all.
+/// trigger (or [`DELIVERIES`]) and name, each empty for all.
 const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
-                         AND ($5 = '' OR trigger = $5) AND ($6 = '' OR name = $6)";
+                         AND ($5 = '' OR trigger = $5 OR ($5 = 'delivery' AND trigger IN ('event', 'webhook'))) \
+                         AND ($6 = '' OR name = $6)";
 
 /// The statement that lists at most `$7` jobs of a table, the newest first.
 fn list_jobs(table: &JobTable, state: Option<JobState>) -> String {
@@ -206,7 +210,8 @@ impl TenantScope {
         let query = self.query_text(sql).bind(filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
-        let query = query.bind(filter.trigger.map_or("", elias_api::JobTrigger::as_str));
+        let all = if filter.deliveries { DELIVERIES } else { "" };
+        let query = query.bind(filter.trigger.map_or(all, elias_api::JobTrigger::as_str));
         query.bind(filter.name.clone().unwrap_or_default())
     }
 }

@@ -6,6 +6,7 @@ mod job;
 mod retry;
 mod schedule;
 mod subscription;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ pub use job::JobConfig;
 pub use retry::RetryConfig;
 pub use schedule::ScheduleConfig;
 pub use subscription::SubscriptionConfig;
+pub use webhook::WebhookConfig;
 
 use elias_names::TriggerName;
 use error::Table;
@@ -22,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
-/// Schedules, subscriptions and kinds of jobs of a component, of each.
+/// Schedules, subscriptions, webhooks and kinds of jobs of a component, of each.
 pub const TRIGGERS_MAX: usize = 100;
 
 /// What starts a component beside requests and calls.
@@ -35,16 +37,19 @@ pub struct TriggersConfig {
     /// The subscriptions to events: at most 100, each with a name of its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub event: Vec<SubscriptionConfig>,
+    /// The webhooks: at most 100, each with a name that no subscription has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhook: Vec<WebhookConfig>,
     /// The kinds of jobs with settings other than the defaults: at most 100.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub jobs: BTreeMap<String, JobConfig>,
 }
 
 impl TriggersConfig {
-    /// Whether there is neither a schedule nor a subscription nor a kind of jobs.
+    /// Whether there is neither a schedule nor a subscription nor a webhook nor a kind of jobs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.schedule.is_empty() && self.event.is_empty() && self.jobs.is_empty()
+        self.schedule.is_empty() && self.event.is_empty() && self.webhook.is_empty() && self.jobs.is_empty()
     }
 
     /// Checks every setting.
@@ -53,8 +58,12 @@ impl TriggersConfig {
     /// [`InvalidTrigger`] for the first setting that cannot be used.
     pub fn check(&self) -> Result<(), InvalidTrigger> {
         let triggers = Table("triggers");
-        for (key, count) in [("schedule", self.schedule.len()), ("event", self.event.len()), ("jobs", self.jobs.len())]
-        {
+        for (key, count) in [
+            ("schedule", self.schedule.len()),
+            ("event", self.event.len()),
+            ("webhook", self.webhook.len()),
+            ("jobs", self.jobs.len()),
+        ] {
             if count > TRIGGERS_MAX {
                 return Err(triggers.error(key, format!("has {count} entries; there must be at most {TRIGGERS_MAX}")));
             }
@@ -70,6 +79,11 @@ impl TriggersConfig {
             let path = format!("triggers.event[{position}]");
             subscription.check(Table(&path))?;
             check_unique(&mut names, Table(&path), &subscription.name())?;
+        }
+        for (position, webhook) in self.webhook.iter().enumerate() {
+            let path = format!("triggers.webhook[{position}]");
+            webhook.check(Table(&path))?;
+            check_unique(&mut names, Table(&path), &webhook.name())?;
         }
         for (name, job) in &self.jobs {
             let shown: String = name.chars().take(elias_names::NAME_BYTES_MAX).collect();

@@ -44,7 +44,7 @@ fn batch() -> u32 {
     1
 }
 
-fn concurrency() -> u32 {
+pub(super) fn concurrency() -> u32 {
     10
 }
 

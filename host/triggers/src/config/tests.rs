@@ -33,6 +33,14 @@ const WHOLE: &str = r#"
     order = "subject"
     batch = 10
 
+    [[webhook]]
+    name = "partner"
+    type = "order.*"
+    retry = { attempts = 3 }
+    order = "subject"
+    url = "https://example.com/hooks"
+    secret = "WEBHOOK_SECRET"
+
     [jobs.resize]
     concurrency = 4
     rate = "100/m"

@@ -158,7 +158,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         ..LoadOptions::default()
     };
     let source = AppSource::empty();
-    let (changed, current) = tokio::sync::watch::channel(Arc::new(TriggerSettings::of(settings.triggers.as_ref())?));
+    let trigger_settings = TriggerSettings::of(settings.triggers.as_ref(), &given.grants, &given.folder)?;
+    let (changed, current) = tokio::sync::watch::channel(Arc::new(trigger_settings));
     let source = source.clone().with_triggers(triggers.start(&source, current.clone()));
     let follower = if serving.watch {
         let config = Configuration::new(serving.config.clone(), changed)?;

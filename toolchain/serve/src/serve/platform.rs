@@ -4,6 +4,7 @@ use super::database_access::Databases;
 use super::shutdown::{self, warn_of_cut};
 use crate::data::DATABASES;
 use crate::settings::Settings;
+use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
 use elias_capabilities::Workflow;
 use elias_capabilities::http::PublicFetch;
@@ -43,6 +44,7 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
         PublicFetch::new(arguments.private_network.clone()).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     config.fetch = Some(Arc::new(Keys(fetch)));
     config.databases = Some(Arc::new(Databases));
+    config.webhooks = Some(Arc::new(PlatformWebhooks::default()));
     let oidc = (&arguments.oidc_issuer, &arguments.oidc_jwks, &arguments.oidc_audience);
     if let (Some(issuer), Some(jwks), Some(audience)) = oidc {
         config.oidc = Some(OidcConfig {

@@ -20,8 +20,8 @@ pub(crate) struct Configuration {
     file: PathBuf,
     /// Those that the file and the flags gave at the start.
     of_file: Limits,
-    /// The table `[triggers]` as it was last read, and who is told when it changes.
-    triggers: (Option<Value>, watch::Sender<Arc<TriggerSettings>>),
+    /// The table `[triggers]` as it was last read with the grants, and who is told when they change.
+    triggers: ((Option<Value>, Grants), watch::Sender<Arc<TriggerSettings>>),
 }
 
 impl Configuration {
@@ -29,22 +29,24 @@ impl Configuration {
     pub(crate) fn new(file: PathBuf, triggers: watch::Sender<Arc<TriggerSettings>>) -> Result<Self, Failure> {
         let file = std::path::absolute(&file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         let settings = read(&file)?;
-        Ok(Self { file, of_file: settings.limits, triggers: (settings.triggers, triggers) })
+        Ok(Self { file, of_file: settings.limits, triggers: ((settings.triggers, settings.grants), triggers) })
     }
 
     /// What it grants now. Its triggers, if they have changed, hold from now on.
     fn grants(&mut self) -> Result<Grants, Failure> {
         let settings = read(&self.file)?;
-        let (table, sender) = &mut self.triggers;
-        if settings.triggers != *table {
-            sender.send_replace(Arc::new(TriggerSettings::of(settings.triggers.as_ref())?));
-            *table = settings.triggers;
+        let (known, sender) = &mut self.triggers;
+        let grants = settings.grants;
+        if (&settings.triggers, &grants) != (&known.0, &known.1) {
+            let folder = self.file.parent().unwrap_or(Path::new(""));
+            sender.send_replace(Arc::new(TriggerSettings::of(settings.triggers.as_ref(), &grants, folder)?));
+            *known = (settings.triggers, grants.clone());
         }
         if settings.limits != self.of_file {
             tracing::warn!("limits in {} have changed: start again for them to hold", self.file.display());
             self.of_file = settings.limits;
         }
-        Ok(settings.grants)
+        Ok(grants)
     }
 }
 

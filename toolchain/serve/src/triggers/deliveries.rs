@@ -1,12 +1,12 @@
 //! Events, and their deliveries to the subscriptions that they match.
 
-use super::run::{Message, Reporter, RunOptions, Runner};
+use super::run::{Message, Reporter, RunOptions, Runner, WebhookMessage};
 use super::settings::SubscriptionSettings;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
 use elias_host::{EventMessage, Running};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
 use elias_triggers::queue::Outcome;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -103,7 +103,6 @@ async fn run(
     hops: u32,
     mut reporter: Option<Reporter>,
 ) {
-    let Value::Object(message) = event.to_json() else { return };
     let id = format!("{} {}", event.id, subscription.name);
     let journal = runner.journal(&id, None);
     let mut attempt = 1;
@@ -116,7 +115,7 @@ async fn run(
             hops,
             policy: subscription.config.retry.policy(),
         };
-        let message = Message::Event(EventMessage { event: message.clone(), attempt });
+        let message = message(subscription, event, attempt);
         let outcome = runner.execute(message, options, reporter.take().as_ref()).await;
         drop(slot);
         match outcome {
@@ -129,4 +128,22 @@ async fn run(
         }
     }
     runner.forget_journal(&id);
+}
+
+/// What an attempt is: a run of the handler, or a request to the URL of a webhook.
+fn message(subscription: &SubscriptionSettings, event: &Event, attempt: u32) -> Message {
+    let json = event.to_json();
+    match &subscription.webhook {
+        Some(webhook) => Message::Webhook(WebhookMessage {
+            name: subscription.name.clone(),
+            webhook: webhook.clone(),
+            id: event.id.clone(),
+            event: json.to_string(),
+            attempt,
+        }),
+        None => {
+            let event = if let Value::Object(members) = json { members } else { Map::new() };
+            Message::Event(EventMessage { event, attempt })
+        }
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::CurrentSettings;
 use super::logs::{ExecutionLogs, LoggedLine};
-use super::settings::TriggerSettings;
+use super::settings::{TriggerSettings, Webhook};
+use crate::webhooks;
 use elias_capabilities::events::MemoryLog;
 use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::{Cause, Clock};
@@ -12,6 +13,7 @@ use elias_host::{App, CallOptions, Error, ErrorCode, EventMessage, Job, RunOutco
 use elias_server::AppSource;
 use elias_triggers::event::{Event, Filter, TypePattern};
 use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
+use elias_triggers::webhook_delivery::{WebhookRequest, WebhookResponse};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -65,6 +67,20 @@ pub(super) enum Message {
     Tick(Tick),
     Job(Job),
     Event(EventMessage),
+    /// Not a handler: an event that is sent to a URL.
+    Webhook(WebhookMessage),
+}
+
+/// An event that is sent to a URL.
+pub(super) struct WebhookMessage {
+    /// The name of the webhook.
+    pub(super) name: String,
+    pub(super) webhook: Webhook,
+    /// The id of the event.
+    pub(super) id: String,
+    /// The event as structured JSON.
+    pub(super) event: String,
+    pub(super) attempt: u32,
 }
 
 impl Message {
@@ -76,6 +92,7 @@ impl Message {
                 let event_type = event.event.get("type").and_then(Value::as_str).unwrap_or_default();
                 format!("event {event_type}")
             }
+            Self::Webhook(message) => format!("webhook {}", message.name),
         }
     }
 
@@ -84,6 +101,7 @@ impl Message {
             Self::Tick(tick) => tick.attempt,
             Self::Job(job) => job.attempt,
             Self::Event(event) => event.attempt,
+            Self::Webhook(message) => message.attempt,
         }
     }
 }
@@ -142,7 +160,7 @@ impl Runner {
         }
         self.lines.record(&execution);
         let ending = match self.source.current() {
-            Some(app) => ending(run(&app, &message, call).await),
+            Some(app) => self.run(&app, message, call).await,
             None => Ending::NotRun { times: 1, reason: "no component is loaded".to_owned() },
         };
         let outcome = settle(ending, &policy, attempt, self.now(), rand::random());
@@ -153,6 +171,21 @@ impl Runner {
             let _ = reporter.send(Report { what, execution, outcome: outcome.clone(), lines });
         }
         outcome
+    }
+
+    /// Runs a handler, or sends a webhook.
+    async fn run(&self, app: &App, message: Message, options: CallOptions) -> Ending {
+        ending(match message {
+            Message::Tick(tick) => app.run_schedule(&tick, options).await,
+            Message::Job(job) => app.run_job(&job, options).await,
+            Message::Event(event) => app.run_event(&event, options).await,
+            Message::Webhook(message) => {
+                return match send(message, self.now()).await {
+                    Ok(response) => response.ending(self.now()),
+                    Err(reason) => Ending::Failed(reason),
+                };
+            }
+        })
     }
 
     /// The journal of a job or a delivery, which is made for its first run.
@@ -220,12 +253,15 @@ impl RunJournal {
 /// The longest time that is waited at once.
 const YEAR_MS: u64 = 365 * 86_400_000;
 
-async fn run(app: &App, message: &Message, options: CallOptions) -> Result<RunOutcome, Error> {
-    match message {
-        Message::Tick(tick) => app.run_schedule(tick, options).await,
-        Message::Job(job) => app.run_job(job, options).await,
-        Message::Event(event) => app.run_event(event, options).await,
-    }
+/// Sends an event to a URL.
+async fn send(message: WebhookMessage, now: Now) -> Result<WebhookResponse, String> {
+    let WebhookMessage { webhook: Webhook { url, secret, client }, id, event, .. } = message;
+    let Ok(secrets) = std::env::var(&secret) else {
+        return Err(format!("the secret {secret} is not set: set it in .env or in the environment"));
+    };
+    let request = WebhookRequest::new(&id, event, &secrets, now);
+    let request = request.map_err(|error| format!("the secret {secret} {error}"))?;
+    webhooks::send(&client, &url, request).await
 }
 
 /// How a run ended.

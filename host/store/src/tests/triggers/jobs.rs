@@ -32,6 +32,7 @@ async fn jobs_are_listed_by_filter_and_page(TestStore { store, .. }: &TestStore)
     let by_name = JobFilter { name: Some("report".to_owned()), component: Some(shop()), ..all.clone() };
     assert_eq!(listed(&by_name, 10).await, "6");
     assert_eq!(listed(&JobFilter { trigger: Some(JobTrigger::Event), ..all.clone() }, 10).await, "");
+    assert_eq!(listed(&JobFilter { deliveries: true, ..all.clone() }, 10).await, "");
     assert_eq!(listed(&JobFilter { environment: Some(Environment::Dev), ..all }, 10).await, "");
 }
 

@@ -5,7 +5,7 @@ use super::{TriggerFilterArguments, append, parse_json};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
-use elias_api::{EventRecord, JobSelection, JobTrigger, PublishedEvents};
+use elias_api::{EventRecord, JobSelection, PublishedEvents};
 use elias_command_line::text::plain;
 use elias_command_line::{Failure, Target};
 use elias_names::{ComponentName, Environment};
@@ -38,7 +38,7 @@ enum EventsCommand {
     Dead {
         #[command(flatten)]
         filter: TriggerFilterArguments,
-        /// List those of this subscription only
+        /// List those of this subscription or webhook only
         #[arg(long, value_name = "NAME")]
         subscription: Option<String>,
     },
@@ -50,7 +50,7 @@ enum EventsCommand {
         /// Retry those in this environment only: dev, staging or production
         #[arg(long = "env", value_name = "ENVIRONMENT")]
         environment: Option<Environment>,
-        /// Retry those of this subscription only
+        /// Retry those of this subscription or webhook only
         #[arg(long, value_name = "NAME")]
         subscription: Option<String>,
     },
@@ -107,7 +107,7 @@ pub(crate) fn events(arguments: &EventsArguments) -> Result<(), Failure> {
             let selection = JobSelection {
                 component: component.clone(),
                 environment: *environment,
-                trigger: Some(JobTrigger::Event),
+                trigger: None,
                 name: subscription.clone(),
             };
             let response = client.post(client.tenant_url(&["dead-letters", "retry"]), &selection)?;

@@ -38,10 +38,10 @@ struct SelectionArguments {
     /// Select jobs in this environment only: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT")]
     environment: Option<Environment>,
-    /// Select jobs enqueued by this only: schedule, job or event
+    /// Select jobs enqueued by this only: schedule, job, event or webhook
     #[arg(long, value_name = "TRIGGER")]
     trigger: Option<JobTrigger>,
-    /// Select jobs with this name only, or those of the schedule or subscription with it
+    /// Select jobs with this name only, or those of the schedule, subscription or webhook with it
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 }

@@ -1,0 +1,174 @@
+//! Webhooks: whether a version may have those that it asks for, and the deliveries to their URLs. No component runs for
+//! one, so that neither a full concurrency limit nor an open circuit holds it up.
+
+use crate::serving::{Ended, Service, Serving, State};
+use crate::triggers::{RunEnd, WebhookDelivery, registration};
+use crate::webhook_sender::{WebhookSender, WebhookTarget};
+use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
+use elias_names::ServiceId;
+use elias_triggers::config::WebhookConfig;
+use elias_triggers::queue::Ending;
+use elias_triggers::webhook_delivery::WebhookRequest;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The kind of their executions in records.
+const KIND: &str = "webhook";
+
+/// Checks that the webhooks of a version fit its grants, and that this host can send any.
+///
+/// # Errors
+/// `bad-input`, with the line of elias.toml to add.
+pub(crate) fn check(settings: &VersionSettings, sender: Option<&dyn WebhookSender>) -> Result<()> {
+    let triggers = registration::check(settings)?;
+    let http = settings.capabilities.get("http");
+    let allows = |url: &str| match sender {
+        Some(sender) => sender.check(http, url),
+        None => Err("cannot be reached: this host sends no webhooks".to_owned()),
+    };
+    let checked = triggers.check_webhooks(settings.capabilities.get("config"), allows);
+    checked.map_err(|error| Error::new(Code::BadInput, error.to_string()))
+}
+
+/// What came of a request.
+struct Sent {
+    ending: Ending,
+    /// The status of the response; 0 without one.
+    status: u16,
+    /// Bytes that were sent.
+    bytes: u64,
+}
+
+impl Sent {
+    fn nothing(ending: Ending) -> Self {
+        Self { ending, status: 0, bytes: 0 }
+    }
+}
+
+/// Sends an event to the URL of a webhook, as the version that serves has it.
+pub(crate) async fn deliver(
+    serving: &Serving,
+    sender: Option<&dyn WebhookSender>,
+    delivery: WebhookDelivery,
+) -> RunEnd {
+    let not_run = |reason: String| RunEnd { ending: Ending::NotRun { times: 1, reason }, version: None };
+    let WebhookDelivery { service, name, id, event, record, mut cancelled } = delivery;
+    let Some(service) = serving.service(&service) else {
+        return not_run(format!("{service} is not served by this host any more"));
+    };
+    let Some(sender) = sender else { return not_run("this host sends no webhooks".to_owned()) };
+    let state = Arc::clone(&service.state());
+    let started = Instant::now();
+    let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
+    let sent = tokio::select! {
+        sent = send(serving, sender, &service.id, &state, &name, &id, event) => sent,
+        true = is_cancelled => Sent::nothing(Ending::Cancelled),
+    };
+    let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration: started.elapsed() };
+    ended.record(serving, &sent);
+    RunEnd { ending: sent.ending, version: Some(state.release.target.version) }
+}
+
+async fn send(
+    serving: &Serving,
+    sender: &dyn WebhookSender,
+    service: &ServiceId,
+    state: &State,
+    name: &str,
+    id: &str,
+    event: String,
+) -> Sent {
+    let Some(webhook) = state.triggers.webhook.iter().find(|webhook| webhook.name() == name) else {
+        return Sent::nothing(Ending::Invalid(format!("the version that serves has no webhook {name}")));
+    };
+    let settings = &state.release.target.settings;
+    let request = match sign(serving, service, state, webhook, id, event) {
+        Ok(request) => request,
+        Err(reason) => return Sent::nothing(Ending::Failed(reason)),
+    };
+    let folder = match serving.loader.place_files(settings).await {
+        Ok(folder) => folder,
+        Err(error) => {
+            let reason = format!("{}: {error}", error.code());
+            return Sent::nothing(Ending::NotRun { times: 1, reason });
+        }
+    };
+    let bytes = request.body.len() as u64;
+    let grants = serving.loader.ceilings.grants(&state.snapshot.target.tenant, settings);
+    let target = WebhookTarget { service, http: grants.get("http"), folder: &folder, url: &webhook.url };
+    match sender.send(target, request).await {
+        Ok(response) => Sent { ending: response.ending(serving.clock.now()), status: response.status, bytes },
+        Err(reason) => Sent { ending: Ending::Failed(reason), status: 0, bytes: 0 },
+    }
+}
+
+/// The request, signed by the secret as it is set now.
+fn sign(
+    serving: &Serving,
+    service: &ServiceId,
+    state: &State,
+    webhook: &WebhookConfig,
+    id: &str,
+    event: String,
+) -> std::result::Result<WebhookRequest, String> {
+    let name = &webhook.secret;
+    let ServiceId { component, environment, .. } = service;
+    let remedy = format!("set it with: elias secrets set {component} {name} --env {environment}");
+    let Some(sealed) = state.snapshot.target.secrets.get(name) else {
+        return Err(format!("the secret {name} is not set for {component} in {environment}; {remedy}"));
+    };
+    let secret = serving.loader.vault.open_sealed(service, name, sealed).map_err(|error| error.to_string())?;
+    let request = WebhookRequest::new(id, event, &secret, serving.clock.now());
+    request.map_err(|error| format!("the secret {name} {error}; {remedy}"))
+}
+
+/// A delivery that has ended.
+struct EndedDelivery<'a> {
+    service: &'a Service,
+    state: &'a State,
+    name: &'a str,
+    record: RecordedRun,
+    duration: Duration,
+}
+
+impl EndedDelivery<'_> {
+    /// Counts it, and records it as an execution that took no fuel.
+    fn record(self, serving: &Serving, sent: &Sent) {
+        let (ended, error) = match &sent.ending {
+            Ending::Returned(_) => (Ended::Completed, None),
+            Ending::Failed(reason) | Ending::Rejected(reason) | Ending::RetryRequested { reason, .. } => {
+                (Ended::Failed, Some(reason.clone()))
+            }
+            Ending::Cancelled => (Ended::Cancelled, None),
+            // Nothing was sent, and the job says why.
+            Ending::Invalid(_) | Ending::NotRun { .. } | Ending::Suspended => return,
+        };
+        let now_ms = serving.clock.now().unix_ms();
+        self.state.tenant.sent(sent.bytes, now_ms);
+        self.service.meter.record(ended, self.duration);
+        if !self.service.sampler.should_record(error.is_some(), now_ms) {
+            return;
+        }
+        let ServiceId { tenant, component, environment } = self.service.id.clone();
+        let duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
+        serving.recorder.record(ExecutionRecord {
+            tenant,
+            id: ulid::Ulid::new().to_string(),
+            component,
+            environment,
+            version: self.state.release.target.version,
+            source: format!("{KIND} {}", self.name),
+            run: Some(self.record),
+            started_at: i64::try_from(now_ms.saturating_sub(duration_us / 1_000)).unwrap_or(i64::MAX),
+            duration_us,
+            fuel: 0,
+            memory_bytes: 0,
+            host_calls: Vec::new(),
+            status: sent.status,
+            outcome: ended.as_str().to_owned(),
+            code: None,
+            error,
+            lines: None,
+        });
+    }
+}

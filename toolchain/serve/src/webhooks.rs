@@ -1,0 +1,120 @@
+//! Sending webhooks, by the client of the capability `http` and within what a component is granted of it.
+
+use elias_capabilities::http::{GrantedClient, check_url};
+use elias_names::ServiceId;
+use elias_platform::{WebhookSender, WebhookTarget};
+use elias_triggers::webhook_delivery::{RESPONSE_BYTES_MAX, TIMEOUT, WebhookRequest, WebhookResponse};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Clients that are kept; with one more all are made anew.
+const CLIENTS_MAX: usize = 1_000;
+
+/// Sends a request by a client.
+///
+/// # Errors
+/// Why there is no response.
+pub(crate) async fn send(
+    client: &GrantedClient,
+    url: &str,
+    request: WebhookRequest,
+) -> Result<WebhookResponse, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in request.headers() {
+        let value = HeaderValue::try_from(value).map_err(|error| format!("{name}: {error}"))?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    let response = client.post(url, headers, request.body, TIMEOUT, RESPONSE_BYTES_MAX).await?;
+    let retry_after = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok(WebhookResponse { status: response.status, retry_after, body: response.body })
+}
+
+/// A client, and the grant and the folder that it was made of.
+struct ServiceClient {
+    http: Option<Value>,
+    folder: PathBuf,
+    client: Arc<GrantedClient>,
+}
+
+/// Sends the webhooks of a platform. Each service has a client of its own, and so its own connections.
+#[derive(Default)]
+pub(crate) struct PlatformWebhooks {
+    clients: Mutex<HashMap<ServiceId, ServiceClient>>,
+}
+
+impl PlatformWebhooks {
+    /// The client of a service, made if it has none of this grant.
+    fn client(&self, target: WebhookTarget<'_>) -> Result<Arc<GrantedClient>, String> {
+        let WebhookTarget { service, http, folder, .. } = target;
+        let mut clients = self.clients.lock(); // the map is whole after every operation
+        if let Some(known) = clients.get(service)
+            && known.http.as_ref() == http
+            && known.folder == folder
+        {
+            return Ok(Arc::clone(&known.client));
+        }
+        let client = GrantedClient::new(http, folder).map_err(|error| format!("[capabilities.http]: {error}"))?;
+        let client = Arc::new(client);
+        if clients.len() >= CLIENTS_MAX {
+            clients.clear();
+        }
+        let (http, folder) = (http.cloned(), folder.to_owned());
+        clients.insert(service.clone(), ServiceClient { http, folder, client: Arc::clone(&client) });
+        Ok(client)
+    }
+}
+
+impl WebhookSender for PlatformWebhooks {
+    fn check(&self, http: Option<&Value>, url: &str) -> Result<(), String> {
+        check_url(http, url)
+    }
+
+    fn send<'a>(
+        &'a self,
+        target: WebhookTarget<'a>,
+        request: WebhookRequest,
+    ) -> BoxFuture<'a, Result<WebhookResponse, String>> {
+        async move {
+            let client = self.client(target)?;
+            send(&client, target.url, request).await
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_names::Environment;
+    use serde_json::json;
+    use std::path::Path;
+
+    #[test]
+    fn a_service_keeps_its_client_until_its_grant_changes() {
+        let service = |component: &str| ServiceId {
+            tenant: "acme".parse().expect("a name"),
+            component: component.parse().expect("a name"),
+            environment: Environment::Production,
+        };
+        let (shop, blog) = (service("shop"), service("blog"));
+        let (all, one) = (json!({ "allow": ["*"] }), json!({ "allow": ["example.com"] }));
+        let webhooks = PlatformWebhooks::default();
+        let client = |service, http| {
+            let target = WebhookTarget { service, http: Some(http), folder: Path::new("."), url: "" };
+            webhooks.client(target).expect("a client")
+        };
+        let first = client(&shop, &all);
+        assert!(Arc::ptr_eq(&first, &client(&shop, &all)));
+        assert!(!Arc::ptr_eq(&first, &client(&blog, &all)), "no service uses another's connections");
+        assert!(!Arc::ptr_eq(&first, &client(&shop, &one)));
+        let target = WebhookTarget { service: &shop, http: None, folder: Path::new("."), url: "" };
+        assert!(webhooks.client(target).is_err());
+    }
+}
