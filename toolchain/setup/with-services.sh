@@ -6,6 +6,7 @@
 # passwords) and ELIAS_TEST_REDIS (a URL), and PostgreSQL's programs
 # in ELIAS_TEST_POSTGRES_BIN. PostgreSQL takes TLS too, by a certificate for 127.0.0.1 whose authority is in the file ELIAS_TEST_POSTGRES_CA;
 # ELIAS_TEST_OTHER_CA is another authority's. Redis takes TLS at ELIAS_TEST_REDIS_TLS, by the same certificate. ELIAS_TEST_BROWSER is a Chromium for pages.
+# ELIAS_TEST_NATS_SERVER is the program nats-server: tests start servers of their own, with JetStream in temporary folders.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -25,6 +26,13 @@ done
 if [ -z "$browser" ]; then
   "$here/system.sh" chromium-headless-shell
   browser=$(command -v chromium-headless-shell)
+fi
+
+# Debian has it in /usr/sbin, which is not in everybody's path.
+nats=$(command -v nats-server || PATH=$PATH:/usr/sbin command -v nats-server || true)
+if [ -z "$nats" ]; then
+  "$here/system.sh" nats-server
+  nats=$(PATH=$PATH:/usr/sbin command -v nats-server)
 fi
 
 folder=$(mktemp -d)
@@ -96,6 +104,7 @@ export ELIAS_TEST_POSTGRES_BIN="$postgres"
 export ELIAS_TEST_POSTGRES_CA="$folder/ca.crt"
 export ELIAS_TEST_OTHER_CA="$folder/other-ca.crt"
 export ELIAS_TEST_BROWSER="$browser"
+export ELIAS_TEST_NATS_SERVER="$nats"
 export ELIAS_TEST_REDIS="redis://127.0.0.1:$redis_port"
 export ELIAS_TEST_REDIS_TLS="rediss://127.0.0.1:$redis_tls_port"
 "$@"

@@ -88,6 +88,8 @@ struct JobFigures {
     unfinished: BTreeMap<String, u64>,
     running: BTreeMap<String, u64>,
     dead: BTreeMap<String, u64>,
+    /// Events of connectors, by the connection and what became of them.
+    connector_events: BTreeMap<(String, &'static str), u64>,
     /// Seconds of all together, and how many there are in each bucket.
     latencies: Vec<(LatencyKind, f64, LatencyBuckets)>,
 }
@@ -113,6 +115,7 @@ impl JobFigures {
             unfinished: by_name(&mut unfinished.iter().map(|(tenant, count)| (Some(tenant.clone()), *count))),
             running: by_name(&mut runner.running_jobs().into_iter().map(|(tenant, count)| (Some(tenant), count))),
             dead: by_name(&mut meters.dead_jobs().into_iter()),
+            connector_events: platform.connectors().counts(),
             latencies: [LatencyKind::Schedule, LatencyKind::Start, LatencyKind::Delivery].map(latency).to_vec(),
         }
     }
@@ -376,6 +379,11 @@ impl JobFigures {
         let mut dead = counter(out, "jobs_dead", text, None)?;
         for (tenant, count) in &self.dead {
             dead.labelled([("tenant", &**tenant)], *count)?;
+        }
+        let text = "Number of events and messages of connectors on this host, by what became of them";
+        let mut connector_events = counter(out, "connector_events", text, None)?;
+        for ((connection, outcome), count) in &self.connector_events {
+            connector_events.labelled([("connection", &**connection), ("outcome", *outcome)], *count)?;
         }
         for (kind, seconds, buckets) in &self.latencies {
             let (name, text) = match kind {

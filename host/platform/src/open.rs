@@ -5,6 +5,7 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
+use crate::connector_state::ConnectorState;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
@@ -88,6 +89,7 @@ impl Platform {
             advisories,
             response_cache: ResponseCache::new(),
             runner,
+            connectors: ConnectorState::default(),
             config,
             run_id,
             host_id: peers::host_id(&dir)?,

@@ -4,6 +4,7 @@ use crate::access::{About, Access, Permission};
 use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
+use crate::connector_state::ConnectorState;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) response_cache: Arc<ResponseCache>,
     /// What runs schedules, jobs and events.
     pub(crate) runner: Arc<Runner>,
+    pub(crate) connectors: ConnectorState,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     pub(crate) behind: AtomicBool,
@@ -70,6 +72,10 @@ impl Platform {
 
     pub(crate) fn runner(&self) -> &Arc<Runner> {
         &self.inner.runner
+    }
+
+    pub(crate) fn connectors(&self) -> &ConnectorState {
+        &self.inner.connectors
     }
 
     pub(crate) fn access(&self) -> &Access {

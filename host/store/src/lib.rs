@@ -84,6 +84,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("runs", include_str!("schema/8_runs.sql")),
+    ("event_cursors", include_str!("schema/9_event_cursors.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -116,6 +117,7 @@ const TENANT_TABLES: &[&str] = &[
     "steps",
     "events",
     "event_positions",
+    "event_cursors",
     "subscriptions",
 ];
 

@@ -41,6 +41,7 @@ pub(super) const TABLES: &[&str] = &[
     "steps",
     "events",
     "event_positions",
+    "event_cursors",
     "subscriptions",
     "leases",
 ];

@@ -34,6 +34,8 @@ pub struct ConfigFile {
     pub triggers: Option<Value>,
     /// `[smoke]`: the request that a version must answer before it serves, an object.
     pub smoke: Option<Value>,
+    /// `[nats]`: what connects a platform with a NATS server, an object. In the file of the platform's own host.
+    pub nats: Option<Value>,
 }
 
 impl ConfigFile {
@@ -68,7 +70,8 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             ("supervision", table @ DeValue::Table(_)) => file.supervision = Some(json(table)),
             ("triggers", table @ DeValue::Table(_)) => file.triggers = Some(json(table)),
             ("smoke", table @ DeValue::Table(_)) => file.smoke = Some(json(table)),
-            (name @ ("gateway" | "supervision" | "triggers" | "smoke"), _) => {
+            ("nats", table @ DeValue::Table(_)) => file.nats = Some(json(table)),
+            (name @ ("gateway" | "supervision" | "triggers" | "smoke" | "nats"), _) => {
                 return Err((value.span(), format!("it must be a table: [{name}]")));
             }
             ("listen", _) => {
@@ -77,7 +80,7 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             (key_name, _) => {
                 let message = format!(
                     "the key `{key_name}` does not exist here; the keys are `listen` and the tables `[build]`, \
-                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]`, `[triggers]` and `[smoke]`"
+                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]`, `[triggers]`, `[smoke]` and `[nats]`"
                 );
                 return Err((key.span(), message));
             }

@@ -130,7 +130,7 @@ impl Platform {
 }
 
 /// An event from outside, as the store takes it. Its source and id are its idempotency key, as CloudEvents have it.
-fn new_event(event: Event, cause: Option<String>) -> Result<NewEvent> {
+pub(crate) fn new_event(event: Event, cause: Option<String>) -> Result<NewEvent> {
     let bad = |message: String| Error::new(Code::BadInput, message);
     event.check().map_err(|error| bad(error.to_string()))?;
     if event.source == SOURCE {

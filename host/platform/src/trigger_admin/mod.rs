@@ -5,6 +5,7 @@ mod jobs;
 mod schedules;
 
 pub use events::ReplayFrom;
+pub(crate) use events::new_event;
 pub use jobs::EnqueueRequest;
 pub use schedules::ScheduleDetails;
 

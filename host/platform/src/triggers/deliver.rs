@@ -89,7 +89,7 @@ fn environment_of(source: &str) -> Option<Environment> {
 }
 
 /// An event of the log, as CloudEvents have it.
-pub(super) fn cloud_event(record: &EventRecord) -> Event {
+pub(crate) fn cloud_event(record: &EventRecord) -> Event {
     let since = Duration::from_millis(u64::try_from(record.time).unwrap_or_default().min(TIME_MS_MAX));
     let time = UNIX_EPOCH.checked_add(since).map(|time| humantime::format_rfc3339_millis(time).to_string());
     let data = serde_json::from_str(&record.data).map_or(EventData::None, EventData::Json);

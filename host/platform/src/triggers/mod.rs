@@ -33,6 +33,7 @@ mod waits;
 
 pub use backends::TriggerBackends;
 pub(crate) use cause::checked as checked_traceparent;
+pub(crate) use deliver::cloud_event;
 pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};

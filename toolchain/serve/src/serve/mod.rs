@@ -1,6 +1,7 @@
 //! `elias serve` and `elias dev`: a component, over HTTP.
 
 mod database_access;
+mod nats;
 mod platform;
 mod shutdown;
 mod watch;
@@ -50,7 +51,10 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let serving = Serving { file: file.unwrap_or_default(), config, data_dir, dev, watch, server };
     if platform.platform {
         let (data_dir, cache) = (serving.data_dir.clone(), serving.cache());
-        return start(&serving, async |settings| platform::run(&platform, &data_dir, cache.as_deref(), settings).await);
+        return start(&serving, async |settings| {
+            let nats = nats::config(settings.nats.as_ref(), serving.config.parent().unwrap_or(Path::new("")))?;
+            platform::run(&platform, &data_dir, cache.as_deref(), settings, nats).await
+        });
     }
     take_dotenv(serving.config.parent().unwrap_or(Path::new("")))?;
     start(&serving, async |settings| run(&serving, settings).await)
@@ -137,6 +141,9 @@ fn settings(serving: &Serving) -> Result<Settings, Failure> {
 async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     for table in &settings.platform_tables {
         tracing::warn!("[{table}] in {} is not applied: only a platform does that", serving.config.display());
+    }
+    if settings.nats.is_some() {
+        tracing::warn!("[nats] in {} is not applied: only a platform does that", serving.config.display());
     }
     let cache = serving.cache();
     let triggers = MemoryTriggers::new();

@@ -1,6 +1,7 @@
 //! `elias serve --platform`: many teams' components, and the admin API that they are deployed by.
 
 use super::database_access::Databases;
+use super::nats;
 use super::shutdown::{self, warn_of_cut};
 use crate::data::DATABASES;
 use crate::settings::Settings;
@@ -10,6 +11,7 @@ use elias_capabilities::Workflow;
 use elias_capabilities::http::PublicFetch;
 use elias_command_line::{CliErrorCode, Failure, PlatformArguments};
 use elias_host::compiler::CompileLimits;
+use elias_nats::NatsConfig;
 use elias_platform::access::{FetchKeys, OidcConfig};
 use elias_platform::{Platform, PlatformConfig, PublicScheme};
 use elias_server::{Ingress, Server, ServerConfig};
@@ -77,6 +79,7 @@ pub(crate) async fn run(
     data_dir: &Path,
     cache: Option<&Path>,
     settings: Settings,
+    nats: Option<NatsConfig>,
 ) -> Result<(), Failure> {
     if settings.grants.names().next().is_some() {
         tracing::warn!("[capabilities.*] of the host's own elias.toml grant nothing: each version brings its own");
@@ -93,6 +96,10 @@ pub(crate) async fn run(
     let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });
     let host = host::build(host, cache)?;
     let platform = Platform::open(config, host, settings.limits.clone()).await.map_err(failure::of_platform)?;
+    let _connector = match nats {
+        Some(nats) => Some(nats::connect(nats, &platform).await?),
+        None => None,
+    };
     let admin = ServerConfig {
         listen: arguments.admin.clone().unwrap_or_else(|| ADMIN.to_owned()),
         // Components are uploaded here.

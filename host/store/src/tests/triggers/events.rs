@@ -53,6 +53,20 @@ async fn events_are_read_in_the_order_of_their_commits(TestStore { store, .. }: 
     assert_eq!(store.host_read().await.expect("a scope").last_events().await.expect("read")[&a], cursor);
 }
 
+async fn a_reader_begins_with_the_next_event_and_moves_on(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    publish(store, &a, &[new_event("x", 1), new_event("x", 2)]).await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert_eq!(scope.event_cursor("nats/out/all").await.expect("read"), None);
+    scope.start_event_cursor("nats/out/all").await.expect("begun");
+    scope.advance_event_cursor("nats/out/all", 2, 5).await.expect("moved");
+    scope.start_event_cursor("nats/out/all").await.expect("begun before");
+    scope.advance_event_cursor("nats/out/all", 2, 9).await.expect("it is not there any more");
+    assert_eq!(scope.event_cursor("nats/out/all").await.expect("read"), Some(5));
+    assert_eq!(scope.event_cursor("nats/out/other").await.expect("read"), None);
+    scope.commit().await.expect("committed");
+}
+
 async fn a_key_has_one_event_and_a_day_has_a_quota(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let keyed = |number| NewEvent { key: Some("order 7".to_owned()), ..new_event("order.paid", number) };
@@ -158,6 +172,7 @@ async fn a_cursor_moves_with_the_deliveries_or_not_at_all(TestStore { store, .. 
 
 on_both! {
     events_are_read_in_the_order_of_their_commits
+    a_reader_begins_with_the_next_event_and_moves_on
     a_key_has_one_event_and_a_day_has_a_quota
     old_events_are_deleted_from_the_front
     a_cursor_moves_with_the_deliveries_or_not_at_all

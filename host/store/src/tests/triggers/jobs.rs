@@ -105,7 +105,7 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
 }
 
 /// The tables of triggers with a tenant's rows.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "schedules",
     "ticks",
     "jobs",
@@ -118,6 +118,7 @@ const TABLES: [&str; 13] = [
     "steps",
     "events",
     "event_positions",
+    "event_cursors",
     "subscriptions",
 ];
 
@@ -129,6 +130,7 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     scope.put_schedules(&id, &[schedule]).await.expect("put");
     let subscription = NewSubscription { name: "paid".to_owned(), config: json!({ "type": "order.*" }) };
     scope.put_subscriptions(&id, &[subscription]).await.expect("put");
+    scope.start_event_cursor("nats/out/all").await.expect("begun");
     let first = NewJob {
         key: Some(JobKey { key: "k".to_owned(), for_ms: KEEP_MS }),
         order: Some(JobOrder { key: "o".to_owned(), position: 1 }),
