@@ -133,8 +133,11 @@ async fn an_event_is_sent_with_a_signature_of_each_secret_until_it_is_taken() {
     assert_eq!(header(&received[0].0, "webhook-id"), header(headers, "webhook-id"));
     assert!(header(headers, "webhook-timestamp").parse::<u64>().is_ok_and(|seconds| seconds > 1_700_000_000));
     let signatures: Vec<_> = header(headers, "webhook-signature").split(' ').collect();
-    let sizes = signatures.iter().map(|one| one.strip_prefix("v1,").and_then(|one| STANDARD.decode(one).ok()));
-    assert_eq!(sizes.map(|bytes| bytes.map_or(0, |bytes| bytes.len())).collect::<Vec<_>>(), [32, 32], "{headers:?}");
+    let is_signature = |text: &&str| {
+        let decoded = text.strip_prefix("v1,").and_then(|text| STANDARD.decode(text).ok());
+        decoded.is_some_and(|bytes| bytes.len() == 32)
+    };
+    assert_eq!((signatures.len(), signatures.iter().filter(|one| is_signature(one)).count()), (2, 2), "{headers:?}");
 
     until("its executions are recorded", async || {
         let executions = team.done("GET", "/executions", Value::Null).await;

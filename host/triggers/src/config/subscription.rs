@@ -91,7 +91,7 @@ impl SubscriptionConfig {
 }
 
 /// A name from a type or pattern: `order-any` from `order.*`, `order-all` from `order.**`.
-fn name_of_type(event_type: &str) -> String {
+pub(super) fn name_of_type(event_type: &str) -> String {
     let spelled = event_type.replace("**", "all").replace('*', "any").to_ascii_lowercase();
     let words = spelled.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-")

@@ -3,7 +3,7 @@
 use super::TriggersConfig;
 use super::error::{InvalidTrigger, Table};
 use super::retry::RetryConfig;
-use super::subscription::{SubscriptionConfig, concurrency};
+use super::subscription::{SubscriptionConfig, concurrency, name_of_type};
 use crate::event::Order;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -58,7 +58,7 @@ impl WebhookConfig {
     /// The name, or the one that follows from the type.
     #[must_use]
     pub fn name(&self) -> String {
-        self.subscription().name()
+        self.name.clone().unwrap_or_else(|| name_of_type(&self.event_type))
     }
 
     /// Which events are delivered, and when again.
