@@ -24,6 +24,7 @@ mod immortal;
 mod json;
 mod locales;
 mod multipart;
+mod nats;
 mod node_builtins;
 mod packages;
 mod plain_wasi_host;
