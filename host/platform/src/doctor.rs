@@ -4,6 +4,7 @@ use crate::access::Permission;
 use crate::data_dir;
 use crate::platform::Platform;
 use crate::session::Session;
+use crate::triggers::EVENTS_KEPT_MS;
 use elias_api::{Code, Error, Finding, Result};
 use elias_delivery::supervision::Health;
 use elias_names::TenantId;
@@ -15,10 +16,12 @@ use std::time::Instant;
 
 /// Bytes that the store may need for a deployment: its log grows before it is written back.
 const STORE_BYTES: u64 = 32 << 20;
+/// How long events may stay that are not kept any more, in milliseconds.
+const EVENTS_OVERDUE_MS: i64 = 6 * 3_600_000;
 
 impl Platform {
-    /// Looks at the store, the log, the disk, the modes of files, the artifacts of what serves, and the services'
-    /// health.
+    /// Looks at the store, the log, the disk, the modes of files, the artifacts of what serves, the services' health,
+    /// and whether executions are recorded and old events deleted.
     ///
     /// # Errors
     /// `forbidden`.
@@ -32,6 +35,7 @@ impl Platform {
             finding("artifacts", self.examine_artifacts()).await,
             finding("services", self.examine_services()).await,
             finding("executions", async { self.examine_executions() }).await,
+            finding("events", self.examine_events()).await,
         ];
         if let Some(advisories) = self.advisories() {
             findings.push(finding("advisories", advisories.examine()).await);
@@ -148,6 +152,16 @@ impl Platform {
             Code::WrongState,
             format!("{}; see `elias status` and `elias executions --failed`", ill.join("; ")),
         ))
+    }
+
+    async fn examine_events(&self) -> Result<String> {
+        let (segments, overdue_ms) = self.store().host_read().await?.event_segments(EVENTS_KEPT_MS).await?;
+        if overdue_ms.is_some_and(|ms| ms > EVENTS_OVERDUE_MS) {
+            let message = "those that are not kept any more are not deleted: the log says why, such as a backup of the \
+                           database that does not end";
+            return Err(Error::new(Code::WrongState, message));
+        }
+        Ok(format!("the log of events has {segments} segments"))
     }
 
     fn examine_executions(&self) -> Result<String> {

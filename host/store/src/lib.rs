@@ -84,6 +84,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("runs", include_str!("schema/8_runs.sql")),
+    ("event_segments", include_str!("schema/10_event_segments.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -114,8 +115,16 @@ const TENANT_TABLES: &[&str] = &[
     "ordering_keys",
     "job_counts",
     "steps",
-    "events",
     "event_positions",
+    "event_segment_starts",
+    "events_0",
+    "events_1",
+    "events_2",
+    "events_3",
+    "events_4",
+    "events_5",
+    "events_6",
+    "events_7",
     "subscriptions",
 ];
 

@@ -10,7 +10,7 @@ use elias_api::{Code, Error, JobTrigger, QueueId, Result, ScheduleRecord};
 use elias_delivery::clock::Now;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{
-    DueSchedule, HostScope, JobOrder, JobStart, NewJob, NewTick, NextDue, ScheduleId, TickAction, now_ms,
+    DueSchedule, HostScope, JobOrder, JobStart, NewJob, NewTick, NextDue, ScheduleId, Store, TickAction, now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
@@ -34,9 +34,12 @@ const ORPHANS_TICKS: u64 = 60;
 const PRUNE_TICKS: u64 = 600;
 /// From which lateness on there is an event about it.
 const LATE: Duration = Duration::from_secs(60);
-/// How long ticks and events are kept, in milliseconds.
+/// How long ticks are kept, in milliseconds.
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
-const EVENTS_KEPT_MS: i64 = 7 * 86_400_000;
+/// How long events are kept, in milliseconds.
+pub(crate) const EVENTS_KEPT_MS: u64 = 7 * 86_400_000;
+/// How long new events go to the same segment of the log, in milliseconds: at most seven of eight tables are in use.
+const EVENT_SEGMENT_MS: u64 = EVENTS_KEPT_MS / 6;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
 const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
 
@@ -129,16 +132,36 @@ async fn prune(runner: &Arc<Runner>) -> Result<()> {
             break;
         }
     }
-    let tenants: Vec<TenantId> = runner.store.host_read().await?.last_events().await?.into_keys().collect();
+    prune_events(&runner.store).await
+}
+
+/// Hides events that are not kept any more, empties the segments of the log in which all are, and begins the next
+/// segment when it is time. Every host does; the store lets one of them.
+async fn prune_events(store: &Store) -> Result<()> {
+    let before_ms = now_ms().saturating_sub_unsigned(EVENTS_KEPT_MS);
+    let tenants: Vec<TenantId> = store.host_read().await?.last_events().await?.into_keys().collect();
     for tenant in tenants {
-        for _ in 0..ROUNDS_MAX {
-            let mut scope = runner.store.host_write().await?;
-            let deleted = scope.prune_events(&tenant, now_ms().saturating_sub(EVENTS_KEPT_MS), BATCH).await?;
+        let mut scope = store.host_write().await?;
+        if scope.hide_events(&tenant, before_ms).await? {
             scope.commit().await?;
-            if deleted < u64::from(BATCH) {
+        }
+    }
+    loop {
+        let mut scope = store.host_write().await?;
+        match scope.empty_event_segment(EVENTS_KEPT_MS).await {
+            Ok(true) => scope.commit().await?,
+            Ok(false) => break,
+            Err(error) => {
+                // Something reads the segment for long, such as a backup. There is a table more than it takes, so that
+                // the next segment can begin nevertheless.
+                tracing::warn!(%error, "events that are not kept any more could not be deleted; retrying");
                 break;
             }
         }
+    }
+    let mut scope = store.host_write().await?;
+    if scope.begin_event_segment(EVENT_SEGMENT_MS).await? {
+        scope.commit().await?;
     }
     Ok(())
 }

@@ -217,6 +217,10 @@ async fn tenants_count_and_append_and_alter_nothing_of_the_hosts() {
         "UPDATE counters SET value = value + 2 WHERE name = 'log'",
         "UPDATE counters SET value = value - 1 WHERE name = 'changes'",
         "TRUNCATE counters",
+        "INSERT INTO event_segments (segment, begun_at) VALUES (1, 0)",
+        "UPDATE event_segments SET begun_at = 0",
+        "DELETE FROM event_segments",
+        "TRUNCATE events_0",
         "UPDATE store_identity SET id = 'x'",
         "SELECT id FROM hosts",
     ] {

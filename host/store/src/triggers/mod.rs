@@ -12,6 +12,7 @@ mod leases;
 pub(crate) mod plans;
 mod queue;
 mod schedules;
+mod segments;
 mod steps;
 mod subscriptions;
 mod waiting;

@@ -1,6 +1,7 @@
 //! Jobs as people see them: lists, cancelling, retrying, retention; and whose they are.
 
 use super::*;
+use crate::triggers::plans::EVENT_TABLES;
 
 async fn jobs_are_listed_by_filter_and_page(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
@@ -104,7 +105,7 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
 }
 
 /// The tables of triggers with a tenant's rows.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 21] = [
     "schedules",
     "ticks",
     "jobs",
@@ -115,8 +116,16 @@ const TABLES: [&str; 13] = [
     "ordering_keys",
     "job_counts",
     "steps",
-    "events",
     "event_positions",
+    "event_segment_starts",
+    "events_0",
+    "events_1",
+    "events_2",
+    "events_3",
+    "events_4",
+    "events_5",
+    "events_6",
+    "events_7",
     "subscriptions",
 ];
 
@@ -135,8 +144,16 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     };
     let waiting = NewJob { after: vec![first.id.clone()], ..new_job("waiting", 2) };
     scope.enqueue_jobs(&[first, waiting, new_job("short", 3)], None).await.expect("enqueued");
-    scope.publish_events(&[super::events::new_event("order.paid", 1)], None).await.expect("published");
     scope.commit().await.expect("committed");
+    for number in 0..EVENT_TABLES {
+        let mut scope = store.write(tenant).await.expect("a scope");
+        let event = super::events::new_event("order.paid", usize::try_from(number).expect("a number"));
+        scope.publish_events(&[event], None).await.expect("published");
+        scope.commit().await.expect("committed");
+        let mut scope = store.host_write().await.expect("a scope");
+        scope.begin_event_segment(0).await.expect("asked");
+        scope.commit().await.expect("committed");
+    }
     run(store, tenant, "short", done()).await;
     let first = claim(store, "me", LEASE_MS, share(tenant, "first", 1)).await;
     let mut scope = store.queue_write().await.expect("a scope");
