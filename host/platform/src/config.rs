@@ -44,6 +44,9 @@ pub struct PlatformConfig {
     pub ceilings: BTreeMap<String, u64>,
     /// How many executions are kept.
     pub retention: Retention,
+    /// How many runs of triggers that went well are recorded of each service a second. Those that failed, were run
+    /// again or are to be run again are always recorded.
+    pub recorded_runs_per_second: u32,
     /// An identity provider whose users may use the admin API.
     pub oidc: Option<OidcConfig>,
     /// Whether only versions are loaded that the transparency log proves.
@@ -78,6 +81,7 @@ impl PlatformConfig {
             compiled_bytes: 10 << 30,
             ceilings: BTreeMap::new(),
             retention: Retention::default(),
+            recorded_runs_per_second: 100,
             oidc: None,
             require_log: false,
             advisories: None,

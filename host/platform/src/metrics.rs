@@ -73,6 +73,8 @@ struct MetricsSnapshot {
     in_use: [(Resource, u64); 4],
     recorded: u64,
     dropped: u64,
+    /// Executions that were more than are recorded: of requests, and of triggers.
+    unrecorded: [u64; 2],
     tenants: Vec<(String, Arc<QuotaCounts>)>,
     /// Tenant, quota, how much is used if that is known, and how much there is.
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
@@ -171,6 +173,7 @@ impl MetricsSnapshot {
         tenants.sort_by(|a, b| a.0.cmp(&b.0));
         tenants.push((OTHER.to_owned(), others));
         let (recorded, dropped) = (serving.recorder.recorded(), serving.recorder.dropped());
+        let unrecorded = serving.recorder.unrecorded();
         let store_up = stored.is_some();
         let cpu = serving.loader.host.cpu_load();
         let instances = serving.loader.host.instance_counts();
@@ -192,6 +195,7 @@ impl MetricsSnapshot {
             in_use,
             recorded,
             dropped,
+            unrecorded,
             tenants,
             levels,
             jobs,
@@ -225,6 +229,11 @@ impl MetricsSnapshot {
         counter(out, "executions_recorded", text, None)?.one(self.recorded)?;
         let text = "Number of executions that were not recorded because the store was too slow";
         counter(out, "executions_dropped", text, None)?.one(self.dropped)?;
+        let text = "Number of executions that were not recorded because their service had too many in the same second";
+        let mut unrecorded = counter(out, "executions_unrecorded", text, None)?;
+        for (source, count) in ["request", "trigger"].into_iter().zip(self.unrecorded) {
+            unrecorded.labelled([("source", source)], count)?;
+        }
         let mut services = gauge(out, "services", "Number of services by the state of their circuit breaker")?;
         for ((_, name), count) in HEALTH.iter().zip(self.states) {
             services.labelled([("state", *name)], count)?;

@@ -66,7 +66,7 @@ impl Platform {
             compile_timeout: Duration::from_millis(config.compile_timeout_ms),
             compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
-        let (recorder, recording) = Recorder::new(store.clone());
+        let (recorder, recording) = Recorder::new(store.clone(), config.recorded_runs_per_second);
         let (transitions, received_transitions) = mpsc::unbounded_channel();
         let around = Around { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);

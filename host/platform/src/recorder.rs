@@ -58,21 +58,39 @@ pub(crate) struct Recorder {
     urgent: Arc<Notify>,
     recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
+    /// Executions that were more than are recorded in a second: of requests, and of triggers.
+    unrecorded: Arc<[AtomicU64; 2]>,
+    runs_per_second: u32,
 }
 
 impl Recorder {
-    /// A recorder, and the work that it needs done.
-    pub(crate) fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
+    /// A recorder, and the work that it needs done. Of each service `runs_per_second` runs of triggers are recorded
+    /// that went well.
+    pub(crate) fn new(store: Store, runs_per_second: u32) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let this = Self { sender, urgent: Arc::default(), recorded: Arc::default(), dropped: Arc::default() };
+        let this = Self {
+            sender,
+            urgent: Arc::default(),
+            recorded: Arc::default(),
+            dropped: Arc::default(),
+            unrecorded: Arc::default(),
+            runs_per_second,
+        };
         let (recorded, dropped) = (Arc::clone(&this.recorded), Arc::clone(&this.dropped));
         let urgent = Arc::clone(&this.urgent);
         (this, write(store, receiver, urgent, recorded, dropped))
     }
 
-    /// Records what ran, unless so many wait already that the store cannot keep up: those are counted.
-    pub(crate) fn record(&self, record: ExecutionRecord) {
-        if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
+    /// How many runs of triggers that went well are recorded of each service a second.
+    pub(crate) fn runs_per_second(&self) -> u32 {
+        self.runs_per_second
+    }
+
+    /// Records what ran if its service has no more than are recorded, and the store can keep up; counts it otherwise.
+    pub(crate) fn record_if(&self, is_taken: bool, record: ExecutionRecord) {
+        if !is_taken {
+            self.unrecorded[usize::from(record.run.is_some())].fetch_add(1, Ordering::Relaxed);
+        } else if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         } else if self.sender.max_capacity() - self.sender.capacity() >= BATCH {
             self.urgent.notify_one();
@@ -91,6 +109,11 @@ impl Recorder {
     /// Records that were written since the host began.
     pub(crate) fn recorded(&self) -> u64 {
         self.recorded.load(Ordering::Relaxed)
+    }
+
+    /// Executions that were more than are recorded in a second, since the host began: of requests, and of triggers.
+    pub(crate) fn unrecorded(&self) -> [u64; 2] {
+        [0, 1].map(|kind: usize| self.unrecorded[kind].load(Ordering::Relaxed))
     }
 
     /// Records that were not written since the host began.

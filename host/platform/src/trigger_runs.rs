@@ -97,6 +97,9 @@ async fn execute(serving: &Serving, run: Run) -> RunEnd {
             running.await
         }
     };
+    if let Ok(RunOutcome { result: RunResult::Retry { .. } | RunResult::Reject { .. }, .. }) = &result {
+        ticket.record_anyway();
+    }
     let ending = ending(&result);
     let (status, error, execution) = match &result {
         Ok(outcome) => (0, None, Some(&outcome.execution)),

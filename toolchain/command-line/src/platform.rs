@@ -70,6 +70,9 @@ pub struct PlatformArguments {
     /// Retention of execution records, in days [default: 7]
     #[arg(long, value_name = "N", requires = "platform")]
     pub execution_days: Option<u32>,
+    /// Successful runs of triggers that are recorded, per service and second [default: 100]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub recorded_runs_per_second: Option<u32>,
 }
 
 /// Reads a scheme with a port or without, such as `https` or `https:8443`.

@@ -193,9 +193,8 @@ impl MirroredRequest {
             // Of a variant that responds differently from the baseline, and of the baseline then.
             let differs = differing.contains(&position) || (position == 0 && !differing.is_empty());
             let now = serving.clock.now().unix_ms();
-            if settled.is_taken || (differs && self.service.sampler.should_record(true, now)) {
-                serving.recorder.record(settled.record);
-            }
+            let is_taken = settled.is_taken || (differs && self.service.sampler.should_record(true, now));
+            serving.recorder.record_if(is_taken, settled.record);
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Ticket {
     transitions: mpsc::UnboundedSender<RolloutTransition>,
     /// The job, if it runs one.
     run: Option<RecordedRun>,
+    /// Whether the run is recorded however many others are.
+    is_recorded_anyway: bool,
     ended: bool,
 }
 
@@ -129,6 +131,7 @@ impl Ticket {
             recorder: serving.recorder.clone(),
             transitions: serving.transitions.clone(),
             run: None,
+            is_recorded_anyway: false,
             ended: false,
         }
     }
@@ -184,6 +187,12 @@ impl Ticket {
         self.run = Some(run);
     }
 
+    /// Has the run of a trigger recorded though it went well and its service has more runs than are recorded: its
+    /// handler asked for another, or for none.
+    pub(crate) fn record_anyway(&mut self) {
+        self.is_recorded_anyway = true;
+    }
+
     /// Tells the host on whose behalf the request runs, and by which name it can be cancelled.
     pub fn prepare(&self, extensions: &mut http::Extensions, mut caller: Caller) {
         caller.tenant_id = Some(self.service.id.tenant.to_string());
@@ -206,8 +215,8 @@ impl Ticket {
 
     /// The request has ended.
     pub fn end(mut self, ending: Ending<'_>) {
-        if let Some(settled) = self.settle(ending).filter(|settled| settled.is_taken) {
-            self.recorder.record(settled.record);
+        if let Some(settled) = self.settle(ending) {
+            self.recorder.record_if(settled.is_taken, settled.record);
         }
     }
 
@@ -254,7 +263,15 @@ impl Ticket {
             (false, false) => Ended::Completed,
         };
         self.service.meter.record(ended, duration);
-        let is_taken = self.service.sampler.should_record(failed, now.unix_ms());
+        let sampler = &self.service.sampler;
+        let is_taken = match &self.run {
+            None => sampler.should_record(failed, now.unix_ms()),
+            Some(run) => {
+                // Whoever looks at runs looks for these, and retries bound how many there are.
+                let is_special = ended != Ended::Completed || run.attempt > 1 || self.is_recorded_anyway;
+                is_special || sampler.should_record_run(self.recorder.runs_per_second(), now.unix_ms())
+            }
+        };
         Some(Settled { record: self.record(ending, duration, fuel, ended, lines), is_taken })
     }
 

@@ -39,6 +39,8 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.loaded_components = arguments.loaded_components.unwrap_or(config.loaded_components);
     config.compile_timeout_ms = arguments.compile_timeout_ms.unwrap_or(config.compile_timeout_ms).max(1);
     config.retention.days = arguments.execution_days.unwrap_or(config.retention.days);
+    let runs = arguments.recorded_runs_per_second;
+    config.recorded_runs_per_second = runs.unwrap_or(config.recorded_runs_per_second);
     let fetch =
         PublicFetch::new(arguments.private_network.clone()).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     config.fetch = Some(Arc::new(Keys(fetch)));
