@@ -9,6 +9,7 @@ mod steps;
 
 use super::*;
 use elias_api::{JobFilter, JobRecord, JobState, JobTrigger, QueueId};
+pub(super) use events::new_event;
 
 /// For how long leases of jobs last that are not meant to end.
 const LEASE_MS: u64 = 60_000;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) fn new_event(event_type: &str, number: usize) -> NewEvent {
+pub(in crate::tests) fn new_event(event_type: &str, number: usize) -> NewEvent {
     NewEvent {
         id: format!("event {number}"),
         event_type: event_type.to_owned(),

@@ -147,7 +147,7 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     scope.commit().await.expect("committed");
     for number in 0..EVENT_TABLES {
         let mut scope = store.write(tenant).await.expect("a scope");
-        let event = super::events::new_event("order.paid", usize::try_from(number).expect("a number"));
+        let event = new_event("order.paid", usize::try_from(number).expect("a number"));
         scope.publish_events(&[event], None).await.expect("published");
         scope.commit().await.expect("committed");
         let mut scope = store.host_write().await.expect("a scope");
@@ -216,7 +216,7 @@ async fn a_transaction_that_is_dropped_leaves_nothing(TestStore { store, .. }: &
     };
     let waiting = NewJob { after: vec![first.id.clone()], ..new_job("waiting", 2) };
     scope.enqueue_jobs(&[first, waiting], None).await.expect("enqueued");
-    scope.publish_events(&[super::events::new_event("order.paid", 1)], None).await.expect("published");
+    scope.publish_events(&[new_event("order.paid", 1)], None).await.expect("published");
     let schedule = NewSchedule { name: "nightly".to_owned(), config: json!({}), next_due: Some(1) };
     scope.put_schedules(&service(&a), &[schedule]).await.expect("put");
     drop(scope);
