@@ -37,7 +37,8 @@ mutants:
 docs:
 	toolchain/setup/docs.sh
 
-# Ratios against rivals in the same run; writes docs/reference/performance.md.
+# Ratios against rivals in the same run; writes docs/reference/performance.md. The part about triggers runs JOBS (20,000) for each rate, beside
+# JOBS_WAITING (100,000) of another tenant, and holds a transaction open for HELD_SECONDS (30).
 bench: build packages
 	toolchain/setup/bench.sh
 

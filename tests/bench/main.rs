@@ -11,12 +11,14 @@ mod capabilities;
 mod guest_cpu;
 mod http_load;
 mod in_process;
+mod parameters;
 mod plain_proxy;
 mod platform;
 mod report;
 mod server;
 mod soak;
 mod starling_monkey;
+mod triggers;
 mod web_apis;
 
 fn main() {
@@ -52,6 +54,9 @@ fn main() {
     }
     if wanted("attacks") {
         attacks::run(&mut report);
+    }
+    if wanted("triggers") {
+        triggers::run(&mut report);
     }
     if parts.iter().any(|part| part == "soak") {
         soak::run(&mut report);
