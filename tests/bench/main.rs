@@ -1,7 +1,7 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/reference/performance.md. With the names of
 //! parts as arguments (`cargo bench --package elias-tests --features bench --profile release -- building`) only those
 //! run, and nothing is written.
-//! `soak` runs only if it is named: `make soak`.
+//! `soak` and `soak-triggers` run only if they are named: `make soak`.
 
 mod admin;
 mod attacks;
@@ -60,6 +60,9 @@ fn main() {
     }
     if parts.iter().any(|part| part == "soak") {
         soak::run(&mut report);
+    }
+    if parts.iter().any(|part| part == "soak-triggers") {
+        soak::triggers::run(&mut report);
     }
     if parts.is_empty() {
         report.write();

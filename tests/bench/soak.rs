@@ -1,5 +1,7 @@
-//! `make soak`: a platform with many components, and one that is killed again and again. It takes `SOAK_SECONDS` (600), half of them for
-//! either; `COMPONENTS` (10,000) are deployed unless the time is over before.
+//! `make soak`: a platform with many components, and one that is killed again and again. It takes `SOAK_SECONDS` (600),
+//! half of them for either; `COMPONENTS` (10,000) are deployed unless the time is over before.
+
+pub(crate) mod triggers;
 
 use crate::admin::Platform;
 use crate::parameters::number_of;
