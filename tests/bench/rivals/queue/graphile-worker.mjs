@@ -21,8 +21,8 @@ const runner = await run({
     worker: {
       connectionString,
       concurrentJobs: 24,
-      maxPoolSize: 10,
-      localQueue: { size: 500 },
+      maxPoolSize: 25,
+      localQueue: { size: 500, refetchDelay: { durationMs: 10 } },
       completeJobBatchDelay: 0,
       failJobBatchDelay: 0,
     },
