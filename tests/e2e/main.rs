@@ -55,6 +55,7 @@ mod serving;
 mod shares;
 mod signing;
 mod triggers;
+mod triggers_bad_input;
 mod triggers_example;
 mod uncaught;
 mod url_pattern;

@@ -197,11 +197,13 @@ async fn triggers_that_do_not_fit_their_component_are_refused_with_what_to_add()
     let bytes = component("export default { fetch: () => new Response('plain'), event() {} };");
     let digest = team.upload(&bytes).await;
     let subscription = json!([{ "type": "order.*" }]);
+    let nowhere = json!([{ "name": "a", "cron": "@daily", "timezone": "Mars/Olympus" }]);
     for (triggers, part) in [
         (Value::Null, "[[triggers.event]]"),
         (json!({ "event": subscription, "schedule": [{ "name": "a", "every": "1m" }] }), "`scheduled`"),
         (json!({ "event": subscription, "jobs": { "a": {} } }), "`job`"),
         (json!({ "event": subscription, "schedule": [{ "name": "a", "cron": "61 * * * *" }] }), "cron"),
+        (json!({ "event": subscription, "schedule": nowhere }), "timezone"),
         (json!({ "event": [{ "type": "order.*", "transform": "not jq (" }] }), "transform"),
         (json!({ "events": subscription }), "[triggers]"),
     ] {

@@ -1,5 +1,6 @@
 //! The runner on a real store, with handlers that are functions: nothing is lost, and nothing is done twice.
 
+mod bad_input;
 mod schedules;
 mod steps;
 

@@ -119,7 +119,7 @@ impl HostScope {
                 ready_at: get(row, "ready_at")?,
             })
         };
-        self.database().rows(sqlx::query(READY_QUEUES)).await?.iter().map(row).collect()
+        readable(&self.database().rows(sqlx::query(READY_QUEUES)).await?, row)
     }
 
     /// How many jobs of each queue all hosts together run, by unique key.
@@ -135,7 +135,7 @@ impl HostScope {
                 leased: number(row, "leased")?,
             })
         };
-        self.database().rows(sqlx::query(LEASED_QUEUES)).await?.iter().map(row).collect()
+        readable(&self.database().rows(sqlx::query(LEASED_QUEUES)).await?, row)
     }
 
     /// Claims ready jobs for `lease_ms` milliseconds, of each queue the first by rank. `owner` names one run of a
@@ -163,6 +163,12 @@ impl HostScope {
         let expire = expire_jobs(self.dialect);
         self.database().run(statement(expire).bind(i64::from(most))).await
     }
+}
+
+/// The rows of queues that this release knows. A later one may have other triggers, whose jobs its own hosts run.
+fn readable<T>(rows: &[AnyRow], read: impl Fn(&AnyRow) -> Result<T>) -> Result<Vec<T>> {
+    let is_known = |row: &&AnyRow| get::<String>(row, "queue").is_ok_and(|queue| queue.parse::<QueueId>().is_ok());
+    rows.iter().filter(is_known).map(read).collect()
 }
 
 /// The next tenant, and of each the next queue, each by one look into the index.

@@ -110,6 +110,15 @@ async fn queues_with_ready_jobs_are_found_of_all_tenants(TestStore { store, .. }
     assert_eq!(found, [("a", "x"), ("a", "y"), ("b", "x")]);
     let unfinished = scope.unfinished_jobs().await.expect("read");
     assert_eq!((unfinished[&a], unfinished[&b]), (3, 1));
+    drop(scope);
+    // A host of a later release has enqueued what this one does not know.
+    let update =
+        "UPDATE jobs SET queue = 'shop/production/of-a-later-release/y' WHERE tenant = 'a' AND queue LIKE '%/y'";
+    sqlx::query(update).execute(&store.pool).await.expect("changed");
+    let mut scope = store.host_read().await.expect("a scope");
+    let found = scope.ready_queues().await.expect("what is known is found");
+    let found: Vec<_> = found.iter().map(|ready| (ready.tenant.as_str(), ready.queue.name.as_str())).collect();
+    assert_eq!(found, [("a", "x"), ("b", "x")]);
 }
 
 async fn a_unique_key_has_one_job(TestStore { store, .. }: &TestStore) {
