@@ -214,3 +214,28 @@ async fn a_schedule_is_shown_paused_resumed_and_run() {
     let other = service("shop", "production", "/schedules/monthly");
     assert_eq!(team.refused("GET", &other, Value::Null).await.0, "not-found");
 }
+
+#[tokio::test]
+async fn a_change_of_a_schedule_or_a_subscription_that_is_based_on_an_old_reading_is_refused() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    let send = async |method: &str, path: &str, tag: Option<&str>| {
+        let request = Request::builder().method(method).header("authorization", format!("Bearer {}", team.token));
+        let request = tag.into_iter().fold(request, |request, tag| request.header("if-match", tag));
+        platform.call(request, &team.path(path), "").await
+    };
+    for path in ["/schedules/yearly", "/subscriptions/orders"] {
+        let path = service("shop", "production", path);
+        let read = send("GET", &path, None).await;
+        let tag = read.headers["etag"].to_str().expect("ASCII").to_owned();
+        let paused = send("POST", &format!("{path}/pause"), Some(&tag)).await;
+        assert_eq!((paused.status, &paused.json()["paused"]), (200, &json!(true)), "{path}");
+        assert_ne!(paused.headers["etag"], tag.as_str(), "{path}");
+        let late = send("POST", &format!("{path}/resume"), Some(&tag)).await;
+        assert_eq!((late.status, late.code().as_str()), (412, "stale"), "{path}");
+        let tag = paused.headers["etag"].to_str().expect("ASCII").to_owned();
+        let resumed = send("POST", &format!("{path}/resume"), Some(&tag)).await;
+        assert_eq!((resumed.status, &resumed.json()["paused"]), (200, &json!(false)), "{path}");
+    }
+}

@@ -3,7 +3,7 @@
 use crate::platform_events;
 use elias_api::ExecutionRecord;
 use elias_names::ServiceId;
-use elias_store::{Store, now_ms};
+use elias_store::{AllowedServices, Store, now_ms};
 use elias_triggers::event::TypePattern;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -174,7 +174,7 @@ async fn tell_failures(store: &Store, batch: &[ExecutionRecord]) -> elias_api::R
         }
     }
     for (service, (record, count)) in failed.into_iter().take(FAILURES_TOLD) {
-        let subscriptions = store.read(&service.tenant).await?.subscriptions().await?;
+        let subscriptions = store.read(&service.tenant).await?.subscriptions(&AllowedServices::All).await?;
         let wants = |config: &Value| {
             let pattern = config.get("type").and_then(Value::as_str).and_then(|text| text.parse::<TypePattern>().ok());
             pattern.is_some_and(|pattern| pattern.matches(FAILED))

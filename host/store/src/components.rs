@@ -1,18 +1,34 @@
 //! Components.
 
-use super::{TenantScope, get, now_ms, number, text};
+use super::{TenantScope, get, now_ms, number, text, to_json};
 use crate::error::{Error, Result};
 use elias_api::{Code, Component};
 use elias_names::ComponentName;
+use serde_json::json;
 
 impl TenantScope {
-    /// The tenant's components after the name `after`, by name.
+    /// The tenant's components after the name `after`, by name; of those in `allowed`, if there is a list.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn components(&mut self, after: &str, limit: u32) -> Result<Vec<Component>> {
-        let select = "SELECT * FROM components WHERE tenant = $1 AND component > $2 AND deleted_at IS NULL ORDER BY component LIMIT $3";
-        let query = self.query(select).bind(after.to_owned()).bind(i64::from(limit));
+    pub async fn components(
+        &mut self,
+        after: &str,
+        allowed: Option<&[ComponentName]>,
+        limit: u32,
+    ) -> Result<Vec<Component>> {
+        let is_allowed = allowed.map_or_else(String::new, |_| {
+            format!("AND component IN (SELECT item.value->>'component' FROM {})", self.dialect.each(4))
+        });
+        let select = format!(
+            "SELECT * FROM components WHERE tenant = $1 AND component > $2 AND deleted_at IS NULL {is_allowed} \
+             ORDER BY component LIMIT $3"
+        );
+        let mut query = self.query_text(select).bind(after.to_owned()).bind(i64::from(limit));
+        if let Some(allowed) = allowed {
+            let names: Vec<_> = allowed.iter().map(|component| json!({ "component": component })).collect();
+            query = query.bind(to_json(&names)?);
+        }
         let component = |row: &sqlx::any::AnyRow| {
             Ok(Component {
                 component: text(row, "component")?,
@@ -21,6 +37,15 @@ impl TenantScope {
             })
         };
         self.rows(query).await?.iter().map(component).collect()
+    }
+
+    /// The names of all components that the tenant ever had: records may be of one that was deleted.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn component_names(&mut self) -> Result<Vec<ComponentName>> {
+        let query = self.query("SELECT component FROM components WHERE tenant = $1 ORDER BY component");
+        self.rows(query).await?.iter().map(|row| text(row, "component")).collect()
     }
 
     /// The next version's number of a component, which is made if it is not there. The component's row is locked until

@@ -4,6 +4,7 @@
 //! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
 //! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
+mod allowed;
 mod artifacts;
 mod audit;
 mod changes;
@@ -37,6 +38,7 @@ mod triggers;
 mod users;
 mod versions;
 
+pub use allowed::AllowedServices;
 pub use audit::NOTHING;
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};

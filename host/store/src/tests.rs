@@ -263,7 +263,7 @@ async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
     scope.audit(&Actor::host(), "x", "y", NOTHING, NOTHING).await.expect("written");
     drop(scope);
     let mut scope = store.read(&a).await.expect("a scope");
-    assert!(scope.components("", 10).await.expect("read").is_empty());
+    assert!(scope.components("", None, 10).await.expect("read").is_empty());
     assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 1, "the tenant's creation");
 }
 
@@ -386,12 +386,17 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     let failed = ExecutionFilter { failed: Some(true), component: Some(shop()), ..ExecutionFilter::default() };
-    assert_eq!(scope.executions(&failed, 100).await.expect("read").len(), 25);
+    assert_eq!(scope.executions(&failed, &AllowedServices::All, 100).await.expect("read").len(), 25);
     assert_eq!(scope.execution(&format!("{:026}", 2_499)).await.expect("read"), Some(record(2_499, "completed")));
     let before = ExecutionFilter { before: Some(format!("{:026}", 10)), ..ExecutionFilter::default() };
-    let page: Vec<_> =
-        scope.executions(&before, 3).await.expect("read").iter().map(|record| record.started_at).collect();
-    assert_eq!(page, [9, 8, 7]);
+    let mut page = async |allowed: AllowedServices| {
+        let page = scope.executions(&before, &allowed, 3).await.expect("read");
+        page.iter().map(|record| record.started_at).collect::<Vec<_>>()
+    };
+    assert_eq!(page(AllowedServices::All).await, [9, 8, 7]);
+    let shops = |environment| AllowedServices::Only(vec![(shop(), environment)]);
+    assert_eq!(page(shops(Environment::Production)).await, [9, 8, 7]);
+    assert_eq!(page(shops(Environment::Dev)).await, [0; 0]);
     drop(scope);
     let mut scope = store.host_write().await.expect("a scope");
     assert_eq!(scope.prune_executions(1_000, 100).await.expect("pruned"), 2_400);

@@ -87,7 +87,7 @@ impl Dialect {
     }
 
     /// A table expression: the elements of the JSON array that is parameter `place`, each as `item.value`.
-    fn each(self, place: u8) -> String {
+    pub(crate) fn each(self, place: u8) -> String {
         match self {
             Self::Sqlite => format!("json_each(${place}) AS item"),
             Self::Postgres => format!("jsonb_array_elements(CAST(${place} AS jsonb)) AS item(value)"),

@@ -2,7 +2,7 @@
 
 use super::{Database, NewJob, signed, statement, storable};
 use crate::error::{Error, Result};
-use crate::{Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
+use crate::{AllowedServices, Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
 use elias_api::{JobState, ScheduleRecord, TickOutcome, TickRecord};
 use elias_names::{ServiceId, TenantId};
 use serde_json::{Value, json};
@@ -148,12 +148,16 @@ impl TenantScope {
         self.rows(query).await?.iter().map(schedule).collect()
     }
 
-    /// All schedules of the tenant, by component, environment and name.
+    /// The schedules of the tenant, by component, environment and name.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn schedules(&mut self) -> Result<Vec<ScheduleRecord>> {
-        let query = self.query("SELECT * FROM schedules WHERE tenant = $1 ORDER BY component, environment, name");
+    pub async fn schedules(&mut self, allowed: &AllowedServices) -> Result<Vec<ScheduleRecord>> {
+        let select = format!(
+            "SELECT * FROM schedules WHERE tenant = $1 {} ORDER BY component, environment, name",
+            allowed.condition(self.dialect, 2)
+        );
+        let query = allowed.bind(self.query_text(select))?;
         self.rows(query).await?.iter().map(schedule).collect()
     }
 
@@ -184,7 +188,8 @@ impl TenantScope {
     }
 
     async fn set_paused(&mut self, id: &ScheduleId, paused: bool, next_due: Option<i64>) -> Result<()> {
-        let update = format!("UPDATE schedules SET paused = $5, next_due = $6 WHERE {IS_SCHEDULE}");
+        let update =
+            format!("UPDATE schedules SET paused = $5, next_due = $6, revision = revision + 1 WHERE {IS_SCHEDULE}");
         let query = self.query_of_text(update, &id.service).bind(id.name.clone());
         match self.run(query.bind(i64::from(paused)).bind(next_due)).await? {
             0 => Err(not_found(id)),

@@ -66,11 +66,15 @@ async fn enqueue(runner: &Runner, origin: &Origin, job: NewJob) -> elias_api::Re
     runner.enqueue_request(request).await.map(|(id, _)| id)
 }
 
-/// Cancels a job of the component's; nothing if it is another's.
+/// Cancels a job of the component's; nothing if it is another's or none.
 async fn cancel(runner: &Runner, origin: &Origin, id: &str) -> elias_api::Result<Option<CancelledJob>> {
     let service = service_of(origin)?;
     let mut scope = runner.store.write(&service.tenant).await?;
-    let job = scope.job(id).await?;
+    let job = match scope.job(id).await {
+        Ok(job) => job,
+        Err(error) if error.code() == Code::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     if job.queue.component != service.component || job.queue.environment != service.environment {
         return Ok(None);
     }

@@ -11,7 +11,7 @@ async fn jobs_are_listed_by_filter_and_page(TestStore { store, .. }: &TestStore)
     finish(store, "me", &[end(&claimed[0], done()), end(&claimed[1], dead())]).await;
     let mut scope = store.read(&a).await.expect("a scope");
     let mut listed = async |filter: &JobFilter, limit| {
-        let found = scope.jobs(filter, limit).await.expect("read");
+        let found = scope.jobs(filter, &AllowedServices::All, limit).await.expect("read");
         found.iter().map(|job| job.id.trim_start_matches('0').to_owned()).collect::<Vec<_>>().join(" ")
     };
     let all = JobFilter::default();
@@ -33,6 +33,34 @@ async fn jobs_are_listed_by_filter_and_page(TestStore { store, .. }: &TestStore)
     assert_eq!(listed(&by_name, 10).await, "6");
     assert_eq!(listed(&JobFilter { trigger: Some(JobTrigger::Event), ..all.clone() }, 10).await, "");
     assert_eq!(listed(&JobFilter { environment: Some(Environment::Dev), ..all }, 10).await, "");
+}
+
+async fn a_page_of_the_jobs_of_some_services_is_full(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let jobs: Vec<_> = (1..=12)
+        .map(|number| {
+            let name = if number % 3 == 0 { "shop" } else { "blog" };
+            let component = name.parse().expect("a name");
+            let environment = if number % 2 == 0 { Environment::Production } else { Environment::Dev };
+            let job = new_job("resize", number);
+            NewJob { queue: QueueId { component, environment, ..job.queue }, ..job }
+        })
+        .collect();
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let mut listed = async |services: &[(&str, Environment)], before: Option<usize>, limit| {
+        let services = services.iter().map(|(name, environment)| (name.parse().expect("a name"), *environment));
+        let allowed = AllowedServices::Only(services.collect());
+        let filter = JobFilter { before: before.map(|number| format!("{number:026}")), ..JobFilter::default() };
+        let found = scope.jobs(&filter, &allowed, limit).await.expect("read");
+        found.iter().map(|job| job.id.trim_start_matches('0').to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let shops = [("shop", Environment::Production), ("shop", Environment::Dev)];
+    assert_eq!(listed(shops.as_slice(), None, 3).await, "12 9 6");
+    assert_eq!(listed(shops.as_slice(), Some(6), 3).await, "3");
+    assert_eq!(listed(&shops[..1], None, 3).await, "12 6");
+    assert_eq!(listed([("blog", Environment::Dev)].as_slice(), None, 2).await, "11 7");
+    assert_eq!(listed([].as_slice(), None, 3).await, "");
 }
 
 async fn jobs_are_cancelled_before_and_while_they_run(TestStore { store, .. }: &TestStore) {
@@ -80,7 +108,7 @@ async fn dead_jobs_are_retried(TestStore { store, .. }: &TestStore) {
     run(store, &a, "other", dead()).await;
     let mut scope = store.write(&a).await.expect("a scope");
     let filter = JobFilter { name: Some("other".to_owned()), ..JobFilter::default() };
-    assert_eq!(scope.retry_jobs(&filter, 10).await.expect("retried"), 1);
+    assert_eq!(scope.retry_jobs(&filter, &AllowedServices::All, 10).await.expect("retried"), 1);
     scope.commit().await.expect("committed");
     assert_eq!((state(store, &a, 1).await, state(store, &a, 2).await), (JobState::Dead, JobState::Ready));
     is_counted(store, &a).await;
@@ -99,7 +127,7 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
     assert_eq!(scope.prune_jobs(10).await.expect("pruned"), 1);
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
-    let kept = scope.jobs(&JobFilter::default(), 10).await.expect("read");
+    let kept = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read");
     assert_eq!(kept.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [jobs[3].lease.id.as_str()]);
 }
 
@@ -159,12 +187,12 @@ async fn a_tenant_sees_only_its_own_triggers(TestStore { store, .. }: &TestStore
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
     fill_each_table(store, &a).await;
     let mut scope = store.write(&b).await.expect("a scope");
-    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read"), []);
+    assert_eq!(scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read"), []);
     assert_eq!(scope.job(&format!("{:026}", 1)).await.expect_err("another tenant's").code(), Code::NotFound);
     assert!(scope.cancel_job(&format!("{:026}", 1), "", 0).await.is_err());
     assert_eq!(scope.journal(&format!("{:026}", 1)).await.expect("read"), []);
-    assert_eq!(scope.schedules().await.expect("read"), []);
-    assert_eq!(scope.subscriptions().await.expect("read"), []);
+    assert_eq!(scope.schedules(&AllowedServices::All).await.expect("read"), []);
+    assert_eq!(scope.subscriptions(&AllowedServices::All).await.expect("read"), []);
     assert_eq!(scope.events(0, 10).await.expect("read"), []);
     assert_eq!(scope.unfinished_jobs().await.expect("read"), 0);
     drop(scope);
@@ -210,6 +238,7 @@ async fn a_transaction_that_is_dropped_leaves_nothing(TestStore { store, .. }: &
 
 on_both! {
     jobs_are_listed_by_filter_and_page
+    a_page_of_the_jobs_of_some_services_is_full
     jobs_are_cancelled_before_and_while_they_run
     dead_jobs_are_retried
     records_are_deleted_when_their_time_is_over
