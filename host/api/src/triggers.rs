@@ -154,6 +154,9 @@ pub struct JobRecord {
     pub version: Option<u32>,
     /// The `traceparent` of what enqueued the job; null without one.
     pub cause: Option<String>,
+    /// The number of events that led to the job, each published by the handler of the one before.
+    #[serde(default)]
+    pub hops: u32,
     /// The time of the enqueuing, in milliseconds since 1970-01-01 UTC.
     pub enqueued_at: i64,
     /// What a waiting job waits for: `time`, `jobs`, `order` or `event`; null in other states.

@@ -86,6 +86,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("runs", include_str!("schema/8_runs.sql")),
+    ("job_hops", include_str!("schema/12_job_hops.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.

@@ -6,6 +6,7 @@ use crate::platform::Platform;
 use crate::session::Session;
 use crate::triggers::{JobRequest, checked_traceparent};
 use elias_api::{Code, EnqueueRequest, Error, JobCounts, JobFilter, JobRecord, JobState, Result};
+use elias_capabilities::trigger::Cause;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{CancelledJob, JobStart, NOTHING, TenantScope};
 
@@ -30,7 +31,7 @@ impl Platform {
         let input = request.input.to_string();
         request.check(&input)?;
         let EnqueueRequest { name, priority, run_at, key, after, .. } = request;
-        let cause = checked_traceparent(cause);
+        let cause = Cause { traceparent: checked_traceparent(cause), hops: 0 };
         let (service, start) = (service.clone(), run_at.map_or(JobStart::Now, JobStart::At));
         self.runner().enqueue_request(JobRequest { service, name, input, priority, start, key, after, cause }).await
     }

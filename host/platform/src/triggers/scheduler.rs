@@ -320,6 +320,7 @@ fn tick_job(queue: &QueueId, due: i64, order: Option<JobOrder>) -> Result<NewJob
         order,
         after: Vec::new(),
         cause: Some(child_of(None)),
+        hops: 0,
         version: None,
     })
 }

@@ -131,7 +131,7 @@ fn request(name: &str, input: &Value) -> JobRequest {
         start: JobStart::Now,
         key: None,
         after: Vec::new(),
-        cause: None,
+        cause: Cause::default(),
     }
 }
 

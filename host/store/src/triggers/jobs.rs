@@ -69,6 +69,7 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
         attempt: number(row, "attempt")?,
         version: get::<Option<i64>>(row, "version")?.and_then(|version| u32::try_from(version).ok()),
         cause: get(row, "cause")?,
+        hops: number(row, "hops")?,
         enqueued_at: get(row, "enqueued_at")?,
         waits_for: get(row, "waits_for")?,
         due: get(row, "due")?,

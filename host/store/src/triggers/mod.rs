@@ -40,8 +40,8 @@ const ROWS_PER_INSERT: usize = 1_024;
 
 /// The columns that a job takes along from table to table.
 const JOB_COLUMNS: &str = "tenant, id, queue, component, environment, trigger, name, key, ordering_key, \
-                           ordering_position, input, priority, head_start, attempt, epoch, error, cause, version, \
-                           enqueued_at";
+                           ordering_position, input, priority, head_start, attempt, epoch, error, cause, hops, \
+                           version, enqueued_at";
 
 /// The connection of a transaction, and which database it is.
 struct Database<'t> {

@@ -1,7 +1,6 @@
 //! The queue of jobs, for components.
 
 use super::super::Runner;
-use super::super::cause::to_stored;
 use super::super::new_job::JobRequest;
 use super::{TriggerBackends, service_of, shown};
 use elias_api::Code;
@@ -61,7 +60,7 @@ async fn enqueue(runner: &Runner, origin: &Origin, job: NewJob) -> elias_api::Re
         StartTime::At(ms) => JobStart::At(i64::try_from(ms).unwrap_or(i64::MAX)),
         StartTime::After(time) => JobStart::In(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
     };
-    let cause = to_stored(&origin.cause);
+    let cause = origin.cause.clone();
     let request = JobRequest { service, name, input, priority, start, key, after, cause };
     runner.enqueue_request(request).await.map(|(id, _)| id)
 }
