@@ -239,3 +239,28 @@ async fn a_change_of_a_schedule_or_a_subscription_that_is_based_on_an_old_readin
         assert_eq!((resumed.status, &resumed.json()["paused"]), (200, &json!(false)), "{path}");
     }
 }
+
+#[tokio::test]
+async fn jobs_that_fail_open_the_circuit_of_triggers_and_keep_no_request_out() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let mut settings = settings();
+    // The wait is random, up to an hour: that it is shorter than this test happens once in a thousand runs.
+    settings["supervision"] =
+        json!({ "consecutive-failures": 3, "backoff-ms": 3_600_000, "backoff-max-ms": 3_600_000 });
+    team.serve("shop", &component(SOURCE), settings).await;
+    for _ in 0..3 {
+        let made = team.done("POST", &enqueue(), json!({ "name": "echo", "input": { "fails": true } })).await;
+        job(&team, &made["id"], "dead").await;
+    }
+    let release = team.status("shop").await["release"].clone();
+    let states = (&release["health"]["state"], &release["trigger_health"]["state"]);
+    assert_eq!(states, (&json!("healthy"), &json!("open")));
+    assert_eq!(team.get("shop", "/").await.body, "up");
+    let waits = team.done("POST", &enqueue(), json!({ "name": "echo", "input": 1 })).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let path = format!("/jobs/{}", waits["id"].as_str().expect("an id"));
+    assert_eq!(team.done("GET", &path, Value::Null).await["finished_at"], Value::Null, "it waits");
+    team.done("POST", &service("shop", "production", "/start"), Value::Null).await;
+    assert_eq!(job(&team, &waits["id"], "done").await["attempt"], 1);
+}

@@ -3,7 +3,7 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
-use crate::serving::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
+use crate::serving::{CircuitKind, Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
 use crate::triggers::LatencyKind;
 use elias_api::{Code, Error, Result};
@@ -61,7 +61,7 @@ struct MetricsSnapshot {
     store_up: bool,
     services: Vec<([String; 3], Arc<ServiceMeter>)>,
     /// The circuits of services that are told apart, and how many of all are in each state.
-    circuits: Vec<([String; 3], Health)>,
+    circuits: Vec<([String; 3], CircuitKind, Health)>,
     states: [i64; HEALTH.len()],
     loaded: i64,
     in_flight: i64,
@@ -128,14 +128,16 @@ impl MetricsSnapshot {
         let table = serving.table();
         for service in table.services.values() {
             let state = service.state();
-            let health = state.release.breaker.health(now).state;
+            let health = state.release.breaker(CircuitKind::Requests).health(now).state;
             if let Some(at) = HEALTH.iter().position(|(one, _)| *one == health) {
                 states[at] += 1;
             }
             loaded += state.releases().filter(|release| release.idle_since_ms().is_some()).count() as i64;
             in_flight += service.running_count() as i64;
             if !Arc::ptr_eq(&service.meter, &others) {
-                circuits.push((labels(&service.id), health));
+                for circuit in CircuitKind::ALL {
+                    circuits.push((labels(&service.id), circuit, state.release.breaker(circuit).health(now).state));
+                }
             }
         }
         let mut services: Vec<_> = named.into_iter().map(|(id, meter)| (labels(&id), meter)).collect();
@@ -225,7 +227,8 @@ impl MetricsSnapshot {
         counter(out, "executions_recorded", text, None)?.one(self.recorded)?;
         let text = "Number of executions that were not recorded because the store was too slow";
         counter(out, "executions_dropped", text, None)?.one(self.dropped)?;
-        let mut services = gauge(out, "services", "Number of services by the state of their circuit breaker")?;
+        let mut services =
+            gauge(out, "services", "Number of services by the state of the circuit breaker of their requests")?;
         for ((_, name), count) in HEALTH.iter().zip(self.states) {
             services.labelled([("state", *name)], count)?;
         }
@@ -309,12 +312,12 @@ impl MetricsSnapshot {
         let mut circuits = gauge(
             out,
             "circuit_state",
-            "1 for the current state of the circuit breaker of a service, 0 for its other states",
+            "1 for the current state of a circuit breaker of a service, 0 for its other states",
         )?;
-        for (service, health) in &self.circuits {
+        for (service, circuit, health) in &self.circuits {
             let [tenant, component, environment] = of_service(service);
             for (state, name) in HEALTH {
-                let labels = [tenant, component, environment, ("state", name)];
+                let labels = [tenant, component, environment, ("circuit", circuit.as_str()), ("state", name)];
                 circuits.labelled(labels, i64::from(state == *health))?;
             }
         }

@@ -3,7 +3,7 @@
 use super::Serving;
 use super::meter::Ended;
 use super::quota::QuotaPermit;
-use super::release::Release;
+use super::release::{CircuitKind, Release};
 use super::service::{Chosen, Service, Source, State, UnderWay};
 use super::staged::Staged;
 use crate::recorder::Recorder;
@@ -30,7 +30,7 @@ pub struct Ticket {
     /// The variant that responds, in an experiment.
     pub(super) stage: Option<StagePlace>,
     app: App,
-    entry: Option<Entry>,
+    entry: Option<(CircuitKind, Entry)>,
     running: Running,
     under_way: Option<usize>,
     started: Instant,
@@ -45,7 +45,7 @@ pub struct Ticket {
 /// What a request has taken on the way to its execution.
 pub(super) struct Entered {
     pub(super) state: Arc<State>,
-    pub(super) entry: Entry,
+    pub(super) entry: (CircuitKind, Entry),
     /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
     pub(super) permits: Option<(Permit, QuotaPermit)>,
     pub(super) app: App,
@@ -317,21 +317,28 @@ impl Drop for Ticket {
     }
 }
 
-/// Tells a release's circuit breaker how a request ended.
-fn tell(service: &Service, release: &Release, entry: Entry, failed: bool, now: Now) {
-    let breaker = &release.breaker;
+/// Tells a release's circuit breaker how an execution ended.
+fn tell(service: &Service, release: &Release, (circuit, entry): (CircuitKind, Entry), failed: bool, now: Now) {
+    let breaker = release.breaker(circuit);
     let before = breaker.state();
     breaker.record(entry, !failed, now);
     let state = breaker.state();
     if state != before {
         let reason = breaker.health(now).reason;
-        tracing::warn!(service = %service.id, version = release.target.version, ?state, %reason, "circuit breaker");
+        let (version, circuit) = (release.target.version, circuit.as_str());
+        tracing::warn!(service = %service.id, version, circuit, ?state, %reason, "circuit breaker");
     }
 }
 
-/// Tells a release's circuit breaker that a request could not load it. A host or a store that had no time for it says
-/// nothing about the release: then nothing is told, and the result is false.
-pub(super) fn tell_unloadable(service: &Service, release: &Release, entry: Entry, error: &Error, now: Now) -> bool {
+/// Tells a release's circuit breaker that an execution could not load it. A host or a store that had no time for it
+/// says nothing about the release: then nothing is told, and the result is false.
+pub(super) fn tell_unloadable(
+    service: &Service,
+    release: &Release,
+    entry: (CircuitKind, Entry),
+    error: &Error,
+    now: Now,
+) -> bool {
     let at_fault = !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable);
     if at_fault {
         tell(service, release, entry, true, now);
