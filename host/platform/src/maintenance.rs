@@ -62,6 +62,9 @@ async fn tick(platform: Weak<Inner>) {
             tracing::warn!(%error, "the store is unavailable; serving the last known versions");
         }
         fetch_keys(&platform);
+        if count == 0 {
+            platform.tell_of_node("node.started").await;
+        }
         if count % HOSTS_TICKS == 0
             && let Ok(found) = platform.meet_hosts().await
             && found != unshared
@@ -143,6 +146,7 @@ impl Platform {
 
 /// Stores what is only in memory so far, at the end of the process.
 async fn flush(platform: &Platform) {
+    platform.tell_of_node("node.stopping").await;
     platform.runner().stop().await;
     // A deployment is nothing to begin here.
     if timeout(FLUSH_MAX, keep_stages(platform, false)).await.is_err() {

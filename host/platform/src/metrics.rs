@@ -5,13 +5,13 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::serving::{CircuitKind, Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
-use crate::triggers::LatencyKind;
+use crate::triggers::{FAILING_RUNS, LATE, LatencyKind};
 use elias_api::{Code, Error, Result};
 use elias_delivery::supervision::{Health, Resource};
 use elias_host::capability::pricing::CallTimes;
 use elias_host::{CpuLoad, InstanceCounts};
 use elias_names::{ServiceId, TenantId};
-use elias_store::StoredUse;
+use elias_store::{ScheduleCounts, StoredUse};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -43,12 +43,15 @@ impl Platform {
     /// `forbidden` for all but platform operators.
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
-        let (stored, unfinished) = match self.store().host_read().await {
-            Ok(mut scope) => (scope.stored_use().await.ok(), scope.unfinished_jobs().await.unwrap_or_default()),
-            Err(_) => (None, HashMap::new()),
-        };
+        let (mut stored, mut unfinished, mut schedules) = (None, HashMap::new(), HashMap::new());
+        if let Ok(mut scope) = self.store().host_read().await {
+            stored = scope.stored_use().await.ok();
+            unfinished = scope.unfinished_jobs().await.unwrap_or_default();
+            let late_ms = u64::try_from(LATE.as_millis()).unwrap_or(u64::MAX);
+            schedules = scope.schedule_counts(FAILING_RUNS, late_ms).await.unwrap_or_default();
+        }
         let mut registry = Registry::with_prefix("elias");
-        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &unfinished)));
+        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &unfinished, &schedules)));
         let mut out = String::new();
         text::encode(&mut out, &registry)
             .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
@@ -88,13 +91,21 @@ struct JobFigures {
     unfinished: BTreeMap<String, u64>,
     running: BTreeMap<String, u64>,
     dead: BTreeMap<String, u64>,
+    /// Schedules of each tenant whose last runs failed, and that should have run already.
+    failing: BTreeMap<String, u64>,
+    late: BTreeMap<String, u64>,
     /// Seconds of all together, and how many there are in each bucket.
     latencies: Vec<(LatencyKind, f64, LatencyBuckets)>,
 }
 
 impl JobFigures {
     /// `named` are the tenants that are told apart.
-    fn read(platform: &Platform, unfinished: &HashMap<TenantId, u64>, named: &[(TenantId, Arc<QuotaCounts>)]) -> Self {
+    fn read(
+        platform: &Platform,
+        unfinished: &HashMap<TenantId, u64>,
+        schedules: &HashMap<TenantId, ScheduleCounts>,
+        named: &[(TenantId, Arc<QuotaCounts>)],
+    ) -> Self {
         let by_name = |counts: &mut dyn Iterator<Item = (Option<TenantId>, u64)>| {
             let mut named_counts = BTreeMap::new();
             for (tenant, count) in counts {
@@ -113,13 +124,20 @@ impl JobFigures {
             unfinished: by_name(&mut unfinished.iter().map(|(tenant, count)| (Some(tenant.clone()), *count))),
             running: by_name(&mut runner.running_jobs().into_iter().map(|(tenant, count)| (Some(tenant), count))),
             dead: by_name(&mut meters.dead_jobs().into_iter()),
+            failing: by_name(&mut schedules.iter().map(|(tenant, counts)| (Some(tenant.clone()), counts.failing))),
+            late: by_name(&mut schedules.iter().map(|(tenant, counts)| (Some(tenant.clone()), counts.late))),
             latencies: [LatencyKind::Schedule, LatencyKind::Start, LatencyKind::Delivery].map(latency).to_vec(),
         }
     }
 }
 
 impl MetricsSnapshot {
-    fn read(platform: &Platform, stored: Option<StoredUse>, unfinished: &HashMap<TenantId, u64>) -> Self {
+    fn read(
+        platform: &Platform,
+        stored: Option<StoredUse>,
+        unfinished: &HashMap<TenantId, u64>,
+        schedules: &HashMap<TenantId, ScheduleCounts>,
+    ) -> Self {
         let serving = platform.serving();
         let now = serving.clock.now();
         let (named, others) = serving.meters.services.all();
@@ -168,7 +186,7 @@ impl MetricsSnapshot {
         }
         levels.retain(|(.., most)| *most > 0);
         levels.sort();
-        let jobs = JobFigures::read(platform, unfinished, &named);
+        let jobs = JobFigures::read(platform, unfinished, schedules, &named);
         let mut tenants: Vec<_> = named.into_iter().map(|(tenant, counts)| (tenant.to_string(), counts)).collect();
         tenants.sort_by(|a, b| a.0.cmp(&b.0));
         tenants.push((OTHER.to_owned(), others));
@@ -379,6 +397,16 @@ impl JobFigures {
         let mut dead = counter(out, "jobs_dead", text, None)?;
         for (tenant, count) in &self.dead {
             dead.labelled([("tenant", &**tenant)], *count)?;
+        }
+        let text = "Number of schedules whose last three runs or more did not succeed, without paused ones";
+        let mut failing = gauge(out, "schedules_failing", text)?;
+        for (tenant, count) in &self.failing {
+            failing.labelled([("tenant", &**tenant)], number(*count))?;
+        }
+        let text = "Number of schedules whose tick was due a minute ago or longer and did not run, without paused ones";
+        let mut late = gauge(out, "schedules_late", text)?;
+        for (tenant, count) in &self.late {
+            late.labelled([("tenant", &**tenant)], number(*count))?;
         }
         for (kind, seconds, buckets) in &self.latencies {
             let (name, text) = match kind {

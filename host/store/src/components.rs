@@ -54,7 +54,12 @@ impl TenantScope {
         let tenant = self.tenant.clone();
         let insert = "INSERT INTO components (tenant, component, versions, created_at) VALUES ($1, $2, 0, $3) ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(component.as_str().to_owned()).bind(now_ms());
-        if self.run(query).await? > 0 && components_max > 0 {
+        let is_new = self.run(query).await? > 0;
+        let revive =
+            "UPDATE components SET deleted_at = NULL WHERE tenant = $1 AND component = $2 AND deleted_at IS NOT NULL";
+        let query = self.query(revive).bind(component.as_str().to_owned());
+        let is_revived = self.run(query).await? > 0;
+        if (is_new || is_revived) && components_max > 0 {
             let query =
                 self.query("SELECT count(*) AS components FROM components WHERE tenant = $1 AND deleted_at IS NULL");
             let row = self
@@ -67,7 +72,8 @@ impl TenantScope {
                 return Err(Error::new(Code::QuotaExceeded, message));
             }
         }
-        let update = "UPDATE components SET versions = versions + 1, deleted_at = NULL WHERE tenant = $1 AND component = $2 RETURNING versions";
+        let update =
+            "UPDATE components SET versions = versions + 1 WHERE tenant = $1 AND component = $2 RETURNING versions";
         let query = self.query(update).bind(component.as_str().to_owned());
         let row = self
             .row(query)

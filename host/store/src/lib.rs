@@ -52,8 +52,8 @@ pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease, JobOrder,
     JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
-    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleId, Step,
-    SubscriptionId, TickAction,
+    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleCounts, ScheduleId,
+    Step, SubscriptionId, TickAction,
 };
 pub use versions::NewVersion;
 

@@ -130,13 +130,35 @@ impl Platform {
         };
         let version = scope.insert_version(&new, &session.actor()).await?;
         let data = json!({ "component": component, "version": number, "digest": uploaded.digest });
-        if number == 1 {
-            platform_events::publish(&mut scope, "component.created", component.to_string(), &data).await?;
-        }
+        // A component goes with its last version, and may come again.
+        let is_first = scope.count_versions(component).await? == 1;
+        let change = if is_first { "component.created" } else { "component.updated" };
+        platform_events::publish(&mut scope, change, component.to_string(), &data).await?;
         platform_events::publish(&mut scope, "version.accepted", component.to_string(), &data).await?;
         scope.commit().await?;
         self.runner().look();
         Ok(version)
+    }
+
+    /// Deletes a version, and with the last version its component.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-found`, `in-use` while it serves anywhere, `store-unavailable`.
+    pub async fn delete_version(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        component: &ComponentName,
+        number: u32,
+    ) -> Result<()> {
+        let mut scope = self.write(session, Permission::Delete, tenant, Some(component)).await?;
+        if scope.delete_version(component, number, &session.actor()).await? {
+            let data = json!({ "component": component, "version": number });
+            platform_events::publish(&mut scope, "component.deleted", component.to_string(), &data).await?;
+        }
+        scope.commit().await?;
+        self.runner().look();
+        Ok(())
     }
 }
 

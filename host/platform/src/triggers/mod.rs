@@ -37,3 +37,4 @@ pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services};
 pub(crate) use runner::Runner;
+pub(crate) use scheduler::{FAILING_RUNS, LATE};

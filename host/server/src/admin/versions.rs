@@ -237,9 +237,7 @@ async fn delete(
     Authenticated(session): Authenticated,
     PathOf((tenant, component, number)): PathOf<(TenantId, ComponentName, u32)>,
 ) -> Result<StatusCode, Problem> {
-    let mut scope = platform.write(&session, Permission::Delete, &tenant, Some(&component)).await?;
-    scope.delete_version(&component, number, &session.actor()).await?;
-    scope.commit().await?;
+    platform.delete_version(&session, &tenant, &component, number).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

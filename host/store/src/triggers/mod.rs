@@ -22,7 +22,7 @@ pub use finish::{JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
 pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
-pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleId, TickAction};
+pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction};
 pub use steps::{NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
 pub use waiting::{EventWait, MovedJobs};

@@ -7,6 +7,7 @@ use elias_api::{JobState, ScheduleRecord, TickOutcome, TickRecord};
 use elias_names::{ServiceId, TenantId};
 use serde_json::{Value, json};
 use sqlx::any::AnyRow;
+use std::collections::HashMap;
 
 /// The identity of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,6 +75,15 @@ pub struct NextDue {
     pub from: Option<i64>,
     /// The next due time, in milliseconds since 1970; `None` if there is none any more.
     pub next_due: Option<i64>,
+}
+
+/// How many schedules of a tenant need to be looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScheduleCounts {
+    /// Those whose last runs did not succeed.
+    pub failing: u64,
+    /// Those that should have run already.
+    pub late: u64,
 }
 
 /// The condition of a statement that is about one schedule.
@@ -251,17 +261,38 @@ impl HostScope {
         self.database().fire(id, host, ticks, rearm, unfinished_max).await
     }
 
-    /// Notes how a run of a schedule ended.
+    /// Notes how a run of a schedule ended; says how many runs in a row have not succeeded by now.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn schedule_ended(&mut self, id: &ScheduleId, state: JobState) -> Result<()> {
+    pub async fn schedule_ended(&mut self, id: &ScheduleId, state: JobState) -> Result<u32> {
         let update = format!(
             "UPDATE schedules SET last_outcome = $5, failures = CASE WHEN $5 = 'done' THEN 0 ELSE failures + 1 END \
-             WHERE {IS_SCHEDULE}"
+             WHERE {IS_SCHEDULE} RETURNING failures"
         );
         let query = bind_schedule(statement(update), id).bind(state.as_str());
-        self.database().run(query).await.map(drop)
+        let row = self.database().row(query).await?;
+        row.map_or(Ok(0), |row| number(&row, "failures"))
+    }
+
+    /// How many schedules of each tenant fail or are late, without those that are paused: the last `failures` runs of
+    /// one that fails did not succeed, and one that is late should have run more than `late_ms` milliseconds ago.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn schedule_counts(&mut self, failures: u32, late_ms: u64) -> Result<HashMap<TenantId, ScheduleCounts>> {
+        let select = format!(
+            "SELECT tenant, CAST(SUM(CASE WHEN failures >= $1 THEN 1 ELSE 0 END) AS BIGINT) AS failing, \
+             CAST(SUM(CASE WHEN next_due < {} - $2 THEN 1 ELSE 0 END) AS BIGINT) AS late \
+             FROM schedules WHERE paused = 0 GROUP BY tenant",
+            self.dialect.now()
+        );
+        let query = statement(select).bind(i64::from(failures)).bind(signed(late_ms));
+        let counts = |row: &AnyRow| {
+            let counts = ScheduleCounts { failing: number(row, "failing")?, late: number(row, "late")? };
+            Ok((text(row, "tenant")?, counts))
+        };
+        self.database().rows(query).await?.iter().map(counts).collect()
     }
 
     /// Deletes at most `most` ticks that were fired before `before_ms`; says how many.

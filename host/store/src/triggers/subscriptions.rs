@@ -132,6 +132,16 @@ impl TenantScope {
 }
 
 impl HostScope {
+    /// The configurations of the subscriptions of all tenants that are not paused.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn active_subscriptions(&mut self) -> Result<Vec<(TenantId, Value)>> {
+        let select = "SELECT tenant, config FROM subscriptions WHERE paused = 0 ORDER BY tenant";
+        let active = |row: &AnyRow| Ok((text(row, "tenant")?, crate::json(row, "config")?));
+        self.database().rows(sqlx::query(select)).await?.iter().map(active).collect()
+    }
+
     /// The subscriptions of all tenants that are not paused and have events to see, those of a tenant together.
     ///
     /// # Errors

@@ -74,8 +74,11 @@ async fn each_due_time_has_one_row_run_or_skipped(TestStore { store, .. }: &Test
     assert_eq!(scope.fire_schedule(&id, "me", &[run_at(4_000, 3)], Some(stale), None).await.expect("refused"), 0);
     assert_eq!(scope.fire_schedule(&id, "me", &[run_at(3_000, 4)], None, None).await.expect("there"), 0);
     assert_eq!(scope.fire_schedule(&id, "me", &[run_at(3_500, 5)], None, None).await.expect("recorded"), 1);
-    scope.schedule_ended(&id, JobState::Dead).await.expect("noted");
-    scope.schedule_ended(&id, JobState::Dead).await.expect("noted");
+    assert_eq!(scope.schedule_ended(&id, JobState::Dead).await.expect("noted"), 1);
+    assert_eq!(scope.schedule_ended(&id, JobState::Dead).await.expect("noted"), 2);
+    let counts = scope.schedule_counts(2, 60_000).await.expect("counted");
+    assert_eq!(counts.get(&a).map(|counts| counts.failing), Some(1));
+    assert_eq!(scope.schedule_counts(3, 60_000).await.expect("counted").get(&a).map(|counts| counts.failing), Some(0));
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     let schedule = scope.schedule(&id).await.expect("it is there");
