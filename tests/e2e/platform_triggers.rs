@@ -264,3 +264,51 @@ async fn jobs_that_fail_open_the_circuit_of_triggers_and_keep_no_request_out() {
     team.done("POST", &service("shop", "production", "/start"), Value::Null).await;
     assert_eq!(job(&team, &waits["id"], "done").await["attempt"], 1);
 }
+
+#[tokio::test]
+async fn the_platform_publishes_what_happens_to_components() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let source = component(SOURCE);
+    let mut settings = settings();
+    settings["triggers"]["event"] = json!([{ "name": "executions", "type": "execution.*" }]);
+    assert_eq!(team.version("shop", &source, settings.clone()).await, 1);
+    settings["triggers"]["event"][0]["concurrency"] = json!(2);
+    assert_eq!(team.version("shop", &source, settings).await, 2);
+    team.deploy("shop", "production", 2, Value::Null).await;
+    assert_eq!(team.get("shop", "/").await.body, "up");
+    team.done("DELETE", "/components/shop/versions/1", Value::Null).await;
+    team.version(
+        "blog",
+        &source,
+        json!({ "triggers": { "event": [{ "type": "order.*" }], "schedule": [{
+        "name": "yearly", "cron": "0 0 1 1 *" }] } }),
+    )
+    .await;
+    team.done("DELETE", "/components/blog/versions/1", Value::Null).await;
+    let expected = [
+        ("component.created", "shop"),
+        ("version.accepted", "shop"),
+        ("component.updated", "shop"),
+        ("version.accepted", "shop"),
+        ("component.deployed", "shop/production"),
+        ("component.created", "blog"),
+        ("version.accepted", "blog"),
+        ("component.deleted", "blog"),
+    ];
+    until("the execution is in the log", async || {
+        let log = team.done("GET", "/events", Value::Null).await;
+        let all: Vec<_> = log["items"].as_array().expect("a list").iter().collect();
+        let of = |event: &&Value| event["type"].as_str().is_some_and(|text| text.starts_with("execution."));
+        let (executions, others): (Vec<&Value>, Vec<&Value>) = all.into_iter().partition(of);
+        let others: Vec<_> = others.iter().map(|event| (event["type"].as_str(), event["subject"].as_str())).collect();
+        assert_eq!(others, expected.map(|(event_type, subject)| (Some(event_type), Some(subject))));
+        let execution = executions.first()?;
+        assert_eq!(
+            (&execution["type"], &execution["subject"]),
+            (&json!("execution.completed"), &json!("shop/production"))
+        );
+        Some(())
+    })
+    .await;
+}
