@@ -5,6 +5,7 @@ use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
 use elias_tests::serve::Answer;
 use elias_tests::tenant::{Tenant, service};
+use elias_tests::upstream::Upstream;
 use http::Request;
 use serde_json::{Value, json};
 
@@ -311,4 +312,60 @@ async fn the_platform_publishes_what_happens_to_components() {
         Some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_from_a_request_to_an_event_to_a_job_to_another_server() {
+    let platform = Platform::start(&[]);
+    let team = platform.new_tenant("acme", json!({ "trusted": true })).await;
+    let upstream = Upstream::start().await;
+    let address = upstream.address();
+    let source = format!(
+        r#"
+        import {{ events }} from "elias/events";
+        import {{ jobs }} from "elias/jobs";
+        export default {{
+          async fetch() {{
+            await events.publish("order.paid", {{ total: 5 }});
+            return new Response("paid");
+          }},
+          async event(event) {{
+            await jobs.enqueue("ship", {{ event: event.id }});
+          }},
+          async job() {{
+            return (await (await fetch("http://{address}/headers")).json()).traceparent;
+          }},
+        }};
+        "#
+    );
+    let http = json!({ "allow": [format!("http://{address}")], "private": ["127.0.0.1/32"] });
+    let settings = json!({
+        "capabilities": { "events": {}, "jobs": {}, "http": http },
+        "smoke": { "path": "" },
+        "triggers": { "event": [{ "type": "order.*" }] },
+    });
+    team.serve("shop", &component(&source), settings).await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let request = Request::get("/").header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+    assert_eq!(platform.ask_with(request, "shop.acme.localhost", "/order", "").await.body, "paid");
+    let shipped = until("the job is done", async || {
+        let jobs = team.done("GET", "/jobs?state=done&name=ship", Value::Null).await;
+        jobs["items"].get(0).cloned()
+    })
+    .await;
+    let in_trace = |traceparent: &Value| traceparent.as_str().is_some_and(|text| text.get(3..35) == Some(trace));
+    assert!(in_trace(&shipped["cause"]), "{shipped}");
+    let sent: Value = serde_json::from_str(shipped["result"].as_str().expect("a result")).expect("JSON");
+    assert!(in_trace(&sent), "the job's request: {sent}");
+    assert_ne!(sent, shipped["cause"], "a run has a span of its own");
+    let log = team.done("GET", "/events", Value::Null).await;
+    let paid = log["items"].as_array().expect("a list").iter().find(|event| event["type"] == "order.paid");
+    assert!(in_trace(&paid.expect("the event")["cause"]), "{log}");
+    until("both runs are recorded in the trace", async || {
+        let all = team.done("GET", "/executions", Value::Null).await;
+        let causes = all["items"].as_array().expect("a list").iter().map(|execution| &execution["run"]["cause"]);
+        (causes.filter(|cause| in_trace(cause)).count() == 2).then_some(())
+    })
+    .await;
+    platform.logged(trace).await;
 }

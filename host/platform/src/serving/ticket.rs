@@ -8,13 +8,14 @@ use super::service::{Chosen, Service, Source, State, UnderWay};
 use super::staged::Staged;
 use crate::recorder::Recorder;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
+use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::rollout::RolloutEvent;
 use elias_delivery::stages::Observation;
 use elias_delivery::supervision::{Entry, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, HostCalls, Outcome, Running};
 use elias_names::TenantId;
-use http::{Method, Uri};
+use http::{Method, Request, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -184,9 +185,14 @@ impl Ticket {
         self.run = Some(run);
     }
 
-    /// Tells the host on whose behalf the request runs, and by which name it can be cancelled.
-    pub fn prepare(&self, extensions: &mut http::Extensions, mut caller: Caller) {
+    /// Tells the host on whose behalf the request runs, by which name it can be cancelled, and what causes the jobs and
+    /// events of its execution: the request, by its `traceparent`, which the server has set.
+    pub fn prepare<B>(&self, request: &mut Request<B>, mut caller: Caller) {
         caller.tenant_id = Some(self.service.id.tenant.to_string());
+        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        let cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
+        let extensions = request.extensions_mut();
+        extensions.insert(cause);
         extensions.insert(Arc::new(caller));
         extensions.insert(self.running.clone());
     }
