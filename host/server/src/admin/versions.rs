@@ -212,6 +212,8 @@ async fn show(
 }
 
 /// Delete a version that gets no traffic.
+///
+/// With its last version a component is deleted.
 #[utoipa::path(
     delete,
     path = "/tenants/{tenant}/components/{component}/versions/{number}",

@@ -44,7 +44,8 @@ struct Release {
     version: u32,
     problem: Option<String>,
     health: Health,
-    trigger_health: Health,
+    /// None from a host of a release that has one circuit for all.
+    trigger_health: Option<Health>,
     figures: Figures,
 }
 
@@ -110,14 +111,13 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
     let store = if status.pending { "for the store, to be told of a rollback" } else { "" };
     let row = |release: &Release, share: f64, waiting: &str| {
         let Figures { requests, failures, p99_us, fuel_mean, .. } = release.figures;
-        let health = match (status.stopped, &release.problem) {
-            (true, _) => "stopped by hand".to_owned(),
-            (false, Some(problem)) => format!("cannot be loaded: {problem}"),
-            // Jobs wait while the circuit of triggers is open, and requests do not notice.
-            (false, None) if release.trigger_health.state != "healthy" => {
-                format!("{}; triggers {}", release.health.text(), release.trigger_health.text())
-            }
-            (false, None) => release.health.text(),
+        // Jobs wait while the circuit of triggers is open, and requests do not notice.
+        let triggers = release.trigger_health.as_ref().filter(|health| health.state != "healthy");
+        let health = match (status.stopped, &release.problem, triggers) {
+            (true, ..) => "stopped by hand".to_owned(),
+            (false, Some(problem), _) => format!("cannot be loaded: {problem}"),
+            (false, None, Some(triggers)) => format!("{}; triggers {}", release.health.text(), triggers.text()),
+            (false, None, None) => release.health.text(),
         };
         [
             status.component.to_string(),
