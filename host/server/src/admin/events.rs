@@ -163,8 +163,8 @@ async fn subscription(
 
 /// Pause a subscription.
 ///
-/// No event is matched against it until it is resumed; deliveries that exist go on. `If-Match` with the revision refuses
-/// the change if the subscription was changed meanwhile.
+/// No event is matched against it until it is resumed; deliveries that exist go on. `If-Match` with the revision
+/// refuses the change if the subscription was changed meanwhile.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/pause",
